@@ -1,0 +1,1 @@
+"""The `overread` command: one file per group of commands."""

@@ -1,0 +1,1 @@
+"""The database: tables, sessions, named queries, settings, and the file store beside them."""

@@ -1,0 +1,68 @@
+"""The hand-over types of the pipeline: small, frozen, and free of behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Finding = Literal["pneumonia", "normal"]
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """Pixels as a person would see them.
+
+    pixels: float32 (H, W) in [0, 1], 0 = black, upright, padding removed.
+    media_type: what the content was, e.g. `application/dicom`, `image/png`.
+    rows, columns: size as stored in the file, before any reduced-scale decoding.
+    frames: number of frames in the file; only the first is read.
+    tags: the short list of DICOM attributes that is kept, by keyword (PS3.6), e.g.
+        {"Modality": "CR", "ViewPosition": "PA"}; empty for other formats.
+    warnings: plain sentences, e.g. "first of 3 frames read".
+    """
+
+    pixels: NDArray[np.float32]
+    media_type: str
+    rows: int
+    columns: int
+    frames: int = 1
+    tags: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What the network says of n images.
+
+    logits: float32 (n,), before calibration.
+    heatmaps: float32 (n, h, w), Grad-CAM of the pneumonia logit after ReLU, unscaled
+        (Selvaraju 2017, eq. 2); h and w are those of the last feature map.
+    features: float32 (n, channels), the pooled last feature map.
+    """
+
+    logits: NDArray[np.float32]
+    heatmaps: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One image's answer by one model version.
+
+    logit: before calibration. probability: calibrated, in [0, 1].
+    finding: None where the image is too unlike the training images for an answer.
+    unfamiliarity: 0 usual, 1 strange. reason: why there is no finding, else None.
+    heatmap: float32 (h, w), not negative, unscaled.
+    """
+
+    logit: float
+    probability: float
+    threshold: float
+    finding: Finding | None
+    unfamiliarity: float
+    reason: str | None
+    warnings: tuple[str, ...]
+    heatmap: NDArray[np.float32]
+    model_version: str

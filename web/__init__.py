@@ -1,0 +1,1 @@
+"""The Flask portal and its API: one blueprint per noun."""

@@ -1,0 +1,1 @@
+"""Celery: the order in which things happen. The portal calls `worker.enqueue` only."""
