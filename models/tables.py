@@ -1,0 +1,243 @@
+"""The tables. States are stored only for images; a job's and a study's are computed from them."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+
+class State(StrEnum):
+    """Where an image is. The first two wait for a worker, the last three are final."""
+
+    RECEIVED = "received"
+    READY = "ready"
+    PREDICTED = "predicted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+FINAL_STATES = (State.PREDICTED, State.REJECTED, State.FAILED)
+
+
+class Role(StrEnum):
+    """Each role may do what the ones before it may."""
+
+    VIEWER = "viewer"
+    READER = "reader"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in Python, whichever database: SQLite keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
+
+
+def _enum(kind: type[StrEnum]) -> Enum:
+    return Enum(
+        kind, native_enum=False, length=16, values_callable=lambda members: [m.value for m in members]
+    )
+
+
+class User(Base):
+    __tablename__ = "user"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    role: Mapped[Role] = mapped_column(_enum(Role))
+    is_active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Token(Base):
+    """A secret that stands for a user. Only its SHA-256 is kept."""
+
+    __tablename__ = "token"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    kind: Mapped[str] = mapped_column(String(16))  # "api" or "login" (used once)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship()
+
+
+class Job(Base):
+    """One bulk upload."""
+
+    __tablename__ = "job"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)  # uuid4 hex
+    name: Mapped[str] = mapped_column(String(200))
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    # Set when the sender says that everything was sent; until then more files may come.
+    closed_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship()
+
+
+class Study(Base):
+    """One examination of one patient, known only by keyed hashes."""
+
+    __tablename__ = "study"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    # DICOM: keyed hash of the Study Instance UID. Other formats: of job and folder.
+    study_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    # Keyed hash of the Patient ID; None where the file names no patient.
+    patient_hash: Mapped[str | None] = mapped_column(String(64), index=True)
+    # Folder within the upload, for formats that have no Study Instance UID.
+    folder: Mapped[str | None] = mapped_column(String(1024))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Image(Base):
+    """One file of one job."""
+
+    __tablename__ = "image"
+    __table_args__ = (
+        UniqueConstraint("job_id", "file", "sha256"),
+        Index("ix_image_state_id", "state", "id"),
+        Index("ix_image_job_id_state", "job_id", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"))
+    study_id: Mapped[int | None] = mapped_column(ForeignKey("study.id"), index=True)
+    # Path within the upload, "/" between parts. May hold a name: never logged.
+    file: Mapped[str] = mapped_column(String(1024))
+    sha256: Mapped[str] = mapped_column(String(64), index=True)  # of the bytes as uploaded
+    size: Mapped[int]  # bytes as uploaded
+    state: Mapped[State] = mapped_column(_enum(State), default=State.RECEIVED)
+    # Why it was rejected or failed, without the file's name.
+    reason: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    finished_at: Mapped[datetime | None]
+
+    # Set by ingest.
+    media_type: Mapped[str | None] = mapped_column(String(40))
+    stored_sha256: Mapped[str | None] = mapped_column(String(64))  # the de-identified file
+    rows: Mapped[int | None]
+    columns: Mapped[int | None]
+    tags: Mapped[dict[str, Any] | None]
+    warnings: Mapped[list[str] | None]  # of decoding
+
+    # The claim: who works on it, and until when that counts.
+    attempts: Mapped[int] = mapped_column(default=0)
+    leased_by: Mapped[str | None] = mapped_column(String(32))
+    leased_until: Mapped[datetime | None]
+
+    job: Mapped[Job] = relationship()
+    study: Mapped[Study | None] = relationship()
+
+
+class ModelVersion(Base):
+    """One trained network. Its folder is written once and never changed."""
+
+    __tablename__ = "model_version"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    # Relative to the data folder; None for the network that ships with the project.
+    folder: Mapped[str | None] = mapped_column(String(200))
+    card: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ModelAlias(Base):
+    """Append-only history of which version was live; the newest row of a name counts."""
+
+    __tablename__ = "model_alias"
+    __table_args__ = (Index("ix_model_alias_name_id", "name", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(40))  # "production"
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    reason: Mapped[str] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    model_version: Mapped[ModelVersion] = relationship()
+
+
+class Prediction(Base):
+    """What one model version says of one file's content; images of equal bytes share it."""
+
+    __tablename__ = "prediction"
+    __table_args__ = (UniqueConstraint("sha256", "model_version_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))  # Image.sha256
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"), index=True)
+    logit: Mapped[float]
+    probability: Mapped[float]
+    threshold: Mapped[float]
+    finding: Mapped[str | None] = mapped_column(String(16))  # "pneumonia", "normal" or None
+    unfamiliarity: Mapped[float]
+    reason: Mapped[str | None] = mapped_column(String(500))  # why there is no finding
+    warnings: Mapped[list[str]]
+    # float16, little-endian, row by row, divided by heatmap_peak.
+    heatmap: Mapped[bytes] = mapped_column(LargeBinary)
+    heatmap_rows: Mapped[int]
+    heatmap_columns: Mapped[int]
+    heatmap_peak: Mapped[float]
+    engine: Mapped[str] = mapped_column(String(80))  # name, version, precision
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    model_version: Mapped[ModelVersion] = relationship()
+
+
+class Audit(Base):
+    """Append-only: who did what to which thing, when."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    action: Mapped[str] = mapped_column(String(40))
+    target: Mapped[str] = mapped_column(String(120))
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
