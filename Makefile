@@ -1,0 +1,74 @@
+# The first line of every target is what `make help` says about it.
+# Base packages suffice for `demo` and `up`; TensorFlow comes only with `setup-train` or `setup-dev`.
+
+PYTHON ?= python3
+STUDIES ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+HASHED := --compile-bytecode --require-hashes
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+ROOMS := cli worker web models pipeline migrations benchmarks tests
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-train setup-dev demo up test check lock clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## Start everything, read generated radiographs (or STUDIES=folder), keep serving
+	@$(BIN)/overread demo $(if $(STUDIES),--studies "$(STUDIES)")
+
+up: setup ## Start the service on this machine and print a login link
+	@$(BIN)/overread up
+
+setup: $(VENV)/.base ## Install what serving needs
+setup-train: $(VENV)/.train ## Install TensorFlow too, for training
+setup-dev: $(VENV)/.dev ## Install everything, for tests and checks
+
+test: setup-dev ## Run every test
+	$(BIN)/pytest $(PYTEST)
+
+check: setup-dev ## Lint, type check, import contracts, lock files, compose file, Dockerfiles
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@# Lock files hold versions and hashes; an address would tie them to one registry.
+	! grep -nE 'https?://|file:|--(extra-)?index|--find-links' requirements/*.in requirements/*.txt
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint Dockerfile Dockerfile.train
+
+lock: $(VENV)/.uv ## Choose the newest versions anew; every larger group agrees with the smaller one
+	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) --upgrade requirements/base.in -o requirements/base.txt
+	$(COMPILE) --upgrade -c requirements/base.txt requirements/train.in -o requirements/train.txt
+	$(COMPILE) --upgrade -c requirements/train.txt requirements/dev.in -o requirements/dev.txt
+
+clean: ## Remove the virtual environment and caches; the data folder stays
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(ROOMS) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Without uv (a platform that it has no wheel for) pip installs the same files, slower.
+$(VENV)/.uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "Python lacks venv: apt-get install python3-venv"; exit 1; }
+	@echo "Making $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< \
+		|| echo "uv cannot be installed; pip is used instead" >&2
+	@touch $@
+
+$(VENV)/.base $(VENV)/.train $(VENV)/.dev: $(VENV)/.%: requirements/%.txt pyproject.toml $(VENV)/.uv
+	@echo "Installing packages: $*" >&2
+	@set -e; if [ -x $(BIN)/uv ]; then \
+		$(INSTALL) $(HASHED) -r $<; \
+		$(INSTALL) --no-deps --no-build-isolation --editable .; \
+	else \
+		$(BIN)/python -m pip install --quiet --require-hashes -r $<; \
+		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
+	fi
+	@touch $@
