@@ -1,0 +1,54 @@
+"""The `overread` command. Each subcommand's file is imported only when that subcommand runs."""
+
+import importlib
+import logging
+import sys
+
+import click
+
+# Name -> file and function, and the line that `overread --help` shows without importing it.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("cli.demo:demo", "Start everything, read some radiographs, keep serving."),
+    "up": ("cli.up:up", "Start the service on this machine."),
+    "doctor": ("cli.doctor:doctor", "Say what is set, what is reachable, what is wrong."),
+    "submit": ("cli.submit:submit", "Send files, folders or zips to a running service."),
+    "jobs": ("cli.jobs:jobs", "List jobs, or show one."),
+    "results": ("cli.results:results", "Print or save results."),
+    "predict": ("cli.predict:predict", "Read files here and now; no service needed."),
+    "train": ("cli.train:train", "Train a network on a folder of labelled images."),
+    "login-link": ("cli.login_link:login_link", "Print a link that logs in once."),
+    "migrate": ("cli.migrate:migrate", "Bring the database to the newest tables."),
+}
+
+
+class LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="overread")
+@click.option("-v", "--verbose", is_flag=True, help="Log more, to stderr.")
+def main(verbose: bool) -> None:
+    """Overread gives chest radiographs a second reading, in bulk.
+
+    Research use only: not a medical device, not for diagnosis.
+    """
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # Its INFO lines repeat every request's address.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
