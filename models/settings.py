@@ -1,16 +1,26 @@
 """Every setting, read once from `OVERREAD_*` variables at a process's front door."""
 
+import os
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "OVERREAD_"
+
+
+class SettingsError(ValueError):
+    """One line that names the variable; never a URL, which may hold a password."""
 
 
 class Settings(BaseSettings):
     """Derived values are computed here, so that each number is set in one place."""
 
-    model_config = SettingsConfigDict(env_prefix="OVERREAD_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     data: Path = Path("overread-data")
     database_url: str = ""  # default: SQLite in the data folder
@@ -29,6 +39,37 @@ class Settings(BaseSettings):
     max_archive_bytes: PositiveInt = 20 * 2**30  # unpacked, whole archive
     max_archive_files: PositiveInt = 200_000
 
+    @classmethod
+    def read(cls) -> Self:
+        """From the environment, strictly; SettingsError says which variable is wrong."""
+        unknown = sorted(
+            name
+            for name in os.environ
+            if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() not in cls.model_fields
+        )
+        if unknown:
+            raise SettingsError(f"{unknown[0]}: there is no such setting")
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+            raise SettingsError(f"{name}: {first['msg']}") from None
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, url: str) -> str:
+        if url and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("expected a URL beginning with sqlite:/// or postgresql+psycopg://")
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _check_broker_url(cls, url: str) -> str:
+        if url and not url.startswith(("redis://", "rediss://", "redis+socket://")):
+            raise ValueError("expected a URL beginning with redis://, rediss:// or redis+socket://")
+        return url
+
     @cached_property
     def data_dir(self) -> Path:
         return self.data.absolute()
@@ -36,6 +77,14 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'overread.sqlite3'}"
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database.startswith("sqlite:")
+
+    @property
+    def files_dir(self) -> Path:
+        return self.data_dir / "files"
 
     @property
     def lease_s(self) -> int:

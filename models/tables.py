@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -70,12 +70,15 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
+    type_annotation_map: ClassVar = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
 
 
 def _enum(kind: type[StrEnum]) -> Enum:
     return Enum(
-        kind, native_enum=False, length=16, values_callable=lambda members: [m.value for m in members]
+        kind,
+        native_enum=False,
+        length=16,
+        values_callable=lambda members: [m.value for m in members],
     )
 
 
@@ -130,7 +133,7 @@ class Study(Base):
     study_hash: Mapped[str] = mapped_column(String(64), unique=True)
     # Keyed hash of the Patient ID; None where the file names no patient.
     patient_hash: Mapped[str | None] = mapped_column(String(64), index=True)
-    # Folder within the upload, for formats that have no Study Instance UID.
+    # For formats without Study Instance UID: folder within the upload, or a loose file's name.
     folder: Mapped[str | None] = mapped_column(String(1024))
     created_at: Mapped[datetime] = mapped_column(default=now)
 
@@ -143,6 +146,7 @@ class Image(Base):
         UniqueConstraint("job_id", "file", "sha256"),
         Index("ix_image_state_id", "state", "id"),
         Index("ix_image_job_id_state", "job_id", "state"),
+        Index("ix_image_job_id_finished_at", "job_id", "finished_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -1,0 +1,138 @@
+"""Who works on what, and until when that counts.
+
+A worker claims a chunk by one conditional UPDATE, computes with no transaction open, and writes
+only where its claim still stands. Every claim has an identity of its own, so a worker whose lease
+lapsed cannot be mistaken for the one that took over, even if it is the same process.
+
+`attempts` counts claims that did not come back. Images that never lost a worker go first, in
+chunks; one that did is claimed alone, so that a file that kills its worker takes no other with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy.orm import Session
+
+from models.tables import Image, State, now
+
+PARKED = "this file stopped its worker {attempts} times"
+
+
+@dataclass(frozen=True)
+class ClaimedImage:
+    id: int
+    job_id: str
+    file: str
+    sha256: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Images of one state that are one worker's until `until`."""
+
+    id: str
+    state: State
+    until: datetime
+    images: tuple[ClaimedImage, ...]
+
+
+def claim_received(session: Session, *, limit: int, lease_s: float, max_attempts: int) -> Claim:
+    return _claim(session, State.RECEIVED, limit, lease_s, max_attempts)
+
+
+def claim_ready(session: Session, *, limit: int, lease_s: float, max_attempts: int) -> Claim:
+    return _claim(session, State.READY, limit, lease_s, max_attempts)
+
+
+def release(session: Session, claim: Claim, image_ids: Sequence[int] | None = None) -> None:
+    """What was not begun goes back as if it had never been claimed. None: all that is left."""
+    mine = [Image.leased_by == claim.id, Image.state == claim.state]
+    if image_ids is not None:
+        mine.append(Image.id.in_(image_ids))
+    session.execute(
+        update(Image)
+        .where(*mine)
+        .values(leased_by=None, leased_until=None, attempts=Image.attempts - 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def still_held(session: Session, claim: Claim) -> set[int]:
+    """Ids of the claim's images that are still its own, locked until the transaction ends."""
+    mine = select(Image.id).where(Image.leased_by == claim.id, Image.state == claim.state)
+    return set(session.scalars(mine.with_for_update()))
+
+
+def park_exhausted(session: Session, *, max_attempts: int) -> int:
+    """Images whose last permitted attempt has lapsed become `failed`. Returns how many."""
+    lapsed = [
+        Image.state.in_((State.RECEIVED, State.READY)),
+        Image.attempts >= max_attempts,
+        _is_free(),
+    ]
+    parked = session.scalars(
+        update(Image)
+        .where(*lapsed)
+        .values(
+            state=State.FAILED,
+            reason=PARKED.format(attempts=max_attempts),
+            finished_at=now(),
+            leased_by=None,
+            leased_until=None,
+        )
+        .returning(Image.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(parked.all())
+
+
+def has_waiting(session: Session, state: State) -> bool:
+    """Whether a nudge is due: something waits with no lease or a lapsed one."""
+    waiting = select(Image.id).where(Image.state == state, _is_free()).limit(1)
+    return session.scalar(waiting) is not None
+
+
+def _claim(session: Session, state: State, limit: int, lease_s: float, max_attempts: int) -> Claim:
+    claim_id, until = uuid4().hex, now() + timedelta(seconds=lease_s)
+    images = _take(session, state, Image.attempts == 0, limit, claim_id, until)
+    if not images:
+        suspect = Image.attempts.between(1, max_attempts - 1)
+        images = _take(session, state, suspect, 1, claim_id, until)
+    return Claim(claim_id, state, until, images)
+
+
+def _take(
+    session: Session,
+    state: State,
+    which: ColumnElement[bool],
+    limit: int,
+    claim_id: str,
+    until: datetime,
+) -> tuple[ClaimedImage, ...]:
+    # A common table expression: PostgreSQL may evaluate a plain subquery with LIMIT and
+    # FOR UPDATE more than once, and then takes more rows than asked for. SQLite has no
+    # FOR UPDATE and needs none: writers exclude each other.
+    picked = (
+        select(Image.id)
+        .where(Image.state == state, which, _is_free())
+        .order_by(Image.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("picked")
+    )
+    taken = session.execute(
+        update(Image)
+        .where(Image.id.in_(select(picked.c.id)))
+        .values(leased_by=claim_id, leased_until=until, attempts=Image.attempts + 1)
+        .returning(Image.id, Image.job_id, Image.file, Image.sha256, Image.attempts)
+        .execution_options(synchronize_session=False)
+    )
+    return tuple(ClaimedImage(*row) for row in sorted(taken.all()))
+
+
+def _is_free() -> ColumnElement[bool]:
+    return or_(Image.leased_until.is_(None), Image.leased_until < now())

@@ -1,0 +1,121 @@
+"""Files beside the database, addressed by the SHA-256 of their content.
+
+incoming/  as uploaded, until a worker has read and de-identified them; then deleted
+stored/    de-identified, for people to look at
+inputs/    what the network eats, by the upload's hash and the preprocessing's version
+
+Everything is written under a temporary name and renamed, so a name that exists is complete.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Area = Literal["incoming", "stored"]
+BLOCK = 1 << 20
+INPUT_SIDE = 224
+
+
+@dataclass(frozen=True)
+class Stored:
+    sha256: str
+    size: int  # bytes
+
+
+class FileTooLargeError(ValueError):
+    """One plain clause for the person who sent the file."""
+
+
+class FileStore:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, stream: BinaryIO, *, max_bytes: int | None = None) -> Stored:
+        """An upload into `incoming`, durable on return. FileTooLargeError keeps nothing."""
+        digest, size = hashlib.sha256(), 0
+        with self._writing() as (file, temporary):
+            while block := stream.read(BLOCK):
+                size += len(block)
+                if max_bytes is not None and size > max_bytes:
+                    raise FileTooLargeError(f"larger than {max_bytes / 2**20:.0f} MiB")
+                digest.update(block)
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+            stored = Stored(digest.hexdigest(), size)
+            self._rename(temporary, self.path(stored.sha256, area="incoming"))
+        return stored
+
+    def put_bytes(self, content: bytes, *, area: Area = "stored") -> Stored:
+        stored = Stored(hashlib.sha256(content).hexdigest(), len(content))
+        self._write(self.path(stored.sha256, area=area), content)
+        return stored
+
+    def path(self, sha256: str, *, area: Area = "stored") -> Path:
+        return self.root / area / sha256[:2] / sha256
+
+    def exists(self, sha256: str, *, area: Area = "stored") -> bool:
+        return self.path(sha256, area=area).exists()
+
+    def delete(self, sha256: str, *, area: Area = "incoming") -> None:
+        self.path(sha256, area=area).unlink(missing_ok=True)
+
+    def put_network_input(
+        self, sha256: str, preprocessing: str, network_input: NDArray[np.uint8]
+    ) -> None:
+        """network_input: uint8 (224, 224)."""
+        self._write(self._input_path(sha256, preprocessing), network_input.tobytes())
+
+    def has_network_input(self, sha256: str, preprocessing: str) -> bool:
+        return self._input_path(sha256, preprocessing).exists()
+
+    def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
+        """uint8 (224, 224); FileNotFoundError where it was never made."""
+        content = self._input_path(sha256, preprocessing).read_bytes()
+        return np.frombuffer(content, np.uint8).reshape(INPUT_SIDE, INPUT_SIDE)
+
+    def network_inputs(self, sha256s: Sequence[str], preprocessing: str) -> NDArray[np.uint8]:
+        """uint8 (n, 224, 224), in the order asked for."""
+        inputs = [self.network_input(sha256, preprocessing) for sha256 in sha256s]
+        return np.stack(inputs) if inputs else np.empty((0, INPUT_SIDE, INPUT_SIDE), np.uint8)
+
+    def _input_path(self, sha256: str, preprocessing: str) -> Path:
+        return self.root / "inputs" / preprocessing / sha256[:2] / sha256
+
+    def _write(self, target: Path, content: bytes) -> None:
+        if target.exists():
+            return
+        with self._writing() as (file, temporary):
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            self._rename(temporary, target)
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[BinaryIO, Path]]:
+        temporary = self._make_folder(self.root / "temporary") / secrets.token_hex(16)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file, temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _rename(self, temporary: Path, target: Path) -> None:
+        self._make_folder(target.parent)
+        temporary.replace(target)
+
+    def _make_folder(self, folder: Path) -> Path:
+        if not folder.is_dir():
+            if folder != self.root.parent:
+                self._make_folder(folder.parent)
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return folder

@@ -1,0 +1,97 @@
+"""Predictions: what one model version says of one file's bytes, kept once for all its images."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from models import tables
+from models.claims import Claim, still_held
+from models.inserts import insert_new
+from models.results import shown_prediction_id
+from models.tables import Image, State, now
+from pipeline.types import Prediction
+
+
+def record_predictions(
+    session: Session,
+    claim: Claim,
+    predictions: Mapping[str, Prediction],
+    *,
+    model_version_id: int,
+    engine: str,
+) -> None:
+    """A chunk's answers by SHA-256. Writes only what the claim still holds."""
+    held = still_held(session, claim)
+    hashes = {image.sha256 for image in claim.images if image.id in held} & predictions.keys()
+    rows = [
+        {
+            "sha256": sha256,
+            "model_version_id": model_version_id,
+            "engine": engine,
+            "created_at": now(),
+            **_columns(predictions[sha256]),
+        }
+        for sha256 in sorted(hashes)  # always the same order, or two workers could deadlock
+    ]
+    insert_new(session, tables.Prediction, rows)
+    _finish_ready(session, sorted(hashes))
+
+
+def finish_known(session: Session, sha256s: Sequence[str], *, model_version_id: int) -> set[str]:
+    """Ready images whose bytes this version has read already need no second reading."""
+    query = select(tables.Prediction.sha256).where(
+        tables.Prediction.sha256.in_(sha256s),
+        tables.Prediction.model_version_id == model_version_id,
+    )
+    known = set(session.scalars(query))
+    _finish_ready(session, sorted(known))
+    return known
+
+
+def get_prediction(session: Session, image: Image) -> tables.Prediction | None:
+    """The one that is shown: the live version's, else the newest."""
+    query = (
+        select(tables.Prediction)
+        .join(Image, tables.Prediction.id == shown_prediction_id())
+        .where(Image.id == image.id)
+    )
+    return session.scalar(query)
+
+
+def read_heatmap(prediction: tables.Prediction) -> NDArray[np.float32]:
+    """float32 (h, w) in [0, 1], scaled to its peak; all 0 where the network saw nothing."""
+    flat = np.frombuffer(prediction.heatmap, "<f2").astype(np.float32)
+    return flat.reshape(prediction.heatmap_rows, prediction.heatmap_columns)
+
+
+def _finish_ready(session: Session, sha256s: Sequence[str]) -> None:
+    # All images of these bytes, claimed or not: whoever else holds one finds it done.
+    session.execute(
+        update(Image)
+        .where(Image.sha256.in_(sha256s), Image.state == State.READY)
+        .values(state=State.PREDICTED, finished_at=now(), leased_by=None, leased_until=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _columns(prediction: Prediction) -> dict[str, Any]:
+    peak = float(prediction.heatmap.max(initial=0.0))
+    scaled = prediction.heatmap / peak if peak > 0 else prediction.heatmap
+    rows, columns = prediction.heatmap.shape
+    return {
+        "logit": float(prediction.logit),
+        "probability": float(prediction.probability),
+        "threshold": float(prediction.threshold),
+        "finding": prediction.finding,
+        "unfamiliarity": float(prediction.unfamiliarity),
+        "reason": prediction.reason,
+        "warnings": list(prediction.warnings),
+        "heatmap": scaled.astype("<f2").tobytes(),
+        "heatmap_rows": rows,
+        "heatmap_columns": columns,
+        "heatmap_peak": peak,
+    }

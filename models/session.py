@@ -1,0 +1,60 @@
+"""Engine and sessions: `with sessions.begin() as session:` writes, `with sessions()` reads.
+
+SQLite knows one writer at a time. A transaction that begins as a reader and then writes fails
+at once when someone else wrote in between, whatever the busy timeout; so writers say so at BEGIN.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from models.settings import Settings
+
+BUSY_TIMEOUT_MS = 30_000
+WRITES = {"overread_writes": True}
+
+
+class Sessions(sessionmaker[Session]):
+    """`begin()` opens a writing transaction, a plain call a reading session."""
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:  # type: ignore[override]
+        bind: Engine = self.kw["bind"]
+        with self(bind=bind.execution_options(**WRITES)) as session, session.begin():
+            yield session
+
+
+def make_engine(settings: Settings) -> Engine:
+    if not settings.is_sqlite:
+        return create_engine(settings.database, pool_pre_ping=True)
+    engine = create_engine(settings.database)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def make_session_factory(engine: Engine) -> Sessions:
+    return Sessions(bind=engine, expire_on_commit=False)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    # The driver's own BEGIN comes too late and leaves DDL and SELECT outside; we send ours.
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout = {BUSY_TIMEOUT_MS}",
+        "journal_mode = WAL",
+        "synchronous = NORMAL",  # in WAL a power cut may lose the last commits, never the file
+        "foreign_keys = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options: dict[str, Any] = dict(connection.get_execution_options())
+    kind = "IMMEDIATE" if options.get("overread_writes") else "DEFERRED"
+    connection.exec_driver_sql(f"BEGIN {kind}")
