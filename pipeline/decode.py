@@ -1,0 +1,48 @@
+"""A file of any supported kind to the picture that a person would see."""
+
+from pathlib import Path
+
+from pipeline.content import read_content
+from pipeline.errors import RefusedError
+from pipeline.limits import Limits
+from pipeline.sniff import DICOM, HEAD_BYTES, sniff
+from pipeline.types import DecodedImage
+
+_DEFAULT = Limits()
+
+
+def decode(
+    path: Path, *, limits: Limits = _DEFAULT, minimum_size: int | None = None
+) -> DecodedImage:
+    """Decode the file's first picture, judging its kind by its content.
+
+    minimum_size: a JPEG may come back at reduced scale as long as both sides keep this
+    many pixels; other formats come back whole. Raises RefusedError for what is damaged,
+    unsupported, beyond `limits`, or no frontal chest radiograph by its tags.
+    """
+    return decode_content(read_content(path, limits), limits=limits, minimum_size=minimum_size)
+
+
+def decode_content(
+    content: bytes, *, limits: Limits = _DEFAULT, minimum_size: int | None = None
+) -> DecodedImage:
+    """Like `decode`, for bytes that are in memory already."""
+    media_type = sniff(content[:HEAD_BYTES])
+    # Each family imports its own libraries: a process that sees only JPEG stays small.
+    if media_type == DICOM:
+        from pipeline.dicom import read_dicom
+        from pipeline.dicom_picture import decode_dataset
+
+        return check_picture(decode_dataset(read_dicom(content, limits), limits), limits)
+    from pipeline.raster import decode_raster
+
+    image = decode_raster(content, media_type=media_type, limits=limits, minimum_size=minimum_size)
+    return check_picture(image, limits)
+
+
+def check_picture(image: DecodedImage, limits: Limits) -> DecodedImage:
+    """Return `image`. Raises RefusedError where nothing can be seen in it."""
+    if image.pixels.size == 0 or image.pixels.min() == image.pixels.max():
+        raise RefusedError("not a chest radiograph: every pixel has the same value")
+    limits.check_size(*image.pixels.shape)
+    return image

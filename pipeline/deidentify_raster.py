@@ -1,0 +1,93 @@
+"""PNG and JPEG without their metadata, pixels untouched; other formats written anew as PNG."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image
+
+from pipeline.jpeg import APP0, APP1, APP14, APP15, COM, SOI, segments
+from pipeline.limits import Limits
+from pipeline.png import SIGNATURE, chunks
+from pipeline.raster import decode_raster, read_orientation
+from pipeline.sniff import JPEG, PNG
+
+# What the pixels need; text, times, EXIF, colour profiles and animation go.
+_KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+# APP0 tells density, APP14 how colours were transformed.
+_KEPT_SEGMENTS = (APP0, APP14)
+
+
+def strip_metadata(content: bytes, *, media_type: str, limits: Limits) -> tuple[bytes, str]:
+    """Return bytes and media type of the same picture without metadata.
+
+    The orientation is kept. What follows the picture's end is dropped.
+    """
+    if media_type == JPEG:
+        return strip_jpeg(content, orientation=read_orientation(content, JPEG)), JPEG
+    if media_type == PNG:
+        return _strip_png(content, orientation=read_orientation(content, PNG)), PNG
+    return _as_png(decode_raster(content, media_type=media_type, limits=limits).pixels), PNG
+
+
+def strip_jpeg(content: bytes, *, orientation: int = 1) -> bytes:
+    """Return a JPEG stream without application segments and comments, pixels untouched."""
+    kept = []
+    for segment in segments(content):
+        if segment.marker == COM or APP0 <= segment.marker <= APP15:
+            data = _minimal_segment(content[segment.start : segment.end], segment.marker)
+        else:
+            data = content[segment.start : segment.end]
+        kept.append(data)
+        if segment.marker == SOI and orientation != 1:
+            kept.append(_exif_segment(orientation))
+    return b"".join(kept)
+
+
+def _minimal_segment(segment: bytes, marker: int) -> bytes:
+    """Keep of an application segment what decoders read, without thumbnail or free text."""
+    body = segment[4:]
+    if marker == APP0 and body.startswith(b"JFIF\0") and len(body) >= 14:
+        body = body[:12] + b"\0\0"  # no thumbnail
+    elif marker == APP14 and body.startswith(b"Adobe") and len(body) >= 12:
+        body = body[:12]
+    else:
+        return b""
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
+def _exif_segment(orientation: int) -> bytes:
+    body = b"Exif\0\0" + _exif(orientation)
+    return struct.pack(">BBH", 0xFF, APP1, len(body) + 2) + body
+
+
+def _exif(orientation: int) -> bytes:
+    """EXIF 2.3: a TIFF header, one directory, one SHORT entry (0x0112)."""
+    header = struct.pack(">2sHI", b"MM", 42, 8)
+    return header + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def _strip_png(content: bytes, *, orientation: int) -> bytes:
+    kept = [SIGNATURE]
+    for chunk in chunks(content):
+        if chunk.kind in _KEPT_CHUNKS:
+            kept.append(content[chunk.start : chunk.end])
+        if chunk.kind == b"IHDR" and orientation != 1:
+            kept.append(_chunk(b"eXIf", _exif(orientation)))
+    return b"".join(kept)
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    checksum = zlib.crc32(kind + body)
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
+
+
+def _as_png(pixels: np.ndarray) -> bytes:
+    """Sixteen bits hold what any of the other formats did, upright."""
+    stored = np.rint(pixels * 65535).astype(np.uint16)
+    eight = stored // 257
+    whole = eight * 257 == stored
+    target = io.BytesIO()
+    Image.fromarray(eight.astype(np.uint8) if whole.all() else stored).save(target, "PNG")
+    return target.getvalue()

@@ -1,0 +1,96 @@
+"""A DICOM file's data set, read within bounds."""
+
+import io
+import logging
+import struct
+import warnings
+import zlib
+
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset as parse_dataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from pipeline.errors import RefusedError
+from pipeline.limits import Limits
+
+# The library quotes values, which may be patient data, in its warnings and log records.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", module="pydicom")
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+
+_META_START = 132  # preamble and prefix, PS3.10 7.1
+_GROUP_LENGTH_BYTES = 12
+
+
+def read_dicom(content: bytes, limits: Limits) -> Dataset:
+    """Return the data set with `file_meta.TransferSyntaxUID` filled in; pixels stay encoded.
+
+    A deflated data set comes back inflated, as Explicit VR Little Endian. Raises
+    RefusedError for what is no DICOM or is cut short.
+    """
+    try:
+        dataset = _inflate(content, limits) or pydicom.dcmread(io.BytesIO(content), force=True)
+        _fill_in_syntax(dataset)
+    except RefusedError:
+        raise
+    except MemoryError:
+        raise RefusedError("reading the data set takes too much memory") from None
+    except Exception:
+        raise RefusedError("the DICOM data set is damaged: its elements cannot be parsed") from None
+    if not dataset:
+        raise RefusedError("the DICOM file is cut short: no elements can be read")
+    return dataset
+
+
+def _fill_in_syntax(dataset: Dataset) -> None:
+    """Files without meta information: what the parser guessed is the transfer syntax."""
+    if not hasattr(dataset, "file_meta"):
+        dataset.file_meta = FileMetaDataset()
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        implicit, little = dataset.original_encoding
+        if not little:
+            raise RefusedError("Transfer Syntax UID (0002,0010) is missing from a big endian file")
+        guess = ImplicitVRLittleEndian if implicit in (True, None) else ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = guess
+
+
+def _inflate(content: bytes, limits: Limits) -> Dataset | None:
+    """Return a deflated data set (PS3.5 A.5), None if the file is not deflated.
+
+    The library would inflate all of it at once, so a small file could fill the memory.
+    """
+    head = content[_META_START : _META_START + 4096]
+    if content[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() not in head:
+        return None
+    tag, vr, length, group_length = struct.unpack("<4s2sHI", head[:_GROUP_LENGTH_BYTES])
+    if (tag, vr, length) != (b"\x02\x00\x00\x00", b"UL", 4):
+        raise RefusedError("File Meta Information Group Length (0002,0000) is missing")
+    start = _META_START + _GROUP_LENGTH_BYTES + group_length
+    meta = pydicom.dcmread(io.BytesIO(content[:start]), force=True).file_meta
+    if meta.TransferSyntaxUID != DeflatedExplicitVRLittleEndian:
+        return None
+    dataset = parse_dataset(
+        io.BytesIO(_inflate_bytes(content[start:], limits)),
+        is_implicit_VR=False,
+        is_little_endian=True,
+    )
+    dataset.file_meta = meta
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return dataset
+
+
+def _inflate_bytes(deflated: bytes, limits: Limits) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = inflater.decompress(deflated, limits.max_bytes + 1)
+    except zlib.error:
+        raise RefusedError("the deflated data set is damaged") from None
+    limits.check_bytes(len(inflated))
+    if not inflater.eof:
+        raise RefusedError("the deflated data set is cut short")
+    return inflated

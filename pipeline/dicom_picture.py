@@ -1,0 +1,114 @@
+"""From a DICOM data set to the picture that a person would see."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from pipeline.dicom_pixels import first_frame, frames
+from pipeline.dicom_tags import integer, kept_tags
+from pipeline.errors import RefusedError
+from pipeline.frontal import check_frontal
+from pipeline.grey_scale import Span, grey_levels, has_broken_window
+from pipeline.limits import Limits
+from pipeline.padding import bounding_box, padding_mask
+from pipeline.sniff import DICOM
+from pipeline.types import DecodedImage
+
+# ITU-R BT.601, which PS3.3 C.7.6.3.1.2 uses for YBR_FULL.
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
+    """Decode the first frame of a data set whose tags do not contradict a frontal chest.
+
+    Raises RefusedError; the tags are checked first, since that costs nothing.
+    """
+    tags = kept_tags(dataset)
+    check_frontal(tags)
+    frame = first_frame(dataset, limits)
+    return DecodedImage(
+        pixels=_picture(frame, dataset),
+        media_type=DICOM,
+        rows=frame.shape[0],
+        columns=frame.shape[1],
+        frames=frames(dataset),
+        tags=tags,
+        warnings=tuple(_warnings(dataset, tags)),
+    )
+
+
+def _warnings(dataset: Dataset, tags: dict[str, str]) -> list[str]:
+    found = []
+    if frames(dataset) > 1:
+        found.append(f"first of {frames(dataset)} frames read")
+    if tags.get("BurnedInAnnotation") == "YES":
+        found.append("the pixels may hold burned-in text")
+    if has_broken_window(dataset):
+        found.append("the stated window cannot be applied, the whole range is shown")
+    return found
+
+
+def _picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
+    if frame.ndim == 3:
+        top = np.float32(
+            np.iinfo(frame.dtype).max if frame.dtype == np.uint16 else _stored_top(dataset)
+        )
+        return np.asarray(np.clip(frame @ (_LUMINANCE / top), 0, 1), np.float32)
+    grey = _float_picture if frame.dtype.kind == "f" else _integer_picture
+    mask = padding_mask(frame, dataset)
+    if mask is None:
+        return grey(frame, dataset)
+    box = bounding_box(mask)
+    picture = grey(frame[box], dataset)
+    picture[mask[box]] = 0
+    return picture
+
+
+def _stored_top(dataset: Dataset) -> int:
+    return int(2 ** integer(dataset, "BitsStored")) - 1
+
+
+def _integer_picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
+    """One look-up in a table of every value that can be stored, however many pixels."""
+    signed = integer(dataset, "PixelRepresentation", default=0) == 1
+    bits = integer(dataset, "BitsStored")
+    span = Span(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else Span(0, 2**bits - 1)
+    if frame.dtype.itemsize > 2:
+        values = _stored_values(frame.astype(np.int64), dataset, signed=signed)
+        return grey_levels(values.astype(np.float64), dataset, stored=span)
+    patterns = np.arange(2 ** (8 * frame.dtype.itemsize), dtype=np.int64)
+    values = _stored_values(patterns, dataset, signed=signed, width=8 * frame.dtype.itemsize)
+    table = grey_levels(values.astype(np.float64), dataset, stored=span)
+    picture: NDArray[np.float32] = table[
+        np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}")
+    ]
+    return picture
+
+
+def _stored_values(
+    patterns: NDArray[np.int64], dataset: Dataset, *, signed: bool, width: int = 32
+) -> NDArray[np.int64]:
+    """PS3.5 8.1.1: take the stored bits out of the allocated ones.
+
+    Only where pixels are not encapsulated may other bits hold something else (old
+    overlays); a codec's values are whole, and would be torn by a wrong Bits Stored.
+    """
+    bits = integer(dataset, "BitsStored")
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        half = 1 << (width - 1)
+        return (patterns + half) % (2 * half) - half if signed else patterns
+    shift = integer(dataset, "HighBit", default=bits - 1) + 1 - bits
+    values = (patterns >> shift) & ((1 << bits) - 1)
+    half = 1 << (bits - 1)
+    return np.where(values >= half, values - 2 * half, values) if signed else values
+
+
+def _float_picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
+    """Float samples (C.7.6.24) state no range: the window tells, else their own ends do."""
+    values = frame.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise RefusedError("the float pixel data hold values that are no numbers")
+    low, high = float(values.min()), float(values.max())
+    return grey_levels(values, dataset, stored=Span(low, high if high > low else low + 1))

@@ -1,0 +1,147 @@
+"""The first frame's samples as stored."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGTransferSyntaxes
+
+from pipeline import openjpeg_plugin
+from pipeline.dicom_tags import code, integer, label
+from pipeline.errors import RefusedError
+from pipeline.jpeg import check_jpeg
+from pipeline.limits import Limits
+
+openjpeg_plugin.register()
+
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")  # PS3.3 C.7.6.3, C.7.6.24
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
+# The faster and stricter decoder first.
+_PREFERRED = {
+    str(syntax): "pillow" for syntax in (*JPEGTransferSyntaxes[:2], *JPEG2000TransferSyntaxes[:2])
+}
+
+
+def first_frame(dataset: Dataset, limits: Limits) -> NDArray[Any]:
+    """Return the first frame: (H, W) integers or floats as stored, or (H, W, 3) RGB.
+
+    PALETTE COLOR comes back as RGB of 8 or 16 bits. Raises RefusedError.
+    """
+    keyword = _check_described(dataset, limits)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated:
+        _check_encapsulated(dataset)
+    elif keyword == "PixelData":
+        _check_length(dataset)
+    frame = _decode(dataset, syntax)
+    if code(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
+        frame = apply_color_lut(frame, dataset)
+    return frame
+
+
+def frames(dataset: Dataset) -> int:
+    return integer(dataset, "NumberOfFrames", default=1)
+
+
+def _check_described(dataset: Dataset, limits: Limits) -> str:
+    """Hold what the tags promise against the limits, before anything is decoded."""
+    keyword = next((keyword for keyword in _PIXELS if dataset.get_item(keyword)), None)
+    if keyword is None:
+        raise RefusedError(
+            "expected a picture, received a DICOM file without Pixel Data (7FE0,0010)"
+        )
+    limits.check_size(integer(dataset, "Rows"), integer(dataset, "Columns"))
+    limits.check_frames(frames(dataset))
+    photometric = code(dataset, "PhotometricInterpretation")
+    samples = integer(dataset, "SamplesPerPixel", default=1)
+    if photometric not in _GREY + _COLOUR:
+        raise RefusedError(
+            f"{label('PhotometricInterpretation')} is {photometric or 'missing'}, "
+            "expected MONOCHROME1, MONOCHROME2, RGB, YBR or PALETTE COLOR"
+        )
+    if samples not in (1, 3) or (photometric in _GREY and samples != 1):
+        raise RefusedError(
+            f"{label('SamplesPerPixel')} is {samples}, which {photometric} does not allow"
+        )
+    if keyword == "PixelData":
+        _check_bits(dataset)
+    return keyword
+
+
+def _check_bits(dataset: Dataset) -> None:
+    allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
+    high = integer(dataset, "HighBit", default=stored - 1)
+    if (
+        allocated not in (1, 8, 16, 32)
+        or not 1 <= stored <= allocated
+        or not stored - 1 <= high < allocated
+    ):
+        raise RefusedError(
+            f"Bits Allocated, Bits Stored and High Bit (0028,0100-0102) are "
+            f"{allocated}, {stored} and {high}, which contradict each other"
+        )
+
+
+def _check_length(dataset: Dataset) -> None:
+    """PS3.5 8.1.1, A.4: pixel data that are not encapsulated have a length that we know."""
+    rows, columns = integer(dataset, "Rows"), integer(dataset, "Columns")
+    samples = integer(dataset, "SamplesPerPixel", default=1)
+    bits = rows * columns * samples * integer(dataset, "BitsAllocated") * frames(dataset)
+    if code(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
+        bits = bits * 2 // 3
+    _check_bytes((bits + 7) // 8, len(dataset.PixelData or b""))
+
+
+def _check_bytes(expected: int, received: int) -> None:
+    if received < expected:
+        raise RefusedError(
+            f"Pixel Data (7FE0,0010) is cut short: expected {expected} bytes, received {received}"
+        )
+
+
+def is_jpeg(dataset: Dataset) -> bool:
+    """Whether the pixels are JPEG or JPEG-LS streams (not JPEG 2000)."""
+    name = dataset.file_meta.TransferSyntaxUID.name
+    return "JPEG" in name and "2000" not in name
+
+
+def _check_encapsulated(dataset: Dataset) -> None:
+    """JPEG family: decoders fill what is missing with grey and say nothing."""
+    codestream = _first_codestream(dataset)
+    if is_jpeg(dataset):
+        check_jpeg(codestream)
+
+
+def _first_codestream(dataset: Dataset) -> bytes:
+    try:
+        return get_frame(dataset.PixelData, 0, number_of_frames=frames(dataset))
+    except Exception:
+        raise RefusedError(
+            "Pixel Data (7FE0,0010) is cut short or its fragments are damaged"
+        ) from None
+
+
+def _decode(dataset: Dataset, syntax: UID) -> NDArray[Any]:
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        raise RefusedError(f"the transfer syntax {_name(syntax)} is not supported") from None
+    plugin = _PREFERRED.get(str(syntax), "")
+    try:
+        frame, _ = decoder.as_array(dataset, index=0, decoding_plugin=plugin)
+    except MemoryError:
+        raise RefusedError("decoding takes too much memory") from None
+    except Exception:
+        raise RefusedError(f"the pixel data cannot be decoded as {_name(syntax)}") from None
+    native: NDArray[Any] = frame.astype(frame.dtype.newbyteorder("="), copy=False)
+    return native
+
+
+def _name(syntax: UID) -> str:
+    return (
+        syntax.name if not syntax.is_private and syntax.name != str(syntax) else "of a private kind"
+    )

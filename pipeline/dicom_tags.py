@@ -1,0 +1,106 @@
+"""The short list of attributes that is kept, and how values are read from a data set."""
+
+import re
+from typing import Any
+
+from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
+
+from pipeline.errors import RefusedError
+
+KEPT = (
+    "Modality",
+    "BodyPartExamined",
+    "ViewPosition",
+    "PatientOrientation",
+    "PatientSex",
+    "PatientAge",
+    "PresentationIntentType",
+    "BurnedInAnnotation",
+    "PhotometricInterpretation",
+)
+
+# A code string (PS3.5 6.2, VR CS). Anything else in these attributes is free text that
+# somebody typed, which may name the patient.
+_CODE = re.compile(r"[A-Z0-9_ ]{1,16}(\\[A-Z0-9_ ]{1,16})*")
+_AGE = re.compile(r"(\d{3})([DWMY])")
+_OLDEST_YEARS = 89  # older ages are rare enough to point at a person: 45 CFR 164.514(b)(2)(i)(C)
+
+
+def kept_tags(dataset: Dataset) -> dict[str, str]:
+    """Return the attributes of `KEPT` that have a usable value, by keyword.
+
+    Code strings are put in upper case; several values are joined by a backslash. Values
+    that are no code strings are left out.
+    """
+    tags = {keyword: code(dataset, keyword) for keyword in KEPT if keyword != "PatientAge"}
+    tags["PatientAge"] = age(dataset)
+    return {keyword: value for keyword, value in tags.items() if value}
+
+
+def code(dataset: Dataset, keyword: str) -> str:
+    """Return a code string in upper case, or "" where there is none."""
+    value = raw_value(dataset, keyword)
+    parts = value if isinstance(value, (MultiValue, list)) else [value]
+    text = "\\".join(str(part or "").strip().upper() for part in parts)
+    return text if _CODE.fullmatch(text) else ""
+
+
+def age(dataset: Dataset) -> str:
+    """Return Patient's Age (VR AS), ages above 89 years as 090Y, or ""."""
+    match = _AGE.fullmatch(str(raw_value(dataset, "PatientAge") or "").strip())
+    if not match:
+        return ""
+    if match[2] == "Y" and int(match[1]) > _OLDEST_YEARS:
+        return f"{_OLDEST_YEARS + 1:03d}Y"
+    return match[0]
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """Return the first value as a number, None where it is missing or empty."""
+    value = raw_value(dataset, keyword)
+    if isinstance(value, (MultiValue, list)):
+        value = value[0] if len(value) else None
+    if value is None or value == "":
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise RefusedError(f"{label(keyword)} is not a number") from None
+
+
+def integer(dataset: Dataset, keyword: str, *, default: int | None = None) -> int:
+    """Return the first value as a whole number. Raises RefusedError if there is none."""
+    value = number(dataset, keyword)
+    if value is None and default is not None:
+        return default
+    if value is None or not value.is_integer():
+        raise RefusedError(f"{label(keyword)} is {'missing' if value is None else 'not whole'}")
+    return int(value)
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    value = raw_value(dataset, keyword)
+    return "" if value is None else str(value).strip().strip("\0")
+
+
+def label(keyword: str) -> str:
+    """Return name and number of an attribute, e.g. `Rows (0028,0010)`."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        return keyword
+    return f"{dictionary_description(tag)} {str(Tag(tag)).replace(' ', '')}"
+
+
+def raw_value(dataset: Dataset, keyword: str) -> Any:
+    """Return an attribute's value, None where it is missing.
+
+    The library parses on access and quotes the value when it fails: such messages must
+    not travel further, since values may be patient data.
+    """
+    try:
+        return dataset.get(keyword)
+    except Exception:
+        raise RefusedError(f"{label(keyword)} cannot be read") from None

@@ -1,0 +1,81 @@
+"""The segments of a JPEG or JPEG-LS stream (ITU-T T.81 annex B, T.87 annex C)."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.errors import RefusedError
+
+SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
+APP0, APP1, APP14, APP15, COM = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
+_JPEG_LS_FRAME = 0xF7
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+# What may follow entropy-coded data: tables, a further scan, an application's segment, the end.
+_AFTER_SCAN = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xD9, COM, *range(APP0, APP15 + 1)})
+
+# T.81 B.1.1.5: in the coded data 0xFF is followed by 0 or is a restart marker.
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+# T.87 C.1: in JPEG-LS it is followed by a byte below 0x80.
+_LS_MARKER = re.compile(rb"\xff+[\x80-\xcf\xd8-\xfe]", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """`content[start:end]`, marker included; a scan's coded data belong to its SOS segment."""
+
+    marker: int
+    start: int
+    end: int
+
+
+def segments(content: bytes) -> Iterator[Segment]:
+    """Yield the segments up to and with EOI. Raises RefusedError where the stream is damaged."""
+    if content[:2] != b"\xff\xd8":
+        raise RefusedError("the JPEG data do not begin with a start marker")
+    yield Segment(SOI, 0, 2)
+    position, coded = 2, _MARKER
+    while True:
+        segment = _segment(content, position, coded)
+        yield segment
+        if segment.marker == EOI:
+            return
+        if segment.marker == _JPEG_LS_FRAME:
+            coded = _LS_MARKER
+        position = segment.end
+
+
+def check_jpeg(content: bytes) -> None:
+    """Raise RefusedError if the stream is cut short or damaged where markers tell.
+
+    Decoders paint over both. Damage inside the coded data that looks like coded data is
+    not noticed here.
+    """
+    for _ in segments(content):
+        pass
+
+
+def _segment(content: bytes, position: int, coded: re.Pattern[bytes]) -> Segment:
+    start = position
+    while content[position : position + 2] == b"\xff\xff":  # fill bytes, T.81 B.1.1.2
+        position += 1
+    if position + 2 > len(content):
+        raise RefusedError("the JPEG data are cut short: no end marker")
+    if content[position] != 0xFF or content[position + 1] == 0:
+        raise RefusedError("the JPEG data are damaged: a marker is expected where there is none")
+    marker = content[position + 1]
+    if marker == EOI or marker in _STANDALONE:
+        return Segment(marker, start, position + 2)
+    length = int.from_bytes(content[position + 2 : position + 4], "big")
+    end = position + 2 + length
+    if length < 2:
+        raise RefusedError("the JPEG data are damaged: a segment has no length")
+    return Segment(marker, start, _scan_end(content, end, coded) if marker == SOS else end)
+
+
+def _scan_end(content: bytes, position: int, coded: re.Pattern[bytes]) -> int:
+    match = coded.search(content, position)
+    if match is None:
+        raise RefusedError("the JPEG data are cut short: no end marker")
+    if match[0][-1] not in _AFTER_SCAN:
+        raise RefusedError("the JPEG data are damaged: an unknown marker stands among the pixels")
+    return match.start()

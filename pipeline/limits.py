@@ -1,0 +1,51 @@
+"""How much one file may ask of us."""
+
+from dataclasses import dataclass
+
+from pipeline.errors import RefusedError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds that a file is held to before its pixels are decoded.
+
+    max_bytes: of the file, and of a deflated data set once inflated.
+    max_pixels: of one frame. 64 million holds a 14 x 17 inch film digitised at 50 µm (61
+        million); flat panels have at most 18 million.
+    max_frames: a radiograph has one; fluoroscopy has hundreds.
+    min_side: below this there is nothing to read in a chest.
+    max_aspect: longer side through shorter side. Whole chests lie below 2.
+    """
+
+    max_bytes: int = 512 * 2**20
+    max_pixels: int = 64_000_000
+    max_frames: int = 1000
+    min_side: int = 32
+    max_aspect: float = 8.0
+
+    def check_bytes(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise RefusedError(f"too large: expected at most {self.max_bytes} bytes")
+
+    def check_size(self, rows: int, columns: int) -> None:
+        """Raise RefusedError unless a picture of rows x columns may be decoded."""
+        shape = f"{columns} x {rows} pixels"
+        if min(rows, columns) < self.min_side:
+            raise RefusedError(
+                f"the picture is too small: expected sides of at least {self.min_side} pixels, "
+                f"received {shape}"
+            )
+        if rows * columns > self.max_pixels:
+            raise RefusedError(
+                f"the picture is too large: expected at most {self.max_pixels} pixels, "
+                f"received {shape}"
+            )
+        if max(rows, columns) > self.max_aspect * min(rows, columns):
+            raise RefusedError(
+                f"not a chest radiograph: expected sides within 1 : {self.max_aspect:g}, "
+                f"received {shape}"
+            )
+
+    def check_frames(self, frames: int) -> None:
+        if not 1 <= frames <= self.max_frames:
+            raise RefusedError(f"expected 1 to {self.max_frames} frames, received {frames}")

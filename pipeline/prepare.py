@@ -1,0 +1,76 @@
+"""Everything that one file goes through before the network sees it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.content import read_content
+from pipeline.decode import check_picture, decode_content
+from pipeline.deidentify import Deidentified, deidentify_content
+from pipeline.limits import Limits
+from pipeline.network_input import DECODED_SIZE, network_input
+from pipeline.sniff import DICOM, HEAD_BYTES, sniff
+from pipeline.types import DecodedImage
+
+_DEFAULT = Limits()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One file, ready for the network.
+
+    network_input: uint8 (224, 224), 0 = black. rows, columns: as stored in the file.
+    tags: the short list of attributes that is kept. warnings: plain sentences.
+    deidentified: None where no key was given.
+    """
+
+    network_input: NDArray[np.uint8]
+    media_type: str
+    rows: int
+    columns: int
+    frames: int
+    tags: dict[str, str]
+    warnings: tuple[str, ...]
+    deidentified: Deidentified | None
+
+
+def prepare(path: Path, *, key: bytes | None = None, limits: Limits = _DEFAULT) -> Prepared:
+    """Read, decode and shrink a file; with `key`, de-identify it too.
+
+    Raises RefusedError with one plain clause.
+    """
+    content = read_content(path, limits)
+    media_type = sniff(content[:HEAD_BYTES])
+    if media_type == DICOM:
+        return _prepare_dicom(content, key, limits)
+    image = decode_content(content, limits=limits, minimum_size=DECODED_SIZE)
+    deidentified = (
+        deidentify_content(content, media_type=media_type, key=key, limits=limits) if key else None
+    )
+    return _prepared(image, deidentified)
+
+
+def _prepare_dicom(content: bytes, key: bytes | None, limits: Limits) -> Prepared:
+    """The data set is parsed once for both purposes."""
+    from pipeline.deidentify_dicom import deidentify_dataset
+    from pipeline.dicom import read_dicom
+    from pipeline.dicom_picture import decode_dataset
+
+    dataset = read_dicom(content, limits)
+    image = check_picture(decode_dataset(dataset, limits), limits)
+    return _prepared(image, deidentify_dataset(dataset, key=key) if key else None)
+
+
+def _prepared(image: DecodedImage, deidentified: Deidentified | None) -> Prepared:
+    return Prepared(
+        network_input=network_input(image),
+        media_type=image.media_type,
+        rows=image.rows,
+        columns=image.columns,
+        frames=image.frames,
+        tags=dict(image.tags),
+        warnings=image.warnings,
+        deidentified=deidentified,
+    )
