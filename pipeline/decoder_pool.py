@@ -1,0 +1,174 @@
+"""Files prepared in processes of their own: a crash or a hang costs that one file.
+
+Plain subprocesses rather than `multiprocessing`: its spawned children import the parent's main
+module, which for a worker or the command line is ten times what a decoder needs.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import Pipe
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Final, Self
+
+from pipeline.decoder_process import READY, DecoderSettings, Stumble
+from pipeline.errors import PipelineError, RefusedError
+from pipeline.limits import Limits
+from pipeline.prepare import Prepared
+
+log = logging.getLogger(__name__)
+
+_START_TIMEOUT_S: Final = 60.0
+_LOOK_AHEAD: Final = 4  # files in work or done, for each process
+_PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # secrets stay here
+
+
+class DecoderError(PipelineError):
+    """A decoder process does not start: the installation's fault, not a file's."""
+
+
+class DecoderPool:
+    """Prepares files in `processes` processes, which start at once and outlive many files.
+
+    timeout_s: for one file. key: with it, files are de-identified too. Safe to share
+    between threads. A context manager; leaving it ends the processes.
+    """
+
+    def __init__(
+        self,
+        *,
+        processes: int,
+        timeout_s: float,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        key: bytes | None = None,
+    ) -> None:
+        settings = DecoderSettings(limits=limits, key=key, timeout_s=timeout_s)
+        self._look_ahead = _LOOK_AHEAD * processes
+        self._decoders = [_Decoder(settings) for _ in range(processes)]
+        self._idle: SimpleQueue[_Decoder] = SimpleQueue()
+        for decoder in self._decoders:
+            self._idle.put(decoder)
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="decoder")
+
+    def prepare_all(self, paths: Iterable[Path]) -> Iterator[Prepared | RefusedError]:
+        """Yield one answer for each path, in order, reading only a little ahead.
+
+        Raises DecoderError if a process cannot be started.
+        """
+        waiting: deque[Future[Prepared | RefusedError]] = deque()
+        try:
+            for path in paths:
+                waiting.append(self._threads.submit(self._prepare, path))
+                if len(waiting) >= self._look_ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def process_ids(self) -> list[int]:
+        return [decoder.process_id for decoder in self._decoders]
+
+    def close(self) -> None:
+        """End the processes; a file in work is given up."""
+        for decoder in self._decoders:
+            decoder.kill()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for decoder in self._decoders:  # a thread may have started one anew meanwhile
+            decoder.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _prepare(self, path: Path) -> Prepared | RefusedError:
+        decoder = self._idle.get()
+        try:
+            return decoder.prepare(path)
+        finally:
+            self._idle.put(decoder)
+
+
+class _Decoder:
+    """One decoder process, started anew after a crash or a hang."""
+
+    def __init__(self, settings: DecoderSettings) -> None:
+        self._settings = settings
+        self._start()
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    def prepare(self, path: Path) -> Prepared | RefusedError:
+        self._await_ready()
+        try:
+            self._connection.send(path.absolute())
+            if not self._connection.poll(self._settings.timeout_s):
+                self.kill()
+                return RefusedError(f"decoding took longer than {self._settings.timeout_s:g} s")
+            answer = self._connection.recv()
+        except (EOFError, OSError):
+            self.kill()
+            return RefusedError("the decoder crashed on this file")
+        if isinstance(answer, Stumble):
+            log.error("decoding failed unexpectedly: %s", answer.trace)
+            return RefusedError("an unexpected error while decoding")
+        if not isinstance(answer, (Prepared, RefusedError)):
+            raise TypeError(f"Expected Prepared or RefusedError. Received: {type(answer)}")
+        return answer
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._connection.close()
+
+    def _start(self) -> None:
+        self._is_ready = False
+        self._connection, theirs = Pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.decoder_process", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=_environment(),
+        )
+        theirs.close()
+        self._connection.send(self._settings)
+
+    def _await_ready(self) -> None:
+        """Return when the process can take a file; one that died while idle is replaced."""
+        if self._process.poll() is not None:
+            self.kill()
+            self._start()
+        if self._is_ready:
+            return
+        try:
+            if self._connection.poll(_START_TIMEOUT_S) and self._connection.recv() == READY:
+                self._is_ready = True
+                return
+        except (EOFError, OSError):
+            pass
+        self.kill()
+        raise DecoderError("a decoder process did not start; its reason is on stderr")
+
+
+def _environment() -> dict[str, str]:
+    root = str(Path(__file__).parents[1])
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    # Threads of the algebra library would cost memory, and nothing here multiplies matrices.
+    return passed_on | {"PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1"}

@@ -1,0 +1,92 @@
+"""One process that prepares files, and nothing else: what a hostile file can crash.
+
+The pool's side is `decoder_pool`. Conversation: settings in, `READY` out, then one path in and
+one answer out, until the pool closes the pipe or dies.
+"""
+
+import os
+import resource
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import RefusedError
+from pipeline.limits import Limits
+from pipeline.prepare import Prepared, prepare
+
+READY: Final = "ready"
+
+# A guard against codecs that ask for the moon; the greatest picture that `Limits` allows
+# takes about a gigabyte.
+_MEMORY_BYTES: Final = 4 * 2**30
+_GRACE_S: Final = 2.0
+
+
+@dataclass(frozen=True)
+class DecoderSettings:
+    limits: Limits
+    key: bytes | None
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Stumble:
+    """Our fault, not the file's. trace: places in the code, without any value."""
+
+    trace: str
+
+
+Answer = Prepared | RefusedError | Stumble
+
+
+def main(descriptor: int) -> None:
+    connection = Connection(descriptor)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pool's business
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold patient data
+    try:
+        settings: DecoderSettings = connection.recv()
+        _load_decoders()
+        connection.send(READY)
+        _silence_libraries()
+        while True:
+            connection.send(_answer(connection.recv(), settings))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the pool has gone
+
+
+def _answer(path: Path, settings: DecoderSettings) -> Answer:
+    """The alarm ends this process even inside a codec, should the pool be gone by then."""
+    signal.setitimer(signal.ITIMER_REAL, settings.timeout_s + _GRACE_S)
+    try:
+        return prepare(path, key=settings.key, limits=settings.limits)
+    except RefusedError as refusal:
+        return refusal
+    except Exception as error:
+        places = traceback.extract_tb(error.__traceback__)
+        trace = "; ".join(f"{Path(place.filename).name}:{place.lineno}" for place in places)
+        return Stumble(f"{type(error).__name__} at {trace}")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _load_decoders() -> None:
+    """Import them now, so that the first file's time is its own."""
+    import pipeline.deidentify_dicom
+    import pipeline.dicom_picture
+    import pipeline.raster  # noqa: F401
+
+
+def _silence_libraries() -> None:
+    """Codecs in C write complaints, with values from the file, straight to descriptor 2."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
