@@ -8,7 +8,6 @@ lapsed cannot be mistaken for the one that took over, even if it is the same pro
 chunks; one that did is claimed alone, so that a file that kills its worker takes no other with it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -48,17 +47,14 @@ def claim_ready(session: Session, *, limit: int, lease_s: float, max_attempts: i
     return _claim(session, State.READY, limit, lease_s, max_attempts)
 
 
-def release(session: Session, claim: Claim, image_ids: Sequence[int] | None = None) -> None:
-    """What was not begun goes back as if it had never been claimed. None: all that is left."""
-    mine = [Image.leased_by == claim.id, Image.state == claim.state]
-    if image_ids is not None:
-        mine.append(Image.id.in_(image_ids))
-    session.execute(
-        update(Image)
-        .where(*mine)
-        .values(leased_by=None, leased_until=None, attempts=Image.attempts - 1)
-        .execution_options(synchronize_session=False)
-    )
+def release(session: Session, claim: Claim) -> None:
+    """What the claim still holds goes back as if it had never been claimed."""
+    _let_go(session, claim, attempts=Image.attempts - 1)
+
+
+def give_up(session: Session, claim: Claim) -> None:
+    """What the claim still holds goes back, and the attempt counts."""
+    _let_go(session, claim, attempts=Image.attempts)
 
 
 def still_held(session: Session, claim: Claim) -> set[int]:
@@ -67,8 +63,8 @@ def still_held(session: Session, claim: Claim) -> set[int]:
     return set(session.scalars(mine.with_for_update()))
 
 
-def park_exhausted(session: Session, *, max_attempts: int) -> int:
-    """Images whose last permitted attempt has lapsed become `failed`. Returns how many."""
+def park_exhausted(session: Session, *, max_attempts: int) -> list[str]:
+    """Images whose last permitted attempt has lapsed become `failed`. Returns their SHA-256s."""
     lapsed = [
         Image.state.in_((State.RECEIVED, State.READY)),
         Image.attempts >= max_attempts,
@@ -84,10 +80,10 @@ def park_exhausted(session: Session, *, max_attempts: int) -> int:
             leased_by=None,
             leased_until=None,
         )
-        .returning(Image.id)
+        .returning(Image.sha256)
         .execution_options(synchronize_session=False)
     )
-    return len(parked.all())
+    return list(parked.all())
 
 
 def has_waiting(session: Session, state: State) -> bool:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session, joinedload
 
 from models.claims import Claim, still_held
 from models.file_store import Stored
 from models.inserts import insert_new
-from models.tables import Image, State, now
+from models.tables import FINAL_STATES, Image, State, now
 
 REASON_LENGTH = 500
 
@@ -57,10 +57,21 @@ def known_files(session: Session, *, job_id: str, files: Sequence[tuple[str, str
     return [index for index, pair in enumerate(files) if tuple(pair) in known]
 
 
-def find_twin(session: Session, sha256: str) -> Image | None:
-    """An image of the same bytes that was read before."""
-    read = select(Image).where(Image.sha256 == sha256, Image.stored_sha256.is_not(None))
-    return session.scalars(read.limit(1)).first()
+def find_twins(session: Session, sha256s: Sequence[str]) -> dict[str, Image]:
+    """For bytes that came before: the image that tells what became of them.
+
+    One that was read, where there is one; else one that was refused or failed.
+    """
+    known = (
+        select(Image)
+        .where(
+            Image.sha256.in_(sha256s),
+            or_(Image.stored_sha256.is_not(None), Image.state.in_(FINAL_STATES)),
+        )
+        .options(joinedload(Image.study))
+        .order_by(Image.stored_sha256.is_not(None))  # the later wins below
+    )
+    return {image.sha256: image for image in session.scalars(known)}
 
 
 def awaited(session: Session, sha256s: Sequence[str]) -> set[str]:
@@ -77,7 +88,7 @@ def record_read(
     refused: dict[int, str],
     failed: dict[int, str],
 ) -> set[int]:
-    """A chunk's outcomes by image id. Writes only where the claim stands; returns those ids."""
+    """A chunk's outcomes by image id, written only where the claim stands; returns those ids."""
     held = still_held(session, claim)
     for image_id, found in read.items():
         if image_id in held:

@@ -30,9 +30,10 @@ class Sessions(sessionmaker[Session]):
 
 
 def make_engine(settings: Settings) -> Engine:
+    # Parameters may hold file names, which must not reach a log with an error's text.
     if not settings.is_sqlite:
-        return create_engine(settings.database, pool_pre_ping=True)
-    engine = create_engine(settings.database)
+        return create_engine(settings.database, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(settings.database, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -5,26 +5,77 @@ broker that is down is logged and never raised: the sweeper nudges again.
 """
 
 import logging
+from functools import cache
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import KombuError, OperationalError
 
 from models.settings import Settings
+from worker.configuration import sender_configuration
+from worker.queues import INGEST, INGEST_TASK, PREDICT, PREDICT_TASK, TRAIN_TASK
 
 log = logging.getLogger(__name__)
+
+NUDGE_EXPIRES_S = 60  # the sweeper has long replaced it, and a stopped worker gathers no heap
+_configured: list[Settings] = []
 
 
 def connect(settings: Settings) -> None:
     """Says which broker; without this call the settings come from the environment."""
+    _configured[:] = [settings]
+    _sender.cache_clear()
 
 
-def nudge_ingest() -> None: ...
+def nudge_ingest() -> None:
+    _nudge(INGEST_TASK)
 
 
-def nudge_predict() -> None: ...
+def nudge_predict() -> None:
+    _nudge(PREDICT_TASK)
+
+
+def nudge_queue(queue: str) -> None:
+    task = {INGEST: INGEST_TASK, PREDICT: PREDICT_TASK}.get(queue)
+    if task is not None:
+        _nudge(task)
 
 
 def enqueue_training(dataset: str, name: str) -> None:
-    """dataset: a folder that the training worker can read; name: of the new model version."""
+    """dataset: a folder that the training worker can read; name: of the new model version.
+
+    No nudge but an order: raises where the broker does not take it.
+    """
+    _send(TRAIN_TASK, dataset, name)
 
 
 def is_broker_up() -> bool:
     """For health checks: answers within about a second."""
-    return False
+    try:
+        with _sender().connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
+    except (KombuError, OSError):
+        return False
+    return True
+
+
+def _nudge(task: str) -> None:
+    try:
+        _send(task, expires=NUDGE_EXPIRES_S)
+    except (OperationalError, OSError) as error:
+        log.warning("%s was not nudged, the sweeper will: %s", task, type(error).__name__)
+
+
+def _send(task: str, *arguments: str, **options: Any) -> None:
+    sender = _sender()
+    if not sender.conf.broker_url:
+        raise OperationalError("no broker is set")
+    sender.send_task(task, args=arguments, ignore_result=True, **options)
+
+
+@cache
+def _sender() -> Celery:
+    settings = _configured[0] if _configured else Settings.read()
+    sender = Celery("overread-sender", set_as_current=False)
+    sender.conf.update(sender_configuration(settings))
+    return sender

@@ -1,0 +1,70 @@
+"""What ingest and predict have in common: chunk after chunk, and what happens when one fails."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from models.claims import Claim, give_up, release
+from models.tables import now
+from worker.doors import Doors
+
+log = logging.getLogger(__name__)
+
+TURN_S = 20.0  # then others get their turn: sweeps, and the other queues of the same process
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+
+# The world's failures: they pass, and are no file's fault.
+WORLD = (OSError, OperationalError, InterfaceError)
+
+
+def repeat(work: Callable[[], bool], *, doors: Doors, turn_s: float = TURN_S) -> bool:
+    """Until nothing waits (False), or time is up or the process stops (True: nudge again)."""
+    deadline = time.monotonic() + turn_s
+    while not doors.stopping.is_set():
+        if not work():
+            return False
+        if time.monotonic() > deadline:
+            return True
+    return True
+
+
+@contextmanager
+def holding(claim: Claim, *, doors: Doors) -> Iterator[None]:
+    """Whatever the body left undone goes back at its end, without waiting for the lease.
+
+    After the world's failure or a request to stop it goes back as if never claimed. After an
+    unexpected error the attempt counts, and the next one is made alone.
+    """
+    give_back = release
+    try:
+        yield
+    except WORLD:
+        raise
+    except Exception:
+        give_back = give_up
+        raise
+    finally:
+        try:
+            with doors.sessions.begin() as session:
+                give_back(session, claim)
+        except WORLD:
+            log.warning("a claim could not be given back; its lease will lapse")
+
+
+def record(write: Callable[[Session], None], *, claim: Claim, doors: Doors) -> None:
+    """One short transaction; while the database is away, again until the claim has lapsed."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            with doors.sessions.begin() as session:
+                write(session)
+            return
+        except (OperationalError, InterfaceError):
+            if now() > claim.until or doors.stopping.wait(pause_s):
+                raise
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -1,0 +1,88 @@
+"""Celery's settings, made from ours.
+
+Messages to `ingest` and `predict` are nudges: acknowledged on arrival, because losing one costs
+one sweep, while a message kept until its end would come back only after the visibility timeout,
+which follows the longest training. A training message is the only one that asks for something
+the database does not know, so it is kept until it is done.
+"""
+
+from typing import Any
+
+from models.settings import Settings, SettingsError
+from worker.queues import INGEST, INGEST_TASK, PREDICT, PREDICT_TASK, SWEEP_TASK, TRAIN, TRAIN_TASK
+
+
+def worker_configuration(settings: Settings) -> dict[str, Any]:
+    if not settings.broker_url:
+        raise SettingsError("OVERREAD_BROKER_URL: expected the broker's URL, received nothing")
+    return sender_configuration(settings) | {
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # for ever: the broker comes back, or we are stopped
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,  # or it runs twice
+        "worker_pool_start_method": "spawn",  # TensorFlow hangs in a fork of a process that used it
+        "worker_max_memory_per_child": 4_000_000,  # kB; a training's peak is 1.6 GB
+        "worker_max_tasks_per_child": 20,
+        "worker_soft_shutdown_timeout": 30.0,
+        "task_retry_on_worker_lost": True,
+        "task_annotations": {TRAIN_TASK: _training_limits(settings)},
+        "beat_schedule": _schedule(settings),
+        "beat_schedule_filename": str(settings.data_dir / "beat-schedule"),
+        "beat_max_loop_interval": 5,
+    }
+
+
+def sender_configuration(settings: Settings) -> dict[str, Any]:
+    return {
+        "broker_url": settings.broker_url,
+        "broker_transport_options": _transport(settings),
+        "visibility_timeout": settings.visibility_timeout_s,
+        "broker_connection_timeout": 1.0,
+        "task_routes": {
+            INGEST_TASK: {"queue": INGEST},
+            PREDICT_TASK: {"queue": PREDICT},
+            TRAIN_TASK: {"queue": TRAIN},
+        },
+        # One more try: after a broker's restart the first one meets a dead connection.
+        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_max": 0},
+        "task_ignore_result": True,  # states are the database's
+        "task_serializer": "json",
+        "accept_content": ["json"],
+    }
+
+
+def _transport(settings: Settings) -> dict[str, Any]:
+    return {
+        "visibility_timeout": settings.visibility_timeout_s,
+        # By default unacknowledged messages are looked for only every 100 s.
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+        "socket_connect_timeout": 1,
+        "socket_timeout": 30,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    }
+
+
+def _training_limits(settings: Settings) -> dict[str, Any]:
+    limit_s = settings.train_time_limit_s
+    return {
+        "acks_late": True,
+        "acks_on_timeout": True,  # a training that takes too long is not begun again
+        "max_retries": 2,
+        "time_limit": limit_s,
+        "soft_time_limit": int(0.9 * limit_s),
+    }
+
+
+def _schedule(settings: Settings) -> dict[str, Any]:
+    """To both queues, so that either worker alone keeps things moving."""
+    every = settings.sweep_interval_s
+    return {
+        f"sweep-{queue}": {
+            "task": SWEEP_TASK,
+            "schedule": every,
+            "options": {"queue": queue, "expires": every},
+        }
+        for queue in (INGEST, PREDICT)
+    }

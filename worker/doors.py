@@ -1,0 +1,34 @@
+"""What a worker process opens once: settings, database, file store, secrets."""
+
+import threading
+from dataclasses import dataclass, field
+from functools import cache
+
+from models.file_store import FileStore
+from models.secrets import Secrets, read_or_make_secrets
+from models.session import Sessions, make_engine, make_session_factory
+from models.settings import Settings
+
+
+@dataclass(frozen=True)
+class Doors:
+    settings: Settings
+    sessions: Sessions
+    store: FileStore
+    secrets: Secrets
+    # Set when the process was asked to stop: finish or hand back what is in hand.
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+
+def open_doors(settings: Settings) -> Doors:
+    return Doors(
+        settings=settings,
+        sessions=make_session_factory(make_engine(settings)),
+        store=FileStore(settings.files_dir),
+        secrets=read_or_make_secrets(settings.data_dir),
+    )
+
+
+@cache
+def process_doors() -> Doors:
+    return open_doors(Settings.read())

@@ -1,0 +1,198 @@
+"""Files become network inputs: received -> ready | rejected.
+
+claim -> for each content: known already? else decode, shrink, de-identify -> store -> record
+      -> delete the upload, which may name its patient -> nudge predict
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from models.claims import Claim, ClaimedImage, claim_received
+from models.images import ReadImage, find_twins, record_read
+from models.predictions import finish_known
+from models.studies import NewStudy, get_or_create_studies
+from models.tables import Image, State
+from models.versions import production_version
+from pipeline.decoder_pool import DecoderPool
+from pipeline.errors import RefusedError
+from pipeline.network_input import PREPROCESSING
+from pipeline.prepare import Prepared
+from pipeline.pseudonym import pseudonym
+from worker.chunks import holding, record
+from worker.doors import Doors
+from worker.enqueue import nudge_predict
+from worker.uploads import discard_uploads
+
+MISSING = "the uploaded file is no longer in the file store"
+
+
+@dataclass(frozen=True)
+class ReadContent:
+    """What there is to know about one content, whichever images hold it."""
+
+    media_type: str
+    stored_sha256: str
+    rows: int
+    columns: int
+    tags: dict[str, Any]
+    warnings: list[str]
+    study_hash: str | None  # None: grouped by folder
+    patient_hash: str | None
+
+
+@dataclass
+class Outcomes:
+    """Of a chunk, by SHA-256. What is in none of them was not begun."""
+
+    read: dict[str, ReadContent] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def of(self, sha256: str) -> bool:
+        return sha256 in self.read or sha256 in self.refused or sha256 in self.failed
+
+
+def ingest_chunk(doors: Doors, pool: DecoderPool) -> bool:
+    """Returns whether there was anything to do."""
+    settings = doors.settings
+    with doors.sessions.begin() as session:
+        claim = claim_received(
+            session,
+            limit=settings.chunk_size,
+            lease_s=settings.lease_s,
+            max_attempts=settings.max_attempts,
+        )
+    if not claim.images:
+        return False
+    with holding(claim, doors=doors):
+        outcomes = _find_known(doors, claim)
+        _read_new(doors, pool, claim, outcomes)
+        record(lambda session: _record(session, doors, claim, outcomes), claim=claim, doors=doors)
+    discard_uploads(doors, [image.sha256 for image in claim.images if outcomes.of(image.sha256)])
+    nudge_predict()
+    return True
+
+
+def _find_known(doors: Doors, claim: Claim) -> Outcomes:
+    hashes = [image.sha256 for image in claim.images]
+    outcomes = Outcomes()
+    with doors.sessions() as session:
+        twins = find_twins(session, hashes)
+    for sha256 in hashes:
+        twin = twins.get(sha256)
+        if twin and twin.stored_sha256 and doors.store.has_network_input(sha256, PREPROCESSING):
+            outcomes.read[sha256] = _of_twin(twin, twin.stored_sha256)
+        elif not doors.store.exists(sha256, area="incoming"):
+            _explain_missing(sha256, twin, outcomes)
+    return outcomes
+
+
+def _explain_missing(sha256: str, twin: Image | None, outcomes: Outcomes) -> None:
+    """Refused before, and deleted for it: the same bytes get the same answer."""
+    if twin is not None and twin.state == State.REJECTED and twin.reason:
+        outcomes.refused[sha256] = twin.reason
+    else:
+        outcomes.failed[sha256] = (twin and twin.reason) or MISSING
+
+
+def _read_new(doors: Doors, pool: DecoderPool, claim: Claim, outcomes: Outcomes) -> None:
+    """Stops early, with what it has, when the process is asked to stop or time runs out."""
+    settings = doors.settings
+    deadline = time.monotonic() + settings.soft_chunk_time_limit_s - settings.decode_timeout_s
+    new = [image.sha256 for image in claim.images if not outcomes.of(image.sha256)]
+    new = list(dict.fromkeys(new))
+    paths = (doors.store.path(sha256, area="incoming") for sha256 in new)
+    for sha256, answer in zip(new, pool.prepare_all(paths), strict=True):
+        if doors.stopping.is_set():
+            return  # before the answer is used: it may be that of a decoder that was stopped
+        if isinstance(answer, RefusedError):
+            outcomes.refused[sha256] = str(answer)
+        else:
+            outcomes.read[sha256] = _store(doors, sha256, answer)
+        if time.monotonic() > deadline:
+            return
+
+
+def _store(doors: Doors, sha256: str, prepared: Prepared) -> ReadContent:
+    deidentified = prepared.deidentified
+    assert deidentified is not None, "the pool has a key"
+    doors.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
+    return ReadContent(
+        media_type=deidentified.media_type,
+        stored_sha256=doors.store.put_bytes(deidentified.content).sha256,
+        rows=prepared.rows,
+        columns=prepared.columns,
+        tags=dict(prepared.tags),
+        warnings=list(prepared.warnings),
+        study_hash=deidentified.study_uid_hash,
+        patient_hash=deidentified.patient_hash,
+    )
+
+
+def _of_twin(twin: Image, stored_sha256: str) -> ReadContent:
+    study = twin.study
+    by_uid = study is not None and study.folder is None
+    return ReadContent(
+        media_type=twin.media_type or "",
+        stored_sha256=stored_sha256,
+        rows=twin.rows or 0,
+        columns=twin.columns or 0,
+        tags=twin.tags or {},
+        warnings=twin.warnings or [],
+        study_hash=study.study_hash if study and by_uid else None,
+        patient_hash=study.patient_hash if study and by_uid else None,
+    )
+
+
+def _record(session: Session, doors: Doors, claim: Claim, outcomes: Outcomes) -> None:
+    read = [image for image in claim.images if image.sha256 in outcomes.read]
+    studies = {image.id: _study(image, outcomes.read[image.sha256], doors) for image in read}
+    ids = get_or_create_studies(session, list(studies.values()))
+    record_read(
+        session,
+        claim,
+        read={
+            image.id: _read_image(outcomes.read[image.sha256], ids[studies[image.id].study_hash])
+            for image in read
+        },
+        refused=_by_image(claim.images, outcomes.refused),
+        failed=_by_image(claim.images, outcomes.failed),
+    )
+    production = production_version(session)
+    if production is not None:
+        finish_known(session, list(outcomes.read), model_version_id=production.id)
+
+
+def _read_image(content: ReadContent, study_id: int) -> ReadImage:
+    return ReadImage(
+        media_type=content.media_type,
+        stored_sha256=content.stored_sha256,
+        rows=content.rows,
+        columns=content.columns,
+        tags=content.tags,
+        warnings=content.warnings,
+        study_id=study_id,
+    )
+
+
+def _study(image: ClaimedImage, content: ReadContent, doors: Doors) -> NewStudy:
+    """DICOM says which study it belongs to; other files belong to the folder they lie in.
+
+    A loose file lies in no folder: a handful picked in a file dialog is not one patient.
+    """
+    if content.study_hash is not None:
+        return NewStudy(content.study_hash, content.patient_hash)
+    path = PurePosixPath(image.file)
+    folder = str(path if path.parent == PurePosixPath() else path.parent)
+    key = doors.secrets.identity_key
+    study_hash = pseudonym(key, "folder", image.job_id, folder)
+    return NewStudy(study_hash, content.patient_hash, folder)
+
+
+def _by_image(images: Iterable[ClaimedImage], by_hash: dict[str, str]) -> dict[int, str]:
+    return {image.id: by_hash[image.sha256] for image in images if image.sha256 in by_hash}

@@ -1,0 +1,136 @@
+"""Network inputs become predictions: ready -> predicted.
+
+No decoder and no TensorFlow is imported here; the process stays small and starts fast.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pipeline.predictor import Predictor
+from sqlalchemy.orm import Session
+
+from models.claims import Claim, claim_ready
+from models.images import record_failed
+from models.predictions import finish_known, record_predictions
+from models.tables import ModelVersion
+from models.versions import production_version, version_path
+from pipeline.types import Prediction
+from worker.chunks import WORLD, holding, record
+from worker.doors import Doors
+
+log = logging.getLogger(__name__)
+
+MISSING = "what the network should have read is no longer in the file store"
+UNEXPECTED = "unexpected error"
+
+
+class LivePredictor:
+    """The production version, opened; opened anew when the alias has moved."""
+
+    def __init__(self) -> None:
+        self._version_id: int | None = None
+        self._predictor: Predictor | None = None
+
+    def open(self, version: ModelVersion, doors: Doors) -> Predictor:
+        if self._predictor is None or version.id != self._version_id:
+            path = version_path(version, data_dir=doors.settings.data_dir)
+            self._predictor = Predictor.open(path)
+            self._version_id = version.id
+            log.warning("predicting with model version %s", version.name)
+        return self._predictor
+
+
+def predict_chunk(doors: Doors, live: LivePredictor) -> bool:
+    """Returns whether there was anything to do."""
+    with doors.sessions() as session:
+        version = production_version(session)
+    if version is None:
+        log.error("no model version is live: nothing is predicted")
+        return False
+    predictor = live.open(version, doors)  # before the claim: if it fails, no image is to blame
+    claim, known = _claim(doors, version)
+    if not claim.images:
+        return False
+    new = list(dict.fromkeys(image.sha256 for image in claim.images if image.sha256 not in known))
+    with holding(claim, doors=doors):
+        _predict(doors, claim, new, predictor=predictor, version=version)
+    return True
+
+
+def _claim(doors: Doors, version: ModelVersion) -> tuple[Claim, set[str]]:
+    """And which of the claimed contents this version has read before; those are done by this."""
+    settings = doors.settings
+    with doors.sessions.begin() as session:
+        claim = claim_ready(
+            session,
+            limit=settings.chunk_size,
+            lease_s=settings.lease_s,
+            max_attempts=settings.max_attempts,
+        )
+        hashes = [image.sha256 for image in claim.images]
+        return claim, finish_known(session, hashes, model_version_id=version.id)
+
+
+def _predict(
+    doors: Doors, claim: Claim, new: Sequence[str], *, predictor: Predictor, version: ModelVersion
+) -> None:
+    inputs, failed = _load(doors, new, preprocessing=predictor.card.preprocessing)
+    predictions = _answer(predictor, inputs, failed)
+    reasons = {image.id: failed[image.sha256] for image in claim.images if image.sha256 in failed}
+
+    def write(session: Session) -> None:
+        record_predictions(
+            session,
+            claim,
+            predictions,
+            model_version_id=version.id,
+            engine=predictor.engine.name,
+        )
+        record_failed(session, claim, reasons)
+
+    record(write, claim=claim, doors=doors)
+
+
+def _load(
+    doors: Doors, sha256s: Sequence[str], *, preprocessing: str
+) -> tuple[dict[str, NDArray[np.uint8]], dict[str, str]]:
+    """The inputs that are there, and a reason for each that is not."""
+    inputs: dict[str, NDArray[np.uint8]] = {}
+    failed: dict[str, str] = {}
+    for sha256 in sha256s:
+        try:
+            inputs[sha256] = doors.store.network_input(sha256, preprocessing)
+        except FileNotFoundError:
+            failed[sha256] = MISSING
+    return inputs, failed
+
+
+def _answer(
+    predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, str]
+) -> dict[str, Prediction]:
+    """All at once; should that fail, one by one, so that the culprit fails alone."""
+    if not inputs:
+        return {}
+    try:
+        answers = predictor.predict(np.stack(list(inputs.values())))
+        return dict(zip(inputs, answers, strict=True))
+    except WORLD:
+        raise
+    except Exception:
+        log.exception("a chunk of %d images failed; trying each alone", len(inputs))
+    return _answer_each(predictor, inputs, failed)
+
+
+def _answer_each(
+    predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, str]
+) -> dict[str, Prediction]:
+    answers: dict[str, Prediction] = {}
+    for sha256, network_input in inputs.items():
+        try:
+            answers[sha256] = predictor.predict(network_input[None])[0]
+        except Exception:
+            log.exception("an image failed unexpectedly")
+            failed[sha256] = UNEXPECTED
+    return answers

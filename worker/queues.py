@@ -1,0 +1,10 @@
+"""Names of queues and tasks."""
+
+INGEST = "ingest"
+PREDICT = "predict"
+TRAIN = "train"
+
+INGEST_TASK = "overread.ingest"
+PREDICT_TASK = "overread.predict"
+SWEEP_TASK = "overread.sweep"
+TRAIN_TASK = "overread.train"

@@ -1,0 +1,112 @@
+"""Celery's side: each task names its queue, opens the doors, and calls one function."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from celery import signals
+
+from worker.app import app
+from worker.chunks import WORLD, repeat
+from worker.doors import process_doors
+from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue
+from worker.queues import INGEST_TASK, PREDICT_TASK, SWEEP_TASK, TRAIN_TASK
+
+if TYPE_CHECKING:
+    from pipeline.decoder_pool import DecoderPool
+    from worker.predict import LivePredictor
+
+log = logging.getLogger(__name__)
+
+DECODERS_MAY_FINISH_S = 2.0
+
+
+@app.task(name=INGEST_TASK)  # type: ignore[untyped-decorator]
+def ingest() -> None:
+    from worker.ingest import ingest_chunk
+
+    doors = process_doors()
+    with _passing_failures():
+        if repeat(partial(ingest_chunk, doors, _decoder_pool()), doors=doors):
+            nudge_ingest()
+
+
+@app.task(name=PREDICT_TASK)  # type: ignore[untyped-decorator]
+def predict() -> None:
+    from worker.predict import predict_chunk
+
+    doors = process_doors()
+    with _passing_failures():
+        if repeat(partial(predict_chunk, doors, _live_predictor()), doors=doors):
+            nudge_predict()
+
+
+@app.task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]
+def sweep() -> None:
+    from worker.sweep import sweep
+
+    with _passing_failures():
+        sweep(process_doors())
+
+
+@app.task(name=TRAIN_TASK)  # type: ignore[untyped-decorator]
+def train(dataset: str, name: str) -> None:
+    from worker.train import train_candidate
+
+    train_candidate(process_doors(), dataset=dataset, name=name)
+
+
+@cache
+def _decoder_pool() -> "DecoderPool":
+    from pipeline.decoder_pool import DecoderPool
+    from pipeline.limits import Limits
+
+    doors = process_doors()
+    return DecoderPool(
+        processes=doors.settings.decode_processes,
+        timeout_s=doors.settings.decode_timeout_s,
+        limits=Limits(max_bytes=doors.settings.max_file_bytes),
+        key=doors.secrets.identity_key,
+    )
+
+
+@cache
+def _live_predictor() -> "LivePredictor":
+    from worker.predict import LivePredictor
+
+    return LivePredictor()
+
+
+@contextmanager
+def _passing_failures() -> Iterator[None]:
+    """The world's failures are retried by the sweeper, whose interval is the back-off."""
+    try:
+        yield
+    except WORLD as error:
+        log.warning("interrupted by %s; the sweeper will nudge again", type(error).__name__)
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+def _begin(sender: Any, **_: Any) -> None:
+    """What waited while no worker ran does not wait for the sweeper too."""
+    for queue in sender.app.amqp.queues.consume_from:
+        nudge_queue(queue)
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _stop(**_: Any) -> None:
+    """Chunks in hand are finished or handed back; a decoder at work gets a moment, no more."""
+    process_doors().stopping.set()
+    if _decoder_pool.cache_info().currsize:
+        timer = threading.Timer(DECODERS_MAY_FINISH_S, _decoder_pool().close)
+        timer.daemon = True
+        timer.start()
+
+
+@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _close(**_: Any) -> None:
+    if _decoder_pool.cache_info().currsize:
+        _decoder_pool().close()
