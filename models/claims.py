@@ -54,7 +54,7 @@ def release(session: Session, claim: Claim) -> None:
 
 def give_up(session: Session, claim: Claim) -> None:
     """What the claim still holds goes back, and the attempt counts."""
-    _let_go(session, claim, attempts=Image.attempts)
+    _let_go(session, claim, attempts=Image.attempts.expression)
 
 
 def still_held(session: Session, claim: Claim) -> set[int]:
@@ -90,6 +90,15 @@ def has_waiting(session: Session, state: State) -> bool:
     """Whether a nudge is due: something waits with no lease or a lapsed one."""
     waiting = select(Image.id).where(Image.state == state, _is_free()).limit(1)
     return session.scalar(waiting) is not None
+
+
+def _let_go(session: Session, claim: Claim, *, attempts: ColumnElement[int]) -> None:
+    session.execute(
+        update(Image)
+        .where(Image.leased_by == claim.id, Image.state == claim.state)
+        .values(leased_by=None, leased_until=None, attempts=attempts)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _claim(session: Session, state: State, limit: int, lease_s: float, max_attempts: int) -> Claim:
