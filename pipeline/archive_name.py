@@ -1,0 +1,45 @@
+"""Names inside archives: whether one may be used, and how it is shown."""
+
+import re
+import unicodedata
+from pathlib import PurePosixPath
+
+from pipeline.errors import RefusedError
+
+# What macOS and Windows put beside people's files.
+_JUNK_NAMES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "ehthumbs.db"})
+_JUNK_FOLDER = "__MACOSX"
+
+# Control and format characters (among them those that reverse the direction of writing),
+# surrogates, private use, line and paragraph separators.
+_UNSHOWABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_LONGEST = 1000
+
+
+def check_name(name: str) -> None:
+    """Raise RefusedError for a name that points outside the archive.
+
+    Backslashes count as separators, as some packers write them.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if ".." in parts:
+        raise RefusedError("its name leads out of the archive ('..')")
+    if parts[0] == "" or re.match(r"[A-Za-z]:", name):
+        raise RefusedError("its name is an absolute path")
+    if "\0" in name:
+        raise RefusedError("its name holds a null character")
+
+
+def shown_name(name: str) -> str:
+    """Return a name that is safe to show and to store: plain characters, "/" between parts."""
+    plain = "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in _UNSHOWABLE else character
+        for character in name.replace("\\", "/")
+    )
+    parts = [part for part in plain.split("/") if part not in ("", ".", "..")]
+    return "/".join(parts)[-_LONGEST:] or "(no name)"
+
+
+def is_junk(name: str) -> bool:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return _JUNK_FOLDER in path.parts or path.name in _JUNK_NAMES or path.name.startswith("._")
