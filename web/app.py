@@ -1,0 +1,61 @@
+"""The portal and its API, put together."""
+
+from apiflask import APIFlask
+from flask_login import current_user
+
+from models.secrets import read_or_make_secrets
+from models.settings import Settings
+from web import health, images, jobs, login, results, studies, versions
+from web.auth import install_auth
+from web.errors import install_errors
+from web.incoming import install_limits
+from web.schemas import Problem
+from web.security import NOTICE, install_security
+from web.services import KEY, make_services
+from web.words import install_words
+from worker.enqueue import connect
+
+BLUEPRINTS = (login, jobs, studies, images, results, versions, health)
+
+
+def create_app(settings: Settings | None = None) -> APIFlask:
+    """For gunicorn: `web.app:create_app()`. The database must have been upgraded."""
+    settings = settings or Settings.read()
+    app = APIFlask(
+        __name__,
+        title="Overread",
+        version="1",
+        spec_path="/api/v1/openapi.json",
+        docs_path=None,  # its page would load scripts from elsewhere
+        json_errors=False,
+    )
+    app.extensions[KEY] = make_services(settings)
+    connect(settings)
+    install_security(app, session_key=read_or_make_secrets(settings.data_dir).session_key)
+    install_limits(app, settings)
+    install_auth(app)
+    login.install_login(app)
+    install_errors(app)
+    install_words(app, NOTICE=NOTICE)
+    _describe(app)
+    for room in BLUEPRINTS:
+        app.register_blueprint(room.bp)
+    app.jinja_env.globals["person"] = current_user
+    return app
+
+
+def _describe(app: APIFlask) -> None:
+    app.description = f"{NOTICE} Errors are problem details (RFC 9457)."
+    app.config["VALIDATION_ERROR_SCHEMA"] = Problem.model_json_schema()
+    app.config["HTTP_ERROR_SCHEMA"] = Problem.model_json_schema()
+    app.config["AUTO_OPERATION_ID"] = True
+    app.security_schemes = {
+        "token": {"type": "http", "scheme": "bearer"},
+        "session": {"type": "apiKey", "in": "cookie", "name": "overread"},
+    }
+    app.spec_processor(_complete_spec)
+
+
+def _complete_spec(spec: dict[str, object]) -> dict[str, object]:
+    spec["security"] = [{"token": []}, {"session": []}]
+    return jobs.describe_upload(spec)

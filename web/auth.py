@@ -1,0 +1,127 @@
+"""Who is asking, and what they may do. Everything is closed unless it says why it is open.
+
+A person comes with a session cookie (after a one-time link), a program with `Authorization:
+Bearer`. Only cookies travel by themselves, so only they need the proof against forged requests.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flask import Flask, Request, abort, current_app, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import LoginManager, UserMixin, current_user
+from flask_login import login_user as _login_user
+from flask_wtf.csrf import CSRFProtect
+
+from models.audit import record
+from models.tables import Role, User
+from models.users import get_user, user_of_token
+from web.services import services
+
+View = TypeVar("View", bound=Callable[..., Any])
+RANK = {role: rank for rank, role in enumerate(Role)}
+
+login_manager = LoginManager()
+csrf = CSRFProtect()
+
+
+@dataclass(frozen=True)
+class Person(UserMixin):  # type: ignore[misc]
+    """A user as the portal knows one: free of the database session it was read in."""
+
+    id: int
+    name: str
+    role: Role
+
+    def may(self, role: Role | str) -> bool:
+        return RANK[self.role] >= RANK[Role(role)]
+
+
+def open_to_all(why: str) -> Callable[[View], View]:
+    """Marks a view that needs no login. `why` is for the reader, and for the test that asks."""
+
+    def mark(view: View) -> View:
+        view.__dict__["open_to_all"] = why
+        return view
+
+    return mark
+
+
+def needs(role: Role) -> Callable[[View], View]:
+    """The view is for this role and the ones above it."""
+
+    def mark(view: View) -> View:
+        view.__dict__["needs"] = role
+        return view
+
+    return mark
+
+
+def person() -> Person:
+    """Who is asking; only within a view that needs a login."""
+    return current_user._get_current_object()  # type: ignore[no-any-return]
+
+
+def log_in(user: User) -> None:
+    _login_user(_person(user))
+
+
+def audit(action: str, target: str = "") -> None:
+    """In a transaction of its own: reading a page opens no writing one otherwise."""
+    with services().sessions.begin() as session:
+        record(session, user_id=person().id, action=action, target=target)
+
+
+def is_api_request() -> bool:
+    return request.path.startswith("/api/") or request.path == "/health"
+
+
+def guard() -> ResponseReturnValue | None:
+    """Before every request: login, then role, then the form's proof. Bodies are read last."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None or getattr(view, "open_to_all", None) or request.endpoint == "static":
+        return None
+    if not current_user.is_authenticated:
+        if is_api_request():
+            abort(401, "log in, or send an API token as `Authorization: Bearer <token>`")
+        return redirect(url_for("login.show"))
+    role = getattr(view, "needs", Role.VIEWER)
+    if not person().may(role):
+        abort(403, f"this needs the role {role.value}; yours is {person().role.value}")
+    if not g.get("came_with_token"):
+        csrf.protect()
+    return None
+
+
+def install_auth(app: Flask) -> None:
+    # Checked by guard(), which knows who came with a token.
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    app.config["WTF_CSRF_TIME_LIMIT"] = None  # lives as long as the session
+    csrf.init_app(app)
+    login_manager.init_app(app)
+    app.before_request(guard)
+
+
+@login_manager.user_loader  # type: ignore[untyped-decorator]
+def _load_person(user_id: str) -> Person | None:
+    with services().sessions() as session:
+        user = get_user(session, int(user_id))
+    return _person(user) if user else None
+
+
+@login_manager.request_loader  # type: ignore[untyped-decorator]
+def _person_of_token(incoming: Request) -> Person | None:
+    kind, _, token = incoming.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        return None
+    with services().sessions() as session:
+        user = user_of_token(session, token.strip(), "api")
+    if user is None:
+        return None
+    g.came_with_token = True
+    return _person(user)
+
+
+def _person(user: User) -> Person:
+    return Person(id=user.id, name=user.name, role=user.role)

@@ -1,0 +1,82 @@
+"""What went wrong: a page for people, RFC 9457 problem details for programs."""
+
+import logging
+from typing import Any
+
+from apiflask import APIFlask, HTTPError
+from flask import Response, json, render_template
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from web.auth import is_api_request
+
+log = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+TITLES = {
+    400: "That request could not be understood",
+    401: "Log in first",
+    403: "That is not for your role",
+    404: "There is nothing here",
+    405: "That cannot be done here",
+    413: "Too much at once",
+    422: "That does not fit",
+    429: "Too many attempts; wait a minute",
+    500: "Something went wrong on our side",
+}
+
+
+def install_errors(app: APIFlask) -> None:
+    app.register_error_handler(HTTPError, _validation_error)
+    app.register_error_handler(CSRFError, _forged)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def problem(status: int, title: str) -> Response:
+    body = json.dumps({"title": title, "status": status})
+    return Response(body, status=status, content_type=PROBLEM)
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    own_words = error.description if error.description != type(error).description else None
+    answer = _answer(status, own_words)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            answer.headers[name] = value
+    return answer
+
+
+def _validation_error(error: HTTPError) -> Response:
+    return _answer(error.status_code, _first_complaint(error.detail) or error.message)
+
+
+def _forged(error: CSRFError) -> Response:
+    return _answer(400, "the form was open for too long, or came from elsewhere: reload the page")
+
+
+def _unexpected(error: Exception) -> Response:
+    # The type and where, never the text: it may quote a file name.
+    log.error("unexpected error", exc_info=_without_text(error))
+    return _answer(500, None)
+
+
+def _without_text(error: Exception) -> tuple[type[BaseException], BaseException, Any]:
+    return type(error), Exception(type(error).__name__), error.__traceback__
+
+
+def _answer(status: int, own_words: str | None) -> Response:
+    general = TITLES.get(status, "That did not work")
+    if is_api_request():
+        return problem(status, own_words or general)
+    page = render_template("error.html", status=status, title=general, words=own_words)
+    return Response(page, status=status)
+
+
+def _first_complaint(detail: Any) -> str | None:
+    """`{"json": {"name": ["Field required"]}}` in one line."""
+    for fields in detail.values() if isinstance(detail, dict) else ():
+        for field, complaints in fields.items():
+            return f"{field}: {complaints[0]}"
+    return None

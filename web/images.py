@@ -1,0 +1,121 @@
+"""Pictures, drawn when someone looks: from the de-identified file and the stored heatmap."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from apiflask import APIBlueprint
+from apiflask.schemas import FileSchema
+from flask import Response, abort, request
+
+from models import tables
+from models.images import get_image
+from models.predictions import get_prediction
+from web.services import services
+
+bp = APIBlueprint("images", __name__, tag="Images")
+
+PNG = "image/png"
+DRAWING = "1"  # raise when pictures come out differently, so that browsers ask anew
+
+
+@dataclass(frozen=True)
+class Shown:
+    image: tables.Image
+    prediction: tables.Prediction | None
+
+
+@bp.get("/api/v1/images/<int:image_id>/display")
+@bp.output(FileSchema(), content_type=PNG)
+def display(image_id: int) -> Response:
+    """The radiograph, 8-bit grey."""
+    shown = _find(image_id)
+    return _picture("display", shown.image.stored_sha256, lambda: _draw_display(shown))
+
+
+@bp.get("/api/v1/images/<int:image_id>/thumbnail")
+@bp.output(FileSchema(), content_type=PNG)
+def thumbnail(image_id: int) -> Response:
+    """The radiograph, 128 pixels on its longer side."""
+    shown = _find(image_id)
+    return _picture("thumbnail", shown.image.sha256, lambda: _draw_thumbnail(shown))
+
+
+@bp.get("/api/v1/images/<int:image_id>/heatmap.png")
+@bp.output(FileSchema(), content_type=PNG)
+def heatmap(image_id: int) -> Response:
+    """Where the network looked: transparent where it did not, to be laid over the display."""
+    shown = _find(image_id)
+    prediction = _predicted(shown)
+    return _picture("heatmap", str(prediction.id), lambda: _draw_heatmap(prediction))
+
+
+@bp.get("/api/v1/images/<int:image_id>/overlay.png")
+@bp.output(FileSchema(), content_type=PNG)
+def overlay(image_id: int) -> Response:
+    """Both in one picture."""
+    shown = _find(image_id)
+    key = f"{shown.image.stored_sha256}-{_predicted(shown).id}"
+    return _picture("overlay", key, lambda: _draw_overlay(shown))
+
+
+def _find(image_id: int) -> Shown:
+    with services().sessions() as session:
+        image = get_image(session, image_id)
+        if image is None or image.stored_sha256 is None:
+            abort(404, "there is no picture of this image")
+        return Shown(image, get_prediction(session, image))
+
+
+def _predicted(shown: Shown) -> tables.Prediction:
+    if shown.prediction is None:
+        abort(404, "this image has no prediction yet")
+    return shown.prediction
+
+
+def _picture(kind: str, key: str | None, draw: Callable[[], bytes]) -> Response:
+    """Kept by the browser, but shown only after asking whether it may still be seen."""
+    etag = f"{kind}-{DRAWING}-{key}"
+    if etag in request.if_none_match:
+        answer = Response(status=304)
+    else:
+        answer = Response(draw(), mimetype=PNG)
+    answer.set_etag(etag)
+    answer.headers["Cache-Control"] = "private, no-cache"
+    return answer
+
+
+# Decoders are imported when the first picture is drawn: they are half of the portal's start.
+
+
+def _draw_display(shown: Shown) -> bytes:
+    from pipeline.drawing import display_png
+
+    return display_png(_decode(shown.image))
+
+
+def _draw_thumbnail(shown: Shown) -> bytes:
+    from web.thumbnails import thumbnail_png
+
+    return thumbnail_png(shown.image, services().store)
+
+
+def _draw_heatmap(prediction: tables.Prediction) -> bytes:
+    from models.predictions import read_heatmap
+    from pipeline.drawing import heatmap_png
+
+    # The page stretches it over the display, so its own shape is free.
+    return heatmap_png(read_heatmap(prediction), size=(448, 448))
+
+
+def _draw_overlay(shown: Shown) -> bytes:
+    from models.predictions import read_heatmap
+    from pipeline.drawing import overlay_png
+
+    return overlay_png(_decode(shown.image), read_heatmap(_predicted(shown)))
+
+
+def _decode(image: tables.Image):  # type: ignore[no-untyped-def]
+    from pipeline.decode import decode
+
+    assert image.stored_sha256 is not None
+    return decode(services().store.path(image.stored_sha256))

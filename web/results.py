@@ -1,0 +1,98 @@
+"""Results as files: streamed, however many."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, abort, stream_with_context
+
+from models.jobs import get_job
+from models.results import Result, iter_results
+from web.auth import audit
+from web.schemas import ResultsQuery
+from web.services import services
+
+bp = APIBlueprint("results", __name__, tag="Results")
+
+COLUMNS = [field.name for field in fields(Result)]
+MEDIA_TYPES = {
+    "jsonl": "application/jsonl",
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+}
+ROWS_A_WRITE = 200
+# What a spreadsheet would run as a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+_CONTENT = {media_type.split(";")[0]: {"schema": {}} for media_type in MEDIA_TYPES.values()}
+
+
+@bp.get("/api/v1/results")
+@bp.input(ResultsQuery, location="query")
+@bp.doc(responses={200: {"description": "One result for each image", "content": _CONTENT}})
+def export(query_data: ResultsQuery) -> Response:
+    """Every result, or one job's, as JSON lines, JSON or CSV."""
+    with services().sessions() as session:
+        if query_data.job_id is not None and get_job(session, query_data.job_id) is None:
+            abort(404, "there is no such job")
+    audit("results.exported", query_data.job_id or "all")
+    write = {"jsonl": _jsonl, "json": _json, "csv": _csv}[query_data.format]
+    lines = _joined(write(_read(query_data.job_id)))
+    answer = Response(stream_with_context(lines), content_type=MEDIA_TYPES[query_data.format])
+    name = f"overread-research-use-only.{query_data.format}"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _read(job_id: str | None) -> Iterator[Result]:
+    with services().sessions() as session:
+        yield from iter_results(session, job_id=job_id)
+
+
+def _jsonl(results: Iterable[Result]) -> Iterator[str]:
+    for result in results:
+        yield json.dumps(asdict(result)) + "\n"
+
+
+def _json(results: Iterable[Result]) -> Iterator[str]:
+    yield '{"results": ['
+    between = "\n"
+    for result in results:
+        yield between + json.dumps(asdict(result))
+        between = ",\n"
+    yield "\n]}\n"
+
+
+def _csv(results: Iterable[Result]) -> Iterator[str]:
+    yield _csv_line(COLUMNS)
+    for result in results:
+        yield _csv_line([_cell(value) for value in asdict(result).values()])
+
+
+def _csv_line(cells: list[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        value = "; ".join(value)
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return "'" + value
+    return value
+
+
+def _joined(lines: Iterable[str]) -> Iterator[str]:
+    """Fewer, larger writes: each costs a trip through the server's stack."""
+    waiting: list[str] = []
+    for line in lines:
+        waiting.append(line)
+        if len(waiting) >= ROWS_A_WRITE:
+            yield "".join(waiting)
+            waiting.clear()
+    yield "".join(waiting)

@@ -1,0 +1,159 @@
+"""What the API says and accepts, field by field; the OpenAPI description is made from these."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.tables import State
+
+# Filters and orders of the work list.
+Order = Literal["probability", "created_at", "label", "images"]
+FindingFilter = Literal["pneumonia", "normal", "none"]
+
+
+class Out(BaseModel):
+    model_config = ConfigDict(from_attributes=True, protected_namespaces=())
+
+
+class In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Paging(BaseModel):
+    page: int = Field(1, ge=1, le=1_000_000)
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    title: str
+    status: int
+
+
+class NewJob(In):
+    name: str = Field(min_length=1, max_length=200)
+
+
+class JobOut(Out):
+    id: str
+    name: str
+    created_at: datetime
+    closed_at: datetime | None
+    finished: bool
+    received: int
+    ready: int
+    predicted: int
+    rejected: int
+    failed: int
+    total: int
+    images_per_second: float | None
+    seconds_left: float | None
+
+
+class JobsOut(Out):
+    jobs: list[JobOut]
+    next: int | None
+
+
+class FileOut(Out):
+    file: str
+    sha256: str
+    status: str
+    reason: str | None
+
+
+class FilesOut(Out):
+    """files: one entry for each image row; ignored: names of files that are no images by nature."""
+
+    files: list[FileOut]
+    ignored: list[str]
+
+
+class SentFile(In):
+    file: str = Field(max_length=4096)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class SentFiles(In):
+    files: list[SentFile] = Field(max_length=10_000)
+
+
+class KnownOut(Out):
+    known: list[int]
+
+
+class ResultOut(Out):
+    file: str
+    sha256: str
+    status: str
+    reason: str | None
+    finding: str | None
+    probability: float | None
+    threshold: float | None
+    unfamiliarity: float | None
+    warnings: list[str]
+    model_version: str | None
+    study: str | None
+    job_id: str
+    image_id: int
+
+
+class ResultsOut(Out):
+    images: list[ResultOut]
+    next: int | None
+
+
+class ImagesQuery(Paging):
+    state: State | None = None
+
+
+class ResultsQuery(BaseModel):
+    job_id: str | None = None
+    format: Literal["jsonl", "json", "csv"] = "jsonl"
+
+
+class StudiesQuery(Paging):
+    order: Order = "probability"
+    descending: bool = True
+    finding: FindingFilter | None = None
+    job_id: str | None = None
+
+
+class StudyOut(Out):
+    id: int
+    label: str
+    created_at: datetime
+    images: int
+    predicted: int
+    finding: str | None
+    probability: float | None
+    threshold: float | None
+
+
+class StudiesOut(Out):
+    studies: list[StudyOut]
+    total: int
+    next: int | None
+
+
+class StudyDetailOut(Out):
+    summary: StudyOut
+    images: list[ResultOut]
+
+
+class VersionOut(Out):
+    name: str
+    created_at: datetime
+    is_production: bool
+    card: dict[str, Any]
+
+
+class VersionsOut(Out):
+    model_versions: list[VersionOut]
+
+
+class HealthOut(Out):
+    status: Literal["ok", "unhealthy"]
+    database: bool
+    broker: bool

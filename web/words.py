@@ -1,0 +1,73 @@
+"""How numbers and states are put to people. The templates' filters."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+
+FINDINGS = {"pneumonia": "Pneumonia suspected", "normal": "Not suspected"}
+NO_ANSWER = "No answer: unlike the training images"
+MARKS = {"pneumonia": "▲", "normal": "○"}  # colour is never the only sign
+STATES = {
+    "received": "waiting to be read",
+    "ready": "waiting for the network",
+    "predicted": "no answer",
+    "rejected": "refused",
+    "failed": "failed",
+}
+USUAL, UNUSUAL = 0.5, 0.8
+
+
+def finding_words(finding: str | None) -> str:
+    return FINDINGS.get(finding or "", NO_ANSWER)
+
+
+def finding_mark(finding: str | None) -> str:
+    return MARKS.get(finding or "", "?")
+
+
+def unfamiliarity_words(value: float | None) -> str:
+    if value is None:
+        return "not known yet"
+    if value < USUAL:
+        return "like the training images"
+    return "somewhat unlike" if value < UNUSUAL else "very unlike the training images"
+
+
+def percent(value: float | None) -> str:
+    """Never 0 % or 100 %: the network is not that sure of anything."""
+    if value is None:
+        return "–"
+    if value < 0.01:
+        return "< 1 %"
+    return "> 99 %" if value > 0.99 else f"{100 * value:.0f} %"
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def when(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def tag_name(keyword: str) -> str:
+    """`ViewPosition` as `View position`."""
+    words = "".join(f" {char.lower()}" if char.isupper() else char for char in keyword).strip()
+    return words[:1].upper() + words[1:]
+
+
+def share(part: int, whole: int) -> float:
+    return round(100 * part / whole, 3) if whole else 0.0
+
+
+def install_words(app: Flask, **texts: Any) -> None:
+    filters = (finding_words, finding_mark, unfamiliarity_words, percent, duration, when, tag_name)
+    for function in filters:
+        app.add_template_filter(function)
+    app.jinja_env.globals.update(share=share, NO_ANSWER=NO_ANSWER, STATES=STATES, **texts)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
