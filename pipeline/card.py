@@ -1,0 +1,116 @@
+"""card.json: what a model version is, what it was made of, and how good it is."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.calibration import THRESHOLD_RULE
+from pipeline.dataset import Dataset
+from pipeline.familiarity import LIMIT
+from pipeline.metrics import Metrics
+from pipeline.model_card import render_model_card
+from pipeline.network_input import PREPROCESSING
+from pipeline.training_config import TrainingConfig
+from pipeline.version_folder import CARD_FILE, FORMAT
+
+LIBRARIES = ("tensorflow", "keras", "openvino", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a card is written from. strange: share beyond the unfamiliarity limit, by data set."""
+
+    learning: Dataset
+    validation: Dataset
+    temperature: float
+    threshold: float
+    metrics: Mapping[str, Metrics]
+    strange: Mapping[str, float]
+    heatmap_size: tuple[int, ...]
+
+
+def make_card(
+    ingredients: Ingredients, *, config: TrainingConfig, curves: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The whole of card.json."""
+    rule = THRESHOLD_RULE.format(floor=config.sensitivity_floor)
+    return {
+        "format": FORMAT,
+        "model_version": config.model_version,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "architecture": f"MobileNetV2 {config.alpha:g} with one dense unit on pooled features",
+        "preprocessing": PREPROCESSING,
+        "network_input": [config.size, config.size],
+        "heatmap": list(ingredients.heatmap_size),
+        "temperature": ingredients.temperature,
+        "calibration": "temperature scaling on validation patients, for a prevalence of one half",
+        "threshold": ingredients.threshold,
+        "threshold_rule": rule,
+        "unfamiliarity_limit": LIMIT,
+        "unfamiliarity_rule": (
+            f"{config.strange_share:.1%} of the validation patients' images lie beyond the limit"
+        ),
+        "metrics": {name: part.as_json() for name, part in ingredients.metrics.items()},
+        "beyond_unfamiliarity_limit": dict(ingredients.strange),
+        "data": {
+            "train": describe(ingredients.learning),
+            "validation": describe(ingredients.validation),
+        },
+        "population": config.population,
+        "known_limits": list(config.known_limits),
+        "config": config.as_json(),
+        "learning_curves": dict(curves),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "git_commit": _git_commit(),
+    }
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """How many of what; the hash names exactly these pixels with these labels, in any order."""
+    rows = zip(dataset.patients, dataset.labels, dataset.images, strict=True)
+    digests = sorted(
+        hashlib.sha256(f"{patient}\0{label}\0".encode() + image.tobytes()).digest()
+        for patient, label, image in rows
+    )
+    return {
+        "images": len(dataset),
+        "patients": len(np.unique(dataset.patients)),
+        "pneumonia_images": int((dataset.labels == 1).sum()),
+        "sha256": hashlib.sha256(b"".join(digests)).hexdigest(),
+    }
+
+
+def write_card(card: Mapping[str, Any], folder: Path) -> None:
+    """card.json for programs, and MODEL_CARD.md for people, made from it."""
+    text = json.dumps(card, indent=2) + "\n"
+    (folder / CARD_FILE).write_text(text, encoding="utf-8")
+    (folder / "MODEL_CARD.md").write_text(render_model_card(card), encoding="utf-8")
+
+
+def _version(distribution: str) -> str | None:
+    names = [distribution, f"{distribution}-cpu"]  # tensorflow-cpu is TensorFlow, too
+    for name in names:
+        try:
+            return version(name)
+        except ImportError:
+            continue
+    return None
+
+
+def _git_commit() -> str | None:
+    """Of the code that trained, where it is a checkout."""
+    command = ["git", "rev-parse", "HEAD"]
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()

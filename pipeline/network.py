@@ -1,0 +1,155 @@
+"""MobileNetV2 (Sandler 2018) with our head, built flat: one graph, no network inside another.
+
+Nested networks hide the last feature map from Grad-CAM. The head is global average pooling and
+one dense unit, so that Grad-CAM has a closed form (see `gradcam`).
+"""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    import keras
+
+logger = logging.getLogger(__name__)
+FEATURE_MAP = "out_relu"  # Keras's name of the last feature map
+HEAD = "pneumonia_logit"
+
+
+class StartWeightsError(PipelineError):
+    """The ImageNet weights to start from cannot be had or do not fit."""
+
+
+def build_network(
+    *,
+    size: int = 224,
+    alpha: float = 1.0,
+    dropout: float = 0.2,
+    start_weights: Path | str | None = "random",
+) -> "keras.Model":
+    """Build the network: uint8 (n, size, size) in, 0 = black; float32 logits (n, 1) out.
+
+    start_weights: a Keras file, None for Keras's own download, "random" for noise.
+    Raises StartWeightsError.
+    """
+    import keras
+
+    grey = keras.Input((size, size), dtype="uint8", name="network_input")
+    trunk = keras.applications.MobileNetV2(
+        input_tensor=_three_channels(grey, size=size), alpha=alpha, include_top=False, weights=None
+    )
+    _load_start_weights(trunk, start_weights, size=size, alpha=alpha)
+    pooled = keras.layers.GlobalAveragePooling2D(name="features")(trunk.output)
+    dropped = keras.layers.Dropout(dropout, name="dropout")(pooled)
+    logit = keras.layers.Dense(1, name=HEAD, kernel_initializer="zeros")(dropped)
+    return keras.Model(grey, logit, name="overread")
+
+
+def _three_channels(grey: Any, *, size: int) -> Any:
+    """uint8 grey -> float32 (n, size, size, 3) in [-1, 1], as the ImageNet weights expect."""
+    import keras
+
+    channel = keras.layers.Reshape((size, size, 1), name="channel")(grey)
+    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scaled")(channel)
+    return keras.layers.Concatenate(name="three_channels")([scaled, scaled, scaled])
+
+
+def _load_start_weights(
+    trunk: "keras.Model", source: Path | str | None, *, size: int, alpha: float
+) -> None:
+    if source == "random":
+        return
+    start = _download(size=size, alpha=alpha) if source is None else _read(Path(source))
+    ours = {layer.name: layer for layer in trunk.layers if layer.weights}
+    try:
+        for layer in start.layers:
+            if layer.weights:
+                ours.pop(layer.name).set_weights(layer.get_weights())
+    except (KeyError, ValueError) as error:
+        message = f"expected the layers of MobileNetV2 {alpha} in the start weights: {error}"
+        raise StartWeightsError(" ".join(message.split())) from error
+    if ours:
+        raise StartWeightsError(f"the start weights lack {len(ours)} layers, e.g. {min(ours)}")
+
+
+def _read(path: Path) -> "keras.Model":
+    import keras
+
+    if not path.is_file():
+        raise StartWeightsError(f"no such file of start weights: {path}")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (ValueError, OSError, KeyError) as error:
+        raise StartWeightsError(f"{path.name} is not a Keras file that can be read") from error
+
+
+def _download(*, size: int, alpha: float) -> "keras.Model":
+    import keras
+
+    try:
+        return keras.applications.MobileNetV2(
+            input_shape=(size, size, 3), alpha=alpha, include_top=False, weights="imagenet"
+        )
+    except Exception as error:  # Keras wraps every failed download in a bare Exception
+        logger.debug("download failed", exc_info=True)
+        raise StartWeightsError(
+            "the ImageNet weights could not be downloaded; name a file with --weights"
+        ) from error
+
+
+def freeze_lower(network: "keras.Model", *, share: float) -> None:
+    """Let the layers above `share` of the graph learn; batch normalisation stays as it is.
+
+    Batch statistics of a few hundred steps would be too noisy at Keras's momentum of 0.999,
+    and serving uses the stored ones.
+    """
+    import keras
+
+    limit = int(len(network.layers) * share)
+    for place, layer in enumerate(network.layers):
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = place >= limit and not is_norm
+
+
+def fold_batch_normalisation(network: "keras.Model") -> None:
+    """Move each batch normalisation's scale into the convolution before it, in place.
+
+    What is left of the layer adds its bias. The function computed is the same, but no later
+    compiler has scales to multiply, so weights rounded to float16 stay exactly as they are.
+    """
+    import keras
+    import numpy as np
+
+    for norm in network.layers:
+        if not isinstance(norm, keras.layers.BatchNormalization):
+            continue
+        conv = norm.input._keras_history.operation
+        gamma, beta, mean, variance = norm.get_weights()
+        scale = gamma / np.sqrt(variance + norm.epsilon)
+        kernel = conv.get_weights()[0]
+        is_depthwise = isinstance(conv, keras.layers.DepthwiseConv2D)
+        conv.set_weights([kernel * (scale[:, None] if is_depthwise else scale)])
+        ones = np.ones_like(gamma)
+        norm.set_weights([ones, beta - mean * scale, 0 * ones, (1 - norm.epsilon) * ones])
+
+
+def round_to_float16(network: "keras.Model") -> None:
+    """Round what was learned to values that float16 holds, in place; computing stays float32.
+
+    Halves the files. Metrics, calibration and threshold are computed after this.
+    """
+    import keras
+    import numpy as np
+
+    for layer in network.layers:
+        values = layer.get_weights()
+        # A folded batch normalisation's variance stands for exactly one; only its bias rounds.
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        layer.set_weights(
+            [
+                value if is_norm and place != 1 else value.astype(np.float16).astype(np.float32)
+                for place, value in enumerate(values)
+            ]
+        )

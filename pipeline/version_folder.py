@@ -1,0 +1,124 @@
+"""A model version's folder: written once, checked when opened, never changed."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, Final
+
+from pipeline.engine import COMPILED_FILE, NETWORK_FILE
+from pipeline.errors import NetworkFolderError
+
+BASELINE: Final = Path(__file__).parent / "baseline"  # the network that ships with the project
+CARD_FILE: Final = "card.json"
+CHECKSUMS_FILE: Final = "checksums.sha256"  # as `sha256sum --check` reads it
+FAMILIARITY_FILE: Final = "familiarity.npz"
+REQUIRED: Final = (
+    NETWORK_FILE,
+    COMPILED_FILE,
+    "network.bin",
+    CARD_FILE,
+    "MODEL_CARD.md",
+    FAMILIARITY_FILE,
+)
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """What an answer needs to know of its version; `raw` holds the whole of card.json.
+
+    temperature: divides the logit. threshold: of the calibrated probability.
+    unfamiliarity_limit: above it there is no finding.
+    """
+
+    model_version: str
+    temperature: float
+    threshold: float
+    unfamiliarity_limit: float
+    metrics: Mapping[str, Any]
+    raw: Mapping[str, Any]
+
+
+def load_card(folder: Path) -> Card:
+    """Read card.json. Raises NetworkFolderError."""
+    path = folder / CARD_FILE
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NetworkFolderError(f"{CARD_FILE} is missing in {folder}") from error
+    except ValueError as error:
+        raise NetworkFolderError(f"{CARD_FILE} in {folder} is not JSON: {error}") from error
+    try:
+        if raw["format"] != FORMAT:
+            raise NetworkFolderError(
+                f"{CARD_FILE} in {folder}: expected format {FORMAT}, received {raw['format']}"
+            )
+        return Card(
+            model_version=str(raw["model_version"]),
+            temperature=float(raw["temperature"]),
+            threshold=float(raw["threshold"]),
+            unfamiliarity_limit=float(raw["unfamiliarity_limit"]),
+            metrics=raw["metrics"],
+            raw=raw,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise NetworkFolderError(f"{CARD_FILE} in {folder} lacks {error}") from error
+
+
+def verify_checksums(folder: Path) -> None:
+    """Raise NetworkFolderError unless every file is there and is what was written."""
+    listed = _read_checksums(folder)
+    for name in REQUIRED:
+        if name not in listed:
+            raise NetworkFolderError(f"{CHECKSUMS_FILE} in {folder} does not list {name}")
+    for name, expected in listed.items():
+        path = folder / name
+        if not path.is_file():
+            raise NetworkFolderError(f"{name} is missing in {folder}")
+        if _sha256(path) != expected:
+            raise NetworkFolderError(f"{name} in {folder} is damaged: its checksum differs")
+
+
+def _read_checksums(folder: Path) -> dict[str, str]:
+    try:
+        lines = (folder / CHECKSUMS_FILE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise NetworkFolderError(f"{CHECKSUMS_FILE} is missing in {folder}") from error
+    listed = {}
+    for line in lines:
+        digest, separator, name = line.partition("  ")
+        if not separator or Path(name).name != name:
+            raise NetworkFolderError(f"{CHECKSUMS_FILE} in {folder} cannot be read")
+        listed[name] = digest
+    return listed
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_folder(folder: Path, *, fill: Callable[[Path], None]) -> Path:
+    """Let `fill` write the files under a temporary name, then rename: all or nothing.
+
+    Raises FileExistsError, since a version never changes.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists; a model version is never changed")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.partial")
+    rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        fill(partial)
+        files = sorted(path for path in partial.iterdir() if path.name != CHECKSUMS_FILE)
+        lines = [f"{_sha256(path)}  {path.name}\n" for path in files]
+        (partial / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8")
+        verify_checksums(partial)
+        partial.rename(folder)
+    finally:
+        rmtree(partial, ignore_errors=True)
+    return folder
