@@ -1,0 +1,151 @@
+"""The service's HTTP API, as the command line uses it."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar
+
+import httpx
+
+from cli.fatal import Failed, UsageProblem
+from cli.service_file import running_service
+from cli.settings import CommandSettings
+from cli.sources import Source
+from models.local_token import local_token_path
+
+PATIENCE_S = 60.0  # how long a service may be away (restarting, say) before we give up
+LONGEST_PAUSE_S = 5.0
+BUSY = {429, 502, 503, 504}
+TIMEOUT = httpx.Timeout(10.0, read=300.0, write=60.0)
+
+Answer = TypeVar("Answer")
+
+
+class NoSuchJobError(Exception):
+    """The service does not know this job."""
+
+
+class Client:
+    """Safe to share between threads. Every call is safe to repeat, and is repeated."""
+
+    def __init__(self, url: str, token: str, *, patience_s: float = PATIENCE_S) -> None:
+        self.url = url.rstrip("/")
+        self._patience_s = patience_s
+        headers = {"Authorization": f"Bearer {token}"}
+        # A proxy that the environment names has no business between us and loopback.
+        self._http = httpx.Client(
+            base_url=self.url + "/api/v1/", headers=headers, timeout=TIMEOUT, trust_env=False
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def create_job(self, name: str) -> dict[str, Any]:
+        return self._json("POST", "jobs", json={"name": name})
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        return self._json("GET", f"jobs/{job_id}")
+
+    def close_job(self, job_id: str) -> dict[str, Any]:
+        return self._json("POST", f"jobs/{job_id}/close", json={})
+
+    def jobs(self, *, page: int = 1) -> dict[str, Any]:
+        return self._json("GET", "jobs", params={"page": page})
+
+    def known(self, job_id: str, files: Sequence[Mapping[str, str]]) -> set[int]:
+        """Which of these (`file`, `sha256`) the job already has, by their place in the list."""
+        answer = self._json("POST", f"jobs/{job_id}/known", json={"files": list(files)})
+        return set(answer["known"])
+
+    def send_files(self, job_id: str, sources: Sequence[Source]) -> list[dict[str, Any]]:
+        """One request, streamed from disk. OSError where a file cannot be read."""
+
+        def send() -> list[dict[str, Any]]:
+            with ExitStack() as stack:
+                parts = [
+                    ("files", (source.file, stack.enter_context(source.path.open("rb"))))
+                    for source in sources
+                ]
+                answer = self._http.post(f"jobs/{job_id}/files", files=parts)
+            files: list[dict[str, Any]] = _checked(answer).json()["files"]
+            return files
+
+        return self._patiently(send)
+
+    @contextmanager
+    def stream_results(self, *, job_id: str | None, format_: str) -> Iterator[Iterator[str]]:
+        """Lines of JSON or CSV, as they come."""
+        params = {"format": format_} | ({"job_id": job_id} if job_id else {})
+        try:
+            with self._http.stream("GET", "results", params=params) as answer:
+                if answer.is_error:
+                    answer.read()
+                yield _checked(answer).iter_lines()
+        except httpx.TransportError as error:
+            raise Failed(f"{self.url} does not answer: {error}") from None
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        def ask() -> dict[str, Any]:
+            content: dict[str, Any] = _checked(self._http.request(method, path, **options)).json()
+            return content
+
+        return self._patiently(ask)
+
+    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
+        give_up_at = time.monotonic() + self._patience_s
+        pause = 0.2
+        while True:
+            try:
+                return ask()
+            except (httpx.TransportError, _BusyError) as error:
+                if time.monotonic() + pause > give_up_at:
+                    raise Failed(f"{self.url} does not answer: {error}") from None
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+class _BusyError(Exception):
+    """Asked too soon or too often; worth another try."""
+
+
+def _checked(answer: httpx.Response) -> httpx.Response:
+    if answer.status_code in BUSY:
+        raise _BusyError(_title(answer))
+    if answer.status_code in (401, 403):
+        raise Failed(f"{answer.url.host} refuses this token: {_title(answer)}")
+    if answer.status_code == 404:
+        raise NoSuchJobError
+    if answer.is_error:
+        raise Failed(f"the service refuses: {_title(answer)}")
+    return answer
+
+
+def _title(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["title"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {answer.status_code}"
+
+
+def connect(settings: CommandSettings) -> Client:
+    """A remote service if one is named, else the one that runs on the data folder."""
+    token = settings.token.get_secret_value()
+    if settings.url:
+        if not token:
+            raise UsageProblem("OVERREAD_URL names a service, so OVERREAD_TOKEN is needed too")
+        return Client(settings.url, token)
+    service = running_service(settings.data_dir)
+    if service is None:
+        raise UsageProblem(
+            f"no service is running for {shown(settings)}; start it with: overread up"
+        )
+    return Client(service.url, token or local_token_path(settings.data_dir).read_text().strip())
+
+
+def shown(settings: CommandSettings) -> str:
+    """The data folder as the user would write it."""
+    data = str(settings.data)
+    return data if settings.data.is_absolute() or data.startswith(".") else f"./{data}"

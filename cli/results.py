@@ -1,0 +1,68 @@
+"""`overread results`"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--job", "job_id", metavar="ID", help="Only this job's.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "jsonl"]),
+    default="table",
+    show_default=True,
+)
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+def results(job_id: str | None, format_: str, output: Path | None) -> None:
+    """Print or save results: a table for people, CSV or JSON lines with every field."""
+    from cli.client import NoSuchJobError, connect
+    from cli.fatal import UsageProblem
+    from cli.settings import read_settings
+
+    if format_ == "table" and output:
+        raise UsageProblem("a table is for the screen; with --output choose --format csv or jsonl")
+    with connect(read_settings()) as client:
+        try:
+            asked = "jsonl" if format_ == "table" else format_
+            with client.stream_results(job_id=job_id, format_=asked) as lines:
+                _write(lines, format_=format_, output=output)
+        except NoSuchJobError:
+            raise UsageProblem(f"there is no job {job_id}") from None
+
+
+def _write(lines: Iterable[str], *, format_: str, output: Path | None) -> None:
+    if output:
+        _save(lines, output)
+    elif format_ == "table":
+        _print_table(lines)
+    else:
+        for line in lines:
+            click.echo(line)
+
+
+def _print_table(lines: Iterable[str]) -> None:
+    from cli.tables import ResultTable
+
+    table = ResultTable()
+    for line in lines:
+        table.add(json.loads(line))
+    table.print()
+
+
+def _save(lines: Iterable[str], output: Path) -> None:
+    """Whole or not at all: a cut-off file would look like fewer results."""
+    from cli.fatal import UsageProblem
+
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(line + "\n" for line in lines)
+        partial.replace(output)
+    except OSError as error:
+        raise UsageProblem(f"{output}: cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,121 @@
+"""Keeps the service's processes running and stops them in order.
+
+    start:  broker -> (answers) -> tables -> portal, workers, beat
+    stop:   portal and beat -> workers, each with its own wait -> broker
+
+A process that ends is started again, after a pause that doubles. Children die with this process,
+even if it is killed (see tether.py). Off-the-shelf supervisors kill after a fixed few seconds,
+which would cut off a training; hence our own.
+"""
+
+import queue
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import TextIO
+
+from cli.child import Child
+from cli.processes import Program
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+STEADY_AFTER_S = 60.0  # who ran this long starts again at once
+
+
+class Supervisor:
+    def __init__(self, *, environment: Mapping[str, str], log: TextIO = sys.stderr) -> None:
+        self._environment = environment
+        self._log = log
+        self._children: dict[str, Child] = {}
+        self._stages: list[list[Program]] = []
+        self._pauses: dict[str, float] = {}
+        self._due: dict[str, tuple[float, Program]] = {}
+        # None asks to stop. SimpleQueue may be put into from a signal handler.
+        self._events: queue.SimpleQueue[Child | None] = queue.SimpleQueue()
+        self.is_stopping = False
+
+    def __enter__(self) -> "Supervisor":
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, *programs: Program) -> None:
+        """Programs started together are stopped together; the last started stop first."""
+        self._stages.append(list(programs))
+        for program in programs:
+            self._start(program)
+
+    def run(self) -> None:
+        """Until asked to stop."""
+        while not self.is_stopping:
+            self.step(timeout_s=None)
+
+    def step(self, *, timeout_s: float | None) -> None:
+        """Wait for one event, or until a process is due to start again."""
+        self._start_due()
+        waits = [due - time.monotonic() for due, _ in self._due.values()]
+        waits += [timeout_s] if timeout_s is not None else []
+        try:
+            child = self._events.get(timeout=max(0.01, min(waits)) if waits else None)
+        except queue.Empty:
+            return
+        if child is None:
+            self.is_stopping = True
+        elif not self.is_stopping:
+            self._plan_restart(child)
+
+    def are_all_ready(self) -> bool:
+        return not self._due and all(child.is_ready for child in self._children.values())
+
+    def stop(self) -> None:
+        self.is_stopping = True
+        self._due.clear()
+        for programs in reversed(self._stages):
+            self._stop_together(programs)
+        self._children.clear()
+
+    def say(self, text: str) -> None:
+        self._log.write(f"{'up':<8}| {text}\n")
+        self._log.flush()
+
+    def _start(self, program: Program) -> None:
+        self._children[program.name] = Child(
+            program, environment=self._environment, log=self._log, on_exit=self._events.put
+        )
+
+    def _start_due(self) -> None:
+        for name, (due, program) in list(self._due.items()):
+            if due <= time.monotonic():
+                del self._due[name]
+                self._start(program)
+
+    def _plan_restart(self, child: Child) -> None:
+        child.kill()  # its helpers
+        name = child.program.name
+        pause = self._pauses.get(name, FIRST_PAUSE_S)
+        if child.age_s > STEADY_AFTER_S:
+            pause = FIRST_PAUSE_S
+        self._pauses[name] = min(2 * pause, LONGEST_PAUSE_S)
+        self._due[name] = (time.monotonic() + pause, child.program)
+        self.say(f"{name} ended with {child.exit_code}; starting it again in {pause:g} s")
+
+    def _stop_together(self, programs: Sequence[Program]) -> None:
+        children = [self._children[p.name] for p in programs if p.name in self._children]
+        for child in children:
+            child.ask_to_stop()
+        asked_at = time.monotonic()
+        for child in children:
+            if not child.wait_or_kill(asked_at + child.program.stop_wait_s):
+                self.say(f"{child.program.name} did not stop in time and was killed")
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.is_stopping and number == signal.SIGINT:
+            # Someone who presses Ctrl-C again does not want to wait.
+            for child in list(self._children.values()):
+                child.kill()
+        self._events.put(None)

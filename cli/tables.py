@@ -1,0 +1,74 @@
+"""Tables for people: the most suspicious first, and no more rows than anyone reads."""
+
+import heapq
+from typing import Any
+
+ROWS = 40
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+class ResultTable:
+    """Keeps the rows worth showing, however many go by: refused ones, then by probability."""
+
+    def __init__(self, rows: int = ROWS) -> None:
+        self._rows = rows
+        self._kept: list[tuple[float, int, dict[str, Any]]] = []
+        self._seen = 0
+
+    def add(self, result: dict[str, Any]) -> None:
+        self._seen += 1
+        # The count breaks ties: earlier is greater, and dicts are never compared.
+        item = (_weight(result), -self._seen, result)
+        if len(self._kept) < self._rows:
+            heapq.heappush(self._kept, item)
+        else:
+            heapq.heappushpop(self._kept, item)
+
+    def print(self) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table("file", "finding", "probability", "threshold", "unfamiliarity", "says")
+        for _, _, result in sorted(self._kept, reverse=True):
+            # Text, so that brackets in a file's name are not taken for markup.
+            table.add_row(*(Text(cell) for cell in _cells(result)))
+        _console().print(table)
+        if self._seen > len(self._kept):
+            _console().print(f"... and {self._seen - len(self._kept)} more")
+
+
+class JobTable:
+    COLUMNS = ("id", "name", "total", "received", "ready", "predicted", "rejected", "failed")
+
+    def __init__(self) -> None:
+        from rich.table import Table
+
+        self._table = Table(*self.COLUMNS, "finished")
+
+    def add(self, job: dict[str, Any]) -> None:
+        from rich.text import Text
+
+        cells = [str(job[column]) for column in self.COLUMNS]
+        self._table.add_row(*map(Text, cells), "yes" if job["finished"] else "no")
+
+    def print(self) -> None:
+        _console().print(self._table)
+
+
+def _weight(result: dict[str, Any]) -> float:
+    if result["status"] != "predicted" or result["finding"] is None:
+        return 2.0
+    return float(result["probability"])
+
+
+def _cells(result: dict[str, Any]) -> tuple[str, ...]:
+    numbers = (result[name] for name in ("probability", "threshold", "unfamiliarity"))
+    finding = result["finding"] or ("no answer" if result["status"] == "predicted" else "-")
+    says = result["reason"] or "; ".join(result["warnings"])
+    shown = (f"{number:.3f}" if number is not None else "-" for number in numbers)
+    return (result["file"], finding, *shown, says)

@@ -1,0 +1,61 @@
+"""Following a job to its end, and saying what came out."""
+
+import json
+import time
+from typing import Any
+
+import click
+
+from cli.client import Client
+from cli.progress import progress
+from cli.tables import JobTable, ResultTable
+
+ASK_EVERY_S = 0.5
+FINAL = ("predicted", "rejected", "failed")
+
+
+def wait_and_print(client: Client, job_id: str, *, as_json: bool) -> bool:
+    """True where every file was predicted."""
+    job = _follow(client, job_id)
+    with client.stream_results(job_id=job_id, format_="jsonl") as lines:
+        if as_json:
+            for line in lines:
+                click.echo(line)
+        else:
+            table = ResultTable()
+            for line in lines:
+                table.add(json.loads(line))
+            table.print()
+    if not as_json:
+        click.echo(_summary(job))
+        click.echo(f"{client.url}/jobs/{job_id}")
+    return bool(job["predicted"] == job["total"])
+
+
+def print_job(client: Client, job: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(job))
+        return
+    table = JobTable()
+    table.add(job)
+    table.print()
+    click.echo(f"{client.url}/jobs/{job['id']}")
+
+
+def _follow(client: Client, job_id: str) -> dict[str, Any]:
+    job = client.job(job_id)
+    with progress("Reading", total=job["total"]) as shown:
+        while not job["finished"]:
+            rate = job["images_per_second"]
+            done = sum(job[state] for state in FINAL)
+            shown.show(done, total=job["total"], note=f"{rate:.0f} images/s" if rate else "")
+            time.sleep(ASK_EVERY_S)
+            job = client.job(job_id)
+        shown.show(job["total"], total=job["total"])
+    return job
+
+
+def _summary(job: dict[str, Any]) -> str:
+    counts = ", ".join(f"{job[state]} {state}" for state in FINAL if job[state])
+    rate = job["images_per_second"]
+    return f"{job['total']} images: {counts or 'none'}" + (f"; {rate:.1f} images/s" if rate else "")
