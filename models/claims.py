@@ -60,7 +60,7 @@ def give_up(session: Session, claim: Claim) -> None:
 def still_held(session: Session, claim: Claim) -> set[int]:
     """Ids of the claim's images that are still its own, locked until the transaction ends."""
     mine = select(Image.id).where(Image.leased_by == claim.id, Image.state == claim.state)
-    return set(session.scalars(mine.with_for_update()))
+    return set(session.scalars(mine.order_by(Image.id).with_for_update()))
 
 
 def park_exhausted(session: Session, *, max_attempts: int) -> list[str]:

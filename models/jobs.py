@@ -122,7 +122,7 @@ def _count_recent(session: Session, job_ids: list[str]) -> dict[str, int]:
         .where(Image.job_id.in_(job_ids), Image.finished_at > since)
         .group_by(Image.job_id)
     )
-    return dict(rows.tuples())
+    return dict(rows.all())
 
 
 def _last_finished(session: Session, job_ids: list[str]) -> dict[str, datetime]:

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models import tables
-from models.claims import Claim, still_held
+from models.claims import Claim
 from models.inserts import insert_new
 from models.results import shown_prediction_id
 from models.tables import Image, State, now
@@ -25,8 +25,7 @@ def record_predictions(
     engine: str,
 ) -> None:
     """A chunk's answers by SHA-256. Writes only what the claim still holds."""
-    held = still_held(session, claim)
-    hashes = {image.sha256 for image in claim.images if image.id in held} & predictions.keys()
+    hashes = _lock_held(session, claim, list(predictions))
     rows = [
         {
             "sha256": sha256,
@@ -35,10 +34,10 @@ def record_predictions(
             "created_at": now(),
             **_columns(predictions[sha256]),
         }
-        for sha256 in sorted(hashes)  # always the same order, or two workers could deadlock
+        for sha256 in hashes
     ]
     insert_new(session, tables.Prediction, rows)
-    _finish_ready(session, sorted(hashes))
+    _finish_ready(session, hashes)
 
 
 def finish_known(session: Session, sha256s: Sequence[str], *, model_version_id: int) -> set[str]:
@@ -66,6 +65,21 @@ def read_heatmap(prediction: tables.Prediction) -> NDArray[np.float32]:
     """float32 (h, w) in [0, 1], scaled to its peak; all 0 where the network saw nothing."""
     flat = np.frombuffer(prediction.heatmap, "<f2").astype(np.float32)
     return flat.reshape(prediction.heatmap_rows, prediction.heatmap_columns)
+
+
+def _lock_held(session: Session, claim: Claim, sha256s: Sequence[str]) -> list[str]:
+    """Of these contents, those that the claim still holds.
+
+    Locks every image of them, also those that others hold, always in the same order: two workers
+    that hold images of equal bytes then wait for one another instead of deadlocking.
+    """
+    ready = (
+        select(Image.sha256, Image.leased_by)
+        .where(Image.sha256.in_(sha256s), Image.state == State.READY)
+        .order_by(Image.id)
+        .with_for_update()
+    )
+    return sorted({sha256 for sha256, holder in session.execute(ready) if holder == claim.id})
 
 
 def _finish_ready(session: Session, sha256s: Sequence[str]) -> None:

@@ -49,7 +49,7 @@ def get_or_create_studies(session: Session, studies: Sequence[NewStudy]) -> dict
     wanted = {study.study_hash: study for study in sorted(studies, key=lambda s: s.study_hash)}
     insert_new(session, Study, [{**vars(study), "created_at": now()} for study in wanted.values()])
     rows = select(Study.study_hash, Study.id).where(Study.study_hash.in_(wanted))
-    return dict(session.execute(rows).tuples())
+    return dict(session.execute(rows).all())
 
 
 def list_studies(

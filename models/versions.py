@@ -1,20 +1,18 @@
 """Model versions, and the history of which was live when."""
 
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.tables import ModelAlias, ModelVersion
+from pipeline.version_folder import BASELINE, load_card
 
 PRODUCTION = "production"
 
 
 def register_version(session: Session, *, folder: Path | None, data_dir: Path) -> ModelVersion:
     """A finished version folder becomes a row; not live. folder None: the shipped network."""
-    from pipeline.version_folder import BASELINE, load_card
-
     card = load_card(folder or BASELINE)
     relative = folder.absolute().relative_to(data_dir).as_posix() if folder else None
     known = find_version(session, card.model_version)
@@ -62,8 +60,6 @@ def set_production(
 
 
 def version_path(version: ModelVersion, *, data_dir: Path) -> Path:
-    from pipeline.version_folder import BASELINE
-
     return BASELINE if version.folder is None else data_dir / version.folder
 
 
@@ -72,7 +68,3 @@ def install_baseline(session: Session, *, data_dir: Path) -> None:
     version = register_version(session, folder=None, data_dir=data_dir)
     if production_version(session) is None:
         set_production(session, version, reason="ships with the project")
-
-
-def describe_version(version: ModelVersion) -> dict[str, Any]:
-    return {"name": version.name, "created_at": version.created_at, "card": version.card}

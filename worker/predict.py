@@ -76,7 +76,7 @@ def _claim(doors: Doors, version: ModelVersion) -> tuple[Claim, set[str]]:
 def _predict(
     doors: Doors, claim: Claim, new: Sequence[str], *, predictor: Predictor, version: ModelVersion
 ) -> None:
-    inputs, failed = _load(doors, new, preprocessing=predictor.card.preprocessing)
+    inputs, failed = _load(doors, new, preprocessing=str(predictor.card.raw["preprocessing"]))
     predictions = _answer(predictor, inputs, failed)
     reasons = {image.id: failed[image.sha256] for image in claim.images if image.sha256 in failed}
 

@@ -1,0 +1,97 @@
+"""Builders of rows and of what makes them."""
+
+import hashlib
+from datetime import timedelta
+from uuid import uuid4
+
+import numpy as np
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from models.file_store import Stored
+from models.images import add_image
+from models.jobs import create_job
+from models.tables import Image, Job, ModelVersion, Role, State, User, now
+from models.users import find_user, make_user
+from models.versions import set_production
+from pipeline.types import Finding, Prediction
+
+
+def a_user(session: Session, *, name: str = "olga", role: Role = Role.OPERATOR) -> User:
+    return find_user(session, name) or make_user(session, name=name, role=role)
+
+
+def a_job(session: Session, *, name: str = "a folder") -> Job:
+    return create_job(session, name=name, user_id=a_user(session).id)
+
+
+def a_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def an_image(
+    session: Session,
+    job: Job,
+    *,
+    file: str = "",
+    content: str = "",
+    state: State = State.RECEIVED,
+) -> Image:
+    """content: what stands for its bytes; images of equal content have equal hashes."""
+    file = file or f"folder/{uuid4().hex}.png"
+    image = add_image(
+        session, job_id=job.id, file=file, stored=Stored(a_hash(content or file), 1000)
+    )
+    image.state = state
+    session.flush()
+    return image
+
+
+def some_images(
+    session: Session, count: int, *, state: State = State.RECEIVED, job: Job | None = None
+) -> list[Image]:
+    job = job or a_job(session)
+    return [an_image(session, job, state=state) for _ in range(count)]
+
+
+def a_version(session: Session, *, name: str = "v1", is_live: bool = True) -> ModelVersion:
+    version = ModelVersion(name=name, folder=None, card={"model_version": name})
+    session.add(version)
+    session.flush()
+    if is_live:
+        set_production(session, version, reason="for a test")
+    return version
+
+
+def a_prediction(
+    *,
+    probability: float = 0.9,
+    finding: Finding | None = "pneumonia",
+    reason: str | None = None,
+    model_version: str = "v1",
+) -> Prediction:
+    heatmap = np.linspace(0, 3, 49, dtype=np.float32).reshape(7, 7)
+    return Prediction(
+        logit=1.5,
+        probability=probability,
+        threshold=0.5,
+        finding=finding,
+        unfamiliarity=0.1,
+        reason=reason,
+        warnings=(),
+        heatmap=heatmap,
+        model_version=model_version,
+    )
+
+
+def lapse_leases(session: Session) -> None:
+    """As if the time of every lease had passed."""
+    session.execute(
+        update(Image)
+        .where(Image.leased_until.is_not(None))
+        .values(leased_until=now() - timedelta(seconds=1))
+    )
+
+
+def all_images(session: Session) -> list[Image]:
+    return list(session.scalars(select(Image).order_by(Image.id)))
