@@ -4,6 +4,8 @@ import threading
 from dataclasses import dataclass, field
 from functools import cache
 
+from sqlalchemy import Engine
+
 from models.file_store import FileStore
 from models.secrets import Secrets, read_or_make_secrets
 from models.session import Sessions, make_engine, make_session_factory
@@ -18,6 +20,12 @@ class Doors:
     secrets: Secrets
     # Set when the process was asked to stop: finish or hand back what is in hand.
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    def close(self) -> None:
+        with self.sessions() as session:
+            bind = session.get_bind()
+        assert isinstance(bind, Engine)
+        bind.dispose()
 
 
 def open_doors(settings: Settings) -> Doors:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pipeline.predictor import Predictor
 from sqlalchemy.orm import Session
 
 from models.claims import Claim, claim_ready
@@ -16,6 +15,7 @@ from models.images import record_failed
 from models.predictions import finish_known, record_predictions
 from models.tables import ModelVersion
 from models.versions import production_version, version_path
+from pipeline.predictor import Predictor
 from pipeline.types import Prediction
 from worker.chunks import WORLD, holding, record
 from worker.doors import Doors

@@ -1,0 +1,39 @@
+"""What the portal does with an upload, without the portal."""
+
+import io
+from pathlib import Path
+
+from PIL import Image as Picture
+
+from models.file_store import FileStore
+from models.images import add_image
+from models.tables import Image, Job
+from tests.builders import make_dicom, make_picture
+from worker.doors import Doors
+
+
+def a_png(*, seed: int = 0, rows: int = 96) -> bytes:
+    """A small picture; every seed gives other bytes."""
+    pixels = make_picture(rows, 128)
+    pixels[0, 0] = seed % 256
+    pixels[0, 1] = seed // 256
+    buffer = io.BytesIO()
+    Picture.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def a_dicom(folder: Path, **attributes: str) -> bytes:
+    return make_dicom(folder / "written.dcm", **attributes).read_bytes()
+
+
+def upload(doors: Doors, job: Job, files: dict[str, bytes]) -> list[Image]:
+    stored = [doors.store.put(io.BytesIO(content)) for content in files.values()]
+    with doors.sessions.begin() as session:
+        return [
+            add_image(session, job_id=job.id, file=file, stored=one)
+            for file, one in zip(files, stored, strict=True)
+        ]
+
+
+def files_in(store: FileStore, area: str) -> list[Path]:
+    return [path for path in (store.root / area).rglob("*") if path.is_file()]

@@ -1,0 +1,26 @@
+"""What worker tests share: doors into a database and a folder of their own, one decoder pool."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.decoder_pool import DecoderPool
+from tests.databases import Database
+from worker import enqueue
+from worker.doors import Doors, open_doors
+
+KEY = b"an invented key"
+
+
+@pytest.fixture
+def doors(database: Database) -> Iterator[Doors]:
+    enqueue.connect(database.settings)  # no broker: nudges are logged and lost, as they may be
+    opened = open_doors(database.settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[DecoderPool]:
+    with DecoderPool(processes=2, timeout_s=20, key=KEY) as running:
+        yield running
