@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import RLELossless
 
 from pipeline.dicom_pixels import first_frame, frames
 from pipeline.dicom_tags import integer, kept_tags
@@ -92,11 +93,12 @@ def _stored_values(
 ) -> NDArray[np.int64]:
     """PS3.5 8.1.1: take the stored bits out of the allocated ones.
 
-    Only where pixels are not encapsulated may other bits hold something else (old
-    overlays); a codec's values are whole, and would be torn by a wrong Bits Stored.
+    Other bits may hold something else (old overlays), but not where a codec made the
+    values: those are whole, and would be torn by a wrong Bits Stored.
     """
     bits = integer(dataset, "BitsStored")
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated and syntax != RLELossless:
         half = 1 << (width - 1)
         return (patterns + half) % (2 * half) - half if signed else patterns
     shift = integer(dataset, "HighBit", default=bits - 1) + 1 - bits

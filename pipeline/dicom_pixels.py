@@ -7,22 +7,25 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGTransferSyntaxes
+from pydicom.uid import JPEG2000, UID, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
-from pipeline import openjpeg_plugin
+from pipeline import dicom_codecs
 from pipeline.dicom_tags import code, integer, label
 from pipeline.errors import RefusedError
 from pipeline.jpeg import check_jpeg
 from pipeline.limits import Limits
 
-openjpeg_plugin.register()
+dicom_codecs.register()
 
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")  # PS3.3 C.7.6.3, C.7.6.24
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
-# The faster and stricter decoder first.
+# The faster and stricter decoder of several.
+# Unused bits are left alone here: `dicom_picture` knows the high bit, the library does not.
+_OPTIONS: dict[str, Any] = {"correct_unused_bits": False, "view_only": True}
 _PREFERRED = {
-    str(syntax): "pillow" for syntax in (*JPEGTransferSyntaxes[:2], *JPEG2000TransferSyntaxes[:2])
+    **dict.fromkeys((JPEGBaseline8Bit, JPEG2000Lossless, JPEG2000), "pillow"),
+    RLELossless: dicom_codecs.LABEL,
 }
 
 
@@ -114,6 +117,14 @@ def _check_encapsulated(dataset: Dataset) -> None:
     codestream = _first_codestream(dataset)
     if is_jpeg(dataset):
         check_jpeg(codestream)
+    if "2000" in dataset.file_meta.TransferSyntaxUID.name:
+        _check_jpeg_2000(codestream)
+
+
+def _check_jpeg_2000(codestream: bytes) -> None:
+    """ITU-T T.800 A.4.4: the end marker, perhaps padded to an even length (PS3.5 A.4)."""
+    if not codestream.rstrip(b"\0").endswith(b"\xff\xd9"):
+        raise RefusedError("the JPEG 2000 data are cut short: no end marker")
 
 
 def _first_codestream(dataset: Dataset) -> bytes:
@@ -130,9 +141,9 @@ def _decode(dataset: Dataset, syntax: UID) -> NDArray[Any]:
         decoder = get_decoder(syntax)
     except NotImplementedError:
         raise RefusedError(f"the transfer syntax {_name(syntax)} is not supported") from None
-    plugin = _PREFERRED.get(str(syntax), "")
+    plugin = _PREFERRED.get(syntax, "")
     try:
-        frame, _ = decoder.as_array(dataset, index=0, decoding_plugin=plugin)
+        frame, _ = decoder.as_array(dataset, index=0, decoding_plugin=plugin, **_OPTIONS)
     except MemoryError:
         raise RefusedError("decoding takes too much memory") from None
     except Exception:

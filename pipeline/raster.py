@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from pipeline.errors import RefusedError
 from pipeline.jpeg import check_jpeg
@@ -25,6 +25,7 @@ _FORMATS = {
     WEBP: "WEBP",
     JPEG2000: "JPEG2000",
 }
+_TIFF_COLUMNS, _TIFF_ROWS = 256, 257  # TIFF 6.0
 _CHECKS = {PNG: check_png, JPEG: check_jpeg}
 
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -64,7 +65,7 @@ def decode_raster(
 def _decode(
     image: Image.Image, media_type: str, limits: Limits, minimum_size: int | None
 ) -> DecodedImage:
-    columns, rows = image.size
+    columns, rows = _stored_size(image)
     limits.check_size(rows, columns)
     frames = int(getattr(image, "n_frames", 1))
     limits.check_frames(frames)
@@ -88,8 +89,21 @@ def read_orientation(content: bytes, media_type: str) -> int:
         return _orientation(image)
 
 
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Return columns and rows as stored; Pillow states a TIFF's size as it will be shown."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        columns, rows = (image.tag_v2.get(tag) for tag in (_TIFF_COLUMNS, _TIFF_ROWS))
+        return int(columns), int(rows)
+    return image.size
+
+
 def _orientation(image: Image.Image) -> int:
-    """EXIF 2.3, tag 0x0112: 1 to 8; what cannot be parsed counts as upright."""
+    """EXIF 2.3, tag 0x0112: 1 to 8; what cannot be parsed counts as upright.
+
+    Pillow turns a TIFF upright by itself.
+    """
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 1
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:

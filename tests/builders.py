@@ -6,16 +6,28 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import gdcm
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
-    DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
     generate_uid,
 )
+
+_BY_PILLOW: dict[str, tuple[str, dict[str, Any]]] = {
+    JPEG2000Lossless: ("JPEG2000", {"no_jp2": True, "irreversible": False}),
+    JPEGBaseline8Bit: ("JPEG", {"quality": 98}),
+}
+_BY_GDCM = (JPEGLosslessSV1, JPEGLSLossless)
 
 INVENTED_PATIENT = {
     "PatientName": "Testperson^Invented",
@@ -31,7 +43,7 @@ INVENTED_PATIENT = {
 
 def make_picture(rows: int = 96, columns: int = 128, *, top: int = 255) -> NDArray[Any]:
     """Return integers (rows, columns) from 0 to `top`: two dark fields on a bright ground."""
-    y, x = np.mgrid[0:1 : rows * 1j, 0:1 : columns * 1j]
+    y, x = np.mgrid[0 : 1 : rows * 1j, 0 : 1 : columns * 1j]
     fields = sum(np.exp(-(((x - c) / 0.16) ** 2) - ((y - 0.5) / 0.3) ** 2) for c in (0.28, 0.72))
     picture = np.clip(0.35 + 0.6 * y - 0.7 * fields + 0.1 * x, 0, None)
     picture = (picture - picture.min()) / (picture.max() - picture.min())
@@ -87,7 +99,7 @@ def make_dicom(
     bits_stored: int | None = None,
     **attributes: Any,
 ) -> Path:
-    """Write a DICOM file; see `make_dataset`. A compressed syntax is encoded by the library."""
+    """Write a DICOM file; see `make_dataset`."""
     dataset = make_dataset(pixels, bits_stored=bits_stored, **attributes)
     save_dicom(path, dataset, transfer_syntax=transfer_syntax)
     return path
@@ -100,19 +112,34 @@ def save_dicom(
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    if is_compressed(transfer_syntax):
+    if transfer_syntax in _BY_PILLOW:
+        kind, options = _BY_PILLOW[transfer_syntax]
+        frame = dataset.pixel_array
+        dataset.PixelData = encapsulate([encoded(frame, kind, **options)])
+        dataset["PixelData"].VR = "OB"
+    elif transfer_syntax == RLELossless:
         dataset.compress(transfer_syntax, generate_instance_uid=False)
-    dataset.file_meta.TransferSyntaxUID = transfer_syntax
+    if transfer_syntax not in _BY_GDCM:
+        dataset.file_meta.TransferSyntaxUID = transfer_syntax
     dataset.save_as(path, enforce_file_format=True)
+    if transfer_syntax in _BY_GDCM:
+        _transcode_by_gdcm(path, transfer_syntax)
 
 
-def is_compressed(transfer_syntax: str) -> bool:
-    return transfer_syntax not in (
-        "1.2.840.10008.1.2",
-        ExplicitVRLittleEndian,
-        "1.2.840.10008.1.2.2",
-        DeflatedExplicitVRLittleEndian,
-    )
+def _transcode_by_gdcm(path: Path, transfer_syntax: str) -> None:
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    kind = gdcm.TransferSyntax.GetTSType(str(transfer_syntax))
+    change.SetTransferSyntax(gdcm.TransferSyntax(kind))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(path))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
 
 
 def make_lut(entries: NDArray[Any], *, first: int, bits: int) -> Dataset:
