@@ -1,7 +1,7 @@
 """The service's HTTP API, as the command line uses it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ PATIENCE_S = 60.0  # how long a service may be away (restarting, say) before we 
 LONGEST_PAUSE_S = 5.0
 BUSY = {429, 502, 503, 504}
 TIMEOUT = httpx.Timeout(10.0, read=300.0, write=60.0)
+SENDING = httpx.Timeout(10.0, read=3600.0, write=60.0)
 
 Answer = TypeVar("Answer")
 
@@ -69,7 +70,8 @@ class Client:
                     ("files", (source.file, stack.enter_context(source.path.open("rb"))))
                     for source in sources
                 ]
-                answer = self._http.post(f"jobs/{job_id}/files", files=parts)
+                # A large zip is unpacked before the answer comes.
+                answer = self._http.post(f"jobs/{job_id}/files", files=parts, timeout=SENDING)
             files: list[dict[str, Any]] = _checked(answer).json()["files"]
             return files
 
@@ -77,13 +79,13 @@ class Client:
 
     @contextmanager
     def stream_results(self, *, job_id: str | None, format_: str) -> Iterator[Iterator[str]]:
-        """Lines of JSON or CSV, as they come."""
+        """Lines of JSON or CSV as they come, each with its line break."""
         params = {"format": format_} | ({"job_id": job_id} if job_id else {})
         try:
             with self._http.stream("GET", "results", params=params) as answer:
                 if answer.is_error:
                     answer.read()
-                yield _checked(answer).iter_lines()
+                yield _lines(_checked(answer).iter_bytes())
         except httpx.TransportError as error:
             raise Failed(f"{self.url} does not answer: {error}") from None
 
@@ -105,6 +107,16 @@ class Client:
                     raise Failed(f"{self.url} does not answer: {error}") from None
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
+    """Split at "\n" alone: a file's name may hold what Unicode counts as a line's end too."""
+    rest = b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        yield from (line.decode() + "\n" for line in lines)
+    if rest:
+        yield rest.decode()
 
 
 class _BusyError(Exception):

@@ -41,7 +41,7 @@ def _write(lines: Iterable[str], *, format_: str, output: Path | None) -> None:
         _print_table(lines)
     else:
         for line in lines:
-            click.echo(line)
+            click.echo(line, nl=False)
 
 
 def _print_table(lines: Iterable[str]) -> None:
@@ -59,8 +59,8 @@ def _save(lines: Iterable[str], output: Path) -> None:
 
     partial = output.with_name(f".{output.name}.partial")
     try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(line + "\n" for line in lines)
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(lines)
         partial.replace(output)
     except OSError as error:
         raise UsageProblem(f"{output}: cannot be written: {error.strerror}") from None

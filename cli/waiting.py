@@ -20,7 +20,7 @@ def wait_and_print(client: Client, job_id: str, *, as_json: bool) -> bool:
     with client.stream_results(job_id=job_id, format_="jsonl") as lines:
         if as_json:
             for line in lines:
-                click.echo(line)
+                click.echo(line, nl=False)
         else:
             table = ResultTable()
             for line in lines:

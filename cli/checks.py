@@ -1,0 +1,135 @@
+"""What `overread doctor` looks at."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from cli.processes import can_train
+from cli.service_file import is_held, running_service
+from cli.settings import CommandSettings
+from cli.shown_settings import masked
+from models.file_store import FileStore
+from models.session import make_engine
+from pipeline.errors import NetworkFolderError
+from pipeline.predictor import Predictor
+from worker.embedded_broker import is_answering
+
+LOW_SPACE_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class Finding:
+    mark: str  # "ok", "-" (not there, and need not be), "WRONG"
+    what: str
+    says: str
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.mark == "WRONG"
+
+
+def check_everything(settings: CommandSettings) -> Iterator[Finding]:
+    yield _check_data(settings)
+    yield _checked("database", lambda: _database(settings))
+    yield _check_broker(settings)
+    yield _checked("files", lambda: _file_store(settings))
+    yield _checked("network", _network)
+    yield _check_portal(settings)
+    yield _check_training()
+
+
+def _checked(what: str, check: Callable[[], str | None]) -> Finding:
+    """check: returns what is well, None where nothing is there yet; raises what is wrong."""
+    try:
+        says = check()
+    except Exception as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Finding("WRONG", what, masked(line) if "://" in line else line)
+    return Finding("ok", what, says) if says else Finding("-", what, "not there yet: overread up")
+
+
+def _check_data(settings: CommandSettings) -> Finding:
+    folder = settings.data_dir
+    if not folder.exists():
+        return Finding("-", "data", f"{folder} does not exist yet: overread up")
+    free = shutil.disk_usage(folder).free
+    says = f"{folder}, {free / 2**30:.0f} GiB free"
+    if folder.stat().st_mode & 0o077:
+        return Finding("WRONG", "data", f"{folder} is open to others: chmod 700 it")
+    return Finding("WRONG" if free < LOW_SPACE_BYTES else "ok", "data", says)
+
+
+def _database(settings: CommandSettings) -> str | None:
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import make_url
+
+    from models.upgrade import alembic_config
+
+    # Connecting would make the file.
+    if settings.is_sqlite and not Path(make_url(settings.database).database or "").exists():
+        return None
+    engine = make_engine(settings)
+    try:
+        with engine.connect() as connection:
+            revision = MigrationContext.configure(connection).get_current_revision()
+            newest = ScriptDirectory.from_config(alembic_config(connection)).get_current_head()
+    finally:
+        engine.dispose()
+    if revision != newest:
+        raise LookupError(f"tables are at {revision}, expected {newest}: overread migrate")
+    return f"{engine.dialect.name}, tables at {revision}"
+
+
+def _check_broker(settings: CommandSettings) -> Finding:
+    service = running_service(settings.data_dir)
+    url = settings.broker_url or (service.broker_url if service else "")
+    if not url:
+        return Finding("-", "broker", "starts with the service: overread up")
+    says = "answers" if is_answering(url) else "does not answer"
+    return Finding("ok" if says == "answers" else "WRONG", "broker", f"{masked(url)} {says}")
+
+
+def _file_store(settings: CommandSettings) -> str | None:
+    """Write, read and delete, as a worker would."""
+    if not settings.data_dir.exists():
+        return None
+    store = FileStore(settings.files_dir)
+    stored = store.put_bytes(b"overread doctor")
+    read = store.path(stored.sha256).read_bytes()
+    store.delete(stored.sha256, area="stored")
+    if read != b"overread doctor":
+        raise OSError("what was read is not what was written")
+    return f"{settings.files_dir} can be written and read"
+
+
+def _network() -> str:
+    """Checksums first, then one answer for an empty picture."""
+    predictor = Predictor.open()
+    answers = predictor.predict(np.zeros((1, 224, 224), np.uint8))
+    if not 0.0 <= answers[0].probability <= 1.0:
+        raise NetworkFolderError("the network's answer is not a probability")
+    return f"{predictor.model_version} answers; {predictor.engine.name}"
+
+
+def _check_portal(settings: CommandSettings) -> Finding:
+    service = running_service(settings.data_dir)
+    url = settings.url or (service.url if service else "")
+    if not url:
+        waits = "is starting" if is_held(settings.data_dir) else "is not running: overread up"
+        return Finding("-", "portal", waits)
+    try:
+        health = httpx.get(f"{url}/health", timeout=5.0, trust_env=False)
+    except httpx.HTTPError as error:
+        return Finding("WRONG", "portal", f"{url} does not answer: {error}")
+    return Finding("ok" if health.is_success else "WRONG", "portal", f"{url} {health.text.strip()}")
+
+
+def _check_training() -> Finding:
+    if can_train():
+        return Finding("ok", "training", "TensorFlow is installed")
+    return Finding("-", "training", "TensorFlow is not installed: make setup-train")

@@ -1,0 +1,159 @@
+"""Items become results, in order: decoded ahead, predicted in batches, equal bytes only once."""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from cli.items import Item
+from pipeline.decoder_pool import DecoderPool
+from pipeline.errors import RefusedError
+from pipeline.predictor import Predictor
+from pipeline.prepare import Prepared
+from pipeline.types import Prediction
+
+BATCH = 32
+REMEMBERED = 100_000  # contents whose answer is kept for their duplicates; about 100 MB
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The fields of a JSON line, in their order."""
+
+    file: str
+    sha256: str | None
+    status: str
+    reason: str | None
+    finding: str | None = None
+    probability: float | None = None
+    threshold: float | None = None
+    unfamiliarity: float | None = None
+    warnings: tuple[str, ...] = ()
+    model_version: str | None = None
+
+
+SeePrediction = Callable[[Item, Prediction], None]
+
+
+class Reader:
+    """see: called once for each content that was predicted, before its file is deleted."""
+
+    def __init__(self, pool: DecoderPool, predictor: Predictor, *, see: SeePrediction) -> None:
+        self._pool = pool
+        self._predictor = predictor
+        self._see = see
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._in_work: set[str] = set()
+        self._waiting: deque[Item] = deque()  # handed out, not yet answered, in order
+        self._wanted: Counter[str] = Counter()  # their contents
+        self._fresh: deque[Item] = deque()  # those of them that are being decoded
+
+    def read(self, items: Iterable[Item]) -> Iterator[Answer]:
+        batch: list[tuple[Item, Prepared]] = []
+        for outcome in self._pool.prepare_all(self._to_decode(items)):
+            item = self._fresh.popleft()
+            if isinstance(outcome, RefusedError):
+                self._remember(item, _refused(item, str(outcome)))
+            else:
+                batch.append((item, outcome))
+            if len(batch) >= BATCH:
+                self._predict(batch)
+                batch = []
+            yield from self._answered()
+        self._predict(batch)
+        yield from self._answered()
+
+    def _to_decode(self, items: Iterable[Item]) -> Iterator[Path]:
+        for item in items:
+            self._waiting.append(item)
+            if item.path is None or item.sha256 is None:
+                continue
+            self._wanted[item.sha256] += 1
+            if item.sha256 in self._answers or item.sha256 in self._in_work:
+                _delete_copy(item)
+                continue
+            self._in_work.add(item.sha256)
+            self._fresh.append(item)
+            yield item.path
+
+    def _predict(self, batch: list[tuple[Item, Prepared]]) -> None:
+        if not batch:
+            return
+        inputs = np.stack([prepared.network_input for _, prepared in batch])
+        for (item, prepared), prediction in zip(
+            batch, self._predictor.predict(inputs), strict=True
+        ):
+            self._see(item, prediction)
+            self._remember(item, _predicted(item, prepared, prediction))
+
+    def _remember(self, item: Item, answer: Answer) -> None:
+        assert item.sha256 is not None
+        self._answers[item.sha256] = answer
+        self._in_work.discard(item.sha256)
+        _delete_copy(item)
+
+    def _answered(self) -> Iterator[Answer]:
+        """Those at the head of the line whose answer is known."""
+        while self._waiting:
+            item = self._waiting[0]
+            if item.path is None or item.sha256 is None:
+                yield _problem(item)
+            elif item.sha256 in self._answers:
+                yield _renamed(self._answers[item.sha256], item)
+                self._release(item.sha256)
+            else:
+                return
+            self._waiting.popleft()
+
+    def _release(self, sha256: str) -> None:
+        self._wanted[sha256] -= 1
+        if not self._wanted[sha256]:
+            del self._wanted[sha256]
+        oldest = next(iter(self._answers))
+        if len(self._answers) > REMEMBERED and oldest not in self._wanted:
+            del self._answers[oldest]
+
+
+def _predicted(item: Item, prepared: Prepared, prediction: Prediction) -> Answer:
+    return Answer(
+        file=item.file,
+        sha256=item.sha256,
+        status="predicted",
+        reason=prediction.reason,
+        finding=prediction.finding,
+        probability=prediction.probability,
+        threshold=prediction.threshold,
+        unfamiliarity=prediction.unfamiliarity,
+        warnings=(*prepared.warnings, *prediction.warnings),
+        model_version=prediction.model_version,
+    )
+
+
+def _refused(item: Item, clause: str) -> Answer:
+    return Answer(item.file, item.sha256, "rejected", sentence(item.file, clause))
+
+
+def _problem(item: Item) -> Answer:
+    return Answer(item.file, item.sha256, item.status, sentence(item.file, item.problem or ""))
+
+
+def _renamed(answer: Answer, item: Item) -> Answer:
+    """A duplicate has another name, also in its reason."""
+    if answer.file == item.file:
+        return answer
+    reason = answer.reason
+    if answer.status == "rejected" and reason:
+        clause = reason.removeprefix(sentence(answer.file, ""))
+        reason = sentence(item.file, clause)
+    return replace(answer, file=item.file, reason=reason)
+
+
+def sentence(file: str, clause: str) -> str:
+    return f"{PurePosixPath(file).name}: {clause}"
+
+
+def _delete_copy(item: Item) -> None:
+    if item.is_copy and item.path is not None:
+        item.path.unlink(missing_ok=True)

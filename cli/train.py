@@ -1,0 +1,35 @@
+"""`overread train`"""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The new model version's folder; must not exist.",
+)
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="JSON or TOML with any of the training's numbers.",
+)
+@click.option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keras file with the ImageNet weights to start from.",
+)
+def train(directory: Path, output: Path, config_file: Path | None, weights: Path | None) -> None:
+    """Train a network on DIR (train/NORMAL, train/PNEUMONIA), split by patient."""
+    from cli.training import train_folder
+
+    folder = train_folder(directory, output=output, config_file=config_file, weights=weights)
+    click.echo(folder)
