@@ -1,5 +1,7 @@
 """The portal and its API, put together."""
 
+from typing import Any
+
 from apiflask import APIFlask
 from flask_login import current_user
 
@@ -56,6 +58,7 @@ def _describe(app: APIFlask) -> None:
     app.spec_processor(_complete_spec)
 
 
-def _complete_spec(spec: dict[str, object]) -> dict[str, object]:
+def _complete_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
+    assert isinstance(spec, dict)
     spec["security"] = [{"token": []}, {"session": []}]
     return jobs.describe_upload(spec)

@@ -1,6 +1,7 @@
 """Is it well? For load balancers, which have no login."""
 
 import logging
+from typing import Any
 
 from apiflask import APIBlueprint
 from sqlalchemy import text
@@ -15,10 +16,12 @@ log = logging.getLogger(__name__)
 
 bp = APIBlueprint("health", __name__, tag="Health")
 
+_UNWELL: dict[int | str, Any] = {503: {"description": "Database or broker does not answer"}}
+
 
 @bp.get("/health")
 @bp.output(HealthOut)
-@bp.doc(responses={503: {"description": "Database or broker does not answer"}})
+@bp.doc(responses=_UNWELL)
 @open_to_all("load balancers have no login; it says nothing but up or down")
 def show() -> tuple[HealthOut, int]:
     database, broker = _is_database_up(), is_broker_up()

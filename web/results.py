@@ -28,12 +28,17 @@ ROWS_A_WRITE = 200
 # What a spreadsheet would run as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-_CONTENT = {media_type.split(";")[0]: {"schema": {}} for media_type in MEDIA_TYPES.values()}
+_CONTENT: dict[str, Any] = {
+    media_type.split(";")[0]: {"schema": {}} for media_type in MEDIA_TYPES.values()
+}
+_RESPONSES: dict[int | str, Any] = {
+    200: {"description": "One result for each image", "content": _CONTENT}
+}
 
 
 @bp.get("/api/v1/results")
 @bp.input(ResultsQuery, location="query")
-@bp.doc(responses={200: {"description": "One result for each image", "content": _CONTENT}})
+@bp.doc(responses=_RESPONSES)
 def export(query_data: ResultsQuery) -> Response:
     """Every result, or one job's, as JSON lines, JSON or CSV."""
     with services().sessions() as session:

@@ -1,6 +1,7 @@
 """Studies: the work list, and one study with its images."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from apiflask import APIBlueprint
 from flask import abort, render_template, request
@@ -45,9 +46,8 @@ def worklist() -> str:
         page = list_studies(session, **query.model_dump(), page_size=PAGE_SIZE)
         details = [get_study(session, study.id) for study in page.items]
         job = get_job(session, query.job_id) if query.job_id else None
-    return render_template(
-        "studies.html", page=page, rows=_rows(page, details), query=query, job=job
-    )
+    rows, kept = _rows(page, details), _kept(query)
+    return render_template("studies.html", page=page, rows=rows, query=query, kept=kept, job=job)
 
 
 @bp.get("/studies/<int:study_id>")
@@ -66,8 +66,9 @@ def show_page(study_id: int) -> str:
         study=study,
         chosen=chosen,
         tags=_tags(image),
-        query=query,
+        kept=_kept(query),
         position=position,
+        list_page=((position or 1) - 1) // PAGE_SIZE + 1,
         beside=_neighbours(query, position),
     )
 
@@ -102,6 +103,11 @@ def _query() -> StudiesQuery:
         return StudiesQuery.model_validate(given)
     except ValidationError as error:
         abort(422, f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}")
+
+
+def _kept(query: StudiesQuery) -> dict[str, Any]:
+    """What links must carry on: the list's order and filters, not its page."""
+    return query.model_dump(exclude_defaults=True, exclude={"page"})
 
 
 def _rows(page: Page[StudySummary], details: list[StudyDetail | None]) -> list[Row]:

@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+
+from tests.builders import make_dicom, make_png
+from tests.databases import Database
+from tests.web.portal import Portal
+from web.app import create_app
+from web.services import KEY
+
+
+@pytest.fixture
+def portal(database: Database) -> Portal:
+    app = create_app(database.settings)
+    app.testing = True
+    app.config["PROPAGATE_EXCEPTIONS"] = False  # errors become pages, as in service
+    return Portal(database, app, app.extensions[KEY])
+
+
+@pytest.fixture
+def a_png(tmp_path: Path) -> bytes:
+    return make_png(tmp_path / "picture.png").read_bytes()
+
+
+@pytest.fixture
+def a_dicom(tmp_path: Path) -> bytes:
+    return make_dicom(tmp_path / "picture.dcm").read_bytes()

@@ -1,0 +1,115 @@
+"""A portal on a real database, and what the workers would have made of its uploads."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from models.audit import list_audit
+from models.claims import Claim
+from models.predictions import record_predictions
+from models.studies import NewStudy, get_or_create_studies
+from models.tables import Audit, Image, ModelVersion, Role, State, now
+from models.users import issue_token
+from pipeline.network_input import PREPROCESSING
+from pipeline.prepare import prepare
+from tests.databases import Database
+from tests.rows import a_prediction, a_user, a_version
+from web.services import Services
+
+KEY = b"invented key of thirty-two bytes"
+
+
+@dataclass(frozen=True)
+class Portal:
+    database: Database
+    app: APIFlask
+    services: Services
+
+    def token(self, role: Role = Role.OPERATOR, *, kind: Any = "api", **options: Any) -> str:
+        with self.database.sessions.begin() as session:
+            user = a_user(session, name=f"a {role.value}", role=role)
+            return issue_token(session, user=user, kind=kind, **options)
+
+    def program(self, role: Role = Role.OPERATOR) -> FlaskClient:
+        """A client that sends an API token."""
+        client = self.app.test_client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {self.token(role)}"
+        return client
+
+    def browser(self, role: Role = Role.OPERATOR) -> FlaskClient:
+        """A client that came by a one-time link and holds a session cookie."""
+        client = self.app.test_client()
+        link = self.token(role, kind="login", lifetime=timedelta(minutes=1))
+        assert client.get(f"/login?token={link}").status_code == 302
+        return client
+
+    def new_job(self, name: str = "a folder") -> str:
+        answer = self.program().post("/api/v1/jobs", json={"name": name})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json["id"])
+
+    def send(self, job_id: str, *files: tuple[str, bytes]) -> Any:
+        return send(self.program(), job_id, *files)
+
+    def images(self) -> list[Image]:
+        with self.database.sessions() as session:
+            return list(session.scalars(select(Image).order_by(Image.id)))
+
+    def audit(self) -> list[Audit]:
+        with self.database.sessions() as session:
+            return list_audit(session)
+
+    def read_all(self, **answer: Any) -> None:
+        """What waits is read as the workers read it, with an answer that the caller chooses."""
+        for image in self.images():
+            if image.state == State.RECEIVED:
+                self._read(image)
+                self._predict(image.id, **answer)
+
+    def _read(self, image: Image) -> None:
+        store = self.services.store
+        prepared = prepare(store.path(image.sha256, area="incoming"), key=KEY)
+        assert prepared.deidentified is not None
+        store.put_network_input(image.sha256, PREPROCESSING, prepared.network_input)
+        folder = str(PurePosixPath(image.file).parent)
+        uid = prepared.deidentified.study_uid_hash
+        study = NewStudy(
+            study_hash=uid or hashlib.sha256(f"{image.job_id}{folder}".encode()).hexdigest(),
+            folder=None if uid else folder,
+        )
+        with self.database.sessions.begin() as session:
+            row = session.get_one(Image, image.id)
+            row.study_id = get_or_create_studies(session, [study])[study.study_hash]
+            row.stored_sha256 = store.put_bytes(prepared.deidentified.content).sha256
+            row.rows, row.columns, row.tags = prepared.rows, prepared.columns, prepared.tags
+            row.state, row.media_type = State.READY, prepared.media_type
+            row.warnings = list(prepared.warnings)
+        store.delete(image.sha256, area="incoming")
+
+    def _predict(self, image_id: int, **answer: Any) -> None:
+        with self.database.sessions.begin() as session:
+            version = session.scalars(select(ModelVersion)).first() or a_version(session)
+            row = session.get_one(Image, image_id)
+            row.leased_by, row.leased_until = "a claim", now() + timedelta(minutes=1)
+            session.flush()
+            claim = Claim("a claim", State.READY, row.leased_until, (row,))  # type: ignore[arg-type]
+            predictions = {row.sha256: a_prediction(model_version=version.name, **answer)}
+            record_predictions(
+                session, claim, predictions, model_version_id=version.id, engine="test"
+            )
+
+
+def send(client: FlaskClient, job_id: str, *files: tuple[str, bytes], **options: Any) -> Any:
+    parts = [(io.BytesIO(content), name) for name, content in files]
+    return client.post(f"/api/v1/jobs/{job_id}/files", data={"files": parts}, **options)
+
+
+def content_of(path: Path) -> bytes:
+    return path.read_bytes()
