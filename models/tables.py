@@ -145,7 +145,9 @@ class Image(Base):
     __table_args__ = (
         UniqueConstraint("job_id", "file", "sha256"),
         Index("ix_image_state_id", "state", "id"),
-        Index("ix_image_job_id_state", "job_id", "state"),
+        Index("ix_image_sha256_state", "sha256", "state"),
+        Index("ix_image_job_id_id", "job_id", "id"),
+        Index("ix_image_job_id_state_id", "job_id", "state", "id"),
         Index("ix_image_job_id_finished_at", "job_id", "finished_at"),
     )
 
@@ -154,7 +156,7 @@ class Image(Base):
     study_id: Mapped[int | None] = mapped_column(ForeignKey("study.id"), index=True)
     # Path within the upload, "/" between parts. May hold a name: never logged.
     file: Mapped[str] = mapped_column(String(1024))
-    sha256: Mapped[str] = mapped_column(String(64), index=True)  # of the bytes as uploaded
+    sha256: Mapped[str] = mapped_column(String(64))  # of the bytes as uploaded
     size: Mapped[int]  # bytes as uploaded
     state: Mapped[State] = mapped_column(_enum(State), default=State.RECEIVED)
     # Why it was rejected or failed, without the file's name.

@@ -169,8 +169,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("job_id", "file", "sha256", name="uq_image_job_id_file_sha256"),
     )
     op.create_index("ix_image_job_id_finished_at", "image", ["job_id", "finished_at"])
-    op.create_index("ix_image_job_id_state", "image", ["job_id", "state"])
-    op.create_index("ix_image_sha256", "image", ["sha256"])
+    op.create_index("ix_image_job_id_id", "image", ["job_id", "id"])
+    op.create_index("ix_image_job_id_state_id", "image", ["job_id", "state", "id"])
+    op.create_index("ix_image_sha256_state", "image", ["sha256", "state"])
     op.create_index("ix_image_state_id", "image", ["state", "id"])
     op.create_index("ix_image_study_id", "image", ["study_id"])
 
