@@ -79,6 +79,8 @@ class Child:
         for line in self._process.stdout:
             text = line.decode(errors="replace").rstrip()
             self.is_ready = self.is_ready or str(self.program.says_when_ready) in text
+            if self.program.hushed and self.program.hushed in text and "INFO" in text:
+                continue
             self._log.write(f"{self.program.name:<8}| {text}\n")
             self._log.flush()
 

@@ -3,24 +3,31 @@
 import importlib.util
 from dataclasses import dataclass
 
-CELERY = ("celery", "-A", "worker.app")
+CELERY = ("celery", "--quiet", "-A", "worker.app")
 # Peers' gossip is of no use where the database is the queue; mingling delays the start by a second.
 WORKER = (*CELERY, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
-READY = " ready."
 
 
 @dataclass(frozen=True)
 class Program:
-    """stop_wait_s: how long it may take to finish what it has in hand, once asked to stop.
+    """What to run, and how the supervisor treats it.
 
-    says_when_ready: words in its log that mean so; None where nobody waits for it.
+    rank: the lowest stops last. stop_wait_s: how long it may take to finish what it has in hand,
+    once asked to stop. says_when_ready: words in its log that mean so; None where nobody waits
+    for it. hushed: words in its log that nobody needs to read every few seconds.
     """
 
     name: str
     command: tuple[str, ...]
+    rank: int = 2
     stop_wait_s: float = 10.0
     environment: tuple[tuple[str, str], ...] = ()
     says_when_ready: str | None = None
+    hushed: str | None = None
+
+
+def broker(command: tuple[str, ...]) -> Program:
+    return Program("broker", (*command, "--loglevel", "warning"), rank=0)
 
 
 def portal(*, host: str, port: int) -> Program:
@@ -32,29 +39,38 @@ def portal(*, host: str, port: int) -> Program:
 
 
 def ingest() -> Program:
-    command = (*WORKER, "-n", "ingest@%h", "-Q", "ingest", "--pool", "threads", "-c", "1")
-    return Program("ingest", command, stop_wait_s=30.0, says_when_ready=READY)
+    return _worker("ingest", pool="threads", stop_wait_s=30.0)
 
 
 def predict() -> Program:
-    command = (*WORKER, "-n", "predict@%h", "-Q", "predict", "--pool", "threads", "-c", "1")
-    return Program("predict", command, stop_wait_s=30.0, says_when_ready=READY)
+    return _worker("predict", pool="threads", stop_wait_s=30.0)
 
 
 def train() -> Program:
-    command = (*WORKER, "-n", "train@%h", "-Q", "train", "--pool", "prefork", "-c", "1")
     # SIGTERM as SIGQUIT: a training that cannot end soon is handed back, not waited for.
-    return Program("train", command, stop_wait_s=45.0, environment=(("REMAP_SIGTERM", "SIGQUIT"),))
+    environment = (("REMAP_SIGTERM", "SIGQUIT"),)
+    return _worker("train", pool="prefork", stop_wait_s=45.0, environment=environment)
 
 
 def beat() -> Program:
     return Program("beat", (*CELERY, "beat"))
 
 
+def _worker(
+    name: str, *, pool: str, stop_wait_s: float, environment: tuple[tuple[str, str], ...] = ()
+) -> Program:
+    command = (*WORKER, "-n", f"{name}@%h", "-Q", name, "--pool", pool, "-c", "1")
+    return Program(
+        name,
+        command,
+        rank=1,
+        stop_wait_s=stop_wait_s,
+        environment=environment,
+        says_when_ready=" ready.",
+        hushed="] Task overread.",
+    )
+
+
 def can_train() -> bool:
     """Looks for TensorFlow without importing it."""
     return importlib.util.find_spec("tensorflow") is not None
-
-
-def workers() -> list[Program]:
-    return [ingest(), predict(), *([train()] if can_train() else [])]

@@ -13,7 +13,7 @@ import httpx
 from cli import processes
 from cli.fatal import Failed, UsageProblem
 from cli.ports import free_port, is_free
-from cli.processes import Program
+from cli.processes import can_train
 from cli.service_file import (
     RunningService,
     announce,
@@ -53,14 +53,16 @@ def start_service(
         environment = _environment(settings, broker_url=broker.url, port=port)
         with Supervisor(environment=environment, log=log) as supervisor:
             if broker.command:
-                supervisor.start(Program("broker", broker.command))
+                supervisor.start(processes.broker(broker.command))
             upgrade(settings)
             _wait_for(supervisor, lambda: is_answering(broker.url), "the broker")
-            supervisor.start(*processes.workers())
-            supervisor.start(processes.portal(host=settings.host, port=port), processes.beat())
+            portal = processes.portal(host=settings.host, port=port)
+            supervisor.start(processes.ingest(), processes.predict(), portal)
             service = RunningService(_url(settings.host, port), broker.url, os.getpid())
             _wait_for(supervisor, lambda: _is_healthy(service.url), "the portal")
             _wait_for(supervisor, supervisor.are_all_ready, "a worker")
+            # Nobody waits for these, so they do not slow the others' start down.
+            supervisor.start(processes.beat(), *([processes.train()] if can_train() else []))
             announce(settings.data_dir, service)
             yield supervisor, service
 
@@ -114,6 +116,8 @@ def _environment(settings: Settings, *, broker_url: str, port: int) -> dict[str,
         "OVERREAD_BROKER_URL": broker_url,
         "OVERREAD_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
+        # Celery warns root because of pickled messages; ours are JSON only.
+        "PYTHONWARNINGS": "ignore:You're running the worker",
     }
     return kept | ours
 

@@ -1,7 +1,7 @@
 """Keeps the service's processes running and stops them in order.
 
-    start:  broker -> (answers) -> tables -> portal, workers, beat
-    stop:   portal and beat -> workers, each with its own wait -> broker
+    start:  as the caller says
+    stop:   portal and beat -> workers, each with its own wait -> broker (by Program.rank)
 
 A process that ends is started again, after a pause that doubles. Children die with this process,
 even if it is killed (see tether.py). Off-the-shelf supervisors kill after a fixed few seconds,
@@ -29,7 +29,6 @@ class Supervisor:
         self._environment = environment
         self._log = log
         self._children: dict[str, Child] = {}
-        self._stages: list[list[Program]] = []
         self._pauses: dict[str, float] = {}
         self._due: dict[str, tuple[float, Program]] = {}
         # None asks to stop. SimpleQueue may be put into from a signal handler.
@@ -45,8 +44,6 @@ class Supervisor:
         self.stop()
 
     def start(self, *programs: Program) -> None:
-        """Programs started together are stopped together; the last started stop first."""
-        self._stages.append(list(programs))
         for program in programs:
             self._start(program)
 
@@ -75,8 +72,9 @@ class Supervisor:
     def stop(self) -> None:
         self.is_stopping = True
         self._due.clear()
-        for programs in reversed(self._stages):
-            self._stop_together(programs)
+        ranks = sorted({child.program.rank for child in self._children.values()}, reverse=True)
+        for rank in ranks:
+            self._stop_together([c for c in self._children.values() if c.program.rank == rank])
         self._children.clear()
 
     def say(self, text: str) -> None:
@@ -104,8 +102,7 @@ class Supervisor:
         self._due[name] = (time.monotonic() + pause, child.program)
         self.say(f"{name} ended with {child.exit_code}; starting it again in {pause:g} s")
 
-    def _stop_together(self, programs: Sequence[Program]) -> None:
-        children = [self._children[p.name] for p in programs if p.name in self._children]
+    def _stop_together(self, children: Sequence[Child]) -> None:
         for child in children:
             child.ask_to_stop()
         asked_at = time.monotonic()
