@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -77,12 +78,12 @@ class DecoderPool:
         return [decoder.process_id for decoder in self._decoders]
 
     def close(self) -> None:
-        """End the processes; a file in work is given up."""
+        """End the processes; files in work are given up."""
         for decoder in self._decoders:
-            decoder.kill()
+            decoder.end()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        for decoder in self._decoders:  # a thread may have started one anew meanwhile
-            decoder.kill()
+        for decoder in self._decoders:
+            decoder.clean_up()
 
     def __enter__(self) -> Self:
         return self
@@ -104,10 +105,15 @@ class DecoderPool:
 
 
 class _Decoder:
-    """One decoder process, started anew after a crash or a hang."""
+    """One decoder process, started anew after a crash or a hang.
+
+    Used by one thread at a time, but for `end`, which any thread may call.
+    """
 
     def __init__(self, settings: DecoderSettings) -> None:
         self._settings = settings
+        self._has_ended = False
+        self._lock = threading.Lock()  # held while processes begin or end for good
         self._start()
 
     @property
@@ -119,11 +125,11 @@ class _Decoder:
         try:
             self._connection.send(path.absolute())
             if not self._connection.poll(self._settings.timeout_s):
-                self.kill()
+                self._restart()
                 return RefusedError(f"decoding took longer than {self._settings.timeout_s:g} s")
             answer = self._connection.recv()
         except (EOFError, OSError):
-            self.kill()
+            self._restart()
             return RefusedError("the decoder crashed on this file")
         if isinstance(answer, Stumble):
             log.error("decoding failed unexpectedly: %s", answer.trace)
@@ -132,10 +138,22 @@ class _Decoder:
             raise TypeError(f"Expected Prepared or RefusedError. Received: {type(answer)}")
         return answer
 
-    def kill(self) -> None:
+    def end(self) -> None:
+        """Kill the process for good. Whoever waits for its answer sees the pipe close."""
+        with self._lock:
+            self._has_ended = True
+            self._process.kill()
+
+    def clean_up(self) -> None:
         self._process.kill()
         self._process.wait()
         self._connection.close()
+
+    def _restart(self) -> None:
+        with self._lock:
+            if not self._has_ended:
+                self.clean_up()
+                self._start()
 
     def _start(self) -> None:
         self._is_ready = False
@@ -153,8 +171,7 @@ class _Decoder:
     def _await_ready(self) -> None:
         """Return when the process can take a file; one that died while idle is replaced."""
         if self._process.poll() is not None:
-            self.kill()
-            self._start()
+            self._restart()
         if self._is_ready:
             return
         try:
@@ -163,7 +180,6 @@ class _Decoder:
                 return
         except (EOFError, OSError):
             pass
-        self.kill()
         raise DecoderError("a decoder process did not start; its reason is on stderr")
 
 

@@ -13,8 +13,8 @@ from pydicom.sequence import Sequence
 
 from pipeline.deidentify import Deidentified
 from pipeline.deidentify_raster import strip_jpeg
-from pipeline.dicom_pixels import frames, is_jpeg
-from pipeline.dicom_tags import kept_tags, text
+from pipeline.dicom_pixels import frames, is_jpeg, pixel_data_length
+from pipeline.dicom_tags import code, kept_tags, text
 from pipeline.errors import RefusedError
 from pipeline.pseudonym import pseudonym, pseudonymous_uid
 from pipeline.sniff import DICOM
@@ -35,26 +35,23 @@ _PICTURE = (
     "PixelPaddingRangeLimit",
     "RescaleIntercept",
     "RescaleSlope",
-    "RescaleType",
     "WindowCenter",
     "WindowWidth",
-    "VOILUTFunction",
-    "PresentationLUTShape",
     "RedPaletteColorLookupTableDescriptor",
     "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor",
     "RedPaletteColorLookupTableData",
     "GreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableData",
-    "LossyImageCompression",
     "PixelSpacing",
     "ImagerPixelSpacing",
     "PixelData",
     "FloatPixelData",
     "DoubleFloatPixelData",
 )
+_CODES = ("VOILUTFunction", "PresentationLUTShape", "LossyImageCompression")
 _TABLES = ("ModalityLUTSequence", "VOILUTSequence")
-_TABLE_ITEM = ("LUTDescriptor", "LUTData", "ModalityLUTType")
+_TABLE_ITEM = ("LUTDescriptor", "LUTData")
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 # PS3.16 CID 7050, 113100: Basic Application Confidentiality Profile.
 _METHOD = "Overread: PS3.15 E Basic Profile, kept attributes listed"
@@ -83,9 +80,12 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
 
 def _kept(dataset: Dataset, key: bytes, patient_hash: str | None) -> Dataset:
     kept = Dataset()
-    for keyword in _PICTURE:
+    for keyword in _PICTURE:  # numbers and binary values: no room for text
         if keyword in dataset:
             kept[keyword] = dataset[keyword]
+    for keyword in _CODES:
+        if code(dataset, keyword):
+            setattr(kept, keyword, code(dataset, keyword))
     for keyword in _TABLES:
         if dataset.get(keyword):
             setattr(kept, keyword, Sequence([_kept_table(dataset[keyword].value[0])]))
@@ -101,6 +101,9 @@ def _kept(dataset: Dataset, key: bytes, patient_hash: str | None) -> Dataset:
     if is_jpeg(dataset):
         kept.PixelData = _without_comments(dataset)
         kept["PixelData"].VR = "OB"
+    elif not dataset.file_meta.TransferSyntaxUID.is_encapsulated and "PixelData" in kept:
+        expected = pixel_data_length(dataset)  # nothing may hide behind the pixels
+        kept["PixelData"].value = dataset.PixelData[: expected + expected % 2]
     return kept
 
 
@@ -109,6 +112,7 @@ def _kept_table(item: Dataset) -> Dataset:
     for keyword in _TABLE_ITEM:
         if keyword in item:
             table[keyword] = item[keyword]
+    table.ModalityLUTType = "US"  # required (PS3.3 C.11.1); US stands for unspecified
     return table
 
 

@@ -89,17 +89,18 @@ def _check_bits(dataset: Dataset) -> None:
         )
 
 
-def _check_length(dataset: Dataset) -> None:
-    """PS3.5 8.1.1, A.4: pixel data that are not encapsulated have a length that we know."""
+def pixel_data_length(dataset: Dataset) -> int:
+    """Return the bytes that pixels take when not encapsulated (PS3.5 8.1.1), without padding."""
     rows, columns = integer(dataset, "Rows"), integer(dataset, "Columns")
     samples = integer(dataset, "SamplesPerPixel", default=1)
     bits = rows * columns * samples * integer(dataset, "BitsAllocated") * frames(dataset)
     if code(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
         bits = bits * 2 // 3
-    _check_bytes((bits + 7) // 8, len(dataset.PixelData or b""))
+    return (bits + 7) // 8
 
 
-def _check_bytes(expected: int, received: int) -> None:
+def _check_length(dataset: Dataset) -> None:
+    expected, received = pixel_data_length(dataset), len(dataset.PixelData or b"")
     if received < expected:
         raise RefusedError(
             f"Pixel Data (7FE0,0010) is cut short: expected {expected} bytes, received {received}"

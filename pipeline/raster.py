@@ -30,7 +30,7 @@ _CHECKS = {PNG: check_png, JPEG: check_jpeg}
 
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module="PIL", category=UserWarning)  # they quote metadata
-logging.getLogger("PIL").setLevel(logging.WARNING)  # at DEBUG it logs every EXIF value
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # its records quote EXIF values
 
 
 def decode_raster(
@@ -92,8 +92,7 @@ def read_orientation(content: bytes, media_type: str) -> int:
 def _stored_size(image: Image.Image) -> tuple[int, int]:
     """Return columns and rows as stored; Pillow states a TIFF's size as it will be shown."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        columns, rows = (image.tag_v2.get(tag) for tag in (_TIFF_COLUMNS, _TIFF_ROWS))
-        return int(columns), int(rows)
+        return int(image.tag_v2[_TIFF_COLUMNS]), int(image.tag_v2[_TIFF_ROWS])
     return image.size
 
 

@@ -1,0 +1,57 @@
+"""What the network eats."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.decode import decode
+from pipeline.network_input import DECODED_SIZE, SIZE, network_input
+from pipeline.types import DecodedImage
+from tests.builders import make_jpeg, make_picture
+
+
+def image_of(pixels: np.ndarray) -> DecodedImage:
+    return DecodedImage(pixels.astype(np.float32), "image/png", *pixels.shape)
+
+
+def test_shape_type_and_range() -> None:
+    result = network_input(image_of(make_picture(300, 500) / 255))
+    assert result.shape == (SIZE, SIZE) == (224, 224)
+    assert result.dtype == np.uint8
+    assert result.min() < 10
+    assert result.max() > 245
+
+
+def test_a_picture_of_the_networks_size_is_not_touched() -> None:
+    picture = make_picture(224, 224)
+    np.testing.assert_array_equal(network_input(image_of(picture / 255)), picture)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.2, 0.5, 1.0])
+def test_flat_pictures_stay_flat(level: float) -> None:
+    flat = network_input(image_of(np.full((901, 577), level)))
+    assert set(np.unique(flat)) == {round(level * 255)}
+
+
+def test_it_is_antialiased() -> None:
+    """Stripes finer than the target's pixels become grey instead of aliasing."""
+    stripes = np.tile([0.0, 1.0], 1000)
+    result = network_input(image_of(np.tile(stripes, (1000, 1))))
+    assert abs(result.astype(int) - 128).max() <= 2
+
+
+def test_orientation_is_kept() -> None:
+    pixels = np.zeros((400, 600))
+    pixels[:100, :100] = 1
+    result = network_input(image_of(pixels))
+    assert result[10, 10] == 255
+    assert result[-10, 10] == result[10, -10] == 0
+
+
+def test_reduced_decoding_changes_it_little(tmp_path: Path) -> None:
+    path = make_jpeg(tmp_path / "x.jpg", make_picture(2000, 1800))
+    whole = network_input(decode(path)).astype(int)
+    reduced = network_input(decode(path, minimum_size=DECODED_SIZE)).astype(int)
+    assert abs(whole - reduced).mean() < 0.5
+    assert abs(whole - reduced).max() <= 3

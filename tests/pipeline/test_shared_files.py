@@ -1,0 +1,125 @@
+"""The shared files behave as their manifests expect."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.archive import is_archive
+from pipeline.decode import decode
+from pipeline.errors import RefusedError
+from pipeline.network_input import network_input
+
+pytestmark = pytest.mark.shared
+
+# Mean difference in grey levels (of 255) that a file may have from the first of its group,
+# where it is not the same picture to the last bit.
+ALLOWED = {
+    "rg1_cr_15bit_jpegls_near": 1,  # lossy, as is the first of its group
+    "siim_cr_8bit_jpeg_fake_mono1.dcm": 0.001,  # rounding, once turned back
+    "drv_cr10_rescale.dcm": 10,  # states no window: all stored values are shown
+    "drv_cr10_rgb8.dcm": 16,  # was scaled to the picture's own maximum when it was made
+    "drv_cr10_voilut_seq.dcm": 40,  # a table with gamma 0.7
+}
+INVERTED = "siim_cr_8bit_jpeg_fake_mono1.dcm"  # its tag says so, though its pixels do not
+
+
+def rows_of(manifest: Path) -> list[dict[str, str]]:
+    with manifest.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_dicom_file_decodes_and_groups_agree(shared_data: Path) -> None:
+    first: dict[str, np.ndarray] = {}
+    rows = rows_of(shared_data / "dicom" / "manifest.csv")
+    for row in rows:
+        name = Path(row["file"]).name
+        image = decode(shared_data / row["file"])
+        assert (str(image.rows), str(image.columns)) == (row["rows"], row["cols"]), name
+        assert str(image.frames) == row["frames"], name
+        assert image.tags.get("Modality", "") == row["modality"], name
+        found = network_input(image).astype(int)
+        if name == INVERTED:
+            found = 255 - found
+        reference = first.setdefault(row["image_group"], found)
+        assert abs(found - reference).mean() <= ALLOWED.get(name, 0), name
+    assert len(rows) == 31
+    assert len(first) == 9
+
+
+def test_padding_border_is_gone(shared_data: Path) -> None:
+    padded = decode(shared_data / "dicom" / "drv_cr10_pixel_padding.dcm")
+    plain = decode(shared_data / "dicom" / "drv_cr10_explicit_le.dcm")
+    np.testing.assert_array_equal(padded.pixels, plain.pixels)
+
+
+# Pictures of other things: whether they resemble a chest is not the decoder's to say.
+JUDGED_LATER = (
+    "dicom_odd/HTJ2K_08_RGB.dcm",
+    "dicom_odd/fod_CR-ModalitySequenceLUT.dcm",
+    "ood_picture/dog_segmentation_256.bmp",
+    "ood_picture/hand_xray.jpg",
+    "ood_picture/noise_512.png",
+    "ood_picture/owl.jpg",
+    "ood_picture/s_cxr_collage.jpg",
+    "image_odd_valid/",
+    "image_corrupt/",
+    "bomb/",
+)
+
+
+def refusal_of(path: Path) -> str | None:
+    try:
+        decode(path)
+    except RefusedError as refusal:
+        return str(refusal)
+    return None
+
+
+def test_hostile_files(shared_data: Path) -> None:
+    checked = {"refused": 0, "decoded": 0}
+    for row in rows_of(shared_data / "hostile" / "manifest.csv"):
+        path, expected = shared_data / row["file"], row["expected"]
+        if "archive" in row["category"] and is_archive(path.read_bytes()[:4]):
+            continue
+        refusal = refusal_of(path)
+        if refusal is None:
+            judged_later = "not a chest" in expected and row["file"][8:].startswith(JUDGED_LATER)
+            assert "decodes" in expected or judged_later, f"{path.name}: expected {expected}"
+            checked["decoded"] += 1
+        else:
+            assert not expected.startswith("decodes"), f"{path.name}: {refusal}"
+            assert 10 < len(refusal) < 200
+            assert path.name not in refusal
+            checked["refused"] += 1
+    assert checked == {"refused": 89, "decoded": 44}
+
+
+def test_reencoded_pictures_agree(shared_data: Path) -> None:
+    folder = shared_data / "hostile" / "cxr_reencoded"
+    reference = network_input(decode(folder / "s_cxr_ref.png")).astype(int)
+    for path in sorted(folder.iterdir()):
+        found = network_input(decode(path)).astype(int)
+        assert abs(found - reference).mean() < 1, path.name
+        assert abs(found - reference).max() < 12, path.name
+
+
+def test_refusals_hold_no_patient_data(shared_data: Path) -> None:
+    path = shared_data / "hostile" / "dicom_odd" / "chrJapMulti.dcm"
+    with pytest.raises(RefusedError) as refusal:
+        decode(path)
+    assert "Yamada" not in str(refusal.value)
+    assert "without Pixel Data (7FE0,0010)" in str(refusal.value)
+
+
+def test_full_resolution_radiographs_decode_at_reduced_scale(shared_data: Path) -> None:
+    paths = sorted((shared_data / "chest_xray_full_resolution").glob("*/*.jpeg"))[:12]
+    assert paths
+    differences = []
+    for path in paths:
+        whole = network_input(decode(path)).astype(int)
+        reduced = network_input(decode(path, minimum_size=448)).astype(int)
+        differences.append(abs(whole - reduced).mean())
+    assert np.mean(differences) < 0.3
+    assert max(differences) < 1
