@@ -1,6 +1,7 @@
 """Tables for people: the most suspicious first, and no more rows than anyone reads."""
 
 import heapq
+import sys
 from typing import Any
 
 ROWS = 40
@@ -9,7 +10,8 @@ ROWS = 40
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(highlight=False)
+    # A file or pipe has no width; cut-off names would be of no use there.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 class ResultTable:
@@ -30,10 +32,17 @@ class ResultTable:
             heapq.heappushpop(self._kept, item)
 
     def print(self) -> None:
-        from rich.table import Table
+        from rich.table import Column, Table
         from rich.text import Text
 
-        table = Table("file", "finding", "probability", "threshold", "unfamiliarity", "says")
+        table = Table(
+            Column("file", overflow="fold"),
+            "finding",
+            "probability",
+            "threshold",
+            "unfamiliarity",
+            "says",
+        )
         for _, _, result in sorted(self._kept, reverse=True):
             # Text, so that brackets in a file's name are not taken for markup.
             table.add_row(*(Text(cell) for cell in _cells(result)))
@@ -46,9 +55,11 @@ class JobTable:
     COLUMNS = ("id", "name", "total", "received", "ready", "predicted", "rejected", "failed")
 
     def __init__(self) -> None:
-        from rich.table import Table
+        from rich.table import Column, Table
 
-        self._table = Table(*self.COLUMNS, "finished")
+        # An identifier is there to be copied: whole, whatever else has to give way.
+        identifier = Column(self.COLUMNS[0], no_wrap=True, min_width=32)
+        self._table = Table(identifier, *self.COLUMNS[1:], "finished")
 
     def add(self, job: dict[str, Any]) -> None:
         from rich.text import Text
