@@ -8,26 +8,32 @@ from PIL import Image
 
 from pipeline.types import DecodedImage
 
-# Dark violet through red to pale yellow: lightness grows steadily from anchor to anchor, so
-# that stronger looks brighter, also in print and to colour-blind eyes.
+# Dark violet through red to yellow: lightness grows steadily from anchor to anchor, so that
+# stronger looks brighter, also in print and to colour-blind eyes. The end is a full yellow
+# rather than white, which would not show on a dense lung.
 _ANCHORS = np.array(
     [
-        (20, 0, 50),
-        (70, 0, 105),
+        (30, 0, 60),
+        (75, 0, 105),
         (125, 10, 115),
         (175, 35, 95),
         (215, 70, 60),
         (240, 115, 25),
-        (250, 170, 30),
-        (255, 225, 110),
-        (255, 252, 200),
+        (250, 160, 10),
+        (255, 205, 20),
+        (255, 245, 70),
     ],
     np.float64,
 )
 # Below this share of the peak nothing is drawn: interpolation's faint fringe misleads.
 _FLOOR = 0.05
 
-Bytes = NDArray[np.uint8]
+_STRENGTHS = np.linspace(0, 1, 256)
+_PALETTE = np.stack(
+    [np.interp(_STRENGTHS, np.linspace(0, 1, len(_ANCHORS)), channel) for channel in _ANCHORS.T],
+    axis=-1,
+)
+_OPACITIES = np.clip((_STRENGTHS - _FLOOR) / (1 - _FLOOR), 0, 1)
 
 
 def display_png(image: DecodedImage, *, max_side: int = 1600) -> bytes:
@@ -36,13 +42,12 @@ def display_png(image: DecodedImage, *, max_side: int = 1600) -> bytes:
 
 
 def heatmap_png(heatmap: NDArray[np.floating], *, size: tuple[int, int]) -> bytes:
-    """Return an RGBA PNG of `size` (width, height) to lay over a picture of that shape.
+    """Return a PNG of `size` (width, height) to lay over a picture of that shape.
 
-    heatmap: (h, w) in [0, 1], scaled to its peak. Transparent at 0, opaque at 1.
+    heatmap: (h, w) in [0, 1], scaled to its peak. Transparent at 0, opaque at 1. Stored as
+    256 colours with opacity, a quarter of RGBA's bytes.
     """
-    strength = _strength(heatmap, size)
-    alpha = np.rint(_opacity(strength) * 255).astype(np.uint8)
-    return _png(Image.fromarray(np.dstack([_colours(strength), alpha])))
+    return _png(_heat(heatmap, size), transparency=_levels(_OPACITIES))
 
 
 def overlay_png(
@@ -57,10 +62,11 @@ def overlay_png(
     heatmap: (h, w) in [0, 1], scaled to its peak. opacity: of its strongest places.
     """
     grey = _grey(image, max_side)
-    strength = _strength(heatmap, grey.size)
-    share = (_opacity(strength) * opacity)[..., None]
-    mixed = np.asarray(grey)[..., None] * (1 - share) + _colours(strength) * share
-    return _png(Image.fromarray(np.rint(mixed).astype(np.uint8)))
+    heat = _heat(heatmap, grey.size)
+    mask = Image.fromarray(np.asarray(heat)).point(list(_levels(_OPACITIES * opacity)))
+    overlay = grey.convert("RGB")
+    overlay.paste(heat.convert("RGB"), mask=mask)
+    return _png(overlay)
 
 
 def _grey(image: DecodedImage, max_side: int) -> Image.Image:
@@ -70,30 +76,23 @@ def _grey(image: DecodedImage, max_side: int) -> Image.Image:
     return grey
 
 
-def _strength(heatmap: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Return float32 (H, W) in [0, 1]: the coarse map as a smooth one.
+def _heat(heatmap: NDArray[np.floating], size: tuple[int, int]) -> Image.Image:
+    """Return the coarse map as a smooth one, in 256 colours.
 
     Each coarse cell is the middle of its field, so edges extend by half a cell.
     """
     coarse = Image.fromarray(np.ascontiguousarray(np.nan_to_num(heatmap), np.float32))
-    smooth = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC), np.float32)
-    return np.asarray(np.clip(smooth, 0, 1))
+    smooth = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
+    heat = Image.fromarray(np.rint(np.clip(smooth, 0, 1) * 255).astype(np.uint8))
+    heat.putpalette(np.rint(_PALETTE).astype(np.uint8).tobytes())
+    return heat
 
 
-def _opacity(strength: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(np.clip((strength - _FLOOR) / (1 - _FLOOR), 0, 1))
+def _levels(shares: NDArray[np.floating]) -> bytes:
+    return np.rint(shares * 255).astype(np.uint8).tobytes()
 
 
-def _colours(strength: NDArray[np.float32]) -> Bytes:
-    """Return uint8 (H, W, 3)."""
-    levels = np.linspace(0, 1, len(_ANCHORS))
-    steps = np.linspace(0, 1, 256)
-    table = np.stack([np.interp(steps, levels, channel) for channel in _ANCHORS.T], axis=-1)
-    index = np.rint(strength * 255).astype(np.uint8)
-    return np.asarray(np.rint(table).astype(np.uint8)[index])
-
-
-def _png(image: Image.Image) -> bytes:
+def _png(image: Image.Image, **options: bytes) -> bytes:
     target = io.BytesIO()
-    image.save(target, "PNG", compress_level=3)
+    image.save(target, "PNG", compress_level=3, **options)
     return target.getvalue()

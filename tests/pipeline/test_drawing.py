@@ -17,7 +17,7 @@ IMAGE = DecodedImage((PICTURE / 255).astype(np.float32), "image/png", 300, 400)
 def opened(content: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(content)) as image:
         assert image.format == "PNG"
-        return np.asarray(image)
+        return np.asarray(image.convert("RGBA") if image.mode == "P" else image)
 
 
 def test_display_shows_the_picture_itself() -> None:
