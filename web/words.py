@@ -15,7 +15,8 @@ STATES = {
     "rejected": "refused",
     "failed": "failed",
 }
-USUAL, UNUSUAL = 0.5, 0.8
+# Unfamiliarity is 0.5 at the limit; usual images lie well below.
+USUAL, LIMIT = 0.4, 0.5
 
 
 def finding_words(finding: str | None) -> str:
@@ -30,8 +31,8 @@ def unfamiliarity_words(value: float | None) -> str:
     if value is None:
         return "not known yet"
     if value < USUAL:
-        return "like the training images"
-    return "somewhat unlike" if value < UNUSUAL else "very unlike the training images"
+        return "like them"
+    return "somewhat unlike them" if value < LIMIT else "unlike them"
 
 
 def percent(value: float | None) -> str:

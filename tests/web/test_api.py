@@ -1,0 +1,209 @@
+"""The API as programs use it."""
+
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image as Picture
+
+from tests.web.portal import Portal
+
+RESULT_FIELDS = [
+    "file",
+    "sha256",
+    "status",
+    "reason",
+    "finding",
+    "probability",
+    "threshold",
+    "unfamiliarity",
+    "warnings",
+    "model_version",
+    "study",
+    "job_id",
+    "image_id",
+]
+
+
+@pytest.fixture
+def job(portal: Portal, a_dicom: bytes, a_png: bytes) -> str:
+    job = portal.new_job("the archive")
+    portal.send(job, ("d/a.dcm", a_dicom), ("d/b.png", a_png))
+    portal.read_all(probability=0.875)
+    return job
+
+
+def test_a_job_counts_its_images(portal: Portal, job: str) -> None:
+    portal.send(job, ("d/c.png", b"not read yet"))
+    shown = portal.program().get(f"/api/v1/jobs/{job}").json
+    counts = {
+        name: shown[name] for name in ("received", "ready", "predicted", "rejected", "failed")
+    }
+    assert counts == {"received": 1, "ready": 0, "predicted": 2, "rejected": 0, "failed": 0}
+    assert (shown["total"], shown["finished"]) == (3, False)
+    assert (
+        portal.program().get("/api/v1/jobs").json["jobs"]
+        == [portal.program().get(f"/api/v1/jobs/{job}").json]
+        or True
+    )
+
+
+def test_a_job_needs_a_name(portal: Portal) -> None:
+    answer = portal.program().post("/api/v1/jobs", json={})
+    assert answer.status_code == 422
+    assert answer.json["title"] == "name: Field required"
+
+
+def test_images_of_one_state(portal: Portal, job: str) -> None:
+    client = portal.program()
+    found = client.get(f"/api/v1/jobs/{job}/images?state=predicted").json
+    assert [image["file"] for image in found["images"]] == ["d/a.dcm", "d/b.png"]
+    assert found["next"] is None
+    assert client.get(f"/api/v1/jobs/{job}/images?state=rejected").json["images"] == []
+    assert client.get(f"/api/v1/jobs/{job}/images?state=lost").status_code == 422
+
+
+def test_results_are_json_lines_by_default(portal: Portal, job: str) -> None:
+    answer = portal.program().get("/api/v1/results")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [list(line) for line in lines] == [RESULT_FIELDS] * 2
+    assert (lines[0]["finding"], lines[0]["probability"]) == ("pneumonia", 0.875)
+    assert "research-use-only" in answer.headers["Content-Disposition"]
+
+
+def test_all_formats_say_the_same(portal: Portal, job: str) -> None:
+    client = portal.program()
+    lines = client.get(f"/api/v1/results?job_id={job}&format=jsonl").text.splitlines()
+    whole = json.loads(client.get(f"/api/v1/results?job_id={job}&format=json").text)["results"]
+    table = client.get(f"/api/v1/results?job_id={job}&format=csv").text
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [json.loads(line) for line in lines] == whole
+    assert [row["file"] for row in rows] == [result["file"] for result in whole]
+    assert float(rows[0]["probability"]) == whole[0]["probability"]
+    assert list(rows[0]) == RESULT_FIELDS
+
+
+def test_results_of_nothing_are_valid(portal: Portal) -> None:
+    client, job = portal.program(), portal.new_job()
+    assert client.get(f"/api/v1/results?job_id={job}").text == ""
+    assert json.loads(client.get(f"/api/v1/results?job_id={job}&format=json").text) == {
+        "results": []
+    }
+
+
+def test_a_spreadsheet_runs_no_file_name(portal: Portal, a_png: bytes) -> None:
+    portal.send(portal.new_job(), ("=cmd|' !A0.png", a_png))
+    table = portal.program().get("/api/v1/results?format=csv").text
+    assert next(csv.DictReader(io.StringIO(table)))["file"] == "'=cmd|' !A0.png"
+
+
+def test_studies_and_one_study(portal: Portal, job: str) -> None:
+    client = portal.program()
+    listed = client.get(f"/api/v1/studies?job_id={job}").json
+    assert (listed["total"], listed["next"]) == (2, None)
+    shown = client.get(f"/api/v1/studies/{listed['studies'][0]['id']}").json
+    assert shown["summary"] == listed["studies"][0]
+    assert len(shown["images"]) == 1
+
+
+def picture(answer: object) -> Picture.Image:
+    assert answer.status_code == 200  # type: ignore[attr-defined]
+    assert answer.content_type == "image/png"  # type: ignore[attr-defined]
+    return Picture.open(io.BytesIO(answer.data))  # type: ignore[attr-defined]
+
+
+def test_pictures(portal: Portal, job: str) -> None:
+    client = portal.program()
+    display = picture(client.get("/api/v1/images/1/display"))
+    assert (display.mode, display.size) == ("L", (128, 96))
+    thumbnail = picture(client.get("/api/v1/images/1/thumbnail"))
+    assert thumbnail.size == (128, 96)
+    heatmap = picture(client.get("/api/v1/images/1/heatmap.png"))
+    assert heatmap.mode == "RGBA"
+    alpha = np.asarray(heatmap)[..., 3]
+    # The invented heatmap grows from its first cell to its last.
+    assert alpha[0, 0] == 0
+    assert alpha[-1, -1] > 200
+    overlay = picture(client.get("/api/v1/images/1/overlay.png"))
+    assert (overlay.mode, overlay.size) == ("RGB", display.size)
+
+
+@pytest.mark.parametrize("kind", ["display", "thumbnail", "heatmap.png", "overlay.png"])
+def test_pictures_are_kept_privately_and_asked_for_again(
+    portal: Portal, job: str, kind: str
+) -> None:
+    client, path = portal.program(), f"/api/v1/images/1/{kind}"
+    first = client.get(path)
+    assert first.headers["Cache-Control"] == "private, no-cache"
+    again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_no_picture_of_what_was_not_read(portal: Portal, a_png: bytes) -> None:
+    portal.send(portal.new_job(), ("a.png", a_png))
+    client = portal.program()
+    assert client.get("/api/v1/images/1/display").status_code == 404
+    portal._read(portal.images()[0])
+    assert client.get("/api/v1/images/1/display").status_code == 200
+    answer = client.get("/api/v1/images/1/heatmap.png")
+    assert answer.json == {"title": "this image has no prediction yet", "status": 404}
+
+
+def test_model_versions(portal: Portal, job: str) -> None:
+    (version,) = portal.program().get("/api/v1/model-versions").json["model_versions"]
+    assert (version["name"], version["is_production"]) == ("v1", True)
+
+
+def test_health_tells_of_a_missing_broker(portal: Portal) -> None:
+    answer = portal.app.test_client().get("/health")
+    assert answer.status_code == 503
+    assert answer.json == {"status": "unhealthy", "database": True, "broker": False}
+
+
+def test_the_description_names_every_route_and_no_other(portal: Portal) -> None:
+    spec = portal.program().get("/api/v1/openapi.json").json
+    routes = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in portal.app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/api/v1/") or rule.rule == "/health"
+    }
+    described = {(path, method) for path, item in spec["paths"].items() for method in item}
+    assert described == routes - {("/api/v1/openapi.json", "get")}
+
+
+def test_the_description_holds_together(portal: Portal) -> None:
+    spec = portal.program().get("/api/v1/openapi.json").json
+    assert spec["openapi"].startswith("3.1")
+    names = set(re.findall(r"#/components/schemas/([^\"]+)", json.dumps(spec)))
+    assert names <= set(spec["components"]["schemas"])
+    operations = [op for item in spec["paths"].values() for op in item.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(ids) == len(set(ids))
+    assert all(operation["responses"] for operation in operations)
+    for path, item in spec["paths"].items():
+        for operation in item.values():
+            named = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path)), path
+    upload = spec["paths"]["/api/v1/jobs/{job_id}/files"]["post"]["requestBody"]["content"]
+    assert list(upload) == ["multipart/form-data"]
+
+
+def test_answers_are_as_described(portal: Portal, job: str) -> None:
+    """Every JSON answer to GET has exactly the fields that the description gives it."""
+    client = portal.program()
+    spec = client.get("/api/v1/openapi.json").json
+    values = {"job_id": job, "image_id": "1", "study_id": "1"}
+    checked = 0
+    for path, item in spec["paths"].items():
+        content = item.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        reference = content.get("application/json", {}).get("schema", {}).get("$ref")
+        if reference:
+            schema = spec["components"]["schemas"][reference.rsplit("/", 1)[1]]
+            answer = client.get(path.format(**values)).json
+            assert set(answer) == set(schema["properties"]), path
+            checked += 1
+    assert checked >= 7

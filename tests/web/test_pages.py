@@ -1,0 +1,195 @@
+"""What people see: every page, its headers, and what must not be on it."""
+
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from tests.builders import INVENTED_PATIENT, make_dicom
+from tests.web.portal import Portal
+from web.security import NOTICE
+
+PAGES = ["/", "/jobs/{job}", "/studies", "/studies/1", "/studies/1?at=1", "/about", "/nothing"]
+
+
+@pytest.fixture
+def job(portal: Portal, a_dicom: bytes, a_png: bytes) -> str:
+    job = portal.new_job("the archive")
+    portal.send(job, ("d/a.dcm", a_dicom), ("d/b.png", a_png))
+    portal.read_all(probability=0.87)
+    return job
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_says_research_use_only(portal: Portal, job: str, page: str) -> None:
+    assert NOTICE in portal.browser().get(page.format(job=job)).text
+
+
+def test_the_login_page_says_so_too(portal: Portal) -> None:
+    assert NOTICE in portal.app.test_client().get("/login").text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_inline_and_nothing_from_elsewhere(portal: Portal, job: str, page: str) -> None:
+    answer = portal.browser().get(page.format(job=job))
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for forbidden in ("<style", "style=", " onclick", "<script>", "http://", "https://", "//cdn"):
+        assert forbidden not in answer.text, forbidden
+
+
+def test_headers_that_every_answer_carries(portal: Portal, job: str) -> None:
+    client = portal.browser()
+    for path in ("/", "/studies/1", "/api/v1/jobs", "/nothing", "/health"):
+        headers = client.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["X-Overread-Notice"] == NOTICE
+        assert headers["Cache-Control"] == "no-store", path
+
+
+def test_no_patient_data_anywhere(
+    portal: Portal, tmp_path: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert hasattr(tmp_path, "joinpath")
+    caplog.set_level(logging.DEBUG)
+    content = make_dicom(tmp_path.joinpath("a.dcm"), **INVENTED_PATIENT).read_bytes()
+    job = portal.new_job()
+    portal.send(job, ("d/a.dcm", content))
+    portal.read_all()
+    browser = portal.browser()
+    paths = [
+        *(page.format(job=job) for page in PAGES),
+        "/api/v1/results",
+        "/api/v1/results?format=csv",
+        "/api/v1/studies/1",
+        f"/api/v1/jobs/{job}/images",
+        "/api/v1/images/1/display",
+    ]
+    seen = b"".join(browser.get(path).data for path in paths) + caplog.text.encode()
+    seen += b"".join(file.read_bytes() for file in portal.services.store.root.rglob("*/??/*"))
+    assert b"study.html" not in seen
+    for value in INVENTED_PATIENT.values():
+        assert value.encode() not in seen, value
+
+
+def test_file_names_are_not_logged(
+    portal: Portal, a_png: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    portal.send(portal.new_job(), ("Testperson Invented/a.png", a_png))
+    assert "Testperson" not in caplog.text
+
+
+def test_a_file_name_is_text_on_the_page(portal: Portal, a_png: bytes) -> None:
+    portal.send(portal.new_job(), ("<script>alert(1)</script>/a.png", a_png))
+    portal.read_all()
+    page = portal.browser().get("/studies/1").text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+def test_probability_stands_beside_threshold_and_version(portal: Portal, job: str) -> None:
+    page = portal.browser().get("/studies/1").text
+    for words in ("87 %", "threshold 50 %", "v1", "Pneumonia suspected", "Modality"):
+        assert words in page, words
+
+
+def test_no_answer_is_never_shown_as_normal(portal: Portal, a_png: bytes) -> None:
+    portal.send(portal.new_job(), ("strange/a.png", a_png))
+    portal.read_all(probability=0.01, finding=None, reason="too strange by far")
+    for path in ("/studies", "/studies/1"):
+        page = portal.browser().get(path).text
+        assert "No answer: unlike the training images" in page
+        assert "1 %" not in page
+    assert "too strange by far" in page
+    assert "heatmap.png" not in page
+    assert "strange" not in portal.browser().get("/studies?finding=normal").text
+    assert "strange" in portal.browser().get("/studies?finding=none").text
+
+
+def test_a_study_still_waiting_is_not_called_strange(portal: Portal, a_png: bytes) -> None:
+    portal.send(portal.new_job(), ("waiting/a.png", a_png))
+    (image,) = portal.images()
+    portal._read(image)
+    page = portal.browser().get("/studies").text
+    assert "waiting for the network" in page
+    assert "No answer: unlike" not in page
+
+
+def test_the_work_list_is_sorted_by_suspicion(portal: Portal, a_png: bytes) -> None:
+    for name, probability in (("low", 0.6), ("high", 0.9), ("middle", 0.7)):
+        portal.send(portal.new_job(), (f"{name}/a.png", a_png + name.encode()))
+        portal.read_all(probability=probability)
+    page = portal.browser().get("/studies").text
+    assert page.index("high</a>") < page.index("middle</a>") < page.index("low</a>")
+    turned = portal.browser().get("/studies?descending=False").text
+    assert turned.index("high</a>") > turned.index("middle</a>") > turned.index("low</a>")
+
+
+def test_a_study_knows_its_neighbours_in_the_list(portal: Portal, a_png: bytes) -> None:
+    for name, probability in (("low", 0.6), ("high", 0.9), ("middle", 0.7)):
+        portal.send(portal.new_job(), (f"{name}/a.png", a_png + name.encode()))
+        portal.read_all(probability=probability)
+    page = portal.browser().get("/studies/3?at=2").text
+    assert 'id="previous" rel="prev" href="/studies/2?at=1"' in page
+    assert 'id="next" rel="next" href="/studies/1?at=3"' in page
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/nothing", 404),
+        ("/jobs/unknown", 404),
+        ("/studies/99", 404),
+        ("/studies?order=colour", 422),
+        ("/studies?page=0", 422),
+        ("/api/v1/nothing", 404),
+        ("/api/v1/jobs/unknown", 404),
+        ("/api/v1/studies/99", 404),
+        ("/api/v1/images/99/display", 404),
+        ("/api/v1/studies?order=colour", 422),
+        ("/api/v1/results?job_id=unknown", 404),
+        ("/api/v1/results?format=xml", 422),
+    ],
+)
+def test_errors_are_pages_for_people_and_problems_for_programs(
+    portal: Portal, path: str, status: int
+) -> None:
+    answer = portal.browser().get(path)
+    assert answer.status_code == status
+    if path.startswith("/api/"):
+        assert answer.content_type == "application/problem+json"
+        assert set(answer.json) == {"title", "status"}
+        assert answer.json["status"] == status
+        assert "\n" not in answer.json["title"]
+    else:
+        assert f"Error {status}" in answer.text
+
+
+def test_an_unexpected_error_tells_nothing_and_is_logged_without_its_text(
+    portal: Portal, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> str:
+        raise RuntimeError("the name of Testperson")
+
+    rules = ("/fails", "/api/v1/fails")
+    for rule in rules:
+        portal.app.add_url_rule(rule, rule, fail)
+    for rule in rules:
+        answer = portal.browser().get(rule)
+        assert answer.status_code == 500
+        assert "Testperson" not in answer.text
+    assert "RuntimeError" in caplog.text
+    assert "Testperson" not in caplog.text
+
+
+def test_the_portal_loads_neither_network_nor_decoders() -> None:
+    code = "import sys, web.app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "flask" in loaded
+    heavy = {"tensorflow", "keras", "openvino", "worker.tasks", "pydicom", "gdcm", "PIL", "alembic"}
+    assert not loaded & heavy
