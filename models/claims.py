@@ -59,7 +59,7 @@ def give_up(session: Session, claim: Claim) -> None:
 
 def still_held(session: Session, claim: Claim) -> set[int]:
     """Ids of the claim's images that are still its own, locked until the transaction ends."""
-    mine = select(Image.id).where(Image.leased_by == claim.id, Image.state == claim.state)
+    mine = select(Image.id).where(*_is_held(claim))
     return set(session.scalars(mine.order_by(Image.id).with_for_update()))
 
 
@@ -95,10 +95,15 @@ def has_waiting(session: Session, state: State) -> bool:
 def _let_go(session: Session, claim: Claim, *, attempts: ColumnElement[int]) -> None:
     session.execute(
         update(Image)
-        .where(Image.leased_by == claim.id, Image.state == claim.state)
+        .where(*_is_held(claim))
         .values(leased_by=None, leased_until=None, attempts=attempts)
         .execution_options(synchronize_session=False)
     )
+
+
+def _is_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    ids = [image.id for image in claim.images]  # so that the rows are found by their key
+    return Image.id.in_(ids), Image.leased_by == claim.id, Image.state == claim.state
 
 
 def _claim(session: Session, state: State, limit: int, lease_s: float, max_attempts: int) -> Claim:

@@ -76,7 +76,7 @@ def _lock_held(session: Session, claim: Claim, sha256s: Sequence[str]) -> list[s
     ready = (
         select(Image.sha256, Image.leased_by)
         .where(Image.sha256.in_(sha256s), Image.state == State.READY)
-        .order_by(Image.id)
+        .order_by(Image.sha256, Image.id)
         .with_for_update()
     )
     return sorted({sha256 for sha256, holder in session.execute(ready) if holder == claim.id})
