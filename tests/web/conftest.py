@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from web.services import KEY
 
 
 @pytest.fixture
-def portal(database: Database) -> Portal:
+def portal(database: Database) -> Iterator[Portal]:
     app = create_app(database.settings)
     app.testing = True
     app.config["PROPAGATE_EXCEPTIONS"] = False  # errors become pages, as in service
-    return Portal(database, app, app.extensions[KEY])
+    services = app.extensions[KEY]
+    yield Portal(database, app, services)
+    services.sessions.kw["bind"].dispose()  # a server waits for its connections before it stops
 
 
 @pytest.fixture

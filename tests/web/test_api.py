@@ -44,11 +44,13 @@ def test_a_job_counts_its_images(portal: Portal, job: str) -> None:
     }
     assert counts == {"received": 1, "ready": 0, "predicted": 2, "rejected": 0, "failed": 0}
     assert (shown["total"], shown["finished"]) == (3, False)
-    assert (
-        portal.program().get("/api/v1/jobs").json["jobs"]
-        == [portal.program().get(f"/api/v1/jobs/{job}").json]
-        or True
-    )
+
+
+def test_jobs_are_listed_newest_first(portal: Portal) -> None:
+    old, new = portal.new_job("old"), portal.new_job("new")
+    listed = portal.program().get("/api/v1/jobs").json
+    assert [job["id"] for job in listed["jobs"]] == [new, old]
+    assert listed["next"] is None
 
 
 def test_a_job_needs_a_name(portal: Portal) -> None:

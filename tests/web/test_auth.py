@@ -9,6 +9,9 @@ from werkzeug.routing import Rule
 from models.tables import Role
 from tests.web.portal import Portal, send
 
+# Nothing here depends on the database; uploads and API are tested on both.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 OPEN = {"login.show", "health.show", "static"}
 FILLED = {"job_id": "0" * 32, "image_id": 1, "study_id": 1, "filename": "x"}
 
