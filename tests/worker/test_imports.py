@@ -1,0 +1,39 @@
+"""What each process loads: TensorFlow costs seconds and a gigabyte, so only training may."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.processes import ROOT
+
+TENSORFLOW = ("tensorflow", "keras")
+DECODERS = ("pydicom", "PIL", "gdcm", "openjpeg")
+PREDICTING = "import worker.tasks, worker.predict; worker.predict.LivePredictor().open"
+OPENED = "from pipeline.predictor import Predictor; import worker.tasks; Predictor.open()"
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nfor name in sys.modules: sys.stdout.write(name + '\\n')"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import web.app", TENSORFLOW),
+        ("import worker.app", TENSORFLOW),
+        ("import worker.enqueue", (*TENSORFLOW, *DECODERS, "openvino", "pipeline")),
+        (PREDICTING, (*TENSORFLOW, *DECODERS)),
+        (OPENED, (*TENSORFLOW, *DECODERS)),
+        ("import worker.tasks, worker.ingest", (*TENSORFLOW, "openvino")),
+    ],
+)
+def test_a_process_loads_only_what_it_needs(statement: str, absent: tuple[str, ...]) -> None:
+    assert loaded_by(statement) & set(absent) == set()
+
+
+def test_what_is_looked_for_would_be_seen() -> None:
+    assert "PIL" in loaded_by("import pipeline.network_input")

@@ -1,0 +1,173 @@
+"""Real workers, a real broker, and what happens when one of them is killed in mid-job."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from models.settings import Settings
+from models.tables import Image, Prediction, State
+from models.upgrade import upgrade
+from tests.processes import Process, Processes, running, wait_for
+from tests.rows import a_job
+from tests.uploads import a_png, upload
+from worker import enqueue
+from worker.doors import Doors, open_doors
+from worker.embedded_broker import EmbeddedBroker
+
+pytestmark = pytest.mark.processes
+
+# Short, so that what a killed worker held comes back within the test.
+QUICK = {
+    "chunk_time_limit_s": 6,
+    "decode_timeout_s": 2,
+    "sweep_interval_s": 1,
+    "chunk_size": 8,
+    "decode_processes": 1,
+}
+
+
+class Service:
+    """A database, a file store and the processes that work on them."""
+
+    def __init__(self, settings: Settings, processes: Processes) -> None:
+        self.doors: Doors = open_doors(settings)
+        self.processes = processes
+        with self.doors.sessions.begin() as session:
+            self._job = a_job(session)
+
+    def upload(self, count: int, *, first: int = 0) -> None:
+        files = {f"a/{n}.png": a_png(seed=n) for n in range(first, first + count)}
+        upload(self.doors, self._job, files)
+        enqueue.nudge_ingest()
+
+    def count(self, state: State) -> int:
+        return self.states()[state]
+
+    def states(self) -> Counter[State]:
+        with self.doors.sessions() as session:
+            return Counter(session.scalars(select(Image.state)))
+
+    def leased(self) -> int:
+        with self.doors.sessions() as session:
+            leased = select(func.count()).where(Image.leased_by.is_not(None))
+            return session.scalar(leased) or 0
+
+    def wait_until_predicted(self, count: int, *, timeout_s: float = 60.0) -> float:
+        return wait_for(
+            lambda: self.count(State.PREDICTED) >= count,
+            timeout_s=timeout_s,
+            what=f"{count} predicted images",
+        )
+
+    def assert_each_predicted_once(self, count: int) -> None:
+        assert self.states() == {State.PREDICTED: count}
+        with self.doors.sessions() as session:
+            hashes = list(session.scalars(select(Prediction.sha256)))
+        assert len(hashes) == len(set(hashes)) == count
+
+
+def make_service(settings: Settings, broker_url: str, tmp_path: Path) -> Iterator[Service]:
+    settings = settings.model_copy(update={**QUICK, "broker_url": broker_url})
+    settings = Settings(**settings.model_dump(include={"data", "broker_url", *QUICK}))
+    upgrade(settings)
+    enqueue.connect(settings)
+    with running(settings, logs=tmp_path) as processes:
+        yield Service(settings, processes)
+
+
+@pytest.fixture
+def service(settings: Settings, broker_url: str, tmp_path: Path) -> Iterator[Service]:
+    yield from make_service(settings, broker_url, tmp_path)
+
+
+@pytest.fixture
+def service_of_its_own(
+    settings: Settings, broker: EmbeddedBroker, tmp_path: Path
+) -> Iterator[Service]:
+    yield from make_service(settings, broker.url, tmp_path)
+
+
+def stop_in_mid_chunk(service: Service, worker: Process) -> None:
+    """Freezes it at a moment when it holds images; it cannot finish them any more."""
+
+    def is_frozen_with_images() -> bool:
+        os.kill(worker.id, signal.SIGSTOP)
+        if service.leased():
+            return True
+        os.kill(worker.id, signal.SIGCONT)
+        return False
+
+    wait_for(is_frozen_with_images, what="a worker that holds images")
+
+
+def test_a_job_goes_through_and_workers_stop_at_once(service: Service) -> None:
+    ingest, predict = (service.processes.worker(queue) for queue in ("ingest", "predict"))
+    service.upload(40)
+    service.wait_until_predicted(40)
+    service.assert_each_predicted_once(40)
+    assert max(ingest.stop(), predict.stop()) < 5
+
+
+def test_a_worker_asked_to_stop_in_mid_job_leaves_nothing_claimed(service: Service) -> None:
+    ingest, predict = (service.processes.worker(queue) for queue in ("ingest", "predict"))
+    service.upload(200)
+    service.wait_until_predicted(1)
+    assert max(ingest.stop(), predict.stop()) < 5
+    assert service.leased() == 0
+    assert service.count(State.PREDICTED) < 200
+    with service.doors.sessions() as session:
+        waiting = select(Image.attempts).where(Image.state.in_([State.RECEIVED, State.READY]))
+        assert set(session.scalars(waiting)) <= {0}
+    for queue in ("ingest", "predict"):
+        service.processes.worker(queue)
+    service.wait_until_predicted(200)
+    service.assert_each_predicted_once(200)
+
+
+@pytest.mark.parametrize("queue", ["predict", "ingest"])
+def test_a_worker_killed_in_mid_job_costs_nothing(service: Service, queue: str) -> None:
+    workers = {name: service.processes.worker(name) for name in ("ingest", "predict")}
+    service.processes.beat()
+    service.upload(100)
+    wait_for(lambda: service.count(State.PREDICTED) > 0, what="the first prediction")
+    stop_in_mid_chunk(service, workers[queue])
+    assert service.count(State.PREDICTED) < 100
+    workers[queue].kill()
+    service.processes.worker(queue)
+    service.wait_until_predicted(100)
+    service.assert_each_predicted_once(100)
+
+
+def test_a_broker_killed_in_mid_job_costs_nothing(
+    service_of_its_own: Service, broker: EmbeddedBroker
+) -> None:
+    service = service_of_its_own
+    for queue in ("ingest", "predict"):
+        service.processes.worker(queue)
+    service.processes.beat()
+    service.upload(60)
+    wait_for(lambda: service.count(State.PREDICTED) > 0, what="the first prediction")
+    assert service.count(State.PREDICTED) < 60
+    broker.kill()
+    service.upload(30, first=60)  # its nudge is lost
+    broker.start()
+    service.wait_until_predicted(90)
+    service.assert_each_predicted_once(90)
+
+
+def test_nudges_into_a_dead_broker_are_quick_and_raise_nothing(
+    settings: Settings, broker: EmbeddedBroker
+) -> None:
+    enqueue.connect(settings.model_copy(update={"broker_url": broker.url}))
+    assert enqueue.is_broker_up()
+    broker.kill()
+    took = wait_for(lambda: enqueue.nudge_ingest() is None, what="a nudge")
+    assert took < 3
+    assert not enqueue.is_broker_up()
+    broker.start()
+    assert enqueue.is_broker_up()
