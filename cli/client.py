@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -11,7 +12,6 @@ from cli.fatal import Failed, UsageProblem
 from cli.service_file import running_service
 from cli.settings import CommandSettings
 from cli.sources import Source
-from models.local_token import local_token_path
 
 PATIENCE_S = 60.0  # how long a service may be away (restarting, say) before we give up
 LONGEST_PAUSE_S = 5.0
@@ -154,7 +154,7 @@ def connect(settings: CommandSettings) -> Client:
         raise UsageProblem(
             f"no service is running for {shown(settings)}; start it with: overread up"
         )
-    return Client(service.url, token or local_token_path(settings.data_dir).read_text().strip())
+    return Client(service.url, token or Path(service.token_file).read_text().strip())
 
 
 def shown(settings: CommandSettings) -> str:

@@ -23,6 +23,7 @@ from cli.service_file import (
 )
 from cli.settings import REMOTE_VARIABLES, CommandSettings
 from cli.supervisor import Supervisor
+from models.local_token import local_token_path
 from models.secrets import read_or_make_secrets
 from models.session import make_engine, make_session_factory
 from models.settings import Settings
@@ -58,7 +59,12 @@ def start_service(
             _wait_for(supervisor, lambda: is_answering(broker.url), "the broker")
             portal = processes.portal(host=settings.host, port=port)
             supervisor.start(processes.ingest(), processes.predict(), portal)
-            service = RunningService(_url(settings.host, port), broker.url, os.getpid())
+            service = RunningService(
+                url=_url(settings.host, port),
+                broker_url=broker.url,
+                token_file=str(local_token_path(settings.data_dir)),
+                pid=os.getpid(),
+            )
             _wait_for(supervisor, lambda: _is_healthy(service.url), "the portal")
             _wait_for(supervisor, supervisor.are_all_ready, "a worker")
             # Nobody waits for these, so they do not slow the others' start down.

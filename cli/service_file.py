@@ -14,6 +14,7 @@ from models.secrets import write_private
 class RunningService:
     url: str
     broker_url: str  # holds the broker's password; the file is readable by its owner only
+    token_file: str  # holds the API token by which this machine's commands come in
     pid: int
 
 

@@ -22,6 +22,7 @@ from cli.processes import Program
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STEADY_AFTER_S = 60.0  # who ran this long starts again at once
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Supervisor:
@@ -36,12 +37,13 @@ class Supervisor:
         self.is_stopping = False
 
     def __enter__(self) -> "Supervisor":
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
+        self._handlers = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     def start(self, *programs: Program) -> None:
         for program in programs:

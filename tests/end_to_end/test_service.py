@@ -1,0 +1,146 @@
+"""The service as a user sees it: started with one command, used with others."""
+
+import json
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pipeline.phantom import write_phantom_studies
+from tests.builders import make_picture, make_png
+from tests.service import OVERREAD, Service, environment, wait_until
+
+pytestmark = pytest.mark.processes
+
+ANSWER = ("status", "reason", "finding", "warnings", "model_version")
+FIGURES = ("probability", "threshold", "unfamiliarity")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    running = Service(tmp_path_factory.mktemp("service"))
+    running.start()
+    yield running
+    running.end()
+
+
+def rows(printed: str) -> dict[tuple[str, str], dict[str, Any]]:
+    found = [json.loads(line) for line in printed.splitlines()]
+    by_file = {(row["file"], row["sha256"]): row for row in found}
+    assert len(by_file) == len(found), "a file appears twice"
+    return by_file
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Phantoms, one of them twice, a zip, a text, junk."""
+    folder = tmp_path_factory.mktemp("upload") / "studies"
+    files = write_phantom_studies(folder, studies=6)
+    (folder / "again").write_bytes(files[0].read_bytes())
+    (folder / "notes.txt").write_text("no picture")
+    (folder / ".DS_Store").write_bytes(b"junk")
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+        archive.write(make_png(folder.parent / "zipped.png"), "packed/zipped.png")
+    return folder
+
+
+def test_submitting_and_predicting_give_the_same_answers(service: Service, studies: Path) -> None:
+    sent = service.run("submit", studies, "--wait", "--json")
+    read = service.run("predict", studies, "--jsonl")
+
+    assert (sent.returncode, read.returncode) == (1, 1), sent.stderr + read.stderr
+    assert "left out: 1 hidden or junk" in sent.stderr
+    assert "left out: 1 hidden or junk" in read.stderr
+    stored, predicted = rows(sent.stdout), rows(read.stdout)
+    assert stored.keys() == predicted.keys()
+    assert {"studies/notes.txt", "studies/again", "packed/zipped.png"} < {f for f, _ in stored}
+    for key, row in stored.items():
+        assert {name: row[name] for name in ANSWER} == {
+            name: predicted[key][name] for name in ANSWER
+        }
+        assert [row[name] for name in FIGURES] == pytest.approx(
+            [predicted[key][name] for name in FIGURES], abs=1e-5
+        )
+    (refused,) = [row for row in stored.values() if row["status"] == "rejected"]
+    assert refused["reason"].startswith("notes.txt: ")
+
+
+def test_results_are_listed_and_saved(service: Service, studies: Path, tmp_path: Path) -> None:
+    sent = service.run("submit", studies, "--name", "saved", "--json")
+    job_id = json.loads(sent.stdout)["id"]
+    wait_until(
+        lambda: "yes" in service.run("jobs", job_id).stdout, within_s=60, what="the job's end"
+    )
+
+    assert sent.returncode == 0
+    assert job_id in service.run("jobs").stdout
+    output = tmp_path / "results.csv"
+    saved = service.run("results", "--job", job_id, "--format", "csv", "--output", output)
+    listed = service.run("results", "--job", job_id, "--format", "jsonl")
+    assert saved.returncode == listed.returncode == 0
+    assert len(output.read_text().splitlines()) == 1 + len(rows(listed.stdout))
+    assert "notes.txt" in service.run("results", "--job", job_id).stdout
+    assert service.run("results", "--job", "nosuchjob").returncode == 2
+
+
+def test_a_submission_that_was_cut_off_goes_on(service: Service, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    pictures = [make_png(tmp_path / f"{n}.png", make_picture(top=100 + n)) for n in range(4)]
+    for number in range(320):
+        place = folder / f"patient{number % 10}" / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(pictures[number % 4].read_bytes())
+    api = httpx.Client(base_url=f"{service.url}/api/v1/")
+    api.headers["Authorization"] = f"Bearer {(service.data_dir / 'token').read_text().strip()}"
+    jobs_before = len(api.get("jobs").json()["jobs"])
+
+    def newest_job() -> dict[str, Any]:
+        jobs = api.get("jobs").json()["jobs"]
+        return jobs[0] if len(jobs) > jobs_before else {"total": 0}
+
+    with subprocess.Popen(
+        [*OVERREAD, "submit", str(folder)], env=environment(service.data_dir)
+    ) as cut_off:
+        wait_until(lambda: newest_job()["total"] >= 64, within_s=60, what="the first files")
+        cut_off.kill()
+    assert newest_job()["total"] < 320, "it was through before it was cut off"
+    assert newest_job()["closed_at"] is None
+
+    again = service.run("submit", folder, "--wait", "--json")
+
+    assert f"going on with job {newest_job()['id']}" in again.stderr
+    assert again.returncode == 0
+    assert len(rows(again.stdout)) == 320
+    assert len(api.get("jobs").json()["jobs"]) == jobs_before + 1
+    assert service.run("submit", folder, "--json").stdout.count(newest_job()["id"]) == 1, "anew"
+
+
+def test_a_second_start_says_where_the_first_is(service: Service) -> None:
+    second = service.run("up")
+
+    assert second.returncode == 0
+    assert f"Already running at {service.url}" in second.stdout
+    link = next(word for word in second.stdout.split() if "/login?token=" in word)
+    with httpx.Client(follow_redirects=True) as browser:
+        assert browser.get(link).is_success
+        assert browser.get(service.url).is_success
+    assert httpx.get(link).status_code in (401, 403), "a link is good for one login"
+
+
+def test_the_doctor_finds_nothing_wrong(service: Service) -> None:
+    healthy = service.run("doctor")
+
+    assert healthy.returncode == 0, healthy.stdout
+    password = json.loads((service.data_dir / "secrets.json").read_text())["broker_password"]
+    assert "********@" in healthy.stdout
+    assert password not in healthy.stdout
+
+
+def test_secrets_are_readable_by_their_owner_only(service: Service) -> None:
+    for name in ("service.json", "token", "secrets.json", "broker/valkey.conf"):
+        assert (service.data_dir / name).stat().st_mode & 0o077 == 0, name
+    assert service.data_dir.stat().st_mode & 0o077 == 0

@@ -1,0 +1,72 @@
+"""However it ends, nothing is left behind."""
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.builders import make_png
+from tests.service import Service, overread, still_alive, wait_until
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    prepared = Service(tmp_path)
+    yield prepared
+    prepared.end()
+
+
+def test_ctrl_c_stops_in_order_and_leaves_nothing(service: Service) -> None:
+    service.start()
+    processes = service.processes()
+    names = " ".join(" ".join(process.cmdline()) for process in processes)
+    assert all(part in names for part in ("valkey-server", "gunicorn", "-Q ingest", "-Q predict"))
+    address = service.url.removeprefix("http://").split(":")
+
+    assert service.interrupt() == 0
+
+    assert still_alive(processes) == []
+    assert "was killed" not in service.log
+    order = [
+        service.log.index(sign)
+        for sign in ("portal  | ", "Shutting down: Master", "Warm shutdown", "ready to exit")
+    ]
+    assert order == sorted(order), "portal, workers, broker"
+    assert not (service.data_dir / "service.json").exists()
+    with socket.socket() as client:
+        assert client.connect_ex((address[0], int(address[1]))) != 0
+
+
+def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(
+    service: Service, tmp_path: Path
+) -> None:
+    service.start()
+    processes = service.processes()
+
+    service.kill()
+
+    wait_until(lambda: not still_alive(processes), within_s=40, what="the end of all processes")
+    nobody = overread(service.data_dir, "submit", make_png(tmp_path / "picture.png"))
+    assert nobody.returncode == 2
+    assert nobody.stderr.count("\n") == 1
+    assert "start it with: overread up" in nobody.stderr
+    service.start()
+    sent = service.run("submit", tmp_path / "picture.png", "--wait", "--json")
+    assert json.loads(sent.stdout)["status"] == "predicted", sent.stderr
+
+
+def test_a_process_that_ends_is_started_again(service: Service, tmp_path: Path) -> None:
+    service.start()
+    predicting = next(p for p in service.processes() if "-Q predict" in " ".join(p.cmdline()))
+
+    os.kill(predicting.pid, signal.SIGKILL)
+    sent = service.run("submit", make_png(tmp_path / "picture.png"), "--wait", "--json")
+
+    assert json.loads(sent.stdout)["status"] == "predicted", sent.stderr
+    assert "predict ended with -9; starting it again" in service.log

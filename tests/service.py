@@ -1,0 +1,115 @@
+"""A whole service, started as a user starts it: `overread up` in a folder of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from cli.service_file import RunningService, running_service
+from models.settings import PREFIX
+
+OVERREAD = (sys.executable, "-m", "cli")
+READY_WITHIN_S = 90.0
+
+
+def environment(data_dir: Path, **settings: str) -> dict[str, str]:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    given = {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
+    # An empty folder's name in front of PYTHONPATH would hide the project: it is installed.
+    return plain | {f"{PREFIX}DATA": str(data_dir), f"{PREFIX}PORT": "0"} | given
+
+
+def overread(
+    data_dir: Path, *arguments: str | Path, timeout_s: float = 120.0
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*OVERREAD, *map(str, arguments)],
+        env=environment(data_dir),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def wait_until(is_so: Callable[[], object], *, within_s: float, what: str) -> None:
+    deadline = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s"
+        time.sleep(0.05)
+
+
+@dataclass
+class Service:
+    """`overread up`; its standard output and log are files in `folder`."""
+
+    folder: Path
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output").read_text()
+
+    @property
+    def url(self) -> str:
+        found = running_service(self.data_dir)
+        assert isinstance(found, RunningService), "it is not running"
+        return found.url
+
+    def start(self) -> float:
+        """Returns after how many seconds it printed its login link."""
+        started_at = time.monotonic()
+        with (self.folder / "output").open("wb") as output, (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*OVERREAD, "up"], env=environment(self.data_dir), stdout=output, stderr=log
+            )
+        wait_until(lambda: self._is_up(), within_s=READY_WITHIN_S, what="ready")
+        return time.monotonic() - started_at
+
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log
+        return "/login?token=" in self.output
+
+    def processes(self) -> list[psutil.Process]:
+        """All of them, the supervisor first."""
+        assert self._process is not None
+        supervisor = psutil.Process(self._process.pid)
+        return [supervisor, *supervisor.children(recursive=True)]
+
+    def interrupt(self) -> int:
+        """Ctrl-C; returns the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(timeout=60)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.interrupt()
+
+    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return overread(self.data_dir, *arguments)
+
+
+def still_alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """A process that has ended and waits to be noticed by init counts as gone."""
+    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
