@@ -37,7 +37,9 @@ const keys = {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target === slider) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  // The slider itself knows the arrows.
+  if (event.target === slider && event.key.startsWith("Arrow")) return;
   const act = keys[event.key];
   if (!act) return;
   event.preventDefault();

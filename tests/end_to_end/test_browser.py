@@ -1,0 +1,208 @@
+"""A person at a browser: logs in by the link, uploads a folder, follows the job, reads a study."""
+
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect
+
+from pipeline.phantom import write_phantom_studies
+from tests.browser import ARGUMENTS, find_browser
+from tests.service import Service
+
+pytestmark = [pytest.mark.processes, pytest.mark.browser]
+
+STUDIES = 5
+READ_WITHIN_MS = 60_000
+WIDTHS = {"desk": (1280, 800), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    running = Service(tmp_path_factory.mktemp("service"))
+    running.start()
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="module")
+def upload(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("upload") / "ward 3"
+    write_phantom_studies(folder, studies=STUDIES)
+    (folder / "letter.txt").write_text("no picture")
+    (folder / "Thumbs.db").write_bytes(b"junk")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """Ours instead of the plug-in's, which expects a browser of its own."""
+    opened = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def visit(browser: Browser, service: Service) -> Iterator[Page]:
+    """One visit, from logging in on; anything that the browser complains about is an error."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.goto(a_link(service))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def job(visit: Page, service: Service, upload: Path) -> str:
+    """The folder, uploaded by the portal and read to the end."""
+    visit.goto(service.url)
+    visit.set_input_files("#folder", upload)
+    visit.wait_for_url(re.compile(r"/jobs/[0-9a-f]{32}$"))
+    expect(visit.locator("#state")).to_have_text("Finished", timeout=READ_WITHIN_MS)
+    return visit.url
+
+
+def a_link(service: Service) -> str:
+    printed = service.run("login-link").stdout
+    return next(word for word in printed.split() if "/login?token=" in word)
+
+
+def number(page: Page, state: str) -> int:
+    return int(page.locator(f'[data-count="{state}"]').inner_text())
+
+
+def test_the_link_lets_in_once(browser: Browser, service: Service) -> None:
+    link = a_link(service)
+    first, second = browser.new_context(), browser.new_context()
+    page = first.new_page()
+    page.goto(link)
+    assert page.url == f"{service.url}/"
+    assert "token" not in page.url
+    page = second.new_page()
+    page.goto(link)
+    expect(page.get_by_role("heading", level=1)).to_have_text("This link no longer works")
+    first.close()
+    second.close()
+
+
+def test_a_folder_is_read_to_the_end(visit: Page, job: str, upload: Path) -> None:
+    visit.goto(job)
+    expect(visit.get_by_role("heading", level=1)).to_have_text("ward 3")
+    sent = sum(1 for path in upload.rglob("*") if path.is_file()) - 1  # without Thumbs.db
+    assert number(visit, "total") == sent
+    assert number(visit, "rejected") == 1
+    assert number(visit, "predicted") == sent - 1
+    reason = visit.locator("#reasons li")
+    expect(reason).to_have_count(1)
+    expect(reason).to_contain_text("ward 3/letter.txt")
+    expect(reason).to_contain_text("letter.txt: ")
+
+
+def test_a_zip_is_read_too(visit: Page, service: Service, upload: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "archive.zip"
+    pictures = [path for path in upload.rglob("*") if path.suffix in (".png", ".dcm")][:2]
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in pictures:
+            archive.write(path, f"packed/{path.name}")
+    visit.goto(service.url)
+    visit.set_input_files("#files", packed)
+    visit.wait_for_url(re.compile(r"/jobs/"))
+    expect(visit.locator("#state")).to_have_text("Finished", timeout=READ_WITHIN_MS)
+    assert number(visit, "total") == number(visit, "predicted") == len(pictures)
+
+
+def test_the_progress_of_a_running_job_is_followed(visit: Page, service: Service) -> None:
+    """The page is open first; files come afterwards, and it tells so without being reloaded."""
+    visit.goto(service.url)
+    job_id = visit.evaluate(
+        """async () => {
+          const token = document.querySelector('meta[name="csrf-token"]').content;
+          const answer = await fetch("/api/v1/jobs", { method: "POST",
+            headers: { "X-CSRFToken": token, "Content-Type": "application/json" },
+            body: JSON.stringify({ name: "slow" }) });
+          return (await answer.json()).id; }"""
+    )
+    visit.goto(f"{service.url}/jobs/{job_id}")
+    expect(visit.locator("#state")).to_have_text("Waiting for files")
+    visit.evaluate(
+        """async (id) => {
+          const token = document.querySelector('meta[name="csrf-token"]').content;
+          const form = new FormData();
+          form.append("files", new Blob(["no picture"]), "a/b.txt");
+          await fetch(`/api/v1/jobs/${id}/files`, { method: "POST",
+            headers: { "X-CSRFToken": token }, body: form });
+          await fetch(`/api/v1/jobs/${id}/close`, { method: "POST",
+            headers: { "X-CSRFToken": token } }); }""",
+        job_id,
+    )
+    expect(visit.locator("#state")).to_have_text("Finished", timeout=READ_WITHIN_MS)
+    expect(visit.locator("#reasons li")).to_have_count(1)
+
+
+def test_a_study_is_opened_and_its_heatmap_faded(visit: Page, job: str) -> None:
+    visit.goto(job)
+    visit.click("#to-studies")
+    rows = visit.locator(".worklist tbody tr")
+    expect(rows).to_have_count(STUDIES)
+    answered = rows.filter(has=visit.locator(".chance .scale")).first
+    answered.locator(".label a").click()
+    visit.wait_for_url(re.compile(r"/studies/\d+"))
+    heatmap = visit.locator("#heatmap")
+    for picture in (visit.locator("#radiograph"), heatmap):
+        expect(picture).to_have_js_property("complete", True)
+        assert picture.evaluate("image => image.naturalWidth") > 100
+    expect(heatmap).to_have_css("opacity", "0.4")
+    visit.locator("#opacity").fill("75")
+    expect(heatmap).to_have_css("opacity", "0.75")
+    expect(visit.locator("#opacity-value")).to_have_text("75 %")
+    visit.locator("body").press("ArrowLeft")
+    expect(heatmap).to_have_css("opacity", "0.7")
+    visit.locator("body").press("h")
+    expect(heatmap).to_have_css("opacity", "0")
+    same = "([a, b]) => JSON.stringify(a) === JSON.stringify(b)"
+    boxes = [visit.locator(name).bounding_box() for name in ("#radiograph", "#heatmap")]
+    assert visit.evaluate(same, boxes), "the heatmap does not lie on the radiograph"
+    visit.evaluate("sessionStorage.clear()")
+
+
+def test_keys_lead_from_study_to_study(visit: Page, service: Service, job: str) -> None:
+    visit.goto(f"{service.url}/studies")
+    visit.locator("body").press("j")
+    visit.locator("body").press("j")
+    expect(visit.locator(".worklist .label a").nth(1)).to_be_focused()
+    visit.locator(":focus").press("Enter")
+    visit.wait_for_url(re.compile(r"at=2"))
+    visit.locator("body").press("k")
+    visit.wait_for_url(re.compile(r"at=1"))
+
+
+def test_results_are_downloaded(visit: Page, job: str) -> None:
+    visit.goto(job)
+    for kind in ("CSV", "JSON"):
+        with visit.expect_download() as started:
+            visit.get_by_role("link", name=kind, exact=True).click()
+        assert "letter.txt" in Path(started.value.path()).read_text()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_fits_its_screen(
+    visit: Page, service: Service, job: str, tmp_path: Path, width: str
+) -> None:
+    folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
+    columns, rows = WIDTHS[width]
+    visit.set_viewport_size({"width": columns, "height": rows})
+    pages = {"jobs": "/", "worklist": "/studies", "study": "/studies/1?at=1", "about": "/about"}
+    pages["job"] = job.removeprefix(service.url)
+    for name, path in pages.items():
+        visit.goto(service.url + path)
+        visit.wait_for_load_state("load")
+        shot = visit.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
+        assert len(shot) > 10_000, f"{name} is empty"
+        assert visit.evaluate("document.documentElement.scrollWidth") <= columns, name
