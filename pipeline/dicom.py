@@ -51,7 +51,10 @@ def _fill_in_syntax(dataset: Dataset) -> None:
     """Files without meta information: what the parser guessed is the transfer syntax."""
     if not hasattr(dataset, "file_meta"):
         dataset.file_meta = FileMetaDataset()
-    if not dataset.file_meta.get("TransferSyntaxUID"):
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax and not syntax.is_transfer_syntax:
+        raise RefusedError("Transfer Syntax UID (0002,0010) is private or unknown")
+    if not syntax:
         implicit, little = dataset.original_encoding
         if not little:
             raise RefusedError("Transfer Syntax UID (0002,0010) is missing from a big endian file")

@@ -37,13 +37,18 @@ def decode_frame(source: bytes, runner: DecodeRunner) -> bytes | bytearray:
 def _decode_rle(source: bytes, runner: DecodeRunner) -> bytearray:
     """PS3.5 annex G. Colours come back plane by plane."""
     runner.set_option("planar_configuration", 1)
-    frame = decode_pixel_data(
-        source,
-        version=2,
-        rows=runner.rows,
-        columns=runner.columns,
-        bits_allocated=runner.bits_allocated,
-    )
+    try:
+        frame = decode_pixel_data(
+            source,
+            version=2,
+            rows=runner.rows,
+            columns=runner.columns,
+            bits_allocated=runner.bits_allocated,
+        )
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the Rust code is no Exception
+        raise ValueError("the RLE data are damaged") from error
     return cast(bytearray, frame)
 
 

@@ -10,7 +10,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import JPEG2000, UID, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from pipeline import dicom_codecs
-from pipeline.dicom_tags import code, integer, label
+from pipeline.dicom_tags import code, integer, label, raw_value
 from pipeline.errors import RefusedError
 from pipeline.jpeg import check_jpeg
 from pipeline.limits import Limits
@@ -20,12 +20,12 @@ dicom_codecs.register()
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")  # PS3.3 C.7.6.3, C.7.6.24
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
-# The faster and stricter decoder of several.
+# The faster and stricter decoder of several. Empty: whichever there is.
 # Unused bits are left alone here: `dicom_picture` knows the high bit, the library does not.
 _OPTIONS: dict[str, Any] = {"correct_unused_bits": False, "view_only": True}
 _PREFERRED = {
-    **dict.fromkeys((JPEGBaseline8Bit, JPEG2000Lossless, JPEG2000), "pillow"),
-    RLELossless: dicom_codecs.LABEL,
+    **dict.fromkeys((JPEGBaseline8Bit, JPEG2000Lossless, JPEG2000), ("pillow",)),
+    RLELossless: (dicom_codecs.LABEL, "pydicom"),  # the second forgives padded segments
 }
 
 
@@ -52,7 +52,7 @@ def frames(dataset: Dataset) -> int:
 
 def _check_described(dataset: Dataset, limits: Limits) -> str:
     """Hold what the tags promise against the limits, before anything is decoded."""
-    keyword = next((keyword for keyword in _PIXELS if dataset.get_item(keyword)), None)
+    keyword = next((keyword for keyword in _PIXELS if keyword in dataset), None)
     if keyword is None:
         raise RefusedError(
             "expected a picture, received a DICOM file without Pixel Data (7FE0,0010)"
@@ -100,7 +100,7 @@ def pixel_data_length(dataset: Dataset) -> int:
 
 
 def _check_length(dataset: Dataset) -> None:
-    expected, received = pixel_data_length(dataset), len(dataset.PixelData or b"")
+    expected, received = pixel_data_length(dataset), len(raw_value(dataset, "PixelData") or b"")
     if received < expected:
         raise RefusedError(
             f"Pixel Data (7FE0,0010) is cut short: expected {expected} bytes, received {received}"
@@ -142,15 +142,16 @@ def _decode(dataset: Dataset, syntax: UID) -> NDArray[Any]:
         decoder = get_decoder(syntax)
     except NotImplementedError:
         raise RefusedError(f"the transfer syntax {_name(syntax)} is not supported") from None
-    plugin = _PREFERRED.get(syntax, "")
-    try:
-        frame, _ = decoder.as_array(dataset, index=0, decoding_plugin=plugin, **_OPTIONS)
-    except MemoryError:
-        raise RefusedError("decoding takes too much memory") from None
-    except Exception:
-        raise RefusedError(f"the pixel data cannot be decoded as {_name(syntax)}") from None
-    native: NDArray[Any] = frame.astype(frame.dtype.newbyteorder("="), copy=False)
-    return native
+    for plugin in _PREFERRED.get(syntax, ("",)):
+        try:
+            frame, _ = decoder.as_array(dataset, index=0, decoding_plugin=plugin, **_OPTIONS)
+        except MemoryError:
+            raise RefusedError("decoding takes too much memory") from None
+        except Exception:  # noqa: S112 (what a decoder stumbles over is the file's fault)
+            continue
+        native: NDArray[Any] = frame.astype(frame.dtype.newbyteorder("="), copy=False)
+        return native
+    raise RefusedError(f"the pixel data cannot be decoded as {_name(syntax)}")
 
 
 def _name(syntax: UID) -> str:

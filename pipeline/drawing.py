@@ -89,7 +89,7 @@ def _heat(heatmap: NDArray[np.floating], size: tuple[int, int]) -> Image.Image:
 
 
 def _levels(shares: NDArray[np.floating]) -> bytes:
-    return np.rint(shares * 255).astype(np.uint8).tobytes()
+    return bytes(np.rint(shares * 255).astype(np.uint8))
 
 
 def _png(image: Image.Image, **options: bytes) -> bytes:
