@@ -68,6 +68,11 @@ class FileStore:
     def delete(self, sha256: str, *, area: Area = "incoming") -> None:
         self.path(sha256, area=area).unlink(missing_ok=True)
 
+    def incoming_before(self, moment: float) -> list[str]:
+        """Uploads that came before a time (seconds since the epoch)."""
+        folder = self.root / "incoming"
+        return [path.name for path in folder.glob("*/*") if path.stat().st_mtime < moment]
+
     def put_network_input(
         self, sha256: str, preprocessing: str, network_input: NDArray[np.uint8]
     ) -> None:

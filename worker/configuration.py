@@ -9,7 +9,18 @@ the database does not know, so it is kept until it is done.
 from typing import Any
 
 from models.settings import Settings, SettingsError
-from worker.queues import INGEST, INGEST_TASK, PREDICT, PREDICT_TASK, SWEEP_TASK, TRAIN, TRAIN_TASK
+from worker.queues import (
+    INGEST,
+    INGEST_TASK,
+    PREDICT,
+    PREDICT_TASK,
+    SWEEP_TASK,
+    TIDY_TASK,
+    TRAIN,
+    TRAIN_TASK,
+)
+
+HOUR_S = 3600
 
 
 def worker_configuration(settings: Settings) -> dict[str, Any]:
@@ -78,7 +89,7 @@ def _training_limits(settings: Settings) -> dict[str, Any]:
 def _schedule(settings: Settings) -> dict[str, Any]:
     """To both queues, so that either worker alone keeps things moving."""
     every = settings.sweep_interval_s
-    return {
+    sweeps = {
         f"sweep-{queue}": {
             "task": SWEEP_TASK,
             "schedule": every,
@@ -86,3 +97,5 @@ def _schedule(settings: Settings) -> dict[str, Any]:
         }
         for queue in (INGEST, PREDICT)
     }
+    tidy = {"task": TIDY_TASK, "schedule": HOUR_S, "options": {"queue": INGEST, "expires": HOUR_S}}
+    return sweeps | {"tidy": tidy}

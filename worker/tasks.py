@@ -13,7 +13,7 @@ from worker.app import app
 from worker.chunks import WORLD, repeat
 from worker.doors import process_doors
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue
-from worker.queues import INGEST_TASK, PREDICT_TASK, SWEEP_TASK, TRAIN_TASK
+from worker.queues import INGEST_TASK, PREDICT_TASK, SWEEP_TASK, TIDY_TASK, TRAIN_TASK
 
 if TYPE_CHECKING:
     from pipeline.decoder_pool import DecoderPool
@@ -50,6 +50,14 @@ def sweep() -> None:
 
     with _passing_failures():
         sweep(process_doors())
+
+
+@app.task(name=TIDY_TASK)  # type: ignore[untyped-decorator]
+def tidy() -> None:
+    from worker.uploads import discard_forgotten
+
+    with _passing_failures():
+        discard_forgotten(process_doors())
 
 
 @app.task(name=TRAIN_TASK)  # type: ignore[untyped-decorator]

@@ -1,0 +1,53 @@
+"""From nothing to a folder and a database that the service can start on."""
+
+import stat
+
+from sqlalchemy import func, select
+
+from models.local_token import local_token_path
+from models.settings import Settings
+from models.tables import ModelAlias, Role, User
+from models.upgrade import upgrade
+from models.users import user_of_token
+from models.versions import production_history, production_version, version_path
+from pipeline.version_folder import BASELINE
+from tests.databases import Database, open_database
+
+
+def test_everything_that_a_start_needs_is_there(empty_database: Database) -> None:
+    settings = empty_database.settings
+    upgrade(settings)
+    token = local_token_path(settings.data_dir)
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    with empty_database.sessions() as session:
+        user = user_of_token(session, token.read_text().strip(), "api")
+        version = production_version(session)
+    assert user is not None
+    assert (user.name, user.role) == ("admin", Role.ADMIN)
+    assert version is not None
+    assert version.card["model_version"] == version.name
+    assert version_path(version, data_dir=settings.data_dir) == BASELINE
+
+
+def test_a_second_time_changes_nothing(empty_database: Database) -> None:
+    settings = empty_database.settings
+    upgrade(settings)
+    token = local_token_path(settings.data_dir).read_text()
+    upgrade(settings)
+    assert local_token_path(settings.data_dir).read_text() == token
+    with empty_database.sessions() as session:
+        assert session.scalar(select(func.count()).select_from(User)) == 1
+        assert session.scalar(select(func.count()).select_from(ModelAlias)) == 1
+        assert len(production_history(session)) == 1
+
+
+def test_a_token_of_another_database_is_replaced(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    local_token_path(settings.data_dir).write_text("from elsewhere\n")
+    upgrade(settings)
+    token = local_token_path(settings.data_dir).read_text().strip()
+    with (
+        open_database(settings, make_tables=False) as database,
+        database.sessions() as session,
+    ):
+        assert user_of_token(session, token, "api") is not None

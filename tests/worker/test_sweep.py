@@ -1,0 +1,82 @@
+"""The sweeper parks and nudges; forgotten uploads do not stay for ever."""
+
+import os
+import time
+
+import pytest
+import redis
+
+from models.claims import claim_received
+from models.settings import Settings
+from models.tables import State
+from tests.rows import a_job, all_images, lapse_leases
+from tests.uploads import a_png, files_in, upload
+from worker import enqueue
+from worker.doors import Doors
+from worker.sweep import sweep
+from worker.uploads import discard_forgotten
+
+
+def nudges(broker_url: str, queue: str) -> int:
+    with redis.Redis.from_url(broker_url) as client:
+        return int(client.llen(queue))
+
+
+@pytest.fixture
+def with_broker(doors: Doors, broker_url: str) -> Settings:
+    settings = doors.settings.model_copy(update={"broker_url": broker_url})
+    enqueue.connect(settings)
+    return settings
+
+
+def test_what_waits_is_nudged_and_what_is_held_is_not(
+    doors: Doors, with_broker: Settings, broker_url: str
+) -> None:
+    with doors.sessions.begin() as session:
+        job = a_job(session)
+    sweep(doors)
+    assert nudges(broker_url, "ingest") == 0
+    upload(doors, job, {"a/1.png": a_png()})
+    sweep(doors)
+    assert nudges(broker_url, "ingest") == 1
+    with doors.sessions.begin() as session:
+        claim_received(session, limit=1, lease_s=60, max_attempts=3)
+    sweep(doors)
+    assert nudges(broker_url, "ingest") == 1
+    with doors.sessions.begin() as session:
+        lapse_leases(session)
+    sweep(doors)
+    assert nudges(broker_url, "ingest") == 2
+    assert nudges(broker_url, "predict") == 0
+
+
+def test_a_parked_images_upload_is_deleted(doors: Doors) -> None:
+    with doors.sessions.begin() as session:
+        job = a_job(session)
+    upload(doors, job, {"a/1.png": a_png()})
+    for _ in range(doors.settings.max_attempts):
+        with doors.sessions.begin() as session:
+            assert claim_received(session, limit=1, lease_s=60, max_attempts=3).images
+            lapse_leases(session)
+    sweep(doors)
+    with doors.sessions() as session:
+        (image,) = all_images(session)
+    assert image.state == State.FAILED
+    assert files_in(doors.store, "incoming") == []
+
+
+def test_only_old_uploads_that_nobody_waits_for_are_forgotten(doors: Doors) -> None:
+    with doors.sessions.begin() as session:
+        job = a_job(session)
+    (waiting,) = upload(doors, job, {"a/1.png": a_png(seed=1)})
+    orphan = doors.store.path(waiting.sha256[::-1], area="incoming")
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.write_bytes(b"cut off")
+    discard_forgotten(doors)
+    assert orphan.exists()
+    long_ago = time.time() - 25 * 3600
+    for path in files_in(doors.store, "incoming"):
+        os.utime(path, (long_ago, long_ago))
+    discard_forgotten(doors)
+    assert not orphan.exists()
+    assert doors.store.exists(waiting.sha256, area="incoming")
