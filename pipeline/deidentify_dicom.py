@@ -4,6 +4,7 @@ The profile lists what to remove; we list what to keep and drop all else, privat
 overlays included, so that an attribute nobody thought of cannot slip through.
 """
 
+import hashlib
 import io
 
 import pydicom
@@ -92,7 +93,11 @@ def _kept(dataset: Dataset, key: bytes, patient_hash: str | None) -> Dataset:
     for keyword, value in kept_tags(dataset).items():
         setattr(kept, keyword, value.split("\\") if "\\" in value else value)
     for keyword in _UIDS:
-        setattr(kept, keyword, pseudonymous_uid(key, text(dataset, keyword)))
+        if text(dataset, keyword):
+            setattr(kept, keyword, pseudonymous_uid(key, text(dataset, keyword)))
+    if "SOPInstanceUID" not in kept:  # a file must have one: made from its content
+        digest = hashlib.sha256(dataset.get("PixelData") or b"").hexdigest()
+        kept.SOPInstanceUID = pseudonymous_uid(key, digest)
     kept.SOPClassUID = _sop_class(dataset)
     kept.PatientName = ""
     kept.PatientID = patient_hash or ""

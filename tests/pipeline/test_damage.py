@@ -54,7 +54,7 @@ def damaged(content: bytes, damage: list[tuple[float, bytes]], *, within: int) -
 @pytest.mark.parametrize("kind", KINDS)
 @given(damage=damages, within=st.sampled_from([400, 1500, 10**6]))
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     database=None,

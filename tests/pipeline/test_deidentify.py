@@ -131,6 +131,18 @@ def test_uids_are_replaced_the_same_way_in_every_file(tmp_path: Path) -> None:
     assert uids[0].is_valid
 
 
+def test_files_without_uids_are_not_grouped(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "x.dcm")
+    dataset = pydicom.dcmread(path)
+    del dataset.StudyInstanceUID, dataset.SOPInstanceUID
+    dataset.save_as(path)
+    result = deidentified(path)
+    kept = pydicom.dcmread(io.BytesIO(result.content))
+    assert result.study_uid_hash is None
+    assert "StudyInstanceUID" not in kept
+    assert kept.SOPInstanceUID.startswith("2.25.")
+
+
 def test_comments_inside_encapsulated_jpeg_are_cut_out(tmp_path: Path) -> None:
     from pydicom.encaps import encapsulate
 
