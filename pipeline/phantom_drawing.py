@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from pipeline.phantom_detail import FINE, SIDE, draw_detail, sharpen
 from pipeline.types import Finding
 
 Picture = NDArray[np.float32]
 SPREAD = 0.75  # of the patients' spread: far tails look like no chest
 MARK = "SYNTHETIC"
+SHARPEN = {"normal": 1.4, "pneumonia": 0.6}
+APART = 1.0  # blurred means differ less than the patients did: the normal one moves this far on
 
 
 def draw_phantom(
@@ -28,7 +31,8 @@ def draw_phantom(
     The same seed and finding give the same anatomy at every size.
     """
     random = np.random.default_rng([seed, finding == "pneumonia"])
-    anatomy = _draw_anatomy(random, finding=finding)
+    anatomy = sharpen(_draw_anatomy(random, finding=finding), amount=SHARPEN[finding])
+    anatomy += draw_detail(random, anatomy, finding=finding)
     rows, columns = size
     picture = Image.fromarray(anatomy).transform(
         (columns, rows), Image.Transform.AFFINE, _pose(random, size), Image.Resampling.BICUBIC
@@ -52,18 +56,21 @@ def _draw_anatomy(random: np.random.Generator, *, finding: Finding) -> Picture:
     weights = SPREAD * random.standard_normal(len(components)).astype(np.float32)
     # Far tails look like no chest at all.
     weights = np.clip(weights, -1.6, 1.6)
-    return mean + np.tensordot(weights, components, axes=1)
+    if finding == "normal":
+        mean = mean + APART * (mean - _statistics("pneumonia")[0])
+    drawn: Picture = mean + np.tensordot(weights, components, axes=1)
+    return drawn
 
 
 def _pose(random: np.random.Generator, size: tuple[int, int]) -> tuple[float, ...]:
     """Output pixel to anatomy pixel, as Pillow wants it: slight turn, zoom and shift."""
-    side = 128
+    side = SIDE * FINE
     angle = random.normal(0, 0.025)
     zoom = 0.94 + random.uniform(-0.03, 0.02)
     step_y, step_x = side / size[0] * zoom, side / size[1] * zoom
     a, b = np.cos(angle) * step_x, -np.sin(angle) * step_y
     d, e = np.sin(angle) * step_x, np.cos(angle) * step_y
-    shift_x, shift_y = side / 2 + random.normal(0, 1.5, 2)
+    shift_x, shift_y = side / 2 + random.normal(0, 0.012, 2) * side
     return (
         a, b, shift_x - a * size[1] / 2 - b * size[0] / 2,
         d, e, shift_y - d * size[1] / 2 - e * size[0] / 2,
@@ -71,10 +78,11 @@ def _pose(random: np.random.Generator, size: tuple[int, int]) -> tuple[float, ..
 
 
 def _expose(picture: Picture, random: np.random.Generator) -> Picture:
-    level = 0.5 + random.normal(0, 0.02)
-    contrast = random.uniform(0.9, 1.1)
+    level = np.float32(0.5 + random.normal(0, 0.02))
+    contrast = np.float32(random.uniform(0.95, 1.15))
     exposed: Picture = np.clip((picture - 0.5) * contrast + level, 0.02, 0.98)
-    return exposed ** np.float32(random.uniform(0.9, 1.15))
+    toned: Picture = exposed ** np.float32(random.uniform(0.9, 1.15))
+    return toned
 
 
 def _grain(size: tuple[int, int], random: np.random.Generator) -> Picture:
@@ -82,14 +90,16 @@ def _grain(size: tuple[int, int], random: np.random.Generator) -> Picture:
     fine = random.standard_normal(size).astype(np.float32)
     coarse = random.standard_normal((size[0] // 2 + 1, size[1] // 2 + 1)).astype(np.float32)
     widened = Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)
-    return 0.008 * fine + 0.014 * np.asarray(widened)
+    grain: Picture = np.float32(0.008) * fine + np.float32(0.014) * np.asarray(widened)
+    return grain
 
 
 def _collimate(picture: Picture, random: np.random.Generator) -> Picture:
-    """Blacken an unexposed border of nought to three per cent of each side."""
+    """Blacken an unexposed border of up to one per cent, on one phantom in three."""
     rows, columns = picture.shape
-    top, bottom = (random.uniform(0, 0.03, 2) * rows).astype(int)
-    left, right = (random.uniform(0, 0.03, 2) * columns).astype(int)
+    width = float(random.random() < 1 / 3)
+    top, bottom = (width * random.uniform(0, 0.01, 2) * rows).astype(int)
+    left, right = (width * random.uniform(0, 0.01, 2) * columns).astype(int)
     mask = np.zeros((rows, columns), np.uint8)
     mask[top : rows - bottom, left : columns - right] = 255
     soft = Image.fromarray(mask).filter(ImageFilter.GaussianBlur(rows / 600))
