@@ -1,0 +1,77 @@
+"""The client against a small server that misbehaves on purpose."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from cli.client import Client
+from cli.fatal import Failed
+from cli.sources import Source
+
+
+class Misbehaving(BaseHTTPRequestHandler):
+    """Takes its manners from `manners`, a request at a time; well-behaved when they run out."""
+
+    manners: list[str | int] = []  # noqa: RUF012  emptied and filled by each test
+    bodies: list[bytes] = []  # noqa: RUF012
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        manner = self.manners.pop(0) if self.manners else 200
+        if manner == "hang up":
+            self.connection.close()
+            return
+        self.bodies.append(body)
+        content = json.dumps({"title": "not now", "files": [{"file": "a"}]}).encode()
+        self.send_response(int(manner))
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    Misbehaving.manners, Misbehaving.bodies = [], []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Misbehaving) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_request_that_failed_on_the_way_is_sent_again_whole(url: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"all of it")
+    Misbehaving.manners = ["hang up", 503]
+
+    with Client(url, "token") as client:
+        files = client.send_files("job", [Source("folder/ä.png", tmp_path / "a")])
+
+    assert files == [{"file": "a"}]
+    assert len(Misbehaving.bodies) == 2, "once refused, once taken"
+    assert all(
+        b"all of it" in body and "folder/ä.png".encode() in body for body in Misbehaving.bodies
+    )
+
+
+def test_a_service_that_stays_away_is_given_up(url: str) -> None:
+    Misbehaving.manners = [503] * 50
+
+    with Client(url, "token", patience_s=0.5) as client, pytest.raises(Failed, match="not now"):
+        client.create_job("name")
+
+
+@pytest.mark.parametrize("status", [401, 403, 422])
+def test_a_refusal_is_not_repeated(url: str, status: int) -> None:
+    Misbehaving.manners = [status]
+
+    with Client(url, "token") as client, pytest.raises(Failed, match="not now"):
+        client.create_job("name")
+    assert len(Misbehaving.bodies) == 1
