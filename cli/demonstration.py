@@ -1,6 +1,6 @@
 """`overread demo`, put together.
 
-    generated studies -> service (started, or found running) -> submit --wait -> link -> serve
+    generated studies -> service (started, or found running) -> link -> submit --wait -> serve
 
 The submission is a process of its own, as a user's would be: it draws its own bar, and Ctrl-C
 ends it while the supervisor goes on to stop everything in order.
@@ -33,9 +33,10 @@ def demonstrate(studies: Path | None) -> None:
     with log_path.open("a") as log:
         try:
             with start_service(settings, log=log) as (supervisor, service):
+                say_where(settings, service.url)
                 _read_while_serving(supervisor, settings, folder)
                 if not supervisor.is_stopping:
-                    say_where(settings, service.url)
+                    click.echo("\nStill serving, until Ctrl-C. Another login: overread login-link")
                     supervisor.run()
         except AlreadyRunningError:
             subprocess.run(_submission(folder), env=_environment(settings), check=False)
