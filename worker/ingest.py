@@ -6,6 +6,7 @@ claim -> for each content: known already? else decode, shrink, de-identify -> st
 
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -28,6 +29,9 @@ from worker.doors import Doors
 from worker.enqueue import nudge_predict
 from worker.uploads import discard_uploads
 
+# Files are forced to disk before the upload they come from is deleted. Waiting for the disk one
+# by one costs 1.3 ms an image, four at a time a tenth of that.
+WRITERS = 4
 MISSING = "the uploaded file is no longer in the file store"
 
 
@@ -107,15 +111,19 @@ def _read_new(doors: Doors, pool: DecoderPool, claim: Claim, outcomes: Outcomes)
     new = [image.sha256 for image in claim.images if not outcomes.of(image.sha256)]
     new = list(dict.fromkeys(new))
     paths = (doors.store.path(sha256, area="incoming") for sha256 in new)
-    for sha256, answer in zip(new, pool.prepare_all(paths), strict=True):
-        if doors.stopping.is_set():
-            return  # before the answer is used: it may be that of a decoder that was stopped
-        if isinstance(answer, RefusedError):
-            outcomes.refused[sha256] = str(answer)
-        else:
-            outcomes.read[sha256] = _store(doors, sha256, answer)
-        if time.monotonic() > deadline:
-            return
+    being_stored: dict[str, Future[ReadContent]] = {}
+    with ThreadPoolExecutor(WRITERS, thread_name_prefix="writer") as writers:
+        for sha256, answer in zip(new, pool.prepare_all(paths), strict=True):
+            if doors.stopping.is_set():
+                break  # before the answer is used: it may be that of a decoder that was stopped
+            if isinstance(answer, RefusedError):
+                outcomes.refused[sha256] = str(answer)
+            else:
+                being_stored[sha256] = writers.submit(_store, doors, sha256, answer)
+            if time.monotonic() > deadline:
+                break
+    for sha256, stored in being_stored.items():
+        outcomes.read[sha256] = stored.result()
 
 
 def _store(doors: Doors, sha256: str, prepared: Prepared) -> ReadContent:
