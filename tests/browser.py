@@ -127,10 +127,13 @@ def _write_wrapper(wrapper: Path, executable: Path) -> Path:
     libraries.mkdir(exist_ok=True)
     shutil.unpack_archive(CACHE / "libraries.tar", libraries, filter="data")
     folder = next(libraries.glob("**/lib"), libraries)
+    fonts = executable.parent / "fonts"
+    configuration = fonts / "fonts.conf"  # it names /tmp, whatever the temporary folder is
+    configuration.write_text(configuration.read_text().replace("/tmp/fonts", str(fonts)))  # noqa: S108
     wrapper.write_text(
         "#!/bin/sh\n"
         f'export LD_LIBRARY_PATH="{folder}"\n'
-        f'export FONTCONFIG_PATH="{executable.parent / "fonts"}"\n'
+        f'export FONTCONFIG_PATH="{fonts}"\n'
         f'exec "{executable}" "$@"\n'
     )
     wrapper.chmod(0o755)
