@@ -59,13 +59,31 @@ class PostgresServer:
     def _start(self) -> subprocess.Popen[bytes]:
         data, password_file = self._folder / "data", self._folder / "password"
         password_file.write_text(self._password)
-        common = {"env": {"LC_ALL": "C.UTF-8"}, "stdout": subprocess.DEVNULL, **self._who}
-        initdb = [self._binaries / "initdb", "-D", data, "-U", "postgres", "--no-sync"]
+        common: dict[str, Any] = {
+            "env": {"LC_ALL": "C.UTF-8"},
+            "stdout": subprocess.DEVNULL,
+            **self._who,
+        }
+        initdb: list[str | Path] = [
+            self._binaries / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "--no-sync",
+        ]
         initdb += ["--auth=scram-sha-256", f"--pwfile={password_file}"]
         subprocess.run(initdb, check=True, **common)
         options = [f"-c{key}={value}" for key, value in FAST.items()]
         options += [f"-clisten_addresses={LOOPBACK}", f"-cport={self._port}"]
-        command = [self._binaries / "postgres", "-D", data, "-k", self._folder, *options]
+        command: list[str | Path] = [
+            self._binaries / "postgres",
+            "-D",
+            data,
+            "-k",
+            self._folder,
+            *options,
+        ]
         return subprocess.Popen(command, stderr=subprocess.DEVNULL, **common)
 
     def _wait(self) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 from PIL import Image as Picture
 
@@ -22,7 +23,7 @@ def a_png(*, seed: int = 0, rows: int = 96) -> bytes:
     return buffer.getvalue()
 
 
-def a_dicom(folder: Path, **attributes: str) -> bytes:
+def a_dicom(folder: Path, **attributes: Any) -> bytes:
     return make_dicom(folder / "written.dcm", **attributes).read_bytes()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +74,6 @@ class Service:
 
 def make_service(settings: Settings, broker_url: str, tmp_path: Path) -> Iterator[Service]:
     settings = settings.model_copy(update={**QUICK, "broker_url": broker_url})
-    settings = Settings(**settings.model_dump(include={"data", "broker_url", *QUICK}))
     upgrade(settings)
     enqueue.connect(settings)
     with running(settings, logs=tmp_path) as processes:
@@ -166,8 +166,9 @@ def test_nudges_into_a_dead_broker_are_quick_and_raise_nothing(
     enqueue.connect(settings.model_copy(update={"broker_url": broker.url}))
     assert enqueue.is_broker_up()
     broker.kill()
-    took = wait_for(lambda: enqueue.nudge_ingest() is None, what="a nudge")
-    assert took < 3
+    began = time.monotonic()
+    enqueue.nudge_ingest()
+    assert time.monotonic() - began < 3
     assert not enqueue.is_broker_up()
     broker.start()
     assert enqueue.is_broker_up()
