@@ -16,12 +16,12 @@ from pipeline.errors import RefusedError
 class Item:
     """One file to be read. path: None where there is nothing to read, and `problem` says why.
 
-    problem: a clause. status: what `problem` makes of the file, "rejected" or "failed".
+    sha256: empty where the content was not read to its end. problem: a clause. status: what `problem` makes of the file, "rejected" or "failed".
     is_copy: unpacked for us; whoever has read it deletes it.
     """
 
     file: str
-    sha256: str | None
+    sha256: str
     path: Path | None
     problem: str | None = None
     status: str = "rejected"
@@ -40,7 +40,7 @@ def open_items(
                 yield Item(source.file, sha256_of(source.path), source.path)
         except OSError as error:
             problem = f"cannot be read: {error.strerror}"
-            yield Item(source.file, None, None, problem, status="failed")
+            yield Item(source.file, "", None, problem, status="failed")
 
 
 def _is_archive(path: Path) -> bool:
@@ -54,7 +54,7 @@ def _unpack(source: Source, *, scratch: Path, limits: ArchiveLimits) -> Iterator
         for member in members(source.path, limits=limits):
             yield _unpack_member(member, scratch)
     except RefusedError as error:
-        yield Item(source.file, sha256_of(source.path), None, str(error))
+        yield Item(source.file, "", None, str(error))
 
 
 def _unpack_member(member: Member, scratch: Path) -> Item:
@@ -65,5 +65,5 @@ def _unpack_member(member: Member, scratch: Path) -> Item:
                 shutil.copyfileobj(stream, copy)
         except RefusedError as error:
             path.unlink()
-            return Item(member.name, None, None, str(error))
+            return Item(member.name, "", None, str(error))
     return Item(member.name, sha256_of(path), path, is_copy=True)

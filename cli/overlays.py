@@ -27,7 +27,7 @@ class OverlayFolder:
         heatmap = prediction.heatmap / peak if peak > 0 else prediction.heatmap
         # Decoded a second time, here: it went well a moment ago in a process of its own.
         picture = overlay_png(decode(item.path), heatmap)
-        (self._folder / overlay_name(item.file, item.sha256 or "")).write_bytes(picture)
+        (self._folder / overlay_name(item.file, item.sha256)).write_bytes(picture)
 
 
 def overlay_name(file: str, sha256: str) -> str:

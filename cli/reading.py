@@ -23,7 +23,7 @@ class Answer:
     """The fields of a JSON line, in their order."""
 
     file: str
-    sha256: str | None
+    sha256: str
     status: str
     reason: str | None
     finding: str | None = None
@@ -68,7 +68,7 @@ class Reader:
     def _to_decode(self, items: Iterable[Item]) -> Iterator[Path]:
         for item in items:
             self._waiting.append(item)
-            if item.path is None or item.sha256 is None:
+            if item.path is None:
                 continue
             self._wanted[item.sha256] += 1
             if item.sha256 in self._answers or item.sha256 in self._in_work:
@@ -89,7 +89,6 @@ class Reader:
             self._remember(item, _predicted(item, prepared, prediction))
 
     def _remember(self, item: Item, answer: Answer) -> None:
-        assert item.sha256 is not None
         self._answers[item.sha256] = answer
         self._in_work.discard(item.sha256)
         _delete_copy(item)
@@ -98,7 +97,7 @@ class Reader:
         """Those at the head of the line whose answer is known."""
         while self._waiting:
             item = self._waiting[0]
-            if item.path is None or item.sha256 is None:
+            if item.path is None:
                 yield _problem(item)
             elif item.sha256 in self._answers:
                 yield _renamed(self._answers[item.sha256], item)
