@@ -16,7 +16,8 @@ from pipeline.errors import RefusedError
 class Item:
     """One file to be read. path: None where there is nothing to read, and `problem` says why.
 
-    sha256: empty where the content was not read to its end. problem: a clause. status: what `problem` makes of the file, "rejected" or "failed".
+    sha256: empty where the content was not read to its end. problem: a clause.
+    status: what `problem` makes of the file, "rejected" or "failed".
     is_copy: unpacked for us; whoever has read it deletes it.
     """
 
