@@ -1,5 +1,5 @@
 # Serving: the portal, the workers that read images, beat. No TensorFlow.
-FROM python:3.11.11-slim-bookworm
+FROM python:3.11-slim-bookworm
 
 ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from models.settings import PREFIX, Settings
@@ -56,10 +56,8 @@ class Process:
 
     def end(self) -> None:
         """Whatever is left of it and of its children."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.id, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
 
 

@@ -12,7 +12,7 @@ STATES = {
     "received": "waiting to be read",
     "ready": "waiting for the network",
     "predicted": "no answer",
-    "rejected": "refused",
+    "rejected": "rejected",
     "failed": "failed",
 }
 # Unfamiliarity is 0.5 at the limit; usual images lie well below.

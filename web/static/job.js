@@ -53,7 +53,7 @@ class Reasons {
     if (number === this.known) return;
     this.known = number;
     find("refused").hidden = number === 0;
-    find("refused-title").textContent = `Refused or failed files (${count(number)})`;
+    find("refused-title").textContent = `Rejected or failed files (${count(number)})`;
     if (number && this.shown.size < 100) await this.more();
     else find("more").hidden = this.shown.size >= number;
   }
