@@ -1,18 +1,18 @@
-"""Images per second of three ways to read one folder, and what bounds them.
+"""Images per second on this machine, in one run: the notebook way, `overread predict`, the service.
 
-    python benchmarks/throughput.py FOLDER [--notebook-images N]
+    python benchmarks/throughput.py FOLDER [--copies 10] [--notebook-images 30]
 
-(a) the usual notebook: one image at a time through Keras `load_img` and `predict`, Grad-CAM by
-    gradient tape, an OpenCV overlay
-(b) `overread predict`, started afresh
-(c) the whole service, from the job's first byte to its last stored row
-
-All in one run on one machine, so the ratios hold where the absolute figures do not. (b) and (c)
-read every file once: equal bytes would be answered from the store.
+(a) the usual notebook path, one image at a time: Keras's load_img, `predict`, Grad-CAM by
+gradient tape, overlay drawn by OpenCV; (b) `overread predict`, start-up included; (c) the whole
+service, from `overread submit` to its last stored row; and what bounds them: decoding alone and
+the network alone. With --copies, every JPEG is sent several times, each copy with a comment of
+its own, since the same bytes would be read once only.
 """
 
 import argparse
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,164 +20,144 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import numpy as np
+from notebook_path import read_like_a_notebook
 
-OVERREAD = str(Path(sys.executable).with_name("overread"))
-SUFFIXES = {".jpg", ".jpeg", ".png"}
-WARM_UP = 2
+from pipeline.engine import load_engine
+from pipeline.errors import RefusedError
+from pipeline.prepare import prepare
+from pipeline.version_folder import BASELINE
+
+OVERREAD = [sys.executable, "-m", "cli"]
+READY_WITHIN_S = 120
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Compare images per second of three ways.")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--notebook-images", type=int, default=24, help="how many (a) reads")
+    parser.add_argument("--copies", type=int, default=1)
+    parser.add_argument("--notebook-images", type=int, default=30)
+    parser.add_argument("--skip-service", action="store_true")
     arguments = parser.parse_args()
-    files = sorted(p for p in arguments.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    if not files:
-        sys.exit(f"{arguments.folder}: no JPEG or PNG in it")
-    print(f"{len(files)} images, {len(os.sched_getaffinity(0))} cores")
-    decoding, inference = decode_rate(files), inference_rate()
-    print(f"    decoding alone, one core       {decoding:8.1f} images/s")
-    print(f"    inference alone, all cores     {inference:8.1f} images/s")
-    predicted, steady = predict_rate(arguments.folder)
-    served, seconds = service_rate(arguments.folder)
-    notebook = notebook_rate(files[: arguments.notebook_images + WARM_UP])
-    print(f"(a) notebook, one at a time        {notebook:8.2f} images/s")
-    for name, rate in (
-        ("(b) overread predict, with its start", predicted),
-        ("(b) overread predict, once running", steady),
-        ("(c) service, first byte to last row", served),
-    ):
-        print(f"{name:<37}{rate:6.1f} images/s = {rate / notebook:.1f} x (a)")
-    print(f"    `overread submit --wait` took {seconds:.1f} s in all")
+    with tempfile.TemporaryDirectory(prefix="overread-throughput-") as scratch:
+        files = copy_files(arguments.folder, Path(scratch) / "studies", copies=arguments.copies)
+        print(f"{len(files)} images, {len(os.sched_getaffinity(0))} cores", flush=True)
+        measure_all(files, Path(scratch), arguments)
 
 
-def decode_rate(files: list[Path]) -> float:
-    from pipeline.prepare import prepare
+def measure_all(files: list[Path], scratch: Path, arguments: argparse.Namespace) -> None:
+    rates: dict[str, float] = {}
 
-    prepare(files[0], key=b"benchmark")
+    def note(name: str, rate: float) -> None:
+        rates[name] = rate
+        ratio = f"{rate / notebook:8.1f} x (a)"
+        print(f"{name:44} {rate:8.1f} images/s {ratio}", flush=True)
+
+    sample = files[:: max(1, len(files) // arguments.notebook_images)][: arguments.notebook_images]
+    notebook = read_like_a_notebook(sample, network_file=BASELINE / "network.keras")
+    note("(a) notebook path, one at a time", notebook)
+    note("(b) overread predict", predict_rate(scratch / "studies", len(files)))
+    if not arguments.skip_service:
+        note("(c) service, submit to stored row", service_rate(scratch, len(files)))
+    decoding, inputs = decoding_rate(files)
+    note("bound: decoding alone, one core", decoding)
+    note("bound: network alone, all cores", inference_rate(inputs))
+    print(json.dumps({name: round(rate, 2) for name, rate in rates.items()}))
+
+
+def copy_files(source: Path, target: Path, *, copies: int) -> list[Path]:
+    """Each copy of a JPEG gets a comment segment (ITU-T T.81 B.2.4.5) with its number."""
+    written = []
+    for path in sorted(p for p in source.rglob("*") if p.is_file() and p.suffix != ".csv"):
+        content = path.read_bytes()
+        is_jpeg = content.startswith(b"\xff\xd8")
+        for copy in range(copies if is_jpeg else 1):
+            comment = b"\xff\xfe\x00\x0acopy%04d" % copy if copies > 1 and is_jpeg else b""
+            place = target / f"copy-{copy:04d}" / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content[:2] + comment + content[2:])
+            written.append(place)
+    return written
+
+
+def predict_rate(folder: Path, images: int) -> float:
     start = time.perf_counter()
-    for file in files[:100]:
-        prepare(file, key=b"benchmark")
-    return len(files[:100]) / (time.perf_counter() - start)
+    done = subprocess.run([*OVERREAD, "predict", str(folder), "--jsonl"], stdout=subprocess.PIPE)
+    seconds = time.perf_counter() - start
+    check_answers(done.stdout, images)
+    return images / seconds
 
 
-def inference_rate(images: int = 256) -> float:
-    from pipeline.predictor import Predictor
-
-    inputs = np.random.default_rng(0).integers(0, 256, (images, 224, 224), np.uint8)
-    predictor = Predictor.open()
-    predictor.predict(inputs[:32])
-    start = time.perf_counter()
-    predictor.predict(inputs)
-    return images / (time.perf_counter() - start)
+def check_answers(lines: bytes, images: int) -> None:
+    """A fast run that lost images is no measurement."""
+    states = [json.loads(line)["status"] for line in lines.splitlines()]
+    if len(states) != images or set(states) - {"predicted", "rejected"}:
+        raise SystemExit(f"expected {images} answers, received {len(states)}: {set(states)}")
 
 
-def predict_rate(folder: Path) -> tuple[float, float]:
-    """Over the whole command, and from its first answer to its last."""
-    with tempfile.TemporaryDirectory() as data:
+def service_rate(scratch: Path, images: int) -> float:
+    environment = os.environ | {"OVERREAD_DATA": str(scratch / "data"), "OVERREAD_PORT": "0"}
+    with running_service(environment, scratch):
+        command = [*OVERREAD, "submit", str(scratch / "studies"), "--wait", "--json"]
         start = time.perf_counter()
-        with subprocess.Popen(
-            [OVERREAD, "predict", str(folder), "--jsonl"],
-            env={**os.environ, "OVERREAD_DATA": data},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            assert process.stdout is not None
-            times = [time.perf_counter() for _ in process.stdout]
-    ended = time.perf_counter()
-    return len(times) / (ended - start), (len(times) - 1) / (times[-1] - times[0])
-
-
-def service_rate(folder: Path) -> tuple[float, float]:
-    """The service's own figure for the job, and the seconds that the sender waited."""
-    with tempfile.TemporaryDirectory() as data:
-        environment = {**os.environ, "OVERREAD_DATA": data, "OVERREAD_PORT": "0"}
-        with running_service(environment):
-            start = time.perf_counter()
-            subprocess.run(
-                [OVERREAD, "submit", str(folder), "--wait"],
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                check=False,  # 1 where a file was refused
-            )
-            seconds = time.perf_counter() - start
-            return job_rate(environment), seconds
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE)
+        seconds = time.perf_counter() - start
+        if done.returncode not in (0, 1):
+            raise SystemExit(f"submit ended with {done.returncode}")
+        stored = subprocess.run(
+            [*OVERREAD, "results", "--format", "jsonl"], env=environment, stdout=subprocess.PIPE
+        )
+        check_answers(stored.stdout, images)
+    return images / seconds
 
 
 @contextmanager
-def running_service(environment: dict[str, str]) -> Iterator[None]:
-    service = subprocess.Popen(
-        [OVERREAD, "up"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        announced = Path(environment["OVERREAD_DATA"]) / "service.json"
-        while not announced.exists():
-            if service.poll() is not None:
-                sys.exit("the service did not start; try: overread up")
-            time.sleep(0.1)
-        time.sleep(5)  # beat starts last; it is not what is measured
-        yield
-    finally:
-        service.terminate()
-        service.wait()
+def running_service(environment: dict[str, str], scratch: Path) -> Iterator[None]:
+    with (scratch / "service.log").open("wb") as log:
+        service = subprocess.Popen([*OVERREAD, "up"], env=environment, stdout=log, stderr=log)
+        try:
+            wait_until_healthy(scratch / "data" / "service.json", service)
+            yield
+        finally:
+            service.send_signal(signal.SIGINT)
+            service.wait(60)
 
 
-def job_rate(environment: dict[str, str]) -> float:
-    import sqlite3
-    from datetime import datetime
-
-    with sqlite3.connect(Path(environment["OVERREAD_DATA"]) / "overread.sqlite3") as database:
-        count, first, last = database.execute(
-            "SELECT count(*), min(job.created_at), max(image.finished_at)"
-            " FROM image JOIN job ON job.id = image.job_id WHERE image.state = 'predicted'"
-        ).fetchone()
-    seconds = datetime.fromisoformat(last) - datetime.fromisoformat(first)
-    return float(count) / seconds.total_seconds()
-
-
-def notebook_rate(files: list[Path]) -> float:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
-
-    from pipeline.network import FEATURE_MAP
-    from pipeline.version_folder import BASELINE
-
-    network = keras.models.load_model(BASELINE / "network.keras", compile=False)
-    feature_map = network.get_layer(FEATURE_MAP).output
-    both = keras.Model(network.input, [feature_map, network.output])
-    with tempfile.TemporaryDirectory() as folder:
-        for file in files[:WARM_UP]:
-            read_as_notebook(file, network, both, Path(folder))
-        start = time.perf_counter()
-        for file in files[WARM_UP:]:
-            read_as_notebook(file, network, both, Path(folder))
-        return (len(files) - WARM_UP) / (time.perf_counter() - start)
+def wait_until_healthy(service_file: Path, service: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline and service.poll() is None:
+        try:
+            url = json.loads(service_file.read_text(encoding="utf-8"))["url"]
+            with urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310 - our own service
+                if answer.status == 200:
+                    time.sleep(3)  # workers load the network while the portal is already up
+                    return
+        except (OSError, ValueError, KeyError, URLError):
+            time.sleep(0.2)
+    raise SystemExit("the service did not start")
 
 
-def read_as_notebook(file: Path, network: object, both: object, folder: Path) -> None:
-    import cv2
-    import keras
-    import tensorflow as tf
+def decoding_rate(files: list[Path]) -> tuple[float, np.ndarray]:
+    inputs = []
+    start = time.perf_counter()
+    for path in files:
+        try:
+            inputs.append(prepare(path).network_input)
+        except RefusedError:
+            continue
+    return len(files) / (time.perf_counter() - start), np.stack(inputs)
 
-    image = keras.utils.load_img(file, color_mode="grayscale", target_size=(224, 224))
-    batch = np.expand_dims(np.asarray(image, np.uint8), 0)
-    network.predict(batch, verbose=0)  # type: ignore[attr-defined]
-    with tf.GradientTape() as tape:
-        features, logit = both(batch)  # type: ignore[operator]
-    gradient = tape.gradient(logit, features)
-    weights = tf.reduce_mean(gradient, axis=(0, 1, 2))
-    heatmap = tf.maximum(tf.squeeze(features[0] @ weights[..., tf.newaxis]), 0)
-    heatmap = (heatmap / (tf.reduce_max(heatmap) + 1e-7)).numpy()
-    original = cv2.imread(str(file))
-    height, width = original.shape[:2]
-    coloured = cv2.applyColorMap(
-        np.uint8(255 * cv2.resize(heatmap, (width, height))), cv2.COLORMAP_JET
-    )
-    overlay = cv2.addWeighted(original, 0.6, coloured, 0.4, 0)
-    cv2.imwrite(str(folder / f"{file.stem}.jpg"), overlay)
+
+def inference_rate(inputs: np.ndarray) -> float:
+    engine = load_engine(BASELINE)
+    engine.infer(inputs[:16])
+    many = np.tile(inputs, (max(1, 256 // len(inputs)), 1, 1))
+    start = time.perf_counter()
+    engine.infer(many)
+    return len(many) / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

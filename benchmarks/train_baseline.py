@@ -29,13 +29,13 @@ CONFIG = TrainingConfig(
     known_limits=(
         "Learned from small children of one hospital, AP view only. In adults it is much "
         "weaker: see the rows of adults above, of several hospitals and the literature, before "
-        "you use it there.",
+        "you use it there. Nearly half of healthy adults are called pneumonia at this threshold.",
         "Validation patients come from the hospital of the training patients. Elsewhere, "
         "expect a lower AUROC and above all a lower specificity, even in children.",
         "Only pneumonia and normal were in its training. Other diseases with opacities "
         "(oedema, effusion, tumour, atelectasis) will often be called pneumonia.",
-        "Lateral views, other body parts and inverted films were not in its training. The "
-        "unfamiliarity catches many of them, not all.",
+        "Lateral views and other body parts were not in its training. The unfamiliarity catches "
+        "many of them, not all. Inverted films are recognised and read corrected.",
         "A heatmap shows which places raised the score, 7 x 7 of them; it doesn't outline "
         "a disease, and it may mark a cue that is no disease.",
     ),

@@ -56,7 +56,8 @@ def make_card(
         "threshold_rule": rule,
         "unfamiliarity_limit": LIMIT,
         "unfamiliarity_rule": (
-            f"{config.strange_share:.1%} of the validation patients' images lie beyond the limit"
+            f"{config.strange_share:.1%} of the validation patients' images lie beyond the limit "
+            "by their features, and fewer than one in a thousand by their appearance"
         ),
         "metrics": {name: part.as_json() for name, part in ingredients.metrics.items()},
         "beyond_unfamiliarity_limit": dict(ingredients.strange),

@@ -1,27 +1,58 @@
-"""Fitting what usual features look like."""
+"""Fitting what usual images look like."""
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.familiarity import Familiarity
+from pipeline.appearance import appearance
+from pipeline.familiarity import Familiarity, Guard, feature_vectors
 
-COMPONENTS = 64
+Floats = NDArray[np.float32]
+FEATURE_COMPONENTS = 64
+APPEARANCE_COMPONENTS = 48
+# Grown patients and other rooms look a little different from afar; negatives, films on their
+# side and other body parts differ by far more than this margin.
+APPEARANCE_MARGIN = 1.1
+APPEARANCE_SHARE = 0.001  # of the validation images lie beyond the limit without the margin
+
+
+def fit_guard(
+    *,
+    images: NDArray[np.uint8],
+    features: Floats,
+    validation_images: NDArray[np.uint8],
+    validation_features: Floats,
+    strange_share: float,
+) -> Guard:
+    """Fit to training images, plain and augmented, and set the limits on validation images.
+
+    images: uint8 (n, h, w); features: float32 (n, channels), of the same images.
+    """
+    by_features = fit_familiarity(
+        feature_vectors(features),
+        feature_vectors(validation_features),
+        strange_share=strange_share,
+        components=FEATURE_COMPONENTS,
+    )
+    by_appearance = fit_familiarity(
+        appearance(images),
+        appearance(validation_images),
+        strange_share=APPEARANCE_SHARE,
+        components=APPEARANCE_COMPONENTS,
+    )
+    widened = replace(by_appearance, limit=APPEARANCE_MARGIN * by_appearance.limit)
+    return Guard(features=by_features, appearance=widened)
 
 
 def fit_familiarity(
-    usual: NDArray[np.float32],
-    validation: NDArray[np.float32],
-    *,
-    strange_share: float,
-    components: int = COMPONENTS,
+    usual: Floats, validation: Floats, *, strange_share: float, components: int
 ) -> Familiarity:
-    """Fit to the features of training images, plain and augmented: float32 (n, channels).
-
-    validation: float32 (m, channels); `strange_share` of these lie beyond the limit.
+    """Fit to usual vectors, float32 (n, channels); `strange_share` of `validation`, float32
+    (m, channels), lie beyond the limit.
     """
-    roots = np.sqrt(np.maximum(usual, 0)).astype(np.float64)
-    mean = roots.mean(axis=0)
-    centred = roots - mean
+    mean = usual.mean(axis=0, dtype=np.float64)
+    centred = usual - mean
     values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
     order = np.argsort(values)[::-1][: min(components, len(values) - 1)]
     basis = vectors[:, order].astype(np.float16).astype(np.float32)  # as it is stored
@@ -30,14 +61,8 @@ def fit_familiarity(
         mean=mean.astype(np.float32),
         basis=basis,
         deviations=np.sqrt(np.maximum(values[order], 1e-12)).astype(np.float32),
-        residual=float(np.sqrt((left**2).mean())),
+        residual=float(np.sqrt((left**2).mean())) + 1e-12,
         limit=1.0,
     )
     limit = float(np.quantile(unlimited.distance(validation), 1 - strange_share))
-    return Familiarity(
-        mean=unlimited.mean,
-        basis=unlimited.basis,
-        deviations=unlimited.deviations,
-        residual=unlimited.residual,
-        limit=limit,
-    )
+    return replace(unlimited, limit=limit)

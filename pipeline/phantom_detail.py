@@ -6,7 +6,7 @@ All of it is drawn at random inside the registered lungs, in the anatomy's frame
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from pipeline.types import Finding
 
@@ -31,9 +31,11 @@ def draw_detail(random: np.random.Generator, anatomy: Picture, *, finding: Findi
     lungs = _lungs(anatomy)
     vessels, ribs, spine = _draw_vessels(random), _draw_ribs(random), _draw_spine(random)
     if finding == "normal":
-        return lungs * (0.06 * vessels + 0.17 * ribs - 0.11) + 0.05 * spine
+        normal: Picture = lungs * (0.06 * vessels + 0.17 * ribs - 0.11) + 0.05 * spine
+        return normal
     patches = _draw_patches(random)
-    return lungs * (0.04 * vessels + 0.07 * ribs + 0.10 * patches - 0.03) + 0.03 * spine
+    ill: Picture = lungs * (0.04 * vessels + 0.07 * ribs + 0.10 * patches - 0.03) + 0.03 * spine
+    return ill
 
 
 def _lungs(anatomy: Picture) -> Picture:

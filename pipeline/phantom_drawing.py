@@ -78,10 +78,10 @@ def _pose(random: np.random.Generator, size: tuple[int, int]) -> tuple[float, ..
 
 
 def _expose(picture: Picture, random: np.random.Generator) -> Picture:
-    level = np.float32(0.5 + random.normal(0, 0.02))
-    contrast = np.float32(random.uniform(0.95, 1.15))
-    exposed: Picture = np.clip((picture - 0.5) * contrast + level, 0.02, 0.98)
-    toned: Picture = exposed ** np.float32(random.uniform(0.9, 1.15))
+    level = 0.5 + random.normal(0, 0.02)
+    contrast = random.uniform(0.95, 1.15)
+    exposed = np.clip((picture - 0.5) * contrast + level, 0.02, 0.98)
+    toned: Picture = (exposed ** random.uniform(0.9, 1.15)).astype(np.float32)
     return toned
 
 
@@ -90,7 +90,7 @@ def _grain(size: tuple[int, int], random: np.random.Generator) -> Picture:
     fine = random.standard_normal(size).astype(np.float32)
     coarse = random.standard_normal((size[0] // 2 + 1, size[1] // 2 + 1)).astype(np.float32)
     widened = Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)
-    grain: Picture = np.float32(0.008) * fine + np.float32(0.014) * np.asarray(widened)
+    grain: Picture = (0.008 * fine + 0.014 * np.asarray(widened)).astype(np.float32)
     return grain
 
 
@@ -103,7 +103,8 @@ def _collimate(picture: Picture, random: np.random.Generator) -> Picture:
     mask = np.zeros((rows, columns), np.uint8)
     mask[top : rows - bottom, left : columns - right] = 255
     soft = Image.fromarray(mask).filter(ImageFilter.GaussianBlur(rows / 600))
-    return picture * np.asarray(soft, np.float32) / 255
+    collimated: Picture = picture * (np.asarray(soft, np.float32) / np.float32(255))
+    return collimated
 
 
 def _mark(picture: Picture, random: np.random.Generator) -> NDArray[np.uint8]:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from pipeline.calibration import probability_of
 from pipeline.engine import Engine, EngineKind, load_engine
-from pipeline.familiarity import Familiarity
+from pipeline.familiarity import Guard
+from pipeline.polarity import INVERTED, is_inverted
 from pipeline.types import Finding, Prediction
 from pipeline.version_folder import (
     BASELINE,
@@ -26,10 +27,10 @@ STRANGE = (
 class Predictor:
     """Turns network inputs into answers. Not for several threads at once."""
 
-    def __init__(self, *, card: Card, engine: Engine, familiarity: Familiarity) -> None:
+    def __init__(self, *, card: Card, engine: Engine, guard: Guard) -> None:
         self.card = card
         self.engine = engine
-        self._familiarity = familiarity
+        self._guard = guard
 
     @classmethod
     def open(
@@ -44,7 +45,7 @@ class Predictor:
         return cls(
             card=load_card(folder),
             engine=load_engine(folder, kind=engine, threads=threads),
-            familiarity=Familiarity.load(folder / FAMILIARITY_FILE),
+            guard=Guard.load(folder / FAMILIARITY_FILE),
         )
 
     @property
@@ -53,21 +54,29 @@ class Predictor:
 
     def predict(self, network_inputs: NDArray[np.uint8]) -> list[Prediction]:
         """uint8 (n, 224, 224), 0 = black -> n answers, in order."""
-        inference = self.engine.infer(network_inputs)
+        inverted = is_inverted(network_inputs, usual=self._guard.appearance)
+        upright = np.where(inverted[:, None, None], 255 - network_inputs, network_inputs)
+        inference = self.engine.infer(upright)
         probabilities = probability_of(inference.logits, temperature=self.card.temperature)
-        unfamiliarities = self._familiarity.unfamiliarity(inference.features)
+        unfamiliarities = self._guard.unfamiliarity(upright, inference.features)
         return [
-            self._answer(float(logit), float(probability), float(unfamiliarity), heatmap)
-            for logit, probability, unfamiliarity, heatmap in zip(
-                inference.logits, probabilities, unfamiliarities, inference.heatmaps, strict=True
+            self._answer(
+                logit=float(inference.logits[n]),
+                probability=float(probabilities[n]),
+                unfamiliarity=float(unfamiliarities[n]),
+                warnings=(INVERTED,) if inverted[n] else (),
+                heatmap=inference.heatmaps[n],
             )
+            for n in range(len(upright))
         ]
 
     def _answer(
         self,
+        *,
         logit: float,
         probability: float,
         unfamiliarity: float,
+        warnings: tuple[str, ...],
         heatmap: NDArray[np.float32],
     ) -> Prediction:
         limit = self.card.unfamiliarity_limit
@@ -80,7 +89,7 @@ class Predictor:
             finding=None if is_strange else finding,
             unfamiliarity=unfamiliarity,
             reason=STRANGE.format(value=unfamiliarity, limit=limit) if is_strange else None,
-            warnings=(),
+            warnings=warnings,
             heatmap=heatmap,
             model_version=self.card.model_version,
         )

@@ -13,7 +13,8 @@ from pipeline.card import Ingredients, make_card, write_card
 from pipeline.dataset import Dataset, DatasetError, find_examples, read_examples
 from pipeline.engine import load_engine
 from pipeline.export import export_network
-from pipeline.familiarity_fit import fit_familiarity
+from pipeline.familiarity import LIMIT
+from pipeline.familiarity_fit import fit_guard
 from pipeline.fitting import Progress, fit_network
 from pipeline.learning_curves import LearningCurves, plot_learning_curves
 from pipeline.metrics import Metrics, measure
@@ -128,21 +129,27 @@ def _evaluate(
         probability_of(np.concatenate([seen.logits, changed.logits]), temperature=temperature),
         sensitivity_floor=config.sensitivity_floor,
     )
-    usual = engine.infer(np.concatenate([learning.images, _views(learning.images, seed=1)]))
-    familiarity = fit_familiarity(usual.features, seen.features, strange_share=config.strange_share)
-    familiarity.save(folder / FAMILIARITY_FILE)
+    images = np.concatenate([learning.images, _views(learning.images, seed=1)])
+    guard = fit_guard(
+        images=images,
+        features=engine.infer(images).features,
+        validation_images=validation.images,
+        validation_features=seen.features,
+        strange_share=config.strange_share,
+    )
+    guard.save(folder / FAMILIARITY_FILE)
 
     def measure_on(part: Dataset, logits: NDArray[np.float32]) -> Metrics:
         probabilities = probability_of(logits, temperature=temperature)
         return measure(part.labels, probabilities, patients=part.patients, threshold=threshold)
 
-    metrics = {"validation": measure_on(validation, seen.logits)}
+    metrics: dict[str, Metrics] = {}
     strange: dict[str, float] = {}
-    for name, part in others.items():
+    for name, part in ({"validation": validation} | dict(others)).items():
         inference = engine.infer(part.images)
         metrics[name] = measure_on(part, inference.logits)
-        share = (familiarity.distance(inference.features) > familiarity.limit).mean()
-        strange[name] = float(share)
+        unfamiliarity = guard.unfamiliarity(part.images, inference.features)
+        strange[name] = round(float((unfamiliarity > LIMIT).mean()), 4)
     return Ingredients(
         learning=learning,
         validation=validation,

@@ -1,0 +1,65 @@
+"""What notebooks on this data set do, one image at a time, with our own network."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.network import FEATURE_MAP
+
+if TYPE_CHECKING:
+    import keras
+
+SIDE = 224
+
+
+def read_like_a_notebook(files: Sequence[Path], *, network_file: Path) -> float:
+    """Images per second after one image to warm up. Files that Pillow cannot open are left out."""
+    import keras
+
+    network = keras.models.load_model(network_file, compile=False)
+    gradcam = keras.Model(network.input, [network.get_layer(FEATURE_MAP).output, network.output])
+    pictures = [path for path in files if path.suffix.lower() in {".jpeg", ".jpg", ".png"}]
+    if not pictures:
+        raise SystemExit("the notebook path reads JPEG and PNG only; there are none in the folder")
+    read_one(network, gradcam, pictures[0])
+    start = time.perf_counter()
+    for path in pictures:
+        read_one(network, gradcam, path)
+    return len(pictures) / (time.perf_counter() - start)
+
+
+def read_one(
+    network: "keras.Model", gradcam: "keras.Model", path: Path
+) -> tuple[float, NDArray[np.uint8]]:
+    """The probability, and the picture with the heatmap over it."""
+    import keras
+
+    picture = keras.utils.load_img(path, color_mode="grayscale", target_size=(SIDE, SIDE))
+    batch = keras.utils.img_to_array(picture)[..., 0].astype(np.uint8)[None]
+    logit = float(network.predict(batch, verbose=0)[0, 0])
+    return 1 / (1 + np.exp(-logit)), overlay(path, heatmap_of(gradcam, batch))
+
+
+def heatmap_of(gradcam: "keras.Model", batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        feature_map, logit = gradcam(batch)
+        score = logit[:, 0]
+    weights = tf.reduce_mean(tape.gradient(score, feature_map), axis=(0, 1, 2))
+    heatmap = tf.nn.relu(tf.squeeze(feature_map[0] @ weights[..., None]))
+    scaled: NDArray[np.float32] = (heatmap / (tf.reduce_max(heatmap) + 1e-9)).numpy()
+    return scaled
+
+
+def overlay(path: Path, heatmap: NDArray[np.float32]) -> NDArray[np.uint8]:
+    picture = cv2.imread(str(path))
+    wide = cv2.resize(heatmap, (picture.shape[1], picture.shape[0]))
+    coloured = cv2.applyColorMap(np.uint8(255 * wide), cv2.COLORMAP_JET)
+    laid_over: NDArray[np.uint8] = cv2.addWeighted(picture, 0.6, coloured, 0.4, 0)
+    return laid_over

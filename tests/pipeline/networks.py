@@ -1,0 +1,48 @@
+"""Builders of small networks, data sets and version folders."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline.phantom import draw_phantom
+from pipeline.training_config import TrainingConfig
+from pipeline.types import Finding
+
+TOY = TrainingConfig(
+    model_version="toy-1",
+    start_weights="random",
+    size=64,
+    alpha=0.35,
+    epochs=1,
+    head_epochs=2,
+    batch_size=4,
+    validation_share=0.4,
+)
+
+
+def write_dataset(folder: Path, *, patients: int = 8) -> Path:
+    """The public layout with phantoms: every patient has two images of the same finding."""
+    findings: list[Finding] = ["normal", "pneumonia"]
+    for finding in findings:
+        kind = folder / "train" / finding.upper()
+        kind.mkdir(parents=True)
+        for patient in range(patients):
+            for image in range(2):
+                number = patient + (1000 if finding == "normal" else 0)
+                pixels = draw_phantom(seed=10 * patient + image, finding=finding, size=(64, 64))
+                Image.fromarray(pixels).save(kind / f"person{number}_virus_{image}.jpeg")
+    return folder
+
+
+def phantom_inputs(*, count: int = 6) -> np.ndarray:
+    """uint8 (count, 224, 224), half of them with pneumonia."""
+    findings: list[Finding] = ["normal", "pneumonia"]
+    return np.stack(
+        [draw_phantom(seed=n, finding=findings[n % 2], size=(224, 224)) for n in range(count)]
+    )
+
+
+def to_peak(heatmaps: np.ndarray) -> np.ndarray:
+    """Each heatmap scaled to its own peak."""
+    return heatmaps / np.maximum(heatmaps.max(axis=(1, 2), keepdims=True), 1e-12)

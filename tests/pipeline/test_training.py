@@ -1,0 +1,106 @@
+"""Training end to end on a toy network, and its refusals."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.dataset import DatasetError, find_examples, read_examples
+from pipeline.network import StartWeightsError, build_network
+from pipeline.training import split_dataset, train
+from pipeline.training_config import TrainingProgress
+from pipeline.version_folder import load_card, verify_checksums
+from tests.pipeline.networks import TOY, write_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.mark.tensorflow
+def test_a_toy_network_is_trained_and_written(dataset: Path, tmp_path: Path) -> None:
+    steps: list[TrainingProgress] = []
+    folder = train(dataset, tmp_path / "toy", config=TOY, progress=steps.append)
+    verify_checksums(folder)
+    card = load_card(folder)
+    assert card.model_version == "toy-1"
+    data = card.raw["data"]
+    assert data["train"]["images"] + data["validation"]["images"] == 32
+    assert card.metrics["validation"]["images"] == data["validation"]["images"]
+    assert (folder / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    assert [step.stage for step in steps if step.done == step.total][-1] == "evaluate"
+    assert {step.stage for step in steps} == {"read", "head", "fine-tune", "export", "evaluate"}
+    with pytest.raises(FileExistsError, match="never changed"):
+        train(dataset, folder, config=TOY)
+
+
+def test_no_patient_is_in_both_splits(dataset: Path) -> None:
+    everything = read_examples(find_examples(dataset / "train"), size=64)
+    learning, validation = split_dataset(everything, config=TOY)
+    assert not set(learning.patients) & set(validation.patients)
+    assert len(learning) + len(validation) == len(everything)
+
+
+def test_a_split_without_one_class_is_refused(dataset: Path) -> None:
+    everything = read_examples(find_examples(dataset / "train"), size=64)
+    with pytest.raises(DatasetError, match="too few patients: the validation split"):
+        split_dataset(everything, config=replace(TOY, validation_share=0.0))
+
+
+def test_another_layout_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="expected a folder train"):
+        train(tmp_path, tmp_path / "out", config=TOY)
+    (tmp_path / "train" / "NORMAL").mkdir(parents=True)
+    with pytest.raises(DatasetError, match="found none"):
+        train(tmp_path, tmp_path / "out", config=TOY)
+
+
+def test_a_damaged_training_image_is_named(tmp_path: Path) -> None:
+    write_dataset(tmp_path, patients=1)
+    (tmp_path / "train" / "NORMAL" / "broken.jpeg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    with pytest.raises(DatasetError, match=r"broken\.jpeg: "):
+        train(tmp_path, tmp_path / "out", config=TOY)
+
+
+@pytest.mark.tensorflow
+def test_start_weights_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StartWeightsError, match="no such file"):
+        build_network(size=64, alpha=0.35, start_weights=tmp_path / "none.keras")
+    (tmp_path / "bad.keras").write_bytes(b"not a network")
+    with pytest.raises(StartWeightsError, match=r"bad\.keras is not a Keras file"):
+        build_network(size=64, alpha=0.35, start_weights=tmp_path / "bad.keras")
+
+
+@pytest.mark.tensorflow
+def test_start_weights_of_another_width_are_refused(tmp_path: Path) -> None:
+    build_network(size=64, alpha=0.5).save(tmp_path / "wide.keras")
+    with pytest.raises(StartWeightsError) as caught:
+        build_network(size=64, alpha=0.35, start_weights=tmp_path / "wide.keras")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.tensorflow
+def test_start_weights_are_taken_over(tmp_path: Path) -> None:
+    start = build_network(size=64, alpha=0.35)
+    start.save(tmp_path / "start.keras")
+    taken = build_network(size=64, alpha=0.35, start_weights=tmp_path / "start.keras")
+    for layer in ("Conv1", "block_5_expand", "Conv_1_bn"):
+        for ours, theirs in zip(
+            taken.get_layer(layer).get_weights(), start.get_layer(layer).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.tensorflow
+def test_augmentation_changes_images_and_keeps_their_kind() -> None:
+    from pipeline.augmentation import augment
+    from tests.pipeline.networks import phantom_inputs
+
+    images = phantom_inputs(count=4)
+    changed = augment(images).numpy()
+    assert changed.shape == images.shape
+    assert changed.dtype == np.uint8
+    assert all((one != other).mean() > 0.5 for one, other in zip(images, changed, strict=True))
+    np.testing.assert_array_equal(augment(images, unchanged_share=1.0).numpy(), images)
