@@ -19,11 +19,10 @@ CONTRAST = 0.35
 BRIGHTNESS = 0.12
 BLUR_SHARE = 0.4
 NOISE = 0.04
-UNCHANGED_SHARE = 0.25  # of the images: serving sees them as they are
 
 
-def augment(images: "tf.Tensor", *, unchanged_share: float = 0.0) -> "tf.Tensor":
-    """uint8 (n, h, w) -> uint8 (n, h, w), each image changed in its own way, some not at all."""
+def augment(images: "tf.Tensor") -> "tf.Tensor":
+    """uint8 (n, h, w) -> uint8 (n, h, w), each image changed in its own way."""
     import tensorflow as tf
 
     grey = tf.cast(images, tf.float32)[..., None] / 255
@@ -31,9 +30,7 @@ def augment(images: "tf.Tensor", *, unchanged_share: float = 0.0) -> "tf.Tensor"
     grey = _blur(grey)
     grey = _change_tone(grey)
     grey += tf.random.normal(tf.shape(grey)) * _uniform(grey, 0, NOISE)
-    changed = tf.cast(tf.round(tf.clip_by_value(grey, 0, 1)[..., 0] * 255), tf.uint8)
-    is_unchanged = tf.random.uniform((tf.shape(images)[0], 1, 1)) < unchanged_share
-    return tf.where(is_unchanged, images, changed)
+    return tf.cast(tf.round(tf.clip_by_value(grey, 0, 1)[..., 0] * 255), tf.uint8)
 
 
 def _uniform(grey: Any, low: float, high: float) -> Any:

@@ -182,13 +182,13 @@ def _batches(train: Dataset, *, config: TrainingConfig) -> Any:
     """An endless supply is not needed: one pass, newly shuffled and newly augmented each time."""
     import tensorflow as tf
 
-    from pipeline.augmentation import UNCHANGED_SHARE, augment
+    from pipeline.augmentation import augment
 
     images, labels = tf.constant(train.images), tf.constant(train.labels[:, None], tf.float32)
     weights = tf.constant(balanced_weights(train.labels), tf.float32)
 
     def take(places: Any) -> tuple[Any, Any, Any]:
-        chosen = augment(tf.gather(images, places), unchanged_share=UNCHANGED_SHARE)
+        chosen = augment(tf.gather(images, places))
         return chosen, tf.gather(labels, places), tf.gather(weights, places)
 
     places = tf.data.Dataset.range(len(train)).shuffle(len(train), seed=config.seed)
