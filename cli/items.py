@@ -50,15 +50,15 @@ def _is_archive(path: Path) -> bool:
 
 
 def _unpack(source: Source, *, scratch: Path, limits: ArchiveLimits) -> Iterator[Item]:
-    """Named as in the portal: a zip's files by their names within it."""
+    """Named as in the portal: the zip is a folder like any other."""
     try:
         for member in members(source.path, limits=limits):
-            yield _unpack_member(member, scratch)
+            yield _unpack_member(member, f"{source.file}/{member.name}", scratch)
     except RefusedError as error:
         yield Item(source.file, "", None, str(error))
 
 
-def _unpack_member(member: Member, scratch: Path) -> Item:
+def _unpack_member(member: Member, file: str, scratch: Path) -> Item:
     with NamedTemporaryFile(dir=scratch, delete=False) as copy:
         path = Path(copy.name)
         try:
@@ -66,5 +66,5 @@ def _unpack_member(member: Member, scratch: Path) -> Item:
                 shutil.copyfileobj(stream, copy)
         except RefusedError as error:
             path.unlink()
-            return Item(member.name, "", None, str(error))
-    return Item(member.name, sha256_of(path), path, is_copy=True)
+            return Item(file, "", None, str(error))
+    return Item(file, sha256_of(path), path, is_copy=True)

@@ -87,14 +87,16 @@ def is_archive(head: bytes) -> bool:
     return head.startswith(_SIGNATURES)
 
 
-def members(path: Path, *, limits: ArchiveLimits = ArchiveLimits()) -> Iterator[Member]:
+def members(
+    source: Path | BinaryIO, *, limits: ArchiveLimits = ArchiveLimits()
+) -> Iterator[Member]:
     """Yield the archive's files in its own order; folders and desktop junk are left out.
 
     Raises RefusedError for the archive as a whole, before the first member: damaged,
     empty, beyond `limits`, or with entries that share bytes (as bombs do).
     """
     try:
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(source)
     except _READ_ERRORS:
         raise RefusedError("the zip archive is damaged: its directory cannot be read") from None
     with archive:

@@ -6,7 +6,6 @@ parts -> FileStore (bytes are safe) -> one short transaction (rows) -> commit ->
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from sqlalchemy.orm import Session
@@ -70,9 +69,9 @@ def _unpack(
     services: Services, archive: str, stream: BinaryIO, ignored: list[str]
 ) -> Iterator[Arrival]:
     try:
-        # zipfile reads from open files too, and the parser's copy has no path.
-        for member in members(cast(Path, stream), limits=_limits(services)):
-            file = clean_file_name(member.name)
+        for member in members(stream, limits=_limits(services)):
+            # The zip is a folder like any other: equal names in two zips are two files.
+            file = clean_file_name(f"{archive}/{member.name}")
             if is_companion(file):
                 ignored.append(file)
             else:

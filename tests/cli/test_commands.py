@@ -110,8 +110,8 @@ def test_predict_looks_into_a_zip(tmp_path: Path) -> None:
     result = run("predict", tmp_path / "in.zip", "--jsonl")
 
     assert [(row["file"], row["status"]) for row in lines(result)] == [
-        ("p1/a.png", "predicted"),
-        ("outside.png", "rejected"),
+        ("in.zip/p1/a.png", "predicted"),
+        ("in.zip/outside.png", "rejected"),
     ]
     assert set(Path("/tmp").glob("overread-*")) <= scratch, "copies stay behind"  # noqa: S108
 

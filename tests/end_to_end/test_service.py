@@ -57,7 +57,9 @@ def test_submitting_and_predicting_give_the_same_answers(service: Service, studi
     assert "left out: 1 hidden or junk" in read.stderr
     stored, predicted = rows(sent.stdout), rows(read.stdout)
     assert stored.keys() == predicted.keys()
-    assert {"studies/notes.txt", "studies/again", "packed/zipped.png"} < {f for f, _ in stored}
+    assert {"studies/notes.txt", "studies/again", "studies/more.zip/packed/zipped.png"} < {
+        f for f, _ in stored
+    }
     for key, row in stored.items():
         assert {name: row[name] for name in ANSWER} == {
             name: predicted[key][name] for name in ANSWER

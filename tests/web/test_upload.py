@@ -65,8 +65,11 @@ def test_a_zip_is_unpacked_whatever_its_name(portal: Portal, a_png: bytes) -> No
         ("s/a.png", a_png), ("s/b.txt", b"text"), ("__MACOSX/._a", b"?"), ("s/DICOMDIR", b"?")
     )
     answer = portal.send(portal.new_job(), ("studies.bin", packed)).json
-    assert [file["file"] for file in answer["files"]] == ["s/a.png", "s/b.txt"]
-    assert answer["ignored"] == ["s/DICOMDIR"]
+    assert [file["file"] for file in answer["files"]] == [
+        "studies.bin/s/a.png",
+        "studies.bin/s/b.txt",
+    ]
+    assert answer["ignored"] == ["studies.bin/s/DICOMDIR"]
 
 
 def test_a_damaged_zip_is_a_refused_file_with_its_reason(portal: Portal, a_png: bytes) -> None:
@@ -81,6 +84,14 @@ def test_a_member_that_leads_out_of_the_zip_is_refused(portal: Portal, a_png: by
     files = portal.send(portal.new_job(), ("a.zip", packed)).json["files"]
     assert [file["status"] for file in files] == ["rejected", "received"]
     assert ".." not in files[0]["file"]
+
+
+def test_equal_files_in_two_zips_are_two_files(portal: Portal, a_png: bytes) -> None:
+    packed = a_zip(("p/a.png", a_png))
+    job_id = portal.new_job()
+    for name in ("one.zip", "two.zip"):
+        portal.send(job_id, (name, packed))
+    assert sorted(image.file for image in portal.images()) == ["one.zip/p/a.png", "two.zip/p/a.png"]
 
 
 def test_companions_of_file_systems_are_ignored_and_said_so(portal: Portal, a_png: bytes) -> None:
