@@ -1,5 +1,6 @@
 """What the network eats. Training and serving use this one function."""
 
+from io import BytesIO
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,10 @@ SIZE: Final = 224
 # A JPEG is decoded at reduced scale down to this side. Twice the network's size keeps the
 # coarse block filter of the reduced decoding well below what the resize removes anyway.
 DECODED_SIZE: Final = 2 * SIZE
+# The training images are JPEGs of this size and quality, and the network has learned what that
+# compression leaves. Shown a picture without it, the logit is lower by 1.0 on average (84 of the
+# training images at full resolution); with it, by 0.0. Twice compressed differs by 0.007 levels.
+JPEG_QUALITY: Final = 75
 
 
 def network_input(image: DecodedImage) -> NDArray[np.uint8]:
@@ -22,9 +27,16 @@ def network_input(image: DecodedImage) -> NDArray[np.uint8]:
 
     The picture is squashed to a square, as in the training images' usual recipe: cropping
     would lose the lungs' edges, padding would show the network what it never learned. The
-    triangle filter spans all source pixels (antialiased).
+    triangle filter spans all source pixels (antialiased); then JPEG, as in training.
     """
     source = Image.fromarray(np.ascontiguousarray(image.pixels, np.float32))
     small = source.resize((SIZE, SIZE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     levels: NDArray[np.uint8] = np.rint(np.clip(np.asarray(small), 0, 1) * 255).astype(np.uint8)
-    return levels
+    return _compressed(levels)
+
+
+def _compressed(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As the training images were: through JPEG and back."""
+    jpeg = BytesIO()
+    Image.fromarray(levels).save(jpeg, "JPEG", quality=JPEG_QUALITY)
+    return np.asarray(Image.open(jpeg))
