@@ -23,9 +23,16 @@ def test_shape_type_and_range() -> None:
     assert result.max() > 245
 
 
-def test_a_picture_of_the_networks_size_is_not_touched() -> None:
+def test_a_training_image_is_hardly_touched(tmp_path: Path) -> None:
+    """It went through the same size and compression before."""
+    learned = decode(make_jpeg(tmp_path / "x.jpg", make_picture(224, 224), quality=75))
+    assert abs(network_input(learned) - learned.pixels * 255).mean() < 0.05
+
+
+def test_a_picture_that_was_never_compressed_looks_as_if_it_had_been(tmp_path: Path) -> None:
     picture = make_picture(224, 224)
-    np.testing.assert_array_equal(network_input(image_of(picture / 255)), picture)
+    learned = decode(make_jpeg(tmp_path / "x.jpg", picture, quality=75)).pixels * 255
+    np.testing.assert_allclose(network_input(image_of(picture / 255)), learned, atol=1)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.2, 0.5, 1.0])

@@ -10,6 +10,7 @@ from pipeline.archive import is_archive
 from pipeline.decode import decode
 from pipeline.errors import RefusedError
 from pipeline.network_input import network_input
+from pipeline.prepare import prepare
 
 pytestmark = pytest.mark.shared
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.shared
 # where it is not the same picture to the last bit.
 ALLOWED = {
     "rg1_cr_15bit_jpegls_near": 1,  # lossy, as is the first of its group
-    "siim_cr_8bit_jpeg_fake_mono1.dcm": 0.001,  # rounding, once turned back
+    "siim_cr_8bit_jpeg_fake_mono1.dcm": 0.05,  # JPEG of a negative, turned back
     "drv_cr10_rescale.dcm": 10,  # states no window: all stored values are shown
     "drv_cr10_rgb8.dcm": 16,  # was scaled to the picture's own maximum when it was made
     "drv_cr10_voilut_seq.dcm": 40,  # a table with gamma 0.7
@@ -113,6 +114,22 @@ def test_refusals_hold_no_patient_data(shared_data: Path) -> None:
     assert "without Pixel Data (7FE0,0010)" in str(refusal.value)
 
 
+def test_full_resolution_gives_the_input_that_the_network_learned_from(shared_data: Path) -> None:
+    """The training images are the same films, shrunk and compressed by someone else."""
+    learned = shared_data / "chest_xray" / "train"
+    differences = [
+        abs(input_of(path) - input_of(learned / path.parent.name / path.name)).mean()
+        for path in sorted((shared_data / "chest_xray_full_resolution").glob("*/*.jpeg"))
+        if (learned / path.parent.name / path.name).exists()
+    ]
+    assert len(differences) > 50
+    assert np.mean(differences) < 0.8  # 1.6 without the compression
+
+
+def input_of(path: Path) -> np.ndarray:
+    return prepare(path).network_input.astype(int)
+
+
 def test_full_resolution_radiographs_decode_at_reduced_scale(shared_data: Path) -> None:
     paths = sorted((shared_data / "chest_xray_full_resolution").glob("*/*.jpeg"))[:12]
     assert paths
@@ -121,5 +138,6 @@ def test_full_resolution_radiographs_decode_at_reduced_scale(shared_data: Path) 
         whole = network_input(decode(path)).astype(int)
         reduced = network_input(decode(path, minimum_size=448)).astype(int)
         differences.append(abs(whole - reduced).mean())
-    assert np.mean(differences) < 0.3
-    assert max(differences) < 1
+    # The input's own compression rounds 0.13 levels of difference up to 0.7.
+    assert np.mean(differences) < 1
+    assert max(differences) < 2
