@@ -139,6 +139,7 @@ def _fine_tune(
     network.fit(
         _batches(train, config=config),
         epochs=config.epochs,
+        shuffle=False,  # the batches come shuffled
         # The average's weights are swapped in first, so that the curves show what is kept.
         callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), report],
         verbose=0,
