@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.fatal import UsageProblem
-
-# As in the portal, which would leave them out too. A DICOMDIR is a table of contents.
-JUNK = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "dicomdir"}
+from pipeline.junk import is_junk
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Walk:
             raise UsageProblem(f"{folder}: cannot be listed: {error.strerror}") from None
         for entry in entries:
             name = f"{label}/{_readable(entry.name)}"
-            if _is_junk(entry.name):
+            if entry.name.startswith(".") or is_junk(entry.name):
                 self.ignored += 1
             elif entry.is_dir(follow_symlinks=False):
                 yield from self._below(Path(entry.path), name, root=root)
@@ -77,10 +75,6 @@ class Walk:
                     self.ignored += 1
             else:
                 self.outside += 1
-
-
-def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name.lower() in JUNK
 
 
 def _is_regular(entry: os.DirEntry[str]) -> bool:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from pipeline.archive_name import check_name, is_junk, shown_name
+from pipeline.archive_name import check_name, shown_name
 from pipeline.errors import RefusedError
+from pipeline.junk import is_junk
 
 _SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")  # a first entry, or none at all
 _ENCRYPTED = 0x1

@@ -2,13 +2,8 @@
 
 import re
 import unicodedata
-from pathlib import PurePosixPath
 
 from pipeline.errors import RefusedError
-
-# What macOS and Windows put beside people's files.
-_JUNK_NAMES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", "ehthumbs.db"})
-_JUNK_FOLDER = "__MACOSX"
 
 # Control and format characters (among them those that reverse the direction of writing),
 # surrogates, private use, line and paragraph separators.
@@ -38,8 +33,3 @@ def shown_name(name: str) -> str:
     )
     parts = [part for part in plain.split("/") if part not in ("", ".", "..")]
     return "/".join(parts)[-_LONGEST:] or "(no name)"
-
-
-def is_junk(name: str) -> bool:
-    path = PurePosixPath(name.replace("\\", "/"))
-    return _JUNK_FOLDER in path.parts or path.name in _JUNK_NAMES or path.name.startswith("._")

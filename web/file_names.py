@@ -6,10 +6,6 @@ MAX_LENGTH = 1024
 MAX_PART_LENGTH = 255
 UNNAMED = "unnamed"
 
-# Written by file systems and viewers beside the pictures; nobody means to send them.
-_COMPANIONS = {".ds_store", "thumbs.db", "desktop.ini", "dicomdir", "ehthumbs.db"}
-_COMPANION_FOLDERS = {"__macosx", ".git", "@eadir"}
-
 
 def clean_file_name(raw: str) -> str:
     """A relative path with "/" between its parts: no root, drive, "..", control characters."""
@@ -19,16 +15,6 @@ def clean_file_name(raw: str) -> str:
         kept = kept[1:]
     # The end says most: the file's own name and the folder it lies in.
     return "/".join(kept)[-MAX_LENGTH:].lstrip("/") or UNNAMED
-
-
-def is_companion(file: str) -> bool:
-    """Not an image by nature. A DICOMDIR is a table of contents: its images come as files."""
-    *folders, name = file.lower().split("/")
-    return (
-        name in _COMPANIONS
-        or name.startswith("._")
-        or any(folder in _COMPANION_FOLDERS for folder in folders)
-    )
 
 
 def _clean_part(part: str) -> str:

@@ -17,7 +17,8 @@ from models.results import reason_sentence
 from models.tables import Image
 from pipeline.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.errors import RefusedError
-from web.file_names import clean_file_name, is_companion
+from pipeline.junk import is_junk
+from web.file_names import clean_file_name
 from web.schemas import FileOut
 from web.services import Services
 from worker.enqueue import nudge_ingest
@@ -55,27 +56,22 @@ def _store_all(
 ) -> Iterator[Arrival]:
     for part in parts:
         file, stream = clean_file_name(part.filename or ""), cast(BinaryIO, part.stream)
-        if is_companion(file):
+        if is_junk(file):
             ignored.append(file)
         elif _is_zip(stream):
-            yield from _unpack(services, file, stream, ignored)
+            yield from _unpack(services, file, stream)
         else:
             yield _store(services, file, stream)
         # The copy that the parser spooled; the next part may be as large.
         part.close()
 
 
-def _unpack(
-    services: Services, archive: str, stream: BinaryIO, ignored: list[str]
-) -> Iterator[Arrival]:
+def _unpack(services: Services, archive: str, stream: BinaryIO) -> Iterator[Arrival]:
     try:
         for member in members(stream, limits=_limits(services)):
             # The zip is a folder like any other: equal names in two zips are two files.
             file = clean_file_name(f"{archive}/{member.name}")
-            if is_companion(file):
-                ignored.append(file)
-            else:
-                yield _unpack_one(services, file, member)
+            yield _unpack_one(services, file, member)
     except RefusedError as refusal:
         yield _refuse(archive, str(refusal))
 

@@ -51,6 +51,12 @@ def settle(supervisor: Supervisor) -> None:
         assert time.monotonic() < deadline
 
 
+@pytest.fixture
+def others() -> set[psutil.Process]:
+    """Other tests' servers, which are not the supervisor's."""
+    return set(children())
+
+
 def children() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
@@ -77,26 +83,29 @@ def test_who_ends_is_started_again_after_longer_and_longer_pauses(
 
 
 def test_the_highest_rank_stops_first_and_the_stubborn_are_killed(
-    supervisor: Supervisor, log: io.StringIO
+    others: set[psutil.Process], supervisor: Supervisor, log: io.StringIO
 ) -> None:
     supervisor.start(program("broker", POLITE, rank=0))
     supervisor.start(program("portal", POLITE, rank=2))
     supervisor.start(program("worker", STUBBORN, rank=1, stop_wait_s=0.5))
     settle(supervisor)
-    before = children()
+    before = list(set(children()) - others)
 
     supervisor.stop()
 
+    assert len(before) == 3
     assert still_alive(before) == []
     text = log.getvalue()
     order = [text.index(s) for s in ("portal  | stops", "worker did not stop", "broker  | stops")]
     assert order == sorted(order)
 
 
-def test_helpers_of_a_process_end_with_it(supervisor: Supervisor) -> None:
+def test_helpers_of_a_process_end_with_it(
+    others: set[psutil.Process], supervisor: Supervisor
+) -> None:
     supervisor.start(program("parent", WITH_HELPER))
     settle(supervisor)
-    helpers = children()
+    helpers = list(set(children()) - others)
     assert len(helpers) == 2
 
     supervisor.stop()

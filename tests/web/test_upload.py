@@ -6,7 +6,7 @@ import pytest
 
 from models.tables import Role, State
 from tests.web.portal import Portal, send
-from web.file_names import clean_file_name, is_companion
+from web.file_names import clean_file_name
 
 
 def a_zip(*files: tuple[str, bytes]) -> bytes:
@@ -69,7 +69,6 @@ def test_a_zip_is_unpacked_whatever_its_name(portal: Portal, a_png: bytes) -> No
         "studies.bin/s/a.png",
         "studies.bin/s/b.txt",
     ]
-    assert answer["ignored"] == ["studies.bin/s/DICOMDIR"]
 
 
 def test_a_damaged_zip_is_a_refused_file_with_its_reason(portal: Portal, a_png: bytes) -> None:
@@ -206,8 +205,3 @@ def test_long_names_keep_their_end() -> None:
     name = clean_file_name("/".join(["folder" * 20] * 20) + "/last.dcm")
     assert len(name) <= 1024
     assert name.endswith("/last.dcm")
-
-
-def test_an_image_is_no_companion() -> None:
-    assert not is_companion("dicomdir.dcm")
-    assert is_companion("cd/DICOMDIR")
