@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from pipeline.metrics import Floats, Labels
 
 THRESHOLD_RULE = (
-    "the highest threshold that still finds {floor:.0%} of the pneumonia images of the "
+    "the highest threshold, in hundredths, that still finds {floor:.0%} of the pneumonia images of the "
     "validation patients, when each is also seen under changed position, tone and sharpness"
 )
 
@@ -43,11 +43,12 @@ def _log_loss(labels: Labels, logits: Floats, weights: NDArray[np.float64]) -> f
 
 
 def choose_threshold(labels: Labels, probabilities: Floats, *, sensitivity_floor: float) -> float:
-    """The highest threshold whose sensitivity is at least the floor.
+    """The highest threshold, in hundredths, whose sensitivity is at least the floor.
 
     Not the one of best accuracy: that sits among the few mistakes of this one hospital's
     patients, and elsewhere calls too many normal images pneumonia.
     """
     positives = np.sort(probabilities[labels == 1])
     missed = int(np.floor((1 - sensitivity_floor) * len(positives) + 1e-9))
-    return float(np.clip(positives[missed], 0.01, 0.99))
+    # People read and compare it as a percentage; further digits are chance.
+    return float(np.clip(np.floor(100 * positives[missed] + 1e-9) / 100, 0.01, 0.99))
