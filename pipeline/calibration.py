@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from pipeline.metrics import Floats, Labels
 
 THRESHOLD_RULE = (
-    "the highest threshold, in hundredths, that still finds {floor:.0%} of the pneumonia images of the "
-    "validation patients, when each is also seen under changed position, tone and sharpness"
+    "the highest threshold, in hundredths, that still finds {floor:.0%} of the pneumonia images of "
+    "the validation patients, when each is also seen under changed position, tone and sharpness"
 )
 
 

@@ -67,6 +67,11 @@ def test_the_threshold_keeps_its_floor_and_no_more() -> None:
     assert (probabilities[:20] > threshold).mean() < 0.95
 
 
+def test_the_threshold_is_in_hundredths_and_keeps_its_floor() -> None:
+    probabilities = np.array([0.4178, 0.9, 0.1])
+    assert choose_threshold(labels(1, 1, 0), probabilities, sensitivity_floor=0.95) == 0.41
+
+
 def test_temperature_undoes_overconfidence() -> None:
     random = np.random.default_rng(0)
     honest = random.normal(0, 2, 20_000)
