@@ -27,6 +27,14 @@ from tests.builders import make_dataset, make_dicom, make_lut, make_picture, sav
 
 PICTURE = make_picture(top=1023)  # 10 bits in 16
 REFERENCE = PICTURE / 1023
+LOSSLESS = [
+    ImplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    RLELossless,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+]
 
 
 def decoded(path: Path, pixels: NDArray[Any] | None = None, **attributes: Any) -> NDArray[Any]:
@@ -48,17 +56,7 @@ def test_picture_is_float_in_unit_range_and_described(tmp_path: Path) -> None:
     np.testing.assert_allclose(image.pixels, REFERENCE, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "syntax",
-    [
-        ImplicitVRLittleEndian,
-        DeflatedExplicitVRLittleEndian,
-        RLELossless,
-        JPEG2000Lossless,
-        JPEGLosslessSV1,
-        JPEGLSLossless,
-    ],
-)
+@pytest.mark.parametrize("syntax", LOSSLESS)
 def test_transfer_syntaxes(tmp_path: Path, syntax: str) -> None:
     pixels = decoded(tmp_path, PICTURE, bits_stored=10, transfer_syntax=syntax)
     np.testing.assert_allclose(pixels, REFERENCE, atol=1e-6)
@@ -330,17 +328,7 @@ def test_unsupported_transfer_syntax(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.99])
-@pytest.mark.parametrize(
-    "syntax",
-    [
-        ImplicitVRLittleEndian,
-        DeflatedExplicitVRLittleEndian,
-        RLELossless,
-        JPEG2000Lossless,
-        JPEGLosslessSV1,
-        JPEGLSLossless,
-    ],
-)
+@pytest.mark.parametrize("syntax", LOSSLESS)
 def test_cut_file_is_refused(tmp_path: Path, syntax: str, share: float) -> None:
     path = make_dicom(tmp_path / "x.dcm", PICTURE, bits_stored=10, transfer_syntax=syntax)
     content = path.read_bytes()
