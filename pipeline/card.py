@@ -14,11 +14,12 @@ import numpy as np
 
 from pipeline.calibration import THRESHOLD_RULE
 from pipeline.dataset import Dataset
-from pipeline.familiarity import LIMIT
+from pipeline.familiarity import LIMIT, WARNING_LIMIT
 from pipeline.metrics import Metrics
 from pipeline.model_card import render_model_card
 from pipeline.network_input import PREPROCESSING
 from pipeline.training_config import TrainingConfig
+from pipeline.types import OperatingPoint
 from pipeline.version_folder import CARD_FILE, FORMAT
 
 LIBRARIES = ("tensorflow", "keras", "openvino", "numpy", "pillow")
@@ -31,7 +32,7 @@ class Ingredients:
     learning: Dataset
     validation: Dataset
     temperature: float
-    threshold: float
+    thresholds: Mapping[OperatingPoint, float]
     metrics: Mapping[str, Metrics]
     strange: Mapping[str, float]
     heatmap_size: tuple[int, ...]
@@ -41,7 +42,7 @@ def make_card(
     ingredients: Ingredients, *, config: TrainingConfig, curves: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The whole of card.json."""
-    rule = THRESHOLD_RULE.format(floor=config.sensitivity_floor)
+    floors = config.sensitivity_floors()
     return {
         "format": FORMAT,
         "model_version": config.model_version,
@@ -52,9 +53,16 @@ def make_card(
         "heatmap": list(ingredients.heatmap_size),
         "temperature": ingredients.temperature,
         "calibration": "temperature scaling on validation patients, for a prevalence of one half",
-        "threshold": ingredients.threshold,
-        "threshold_rule": rule,
+        "operating_points": {
+            name: {
+                "threshold": threshold,
+                "rule": THRESHOLD_RULE.format(floor=floors[name]),
+            }
+            for name, threshold in ingredients.thresholds.items()
+        },
         "unfamiliarity_limit": LIMIT,
+        "warning_limit": WARNING_LIMIT,
+        "warning": config.unfamiliar_warning,
         "unfamiliarity_rule": (
             f"{config.strange_share:.1%} of the validation patients' images lie beyond the limit "
             "by their features, and fewer than one in a thousand by their appearance"

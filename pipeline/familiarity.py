@@ -17,6 +17,7 @@ from pipeline.errors import NetworkFolderError
 
 Floats = NDArray[np.float32]
 LIMIT = 0.5  # the unfamiliarity of an image exactly at the limit distance
+WARNING_LIMIT = 0.4  # from here on, an answer comes with a warning
 
 
 def feature_vectors(features: Floats) -> Floats:

@@ -56,6 +56,9 @@ def render_model_card(card: Mapping[str, Any]) -> str:
     """Markdown."""
     rows, columns = card["heatmap"]
     values = dict(card)
+    if "operating_points" in card:
+        balanced = card["operating_points"]["balanced"]
+        values |= {"threshold": balanced["threshold"], "threshold_rule": balanced["rule"]}
     values |= {
         "side": card["network_input"][0],
         "heatmap": f"{rows} x {columns}",

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from pipeline.calibration import probability_of
 from pipeline.engine import Engine, EngineKind, load_engine
+from pipeline.errors import NetworkFolderError
 from pipeline.familiarity import Guard
+from pipeline.heatmap_trust import measure_trust
 from pipeline.polarity import INVERTED, is_inverted
-from pipeline.types import Finding, Prediction
+from pipeline.types import Finding, HeatmapTrust, OperatingPoint, Prediction
 from pipeline.version_folder import (
     BASELINE,
     FAMILIARITY_FILE,
@@ -27,8 +29,12 @@ STRANGE = (
 class Predictor:
     """Turns network inputs into answers. Not for several threads at once."""
 
-    def __init__(self, *, card: Card, engine: Engine, guard: Guard) -> None:
+    def __init__(
+        self, *, card: Card, engine: Engine, guard: Guard, operating_point: OperatingPoint
+    ) -> None:
         self.card = card
+        self.operating_point = operating_point
+        self.threshold = card.thresholds[operating_point]
         self.engine = engine
         self._guard = guard
 
@@ -39,11 +45,19 @@ class Predictor:
         *,
         engine: EngineKind = "openvino",
         threads: int | None = None,
+        operating_point: OperatingPoint = "balanced",
     ) -> "Predictor":
         """Check the folder's files and load them. Raises NetworkFolderError."""
         verify_checksums(folder)
+        card = load_card(folder)
+        if operating_point not in card.thresholds:
+            raise NetworkFolderError(
+                f"{card.model_version} has no operating point {operating_point}, "
+                f"only {', '.join(card.thresholds)}"
+            )
         return cls(
-            card=load_card(folder),
+            card=card,
+            operating_point=operating_point,
             engine=load_engine(folder, kind=engine, threads=threads),
             guard=Guard.load(folder / FAMILIARITY_FILE),
         )
@@ -59,16 +73,22 @@ class Predictor:
         inference = self.engine.infer(upright)
         probabilities = probability_of(inference.logits, temperature=self.card.temperature)
         unfamiliarities = self._guard.unfamiliarity(upright, inference.features)
+        trusts = measure_trust(inference.heatmaps, upright)
         return [
             self._answer(
                 logit=float(inference.logits[n]),
                 probability=float(probabilities[n]),
                 unfamiliarity=float(unfamiliarities[n]),
-                warnings=(INVERTED,) if inverted[n] else (),
+                warnings=self._warnings(inverted[n], unfamiliarity=float(unfamiliarities[n])),
                 heatmap=inference.heatmaps[n],
+                trust=trusts[n],
             )
             for n in range(len(upright))
         ]
+
+    def _warnings(self, is_negative: bool, *, unfamiliarity: float) -> tuple[str, ...]:
+        is_near_limit = self.card.warning_limit < unfamiliarity <= self.card.unfamiliarity_limit
+        return (INVERTED,) * is_negative + (self.card.warning,) * is_near_limit
 
     def _answer(
         self,
@@ -78,18 +98,22 @@ class Predictor:
         unfamiliarity: float,
         warnings: tuple[str, ...],
         heatmap: NDArray[np.float32],
+        trust: HeatmapTrust,
     ) -> Prediction:
         limit = self.card.unfamiliarity_limit
         is_strange = unfamiliarity > limit
-        finding: Finding = "pneumonia" if probability >= self.card.threshold else "normal"
+        finding: Finding = "pneumonia" if probability >= self.threshold else "normal"
         return Prediction(
             logit=logit,
             probability=probability,
-            threshold=self.card.threshold,
+            threshold=self.threshold,
+            operating_point=self.operating_point,
+            temperature=self.card.temperature,
             finding=None if is_strange else finding,
             unfamiliarity=unfamiliarity,
             reason=STRANGE.format(value=unfamiliarity, limit=limit) if is_strange else None,
             warnings=warnings,
             heatmap=heatmap,
+            heatmap_trust=trust,
             model_version=self.card.model_version,
         )

@@ -1,30 +1,15 @@
 """From a folder of labelled radiographs to a model version's folder."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.calibration import choose_threshold, fit_temperature, probability_of
-from pipeline.card import Ingredients, make_card, write_card
 from pipeline.dataset import Dataset, DatasetError, find_examples, read_examples
-from pipeline.engine import load_engine
-from pipeline.export import export_network
-from pipeline.familiarity import LIMIT
-from pipeline.familiarity_fit import fit_guard
+from pipeline.finishing import finish
 from pipeline.fitting import Progress, fit_network
-from pipeline.learning_curves import LearningCurves, plot_learning_curves
-from pipeline.metrics import Metrics, measure
-from pipeline.network import fold_batch_normalisation, round_to_float16
 from pipeline.split import split_of
 from pipeline.training_config import TrainingConfig, TrainingProgress
-from pipeline.version_folder import FAMILIARITY_FILE, write_folder
-
-if TYPE_CHECKING:
-    import keras
 
 
 def train(
@@ -80,94 +65,3 @@ def split_dataset(dataset: Dataset, *, config: TrainingConfig) -> tuple[Dataset,
         if len(np.unique(part.labels)) < 2:
             raise DatasetError(f"too few patients: the {name} split lacks one of the two classes")
     return parts
-
-
-def finish(
-    network: "keras.Model",
-    learning: Dataset,
-    validation: Dataset,
-    *,
-    output: Path,
-    config: TrainingConfig,
-    curves: LearningCurves,
-    others: Mapping[str, Dataset],
-    progress: Progress = lambda step: None,
-) -> Path:
-    """Export a trained network, calibrate and measure what was exported, and write its folder.
-
-    Every figure comes from the compiled engine with the weights as they are served.
-    """
-    fold_batch_normalisation(network)
-    round_to_float16(network)
-
-    def fill(folder: Path) -> None:
-        progress(TrainingProgress(stage="export", done=0, total=1))
-        export_network(network, folder)
-        plot_learning_curves(curves, folder / "learning_curves.png")
-        progress(TrainingProgress(stage="evaluate", done=0, total=1))
-        ingredients = _evaluate(folder, learning, validation, config=config, others=others)
-        write_card(make_card(ingredients, config=config, curves=asdict(curves)), folder)
-        progress(TrainingProgress(stage="evaluate", done=1, total=1))
-
-    return write_folder(output, fill=fill)
-
-
-def _evaluate(
-    folder: Path,
-    learning: Dataset,
-    validation: Dataset,
-    *,
-    config: TrainingConfig,
-    others: Mapping[str, Dataset],
-) -> Ingredients:
-    engine = load_engine(folder)
-    seen = engine.infer(validation.images)
-    changed = engine.infer(_views(validation.images, seed=config.seed))
-    temperature = fit_temperature(validation.labels, seen.logits)
-    threshold = choose_threshold(
-        np.tile(validation.labels, 2),
-        probability_of(np.concatenate([seen.logits, changed.logits]), temperature=temperature),
-        sensitivity_floor=config.sensitivity_floor,
-    )
-    images = np.concatenate([learning.images, _views(learning.images, seed=1)])
-    guard = fit_guard(
-        images=images,
-        features=engine.infer(images).features,
-        validation_images=validation.images,
-        validation_features=seen.features,
-        strange_share=config.strange_share,
-    )
-    guard.save(folder / FAMILIARITY_FILE)
-
-    def measure_on(part: Dataset, logits: NDArray[np.float32]) -> Metrics:
-        probabilities = probability_of(logits, temperature=temperature)
-        return measure(part.labels, probabilities, patients=part.patients, threshold=threshold)
-
-    metrics: dict[str, Metrics] = {}
-    strange: dict[str, float] = {}
-    for name, part in ({"validation": validation} | dict(others)).items():
-        inference = engine.infer(part.images)
-        metrics[name] = measure_on(part, inference.logits)
-        unfamiliarity = guard.unfamiliarity(part.images, inference.features)
-        strange[name] = round(float((unfamiliarity > LIMIT).mean()), 4)
-    return Ingredients(
-        learning=learning,
-        validation=validation,
-        temperature=temperature,
-        threshold=threshold,
-        metrics=metrics,
-        strange=strange,
-        heatmap_size=seen.heatmaps.shape[1:],
-    )
-
-
-def _views(images: NDArray[np.uint8], *, seed: int, batch: int = 64) -> NDArray[np.uint8]:
-    """Every image once, augmented; the same for the same seed."""
-    import tensorflow as tf
-
-    from pipeline.augmentation import augment
-
-    tf.random.set_seed(seed)
-    starts = range(0, len(images), batch)
-    views: Any = [augment(images[start : start + batch]).numpy() for start in starts]
-    return np.concatenate(views)

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pipeline.types import OperatingPoint
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -12,7 +14,9 @@ class TrainingConfig:
         "random" starts from noise (tests only).
     frozen_share: share of the network's layers, from the input up, that stay as they were.
     average_momentum: of the exponential moving average of the weights that is kept.
-    sensitivity_floor: the threshold rule's floor (see `calibration.choose_threshold`).
+    balanced_floor, sensitive_floor: the threshold rule's floors of sensitivity for the two
+        operating points (see `calibration.choose_threshold`).
+    unfamiliar_warning: what to say of an image near the limit of what the network knows.
     strange_share: share of validation images that the unfamiliarity limit may refuse.
     population: whom the images show; known_limits: what to warn of. Both for the card.
     split_key: key of the hash that assigns patients to splits; never change it, or
@@ -35,10 +39,15 @@ class TrainingConfig:
     dropout: float = 0.2
     frozen_share: float = 1 / 3
     average_momentum: float = 0.99
-    sensitivity_floor: float = 0.95
+    balanced_floor: float = 0.95
+    sensitive_floor: float = 0.98
     strange_share: float = 0.015
+    unfamiliar_warning: str = "somewhat unlike the images that the network was trained on"
     population: str = ""
     known_limits: tuple[str, ...] = ()
+
+    def sensitivity_floors(self) -> dict[OperatingPoint, float]:
+        return {"balanced": self.balanced_floor, "sensitive": self.sensitive_floor}
 
     def as_json(self) -> dict[str, object]:
         """Without the start weights' folder: a path says where, not what."""

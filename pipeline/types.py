@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Finding = Literal["pneumonia", "normal"]
+OperatingPoint = Literal["balanced", "sensitive"]
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,26 @@ class Inference:
 
 
 @dataclass(frozen=True)
+class HeatmapTrust:
+    """How far a heatmap can be trusted, in three numbers.
+
+    peak: of the unscaled heatmap, in logits: the most that one place adds.
+    concentration: 0 spread evenly over the image, 1 all in one place.
+    inside_body: share of the heatmap's sum that lies on the body, in [0, 1].
+    """
+
+    peak: float
+    concentration: float
+    inside_body: float
+
+
+@dataclass(frozen=True)
 class Prediction:
     """One image's answer by one model version.
 
     logit: before calibration. probability: calibrated, in [0, 1].
+    operating_point: which of the version's thresholds was used.
+    temperature: what the logit was divided by.
     finding: None where the image is too unlike the training images for an answer.
     unfamiliarity: 0 usual, 1 strange. reason: why there is no finding, else None.
     heatmap: float32 (h, w), not negative, unscaled.
@@ -60,9 +77,12 @@ class Prediction:
     logit: float
     probability: float
     threshold: float
+    operating_point: OperatingPoint
+    temperature: float
     finding: Finding | None
     unfamiliarity: float
     reason: str | None
     warnings: tuple[str, ...]
     heatmap: NDArray[np.float32]
+    heatmap_trust: HeatmapTrust
     model_version: str

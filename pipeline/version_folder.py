@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pipeline.engine import COMPILED_FILE, NETWORK_FILE
 from pipeline.errors import NetworkFolderError
+from pipeline.types import OperatingPoint
 
 BASELINE: Final = Path(__file__).parent / "baseline"  # the network that ships with the project
 CARD_FILE: Final = "card.json"
@@ -23,21 +24,24 @@ REQUIRED: Final = (
     "MODEL_CARD.md",
     FAMILIARITY_FILE,
 )
-FORMAT: Final = 1
+FORMAT: Final = 2  # 1 had one operating point and no warning limit; it is still read
 
 
 @dataclass(frozen=True)
 class Card:
     """What an answer needs to know of its version; `raw` holds the whole of card.json.
 
-    temperature: divides the logit. threshold: of the calibrated probability.
-    unfamiliarity_limit: above it there is no finding.
+    temperature: divides the logit. thresholds: of the calibrated probability, by operating point.
+    unfamiliarity_limit: above it there is no finding. warning_limit: above it there is
+    `warning`, a plain sentence.
     """
 
     model_version: str
     temperature: float
-    threshold: float
+    thresholds: Mapping[OperatingPoint, float]
     unfamiliarity_limit: float
+    warning_limit: float
+    warning: str
     metrics: Mapping[str, Any]
     raw: Mapping[str, Any]
 
@@ -52,20 +56,28 @@ def load_card(folder: Path) -> Card:
     except ValueError as error:
         raise NetworkFolderError(f"{CARD_FILE} in {folder} is not JSON: {error}") from error
     try:
-        if raw["format"] != FORMAT:
+        if raw["format"] not in (1, FORMAT):
             raise NetworkFolderError(
                 f"{CARD_FILE} in {folder}: expected format {FORMAT}, received {raw['format']}"
             )
-        return Card(
-            model_version=str(raw["model_version"]),
-            temperature=float(raw["temperature"]),
-            threshold=float(raw["threshold"]),
-            unfamiliarity_limit=float(raw["unfamiliarity_limit"]),
-            metrics=raw["metrics"],
-            raw=raw,
-        )
+        return _card(raw)
     except (KeyError, TypeError, ValueError) as error:
         raise NetworkFolderError(f"{CARD_FILE} in {folder} lacks {error}") from error
+
+
+def _card(raw: Mapping[str, Any]) -> Card:
+    is_first = raw["format"] == 1
+    points = {"balanced": raw} if is_first else raw["operating_points"]
+    return Card(
+        model_version=str(raw["model_version"]),
+        temperature=float(raw["temperature"]),
+        thresholds={name: float(point["threshold"]) for name, point in points.items()},
+        unfamiliarity_limit=float(raw["unfamiliarity_limit"]),
+        warning_limit=float(raw["unfamiliarity_limit" if is_first else "warning_limit"]),
+        warning="" if is_first else str(raw["warning"]),
+        metrics=raw["metrics"],
+        raw=raw,
+    )
 
 
 def verify_checksums(folder: Path) -> None:

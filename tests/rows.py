@@ -14,7 +14,7 @@ from models.jobs import create_job
 from models.tables import Image, Job, ModelVersion, Role, State, User, now
 from models.users import find_user, make_user
 from models.versions import set_production
-from pipeline.types import Finding, Prediction
+from pipeline.types import Finding, HeatmapTrust, Prediction
 
 
 def a_user(session: Session, *, name: str = "olga", role: Role = Role.OPERATOR) -> User:
@@ -75,11 +75,14 @@ def a_prediction(
         logit=1.5,
         probability=probability,
         threshold=0.5,
+        operating_point="balanced",
+        temperature=1.5,
         finding=finding,
         unfamiliarity=0.1,
         reason=reason,
         warnings=(),
         heatmap=heatmap,
+        heatmap_trust=HeatmapTrust(peak=3.0, concentration=0.2, inside_body=0.9),
         model_version=model_version,
     )
 

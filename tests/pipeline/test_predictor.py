@@ -27,7 +27,7 @@ def test_phantoms_are_read_mostly_as_drawn(predictor: Predictor) -> None:
 def test_an_answer_is_whole(predictor: Predictor) -> None:
     (answer,) = predictor.predict(phantom_inputs(count=1))
     assert 0 <= answer.probability <= 1
-    assert answer.threshold == predictor.card.threshold
+    assert answer.threshold == predictor.card.thresholds["balanced"]
     assert answer.model_version == predictor.model_version
     assert 0 <= answer.unfamiliarity <= 0.5
     assert answer.reason is None
