@@ -79,7 +79,7 @@ class Predictor:
                 logit=float(inference.logits[n]),
                 probability=float(probabilities[n]),
                 unfamiliarity=float(unfamiliarities[n]),
-                warnings=self._warnings(inverted[n], unfamiliarity=float(unfamiliarities[n])),
+                warnings=self._warnings(bool(inverted[n]), unfamiliarity=float(unfamiliarities[n])),
                 heatmap=inference.heatmaps[n],
                 trust=trusts[n],
             )

@@ -67,6 +67,7 @@ def load_card(folder: Path) -> Card:
 
 def _card(raw: Mapping[str, Any]) -> Card:
     is_first = raw["format"] == 1
+    points: Mapping[OperatingPoint, Any]
     points = {"balanced": raw} if is_first else raw["operating_points"]
     return Card(
         model_version=str(raw["model_version"]),
