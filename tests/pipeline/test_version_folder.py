@@ -61,7 +61,7 @@ def test_a_file_taken_off_the_list_is_noticed(folder: Path) -> None:
 def test_another_format_is_refused(folder: Path) -> None:
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(json.dumps(card | {"format": 99}))
-    with pytest.raises(NetworkFolderError, match="expected format 1, received 99"):
+    with pytest.raises(NetworkFolderError, match="expected format 2, received 99"):
         load_card(folder)
 
 
