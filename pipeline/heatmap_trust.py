@@ -26,3 +26,14 @@ def measure_trust(
         HeatmapTrust(peak=float(peak), concentration=float(concentration), inside_body=float(share))
         for peak, concentration, share in zip(peaks, concentrations, inside, strict=True)
     ]
+
+
+def describe_trust(*, peak: float, concentration: float, inside_body: float) -> str:
+    """One plain sentence for a reader; the arguments are those of HeatmapTrust."""
+    if peak <= 0:
+        return "Nothing raised the score."
+    if inside_body < 0.75:
+        return f"{1 - inside_body:.0%} of it lies outside the body: do not trust it."
+    if concentration < 0.05:
+        return "Spread over the whole image: it does not say where."
+    return "Points to one place on the body."
