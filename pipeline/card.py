@@ -14,8 +14,8 @@ import numpy as np
 
 from pipeline.calibration import THRESHOLD_RULE
 from pipeline.dataset import Dataset
+from pipeline.evaluation import Evaluation
 from pipeline.familiarity import LIMIT, WARNING_LIMIT
-from pipeline.metrics import Metrics
 from pipeline.model_card import render_model_card
 from pipeline.network_input import PREPROCESSING
 from pipeline.training_config import TrainingConfig
@@ -27,14 +27,13 @@ LIBRARIES = ("tensorflow", "keras", "openvino", "numpy", "pillow")
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What a card is written from. strange: share beyond the unfamiliarity limit, by data set."""
+    """What a card is written from. evaluations: by the name of the images."""
 
     learning: Dataset
     validation: Dataset
     temperature: float
     thresholds: Mapping[OperatingPoint, float]
-    metrics: Mapping[str, Metrics]
-    strange: Mapping[str, float]
+    evaluations: Mapping[str, Evaluation]
     heatmap_size: tuple[int, ...]
 
 
@@ -67,8 +66,7 @@ def make_card(
             f"{config.strange_share:.1%} of the validation patients' images lie beyond the limit "
             "by their features, and fewer than one in a thousand by their appearance"
         ),
-        "metrics": {name: part.as_json() for name, part in ingredients.metrics.items()},
-        "beyond_unfamiliarity_limit": dict(ingredients.strange),
+        "metrics": {name: found.as_json() for name, found in ingredients.evaluations.items()},
         "data": {
             "train": describe(ingredients.learning),
             "validation": describe(ingredients.validation),

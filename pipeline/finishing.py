@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,16 @@ from pipeline.calibration import choose_threshold, fit_temperature, probability_
 from pipeline.card import Ingredients, make_card, write_card
 from pipeline.dataset import Dataset
 from pipeline.engine import load_engine
+from pipeline.evaluation import Scores, collect, evaluate
 from pipeline.export import export_network
-from pipeline.familiarity import LIMIT
+from pipeline.familiarity import LIMIT, WARNING_LIMIT
 from pipeline.familiarity_fit import fit_guard
 from pipeline.fitting import Progress
 from pipeline.learning_curves import LearningCurves, plot_learning_curves
-from pipeline.metrics import Metrics, measure
 from pipeline.network import fold_batch_normalisation, round_to_float16
+from pipeline.predictor import Predictor
 from pipeline.training_config import TrainingConfig, TrainingProgress
-from pipeline.version_folder import FAMILIARITY_FILE, write_folder
+from pipeline.version_folder import FAMILIARITY_FILE, Card, write_folder
 
 if TYPE_CHECKING:
     import keras
@@ -83,28 +85,36 @@ def _evaluate(
     )
     guard.save(folder / FAMILIARITY_FILE)
 
-    def measure_on(part: Dataset, logits: NDArray[np.float32]) -> Metrics:
-        probabilities = probability_of(logits, temperature=temperature)
-        return measure(
-            part.labels, probabilities, patients=part.patients, threshold=thresholds["balanced"]
-        )
-
-    metrics: dict[str, Metrics] = {}
-    strange: dict[str, float] = {}
-    for name, part in ({"validation": validation} | dict(others)).items():
-        inference = engine.infer(part.images)
-        metrics[name] = measure_on(part, inference.logits)
-        unfamiliarity = guard.unfamiliarity(part.images, inference.features)
-        strange[name] = round(float((unfamiliarity > LIMIT).mean()), 4)
+    # As served, corrections of inverted films included, so that `overread evaluate` agrees.
+    card = Card(
+        model_version=config.model_version,
+        temperature=temperature,
+        thresholds=thresholds,
+        unfamiliarity_limit=LIMIT,
+        warning_limit=WARNING_LIMIT,
+        warning=config.unfamiliar_warning,
+        metrics={},
+        raw={},
+    )
+    predictor = Predictor(card=card, engine=engine, guard=guard, operating_point="balanced")
+    evaluations = {
+        name: evaluate(_scores(predictor, part), card=card)
+        for name, part in ({"validation": validation} | dict(others)).items()
+    }
     return Ingredients(
         learning=learning,
         validation=validation,
         temperature=temperature,
         thresholds=thresholds,
-        metrics=metrics,
-        strange=strange,
+        evaluations=evaluations,
         heatmap_size=seen.heatmaps.shape[1:],
     )
+
+
+def _scores(predictor: Predictor, part: Dataset, *, batch: int = 32) -> Scores:
+    starts = range(0, len(part), batch)
+    batches = (predictor.predict(part.images[start : start + batch]) for start in starts)
+    return collect(chain.from_iterable(batches), labels=part.labels, patients=part.patients)
 
 
 def _views(images: NDArray[np.uint8], *, seed: int, batch: int = 64) -> NDArray[np.uint8]:

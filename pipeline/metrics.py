@@ -1,91 +1,113 @@
-"""How good a set of scores is, in numpy. Labels are 0 normal, 1 pneumonia."""
+"""How good a set of scores is, in numpy. Labels are 0 normal, 1 pneumonia.
 
-from dataclasses import asdict, dataclass
+`weights` is float64 (d, n): d draws, each saying how often every image counts. The figures come
+as float64 (d,), nan where a draw lacks what the figure needs. A figure is that of the draw in
+which every image counts once, so it and its bootstrap interval come from the same lines.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 Labels = NDArray[np.uint8]
+Draws = NDArray[np.float64]
+
+CALIBRATION_BINS = 10
 
 
 def auroc(labels: Labels, scores: Floats) -> float:
     """Chance that a pneumonia image scores above a normal one, ties counting half.
 
-    Mann-Whitney's U by ranks (Hanley and McNeil 1982). Raises ValueError where one class is
-    missing.
+    Mann-Whitney's U (Hanley and McNeil 1982). Raises ValueError where one class is missing.
     """
     positives, negatives = int((labels == 1).sum()), int((labels == 0).sum())
     if not positives or not negatives:
         raise ValueError(f"expected both classes, received {positives} and {negatives}")
-    rank_sum = float(_average_ranks(scores)[labels == 1].sum())
-    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+    return float(auroc_of_draws(labels, scores, weights=np.ones((1, len(labels))))[0])
 
 
-def _average_ranks(scores: Floats) -> NDArray[np.float64]:
-    """1 for the smallest; equal scores share the mean of their ranks."""
-    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
-    last = np.cumsum(count)
-    mean_rank: NDArray[np.float64] = last - (count - 1) / 2
-    return mean_rank[place]
+def auroc_of_draws(labels: Labels, scores: Floats, *, weights: Draws) -> Draws:
+    positives, negatives = _by_score(labels, scores, weights)
+    above = np.cumsum(positives, axis=1) - positives / 2
+    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+    return ratio((negatives * above).sum(axis=1), pairs)
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """At the stated threshold, with a 95 % interval of the AUROC where it was computed."""
-
-    images: int
-    patients: int
-    auroc: float
-    auroc_low: float | None
-    auroc_high: float | None
-    accuracy: float
-    sensitivity: float
-    specificity: float
-
-    def as_json(self) -> dict[str, float | int | None]:
-        return {
-            name: round(value, 4) if isinstance(value, float) else value
-            for name, value in asdict(self).items()
-        }
+def average_precision(labels: Labels, scores: Floats, *, weights: Draws) -> Draws:
+    """Precision averaged over recall, without interpolation; nan where one class is missing."""
+    positives, negatives = _by_score(labels, scores, weights)
+    found = np.cumsum(positives, axis=1)
+    called = found + np.cumsum(negatives, axis=1)
+    precision = found / np.maximum(called, 1)
+    average = ratio((positives * precision).sum(axis=1), positives.sum(axis=1))
+    return np.where(negatives.sum(axis=1) > 0, average, np.nan)
 
 
-def measure(
-    labels: Labels,
-    probabilities: Floats,
-    *,
-    patients: NDArray[np.str_],
-    threshold: float,
-    draws: int = 500,
-) -> Metrics:
-    """All figures; the interval from a bootstrap over patients, since their images go together."""
-    positive = probabilities >= threshold
-    low, high = _auroc_interval(labels, probabilities, patients=patients, draws=draws)
-    return Metrics(
-        images=len(labels),
-        patients=len(np.unique(patients)),
-        auroc=auroc(labels, probabilities),
-        auroc_low=low,
-        auroc_high=high,
-        accuracy=float((positive == (labels == 1)).mean()),
-        sensitivity=float(positive[labels == 1].mean()),
-        specificity=float((~positive[labels == 0]).mean()),
-    )
+def _by_score(labels: Labels, scores: Floats, weights: Draws) -> tuple[Draws, Draws]:
+    """Pneumonia and normal images at each distinct score, highest first: two of (d, scores)."""
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+    sorted_weights = weights[:, order]
+    positives = np.add.reduceat(sorted_weights * (labels[order] == 1), starts, axis=1)
+    everything = np.add.reduceat(sorted_weights, starts, axis=1)
+    return positives, everything - positives
 
 
-def _auroc_interval(
-    labels: Labels, scores: Floats, *, patients: NDArray[np.str_], draws: int
-) -> tuple[float | None, float | None]:
-    random = np.random.default_rng(0)
-    _, patient = np.unique(patients, return_inverse=True)
-    order = np.argsort(patient, kind="stable")
-    groups = np.split(order, np.cumsum(np.bincount(patient))[:-1])
-    values = []
-    for _ in range(draws):
-        drawn = np.concatenate([groups[i] for i in random.integers(len(groups), size=len(groups))])
-        if 0 < labels[drawn].sum() < len(drawn):
-            values.append(auroc(labels[drawn], scores[drawn]))
-    if not values:
-        return None, None
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+def brier(labels: Labels, probabilities: Floats, *, weights: Draws) -> Draws:
+    """Mean squared difference of probability and label, in [0, 1] (Brier 1950)."""
+    return ratio(weights @ (probabilities - (labels == 1)) ** 2, weights.sum(axis=1))
+
+
+def expected_calibration_error(
+    labels: Labels, probabilities: Floats, *, weights: Draws, bins: int = CALIBRATION_BINS
+) -> Draws:
+    """Difference between the probability of pneumonia and its frequency, in [0, 1].
+
+    Averaged over equally wide bins of probability, each weighing as much as it has images
+    (Naeini 2015). Chance alone adds to it where images are few, and once more in every draw: the
+    interval lies somewhat high.
+    """
+    excess = probabilities - (labels == 1)
+    by_bin = weights @ (in_bins(probabilities, bins=bins) * excess[:, None])  # (d, bins)
+    return ratio(np.abs(by_bin).sum(axis=1), weights.sum(axis=1))
+
+
+def in_bins(probabilities: Floats, *, bins: int = CALIBRATION_BINS) -> NDArray[np.float64]:
+    """(n,) in [0, 1] -> (n, bins): 1 in the bin that each lies in, else 0. The last holds 1.0."""
+    place = np.minimum((probabilities * bins).astype(np.int64), bins - 1)
+    one_hot: NDArray[np.float64] = np.eye(bins)[place]
+    return one_hot
+
+
+def confusion_matrix(
+    labels: Labels, is_called: NDArray[np.bool_], *, weights: Draws
+) -> dict[str, Draws]:
+    """Counts; is_called: what is called pneumonia."""
+    is_ill = labels == 1
+    return {
+        "true_positives": weights @ (is_ill & is_called),
+        "false_negatives": weights @ (is_ill & ~is_called),
+        "false_positives": weights @ (~is_ill & is_called),
+        "true_negatives": weights @ (~is_ill & ~is_called),
+    }
+
+
+def rates(counts: dict[str, Draws]) -> dict[str, Draws]:
+    """The figures that a confusion matrix gives, pneumonia being the positive class."""
+    hits, misses = counts["true_positives"], counts["false_negatives"]
+    alarms, rightly_clear = counts["false_positives"], counts["true_negatives"]
+    return {
+        "accuracy": ratio(hits + rightly_clear, hits + misses + alarms + rightly_clear),
+        "sensitivity": ratio(hits, hits + misses),
+        "specificity": ratio(rightly_clear, rightly_clear + alarms),
+        "precision": ratio(hits, hits + alarms),
+        "f1": ratio(2 * hits, 2 * hits + misses + alarms),
+    }
+
+
+def ratio(part: Draws, whole: Draws) -> Draws:
+    """nan where there is nothing to divide by."""
+    divided: Draws = np.full_like(whole, np.nan, dtype=np.float64)
+    np.divide(part, whole, out=divided, where=whole > 0)
+    return divided

@@ -1,91 +1,93 @@
 """MODEL_CARD.md: card.json in words and tables, for people (Mitchell 2019)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-_TEMPLATE = """\
-# Model card: {model_version}
+from pipeline.markdown import figure_text, table
+from pipeline.model_card_first import render_first_model_card
+from pipeline.model_card_heatmap import heatmap_section
+from pipeline.model_card_words import TEMPLATE
 
-Generated from `card.json`; change that, not this.
-
-**Research use only.** Not a medical device, not for diagnosis, not for deciding treatment.
-
-## What it is
-
-{architecture}. It reads one frontal chest radiograph ({side} x {side}, 8 bit grey, squashed to a
-square) and gives the probability of pneumonia, a {heatmap} Grad-CAM heatmap of that logit, and
-how unlike its training images the radiograph is. Made {created_at} (code {git_commit}).
-
-## What it learned from
-
-{population}
-
-| | images | patients | pneumonia images |
-|---|---|---|---|
-{data}
-
-Training and validation share no patient; patients are read from the file names.
-
-## How good it is
-
-At the threshold {threshold:.3f}: {threshold_rule}. Probabilities: {calibration}
-(temperature {temperature:.3f}).
-
-| | images | patients | AUROC (95 % interval) | accuracy | sensitivity | specificity |
-|---|---|---|---|---|---|---|
-{metrics}
-
-The interval is a bootstrap over patients. Temperature and threshold were chosen on the
-validation patients, so only the other rows, where there are any, are untouched by choice.
-
-## When it gives no finding
-
-Above an unfamiliarity of {unfamiliarity_limit} ({unfamiliarity_rule}).
-{strange}
-## Known limits
-
-{known_limits}
-
-## Learning curves
-
-![learning curves](learning_curves.png)
-"""
+Json = Mapping[str, Any]
+FIRST: Final = 1  # the format that had one operating point
+OVERALL: Final = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "ece": "ECE",
+}
+AT_THRESHOLD: Final = ("accuracy", "sensitivity", "specificity", "precision", "f1")
+TOLD_ELSEWHERE: Final = ("population", "known_limits", "model_version", "unfamiliar_warning")
 
 
-def render_model_card(card: Mapping[str, Any]) -> str:
-    """Markdown."""
+def render_model_card(card: Json) -> str:
+    """Markdown.
+
+    Optional in the card: `commands`, by the name of a row of `metrics`, and `heatmap_scores`.
+    """
+    if card["format"] == FIRST:
+        return render_first_model_card(card)
     rows, columns = card["heatmap"]
-    values = dict(card)
-    if "operating_points" in card:
-        balanced = card["operating_points"]["balanced"]
-        values |= {"threshold": balanced["threshold"], "threshold_rule": balanced["rule"]}
-    values |= {
+    metrics: Json = card["metrics"]
+    values = {
         "side": card["network_input"][0],
         "heatmap": f"{rows} x {columns}",
         "git_commit": (card["git_commit"] or "of no checkout")[:12],
+        "libraries": ", ".join(f"{name} {version}" for name, version in card["libraries"].items()),
         "population": card["population"] or "Not stated.",
-        "data": "\n".join(_data_row(*item) for item in card["data"].items()),
-        "metrics": "\n".join(_metrics_row(*item) for item in card["metrics"].items()),
-        "strange": _strange(card["beyond_unfamiliarity_limit"]),
+        "data": _data(card["data"]),
+        "validation_share": f"{card['config']['validation_share']:.0%}",
+        "split_key": card["config"]["split_key"],
+        "recipe": _recipe(card["config"]),
+        "overall": _overall(metrics),
+        "points": "\n\n".join(_point(card, name) for name in card["operating_points"]),
+        "commands": table(["", "command"], [(name, _command(card, name)) for name in metrics]),
+        "errors": "; ".join(f"{name} {figure_text(row['ece'])}" for name, row in metrics.items()),
+        "strange": "\n".join(_strange(name, row["unfamiliar"]) for name, row in metrics.items()),
         "known_limits": "\n".join(f"- {limit}" for limit in card["known_limits"]) or "Not stated.",
+        "heatmap_scores": heatmap_section(card.get("heatmap_scores", {})),
     }
-    return _TEMPLATE.format(**values)
+    return TEMPLATE.format(**{**card, **values})
 
 
-def _data_row(name: str, data: Mapping[str, Any]) -> str:
-    return f"| {name} | {data['images']} | {data['patients']} | {data['pneumonia_images']} |"
+def _data(data: Json) -> str:
+    columns = ("images", "patients", "pneumonia_images", "sha256")
+    rows = [(name, *(part[column] for column in columns)) for name, part in data.items()]
+    return table(["", "images", "patients", "pneumonia images", "hash"], rows)
 
 
-def _metrics_row(name: str, metrics: Mapping[str, Any]) -> str:
-    interval = ""
-    if metrics["auroc_low"] is not None:
-        interval = f" ({metrics['auroc_low']:.3f} to {metrics['auroc_high']:.3f})"
-    return (
-        f"| {name} | {metrics['images']} | {metrics['patients']} "
-        f"| {metrics['auroc']:.4f}{interval} | {metrics['accuracy']:.3f} "
-        f"| {metrics['sensitivity']:.3f} | {metrics['specificity']:.3f} |"
-    )
+def _recipe(config: Json) -> str:
+    told = [(f"`{name}`", value) for name, value in config.items() if name not in TOLD_ELSEWHERE]
+    return table(["setting", "value"], told)
 
 
-def _strange(shares: Mapping[str, float]) -> str:
-    return "".join(f"Of {name}, {share:.1%} lie beyond it.\n" for name, share in shares.items())
+def _overall(metrics: Json) -> str:
+    rows = [
+        [name, row["n"], row["patients"], f"{row['prevalence']['value']:.1%}"]
+        + [figure_text(row[figure]) for figure in OVERALL]
+        for name, row in metrics.items()
+    ]
+    return table(["", "images", "patients", "pneumonia", *OVERALL.values()], rows)
+
+
+def _point(card: Json, point: str) -> str:
+    chosen = card["operating_points"][point]
+    rows = [
+        (name, *(figure_text(row["operating_points"][point][figure]) for figure in AT_THRESHOLD))
+        for name, row in card["metrics"].items()
+    ]
+    head = f"**{point.capitalize()}**, threshold {chosen['threshold']:.2f}: {chosen['rule']}."
+    return head + "\n\n" + table(["", *AT_THRESHOLD], rows)
+
+
+def _command(card: Json, row: str) -> str:
+    known = {
+        "validation": "overread evaluate chest_xray --split validation",
+        "test": "overread evaluate chest_xray --split test",
+    }
+    command = (known | card.get("commands", {})).get(row)
+    return f"`{command}`" if command else "not stated"
+
+
+def _strange(name: str, unfamiliar: Json) -> str:
+    return f"- {name}: {unfamiliar['count']} ({unfamiliar['share']:.1%})"

@@ -28,7 +28,7 @@ def test_a_toy_network_is_trained_and_written(dataset: Path, tmp_path: Path) -> 
     assert card.model_version == "toy-1"
     data = card.raw["data"]
     assert data["train"]["images"] + data["validation"]["images"] == 32
-    assert card.metrics["validation"]["images"] == data["validation"]["images"]
+    assert card.metrics["validation"]["n"] == data["validation"]["images"]
     assert (folder / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
     assert [step.stage for step in steps if step.done == step.total][-1] == "evaluate"
     assert {step.stage for step in steps} == {"read", "head", "fine-tune", "export", "evaluate"}
