@@ -16,6 +16,7 @@ from pipeline.calibration import THRESHOLD_RULE
 from pipeline.dataset import Dataset
 from pipeline.evaluation import Evaluation
 from pipeline.familiarity import LIMIT, WARNING_LIMIT
+from pipeline.familiarity_fit import UNFAMILIARITY_RULE
 from pipeline.model_card import render_model_card
 from pipeline.network_input import PREPROCESSING
 from pipeline.training_config import TrainingConfig
@@ -62,10 +63,7 @@ def make_card(
         "unfamiliarity_limit": LIMIT,
         "warning_limit": WARNING_LIMIT,
         "warning": config.unfamiliar_warning,
-        "unfamiliarity_rule": (
-            f"{config.strange_share:.1%} of the validation patients' images lie beyond the limit "
-            "by their features, and fewer than one in a thousand by their appearance"
-        ),
+        "unfamiliarity_rule": UNFAMILIARITY_RULE,
         "metrics": {name: found.as_json() for name, found in ingredients.evaluations.items()},
         "data": {
             "train": describe(ingredients.learning),

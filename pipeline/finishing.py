@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.calibration import choose_threshold, fit_temperature, probability_of
 from pipeline.card import Ingredients, make_card, write_card
 from pipeline.dataset import Dataset
-from pipeline.engine import load_engine
+from pipeline.engine import Engine, load_engine
 from pipeline.evaluation import Scores, collect, evaluate
 from pipeline.export import export_network
 from pipeline.familiarity import LIMIT, WARNING_LIMIT
@@ -20,12 +20,19 @@ from pipeline.familiarity_fit import fit_guard
 from pipeline.fitting import Progress
 from pipeline.learning_curves import LearningCurves, plot_learning_curves
 from pipeline.network import fold_batch_normalisation, round_to_float16
+from pipeline.network_input import SIZE, network_input
+from pipeline.phantom import draw_phantom
 from pipeline.predictor import Predictor
 from pipeline.training_config import TrainingConfig, TrainingProgress
+from pipeline.types import DecodedImage, Finding, OperatingPoint
 from pipeline.version_folder import FAMILIARITY_FILE, Card, write_folder
 
 if TYPE_CHECKING:
     import keras
+
+CHANGED_VIEWS = 2
+SYNTHETIC = 80
+FIRST_SYNTHETIC_SEED = 10_000  # far from those that demos and tests draw
 
 
 def finish(
@@ -68,20 +75,13 @@ def _evaluate(
 ) -> Ingredients:
     engine = load_engine(folder)
     seen = engine.infer(validation.images)
-    changed = engine.infer(_views(validation.images, seed=config.seed))
-    temperature = fit_temperature(validation.labels, seen.logits)
-    both = probability_of(np.concatenate([seen.logits, changed.logits]), temperature=temperature)
-    thresholds = {
-        name: choose_threshold(np.tile(validation.labels, 2), both, sensitivity_floor=floor)
-        for name, floor in config.sensitivity_floors().items()
-    }
-    images = np.concatenate([learning.images, _views(learning.images, seed=1)])
+    temperature, thresholds = _calibrate(engine, validation, plain=seen.logits, config=config)
     guard = fit_guard(
-        images=images,
-        features=engine.infer(images).features,
+        images=learning.images,
+        features=engine.infer(learning.images).features,
+        synthetic_features=engine.infer(_synthetic(size=config.size)).features,
         validation_images=validation.images,
         validation_features=seen.features,
-        strange_share=config.strange_share,
     )
     guard.save(folder / FAMILIARITY_FILE)
 
@@ -111,6 +111,24 @@ def _evaluate(
     )
 
 
+def _calibrate(
+    engine: Engine, validation: Dataset, *, plain: NDArray[np.float32], config: TrainingConfig
+) -> tuple[float, dict[OperatingPoint, float]]:
+    """Temperature and thresholds on every validation image as it is and in changed views.
+
+    Elsewhere the films will differ from these, and a network is less sure of itself there.
+    """
+    views = [_views(validation.images, seed=n) for n in range(CHANGED_VIEWS)]
+    logits = np.concatenate([plain, *(engine.infer(view).logits for view in views)])
+    labels = np.tile(validation.labels, 1 + CHANGED_VIEWS)
+    temperature = fit_temperature(labels, logits)
+    probabilities = probability_of(logits, temperature=temperature)
+    return temperature, {
+        name: choose_threshold(labels, probabilities, sensitivity_floor=floor)
+        for name, floor in config.sensitivity_floors().items()
+    }
+
+
 def _scores(predictor: Predictor, part: Dataset, *, batch: int = 32) -> Scores:
     starts = range(0, len(part), batch)
     batches = (predictor.predict(part.images[start : start + batch]) for start in starts)
@@ -123,7 +141,26 @@ def _views(images: NDArray[np.uint8], *, seed: int, batch: int = 64) -> NDArray[
 
     from pipeline.augmentation import augment
 
-    tf.random.set_seed(seed)
-    starts = range(0, len(images), batch)
-    views: Any = [augment(images[start : start + batch]).numpy() for start in starts]
+    views: Any = [
+        augment(images[start : start + batch], seed=tf.constant([seed, start])).numpy()
+        for start in range(0, len(images), batch)
+    ]
     return np.concatenate(views)
+
+
+def _synthetic(*, size: int) -> NDArray[np.uint8]:
+    """The demo's kind of films, uint8 (n, size, size), as they reach the network."""
+    findings: tuple[Finding, ...] = ("normal", "pneumonia")
+    sides = (1024, 1024) if size == SIZE else (size, size)  # toys want another size
+    films = [
+        draw_phantom(seed=FIRST_SYNTHETIC_SEED + n, finding=findings[n % 2], size=sides)
+        for n in range(SYNTHETIC)
+    ]
+    return np.stack([_as_input(film) if size == SIZE else film for film in films])
+
+
+def _as_input(film: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    pixels = (film / 255).astype(np.float32)
+    return network_input(
+        DecodedImage(pixels, "image/png", rows=film.shape[0], columns=film.shape[1])
+    )

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 FEATURE_MAP = "out_relu"  # Keras's name of the last feature map
+# What tells strange pictures best: later maps have forgotten all but pneumonia, earlier ones
+# differ between hospitals more than between chests and other things.
+MIDDLE_MAP = "block_9_add"
 HEAD = "pneumonia_logit"
 
 

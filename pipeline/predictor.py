@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from pipeline.calibration import probability_of
 from pipeline.engine import Engine, EngineKind, load_engine
 from pipeline.errors import NetworkFolderError
-from pipeline.familiarity import Guard
+from pipeline.guard import Guard
 from pipeline.heatmap_trust import measure_trust
-from pipeline.polarity import INVERTED, is_inverted
+from pipeline.orientation import as_stored, corrected
 from pipeline.types import Finding, HeatmapTrust, OperatingPoint, Prediction
 from pipeline.version_folder import (
     BASELINE,
@@ -68,27 +68,29 @@ class Predictor:
 
     def predict(self, network_inputs: NDArray[np.uint8]) -> list[Prediction]:
         """uint8 (n, 224, 224), 0 = black -> n answers, in order."""
-        inverted = is_inverted(network_inputs, usual=self._guard.appearance)
-        upright = np.where(inverted[:, None, None], 255 - network_inputs, network_inputs)
+        ways, sentences = self._guard.orientation.judge(network_inputs)
+        upright = corrected(network_inputs, ways)
         inference = self.engine.infer(upright)
         probabilities = probability_of(inference.logits, temperature=self.card.temperature)
         unfamiliarities = self._guard.unfamiliarity(upright, inference.features)
         trusts = measure_trust(inference.heatmaps, upright)
+        heatmaps = as_stored(inference.heatmaps, ways)
         return [
             self._answer(
                 logit=float(inference.logits[n]),
                 probability=float(probabilities[n]),
                 unfamiliarity=float(unfamiliarities[n]),
-                warnings=self._warnings(bool(inverted[n]), unfamiliarity=float(unfamiliarities[n])),
-                heatmap=inference.heatmaps[n],
+                warnings=self._warnings(sentences[n], unfamiliarity=float(unfamiliarities[n])),
+                heatmap=heatmaps[n],
                 trust=trusts[n],
             )
             for n in range(len(upright))
         ]
 
-    def _warnings(self, is_negative: bool, *, unfamiliarity: float) -> tuple[str, ...]:
+    def _warnings(self, orientation: str | None, *, unfamiliarity: float) -> tuple[str, ...]:
         is_near_limit = self.card.warning_limit < unfamiliarity <= self.card.unfamiliarity_limit
-        return (INVERTED,) * is_negative + (self.card.warning,) * is_near_limit
+        sentences = orientation, self.card.warning if is_near_limit else None
+        return tuple(sentence for sentence in sentences if sentence)
 
     def _answer(
         self,

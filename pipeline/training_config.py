@@ -1,9 +1,32 @@
 """Every number of a training, in one frozen object that is saved beside the weights."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, get_type_hints
 
+from pipeline.errors import PipelineError
 from pipeline.types import OperatingPoint
+
+# Lowest and highest value, both possible.
+LIMITS: dict[str, tuple[float, float]] = {
+    "size": (32, 1024),
+    "alpha": (0.35, 1.4),
+    "seed": (0, 2**31 - 1),
+    "head_epochs": (0, 10_000),
+    "epochs": (0, 10_000),
+    "batch_size": (1, 4096),
+    "head_learning_rate": (1e-9, 10),
+    "learning_rate": (1e-9, 10),
+    "weight_decay": (0, 10),
+    "dropout": (0, 0.99),
+    **dict.fromkeys(("validation_share", "frozen_share", "average_momentum"), (0, 1)),
+    **dict.fromkeys(("balanced_floor", "sensitive_floor", "strange_share"), (0, 1)),
+}
+
+
+class TrainingConfigError(PipelineError):
+    """A training has no such setting, or not with such a value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +40,6 @@ class TrainingConfig:
     balanced_floor, sensitive_floor: the threshold rule's floors of sensitivity for the two
         operating points (see `calibration.choose_threshold`).
     unfamiliar_warning: what to say of an image near the limit of what the network knows.
-    strange_share: share of validation images that the unfamiliarity limit may refuse.
     population: whom the images show; known_limits: what to warn of. Both for the card.
     split_key: key of the hash that assigns patients to splits; never change it, or
         patients wander between training and validation.
@@ -41,10 +63,26 @@ class TrainingConfig:
     average_momentum: float = 0.99
     balanced_floor: float = 0.95
     sensitive_floor: float = 0.98
-    strange_share: float = 0.015
     unfamiliar_warning: str = "somewhat unlike the images that the network was trained on"
     population: str = ""
     known_limits: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises TrainingConfigError."""
+        for name, kind in get_type_hints(TrainingConfig).items():
+            _check(name, getattr(self, name), kind)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "TrainingConfig":
+        """The other way round of `as_json`; what is not named stays as it is by default.
+
+        Raises TrainingConfigError.
+        """
+        kinds = get_type_hints(cls)
+        for name in values:
+            if name not in kinds:
+                raise TrainingConfigError(f"{name}: a training has no such setting")
+        return cls(**{name: _from_json(value, kinds[name]) for name, value in values.items()})
 
     def sensitivity_floors(self) -> dict[OperatingPoint, float]:
         return {"balanced": self.balanced_floor, "sensitive": self.sensitive_floor}
@@ -57,15 +95,49 @@ class TrainingConfig:
         return values
 
 
+def _from_json(value: Any, kind: Any) -> Any:
+    """JSON knows neither paths nor tuples, and writes 1.0 as 1 where a person writes it."""
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, str) and kind == Path | str | None and value != "random":
+        return Path(value)
+    return float(value) if kind is float and type(value) is int else value
+
+
+def _check(name: str, value: Any, kind: Any) -> None:
+    if not _is_a(value, kind):
+        words = {tuple[str, ...]: "list of texts", float: "number", int: "whole number"}
+        expected = words.get(kind, "text")
+        raise TrainingConfigError(f"{name}: expected a {expected}, received {value!r}")
+    low, high = LIMITS.get(name, (value, value))
+    # So written that nan is refused, too.
+    if name in LIMITS and not low <= value <= high:
+        raise TrainingConfigError(f"{name}: expected {low:g} to {high:g}, received {value!r}")
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if kind == tuple[str, ...]:
+        return isinstance(value, tuple) and all(isinstance(entry, str) for entry in value)
+    if kind is float:
+        kind = float | int
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingProgress:
     """One step forward, for whoever draws the bar.
 
-    stage: "read", "head", "fine-tune", "evaluate" or "export".
+    stage: "read", "head", "fine-tune", "export" or "evaluate"; where an earlier training was
+        interrupted, also "resume" (done of total epochs need no repeating) or "restart".
     done, total: in the stage's own steps. text: the latest figures, for people.
+    share: of the whole training, by expected work, in [0, 1].
     """
 
     stage: str
     done: int
     total: int
     text: str = ""
+    share: float = 0.0
+
+
+Progress = Callable[[TrainingProgress], None]

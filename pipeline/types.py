@@ -40,7 +40,8 @@ class Inference:
     logits: float32 (n,), before calibration.
     heatmaps: float32 (n, h, w), Grad-CAM of the pneumonia logit after ReLU, unscaled
         (Selvaraju 2017, eq. 2); h and w are those of the last feature map.
-    features: float32 (n, channels), the pooled last feature map.
+    features: float32 (n, channels), what familiarity is judged by: of format 2, mean and
+        standard deviation over places of a middle feature map; of format 1, mean of the last.
     """
 
     logits: NDArray[np.float32]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import NetworkFolderError
-from pipeline.familiarity import Guard
-from pipeline.familiarity_fit import fit_familiarity
+from pipeline.familiarity_fit import BEYOND_SHARE, fit_familiarity
+from pipeline.guard import Guard
+from pipeline.orientation import Orientation
 
 
 def features(random: np.random.Generator, *, count: int) -> np.ndarray:
@@ -22,15 +23,14 @@ def fitted():  # type: ignore[no-untyped-def]
     return fit_familiarity(
         features(random, count=2000),
         features(random, count=1000),
-        strange_share=0.02,
         components=3,
     )
 
 
-def test_the_asked_share_lies_beyond_the_limit(fitted) -> None:  # type: ignore[no-untyped-def]
+def test_the_stated_share_lies_beyond_the_limit(fitted) -> None:  # type: ignore[no-untyped-def]
     others = features(np.random.default_rng(1), count=4000)
     share = (fitted.unfamiliarity(others) > 0.5).mean()
-    assert 0.01 < share < 0.035
+    assert BEYOND_SHARE / 2 < share < 2 * BEYOND_SHARE
 
 
 def test_both_kinds_of_strangeness_are_seen(fitted) -> None:  # type: ignore[no-untyped-def]
@@ -48,8 +48,11 @@ def test_the_middle_is_usual_and_the_range_is_kept(fitted) -> None:  # type: ign
 
 def test_saving_keeps_the_answers(fitted, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "familiarity.npz"
-    Guard(features=fitted, appearance=fitted).save(path)
+    weights = np.random.default_rng(3).normal(size=(785, 8)).astype(np.float32)
+    Guard(features=fitted, appearance=fitted, orientation=Orientation(weights)).save(path)
     loaded = Guard.load(path)
+    np.testing.assert_array_equal(loaded.orientation.weights, weights)
+    assert not loaded.are_roots
     some = features(np.random.default_rng(2), count=5)
     for part in (loaded.features, loaded.appearance):
         np.testing.assert_allclose(part.unfamiliarity(some), fitted.unfamiliarity(some), rtol=1e-6)
