@@ -13,9 +13,11 @@ from cli.service_file import is_held, running_service
 from cli.settings import CommandSettings
 from cli.shown_settings import masked
 from models.file_store import FileStore
-from models.session import make_engine
+from models.session import make_engine, make_session_factory
+from models.versions import production_version, version_path
 from pipeline.errors import NetworkFolderError
 from pipeline.predictor import Predictor
+from pipeline.version_folder import BASELINE
 from worker.embedded_broker import is_answering
 
 LOW_SPACE_BYTES = 2 * 2**30
@@ -37,7 +39,7 @@ def check_everything(settings: CommandSettings) -> Iterator[Finding]:
     yield _checked("database", lambda: _database(settings))
     yield _check_broker(settings)
     yield _checked("files", lambda: _file_store(settings))
-    yield _checked("network", _network)
+    yield _checked("network", lambda: _network(settings))
     yield _check_portal(settings)
     yield _check_training()
 
@@ -66,12 +68,10 @@ def _check_data(settings: CommandSettings) -> Finding:
 def _database(settings: CommandSettings) -> str | None:
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
-    from sqlalchemy import make_url
 
     from models.upgrade import alembic_config
 
-    # Connecting would make the file.
-    if settings.is_sqlite and not Path(make_url(settings.database).database or "").exists():
+    if not _has_database(settings):
         return None
     engine = make_engine(settings)
     try:
@@ -83,6 +83,13 @@ def _database(settings: CommandSettings) -> str | None:
     if revision != newest:
         raise LookupError(f"tables are at {revision}, expected {newest}: overread migrate")
     return f"{engine.dialect.name}, tables at {revision}"
+
+
+def _has_database(settings: CommandSettings) -> bool:
+    from sqlalchemy import make_url
+
+    # Connecting would make the file.
+    return not settings.is_sqlite or Path(make_url(settings.database).database or "").exists()
 
 
 def _check_broker(settings: CommandSettings) -> Finding:
@@ -107,13 +114,25 @@ def _file_store(settings: CommandSettings) -> str | None:
     return f"{settings.files_dir} can be written and read"
 
 
-def _network() -> str:
-    """Checksums first, then one answer for an empty picture."""
-    predictor = Predictor.open()
+def _network(settings: CommandSettings) -> str:
+    """As a worker opens it: checksums first. Then one answer for an empty picture."""
+    folder = _live_folder(settings) if _has_database(settings) else BASELINE
+    predictor = Predictor.open(folder, operating_point=settings.operating_point)
     answers = predictor.predict(np.zeros((1, 224, 224), np.uint8))
     if not 0.0 <= answers[0].probability <= 1.0:
         raise NetworkFolderError("the network's answer is not a probability")
-    return f"{predictor.model_version} answers; {predictor.engine.name}"
+    point = f"{predictor.operating_point}, threshold {predictor.threshold:g}"
+    return f"{predictor.model_version} answers ({point}); {predictor.engine.name}"
+
+
+def _live_folder(settings: CommandSettings) -> Path:
+    engine = make_engine(settings)
+    try:
+        with make_session_factory(engine)() as session:
+            version = production_version(session)
+    finally:
+        engine.dispose()
+    return BASELINE if version is None else version_path(version, data_dir=settings.data_dir)
 
 
 def _check_portal(settings: CommandSettings) -> Finding:

@@ -2,8 +2,13 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pipeline.engine import EngineKind
+    from pipeline.types import OperatingPoint
 
 
 @click.command()
@@ -24,7 +29,18 @@ import click
     show_default=True,
     help="The compiled network, or the reference.",
 )
-def predict(paths: tuple[Path, ...], jsonl: bool, overlays: Path | None, engine: str) -> None:
+@click.option(
+    "--operating-point",
+    type=click.Choice(["balanced", "sensitive"]),
+    help="Which of the network's thresholds decides.  [default: OVERREAD_OPERATING_POINT]",
+)
+def predict(
+    paths: tuple[Path, ...],
+    jsonl: bool,
+    overlays: Path | None,
+    engine: "EngineKind",
+    operating_point: "OperatingPoint | None",
+) -> None:
     """Read files, folders or zips here and now; no service needed.
 
     Exit code 0: every file was predicted; 1: some were refused or failed.
@@ -32,10 +48,12 @@ def predict(paths: tuple[Path, ...], jsonl: bool, overlays: Path | None, engine:
     from cli.predicting import predict_paths
     from cli.settings import read_settings
 
+    settings = read_settings()
     all_predicted = predict_paths(
         paths,
-        settings=read_settings(),
-        engine="tensorflow" if engine == "tensorflow" else "openvino",
+        settings=settings,
+        engine=engine,
+        operating_point=operating_point or settings.operating_point,
         as_json=jsonl,
         overlays=overlays,
     )

@@ -23,6 +23,7 @@ from pipeline.engine import EngineKind
 from pipeline.errors import NetworkFolderError
 from pipeline.limits import Limits
 from pipeline.predictor import Predictor
+from pipeline.types import OperatingPoint
 
 
 def predict_paths(
@@ -30,6 +31,7 @@ def predict_paths(
     *,
     settings: Settings,
     engine: EngineKind,
+    operating_point: OperatingPoint,
     as_json: bool,
     overlays: Path | None,
 ) -> bool:
@@ -41,7 +43,8 @@ def predict_paths(
     pictures = OverlayFolder(overlays) if overlays else None
     # The decoders start at once, and work while the network is loaded.
     with _decoders(settings) as pool, TemporaryDirectory(prefix="overread-") as scratch:
-        reader = Reader(pool, _open(engine), see=pictures.draw if pictures else _ignore)
+        predictor = _open(engine, operating_point)
+        reader = Reader(pool, predictor, see=pictures.draw if pictures else _ignore)
         items = open_items(walk, scratch=Path(scratch), limits=_archive_limits(settings))
         with progress("Reading", total=total) as shown:
             return _print(_counted(reader.read(items), total, shown), as_json=as_json)
@@ -68,11 +71,11 @@ def _counted(answers: Iterable[Answer], total: int, shown: Progress) -> Iterable
         yield answer
 
 
-def _open(engine: EngineKind) -> Predictor:
+def _open(engine: EngineKind, operating_point: OperatingPoint) -> Predictor:
     if engine == "tensorflow" and not can_train():
         raise UsageProblem("TensorFlow is not installed; install it with: make setup-train")
     try:
-        return Predictor.open(engine=engine)
+        return Predictor.open(engine=engine, operating_point=operating_point)
     except NetworkFolderError as error:
         raise Failed(str(error)) from None
 

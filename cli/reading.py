@@ -20,7 +20,7 @@ REMEMBERED = 100_000  # contents whose answer is kept for their duplicates; abou
 
 @dataclass(frozen=True)
 class Answer:
-    """The fields of a JSON line, in their order."""
+    """The fields of a JSON line, in their order; new ones come last."""
 
     file: str
     sha256: str
@@ -32,6 +32,11 @@ class Answer:
     unfamiliarity: float | None = None
     warnings: tuple[str, ...] = ()
     model_version: str | None = None
+    operating_point: str | None = None
+    temperature: float | None = None
+    heatmap_peak: float | None = None
+    heatmap_concentration: float | None = None
+    heatmap_inside_body: float | None = None
 
 
 SeePrediction = Callable[[Item, Prediction], None]
@@ -127,6 +132,11 @@ def _predicted(item: Item, prepared: Prepared, prediction: Prediction) -> Answer
         unfamiliarity=prediction.unfamiliarity,
         warnings=(*prepared.warnings, *prediction.warnings),
         model_version=prediction.model_version,
+        operating_point=prediction.operating_point,
+        temperature=prediction.temperature,
+        heatmap_peak=prediction.heatmap_trust.peak,
+        heatmap_concentration=prediction.heatmap_trust.concentration,
+        heatmap_inside_body=prediction.heatmap_trust.inside_body,
     )
 
 

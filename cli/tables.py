@@ -21,9 +21,12 @@ class ResultTable:
         self._rows = rows
         self._kept: list[tuple[float, int, dict[str, Any]]] = []
         self._seen = 0
+        self._readings: set[str] = set()
 
     def add(self, result: dict[str, Any]) -> None:
         self._seen += 1
+        if result["probability"] is not None:
+            self._readings.add(_reading(result))
         # The count breaks ties: earlier is greater, and dicts are never compared.
         item = (_weight(result), -self._seen, result)
         if len(self._kept) < self._rows:
@@ -49,6 +52,8 @@ class ResultTable:
         _console().print(table)
         if self._seen > len(self._kept):
             _console().print(f"... and {self._seen - len(self._kept)} more")
+        for line in sorted(self._readings):
+            _console().print(line, markup=False)
 
 
 class JobTable:
@@ -77,9 +82,21 @@ def _weight(result: dict[str, Any]) -> float:
     return float(result["probability"])
 
 
+def _reading(result: dict[str, Any]) -> str:
+    """What every probability needs beside it, in the portal's words."""
+    temperature = result["temperature"]
+    calibration = (
+        "its calibration was not recorded"
+        if temperature is None
+        else f"calibrated with temperature {temperature:.3g}"
+    )
+    threshold = f"threshold {result['threshold']:.3f}, {result['operating_point']}"
+    return f"{result['model_version']}: {threshold}; {calibration}"
+
+
 def _cells(result: dict[str, Any]) -> tuple[str, ...]:
     numbers = (result[name] for name in ("probability", "threshold", "unfamiliarity"))
     finding = result["finding"] or ("no answer" if result["status"] == "predicted" else "-")
-    says = result["reason"] or "; ".join(result["warnings"])
+    says = "; ".join([*filter(None, [result["reason"]]), *result["warnings"]])
     shown = (f"{number:.3f}" if number is not None else "-" for number in numbers)
     return (result["file"], finding, *shown, says)

@@ -13,7 +13,7 @@ from models.claims import Claim
 from models.inserts import insert_new
 from models.results import shown_prediction_id
 from models.tables import Image, State, now
-from pipeline.types import Prediction
+from pipeline.types import OperatingPoint, Prediction
 
 
 def record_predictions(
@@ -40,22 +40,31 @@ def record_predictions(
     _finish_ready(session, hashes)
 
 
-def finish_known(session: Session, sha256s: Sequence[str], *, model_version_id: int) -> set[str]:
-    """Ready images whose bytes this version has read already need no second reading."""
+def finish_known(
+    session: Session,
+    sha256s: Sequence[str],
+    *,
+    model_version_id: int,
+    operating_point: OperatingPoint,
+) -> set[str]:
+    """Ready images whose bytes were read already, at this point, need no second reading."""
     query = select(tables.Prediction.sha256).where(
         tables.Prediction.sha256.in_(sha256s),
         tables.Prediction.model_version_id == model_version_id,
+        tables.Prediction.operating_point == operating_point,
     )
     known = set(session.scalars(query))
     _finish_ready(session, sorted(known))
     return known
 
 
-def get_prediction(session: Session, image: Image) -> tables.Prediction | None:
-    """The one that is shown: the live version's, else the newest."""
+def get_prediction(
+    session: Session, image: Image, *, operating_point: OperatingPoint
+) -> tables.Prediction | None:
+    """The one that is shown; see `shown_prediction_id`."""
     query = (
         select(tables.Prediction)
-        .join(Image, tables.Prediction.id == shown_prediction_id())
+        .join(Image, tables.Prediction.id == shown_prediction_id(operating_point))
         .where(Image.id == image.id)
     )
     return session.scalar(query)
@@ -100,6 +109,8 @@ def _columns(prediction: Prediction) -> dict[str, Any]:
         "logit": float(prediction.logit),
         "probability": float(prediction.probability),
         "threshold": float(prediction.threshold),
+        "operating_point": prediction.operating_point,
+        "temperature": float(prediction.temperature),
         "finding": prediction.finding,
         "unfamiliarity": float(prediction.unfamiliarity),
         "reason": prediction.reason,
@@ -108,4 +119,6 @@ def _columns(prediction: Prediction) -> dict[str, Any]:
         "heatmap_rows": rows,
         "heatmap_columns": columns,
         "heatmap_peak": peak,
+        "heatmap_concentration": float(prediction.heatmap_trust.concentration),
+        "heatmap_inside_body": float(prediction.heatmap_trust.inside_body),
     }

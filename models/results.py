@@ -1,6 +1,6 @@
 """Results: one image's answer as scripts and people see it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,13 +11,18 @@ from sqlalchemy.orm import Session, aliased
 from models.paging import Page
 from models.tables import Image, ModelAlias, ModelVersion, Prediction, State, Study
 from models.versions import PRODUCTION
+from pipeline.types import OperatingPoint
 
 PAGE_SIZE = 1000
 
 
 @dataclass(frozen=True)
 class Result:
-    """The fields of a JSON line, in their order. status: the image's state."""
+    """The fields of a JSON line, in their order; new ones come last. status: the image's state.
+
+    operating_point: the one whose threshold was used. temperature: calibrates the probability.
+    heatmap_...: how far the heatmap can be trusted, see `pipeline.types.HeatmapTrust`.
+    """
 
     file: str
     sha256: str
@@ -32,17 +37,26 @@ class Result:
     study: str | None
     job_id: str
     image_id: int
+    operating_point: str | None
+    temperature: float | None
+    heatmap_peak: float | None
+    heatmap_concentration: float | None
+    heatmap_inside_body: float | None
 
 
 def reason_sentence(file: str, clause: str) -> str:
     return f"{PurePosixPath(file).name}: {clause}"
 
 
-def iter_results(session: Session, *, job_id: str | None = None) -> Iterator[Result]:
+def iter_results(
+    session: Session, *, operating_point: OperatingPoint, job_id: str | None = None
+) -> Iterator[Result]:
     """In the order of arrival, however many, a page in memory at a time."""
     after = 0
     while True:
-        query = _results(job_id=job_id).where(Image.id > after).order_by(Image.id)
+        query = _results(operating_point).where(Image.id > after).order_by(Image.id)
+        if job_id is not None:
+            query = query.where(Image.job_id == job_id)
         page = session.execute(query.limit(PAGE_SIZE)).all()
         yield from (_result(row) for row in page)
         if len(page) < PAGE_SIZE:
@@ -53,6 +67,7 @@ def iter_results(session: Session, *, job_id: str | None = None) -> Iterator[Res
 def list_results(
     session: Session,
     *,
+    operating_point: OperatingPoint,
     job_id: str,
     state: State | None = None,
     page: int = 1,
@@ -62,27 +77,48 @@ def list_results(
     if state is not None:
         chosen.append(Image.state == state)
     total = session.scalar(select(func.count()).select_from(Image).where(*chosen)) or 0
-    query = _results(job_id=job_id).where(*chosen).order_by(Image.id)
+    query = _results(operating_point).where(*chosen).order_by(Image.id)
     rows = session.execute(query.limit(page_size).offset((page - 1) * page_size))
     return Page([_result(row) for row in rows], page, page_size, total)
 
 
-def list_study_results(session: Session, study_id: int) -> list[Result]:
+def list_study_results(
+    session: Session, study_id: int, *, operating_point: OperatingPoint
+) -> list[Result]:
     """The most suspicious first; images without an answer last."""
-    order = (Prediction.finding.is_(None), Prediction.probability.desc().nulls_last(), Image.id)
-    query = _results(job_id=None).where(Image.study_id == study_id).order_by(*order)
+    query = _results(operating_point).where(Image.study_id == study_id).order_by(*_SUSPICION)
     return [_result(row) for row in session.execute(query)]
 
 
-def get_result(session: Session, image_id: int) -> Result | None:
-    row = session.execute(_results(job_id=None).where(Image.id == image_id)).first()
-    return _result(row) if row is not None else None
+def first_results(
+    session: Session,
+    study_ids: Sequence[int],
+    *,
+    operating_point: OperatingPoint,
+    job_id: str | None = None,
+) -> dict[int, Result]:
+    """Each study's most suspicious image, of one job or all, by the study's id."""
+    chosen: list[ColumnElement[bool]] = [Image.study_id.in_(study_ids)]
+    if job_id is not None:
+        chosen.append(Image.job_id == job_id)
+    rank = func.row_number().over(partition_by=Image.study_id, order_by=_SUSPICION)
+    ranked = (
+        select(Image.id, rank.label("rank"))
+        .outerjoin(Prediction, Prediction.id == shown_prediction_id(operating_point))
+        .where(*chosen)
+        .subquery()
+    )
+    first = select(ranked.c.id).where(ranked.c.rank == 1)
+    rows = session.execute(_results(operating_point).where(Image.id.in_(first)))
+    return {row.study_id: _result(row) for row in rows}
 
 
-def shown_prediction_id() -> ColumnElement[int]:
-    """Of an image's predictions, the live version's; until that has read it, the newest.
+def shown_prediction_id(operating_point: OperatingPoint) -> ColumnElement[int]:
+    """Of an image's predictions, the live version's at the operating point that is set.
 
-    So a newly promoted version never makes answers vanish. Each answer names its version.
+    Until it has read the image so, its newest at another point; until it has read it at all, the
+    newest of any version. So neither a promotion nor another setting makes answers vanish, and
+    setting either back brings the former answers back. Each answer names its version and point.
     """
     live = (
         select(ModelAlias.model_version_id)
@@ -93,18 +129,27 @@ def shown_prediction_id() -> ColumnElement[int]:
     )
     one = aliased(Prediction)
     same_bytes = one.sha256 == Image.sha256
-    by_live = select(one.id).where(same_bytes, one.model_version_id == live)
     newest = select(func.max(one.id)).where(same_bytes)
-    return func.coalesce(
-        by_live.correlate(Image).scalar_subquery(), newest.correlate(Image).scalar_subquery()
-    )
+    by_live = newest.where(one.model_version_id == live)
+    as_set = by_live.where(one.operating_point == operating_point)
+    wanted = (as_set, by_live, newest)
+    return func.coalesce(*(query.correlate(Image).scalar_subquery() for query in wanted))
 
 
-def _results(*, job_id: str | None) -> Select[*tuple[Any, ...]]:
-    query = (
+_SUSPICION = (
+    Prediction.finding.is_(None),
+    Prediction.finding != "pneumonia",
+    Prediction.probability.desc().nulls_last(),
+    Image.id,
+)
+
+
+def _results(operating_point: OperatingPoint) -> Select[*tuple[Any, ...]]:
+    return (
         select(
             Image.id,
             Image.job_id,
+            Image.study_id,
             Image.file,
             Image.sha256,
             Image.state,
@@ -117,13 +162,17 @@ def _results(*, job_id: str | None) -> Select[*tuple[Any, ...]]:
             Prediction.unfamiliarity,
             Prediction.reason.label("no_finding"),
             Prediction.warnings.label("doubts"),
+            Prediction.operating_point,
+            Prediction.temperature,
+            Prediction.heatmap_peak,
+            Prediction.heatmap_concentration,
+            Prediction.heatmap_inside_body,
             ModelVersion.name.label("model_version"),
         )
         .outerjoin(Study, Study.id == Image.study_id)
-        .outerjoin(Prediction, Prediction.id == shown_prediction_id())
+        .outerjoin(Prediction, Prediction.id == shown_prediction_id(operating_point))
         .outerjoin(ModelVersion, ModelVersion.id == Prediction.model_version_id)
     )
-    return query if job_id is None else query.where(Image.job_id == job_id)
 
 
 def _result(row: Any) -> Result:
@@ -141,4 +190,9 @@ def _result(row: Any) -> Result:
         study=row.study_hash[:8] if row.study_hash else None,
         job_id=row.job_id,
         image_id=row.id,
+        operating_point=row.operating_point,
+        temperature=row.temperature,
+        heatmap_peak=row.heatmap_peak,
+        heatmap_concentration=row.heatmap_concentration,
+        heatmap_inside_body=row.heatmap_inside_body,
     )

@@ -3,7 +3,7 @@
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     broker_url: str = ""  # default: the embedded broker that `overread up` starts
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    # Which of a version's thresholds decides: `pipeline.types.OperatingPoint`, which costs numpy.
+    operating_point: Literal["balanced", "sensitive"] = "balanced"
 
     chunk_size: PositiveInt = 32  # images a worker claims at once
     chunk_time_limit_s: PositiveInt = 120  # hard limit of one chunk; the lease follows it

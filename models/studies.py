@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from models.inserts import insert_new
 from models.paging import Page
-from models.results import Result, list_study_results, shown_prediction_id
+from models.results import Result, first_results, list_study_results, shown_prediction_id
 from models.tables import Image, Prediction, Study, now
+from pipeline.types import OperatingPoint
 
 Order = Literal["probability", "created_at", "label", "images"]
 
@@ -25,7 +26,10 @@ class NewStudy:
 
 @dataclass(frozen=True)
 class StudySummary:
-    """probability, threshold: of the most suspicious image that has a finding, else None."""
+    """A line of the work list. first: the study's most suspicious image.
+
+    finding and what belongs to it are that image's; None where no image has a finding.
+    """
 
     id: int
     label: str
@@ -35,6 +39,9 @@ class StudySummary:
     finding: str | None
     probability: float | None
     threshold: float | None
+    operating_point: str | None
+    temperature: float | None
+    first: Result | None
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ def get_or_create_studies(session: Session, studies: Sequence[NewStudy]) -> dict
 def list_studies(
     session: Session,
     *,
+    operating_point: OperatingPoint,
     order: Order = "probability",
     descending: bool = True,
     finding: str | None = None,
@@ -63,7 +71,7 @@ def list_studies(
     page_size: int = 50,
 ) -> Page[StudySummary]:
     """finding: "pneumonia", "normal", or "none" for studies without an answer."""
-    summaries = _summaries(job_id=job_id)
+    summaries = _summaries(operating_point, job_id=job_id)
     if finding is not None:
         summaries = summaries.having(_has_finding(finding))
         total = session.scalar(select(func.count()).select_from(summaries.subquery())) or 0
@@ -72,15 +80,21 @@ def list_studies(
         total = session.scalar(studies.where(*_in_job(job_id))) or 0
     key = _order_key(order)
     ordered = summaries.order_by((key.desc() if descending else key.asc()).nulls_last(), Study.id)
-    rows = session.execute(ordered.limit(page_size).offset((page - 1) * page_size))
-    return Page([_summary(row) for row in rows], page, page_size, total)
+    rows = session.execute(ordered.limit(page_size).offset((page - 1) * page_size)).all()
+    ids = [row.id for row in rows]
+    first = first_results(session, ids, operating_point=operating_point, job_id=job_id)
+    return Page([_summary(row, first.get(row.id)) for row in rows], page, page_size, total)
 
 
-def get_study(session: Session, study_id: int) -> StudyDetail | None:
-    row = session.execute(_summaries(job_id=None).where(Study.id == study_id)).first()
+def get_study(
+    session: Session, study_id: int, *, operating_point: OperatingPoint
+) -> StudyDetail | None:
+    summaries = _summaries(operating_point, job_id=None)
+    row = session.execute(summaries.where(Study.id == study_id)).first()
     if row is None:
         return None
-    return StudyDetail(_summary(row), list_study_results(session, study_id))
+    images = list_study_results(session, study_id, operating_point=operating_point)
+    return StudyDetail(_summary(row, next(iter(images), None)), images)
 
 
 def study_label(study_hash: str, folder: str | None) -> str:
@@ -89,12 +103,16 @@ def study_label(study_hash: str, folder: str | None) -> str:
 
 
 _answered = Prediction.finding.is_not(None)
-_probability = func.max(case((_answered, Prediction.probability)))
-_threshold = func.max(case((_answered, Prediction.threshold)))
-_positive = func.max(case((Prediction.finding == "pneumonia", 1), (_answered, 0)))
+_suspected = Prediction.finding == "pneumonia"
+_positive = func.max(case((_suspected, 1), (_answered, 0)))
+# Images may differ in their thresholds: one that is suspected goes before one that is likelier.
+_probability = func.coalesce(
+    func.max(case((_suspected, Prediction.probability))),
+    func.max(case((_answered, Prediction.probability))),
+)
 
 
-def _summaries(*, job_id: str | None) -> Select[*tuple[Any, ...]]:
+def _summaries(operating_point: OperatingPoint, *, job_id: str | None) -> Select[*tuple[Any, ...]]:
     query = (
         select(
             Study.id,
@@ -103,12 +121,10 @@ def _summaries(*, job_id: str | None) -> Select[*tuple[Any, ...]]:
             Study.created_at,
             func.count(Image.id).label("images"),
             func.count(Prediction.id).label("predicted"),
-            _probability.label("probability"),
-            _threshold.label("threshold"),
             _positive.label("positive"),
         )
         .join(Image, Image.study_id == Study.id)
-        .outerjoin(Prediction, Prediction.id == shown_prediction_id())
+        .outerjoin(Prediction, Prediction.id == shown_prediction_id(operating_point))
         .group_by(Study.id)
     )
     return query.where(*_in_job(job_id))
@@ -133,15 +149,18 @@ def _order_key(order: Order) -> ColumnElement[Any]:
     return keys[order]
 
 
-def _summary(row: Any) -> StudySummary:
-    findings = {1: "pneumonia", 0: "normal", None: None}
+def _summary(row: Any, first: Result | None) -> StudySummary:
+    answer = first if first is not None and first.finding is not None else None
     return StudySummary(
         id=row.id,
         label=study_label(row.study_hash, row.folder),
         created_at=row.created_at,
         images=row.images,
         predicted=row.predicted,
-        finding=findings[row.positive],
-        probability=row.probability,
-        threshold=row.threshold,
+        finding=answer.finding if answer else None,
+        probability=answer.probability if answer else None,
+        threshold=answer.threshold if answer else None,
+        operating_point=answer.operating_point if answer else None,
+        temperature=answer.temperature if answer else None,
+        first=first,
     )

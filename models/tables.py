@@ -211,10 +211,13 @@ class ModelAlias(Base):
 
 
 class Prediction(Base):
-    """What one model version says of one file's content; images of equal bytes share it."""
+    """What one model version says of one file's content; images of equal bytes share it.
+
+    At the other operating point it is read again, into a row of its own: what was shown stays.
+    """
 
     __tablename__ = "prediction"
-    __table_args__ = (UniqueConstraint("sha256", "model_version_id"),)
+    __table_args__ = (UniqueConstraint("sha256", "model_version_id", "operating_point"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64))  # Image.sha256
@@ -222,6 +225,8 @@ class Prediction(Base):
     logit: Mapped[float]
     probability: Mapped[float]
     threshold: Mapped[float]
+    operating_point: Mapped[str] = mapped_column(String(16))  # whose threshold it is
+    temperature: Mapped[float | None]  # None where it was read before it was kept
     finding: Mapped[str | None] = mapped_column(String(16))  # "pneumonia", "normal" or None
     unfamiliarity: Mapped[float]
     reason: Mapped[str | None] = mapped_column(String(500))  # why there is no finding
@@ -231,6 +236,9 @@ class Prediction(Base):
     heatmap_rows: Mapped[int]
     heatmap_columns: Mapped[int]
     heatmap_peak: Mapped[float]
+    # None where it was read before these were measured.
+    heatmap_concentration: Mapped[float | None]
+    heatmap_inside_body: Mapped[float | None]
     engine: Mapped[str] = mapped_column(String(80))  # name, version, precision
     created_at: Mapped[datetime] = mapped_column(default=now)
 

@@ -29,9 +29,9 @@ def upgrade(settings: Settings) -> None:
         engine.dispose()
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, revision: str = "head") -> None:
     with engine.execution_options(**WRITES).begin() as connection:
-        command.upgrade(alembic_config(connection), "head")
+        command.upgrade(alembic_config(connection), revision)
 
 
 def unmigrate(engine: Engine, revision: str = "base") -> None:

@@ -14,7 +14,7 @@ from models.jobs import create_job
 from models.tables import Image, Job, ModelVersion, Role, State, User, now
 from models.users import find_user, make_user
 from models.versions import set_production
-from pipeline.types import Finding, HeatmapTrust, Prediction
+from pipeline.types import Finding, HeatmapTrust, OperatingPoint, Prediction
 
 
 def a_user(session: Session, *, name: str = "olga", role: Role = Role.OPERATOR) -> User:
@@ -69,20 +69,24 @@ def a_prediction(
     finding: Finding | None = "pneumonia",
     reason: str | None = None,
     model_version: str = "v1",
+    threshold: float = 0.5,
+    operating_point: OperatingPoint = "balanced",
+    warnings: tuple[str, ...] = (),
+    inside_body: float = 0.9,
 ) -> Prediction:
     heatmap = np.linspace(0, 3, 49, dtype=np.float32).reshape(7, 7)
     return Prediction(
         logit=1.5,
         probability=probability,
-        threshold=0.5,
-        operating_point="balanced",
+        threshold=threshold,
+        operating_point=operating_point,
         temperature=1.5,
         finding=finding,
         unfamiliarity=0.1,
         reason=reason,
-        warnings=(),
+        warnings=warnings,
         heatmap=heatmap,
-        heatmap_trust=HeatmapTrust(peak=3.0, concentration=0.2, inside_body=0.9),
+        heatmap_trust=HeatmapTrust(peak=3.0, concentration=0.2, inside_body=inside_body),
         model_version=model_version,
     )
 

@@ -63,7 +63,8 @@ def _find(image_id: int) -> Shown:
         image = get_image(session, image_id)
         if image is None or image.stored_sha256 is None:
             abort(404, "there is no picture of this image")
-        return Shown(image, get_prediction(session, image))
+        point = services().settings.operating_point
+        return Shown(image, get_prediction(session, image, operating_point=point))
 
 
 def _predicted(shown: Shown) -> tables.Prediction:

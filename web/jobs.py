@@ -138,6 +138,7 @@ def images(job_id: str, query_data: ImagesQuery) -> ResultsOut:
         state = State(query_data.state) if query_data.state else None
         found = list_results(
             session,
+            operating_point=services().settings.operating_point,
             job_id=job_id,
             state=state,
             page=query_data.page,

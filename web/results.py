@@ -55,7 +55,8 @@ def export(query_data: ResultsQuery) -> Response:
 
 def _read(job_id: str | None) -> Iterator[Result]:
     with services().sessions() as session:
-        yield from iter_results(session, job_id=job_id)
+        point = services().settings.operating_point
+        yield from iter_results(session, operating_point=point, job_id=job_id)
 
 
 def _jsonl(results: Iterable[Result]) -> Iterator[str]:

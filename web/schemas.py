@@ -97,6 +97,11 @@ class ResultOut(Out):
     study: str | None
     job_id: str
     image_id: int
+    operating_point: str | None
+    temperature: float | None
+    heatmap_peak: float | None
+    heatmap_concentration: float | None
+    heatmap_inside_body: float | None
 
 
 class ResultsOut(Out):
@@ -129,6 +134,8 @@ class StudyOut(Out):
     finding: str | None
     probability: float | None
     threshold: float | None
+    operating_point: str | None
+    temperature: float | None
 
 
 class StudiesOut(Out):

@@ -6,6 +6,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import abort, render_template, request
 from pydantic import ValidationError
+from sqlalchemy.orm import Session
 
 from models.images import get_image
 from models.jobs import get_job
@@ -13,6 +14,7 @@ from models.paging import Page
 from models.results import Result
 from models.studies import StudyDetail, StudySummary, get_study, list_studies
 from models.tables import Image
+from models.versions import find_version
 from web.auth import audit
 from web.schemas import StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
 from web.services import services
@@ -25,10 +27,9 @@ API_PAGE_SIZE = 100
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the work list. first: the study's most suspicious image."""
+    """A line of the work list."""
 
     study: StudySummary
-    first: Result | None
     position: int  # in the whole list, from 1
 
 
@@ -43,11 +44,17 @@ class Neighbours:
 def worklist() -> str:
     query = _query()
     with services().sessions() as session:
-        page = list_studies(session, **query.model_dump(), page_size=PAGE_SIZE)
-        details = [get_study(session, study.id) for study in page.items]
+        page = _list(session, query, page_size=PAGE_SIZE)
         job = get_job(session, query.job_id) if query.job_id else None
-    rows, kept = _rows(page, details), _kept(query)
-    return render_template("studies.html", page=page, rows=rows, query=query, kept=kept, job=job)
+    return render_template(
+        "studies.html",
+        page=page,
+        rows=_rows(page),
+        readings=_readings(page),
+        query=query,
+        kept=_kept(query),
+        job=job,
+    )
 
 
 @bp.get("/studies/<int:study_id>")
@@ -55,17 +62,18 @@ def worklist() -> str:
 def show_page(study_id: int) -> str:
     query, position = _query(), request.args.get("at", type=int)
     with services().sessions() as session:
-        study = get_study(session, study_id)
-        if study is None:
-            abort(404, "there is no such study")
+        study = _find(session, study_id)
         chosen = _chosen(study, request.args.get("image", type=int))
         image = get_image(session, chosen.image_id) if chosen else None
+        version = find_version(session, chosen.model_version or "") if chosen else None
     audit("study.viewed", str(study_id))
     return render_template(
         "study.html",
         study=study,
         chosen=chosen,
         tags=_tags(image),
+        card=version.card if version else {},
+        point_now=services().settings.operating_point,
         kept=_kept(query),
         position=position,
         list_page=((position or 1) - 1) // PAGE_SIZE + 1,
@@ -79,7 +87,7 @@ def show_page(study_id: int) -> str:
 def index(query_data: StudiesQuery) -> StudiesOut:
     """The work list: most suspicious first unless asked otherwise."""
     with services().sessions() as session:
-        page = list_studies(session, **query_data.model_dump(), page_size=API_PAGE_SIZE)
+        page = _list(session, query_data, page_size=API_PAGE_SIZE)
     studies = [StudyOut.model_validate(study) for study in page.items]
     return StudiesOut(studies=studies, total=page.total, next=page.next)
 
@@ -89,10 +97,21 @@ def index(query_data: StudiesQuery) -> StudiesOut:
 def show(study_id: int) -> StudyDetail:
     """One study and the results of its images."""
     with services().sessions() as session:
-        study = get_study(session, study_id)
+        study = _find(session, study_id)
+    audit("study.viewed", str(study_id))
+    return study
+
+
+def _list(session: Session, query: StudiesQuery, *, page_size: int) -> Page[StudySummary]:
+    point = services().settings.operating_point
+    return list_studies(session, operating_point=point, **query.model_dump(), page_size=page_size)
+
+
+def _find(session: Session, study_id: int) -> StudyDetail:
+    point = services().settings.operating_point
+    study = get_study(session, study_id, operating_point=point)
     if study is None:
         abort(404, "there is no such study")
-    audit("study.viewed", str(study_id))
     return study
 
 
@@ -110,12 +129,19 @@ def _kept(query: StudiesQuery) -> dict[str, Any]:
     return query.model_dump(exclude_defaults=True, exclude={"page"})
 
 
-def _rows(page: Page[StudySummary], details: list[StudyDetail | None]) -> list[Row]:
+def _rows(page: Page[StudySummary]) -> list[Row]:
     start = (page.page - 1) * page.page_size
-    return [
-        Row(study, detail.images[0] if detail and detail.images else None, start + number)
-        for number, (study, detail) in enumerate(zip(page.items, details, strict=True), 1)
-    ]
+    return [Row(study, start + number) for number, study in enumerate(page.items, 1)]
+
+
+def _readings(page: Page[StudySummary]) -> list[Result]:
+    """One answer of each version, operating point and calibration that the page shows."""
+    answers = [study.first for study in page.items if study.first and study.first.finding]
+    of_kind = {
+        (answer.model_version, answer.operating_point, answer.threshold, answer.temperature): answer
+        for answer in answers
+    }
+    return list(of_kind.values())
 
 
 def _chosen(study: StudyDetail, image_id: int | None) -> Result | None:
@@ -139,7 +165,7 @@ def _neighbours(query: StudiesQuery, position: int | None) -> Neighbours:
 def _id_at(query: StudiesQuery, position: int) -> int | None:
     if position < 1:
         return None
-    chosen = query.model_dump() | {"page": position}
+    one = query.model_copy(update={"page": position})
     with services().sessions() as session:
-        found = list_studies(session, **chosen, page_size=1).items
+        found = _list(session, one, page_size=1).items
     return found[0].id if found else None

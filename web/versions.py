@@ -4,6 +4,7 @@ from apiflask import APIBlueprint
 from flask import render_template
 
 from models.versions import list_versions, production_history, production_version
+from web.cards import AT_THRESHOLD, OVERALL, figure_rows, operating_points
 from web.schemas import VersionOut, VersionsOut
 from web.services import services
 
@@ -37,4 +38,13 @@ def about() -> str:
             (entry.created_at, entry.model_version.name, entry.reason)
             for entry in production_history(session)[:20]
         ]
-    return render_template("about.html", version=live, history=history)
+    card = live.card if live else {}
+    return render_template(
+        "about.html",
+        version=live,
+        history=history,
+        points=operating_points(card),
+        point_now=services().settings.operating_point,
+        figure_rows=figure_rows(card),
+        figure_names=OVERALL | AT_THRESHOLD,
+    )

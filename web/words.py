@@ -1,9 +1,14 @@
 """How numbers and states are put to people. The templates' filters."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
+
+from models.results import Result
+from models.studies import StudySummary
+from pipeline.heatmap_trust import describe_trust
 
 FINDINGS = {"pneumonia": "Pneumonia suspected", "normal": "Not suspected"}
 NO_ANSWER = "No answer: unlike the training images"
@@ -15,8 +20,6 @@ STATES = {
     "rejected": "rejected",
     "failed": "failed",
 }
-# Unfamiliarity is 0.5 at the limit; usual images lie well below.
-USUAL, LIMIT = 0.4, 0.5
 
 
 def finding_words(finding: str | None) -> str:
@@ -27,12 +30,36 @@ def finding_mark(finding: str | None) -> str:
     return MARKS.get(finding or "", "?")
 
 
-def unfamiliarity_words(value: float | None) -> str:
-    if value is None:
-        return "not known yet"
-    if value < USUAL:
-        return "like them"
-    return "somewhat unlike them" if value < LIMIT else "unlike them"
+def unfamiliarity_words(value: float, card: Mapping[str, Any]) -> str:
+    """By the limits of the version that measured it; the first cards had no limit to warn at."""
+    limit = card.get("unfamiliarity_limit", 1.0)
+    if value > limit:
+        return "unlike them"
+    return "somewhat unlike them" if value > card.get("warning_limit", limit) else "like them"
+
+
+def calibration_words(answer: Result | StudySummary) -> str:
+    if answer.temperature is None:
+        return "its calibration was not recorded"
+    return f"calibrated with temperature {answer.temperature:.3g}"
+
+
+def reading_words(answer: Result | StudySummary) -> str:
+    """What stands beside every probability."""
+    threshold = f"threshold {percent(answer.threshold)}, {answer.operating_point}"
+    return f"{threshold}; {calibration_words(answer)}"
+
+
+def heatmap_words(answer: Result) -> str:
+    """How far to trust the heatmap. Each number is missing from what was read before it was."""
+    peak, spread, inside = (
+        answer.heatmap_peak,
+        answer.heatmap_concentration,
+        answer.heatmap_inside_body,
+    )
+    if peak is None or spread is None or inside is None:
+        return "How far it can be trusted was not measured when this image was read."
+    return describe_trust(peak=peak, concentration=spread, inside_body=inside)
 
 
 def percent(value: float | None) -> str:
@@ -67,7 +94,18 @@ def share(part: int, whole: int) -> float:
 
 
 def install_words(app: Flask, **texts: Any) -> None:
-    filters = (finding_words, finding_mark, unfamiliarity_words, percent, duration, when, tag_name)
+    filters = (
+        finding_words,
+        finding_mark,
+        unfamiliarity_words,
+        calibration_words,
+        reading_words,
+        heatmap_words,
+        percent,
+        duration,
+        when,
+        tag_name,
+    )
     for function in filters:
         app.add_template_filter(function)
     app.jinja_env.globals.update(share=share, NO_ANSWER=NO_ANSWER, STATES=STATES, **texts)

@@ -173,7 +173,12 @@ def _record(session: Session, doors: Doors, claim: Claim, outcomes: Outcomes) ->
     )
     production = production_version(session)
     if production is not None:
-        finish_known(session, list(outcomes.read), model_version_id=production.id)
+        finish_known(
+            session,
+            list(outcomes.read),
+            model_version_id=production.id,
+            operating_point=doors.settings.operating_point,
+        )
 
 
 def _read_image(content: ReadContent, study_id: int) -> ReadImage:

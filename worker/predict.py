@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 from models.claims import Claim, claim_ready
 from models.images import record_failed
 from models.predictions import finish_known, record_predictions
+from models.settings import Settings
 from models.tables import ModelVersion
 from models.versions import production_version, version_path
+from pipeline.errors import NetworkFolderError
 from pipeline.predictor import Predictor
 from pipeline.types import Prediction
 from worker.chunks import WORLD, holding, record
@@ -32,14 +34,31 @@ class LivePredictor:
     def __init__(self) -> None:
         self._version_id: int | None = None
         self._predictor: Predictor | None = None
+        self._complaint = ""
 
-    def open(self, version: ModelVersion, doors: Doors) -> Predictor:
+    def open(self, version: ModelVersion, doors: Doors) -> Predictor | None:
+        """None where it cannot be opened; the log says why, once for each reason."""
         if self._predictor is None or version.id != self._version_id:
-            path = version_path(version, data_dir=doors.settings.data_dir)
-            self._predictor = Predictor.open(path)
-            self._version_id = version.id
-            log.warning("predicting with model version %s", version.name)
+            try:
+                self._predictor = _open(version, doors.settings)
+            except NetworkFolderError as error:
+                self._predictor = None
+                self._complain(str(error))
+                return None
+            self._version_id, self._complaint = version.id, ""
         return self._predictor
+
+    def _complain(self, complaint: str) -> None:
+        if complaint != self._complaint:  # it is asked again at every nudge
+            log.error("nothing is predicted, images wait: %s", complaint)
+            self._complaint = complaint
+
+
+def _open(version: ModelVersion, settings: Settings) -> Predictor:
+    path = version_path(version, data_dir=settings.data_dir)
+    predictor = Predictor.open(path, operating_point=settings.operating_point)
+    log.warning("predicting with model version %s, %s", version.name, predictor.operating_point)
+    return predictor
 
 
 def predict_chunk(doors: Doors, live: LivePredictor) -> bool:
@@ -50,6 +69,8 @@ def predict_chunk(doors: Doors, live: LivePredictor) -> bool:
         log.error("no model version is live: nothing is predicted")
         return False
     predictor = live.open(version, doors)  # before the claim: if it fails, no image is to blame
+    if predictor is None:
+        return False
     claim, known = _claim(doors, version)
     if not claim.images:
         return False
@@ -60,7 +81,7 @@ def predict_chunk(doors: Doors, live: LivePredictor) -> bool:
 
 
 def _claim(doors: Doors, version: ModelVersion) -> tuple[Claim, set[str]]:
-    """And which of the claimed contents this version has read before; those are done by this."""
+    """And which of the claimed contents need no second reading; those are done by this."""
     settings = doors.settings
     with doors.sessions.begin() as session:
         claim = claim_ready(
@@ -70,7 +91,13 @@ def _claim(doors: Doors, version: ModelVersion) -> tuple[Claim, set[str]]:
             max_attempts=settings.max_attempts,
         )
         hashes = [image.sha256 for image in claim.images]
-        return claim, finish_known(session, hashes, model_version_id=version.id)
+        known = finish_known(
+            session,
+            hashes,
+            model_version_id=version.id,
+            operating_point=settings.operating_point,
+        )
+        return claim, known
 
 
 def _predict(

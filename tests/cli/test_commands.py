@@ -11,7 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import COMMANDS, main
+from models.settings import Settings
+from models.upgrade import upgrade
+from models.versions import register_version, set_production
+from pipeline.version_folder import BASELINE, load_card
 from tests.builders import make_picture, make_png
+from tests.databases import open_database
+from tests.versions import make_version
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:
@@ -93,6 +99,16 @@ def test_predict_answers_each_file_and_equal_bytes_alike(tmp_path: Path) -> None
     assert a["status"] == "predicted"
     assert {**a, "file": ""} == {**b, "file": ""}
     assert 0 <= a["probability"] <= 1
+    assert list(a)[-5:] == [
+        "operating_point",
+        "temperature",
+        "heatmap_peak",
+        "heatmap_concentration",
+        "heatmap_inside_body",
+    ]
+    assert (a["operating_point"], c["operating_point"]) == ("balanced", None)
+    assert a["temperature"] == load_card(BASELINE).temperature
+    assert 0 <= a["heatmap_inside_body"] <= 1
     assert (c["status"], c["finding"]) == ("rejected", None)
     assert c["reason"].startswith("c.txt: ")
     assert d["reason"] == c["reason"].replace("c.txt", "d.txt")
@@ -121,6 +137,46 @@ def test_predict_exits_with_0_where_all_was_predicted(tmp_path: Path) -> None:
 
     assert result.exit_code == 0, result.stderr
     assert "a.png" in result.stdout
+    card = load_card(BASELINE)
+    below = result.stdout[result.stdout.index("a.png") :]
+    assert f"{card.model_version}: threshold {card.thresholds['balanced']:.3f}, balanced" in below
+    assert f"calibrated with temperature {card.temperature:.3g}" in below
+
+
+@pytest.mark.parametrize(
+    ("option", "setting", "meant"),
+    [
+        ("sensitive", "balanced", "sensitive"),
+        ("balanced", "sensitive", "balanced"),
+        (None, "sensitive", "sensitive"),
+    ],
+)
+def test_predict_reads_at_the_point_that_is_asked_for(
+    tmp_path: Path, option: str | None, setting: str, meant: str
+) -> None:
+    """Or says in one line that the shipped network has none of that name."""
+    arguments = ["--operating-point", option] if option else []
+    picture = make_png(tmp_path / "a.png")
+
+    result = run("predict", picture, "--jsonl", *arguments, OVERREAD_OPERATING_POINT=setting)
+
+    thresholds = load_card(BASELINE).thresholds
+    if meant in thresholds:
+        (line,) = lines(result)
+        assert (line["operating_point"], line["threshold"]) == (meant, thresholds[meant])
+    else:
+        assert result.exit_code != 0
+        assert f"has no operating point {meant}" in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_an_unknown_operating_point_is_wrong_usage(tmp_path: Path) -> None:
+    picture = make_png(tmp_path / "a.png")
+    assert run("predict", picture, "--operating-point", "bold").exit_code == 2
+    result = run("predict", picture, OVERREAD_OPERATING_POINT="bold")
+    assert result.exit_code == 2
+    assert "OVERREAD_OPERATING_POINT: " in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_an_unreadable_file_is_said_to_be_so(tmp_path: Path) -> None:
@@ -166,3 +222,34 @@ def test_the_doctor_masks_secrets_and_finds_what_is_wrong(tmp_path: Path) -> Non
     assert "hidden" not in result.stdout
     assert "does not answer" in result.stdout
     assert not (tmp_path / "data").exists(), "looking changes nothing"
+
+
+def put_live(data_dir: Path, folder: Path) -> None:
+    settings = Settings(data=data_dir)
+    with (
+        open_database(settings, make_tables=False) as database,
+        database.sessions.begin() as session,
+    ):
+        version = register_version(session, folder=folder, data_dir=data_dir)
+        set_production(session, version, reason="for a test")
+
+
+def test_the_doctor_opens_the_live_version_at_the_point_that_is_set(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    upgrade(Settings(data=data_dir))
+    put_live(data_dir, make_version(data_dir / "networks" / "two-points"))
+
+    well = run("doctor", OVERREAD_DATA=str(data_dir), OVERREAD_OPERATING_POINT="sensitive")
+
+    assert well.exit_code == 0, well.stdout
+    assert "OPERATING_POINT        sensitive" in well.stdout
+    assert "two-points answers (sensitive, threshold 0.2)" in well.stdout
+
+    folder = make_version(data_dir / "networks" / "one-point", points={"balanced": 0.5})
+    put_live(data_dir, folder)
+
+    ill = run("doctor", OVERREAD_DATA=str(data_dir), OVERREAD_OPERATING_POINT="sensitive")
+
+    assert ill.exit_code == 1
+    (line,) = [line for line in ill.stdout.splitlines() if "WRONG" in line]
+    assert "one-point has no operating point sensitive, only balanced" in line

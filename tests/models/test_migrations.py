@@ -1,8 +1,10 @@
 """Migrations make exactly the tables that the program expects, and take them away again."""
 
+from datetime import UTC, datetime
+
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import Engine, MetaData, Table, inspect, text
 
 from models.tables import Base
 from models.upgrade import migrate, unmigrate
@@ -28,3 +30,100 @@ def test_down_and_up_again(empty_database: Database) -> None:
     assert set(inspect(empty_database.engine).get_table_names()) == {"alembic_version"}
     migrate(empty_database.engine)
     assert inspect(empty_database.engine).has_table("image")
+
+
+def insert(engine: Engine, table: str, *rows: dict[str, object]) -> None:
+    """Into the table as it is now, whatever the program's own is."""
+    reflected = Table(table, MetaData(), autoload_with=engine)
+    with engine.begin() as connection:
+        connection.execute(reflected.insert(), rows)
+
+
+def rows(engine: Engine, query: str) -> list[tuple[object, ...]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+TIME = datetime(2026, 11, 1, 12, tzinfo=UTC)
+ANSWER: dict[str, object] = {
+    "logit": 1.5,
+    "probability": 0.7,
+    "threshold": 0.41,
+    "finding": "pneumonia",
+    "unfamiliarity": 0.1,
+    "warnings": [],
+    "heatmap": b"",
+    "heatmap_rows": 7,
+    "heatmap_columns": 7,
+    "heatmap_peak": 3.0,
+    "engine": "a test",
+    "created_at": TIME,
+}
+
+
+def prediction(number: int, sha256: str, version: int, **further: object) -> dict[str, object]:
+    return {"id": number, "sha256": sha256, "model_version_id": version, **ANSWER, **further}
+
+
+def image(number: int, sha256: str) -> dict[str, object]:
+    times = {"created_at": TIME, "finished_at": TIME}
+    names = {"id": number, "job_id": "job", "file": f"{number}.png", "sha256": sha256}
+    return {**names, **times, "size": 9, "state": "predicted", "attempts": 1}
+
+
+def fill_first_tables(engine: Engine) -> None:
+    """As the first release left them: two versions, the second of whose cards says little."""
+    migrate(engine, "0001")
+    cards: tuple[dict[str, object], ...] = ({"temperature": 1.25}, {})
+    versions = [
+        {"id": number, "name": f"v{number}", "card": card, "created_at": TIME}
+        for number, card in enumerate(cards, start=1)
+    ]
+    insert(engine, "model_version", *versions)
+    answers = (prediction(1, "aa", 1), prediction(2, "aa", 2), prediction(3, "bb", 1))
+    insert(engine, "prediction", *answers)
+    user = {"id": 1, "name": "olga", "role": "operator", "is_active": True, "created_at": TIME}
+    insert(engine, "user", user)
+    insert(engine, "job", {"id": "job", "name": "a job", "user_id": 1, "created_at": TIME})
+    insert(engine, "image", image(1, "aa"), image(2, "bb"))
+
+
+STATES = "SELECT id, state, attempts, finished_at IS NULL FROM image ORDER BY id"
+ANSWERS = "SELECT id, sha256, probability, finding FROM prediction ORDER BY id"
+
+
+def test_what_the_first_tables_held_stays_and_is_named(empty_database: Database) -> None:
+    engine = empty_database.engine
+    fill_first_tables(engine)
+    before = rows(engine, ANSWERS)
+    migrate(engine)
+    assert rows(engine, ANSWERS) == before
+    assert rows(
+        engine,
+        "SELECT operating_point, temperature, heatmap_peak, heatmap_concentration,"
+        " heatmap_inside_body FROM prediction ORDER BY id",
+    ) == [
+        ("balanced", 1.25, 3.0, None, None),
+        ("balanced", None, 3.0, None, None),
+        ("balanced", 1.25, 3.0, None, None),
+    ]
+    unmigrate(engine, "0001")
+    assert rows(engine, ANSWERS) == before
+    assert "operating_point" not in {c["name"] for c in inspect(engine).get_columns("prediction")}
+
+
+def test_going_back_forgets_other_points_and_has_their_images_read_again(
+    empty_database: Database,
+) -> None:
+    """The old tables know one point: an answer of another would be shown as that one's."""
+    engine = empty_database.engine
+    fill_first_tables(engine)
+    migrate(engine)
+    insert(engine, "prediction", prediction(4, "aa", 1, operating_point="sensitive"))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE prediction SET operating_point = 'sensitive' WHERE id = 3"))
+    unmigrate(engine, "0001")
+    assert [row[0] for row in rows(engine, ANSWERS)] == [1, 2]
+    assert rows(engine, STATES) == [(1, "predicted", 1, False), (2, "ready", 0, True)]
+    migrate(engine)
+    assert [row[0] for row in rows(engine, ANSWERS)] == [1, 2]

@@ -1,6 +1,7 @@
 """The same bytes are predicted once per model version, whoever asks and how often."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -47,9 +48,13 @@ def test_the_heatmap_comes_back_scaled_to_its_peak(database: Database) -> None:
         image = an_image(session, a_job(session), state=State.READY)
         record_all(session, claim_all(session), version_id=a_version(session).id)
     with database.sessions() as session:
-        prediction = get_prediction(session, session.get_one(Image, image.id))
+        prediction = get_prediction(
+            session, session.get_one(Image, image.id), operating_point="balanced"
+        )
     assert prediction is not None
     assert prediction.heatmap_peak == 3.0
+    assert (prediction.heatmap_concentration, prediction.heatmap_inside_body) == (0.2, 0.9)
+    assert (prediction.operating_point, prediction.temperature) == ("balanced", 1.5)
     assert len(prediction.heatmap) == 98
     expected = a_prediction().heatmap / 3.0
     np.testing.assert_allclose(read_heatmap(prediction), expected, atol=1e-3)
@@ -74,8 +79,11 @@ def test_bytes_that_were_read_before_need_no_second_reading(database: Database) 
         an_image(session, a_job(session), content="same", state=State.READY)
         record_all(session, claim_all(session), version_id=version.id)
         late = an_image(session, a_job(session), content="same", state=State.READY)
-        assert finish_known(session, [late.sha256], model_version_id=other.id) == set()
-        assert finish_known(session, [late.sha256], model_version_id=version.id) == {late.sha256}
+        known = partial(finish_known, session, [late.sha256])
+        assert known(model_version_id=other.id, operating_point="balanced") == set()
+        assert known(model_version_id=version.id, operating_point="sensitive") == set()
+        assert late.state == State.READY
+        assert known(model_version_id=version.id, operating_point="balanced") == {late.sha256}
     with database.sessions() as session:
         assert [image.state for image in all_images(session)] == [State.PREDICTED] * 2
 
@@ -130,6 +138,6 @@ def test_a_heatmap_of_any_peak_survives(database: Database, peak: float) -> None
             model_version_id=a_version(session).id,
             engine="a test",
         )
-        prediction = get_prediction(session, image)
+        prediction = get_prediction(session, image, operating_point="balanced")
     assert prediction is not None
     np.testing.assert_allclose(read_heatmap(prediction) * prediction.heatmap_peak, heatmap)

@@ -1,15 +1,16 @@
 """Results as scripts see them, and studies' answers."""
 
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy.orm import Session
 
 from models import results as results_module
+from models import studies as studies_module
 from models.claims import claim_ready
 from models.images import add_rejected
 from models.predictions import record_predictions
-from models.results import iter_results, list_results
-from models.studies import NewStudy, get_or_create_studies, get_study, list_studies
+from models.studies import NewStudy, get_or_create_studies
 from models.tables import Image, ModelVersion, State
 from models.versions import set_production
 from pipeline.types import Prediction
@@ -18,6 +19,13 @@ from tests.rows import a_hash, a_job, a_prediction, a_version, an_image, some_im
 
 NORMAL = a_prediction(probability=0.1, finding="normal")
 STRANGE = a_prediction(probability=0.99, finding=None, reason="unlike a chest radiograph")
+SENSITIVE = a_prediction(probability=0.3, threshold=0.2, operating_point="sensitive")
+
+# As a service shows them that is set to the balanced point.
+iter_results = partial(results_module.iter_results, operating_point="balanced")
+list_results = partial(results_module.list_results, operating_point="balanced")
+get_study = partial(studies_module.get_study, operating_point="balanced")
+list_studies = partial(studies_module.list_studies, operating_point="balanced")
 
 
 def predict(session: Session, version: ModelVersion, predictions: dict[int, Prediction]) -> None:
@@ -96,13 +104,77 @@ def test_the_live_versions_answer_is_shown_and_the_newest_until_it_has_one(
         job = a_job(session)
         both, only_old = (an_image(session, job, state=State.READY) for _ in range(2))
         predict(session, old, {both.id: a_prediction(), only_old.id: a_prediction()})
-        session.refresh(both)
-        both.state = State.READY
-        session.flush()
-        predict(session, new, {both.id: NORMAL})
+        read_again(session, new, both, NORMAL)
         assert [result.model_version for result in iter_results(session)] == ["v1", "v1"]
         set_production(session, new, reason="better")
         assert [result.model_version for result in iter_results(session)] == ["v2", "v1"]
+
+
+def read_again(session: Session, version: ModelVersion, image: Image, answer: Prediction) -> None:
+    session.refresh(image)
+    image.state = State.READY
+    session.flush()
+    predict(session, version, {image.id: answer})
+
+
+def test_the_answer_at_the_point_that_is_set_is_shown_and_none_is_lost(database: Database) -> None:
+    """Also where the other point's answer is the newer one; and each says whose it is."""
+    shown = partial(results_module.iter_results, job_id=None)
+    with database.sessions.begin() as session:
+        version = a_version(session)
+        image = an_image(session, a_job(session), state=State.READY)
+        predict(session, version, {image.id: NORMAL})
+        (before,) = shown(session, operating_point="sensitive")
+        read_again(session, version, image, SENSITIVE)
+        (balanced,) = shown(session, operating_point="balanced")
+        (sensitive,) = shown(session, operating_point="sensitive")
+    assert (before.operating_point, before.threshold, before.finding) == (
+        ("balanced", 0.5, "normal")
+    )
+    assert balanced == before
+    assert (sensitive.operating_point, sensitive.threshold, sensitive.finding) == (
+        ("sensitive", 0.2, "pneumonia")
+    )
+
+
+def test_a_result_carries_calibration_and_trust_in_its_heatmap(database: Database) -> None:
+    with database.sessions.begin() as session:
+        image = an_image(session, a_job(session), state=State.READY)
+        predict(session, a_version(session), {image.id: a_prediction(inside_body=0.6)})
+        an_image(session, a_job(session))
+        result, waiting = iter_results(session)
+    assert (result.temperature, result.heatmap_peak) == (1.5, 3.0)
+    assert (result.heatmap_concentration, result.heatmap_inside_body) == (0.2, 0.6)
+    assert (waiting.operating_point, waiting.temperature, waiting.heatmap_peak) == (None,) * 3
+
+
+def test_a_suspected_image_goes_before_a_likelier_one_that_is_not(database: Database) -> None:
+    """Thresholds differ between operating points; probability and threshold stay one image's."""
+    with database.sessions.begin() as session:
+        likelier, suspected = some_images(session, 2, state=State.READY)
+        a_study(session, "one", [likelier, suspected])
+        version = a_version(session)
+        answers = {likelier.id: replace(NORMAL, probability=0.4), suspected.id: SENSITIVE}
+        predict(session, version, answers)
+        (summary,) = list_studies(session).items
+        detail = get_study(session, summary.id)
+    assert detail is not None
+    assert detail.summary == summary
+    assert (summary.finding, summary.probability, summary.threshold) == ("pneumonia", 0.3, 0.2)
+    assert summary.operating_point == "sensitive"
+    assert [image.image_id for image in detail.images] == [suspected.id, likelier.id]
+
+
+def test_of_one_job_only_its_images_count(database: Database) -> None:
+    with database.sessions.begin() as session:
+        (mine,) = some_images(session, 1, state=State.READY)
+        (other,) = some_images(session, 1, state=State.READY)
+        a_study(session, "shared", [mine, other])
+        predict(session, a_version(session), {mine.id: NORMAL, other.id: a_prediction()})
+        (summary,) = list_studies(session, job_id=mine.job_id).items
+    assert (summary.finding, summary.images) == ("normal", 1)
+    assert summary.first is not None
+    assert summary.first.image_id == mine.id
 
 
 def test_a_studys_answer_is_its_most_suspicious_familiar_images(database: Database) -> None:

@@ -2,11 +2,13 @@
 
 import stat
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from models.secrets import read_or_make_secrets
 from models.settings import Settings, SettingsError
+from pipeline.types import OperatingPoint
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,8 @@ from models.settings import Settings, SettingsError
         ("OVERREAD_CHUNK_SIZE", "0"),
         ("OVERREAD_PORT", "70000"),
         ("OVERREAD_DATABASE_URL", "mysql://me:secret@host/db"),
+        ("OVERREAD_OPERATING_POINT", "Sensitive"),
+        ("OVERREAD_OPERATING_POINT", ""),
         ("OVERREAD_BROKER_URL", "amqp://me:secret@host"),
     ],
 )
@@ -38,6 +42,13 @@ def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_p
     settings = Settings.read()
     assert (settings.data_dir, settings.chunk_size) == (tmp_path, 8)
     assert settings.database == f"sqlite:///{tmp_path}/overread.sqlite3"
+
+
+def test_the_operating_points_are_the_pipelines(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.read().operating_point == "balanced"
+    for point in get_args(OperatingPoint):
+        monkeypatch.setenv("OVERREAD_OPERATING_POINT", point)
+        assert Settings.read().operating_point == point
 
 
 def test_every_time_limit_follows_from_one_number() -> None:

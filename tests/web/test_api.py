@@ -25,6 +25,11 @@ RESULT_FIELDS = [
     "study",
     "job_id",
     "image_id",
+    "operating_point",
+    "temperature",
+    "heatmap_peak",
+    "heatmap_concentration",
+    "heatmap_inside_body",
 ]
 
 
@@ -73,6 +78,7 @@ def test_results_are_json_lines_by_default(portal: Portal, job: str) -> None:
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert [list(line) for line in lines] == [RESULT_FIELDS] * 2
     assert (lines[0]["finding"], lines[0]["probability"]) == ("pneumonia", 0.875)
+    assert [lines[0][name] for name in RESULT_FIELDS[-5:]] == ["balanced", 1.5, 3.0, 0.2, 0.9]
     assert "research-use-only" in answer.headers["Content-Disposition"]
 
 
@@ -86,6 +92,7 @@ def test_all_formats_say_the_same(portal: Portal, job: str) -> None:
     assert [row["file"] for row in rows] == [result["file"] for result in whole]
     assert float(rows[0]["probability"]) == whole[0]["probability"]
     assert list(rows[0]) == RESULT_FIELDS
+    assert (rows[0]["operating_point"], rows[0]["temperature"]) == ("balanced", "1.5")
 
 
 def test_results_of_nothing_are_valid(portal: Portal) -> None:
@@ -109,6 +116,9 @@ def test_studies_and_one_study(portal: Portal, job: str) -> None:
     shown = client.get(f"/api/v1/studies/{listed['studies'][0]['id']}").json
     assert shown["summary"] == listed["studies"][0]
     assert len(shown["images"]) == 1
+    assert (shown["summary"]["operating_point"], shown["summary"]["temperature"]) == (
+        ("balanced", 1.5)
+    )
 
 
 def picture(answer: object) -> Picture.Image:

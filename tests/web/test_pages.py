@@ -1,12 +1,19 @@
 """What people see: every page, its headers, and what must not be on it."""
 
+import html
 import logging
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from models.tables import Image, Prediction, State
+from pipeline.heatmap_trust import describe_trust
 from tests.builders import INVENTED_PATIENT, make_dicom
 from tests.web.portal import Portal
+from web.app import create_app
 from web.security import NOTICE
+from web.services import KEY
 
 # Nothing here depends on the database; uploads and API are tested on both.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -94,8 +101,63 @@ def test_a_file_name_is_text_on_the_page(portal: Portal, a_png: bytes) -> None:
 
 def test_probability_stands_beside_threshold_and_version(portal: Portal, job: str) -> None:
     page = portal.browser().get("/studies/1").text
-    for words in ("87 %", "threshold 50 %", "v1", "Pneumonia suspected", "Modality"):
+    for words in ("87 %", "v1", "Pneumonia suspected", "Modality"):
         assert words in page, words
+    reading = "threshold 50 %, balanced; calibrated with temperature 1.5"
+    assert reading in page
+    assert f"v1: {reading}." in portal.browser().get("/studies").text
+
+
+def test_how_far_to_trust_the_heatmap_stands_below_it(portal: Portal, a_png: bytes) -> None:
+    portal.send(portal.new_job(), ("a/a.png", a_png))
+    portal.read_all(inside_body=0.25)
+    page = portal.browser().get("/studies/1").text
+    assert describe_trust(peak=3.0, concentration=0.2, inside_body=0.25) in html.unescape(page)
+    assert "does not outline a disease" in page
+
+
+def test_answers_from_before_these_were_kept_say_so(portal: Portal, job: str) -> None:
+    with portal.database.sessions.begin() as session:
+        forget = {"temperature": None, "heatmap_concentration": None, "heatmap_inside_body": None}
+        session.execute(update(Prediction).values(forget))
+    page = portal.browser().get("/studies/1").text
+    assert "threshold 50 %, balanced; its calibration was not recorded" in page
+    assert "was not measured when this image was read" in page
+
+
+def test_warnings_stand_beside_the_finding(portal: Portal, a_png: bytes) -> None:
+    portal.send(portal.new_job(), ("a/a.png", a_png))
+    portal.read_all(warnings=("somewhat unlike the training images", "the film looked inverted"))
+    for path in ("/studies", "/studies/1"):
+        page = portal.browser().get(path).text
+        beside = page[page.index("Pneumonia suspected", page.index("<main")) :][:600]
+        for warning in ("somewhat unlike the training images", "the film looked inverted"):
+            assert warning in beside, path
+
+
+def test_an_answer_of_the_other_point_is_named_as_such(portal: Portal, job: str) -> None:
+    """After the setting has changed, until the image is read anew."""
+    settings = portal.database.settings.model_copy(update={"operating_point": "sensitive"})
+    app = create_app(settings)
+    other = Portal(portal.database, app, app.extensions[KEY])
+    note = "New images are read at the sensitive operating point; this one has not been."
+    page = other.browser().get("/studies/1").text
+    assert "threshold 50 %, balanced" in page
+    assert note in page
+    assert "operating point; this one" not in portal.browser().get("/studies/1").text
+    read_again(portal, threshold=0.2, operating_point="sensitive")
+    page = other.browser().get("/studies/1").text
+    assert "threshold 20 %, sensitive" in page
+    assert note not in page
+    assert "threshold 50 %, balanced" in portal.browser().get("/studies/1").text
+    other.services.sessions.kw["bind"].dispose()
+
+
+def read_again(portal: Portal, **answer: Any) -> None:
+    for image in portal.images():
+        with portal.database.sessions.begin() as session:
+            session.get_one(Image, image.id).state = State.READY
+        portal._predict(image.id, **answer)
 
 
 def test_no_answer_is_never_shown_as_normal(portal: Portal, a_png: bytes) -> None:

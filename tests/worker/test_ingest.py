@@ -1,5 +1,6 @@
 """received -> ready | rejected, with real files and real decoder processes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,10 @@ def test_bytes_with_an_answer_are_predicted_at_once(
         record_predictions(session, claim, answers, model_version_id=version.id, engine="a test")
     upload(doors, job, {"a/again.png": a_png()})
     assert [image.state for image in ingest_all(doors, pool)] == [State.PREDICTED] * 2
+    settings = doors.settings.model_copy(update={"operating_point": "sensitive"})
+    upload(doors, job, {"a/at another point.png": a_png()})
+    *_, last = ingest_all(replace(doors, settings=settings), pool)
+    assert last.state == State.READY, "the answer that is there is another point's"
 
 
 def test_refused_bytes_that_were_deleted_as_they_came_again_are_refused_again(

@@ -1,16 +1,20 @@
 """ready -> predicted, by the network that ships with the project."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from sqlalchemy import select
 
 from models.predictions import get_prediction, read_heatmap
 from models.tables import Image, ModelVersion, Prediction, State
-from models.versions import install_baseline, set_production
+from models.versions import install_baseline, register_version, set_production
 from pipeline.network_input import PREPROCESSING
 from pipeline.predictor import Predictor
 from tests.databases import Database
 from tests.rows import a_job, all_images, an_image
+from tests.versions import make_version
 from worker.doors import Doors
 from worker.predict import LivePredictor, predict_chunk
 
@@ -54,11 +58,15 @@ def test_what_is_stored_is_what_the_network_said(doors: Doors, live: LivePredict
     predictor = Predictor.open()
     (expected,) = predictor.predict(network_input[None])
     with doors.sessions() as session:
-        stored = get_prediction(session, session.get_one(Image, image.id))
+        row = session.get_one(Image, image.id)
+        stored = get_prediction(session, row, operating_point="balanced")
     assert stored is not None
     assert stored.probability == pytest.approx(expected.probability, abs=1e-6)
     assert (stored.threshold, stored.finding) == (expected.threshold, expected.finding)
     assert stored.engine == predictor.engine.name
+    assert (stored.operating_point, stored.temperature) == ("balanced", predictor.card.temperature)
+    trust = (stored.heatmap_peak, stored.heatmap_concentration, stored.heatmap_inside_body)
+    assert trust == pytest.approx(tuple(vars(expected.heatmap_trust).values()), abs=1e-6)
     heatmap = read_heatmap(stored) * stored.heatmap_peak
     np.testing.assert_allclose(heatmap, expected.heatmap, atol=1e-3 * stored.heatmap_peak)
 
@@ -102,7 +110,9 @@ def test_the_next_chunk_is_read_by_the_version_that_went_live(
     assert [one.model_version_id for one in predictions(doors)] == [1, 2]
 
 
-def test_a_version_that_cannot_be_opened_blames_no_image(doors: Doors, live: LivePredictor) -> None:
+def test_a_version_that_cannot_be_opened_blames_no_image(
+    doors: Doors, live: LivePredictor, caplog: pytest.LogCaptureFixture
+) -> None:
     add_ready(doors, 1)
     with doors.sessions.begin() as session:
         broken = ModelVersion(name="broken", folder="networks/none", card={})
@@ -110,8 +120,57 @@ def test_a_version_that_cannot_be_opened_blames_no_image(doors: Doors, live: Liv
         session.flush()
         set_production(session, broken, reason="for a test")
     for _ in range(5):
-        with pytest.raises(Exception, match="networks/none"):
-            predict_chunk(doors, live)
+        assert not predict_chunk(doors, live)
     with doors.sessions() as session:
         (image,) = all_images(session)
     assert (image.state, image.attempts) == (State.READY, 0)
+    assert caplog.text.count("networks/none") == 1, "said once, however often it is tried"
+
+
+def put_live(doors: Doors, name: str, **card: Any) -> None:
+    folder = make_version(doors.settings.data_dir / "networks" / name, **card)
+    with doors.sessions.begin() as session:
+        version = register_version(session, folder=folder, data_dir=doors.settings.data_dir)
+        set_production(session, version, reason="for a test")
+
+
+def at_point(doors: Doors, point: str) -> Doors:
+    """As if the service had been started anew with another setting."""
+    settings = doors.settings.model_copy(update={"operating_point": point})
+    return replace(doors, settings=settings)
+
+
+def test_the_operating_point_decides_and_what_was_read_at_the_other_is_read_again(
+    doors: Doors,
+) -> None:
+    put_live(doors, "two-points", points={"balanced": 1.0, "sensitive": 0.0})
+    for point in ("balanced", "sensitive", "balanced", "sensitive"):
+        add_ready(doors, 1)
+        images = predict_all(at_point(doors, point), LivePredictor())
+        assert {image.state for image in images} == {State.PREDICTED}
+    found = [(one.operating_point, one.threshold, one.probability) for one in predictions(doors)]
+    probability = found[0][2]
+    assert found == [("balanced", 1.0, probability), ("sensitive", 0.0, probability)]
+
+
+def test_a_version_without_the_point_says_so_once_and_images_wait(
+    doors: Doors, caplog: pytest.LogCaptureFixture
+) -> None:
+    put_live(doors, "one-point", points={"balanced": 0.5})
+    add_ready(doors, 2)
+    live = LivePredictor()
+    for _ in range(3):
+        assert not predict_chunk(at_point(doors, "sensitive"), live)
+    with doors.sessions() as session:
+        images = all_images(session)
+    assert [(image.state, image.attempts) for image in images] == [(State.READY, 0)] * 2
+    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert line.getMessage() == (
+        "nothing is predicted, images wait: "
+        "one-point has no operating point sensitive, only balanced"
+    )
+    assert line.exc_info is None
+
+    put_live(doors, "two-points")
+    images = predict_all(at_point(doors, "sensitive"), live)
+    assert [image.state for image in images] == [State.PREDICTED] * 2
