@@ -69,6 +69,17 @@ def overlay_png(
     return _png(overlay)
 
 
+def smooth(heatmap: NDArray[np.floating], *, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the coarse map (h, w) as it is drawn: float32 of `size` (width, height), no negatives.
+
+    Each coarse cell is the middle of its field, so edges extend by half a cell. Where the map is
+    not a number, it counts as 0.
+    """
+    coarse = Image.fromarray(np.ascontiguousarray(np.nan_to_num(heatmap), np.float32))
+    fine: NDArray[np.float32] = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
+    return np.maximum(fine, 0)
+
+
 def _grey(image: DecodedImage, max_side: int) -> Image.Image:
     pixels = np.rint(np.clip(image.pixels, 0, 1) * 255).astype(np.uint8)
     grey = Image.fromarray(pixels)
@@ -77,13 +88,9 @@ def _grey(image: DecodedImage, max_side: int) -> Image.Image:
 
 
 def _heat(heatmap: NDArray[np.floating], size: tuple[int, int]) -> Image.Image:
-    """Return the coarse map as a smooth one, in 256 colours.
-
-    Each coarse cell is the middle of its field, so edges extend by half a cell.
-    """
-    coarse = Image.fromarray(np.ascontiguousarray(np.nan_to_num(heatmap), np.float32))
-    smooth = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
-    heat = Image.fromarray(np.rint(np.clip(smooth, 0, 1) * 255).astype(np.uint8))
+    """Return the map in 256 colours."""
+    levels = np.minimum(smooth(heatmap, size=size), 1) * 255
+    heat = Image.fromarray(np.rint(levels).astype(np.uint8))
     heat.putpalette(np.rint(_PALETTE).astype(np.uint8).tobytes())
     return heat
 

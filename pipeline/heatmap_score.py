@@ -1,0 +1,145 @@
+"""How well heatmaps agree with the boxes that readers drew, against guesses that see no image.
+
+What is scored is what is shown: the map enlarged as `drawing` does.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.bootstrap import bootstrap
+from pipeline.boxes import BoxedImage, BoxesError, read_boxes
+from pipeline.decode import decode
+from pipeline.drawing import smooth
+from pipeline.engine import load_engine
+from pipeline.errors import RefusedError
+from pipeline.network_input import DECODED_SIZE, network_input
+from pipeline.randomisation import DRAWS, randomise_version
+
+Maps = NDArray[np.float32]  # (n, h, w), not negative
+SIZE: Final = 224  # pixels; the side at which maps and boxes are compared
+TOLERANCE: Final = 15 / 500  # of the side: Zhang's 15 pixels on photographs of about 500
+SHARE_OF_PEAK: Final = 0.5  # what is as strong as this counts as marked
+PRIOR_WIDTH: Final = 0.25  # the centre prior's standard deviation, of the side
+METRICS: Final = ("pointing_game", "mean_iou", "energy_inside")
+
+
+def score_external(folder: Path, external: Path, *, draws: int = DRAWS) -> dict[str, Any]:
+    """Score the version in `folder` on `external/boxes.csv`; the version may still lack its card.
+
+    All boxed images count, whatever the network says of them. draws: of the randomisation, which
+    imports TensorFlow; two cores take half a minute. The answer fits into JSON.
+    Raises BoxesError, NetworkFolderError.
+    """
+    films = read_boxes(external)
+    inputs = read_inputs(films)
+    return score_version(folder, films, inputs) | {
+        "randomisation": randomise_version(folder, inputs, draws=draws)
+    }
+
+
+def score_version(
+    folder: Path, films: Sequence[BoxedImage], inputs: NDArray[np.uint8]
+) -> dict[str, Any]:
+    """The scores without the randomisation, by the compiled engine. inputs: those of the films."""
+    heatmaps = load_engine(folder).infer(inputs).heatmaps
+    scores = {"heatmap": score(heatmaps, films)} | {
+        name: score(maps, films) for name, maps in blind_guesses(heatmaps, films).items()
+    }
+    intervals = _intervals(scores)
+    return {
+        "images": len(films),
+        "boxes": sum(len(film.boxes) for film in films),
+        "share_inside_boxes": round(float(np.mean([_area(film) for film in films])), 4),
+        **intervals.pop("heatmap"),
+        **intervals,
+    }
+
+
+def read_inputs(films: Sequence[BoxedImage]) -> NDArray[np.uint8]:
+    """uint8 (n, 224, 224), as serving would read them. Raises BoxesError."""
+    inputs = []
+    for film in films:
+        try:
+            inputs.append(network_input(decode(film.path, minimum_size=DECODED_SIZE)))
+        except RefusedError as error:
+            raise BoxesError(f"{film.path.name}: {error}") from error
+    return np.stack(inputs)
+
+
+def score(heatmaps: Maps, films: Sequence[BoxedImage]) -> dict[str, NDArray[np.float64]]:
+    """Per image, float64 (n,) in [0, 1]; an empty heatmap scores 0.
+
+    pointing_game: 1 where the peak lies in a box or no farther away than TOLERANCE
+        (Zhang 2018, "Top-down neural attention by excitation backprop").
+    mean_iou: intersection over union of what reaches SHARE_OF_PEAK with all boxes together.
+    energy_inside: share of the map's sum in the boxes (Wang 2020, "Score-CAM").
+    """
+    rows = [_score_one(heatmap, film) for heatmap, film in zip(heatmaps, films, strict=True)]
+    return dict(zip(METRICS, np.array(rows, np.float64).T, strict=True))
+
+
+def _score_one(heatmap: NDArray[np.float32], film: BoxedImage) -> tuple[float, float, float]:
+    drawn = smooth(heatmap, size=(SIZE, SIZE))
+    if not drawn.max() > 0:
+        return 0.0, 0.0, 0.0
+    boxes = film.mask(size=SIZE)
+    row, column = np.unravel_index(drawn.argmax(), drawn.shape)
+    distance = film.distance(x=(column + 0.5) / SIZE, y=(row + 0.5) / SIZE)
+    marked = drawn >= SHARE_OF_PEAK * drawn.max()
+    iou = (marked & boxes).sum() / (marked | boxes).sum()
+    return float(distance <= TOLERANCE), float(iou), float(drawn[boxes].sum() / drawn.sum())
+
+
+def blind_guesses(heatmaps: Maps, films: Sequence[BoxedImage]) -> dict[str, Maps]:
+    """Maps for n films that don't look at the film, each (n, h, w).
+
+    centre_prior: a Gaussian in the middle of the image. mean_heatmap: the mean of the other
+    films' heatmaps, each scaled to its sum: what the network marks anyway. mean_boxes: the mean
+    of the other films' boxes: what someone marks who knows where pneumonia usually is.
+    """
+    n, rows, columns = heatmaps.shape
+    down, across = ((np.arange(side) + 0.5) / side - 0.5 for side in (rows, columns))
+    squares = down[:, None] ** 2 + across**2
+    centre = np.exp(-squares / (2 * PRIOR_WIDTH**2)).astype(np.float32)
+    sums = np.maximum(heatmaps.sum(axis=(1, 2), keepdims=True), 1e-12)
+    boxes = np.stack([film.mask(size=SIZE) for film in films]).astype(np.float32)
+    return {
+        "centre_prior": np.repeat(centre[None], n, axis=0),
+        "mean_heatmap": _mean_of_others(heatmaps / sums),
+        "mean_boxes": _mean_of_others(boxes),
+    }
+
+
+def _mean_of_others(maps: Maps) -> Maps:
+    others: Maps = (maps.sum(axis=0) - maps).clip(min=0) / max(len(maps) - 1, 1)
+    return others
+
+
+def _intervals(scores: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> dict[str, Any]:
+    """Means with 95 % intervals over films, each film of another patient.
+
+    A guess also has `<metric>_gain`: how much more the heatmap scores on the same films.
+    """
+    values = {(name, metric): scores[name][metric] for name in scores for metric in METRICS}
+    values |= {
+        (name, f"{metric}_gain"): scores["heatmap"][metric] - scores[name][metric]
+        for name in scores
+        for metric in METRICS
+        if name != "heatmap"
+    }
+    found = bootstrap(
+        lambda weights: {key: weights @ v / weights.sum(axis=1) for key, v in values.items()},
+        patients=np.arange(len(scores["heatmap"][METRICS[0]])),
+    )
+    intervals: dict[str, Any] = {name: {} for name in scores}
+    for (name, metric), interval in found.items():
+        intervals[name][metric] = interval.as_json()
+    return intervals
+
+
+def _area(film: BoxedImage) -> float:
+    return float(film.mask(size=SIZE).mean())
