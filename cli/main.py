@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "results": ("cli.results:results", "Print or save results."),
     "predict": ("cli.predict:predict", "Read files here and now; no service needed."),
     "train": ("cli.train:train", "Train a network on a folder of labelled images."),
+    "evaluate": ("cli.evaluate:evaluate", "Measure a network on labelled images."),
     "login-link": ("cli.login_link:login_link", "Print a link that logs in once."),
     "migrate": ("cli.migrate:migrate", "Bring the database to the newest tables."),
 }

@@ -1,0 +1,158 @@
+"""`overread evaluate`, put together: labelled images -> scores -> figures, table, report."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.decoders import open_decoders
+from cli.evaluation_table import print_evaluation
+from cli.fatal import Failed, UsageProblem
+from cli.labelled import LabelledSource, Refused
+from cli.labelled_folder import open_folder
+from cli.labelled_table import LabelledTable
+from cli.progress import Progress, progress
+from cli.scoring import Scored, score_images
+from models.settings import Settings
+from pipeline.errors import NetworkFolderError
+from pipeline.evaluation import Evaluation, ScoreCollector, Scores, evaluate
+from pipeline.predictor import Predictor
+from pipeline.types import OperatingPoint
+from pipeline.version_folder import Card
+from pipeline.worst_errors import WorstErrors
+
+LISTED = 1000  # refused files that are named; all are counted
+
+
+def evaluate_source(
+    source: LabelledSource,
+    *,
+    predictor: Predictor,
+    settings: Settings,
+    as_json: bool,
+    report: Path | None,
+    command: str,
+) -> bool:
+    """True where every image was read."""
+    total = source.count()
+    if not total:
+        raise UsageProblem(f"{source.name}: there is no labelled image in it")
+    reading = Reading()
+    with open_decoders(settings) as pool, progress("Evaluating", total=total) as shown:
+        reading.take(score_images(source, pool=pool, predictor=predictor), shown)
+    scores = reading.collector.scores()
+    if not len(scores):
+        raise Failed(f"{source.name}: none of its images could be read; {reading.first_reason()}")
+    found = evaluate(scores, card=predictor.card, operating_point=predictor.operating_point)
+    if report:
+        _write(
+            report,
+            found,
+            scores,
+            source=source,
+            reading=reading,
+            card=predictor.card,
+            command=command,
+        )
+    if as_json:
+        click.echo(json.dumps(found.as_json() | _remainder(source, reading), indent=2))
+    else:
+        print_evaluation(found, source=source, refused=reading.refused, refusals=reading.refusals)
+    return not reading.refusals
+
+
+class Reading:
+    """What is kept while images go by: numbers, the worst errors, names of what was refused."""
+
+    def __init__(self) -> None:
+        self.collector = ScoreCollector()
+        self.errors = WorstErrors()
+        self.refused: list[Refused] = []
+        self.refusals = 0
+
+    def take(self, outcomes: Iterable[Scored | Refused], shown: Progress) -> None:
+        for number, outcome in enumerate(outcomes, start=1):
+            shown.show(number)
+            if isinstance(outcome, Refused):
+                self._refuse(outcome)
+                continue
+            image, prediction = outcome
+            self.collector.add(prediction, label=image.label, patient=image.patient)
+            self.errors.see(prediction, label=image.label, file=image.file, path=image.path)
+
+    def _refuse(self, refused: Refused) -> None:
+        self.refusals += 1
+        if len(self.refused) < LISTED:
+            self.refused.append(refused)
+
+    def first_reason(self) -> str:
+        first = self.refused[0]
+        return f"{first.file}: {first.reason}"
+
+
+def open_version(folder: Path, operating_point: OperatingPoint) -> Predictor:
+    try:
+        return Predictor.open(folder, operating_point=operating_point)
+    except NetworkFolderError as error:
+        raise Failed(str(error)) from None
+
+
+def open_source(
+    source: Path,
+    *,
+    card: Card,
+    split: str | None,
+    root: Path | None,
+    patient_column: str | None,
+    as_normal: tuple[str, ...],
+) -> LabelledSource:
+    if not source.exists():
+        raise UsageProblem(f"{source}: no such file or folder")
+    if source.is_dir():
+        if root or patient_column or as_normal:
+            raise UsageProblem("--root, --patient-column and --as-normal belong to a CSV")
+        return open_folder(source, split=split, card=card)
+    if split:
+        raise UsageProblem("--split belongs to a folder")
+    return LabelledTable(source, root=root, patient_column=patient_column, as_normal=as_normal)
+
+
+def _remainder(source: LabelledSource, reading: Reading) -> dict[str, Any]:
+    return {
+        "refused": {
+            "count": reading.refusals,
+            "files": [{"file": one.file, "reason": one.reason} for one in reading.refused],
+        },
+        "left_out": {"count": source.left_out.total(), "labels": dict(source.left_out)},
+    }
+
+
+def _write(
+    folder: Path,
+    found: Evaluation,
+    scores: Scores,
+    *,
+    source: LabelledSource,
+    reading: Reading,
+    card: Card,
+    command: str,
+) -> None:
+    from pipeline.report import Source, write_report
+
+    described = Source(
+        name=source.name,
+        command=command,
+        notes=source.notes,
+        refused=[(one.file, one.reason) for one in reading.refused],
+        refusals=reading.refusals,
+        left_out=dict(source.left_out),
+    )
+    try:
+        path = write_report(
+            folder, found, scores, card=card, source=described, errors=reading.errors
+        )
+    except OSError as error:
+        raise Failed(f"{folder}: the report cannot be written: {error.strerror}") from None
+    click.echo(f"Report: {path}", err=True)
