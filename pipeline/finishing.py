@@ -149,18 +149,18 @@ def _views(images: NDArray[np.uint8], *, seed: int, batch: int = 64) -> NDArray[
 
 
 def _synthetic(*, size: int) -> NDArray[np.uint8]:
-    """The demo's kind of films, uint8 (n, size, size), as they reach the network."""
+    """Drawn films, uint8 (n, size, size): half as files of them reach the network, half direct."""
     findings: tuple[Finding, ...] = ("normal", "pneumonia")
-    sides = (1024, 1024) if size == SIZE else (size, size)  # toys want another size
-    films = [
-        draw_phantom(seed=FIRST_SYNTHETIC_SEED + n, finding=findings[n % 2], size=sides)
-        for n in range(SYNTHETIC)
-    ]
-    return np.stack([_as_input(film) if size == SIZE else film for film in films])
+    films = []
+    for n in range(SYNTHETIC):
+        is_file = n < SYNTHETIC // 2 and size == SIZE  # toys want another size
+        sides = (1024, 1024) if is_file else (size, size)
+        film = draw_phantom(seed=FIRST_SYNTHETIC_SEED + n, finding=findings[n % 2], size=sides)
+        films.append(_as_input(film) if is_file else film)
+    return np.stack(films)
 
 
 def _as_input(film: NDArray[np.uint8]) -> NDArray[np.uint8]:
     pixels = (film / 255).astype(np.float32)
-    return network_input(
-        DecodedImage(pixels, "image/png", rows=film.shape[0], columns=film.shape[1])
-    )
+    rows, columns = film.shape
+    return network_input(DecodedImage(pixels, "image/png", rows=rows, columns=columns))
