@@ -69,13 +69,14 @@ def run(arguments: argparse.Namespace) -> None:
 def show_scores(scores: dict[str, Any]) -> None:
     print(f"{scores['images']} images, {scores['boxes']} boxes", end="; ")
     print(f"boxes cover {scores['share_inside_boxes']:.3f} of an image\n")
-    print(f"{'':20}" + "".join(f"{metric:25}" for metric in METRICS))
-    guesses = [name for name in scores if isinstance(scores[name], dict) and name not in METRICS]
-    for name, row in [("heatmap", scores)] + [(guess, scores[guess]) for guess in guesses]:
-        print(f"{name:20}" + "".join(f"{text(row[metric]):25}" for metric in METRICS))
-    for name in guesses:
+    print(f"{'':20}" + "".join(f"{metric:26}" for metric in METRICS))
+    others = [name for name in scores if isinstance(scores[name], dict) and name not in METRICS]
+    for name, row in [("heatmap", scores)] + [(name, scores[name]) for name in others]:
+        print(f"{name:20}" + "".join(f"{text(row[metric]):26}" for metric in METRICS))
+    print("\nthe heatmap's score less that of")
+    for name in others:
         gains = [text(scores[name][f"{metric}_gain"]) for metric in METRICS]
-        print(f"{'- ' + name:20}" + "".join(f"{gain:25}" for gain in gains))
+        print(f"{name:20}" + "".join(f"{gain:26}" for gain in gains))
     print(
         "\nweights shuffled                  correlation with the original, range of draws; empty"
     )

@@ -1,4 +1,4 @@
-"""How well heatmaps agree with the boxes that readers drew, against guesses that see no image.
+"""How well heatmaps agree with the boxes that readers drew, beside guesses that see no image.
 
 What is scored is what is shown: the map enlarged as `drawing` does.
 """
@@ -16,6 +16,7 @@ from pipeline.decode import decode
 from pipeline.drawing import smooth
 from pipeline.engine import load_engine
 from pipeline.errors import RefusedError
+from pipeline.heatmap_trust import cell_means
 from pipeline.network_input import DECODED_SIZE, network_input
 from pipeline.randomisation import DRAWS, randomise_version
 
@@ -47,7 +48,7 @@ def score_version(
     """The scores without the randomisation, by the compiled engine. inputs: those of the films."""
     heatmaps = load_engine(folder).infer(inputs).heatmaps
     scores = {"heatmap": score(heatmaps, films)} | {
-        name: score(maps, films) for name, maps in blind_guesses(heatmaps, films).items()
+        name: score(maps, films) for name, maps in references(heatmaps, films).items()
     }
     intervals = _intervals(scores)
     return {
@@ -94,23 +95,27 @@ def _score_one(heatmap: NDArray[np.float32], film: BoxedImage) -> tuple[float, f
     return float(distance <= TOLERANCE), float(iou), float(drawn[boxes].sum() / drawn.sum())
 
 
-def blind_guesses(heatmaps: Maps, films: Sequence[BoxedImage]) -> dict[str, Maps]:
-    """Maps for n films that don't look at the film, each (n, h, w).
+def references(heatmaps: Maps, films: Sequence[BoxedImage]) -> dict[str, Maps]:
+    """What to compare the heatmaps of n films with, each (n, h, w) like the heatmaps.
 
-    centre_prior: a Gaussian in the middle of the image. mean_heatmap: the mean of the other
-    films' heatmaps, each scaled to its sum: what the network marks anyway. mean_boxes: the mean
-    of the other films' boxes: what someone marks who knows where pneumonia usually is.
+    Three that don't look at the film. centre_prior: a Gaussian in the middle of the image.
+    mean_heatmap: the mean of the other films' heatmaps, each scaled to its sum: what the network
+    marks anyway. mean_boxes: the mean of the other films' boxes: what someone marks who knows
+    where pneumonia usually is. And own_boxes: the film's own boxes in the heatmap's few cells,
+    the best that a map of this size can do.
     """
     n, rows, columns = heatmaps.shape
     down, across = ((np.arange(side) + 0.5) / side - 0.5 for side in (rows, columns))
     squares = down[:, None] ** 2 + across**2
     centre = np.exp(-squares / (2 * PRIOR_WIDTH**2)).astype(np.float32)
     sums = np.maximum(heatmaps.sum(axis=(1, 2), keepdims=True), 1e-12)
-    boxes = np.stack([film.mask(size=SIZE) for film in films]).astype(np.float32)
+    masks = np.stack([film.mask(size=SIZE) for film in films]).astype(np.float32)
+    boxes = cell_means(masks, rows, columns)
     return {
         "centre_prior": np.repeat(centre[None], n, axis=0),
         "mean_heatmap": _mean_of_others(heatmaps / sums),
         "mean_boxes": _mean_of_others(boxes),
+        "own_boxes": boxes,
     }
 
 
@@ -122,7 +127,7 @@ def _mean_of_others(maps: Maps) -> Maps:
 def _intervals(scores: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> dict[str, Any]:
     """Means with 95 % intervals over films, each film of another patient.
 
-    A guess also has `<metric>_gain`: how much more the heatmap scores on the same films.
+    All but the heatmap have `<metric>_gain` too: how much more the heatmap has on the same films.
     """
     values = {(name, metric): scores[name][metric] for name in scores for metric in METRICS}
     values |= {

@@ -64,10 +64,10 @@ def body_shares(network_inputs: NDArray[np.uint8], rows: int, columns: int) -> N
     for axis in (1, 2):
         body &= np.logical_or.accumulate(bright, axis=axis)
         body &= np.flip(np.logical_or.accumulate(np.flip(bright, axis), axis=axis), axis)
-    return _cell_means(body.astype(np.float32), rows, columns)
+    return cell_means(body.astype(np.float32), rows, columns)
 
 
-def _cell_means(pixels: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
+def cell_means(pixels: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
     """(n, H, W) -> (n, rows, columns); cells differ by a pixel where the sizes don't divide."""
     height, width = pixels.shape[1:]
     tops, lefts = np.arange(rows) * height // rows, np.arange(columns) * width // columns
