@@ -38,16 +38,16 @@ def unfamiliarity_words(value: float, card: Mapping[str, Any]) -> str:
     return "somewhat unlike them" if value > card.get("warning_limit", limit) else "like them"
 
 
-def calibration_words(answer: Result | StudySummary) -> str:
-    if answer.temperature is None:
-        return "its calibration was not recorded"
-    return f"calibrated with temperature {answer.temperature:.3g}"
+def threshold_words(answer: Result | StudySummary) -> str:
+    """What stands beside every probability."""
+    return f"threshold {percent(answer.threshold)}, {answer.operating_point}"
 
 
 def reading_words(answer: Result | StudySummary) -> str:
-    """What stands beside every probability."""
-    threshold = f"threshold {percent(answer.threshold)}, {answer.operating_point}"
-    return f"{threshold}; {calibration_words(answer)}"
+    """The same in full, where there is room."""
+    if answer.temperature is None:
+        return f"{threshold_words(answer)}; its calibration was not recorded"
+    return f"{threshold_words(answer)}; calibrated with temperature {answer.temperature:.3g}"
 
 
 def heatmap_words(answer: Result) -> str:
@@ -98,7 +98,7 @@ def install_words(app: Flask, **texts: Any) -> None:
         finding_words,
         finding_mark,
         unfamiliarity_words,
-        calibration_words,
+        threshold_words,
         reading_words,
         heatmap_words,
         percent,

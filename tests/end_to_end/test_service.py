@@ -16,8 +16,16 @@ from tests.service import OVERREAD, Service, environment, wait_until
 
 pytestmark = pytest.mark.processes
 
-ANSWER = ("status", "reason", "finding", "warnings", "model_version")
-FIGURES = ("probability", "threshold", "unfamiliarity")
+ANSWER = ("status", "reason", "finding", "warnings", "model_version", "operating_point")
+FIGURES = (
+    "probability",
+    "threshold",
+    "unfamiliarity",
+    "temperature",
+    "heatmap_peak",
+    "heatmap_concentration",
+    "heatmap_inside_body",
+)
 
 
 @pytest.fixture(scope="module")

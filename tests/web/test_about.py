@@ -82,7 +82,7 @@ def about(portal: Portal, card: dict[str, Any]) -> str:
 def test_a_card_of_the_first_format(portal: Portal) -> None:
     words = about(portal, FIRST_FORMAT)
     for expected in (
-        "Operating point balanced threshold 41 %: the highest that still finds 95% In use",
+        "Operating point balanced , in use threshold 41 %: the highest that still finds 95% Cal",
         "temperature 1.67: on validation patients",
         "validation 803 436 balanced 0.996 0.993 to 0.999 – 0.949 0.938 0.984",
     ):
@@ -92,7 +92,7 @@ def test_a_card_of_the_first_format(portal: Portal) -> None:
 def test_a_card_of_the_second_format(portal: Portal) -> None:
     words = about(portal, SECOND_FORMAT)
     for expected in (
-        "Operating point balanced threshold 55 %: the rule of balanced In use for new images.",
+        "Operating point balanced , in use threshold 55 %: the rule of balanced Op",
         "Operating point sensitive threshold 22 %: the rule of sensitive Calibration",
         "beyond an unfamiliarity of 0.3: “somewhat unlike the training images”",
         "validation 803 436 balanced 0.981 0.971 to 0.991 0.031 0.021 to 0.041 "

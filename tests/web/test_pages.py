@@ -105,7 +105,9 @@ def test_probability_stands_beside_threshold_and_version(portal: Portal, job: st
         assert words in page, words
     reading = "threshold 50 %, balanced; calibrated with temperature 1.5"
     assert reading in page
-    assert f"v1: {reading}." in portal.browser().get("/studies").text
+    page = portal.browser().get("/studies").text
+    assert f"v1: {reading}." in page
+    assert page.count("threshold 50 %, balanced</span>") == 2, "beside each probability"
 
 
 def test_how_far_to_trust_the_heatmap_stands_below_it(portal: Portal, a_png: bytes) -> None:
@@ -113,7 +115,7 @@ def test_how_far_to_trust_the_heatmap_stands_below_it(portal: Portal, a_png: byt
     portal.read_all(inside_body=0.25)
     page = portal.browser().get("/studies/1").text
     assert describe_trust(peak=3.0, concentration=0.2, inside_body=0.25) in html.unescape(page)
-    assert "does not outline a disease" in page
+    assert "It marks what raised the score, not a disease." in page
 
 
 def test_answers_from_before_these_were_kept_say_so(portal: Portal, job: str) -> None:
