@@ -47,7 +47,7 @@ def make_card(
         "format": FORMAT,
         "model_version": config.model_version,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "architecture": f"MobileNetV2 {config.alpha:g} with one dense unit on pooled features",
+        "architecture": f"MobileNetV2 {config.alpha} with one dense unit on pooled features",
         "preprocessing": PREPROCESSING,
         "network_input": [config.size, config.size],
         "heatmap": list(ingredients.heatmap_size),

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pipeline.markdown import figure_text, table
-from pipeline.model_card_first import render_first_model_card
 from pipeline.model_card_heatmap import heatmap_section
 from pipeline.model_card_words import TEMPLATE
 
 Json = Mapping[str, Any]
-FIRST: Final = 1  # the format that had one operating point
 OVERALL: Final = {
     "auroc": "AUROC",
     "average_precision": "average precision",
@@ -21,12 +19,10 @@ TOLD_ELSEWHERE: Final = ("population", "known_limits", "model_version", "unfamil
 
 
 def render_model_card(card: Json) -> str:
-    """Markdown.
+    """Markdown, of a card of format 2.
 
     Optional in the card: `commands`, by the name of a row of `metrics`, and `heatmap_scores`.
     """
-    if card["format"] == FIRST:
-        return render_first_model_card(card)
     rows, columns = card["heatmap"]
     metrics: Json = card["metrics"]
     values = {

@@ -1,6 +1,6 @@
 """The heatmap's scores in the model card: as tables, whatever of them is in card.json."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.markdown import figure_text, table
@@ -10,44 +10,56 @@ METRICS: Final = {
     "mean_iou": "mean IoU",
     "energy_inside": "energy inside boxes",
 }
-GUESSES: Final = {
+REFERENCES: Final = {
     "centre_prior": "a spot in the middle of every film",
     "mean_heatmap": "the mean heatmap of the other films",
     "mean_boxes": "the mean of the other films' boxes",
+    "own_boxes": "the film's own boxes, as coarse as a heatmap: the best there could be",
 }
+RANDOMISED: Final = {"layers": "without meaning", "correlation": "correlation", "empty": "empty"}
 
 
 def heatmap_section(scores: Mapping[str, Any]) -> str:
     """Markdown. scores: as `heatmap_score.score_external` gives them; may be empty."""
     if not scores:
         return "It was not compared with readers' boxes."
-    rows = [["the heatmap", *_cells(scores)]]
-    rows += [[words, *_cells(scores[name])] for name, words in GUESSES.items() if name in scores]
+    references = {name: words for name, words in REFERENCES.items() if name in scores}
+    rows = [["the heatmap", *_cells(scores, METRICS)]]
+    rows += [[words, *_cells(scores[name], METRICS)] for name, words in references.items()]
+    gains = [f"{metric}_gain" for metric in METRICS]
     parts = [
-        f"Against the boxes that readers drew on {scores.get('images', 'some')} films of adults, "
-        "beside guesses that see no film. A heatmap that is worth its name beats them.",
+        f"Against the boxes that readers drew on {scores['images']} films of adults, beside "
+        "guesses that do not look at the film. Mean over films with its 95 % interval:",
         table(["", *METRICS.values()], rows),
+        "How much more the heatmap scores, film by film. Where the interval holds 0, it is not "
+        "known to be better than that guess:",
+        table(
+            ["than", *METRICS.values()],
+            ([words, *_cells(scores[name], gains)] for name, words in references.items()),
+        ),
     ]
     if "randomisation" in scores:
-        parts += [
-            "With its weights replaced by noise, the heatmap should change (Adebayo 2018). "
-            "How like the true heatmap it stays:",
-            table(["", "value"], _flat(scores["randomisation"])),
-        ]
+        parts += _randomisation(scores["randomisation"])
     return "\n\n".join(parts)
 
 
-def _cells(scores: Mapping[str, Any]) -> list[str]:
-    return [figure_text(scores.get(name)) for name in METRICS]
+def _randomisation(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        "With the weights of some layers shuffled, a heatmap should change (Adebayo 2018). How "
+        "alike it stays, as a correlation over its places, and how many heatmaps are empty then:",
+        table(
+            list(RANDOMISED.values()),
+            (
+                [
+                    row["layers"],
+                    figure_text({**row, "value": row["correlation"]}),
+                    f"{row['empty']:.0%}",
+                ]
+                for row in rows
+            ),
+        ),
+    ]
 
 
-def _flat(values: Mapping[str, Any], *, prefix: str = "") -> list[list[str]]:
-    """Nested names joined; an interval is one value."""
-    rows: list[list[str]] = []
-    for name, value in values.items():
-        words = f"{prefix}{name}".replace("_", " ")
-        if isinstance(value, Mapping) and "value" not in value:
-            rows += _flat(value, prefix=f"{words}, ")
-        else:
-            rows.append([words, figure_text(value)])
-    return rows
+def _cells(scores: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    return [figure_text(scores.get(name)) for name in names]

@@ -21,9 +21,12 @@ the probability as a patient's risk.
 
 ## What it is
 
-{architecture}. It reads one frontal chest radiograph ({side} x {side}, 8 bit grey, squashed to a
-square) and gives the probability of pneumonia, a {heatmap} Grad-CAM heatmap, and how unlike its
-training images the radiograph is. Made {created_at} by code {git_commit} with {libraries}.
+{architecture}.
+It reads one frontal chest radiograph ({side} x {side}, 8 bit grey, squashed to a square) and gives
+the probability of pneumonia, a {heatmap} Grad-CAM heatmap, and how unlike its training images the
+radiograph is.
+
+Made {created_at} by code {git_commit} with {libraries}.
 
 ## Whom it learned from
 
@@ -33,7 +36,7 @@ training images the radiograph is. Made {created_at} by code {git_commit} with {
 
 No patient is in both. Patients are read from the file names; a hash of the patient, with the key
 `{split_key}`, sets about {validation_share} of them aside for validation. The hash in the table
-names exactly these pixels with these labels.
+stands for exactly these pixels with these labels.
 
 ## Recipe
 
@@ -53,7 +56,8 @@ interval of the ECE lies somewhat high, since drawing patients anew adds chance 
 
 {points}
 
-These commands measure the rows anew:
+These commands measure the rows anew, with `--version` where this version is not the one that ships,
+and `--operating-point sensitive` for the other threshold:
 
 {commands}
 
@@ -61,7 +65,9 @@ These commands measure the rows anew:
 
 The probability is that of the logit divided by the temperature {temperature:.3f}: {calibration}.
 Where pneumonia is rarer than that, the probability is too high. It is never shown without its
-threshold. Expected calibration error: {errors}.
+threshold.
+
+Expected calibration error: {errors}.
 
 ### Adults
 
@@ -71,14 +77,14 @@ of adults are, come with the warning: {warning}.
 
 ## When it gives no finding
 
-Above an unfamiliarity of {unfamiliarity_limit}: {unfamiliarity_rule}. From {warning_limit} on, an
-answer comes with a warning. Images without a finding:
+Above an unfamiliarity of {unfamiliarity_limit}: {unfamiliarity_rule}.
+From {warning_limit} on, an answer comes with a warning. Images without a finding:
 
 {strange}
 
-It is a distance from the training images, by the network's own features and by the picture's tones.
-What looks like a frontal chest film to these is not noticed: another disease, a wrong name on the
-film, a part that was cut away, an image that was altered on purpose.
+It is a distance from the training images. What looks like one of them is not noticed: another
+disease, another patient's name on the film, a part that was cut away, an image that was altered on
+purpose.
 
 ## Known failures and limits
 

@@ -90,12 +90,15 @@ def test_every_row_has_its_command(card: dict[str, Any]) -> None:
 
 def test_the_heatmaps_scores_are_shown_where_there_are_any(card: dict[str, Any]) -> None:
     one = dict.fromkeys(("pointing_game", "mean_iou", "energy_inside"), INTERVAL)
-    found = {"images": 17, **one, "centre_prior": one, "randomisation": {"head": {"rho": INTERVAL}}}
+    prior = one | {"mean_iou_gain": {"value": -0.1, "low": -0.2, "high": 0.1}}
+    layer = {"layers": "head", "correlation": 0.25, "low": 0.2, "high": 0.3, "empty": 0.5}
+    found = {"images": 17, **one, "centre_prior": prior, "randomisation": [layer]}
     text = render_model_card(card | {"heatmap_scores": found})
     assert "not compared" in render_model_card(card)
     assert "on 17 films" in text
     assert "| a spot in the middle of every film | 0.432 (0.400 to 0.450)" in text
-    assert "| head, rho | 0.432 (0.400 to 0.450) |" in text
+    assert "| -0.100 (-0.200 to 0.100) |" in text
+    assert "| head | 0.250 (0.200 to 0.300) | 50% |" in text
 
 
 def test_a_missing_figure_is_a_dash(card: dict[str, Any]) -> None:
