@@ -13,6 +13,16 @@ from pipeline.predictor import Predictor
 from pipeline.prepare import prepare
 from tests.pipeline.networks import phantom_inputs
 
+NO_CHEST = (
+    "dog_segmentation_256.bmp",
+    "hand_xray.jpg",
+    "owl.jpg",
+    "noise_512.png",
+    "hopper_lzw.tif",
+    "test-card-lossless.jp2",
+    "exif_imagemagick_orientation.png",
+)
+
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
@@ -142,21 +152,12 @@ def test_adults_films_get_answers_mostly_with_a_warning(
 
 @pytest.mark.shared
 def test_what_is_no_chest_gets_no_finding(predictor: Predictor, shared_data: Path) -> None:
-    names = [
-        "dog_segmentation_256.bmp",
-        "hand_xray.jpg",
-        "owl.jpg",
-        "noise_512.png",
-        "hopper_lzw.tif",
-        "test-card-lossless.jp2",
-        "exif_imagemagick_orientation.png",
-    ]
-    paths = [next((shared_data / "hostile").rglob(name)) for name in names]
+    paths = [path for name in NO_CHEST for path in (shared_data / "hostile").rglob(name)]
     found = {
         name: answer.finding
-        for name, answer in zip(names, predictor.predict(_read(paths)), strict=True)
+        for name, answer in zip(NO_CHEST, predictor.predict(_read(paths)), strict=True)
     }
-    assert found == dict.fromkeys(names)
+    assert found == dict.fromkeys(NO_CHEST)
 
 
 def _read(paths: list[Path]) -> np.ndarray:
