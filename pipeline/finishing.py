@@ -1,6 +1,6 @@
 """From trained weights to a model version's folder: export, calibrate, judge, describe."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -45,10 +45,12 @@ def finish(
     curves: LearningCurves,
     others: Mapping[str, Dataset],
     progress: Progress = lambda step: None,
+    extras: Callable[[Path], Mapping[str, Any]] = lambda folder: {},
 ) -> Path:
     """Export a trained network, calibrate and measure what was exported, and write its folder.
 
-    Every figure comes from the compiled engine with the weights as they are served.
+    Every figure comes from the compiled engine with the weights as they are served. extras: more
+    entries of the card, from the folder that has all but its card.
     """
     fold_batch_normalisation(network)
     round_to_float16(network)
@@ -59,7 +61,8 @@ def finish(
         plot_learning_curves(curves, folder / "learning_curves.png")
         progress(TrainingProgress(stage="evaluate", done=0, total=1))
         ingredients = _evaluate(folder, learning, validation, config=config, others=others)
-        write_card(make_card(ingredients, config=config, curves=asdict(curves)), folder)
+        card = make_card(ingredients, config=config, curves=asdict(curves))
+        write_card(card | dict(extras(folder)), folder)
         progress(TrainingProgress(stage="evaluate", done=1, total=1))
 
     return write_folder(output, fill=fill)
