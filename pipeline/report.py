@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from pipeline.bootstrap import Interval
+from pipeline.bootstrap import DRAWS, Interval
 from pipeline.decode import decode
 from pipeline.drawing import display_png, overlay_png
 from pipeline.errors import RefusedError
@@ -105,7 +105,8 @@ def _page(**values: Any) -> str:
         "probability": probability_text,
     }
     template = environment.get_template(TEMPLATE)
-    return template.render(**values, WORDS=WORDS, OVERALL=OVERALL, AT_THRESHOLD=AT_THRESHOLD)
+    names = {"WORDS": WORDS, "OVERALL": OVERALL, "AT_THRESHOLD": AT_THRESHOLD, "DRAWS": DRAWS}
+    return template.render(**names, **values)
 
 
 def _familiar(found: Evaluation, scores: Scores, card: Card) -> Evaluation | None:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,12 @@ def test_one_class_alone_is_no_crash(tmp_path: Path) -> None:
     assert found["auroc"] == {"value": None, "low": None, "high": None}
     assert found["specificity"]["value"] in (0, 1)
     assert "needs both classes" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_it_needs_neither_tensorflow_nor_curves_until_they_are_drawn() -> None:
+    code = "import sys, cli.evaluating, pipeline.report; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"tensorflow", "keras", "matplotlib"} & set(done.stdout.split())
 
 
 @pytest.mark.shared
