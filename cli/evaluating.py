@@ -39,6 +39,8 @@ def evaluate_source(
     total = source.count()
     if not total:
         raise UsageProblem(f"{source.name}: there is no labelled image in it")
+    if report:
+        _make(report)
     reading = Reading()
     with open_decoders(settings) as pool, progress("Evaluating", total=total) as shown:
         reading.take(score_images(source, pool=pool, predictor=predictor), shown)
@@ -127,6 +129,14 @@ def _remainder(source: LabelledSource, reading: Reading) -> dict[str, Any]:
         },
         "left_out": {"count": source.left_out.total(), "labels": dict(source.left_out)},
     }
+
+
+def _make(folder: Path) -> None:
+    """Before the work rather than after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageProblem(f"{folder}: cannot be made: {error.strerror}") from None
 
 
 def _write(

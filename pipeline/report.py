@@ -71,8 +71,7 @@ def write_report(
     source: Source,
     errors: WorstErrors,
 ) -> Path:
-    """Write `folder/index.html`; return its path. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write `folder/index.html`; return its path. The folder must be there. Raises OSError."""
     path = folder / FILE
     page = _page(
         found=found,

@@ -112,6 +112,16 @@ def test_the_report_is_one_page_that_needs_nothing_else(tmp_path: Path) -> None:
     assert "secret" not in text.lower(), "nothing of a DICOM's patient"
 
 
+def test_a_report_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "NORMAL").mkdir()
+    make_png(tmp_path / "NORMAL" / "a.png")
+
+    result = run(tmp_path, "--report", tmp_path / "NORMAL" / "a.png" / "report")
+
+    assert result.exit_code == 2
+    assert "cannot be made: Not a directory" in result.stderr
+
+
 def test_one_class_alone_is_no_crash(tmp_path: Path) -> None:
     (tmp_path / "NORMAL").mkdir()
     make_png(tmp_path / "NORMAL" / "a.png")
