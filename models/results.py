@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from models.paging import Page
@@ -128,12 +128,18 @@ def shown_prediction_id(operating_point: OperatingPoint) -> ColumnElement[int]:
         .scalar_subquery()
     )
     one = aliased(Prediction)
-    same_bytes = one.sha256 == Image.sha256
-    newest = select(func.max(one.id)).where(same_bytes)
-    by_live = newest.where(one.model_version_id == live)
-    as_set = by_live.where(one.operating_point == operating_point)
-    wanted = (as_set, by_live, newest)
-    return func.coalesce(*(query.correlate(Image).scalar_subquery() for query in wanted))
+    by_live = one.model_version_id == live
+    as_set = and_(by_live, one.operating_point == operating_point)
+    # Sorted rather than looked up three times: each file has but a few, found by their hash, and
+    # with a condition on the version SQLite walks through all that this version has read.
+    return (
+        select(one.id)
+        .where(one.sha256 == Image.sha256)
+        .order_by(as_set.desc(), by_live.desc(), one.id.desc())
+        .limit(1)
+        .correlate(Image)
+        .scalar_subquery()
+    )
 
 
 _SUSPICION = (
