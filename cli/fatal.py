@@ -13,3 +13,9 @@ class Failed(click.ClickException):
     """It was asked for rightly and did not work."""
 
     exit_code = 1
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C, as shells report it."""
+
+    exit_code = 130

@@ -2,18 +2,23 @@
 
 import json
 import tomllib
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from cli.fatal import Failed, UsageProblem
+from cli.fatal import Failed, Interrupted, UsageProblem
 from cli.processes import can_train
-from cli.progress import progress
+from cli.progress import Progress, progress
+from pipeline.checkpoint import checkpoint_folder, has_checkpoint
 from pipeline.errors import PipelineError
-from pipeline.training_config import TrainingConfig, TrainingProgress
+from pipeline.training_config import TrainingConfig, TrainingConfigError, TrainingProgress
 
-FIELDS = {field.name for field in fields(TrainingConfig)}
-JSON_TYPES: dict[type, tuple[type, ...]] = {float: (int, float), int: (int,), str: (str,)}
+STAGES = {
+    "read": "reading",
+    "head": "head",
+    "fine-tune": "upper blocks",
+    "export": "exporting",
+    "evaluate": "evaluating",
+}
 
 
 def train_folder(
@@ -24,19 +29,19 @@ def train_folder(
     if output.exists():
         raise UsageProblem(f"{output}: exists; a model version is never changed")
     config = read_config(config_file) if config_file else TrainingConfig()
-    if not config_file or config.model_version == TrainingConfig.model_version:
+    if config.model_version == TrainingConfig.model_version:
         config = replace(config, model_version=output.name)
     if weights:
-        if not weights.is_file():
-            raise UsageProblem(f"{weights}: no such file")
         config = replace(config, start_weights=weights)
+    if isinstance(config.start_weights, Path) and not config.start_weights.is_file():
+        raise UsageProblem(f"{config.start_weights}: no such file; name it with --weights")
     if not can_train():
         raise UsageProblem("TensorFlow is not installed; install it with: make setup-train")
     return _train(dataset, output, config)
 
 
 def read_config(path: Path) -> TrainingConfig:
-    """JSON or TOML. Every name must be one of TrainingConfig's, with a value of its type."""
+    """JSON or TOML with some of TrainingConfig's names, or a whole card.json."""
     try:
         text = path.read_text(encoding="utf-8")
         values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
@@ -44,33 +49,40 @@ def read_config(path: Path) -> TrainingConfig:
         raise UsageProblem(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise UsageProblem(f"{path}: cannot be understood: {error}") from None
+    if isinstance(values, dict) and isinstance(values.get("config"), dict):
+        values = values["config"]
     if not isinstance(values, dict):
         raise UsageProblem(f"{path}: expected names with values")
-    for name, value in values.items():
-        _check(path, name, value)
-    return TrainingConfig(**values)
-
-
-def _check(path: Path, name: str, value: Any) -> None:
-    if name not in FIELDS:
-        raise UsageProblem(f"{path}: {name}: a training has no such setting")
-    default = getattr(TrainingConfig, name)
-    expected = JSON_TYPES.get(type(default), (str,))
-    if isinstance(value, bool) or not isinstance(value, expected):
-        kind = expected[-1].__name__
-        raise UsageProblem(f"{path}: {name}: expected a {kind}, received {value!r}")
+    try:
+        return TrainingConfig.from_json(values)
+    except TrainingConfigError as error:
+        raise UsageProblem(f"{path}: {error}") from None
 
 
 def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
     # Only now: it imports TensorFlow.
     from pipeline.training import train
 
-    with progress("Training", total=1) as shown:
+    try:
+        with progress("Training", total=100, unit="%") as shown:
+            return train(dataset, output, config=config, progress=lambda step: _show(shown, step))
+    except PipelineError as error:
+        raise Failed(str(error)) from None
+    except OSError as error:
+        raise Failed(f"{error.filename or output}: {error.strerror or error}") from None
+    except KeyboardInterrupt:
+        raise Interrupted(_how_to_go_on(checkpoint_folder(output))) from None
 
-        def tell(step: TrainingProgress) -> None:
-            shown.show(step.done, total=step.total, note=f"{step.stage} {step.text}")
 
-        try:
-            return train(dataset, output, config=config, progress=tell)
-        except PipelineError as error:
-            raise Failed(str(error)) from None
+def _show(shown: Progress, step: TrainingProgress) -> None:
+    if step.stage in ("resume", "restart"):
+        shown.say(step.text)
+        return
+    note = f"{STAGES.get(step.stage, step.stage)} {step.done}/{step.total} {step.text}".rstrip()
+    shown.show(100 * step.share, note=note)
+
+
+def _how_to_go_on(folder: Path) -> str:
+    if has_checkpoint(folder):
+        return f"interrupted; the same command goes on from the last epoch, kept in {folder}"
+    return "interrupted before the first checkpoint; the same command starts afresh"

@@ -1,5 +1,6 @@
 """A folder of labelled radiographs in the public layout, read once into one array."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,14 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def digest(self) -> str:
+        """Of images, labels and patients, in their order."""
+        parts = (self.images, self.labels, self.patients)
+        digest = hashlib.sha256(str(self.images.shape).encode())
+        for part in parts:
+            digest.update(np.ascontiguousarray(part).data.cast("B"))
+        return digest.hexdigest()
 
     def where(self, chosen: NDArray[np.bool_]) -> "Dataset":
         return Dataset(self.images[chosen], self.labels[chosen], self.patients[chosen])

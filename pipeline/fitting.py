@@ -1,30 +1,39 @@
-"""Teaching a network: the head first, on features computed once, then the upper blocks."""
+"""Teaching a network: the head first, then the upper blocks; a checkpoint after each epoch."""
 
-import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.calibration import balanced_weights
+from pipeline.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint, training_key
 from pipeline.dataset import Dataset
+from pipeline.fine_tuning import FineTuning, make_batches
+from pipeline.head_training import fit_head
 from pipeline.learning_curves import LearningCurves
 from pipeline.metrics import auroc
-from pipeline.network import HEAD, build_network, freeze_lower
+from pipeline.network import build_network
 from pipeline.tensorflow_setup import import_tensorflow
+from pipeline.training_config import Progress as Progress
 from pipeline.training_config import TrainingConfig, TrainingProgress
 
 if TYPE_CHECKING:
     import keras
 
-Progress = Callable[[TrainingProgress], None]
-
 
 def fit_network(
-    train: Dataset, validation: Dataset, *, config: TrainingConfig, progress: Progress
+    train: Dataset,
+    validation: Dataset,
+    *,
+    config: TrainingConfig,
+    progress: Progress,
+    checkpoints: Path | None = None,
 ) -> tuple["keras.Model", LearningCurves]:
-    """Build and train a network. The weights returned are the moving average's."""
+    """Build and train a network. The weights returned are the moving average's.
+
+    checkpoints: a folder to go on from, and to keep how far this came; the caller removes it.
+    """
     import_tensorflow()
     import keras
 
@@ -35,10 +44,18 @@ def fit_network(
         dropout=config.dropout,
         start_weights=config.start_weights,
     )
-    curves = LearningCurves(head_epochs=config.head_epochs)
-    _fit_head(network, train, validation, config=config, curves=curves, progress=progress)
-    _fine_tune(network, train, validation, config=config, curves=curves, progress=progress)
-    return network, curves
+    run = _Run(network, train, validation, config=config, progress=progress)
+    key = training_key(train, validation, config=config)
+    done = run.resume(checkpoints, key=key) if checkpoints else None
+    if done is None:
+        run.fit_head()
+        done = 0
+        run.keep(done, checkpoints, key=key)
+    for epoch in range(done, config.epochs):
+        run.fine_tune(epoch)
+        run.keep(epoch + 1, checkpoints, key=key)
+    run.tuning.use_average()
+    return network, run.curves
 
 
 def predict_logits(
@@ -49,52 +66,78 @@ def predict_logits(
     return logits
 
 
-def _fit_head(
-    network: "keras.Model",
-    train: Dataset,
-    validation: Dataset,
-    *,
-    config: TrainingConfig,
-    curves: LearningCurves,
-    progress: Progress,
-) -> None:
-    """The trunk stands still, so its features are computed once; then an epoch takes a moment."""
-    import keras
-
-    trunk = keras.Model(network.input, network.get_layer("features").output)
-    progress(TrainingProgress(stage="head", done=0, total=config.head_epochs))
-    features = trunk.predict(train.images, batch_size=64, verbose=0)
-    seen = trunk.predict(validation.images, batch_size=64, verbose=0)
-    entry = keras.Input((features.shape[1],))
-    head = keras.Model(entry, network.get_layer(HEAD)(entry))
-    head.compile(
-        keras.optimizers.Adam(config.head_learning_rate),
-        keras.losses.BinaryCrossentropy(from_logits=True),
-        jit_compile=False,
-    )
-    weights = balanced_weights(train.labels)
-    for epoch in range(config.head_epochs):
-        history = head.fit(
-            features, train.labels[:, None], sample_weight=weights,
-            batch_size=config.batch_size, verbose=0,
-        )  # fmt: skip
-        logits = head.predict(seen, batch_size=512, verbose=0)[:, 0]
-        _note(curves, history.history["loss"][0], validation, logits)
-        progress(
-            TrainingProgress(
-                stage="head", done=epoch + 1, total=config.head_epochs, text=_latest(curves)
-            )
-        )
+_OTHER = "what was begun there had other settings, images or start weights: starts afresh"
 
 
-def _note(
-    curves: LearningCurves, loss: float, validation: Dataset, logits: NDArray[np.float32]
-) -> None:
-    signed = np.where(validation.labels == 1, logits, -logits).astype(np.float64)
-    weighted = balanced_weights(validation.labels) * np.logaddexp(0, -signed)
-    curves.loss.append(float(loss))
-    curves.validation_loss.append(float(weighted.mean()))
-    curves.validation_auroc.append(auroc(validation.labels, logits))
+class _Run:
+    """One training: what it learns from, what it has come to, and whom it tells."""
+
+    def __init__(
+        self,
+        network: "keras.Model",
+        train: Dataset,
+        validation: Dataset,
+        *,
+        config: TrainingConfig,
+        progress: Progress,
+    ) -> None:
+        self._config, self._progress = config, progress
+        self._train, self._validation = train, validation
+        self.tuning = FineTuning(network, images=len(train), config=config)
+        self._batches_of = make_batches(train, config=config)
+        self.curves = LearningCurves(head_epochs=config.head_epochs)
+
+    def resume(self, folder: Path, *, key: str) -> int | None:
+        """How many epochs are done already, with 0 for the head alone; None for nothing."""
+        found = load_checkpoint(folder, key=key)
+        if found is None:
+            if has_checkpoint(folder):
+                self._tell("restart", 0, text=_OTHER)
+            return None
+        self.tuning.restore(found)
+        self.curves = found.curves
+        self._tell("resume", found.epochs_done, text=f"goes on after epoch {found.epochs_done}")
+        return found.epochs_done
+
+    def keep(self, epochs_done: int, folder: Path | None, *, key: str) -> None:
+        if folder is not None:
+            checkpoint = self.tuning.checkpoint(epochs_done=epochs_done, curves=self.curves)
+            save_checkpoint(checkpoint, folder, key=key)
+
+    def fit_head(self) -> None:
+        total = self._config.head_epochs
+
+        def told(loss: float, logits: NDArray[np.float32]) -> None:
+            self._note(loss, logits)
+            self._tell("head", len(self.curves.loss), total=total, text=_latest(self.curves))
+
+        self._tell("head", 0, total=total)
+        fit_head(self.tuning.twin, self._train, self._validation, config=self._config, told=told)
+
+    def fine_tune(self, epoch: int) -> None:
+        steps = self.tuning.steps
+        before, total = epoch * steps, self._config.epochs * steps
+
+        def told(step: int, loss: float) -> None:
+            if step < steps:  # the last one is told with the epoch's figures
+                self._tell("fine-tune", before + step, total=total, text=f"loss {loss:.4f}")
+
+        loss = self.tuning.run_epoch(self._batches_of(epoch), epoch=epoch, told=told)
+        self.tuning.use_average()  # so that the curves show what is kept
+        self._note(loss, predict_logits(self.tuning.twin, self._validation.images))
+        self._tell("fine-tune", before + steps, total=total, text=_latest(self.curves))
+
+    def _note(self, loss: float, logits: NDArray[np.float32]) -> None:
+        labels = self._validation.labels
+        signed = np.where(labels == 1, logits, -logits).astype(np.float64)
+        weighted = balanced_weights(labels) * np.logaddexp(0, -signed)
+        self.curves.loss.append(float(loss))
+        self.curves.validation_loss.append(float(weighted.mean()))
+        self.curves.validation_auroc.append(auroc(labels, logits))
+
+    def _tell(self, stage: str, done: int, *, total: int | None = None, text: str = "") -> None:
+        whole = self._config.epochs if total is None else total
+        self._progress(TrainingProgress(stage=stage, done=done, total=whole, text=text))
 
 
 def _latest(curves: LearningCurves) -> str:
@@ -102,95 +145,3 @@ def _latest(curves: LearningCurves) -> str:
         f"loss {curves.loss[-1]:.4f}, validation loss {curves.validation_loss[-1]:.4f}, "
         f"validation AUROC {curves.validation_auroc[-1]:.4f}"
     )
-
-
-def _fine_tune(
-    network: "keras.Model",
-    train: Dataset,
-    validation: Dataset,
-    *,
-    config: TrainingConfig,
-    curves: LearningCurves,
-    progress: Progress,
-) -> None:
-    import keras
-
-    if not config.epochs:
-        return
-    freeze_lower(network, share=config.frozen_share)
-    steps = math.ceil(len(train) / config.batch_size) * config.epochs
-    network.compile(
-        keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(
-                0.0, steps, warmup_target=config.learning_rate, warmup_steps=steps // 20
-            ),
-            weight_decay=config.weight_decay,
-            use_ema=True,
-            ema_momentum=config.average_momentum,
-        ),
-        keras.losses.BinaryCrossentropy(from_logits=True),
-        jit_compile=False,  # compiled convolutions are slower on processors
-    )
-
-    reporter = _Reporter(network, validation, curves=curves, steps=steps, progress=progress)
-    report = keras.callbacks.LambdaCallback(
-        on_train_batch_end=reporter.on_batch, on_epoch_end=reporter.on_epoch
-    )
-    network.fit(
-        _batches(train, config=config),
-        epochs=config.epochs,
-        shuffle=False,  # the batches come shuffled
-        # The average's weights are swapped in first, so that the curves show what is kept.
-        callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), report],
-        verbose=0,
-    )
-
-
-class _Reporter:
-    """Tells how far fine-tuning is."""
-
-    def __init__(
-        self,
-        network: "keras.Model",
-        validation: Dataset,
-        *,
-        curves: LearningCurves,
-        steps: int,
-        progress: Progress,
-    ) -> None:
-        self._network = network
-        self._validation = validation
-        self._curves = curves
-        self._steps = steps
-        self._progress = progress
-        self._done = 0
-
-    def on_batch(self, _batch: int, logs: dict[str, float]) -> None:
-        self._done += 1
-        self._tell(f"loss {logs['loss']:.4f}")
-
-    def on_epoch(self, _epoch: int, logs: dict[str, float]) -> None:
-        logits = predict_logits(self._network, self._validation.images)
-        _note(self._curves, logs["loss"], self._validation, logits)
-        self._tell(_latest(self._curves))
-
-    def _tell(self, text: str) -> None:
-        step = TrainingProgress(stage="fine-tune", done=self._done, total=self._steps, text=text)
-        self._progress(step)
-
-
-def _batches(train: Dataset, *, config: TrainingConfig) -> Any:
-    """An endless supply is not needed: one pass, newly shuffled and newly augmented each time."""
-    import tensorflow as tf
-
-    from pipeline.augmentation import augment
-
-    images, labels = tf.constant(train.images), tf.constant(train.labels[:, None], tf.float32)
-    weights = tf.constant(balanced_weights(train.labels), tf.float32)
-
-    def take(places: Any) -> tuple[Any, Any, Any]:
-        chosen = augment(tf.gather(images, places))
-        return chosen, tf.gather(labels, places), tf.gather(weights, places)
-
-    places = tf.data.Dataset.range(len(train)).shuffle(len(train), seed=config.seed)
-    return places.batch(config.batch_size).map(take).prefetch(2)

@@ -21,7 +21,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "weight_decay": (0, 10),
     "dropout": (0, 0.99),
     **dict.fromkeys(("validation_share", "frozen_share", "average_momentum"), (0, 1)),
-    **dict.fromkeys(("balanced_floor", "sensitive_floor", "strange_share"), (0, 1)),
+    **dict.fromkeys(("balanced_floor", "sensitive_floor"), (0, 1)),
 }
 
 

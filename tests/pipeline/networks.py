@@ -35,6 +35,21 @@ def write_dataset(folder: Path, *, patients: int = 8) -> Path:
     return folder
 
 
+def write_start_weights(path: Path) -> Path:
+    """For TOY. Noise alone, as of "random", dies on its way up: all images would look the same."""
+    import keras
+
+    from pipeline.network import build_network
+
+    keras.utils.set_random_seed(3)
+    network = build_network(size=TOY.size, alpha=TOY.alpha)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.gamma.assign(np.full(layer.gamma.shape, 3.5))
+    network.save(path)
+    return path
+
+
 def phantom_inputs(*, count: int = 6) -> np.ndarray:
     """uint8 (count, 224, 224), half of them with pneumonia."""
     findings: list[Finding] = ["normal", "pneumonia"]

@@ -1,0 +1,92 @@
+"""What an interrupted training needs to go on as if nothing had happened."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.dataset import Dataset
+from pipeline.learning_curves import LearningCurves
+from pipeline.training_config import TrainingConfig
+
+FILE = "checkpoint.npz"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """After the head (epochs_done is 0) or an epoch of fine-tuning.
+
+    weights: the network's, as the optimizer left them, not their average.
+    optimizer: its variables, in its order: step count, moments, and the weights' average.
+
+    There is no random state: order, augmentation and dropout follow from seed, epoch and step.
+    """
+
+    epochs_done: int
+    weights: Sequence[NDArray[np.float32]]
+    optimizer: Sequence[NDArray[Any]]
+    curves: LearningCurves
+
+
+def training_key(train: Dataset, validation: Dataset, *, config: TrainingConfig) -> str:
+    """Equal for trainings that would do the same: config, images, labels and start weights."""
+    digest = hashlib.sha256(json.dumps(config.as_json(), sort_keys=True).encode())
+    for part in (train, validation):
+        digest.update(part.digest().encode())
+    if isinstance(config.start_weights, Path) and config.start_weights.is_file():
+        digest.update(hashlib.sha256(config.start_weights.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def checkpoint_folder(output: Path) -> Path:
+    """Beside the version's folder, so that it can be renamed on the same disk."""
+    return output.with_name(f".{output.name}.training")
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, key: str) -> None:
+    """Under a temporary name first: a process killed while writing leaves the last one whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{FILE}.partial"
+    head = {"key": key, "epochs_done": checkpoint.epochs_done, "curves": asdict(checkpoint.curves)}
+    arrays: dict[str, Any] = {f"weights_{n}": value for n, value in enumerate(checkpoint.weights)}
+    arrays |= {f"optimizer_{n}": value for n, value in enumerate(checkpoint.optimizer)}
+    with partial.open("wb") as stream:
+        np.savez(stream, head=np.array(json.dumps(head)), **arrays)
+    partial.replace(folder / FILE)
+
+
+def load_checkpoint(folder: Path, *, key: str) -> Checkpoint | None:
+    """None where there is none, or none of this training."""
+    try:
+        with np.load(folder / FILE, allow_pickle=False) as stored:
+            head = json.loads(str(stored["head"]))
+            if head["key"] != key:
+                return None
+            return Checkpoint(
+                epochs_done=head["epochs_done"],
+                weights=_numbered(stored, "weights"),
+                optimizer=_numbered(stored, "optimizer"),
+                curves=LearningCurves(**head["curves"]),
+            )
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return None
+
+
+def has_checkpoint(folder: Path) -> bool:
+    return (folder / FILE).is_file()
+
+
+def remove_checkpoints(folder: Path) -> None:
+    rmtree(folder, ignore_errors=True)
+
+
+def _numbered(stored: Any, name: str) -> list[NDArray[Any]]:
+    count = sum(entry.startswith(f"{name}_") for entry in stored.files)
+    return [stored[f"{name}_{n}"] for n in range(count)]
