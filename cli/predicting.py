@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from cli.decoders import open_decoders
 from cli.fatal import Failed, UsageProblem
 from cli.items import open_items
 from cli.overlays import OverlayFolder
@@ -18,10 +19,8 @@ from cli.sources import Walk
 from cli.tables import ResultTable
 from models.settings import Settings
 from pipeline.archive import ArchiveLimits
-from pipeline.decoder_pool import DecoderPool
 from pipeline.engine import EngineKind
 from pipeline.errors import NetworkFolderError
-from pipeline.limits import Limits
 from pipeline.predictor import Predictor
 from pipeline.types import OperatingPoint
 
@@ -42,7 +41,7 @@ def predict_paths(
         click.echo(clause, err=True)
     pictures = OverlayFolder(overlays) if overlays else None
     # The decoders start at once, and work while the network is loaded.
-    with _decoders(settings) as pool, TemporaryDirectory(prefix="overread-") as scratch:
+    with open_decoders(settings) as pool, TemporaryDirectory(prefix="overread-") as scratch:
         predictor = _open(engine, operating_point)
         reader = Reader(pool, predictor, see=pictures.draw if pictures else _ignore)
         items = open_items(walk, scratch=Path(scratch), limits=_archive_limits(settings))
@@ -78,14 +77,6 @@ def _open(engine: EngineKind, operating_point: OperatingPoint) -> Predictor:
         return Predictor.open(engine=engine, operating_point=operating_point)
     except NetworkFolderError as error:
         raise Failed(str(error)) from None
-
-
-def _decoders(settings: Settings) -> DecoderPool:
-    return DecoderPool(
-        processes=settings.decode_processes,
-        timeout_s=settings.decode_timeout_s,
-        limits=Limits(max_bytes=settings.max_file_bytes),
-    )
 
 
 def _archive_limits(settings: Settings) -> ArchiveLimits:
