@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.dataset import Dataset, Example, read_examples
 from pipeline.heatmap_score import score_external
 from pipeline.training import train
@@ -44,11 +46,11 @@ CONFIG = TrainingConfig(
         "a disease, and it may mark a cue that is no disease.",
     ),
 )
-IS_PNEUMONIA = {"normal": 0, "pneumonia": 1}
-ADULTS = "adults"
-COMMANDS = {
-    ADULTS: "overread evaluate external/manifest.csv --root . --patient-column patient_group"
-}
+OTHER_DISEASE = "abnormal_no_pneumonia"
+IS_PNEUMONIA = {"normal": 0, OTHER_DISEASE: 0, "pneumonia": 1}
+ADULTS, ALL_ADULTS = "adults, normal or pneumonia", "adults, with other diseases"
+COMMAND = "overread evaluate external/manifest.csv --root . --patient-column patient_group"
+COMMANDS = {ADULTS: COMMAND, ALL_ADULTS: f"{COMMAND} --as-normal {OTHER_DISEASE}"}
 
 
 def main() -> None:
@@ -82,7 +84,9 @@ def read_external(folder: Path) -> Mapping[str, Dataset]:
         Example(folder / Path(row["file"]).name, IS_PNEUMONIA[row["label"]], row["patient_group"])
         for row in rows
     ]
-    return {ADULTS: read_examples(examples)}
+    everyone = read_examples(examples)
+    is_plain = np.array([row["label"] != OTHER_DISEASE for row in rows])
+    return {ADULTS: everyone.where(is_plain), ALL_ADULTS: everyone}
 
 
 def tell(step: TrainingProgress) -> None:

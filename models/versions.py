@@ -64,7 +64,12 @@ def version_path(version: ModelVersion, *, data_dir: Path) -> Path:
 
 
 def install_baseline(session: Session, *, data_dir: Path) -> None:
-    """The shipped network goes live where nothing ever did."""
+    """The shipped network goes live where nothing ever did, and where one that shipped before is:
+    that one's files went with its release. Its row and its predictions stay.
+    """
     version = register_version(session, folder=None, data_dir=data_dir)
-    if production_version(session) is None:
+    live = production_version(session)
+    if live is None:
         set_production(session, version, reason="ships with the project")
+    elif live.folder is None and live.id != version.id:
+        set_production(session, version, reason=f"replaces {live.name}, which shipped before")

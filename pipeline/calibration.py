@@ -7,7 +7,8 @@ from pipeline.metrics import Floats, Labels
 
 THRESHOLD_RULE = (
     "the highest threshold, in hundredths, that still finds {floor:.0%} of the pneumonia images of "
-    "the validation patients, when each is also seen under changed position, tone and sharpness"
+    "the validation patients, as they are as well as with views of changed position, tone and "
+    "sharpness among them"
 )
 
 

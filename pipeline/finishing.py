@@ -126,10 +126,15 @@ def _calibrate(
     labels = np.tile(validation.labels, 1 + CHANGED_VIEWS)
     temperature = fit_temperature(labels, logits)
     probabilities = probability_of(logits, temperature=temperature)
-    return temperature, {
-        name: choose_threshold(labels, probabilities, sensitivity_floor=floor)
-        for name, floor in config.sensitivity_floors().items()
-    }
+    as_they_are = slice(0, len(validation))
+
+    def holds(floor: float) -> float:
+        return min(
+            choose_threshold(labels[part], probabilities[part], sensitivity_floor=floor)
+            for part in (as_they_are, slice(None))
+        )
+
+    return temperature, {name: holds(floor) for name, floor in config.sensitivity_floors().items()}
 
 
 def _scores(predictor: Predictor, part: Dataset, *, batch: int = 32) -> Scores:
