@@ -24,6 +24,7 @@ CONTRAST: Final = 0.35
 BRIGHTNESS: Final = 0.12
 SHARPNESS_SHARE: Final = 0.5
 NOISE: Final = 0.04
+COVERED: Final = 0.13  # half of a covered patch's side at most, as a share of the image's
 
 
 class _Random:
@@ -66,6 +67,7 @@ def augment(images: "tf.Tensor", *, seed: "tf.Tensor") -> "tf.Tensor":
     grey = _move(grey, random)
     grey = _change_sharpness(grey, random)
     grey = _change_tone(grey, random)
+    grey = _cover(_cover(grey, random), random)
     grey += random.normal(tf.shape(grey)) * random.uniform(0, NOISE)
     return tf.cast(tf.round(tf.clip_by_value(grey, 0, 1)[..., 0] * 255), tf.uint8)
 
@@ -144,3 +146,18 @@ def _change_tone(grey: Any, random: _Random) -> Any:
     toned += bend * (toned * toned * (3 - 2 * toned) - toned)
     contrast = random.uniform(1 - CONTRAST, 1 + CONTRAST)
     return (toned - 0.5) * contrast + 0.5 + random.uniform(-BRIGHTNESS, BRIGHTNESS)
+
+
+def _cover(grey: Any, random: _Random) -> Any:
+    """A grey patch on half of the images: neither a side marker nor one lung's corner decides.
+
+    Random erasing (Zhong 2020).
+    """
+    import tensorflow as tf
+
+    side = tf.cast(tf.shape(grey)[1], tf.float32)
+    rows, columns = tf.range(side)[None, :, None, None], tf.range(side)[None, None, :, None]
+    row, column = random.uniform(0, 1) * side, random.uniform(0, 1) * side
+    height, width = random.uniform(0.02, COVERED) * side, random.uniform(0.02, COVERED) * side
+    is_inside = (tf.abs(rows - row) < height) & (tf.abs(columns - column) < width)
+    return tf.where(is_inside & random.chosen(0.5), random.uniform(0, 1), grey)

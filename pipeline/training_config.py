@@ -54,12 +54,12 @@ class TrainingConfig:
     validation_share: float = 0.15
     head_epochs: int = 30
     head_learning_rate: float = 3e-3
-    epochs: int = 5
+    epochs: int = 8
     learning_rate: float = 3e-4
     weight_decay: float = 1e-3
     batch_size: int = 32
     dropout: float = 0.2
-    frozen_share: float = 1 / 3
+    frozen_share: float = 0.6
     average_momentum: float = 0.99
     balanced_floor: float = 0.95
     sensitive_floor: float = 0.98
