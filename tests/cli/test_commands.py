@@ -195,7 +195,7 @@ def test_an_unreadable_file_is_said_to_be_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('{"epochs": 1.5}', "epochs: expected a int"),
+        ('{"epochs": 1.5}', "epochs: expected a whole number"),
         ('{"epoch": 1}', "epoch: a training has no such setting"),
         ("{", "cannot be understood"),
     ],
