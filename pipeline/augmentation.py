@@ -6,6 +6,7 @@ once, in TensorFlow, so that reading never waits. Input and output are what the 
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -15,16 +16,27 @@ ROTATION: Final = math.radians(12)
 SCALE: Final = 0.15  # either way, and each axis a little for itself
 ASPECT: Final = 0.12
 SHIFT: Final = 0.07  # of the side
-# Moving an image blurs it a little. Some stay where they are, or the network would only know
-# blurred ones and give sharp ones, all that it meets in service, lower logits.
-STILL_SHARE: Final = 0.3
-STYLE_SHARE: Final = 0.5
 GAMMA: Final = 0.25  # standard deviation of its logarithm
 CONTRAST: Final = 0.35
 BRIGHTNESS: Final = 0.12
-SHARPNESS_SHARE: Final = 0.5
 NOISE: Final = 0.04
 COVERED: Final = 0.13  # half of a covered patch's side at most, as a share of the image's
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Of the images that a change falls on, each in [0, 1].
+
+    still: not moved. Moving blurs a little; if all were moved, the network would only know
+        blurred ones and give the sharp ones of service lower logits.
+    style: with the grey levels of another image. sharpness: softer or sharper. cover: with a
+        patch on it, drawn twice.
+    """
+
+    still: float
+    style: float
+    sharpness: float
+    cover: float
 
 
 class _Random:
@@ -54,7 +66,7 @@ class _Random:
         return self.uniform(0, 1) < share
 
 
-def augment(images: "tf.Tensor", *, seed: "tf.Tensor") -> "tf.Tensor":
+def augment(images: "tf.Tensor", *, seed: "tf.Tensor", shares: Shares) -> "tf.Tensor":
     """uint8 (n, h, w) -> uint8 (n, h, w), each image changed in its own way.
 
     seed: int32 (2,); the same seed gives the same views.
@@ -63,16 +75,17 @@ def augment(images: "tf.Tensor", *, seed: "tf.Tensor") -> "tf.Tensor":
 
     random = _Random(seed, tf.shape(images)[0])
     grey = tf.cast(images, tf.float32)[..., None] / 255
-    grey = _change_style(grey, random)
-    grey = _move(grey, random)
-    grey = _change_sharpness(grey, random)
+    grey = _change_style(grey, random, share=shares.style)
+    grey = _move(grey, random, still_share=shares.still)
+    grey = _change_sharpness(grey, random, share=shares.sharpness)
     grey = _change_tone(grey, random)
-    grey = _cover(_cover(grey, random), random)
+    for _ in range(2):
+        grey = _cover(grey, random, share=shares.cover)
     grey += random.normal(tf.shape(grey)) * random.uniform(0, NOISE)
     return tf.cast(tf.round(tf.clip_by_value(grey, 0, 1)[..., 0] * 255), tf.uint8)
 
 
-def _change_style(grey: Any, random: _Random) -> Any:
+def _change_style(grey: Any, random: _Random, *, share: float) -> Any:
     """Grey levels' mean and deviation of the batch's next image, whatever its class.
 
     Otherwise the network learns the scanner: in the public set, normal films have more contrast.
@@ -86,15 +99,15 @@ def _change_style(grey: Any, random: _Random) -> Any:
     new_mean = mean + strength * (new_mean - mean)
     new_deviation = deviation + strength * (new_deviation - deviation)
     changed = (grey - mean) / deviation * new_deviation + new_mean
-    return tf.where(random.chosen(STYLE_SHARE), changed, grey)
+    return tf.where(random.chosen(share), changed, grey)
 
 
-def _move(grey: Any, random: _Random) -> Any:
+def _move(grey: Any, random: _Random, *, still_share: float) -> Any:
     """Rotation, zoom, aspect, shift and left-right flip as one projective resampling."""
     import tensorflow as tf
 
     side = tf.cast(tf.shape(grey)[1], tf.float32)
-    is_still = random.chosen(STILL_SHARE)
+    is_still = random.chosen(still_share)
 
     def flat(low: float, high: float) -> Any:
         drawn = random.uniform(low, high)
@@ -123,7 +136,7 @@ def _move(grey: Any, random: _Random) -> Any:
     )
 
 
-def _change_sharpness(grey: Any, random: _Random) -> Any:
+def _change_sharpness(grey: Any, random: _Random, *, share: float) -> Any:
     """Less or more of what a blur takes away: detectors, archives and compression differ so."""
     import tensorflow as tf
 
@@ -133,7 +146,7 @@ def _change_sharpness(grey: Any, random: _Random) -> Any:
     edge = tf.nn.conv2d(tf.ones_like(grey[:1]), kernel[:, None, None, None], 1, "SAME")
     edge = tf.nn.conv2d(edge, kernel[None, :, None, None], 1, "SAME")
     changed = grey + random.uniform(-1.0, 1.0) * (grey - blurred / edge)
-    return tf.where(random.chosen(SHARPNESS_SHARE), changed, grey)
+    return tf.where(random.chosen(share), changed, grey)
 
 
 def _change_tone(grey: Any, random: _Random) -> Any:
@@ -148,8 +161,8 @@ def _change_tone(grey: Any, random: _Random) -> Any:
     return (toned - 0.5) * contrast + 0.5 + random.uniform(-BRIGHTNESS, BRIGHTNESS)
 
 
-def _cover(grey: Any, random: _Random) -> Any:
-    """A grey patch on half of the images: neither a side marker nor one lung's corner decides.
+def _cover(grey: Any, random: _Random, *, share: float) -> Any:
+    """A grey patch on some: neither a side marker nor one lung's corner decides.
 
     Random erasing (Zhong 2020).
     """
@@ -160,4 +173,4 @@ def _cover(grey: Any, random: _Random) -> Any:
     row, column = random.uniform(0, 1) * side, random.uniform(0, 1) * side
     height, width = random.uniform(0.02, COVERED) * side, random.uniform(0.02, COVERED) * side
     is_inside = (tf.abs(rows - row) < height) & (tf.abs(columns - column) < width)
-    return tf.where(is_inside & random.chosen(0.5), random.uniform(0, 1), grey)
+    return tf.where(is_inside & random.chosen(share), random.uniform(0, 1), grey)

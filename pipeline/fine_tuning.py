@@ -128,17 +128,22 @@ def make_batches(train: Dataset, *, config: TrainingConfig) -> Callable[[int], A
 
     images, labels = tf.constant(train.images), tf.constant(train.labels[:, None], tf.float32)
     weights = tf.constant(balanced_weights(train.labels), tf.float32)
+    shares = config.augmentation_shares()
 
     def take(step: Any, places: Any) -> tuple[Any, Any, Any]:
         seed = tf.stack([config.seed, tf.cast(step, tf.int32)])
-        chosen = augment(tf.gather(images, places), seed=seed)
+        chosen = augment(tf.gather(images, places), seed=seed, shares=shares)
         return chosen, tf.gather(labels, places), tf.gather(weights, places)
+
+    # One tracing for all epochs.
+    signature = [tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.int32)]
+    traced = tf.function(take, input_signature=signature)
 
     def batches_of(epoch: int) -> Any:
         order = np.random.default_rng((config.seed, epoch)).permutation(len(train))
         places = tf.data.Dataset.from_tensor_slices(order.astype(np.int32))
         first = epoch * math.ceil(len(train) / config.batch_size)
         numbered = places.batch(config.batch_size).enumerate(start=first)
-        return numbered.map(take).prefetch(2)
+        return numbered.map(traced).prefetch(2)
 
     return batches_of

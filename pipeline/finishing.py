@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.augmentation import Shares
 from pipeline.calibration import choose_threshold, fit_temperature, probability_of
 from pipeline.card import Ingredients, make_card, write_card
 from pipeline.dataset import Dataset
@@ -121,7 +122,8 @@ def _calibrate(
 
     Elsewhere the films will differ from these, and a network is less sure of itself there.
     """
-    views = [_views(validation.images, seed=n) for n in range(CHANGED_VIEWS)]
+    shares = config.augmentation_shares()
+    views = [_views(validation.images, seed=n, shares=shares) for n in range(CHANGED_VIEWS)]
     logits = np.concatenate([plain, *(engine.infer(view).logits for view in views)])
     labels = np.tile(validation.labels, 1 + CHANGED_VIEWS)
     temperature = fit_temperature(labels, logits)
@@ -143,14 +145,18 @@ def _scores(predictor: Predictor, part: Dataset, *, batch: int = 32) -> Scores:
     return collect(chain.from_iterable(batches), labels=part.labels, patients=part.patients)
 
 
-def _views(images: NDArray[np.uint8], *, seed: int, batch: int = 64) -> NDArray[np.uint8]:
+def _views(
+    images: NDArray[np.uint8], *, seed: int, shares: Shares, batch: int = 64
+) -> NDArray[np.uint8]:
     """Every image once, augmented; the same for the same seed."""
     import tensorflow as tf
 
     from pipeline.augmentation import augment
 
     views: Any = [
-        augment(images[start : start + batch], seed=tf.constant([seed, start])).numpy()
+        augment(
+            images[start : start + batch], seed=tf.constant([seed, start]), shares=shares
+        ).numpy()
         for start in range(0, len(images), batch)
     ]
     return np.concatenate(views)

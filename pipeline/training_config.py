@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from pipeline.augmentation import Shares
 from pipeline.errors import PipelineError
 from pipeline.types import OperatingPoint
 
@@ -22,6 +23,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "dropout": (0, 0.99),
     **dict.fromkeys(("validation_share", "frozen_share", "average_momentum"), (0, 1)),
     **dict.fromkeys(("balanced_floor", "sensitive_floor"), (0, 1)),
+    **dict.fromkeys(("still_share", "style_share", "sharpness_share", "cover_share"), (0, 1)),
 }
 
 
@@ -37,6 +39,7 @@ class TrainingConfig:
         "random" starts from noise (tests only).
     frozen_share: share of the network's layers, from the input up, that stay as they were.
     average_momentum: of the exponential moving average of the weights that is kept.
+    still_share, style_share, sharpness_share, cover_share: see `augmentation.Shares`.
     balanced_floor, sensitive_floor: the threshold rule's floors of sensitivity for the two
         operating points (see `calibration.choose_threshold`).
     unfamiliar_warning: what to say of an image near the limit of what the network knows.
@@ -61,6 +64,10 @@ class TrainingConfig:
     dropout: float = 0.2
     frozen_share: float = 0.6
     average_momentum: float = 0.99
+    still_share: float = 0.3
+    style_share: float = 0.5
+    sharpness_share: float = 0.5
+    cover_share: float = 0.5
     balanced_floor: float = 0.95
     sensitive_floor: float = 0.98
     unfamiliar_warning: str = "somewhat unlike the images that the network was trained on"
@@ -83,6 +90,14 @@ class TrainingConfig:
             if name not in kinds:
                 raise TrainingConfigError(f"{name}: a training has no such setting")
         return cls(**{name: _from_json(value, kinds[name]) for name, value in values.items()})
+
+    def augmentation_shares(self) -> Shares:
+        return Shares(
+            still=self.still_share,
+            style=self.style_share,
+            sharpness=self.sharpness_share,
+            cover=self.cover_share,
+        )
 
     def sensitivity_floors(self) -> dict[OperatingPoint, float]:
         return {"balanced": self.balanced_floor, "sensitive": self.sensitive_floor}
