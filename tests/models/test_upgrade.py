@@ -6,11 +6,17 @@ from sqlalchemy import func, select
 
 from models.local_token import local_token_path
 from models.settings import Settings
-from models.tables import ModelAlias, Role, User
+from models.tables import ModelAlias, ModelVersion, Role, User
 from models.upgrade import upgrade
 from models.users import user_of_token
-from models.versions import production_history, production_version, version_path
-from pipeline.version_folder import BASELINE
+from models.versions import (
+    find_version,
+    production_history,
+    production_version,
+    set_production,
+    version_path,
+)
+from pipeline.version_folder import BASELINE, load_card
 from tests.databases import Database, open_database
 
 
@@ -51,3 +57,36 @@ def test_a_token_of_another_database_is_replaced(settings: Settings) -> None:
         database.sessions() as session,
     ):
         assert user_of_token(session, token, "api") is not None
+
+
+def test_a_new_release_replaces_the_network_that_shipped_before(empty_database: Database) -> None:
+    settings = empty_database.settings
+    upgrade(settings)
+    with empty_database.sessions.begin() as session:
+        older = ModelVersion(name="baseline-0", folder=None, card={"model_version": "baseline-0"})
+        session.add(older)
+        session.flush()
+        set_production(session, older, reason="as if it had shipped")
+    upgrade(settings)
+    with empty_database.sessions() as session:
+        live = production_version(session)
+        newest = production_history(session)[0]
+        assert find_version(session, "baseline-0") is not None
+    assert live is not None
+    assert live.name == load_card(BASELINE).model_version
+    assert newest.reason == "replaces baseline-0, which shipped before"
+
+
+def test_a_network_of_the_sites_own_stays_live(empty_database: Database) -> None:
+    settings = empty_database.settings
+    upgrade(settings)
+    with empty_database.sessions.begin() as session:
+        own = ModelVersion(name="ours", folder="versions/ours", card={"model_version": "ours"})
+        session.add(own)
+        session.flush()
+        set_production(session, own, reason="better")
+    upgrade(settings)
+    with empty_database.sessions() as session:
+        live = production_version(session)
+    assert live is not None
+    assert live.name == "ours"
