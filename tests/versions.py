@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.version_folder import BASELINE, CARD_FILE, CHECKSUMS_FILE, write_folder
+import numpy as np
+
+from pipeline.version_folder import (
+    BASELINE,
+    CARD_FILE,
+    CHECKSUMS_FILE,
+    FAMILIARITY_FILE,
+    write_folder,
+)
 
 BOTH_POINTS = {"balanced": 0.5, "sensitive": 0.2}
 
@@ -39,5 +47,23 @@ def make_version(folder: Path, **card: Any) -> Path:
             if path.name not in (CARD_FILE, CHECKSUMS_FILE):
                 shutil.copy(path, partial)
         (partial / CARD_FILE).write_text(json.dumps(a_card(folder.name, **card)))
+
+    return write_folder(folder, fill=fill)
+
+
+def make_first_format(folder: Path) -> Path:
+    """As the first release wrote it: one threshold, features as roots, no orientation."""
+    arrays = dict(np.load(BASELINE / FAMILIARITY_FILE))
+    names = [n for n in arrays if not n.endswith("_scale") and not n.startswith("orientation")]
+    card = a_card(folder.name) | {"format": 1, "threshold": 0.41, "threshold_rule": "a rule"}
+    for new in ("operating_points", "warning", "warning_limit"):
+        card.pop(new)
+
+    def fill(partial: Path) -> None:
+        for path in BASELINE.iterdir():
+            if path.name not in (CARD_FILE, CHECKSUMS_FILE, FAMILIARITY_FILE):
+                shutil.copy(path, partial)
+        np.savez(partial / FAMILIARITY_FILE, **{name: arrays[name] for name in names})
+        (partial / CARD_FILE).write_text(json.dumps(card))
 
     return write_folder(folder, fill=fill)

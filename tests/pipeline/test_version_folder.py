@@ -10,6 +10,8 @@ from pipeline.errors import NetworkFolderError
 from pipeline.model_card import render_model_card
 from pipeline.predictor import Predictor
 from pipeline.version_folder import BASELINE, load_card, verify_checksums, write_folder
+from tests.pipeline.networks import phantom_inputs
+from tests.versions import make_first_format
 
 
 @pytest.fixture
@@ -24,8 +26,10 @@ def test_the_shipped_folder_is_whole_and_small() -> None:
 
 def test_the_shipped_network_reached_its_floor() -> None:
     card = load_card(BASELINE)
-    assert card.metrics["validation"]["auroc"] >= 0.99
-    assert 0 < card.thresholds["balanced"] < 1
+    assert card.metrics["validation"]["auroc"]["value"] >= 0.99
+    assert 0 < card.thresholds["sensitive"] < card.thresholds["balanced"] < 1
+    at_sensitive = card.metrics["validation"]["operating_points"]["sensitive"]
+    assert at_sensitive["sensitivity"]["value"] >= 0.98
 
 
 def test_the_model_card_was_made_from_the_card() -> None:
@@ -56,6 +60,18 @@ def test_a_file_taken_off_the_list_is_noticed(folder: Path) -> None:
     path.write_text("\n".join(lines))
     with pytest.raises(NetworkFolderError, match=r"does not list network\.bin"):
         verify_checksums(folder)
+
+
+def test_a_folder_of_the_first_release_still_answers(tmp_path: Path) -> None:
+    folder = make_first_format(tmp_path / "ours")
+    predictor = Predictor.open(folder, threads=1)
+    inputs = phantom_inputs(count=2)
+    for answer in predictor.predict(255 - inputs):
+        assert answer.threshold == 0.41
+        assert answer.operating_point == "balanced"
+        assert "inverted" in answer.warnings[0]
+    with pytest.raises(NetworkFolderError, match="ours has no operating point sensitive"):
+        Predictor.open(folder, operating_point="sensitive")
 
 
 def test_another_format_is_refused(folder: Path) -> None:
