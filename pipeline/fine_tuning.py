@@ -113,7 +113,7 @@ def _compile_step(twin: "keras.Model", learned: Any, optimizer: Any, signature: 
         return loss
 
     # Compiled convolutions (XLA's) are slower on processors.
-    return tf.function(step, input_signature=signature, jit_compile=False)
+    return tf.function(step, input_signature=signature, autograph=False, jit_compile=False)
 
 
 def make_batches(train: Dataset, *, config: TrainingConfig) -> Callable[[int], Any]:

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.phantom import draw_phantom
+from pipeline.tensorflow_setup import import_tensorflow
 from pipeline.training_config import TrainingConfig
 from pipeline.types import Finding
 
@@ -37,6 +38,7 @@ def write_dataset(folder: Path, *, patients: int = 8) -> Path:
 
 def write_start_weights(path: Path) -> Path:
     """For TOY. Noise alone, as of "random", dies on its way up: all images would look the same."""
+    import_tensorflow()  # with its switches, as training does
     import keras
 
     from pipeline.network import build_network

@@ -101,7 +101,7 @@ def test_a_killed_training_ends_as_an_uninterrupted_one(
     np.testing.assert_allclose(curves.loss, expected_curves.loss, atol=1e-4)
     np.testing.assert_allclose(curves.validation_auroc, expected_curves.validation_auroc, atol=1e-9)
     np.testing.assert_allclose(logits, expected, atol=1e-4)
-    assert np.ptp(expected) > 0.1, "a network that says the same of all images tests nothing"
+    assert np.ptp(expected) > 0.03, "a network that says the same of all images tests nothing"
 
 
 @pytest.mark.tensorflow
