@@ -36,7 +36,7 @@ class Predictor:
         self.operating_point = operating_point
         self.threshold = card.thresholds[operating_point]
         self.engine = engine
-        self._guard = guard
+        self.guard = guard
 
     @classmethod
     def open(
@@ -68,11 +68,11 @@ class Predictor:
 
     def predict(self, network_inputs: NDArray[np.uint8]) -> list[Prediction]:
         """uint8 (n, 224, 224), 0 = black -> n answers, in order."""
-        ways, sentences = self._guard.orientation.judge(network_inputs)
+        ways, sentences = self.guard.orientation.judge(network_inputs)
         upright = corrected(network_inputs, ways)
         inference = self.engine.infer(upright)
         probabilities = probability_of(inference.logits, temperature=self.card.temperature)
-        unfamiliarities = self._guard.unfamiliarity(upright, inference.features)
+        unfamiliarities = self.guard.unfamiliarity(upright, inference.features)
         trusts = measure_trust(inference.heatmaps, upright)
         heatmaps = as_stored(inference.heatmaps, ways)
         return [
