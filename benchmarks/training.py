@@ -8,8 +8,9 @@ whatever else the machine does slows down both. The notebook (`notebook_training
 augments every image in every epoch; ours decodes once. Neither side's epoch has validation in it.
 The first epoch, told apart, has reading and compiling in it. Start-up and weights are in none.
 
-Ours learns more per epoch: two thirds of the layers, where the notebook's learn one third; with
---frozen-share 0.65 it is as little as there.
+The notebook's upper third learns; so --frozen-share 0.65 compares the same share of layers. Frozen
+blocks are computed anew in every epoch, since their input is: every image is moved and toned
+another way each time. They are computed without a gradient.
 """
 
 import argparse

@@ -33,6 +33,8 @@ def fit_network(
     """Build and train a network. The weights returned are the moving average's.
 
     checkpoints: a folder to go on from, and to keep how far this came; the caller removes it.
+    Two equal runs on one machine, or one that was interrupted, give the same weights: logits of
+    a toy network agree within 0.0001. Other processors and versions round otherwise.
     """
     import_tensorflow()
     import keras

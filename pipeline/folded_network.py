@@ -2,8 +2,9 @@
 
 The normalisation's scale goes into the convolution's kernel while computing, its offset into a
 bias, so that oneDNN runs convolution, bias and activation as one. The twin shares the network's
-weights, and its gradients by them are the network's own. On two cores a training step takes 0.75,
-a forward pass 0.6 of the time (`benchmarks/training.py --ours`).
+weights, and its gradients by them are the network's own. On two cores, with a third of the layers
+frozen, a training step takes 0.75 and a forward pass 0.6 of the time that it takes without.
+OpenVINO would compute the frozen blocks no faster than the twin does.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -100,7 +100,8 @@ def test_augmentation_changes_images_and_keeps_their_kind() -> None:
     from tests.pipeline.networks import phantom_inputs
 
     images = phantom_inputs(count=4)
-    changed = augment(images, seed=np.array([1, 2], np.int32)).numpy()
+    seed = np.array([1, 2], np.int32)
+    changed = augment(images, seed=seed, shares=TOY.augmentation_shares()).numpy()
     assert changed.shape == images.shape
     assert changed.dtype == np.uint8
     assert all((one != other).mean() > 0.5 for one, other in zip(images, changed, strict=True))
