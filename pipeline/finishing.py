@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import keras
 
 CHANGED_VIEWS = 2
-SYNTHETIC = 80
+SYNTHETIC = 240
 FIRST_SYNTHETIC_SEED = 10_000  # far from those that demos and tests draw
 
 
