@@ -1,7 +1,10 @@
 """`overread train`, put together: a configuration from a file, a bar, one clear line on trouble."""
 
 import json
+import signal
 import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,14 +67,40 @@ def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
     from pipeline.training import train
 
     try:
-        with progress("Training", total=100, unit="%") as shown:
-            return train(dataset, output, config=config, progress=lambda step: _show(shown, step))
+        with progress("Training", total=100, unit="%") as shown, _interruptible() as check:
+
+            def tell(step: TrainingProgress) -> None:
+                check()
+                _show(shown, step)
+
+            return train(dataset, output, config=config, progress=tell)
     except PipelineError as error:
         raise Failed(str(error)) from None
     except OSError as error:
         raise Failed(f"{error.filename or output}: {error.strerror or error}") from None
     except KeyboardInterrupt:
         raise Interrupted(_how_to_go_on(checkpoint_folder(output))) from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Ctrl-C at once, or at the next step, should a library have swallowed the exception."""
+    is_asked = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal is_asked
+        is_asked = True
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if is_asked:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _show(shown: Progress, step: TrainingProgress) -> None:

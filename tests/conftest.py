@@ -12,6 +12,8 @@ from tests.databases import Database, PostgresDatabases, open_database
 from worker.embedded_broker import EmbeddedBroker
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+# TensorFlow reads it once, when the first test imports it; processes that tests start set it, too.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 BROKERS = ["valkey", *(["redis"] if "TEST_REDIS_URL" in os.environ else [])]
 
 

@@ -65,7 +65,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(compiled: Engine) -> None:
 def test_shapes_and_types(compiled: Engine) -> None:
     found = compiled.infer(phantom_inputs(count=3))
     assert (found.logits.shape, found.heatmaps.shape) == ((3,), (3, 7, 7))
-    assert found.features.shape == (3, 1280)
+    assert found.features.shape == (3, 128)
     assert found.logits.dtype == found.heatmaps.dtype == found.features.dtype == np.float32
     assert found.heatmaps.min() >= 0
 

@@ -7,6 +7,7 @@ from pipeline.gradcam import forward_function, gradcam_by_tape
 from pipeline.network import (
     FEATURE_MAP,
     HEAD,
+    MIDDLE_MAP,
     build_network,
     fold_batch_normalisation,
     freeze_lower,
@@ -23,7 +24,7 @@ def make_known_network():  # type: ignore[no-untyped-def]
 
     grey = keras.Input((2, 2), dtype="uint8")
     channel = keras.layers.Reshape((2, 2, 1))(grey)
-    scaled = keras.layers.Rescaling(1.0)(channel)
+    scaled = keras.layers.Rescaling(1.0, name=MIDDLE_MAP)(channel)
     feature_map = keras.layers.Conv2D(2, 1, name=FEATURE_MAP)(scaled)
     pooled = keras.layers.GlobalAveragePooling2D(name="features")(feature_map)
     network = keras.Model(grey, keras.layers.Dense(1, name=HEAD)(pooled))
@@ -38,7 +39,8 @@ def test_a_network_whose_answer_is_known_by_hand() -> None:
     answer = forward_function(make_known_network())(pixels)
     # Means are 3 and 7, so the logit is 3 * 3 + 7 + 0.5. The gradient is (3, 1) / 4 everywhere:
     # the heatmap is (3 p + 10 - p) / 4.
-    assert answer["features"].numpy().tolist() == [[3, 7]]
+    # What is judged for familiarity is the middle map's mean and deviation: here, the pixels'.
+    assert answer["features"].numpy()[0] == pytest.approx([3, np.sqrt(11)], abs=1e-5)
     assert answer["logits"].numpy().tolist() == [16.5]
     assert answer["heatmaps"].numpy().tolist() == [[[2.5, 4.5], [6.5, 2.5]]]
 
