@@ -10,7 +10,6 @@ patients; the fold's number is also the seed. One JSON line a training; what cam
 """
 
 import argparse
-import csv
 import json
 import time
 from dataclasses import replace
@@ -20,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from shifts import SHIFTS, SWAPPED, swap_style
+from train_baseline import ADULTS, read_external
 
 from pipeline.calibration import choose_threshold, fit_temperature, probability_of
-from pipeline.dataset import Dataset, Example, find_examples, read_examples
+from pipeline.dataset import Dataset, find_examples, read_examples
 from pipeline.fitting import fit_network, predict_logits
 from pipeline.metrics import auroc
 from pipeline.split import split_of
@@ -46,7 +46,7 @@ def main() -> None:
     except (OSError, ValueError, TrainingConfigError) as error:
         parser.error(f"{arguments.recipes}: {error}")
     everything = read_examples(find_examples(arguments.dataset / "train"))
-    adults = read_adults(arguments.external) if arguments.external else None
+    adults = read_external(arguments.external)[ADULTS] if arguments.external else None
     for fold in arguments.folds:
         learning, validation = sample_fold(everything, fold=fold, arguments=arguments)
         for name, recipe in recipes.items():
@@ -61,19 +61,6 @@ def read_recipes(path: Path, *, weights: Path) -> dict[str, TrainingConfig]:
         name: replace(TrainingConfig.from_json(values), start_weights=weights)
         for name, values in recipes.items()
     }
-
-
-def read_adults(folder: Path) -> Dataset:
-    """Normal or pneumonia, of other hospitals."""
-    labels = {"normal": 0, "pneumonia": 1}
-    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["label"] in labels]
-    return read_examples(
-        [
-            Example(folder / Path(row["file"]).name, labels[row["label"]], row["patient_group"])
-            for row in rows
-        ]
-    )
 
 
 def sample_fold(

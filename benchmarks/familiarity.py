@@ -18,13 +18,12 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from pipeline.dataset import find_examples, read_examples
+from cli.labelled_folder import open_folder
 from pipeline.decode import decode
 from pipeline.errors import RefusedError
 from pipeline.metrics import auroc
 from pipeline.network_input import DECODED_SIZE, network_input
 from pipeline.predictor import Predictor
-from pipeline.split import split_of
 from pipeline.types import Prediction
 from pipeline.version_folder import BASELINE
 
@@ -41,7 +40,8 @@ def main() -> None:
     parser.add_argument("--version", type=Path, default=BASELINE)
     arguments = parser.parse_args()
     predictor = Predictor.open(arguments.version)
-    validation = read_validation(arguments.dataset, predictor)
+    set_aside = open_folder(arguments.dataset, split="validation", card=predictor.card)
+    validation = np.stack([read(image.path) for image in set_aside])
     adults = np.stack([read(path) for path in sorted(arguments.external.glob("*.jpg"))])
     strange = dict(read_strange(arguments.hostile))
     show_familiarity(predictor, validation, adults, strange)
@@ -50,17 +50,6 @@ def main() -> None:
 
 def read(path: Path) -> Inputs:
     return network_input(decode(path, minimum_size=DECODED_SIZE))
-
-
-def read_validation(dataset: Path, predictor: Predictor) -> Inputs:
-    config = predictor.card.raw["config"]
-    key, share = config["split_key"], config["validation_share"]
-    examples = [
-        example
-        for example in find_examples(dataset / "train")
-        if split_of(example.patient, key=key, validation_share=share) == "validation"
-    ]
-    return read_examples(examples).images
 
 
 def read_strange(hostile: Path) -> Iterator[tuple[str, Inputs]]:

@@ -18,13 +18,12 @@ from pipeline.evaluation import Scores, collect, evaluate
 from pipeline.export import export_network
 from pipeline.familiarity import LIMIT, WARNING_LIMIT
 from pipeline.familiarity_fit import fit_guard
-from pipeline.fitting import Progress
 from pipeline.learning_curves import LearningCurves, plot_learning_curves
 from pipeline.network import fold_batch_normalisation, round_to_float16
 from pipeline.network_input import SIZE, network_input
 from pipeline.phantom import draw_phantom
 from pipeline.predictor import Predictor
-from pipeline.training_config import TrainingConfig, TrainingProgress
+from pipeline.training_config import Progress, TrainingConfig, TrainingProgress
 from pipeline.types import DecodedImage, Finding, OperatingPoint
 from pipeline.version_folder import FAMILIARITY_FILE, Card, write_folder
 

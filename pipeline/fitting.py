@@ -15,8 +15,7 @@ from pipeline.learning_curves import LearningCurves
 from pipeline.metrics import auroc
 from pipeline.network import build_network
 from pipeline.tensorflow_setup import import_tensorflow
-from pipeline.training_config import Progress as Progress
-from pipeline.training_config import TrainingConfig, TrainingProgress
+from pipeline.training_config import Progress, TrainingConfig, TrainingProgress
 
 if TYPE_CHECKING:
     import keras

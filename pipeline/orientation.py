@@ -50,17 +50,20 @@ def in_words(way: int) -> str | None:
 
 def corrected(network_inputs: NDArray[np.uint8], ways: NDArray[np.intp]) -> NDArray[np.uint8]:
     """uint8 (n, side, side), each stored in its way -> as they should be."""
+    if not ways.any():  # as nearly all are
+        return network_inputs
     upright = [
         np.rot90(255 - image if way >= 4 else image, -(way % 4))
         for image, way in zip(network_inputs, ways, strict=True)
     ]
-    return np.stack(upright) if upright else network_inputs
+    return np.stack(upright)
 
 
 def as_stored(heatmaps: Floats, ways: NDArray[np.intp]) -> Floats:
     """float32 (n, h, w) of the corrected images -> to lie over the images as they are stored."""
-    turned = [np.rot90(one, way % 4) for one, way in zip(heatmaps, ways, strict=True)]
-    return np.stack(turned) if turned else heatmaps
+    if not ways.any():
+        return heatmaps
+    return np.stack([np.rot90(one, way % 4) for one, way in zip(heatmaps, ways, strict=True)])
 
 
 def fit_orientation(network_inputs: NDArray[np.uint8], *, ridge: float = 0.01) -> Orientation:

@@ -18,6 +18,7 @@ from models.versions import (
 )
 from pipeline.version_folder import BASELINE, load_card
 from tests.databases import Database, open_database
+from tests.rows import a_version
 
 
 def test_everything_that_a_start_needs_is_there(empty_database: Database) -> None:
@@ -63,10 +64,7 @@ def test_a_new_release_replaces_the_network_that_shipped_before(empty_database: 
     settings = empty_database.settings
     upgrade(settings)
     with empty_database.sessions.begin() as session:
-        older = ModelVersion(name="baseline-0", folder=None, card={"model_version": "baseline-0"})
-        session.add(older)
-        session.flush()
-        set_production(session, older, reason="as if it had shipped")
+        a_version(session, name="baseline-0")
     upgrade(settings)
     with empty_database.sessions() as session:
         live = production_version(session)
