@@ -14,7 +14,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLosslessSV1,
@@ -23,6 +25,15 @@ from pydicom.uid import (
     generate_uid,
 )
 
+# Every way of encoding that loses nothing, one of a kind.
+LOSSLESS = [
+    ImplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    RLELossless,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+]
 _BY_PILLOW: dict[str, tuple[str, dict[str, Any]]] = {
     JPEG2000Lossless: ("JPEG2000", {"no_jp2": True, "irreversible": False}),
     JPEGBaseline8Bit: ("JPEG", {"quality": 98}),
