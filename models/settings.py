@@ -4,8 +4,9 @@ import os
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
+from zoneinfo import available_timezones
 
-from pydantic import Field, PositiveInt, ValidationError, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "OVERREAD_"
@@ -32,7 +33,7 @@ class Settings(BaseSettings):
 
     chunk_size: PositiveInt = 32  # images a worker claims at once
     chunk_time_limit_s: PositiveInt = 120  # hard limit of one chunk; the lease follows it
-    train_time_limit_s: PositiveInt = 6 * 3600
+    train_time_limit_s: PositiveInt = 6 * 3600  # one night, from its labels to its decision
     sweep_interval_s: PositiveInt = 10
     max_attempts: PositiveInt = 3
     decode_processes: PositiveInt = 2
@@ -40,6 +41,24 @@ class Settings(BaseSettings):
     max_file_bytes: PositiveInt = 512 * 2**20
     max_archive_bytes: PositiveInt = 20 * 2**30  # unpacked, whole archive
     max_archive_files: PositiveInt = 200_000
+
+    # The nightly job: when it runs, and what it needs to begin.
+    night_at: str = Field(default="02:00", pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")  # "": never
+    time_zone: str = ""  # of night_at, e.g. Europe/Berlin; default: this machine's
+    night_min_labels: PositiveInt = 20  # fewer new ones, and nothing is trained
+    night_policy: Literal["propose", "automatic"] = "propose"  # what a "yes" of the gate leads to
+    drift_days: PositiveInt = 7  # compared with what came before
+    # How a candidate is trained.
+    train_start: Literal["production", "imagenet"] = "production"
+    train_weights: Path | None = None  # a Keras file with ImageNet weights; default: downloaded
+    train_head_only_below: NonNegativeInt = 200  # so many labelled site images: upper blocks, too
+    train_base_share: float = Field(default=0.5, ge=0.0, lt=1.0)  # imported images among learned
+    train_cores: NonNegativeInt = 0  # 0: half of what there is, at least one
+    train_memory_mb: PositiveInt = 4096
+    # What the gate asks of a candidate.
+    gate_auroc_margin: float = Field(default=0.02, gt=0.0, lt=1.0)
+    gate_sensitivity_margin: float = Field(default=0.05, gt=0.0, lt=1.0)
+    gate_min_patients: PositiveInt = 30  # of each finding, in every test set
 
     @classmethod
     def read(cls) -> Self:
@@ -71,6 +90,13 @@ class Settings(BaseSettings):
         if url and not url.startswith(("redis://", "rediss://", "redis+socket://")):
             raise ValueError("expected a URL beginning with redis://, rediss:// or redis+socket://")
         return url
+
+    @field_validator("time_zone")
+    @classmethod
+    def _check_time_zone(cls, name: str) -> str:
+        if name and name not in available_timezones():
+            raise ValueError("expected the name of a time zone, such as Europe/Berlin")
+        return name
 
     @cached_property
     def data_dir(self) -> Path:

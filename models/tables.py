@@ -73,7 +73,7 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
 
 
-def _enum(kind: type[StrEnum]) -> Enum:
+def text_enum(kind: type[StrEnum]) -> Enum:
     return Enum(
         kind,
         native_enum=False,
@@ -87,7 +87,7 @@ class User(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(80), unique=True)
-    role: Mapped[Role] = mapped_column(_enum(Role))
+    role: Mapped[Role] = mapped_column(text_enum(Role))
     is_active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
@@ -158,7 +158,7 @@ class Image(Base):
     file: Mapped[str] = mapped_column(String(1024))
     sha256: Mapped[str] = mapped_column(String(64))  # of the bytes as uploaded
     size: Mapped[int]  # bytes as uploaded
-    state: Mapped[State] = mapped_column(_enum(State), default=State.RECEIVED)
+    state: Mapped[State] = mapped_column(text_enum(State), default=State.RECEIVED)
     # Why it was rejected or failed, without the file's name.
     reason: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -167,6 +167,8 @@ class Image(Base):
     # Set by ingest.
     media_type: Mapped[str | None] = mapped_column(String(40))
     stored_sha256: Mapped[str | None] = mapped_column(String(64))  # the de-identified file
+    # DICOM: the pseudonymous one of the stored file, see `pseudonymous_uid`.
+    sop_instance_uid: Mapped[str | None] = mapped_column(String(64), index=True)
     rows: Mapped[int | None]
     columns: Mapped[int | None]
     tags: Mapped[dict[str, Any] | None]
@@ -194,6 +196,13 @@ class ModelVersion(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class Move(StrEnum):
+    """How a version came to be live. A roll-back undoes the promotion before it."""
+
+    PROMOTION = "promotion"
+    ROLL_BACK = "roll-back"
+
+
 class ModelAlias(Base):
     """Append-only history of which version was live; the newest row of a name counts."""
 
@@ -205,6 +214,7 @@ class ModelAlias(Base):
     model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
     reason: Mapped[str] = mapped_column(String(500))
+    move: Mapped[Move] = mapped_column(text_enum(Move), default=Move.PROMOTION)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     model_version: Mapped[ModelVersion] = relationship()
