@@ -17,7 +17,7 @@ from pipeline.deidentify_raster import strip_jpeg
 from pipeline.dicom_pixels import frames, is_jpeg, pixel_data_length
 from pipeline.dicom_tags import code, kept_tags, text
 from pipeline.errors import RefusedError
-from pipeline.pseudonym import pseudonym, pseudonymous_uid
+from pipeline.pseudonym import patient_pseudonym, pseudonym, pseudonymous_uid
 from pipeline.sniff import DICOM
 
 # What the picture is made from: PS3.3 C.7.6.3, C.7.6.24, C.7.5.1.1.2, C.11.1, C.11.2.
@@ -66,7 +66,7 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
     """
     patient_id, study_uid = text(dataset, "PatientID"), text(dataset, "StudyInstanceUID")
     issuer = text(dataset, "IssuerOfPatientID")
-    patient_hash = pseudonym(key, "patient", issuer, patient_id) if patient_id else None
+    patient_hash = patient_pseudonym(key, patient_id, issuer=issuer) if patient_id else None
     try:
         content = _write(_kept(dataset, key, patient_hash), dataset)
     except Exception:

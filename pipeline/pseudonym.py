@@ -17,6 +17,14 @@ def pseudonym(key: bytes, kind: str, *identifiers: str) -> str:
     return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
+def patient_pseudonym(key: bytes, patient_id: str, *, issuer: str = "") -> str:
+    """Return the keyed hash of a patient, whichever way the identifier came.
+
+    issuer: Issuer of Patient ID (0010,0021); empty where the source states none, as outside DICOM.
+    """
+    return pseudonym(key, "patient", issuer, patient_id)
+
+
 def pseudonymous_uid(key: bytes, uid: str) -> str:
     """Return a UID below 2.25 (PS3.5 B.2) made from 128 bits of the keyed hash."""
     return f"2.25.{int(pseudonym(key, 'uid', uid)[:32], 16)}"

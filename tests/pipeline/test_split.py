@@ -1,11 +1,24 @@
 """The same patient never lies in two splits, now or later."""
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.split import patient_of, split_of
+from pipeline.split import (
+    TEST_SHARE,
+    VALIDATION_SHARE,
+    assign_split,
+    imported_split,
+    known_patient_of,
+    patient_of,
+    split_of,
+)
+from pipeline.version_folder import BASELINE, load_card
+from tests.rows import a_hash
 
 NUMBERS = st.integers(1, 9999)
+PATIENTS = st.sets(st.text(min_size=1, max_size=12), max_size=30)
 
 
 def test_patients_are_read_from_the_public_set_s_names() -> None:
@@ -19,6 +32,8 @@ def test_patients_are_read_from_the_public_set_s_names() -> None:
 def test_an_unknown_name_is_a_patient_of_its_own() -> None:
     assert patient_of("frontal.png") == "frontal.png"
     assert patient_of("person.jpeg") != patient_of("person2.jpeg")
+    assert known_patient_of("frontal.png") is None
+    assert known_patient_of("person12_virus_3.jpeg") == "person12"
 
 
 @given(person=NUMBERS, first=NUMBERS, second=NUMBERS, share=st.floats(0.05, 0.95))
@@ -49,3 +64,44 @@ def test_the_assignment_is_the_same_for_ever() -> None:
 def test_shares_come_out_as_asked() -> None:
     splits = [split_of(f"person{n}", key="key", validation_share=0.15) for n in range(4000)]
     assert 0.13 < splits.count("validation") / 4000 < 0.17
+
+
+@given(some=PATIENTS, more=PATIENTS, seed=st.randoms(use_true_random=False))
+def test_a_patient_s_split_depends_on_nobody_else(
+    some: set[str], more: set[str], seed: random.Random
+) -> None:
+    """However many there are, in whichever order they come: adding patients moves none."""
+    for rule in (assign_split, imported_split):
+        before = {patient: rule(patient) for patient in sorted(some)}
+        everyone = list(some | more)
+        seed.shuffle(everyone)
+        after = {patient: rule(patient) for patient in everyone}
+        assert before.items() <= after.items()
+
+
+def test_a_site_s_shares_come_out_as_stated() -> None:
+    splits = [assign_split(a_hash(f"patient {n}")) for n in range(8000)]
+    assert abs(splits.count("test") / 8000 - TEST_SHARE) < 0.015
+    assert abs(splits.count("validation") / 8000 - VALIDATION_SHARE) < 0.015
+
+
+def test_a_site_s_assignment_is_the_same_for_ever() -> None:
+    """Written down once, like the one above."""
+    splits = [assign_split(a_hash(f"patient {n}"))[:2] for n in range(12)]
+    assert " ".join(splits) == "tr tr tr te tr tr tr tr tr tr tr tr"
+
+
+@given(patient=st.text(max_size=30))
+def test_a_shipped_network_never_learned_from_an_imported_test_patient(patient: str) -> None:
+    """By the rule on its card, which must therefore be the rule here."""
+    rule = load_card(BASELINE).raw["config"]
+    learned = split_of(patient, key=rule["split_key"], validation_share=rule["validation_share"])
+    assert (imported_split(patient) == "train") == (learned == "train")
+
+
+def test_patients_set_aside_are_halved_for_ever() -> None:
+    splits = [imported_split(f"person{n}") for n in range(8000)]
+    assert 0.06 < splits.count("test") / 8000 < 0.09
+    assert 0.06 < splits.count("validation") / 8000 < 0.09
+    aside = [split[0] for split in splits if split != "train"]
+    assert "".join(aside[:12]) == "vttvvvvtttvv"
