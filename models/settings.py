@@ -4,7 +4,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -94,9 +94,11 @@ class Settings(BaseSettings):
     @field_validator("time_zone")
     @classmethod
     def _check_time_zone(cls, name: str) -> str:
-        if name and name not in available_timezones():
-            raise ValueError("expected the name of a time zone, such as Europe/Berlin")
-        return name
+        try:
+            return ZoneInfo(name).key if name else ""
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            message = "expected the name of a time zone, such as Europe/Berlin"
+            raise ValueError(message) from None
 
     @cached_property
     def data_dir(self) -> Path:

@@ -22,6 +22,11 @@ from pipeline.types import OperatingPoint
         ("OVERREAD_OPERATING_POINT", "Sensitive"),
         ("OVERREAD_OPERATING_POINT", ""),
         ("OVERREAD_BROKER_URL", "amqp://me:secret@host"),
+        ("OVERREAD_NIGHT_AT", "24:00"),
+        ("OVERREAD_TIME_ZONE", "Mars/Olympus"),
+        ("OVERREAD_TIME_ZONE", "../../etc/passwd"),
+        ("OVERREAD_TRAIN_BASE_SHARE", "1"),
+        ("OVERREAD_NIGHT_POLICY", "yes"),
     ],
 )
 def test_a_wrong_variable_is_named_in_one_line(

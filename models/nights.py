@@ -1,0 +1,177 @@
+"""Nights: never two at once, each held by one worker, every step written as it is made.
+
+A worker claims the open night with a lease and prolongs it while it works. Whatever it writes, it
+writes only while the claim stands, so a worker that was thought dead changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Update, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from models.inserts import insert_new
+from models.learning_tables import Answer, Night, Outcome
+from models.paging import Page
+from models.tables import now
+
+STAGES = ("waiting", "labels", "snapshot", "training", "evaluation", "done")
+REASON_LENGTH = 500
+CANCELLED = "cancelled before it had begun"
+PARKED = "it stopped its worker {attempts} times"
+_OPEN = Night.is_open.is_(True)
+
+
+@dataclass(frozen=True)
+class NightClaim:
+    night_id: int
+    holder: str
+
+
+def request_night(session: Session, *, user_id: int | None) -> Night:
+    """At once, for a person. The one that is open already, where there is one."""
+    insert_new(session, Night, [{"is_open": True, "user_id": user_id}])
+    return session.scalars(select(Night).where(_OPEN)).one()
+
+
+def schedule_night(session: Session, *, due_at: datetime) -> bool:
+    """Whether this made one. Not while another is open, and never twice for the same moment."""
+    insert_new(session, Night, [{"is_open": True, "due_at": due_at}])
+    night = session.scalar(select(Night).where(Night.due_at == due_at))
+    return night is not None and night.stage == "waiting"
+
+
+def open_night(session: Session) -> Night | None:
+    return session.scalar(select(Night).where(_OPEN))
+
+
+def get_night(session: Session, night_id: int) -> Night | None:
+    return session.get(Night, night_id)
+
+
+def list_nights(session: Session, *, page: int = 1, page_size: int = 20) -> Page[Night]:
+    newest = select(Night).order_by(Night.id.desc())
+    rows = session.scalars(newest.limit(page_size).offset((page - 1) * page_size)).all()
+    total = session.scalar(select(func.count()).select_from(Night)) or 0
+    return Page(list(rows), page, page_size, total)
+
+
+def night_of_candidate(session: Session, version_id: int) -> Night | None:
+    """The night that made this version; None for one that came otherwise."""
+    made = select(Night).where(Night.candidate_id == version_id)
+    return session.scalar(made.order_by(Night.id.desc()).limit(1))
+
+
+def newest_due(session: Session) -> datetime | None:
+    """For when the newest night was due that came by itself."""
+    return session.scalar(select(func.max(Night.due_at)))
+
+
+def cancel_night(session: Session, night_id: int) -> None:
+    """One that nobody works on ends at once; a worker notices within seconds."""
+    session.execute(_change(night_id, _OPEN).values(is_cancelled=True))
+    ends = _ending(Outcome.CANCELLED, CANCELLED)
+    session.execute(_change(night_id, _OPEN, _is_free()).values(**ends))
+
+
+def answer_night(session: Session, night: Night, answer: Answer, *, user_id: int) -> None:
+    night.answer, night.answered_by, night.answered_at = answer, user_id, now()
+    session.flush()
+
+
+def has_waiting_night(session: Session) -> bool:
+    """Whether a nudge is due."""
+    return session.scalar(select(Night.id).where(_OPEN, _is_free())) is not None
+
+
+def claim_night(session: Session, *, lease_s: float, max_attempts: int) -> NightClaim | None:
+    holder = uuid4().hex
+    taken = session.scalar(
+        update(Night)
+        .where(_OPEN, _is_free(), Night.attempts < max_attempts)
+        .values(
+            leased_by=holder,
+            leased_until=now() + timedelta(seconds=lease_s),
+            attempts=Night.attempts + 1,
+            started_at=func.coalesce(Night.started_at, now()),
+        )
+        .returning(Night.id)
+        .execution_options(synchronize_session=False)
+    )
+    return NightClaim(taken, holder) if taken is not None else None
+
+
+def prolong(session: Session, claim: NightClaim, *, lease_s: float) -> bool:
+    """False where the night is no longer this claim's."""
+    return _write(session, claim, leased_until=now() + timedelta(seconds=lease_s))
+
+
+def is_cancelled(session: Session, claim: NightClaim) -> bool:
+    return bool(session.scalar(select(Night.is_cancelled).where(Night.id == claim.night_id)))
+
+
+def note(session: Session, claim: NightClaim, **values: Any) -> bool:
+    """Write columns of the night; False where it is no longer this claim's."""
+    return _write(session, claim, **values)
+
+
+def reach(session: Session, claim: NightClaim, stage: str) -> bool:
+    """A stage that no attempt had come to makes up for the attempts before it."""
+    night = session.get(Night, claim.night_id, populate_existing=True)
+    if night is None:
+        return False
+    further = STAGES.index(stage) > STAGES.index(night.stage)
+    values: dict[str, Any] = {"stage": stage, "attempts": 1} if further else {}
+    return _write(session, claim, progress="", **values)
+
+
+def finish_night(session: Session, claim: NightClaim, outcome: Outcome, reason: str) -> bool:
+    return _write(session, claim, **_ending(outcome, reason))
+
+
+def release_night(session: Session, claim: NightClaim) -> None:
+    """It goes back as if this attempt had never been."""
+    _write(session, claim, leased_by=None, leased_until=None, attempts=Night.attempts - 1)
+
+
+def give_up_night(session: Session, claim: NightClaim) -> None:
+    """It goes back, and the attempt counts."""
+    _write(session, claim, leased_by=None, leased_until=None)
+
+
+def park_exhausted_night(session: Session, *, max_attempts: int) -> bool:
+    """One whose last permitted attempt has lapsed ends as failed."""
+    reason = PARKED.format(attempts=max_attempts)
+    lapsed = _OPEN, _is_free(), Night.attempts >= max_attempts
+    parked = update(Night).where(*lapsed).values(**_ending(Outcome.FAILED, reason))
+    ended = session.execute(parked.returning(Night.id).execution_options(synchronize_session=False))
+    return ended.first() is not None
+
+
+def _ending(outcome: Outcome, reason: str) -> dict[str, Any]:
+    return {
+        "stage": "done",
+        "outcome": outcome,
+        "reason": reason[:REASON_LENGTH],
+        "is_open": None,
+        "finished_at": now(),
+        "leased_by": None,
+        "leased_until": None,
+        "progress": "",
+    }
+
+
+def _write(session: Session, claim: NightClaim, **values: Any) -> bool:
+    held = _change(claim.night_id, _OPEN, Night.leased_by == claim.holder)
+    return session.scalar(held.values(**values).returning(Night.id)) is not None
+
+
+def _change(night_id: int, *conditions: ColumnElement[bool]) -> Update:
+    chosen = update(Night).where(Night.id == night_id, *conditions)
+    return chosen.execution_options(synchronize_session=False)
+
+
+def _is_free() -> ColumnElement[bool]:
+    return or_(Night.leased_until.is_(None), Night.leased_until < now())
