@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from models.tables import Role, Token, User, now
 
 ADMIN = "admin"
+RANK = {role: rank for rank, role in enumerate(Role)}  # each may do what the ones below may
 TokenKind = Literal["api", "login"]
 
 

@@ -16,11 +16,10 @@ from flask_wtf.csrf import CSRFProtect
 
 from models.audit import record
 from models.tables import Role, User
-from models.users import get_user, user_of_token
+from models.users import RANK, get_user, user_of_token
 from web.services import services
 
 View = TypeVar("View", bound=Callable[..., Any])
-RANK = {role: rank for rank, role in enumerate(Role)}
 
 login_manager = LoginManager()
 csrf = CSRFProtect()

@@ -1,0 +1,175 @@
+"""Labels: whose counts, what is kept, and that nothing is ever changed."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.labels import (
+    NewLabel,
+    add_labels,
+    content_labels,
+    effective_labels,
+    latest_labels,
+)
+from models.learning_tables import Label, LabelValue, Source
+from models.tables import Role, now
+from tests.databases import Database
+from tests.rows import a_hash, a_user
+
+PNEUMONIA, NORMAL, UNUSABLE = LabelValue
+START = now() - timedelta(days=1)
+FILM = a_hash("a film")
+
+
+def a_label(session: Session, value: LabelValue = PNEUMONIA, **further: Any) -> NewLabel:
+    """minute: when it was said, counted from a fixed moment; by default now."""
+    minute = further.pop("minute", None)
+    given = {"sha256": FILM, "reader": "rita", "role": Role.READER, "source": Source.PORTAL}
+    if minute is not None:
+        given["read_at"] = START + timedelta(minutes=minute)
+    return NewLabel(**given | {"value": value, "user_id": a_user(session).id} | further)
+
+
+def count(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Label)) or 0
+
+
+def test_the_latest_of_a_reader_counts(database: Database) -> None:
+    with database.sessions.begin() as session:
+        assert add_labels(session, [a_label(session, NORMAL)]) == 1
+    with database.sessions.begin() as session:
+        assert add_labels(session, [a_label(session, PNEUMONIA)]) == 1
+    with database.sessions() as session:
+        label = effective_labels(session)[FILM]
+        assert (label.value, label.reader, label.role) == (PNEUMONIA, "rita", Role.READER)
+        assert not label.is_conflict, "she changed her mind"
+        assert [said.value for said in content_labels(session, FILM)] == [PNEUMONIA, NORMAL]
+
+
+def test_a_higher_role_wins_over_a_later_label(database: Database) -> None:
+    with database.sessions.begin() as session:
+        add_labels(
+            session,
+            [
+                a_label(session, NORMAL, reader="adam", role=Role.ADMIN, minute=1),
+                a_label(session, PNEUMONIA, reader="olga", role=Role.OPERATOR, minute=2),
+                a_label(session, PNEUMONIA, minute=3),
+            ],
+        )
+        label = effective_labels(session)[FILM]
+        assert (label.value, label.reader, label.is_conflict) == (NORMAL, "adam", True)
+        said = latest_labels(session, [FILM])[FILM]
+        assert [(row.reader, row.value) for row in said] == [
+            ("adam", NORMAL),
+            ("olga", PNEUMONIA),
+            ("rita", PNEUMONIA),
+        ]
+
+
+def test_of_equal_roles_the_later_counts_and_agreement_ends_the_conflict(
+    database: Database,
+) -> None:
+    with database.sessions.begin() as session:
+        add_labels(session, [a_label(session, NORMAL, minute=1)])
+        add_labels(session, [a_label(session, UNUSABLE, reader="rolf", minute=2)])
+        label = effective_labels(session)[FILM]
+        assert (label.value, label.is_conflict) == (UNUSABLE, True)
+        add_labels(session, [a_label(session, UNUSABLE, minute=3)])
+        label = effective_labels(session)[FILM]
+        assert (label.value, label.reader, label.is_conflict) == (UNUSABLE, "rita", False)
+
+
+def test_any_reader_overrules_an_imported_label_and_that_is_no_conflict(
+    database: Database,
+) -> None:
+    with database.sessions.begin() as session:
+        imported = {"reader": "a set", "role": None, "source": Source.DATASET}
+        add_labels(session, [a_label(session, NORMAL, minute=5, **imported)])
+        assert effective_labels(session)[FILM].value == NORMAL
+        add_labels(session, [a_label(session, PNEUMONIA, role=Role.VIEWER, minute=1)])
+        label = effective_labels(session)[FILM]
+        assert (label.value, label.is_conflict) == (PNEUMONIA, False)
+
+
+def test_the_same_label_again_adds_nothing(database: Database) -> None:
+    with database.sessions.begin() as session:
+        rows = [
+            a_label(session, NORMAL, minute=1),
+            a_label(session, PNEUMONIA, minute=2),
+            a_label(session, NORMAL, reader="rolf", minute=3),
+        ]
+        assert add_labels(session, rows) == 3
+        assert add_labels(session, rows) == 0, "a table that is sent again"
+        assert add_labels(session, [a_label(session, PNEUMONIA)] * 2) == 0
+        assert add_labels(session, [a_label(session, NORMAL)] * 2) == 1
+        assert count(session) == 4
+
+
+def test_what_says_more_is_added(database: Database) -> None:
+    with database.sessions.begin() as session:
+        add_labels(session, [a_label(session)])
+        assert add_labels(session, [a_label(session, patient_hash="p1")]) == 1
+        assert add_labels(session, [a_label(session, patient_hash="p1")]) == 0
+        assert add_labels(session, [a_label(session)]) == 0, "it names no other patient"
+        assert add_labels(session, [a_label(session, role=Role.OPERATOR)]) == 1
+        assert add_labels(session, [a_label(session, role=Role.VIEWER)]) == 0
+
+
+def test_whoever_insists_becomes_the_latest_once(database: Database) -> None:
+    with database.sessions.begin() as session:
+        add_labels(session, [a_label(session, NORMAL, minute=1)])
+        add_labels(session, [a_label(session, PNEUMONIA, reader="rolf", minute=2)])
+        assert add_labels(session, [a_label(session, NORMAL)]) == 0
+        assert effective_labels(session)[FILM].reader == "rolf"
+        assert add_labels(session, [a_label(session, NORMAL)], insist=True) == 1
+        assert effective_labels(session)[FILM].reader == "rita"
+        assert add_labels(session, [a_label(session, NORMAL)], insist=True) == 0
+
+
+def test_the_patient_is_the_latest_that_anyone_named(database: Database) -> None:
+    with database.sessions.begin() as session:
+        add_labels(session, [a_label(session, reader="x", patient_hash="old", minute=1)])
+        add_labels(session, [a_label(session, reader="x", patient_hash="new", minute=2)])
+        add_labels(session, [a_label(session, role=Role.ADMIN, minute=3)])
+        label = effective_labels(session)[FILM]
+        assert (label.reader, label.patient_hash) == ("rita", "new")
+
+
+def test_rows_are_never_changed(database: Database) -> None:
+    def rows(session: Session) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in session.execute(select(Label.__table__).order_by("id"))]
+
+    with database.sessions.begin() as session:
+        add_labels(session, [a_label(session, NORMAL), a_label(session, reader="rolf")])
+    with database.sessions.begin() as session:
+        before = rows(session)
+        add_labels(session, [a_label(session, UNUSABLE), a_label(session, NORMAL, reader="rolf")])
+        assert rows(session)[:2] == before
+        assert count(session) == 4
+
+
+def test_the_same_label_from_two_sides_at_once_is_one_row(database: Database) -> None:
+    with database.sessions.begin() as session:
+        label = a_label(session)
+
+    def add() -> int:
+        with database.sessions.begin() as session:
+            return add_labels(session, [label])
+
+    with ThreadPoolExecutor(4) as threads:
+        added = [done.result() for done in [threads.submit(add) for _ in range(8)]]
+    assert sorted(added) == [0] * 7 + [1]
+
+
+def test_thousands_of_contents_and_only_those_asked_for(database: Database) -> None:
+    hashes = [a_hash(str(number)) for number in range(1200)]
+    with database.sessions.begin() as session:
+        rows = [a_label(session, sha256=sha256, minute=1) for sha256 in hashes]
+        assert add_labels(session, rows) == 1200
+        assert add_labels(session, rows) == 0
+        assert len(effective_labels(session)) == 1200
+        asked = effective_labels(session, sha256s=[*hashes[:3], a_hash("no such film")])
+    assert sorted(asked) == sorted(hashes[:3])
