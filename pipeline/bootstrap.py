@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.metrics import Draws
 
 DRAWS: Final = 2000
+LEVEL: Final = 0.95
 _CELLS: Final = 2_000_000  # weights held at once, however many images there are
 
 Name = TypeVar("Name", bound=Hashable)
@@ -17,7 +18,10 @@ Name = TypeVar("Name", bound=Hashable)
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the 2.5th and 97.5th percentile of its draws; None where it has no value."""
+    """A figure, and between which values `level` of its draws lie, as many below as above.
+
+    None where it has no value.
+    """
 
     value: float | None
     low: float | None
@@ -32,17 +36,21 @@ def bootstrap(
     *,
     patients: NDArray[np.generic],
     draws: int = DRAWS,
+    level: float = LEVEL,
 ) -> dict[Name, Interval]:
-    """Every figure of `measure` with its 95 % interval; the same for the same patients.
+    """Every figure of `measure` with its interval; the same for the same patients.
 
     measure: float64 weights (d, n) -> name -> float64 (d,), as the functions of `metrics`.
     patients: (n,), whose each image is. A patient's images are drawn together, since they are
     alike: drawing images by themselves would make the intervals too narrow.
+    level: share of the draws within the interval, in (0, 1).
     """
     values = measure(np.ones((1, len(patients))))
     drawn = [measure(weights) for weights in draw_patients(patients, draws=draws)]
     return {
-        name: _interval(float(value[0]), np.concatenate([part[name] for part in drawn]))
+        name: _interval(
+            float(value[0]), np.concatenate([part[name] for part in drawn]), level=level
+        )
         for name, value in values.items()
     }
 
@@ -63,11 +71,11 @@ def draw_patients(patients: NDArray[np.generic], *, draws: int) -> Iterator[Draw
         yield times.reshape(size, len(names))[:, patient].astype(np.float64)
 
 
-def _interval(value: float, drawn: Draws) -> Interval:
+def _interval(value: float, drawn: Draws, *, level: float) -> Interval:
     known = drawn[~np.isnan(drawn)]
     if np.isnan(value) or not len(known):
         return Interval(None, None, None)
-    low, high = np.percentile(known, [2.5, 97.5])
+    low, high = np.percentile(known, [50 * (1 - level), 50 * (1 + level)])
     return Interval(value, float(low), float(high))
 
 
