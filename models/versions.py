@@ -106,7 +106,7 @@ def promote(
 
     instead_of: id of the version that the caller takes for live; LiveChangedError where it is not.
     """
-    _lock_history(session)
+    lock_history(session)
     live = production_version(session)
     if live is not None and live.id == version.id:
         return False
@@ -122,7 +122,7 @@ def roll_back(
 
     Raises NothingToGoBackToError, and LiveChangedError as `promote` does.
     """
-    _lock_history(session)
+    lock_history(session)
     _check_still_live(production_version(session), instead_of)
     target = roll_back_target(session)
     if target is None:
@@ -136,6 +136,13 @@ def roll_back_target(session: Session) -> ModelVersion | None:
     moves = reversed(production_history(session))
     stack = _stack((entry.model_version_id, entry.move) for entry in moves)
     return session.get_one(ModelVersion, stack[-2]) if len(stack) > 1 else None
+
+
+def lock_history(session: Session) -> None:
+    """Until the transaction ends nobody else moves or decides."""
+    # The oldest row, since it is always the same one.
+    oldest = select(ModelAlias.id).where(ModelAlias.name == PRODUCTION).order_by(ModelAlias.id)
+    session.execute(oldest.limit(1).with_for_update())
 
 
 def check_servable(version: ModelVersion, settings: Settings) -> None:
@@ -172,12 +179,6 @@ def install_baseline(session: Session, *, data_dir: Path) -> None:
         set_production(session, version, reason="ships with the project")
     elif live.folder is None and live.id != version.id:
         set_production(session, version, reason=f"replaces {live.name}, which shipped before")
-
-
-def _lock_history(session: Session) -> None:
-    """Until the transaction ends nobody else moves. The oldest row, since it is always the same."""
-    oldest = select(ModelAlias.id).where(ModelAlias.name == PRODUCTION).order_by(ModelAlias.id)
-    session.execute(oldest.limit(1).with_for_update())
 
 
 def _check_still_live(live: ModelVersion | None, expected_id: int | None) -> None:

@@ -57,6 +57,7 @@ def test_rolling_back_undoes_one_promotion_after_the_other(database: Database) -
     assert live_name(database) == "A"
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_promotion_after_a_roll_back_begins_from_there(database: Database) -> None:
     put_live(database, "A", "B")
     assert back(database) == "A"
@@ -86,6 +87,7 @@ def test_the_history_says_who_when_and_why(database: Database) -> None:
     ]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_what_is_live_is_not_promoted_again(database: Database) -> None:
     versions = put_live(database, "A", "B")
     with database.sessions.begin() as session:
@@ -93,6 +95,7 @@ def test_what_is_live_is_not_promoted_again(database: Database) -> None:
         assert len(production_history(session)) == 2
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_decision_about_what_is_no_longer_live_is_refused(database: Database) -> None:
     versions = put_live(database, "A", "B", "C")
     seen = versions["B"].id
