@@ -47,7 +47,7 @@ def predict() -> Program:
 
 
 def train() -> Program:
-    # SIGTERM as SIGQUIT: a training that cannot end soon is handed back, not waited for.
+    # SIGTERM as SIGQUIT: a night is handed back and goes on later; nobody waits for its end.
     environment = (("REMAP_SIGTERM", "SIGQUIT"),)
     return _worker("train", pool="prefork", stop_wait_s=45.0, environment=environment)
 

@@ -13,7 +13,6 @@ import httpx
 from cli import processes
 from cli.fatal import Failed, UsageProblem
 from cli.ports import free_port, is_free
-from cli.processes import can_train
 from cli.service_file import (
     RunningService,
     announce,
@@ -68,7 +67,7 @@ def start_service(
             _wait_for(supervisor, lambda: _is_healthy(service.url), "the portal")
             _wait_for(supervisor, supervisor.are_all_ready, "a worker")
             # Nobody waits for these, so they do not slow the others' start down.
-            supervisor.start(processes.beat(), *([processes.train()] if can_train() else []))
+            supervisor.start(processes.beat(), processes.train())
             announce(settings.data_dir, service)
             yield supervisor, service
 

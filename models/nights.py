@@ -20,7 +20,7 @@ from models.tables import now
 STAGES = ("waiting", "labels", "snapshot", "training", "evaluation", "done")
 REASON_LENGTH = 500
 CANCELLED = "cancelled before it had begun"
-PARKED = "it stopped its worker {attempts} times"
+PARKED = "it did not come to its end in {attempts} attempts; the log says why"
 _OPEN = Night.is_open.is_(True)
 
 

@@ -1,9 +1,8 @@
 """Celery's settings, made from ours.
 
-Messages to `ingest` and `predict` are nudges: acknowledged on arrival, because losing one costs
-one sweep, while a message kept until its end would come back only after the visibility timeout,
-which follows the longest training. A training message is the only one that asks for something
-the database does not know, so it is kept until it is done.
+Messages are nudges: acknowledged on arrival, because losing one costs one sweep, while a message
+kept until its end would come back only after the visibility timeout, which follows the longest
+training.
 """
 
 from typing import Any
@@ -12,12 +11,13 @@ from models.settings import Settings, SettingsError
 from worker.queues import (
     INGEST,
     INGEST_TASK,
+    NIGHT_TASK,
     PREDICT,
     PREDICT_TASK,
+    REREAD_TASK,
     SWEEP_TASK,
     TIDY_TASK,
     TRAIN,
-    TRAIN_TASK,
 )
 
 HOUR_S = 3600
@@ -32,11 +32,8 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": True,  # or it runs twice
         "worker_pool_start_method": "spawn",  # TensorFlow hangs in a fork of a process that used it
-        "worker_max_memory_per_child": 4_000_000,  # kB; a training's peak is 1.6 GB
-        "worker_max_tasks_per_child": 20,
-        "worker_soft_shutdown_timeout": 30.0,
-        "task_retry_on_worker_lost": True,
-        "task_annotations": {TRAIN_TASK: _training_limits(settings)},
+        "worker_max_tasks_per_child": 1,  # TensorFlow gives its memory back only by ending
+        "task_annotations": {NIGHT_TASK: _night_limits(settings)},
         "beat_schedule": _schedule(settings),
         "beat_schedule_filename": str(settings.data_dir / "beat-schedule"),
         "beat_max_loop_interval": 5,
@@ -52,7 +49,8 @@ def sender_configuration(settings: Settings) -> dict[str, Any]:
         "task_routes": {
             INGEST_TASK: {"queue": INGEST},
             PREDICT_TASK: {"queue": PREDICT},
-            TRAIN_TASK: {"queue": TRAIN},
+            REREAD_TASK: {"queue": PREDICT},
+            NIGHT_TASK: {"queue": TRAIN},
         },
         # One more try: after a broker's restart the first one meets a dead connection.
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_max": 0},
@@ -75,15 +73,9 @@ def _transport(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _training_limits(settings: Settings) -> dict[str, Any]:
+def _night_limits(settings: Settings) -> dict[str, Any]:
     limit_s = settings.train_time_limit_s
-    return {
-        "acks_late": True,
-        "acks_on_timeout": True,  # a training that takes too long is not begun again
-        "max_retries": 2,
-        "time_limit": limit_s,
-        "soft_time_limit": int(0.9 * limit_s),
-    }
+    return {"time_limit": limit_s, "soft_time_limit": int(0.9 * limit_s)}
 
 
 def _schedule(settings: Settings) -> dict[str, Any]:

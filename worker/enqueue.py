@@ -6,14 +6,21 @@ broker that is down is logged and never raised: the sweeper nudges again.
 
 import logging
 from functools import cache
-from typing import Any
 
 from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
 from models.settings import Settings
 from worker.configuration import sender_configuration
-from worker.queues import INGEST, INGEST_TASK, PREDICT, PREDICT_TASK, TRAIN_TASK
+from worker.queues import (
+    INGEST,
+    INGEST_TASK,
+    NIGHT_TASK,
+    PREDICT,
+    PREDICT_TASK,
+    REREAD_TASK,
+    TRAIN,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,18 +42,20 @@ def nudge_predict() -> None:
     _nudge(PREDICT_TASK)
 
 
+def nudge_train() -> None:
+    """A night waits."""
+    _nudge(NIGHT_TASK)
+
+
+def nudge_reread() -> None:
+    """Earlier studies wait to be read again."""
+    _nudge(REREAD_TASK)
+
+
 def nudge_queue(queue: str) -> None:
-    task = {INGEST: INGEST_TASK, PREDICT: PREDICT_TASK}.get(queue)
+    task = {INGEST: INGEST_TASK, PREDICT: PREDICT_TASK, TRAIN: NIGHT_TASK}.get(queue)
     if task is not None:
         _nudge(task)
-
-
-def enqueue_training(dataset: str, name: str) -> None:
-    """dataset: a folder that the training worker can read; name: of the new model version.
-
-    No nudge but an order: raises where the broker does not take it.
-    """
-    _send(TRAIN_TASK, dataset, name)
 
 
 def is_broker_up() -> bool:
@@ -61,16 +70,16 @@ def is_broker_up() -> bool:
 
 def _nudge(task: str) -> None:
     try:
-        _send(task, expires=NUDGE_EXPIRES_S)
+        _send(task)
     except (OperationalError, OSError) as error:
         log.warning("%s was not nudged, the sweeper will: %s", task, type(error).__name__)
 
 
-def _send(task: str, *arguments: str, **options: Any) -> None:
+def _send(task: str) -> None:
     sender = _sender()
     if not sender.conf.broker_url:
         raise OperationalError("no broker is set")
-    sender.send_task(task, args=arguments, ignore_result=True, **options)
+    sender.send_task(task, ignore_result=True, expires=NUDGE_EXPIRES_S)
 
 
 @cache

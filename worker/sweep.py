@@ -3,9 +3,11 @@
 import logging
 
 from models.claims import has_waiting, park_exhausted
-from models.tables import State
+from models.nights import has_waiting_night, park_exhausted_night
+from models.schedule import begin_due_night
+from models.tables import State, now
 from worker.doors import Doors
-from worker.enqueue import nudge_ingest, nudge_predict
+from worker.enqueue import nudge_ingest, nudge_predict, nudge_train
 from worker.uploads import discard_uploads
 
 log = logging.getLogger(__name__)
@@ -17,6 +19,7 @@ def sweep(doors: Doors) -> None:
     if parked:
         log.error("parked %d images that stopped their worker too often", len(parked))
         discard_uploads(doors, parked)
+    _sweep_nights(doors)
     with doors.sessions() as session:
         received = has_waiting(session, State.RECEIVED)
         ready = has_waiting(session, State.READY)
@@ -24,3 +27,14 @@ def sweep(doors: Doors) -> None:
         nudge_ingest()
     if ready:
         nudge_predict()
+
+
+def _sweep_nights(doors: Doors) -> None:
+    settings = doors.settings
+    with doors.sessions.begin() as session:
+        if park_exhausted_night(session, max_attempts=settings.max_attempts):
+            log.error("a night did not come to its end in %d attempts", settings.max_attempts)
+        begin_due_night(session, settings, moment=now())
+        waits = has_waiting_night(session)
+    if waits:
+        nudge_train()

@@ -1,6 +1,7 @@
 """Celery's side: each task names its queue, opens the doors, and calls one function."""
 
 import logging
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,15 @@ from celery import signals
 from worker.app import app
 from worker.chunks import WORLD, repeat
 from worker.doors import process_doors
-from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue
-from worker.queues import INGEST_TASK, PREDICT_TASK, SWEEP_TASK, TIDY_TASK, TRAIN_TASK
+from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue, nudge_reread
+from worker.queues import (
+    INGEST_TASK,
+    NIGHT_TASK,
+    PREDICT_TASK,
+    REREAD_TASK,
+    SWEEP_TASK,
+    TIDY_TASK,
+)
 
 if TYPE_CHECKING:
     from pipeline.decoder_pool import DecoderPool
@@ -60,11 +68,25 @@ def tidy() -> None:
         discard_forgotten(process_doors())
 
 
-@app.task(name=TRAIN_TASK)  # type: ignore[untyped-decorator]
-def train(dataset: str, name: str) -> None:
-    from worker.train import train_candidate
+@app.task(name=REREAD_TASK)  # type: ignore[untyped-decorator]
+def reread() -> None:
+    from worker.rereading import reread_chunk
 
-    train_candidate(process_doors(), dataset=dataset, name=name)
+    doors = process_doors()
+    with _passing_failures():
+        if repeat(partial(reread_chunk, doors, _live_predictor()), doors=doors):
+            nudge_reread()
+
+
+@app.task(name=NIGHT_TASK)  # type: ignore[untyped-decorator]
+def night() -> None:
+    from worker.night import run_night
+
+    doors = process_doors()
+    # A process of its own, whose pool ends it by this signal: the night goes back at once.
+    signal.signal(signal.SIGTERM, lambda *_: doors.stopping.set())
+    with _passing_failures():
+        run_night(doors)
 
 
 @cache

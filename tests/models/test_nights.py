@@ -105,7 +105,10 @@ def test_a_night_that_keeps_killing_its_worker_is_parked(database: Database, nig
         assert claim_night(session, lease_s=60, max_attempts=3) is None
         assert park_exhausted_night(session, max_attempts=3)
     found = the_night(database)
-    assert (found.outcome, found.reason) == (Outcome.FAILED, "it stopped its worker 3 times")
+    assert (found.outcome, found.reason) == (
+        Outcome.FAILED,
+        "it did not come to its end in 3 attempts; the log says why",
+    )
 
 
 def test_progress_makes_up_for_earlier_attempts(database: Database, night: Night) -> None:

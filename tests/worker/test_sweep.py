@@ -2,14 +2,17 @@
 
 import os
 import time
+from datetime import timedelta
 
 import pytest
 import redis
+from sqlalchemy import update
 
 from models.claims import claim_received
+from models.nights import claim_night, list_nights
 from models.settings import Settings
-from models.tables import State
-from tests.rows import a_job, all_images, lapse_leases
+from models.tables import ModelAlias, State, now
+from tests.rows import a_job, a_version, all_images, lapse_leases
 from tests.uploads import a_png, files_in, upload
 from worker import enqueue
 from worker.doors import Doors
@@ -80,3 +83,23 @@ def test_only_old_uploads_that_nobody_waits_for_are_forgotten(doors: Doors) -> N
     discard_forgotten(doors)
     assert not orphan.exists()
     assert doors.store.exists(waiting.sha256, area="incoming")
+
+
+def test_a_night_that_is_due_is_begun_once_and_its_worker_nudged(
+    doors: Doors, with_broker: Settings, broker_url: str
+) -> None:
+    with doors.sessions.begin() as session:
+        a_version(session)
+    sweep(doors)
+    assert nudges(broker_url, "train") == 0, "a new installation waits for its first night"
+    yesterday = now() - timedelta(days=1)
+    with doors.sessions.begin() as session:
+        session.execute(update(ModelAlias).values(created_at=yesterday))
+    sweep(doors)
+    sweep(doors)
+    assert nudges(broker_url, "train") == 2
+    with doors.sessions.begin() as session:
+        assert list_nights(session).total == 1
+        assert claim_night(session, lease_s=60, max_attempts=3) is not None
+    sweep(doors)
+    assert nudges(broker_url, "train") == 2, "someone works on it"
