@@ -13,6 +13,7 @@ from models.inserts import insert_new
 from models.tables import FINAL_STATES, Image, State, now
 
 REASON_LENGTH = 500
+DICOM = "application/dicom"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class ReadImage:
     tags: dict[str, Any]
     warnings: list[str]
     study_id: int
+    sop_instance_uid: str | None = None
 
 
 def get_image(session: Session, image_id: int) -> Image | None:
@@ -78,6 +80,22 @@ def awaited(session: Session, sha256s: Sequence[str]) -> set[str]:
     """Those whose uploaded bytes some image still waits to have read."""
     waiting = select(Image.sha256).where(Image.sha256.in_(sha256s), Image.state == State.RECEIVED)
     return set(session.scalars(waiting))
+
+
+def without_sop_uid(session: Session, *, limit: int) -> dict[int, str]:
+    """Images that came before their UID was kept: the hash of each one's stored DICOM file."""
+    images = select(Image.id, Image.stored_sha256).where(
+        Image.media_type == DICOM,
+        Image.stored_sha256.is_not(None),
+        Image.sop_instance_uid.is_(None),
+    )
+    rows = session.execute(images.order_by(Image.id).limit(limit))
+    return {image_id: stored for image_id, stored in rows if stored is not None}
+
+
+def set_sop_uids(session: Session, uids: dict[int, str]) -> None:
+    rows = [{"id": image_id, "sop_instance_uid": uid} for image_id, uid in uids.items()]
+    session.execute(update(Image), rows)
 
 
 def record_read(

@@ -15,13 +15,15 @@ class Deidentified:
     """content: the file's bytes as they may be stored. media_type: of `content`.
 
     study_uid_hash, patient_hash: keyed hashes (64 hexadecimal digits), None where the
-    file states no such identifier.
+    file states no such identifier. sop_instance_uid: the pseudonymous one that `content`
+    carries; None for anything but DICOM.
     """
 
     content: bytes
     media_type: str
     study_uid_hash: str | None = None
     patient_hash: str | None = None
+    sop_instance_uid: str | None = None
 
 
 def deidentify(

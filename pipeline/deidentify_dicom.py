@@ -6,6 +6,7 @@ overlays included, so that an attribute nobody thought of cannot slip through.
 
 import hashlib
 import io
+from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -68,7 +69,8 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
     issuer = text(dataset, "IssuerOfPatientID")
     patient_hash = patient_pseudonym(key, patient_id, issuer=issuer) if patient_id else None
     try:
-        content = _write(_kept(dataset, key, patient_hash), dataset)
+        kept = _kept(dataset, key, patient_hash)
+        content = _write(kept, dataset)
     except Exception:
         raise RefusedError("the DICOM file cannot be written without its patient's data") from None
     return Deidentified(
@@ -76,7 +78,22 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
         media_type=DICOM,
         study_uid_hash=pseudonym(key, "study", study_uid) if study_uid else None,
         patient_hash=patient_hash,
+        sop_instance_uid=str(kept.SOPInstanceUID),
     )
+
+
+def read_sop_instance_uid(path: Path) -> str:
+    """Return the SOP Instance UID (PS3.3 C.12.1.1.1) of a DICOM file, without reading its pixels.
+
+    Raises RefusedError where there is none to read.
+    """
+    try:
+        found = pydicom.dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True)
+    except pydicom.errors.InvalidDicomError:
+        raise RefusedError("this is no DICOM file") from None
+    if not (uid := text(found, "SOPInstanceUID")):
+        raise RefusedError("SOP Instance UID (0008,0018) is missing")
+    return uid
 
 
 def _kept(dataset: Dataset, key: bytes, patient_hash: str | None) -> Dataset:

@@ -47,6 +47,7 @@ class ReadContent:
     warnings: list[str]
     study_hash: str | None  # None: grouped by folder
     patient_hash: str | None
+    sop_instance_uid: str | None
 
 
 @dataclass
@@ -139,6 +140,7 @@ def _store(doors: Doors, sha256: str, prepared: Prepared) -> ReadContent:
         warnings=list(prepared.warnings),
         study_hash=deidentified.study_uid_hash,
         patient_hash=deidentified.patient_hash,
+        sop_instance_uid=deidentified.sop_instance_uid,
     )
 
 
@@ -154,6 +156,7 @@ def _of_twin(twin: Image, stored_sha256: str) -> ReadContent:
         warnings=twin.warnings or [],
         study_hash=study.study_hash if study and by_uid else None,
         patient_hash=study.patient_hash if study and by_uid else None,
+        sop_instance_uid=twin.sop_instance_uid,
     )
 
 
@@ -190,6 +193,7 @@ def _read_image(content: ReadContent, study_id: int) -> ReadImage:
         tags=content.tags,
         warnings=content.warnings,
         study_id=study_id,
+        sop_instance_uid=content.sop_instance_uid,
     )
 
 
