@@ -26,18 +26,30 @@ def record_predictions(
 ) -> None:
     """A chunk's answers by SHA-256. Writes only what the claim still holds."""
     hashes = _lock_held(session, claim, list(predictions))
+    held = {sha256: predictions[sha256] for sha256 in hashes}
+    add_predictions(session, held, model_version_id=model_version_id, engine=engine)
+    _finish_ready(session, hashes)
+
+
+def add_predictions(
+    session: Session,
+    predictions: Mapping[str, Prediction],
+    *,
+    model_version_id: int,
+    engine: str,
+) -> None:
+    """Answers by SHA-256; what this version had said already at this point stays as it is."""
     rows = [
         {
             "sha256": sha256,
             "model_version_id": model_version_id,
             "engine": engine,
             "created_at": now(),
-            **_columns(predictions[sha256]),
+            **_columns(prediction),
         }
-        for sha256 in hashes
+        for sha256, prediction in sorted(predictions.items())  # in one order, or writers deadlock
     ]
     insert_new(session, tables.Prediction, rows)
-    _finish_ready(session, hashes)
 
 
 def finish_known(

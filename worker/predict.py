@@ -103,8 +103,8 @@ def _claim(doors: Doors, version: ModelVersion) -> tuple[Claim, set[str]]:
 def _predict(
     doors: Doors, claim: Claim, new: Sequence[str], *, predictor: Predictor, version: ModelVersion
 ) -> None:
-    inputs, failed = _load(doors, new, preprocessing=str(predictor.card.raw["preprocessing"]))
-    predictions = _answer(predictor, inputs, failed)
+    inputs, failed = load_inputs(doors, new, preprocessing=str(predictor.card.raw["preprocessing"]))
+    predictions = answer_all(predictor, inputs, failed)
     reasons = {image.id: failed[image.sha256] for image in claim.images if image.sha256 in failed}
 
     def write(session: Session) -> None:
@@ -120,7 +120,7 @@ def _predict(
     record(write, claim=claim, doors=doors)
 
 
-def _load(
+def load_inputs(
     doors: Doors, sha256s: Sequence[str], *, preprocessing: str
 ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, str]]:
     """The inputs that are there, and a reason for each that is not."""
@@ -134,7 +134,7 @@ def _load(
     return inputs, failed
 
 
-def _answer(
+def answer_all(
     predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, str]
 ) -> dict[str, Prediction]:
     """All at once; should that fail, one by one, so that the culprit fails alone."""

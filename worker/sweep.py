@@ -4,10 +4,11 @@ import logging
 
 from models.claims import has_waiting, park_exhausted
 from models.nights import has_waiting_night, park_exhausted_night
+from models.rereadings import due_rereading
 from models.schedule import begin_due_night
 from models.tables import State, now
 from worker.doors import Doors
-from worker.enqueue import nudge_ingest, nudge_predict, nudge_train
+from worker.enqueue import nudge_ingest, nudge_predict, nudge_reread, nudge_train
 from worker.uploads import discard_uploads
 
 log = logging.getLogger(__name__)
@@ -23,10 +24,13 @@ def sweep(doors: Doors) -> None:
     with doors.sessions() as session:
         received = has_waiting(session, State.RECEIVED)
         ready = has_waiting(session, State.READY)
+        reread = due_rereading(session, operating_point=doors.settings.operating_point)
     if received:
         nudge_ingest()
     if ready:
         nudge_predict()
+    if reread:
+        nudge_reread()
 
 
 def _sweep_nights(doors: Doors) -> None:

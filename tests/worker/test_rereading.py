@@ -1,0 +1,202 @@
+"""Earlier images are read again with the live version; what was there stays."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models import tables
+from models.jobs import job_progress
+from models.predictions import add_predictions
+from models.rereadings import due_rereading, list_rereadings, next_chunk, request_rereading
+from models.tables import Image, ModelVersion, Role, State
+from models.versions import install_baseline, production_version, promote, roll_back
+from pipeline.network_input import PREPROCESSING
+from tests.rows import a_job, a_prediction, a_user, a_version, all_images, an_image
+from worker.doors import Doors
+from worker.predict import LivePredictor
+from worker.rereading import reread_chunk
+
+POINT = "balanced"
+IMAGES = 5
+
+
+@pytest.fixture
+def doors(doors: Doors) -> Doors:
+    """Small chunks. Some images were read with an old version; the shipped one is live now."""
+    with doors.sessions.begin() as session:
+        old = a_version(session, name="old")
+        job = a_job(session)
+        images = [
+            an_image(session, job, content=str(number), state=State.PREDICTED)
+            for number in range(IMAGES)
+        ]
+        for image in images:
+            add_answer(session, image.sha256, old)
+        install_baseline(session, data_dir=doors.settings.data_dir)
+    put_inputs(doors, images)
+    return replace(doors, settings=doors.settings.model_copy(update={"chunk_size": 2}))
+
+
+def add_answer(session: Session, sha256: str, version: ModelVersion) -> None:
+    add_predictions(
+        session,
+        {sha256: a_prediction(model_version=version.name)},
+        model_version_id=version.id,
+        engine="a test",
+    )
+
+
+def put_inputs(doors: Doors, images: list[Image]) -> None:
+    for number, image in enumerate(images):
+        noise = np.random.default_rng(number).integers(0, 256, (224, 224), np.uint8)
+        doors.store.put_network_input(image.sha256, PREPROCESSING, noise)
+
+
+def live_id(doors: Doors) -> int:
+    with doors.sessions() as session:
+        live = production_version(session)
+    assert live is not None
+    return live.id
+
+
+def is_due(doors: Doors) -> bool:
+    with doors.sessions() as session:
+        return due_rereading(session, operating_point=POINT) is not None
+
+
+def ask(doors: Doors) -> None:
+    with doors.sessions.begin() as session:
+        request_rereading(
+            session,
+            model_version_id=live_id(doors),
+            operating_point=POINT,
+            user_id=a_user(session, role=Role.ADMIN).id,
+        )
+
+
+def answers(doors: Doors) -> dict[str, int]:
+    """How many, by version."""
+    counted = (
+        select(tables.ModelVersion.name, func.count().label("count"))
+        .join(tables.Prediction, tables.Prediction.model_version_id == tables.ModelVersion.id)
+        .group_by(tables.ModelVersion.id, tables.ModelVersion.name)
+        .order_by(tables.ModelVersion.id)
+    )
+    with doors.sessions() as session:
+        return {row.name: row._mapping["count"] for row in session.execute(counted)}
+
+
+def progress(doors: Doors) -> tuple[int, int, bool]:
+    with doors.sessions() as session:
+        (one,) = list_rereadings(session)
+    return one.done, one.total, one.rereading.finished_at is not None
+
+
+def test_earlier_images_get_a_second_answer_and_keep_the_first(doors: Doors) -> None:
+    live = LivePredictor()
+    assert not is_due(doors)
+    assert not reread_chunk(doors, live), "nobody asked for it"
+    ask(doors)
+    with doors.sessions() as session:
+        before = [(image.state, image.finished_at) for image in all_images(session)]
+        counts = job_progress(session, all_images(session)[0].job_id)
+    seen = []
+    while reread_chunk(doors, live):
+        seen.append(progress(doors))
+    assert seen == [(2, 5, False), (4, 5, False), (5, 5, True)]
+    old, new = answers(doors).values()
+    assert (old, new) == (IMAGES, IMAGES)
+    with doors.sessions() as session:
+        assert [(image.state, image.finished_at) for image in all_images(session)] == before
+        assert job_progress(session, all_images(session)[0].job_id) == counts
+    assert not is_due(doors)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_fresh_images_go_first(doors: Doors) -> None:
+    ask(doors)
+    with doors.sessions.begin() as session:
+        fresh = an_image(session, a_job(session), state=State.READY)
+    assert not is_due(doors)
+    assert not reread_chunk(doors, LivePredictor())
+    with doors.sessions.begin() as session:
+        session.get_one(Image, fresh.id).state = State.FAILED
+    assert is_due(doors)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_it_waits_while_another_version_is_live(doors: Doors) -> None:
+    ask(doors)
+    live = LivePredictor()
+    assert reread_chunk(doors, live)
+    with doors.sessions.begin() as session:
+        other = a_version(session, name="other", is_live=False)
+        promote(session, other, user_id=None, reason="for a test")
+    assert not reread_chunk(doors, live)
+    assert progress(doors) == (2, 5, False)
+    with doors.sessions.begin() as session:
+        roll_back(session, user_id=None, reason="for a test")
+    while reread_chunk(doors, live):
+        pass
+    assert progress(doors) == (5, 5, True)
+
+
+def test_two_workers_double_nothing(doors: Doors) -> None:
+    ask(doors)
+    begun = threading.Barrier(2)
+
+    def work() -> None:
+        live = LivePredictor()
+        begun.wait()
+        while reread_chunk(doors, live):
+            pass
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert list(answers(doors).values()) == [IMAGES, IMAGES]
+    assert progress(doors) == (5, 5, True)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_has_no_network_input_any_more_is_skipped_and_counted(
+    doors: Doors, caplog: pytest.LogCaptureFixture
+) -> None:
+    with doors.sessions() as session:
+        gone = all_images(session)[1]
+    next(doors.store.root.glob(f"inputs/*/*/{gone.sha256}")).unlink()
+    ask(doors)
+    live = LivePredictor()
+    while reread_chunk(doors, live):
+        pass
+    assert list(answers(doors).values()) == [IMAGES, IMAGES - 1]
+    assert progress(doors) == (5, 5, True)
+    assert "1 images could not be read again" in caplog.text
+    assert gone.file not in caplog.text
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_asking_again_reads_what_came_since(doors: Doors) -> None:
+    ask(doors)
+    ask(doors)
+    live = LivePredictor()
+    while reread_chunk(doors, live):
+        pass
+    with doors.sessions.begin() as session:
+        image = an_image(session, a_job(session), content="late", state=State.PREDICTED)
+    put_inputs(doors, [image])
+    assert not reread_chunk(doors, live)
+    ask(doors)
+    with doors.sessions() as session:
+        again = due_rereading(session, operating_point=POINT)
+        assert again is not None
+        assert next_chunk(session, again, limit=10).sha256s == (image.sha256,)
+    while reread_chunk(doors, live):
+        pass
+    assert progress(doors) == (6, 6, True)

@@ -1,0 +1,50 @@
+"""Earlier images are read again with the version that is live, while nothing fresh waits.
+
+Their states stay as they are. Nothing is claimed: two workers may read the same chunk, and then
+one answer of each is kept and the cursor moves once.
+"""
+
+import logging
+
+from models.predictions import add_predictions
+from models.rereadings import Chunk, advance, due_rereading, next_chunk
+from pipeline.predictor import Predictor
+from pipeline.types import Prediction
+from worker.doors import Doors
+from worker.predict import LivePredictor, answer_all, load_inputs
+
+log = logging.getLogger(__name__)
+
+
+def reread_chunk(doors: Doors, live: LivePredictor) -> bool:
+    """Returns whether there was anything to do. Fresh images go first: then it is False, too."""
+    with doors.sessions() as session:
+        rereading = due_rereading(session, operating_point=doors.settings.operating_point)
+        if rereading is None:
+            return False
+        version = rereading.model_version
+        chunk = next_chunk(session, rereading, limit=doors.settings.chunk_size)
+    predictor = live.open(version, doors)
+    if predictor is None:
+        return False
+    predictions = _predict(doors, predictor, chunk)
+    with doors.sessions.begin() as session:
+        add_predictions(
+            session, predictions, model_version_id=version.id, engine=predictor.engine.name
+        )
+        advance(session, chunk)
+    return True
+
+
+def _predict(doors: Doors, predictor: Predictor, chunk: Chunk) -> dict[str, Prediction]:
+    preprocessing = str(predictor.card.raw["preprocessing"])
+    inputs, failed = load_inputs(doors, chunk.sha256s, preprocessing=preprocessing)
+    predictions = answer_all(predictor, inputs, failed)
+    if failed:
+        # They keep the answer that they have.
+        log.warning("%d images could not be read again: %s", len(failed), _reasons(failed))
+    return predictions
+
+
+def _reasons(failed: dict[str, str]) -> str:
+    return "; ".join(sorted(set(failed.values())))
