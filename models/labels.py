@@ -6,20 +6,18 @@ an imported set have no role: any reader overrules them, and they take no part i
 """
 
 from bisect import insort
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Subquery, case, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from models.learning_tables import Label, LabelValue, Source
+from models.paging import batches
 from models.tables import Role, now
 from models.users import RANK
-
-ROWS_A_QUERY = 500
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def add_labels(session: Session, rows: Sequence[NewLabel], *, insist: bool = Fal
     # Two that add the same label at once would both find it missing. SQLite has one writer anyway.
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("LOCK TABLE label IN SHARE ROW EXCLUSIVE MODE"))
-    return sum(_add(session, some, insist=insist) for some in _batches(rows))
+    return sum(_add(session, some, insist=insist) for some in batches(rows))
 
 
 def effective_labels(
@@ -69,7 +67,7 @@ def effective_labels(
     if sha256s is None:
         rows = session.execute(effective()).all()
     else:
-        some = _batches(sorted(set(sha256s)))
+        some = batches(sorted(set(sha256s)))
         rows = [row for part in some for row in session.execute(effective(part))]
     return {row.sha256: EffectiveLabel(*row) for row in rows}
 
@@ -83,7 +81,7 @@ def content_labels(session: Session, sha256: str) -> list[Label]:
 def latest_labels(session: Session, sha256s: Collection[str]) -> dict[str, list[Label]]:
     """Each reader's latest of these contents; in each list the effective one comes first."""
     found: dict[str, list[Label]] = {sha256: [] for sha256 in sha256s}
-    for some in _batches(sorted(found)):
+    for some in batches(sorted(found)):
         latest = _latest(some)
         rows = (
             select(Label)
@@ -171,11 +169,6 @@ def _moment(row: NewLabel) -> datetime:
 
 def _weight(role: Role | None) -> int:
     return -1 if role is None else RANK[role]
-
-
-def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(rows), ROWS_A_QUERY):
-        yield rows[start : start + ROWS_A_QUERY]
 
 
 def _latest(sha256s: Collection[str] | None) -> Subquery:

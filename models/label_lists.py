@@ -1,0 +1,141 @@
+"""Labels as lists and counts, for people who look at all of them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Row, Subquery, case, func, select
+from sqlalchemy.orm import Session
+
+from models.labels import EffectiveLabel, effective, latest_labels
+from models.learning_tables import ImportedDataset, ImportedImage, Label, LabelValue, Source
+from models.paging import Page
+from models.studies import study_label
+from models.tables import Image, Study
+
+SITE = "site"  # the origin of what was uploaded here; an imported set's is its name
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a content can be looked at: its first image that belongs to a study."""
+
+    image_id: int
+    study_id: int
+    study: str
+
+
+@dataclass(frozen=True)
+class ListedLabel:
+    """said: each reader's latest, the effective one first. place: None where only imported."""
+
+    label: EffectiveLabel
+    said: list[Label]
+    place: Place | None
+
+
+@dataclass(frozen=True)
+class OriginCounts:
+    """Contents by what counts of them."""
+
+    origin: str
+    pneumonia: int
+    normal: int
+    unusable: int
+
+
+@dataclass(frozen=True)
+class ReaderCounts:
+    """labels: all that this reader ever gave."""
+
+    reader: str
+    labels: int
+    last_read_at: datetime
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """today, this_week: labels that came in since, imported sets' aside."""
+
+    origins: list[OriginCounts]
+    conflicts: int
+    today: int
+    this_week: int
+    readers: list[ReaderCounts]
+
+
+def list_labels(
+    session: Session, *, only_conflicts: bool = False, page: int = 1, page_size: int = 100
+) -> Page[ListedLabel]:
+    """One entry for each content, the latest added first."""
+    labels = effective().subquery()
+    chosen = [labels.c.is_conflict] if only_conflicts else []
+    total = session.scalar(select(func.count()).select_from(labels).where(*chosen)) or 0
+    newest = select(labels).where(*chosen).order_by(labels.c.label_id.desc())
+    rows = session.execute(newest.limit(page_size).offset((page - 1) * page_size))
+    found = [EffectiveLabel(*row) for row in rows]
+    hashes = [label.sha256 for label in found]
+    said, places = latest_labels(session, hashes), _places(session, hashes)
+    items = [ListedLabel(one, said[one.sha256], places.get(one.sha256)) for one in found]
+    return Page(items, page, page_size, total)
+
+
+def label_counts(session: Session, *, today: datetime, this_week: datetime) -> LabelCounts:
+    """today, this_week: when they began."""
+    rows = _count_contents(session)
+    by_origin: dict[str, dict[LabelValue, int]] = {SITE: {}}
+    for origin, value, count, _ in rows:
+        by_origin.setdefault(origin, {})[value] = count
+    return LabelCounts(
+        origins=[
+            OriginCounts(origin, **{value: counts.get(value, 0) for value in LabelValue})
+            for origin, counts in by_origin.items()
+        ],
+        conflicts=sum(conflicts for _, _, _, conflicts in rows),
+        today=_count_since(session, today),
+        this_week=_count_since(session, this_week),
+        readers=_readers(session),
+    )
+
+
+def _count_contents(session: Session) -> Sequence[Row[str, LabelValue, int, int]]:
+    labels, sets = effective().subquery(), _imported_sets()
+    origin = func.coalesce(sets.c.name, SITE)
+    conflicts = func.sum(case((labels.c.is_conflict, 1), else_=0))
+    counts = select(origin, labels.c.value, func.count(), conflicts)
+    counts = counts.outerjoin(sets, sets.c.sha256 == labels.c.sha256)
+    return session.execute(counts.group_by(origin, labels.c.value).order_by(origin)).all()
+
+
+def _imported_sets() -> Subquery:
+    rows = select(ImportedImage.sha256, func.min(ImportedDataset.name).label("name"))
+    joined = rows.join(ImportedDataset, ImportedDataset.id == ImportedImage.dataset_id)
+    return joined.group_by(ImportedImage.sha256).subquery("sets")
+
+
+def _count_since(session: Session, moment: datetime) -> int:
+    rows = select(func.count()).select_from(Label)
+    given = Label.source != Source.DATASET
+    return session.scalar(rows.where(Label.created_at >= moment, given)) or 0
+
+
+def _readers(session: Session) -> list[ReaderCounts]:
+    count = func.count().label("count")
+    rows = select(Label.reader, count, func.max(Label.read_at)).where(
+        Label.source != Source.DATASET
+    )
+    busiest = rows.group_by(Label.reader).order_by(count.desc(), Label.reader)
+    return [ReaderCounts(*row) for row in session.execute(busiest)]
+
+
+def _places(session: Session, sha256s: Collection[str]) -> dict[str, Place]:
+    rows = (
+        select(Image.sha256, Image.id, Study.id, Study.study_hash, Study.folder)
+        .join(Study, Study.id == Image.study_id)
+        .where(Image.sha256.in_(sha256s))
+        .order_by(Image.id.desc())  # the first one wins below
+    )
+    return {
+        sha256: Place(image_id, study_id, study_label(study_hash, folder))
+        for sha256, image_id, study_id, study_hash, folder in session.execute(rows)
+    }
