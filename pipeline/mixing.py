@@ -1,0 +1,89 @@
+"""Which images an epoch learns from, where a site's own stand beside an imported base set's.
+
+A network that learns from new images alone forgets the old ones (McCloskey 1989); rehearsing a
+stated share of them is the plainest remedy.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST_BASE = 500  # images of the base, where there are as many: fewer would not stand for it
+MOST_REPEATS = 10  # of a site's image in one epoch: more often it would be learned by heart
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """places: intp (m,), of the images that an epoch learns from, some of them several times.
+
+    site, base: how many different ones of each are among them. site_times: how often an epoch
+    comes to the site's images, on average. base_share: what they make of an epoch.
+    """
+
+    places: NDArray[np.intp]
+    site: int
+    base: int
+    site_times: float
+    base_share: float
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "site_images": self.site,
+            "base_images": self.base,
+            "images_an_epoch": len(self.places),
+            "site_times_an_epoch": round(self.site_times, 3),
+            "base_share": round(self.base_share, 4),
+        }
+
+
+def mix(
+    sha256s: Sequence[str],
+    is_site: NDArray[np.bool_],
+    *,
+    base_share: float,
+    least_base: int = LEAST_BASE,
+) -> Mixture:
+    """All of the site's images, and as many of the base's as make up `base_share`, in [0, 1).
+
+    sha256s, is_site: n training images. The base gives at least `least_base` images where it has
+    them, and the site's are then repeated to keep the share, MOST_REPEATS times at most. A base
+    that is too small makes up less. Which ones depends on the hashes alone, not on their order.
+    Where only one of the two is there, all of it is taken, once.
+    """
+    order = _order(sha256s)
+    site, base = order[is_site[order]], order[~is_site[order]]
+    if len(site) and len(base):
+        base = base[: _base_count(len(site), share=base_share, least=least_base)]
+    repeated = np.resize(site, _site_count(len(site), len(base), share=base_share))
+    places = np.concatenate([base, repeated])
+    return Mixture(
+        places=places,
+        site=len(site),
+        base=len(base),
+        site_times=len(repeated) / max(len(site), 1),
+        base_share=len(base) / max(len(places), 1),
+    )
+
+
+def _order(sha256s: Sequence[str]) -> NDArray[np.intp]:
+    """By a hash of the hash, so that no other sorting by content leans on the same digits."""
+    digests = [hashlib.sha256(f"mixture {sha256}".encode()).digest() for sha256 in sha256s]
+    return np.array(sorted(range(len(digests)), key=digests.__getitem__), np.intp)
+
+
+def _base_count(site: int, *, share: float, least: int) -> int:
+    if share == 0:
+        return 0
+    return max(math.ceil(site * share / (1 - share) - 1e-9), least)
+
+
+def _site_count(site: int, base: int, *, share: float) -> int:
+    if not site or not base:
+        return site
+    wanted = round(base * (1 - share) / share)
+    return min(max(wanted, site), MOST_REPEATS * site)
