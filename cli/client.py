@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
@@ -22,8 +23,8 @@ SENDING = httpx.Timeout(10.0, read=3600.0, write=60.0)
 Answer = TypeVar("Answer")
 
 
-class NoSuchJobError(Exception):
-    """The service does not know this job."""
+class NotFoundError(Exception):
+    """The service knows nothing of that name or number."""
 
 
 class Client:
@@ -77,6 +78,35 @@ class Client:
 
         return self._patiently(send)
 
+    def model_versions(self) -> dict[str, Any]:
+        return self._json("GET", "model-versions")
+
+    def promote(self, name: str, *, live: str, reason: str, despite_refusal: bool) -> None:
+        body = {"live": live, "reason": reason, "despite_refusal": despite_refusal}
+        self._json("POST", f"model-versions/{quote(name, safe='')}/promote", json=body)
+
+    def roll_back(self, *, live: str, reason: str) -> dict[str, Any]:
+        """live: what is rolled back; said again, it is refused instead of done twice."""
+        return self._json("POST", "roll-back", json={"live": live, "reason": reason})
+
+    def reread(self) -> dict[str, Any]:
+        """Earlier images with the version that is live: begun, or under way already."""
+        return self._json("POST", "rereadings", json={})
+
+    def rereadings(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._json("GET", "rereadings")["rereadings"]
+        return found
+
+    def start_night(self) -> dict[str, Any]:
+        """The one that is open already, where there is one."""
+        return self._json("POST", "nights", json={})
+
+    def night(self, night_id: int) -> dict[str, Any]:
+        return self._json("GET", f"nights/{night_id}")
+
+    def cancel_night(self, night_id: int) -> dict[str, Any]:
+        return self._json("POST", f"nights/{night_id}/cancel", json={})
+
     @contextmanager
     def stream_results(self, *, job_id: str | None, format_: str) -> Iterator[Iterator[str]]:
         """Lines of JSON or CSV as they come, each with its line break."""
@@ -129,7 +159,7 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.status_code in (401, 403):
         raise Failed(f"{answer.url.host} refuses this token: {_title(answer)}")
     if answer.status_code == 404:
-        raise NoSuchJobError
+        raise NotFoundError
     if answer.is_error:
         raise Failed(f"the service refuses: {_title(answer)}")
     return answer

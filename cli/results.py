@@ -19,7 +19,7 @@ import click
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
 def results(job_id: str | None, format_: str, output: Path | None) -> None:
     """Print or save results: a table for people, CSV or JSON lines with every field."""
-    from cli.client import NoSuchJobError, connect
+    from cli.client import NotFoundError, connect
     from cli.fatal import UsageProblem
     from cli.settings import read_settings
 
@@ -30,7 +30,7 @@ def results(job_id: str | None, format_: str, output: Path | None) -> None:
             asked = "jsonl" if format_ == "table" else format_
             with client.stream_results(job_id=job_id, format_=asked) as lines:
                 _write(lines, format_=format_, output=output)
-        except NoSuchJobError:
+        except NotFoundError:
             raise UsageProblem(f"there is no job {job_id}") from None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.client import Client, NoSuchJobError
+from cli.client import Client, NotFoundError
 from cli.progress import progress
 from cli.sending import Sent, send_all
 from cli.sources import Walk
@@ -42,6 +42,6 @@ def _unfinished_job(client: Client, submission: Submission) -> dict[str, Any] | 
         return None
     try:
         job = client.job(job_id)
-    except NoSuchJobError:
+    except NotFoundError:
         return None
     return job if job["closed_at"] is None else None
