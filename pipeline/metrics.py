@@ -27,10 +27,16 @@ def auroc(labels: Labels, scores: Floats) -> float:
 
 
 def auroc_of_draws(labels: Labels, scores: Floats, *, weights: Draws) -> Draws:
-    positives, negatives = _by_score(labels, scores, weights)
-    above = np.cumsum(positives, axis=1) - positives / 2
-    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
-    return ratio((negatives * above).sum(axis=1), pairs)
+    ill, normal = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    ill = ill[np.argsort(scores[ill], kind="stable")]
+    below = np.zeros((len(weights), len(ill) + 1))  # weight of so many lowest pneumonia images
+    np.cumsum(weights[:, ill], axis=1, out=below[:, 1:])
+    lower = np.searchsorted(scores[ill], scores[normal], side="left")
+    no_higher = np.searchsorted(scores[ill], scores[normal], side="right")
+    by_normal = weights[:, normal]
+    pairs = below[:, -1] * by_normal.sum(axis=1)
+    lost = (by_normal * (below[:, lower] + below[:, no_higher])).sum(axis=1) / 2
+    return ratio(pairs - lost, pairs)
 
 
 def average_precision(labels: Labels, scores: Floats, *, weights: Draws) -> Draws:

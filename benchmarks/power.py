@@ -1,0 +1,112 @@
+"""How often the gate says yes, by number of patients and true gain: `python benchmarks/power.py`.
+
+Invented answers go through the same comparison and decision as a night's. About 20 minutes on one
+core; the tables go to standard output, for docs/power.md.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.binormal import World
+from pipeline.comparison import compare, level_of_each
+from pipeline.metrics import auroc
+from pipeline.promotion import Gate, decide_promotion
+
+PATIENTS = (50, 100, 200, 400, 800, 1600)
+GAINS = (0.0, 0.005, 0.01, 0.02, 0.05)
+TRIALS = 300
+EQUAL_TRIALS = 1000
+DRAWS = 500  # a night takes 2000; the tables differ by less than their own chance
+# Nothing but the proof of being better stands in the way.
+OPEN = Gate(auroc_margin=0.9, sensitivity_margin=0.99, min_patients=1)
+GATE = Gate(min_patients=25)  # the defaults, but for the first column
+
+
+def share_of_yes(world: World, *, gate: Gate, trials: int, sets: int = 1) -> float:
+    """The same seed for every gain: rows of a table then differ by the gain alone."""
+    random = np.random.default_rng(world.patients)
+    return sum(_is_yes(world, random, gate=gate, sets=sets) for _ in range(trials)) / trials
+
+
+def _is_yes(world: World, random: np.random.Generator, *, gate: Gate, sets: int) -> bool:
+    drawn = [world.draw(random) for _ in range(sets)]
+    aurocs = [[auroc(a.scores.labels, a.scores.probabilities) for a in both] for both in drawn]
+    if all(ours <= theirs for ours, theirs in aurocs):
+        return False  # no interval about a difference that is not positive lies above 0
+    level = level_of_each(sets, level=gate.level)
+    comparisons = [
+        compare(f"set {n}", *both, level=level, draws=DRAWS) for n, both in enumerate(drawn)
+    ]
+    return decide_promotion(comparisons, gate=gate).is_yes
+
+
+def power_table(world: World, *, gate: Gate) -> Mapping[float, list[float]]:
+    """Gain -> share of yes for each of PATIENTS."""
+    gains = [gain for gain in GAINS if world.auroc + gain < 1]
+    return {
+        gain: [
+            share_of_yes(replace(world, gain=gain, patients=count), gate=gate, trials=TRIALS)
+            for count in PATIENTS
+        ]
+        for gain in gains
+    }
+
+
+def equal_worlds() -> Iterator[tuple[World, int]]:
+    """And how many test sets."""
+    for patients in (40, 200):
+        for auroc_of_both in (0.85, 0.95):
+            for most_images, sets in ((1, 1), (3, 1), (3, 2)):
+                yield World(patients, auroc_of_both, most_images=most_images), sets
+    yield World(200, 0.99, most_images=3), 1
+
+
+def patients_for(power: float, shares: list[float]) -> str:
+    """Between two columns by the logarithm of their numbers."""
+    if shares[0] >= power:
+        return f"at most {PATIENTS[0]}"
+    for place in range(1, len(shares)):
+        if shares[place] >= power:
+            below, above = shares[place - 1], shares[place]
+            part = (power - below) / (above - below)
+            found = PATIENTS[place - 1] * (PATIENTS[place] / PATIENTS[place - 1]) ** part
+            return f"about {round(found, -1):.0f}"
+    return f"more than {PATIENTS[-1]}"
+
+
+def print_power(world: World, *, gate: Gate, title: str) -> None:
+    print(f"\n{title}\n")
+    header = " | ".join(f"{count}" for count in PATIENTS)
+    print(f"| true gain | {header} | for 80 % |\n|---|{'---|' * (len(PATIENTS) + 1)}", flush=True)
+    for gain, shares in power_table(world, gate=gate).items():
+        cells = " | ".join(f"{share:.1%}" for share in shares)
+        needed = patients_for(0.8, shares) if gain else "-"
+        print(f"| {gain:g} | {cells} | {needed} |", flush=True)
+
+
+def print_equal() -> None:
+    print("| patients | AUROC of both | images of a patient | test sets | yes |")
+    print("|---|---|---|---|---|")
+    for world, sets in equal_worlds():
+        share = share_of_yes(world, gate=OPEN, trials=EQUAL_TRIALS, sets=sets)
+        images = "1" if world.most_images == 1 else f"1 to {world.most_images}"
+        print(f"| {world.patients} | {world.auroc} | {images} | {sets} | {share:.1%} |", flush=True)
+
+
+def main() -> None:
+    print_equal()
+    for auroc_of_production in (0.95, 0.85):
+        for correlation in (0.9, 0.7):
+            world = World(0, auroc_of_production, correlation=correlation)
+            title = f"Production's AUROC {auroc_of_production}, correlation {correlation}"
+            print_power(world, gate=GATE, title=title)
+
+
+if __name__ == "__main__":
+    main()
