@@ -1,6 +1,7 @@
 """The curves of an evaluation as numbers: receiver operating characteristic and the others."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,19 @@ def roc_curve(labels: Labels, scores: Floats) -> tuple[Values, Values]:
     """False positive rate and sensitivity, both from 0 to 1, as the threshold falls."""
     false, true = _counts(labels, scores)
     return false / false[-1], true / true[-1]
+
+
+def thinned_roc(scores: Scores, *, points: int = 200) -> list[tuple[float, float]]:
+    """False positive rate and sensitivity, at most so many points, evenly along the curve.
+
+    Enough to draw it, however many images there are. Empty where one finding is missing.
+    """
+    if len(np.unique(scores.labels)) < 2:
+        return []
+    false, true = roc_curve(scores.labels, scores.probabilities)
+    places = np.searchsorted(false + true, np.linspace(0, 2, points) - 1e-9)
+    chosen = np.unique(np.minimum(places, len(false) - 1))
+    return [(round(float(false[n]), 6), round(float(true[n]), 6)) for n in chosen]
 
 
 def precision_recall_curve(labels: Labels, scores: Floats) -> tuple[Values, Values]:
@@ -44,6 +58,15 @@ class CalibrationBin:
     images: int
     mean_probability: float
     frequency: Interval
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "low": self.low,
+            "high": self.high,
+            "images": self.images,
+            "mean_probability": round(self.mean_probability, 6),
+            "frequency": self.frequency.as_json(),
+        }
 
 
 def reliability_curve(scores: Scores, *, bins: int = CALIBRATION_BINS) -> list[CalibrationBin]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.curves import reliability_curve, roc_curve
+from pipeline.curves import reliability_curve, roc_curve, thinned_roc
 from pipeline.evaluation import Scores, evaluate
 from pipeline.report_plots import draw_curves
 from pipeline.version_folder import BASELINE, load_card
@@ -31,6 +31,24 @@ def test_the_roc_begins_and_ends_in_the_corners() -> None:
     false, true = roc_curve(np.array([0, 1, 1], np.uint8), np.array([0.5, 0.5, 0.7]))
     assert false.tolist() == [0, 0, 1]
     assert true.tolist() == [0, 0.5, 1]
+
+
+def test_a_thinned_roc_is_the_curve_with_fewer_points() -> None:
+    random = np.random.default_rng(7)
+    labels = random.integers(0, 2, 3000)
+    one = scores(list(labels), list(random.normal(labels, 1.0)))
+    points = np.array(thinned_roc(one))
+    assert 150 < len(points) <= 200
+    assert points[0].tolist() == [0, 0]
+    assert points[-1].tolist() == [1, 1]
+    false, true = roc_curve(one.labels, one.probabilities)
+    whole, thinned = np.trapezoid(true, false), np.trapezoid(points[:, 1], points[:, 0])
+    assert abs(whole - thinned) < 0.005
+
+
+def test_a_short_roc_keeps_all_its_points() -> None:
+    assert thinned_roc(scores([0, 1, 1], [0.5, 0.5, 0.7])) == [(0, 0), (0, 0.5), (1, 1)]
+    assert thinned_roc(scores([1, 1], [0.5, 0.7])) == []
 
 
 def test_equal_figures_give_equal_pictures() -> None:

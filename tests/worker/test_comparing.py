@@ -1,0 +1,190 @@
+"""A candidate is compared with production on a snapshot's test images, by real networks."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+
+from models.learning_tables import (
+    DatasetSnapshot,
+    Evaluation,
+    Label,
+    LabelValue,
+    SnapshotImage,
+    Source,
+    Split,
+)
+from models.tables import ModelVersion
+from models.versions import find_version, install_baseline, register_version
+from pipeline.network_input import PREPROCESSING
+from pipeline.phantom import draw_phantom
+from pipeline.promotion import Gate, decide_promotion
+from pipeline.training_config import TrainingProgress
+from pipeline.version_folder import BASELINE, load_card
+from tests.rows import a_hash, a_user
+from tests.versions import make_first_format, make_version
+from worker.comparing import MissingInputError, compare_versions
+from worker.doors import Doors
+
+SITE, PUBLIC = "site", "public"
+
+
+@pytest.fixture
+def production(doors: Doors) -> ModelVersion:
+    with doors.sessions.begin() as session:
+        install_baseline(session, data_dir=doors.settings.data_dir)
+        found = find_version(session, load_card(BASELINE).model_version)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def candidate(doors: Doors) -> ModelVersion:
+    """The same network under another name, with other thresholds."""
+    folder = doors.settings.data_dir / "networks" / "night-1"
+    with doors.sessions.begin() as session:
+        return register_version(
+            session, folder=make_version(folder), data_dir=doors.settings.data_dir
+        )
+
+
+def freeze_phantoms(doors: Doors, *, of_each: int = 3) -> int:
+    """A snapshot of phantoms: of both origins so many of each finding, and one to learn from."""
+    with doors.sessions.begin() as session:
+        snapshot = DatasetSnapshot(digest=a_hash("phantoms"), report={})
+        session.add(snapshot)
+        session.flush()
+        user_id = a_user(session).id
+        for origin in (PUBLIC, SITE):
+            for seed in range(of_each):
+                for value in (LabelValue.PNEUMONIA, LabelValue.NORMAL):
+                    _add(doors, session, snapshot.id, user_id, origin, value, seed)
+        _add(doors, session, snapshot.id, user_id, SITE, LabelValue.NORMAL, 99, Split.TRAIN)
+        return snapshot.id
+
+
+def _add(doors, session, snapshot_id, user_id, origin, value, seed, split=Split.TEST) -> None:
+    sha256 = a_hash(f"{origin} {value} {seed}")
+    drawn = draw_phantom(seed=seed, finding=value.value, size=(224, 224))
+    doors.store.put_network_input(sha256, PREPROCESSING, drawn)
+    label = Label(
+        sha256=sha256,
+        value=value,
+        reader="rita",
+        user_id=user_id,
+        source=Source.CSV,
+        read_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    session.add(label)
+    session.flush()
+    session.add(
+        SnapshotImage(
+            snapshot_id=snapshot_id,
+            sha256=sha256,
+            label=value,
+            label_id=label.id,
+            patient_hash=a_hash(f"{value} {seed // 2}"),
+            split=split,
+            origin=origin,
+        )
+    )
+
+
+def evaluations(doors: Doors) -> list[Evaluation]:
+    with doors.sessions() as session:
+        return list(session.scalars(select(Evaluation).order_by(Evaluation.id)))
+
+
+def test_the_same_network_is_no_better_and_is_refused(
+    doors: Doors, candidate: ModelVersion, production: ModelVersion
+) -> None:
+    told: list[TrainingProgress] = []
+    snapshot_id = freeze_phantoms(doors)
+    site, public = compare_versions(
+        doors,
+        snapshot_id=snapshot_id,
+        candidate=candidate,
+        production=production,
+        progress=told.append,
+    )
+    assert (site.name, public.name) == (SITE, PUBLIC)
+    assert (site.images, site.patients, site.pneumonia_patients) == (6, 4, 2)
+    difference = site.auroc.difference
+    assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+    assert (site.candidate["threshold"], site.candidate["model_version"]) == (0.5, "night-1")
+    assert site.level == pytest.approx(0.975)
+    decision = decide_promotion([site, public], gate=Gate(min_patients=2))
+    assert not decision.is_yes
+    assert (told[0].total, told[-1].done) == (12, 12)
+    rows = {(row.model_version_id, row.origin): row.figures for row in evaluations(doors)}
+    assert len(rows) == 4
+    figures = rows[candidate.id, SITE]
+    assert figures["auroc"]["value"] == site.auroc.candidate.value
+    assert figures["roc"][0] == [0, 0]
+    assert figures["roc"][-1] == [1, 1]
+    assert sum(part["images"] for part in figures["calibration"]) == figures["n"] == 6
+
+
+def test_what_was_measured_stays_when_it_is_begun_again(
+    doors: Doors, candidate: ModelVersion, production: ModelVersion
+) -> None:
+    snapshot_id = freeze_phantoms(doors, of_each=1)
+
+    class KilledError(Exception):
+        pass
+
+    def die(step: TrainingProgress) -> None:
+        if evaluations(doors):
+            raise KilledError
+
+    versions = {"snapshot_id": snapshot_id, "candidate": candidate, "production": production}
+    with pytest.raises(KilledError):
+        compare_versions(doors, **versions, progress=die)
+    first = evaluations(doors)
+    assert len(first) == 1
+    comparisons = compare_versions(doors, **versions)
+    assert compare_versions(doors, **versions) == comparisons
+    rows = evaluations(doors)
+    assert len(rows) == 4
+    assert (rows[0].id, rows[0].created_at) == (first[0].id, first[0].created_at)
+
+
+def test_where_one_knows_no_such_operating_point_both_are_judged_at_the_balanced_one(
+    doors: Doors, candidate: ModelVersion, caplog: pytest.LogCaptureFixture
+) -> None:
+    doors = Doors(
+        settings=doors.settings.model_copy(update={"operating_point": "sensitive"}),
+        sessions=doors.sessions,
+        store=doors.store,
+        secrets=doors.secrets,
+    )
+    folder = make_first_format(doors.settings.data_dir / "networks" / "old")
+    with doors.sessions.begin() as session:
+        old = register_version(session, folder=folder, data_dir=doors.settings.data_dir)
+    snapshot_id = freeze_phantoms(doors, of_each=1)
+    site, _ = compare_versions(doors, snapshot_id=snapshot_id, candidate=candidate, production=old)
+    used = site.candidate["operating_point"], site.production["operating_point"]
+    assert used == ("balanced", "balanced")
+    assert (site.candidate["threshold"], site.production["threshold"]) == (0.5, 0.41)
+    assert "old knows no operating point sensitive: both versions are compared" in caplog.text
+
+
+def test_a_lost_network_input_is_said(
+    doors: Doors, candidate: ModelVersion, production: ModelVersion
+) -> None:
+    snapshot_id = freeze_phantoms(doors, of_each=1)
+    for path in (doors.settings.files_dir / "inputs").glob("*/*/*"):
+        path.unlink()
+    with pytest.raises(MissingInputError, match="is not in the file store"):
+        compare_versions(doors, snapshot_id=snapshot_id, candidate=candidate, production=production)
+
+
+def test_no_test_image_is_no_evidence(
+    doors: Doors, candidate: ModelVersion, production: ModelVersion
+) -> None:
+    snapshot_id = freeze_phantoms(doors, of_each=0)
+    found = compare_versions(
+        doors, snapshot_id=snapshot_id, candidate=candidate, production=production
+    )
+    assert found == []
+    assert "no labelled test image" in decide_promotion(found, gate=Gate()).reason

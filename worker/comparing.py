@@ -1,0 +1,187 @@
+"""Candidate and production read the same frozen test images; the figures of both are kept."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.evaluations import add_evaluation
+from models.learning_tables import LabelValue, SnapshotImage, Split
+from models.settings import Settings
+from models.snapshots import SITE, snapshot_images
+from models.tables import ModelVersion
+from models.versions import version_path
+from pipeline.bootstrap import LEVEL
+from pipeline.comparison import Answers, Comparison, compare, level_of_each
+from pipeline.curves import reliability_curve, thinned_roc
+from pipeline.errors import PipelineError
+from pipeline.evaluation import ScoreCollector, Scores, evaluate
+from pipeline.predictor import Predictor
+from pipeline.training_config import Progress, TrainingProgress
+from pipeline.types import OperatingPoint
+from worker.doors import Doors
+
+log = logging.getLogger(__name__)
+
+BATCH = 32
+EVERYWHERE: OperatingPoint = "balanced"  # versions of the first format know no other
+
+
+class MissingInputError(PipelineError):
+    """A test image can no longer be read."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A version that answers, and the point at which it is judged."""
+
+    version_id: int
+    predictor: Predictor
+    operating_point: OperatingPoint
+
+    def answers(self, scores: Scores) -> Answers:
+        card = self.predictor.card
+        return Answers(
+            model_version=card.model_version,
+            scores=scores,
+            operating_point=self.operating_point,
+            threshold=card.thresholds[self.operating_point],
+            unfamiliarity_limit=card.unfamiliarity_limit,
+        )
+
+    def figures(self, scores: Scores) -> dict[str, Any]:
+        found = evaluate(scores, card=self.predictor.card, operating_point=self.operating_point)
+        curves = {
+            "roc": thinned_roc(scores),
+            "calibration": [part.as_json() for part in reliability_curve(scores)],
+        }
+        return found.as_json() | curves
+
+
+def compare_versions(
+    doors: Doors,
+    *,
+    snapshot_id: int,
+    candidate: ModelVersion,
+    production: ModelVersion,
+    level: float = LEVEL,
+    progress: Progress | None = None,
+) -> list[Comparison]:
+    """One comparison for each origin of the snapshot's test images, the site's first.
+
+    level: of the intervals of all comparisons together. progress: told after each batch; what it
+    raises passes through. Raises NetworkFolderError, MissingInputError.
+    """
+    sets = _test_sets(doors, snapshot_id)
+    both = _open_both(doors.settings, candidate=candidate, production=production)
+    teller = _Teller(progress, total=sum(len(images) for images in sets.values()))
+    level_of_one = level_of_each(len(sets), level=level)
+    comparisons = []
+    for origin, images in sets.items():
+        ours, theirs = _read(doors, images, both, teller)
+        for opened, answers in zip(both, (ours, theirs), strict=True):
+            _keep(doors, opened, answers, snapshot_id=snapshot_id, origin=origin)
+            teller.tell()
+        comparisons.append(compare(origin, ours, theirs, level=level_of_one))
+    return comparisons
+
+
+def _test_sets(doors: Doors, snapshot_id: int) -> dict[str, list[SnapshotImage]]:
+    """By origin, the site's own first; images always in the same order."""
+    with doors.sessions() as session:
+        images = snapshot_images(session, snapshot_id, split=Split.TEST)
+    origins = sorted({image.origin for image in images}, key=lambda name: (name != SITE, name))
+    return {name: [image for image in images if image.origin == name] for name in origins}
+
+
+def _open_both(
+    settings: Settings, *, candidate: ModelVersion, production: ModelVersion
+) -> tuple[Opened, Opened]:
+    """Both are judged at the point in use; where one does not know it, at the balanced one."""
+    ours, theirs = _open(settings, candidate), _open(settings, production)
+    point = settings.operating_point
+    for predictor in (ours, theirs):
+        if point not in predictor.card.thresholds:
+            log.warning(
+                "%s knows no operating point %s: both versions are compared at %s",
+                predictor.model_version,
+                point,
+                EVERYWHERE,
+            )
+            point = EVERYWHERE
+    return Opened(candidate.id, ours, point), Opened(production.id, theirs, point)
+
+
+def _open(settings: Settings, version: ModelVersion) -> Predictor:
+    path = version_path(version, data_dir=settings.data_dir)
+    return Predictor.open(path, threads=_threads(settings), operating_point=EVERYWHERE)
+
+
+def _threads(settings: Settings) -> int:
+    """As many as a training may have: predictions go on meanwhile."""
+    return settings.train_cores or max(1, len(os.sched_getaffinity(0)) // 2)
+
+
+class _Teller:
+    """How many images have been read by both."""
+
+    def __init__(self, progress: Progress | None, *, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def tell(self, *, more: int = 0) -> None:
+        self._done += more
+        if self._progress is not None:
+            step = TrainingProgress(stage="evaluate", done=self._done, total=self._total, share=1.0)
+            self._progress(step)
+
+
+def _read(
+    doors: Doors, images: Sequence[SnapshotImage], both: Sequence[Opened], teller: _Teller
+) -> list[Answers]:
+    """Each version's."""
+    collectors = [ScoreCollector() for _ in both]
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
+        for opened, collector in zip(both, collectors, strict=True):
+            inputs = _inputs(doors, batch, opened.predictor)
+            answers = opened.predictor.predict(inputs)
+            for image, answer in zip(batch, answers, strict=True):
+                label = int(image.label is LabelValue.PNEUMONIA)
+                collector.add(answer, label=label, patient=image.patient_hash)
+        teller.tell(more=len(batch))
+    return [
+        opened.answers(collector.scores())
+        for opened, collector in zip(both, collectors, strict=True)
+    ]
+
+
+def _inputs(
+    doors: Doors, images: Sequence[SnapshotImage], predictor: Predictor
+) -> NDArray[np.uint8]:
+    preprocessing = str(predictor.card.raw["preprocessing"])
+    try:
+        return doors.store.network_inputs([image.sha256 for image in images], preprocessing)
+    except FileNotFoundError:
+        raise MissingInputError(
+            f"what {predictor.model_version} should read of the test images "
+            f"(preprocessing {preprocessing}) is not in the file store"
+        ) from None
+
+
+def _keep(doors: Doors, opened: Opened, answers: Answers, *, snapshot_id: int, origin: str) -> None:
+    """There are figures of numbers only; the gate refuses a version that gives others."""
+    if not answers.are_numbers:
+        return
+    figures = opened.figures(answers.scores)
+    with doors.sessions.begin() as session:
+        add_evaluation(
+            session,
+            figures,
+            model_version_id=opened.version_id,
+            snapshot_id=snapshot_id,
+            origin=origin,
+        )
