@@ -1,0 +1,85 @@
+"""What a training process may take: seen from inside real processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.settings import Settings
+from worker.bounds import MemoryBoundError, check_memory, training_cores
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="by Linux's means")
+
+SCRIPT = """
+import json, os, sys, threading, time
+from pathlib import Path
+from models.settings import Settings
+from worker.bounds import bound_this_process
+
+earlier = threading.Thread(target=time.sleep, args=(60,), daemon=True)
+earlier.start()
+for _ in range(2):
+    bound_this_process(Settings(train_cores=int(sys.argv[1])))
+tasks = [int(path.name) for path in Path("/proc/self/task").iterdir()]
+group = Path("/proc/self/autogroup")
+print(json.dumps({
+    "cores": [sorted(os.sched_getaffinity(task)) for task in tasks],
+    "nice": [os.getpriority(os.PRIO_PROCESS, task) for task in tasks],
+    "child": os.popen("nice").read().strip(),
+    "autogroup": group.read_text() if group.exists() else "",
+    "threads": os.environ["TF_NUM_INTRAOP_THREADS"],
+}))
+"""
+
+
+def bounded(cores: int, *, own_session: bool = False) -> dict[str, Any]:
+    """What a process that bounded itself says of itself."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(cores)],
+        cwd=Path(__file__).parents[2],
+        start_new_session=own_session,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_a_bounded_process_has_its_cores_and_comes_last() -> None:
+    given = sorted(os.sched_getaffinity(0))
+    found = bounded(1)
+    assert found["cores"] == [given[-1:]] * 2, "threads that were there before, too"
+    assert found["nice"] == [19, 19]
+    assert found["child"] == "19"
+    assert found["threads"] == "1"
+
+
+def test_half_of_the_cores_unless_told_and_twice_is_no_quarter() -> None:
+    given = sorted(os.sched_getaffinity(0))
+    half = max(1, len(given) // 2)
+    assert bounded(0)["cores"] == [given[-half:]] * 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="the kernel has none")
+def test_a_session_of_its_own_comes_last_among_sessions() -> None:
+    """Nice values count only within a session there."""
+    mine = Path("/proc/self/autogroup").read_text()
+    assert bounded(1, own_session=True)["autogroup"].strip().endswith("nice 19")
+    assert Path("/proc/self/autogroup").read_text() == mine, "nobody else is slowed down"
+
+
+def test_cores_are_counted_from_the_end() -> None:
+    given = frozenset({2, 3, 5, 7})
+    wanted = {0: {5, 7}, 1: {7}, 3: {3, 5, 7}, 9: {2, 3, 5, 7}}
+    for count, cores in wanted.items():
+        assert training_cores(Settings(train_cores=count), given=given) == cores
+    assert training_cores(Settings(), given=frozenset({4})) == {4}
+
+
+def test_too_much_memory_is_one_sentence_with_the_setting() -> None:
+    check_memory(Settings(train_memory_mb=1_000_000))
+    with pytest.raises(MemoryBoundError, match=r"more than OVERREAD_TRAIN_MEMORY_MB allows \(1 MB"):
+        check_memory(Settings(train_memory_mb=1))
