@@ -23,6 +23,14 @@ SENDING = httpx.Timeout(10.0, read=3600.0, write=60.0)
 Answer = TypeVar("Answer")
 
 
+class Refused(Failed):
+    """The service understood and says no; trying again changes nothing."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(f"the service refuses: {title}")
+        self.title = title
+
+
 class NotFoundError(Exception):
     """The service knows nothing of that name or number."""
 
@@ -107,6 +115,11 @@ class Client:
     def cancel_night(self, night_id: int) -> dict[str, Any]:
         return self._json("POST", f"nights/{night_id}/cancel", json={})
 
+    def send_labels(self, table: bytes) -> dict[str, Any]:
+        """A CSV. Sending it again adds nothing."""
+        headers = {"Content-Type": "text/csv"}
+        return self._json("POST", "labels/csv", content=table, headers=headers, timeout=SENDING)
+
     @contextmanager
     def stream_results(self, *, job_id: str | None, format_: str) -> Iterator[Iterator[str]]:
         """Lines of JSON or CSV as they come, each with its line break."""
@@ -161,7 +174,7 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.status_code == 404:
         raise NotFoundError
     if answer.is_error:
-        raise Failed(f"the service refuses: {_title(answer)}")
+        raise Refused(_title(answer))
     return answer
 
 

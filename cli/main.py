@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "submit": ("cli.submit:submit", "Send files, folders or zips to a running service."),
     "jobs": ("cli.jobs:jobs", "List jobs, or show one."),
     "results": ("cli.results:results", "Print or save results."),
+    "label": ("cli.label:label", "Send a table of labels to a running service."),
     "predict": ("cli.predict:predict", "Read files here and now; no service needed."),
     "train": ("cli.train:train", "Train a network on a folder of labelled images."),
     "evaluate": ("cli.evaluate:evaluate", "Measure a network on labelled images."),

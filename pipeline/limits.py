@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from pipeline.errors import RefusedError
 
+MAX_TABLE_BYTES = 32 * 2**20  # of a table of labels: some 300,000 rows
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -7,17 +7,18 @@ from flask_login import current_user
 
 from models.secrets import read_or_make_secrets
 from models.settings import Settings
-from web import health, images, jobs, login, results, studies, versions
+from web import health, images, jobs, labels, login, results, studies, versions
 from web.auth import install_auth
 from web.errors import install_errors
 from web.incoming import install_limits
+from web.label_panel import install_label_words
 from web.schemas import Problem
 from web.security import NOTICE, install_security
 from web.services import KEY, make_services
 from web.words import install_words
 from worker.enqueue import connect
 
-BLUEPRINTS = (login, jobs, studies, images, results, versions, health)
+BLUEPRINTS = (login, jobs, studies, images, labels, results, versions, health)
 
 
 def create_app(settings: Settings | None = None) -> APIFlask:
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     login.install_login(app)
     install_errors(app)
     install_words(app, NOTICE=NOTICE)
+    install_label_words(app)
     _describe(app)
     for room in BLUEPRINTS:
         app.register_blueprint(room.bp)
@@ -61,4 +63,4 @@ def _describe(app: APIFlask) -> None:
 def _complete_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
     assert isinstance(spec, dict)
     spec["security"] = [{"token": []}, {"session": []}]
-    return jobs.describe_upload(spec)
+    return labels.describe_table(jobs.describe_upload(spec))

@@ -16,6 +16,7 @@ from models.studies import StudyDetail, StudySummary, get_study, list_studies
 from models.tables import Image
 from models.versions import find_version
 from web.auth import audit
+from web.label_panel import choices, conflict_words, labels_said
 from web.schemas import StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
 from web.services import services
 
@@ -66,11 +67,15 @@ def show_page(study_id: int) -> str:
         chosen = _chosen(study, request.args.get("image", type=int))
         image = get_image(session, chosen.image_id) if chosen else None
         version = find_version(session, chosen.model_version or "") if chosen else None
+        said = labels_said(session, chosen.sha256) if chosen else []
     audit("study.viewed", str(study_id))
     return render_template(
         "study.html",
         study=study,
         chosen=chosen,
+        said=said,
+        conflict=conflict_words(said),
+        choices=choices(chosen.finding) if chosen else [],
         tags=_tags(image),
         card=version.card if version else {},
         point_now=services().settings.operating_point,

@@ -13,17 +13,29 @@ export class Refused extends Error {
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export async function getJson(url) {
-  const answer = await fetch(url, { headers: { Accept: "application/json" } });
+  return (await get(url, "application/json")).json();
+}
+
+export async function getText(url) {
+  return (await get(url, "text/html")).text();
+}
+
+async function get(url, kind) {
+  const answer = await fetch(url, { headers: { Accept: kind } });
   if (!answer.ok) throw new Refused(answer.status, await wordsOf(answer));
-  return answer.json();
+  return answer;
 }
 
 export function postJson(url, body) {
+  return post(url, JSON.stringify(body), "application/json");
+}
+
+export function post(url, body, kind) {
   return patiently(async () => {
     const answer = await fetch(url, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRFToken": token },
-      body: JSON.stringify(body),
+      headers: { "Content-Type": kind, "X-CSRFToken": token },
+      body,
     });
     if (!answer.ok) throw new Refused(answer.status, await wordsOf(answer));
     return answer.json();

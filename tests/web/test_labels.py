@@ -1,0 +1,169 @@
+"""Labels by API and in pages: who may give them, what is shown of them."""
+
+import re
+from typing import Any
+
+import pytest
+
+from models.labels import effective_labels
+from models.learning_tables import LabelValue
+from models.tables import Role
+from tests.web.portal import Portal
+
+# Which label counts is tested on both databases in tests/models.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def images(portal: Portal, a_png: bytes) -> list[Any]:
+    """Three read images of one study, suspected."""
+    job = portal.new_job()
+    portal.send(job, *((f"ward/{n}.png", a_png + bytes([n])) for n in range(3)))
+    portal.read_all(probability=0.9)
+    return portal.images()
+
+
+def give(portal: Portal, *labels: dict[str, Any], role: Role = Role.READER) -> Any:
+    return portal.program(role).post("/api/v1/labels", json={"labels": list(labels)})
+
+
+def study_page(portal: Portal, role: Role = Role.READER, image: int = 1) -> str:
+    return portal.browser(role).get(f"/studies/1?image={image}").text
+
+
+def test_a_reader_gives_labels_by_image_and_by_hash(portal: Portal, images: list[Any]) -> None:
+    answer = give(
+        portal,
+        {"image_id": images[0].id, "label": "pneumonia"},
+        {"sha256": images[1].sha256, "label": "unusable"},
+    )
+    assert (answer.status_code, answer.json) == (200, {"added": 2, "unchanged": 0})
+    again = give(portal, {"image_id": images[0].id, "label": "pneumonia"})
+    assert again.json == {"added": 0, "unchanged": 1}
+    with portal.database.sessions() as session:
+        labels = effective_labels(session)
+    first = labels[images[0].sha256]
+    assert (first.value, first.reader, first.role) == (
+        LabelValue.PNEUMONIA,
+        "a reader",
+        Role.READER,
+    )
+    assert labels[images[1].sha256].value == LabelValue.UNUSABLE
+    assert ("labels.given", "2 images") in [(row.action, row.target) for row in portal.audit()]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"image_id": 99, "label": "normal"}, "labels[1]: there is no such image"),
+        ({"sha256": "0" * 64, "label": "normal"}, "labels[1]: there is no such image"),
+        ({"image_id": 2, "label": "ill"}, "label"),
+        ({"image_id": 2, "sha256": "0" * 64, "label": "normal"}, "either sha256 or image_id"),
+        ({"label": "normal"}, "either sha256 or image_id"),
+    ],
+)
+def test_all_are_taken_or_none(
+    portal: Portal, images: list[Any], wrong: dict[str, Any], complaint: str
+) -> None:
+    answer = give(portal, {"image_id": 1, "label": "normal"}, wrong)
+    assert answer.status_code == 422
+    assert complaint in answer.json["title"]
+    with portal.database.sessions() as session:
+        assert effective_labels(session) == {}
+
+
+def test_a_viewer_sees_labels_and_gives_none(portal: Portal, images: list[Any]) -> None:
+    label = {"image_id": 1, "label": "normal"}
+    assert give(portal, label, role=Role.VIEWER).status_code == 403
+    give(portal, label)
+    page = study_page(portal, Role.VIEWER)
+    assert "a reader, reader" in page
+    assert "data-label" not in page
+    assert 'id="table"' not in portal.browser(Role.VIEWER).get("/labels").text
+
+
+@pytest.mark.parametrize(
+    ("finding", "offered"),
+    [
+        ("pneumonia", {"c": "pneumonia", "x": "normal", "u": "unusable"}),
+        ("normal", {"c": "normal", "x": "pneumonia", "u": "unusable"}),
+        (None, {"p": "pneumonia", "n": "normal", "u": "unusable"}),
+    ],
+)
+def test_one_key_each_and_no_confirming_of_no_finding(
+    portal: Portal, a_png: bytes, finding: Any, offered: dict[str, str]
+) -> None:
+    portal.send(portal.new_job(), ("ward/a.png", a_png))
+    portal.read_all(finding=finding, reason=None if finding else "unlike any")
+    found = re.findall(r'data-label="(\w+)" data-key="(\w)"', study_page(portal))
+    assert {key: label for label, key in found} == offered
+
+
+def test_who_said_what_stands_on_the_study_page(portal: Portal, images: list[Any]) -> None:
+    assert "None yet." in study_page(portal)
+    give(portal, {"image_id": 1, "label": "pneumonia"}, role=Role.OPERATOR)
+    give(portal, {"image_id": 1, "label": "normal"})
+    page, piece = study_page(portal), portal.browser().get("/labels/images/1").text
+    sentence = "Readers disagree. What a operator says counts: the role is the higher one."
+    for text in (page, piece):
+        assert text.index("Pneumonia\n") < text.index("a operator, operator · 20")
+        assert text.index("a operator, operator") < text.index("a reader, reader")
+        assert sentence in text
+    own = re.search(r'data-label="normal"[^>]*aria-pressed="(\w+)"', page)
+    assert own is not None
+    assert own[1] == "true", "the button of one's own label"
+    assert "threshold 50 %, balanced" in page
+    assert "v1" in page
+    give(portal, {"image_id": 1, "label": "pneumonia"})
+    assert "Readers disagree" not in study_page(portal)
+
+
+def test_whoever_looks_again_has_the_last_word_among_equals(
+    portal: Portal, images: list[Any]
+) -> None:
+    with portal.database.sessions.begin() as session:
+        from tests.rows import a_user
+
+        a_user(session, name="other", role=Role.READER)
+    label = {"image_id": 1, "label": "pneumonia"}
+    give(portal, label)
+    table = f"sha256,label,reader\n{images[0].sha256},normal,other\n"
+    sent = portal.program(Role.READER).post(
+        "/api/v1/labels/csv", data=table, content_type="text/csv"
+    )
+    assert sent.json["added"] == 1
+    assert give(portal, label).json == {"added": 1, "unchanged": 0}
+    assert give(portal, label).json == {"added": 0, "unchanged": 1}
+
+
+def test_labels_are_listed_with_their_conflicts(portal: Portal, images: list[Any]) -> None:
+    for image in images:
+        give(portal, {"image_id": image.id, "label": "normal"})
+    give(portal, {"image_id": 2, "label": "unusable"}, role=Role.ADMIN)
+    client = portal.program(Role.VIEWER)
+    listed = client.get("/api/v1/labels").json
+    assert (listed["total"], listed["next"]) == (3, None)
+    first = listed["labels"][0]
+    assert (first["image_id"], first["label"], first["reader"]) == (2, "unusable", "a admin")
+    assert [said["label"] for said in first["said"]] == ["unusable", "normal"]
+    only = client.get("/api/v1/labels?only_conflicts=true").json
+    assert [label["is_conflict"] for label in only["labels"]] == [True]
+    assert client.get("/api/v1/labels?page=0").status_code == 422
+
+
+def test_the_labels_page_tells_how_far_the_next_retraining_is(
+    portal: Portal, images: list[Any]
+) -> None:
+    assert "Readers agree on every image." in portal.browser().get("/labels").text
+    give(portal, *({"image_id": image.id, "label": "normal"} for image in images))
+    give(portal, {"image_id": 2, "label": "pneumonia"}, role=Role.ADMIN)
+    page = portal.browser(Role.READER).get("/labels").text
+    assert "<strong>3</strong> of 20 new labels" in page
+    assert "4 labels today" in page
+    assert "Conflicts (1)" in page
+    assert 'href="/studies/1?image=2"' in page
+    assert "What a admin says counts" in page
+    summary = portal.program().get("/api/v1/labels/summary").json
+    assert summary["origins"] == [{"origin": "site", "pneumonia": 1, "normal": 2, "unusable": 0}]
+    assert (summary["new"], summary["wanted"], summary["conflicts"]) == (3, 20, 1)
+    assert [reader["reader"] for reader in summary["readers"]] == ["a reader", "a admin"]

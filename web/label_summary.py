@@ -1,0 +1,36 @@
+"""How many labels there are, and how many the next retraining waits for."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from models.label_lists import SITE, LabelCounts, label_counts
+from models.schedule import next_due
+from models.settings import Settings
+from models.tables import now
+from web.schemas_labels import LabelSummaryOut
+
+
+def label_summary(session: Session, settings: Settings) -> LabelSummaryOut:
+    today, this_week = _beginnings(settings.time_zone)
+    counts = label_counts(session, today=today, this_week=this_week)
+    return LabelSummaryOut.model_validate(
+        vars(counts)
+        | {
+            "new": _new_labels(counts),
+            "wanted": settings.night_min_labels,
+            "next_night": next_due(now(), settings),
+        }
+    )
+
+
+def _new_labels(counts: LabelCounts) -> int:
+    return sum(one.pneumonia + one.normal for one in counts.origins if one.origin == SITE)
+
+
+def _beginnings(time_zone: str) -> tuple[datetime, datetime]:
+    """Of today and of this week, which begins on Monday, where the installation stands."""
+    here = now().astimezone(ZoneInfo(time_zone) if time_zone else None)
+    today = here.replace(hour=0, minute=0, second=0, microsecond=0)
+    return today, today - timedelta(days=today.weekday())

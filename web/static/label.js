@@ -1,0 +1,61 @@
+// A reader's label: a key or a click each. It is sent in turn, shown at once, and nothing that is
+// on its way is lost by going on.
+
+import { getText, postJson } from "./http.js";
+
+const panel = document.getElementById("labels");
+const buttons = [...(panel?.querySelectorAll("[data-label]") ?? [])];
+const state = document.getElementById("label-state");
+
+let saving = null; // the last of what is on its way; resolves to whether it was saved
+
+function give(button) {
+  const before = saving ?? Promise.resolve();
+  const mine = before.then(() => save(button)).finally(() => {
+    if (saving === mine) saving = null;
+  });
+  saving = mine;
+}
+
+async function save(button) {
+  const image = Number(panel.dataset.image);
+  say("Saving …", "muted");
+  try {
+    await postJson("/api/v1/labels", { labels: [{ image_id: image, label: button.dataset.label }] });
+    for (const one of buttons) one.setAttribute("aria-pressed", one === button);
+    // Ours, from the page's own template.
+    document.getElementById("labels-said").innerHTML = await getText(`/labels/images/${image}`);
+  } catch (error) {
+    say(`Not saved: ${error.message}`, "caution");
+    return false;
+  }
+  say("Saved.", "muted");
+  return true;
+}
+
+function say(words, kind) {
+  state.className = `small ${kind}`;
+  state.textContent = words;
+}
+
+for (const button of buttons) button.addEventListener("click", () => give(button));
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  const button = buttons.find((one) => one.dataset.key === event.key);
+  if (!button) return;
+  event.preventDefault();
+  give(button);
+});
+
+// Whoever goes on at once waits until it is saved; where it could not be, the page stays and says so.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  if (!saving || !link) return;
+  event.preventDefault();
+  saving.then((isSaved) => isSaved && location.assign(link.href));
+});
+
+addEventListener("beforeunload", (event) => {
+  if (saving) event.preventDefault();
+});
