@@ -1,0 +1,122 @@
+"""Labelled images as ingest and imports leave them, for tests of snapshots."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from models.labels import NewLabel, add_labels
+from models.learning_tables import ImportedDataset, ImportedImage, LabelValue, Source, Split
+from models.studies import NewStudy, get_or_create_studies
+from models.tables import Role, State
+from pipeline.network_input import PREPROCESSING
+from pipeline.split import assign_split
+from tests.rows import a_hash, a_job, a_user, an_image
+from worker.doors import Doors
+
+PNEUMONIA, NORMAL, UNUSABLE = LabelValue.PNEUMONIA, LabelValue.NORMAL, LabelValue.UNUSABLE
+
+
+@dataclass
+class Archive:
+    """Adds labelled images; each shows noise of its own unless a picture is given."""
+
+    doors: Doors
+    number: int = field(default=0)
+
+    def site_image(
+        self,
+        *,
+        value: LabelValue | None = NORMAL,
+        patient: str | None = "",
+        study: str | None = None,
+        folder: str | None = None,
+        file: str = "",
+        picture: NDArray[np.uint8] | None = None,
+    ) -> str:
+        """Returns its sha256. patient None: DICOM names none; folder: it is no DICOM."""
+        self.number += 1
+        patient_hash = a_hash(patient or f"patient {self.number}") if patient is not None else None
+        study_hash = a_hash(study or f"study {self.number}")
+        with self.doors.sessions.begin() as session:
+            new = NewStudy(study_hash, patient_hash, folder)
+            row = an_image(session, a_job(session), file=file, content=f"content {self.number}")
+            row.study_id = get_or_create_studies(session, [new])[study_hash]
+            row.state, row.stored_sha256 = State.READY, a_hash(f"stored {self.number}")
+            sha256 = row.sha256
+        self.store(sha256, picture)
+        if value is not None:
+            self.label(sha256, value)
+        return sha256
+
+    def imported_set(
+        self, name: str, images: Sequence[tuple[Split, str, LabelValue]], **known: Any
+    ) -> list[str]:
+        """images: split, patient, label. Returns their sha256."""
+        with self.doors.sessions.begin() as session:
+            user = a_user(session)
+            row = ImportedDataset(name=name, has_own_splits=True, user_id=user.id, report={})
+            session.add(row)
+            session.flush()
+            made = [self._imported(session, row, *image, **known) for image in images]
+        for sha256 in made:
+            self.store(sha256, None)
+        return made
+
+    def label(
+        self, sha256: str, value: LabelValue, *, reader: str = "rita", **further: Any
+    ) -> None:
+        with self.doors.sessions.begin() as session:
+            add_labels(session, [self.new_label(session, sha256, value, reader=reader, **further)])
+
+    def new_label(
+        self, session: Session, sha256: str, value: LabelValue, **further: Any
+    ) -> NewLabel:
+        usual = {"role": Role.READER, "source": Source.PORTAL, "user_id": a_user(session).id}
+        return NewLabel(sha256=sha256, value=value, **{**usual, **further})
+
+    def store(self, sha256: str, picture: NDArray[np.uint8] | None) -> None:
+        seed = int(sha256[:8], 16)
+        if picture is None:
+            picture = np.random.default_rng(seed).integers(0, 256, (224, 224), np.uint8)
+        self.doors.store.put_network_input(sha256, PREPROCESSING, picture)
+
+    def _imported(
+        self,
+        session: Session,
+        dataset: ImportedDataset,
+        split: Split,
+        patient: str,
+        value: LabelValue,
+        **known: Any,
+    ) -> str:
+        self.number += 1
+        sha256 = a_hash(f"imported {dataset.name} {self.number}")
+        session.add(
+            ImportedImage(
+                dataset_id=dataset.id,
+                sha256=sha256,
+                file=f"{self.number}.png",
+                patient_hash=a_hash(patient),
+                split=split,
+                **known,
+            )
+        )
+        label = self.new_label(
+            session,
+            sha256,
+            value,
+            reader=f"dataset {dataset.name}",
+            role=None,
+            dataset_id=dataset.id,
+        )
+        add_labels(session, [label])
+        return sha256
+
+
+def patient_of_split(split: Split, *, number: int = 0) -> str:
+    """The name of a patient whose hash falls into this split."""
+    return [name for n in range(200) if assign_split(a_hash(name := f"p{n}")) == split][number]

@@ -1,0 +1,252 @@
+"""Snapshots: frozen, the same again without changes, and nothing lost that comes meanwhile."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from sqlalchemy import event, func, select
+
+from models.labels import effective_labels
+from models.learning_tables import DatasetSnapshot, Night, SnapshotImage, Split
+from models.snapshots import (
+    SITE,
+    get_snapshot,
+    last_trained_snapshot,
+    new_label_count,
+    snapshot_images,
+    snapshot_lines,
+)
+from models.tables import Role
+from pipeline.pseudonym import patient_pseudonym
+from pipeline.split import assign_split
+from tests.rows import a_hash, a_version
+from tests.worker.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
+from worker.doors import Doors
+from worker.snapshot import take_snapshot
+
+TRAIN, VALIDATION, TEST = Split.TRAIN, Split.VALIDATION, Split.TEST
+
+
+@pytest.fixture
+def archive(doors: Doors) -> Archive:
+    return Archive(doors)
+
+
+def images(doors: Doors, snapshot: DatasetSnapshot) -> dict[str, SnapshotImage]:
+    with doors.sessions() as session:
+        return {image.sha256: image for image in snapshot_images(session, snapshot.id)}
+
+
+def contents(found: dict[str, SnapshotImage]) -> list[str]:
+    return list(snapshot_lines(found.values()))
+
+
+def new_labels(doors: Doors) -> int:
+    with doors.sessions() as session:
+        return new_label_count(session)
+
+
+def learn_from(doors: Doors, snapshot: DatasetSnapshot) -> None:
+    """A night that trained a candidate from it."""
+    with doors.sessions.begin() as session:
+        version = a_version(session, name=f"night-{snapshot.id}", is_live=False)
+        session.add(Night(is_open=None, snapshot_id=snapshot.id, candidate_id=version.id))
+
+
+def test_what_a_snapshot_holds(archive: Archive) -> None:
+    doors = archive.doors
+    of_site = archive.site_image(value=PNEUMONIA, patient="anna")
+    archive.site_image(value=UNUSABLE)
+    archive.site_image(value=None)
+    of_set, _ = archive.imported_set("public", [(TEST, "berta", NORMAL), (TRAIN, "carl", NORMAL)])
+    snapshot = take_snapshot(doors)
+
+    found = images(doors, snapshot)
+    assert len(found) == 3
+    site, public = found[of_site], found[of_set]
+    assert (site.label, site.origin, site.patient_hash) == (PNEUMONIA, SITE, a_hash("anna"))
+    assert site.split == assign_split(a_hash("anna"))
+    assert (public.label, public.origin, public.split) == (NORMAL, "public", TEST)
+    with doors.sessions() as session:
+        assert site.label_id == effective_labels(session)[of_site].label_id
+    assert (snapshot.report["images"], snapshot.report["unusable"]) == (3, 1)
+    assert snapshot.report["origins"]["public"]["test"] == {"normal": 1, "patients": 1}
+
+
+def test_without_changes_it_is_the_same_and_any_change_is_seen(archive: Archive) -> None:
+    doors = archive.doors
+    first_image = archive.site_image(value=PNEUMONIA)
+    archive.imported_set("public", [(TRAIN, "anna", NORMAL)])
+    first, again = take_snapshot(doors), take_snapshot(doors)
+    assert (first.id, first.digest) == (again.id, again.digest)
+
+    archive.label(first_image, NORMAL)
+    corrected = take_snapshot(doors)
+    assert corrected.digest != first.digest
+    archive.site_image()
+    assert take_snapshot(doors).digest not in (first.digest, corrected.digest)
+    archive.site_image(value=None)
+    with doors.sessions() as session:
+        assert session.scalar(select(func.count()).select_from(DatasetSnapshot)) == 3
+
+
+def test_it_can_be_read_again_whatever_came_since(archive: Archive) -> None:
+    doors = archive.doors
+    some = [archive.site_image(value=value) for value in (PNEUMONIA, NORMAL, NORMAL)]
+    snapshot = take_snapshot(doors)
+    before = {
+        sha256: vars(image) | {"_sa_instance_state": 0}
+        for sha256, image in images(doors, snapshot).items()
+    }
+    archive.label(some[0], NORMAL, reader="another", role=Role.ADMIN)
+    archive.label(some[1], UNUSABLE)
+    archive.site_image()
+    take_snapshot(doors)
+
+    after = {
+        sha256: vars(image) | {"_sa_instance_state": 0}
+        for sha256, image in images(doors, snapshot).items()
+    }
+    assert after == before
+    with doors.sessions() as session:
+        kept = get_snapshot(session, snapshot.id)
+        assert kept is not None
+        lines = "".join(snapshot_lines(snapshot_images(session, kept.id)))
+    assert hashlib.sha256(lines.encode()).hexdigest() == kept.digest
+
+
+def test_an_empty_database_gives_an_empty_snapshot(doors: Doors) -> None:
+    snapshot = take_snapshot(doors)
+    assert images(doors, snapshot) == {}
+    assert take_snapshot(doors).id == snapshot.id
+
+
+def test_a_test_image_stays_one_even_where_its_patient_is_named_anew(archive: Archive) -> None:
+    doors = archive.doors
+    tested = archive.site_image(patient=patient_of_split(TEST))
+    learned = archive.site_image(patient=patient_of_split(TRAIN))
+    take_snapshot(doors)
+    archive.label(tested, NORMAL, patient_hash=a_hash(patient_of_split(TRAIN, number=1)))
+    archive.label(learned, NORMAL, patient_hash=a_hash(patient_of_split(TEST, number=1)))
+    beside_learned = archive.site_image(patient=patient_of_split(TEST, number=1))
+    found = images(doors, take_snapshot(doors))
+    assert found[tested].split == TEST
+    assert found[learned].split == TRAIN, "production may have learned from it"
+    assert found[beside_learned].split == TRAIN, "and from its patient"
+
+
+def test_an_unusable_test_image_leaves_and_comes_back_as_one(archive: Archive) -> None:
+    doors = archive.doors
+    tested = archive.site_image(patient=patient_of_split(TEST))
+    take_snapshot(doors)
+    archive.label(tested, UNUSABLE)
+    without = take_snapshot(doors)
+    assert (tested in images(doors, without), without.report["left_test"]) == (False, 1)
+    archive.label(tested, NORMAL, patient_hash=a_hash(patient_of_split(TRAIN)))
+    again = take_snapshot(doors)
+    assert images(doors, again)[tested].split == TEST
+    assert again.report["left_test"] == 0
+
+
+def test_patients_are_known_from_the_best_source(archive: Archive) -> None:
+    doors = archive.doors
+    key = doors.secrets.identity_key
+    by_label = archive.site_image(patient="dicom")
+    archive.label(by_label, NORMAL, patient_hash=a_hash("table"))
+    public_name = {"patient": None, "folder": "f", "file": "f/person7_virus_1.png"}
+    by_name = archive.site_image(**public_name)
+    loose = [
+        archive.site_image(patient=None, study="s", folder="g", file=f"g/{n}.png") for n in "ab"
+    ]
+    found = images(doors, take_snapshot(doors))
+    assert found[by_label].patient_hash == a_hash("table")
+    assert found[by_name].patient_hash == patient_pseudonym(key, "person7")
+    assert {found[sha256].patient_hash for sha256 in loose} == {a_hash("s")}
+
+
+def test_planted_leaks_are_kept_out_and_counted(archive: Archive) -> None:
+    doors = archive.doors
+    picture = np.random.default_rng(5).integers(0, 200, (224, 224), np.uint8)
+    learned = patient_of_split(TRAIN)
+    archive.imported_set("public", [(TEST, learned, NORMAL)])
+    same_patient = archive.site_image(patient=learned)
+    archive.site_image(patient=patient_of_split(TEST), study="one", picture=picture)
+    (same_study,) = archive.imported_set(
+        "other", [(TRAIN, "anna", NORMAL)], study_hash=a_hash("one")
+    )
+    same_pixels = archive.site_image(patient=patient_of_split(TRAIN, number=2), picture=picture)
+    near = archive.site_image(
+        patient=patient_of_split(VALIDATION), picture=(picture * 0.9 + 5).astype(np.uint8)
+    )
+    harmless = archive.site_image(patient=patient_of_split(TRAIN, number=3))
+    snapshot = take_snapshot(doors)
+
+    found = images(doors, snapshot)
+    assert harmless in found
+    assert len(found) == 3
+    assert not {same_patient, same_study, same_pixels, near} & found.keys()
+    counts = {kind: one["images"] for kind, one in snapshot.report["leaks"]["kinds"].items()}
+    assert counts == {"patient": 1, "study": 1, "pixels": 1, "near": 1}
+    assert snapshot.report["leaks"]["images"] == 4
+
+
+def test_an_image_without_network_input_is_counted_and_left_out(archive: Archive) -> None:
+    doors = archive.doors
+    archive.site_image()
+    (gone,) = doors.store.root.glob("inputs/*/*/*")
+    gone.unlink()
+    snapshot = take_snapshot(doors)
+    assert (snapshot.report["images"], snapshot.report["without_input"]) == (0, 1)
+
+
+def test_labels_are_new_until_a_candidate_learned_from_them(archive: Archive) -> None:
+    doors = archive.doors
+    learned = patient_of_split(TRAIN)
+    archive.imported_set("public", [(TEST, learned, NORMAL), (TRAIN, "anna", NORMAL)])
+    first = archive.site_image()
+    archive.site_image(patient=learned)  # a leak: seen, and not learned from
+    archive.site_image(value=UNUSABLE)
+    archive.site_image(value=None)
+    assert new_labels(doors) == 2
+    snapshot = take_snapshot(doors)
+    assert new_labels(doors) == 2, "taking a snapshot is not learning"
+    learn_from(doors, snapshot)
+    assert new_labels(doors) == 0
+    archive.label(first, PNEUMONIA)
+    archive.site_image()
+    assert new_labels(doors) == 2
+    with doors.sessions() as session:
+        last = last_trained_snapshot(session)
+    assert last is not None
+    assert last.id == snapshot.id
+
+
+def test_a_label_that_comes_meanwhile_is_wholly_in_it_or_new_afterwards(archive: Archive) -> None:
+    """It comes while the snapshot reads: after the labels were read, before the files are."""
+    doors = archive.doors
+    early = [archive.site_image(value=PNEUMONIA) for _ in range(3)]
+    late = archive.site_image(value=None)
+    is_added = False
+
+    def add(connection: object, cursor: object, statement: str, *_: object) -> None:
+        nonlocal is_added
+        if "FROM image JOIN study" in statement and not is_added:
+            is_added = True
+            archive.label(late, NORMAL)
+            archive.label(early[0], NORMAL)
+
+    engine = doors.sessions.kw["bind"]
+    event.listen(engine, "before_cursor_execute", add)
+    try:
+        snapshot = take_snapshot(doors)
+    finally:
+        event.remove(engine, "before_cursor_execute", add)
+    learn_from(doors, snapshot)
+
+    assert is_added
+    found = images(doors, snapshot)
+    assert found.keys() == set(early)
+    assert found[early[0]].label == PNEUMONIA
+    assert new_labels(doors) == 2
+    then = images(doors, take_snapshot(doors))
+    assert (then[late].label, then[early[0]].label) == (NORMAL, NORMAL)

@@ -1,0 +1,89 @@
+"""Which labelled contents a snapshot may hold, with their patient and split. Decides, does nothing.
+
+Patient: named by a label, by DICOM, by an imported set, or by the file name in a public set's
+pattern; else the folder that the file came in counts as one patient.
+Split: a site's patients by keyed hash, an imported set's by what was fixed at its import. Whatever
+was in a snapshot before stays where it was, and its patient's other images follow: a patient whose
+name is learned later must not come into the test split with images that were learned from.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from models.labelled_contents import LabelledContent
+from models.learning_tables import Split
+from models.snapshots import LEARNABLE, SITE, Member, Place
+from pipeline.pseudonym import patient_pseudonym
+from pipeline.split import assign_split, known_patient_of
+
+_RANK = {split: rank for rank, split in enumerate(Split)}  # train, validation, test
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A member, unless it is a leak. study_hash: of DICOM's study, where the file states one."""
+
+    member: Member
+    study_hash: str | None
+
+
+def decide_members(
+    contents: Iterable[LabelledContent], *, places: Mapping[str, Place], key: bytes
+) -> list[Candidate]:
+    """Of contents that show pneumonia or none; what a reader called unusable is passed over."""
+    learnable = [content for content in contents if content.label.value in LEARNABLE]
+    patients = {one.label.sha256: patient_of_content(one, key=key) for one in learnable}
+    earlier = _earlier_splits(patients, places)
+    return [_candidate(one, patients[one.label.sha256], places, earlier) for one in learnable]
+
+
+def patient_of_content(content: LabelledContent, *, key: bytes) -> str:
+    """The keyed hash of the patient."""
+    by_dicom = [file.patient_hash for file in content.site if file.patient_hash]
+    by_set = [content.imported.patient_hash] if content.imported else []
+    by_name = [
+        patient_pseudonym(key, known)
+        for file in content.site
+        if (known := known_patient_of(file.name)) is not None
+    ]
+    by_folder = [file.study_hash for file in content.site]
+    by_label = [content.label.patient_hash] if content.label.patient_hash else []
+    return next(iter((*by_label, *by_dicom, *by_set, *by_name, *by_folder)))
+
+
+def _earlier_splits(patients: Mapping[str, str], places: Mapping[str, Place]) -> dict[str, Split]:
+    """Of patients whose site images were in a snapshot before; test goes before the others."""
+    splits: dict[str, Split] = {}
+    for sha256, patient in patients.items():
+        place = places.get(sha256)
+        if place and place.origin == SITE:
+            splits[patient] = max(
+                splits.get(patient, place.split), place.split, key=_RANK.__getitem__
+            )
+    return splits
+
+
+def _candidate(
+    content: LabelledContent,
+    patient: str,
+    places: Mapping[str, Place],
+    earlier: Mapping[str, Split],
+) -> Candidate:
+    label, imported = content.label, content.imported
+    place = places.get(label.sha256)
+    origin = place.origin if place else imported.dataset if imported else SITE
+    if place and place.split == Split.TEST:
+        split = Split.TEST
+    elif imported and origin != SITE:
+        split = imported.split
+    else:
+        split = earlier.get(patient) or Split(assign_split(patient))
+    return Candidate(
+        Member(label.sha256, label.value, split, origin, patient, label.label_id),
+        _study(content),
+    )
+
+
+def _study(content: LabelledContent) -> str | None:
+    by_dicom: Sequence[str] = [file.study_hash for file in content.site if file.is_dicom_study]
+    return next(iter(by_dicom), content.imported.study_hash if content.imported else None)

@@ -1,0 +1,105 @@
+"""Labels become a frozen snapshot.
+
+one consistent view of labels, files and earlier snapshots -> members -> fingerprints -> leaks
+      -> frozen in one transaction
+
+A label that arrives after the view was taken is not in the snapshot, and therefore counts as new.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.labelled_contents import LabelledContent, hold_view, labelled_contents
+from models.learning_tables import DatasetSnapshot, LabelValue, Split
+from models.snapshots import LEFT_OUT, Member, Place, earlier_places, freeze
+from pipeline.leakage import Film, Leak, find_leaks, leak_report
+from pipeline.network_input import PREPROCESSING
+from worker.doors import Doors
+from worker.fingerprints import stored_fingerprints
+from worker.membership import Candidate, decide_members
+
+log = logging.getLogger(__name__)
+
+
+def take_snapshot(doors: Doors) -> DatasetSnapshot:
+    """Without changes since the last one, that one again."""
+    with doors.sessions() as session:
+        hold_view(session)
+        contents, places = labelled_contents(session), earlier_places(session)
+    wanted = decide_members(contents, places=places, key=doors.secrets.identity_key)
+    candidates = [one for one in wanted if _is_stored(doors, one)]
+    leaks = _find_leaks(doors, candidates)
+    kept_out = {leak.kept_out for leak in leaks}
+    members = [one.member for one in candidates if one.member.sha256 not in kept_out]
+    report = _report(contents, members, leaks, places)
+    report["without_input"] = len(wanted) - len(candidates)
+    with doors.sessions.begin() as session:
+        snapshot = freeze(session, members, report=report)
+    log.info("snapshot %d: %d images, %d kept out", snapshot.id, len(members), len(kept_out))
+    return snapshot
+
+
+def _is_stored(doors: Doors, one: Candidate) -> bool:
+    return doors.store.has_network_input(one.member.sha256, PREPROCESSING)
+
+
+def _find_leaks(doors: Doors, candidates: Sequence[Candidate]) -> list[Leak]:
+    sha256s = [one.member.sha256 for one in candidates]
+    found = stored_fingerprints(doors.sessions, doors.store, sha256s)
+
+    def read_inputs(some: Sequence[str]) -> NDArray[np.uint8]:
+        return doors.store.network_inputs(some, PREPROCESSING)
+
+    films = [_film(one, found[one.member.sha256]) for one in candidates]
+    return find_leaks(films, read_inputs=read_inputs)
+
+
+def _film(one: Candidate, fingerprint: Any) -> Film:
+    member = one.member
+    return Film(member.sha256, member.split.value, member.patient_hash, one.study_hash, fingerprint)
+
+
+def _report(
+    contents: Sequence[LabelledContent],
+    members: Sequence[Member],
+    leaks: Sequence[Leak],
+    places: dict[str, Place],
+) -> dict[str, Any]:
+    inside = {member.sha256 for member in members}
+    return {
+        "images": len(members),
+        "patients": len({member.patient_hash for member in members}),
+        "origins": _of_origins(members),
+        "conflicts": sum(content.label.is_conflict for content in contents),
+        "unusable": sum(content.label.value == LabelValue.UNUSABLE for content in contents),
+        "left_test": _count_left_test(places, inside),
+        "leaks": leak_report(leaks),
+        LEFT_OUT: [one.label.label_id for one in contents if one.label.sha256 not in inside],
+    }
+
+
+def _of_origins(members: Iterable[Member]) -> dict[str, Any]:
+    """origin -> split -> images by label, and patients."""
+    images = Counter((one.origin, one.split, one.label) for one in members)
+    patients = Counter((origin, split) for origin, split, _ in _patients(members))
+    found: dict[str, Any] = {}
+    for (origin, split, label), number in sorted(images.items()):
+        of_split = found.setdefault(origin, {}).setdefault(split.value, {})
+        of_split[label.value] = number
+        of_split["patients"] = patients[origin, split]
+    return found
+
+
+def _patients(members: Iterable[Member]) -> set[tuple[str, Split, str]]:
+    return {(one.origin, one.split, one.patient_hash) for one in members}
+
+
+def _count_left_test(places: dict[str, Place], inside: Collection[str]) -> int:
+    """Test images of earlier snapshots that a reader has called unusable since, or are gone."""
+    tested = {sha256 for sha256, place in places.items() if place.split == Split.TEST}
+    return len(tested.difference(inside))
