@@ -73,11 +73,13 @@ def find_leaks(films: Sequence[Film], *, read_inputs: ReadInputs) -> list[Leak]:
     pairs that look alike, 64 pairs at a time.
     """
     ordered = sorted(films, key=lambda film: film.sha256)
+    equal = list(_shared(ordered, "pixels", lambda film: film.fingerprint.input_sha256))
+    copies = {leak.kept_out for leak in equal}
     return [
         *_shared(ordered, "patient", lambda film: film.patient_hash),
         *_shared(ordered, "study", lambda film: film.study_hash),
-        *_shared(ordered, "pixels", lambda film: film.fingerprint.input_sha256),
-        *_near(ordered, read_inputs),
+        *equal,
+        *_near([film for film in ordered if film.sha256 not in copies], read_inputs),
     ]
 
 
