@@ -1,4 +1,4 @@
-"""Versions with all that a list of them tells: when they were live, by whom, which night made them."""
+"""Versions with all that a list tells: when they were live, by whom, which night made them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -7,18 +7,45 @@ from flask_login import current_user
 
 from models.secrets import read_or_make_secrets
 from models.settings import Settings
-from web import health, images, jobs, labels, login, results, studies, versions
+from web import (
+    about,
+    health,
+    images,
+    jobs,
+    labels,
+    login,
+    nights,
+    rereadings,
+    results,
+    studies,
+    version_pages,
+    versions,
+)
 from web.auth import install_auth
 from web.errors import install_errors
 from web.incoming import install_limits
 from web.label_panel import install_label_words
+from web.night_words import install_night_words
 from web.schemas import Problem
 from web.security import NOTICE, install_security
 from web.services import KEY, make_services
 from web.words import install_words
 from worker.enqueue import connect
 
-BLUEPRINTS = (login, jobs, studies, images, labels, results, versions, health)
+BLUEPRINTS = (
+    login,
+    jobs,
+    studies,
+    images,
+    labels,
+    results,
+    nights,
+    versions,
+    version_pages,
+    rereadings,
+    about,
+    health,
+)
 
 
 def create_app(settings: Settings | None = None) -> APIFlask:
@@ -41,6 +68,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     install_errors(app)
     install_words(app, NOTICE=NOTICE)
     install_label_words(app)
+    install_night_words(app)
     _describe(app)
     for room in BLUEPRINTS:
         app.register_blueprint(room.bp)

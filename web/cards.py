@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from models.learning_tables import Evaluation
+
 OVERALL = {"auroc": "AUROC", "ece": "Calibration error"}
 AT_THRESHOLD = {
     "accuracy": "Accuracy",
@@ -41,6 +43,15 @@ class FigureRow:
     figures: Mapping[str, Figure]
 
 
+@dataclass(frozen=True)
+class EvaluationRow:
+    """A version's figures on one snapshot's test images of one origin."""
+
+    snapshot_id: int
+    origin: str
+    row: FigureRow
+
+
 def operating_points(card: Mapping[str, Any]) -> list[Point]:
     """Format 1 had one, which it did not name."""
     if isinstance(card.get("threshold"), int | float):
@@ -57,6 +68,25 @@ def figure_rows(card: Mapping[str, Any]) -> list[FigureRow]:
         if isinstance(found, Mapping)
         for row in _rows(name, found)
     ]
+
+
+def evaluation_row(evaluation: Evaluation) -> EvaluationRow:
+    """The first row of an evaluation's figures: those at the operating point that it names."""
+    row = next(_rows(evaluation.origin, evaluation.figures))
+    return EvaluationRow(evaluation.snapshot_id, evaluation.origin, row)
+
+
+def learned_images(card: Mapping[str, Any]) -> int | None:
+    """None where the card does not say."""
+    train = (card.get("data") or {}).get("train") or {}
+    images = train.get("images")
+    return images if isinstance(images, int) else None
+
+
+def validation_auroc(card: Mapping[str, Any]) -> Figure:
+    """Of the validation patients it was made with: not to be compared between versions."""
+    rows = [row for row in figure_rows(card) if row.name.startswith("validation")]
+    return rows[0].figures["auroc"] if rows else Figure(None)
 
 
 def _rows(name: str, found: Mapping[str, Any]) -> Iterator[FigureRow]:

@@ -19,6 +19,7 @@ TITLES = {
     403: "That is not for your role",
     404: "There is nothing here",
     405: "That cannot be done here",
+    409: "Not as things stand",
     413: "Too much at once",
     422: "That does not fit",
     429: "Too many attempts; wait a minute",

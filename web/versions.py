@@ -1,50 +1,88 @@
-"""Model versions: what answers, and how well it did on data it had not seen."""
+"""Model versions for programs: which there are, which is live, and an admin's decisions."""
 
 from apiflask import APIBlueprint
-from flask import render_template
 
-from models.versions import list_versions, production_history, production_version
-from web.cards import AT_THRESHOLD, OVERALL, figure_rows, operating_points
-from web.schemas import VersionOut, VersionsOut
+from models.tables import Role
+from models.version_lists import ListedVersion, list_versions_page, live_periods
+from models.versions import production_version, roll_back_target
+from web import decisions
+from web.auth import needs
+from web.night_words import version_status
+from web.schemas_versions import (
+    LivePeriodOut,
+    MovedOut,
+    Nothing,
+    Promotion,
+    RollBack,
+    VersionOut,
+    VersionsOut,
+)
 from web.services import services
 
 bp = APIBlueprint("versions", __name__, tag="Model versions")
+
+MOST = 1000  # a night makes one at most: that is years
 
 
 @bp.get("/api/v1/model-versions")
 @bp.output(VersionsOut)
 def index() -> VersionsOut:
-    """Every model version, newest first, with its card."""
+    """Every model version, newest first, with its card; who is live, and the history of that."""
     with services().sessions() as session:
-        live = production_version(session)
-        versions = [
-            VersionOut(
-                name=version.name,
-                created_at=version.created_at,
-                is_production=live is not None and version.id == live.id,
-                card=version.card,
-            )
-            for version in list_versions(session)
-        ]
-    return VersionsOut(model_versions=versions)
+        live, back = production_version(session), roll_back_target(session)
+        return VersionsOut(
+            model_versions=[
+                _out(listed) for listed in list_versions_page(session, page_size=MOST).items
+            ],
+            live=live.name if live else None,
+            back=back.name if back else None,
+            history=[LivePeriodOut.model_validate(one) for one in live_periods(session)],
+        )
 
 
-@bp.get("/about")
-@bp.doc(hide=True)
-def about() -> str:
+@bp.post("/api/v1/model-versions/<name>/promote")
+@bp.input(Promotion)
+@bp.output(MovedOut)
+@needs(Role.ADMIN)
+def promote(name: str, json_data: Promotion) -> MovedOut:
+    """This version answers from now on."""
+    decisions.promote(name, **json_data.model_dump())
+    return _moved()
+
+
+@bp.post("/api/v1/model-versions/<name>/reject")
+@bp.input(Nothing)
+@bp.output(MovedOut)
+@needs(Role.ADMIN)
+def reject(name: str, json_data: Nothing) -> MovedOut:
+    """An admin's no to a night's candidate. What is live stays live."""
+    decisions.reject_candidate(name)
+    return _moved()
+
+
+@bp.post("/api/v1/roll-back")
+@bp.input(RollBack)
+@bp.output(MovedOut)
+@needs(Role.ADMIN)
+def roll_back(json_data: RollBack) -> MovedOut:
+    """One step back, to the version that was live before."""
+    decisions.roll_back(**json_data.model_dump())
+    return _moved()
+
+
+def _moved() -> MovedOut:
     with services().sessions() as session:
-        live = production_version(session)
-        history = [
-            (entry.created_at, entry.model_version.name, entry.reason)
-            for entry in production_history(session)[:20]
-        ]
-    card = live.card if live else {}
-    return render_template(
-        "about.html",
-        version=live,
-        history=history,
-        points=operating_points(card),
-        point_now=services().settings.operating_point,
-        figure_rows=figure_rows(card),
-        figure_names=OVERALL | AT_THRESHOLD,
+        live, back = production_version(session), roll_back_target(session)
+    return MovedOut(live=live.name if live else "", back=back.name if back else None)
+
+
+def _out(listed: ListedVersion) -> VersionOut:
+    version = listed.version
+    return VersionOut(
+        name=version.name,
+        created_at=version.created_at,
+        is_production=listed.is_live,
+        night_id=listed.night.id if listed.night else None,
+        status=version_status(listed),
+        card=version.card,
     )

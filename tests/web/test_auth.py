@@ -13,7 +13,14 @@ from tests.web.portal import Portal, send
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 OPEN = {"login.show", "health.show", "static"}
-FILLED = {"job_id": "0" * 32, "image_id": 1, "study_id": 1, "filename": "x"}
+FILLED = {
+    "job_id": "0" * 32,
+    "image_id": 1,
+    "study_id": 1,
+    "night_id": 1,
+    "name": "v1",
+    "filename": "x",
+}
 
 
 def rules(portal: Portal) -> list[tuple[Rule, str]]:

@@ -1,0 +1,22 @@
+"""What answers here, what it is for, and how to read an answer."""
+
+from apiflask import APIBlueprint
+from flask import render_template
+
+from models.version_lists import live_periods
+from models.versions import production_version
+from web.services import services
+from web.version_pages import card_words
+
+bp = APIBlueprint("about", __name__)
+
+
+@bp.get("/about")
+@bp.doc(hide=True)
+def show() -> str:
+    with services().sessions() as session:
+        live = production_version(session)
+        history = live_periods(session)[:5]
+    return render_template(
+        "about.html", version=live, history=history, **card_words(live.card if live else {})
+    )
