@@ -1,7 +1,7 @@
 """What the API says and accepts, field by field; the OpenAPI description is made from these."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -147,17 +147,6 @@ class StudiesOut(Out):
 class StudyDetailOut(Out):
     summary: StudyOut
     images: list[ResultOut]
-
-
-class VersionOut(Out):
-    name: str
-    created_at: datetime
-    is_production: bool
-    card: dict[str, Any]
-
-
-class VersionsOut(Out):
-    model_versions: list[VersionOut]
 
 
 class HealthOut(Out):
