@@ -1,7 +1,6 @@
 """Which contents a label means: by hash, image, SOP Instance UID or file name."""
 
 from collections.abc import Collection, Iterator
-from itertools import chain
 
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
@@ -68,10 +67,8 @@ def _all_files(session: Session) -> Iterator[tuple[str, str]]:
         select(Image.file, Image.sha256).where(*_has_content),
         select(ImportedImage.file, ImportedImage.sha256),
     )
-    return chain.from_iterable(
-        session.execute(query.execution_options(yield_per=ROWS_A_FETCH)).tuples()
-        for query in queries
-    )
+    for query in queries:
+        yield from session.execute(query.execution_options(yield_per=ROWS_A_FETCH))
 
 
 # What was refused on arrival, before it was read to its end, has no hash.
