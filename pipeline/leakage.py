@@ -16,12 +16,14 @@ cut by 2 % at each side are mostly not found.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.fingerprint import Fingerprint, detail_correlation, hash_signs
+from pipeline.fingerprint import HASH_BITS, Fingerprint, detail_correlation, hash_signs
 from pipeline.split import Split
 
 MAX_DISTANCE: Final = 64  # of 256 bits
@@ -29,6 +31,7 @@ MIN_CORRELATION: Final = 0.9  # of detail
 EXAMPLES: Final = 5  # of each kind, in a report
 
 Kind = Literal["patient", "study", "pixels", "near"]
+Signs = NDArray[np.float32]  # (n, 256) of -1 and 1
 ReadInputs = Callable[[Sequence[str]], NDArray[np.uint8]]
 
 _RANK: Final[dict[Split, int]] = {"train": 0, "validation": 1, "test": 2}
@@ -137,26 +140,29 @@ def _candidates(lower: Sequence[Film], upper: Sequence[Film]) -> Iterator[tuple[
         hash_signs([film.fingerprint.perceptual_hash for film in side]) for side in (lower, upper)
     )
     for start in range(0, len(lower), _ROWS):
-        nearest, distances = _nearest(below[start : start + _ROWS], above)
-        for row, column in np.argwhere(distances <= MAX_DISTANCE):
-            film, other = lower[start + row], upper[nearest[row, column]]
+        for row, column in _nearest(below[start : start + _ROWS], above):
+            film, other = lower[start + row], upper[column]
             if film.fingerprint.input_sha256 != other.fingerprint.input_sha256:
                 yield film, other
 
 
-def _nearest(
-    below: NDArray[np.float32], above: NDArray[np.float32]
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Places in `above` and distances, (rows, up to _NEAREST), sorted by distance."""
-    places = np.empty((len(below), 0), np.intp)
-    distances = np.empty((len(below), 0), np.float32)
+def _nearest(below: Signs, above: Signs) -> list[tuple[int, int]]:
+    """Places in `below` and in `above` of pairs within MAX_DISTANCE, the nearest few of each row.
+
+    Hardly any row has one, so only those that do are sorted.
+    """
+    found: list[tuple[int, float, int]] = []
     for start in range(0, len(above), _COLUMNS):
-        part = (below.shape[1] - below @ above[start : start + _COLUMNS].T) / 2
-        few = np.argsort(part, axis=1, kind="stable")[:, :_NEAREST]
-        places = np.hstack([places, few + start])
-        distances = np.hstack([distances, np.take_along_axis(part, few, axis=1)])
-    best = np.argsort(distances, axis=1, kind="stable")[:, :_NEAREST]
-    return np.take_along_axis(places, best, axis=1), np.take_along_axis(distances, best, axis=1)
+        distances = (HASH_BITS - below @ above[start : start + _COLUMNS].T) / 2
+        for row in np.flatnonzero(distances.min(axis=1) <= MAX_DISTANCE):
+            few = np.argsort(distances[row], kind="stable")[:_NEAREST]
+            found += [(int(row), float(distances[row, one]), start + int(one)) for one in few]
+    return [
+        (row, column)
+        for row, group in groupby(sorted(found), key=itemgetter(0))
+        for _, distance, column in list(group)[:_NEAREST]
+        if distance <= MAX_DISTANCE
+    ]
 
 
 def _goes_after(film: Film, other: Film) -> bool:
