@@ -35,7 +35,7 @@ def objection(night: Night | None, *, live: ModelVersion | None) -> str | None:
     if night is None:
         return None
     if night.outcome is Outcome.REFUSED:
-        return f"the gate said no: {night.reason}"
+        return night.reason
     if night.outcome not in (Outcome.PROPOSED, Outcome.PROMOTED):
         return f"night {night.id} ended before the gate had decided: {night.reason}"
     if live is None or night.production is None or night.production_id == live.id:
@@ -125,6 +125,6 @@ def _live(
 
 def _reason(given: str, night: Night | None, against: str | None) -> str:
     if against is not None:
-        return f"{given or 'an admin decided so'} (although {against})"
+        return f"{given or 'an admin decided so'} (against the gate: {against})"
     proposal = f"proposed by night {night.id}: {night.reason}" if night else "an admin decided so"
     return given or proposal

@@ -14,7 +14,7 @@ from tests.versions import make_version
 
 SAID = {
     Outcome.NOTHING: "only 3 new labels came, 20 are needed",
-    Outcome.REFUSED: "on the site's test images it may be worse by more than 0.020",
+    Outcome.REFUSED: "refused: on the site's test images it may be worse by more than 0.020",
     Outcome.PROPOSED: "better on the site's test images, not worse anywhere",
     Outcome.PROMOTED: "better on the site's test images, not worse anywhere",
     Outcome.FAILED: "it stopped its worker 3 times",

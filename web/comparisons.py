@@ -15,7 +15,7 @@ FIGURES = {
     "auroc": "AUROC",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
-    "unanswered": "Images without an answer",
+    "unanswered": "Unanswered",
 }
 SITE = "site"
 

@@ -65,7 +65,7 @@ def _deciding() -> Iterator[Session]:
         with services().sessions.begin() as session:
             yield session
     except AgainstGateError as error:
-        abort(409, f"{error}{ALL_THE_SAME}")
+        abort(409, f"{str(error).removesuffix('.')}{ALL_THE_SAME}")
     except NotMovedError as error:
         abort(409, str(error))
 

@@ -27,7 +27,7 @@ from tests.rows import a_user, a_version
 # How both databases keep moves in order is tested beside `models.versions`.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
-REFUSAL = f"the gate said no: {SAID[Outcome.REFUSED]}"
+REFUSAL = SAID[Outcome.REFUSED]
 
 
 def a_candidate(
@@ -88,7 +88,7 @@ def test_against_the_gate_an_admin_says_so(
         assert live_name(session) != "night-1"
         assert promote(session, database, candidate, reason="I know better", despite_refusal=True)
         newest = production_history(session)[0]
-        assert newest.reason.startswith("I know better (although ")
+        assert newest.reason.startswith("I know better (against the gate: ")
         assert sentence in newest.reason
 
 
