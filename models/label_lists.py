@@ -10,10 +10,9 @@ from sqlalchemy.orm import Session
 from models.labels import EffectiveLabel, effective, latest_labels
 from models.learning_tables import ImportedDataset, ImportedImage, Label, LabelValue, Source
 from models.paging import Page
+from models.snapshots import SITE
 from models.studies import study_label
 from models.tables import Image, Study
-
-SITE = "site"  # the origin of what was uploaded here; an imported set's is its name
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,11 @@ def list_labels(
     """One entry for each content, the latest added first."""
     labels = effective().subquery()
     chosen = [labels.c.is_conflict] if only_conflicts else []
-    total = session.scalar(select(func.count()).select_from(labels).where(*chosen)) or 0
-    newest = select(labels).where(*chosen).order_by(labels.c.label_id.desc())
-    rows = session.execute(newest.limit(page_size).offset((page - 1) * page_size))
-    found = [EffectiveLabel(*row) for row in rows]
+    # Counted by the way: deciding what counts is nearly all of the work.
+    newest = select(labels, func.count().over()).where(*chosen).order_by(labels.c.label_id.desc())
+    rows = session.execute(newest.limit(page_size).offset((page - 1) * page_size)).all()
+    total = rows[0][-1] if rows else 0
+    found = [EffectiveLabel(*row[:-1]) for row in rows]
     hashes = [label.sha256 for label in found]
     said, places = latest_labels(session, hashes), _places(session, hashes)
     items = [ListedLabel(one, said[one.sha256], places.get(one.sha256)) for one in found]
@@ -108,9 +108,11 @@ def _count_contents(session: Session) -> Sequence[Row[str, LabelValue, int, int]
 
 
 def _imported_sets() -> Subquery:
-    rows = select(ImportedImage.sha256, func.min(ImportedDataset.name).label("name"))
-    joined = rows.join(ImportedDataset, ImportedDataset.id == ImportedImage.dataset_id)
-    return joined.group_by(ImportedImage.sha256).subquery("sets")
+    """By content the first set that held it."""
+    first = func.min(ImportedImage.dataset_id).label("id")
+    firsts = select(ImportedImage.sha256, first).group_by(ImportedImage.sha256).subquery("firsts")
+    named = select(firsts.c.sha256, ImportedDataset.name)
+    return named.join(ImportedDataset, ImportedDataset.id == firsts.c.id).subquery("sets")
 
 
 def _count_since(session: Session, moment: datetime) -> int:

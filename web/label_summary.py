@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from models.label_lists import SITE, LabelCounts, label_counts
+from models.label_lists import label_counts
 from models.schedule import next_due
 from models.settings import Settings
+from models.snapshots import new_label_count
 from models.tables import now
 from web.schemas_labels import LabelSummaryOut
 
@@ -18,15 +19,11 @@ def label_summary(session: Session, settings: Settings) -> LabelSummaryOut:
     return LabelSummaryOut.model_validate(
         vars(counts)
         | {
-            "new": _new_labels(counts),
+            "new": new_label_count(session),
             "wanted": settings.night_min_labels,
             "next_night": next_due(now(), settings),
         }
     )
-
-
-def _new_labels(counts: LabelCounts) -> int:
-    return sum(one.pneumonia + one.normal for one in counts.origins if one.origin == SITE)
 
 
 def _beginnings(time_zone: str) -> tuple[datetime, datetime]:

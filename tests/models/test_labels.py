@@ -7,17 +7,13 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models.labels import (
-    NewLabel,
-    add_labels,
-    content_labels,
-    effective_labels,
-    latest_labels,
-)
-from models.learning_tables import Label, LabelValue, Source
+from models.label_lists import OriginCounts, Place, label_counts, list_labels
+from models.labels import NewLabel, add_labels, content_labels, effective_labels, latest_labels
+from models.learning_tables import ImportedDataset, ImportedImage, Label, LabelValue, Source
+from models.studies import NewStudy, get_or_create_studies
 from models.tables import Role, now
 from tests.databases import Database
-from tests.rows import a_hash, a_user
+from tests.rows import a_hash, a_job, a_user, an_image
 
 PNEUMONIA, NORMAL, UNUSABLE = LabelValue
 START = now() - timedelta(days=1)
@@ -173,3 +169,54 @@ def test_thousands_of_contents_and_only_those_asked_for(database: Database) -> N
         assert len(effective_labels(session)) == 1200
         asked = effective_labels(session, sha256s=[*hashes[:3], a_hash("no such film")])
     assert sorted(asked) == sorted(hashes[:3])
+
+
+def test_lists_and_counts(database: Database) -> None:
+    with database.sessions.begin() as session:
+        imported = a_dataset(session, "a set", [a_hash("imported"), a_hash("both")])
+        image = an_image(session, a_job(session), content="a film")
+        study = get_or_create_studies(session, [NewStudy(a_hash("s"), None, "ward 3")])
+        image.study_id = study[a_hash("s")]
+        came = {"role": None, "source": Source.DATASET, "reader": "a set", "dataset_id": imported}
+        add_labels(
+            session,
+            [
+                a_label(session, NORMAL, sha256=a_hash("imported"), **came),
+                a_label(session, NORMAL, sha256=a_hash("both"), **came),
+                a_label(session, UNUSABLE, sha256=a_hash("both")),
+                a_label(session, NORMAL, minute=1),
+                a_label(session, PNEUMONIA, reader="adam", role=Role.ADMIN, minute=2),
+            ],
+        )
+        soon = now() + timedelta(hours=1)
+        counts = label_counts(session, today=soon, this_week=START)
+        assert counts.origins == [
+            OriginCounts("site", pneumonia=1, normal=0, unusable=0),
+            OriginCounts("a set", pneumonia=0, normal=1, unusable=1),
+        ]
+        assert (counts.conflicts, counts.today, counts.this_week) == (1, 0, 3)
+        assert [(one.reader, one.labels) for one in counts.readers] == [("rita", 2), ("adam", 1)]
+        pages = [list_labels(session, page=page, page_size=2) for page in (1, 2)]
+        assert [page.total for page in pages] == [3, 3]
+        assert [one.label.sha256 for page in pages for one in page.items] == [
+            FILM,
+            a_hash("both"),
+            a_hash("imported"),
+        ]
+        (conflict,) = list_labels(session, only_conflicts=True).items
+        assert [label.reader for label in conflict.said] == ["adam", "rita"]
+        assert conflict.place == Place(image.id, image.study_id or 0, "ward 3")
+        assert pages[0].items[1].place is None
+        assert list_labels(session, page=9).items == []
+
+
+def a_dataset(session: Session, name: str, hashes: list[str]) -> int:
+    user = a_user(session).id
+    dataset = ImportedDataset(name=name, has_own_splits=False, user_id=user, report={})
+    session.add(dataset)
+    session.flush()
+    for number, sha256 in enumerate(hashes):
+        image = {"sha256": sha256, "file": f"{number}.png", "patient_hash": "p", "split": "test"}
+        session.add(ImportedImage(dataset_id=dataset.id, **image))
+    session.flush()
+    return dataset.id
