@@ -14,6 +14,9 @@ from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from tests.rows import a_hash, a_job, a_user, an_image
 from tests.web.portal import Portal
 
+# How labels and names are looked up is tested on both databases in tests/models.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 UID = "1.2.840.99999.1"
 
 
