@@ -109,6 +109,10 @@ class Client:
         """The one that is open already, where there is one."""
         return self._json("POST", "nights", json={})
 
+    def nights(self) -> dict[str, Any]:
+        """Newest first, and when the next is due."""
+        return self._json("GET", "nights")
+
     def night(self, night_id: int) -> dict[str, Any]:
         return self._json("GET", f"nights/{night_id}")
 

@@ -15,9 +15,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jobs": ("cli.jobs:jobs", "List jobs, or show one."),
     "results": ("cli.results:results", "Print or save results."),
     "label": ("cli.label:label", "Send a table of labels to a running service."),
+    "night": ("cli.night:night", "List the nights, run one now, or cancel it."),
     "predict": ("cli.predict:predict", "Read files here and now; no service needed."),
     "train": ("cli.train:train", "Train a network on a folder of labelled images."),
     "evaluate": ("cli.evaluate:evaluate", "Measure a network on labelled images."),
+    "import-dataset": (
+        "cli.import_dataset:import_dataset",
+        "Import labelled images, for training and comparing.",
+    ),
     "login-link": ("cli.login_link:login_link", "Print a link that logs in once."),
     "migrate": ("cli.migrate:migrate", "Bring the database to the newest tables."),
 }

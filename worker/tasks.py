@@ -62,10 +62,12 @@ def sweep() -> None:
 
 @app.task(name=TIDY_TASK)  # type: ignore[untyped-decorator]
 def tidy() -> None:
+    from worker.sop_uids import fill_sop_instance_uids
     from worker.uploads import discard_forgotten
 
     with _passing_failures():
         discard_forgotten(process_doors())
+        fill_sop_instance_uids(process_doors())
 
 
 @app.task(name=REREAD_TASK)  # type: ignore[untyped-decorator]

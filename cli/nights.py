@@ -1,0 +1,79 @@
+"""Following a night to its end; the last ones as a table."""
+
+import time
+from datetime import datetime
+from typing import Any
+
+import click
+
+from cli.client import Client
+from cli.fatal import Interrupted, UsageProblem
+from cli.progress import progress
+
+ASK_EVERY_S = 0.5
+LISTED = 20
+BROKEN_OFF = ("failed", "cancelled")
+
+
+def follow_night(client: Client) -> bool:
+    """Begun, or the one that is open already. True where it came to a decision."""
+    night = client.start_night()
+    try:
+        night = _follow(client, night)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"night {night['id']} goes on; to stop it: overread night --cancel"
+        ) from None
+    drift = (night["drift"] or {}).get("words")
+    for words in (drift, f"{night['words']}: {night['reason']}"):
+        if words:
+            click.echo(words)
+    click.echo(f"{client.url}/nights/{night['id']}")
+    return night["outcome"] not in BROKEN_OFF
+
+
+def cancel_open_night(client: Client) -> None:
+    nights = client.nights()["nights"]
+    if not nights or not nights[0]["is_open"]:
+        raise UsageProblem("no night is at work")
+    client.cancel_night(nights[0]["id"])
+    click.echo(f"night {nights[0]['id']} stops within seconds")
+
+
+def print_nights(client: Client) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    found = client.nights()
+    table = Table("night", "began", "new labels", "candidate", "outcome", "why")
+    for night in found["nights"][:LISTED]:
+        cells = (
+            night["id"],
+            _local(night["started_at"]),
+            night["new_labels"],
+            night["candidate"],
+            night["words"],
+            night["reason"],
+        )
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
+    Console(highlight=False).print(table)
+    due = _local(found["next_due"])
+    click.echo(f"The next is due at {due}." if due else "Nights are switched off.")
+
+
+def _follow(client: Client, night: dict[str, Any]) -> dict[str, Any]:
+    with progress(f"Night {night['id']}", total=100, unit="%") as shown:
+        stage = ""
+        while night["is_open"]:
+            if night["words"] != stage:
+                stage = night["words"]
+                shown.say(f"Night {night['id']}: {stage}")
+            shown.show(100 * night["share"], note=night["progress"])
+            time.sleep(ASK_EVERY_S)
+            night = client.night(night["id"])
+    return night
+
+
+def _local(moment: str | None) -> str:
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M") if moment else ""
