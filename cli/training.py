@@ -17,6 +17,7 @@ from pipeline.training_config import TrainingConfig, TrainingConfigError, Traini
 
 STAGES = {
     "read": "reading",
+    "features": "features",
     "head": "head",
     "fine-tune": "upper blocks",
     "export": "exporting",

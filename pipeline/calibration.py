@@ -1,10 +1,13 @@
 """From logits to probabilities that can be read as such, and to a threshold."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.metrics import Floats, Labels
 
+LEAST_OF_GROUP = 20  # images of each class
 THRESHOLD_RULE = (
     "the highest threshold, in hundredths, that still finds {floor:.0%} of the pneumonia images of "
     "the validation patients, as they are as well as with views of changed position, tone and "
@@ -19,16 +22,47 @@ def probability_of(logits: Floats, *, temperature: float) -> NDArray[np.float64]
     return probability
 
 
-def fit_temperature(labels: Labels, logits: Floats) -> float:
+def fit_temperature(
+    labels: Labels, logits: Floats, *, weights: NDArray[np.float64] | None = None
+) -> float:
     """The temperature in [0.2, 5] of least log loss, with both classes weighing the same.
 
     The probability is thus one for a prevalence of one half; the three quarters of the public
-    training set are no clinic's prevalence.
+    training set are no clinic's prevalence. weights: (n,), where they are to weigh otherwise.
     """
-    weights = balanced_weights(labels)
+    weighing = balanced_weights(labels) if weights is None else weights
     candidates = np.geomspace(0.2, 5, 400)
-    losses = [_log_loss(labels, logits / t, weights) for t in candidates]
+    losses = [_log_loss(labels, logits / t, weighing) for t in candidates]
     return float(candidates[int(np.argmin(losses))])
+
+
+def large_groups(
+    labels: Labels, groups: Mapping[str, NDArray[np.bool_]]
+) -> dict[str, NDArray[np.bool_]]:
+    """Those with at least LEAST_OF_GROUP images of each class, if there are several such.
+
+    A handful of images would let chance set a threshold for all.
+    """
+    large = {
+        name: group
+        for name, group in groups.items()
+        if min(np.bincount(labels[group], minlength=2)) >= LEAST_OF_GROUP
+    }
+    return large if len(large) > 1 else {}
+
+
+def even_weights(labels: Labels, groups: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
+    """One weight per image: each group weighs the same, and in it each class does.
+
+    So a site's few images are not drowned by a large imported set's. No groups: all are one.
+    Images of no group weigh nothing.
+    """
+    if not groups:
+        return balanced_weights(labels)
+    weights = np.zeros(len(labels))
+    for group in groups:
+        weights[group] = balanced_weights(labels[group]) * len(labels) / group.sum() / len(groups)
+    return weights
 
 
 def balanced_weights(labels: Labels) -> NDArray[np.float64]:

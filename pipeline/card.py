@@ -23,12 +23,16 @@ from pipeline.training_config import TrainingConfig
 from pipeline.types import OperatingPoint
 from pipeline.version_folder import CARD_FILE, FORMAT
 
+CALIBRATION = "temperature scaling on validation patients, for a prevalence of one half"
 LIBRARIES = ("tensorflow", "keras", "openvino", "numpy", "pillow")
 
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What a card is written from. evaluations: by the name of the images."""
+    """What a card is written from. evaluations: by the name of the images.
+
+    groups: parts of the validation images that temperature and thresholds do for, each by itself.
+    """
 
     learning: Dataset
     validation: Dataset
@@ -36,6 +40,7 @@ class Ingredients:
     thresholds: Mapping[OperatingPoint, float]
     evaluations: Mapping[str, Evaluation]
     heatmap_size: tuple[int, ...]
+    groups: tuple[str, ...] = ()
 
 
 def make_card(
@@ -52,11 +57,15 @@ def make_card(
         "network_input": [config.size, config.size],
         "heatmap": list(ingredients.heatmap_size),
         "temperature": ingredients.temperature,
-        "calibration": "temperature scaling on validation patients, for a prevalence of one half",
+        "calibration": _told(CALIBRATION, "; each of these weighs the same: ", ingredients.groups),
         "operating_points": {
             name: {
                 "threshold": threshold,
-                "rule": THRESHOLD_RULE.format(floor=floors[name]),
+                "rule": _told(
+                    THRESHOLD_RULE.format(floor=floors[name]),
+                    ", and as many in each of these alone: ",
+                    ingredients.groups,
+                ),
             }
             for name, threshold in ingredients.thresholds.items()
         },
@@ -76,6 +85,10 @@ def make_card(
         "libraries": {name: _version(name) for name in LIBRARIES},
         "git_commit": _git_commit(),
     }
+
+
+def _told(sentence: str, more: str, groups: tuple[str, ...]) -> str:
+    return sentence + more + ", ".join(groups) if groups else sentence
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:

@@ -35,9 +35,20 @@ class Checkpoint:
     curves: LearningCurves
 
 
-def training_key(train: Dataset, validation: Dataset, *, config: TrainingConfig) -> str:
-    """Equal for trainings that would do the same: config, images, labels and start weights."""
+def training_key(
+    train: Dataset,
+    validation: Dataset,
+    *,
+    config: TrainingConfig,
+    lesson: NDArray[np.intp] | None = None,
+) -> str:
+    """Equal for trainings that would do the same: config, images, labels and start weights.
+
+    lesson: which images an epoch learns from; None for each once.
+    """
     digest = hashlib.sha256(json.dumps(config.as_json(), sort_keys=True).encode())
+    places = np.arange(len(train)) if lesson is None else lesson
+    digest.update(places.astype(np.int64).tobytes())
     for part in (train, validation):
         digest.update(part.digest().encode())
     if isinstance(config.start_weights, Path) and config.start_weights.is_file():

@@ -50,7 +50,8 @@ class Dataset:
             digest.update(np.ascontiguousarray(part).data.cast("B"))
         return digest.hexdigest()
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Dataset":
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "Dataset":
+        """chosen: a condition (n,), or places."""
         return Dataset(self.images[chosen], self.labels[chosen], self.patients[chosen])
 
 

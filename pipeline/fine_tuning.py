@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.calibration import balanced_weights
 from pipeline.checkpoint import Checkpoint
@@ -26,7 +27,7 @@ class FineTuning:
     """A network with its optimizer. Lower blocks stand still; their gradient is never computed."""
 
     def __init__(self, network: "keras.Model", *, images: int, config: TrainingConfig) -> None:
-        """images: how many there are to learn from; the learning rate's fall depends on it."""
+        """images: how many an epoch learns from; the learning rate's fall depends on it."""
         self.config = config
         self.steps = math.ceil(images / config.batch_size)  # of an epoch
         self._network = network
@@ -116,8 +117,12 @@ def _compile_step(twin: "keras.Model", learned: Any, optimizer: Any, signature: 
     return tf.function(step, input_signature=signature, autograph=False, jit_compile=False)
 
 
-def make_batches(train: Dataset, *, config: TrainingConfig) -> Callable[[int], Any]:
+def make_batches(
+    train: Dataset, *, config: TrainingConfig, places: NDArray[np.intp] | None = None
+) -> Callable[[int], Any]:
     """epoch -> its batches: images uint8 (b, size, size), labels float32 (b, 1), weights (b,).
+
+    places: which images an epoch learns from, (m,); None for each of them once.
 
     The images lie in memory; each epoch shuffles and augments them anew, while the step before
     is computed.
@@ -127,7 +132,8 @@ def make_batches(train: Dataset, *, config: TrainingConfig) -> Callable[[int], A
     from pipeline.augmentation import augment
 
     images, labels = tf.constant(train.images), tf.constant(train.labels[:, None], tf.float32)
-    weights = tf.constant(balanced_weights(train.labels), tf.float32)
+    lesson = np.arange(len(train)) if places is None else places
+    weights = tf.constant(_weights(train.labels, lesson), tf.float32)
     shares = config.augmentation_shares()
 
     def take(step: Any, places: Any) -> tuple[Any, Any, Any]:
@@ -135,15 +141,22 @@ def make_batches(train: Dataset, *, config: TrainingConfig) -> Callable[[int], A
         chosen = augment(tf.gather(images, places), seed=seed, shares=shares)
         return chosen, tf.gather(labels, places), tf.gather(weights, places)
 
-    # One tracing for all epochs.
+    # One tracing for all epochs; the views have no branches for autograph to look for.
     signature = [tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.int32)]
-    traced = tf.function(take, input_signature=signature)
+    traced = tf.function(take, input_signature=signature, autograph=False)
 
     def batches_of(epoch: int) -> Any:
-        order = np.random.default_rng((config.seed, epoch)).permutation(len(train))
+        order = np.random.default_rng((config.seed, epoch)).permutation(lesson)
         places = tf.data.Dataset.from_tensor_slices(order.astype(np.int32))
-        first = epoch * math.ceil(len(train) / config.batch_size)
+        first = epoch * math.ceil(len(lesson) / config.batch_size)
         numbered = places.batch(config.batch_size).enumerate(start=first)
         return numbered.map(traced).prefetch(2)
 
     return batches_of
+
+
+def _weights(labels: NDArray[np.uint8], lesson: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Of every image, so that both classes weigh the same in an epoch."""
+    weights = np.zeros(len(labels))
+    weights[lesson] = balanced_weights(labels[lesson])
+    return weights

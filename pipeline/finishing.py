@@ -1,8 +1,7 @@
 """From trained weights to a model version's folder: export, calibrate, judge, describe."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from itertools import chain
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,29 +9,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.augmentation import Shares
-from pipeline.calibration import choose_threshold, fit_temperature, probability_of
+from pipeline.calibration import (
+    choose_threshold,
+    even_weights,
+    fit_temperature,
+    large_groups,
+    probability_of,
+)
 from pipeline.card import Ingredients, make_card, write_card
 from pipeline.dataset import Dataset
+from pipeline.drawn_films import drawn_films
 from pipeline.engine import Engine, load_engine
-from pipeline.evaluation import Scores, collect, evaluate
+from pipeline.evaluation import ScoreCollector, evaluate
 from pipeline.export import export_network
 from pipeline.familiarity import LIMIT, WARNING_LIMIT
 from pipeline.familiarity_fit import fit_guard
+from pipeline.guard import Guard
 from pipeline.learning_curves import LearningCurves, plot_learning_curves
 from pipeline.network import fold_batch_normalisation, round_to_float16
-from pipeline.network_input import SIZE, network_input
-from pipeline.phantom import draw_phantom
 from pipeline.predictor import Predictor
 from pipeline.training_config import Progress, TrainingConfig, TrainingProgress
-from pipeline.types import DecodedImage, Finding, OperatingPoint
+from pipeline.types import Inference, OperatingPoint
 from pipeline.version_folder import FAMILIARITY_FILE, Card, write_folder
 
 if TYPE_CHECKING:
     import keras
 
 CHANGED_VIEWS = 2
-SYNTHETIC = 240
-FIRST_SYNTHETIC_SEED = 10_000  # far from those that demos and tests draw
+BATCH = 64
+
+Groups = Mapping[str, NDArray[np.bool_]]
 
 
 def finish(
@@ -43,53 +49,183 @@ def finish(
     output: Path,
     config: TrainingConfig,
     curves: LearningCurves,
-    others: Mapping[str, Dataset],
+    others: Mapping[str, Dataset] | None = None,
+    groups: Groups | None = None,
+    guard: Guard | None = None,
     progress: Progress = lambda step: None,
     extras: Callable[[Path], Mapping[str, Any]] = lambda folder: {},
 ) -> Path:
     """Export a trained network, calibrate and measure what was exported, and write its folder.
 
-    Every figure comes from the compiled engine with the weights as they are served. extras: more
-    entries of the card, from the folder that has all but its card.
+    Every figure comes from the compiled engine with the weights as they are served.
+    groups: parts of the validation images, bool (n,), by name. Those that are large enough (see
+    `large_groups`) weigh the same for the temperature, and the thresholds hold in each.
+    guard: kept as it is; None fits one to the learning images. extras: more entries of the card,
+    from the folder that has all but its card.
     """
     fold_batch_normalisation(network)
     round_to_float16(network)
+    judging = _Judging(
+        learning, validation,
+        config=config, others=others or {}, groups=groups or {}, guard=guard, progress=progress,
+    )  # fmt: skip
 
     def fill(folder: Path) -> None:
         progress(TrainingProgress(stage="export", done=0, total=1))
         export_network(network, folder)
         plot_learning_curves(curves, folder / "learning_curves.png")
-        progress(TrainingProgress(stage="evaluate", done=0, total=1))
-        ingredients = _evaluate(folder, learning, validation, config=config, others=others)
-        card = make_card(ingredients, config=config, curves=asdict(curves))
+        progress(TrainingProgress(stage="export", done=1, total=1))
+        card = make_card(judging.run(folder), config=config, curves=asdict(curves))
         write_card(card | dict(extras(folder)), folder)
-        progress(TrainingProgress(stage="evaluate", done=1, total=1))
+        judging.tell_end()
 
     return write_folder(output, fill=fill)
 
 
-def _evaluate(
-    folder: Path,
-    learning: Dataset,
-    validation: Dataset,
-    *,
-    config: TrainingConfig,
-    others: Mapping[str, Dataset],
-) -> Ingredients:
-    engine = load_engine(folder)
-    seen = engine.infer(validation.images)
-    temperature, thresholds = _calibrate(engine, validation, plain=seen.logits, config=config)
-    guard = fit_guard(
-        images=learning.images,
-        features=engine.infer(learning.images).features,
-        synthetic_features=engine.infer(_synthetic(size=config.size)).features,
-        validation_images=validation.images,
-        validation_features=seen.features,
-    )
-    guard.save(folder / FAMILIARITY_FILE)
+class _Judging:
+    """What an exported network is worth; says after each batch how far it is."""
 
-    # As served, corrections of inverted films included, so that `overread evaluate` agrees.
-    card = Card(
+    def __init__(
+        self,
+        learning: Dataset,
+        validation: Dataset,
+        *,
+        config: TrainingConfig,
+        others: Mapping[str, Dataset],
+        groups: Groups,
+        guard: Guard | None,
+        progress: Progress,
+    ) -> None:
+        self._learning, self._validation, self._config = learning, validation, config
+        self._others, self._guard, self._progress = others, guard, progress
+        self._groups = large_groups(validation.labels, groups)
+        fitted = 0 if guard else config.drawn_films + len(learning)
+        measured = sum(map(len, others.values()))
+        self._done, self._total = 0, (2 + CHANGED_VIEWS) * len(validation) + fitted + measured + 1
+
+    def run(self, folder: Path) -> Ingredients:
+        engine = load_engine(folder)
+        seen = self._infer(engine, self._validation.images, "calibrating")
+        temperature, thresholds = self._calibrate(engine, plain=seen.logits)
+        guard = self._guard or self._fit_guard(engine, seen=seen)
+        guard.save(folder / FAMILIARITY_FILE)
+        card = _card(self._config, temperature=temperature, thresholds=thresholds)
+        predictor = Predictor(card=card, engine=engine, guard=guard, operating_point="balanced")
+        return Ingredients(
+            learning=self._learning,
+            validation=self._validation,
+            temperature=temperature,
+            thresholds=thresholds,
+            evaluations={
+                name: evaluate(self._scores(predictor, part), card=card)
+                for name, part in ({"validation": self._validation} | dict(self._others)).items()
+            },
+            heatmap_size=seen.heatmaps.shape[1:],
+            groups=tuple(self._groups),
+        )
+
+    def tell_end(self) -> None:
+        self._tell(self._total - self._done)
+
+    def _calibrate(
+        self, engine: Engine, *, plain: NDArray[np.float32]
+    ) -> tuple[float, dict[OperatingPoint, float]]:
+        """Temperature and thresholds on every validation image as it is and in changed views.
+
+        Elsewhere the films will differ from these, and a network is less sure of itself there.
+        """
+        views = [self._view_logits(engine, seed=seed) for seed in range(CHANGED_VIEWS)]
+        logits = np.concatenate([plain, *views])
+        labels = np.tile(self._validation.labels, 1 + CHANGED_VIEWS)
+        groups = [np.tile(group, 1 + CHANGED_VIEWS) for group in self._groups.values()]
+        temperature = fit_temperature(labels, logits, weights=even_weights(labels, groups))
+        probabilities = probability_of(logits, temperature=temperature)
+        as_they_are = np.arange(len(labels)) < len(self._validation)
+        parts = [part & rows for part in (_all(labels), *groups) for rows in (as_they_are, True)]
+
+        def holds(floor: float) -> float:
+            return min(
+                choose_threshold(labels[part], probabilities[part], sensitivity_floor=floor)
+                for part in parts
+            )
+
+        floors = self._config.sensitivity_floors()
+        return temperature, {name: holds(floor) for name, floor in floors.items()}
+
+    def _view_logits(self, engine: Engine, *, seed: int) -> NDArray[np.float32]:
+        """float32 (n,), of every validation image once, augmented; the same for the same seed."""
+        shares = self._config.augmentation_shares()
+        found = []
+        for start, batch in _batches(self._validation.images):
+            found.append(engine.infer(_view(batch, seed=(seed, start), shares=shares)).logits)
+            self._tell(len(batch), "calibrating")
+        return np.concatenate(found)
+
+    def _fit_guard(self, engine: Engine, *, seen: Inference) -> Guard:
+        config = self._config
+        drawn = drawn_films(
+            config.drawn_films, size=config.size, told=lambda _: self._tell(1, "drawing films")
+        )
+        return fit_guard(
+            images=self._learning.images,
+            features=self._infer(engine, self._learning.images, "learning what is usual").features,
+            synthetic_features=engine.infer(drawn).features,
+            validation_images=self._validation.images,
+            validation_features=seen.features,
+        )
+
+    def _scores(self, predictor: Predictor, part: Dataset) -> Any:
+        """As served, corrections of inverted films included: `overread evaluate` agrees."""
+        collector = ScoreCollector()
+        for start, batch in _batches(part.images):
+            for place, prediction in enumerate(predictor.predict(batch), start=start):
+                collector.add(
+                    prediction, label=int(part.labels[place]), patient=str(part.patients[place])
+                )
+            self._tell(len(batch), "measuring")
+        return collector.scores()
+
+    def _infer(self, engine: Engine, images: NDArray[np.uint8], text: str) -> Inference:
+        parts = []
+        for _, batch in _batches(images):
+            parts.append(engine.infer(batch))
+            self._tell(len(batch), text)
+        return _joined(parts)
+
+    def _tell(self, images: int, text: str = "") -> None:
+        self._done += images
+        self._progress(
+            TrainingProgress(stage="evaluate", done=self._done, total=self._total, text=text)
+        )
+
+
+def _batches(images: NDArray[np.uint8]) -> Sequence[tuple[int, NDArray[np.uint8]]]:
+    return [(start, images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+
+
+def _joined(parts: Sequence[Inference]) -> Inference:
+    names = [field.name for field in fields(Inference)]
+    return Inference(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+
+
+def _all(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.ones(len(labels), np.bool_)
+
+
+def _view(images: NDArray[np.uint8], *, seed: tuple[int, int], shares: Shares) -> NDArray[np.uint8]:
+    import tensorflow as tf
+
+    from pipeline.augmentation import augment
+
+    view: NDArray[np.uint8] = augment(images, seed=tf.constant(seed), shares=shares).numpy()
+    return view
+
+
+def _card(
+    config: TrainingConfig, *, temperature: float, thresholds: Mapping[OperatingPoint, float]
+) -> Card:
+    """What measuring needs of it."""
+    return Card(
         model_version=config.model_version,
         temperature=temperature,
         thresholds=thresholds,
@@ -99,81 +235,3 @@ def _evaluate(
         metrics={},
         raw={},
     )
-    predictor = Predictor(card=card, engine=engine, guard=guard, operating_point="balanced")
-    evaluations = {
-        name: evaluate(_scores(predictor, part), card=card)
-        for name, part in ({"validation": validation} | dict(others)).items()
-    }
-    return Ingredients(
-        learning=learning,
-        validation=validation,
-        temperature=temperature,
-        thresholds=thresholds,
-        evaluations=evaluations,
-        heatmap_size=seen.heatmaps.shape[1:],
-    )
-
-
-def _calibrate(
-    engine: Engine, validation: Dataset, *, plain: NDArray[np.float32], config: TrainingConfig
-) -> tuple[float, dict[OperatingPoint, float]]:
-    """Temperature and thresholds on every validation image as it is and in changed views.
-
-    Elsewhere the films will differ from these, and a network is less sure of itself there.
-    """
-    shares = config.augmentation_shares()
-    views = [_views(validation.images, seed=n, shares=shares) for n in range(CHANGED_VIEWS)]
-    logits = np.concatenate([plain, *(engine.infer(view).logits for view in views)])
-    labels = np.tile(validation.labels, 1 + CHANGED_VIEWS)
-    temperature = fit_temperature(labels, logits)
-    probabilities = probability_of(logits, temperature=temperature)
-    as_they_are = slice(0, len(validation))
-
-    def holds(floor: float) -> float:
-        return min(
-            choose_threshold(labels[part], probabilities[part], sensitivity_floor=floor)
-            for part in (as_they_are, slice(None))
-        )
-
-    return temperature, {name: holds(floor) for name, floor in config.sensitivity_floors().items()}
-
-
-def _scores(predictor: Predictor, part: Dataset, *, batch: int = 32) -> Scores:
-    starts = range(0, len(part), batch)
-    batches = (predictor.predict(part.images[start : start + batch]) for start in starts)
-    return collect(chain.from_iterable(batches), labels=part.labels, patients=part.patients)
-
-
-def _views(
-    images: NDArray[np.uint8], *, seed: int, shares: Shares, batch: int = 64
-) -> NDArray[np.uint8]:
-    """Every image once, augmented; the same for the same seed."""
-    import tensorflow as tf
-
-    from pipeline.augmentation import augment
-
-    views: Any = [
-        augment(
-            images[start : start + batch], seed=tf.constant([seed, start]), shares=shares
-        ).numpy()
-        for start in range(0, len(images), batch)
-    ]
-    return np.concatenate(views)
-
-
-def _synthetic(*, size: int) -> NDArray[np.uint8]:
-    """Drawn films, uint8 (n, size, size): half as files of them reach the network, half direct."""
-    findings: tuple[Finding, ...] = ("normal", "pneumonia")
-    films = []
-    for n in range(SYNTHETIC):
-        is_file = n < SYNTHETIC // 2 and size == SIZE  # toys want another size
-        sides = (1024, 1024) if is_file else (size, size)
-        film = draw_phantom(seed=FIRST_SYNTHETIC_SEED + n, finding=findings[n % 2], size=sides)
-        films.append(_as_input(film) if is_file else film)
-    return np.stack(films)
-
-
-def _as_input(film: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    pixels = (film / 255).astype(np.float32)
-    rows, columns = film.shape
-    return network_input(DecodedImage(pixels, "image/png", rows=rows, columns=columns))

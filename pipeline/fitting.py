@@ -10,6 +10,7 @@ from pipeline.calibration import balanced_weights
 from pipeline.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint, training_key
 from pipeline.dataset import Dataset
 from pipeline.fine_tuning import FineTuning, make_batches
+from pipeline.forward import Forward
 from pipeline.head_training import fit_head
 from pipeline.learning_curves import LearningCurves
 from pipeline.metrics import auroc
@@ -27,11 +28,14 @@ def fit_network(
     *,
     config: TrainingConfig,
     progress: Progress,
+    places: NDArray[np.intp] | None = None,
     checkpoints: Path | None = None,
 ) -> tuple["keras.Model", LearningCurves]:
     """Build and train a network. The weights returned are the moving average's.
 
-    checkpoints: a folder to go on from, and to keep how far this came; the caller removes it.
+    places: which of the training images an epoch learns from, intp (m,), some perhaps several
+    times; None for each once. checkpoints: a folder to go on from, and to keep how far this came;
+    the caller removes it.
     Two equal runs on one machine, or one that was interrupted, give the same weights: logits of
     a toy network agree within 0.0001. Other processors and versions round otherwise.
     """
@@ -45,8 +49,12 @@ def fit_network(
         dropout=config.dropout,
         start_weights=config.start_weights,
     )
-    run = _Run(network, train, validation, config=config, progress=progress)
-    key = training_key(train, validation, config=config)
+    used, lesson = np.unique(
+        np.arange(len(train)) if places is None else places, return_inverse=True
+    )
+    learned = train if len(used) == len(train) else train.where(used)
+    run = _Run(network, learned, validation, lesson=lesson, config=config, progress=progress)
+    key = training_key(learned, validation, config=config, lesson=lesson)
     done = run.resume(checkpoints, key=key) if checkpoints else None
     if done is None:
         run.fit_head()
@@ -59,12 +67,10 @@ def fit_network(
     return network, run.curves
 
 
-def predict_logits(
-    network: "keras.Model", images: NDArray[np.uint8], *, batch_size: int = 64
-) -> NDArray[np.float32]:
+def predict_logits(network: "keras.Model", images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 (n, size, size) -> float32 (n,)."""
-    logits: NDArray[np.float32] = network.predict(images, batch_size=batch_size, verbose=0)[:, 0]
-    return logits
+    (logits,) = Forward(network)(images)
+    return logits[:, 0]
 
 
 _OTHER = "what was begun there had other settings, images or start weights: starts afresh"
@@ -79,13 +85,15 @@ class _Run:
         train: Dataset,
         validation: Dataset,
         *,
+        lesson: NDArray[np.intp],
         config: TrainingConfig,
         progress: Progress,
     ) -> None:
         self._config, self._progress = config, progress
-        self._train, self._validation = train, validation
-        self.tuning = FineTuning(network, images=len(train), config=config)
-        self._batches_of = make_batches(train, config=config)
+        self._train, self._validation, self._lesson = train, validation, lesson
+        self.tuning = FineTuning(network, images=len(lesson), config=config)
+        self._look = Forward(_with_features(self.tuning.twin))
+        self._batches_of = make_batches(train, config=config, places=lesson)
         self.curves = LearningCurves(head_epochs=config.head_epochs)
 
     def resume(self, folder: Path, *, key: str) -> int | None:
@@ -107,13 +115,29 @@ class _Run:
 
     def fit_head(self) -> None:
         total = self._config.head_epochs
+        if not total:
+            return
 
         def told(loss: float, logits: NDArray[np.float32]) -> None:
             self._note(loss, logits)
             self._tell("head", len(self.curves.loss), total=total, text=_latest(self.curves))
 
-        self._tell("head", 0, total=total)
-        fit_head(self.tuning.twin, self._train, self._validation, config=self._config, told=told)
+        features, seen = self._features()
+        fit_head(
+            self.tuning.twin, features[self._lesson], self._train.labels[self._lesson],
+            seen=seen, config=self._config, told=told,
+        )  # fmt: skip
+
+    def _features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What the trunk makes of the training and of the validation images."""
+        before, total = len(self._train), len(self._train) + len(self._validation)
+
+        def told(done: int) -> None:
+            self._tell("features", done, total=total)
+
+        features, _ = self._look(self._train.images, told=told)
+        seen, _ = self._look(self._validation.images, told=lambda done: told(before + done))
+        return features, seen
 
     def fine_tune(self, epoch: int) -> None:
         steps = self.tuning.steps
@@ -123,9 +147,13 @@ class _Run:
             if step < steps:  # the last one is told with the epoch's figures
                 self._tell("fine-tune", before + step, total=total, text=f"loss {loss:.4f}")
 
+        def looked(_: int) -> None:
+            self._tell("fine-tune", before + steps - 1, total=total, text="validation")
+
         loss = self.tuning.run_epoch(self._batches_of(epoch), epoch=epoch, told=told)
         self.tuning.use_average()  # so that the curves show what is kept
-        self._note(loss, predict_logits(self.tuning.twin, self._validation.images))
+        _, logits = self._look(self._validation.images, told=looked)
+        self._note(loss, logits[:, 0])
         self._tell("fine-tune", before + steps, total=total, text=_latest(self.curves))
 
     def _note(self, loss: float, logits: NDArray[np.float32]) -> None:
@@ -139,6 +167,13 @@ class _Run:
     def _tell(self, stage: str, done: int, *, total: int | None = None, text: str = "") -> None:
         whole = self._config.epochs if total is None else total
         self._progress(TrainingProgress(stage=stage, done=done, total=whole, text=text))
+
+
+def _with_features(twin: "keras.Model") -> "keras.Model":
+    """The pooled features beside the logit."""
+    import keras
+
+    return keras.Model(twin.input, [twin.get_layer("features").output, twin.output])
 
 
 def _latest(curves: LearningCurves) -> str:

@@ -1,7 +1,9 @@
 """What stands between a strange picture and a confident answer."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,32 @@ from pipeline.orientation import Orientation
 from pipeline.version_folder import BASELINE, FAMILIARITY_FILE
 
 Floats = NDArray[np.float32]
+# Fewer images do not say what is usual: their principal components are their own, and the limit
+# would hang on the strangest one or two of the validation images.
+LEAST_LEARNING, LEAST_VALIDATION = 300, 50
+
+
+def is_enough_for_guard(*, learning: int, validation: int) -> bool:
+    """Whether so many images can say what is usual. If not, an earlier guard is better kept."""
+    return learning >= LEAST_LEARNING and validation >= LEAST_VALIDATION
+
+
+def is_guard_of(card: Mapping[str, Any], digest: str) -> bool:
+    """Whether a version's guard was made up for the snapshot of this digest.
+
+    card: the whole of card.json. True where it was fitted to the snapshot's images
+    (`familiarity.guard` is "fitted"), and where the snapshot is too small for that and the
+    guard of the version that the training started from was kept on purpose ("kept").
+    """
+    familiarity = card.get("familiarity", {})
+    if familiarity.get("snapshot") != digest:
+        return False
+    if familiarity.get("guard") == "fitted":
+        return True
+    return not is_enough_for_guard(
+        learning=familiarity.get("training_images", 0),
+        validation=familiarity.get("validation_images", 0),
+    )
 
 
 @dataclass(frozen=True)

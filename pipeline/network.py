@@ -34,8 +34,10 @@ def build_network(
 ) -> "keras.Model":
     """Build the network: uint8 (n, size, size) in, 0 = black; float32 logits (n, 1) out.
 
-    start_weights: a Keras file, None for Keras's own download, "random" for noise.
-    Raises StartWeightsError.
+    start_weights: a Keras file, None for Keras's own download, "random" for noise. Where the file
+    is a version's `network.keras`, its head is taken, too, and the network answers as that
+    version does: its normalisations are folded (`fold_batch_normalisation`), which changes
+    nothing as long as they stand still, as here they do. Raises StartWeightsError.
     """
     import keras
 
@@ -43,11 +45,12 @@ def build_network(
     trunk = keras.applications.MobileNetV2(
         input_tensor=_three_channels(grey, size=size), alpha=alpha, include_top=False, weights=None
     )
-    _load_start_weights(trunk, start_weights, size=size, alpha=alpha)
     pooled = keras.layers.GlobalAveragePooling2D(name="features")(trunk.output)
     dropped = keras.layers.Dropout(dropout, name="dropout")(pooled)
     logit = keras.layers.Dense(1, name=HEAD, kernel_initializer="zeros")(dropped)
-    return keras.Model(grey, logit, name="overread")
+    network = keras.Model(grey, logit, name="overread")
+    _load_start_weights(network, start_weights, size=size, alpha=alpha)
+    return network
 
 
 def _three_channels(grey: Any, *, size: int) -> Any:
@@ -60,15 +63,16 @@ def _three_channels(grey: Any, *, size: int) -> Any:
 
 
 def _load_start_weights(
-    trunk: "keras.Model", source: Path | str | None, *, size: int, alpha: float
+    network: "keras.Model", source: Path | str | None, *, size: int, alpha: float
 ) -> None:
     if source == "random":
         return
     start = _download(size=size, alpha=alpha) if source is None else _read(Path(source))
     theirs = {layer.name: layer for layer in start.layers}
     try:
-        for layer in trunk.layers:
-            if layer.weights:  # another head may stand on top of theirs
+        for layer in network.layers:
+            is_new_head = layer.name == HEAD and HEAD not in theirs
+            if layer.weights and not is_new_head:  # another's head may stand on top of theirs
                 layer.set_weights(theirs[layer.name].get_weights())
     except (KeyError, ValueError) as error:
         message = f"expected the layers of MobileNetV2 {alpha} in the start weights: {error}"

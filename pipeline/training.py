@@ -1,15 +1,17 @@
-"""From a folder of labelled radiographs to a model version's folder."""
+"""From labelled radiographs, in a folder or in memory, to a model version's folder."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.checkpoint import checkpoint_folder, remove_checkpoints
 from pipeline.dataset import Dataset, DatasetError, Example, find_examples, read_examples
 from pipeline.finishing import finish
 from pipeline.fitting import fit_network
+from pipeline.guard import Guard
 from pipeline.split import split_of
 from pipeline.training_config import Progress, TrainingConfig, TrainingProgress
 from pipeline.training_plan import TrainingPlan
@@ -27,27 +29,82 @@ def train(
     """Train on `dataset/train/{NORMAL,PNEUMONIA}`; return `output`, the new version's folder.
 
     Validation patients are taken from the training images. `dataset/test`, where there is one,
-    and `others` are measured at the very end and decide nothing; extras: see `finish`. An
-    interrupted training goes on from its last epoch, which is kept beside `output` until that is
-    complete. Raises DatasetError, StartWeightsError, FileExistsError.
+    is measured as `others` are. See `train_on` for these and the rest. Raises DatasetError,
+    StartWeightsError, FileExistsError.
     """
-    if output.exists():
-        raise FileExistsError(f"{output} exists; a model version is never changed")
+    _check_is_new(output)
     examples = _find(dataset)
-    plan = TrainingPlan(progress, images=sum(map(len, examples.values())), config=config)
+    images = sum(map(len, examples.values()))
+    # Of which some 15 % will be validation's; nobody minds that in an estimate.
+    plan = TrainingPlan(progress, read=images, learned=images, judged=images, config=config)
     read = _read(examples, size=config.size, progress=plan)
     learning, validation = split_dataset(read.pop("train"), config=config)
+    return _train(
+        learning, validation, output,
+        config=config, plan=plan, others=dict(others or {}) | read, extras=extras,
+    )  # fmt: skip
+
+
+def train_on(
+    learning: Dataset,
+    validation: Dataset,
+    output: Path,
+    *,
+    config: TrainingConfig,
+    progress: Progress = lambda step: None,
+    places: NDArray[np.intp] | None = None,
+    groups: Mapping[str, NDArray[np.bool_]] | None = None,
+    guard: Guard | None = None,
+    others: Mapping[str, Dataset] | None = None,
+    extras: Callable[[Path], Mapping[str, Any]] = lambda folder: {},
+) -> Path:
+    """Train on images in memory; return `output`, the new version's folder.
+
+    places: which of the images an epoch learns from, intp (m,), some perhaps several times; None
+    for each of them once. The guard learns from all of them, or is the one given.
+    groups: which of the validation images belong together, bool (n,), by name: temperature and
+    thresholds must do for each group (see `finish`). others: measured at the very end, decide
+    nothing. extras: see `finish`.
+    An interrupted training goes on from its last epoch, which is kept beside `output` until that
+    is complete. Raises StartWeightsError, FileExistsError.
+    """
+    _check_is_new(output)
+    judged = len(learning) + len(validation) + sum(map(len, (others or {}).values()))
+    learned = len(learning) if places is None else len(places)
+    plan = TrainingPlan(progress, learned=learned, judged=judged, config=config)
+    return _train(
+        learning, validation, output,
+        config=config, plan=plan, places=places, groups=groups, guard=guard,
+        others=others, extras=extras,
+    )  # fmt: skip
+
+
+def _train(
+    learning: Dataset,
+    validation: Dataset,
+    output: Path,
+    *,
+    config: TrainingConfig,
+    plan: TrainingPlan,
+    places: NDArray[np.intp] | None = None,
+    **finishing: Any,
+) -> Path:
     checkpoints = checkpoint_folder(output)
     network, curves = fit_network(
-        learning, validation, config=config, progress=plan, checkpoints=checkpoints
-    )
+        learning, validation,
+        config=config, progress=plan, places=places, checkpoints=checkpoints,
+    )  # fmt: skip
     folder = finish(
         network, learning, validation,
-        output=output, config=config, curves=curves, others=dict(others or {}) | read,
-        progress=plan, extras=extras,
+        output=output, config=config, curves=curves, progress=plan, **finishing,
     )  # fmt: skip
     remove_checkpoints(checkpoints)
     return folder
+
+
+def _check_is_new(output: Path) -> None:
+    if output.exists():
+        raise FileExistsError(f"{output} exists; a model version is never changed")
 
 
 def _find(dataset: Path) -> dict[str, list[Example]]:

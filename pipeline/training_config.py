@@ -21,6 +21,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "learning_rate": (1e-9, 10),
     "weight_decay": (0, 10),
     "dropout": (0, 0.99),
+    "drawn_films": (2, 10_000),
     **dict.fromkeys(("validation_share", "frozen_share", "average_momentum"), (0, 1)),
     **dict.fromkeys(("balanced_floor", "sensitive_floor"), (0, 1)),
     **dict.fromkeys(("still_share", "style_share", "sharpness_share", "cover_share"), (0, 1)),
@@ -35,13 +36,14 @@ class TrainingConfigError(PipelineError):
 class TrainingConfig:
     """How a network is trained.
 
-    start_weights: a Keras file with ImageNet weights; None downloads Keras's own;
-        "random" starts from noise (tests only).
+    start_weights: a Keras file with ImageNet weights, or a version's `network.keras` to go on
+        from; None downloads Keras's own; "random" starts from noise (tests only).
     frozen_share: share of the network's layers, from the input up, that stay as they were.
     average_momentum: of the exponential moving average of the weights that is kept.
     still_share, style_share, sharpness_share, cover_share: see `augmentation.Shares`.
     balanced_floor, sensitive_floor: the threshold rule's floors of sensitivity for the two
         operating points (see `calibration.choose_threshold`).
+    drawn_films: how many of the project's own drawings the guard learns to be familiar with.
     unfamiliar_warning: what to say of an image near the limit of what the network knows.
     population: whom the images show; known_limits: what to warn of. Both for the card.
     split_key: key of the hash that assigns patients to splits; never change it, or
@@ -70,6 +72,7 @@ class TrainingConfig:
     cover_share: float = 0.5
     balanced_floor: float = 0.95
     sensitive_floor: float = 0.98
+    drawn_films: int = 240
     unfamiliar_warning: str = "somewhat unlike the images that the network was trained on"
     population: str = ""
     known_limits: tuple[str, ...] = ()
@@ -142,8 +145,9 @@ def _is_a(value: Any, kind: Any) -> bool:
 class TrainingProgress:
     """One step forward, for whoever draws the bar.
 
-    stage: "read", "head", "fine-tune", "export" or "evaluate"; where an earlier training was
-        interrupted, also "resume" (done of total epochs need no repeating) or "restart".
+    stage: "read", "features", "head", "fine-tune", "export" or "evaluate"; where an earlier
+        training was interrupted, also "resume" (done of total epochs need no repeating) or
+        "restart".
     done, total: in the stage's own steps. text: the latest figures, for people.
     share: of the whole training, by expected work, in [0, 1].
     """

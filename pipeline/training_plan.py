@@ -5,23 +5,36 @@ from dataclasses import replace
 from pipeline.training_config import Progress, TrainingConfig, TrainingProgress
 
 # Milliseconds an image, on two cores; only their proportions matter. Learning is for each epoch.
-READ, FEATURES, LEARN, JUDGE = 4.0, 10.0, 25.0, 12.0
+READ, FEATURES, HEAD, LEARN, JUDGE, DRAW = 4.0, 10.0, 0.05, 25.0, 6.0, 70.0
 EXPORT = 15_000.0  # milliseconds, whatever the images
 
 
 class TrainingPlan:
-    """Passes each step on with `share`, the expected share of the whole training that is done."""
+    """Passes each step on with `share`, the expected share of the whole training that is done.
 
-    def __init__(self, progress: Progress, *, images: int, config: TrainingConfig) -> None:
+    read: images to decode. learned: what an epoch learns from. judged: every image that is
+    looked at, to learn from it, to choose by it, or to measure.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        *,
+        learned: int,
+        judged: int,
+        config: TrainingConfig,
+        read: int = 0,
+    ) -> None:
         self._progress = progress
         self._skipped = 0.0  # share of fine-tuning that an earlier run has done
         self._past: dict[str, float] = {}
         self._work = {
-            "read": READ * images,
-            "head": FEATURES * images,
-            "fine-tune": LEARN * images * config.epochs,
+            "read": READ * read,
+            "features": FEATURES * judged if config.head_epochs else 0.0,
+            "head": HEAD * learned * config.head_epochs,
+            "fine-tune": LEARN * learned * config.epochs,
             "export": EXPORT,
-            "evaluate": JUDGE * images,
+            "evaluate": 2 * JUDGE * judged + DRAW * config.drawn_films,
         }
 
     def __call__(self, step: TrainingProgress) -> None:
@@ -35,7 +48,7 @@ class TrainingPlan:
     def _skip(self, step: TrainingProgress) -> None:
         """What need not be repeated is no part of this run's work."""
         self._skipped = step.done / max(step.total, 1)
-        self._work["head"] = 0.0
+        self._work["features"] = self._work["head"] = 0.0
         self._work["fine-tune"] *= 1 - self._skipped
 
     def _note(self, step: TrainingProgress) -> None:

@@ -19,6 +19,8 @@ from pipeline.training_config import TrainingConfig, TrainingConfigError, Traini
 from pipeline.training_plan import TrainingPlan
 from tests.pipeline.networks import TOY, write_dataset
 
+CONFIG = TrainingConfig()
+
 
 @pytest.mark.parametrize(
     "config",
@@ -88,10 +90,16 @@ def test_every_number_of_the_config_has_limits() -> None:
 
 
 def test_the_share_grows_over_the_whole_training_and_ends_at_one() -> None:
-    told = tell_all(("read", 100), ("head", 2), ("fine-tune", 10), ("export", 1), ("evaluate", 1))
+    told = tell_all(
+        ("read", 100), ("features", 50), ("head", 2), ("fine-tune", 10), ("export", 1),
+        ("evaluate", 20),
+    )  # fmt: skip
     shares = [step.share for step in told]
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
+    judged = [step.share for step in told if step.stage == "evaluate"]
+    assert judged[-2] < 1, "the end of it is told, too"
+    assert len(set(judged)) == 21, "it moves in every stage"
     learned = [step.share for step in told if step.stage == "fine-tune"]
     assert learned[-1] - learned[0] > 0.5 * (shares[-1] - shares[0]), "it takes most of the time"
 
@@ -103,14 +111,14 @@ def test_what_was_done_before_is_no_part_of_the_work() -> None:
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
     read = next(step.share for step in told if step.stage == "fine-tune")
-    whole = tell_all(("read", 100), ("head", 2), ("fine-tune", 10))
-    assert read > next(step.share for step in whole if step.stage == "head")
+    whole = tell_all(("read", 100), ("features", 2), ("head", 2), ("fine-tune", 10))
+    assert read > next(step.share for step in whole if step.stage == "features")
 
 
 def tell_all(*stages: Any) -> list[TrainingProgress]:
     """Each stage is (name, total) or (name, total, first), or a step of its own."""
     told: list[TrainingProgress] = []
-    plan = TrainingPlan(told.append, images=5000, config=TrainingConfig())
+    plan = TrainingPlan(told.append, read=5000, learned=5000, judged=5000, config=CONFIG)
     for stage in stages:
         if isinstance(stage, TrainingProgress):
             plan(stage)

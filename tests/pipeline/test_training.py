@@ -10,8 +10,10 @@ from pipeline.dataset import DatasetError, find_examples, read_examples
 from pipeline.network import StartWeightsError, build_network
 from pipeline.training import split_dataset, train
 from pipeline.training_config import TrainingProgress
-from pipeline.version_folder import load_card, verify_checksums
+from pipeline.version_folder import BASELINE, load_card, verify_checksums
 from tests.pipeline.networks import TOY, write_dataset
+
+STAGES = ("read", "features", "head", "fine-tune", "export", "evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,10 @@ def test_a_toy_network_is_trained_and_written(dataset: Path, tmp_path: Path) -> 
     assert card.metrics["validation"]["n"] == data["validation"]["images"]
     assert (folder / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
     assert [step.stage for step in steps if step.done == step.total][-1] == "evaluate"
-    assert {step.stage for step in steps} == {"read", "head", "fine-tune", "export", "evaluate"}
+    shares = [step.share for step in steps]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    assert {step.stage for step in steps} == set(STAGES)
     assert not list(tmp_path.glob(".*")), "checkpoints and partial folders are removed"
     with pytest.raises(FileExistsError, match="never changed"):
         train(dataset, folder, config=TOY)
@@ -92,6 +97,26 @@ def test_start_weights_are_taken_over(tmp_path: Path) -> None:
             taken.get_layer(layer).get_weights(), start.get_layer(layer).get_weights(), strict=True
         ):
             np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.tensorflow
+def test_a_version_to_go_on_from_answers_as_before() -> None:
+    """Its normalisations are folded and its head is ours: nothing learned, nothing changed."""
+    from pipeline.engine import NETWORK_FILE, load_engine
+    from pipeline.fitting import predict_logits
+    from pipeline.gradcam import forward_function
+    from pipeline.network import fold_batch_normalisation, round_to_float16
+    from tests.pipeline.networks import phantom_inputs
+
+    images = phantom_inputs(count=4)
+    expected = load_engine(BASELINE).infer(images)
+    network = build_network(start_weights=BASELINE / NETWORK_FILE)
+    np.testing.assert_allclose(predict_logits(network, images), expected.logits, atol=1e-3)
+    fold_batch_normalisation(network)
+    round_to_float16(network)
+    again = forward_function(network)(images)  # as it is exported
+    np.testing.assert_allclose(again["logits"], expected.logits, atol=1e-3)
+    np.testing.assert_allclose(again["features"], expected.features, atol=1e-3)
 
 
 @pytest.mark.tensorflow

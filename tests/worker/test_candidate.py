@@ -1,0 +1,180 @@
+"""A snapshot becomes a candidate: trained once, gone on with after an interruption, not live."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.learning_tables import DatasetSnapshot, Label, LabelValue, Source, Split
+from models.snapshots import Member, freeze
+from models.tables import ModelVersion, now
+from models.versions import install_baseline, production_version, version_path
+from pipeline.guard import Guard, is_guard_of
+from pipeline.network_input import PREPROCESSING
+from pipeline.phantom import draw_phantom
+from pipeline.predictor import Predictor
+from pipeline.training_config import TrainingProgress
+from pipeline.types import Finding
+from pipeline.version_folder import BASELINE, FAMILIARITY_FILE
+from tests.rows import a_hash, a_user
+from worker.candidate import (
+    ForeignFolderError,
+    MissingImageError,
+    NotEnoughImagesError,
+    train_candidate,
+)
+from worker.doors import Doors
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+FINDINGS: tuple[Finding, ...] = ("normal", "pneumonia")
+
+
+def no_progress(step: TrainingProgress) -> None:
+    pass
+
+
+class CutOffError(Exception):
+    """For a test."""
+
+
+def freeze_phantoms(
+    doors: Doors, *, patients: int = 10, is_drawn: bool = True, base: int = 0
+) -> DatasetSnapshot:
+    """So many patients of each finding to learn from and to choose by, one image each."""
+    members = []
+    with doors.sessions.begin() as session:
+        user = a_user(session)
+        for split in (Split.TRAIN, Split.VALIDATION):
+            for n in range(2 * patients):
+                sha256 = a_hash(f"{split} {n}")
+                label = LabelValue(FINDINGS[n % 2])
+                row = Label(
+                    sha256=sha256, value=label, reader="rita", user_id=user.id,
+                    source=Source.CSV, read_at=now(),
+                )  # fmt: skip
+                session.add(row)
+                session.flush()
+                origin = "public" if n < base else "site"
+                members.append(Member(sha256, label, split, origin, a_hash(sha256), row.id))
+                if is_drawn:
+                    seed = n + (1000 if split is Split.TRAIN else 0)
+                    drawn = draw_phantom(seed=seed, finding=FINDINGS[n % 2], size=(224, 224))
+                    doors.store.put_network_input(sha256, PREPROCESSING, drawn)
+        return freeze(session, members, report={})
+
+
+def baseline(doors: Doors) -> ModelVersion:
+    with doors.sessions.begin() as session:
+        install_baseline(session, data_dir=doors.settings.data_dir)
+        version = production_version(session)
+    assert version is not None
+    return version
+
+
+def train(
+    doors: Doors,
+    snapshot: DatasetSnapshot,
+    production: ModelVersion,
+    progress: Callable[[TrainingProgress], None] = no_progress,
+) -> ModelVersion:
+    return train_candidate(
+        doors, snapshot_id=snapshot.id, production=production, name="night-7", progress=progress
+    )
+
+
+@pytest.mark.tensorflow
+def test_a_candidate_goes_on_from_production_and_from_an_interruption(doors: Doors) -> None:
+    production, snapshot = baseline(doors), freeze_phantoms(doors, base=4)
+    folder = doors.settings.data_dir / "networks" / "night-7"
+    steps: list[TrainingProgress] = []
+
+    def cancel(step: TrainingProgress) -> None:
+        steps.append(step)
+        if step.stage == "export":
+            raise CutOffError
+
+    with pytest.raises(CutOffError):
+        train(doors, snapshot, production, cancel)
+    assert not folder.exists()
+    assert {step.stage for step in steps} == {"read", "features", "head", "export"}
+
+    steps.clear()
+    made = train(doors, snapshot, production, steps.append)
+    assert {step.stage for step in steps} == {"read", "resume", "export", "evaluate"}
+    assert steps[-1].share == pytest.approx(1)
+    with doors.sessions() as session:
+        assert production_version(session).id == production.id  # type: ignore[union-attr]
+    assert version_path(made, data_dir=doors.settings.data_dir) == folder
+    assert [path.name for path in folder.parent.iterdir()] == ["night-7"], "nothing is left over"
+
+    check_card(made, snapshot)
+    check_answers(folder)
+    steps.clear()
+    assert train(doors, snapshot, production, steps.append).id == made.id
+    assert not steps, "what is finished is only registered"
+
+
+def check_card(version: ModelVersion, snapshot: DatasetSnapshot) -> None:
+    card = version.card
+    assert card["snapshot"] == {"id": snapshot.id, "digest": snapshot.digest}
+    assert card["started_from"] == {"version": "baseline-2"}
+    assert card["mode"] == "head"
+    assert card["config"]["epochs"] == 0
+    assert card["mixture"]["site_images"] == 16
+    assert card["mixture"]["base_images"] == 4
+    assert card["population"].endswith("Since then, 16 labelled images of this site.")
+    assert card["familiarity"]["guard"] == "kept", "40 images do not say what is usual"
+    assert is_guard_of(card, snapshot.digest)
+    assert not is_guard_of(card, "another")
+    assert not is_guard_of(baseline_card(), snapshot.digest)
+
+
+def baseline_card() -> dict[str, object]:
+    card: dict[str, object] = json.loads((BASELINE / "card.json").read_text())
+    return card
+
+
+def check_answers(folder: Path) -> None:
+    """The head has learned; the trunk, and so the guard, are production's."""
+    images = np.stack([draw_phantom(seed=n, finding="normal", size=(224, 224)) for n in range(4)])
+    old, new = Predictor.open(), Predictor.open(folder)
+    before, after = old.engine.infer(images), new.engine.infer(images)
+    np.testing.assert_allclose(after.features, before.features, atol=1e-4)
+    moved = np.abs(after.logits - before.logits)
+    assert (moved > 1e-3).all()
+    assert (moved < 2).all(), "a head that goes on does not jump"
+    kept = Guard.load(folder / FAMILIARITY_FILE)
+    unfamiliar = kept.unfamiliarity(images, after.features)
+    np.testing.assert_allclose(unfamiliar, old.guard.unfamiliarity(images, before.features))
+
+
+def test_too_few_patients_are_told_before_anything_is_read(doors: Doors) -> None:
+    snapshot = freeze_phantoms(doors, patients=9, is_drawn=False)
+    with pytest.raises(NotEnoughImagesError) as caught:
+        train(doors, snapshot, baseline(doors))
+    assert str(caught.value) == "9 patients with pneumonia to learn from, 10 are needed"
+
+
+def test_an_image_that_is_gone_is_named_by_its_hash(doors: Doors) -> None:
+    snapshot = freeze_phantoms(doors, is_drawn=False)
+    with pytest.raises(MissingImageError, match="no longer in the file store"):
+        train(doors, snapshot, baseline(doors))
+
+
+def test_a_folder_trained_from_something_else_is_no_candidate(doors: Doors) -> None:
+    snapshot, production = freeze_phantoms(doors, is_drawn=False), baseline(doors)
+    shutil.copytree(BASELINE, doors.settings.data_dir / "networks" / "night-7")
+    with pytest.raises(ForeignFolderError, match="trained from other images"):
+        train(doors, snapshot, production)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "", "a b", ".hidden"])
+def test_a_name_that_is_no_folder_name_is_refused(doors: Doors, name: str) -> None:
+    with pytest.raises(ValueError, match="Expected a name"):
+        train_candidate(
+            doors, snapshot_id=1, production=baseline(doors), name=name, progress=no_progress
+        )
