@@ -1,0 +1,111 @@
+"""Nights in portal and API: what they did, the one at work, beginning and ending one."""
+
+import pytest
+
+from models.learning_tables import Answer, Outcome
+from models.tables import Role
+from tests.nights import a_night, a_snapshot
+from tests.rows import a_version
+from tests.web.pages import forms_proof, words
+from tests.web.portal import Portal
+from web.app import create_app
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def test_before_the_first_night(portal: Portal) -> None:
+    page = words(portal.browser(Role.VIEWER), "/nights")
+    assert "No night has come yet" in page
+    assert "The next is due" in page
+    assert "Run now" not in page
+    assert portal.browser().get("/nights/1").status_code == 404
+    listed = portal.program().get("/api/v1/nights").json
+    assert (listed["nights"], listed["next"]) == ([], None)
+    assert listed["next_due"]
+
+
+def test_nights_may_be_switched_off(portal: Portal) -> None:
+    settings = portal.database.settings.model_copy(update={"night_at": ""})
+    off = Portal(portal.database, create_app(settings), portal.services)
+    assert "switched off" in words(off.browser(), "/nights")
+    assert off.program().get("/api/v1/nights").json["next_due"] is None
+
+
+def test_an_operator_begins_one_and_never_two(portal: Portal) -> None:
+    operator = portal.program()
+    begun = operator.post("/api/v1/nights", json={})
+    assert begun.status_code == 202
+    assert (begun.json["stage"], begun.json["asked_by"]) == ("waiting", "a operator")
+    assert operator.post("/api/v1/nights", json={}).json["id"] == begun.json["id"]
+    browser = portal.browser()
+    html = browser.get("/nights").text
+    assert f'data-night="{begun.json["id"]}"' in html
+    assert "Run now" not in html
+    assert [row.action for row in portal.audit()].count("night.asked") == 2
+
+
+def test_a_night_is_cancelled_once(portal: Portal) -> None:
+    operator = portal.program()
+    number = operator.post("/api/v1/nights", json={}).json["id"]
+    ended = operator.post(f"/api/v1/nights/{number}/cancel", json={}).json
+    assert (ended["is_open"], ended["outcome"]) == (False, "cancelled")
+    assert operator.post(f"/api/v1/nights/{number}/cancel", json={}).json == ended
+    assert operator.post("/api/v1/nights/99/cancel", json={}).status_code == 404
+
+
+def test_by_button(portal: Portal) -> None:
+    browser = portal.browser()
+    assert browser.post("/nights").status_code == 400, "the form's proof is missing"
+    proof = {"csrf_token": forms_proof(browser)}
+    begun = browser.post("/nights", data=proof)
+    assert (begun.status_code, begun.location) == (303, "/nights/1")
+    assert "Cancel this night" in words(browser, "/nights/1")
+    assert browser.post("/nights/1/cancel", data=proof).status_code == 303
+    assert "Night 1 cancelled" in words(browser, "/nights/1")
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.READER])
+def test_others_only_look(portal: Portal, role: Role) -> None:
+    with portal.database.sessions.begin() as session:
+        a_night(session, None)
+    program = portal.program(role)
+    assert program.get("/api/v1/nights/1").status_code == 200
+    assert program.post("/api/v1/nights", json={}).status_code == 403
+    assert program.post("/api/v1/nights/1/cancel", json={}).status_code == 403
+    assert "Cancel" not in words(portal.browser(role), "/nights")
+
+
+def test_the_night_at_work_is_followed(portal: Portal) -> None:
+    with portal.database.sessions.begin() as session:
+        a_night(session, None, stage="training", share=0.25, progress="epoch 1 of 4")
+    night = portal.program().get("/api/v1/nights/1").json
+    assert (night["stage"], night["share"], night["progress"]) == ("training", 0.25, "epoch 1 of 4")
+    assert (night["is_open"], night["words"]) == (True, "training")
+    html = portal.browser().get("/nights/1").text
+    assert '<li data-stage="training" aria-current="step">' in html
+    assert 'max="1" value="0.25"' in html
+    assert "night.js" in html
+
+
+def test_what_a_night_did_is_told_in_words(portal: Portal) -> None:
+    with portal.database.sessions.begin() as session:
+        version = a_version(session)
+        drift = {"words": "nothing has moved"}
+        a_night(session, Outcome.NOTHING, drift=drift)
+        a_night(
+            session,
+            Outcome.REFUSED,
+            candidate=a_version(session, name="night-2", is_live=False),
+            snapshot=a_snapshot(session),
+            answer=Answer.PROMOTED,
+        )
+        a_night(session, Outcome.FAILED, candidate=None)
+    browser = portal.browser()
+    page = words(browser, "/nights")
+    assert "nothing to learn Only 3 new labels came, 20 are needed. Nothing has moved." in page
+    assert "refused by the gate, promoted by an admin Refused: on the site's" in page
+    assert "failed It stopped its worker 3 times." in page
+    one = words(browser, "/nights/2")
+    assert f"Candidate night-2 Live then {version.name}" in one
+    assert "snapshot 1" in one
+    assert "Not measured" in one

@@ -1,0 +1,244 @@
+"""Versions in portal and API: who is live, who asks to be, and what an admin may do about it."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from models.learning_tables import Evaluation, Outcome
+from models.tables import ModelVersion, Role
+from models.versions import install_baseline, production_version
+from tests.nights import SAID, a_night, a_snapshot, a_trained_version
+from tests.rows import a_job, an_image
+from tests.web.pages import forms_proof, words
+from tests.web.portal import Portal
+
+# What both databases do is tested beside the rows.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+CURVES = {
+    "auroc": {"value": 0.91, "low": 0.88, "high": 0.94},
+    "roc": [[0.0, 0.0], [0.25, 0.75], [1.0, 1.0]],
+    "calibration": [
+        {
+            "mean_probability": 0.5,
+            "frequency": {"value": 0.75, "low": 0.25, "high": 1.0},
+            "images": 12,
+        }
+    ],
+    "operating_points": {"balanced": {"sensitivity": {"value": 0.75}, "specificity": {"value": 1}}},
+    "n": 40,
+    "patients": 20,
+}
+
+
+def a_pair(difference: float) -> dict[str, Any]:
+    """Of a candidate at 0.9 and what chance may have done to it."""
+    return {
+        "candidate": {"value": 0.9, "low": 0.8, "high": 1.0},
+        "production": {"value": 0.9 - difference, "low": 0.8, "high": 1.0},
+        "difference": {"value": difference, "low": difference - 0.01, "high": difference + 0.01},
+    }
+
+
+def a_decision() -> dict[str, Any]:
+    compared = {
+        "name": "site",
+        "images": 40,
+        "patients": 20,
+        "pneumonia_patients": 12,
+        "normal_patients": 11,
+        "level": 0.95,
+        **{name: a_pair(0.031) for name in ("auroc", "sensitivity", "specificity", "unanswered")},
+    }
+    gate = {"min_patients": 30, "auroc_margin": 0.02, "sensitivity_margin": 0.05}
+    return {"is_yes": True, "gate": gate, "comparisons": [compared]}
+
+
+def shipped(session: Session, portal: Portal) -> ModelVersion:
+    install_baseline(session, data_dir=portal.database.settings.data_dir)
+    live = production_version(session)
+    assert live is not None
+    return live
+
+
+def propose(portal: Portal, outcome: Outcome = Outcome.PROPOSED, name: str = "night-1") -> str:
+    """A night that compared its candidate with what is live. Returns that one's name."""
+    with portal.database.sessions.begin() as session:
+        live = production_version(session) or shipped(session, portal)
+        candidate = a_trained_version(session, portal.database.settings, name)
+        snapshot = a_snapshot(session, of=name)
+        a_night(session, outcome, candidate=candidate, snapshot=snapshot, decision=a_decision())
+        for version in (candidate, live):
+            session.add(
+                Evaluation(
+                    model_version_id=version.id,
+                    snapshot_id=snapshot.id,
+                    origin="site",
+                    figures=CURVES,
+                )
+            )
+        return live.name
+
+
+def live_name(portal: Portal) -> str:
+    return str(portal.program().get("/api/v1/model-versions").json["live"])
+
+
+def submit(client: FlaskClient, path: str, **fields: str) -> Any:
+    return client.post(path, data={"csrf_token": forms_proof(client), **fields})
+
+
+def test_pages_with_one_version_and_no_night(portal: Portal) -> None:
+    assert "No network is live" in words(portal.browser(Role.ADMIN), "/versions")
+    with portal.database.sessions.begin() as session:
+        name = shipped(session, portal).name
+    admin = portal.browser(Role.ADMIN)
+    page = words(admin, "/versions")
+    assert f"Live now {name}" in page
+    assert "asks to replace" not in page
+    assert "Roll back" not in page, "there is nothing to go back to"
+    assert "ships with the project" in words(admin, f"/versions/{name}")
+    assert name in words(admin, "/about")
+    assert admin.get("/versions/none").status_code == 404
+
+
+def test_a_proposal_stands_beside_what_is_live(portal: Portal) -> None:
+    live = propose(portal)
+    browser = portal.browser(Role.VIEWER)
+    page = words(browser, "/versions")
+    assert f"night-1 asks to replace {live}" in page
+    assert SAID[Outcome.PROPOSED][1:] in page
+    assert "40 images of 20 patients: 12 with pneumonia, 11 without" in page
+    assert "AUROC 0.900 0.869 +0.031 +0.021 to +0.041" in page
+    html = browser.get("/versions").text
+    assert html.count('<polyline class="curve candidate"') == 2, "ROC and calibration"
+    assert html.count('<polyline class="curve production"') == 2
+    assert 'points="0,100 25,25 100,0"' in html
+
+
+def test_only_an_admin_is_asked(portal: Portal) -> None:
+    propose(portal)
+    for role in (Role.VIEWER, Role.OPERATOR):
+        page = portal.browser(role).get("/versions").text
+        assert "An admin answers" in page
+        assert 'action="/versions/night-1/promote"' not in page
+    assert 'action="/versions/night-1/promote"' in portal.browser(Role.ADMIN).get("/versions").text
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.READER, Role.OPERATOR])
+def test_nobody_else_moves_anything(portal: Portal, role: Role) -> None:
+    live = propose(portal)
+    program, browser = portal.program(role), portal.browser(role)
+    for path, body in (
+        ("model-versions/night-1/promote", {}),
+        ("model-versions/night-1/reject", {}),
+        ("roll-back", {"live": live}),
+        ("rereadings", {}),
+    ):
+        assert program.post(f"/api/v1/{path}", json=body).status_code == 403, path
+    for path in ("/versions/night-1/promote", "/versions/night-1/reject", "/roll-back"):
+        assert submit(browser, path, live=live).status_code == 403, path
+    assert submit(browser, "/rereadings").status_code == 403
+    assert live_name(portal) == live
+
+
+def test_a_cookie_without_the_forms_proof_moves_nothing(portal: Portal) -> None:
+    live = propose(portal)
+    admin = portal.browser(Role.ADMIN)
+    assert admin.post("/versions/night-1/promote", data={"live": live}).status_code == 400
+    assert admin.post("/api/v1/model-versions/night-1/promote", json={}).status_code == 400
+    assert live_name(portal) == live
+
+
+def test_by_button_there_and_back(portal: Portal) -> None:
+    live = propose(portal)
+    admin = portal.browser(Role.ADMIN)
+    moved = submit(admin, "/versions/night-1/promote", live=live, reason="it finds more")
+    assert (moved.status_code, moved.location) == (303, "/versions")
+    assert live_name(portal) == "night-1"
+    page = words(admin, "/versions")
+    assert "by a admin: it finds more" in page
+    assert "asks to replace" not in page
+    assert f"Roll back to {live}" in page
+    moved = submit(admin, "/roll-back", live="night-1", reason="it finds too much")
+    assert moved.status_code == 303
+    assert live_name(portal) == live
+    again = submit(admin, "/roll-back", live="night-1")
+    assert again.status_code == 409
+    assert f"{live} is live by now, no longer night-1" in again.text
+    assert "it finds too much" in words(admin, "/versions")
+    actions = [(row.action, row.target) for row in portal.audit()]
+    assert ("version.promoted", "night-1") in actions
+    assert ("version.rolled-back", live) in actions
+
+
+def test_by_api_against_the_gate(portal: Portal) -> None:
+    live = propose(portal, Outcome.REFUSED)
+    admin, path = portal.program(Role.ADMIN), "/api/v1/model-versions/night-1/promote"
+    refused = admin.post(path, json={})
+    assert refused.status_code == 409
+    assert refused.json["title"].startswith(SAID[Outcome.REFUSED])
+    assert "despite refusal" in refused.json["title"]
+    page = portal.browser(Role.ADMIN).get("/versions/night-1").text
+    assert 'name="despite_refusal" value="yes" required' in page
+    moved = admin.post(path, json={"despite_refusal": True, "live": live})
+    assert (moved.status_code, moved.json) == (200, {"live": "night-1", "back": live})
+    history = admin.get("/api/v1/model-versions").json["history"]
+    assert [entry["version"] for entry in history] == ["night-1", live]
+    assert "against the gate" in history[0]["reason"]
+    assert admin.post("/api/v1/model-versions/none/promote", json={}).status_code == 404
+
+
+def test_a_rejected_candidate_asks_no_longer(portal: Portal) -> None:
+    live = propose(portal)
+    admin = portal.program(Role.ADMIN)
+    assert admin.post("/api/v1/model-versions/night-1/reject", json={}).json["live"] == live
+    listed = {
+        one["name"]: one for one in admin.get("/api/v1/model-versions").json["model_versions"]
+    }
+    assert (listed["night-1"]["status"], listed[live]["status"]) == ("rejected", "live")
+    assert "asks to replace" not in words(portal.browser(), "/versions")
+    back = admin.post("/api/v1/roll-back", json={"live": live})
+    assert back.status_code == 409
+    assert "nothing to go back to" in back.json["title"]
+
+
+def test_a_version_leads_to_its_night_snapshot_and_figures(portal: Portal) -> None:
+    propose(portal)
+    browser = portal.browser()
+    html = browser.get("/versions/night-1").text
+    assert 'href="/nights/1"' in html
+    assert 'href="/snapshots/1"' in html
+    page = words(browser, "/versions/night-1")
+    assert "night-1 proposed" in page
+    assert "site snapshot 1 40 20 0.910 0.880 to 0.940" in page
+    assert "Operating point balanced , in use threshold 50 %" in page
+    assert "When it was live Never." in page
+
+
+def test_a_study_leads_to_the_version_that_read_it(portal: Portal, a_png: bytes) -> None:
+    job = portal.new_job()
+    portal.send(job, ("a.png", a_png))
+    portal.read_all()
+    assert 'href="/versions/v1"' in portal.browser().get("/studies/1").text
+
+
+def test_earlier_images_are_read_again_on_demand(portal: Portal) -> None:
+    admin = portal.program(Role.ADMIN)
+    assert admin.post("/api/v1/rereadings", json={}).status_code == 409, "nothing is live"
+    with portal.database.sessions.begin() as session:
+        name = shipped(session, portal).name
+        an_image(session, a_job(session)).state = "predicted"  # type: ignore[assignment]
+    for _ in range(2):
+        begun = admin.post("/api/v1/rereadings", json={})
+        assert begun.status_code == 202
+        assert (begun.json["model_version"], begun.json["done"], begun.json["total"]) == (
+            name,
+            0,
+            1,
+        )
+    (one,) = portal.program(Role.VIEWER).get("/api/v1/rereadings").json["rereadings"]
+    assert (one["finished_at"], one["is_waiting"]) == (None, False)
+    assert "Earlier images read again: 0 of 1" in words(portal.browser(), "/versions")
