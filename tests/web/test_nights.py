@@ -3,7 +3,7 @@
 import pytest
 
 from models.learning_tables import Answer, Outcome
-from models.tables import Role
+from models.tables import Role, now
 from tests.nights import a_night, a_snapshot
 from tests.rows import a_version
 from tests.web.pages import forms_proof, words
