@@ -8,6 +8,7 @@ const buttons = [...(panel?.querySelectorAll("[data-label]") ?? [])];
 const state = document.getElementById("label-state");
 
 let saving = null; // the last of what is on its way; resolves to whether it was saved
+let isLost = false; // something was not saved, and nobody has gone on since
 
 function give(button) {
   const before = saving ?? Promise.resolve();
@@ -26,9 +27,11 @@ async function save(button) {
     // Ours, from the page's own template.
     document.getElementById("labels-said").innerHTML = await getText(`/labels/images/${image}`);
   } catch (error) {
+    isLost = true;
     say(`Not saved: ${error.message}`, "caution");
     return false;
   }
+  isLost = false;
   say("Saved.", "muted");
   return true;
 }
@@ -48,12 +51,16 @@ document.addEventListener("keydown", (event) => {
   give(button);
 });
 
-// Whoever goes on at once waits until it is saved; where it could not be, the page stays and says so.
-document.addEventListener("click", (event) => {
+// Whoever goes on at once waits until it is saved. Where it could not be, the page stays and says
+// so; going on a second time leaves it.
+document.addEventListener("click", async (event) => {
   const link = event.target.closest?.("a[href]");
-  if (!saving || !link) return;
+  if (!link || !(saving || isLost)) return;
   event.preventDefault();
-  saving.then((isSaved) => isSaved && location.assign(link.href));
+  await saving;
+  if (!isLost) return location.assign(link.href);
+  isLost = false;
+  state.append(" Going on a second time leaves it.");
 });
 
 addEventListener("beforeunload", (event) => {

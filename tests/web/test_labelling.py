@@ -1,0 +1,139 @@
+"""A reader at the keyboard: one key a label, shown at once, and on to the next study."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Route, expect
+from werkzeug.serving import make_server
+
+from models.labels import content_labels, effective_labels
+from models.tables import Role
+from tests.browser import ARGUMENTS, find_browser
+from tests.uploads import a_png
+from tests.web.portal import Portal
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.parametrize("database", ["sqlite"], indirect=True),
+]
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    opened = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def address(portal: Portal) -> Iterator[str]:
+    """A portal with two studies: the first suspected, the second without a finding."""
+    for number, finding in enumerate(("pneumonia", None)):
+        portal.send(portal.new_job(), (f"ward {number}/a.png", a_png(seed=number)))
+        portal.read_all(finding=finding, reason=None if finding else "unlike any")
+    server = make_server("127.0.0.1", 0, portal.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def visit(browser: Browser, portal: Portal, address: str) -> Iterator[Page]:
+    context = browser.new_context()
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if is_complaint(said) else None)
+    log_in(page, portal, address, Role.READER)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def is_complaint(said: ConsoleMessage) -> bool:
+    """A refusal is one of the tests' own; the browser reports each."""
+    return said.type == "error" and "status of 422" not in said.text
+
+
+def log_in(page: Page, portal: Portal, address: str, role: Role) -> None:
+    link = portal.token(role, kind="login", lifetime=timedelta(minutes=1))
+    page.goto(f"{address}/login?token={link}")
+
+
+def said(portal: Portal, image: int) -> list[str]:
+    """Everything, the latest first."""
+    with portal.database.sessions() as session:
+        return [label.value.value for label in content_labels(session, hash_of(portal, image))]
+
+
+def hash_of(portal: Portal, image: int) -> str:
+    return portal.images()[image - 1].sha256
+
+
+def test_one_key_a_label_and_on(visit: Page, portal: Portal, address: str) -> None:
+    visit.goto(f"{address}/studies/1?at=1")
+    shown, state = visit.locator("#labels-said"), visit.locator("#label-state")
+    expect(shown).to_contain_text("None yet.")
+    visit.evaluate("window.isTheSamePage = true")
+    visit.locator("body").press("c")
+    expect(shown.locator(".label-now")).to_contain_text("Pneumonia")
+    expect(shown).to_contain_text("a reader, reader")
+    visit.locator("body").press("n")  # offered only where there is no finding
+    visit.locator("body").press("x")
+    expect(shown.locator(".label-now")).to_contain_text("Normal")
+    expect(state).to_have_text("Saved.")
+    expect(visit.locator('[data-key="x"]')).to_have_attribute("aria-pressed", "true")
+    assert visit.evaluate("window.isTheSamePage")
+    # Whoever goes on at once loses nothing, however slow the way is.
+    visit.route("**/api/v1/labels", slowly)
+    visit.locator("body").press("u")
+    visit.locator("body").press("j")
+    visit.wait_for_url("**/studies/2?at=2")
+    assert said(portal, 1) == ["unusable", "normal", "pneumonia"]
+    visit.locator("body").press("p")
+    expect(shown.locator(".label-now")).to_contain_text("Pneumonia")
+    assert said(portal, 2) == ["pneumonia"]
+
+
+def slowly(route: Route) -> None:
+    threading.Event().wait(0.3)
+    route.continue_()
+
+
+def test_what_was_not_saved_is_said_and_the_page_stays(
+    visit: Page, portal: Portal, address: str
+) -> None:
+    visit.goto(f"{address}/studies/1?at=1")
+    problem = '{"title": "not today", "status": 422}'
+    answer = {"status": 422, "content_type": "application/problem+json", "body": problem}
+    visit.route("**/api/v1/labels", lambda route: route.fulfill(**answer))
+    visit.locator("body").press("c")
+    visit.locator("body").press("j")
+    expect(visit.locator("#label-state")).to_have_text(
+        "Not saved: not today Going on a second time leaves it."
+    )
+    expect(visit.locator("#labels-said")).to_contain_text("None yet.")
+    assert visit.url.endswith("/studies/1?at=1")
+    visit.locator("body").press("j")
+    visit.wait_for_url("**/studies/2?at=2")
+
+
+def test_a_table_is_sent_from_the_labels_page(
+    visit: Page, portal: Portal, address: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("file,label\nward 0/a.png,normal\nward 9/a.png,normal\n")
+    visit.goto(f"{address}/labels")
+    visit.set_input_files("#csv", table)
+    expect(visit.locator("#taken-words")).to_have_text(
+        "1 added · 0 known already · 1 rows refused."
+    )
+    expect(visit.locator("#problems li")).to_have_text("Line 3no image here has this file name")
+    with portal.database.sessions() as session:
+        assert list(effective_labels(session)) == [hash_of(portal, 1)]
