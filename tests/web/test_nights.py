@@ -98,6 +98,7 @@ def test_what_a_night_did_is_told_in_words(portal: Portal) -> None:
             candidate=a_version(session, name="night-2", is_live=False),
             snapshot=a_snapshot(session),
             answer=Answer.PROMOTED,
+            answered_at=now(),
         )
         a_night(session, Outcome.FAILED, candidate=None)
     browser = portal.browser()
