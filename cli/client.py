@@ -89,7 +89,7 @@ class Client:
     def model_versions(self) -> dict[str, Any]:
         return self._json("GET", "model-versions")
 
-    def promote(self, name: str, *, live: str, reason: str, despite_refusal: bool) -> None:
+    def promote(self, name: str, *, live: str | None, reason: str, despite_refusal: bool) -> None:
         body = {"live": live, "reason": reason, "despite_refusal": despite_refusal}
         self._json("POST", f"model-versions/{quote(name, safe='')}/promote", json=body)
 

@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "cli.import_dataset:import_dataset",
         "Import labelled images, for training and comparing.",
     ),
+    "versions": ("cli.versions:versions", "List model versions and what was live when."),
+    "promote": ("cli.promote:promote", "Make a model version live."),
+    "roll-back": ("cli.roll_back:roll_back", "Go back to the version that was live before."),
+    "reread": ("cli.reread:reread", "Read earlier images again with the live version."),
     "login-link": ("cli.login_link:login_link", "Print a link that logs in once."),
     "migrate": ("cli.migrate:migrate", "Bring the database to the newest tables."),
 }

@@ -7,7 +7,7 @@ from typing import Any
 ROWS = 40
 
 
-def _console() -> Any:
+def console() -> Any:
     from rich.console import Console
 
     # A file or pipe has no width; cut-off names would be of no use there.
@@ -49,11 +49,11 @@ class ResultTable:
         for _, _, result in sorted(self._kept, reverse=True):
             # Text, so that brackets in a file's name are not taken for markup.
             table.add_row(*(Text(cell) for cell in _cells(result)))
-        _console().print(table)
+        console().print(table)
         if self._seen > len(self._kept):
-            _console().print(f"... and {self._seen - len(self._kept)} more")
+            console().print(f"... and {self._seen - len(self._kept)} more")
         for line in sorted(self._readings):
-            _console().print(line, markup=False)
+            console().print(line, markup=False)
 
 
 class JobTable:
@@ -73,7 +73,7 @@ class JobTable:
         self._table.add_row(*map(Text, cells), "yes" if job["finished"] else "no")
 
     def print(self) -> None:
-        _console().print(self._table)
+        console().print(self._table)
 
 
 def _weight(result: dict[str, Any]) -> float:

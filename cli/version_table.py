@@ -1,0 +1,50 @@
+"""Model versions and what was live when, for people."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from cli.tables import console
+
+
+class VersionTable:
+    def __init__(self) -> None:
+        from rich.table import Column, Table
+
+        identifier = Column("version", no_wrap=True)
+        self._table = Table(identifier, "state", "made", "learned from", "validation AUROC")
+
+    def add(self, version: Mapping[str, Any]) -> None:
+        from rich.text import Text
+
+        self._table.add_row(*map(Text, _cells(version)))
+
+    def print(self) -> None:
+        console().print(self._table)
+
+
+def history_lines(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Newest first, each with who and why."""
+    for period in history:
+        until = moment(period["until"]) if period["until"] else "now"
+        by = f" by {period['by']}" if period["by"] else ""
+        times = f"{moment(period['since'])} to {until}"
+        yield f"{times}: {period['version']}, {period['move']}{by}: {period['reason']}"
+
+
+def moment(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _cells(version: Mapping[str, Any]) -> tuple[str, ...]:
+    card = version["card"]
+    images = ((card.get("data") or {}).get("train") or {}).get("images")
+    auroc = ((card.get("metrics") or {}).get("validation") or {}).get("auroc")
+    value = auroc.get("value") if isinstance(auroc, Mapping) else auroc
+    return (
+        version["name"],
+        version["status"],
+        moment(version["created_at"]),
+        f"{images} images" if images else "-",
+        f"{value:.3f}" if isinstance(value, float) else "-",
+    )
