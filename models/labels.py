@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Subquery, case, func, insert, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from models.learning_tables import Label, LabelValue, Source
 from models.paging import batches
@@ -87,6 +87,7 @@ def latest_labels(session: Session, sha256s: Collection[str]) -> dict[str, list[
             select(Label)
             .join(latest, latest.c.id == Label.id)
             .where(latest.c.place == 1)
+            .options(joinedload(Label.user))
             .order_by(_rank(Label.role.expression).desc(), Label.read_at.desc(), Label.id.desc())
         )
         for label in session.scalars(rows):

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from models.labels import latest_labels
-from models.learning_tables import Label, LabelValue
+from models.learning_tables import Label, LabelValue, Source
 from models.users import RANK
 from web.words import when
 
@@ -73,8 +73,10 @@ def label_mark(value: LabelValue) -> str:
 
 
 def reader_words(label: Label) -> str:
+    """Who, when, from where."""
     who = f"{label.reader}, {label.role.value}" if label.role else f"imported, {label.reader}"
-    return f"{who} · {when(label.read_at)}"
+    table = f" · by a table of {label.user.name}" if label.source == Source.CSV else ""
+    return f"{who} · {when(label.read_at)}{table}"
 
 
 def by_reader(said: Sequence[Label], name: str) -> LabelValue | None:

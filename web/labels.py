@@ -150,11 +150,8 @@ def _new(sha256: str, given: GivenLabel) -> NewLabel:
 def _out(listed: ListedLabel) -> LabelOut:
     label, place = listed.label, listed.place
     return LabelOut(
+        **_said(listed.said[0]).model_dump(),
         sha256=label.sha256,
-        label=label.value,
-        reader=label.reader,
-        role=label.role,
-        read_at=label.read_at,
         image_id=place.image_id if place else None,
         study_id=place.study_id if place else None,
         is_conflict=label.is_conflict,
@@ -163,4 +160,11 @@ def _out(listed: ListedLabel) -> LabelOut:
 
 
 def _said(label: Label) -> SaidOut:
-    return SaidOut(label=label.value, reader=label.reader, role=label.role, read_at=label.read_at)
+    return SaidOut(
+        label=label.value,
+        reader=label.reader,
+        role=label.role,
+        read_at=label.read_at,
+        source=label.source,
+        sent_by=label.user.name,
+    )

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field, model_validator
 
-from models.learning_tables import LabelValue
+from models.learning_tables import LabelValue, Source
 from models.tables import Role
 from web.schemas import In, Out, Paging
 
@@ -51,12 +51,14 @@ class LabelsQuery(Paging):
 
 
 class SaidOut(Out):
-    """role: None where it came with an imported set."""
+    """role: None where it came with an imported set. sent_by: the user who handed it in."""
 
     label: LabelValue
     reader: str
     role: Role | None
     read_at: datetime
+    source: Source
+    sent_by: str
 
 
 class LabelOut(SaidOut):

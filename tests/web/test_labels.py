@@ -132,6 +132,8 @@ def test_whoever_looks_again_has_the_last_word_among_equals(
         "/api/v1/labels/csv", data=table, content_type="text/csv"
     )
     assert sent.json["added"] == 1
+    assert "other, reader · " in study_page(portal)
+    assert " · by a table of a reader" in study_page(portal)
     assert give(portal, label).json == {"added": 1, "unchanged": 0}
     assert give(portal, label).json == {"added": 0, "unchanged": 1}
 
@@ -146,6 +148,7 @@ def test_labels_are_listed_with_their_conflicts(portal: Portal, images: list[Any
     first = listed["labels"][0]
     assert (first["image_id"], first["label"], first["reader"]) == (2, "unusable", "a admin")
     assert [said["label"] for said in first["said"]] == ["unusable", "normal"]
+    assert (first["source"], first["sent_by"]) == ("portal", "a admin")
     only = client.get("/api/v1/labels?only_conflicts=true").json
     assert [label["is_conflict"] for label in only["labels"]] == [True]
     assert client.get("/api/v1/labels?page=0").status_code == 422

@@ -18,7 +18,16 @@ from web.services import KEY
 # Nothing here depends on the database; uploads and API are tested on both.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
-PAGES = ["/", "/jobs/{job}", "/studies", "/studies/1", "/studies/1?at=1", "/about", "/nothing"]
+PAGES = [
+    "/",
+    "/jobs/{job}",
+    "/studies",
+    "/studies/1",
+    "/studies/1?at=1",
+    "/about",
+    "/labels",
+    "/nothing",
+]
 
 
 @pytest.fixture
