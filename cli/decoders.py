@@ -5,9 +5,11 @@ from pipeline.decoder_pool import DecoderPool
 from pipeline.limits import Limits
 
 
-def open_decoders(settings: Settings) -> DecoderPool:
+def open_decoders(settings: Settings, *, key: bytes | None = None) -> DecoderPool:
+    """key: with it, what DICOM says of patient and study comes as keyed hashes."""
     return DecoderPool(
         processes=settings.decode_processes,
         timeout_s=settings.decode_timeout_s,
         limits=Limits(max_bytes=settings.max_file_bytes),
+        key=key,
     )

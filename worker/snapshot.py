@@ -11,17 +11,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.labelled_contents import LabelledContent, hold_view, labelled_contents
 from models.learning_tables import DatasetSnapshot, LabelValue, Split
 from models.snapshots import LEFT_OUT, Member, Place, earlier_places, freeze
-from pipeline.leakage import Film, Leak, find_leaks, leak_report
-from pipeline.network_input import PREPROCESSING
+from pipeline.leakage import Leak, leak_report
 from worker.doors import Doors
-from worker.fingerprints import stored_fingerprints
-from worker.membership import Candidate, decide_members
+from worker.leaks import candidate_leaks, stored_candidates
+from worker.membership import decide_members
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +28,8 @@ def take_snapshot(doors: Doors) -> DatasetSnapshot:
         hold_view(session)
         contents, places = labelled_contents(session), earlier_places(session)
     wanted = decide_members(contents, places=places, key=doors.secrets.identity_key)
-    candidates = [one for one in wanted if _is_stored(doors, one)]
-    leaks = _find_leaks(doors, candidates)
+    candidates = stored_candidates(doors, wanted)
+    leaks = candidate_leaks(doors, candidates)
     kept_out = {leak.kept_out for leak in leaks}
     members = [one.member for one in candidates if one.member.sha256 not in kept_out]
     report = _report(contents, members, leaks, places)
@@ -42,26 +38,6 @@ def take_snapshot(doors: Doors) -> DatasetSnapshot:
         snapshot = freeze(session, members, report=report)
     log.info("snapshot %d: %d images, %d kept out", snapshot.id, len(members), len(kept_out))
     return snapshot
-
-
-def _is_stored(doors: Doors, one: Candidate) -> bool:
-    return doors.store.has_network_input(one.member.sha256, PREPROCESSING)
-
-
-def _find_leaks(doors: Doors, candidates: Sequence[Candidate]) -> list[Leak]:
-    sha256s = [one.member.sha256 for one in candidates]
-    found = stored_fingerprints(doors.sessions, doors.store, sha256s)
-
-    def read_inputs(some: Sequence[str]) -> NDArray[np.uint8]:
-        return doors.store.network_inputs(some, PREPROCESSING)
-
-    films = [_film(one, found[one.member.sha256]) for one in candidates]
-    return find_leaks(films, read_inputs=read_inputs)
-
-
-def _film(one: Candidate, fingerprint: Any) -> Film:
-    member = one.member
-    return Film(member.sha256, member.split.value, member.patient_hash, one.study_hash, fingerprint)
 
 
 def _report(
