@@ -75,7 +75,7 @@ def list_labels(
     total = rows[0][-1] if rows else 0
     found = [EffectiveLabel(*row[:-1]) for row in rows]
     hashes = [label.sha256 for label in found]
-    said, places = latest_labels(session, hashes), _places(session, hashes)
+    said, places = latest_labels(session, hashes), find_places(session, hashes)
     items = [ListedLabel(one, said[one.sha256], places.get(one.sha256)) for one in found]
     return Page(items, page, page_size, total)
 
@@ -130,7 +130,7 @@ def _readers(session: Session) -> list[ReaderCounts]:
     return [ReaderCounts(*row) for row in session.execute(busiest)]
 
 
-def _places(session: Session, sha256s: Collection[str]) -> dict[str, Place]:
+def find_places(session: Session, sha256s: Collection[str]) -> dict[str, Place]:
     rows = (
         select(Image.sha256, Image.id, Study.id, Study.study_hash, Study.folder)
         .join(Study, Study.id == Image.study_id)
