@@ -84,11 +84,12 @@ def go_back(
 ) -> ModelVersion:
     """One step back. Raises NotMovedError, also where the version before cannot be read."""
     lock_history(session)
-    _live(session, expected_live)
+    live = _live(session, expected_live)
     target = roll_back_target(session)
     if target is not None:
         check_servable(target, settings)
-    return roll_back(session, user_id=user_id, reason=reason or "rolled back")
+    left = live.name if live is not None else "nothing"
+    return roll_back(session, user_id=user_id, reason=reason or f"rolled back from {left}")
 
 
 def reject(session: Session, version: ModelVersion, *, user_id: int) -> Night:
