@@ -17,6 +17,7 @@ from web import (
     nights,
     rereadings,
     results,
+    snapshots,
     studies,
     version_pages,
     versions,
@@ -43,6 +44,7 @@ BLUEPRINTS = (
     versions,
     version_pages,
     rereadings,
+    snapshots,
     about,
     health,
 )

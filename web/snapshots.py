@@ -1,0 +1,95 @@
+"""Dataset snapshots: what a network learned from, image by image."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, abort, render_template, request
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from models.learning_tables import DatasetSnapshot
+from models.snapshot_lists import list_snapshot_images, nights_of_snapshot
+from models.snapshots import get_snapshot, list_snapshots, snapshot_images, snapshot_lines
+from web.auth import audit
+from web.schemas import Paging
+from web.schemas_snapshots import SnapshotImagesQuery, SnapshotOut, SnapshotsOut
+from web.services import services
+
+bp = APIBlueprint("snapshots", __name__, tag="Snapshots")
+
+PAGE_SIZE = 50
+_CSV: dict[int | str, Any] = {
+    200: {"description": "One line for each image", "content": {"text/csv": {"schema": {}}}}
+}
+
+
+@bp.get("/snapshots/<int:snapshot_id>")
+@bp.doc(hide=True)
+def show_page(snapshot_id: int) -> str:
+    query = _query()
+    chosen = query.model_dump(exclude={"page"})
+    with services().sessions() as session:
+        return render_template(
+            "snapshot.html",
+            snapshot=_described(_find(session, snapshot_id)),
+            nights=nights_of_snapshot(session, snapshot_id),
+            query=query,
+            kept=query.model_dump(mode="json", exclude={"page"}, exclude_none=True),
+            images=list_snapshot_images(
+                session, snapshot_id, **chosen, page=query.page, page_size=PAGE_SIZE
+            ),
+        )
+
+
+@bp.get("/api/v1/snapshots")
+@bp.input(Paging, location="query")
+@bp.output(SnapshotsOut)
+def index(query_data: Paging) -> SnapshotsOut:
+    """Every snapshot, newest first."""
+    with services().sessions() as session:
+        found = list_snapshots(session, page=query_data.page, page_size=PAGE_SIZE)
+        return SnapshotsOut(snapshots=[_described(one) for one in found.items], next=found.next)
+
+
+@bp.get("/api/v1/snapshots/<int:snapshot_id>")
+@bp.output(SnapshotOut)
+def show(snapshot_id: int) -> SnapshotOut:
+    """One snapshot: its digest, and what it holds and leaves out."""
+    with services().sessions() as session:
+        return _described(_find(session, snapshot_id))
+
+
+@bp.get("/api/v1/snapshots/<int:snapshot_id>/images.csv")
+@bp.doc(responses=_CSV)
+def export(snapshot_id: int) -> Response:
+    """Its images, labels, splits and keyed patients. The SHA-256 of this file is the digest."""
+    with services().sessions() as session:
+        _find(session, snapshot_id)
+        # As they were digested: no cell can begin with a formula's sign, see `snapshot_lines`.
+        lines = "".join(snapshot_lines(snapshot_images(session, snapshot_id)))
+    audit("snapshot.exported", str(snapshot_id))
+    answer = Response(lines, content_type="text/csv; charset=utf-8")
+    name = f"overread-research-use-only-snapshot-{snapshot_id}.csv"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _find(session: Session, snapshot_id: int) -> DatasetSnapshot:
+    found = get_snapshot(session, snapshot_id)
+    if found is None:
+        abort(404, "there is no such snapshot")
+    return found
+
+
+def _described(snapshot: DatasetSnapshot) -> SnapshotOut:
+    row = {"id": snapshot.id, "digest": snapshot.digest, "created_at": snapshot.created_at}
+    return SnapshotOut.model_validate(snapshot.report | row)
+
+
+def _query() -> SnapshotImagesQuery:
+    names = SnapshotImagesQuery.model_fields
+    given = {name: value for name, value in request.args.items() if name in names and value}
+    try:
+        return SnapshotImagesQuery.model_validate(given)
+    except ValidationError as error:
+        abort(422, f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}")
