@@ -86,6 +86,7 @@ def read_label_table(content: bytes, *, time_zone: str) -> LabelTable:
         if not any(cell.strip() for cell in cells):
             continue
         try:
+            _check_cells(cells, header, columns)
             table.rows.append(_row(line, _named(cells, columns), zone))
         except ValueError as error:
             table.problems.append(BadRow(line, str(error)))
@@ -140,11 +141,16 @@ def _columns(header: list[str]) -> tuple[dict[str, int], list[str]]:
     return columns, [title for title in ignored if title]
 
 
-def _named(cells: list[str], columns: dict[str, int]) -> dict[str, str]:
+def _check_cells(cells: list[str], header: list[str], columns: dict[str, int]) -> None:
     if len(cells) <= columns["label"]:
         raise ValueError("it has too few cells")
     if any("\n" in cell or "\r" in cell for cell in cells):
         raise ValueError("a quoted cell goes on over several lines; none of them was taken")
+    if any(cell.strip() for cell in cells[len(header) :]):
+        raise ValueError("it has more cells than the first line; quote those that hold a separator")
+
+
+def _named(cells: list[str], columns: dict[str, int]) -> dict[str, str]:
     return {
         name: cells[place].strip() if place < len(cells) else "" for name, place in columns.items()
     }

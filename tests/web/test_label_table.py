@@ -52,14 +52,17 @@ def test_bad_rows_are_told_by_their_line_and_leave_the_rest() -> None:
         "d.png,normal,yesterday\n"
         f"e.png,normal,{(now() + timedelta(hours=1)).isoformat()}\n"
         "f.png,normal,\n"
+        "g.png,normal,,,\n"
+        "ward 3, bed 2/h.png,normal,2026-01-01\n"
     )
-    assert [row.file for row in table.rows] == ["b.png", "f.png"]
+    assert [row.file for row in table.rows] == ["b.png", "f.png", "g.png"]
     assert [(problem.line, problem.reason.split(":")[0]) for problem in table.problems] == [
         (2, "expected a label"),
         (3, "it names no image"),
         (5, "it has too few cells"),
         (6, "expected a time such as 2026-03-01T14"),
         (7, "its time lies in the future"),
+        (10, "it has more cells than the first line; quote those that hold a separator"),
     ]
 
 
