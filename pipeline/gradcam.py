@@ -30,7 +30,10 @@ def forward_function(network: "keras.Model") -> Any:
     # As constants: a function that is exported must not depend on the network's variables.
     kernel, bias = (tf.constant(value) for value in network.get_layer(HEAD).get_weights())
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *network.input_shape[1:]], tf.uint8)])  # type: ignore[untyped-decorator]
+    signature = [tf.TensorSpec([None, *network.input_shape[1:]], tf.uint8)]
+
+    # There are no branches for autograph to look for, which takes seconds.
+    @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
     def forward(network_inputs: Any) -> dict[str, Any]:
         middle, feature_map = trunk(network_inputs, training=False)  # each (n, h, w, channels)
         pooled = tf.reduce_mean(feature_map, axis=(1, 2))

@@ -41,6 +41,7 @@ def build_network(
     """
     import keras
 
+    start = _read_start_weights(start_weights, size=size, alpha=alpha)
     grey = keras.Input((size, size), dtype="uint8", name="network_input")
     trunk = keras.applications.MobileNetV2(
         input_tensor=_three_channels(grey, size=size), alpha=alpha, include_top=False, weights=None
@@ -49,7 +50,8 @@ def build_network(
     dropped = keras.layers.Dropout(dropout, name="dropout")(pooled)
     logit = keras.layers.Dense(1, name=HEAD, kernel_initializer="zeros")(dropped)
     network = keras.Model(grey, logit, name="overread")
-    _load_start_weights(network, start_weights, size=size, alpha=alpha)
+    if start is not None:
+        _take_over(start, network, alpha=alpha)
     return network
 
 
@@ -62,12 +64,15 @@ def _three_channels(grey: Any, *, size: int) -> Any:
     return keras.layers.Concatenate(name="three_channels")([scaled, scaled, scaled])
 
 
-def _load_start_weights(
-    network: "keras.Model", source: Path | str | None, *, size: int, alpha: float
-) -> None:
+def _read_start_weights(
+    source: Path | str | None, *, size: int, alpha: float
+) -> "keras.Model | None":
     if source == "random":
-        return
-    start = _download(size=size, alpha=alpha) if source is None else _read(Path(source))
+        return None
+    return _download(size=size, alpha=alpha) if source is None else _read(Path(source))
+
+
+def _take_over(start: "keras.Model", network: "keras.Model", *, alpha: float) -> None:
     theirs = {layer.name: layer for layer in start.layers}
     try:
         for layer in network.layers:

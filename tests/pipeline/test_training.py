@@ -79,22 +79,29 @@ def test_start_weights_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         build_network(size=64, alpha=0.35, start_weights=tmp_path / "bad.keras")
 
 
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("start") / "start.keras"
+    build_network(size=64, alpha=0.35).save(path)
+    return path
+
+
 @pytest.mark.tensorflow
-def test_start_weights_of_another_width_are_refused(tmp_path: Path) -> None:
-    build_network(size=64, alpha=0.5).save(tmp_path / "wide.keras")
+def test_start_weights_of_another_width_are_refused(start: Path) -> None:
     with pytest.raises(StartWeightsError) as caught:
-        build_network(size=64, alpha=0.35, start_weights=tmp_path / "wide.keras")
+        build_network(size=64, alpha=0.5, start_weights=start)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.tensorflow
-def test_start_weights_are_taken_over(tmp_path: Path) -> None:
-    start = build_network(size=64, alpha=0.35)
-    start.save(tmp_path / "start.keras")
-    taken = build_network(size=64, alpha=0.35, start_weights=tmp_path / "start.keras")
+def test_start_weights_are_taken_over(start: Path) -> None:
+    import keras
+
+    given = keras.models.load_model(start, compile=False)
+    taken = build_network(size=64, alpha=0.35, start_weights=start)
     for layer in ("Conv1", "block_5_expand", "Conv_1_bn"):
         for ours, theirs in zip(
-            taken.get_layer(layer).get_weights(), start.get_layer(layer).get_weights(), strict=True
+            taken.get_layer(layer).get_weights(), given.get_layer(layer).get_weights(), strict=True
         ):
             np.testing.assert_array_equal(ours, theirs)
 
@@ -103,7 +110,6 @@ def test_start_weights_are_taken_over(tmp_path: Path) -> None:
 def test_a_version_to_go_on_from_answers_as_before() -> None:
     """Its normalisations are folded and its head is ours: nothing learned, nothing changed."""
     from pipeline.engine import NETWORK_FILE, load_engine
-    from pipeline.fitting import predict_logits
     from pipeline.gradcam import forward_function
     from pipeline.network import fold_batch_normalisation, round_to_float16
     from tests.pipeline.networks import phantom_inputs
@@ -111,7 +117,6 @@ def test_a_version_to_go_on_from_answers_as_before() -> None:
     images = phantom_inputs(count=4)
     expected = load_engine(BASELINE).infer(images)
     network = build_network(start_weights=BASELINE / NETWORK_FILE)
-    np.testing.assert_allclose(predict_logits(network, images), expected.logits, atol=1e-3)
     fold_batch_normalisation(network)
     round_to_float16(network)
     again = forward_function(network)(images)  # as it is exported
