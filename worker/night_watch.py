@@ -1,0 +1,113 @@
+"""Keeps a night's claim alive while it is worked on, and says when to stop."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from models.nights import NightClaim, is_cancelled, note, prolong
+from pipeline.errors import PipelineError
+from pipeline.training_config import TrainingProgress
+from worker.bounds import check_memory
+from worker.chunks import WORLD
+from worker.doors import Doors
+
+log = logging.getLogger(__name__)
+
+LEASE_S = 30.0
+BEAT_S = 5.0
+WRITE_EVERY_S = 1.0
+PROGRESS_LENGTH = 300
+STAGES = {
+    "read": "reading",
+    "head": "teaching the head, epoch",
+    "fine-tune": "teaching the upper blocks, step",
+    "export": "exporting",
+    "evaluate": "evaluating",
+}
+
+
+class CancelledError(Exception):
+    """Someone asked the night to stop."""
+
+
+class LostClaimError(Exception):
+    """Another worker has the night, or may have it by now."""
+
+
+class StoppingError(Exception):
+    """This process was asked to stop."""
+
+
+class NightWatch:
+    """One thread prolongs the lease. Trouble is raised where the work asks, by `check`."""
+
+    def __init__(self, doors: Doors, claim: NightClaim) -> None:
+        self._doors, self._claim = doors, claim
+        self._trouble: Exception | None = None
+        self._written_at = 0.0
+
+    def check(self) -> None:
+        """Raises CancelledError, LostClaimError, StoppingError, MemoryBoundError."""
+        if self._doors.stopping.is_set():
+            raise StoppingError
+        if self._trouble is not None:
+            raise self._trouble
+
+    def tell(self, step: TrainingProgress) -> None:
+        """How far the training is, for the portal; at most once a second."""
+        self.check()
+        if time.monotonic() - self._written_at < WRITE_EVERY_S:
+            return
+        self._written_at = time.monotonic()
+        self.say(_words(step), share=step.share)
+
+    def say(self, words: str, *, share: float) -> None:
+        self.check()
+        with self._doors.sessions.begin() as session:
+            held = note(session, self._claim, progress=words[:PROGRESS_LENGTH], share=share)
+        if not held:
+            raise LostClaimError
+
+    def beat(self) -> None:
+        """Prolong the lease, and look whether there is a reason to stop."""
+        try:
+            check_memory(self._doors.settings)
+            with self._doors.sessions.begin() as session:
+                held = prolong(session, self._claim, lease_s=LEASE_S)
+                stops = is_cancelled(session, self._claim)
+        except PipelineError as error:
+            self._trouble = error
+            return
+        if stops:
+            self._trouble = CancelledError()
+        elif not held:
+            self._trouble = LostClaimError()
+
+
+@contextmanager
+def watching(doors: Doors, claim: NightClaim) -> Iterator[NightWatch]:
+    watch = NightWatch(doors, claim)
+    is_over = threading.Event()
+    thread = threading.Thread(target=_keep, args=(watch, is_over), name="night-watch", daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _keep(watch: NightWatch, is_over: threading.Event) -> None:
+    while not is_over.wait(BEAT_S):
+        try:
+            watch.beat()
+        except WORLD as error:
+            log.warning("the night's lease could not be prolonged: %s", type(error).__name__)
+
+
+def _words(step: TrainingProgress) -> str:
+    if step.stage in ("resume", "restart"):
+        return step.text
+    return f"{STAGES.get(step.stage, step.stage)} {step.done} of {step.total} {step.text}".rstrip()
