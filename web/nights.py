@@ -16,7 +16,6 @@ from web.comparisons import compared_sets
 from web.night_words import night_words
 from web.schemas import Paging
 from web.schemas_nights import NightOut, NightsOut
-from web.schemas_versions import Nothing
 from web.services import services
 from worker.enqueue import nudge_train
 
@@ -87,19 +86,17 @@ def show(night_id: int) -> NightOut:
 
 
 @bp.post("/api/v1/nights")
-@bp.input(Nothing)
 @bp.output(NightOut, status_code=202)
 @needs(Role.OPERATOR)
-def begin(json_data: Nothing) -> NightOut:
+def begin() -> NightOut:
     """At once; where one is open already, that one."""
     return _told(_begin())
 
 
 @bp.post("/api/v1/nights/<int:night_id>/cancel")
-@bp.input(Nothing)
 @bp.output(NightOut)
 @needs(Role.OPERATOR)
-def cancel(night_id: int, json_data: Nothing) -> NightOut:
+def cancel(night_id: int) -> NightOut:
     """It ends at its next step. One that has ended stays as it is."""
     _cancel(night_id)
     return _told(night_id)

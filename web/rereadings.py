@@ -8,7 +8,7 @@ from models.rereadings import RereadingProgress, list_rereadings, request_reread
 from models.tables import ModelVersion, Role
 from models.versions import production_version
 from web.auth import needs, person
-from web.schemas_versions import Nothing, RereadingOut, RereadingsOut
+from web.schemas_versions import RereadingOut, RereadingsOut
 from web.services import services
 from worker.enqueue import nudge_reread
 
@@ -23,10 +23,9 @@ def index() -> RereadingsOut:
 
 
 @bp.post("/api/v1/rereadings")
-@bp.input(Nothing)
 @bp.output(RereadingOut, status_code=202)
 @needs(Role.ADMIN)
-def create(json_data: Nothing) -> RereadingOut:
+def create() -> RereadingOut:
     """Read earlier images again, with the version that is live. Their former answers stay."""
     return begin()
 

@@ -58,10 +58,6 @@ class RollBack(In):
     reason: str = Field("", max_length=300)
 
 
-class Nothing(In):
-    """An empty object."""
-
-
 class MovedOut(Out):
     """live: the version that answers now. back: where a roll-back would lead."""
 

@@ -11,7 +11,6 @@ from web.night_words import version_status
 from web.schemas_versions import (
     LivePeriodOut,
     MovedOut,
-    Nothing,
     Promotion,
     RollBack,
     VersionOut,
@@ -51,10 +50,9 @@ def promote(name: str, json_data: Promotion) -> MovedOut:
 
 
 @bp.post("/api/v1/model-versions/<name>/reject")
-@bp.input(Nothing)
 @bp.output(MovedOut)
 @needs(Role.ADMIN)
-def reject(name: str, json_data: Nothing) -> MovedOut:
+def reject(name: str) -> MovedOut:
     """An admin's no to a night's candidate. What is live stays live."""
     decisions.reject_candidate(name)
     return _moved()
