@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pipeline.markdown import figure_text, table
 from pipeline.model_card_heatmap import heatmap_section
-from pipeline.model_card_words import TEMPLATE
+from pipeline.model_card_words import SPLITS_OF_A_FOLDER, SPLITS_OF_A_SNAPSHOT, TEMPLATE
 
 Json = Mapping[str, Any]
 OVERALL: Final = {
@@ -21,7 +21,9 @@ TOLD_ELSEWHERE: Final = ("population", "known_limits", "model_version", "unfamil
 def render_model_card(card: Json) -> str:
     """Markdown, of a card of format 2.
 
-    Optional in the card: `commands`, by the name of a row of `metrics`, and `heatmap_scores`.
+    Optional in the card: `commands`, by the name of a row of `metrics`, `heatmap_scores`, and
+    what a training from a snapshot adds: `snapshot`, `started_from`, `mode`, `mixture`,
+    `familiarity`.
     """
     rows, columns = card["heatmap"]
     metrics: Json = card["metrics"]
@@ -32,8 +34,7 @@ def render_model_card(card: Json) -> str:
         "libraries": ", ".join(f"{name} {version}" for name, version in card["libraries"].items()),
         "population": card["population"] or "Not stated.",
         "data": _data(card["data"]),
-        "validation_share": f"{card['config']['validation_share']:.0%}",
-        "split_key": card["config"]["split_key"],
+        "splits": _splits(card),
         "recipe": _recipe(card["config"]),
         "overall": _overall(metrics),
         "points": "\n\n".join(_point(card, name) for name in card["operating_points"]),
@@ -50,6 +51,22 @@ def _data(data: Json) -> str:
     columns = ("images", "patients", "pneumonia_images", "sha256")
     rows = [(name, *(part[column] for column in columns)) for name, part in data.items()]
     return table(["", "images", "patients", "pneumonia images", "hash"], rows)
+
+
+def _splits(card: Json) -> str:
+    config = card["config"]
+    if "snapshot" not in card:
+        share = f"{config['validation_share']:.0%}"
+        return SPLITS_OF_A_FOLDER.format(key=config["split_key"], share=share)
+    start, familiarity = card["started_from"], card["familiarity"]
+    is_kept = familiarity["guard"] == "kept"
+    return SPLITS_OF_A_SNAPSHOT.format(
+        **card["snapshot"],
+        **card["mixture"],
+        start=start.get("version") or f"{start['weights']} weights",
+        what="the head alone" if card["mode"] == "head" else "head and upper blocks",
+        guard=f"was kept from {familiarity['from']}" if is_kept else "was learned anew from these",
+    )
 
 
 def _recipe(config: Json) -> str:
@@ -81,7 +98,8 @@ def _command(card: Json, row: str) -> str:
         "validation": "overread evaluate chest_xray --split validation",
         "test": "overread evaluate chest_xray --split test",
     }
-    command = (known | card.get("commands", {})).get(row)
+    is_of_folder = "snapshot" not in card
+    command = ((known if is_of_folder else {}) | card.get("commands", {})).get(row)
     return f"`{command}`" if command else "not stated"
 
 

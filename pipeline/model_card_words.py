@@ -34,9 +34,8 @@ Made {created_at} by code {git_commit} with {libraries}.
 
 {data}
 
-No patient is in both. Patients are read from the file names; a hash of the patient, with the key
-`{split_key}`, sets about {validation_share} of them aside for validation. The hash in the table
-stands for exactly these pixels with these labels.
+No patient is in both. {splits} The hash in the table stands for exactly these pixels with these
+labels.
 
 ## Recipe
 
@@ -102,4 +101,17 @@ a label or the edge of the film. Where the logit was not raised, it is empty.
 ## Learning curves
 
 ![learning curves](learning_curves.png)
+"""
+
+SPLITS_OF_A_FOLDER: Final = """\
+Patients are read from the file names; a hash of the patient, with the key `{key}`, sets about
+{share} of them aside for validation."""
+SPLITS_OF_A_SNAPSHOT: Final = """\
+A keyed hash of the patient sets some aside for validation and others for tests, for ever; imported
+sets keep splits of their own.
+
+It is snapshot {id} (`{digest}`) of the labels that were there. The training went on from {start}
+and taught {what}. An epoch came to {site_images} images of this site {site_times_an_epoch:.1f}
+times each, and to {base_images} imported ones, {base_share:.0%} of an epoch. What is usual, by
+which strange images are told, {guard}.
 """

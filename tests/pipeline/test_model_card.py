@@ -105,3 +105,25 @@ def test_a_missing_figure_is_a_dash(card: dict[str, Any]) -> None:
     nothing = {"value": None, "low": None, "high": None}
     row = card["metrics"]["adults"] | {"auroc": nothing}
     assert "| – |" in render_model_card(card | {"metrics": {"adults": row}})
+
+
+def test_a_snapshot_is_told_with_its_mixture(card: dict[str, Any]) -> None:
+    from pipeline.mixing import mix
+
+    places = mix([str(n) for n in range(20)], np.arange(20) < 5, base_share=0.5, least_base=10)
+    text = render_model_card(
+        card
+        | {
+            "snapshot": {"id": 3, "digest": "0123abcd"},
+            "started_from": {"version": "baseline-2"},
+            "mode": "upper blocks",
+            "mixture": places.as_json(),
+            "familiarity": {"snapshot": "0123abcd", "guard": "fitted"},
+        }
+    )
+    words = " ".join(text.split())
+    assert "snapshot 3 (`0123abcd`)" in words
+    assert "went on from baseline-2 and taught head and upper blocks" in words
+    assert "5 images of this site 2.0 times each, and to 10 imported ones, 50% of an epoch" in words
+    assert "learned anew" in words
+    assert "overread evaluate chest_xray" not in words, "these images are in no folder"

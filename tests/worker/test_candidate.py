@@ -112,6 +112,9 @@ def test_a_candidate_goes_on_from_production_and_from_an_interruption(doors: Doo
     assert [path.name for path in folder.parent.iterdir()] == ["night-7"], "nothing is left over"
 
     check_card(made, snapshot)
+    words = " ".join((folder / "MODEL_CARD.md").read_text().split())
+    assert "The training went on from baseline-2 and taught the head alone" in words
+    assert "was kept from baseline-2" in words
     check_answers(folder)
     steps.clear()
     assert train(doors, snapshot, production, steps.append).id == made.id
