@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session, joinedload
 from models.label_lists import Place, find_places
 from models.learning_tables import Label, Night, SnapshotImage, Split
 from models.paging import Page
+from models.snapshots import SITE
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ def list_snapshot_images(
     page: int = 1,
     page_size: int = 50,
 ) -> Page[ListedImage]:
+    """Images of the site first: only they can be looked at."""
     chosen = [SnapshotImage.snapshot_id == snapshot_id]
     if split is not None:
         chosen.append(SnapshotImage.split == split)
@@ -39,7 +41,7 @@ def list_snapshot_images(
         .join(Label, Label.id == SnapshotImage.label_id)
         .options(joinedload(Label.user))
         .where(*chosen)
-        .order_by(SnapshotImage.sha256)
+        .order_by(SnapshotImage.origin != SITE, SnapshotImage.sha256)
         .limit(page_size)
         .offset((page - 1) * page_size)
     )

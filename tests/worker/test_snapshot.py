@@ -19,8 +19,8 @@ from models.snapshots import (
 from models.tables import Role
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.split import assign_split
+from tests.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.rows import a_hash, a_version
-from tests.worker.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from worker.doors import Doors
 from worker.snapshot import take_snapshot
 

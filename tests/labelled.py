@@ -15,6 +15,7 @@ from models.tables import Role, State
 from pipeline.network_input import PREPROCESSING
 from pipeline.split import assign_split
 from tests.rows import a_hash, a_job, a_user, an_image
+from web.services import Services
 from worker.doors import Doors
 
 PNEUMONIA, NORMAL, UNUSABLE = LabelValue.PNEUMONIA, LabelValue.NORMAL, LabelValue.UNUSABLE
@@ -24,7 +25,7 @@ PNEUMONIA, NORMAL, UNUSABLE = LabelValue.PNEUMONIA, LabelValue.NORMAL, LabelValu
 class Archive:
     """Adds labelled images; each shows noise of its own unless a picture is given."""
 
-    doors: Doors
+    doors: Doors | Services
     number: int = field(default=0)
 
     def site_image(
