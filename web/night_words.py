@@ -73,10 +73,6 @@ def sentence(words: str) -> str:
     return begun if begun.endswith((".", "!", "?")) else f"{begun}."
 
 
-def snapshot_url(snapshot_id: int) -> str:
-    return f"/snapshots/{snapshot_id}"
-
-
 def install_night_words(app: Flask) -> None:
     for function in (
         sentence,
@@ -88,4 +84,4 @@ def install_night_words(app: Flask) -> None:
         validation_auroc,
     ):
         app.add_template_filter(function)
-    app.jinja_env.globals.update(STAGE_WORDS=STAGES, snapshot_url=snapshot_url)
+    app.jinja_env.globals["STAGE_WORDS"] = STAGES

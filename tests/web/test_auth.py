@@ -18,6 +18,7 @@ FILLED = {
     "image_id": 1,
     "study_id": 1,
     "night_id": 1,
+    "snapshot_id": 1,
     "name": "v1",
     "filename": "x",
 }

@@ -90,7 +90,12 @@ def test_the_night_at_work_is_followed(portal: Portal) -> None:
 def test_what_a_night_did_is_told_in_words(portal: Portal) -> None:
     with portal.database.sessions.begin() as session:
         version = a_version(session)
-        drift = {"words": "nothing has moved"}
+        drift = {
+            "words": "nothing has moved",
+            "model_version": version.name,
+            "recent": {"images": 12},
+            "reference": {"images": 340},
+        }
         a_night(session, Outcome.NOTHING, drift=drift)
         a_night(
             session,
@@ -106,6 +111,7 @@ def test_what_a_night_did_is_told_in_words(portal: Portal) -> None:
     assert "nothing to learn Only 3 new labels came, 20 are needed. Nothing has moved." in page
     assert "refused by the gate, promoted by an admin Refused: on the site's" in page
     assert "failed It stopped its worker 3 times." in page
+    assert "Images 12 340" in words(browser, "/nights/1")
     one = words(browser, "/nights/2")
     assert f"Candidate night-2 Live then {version.name}" in one
     assert "snapshot 1" in one
