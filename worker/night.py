@@ -31,7 +31,6 @@ from models.versions import lock_history, production_version, promote
 from pipeline.errors import PipelineError
 from pipeline.guard import is_guard_of
 from pipeline.promotion import Decision, Gate, decide_promotion
-from worker.bounds import bound_this_process
 from worker.candidate import NotEnoughImagesError, train_candidate
 from worker.chunks import WORLD
 from worker.comparing import compare_versions
@@ -67,7 +66,6 @@ def run_night(doors: Doors) -> bool:
         claim = claim_night(session, lease_s=LEASE_S, max_attempts=settings.max_attempts)
     if claim is None:
         return False
-    bound_this_process(settings)  # before anything imports TensorFlow
     with watching(doors, claim) as watch, _ending(doors, claim):
         _Run(doors, claim, watch).run()
     return True

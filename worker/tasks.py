@@ -82,11 +82,13 @@ def reread() -> None:
 
 @app.task(name=NIGHT_TASK)  # type: ignore[untyped-decorator]
 def night() -> None:
+    from worker.bounds import bound_this_process
     from worker.night import run_night
 
     doors = process_doors()
-    # A process of its own, whose pool ends it by this signal: the night goes back at once.
+    # This process is the night's alone. Its pool ends it by this signal: the night goes back.
     signal.signal(signal.SIGTERM, lambda *_: doors.stopping.set())
+    bound_this_process(doors.settings)  # before anything imports TensorFlow
     with _passing_failures():
         run_night(doors)
 
