@@ -1,0 +1,54 @@
+"""Each night: are the latest images answered as the earlier ones were, by the same version?"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+
+from models.answer_history import PastAnswer, past_answers
+from models.tables import ModelVersion
+from pipeline.drift import Window, compare_windows
+from pipeline.drift_words import describe_drift
+from worker.doors import Doors
+
+REFERENCE_DAYS: Final = 90  # at most so far back: seasons are no drift
+
+
+def measure_drift(doors: Doors, version: ModelVersion, *, moment: datetime) -> dict[str, Any]:
+    """JSON: `words` for people, both windows, and figures where there are enough images."""
+    days = doors.settings.drift_days
+    recent_since = moment - timedelta(days=days)
+    since = moment - timedelta(days=days + REFERENCE_DAYS)
+    with doors.sessions() as session:
+        answers = past_answers(session, version.id, since=since, recent_since=recent_since)
+    recent = _window([one for one in answers if one.is_recent])
+    reference = _window([one for one in answers if not one.is_recent])
+    drift = compare_windows(recent, reference)
+    words = describe_drift(drift, recent, reference, days=days, days_before=REFERENCE_DAYS)
+    return {
+        "words": words,
+        "model_version": version.name,
+        "recent": _window_json(recent, since=recent_since, until=moment),
+        "reference": _window_json(reference, since=since, until=recent_since),
+        "degree": None,
+        **(drift.as_json() if drift else {}),
+    }
+
+
+def _window(answers: Sequence[PastAnswer]) -> Window:
+    return Window(
+        probabilities=np.array([one.probability for one in answers], np.float64),
+        unfamiliarities=np.array([one.unfamiliarity for one in answers], np.float64),
+        is_unanswered=np.array([one.is_unanswered for one in answers], np.bool_),
+        patients=[one.patient for one in answers],
+    )
+
+
+def _window_json(window: Window, *, since: datetime, until: datetime) -> dict[str, Any]:
+    return {
+        "since": since.isoformat(),
+        "until": until.isoformat(),
+        "images": len(window),
+        "patients": len(set(window.patients)),
+    }
