@@ -131,6 +131,7 @@ class _Run:
     def _features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What the trunk makes of the training and of the validation images."""
         before, total = len(self._train), len(self._train) + len(self._validation)
+        self._tell("features", 0, total=total)
 
         def told(done: int) -> None:
             self._tell("features", done, total=total)

@@ -16,6 +16,7 @@ Mode = Literal["head", "upper blocks"]
 WARM_HEAD: Mapping[str, Any] = {"head_epochs": 15, "head_learning_rate": 1e-3}
 WARM_BLOCKS: Mapping[str, Any] = {
     "head_epochs": 5,
+    "head_learning_rate": 1e-3,
     "epochs": 3,
     "learning_rate": 1e-4,
     "average_momentum": 0.95,  # of some hundred steps, not thousands

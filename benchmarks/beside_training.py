@@ -1,0 +1,134 @@
+"""Images per second of the predicting engine, alone and beside a training; one run, as a ratio.
+
+    python benchmarks/beside_training.py [FOLDER] [--cores 1] [--seconds 20] [--rounds 3]
+
+The training is a process of its own that bounds itself as the night's does (`worker.bounds`) and
+teaches the upper blocks of the shipped network: on the images of FOLDER (NORMAL, PNEUMONIA), or
+on drawn ones. It is stopped (SIGSTOP) and let go on in turns, so that whatever else the machine
+does slows down both sides alike. Predictions take every core. `--plain` leaves out the bounds.
+"""
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.settings import Settings
+from pipeline.dataset import Dataset, find_examples, read_examples
+from pipeline.engine import NETWORK_FILE
+from pipeline.phantom import draw_phantom
+from pipeline.predictor import Predictor
+from pipeline.version_folder import BASELINE
+
+DRAWN = 96
+BATCH = 32  # as a worker claims them
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--plain", action="store_true", help="a training without bounds")
+    parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.train:
+        train_for_ever(arguments)
+    else:
+        compare(arguments)
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    predictor, images = Predictor.open(), some_images(None).images
+    predictor.predict(images[:BATCH])
+    alone, beside, steps = [], [], 0
+    with training_process() as training:
+        for _ in range(arguments.rounds):
+            training.send_signal(signal.SIGSTOP)
+            alone.append(rate(predictor, images, seconds=arguments.seconds))
+            training.send_signal(signal.SIGCONT)
+            beside.append(rate(predictor, images, seconds=arguments.seconds))
+            steps += waiting_lines(training)
+    share = statistics.median(b / a for a, b in zip(alone, beside, strict=True))
+    print(f"alone            {statistics.median(alone):7.1f} images/s")
+    print(f"beside training  {statistics.median(beside):7.1f} images/s, {share:.0%} of alone")
+    trained = steps / (arguments.rounds * arguments.seconds)
+    print(f"training meanwhile {trained:.2f} steps/s of 32 images")
+    print(json.dumps({"alone": alone, "beside": beside, "share": share, "steps": steps}))
+
+
+def rate(predictor: Predictor, images: NDArray[np.uint8], *, seconds: float) -> float:
+    start, done = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        done += len(predictor.predict(images[:BATCH]))
+    return done / (time.perf_counter() - start)
+
+
+@contextmanager
+def training_process() -> Iterator[subprocess.Popen[bytes]]:
+    """Once it has taken its first step; a session of its own, as under the supervisor."""
+    command = [sys.executable, __file__, "--train", *sys.argv[1:]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as training:
+        assert training.stdout is not None
+        try:
+            if not training.stdout.readline():
+                raise SystemExit("the training ended; its message is above")
+            os.set_blocking(training.stdout.fileno(), False)
+            yield training
+        finally:
+            training.kill()
+
+
+def waiting_lines(training: subprocess.Popen[bytes]) -> int:
+    """Steps since it was asked last."""
+    assert training.stdout is not None
+    return len((training.stdout.read() or b"").splitlines())
+
+
+def train_for_ever(arguments: argparse.Namespace) -> None:
+    from worker.bounds import bound_this_process
+
+    if not arguments.plain:
+        bound_this_process(Settings(train_cores=arguments.cores))
+    from pipeline.fitting import fit_network
+    from pipeline.recipe import candidate_config
+    from pipeline.training_config import TrainingProgress
+    from pipeline.version_folder import load_card
+
+    def tell(step: TrainingProgress) -> None:
+        if step.stage == "fine-tune":
+            sys.stdout.buffer.write(b"step\n")
+            sys.stdout.buffer.flush()
+
+    dataset = some_images(arguments.folder)
+    config = candidate_config(
+        load_card(BASELINE).raw, name="beside", start="production",
+        weights=BASELINE / NETWORK_FILE, mode="upper blocks", site=len(dataset),
+    )  # fmt: skip
+    endless = replace(config, head_epochs=0, epochs=10_000)
+    fit_network(dataset, dataset.where(np.arange(8)), config=endless, progress=tell)
+
+
+def some_images(folder: Path | None) -> Dataset:
+    if folder is not None:
+        return read_examples(find_examples(folder))
+    labels = (np.arange(DRAWN) % 2).astype(np.uint8)
+    findings = ("normal", "pneumonia")
+    drawn = [draw_phantom(seed=n, finding=findings[n % 2], size=(224, 224)) for n in range(DRAWN)]
+    return Dataset(np.stack(drawn), labels, np.arange(DRAWN).astype(str))
+
+
+if __name__ == "__main__":
+    main()
