@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import event, func, select
 
+from models.labelled_contents import hold_view, labelled_contents
 from models.labels import effective_labels
 from models.learning_tables import DatasetSnapshot, Night, SnapshotImage, Split
 from models.snapshots import (
@@ -219,6 +220,19 @@ def test_labels_are_new_until_a_candidate_learned_from_them(archive: Archive) ->
         last = last_trained_snapshot(session)
     assert last is not None
     assert last.id == snapshot.id
+
+
+def test_a_view_is_of_one_moment(archive: Archive) -> None:
+    doors = archive.doors
+    archive.site_image()
+    late = archive.site_image(value=None)
+    with doors.sessions() as session:
+        hold_view(session)
+        before = labelled_contents(session)
+        archive.label(late, NORMAL)
+        assert labelled_contents(session) == before
+    with doors.sessions() as session:
+        assert len(labelled_contents(session)) == len(before) + 1
 
 
 def test_a_label_that_comes_meanwhile_is_wholly_in_it_or_new_afterwards(archive: Archive) -> None:
