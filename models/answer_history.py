@@ -26,6 +26,14 @@ class PastAnswer:
     is_recent: bool
 
 
+@dataclass(frozen=True)
+class History:
+    """is_sample: there are more answers than these."""
+
+    answers: list[PastAnswer]
+    is_sample: bool
+
+
 def past_answers(
     session: Session,
     model_version_id: int,
@@ -33,7 +41,7 @@ def past_answers(
     since: datetime,
     recent_since: datetime,
     sample: int = SAMPLE,
-) -> list[PastAnswer]:
+) -> History:
     """Each content once, by when its images came: not by when it was read.
 
     An archive that a new version reads again is no news of the world. Of very many contents a
@@ -68,7 +76,7 @@ def past_answers(
                 patient=patient,
                 is_recent=is_recent,
             )
-    return list(found.values())
+    return History(list(found.values()), is_sample=below is not None)
 
 
 def _sample_end(session: Session, model_version_id: int, *, sample: int) -> str | None:

@@ -1,7 +1,6 @@
 """Candidate and production read the same frozen test images; the figures of both are kept."""
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,13 +116,9 @@ def _open_both(
 
 
 def _open(settings: Settings, version: ModelVersion) -> Predictor:
+    """On as many threads as this process has cores: a night's has only some, see `bounds`."""
     path = version_path(version, data_dir=settings.data_dir)
-    return Predictor.open(path, threads=_threads(settings), operating_point=EVERYWHERE)
-
-
-def _threads(settings: Settings) -> int:
-    """As many as a training may have: predictions go on meanwhile."""
-    return settings.train_cores or max(1, len(os.sched_getaffinity(0)) // 2)
+    return Predictor.open(path, operating_point=EVERYWHERE)
 
 
 class _Teller:

@@ -13,6 +13,7 @@ from pipeline.drift_words import describe_drift
 from worker.doors import Doors
 
 REFERENCE_DAYS: Final = 90  # at most so far back: seasons are no drift
+SAMPLED: Final = "These images are a sample, since there are very many."
 
 
 def measure_drift(doors: Doors, version: ModelVersion, *, moment: datetime) -> dict[str, Any]:
@@ -21,14 +22,15 @@ def measure_drift(doors: Doors, version: ModelVersion, *, moment: datetime) -> d
     recent_since = moment - timedelta(days=days)
     since = moment - timedelta(days=days + REFERENCE_DAYS)
     with doors.sessions() as session:
-        answers = past_answers(session, version.id, since=since, recent_since=recent_since)
-    recent = _window([one for one in answers if one.is_recent])
-    reference = _window([one for one in answers if not one.is_recent])
+        history = past_answers(session, version.id, since=since, recent_since=recent_since)
+    recent = _window([one for one in history.answers if one.is_recent])
+    reference = _window([one for one in history.answers if not one.is_recent])
     drift = compare_windows(recent, reference)
     words = describe_drift(drift, recent, reference, days=days, days_before=REFERENCE_DAYS)
     return {
-        "words": words,
+        "words": f"{words} {SAMPLED}" if history.is_sample else words,
         "model_version": version.name,
+        "is_sample": history.is_sample,
         "recent": _window_json(recent, since=recent_since, until=moment),
         "reference": _window_json(reference, since=since, until=recent_since),
         "degree": None,

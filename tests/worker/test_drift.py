@@ -113,8 +113,9 @@ def test_a_content_that_came_again_is_no_news(doors: Doors) -> None:
     with doors.sessions() as session:
         since, recent_since = MOMENT - timedelta(days=90), MOMENT - timedelta(days=7)
         found = past_answers(session, version.id, since=since, recent_since=recent_since)
-        sample = past_answers(session, version.id, since=since, recent_since=recent_since, sample=3)
-    assert sorted(one.is_recent for one in found) == [False] * 3 + [True] * 2
-    assert len({one.patient for one in found}) == 5
-    assert len(sample) < len(found)
-    assert set(sample) < set(found)
+        some = past_answers(session, version.id, since=since, recent_since=recent_since, sample=3)
+    assert sorted(one.is_recent for one in found.answers) == [False] * 3 + [True] * 2
+    assert len({one.patient for one in found.answers}) == 5
+    assert (found.is_sample, some.is_sample) == (False, True)
+    assert len(some.answers) < 5
+    assert set(some.answers) < set(found.answers)
