@@ -199,6 +199,7 @@ def test_every_page_fits_its_screen(
     columns, rows = WIDTHS[width]
     visit.set_viewport_size({"width": columns, "height": rows})
     pages = {"jobs": "/", "worklist": "/studies", "study": "/studies/1?at=1", "about": "/about"}
+    pages |= {"versions": "/versions", "nights": "/nights"}
     pages["job"] = job.removeprefix(service.url)
     for name, path in pages.items():
         visit.goto(service.url + path)

@@ -1,0 +1,113 @@
+"""An admin at a browser: follows a night to its end, promotes its candidate, and goes back."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect
+from werkzeug.serving import make_server
+
+from models.learning_tables import Night, Outcome
+from models.tables import Role
+from models.versions import install_baseline
+from tests.browser import ARGUMENTS, find_browser
+from tests.nights import SAID, a_night, a_trained_version
+from tests.web.portal import Portal
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.parametrize("database", ["sqlite"], indirect=True),
+]
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    opened = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def address(portal: Portal) -> Iterator[str]:
+    """A portal whose night is at work beside the shipped network, which is live."""
+    with portal.database.sessions.begin() as session:
+        install_baseline(session, data_dir=portal.database.settings.data_dir)
+        a_night(session, None, stage="training", share=0.25, progress="epoch 1 of 4")
+    server = make_server("127.0.0.1", 0, portal.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def visit(browser: Browser, portal: Portal, address: str) -> Iterator[Page]:
+    context = browser.new_context()
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    link = portal.token(Role.ADMIN, kind="login", lifetime=timedelta(minutes=1))
+    page.goto(f"{address}/login?token={link}")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def change_night(portal: Portal, **values: object) -> None:
+    """As its worker does."""
+    with portal.database.sessions.begin() as session:
+        night = session.get_one(Night, 1)
+        for name, value in values.items():
+            setattr(night, name, value)
+
+
+def refuse(portal: Portal) -> None:
+    with portal.database.sessions.begin() as session:
+        a_trained_version(session, portal.database.settings)
+    change_night(
+        portal,
+        candidate_id=2,
+        is_open=None,
+        stage="done",
+        outcome=Outcome.REFUSED,
+        reason=SAID[Outcome.REFUSED],
+    )
+
+
+def test_a_night_is_followed_to_its_end(visit: Page, portal: Portal, address: str) -> None:
+    visit.goto(f"{address}/nights/1")
+    state, bar = visit.locator("#night-state"), visit.locator("#night-bar")
+    expect(state).to_have_text("Training")
+    change_night(portal, share=0.75, progress="epoch 3 of 4", stage="evaluation")
+    expect(state).to_have_text("Comparing with what is live")
+    expect(bar).to_have_js_property("value", 0.75)
+    expect(visit.locator("#night-progress")).to_have_text("epoch 3 of 4")
+    expect(visit.locator(".stages [aria-current]")).to_have_count(1)
+    refuse(portal)
+    heading = visit.get_by_role("heading", level=1)
+    expect(heading).to_contain_text("refused by the gate")
+
+
+def test_against_the_gate_takes_a_tick_and_one_step_undoes_it(
+    visit: Page, portal: Portal, address: str
+) -> None:
+    refuse(portal)
+    visit.goto(f"{address}/versions/night-1")
+    button = visit.get_by_role("button", name="Promote night-1", exact=True)
+    expect(button).to_be_hidden()
+    visit.locator("summary", has_text="Promote").click()
+    button.click()
+    assert visit.url.endswith("/versions/night-1"), "the browser wants the tick first"
+    visit.get_by_label("Promote it all the same").check()
+    visit.get_by_label("Why").fill("we need it")
+    button.click()
+    live = visit.locator(".version-name")
+    expect(live).to_have_text("night-1")
+    expect(visit.locator(".history li").first).to_contain_text("we need it (against the gate")
+    visit.locator("summary", has_text="Roll back").click()
+    visit.get_by_role("button", name="Roll back to").click()
+    expect(live).not_to_have_text("night-1")
