@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from tests.nights import a_night, a_snapshot
 from tests.web.portal import Portal
 
 RESULT_FIELDS = [
@@ -207,7 +208,15 @@ def test_answers_are_as_described(portal: Portal, job: str) -> None:
     """Every JSON answer to GET has exactly the fields that the description gives it."""
     client = portal.program()
     spec = client.get("/api/v1/openapi.json").json
-    values = {"job_id": job, "image_id": "1", "study_id": "1"}
+    with portal.database.sessions.begin() as session:
+        night = a_night(session, snapshot=a_snapshot(session))
+    values = {
+        "job_id": job,
+        "image_id": "1",
+        "study_id": "1",
+        "night_id": str(night.id),
+        "snapshot_id": str(night.snapshot_id),
+    }
     checked = 0
     for path, item in spec["paths"].items():
         content = item.get("get", {}).get("responses", {}).get("200", {}).get("content", {})

@@ -122,7 +122,7 @@ def test_only_an_admin_is_asked(portal: Portal) -> None:
     propose(portal)
     for role in (Role.VIEWER, Role.OPERATOR):
         page = portal.browser(role).get("/versions").text
-        assert "An admin answers" in page
+        assert "An admin decides" in page
         assert 'action="/versions/night-1/promote"' not in page
     assert 'action="/versions/night-1/promote"' in portal.browser(Role.ADMIN).get("/versions").text
 
