@@ -31,7 +31,7 @@ from models.settings import Settings
 from models.snapshots import SITE, Member, earlier_places
 from models.upgrade import upgrade
 from models.users import ADMIN, find_user
-from pipeline.errors import RefusedError
+from pipeline.errors import PipelineError, RefusedError
 from pipeline.leakage import Leak
 from pipeline.network_input import PREPROCESSING
 from pipeline.prepare import Prepared
@@ -56,6 +56,10 @@ def import_dataset(folder: Path, *, name: str | None, settings: Settings) -> boo
         run.run()
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the same command goes on where this one was") from None
+    except PipelineError as error:
+        raise Failed(str(error)) from None
+    except OSError as error:
+        raise Failed(f"{error.filename or settings.data_dir}: {error.strerror or error}") from None
     finally:
         doors.close()
     return not run.findings.refused
