@@ -104,7 +104,10 @@ class _Import:
             raise UsageProblem(f"{self.name}: there is no labelled image in it")
         with ThreadPoolExecutor(HASHERS) as hashers, progress("Listing", total=len(files)) as shown:
             hashed = hashers.map(_hashed, files)
-            return contents_of(self._counted(files, hashed, shown))
+            try:
+                return contents_of(self._counted(files, hashed, shown))
+            finally:  # whoever interrupts does not wait for the rest
+                hashers.shutdown(cancel_futures=True)
 
     def _counted(
         self, files: Sequence[Listed], hashed: Iterable[str | Refused], shown: Progress

@@ -15,8 +15,6 @@ from click.testing import CliRunner, Result
 from PIL import Image as Picture
 from sqlalchemy import func, select
 
-from cli.dataset_folder import NO_TEST, NO_VALIDATION, ONLY_TRAIN, open_dataset
-from cli.fatal import UsageProblem
 from cli.importing import import_dataset
 from cli.main import main
 from models.audit import list_audit
@@ -26,7 +24,7 @@ from models.upgrade import alembic_config, upgrade
 from pipeline.network_input import PREPROCESSING
 from pipeline.phantom import draw_phantom
 from pipeline.pseudonym import patient_pseudonym
-from pipeline.split import assign_split, imported_split
+from pipeline.split import assign_split
 from tests.builders import make_dicom, make_picture
 from tests.databases import Database
 from worker.doors import Doors, open_doors
@@ -260,51 +258,6 @@ def test_an_interrupted_import_shows_nothing_and_goes_on(doors: Doors, tmp_path:
     assert made.items() <= again.items(), "what was made is not made again"
 
 
-def splits(folder: Path) -> dict[str, str]:
-    return {file.file: file.split(None) for file in open_dataset(folder)}
-
-
-@pytest.mark.parametrize(
-    ("folders", "note", "has_own", "test_from_train"),
-    [
-        (("train", "val"), NO_TEST, True, True),
-        (("train", "test"), NO_VALIDATION, True, False),
-        (("train",), ONLY_TRAIN, False, True),
-        (("TRAIN", "valid", "Test"), None, True, False),
-    ],
-)
-def test_what_a_set_lacks_is_set_aside_from_train(
-    tmp_path: Path, folders: tuple[str, ...], note: str | None, has_own: bool, test_from_train: bool
-) -> None:
-    names = [f"person{n}_virus_1.png" for n in range(120)]
-    for name in folders:
-        (tmp_path / name / "NORMAL").mkdir(parents=True)
-    for name in names:
-        (tmp_path / folders[0] / "NORMAL" / name).write_bytes(b"")
-    found = open_dataset(tmp_path)
-    assert (note in found.notes, found.has_own_splits) == (note is not None, has_own)
-    of_rule = {name: imported_split(name.partition("_")[0]) for name in names}
-    got = {file.path.name: file.split(None) for file in found}
-    assert ("test" in got.values()) == test_from_train
-    if note is None:
-        assert set(got.values()) == {"train"}
-    else:
-        assert {n for n in names if got[n] == "train"} == {
-            n for n in names if of_rule[n] == "train"
-        }
-
-
-def test_the_patients_of_a_folder_without_splits_are_split_by_the_public_rule(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "PNEUMONIA").mkdir()
-    for n in range(60):
-        (tmp_path / "PNEUMONIA" / f"person{n}_virus_1.png").write_bytes(b"")
-    assert splits(tmp_path) == {
-        f"PNEUMONIA/person{n}_virus_1.png": imported_split(f"person{n}") for n in range(60)
-    }
-
-
 @pytest.mark.parametrize(
     ("made", "name", "complaint"),
     [
@@ -324,10 +277,3 @@ def test_what_cannot_be_imported_is_one_line(
     result: Result = CliRunner(env=environment).invoke(main, arguments)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert complaint in result.stderr
-
-
-def test_a_folder_beside_images_is_not_guessed_at(tmp_path: Path) -> None:
-    (tmp_path / "NORMAL").mkdir()
-    (tmp_path / "train" / "NORMAL").mkdir(parents=True)
-    with pytest.raises(UsageProblem, match="holds both train and images"):
-        open_dataset(tmp_path)
