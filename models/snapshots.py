@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, func, insert, select
+from sqlalchemy import exists, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from models.inserts import insert_new
@@ -45,10 +45,12 @@ class Member:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image was in an earlier snapshot."""
+    """Where an image was in an earlier snapshot. is_learned: a network was trained on that one."""
 
     split: Split
     origin: str
+    patient_hash: str
+    is_learned: bool
 
 
 def freeze(
@@ -109,13 +111,22 @@ def snapshot_images(
 
 
 def earlier_places(session: Session) -> dict[str, Place]:
-    """Every image that was ever in a snapshot. Whatever was once tested on stays a test image."""
-    places = select(
-        SnapshotImage.sha256, SnapshotImage.split, func.min(SnapshotImage.origin)
-    ).group_by(SnapshotImage.sha256, SnapshotImage.split)
-    # Test comes last, and so counts.
-    rows = sorted(session.execute(places), key=lambda row: list(Split).index(row[1]))
-    return {sha256: Place(split, origin) for sha256, split, origin in rows}
+    """Of every image that was in a snapshot that a network learned from, or in any test split."""
+    learned = select(Night.snapshot_id).where(Night.candidate_id.is_not(None))
+    is_learned = SnapshotImage.snapshot_id.in_(learned)
+    columns = (SnapshotImage.split, SnapshotImage.origin, SnapshotImage.patient_hash)
+    rows = (
+        select(SnapshotImage.sha256, *columns, is_learned.label("is_learned"))
+        .where(or_(is_learned, SnapshotImage.split == Split.TEST))
+        .distinct()
+    )
+    # The last one counts: learned goes before not learned, test before the others.
+    found = sorted(
+        session.execute(rows), key=lambda row: (row.is_learned, list(Split).index(row.split))
+    )
+    return {
+        row.sha256: Place(row.split, row.origin, row.patient_hash, row.is_learned) for row in found
+    }
 
 
 def last_trained_snapshot(session: Session) -> DatasetSnapshot | None:

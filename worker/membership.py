@@ -2,9 +2,10 @@
 
 Patient: named by a label, by DICOM, by an imported set, or by the file name in a public set's
 pattern; else the folder that the file came in counts as one patient.
-Split: a site's patients by keyed hash, an imported set's by what was fixed at its import. Whatever
-was in a snapshot before stays where it was, and its patient's other images follow: a patient whose
-name is learned later must not come into the test split with images that were learned from.
+Split: a site's patients by keyed hash, an imported set's by what was fixed at its import. A test
+image stays one, and what a network learned from stays where it was; their patients' other images
+follow. So a patient who is named later does not come into the test split with images that were
+learned from.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,8 +34,14 @@ def decide_members(
     """Of contents that show pneumonia or none; what a reader called unusable is passed over."""
     learnable = [content for content in contents if content.label.value in LEARNABLE]
     patients = {one.label.sha256: patient_of_content(one, key=key) for one in learnable}
-    earlier = _earlier_splits(patients, places)
-    return [_candidate(one, patients[one.label.sha256], places, earlier) for one in learnable]
+    binding = {
+        one.label.sha256: place
+        for one in learnable
+        if (place := places.get(one.label.sha256)) is not None
+        and _binds(place, one, patients[one.label.sha256])
+    }
+    earlier = _earlier_splits(patients, binding)
+    return [_candidate(one, patients[one.label.sha256], binding, earlier) for one in learnable]
 
 
 def patient_of_content(content: LabelledContent, *, key: bytes) -> str:
@@ -51,37 +58,40 @@ def patient_of_content(content: LabelledContent, *, key: bytes) -> str:
     return next(iter((*by_label, *by_dicom, *by_set, *by_name, *by_folder)))
 
 
-def _earlier_splits(patients: Mapping[str, str], places: Mapping[str, Place]) -> dict[str, Split]:
+def _binds(place: Place, content: LabelledContent, patient: str) -> bool:
+    """Not where a folder stood for a patient who is named by now, and nothing was learned from it.
+
+    Else a folder of many patients, labelled before anyone named them, would be one split for ever.
+    """
+    was_guessed = any(file.study_hash == place.patient_hash for file in content.site)
+    return place.is_learned or not was_guessed or patient == place.patient_hash
+
+
+def _earlier_splits(patients: Mapping[str, str], binding: Mapping[str, Place]) -> dict[str, Split]:
     """Of patients whose site images were in a snapshot before; test goes before the others."""
     splits: dict[str, Split] = {}
-    for sha256, patient in patients.items():
-        place = places.get(sha256)
-        if place and place.origin == SITE:
-            splits[patient] = max(
-                splits.get(patient, place.split), place.split, key=_RANK.__getitem__
-            )
+    for sha256, place in binding.items():
+        if place.origin == SITE:
+            before = splits.get(patients[sha256], place.split)
+            splits[patients[sha256]] = max(before, place.split, key=_RANK.__getitem__)
     return splits
 
 
 def _candidate(
     content: LabelledContent,
     patient: str,
-    places: Mapping[str, Place],
+    binding: Mapping[str, Place],
     earlier: Mapping[str, Split],
 ) -> Candidate:
     label, imported = content.label, content.imported
-    place = places.get(label.sha256)
-    origin = place.origin if place else imported.dataset if imported else SITE
-    if place and place.split == Split.TEST:
-        split = Split.TEST
-    elif imported and origin != SITE:
-        split = imported.split
+    if place := binding.get(label.sha256):
+        split, origin = place.split, place.origin
+    elif imported:
+        split, origin = imported.split, imported.dataset
     else:
-        split = earlier.get(patient) or Split(assign_split(patient))
-    return Candidate(
-        Member(label.sha256, label.value, split, origin, patient, label.label_id),
-        _study(content),
-    )
+        split, origin = earlier.get(patient) or Split(assign_split(patient)), SITE
+    member = Member(label.sha256, label.value, split, origin, patient, label.label_id)
+    return Candidate(member, _study(content))
 
 
 def _study(content: LabelledContent) -> str | None:

@@ -1,5 +1,6 @@
 """Who is in which split, over many nights: decided without a database, tested on any history."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given, settings
@@ -9,11 +10,13 @@ from models.labelled_contents import ImportedFile, LabelledContent, SiteFile
 from models.labels import EffectiveLabel
 from models.learning_tables import LabelValue, Split
 from models.snapshots import SITE, Member, Place
+from tests.labelled import patient_of_split
 from tests.rows import a_hash
 from worker.membership import decide_members
 
 KEY = b"an invented key"
 # What may be known of an image: its patient, the set it came with, and what a reader says of it.
+Image = tuple[str, Split | None, LabelValue]
 PATIENTS = st.sampled_from([a_hash(f"patient {n}") for n in range(12)])
 VALUES = st.sampled_from(list(LabelValue))
 SETS = st.none() | st.sampled_from(list(Split))
@@ -31,35 +34,47 @@ def content(number: int, patient: str, split: Split | None, value: LabelValue) -
     return LabelledContent(label, (), ImportedFile("public", split, patient, None))
 
 
-def members(
-    images: dict[int, tuple[str, Split | None, LabelValue]], places: dict[str, Place]
-) -> dict[str, Member]:
+def fits(image: Image, before: Image | None) -> bool:
+    """Readers change labels and patients; a set's images keep their set and its split."""
+    return before is None or image[1] == before[1]
+
+
+def members(images: dict[int, Image], places: dict[str, Place]) -> dict[str, Member]:
     contents = [content(number, *image) for number, image in images.items()]
     decided = decide_members(contents, places=places, key=KEY)
     return {one.member.sha256: one.member for one in decided}
 
 
-def remember(places: dict[str, Place], found: dict[str, Member]) -> dict[str, Place]:
-    new = {sha256: Place(one.split, one.origin) for sha256, one in found.items()}
-    tested = {sha256: place for sha256, place in places.items() if place.split == Split.TEST}
-    return places | new | tested
+def remember(
+    places: dict[str, Place], found: dict[str, Member], *, is_learned: bool
+) -> dict[str, Place]:
+    """What the database would know of it in the next night."""
+    new = {
+        sha256: Place(one.split, one.origin, one.patient_hash, is_learned)
+        for sha256, one in found.items()
+        if is_learned or one.split == Split.TEST
+    }
+    return places | new | {sha256: place for sha256, place in places.items() if place.is_learned}
 
 
 @settings(max_examples=60)
-@given(nights=NIGHTS)
-def test_whatever_comes_a_test_image_stays_one(
-    nights: list[dict[int, tuple[str, Split | None, LabelValue]]],
+@given(nights=NIGHTS, learning=st.lists(st.booleans(), min_size=5, max_size=5))
+def test_whatever_comes_a_test_image_stays_one_and_is_never_learned_from(
+    nights: list[dict[int, Image]], learning: list[bool]
 ) -> None:
-    images: dict[int, tuple[str, Split | None, LabelValue]] = {}
+    images: dict[int, Image] = {}
     places: dict[str, Place] = {}
     tested: set[str] = set()
-    for night in nights:
-        images |= night
+    learned: set[str] = set()
+    for night, is_learned in zip(nights, learning, strict=False):
+        images |= {n: image for n, image in night.items() if fits(image, images.get(n))}
         found = members(images, places)
-        places = remember(places, found)
+        places = remember(places, found, is_learned=is_learned)
         now = {sha256 for sha256, one in found.items() if one.split == Split.TEST}
         assert tested & found.keys() <= now
+        assert not learned & now
         tested |= now
+        learned |= found.keys() - now if is_learned else set()
 
 
 @settings(max_examples=60)
@@ -68,18 +83,18 @@ def test_whatever_comes_a_test_image_stays_one(
     more=st.dictionaries(st.integers(16, 30), IMAGES),
 )
 def test_images_that_come_later_move_none(
-    some: dict[int, tuple[str, Split | None, LabelValue]],
-    more: dict[int, tuple[str, Split | None, LabelValue]],
+    some: dict[int, Image],
+    more: dict[int, Image],
 ) -> None:
     before = members(some, {})
-    for places in ({}, remember({}, before)):
+    for places in ({}, remember({}, before, is_learned=True)):
         assert before.items() <= members(some | more, places).items()
 
 
 @settings(max_examples=60)
 @given(images=st.dictionaries(st.integers(0, 30), IMAGES))
 def test_a_site_s_patient_is_in_one_split_and_unusable_images_in_none(
-    images: dict[int, tuple[str, Split | None, LabelValue]],
+    images: dict[int, Image],
 ) -> None:
     found = members(images, {}).values()
     of_patient: dict[str, set[Split]] = {}
@@ -94,3 +109,18 @@ def test_a_site_s_patient_is_in_one_split_and_unusable_images_in_none(
 def test_what_came_with_a_set_keeps_its_split() -> None:
     images = {n: (a_hash("anna"), split, LabelValue.NORMAL) for n, split in enumerate(Split)}
     assert [one.split for one in members(images, {}).values()] == list(Split)
+
+
+def test_a_folder_that_stood_for_a_patient_binds_nobody_once_they_are_named() -> None:
+    """Unless a network has learned from it."""
+    folder = a_hash("a folder")
+    unnamed = content(1, folder, None, LabelValue.NORMAL)
+    loose = SiteFile("a.png", None, folder, is_dicom_study=False)
+    named = LabelledContent(
+        replace(unnamed.label, patient_hash=a_hash(patient_of_split(Split.TRAIN))), (loose,), None
+    )
+    sha256 = named.label.sha256
+    for is_learned, expected in ((False, Split.TRAIN), (True, Split.TEST)):
+        places = {sha256: Place(Split.TEST, SITE, folder, is_learned)}
+        (one,) = decide_members([named], places=places, key=KEY)
+        assert one.member.split == expected

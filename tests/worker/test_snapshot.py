@@ -126,7 +126,7 @@ def test_a_test_image_stays_one_even_where_its_patient_is_named_anew(archive: Ar
     doors = archive.doors
     tested = archive.site_image(patient=patient_of_split(TEST))
     learned = archive.site_image(patient=patient_of_split(TRAIN))
-    take_snapshot(doors)
+    learn_from(doors, take_snapshot(doors))
     archive.label(tested, NORMAL, patient_hash=a_hash(patient_of_split(TRAIN, number=1)))
     archive.label(learned, NORMAL, patient_hash=a_hash(patient_of_split(TEST, number=1)))
     beside_learned = archive.site_image(patient=patient_of_split(TEST, number=1))
