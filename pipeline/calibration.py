@@ -87,3 +87,20 @@ def choose_threshold(labels: Labels, probabilities: Floats, *, sensitivity_floor
     missed = int(np.floor((1 - sensitivity_floor) * len(positives) + 1e-9))
     # People read and compare it as a percentage; further digits are chance.
     return float(np.clip(np.floor(100 * positives[missed] + 1e-9) / 100, 0.01, 0.99))
+
+
+def threshold_for_each(
+    labels: Labels,
+    probabilities: Floats,
+    *,
+    parts: Sequence[NDArray[np.bool_]],
+    sensitivity_floor: float,
+) -> float:
+    """The highest threshold whose sensitivity is at least the floor in every part, bool (n,).
+
+    Where one part is harder than the others, it costs these some specificity.
+    """
+    return min(
+        choose_threshold(labels[part], probabilities[part], sensitivity_floor=sensitivity_floor)
+        for part in parts
+    )

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from pipeline.augmentation import Shares
 from pipeline.calibration import (
-    choose_threshold,
     even_weights,
     fit_temperature,
     large_groups,
     probability_of,
+    threshold_for_each,
 )
 from pipeline.card import Ingredients, make_card, write_card
 from pipeline.dataset import Dataset
@@ -142,15 +142,10 @@ class _Judging:
         probabilities = probability_of(logits, temperature=temperature)
         as_they_are = np.arange(len(labels)) < len(self._validation)
         parts = [part & rows for part in (_all(labels), *groups) for rows in (as_they_are, True)]
-
-        def holds(floor: float) -> float:
-            return min(
-                choose_threshold(labels[part], probabilities[part], sensitivity_floor=floor)
-                for part in parts
-            )
-
-        floors = self._config.sensitivity_floors()
-        return temperature, {name: holds(floor) for name, floor in floors.items()}
+        return temperature, {
+            name: threshold_for_each(labels, probabilities, parts=parts, sensitivity_floor=floor)
+            for name, floor in self._config.sensitivity_floors().items()
+        }
 
     def _view_logits(self, engine: Engine, *, seed: int) -> NDArray[np.float32]:
         """float32 (n,), of every validation image once, augmented; the same for the same seed."""

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.calibration import LEAST_OF_GROUP, balanced_weights, even_weights, large_groups
+from pipeline.calibration import (
+    LEAST_OF_GROUP,
+    balanced_weights,
+    even_weights,
+    large_groups,
+    threshold_for_each,
+)
 from pipeline.guard import LEAST_LEARNING, LEAST_VALIDATION, is_guard_of
 from pipeline.recipe import Mode, Start, candidate_config
 from pipeline.training_config import TrainingConfig, TrainingConfigError
@@ -71,6 +77,19 @@ def test_each_group_weighs_the_same_and_each_class_in_it() -> None:
     sums = [weights[group & (labels == label)].sum() for group in (site, ~site) for label in (0, 1)]
     np.testing.assert_allclose(sums, 3)
     np.testing.assert_array_equal(even_weights(labels, []), balanced_weights(labels))
+
+
+def test_a_threshold_for_each_part_holds_in_the_hardest() -> None:
+    random = np.random.default_rng(4)
+    labels = np.tile([0, 1], 200).astype(np.uint8)
+    site = np.arange(400) < 80
+    probabilities = np.clip(random.normal(np.where(site, 0.3, 0.5) + 0.2 * labels, 0.1), 0, 1)
+    parts = [np.ones(400, np.bool_), site, ~site]
+    found = threshold_for_each(labels, probabilities, parts=parts, sensitivity_floor=0.95)
+    for part in parts:
+        assert (probabilities[part & (labels == 1)] >= found).mean() >= 0.95
+    alone = threshold_for_each(labels, probabilities, parts=parts[:1], sensitivity_floor=0.95)
+    assert (probabilities[site & (labels == 1)] >= alone).mean() < 0.95, "or it would say nothing"
 
 
 def test_a_handful_of_images_is_no_group() -> None:
