@@ -105,7 +105,8 @@ def _download(*, size: int, alpha: float) -> "keras.Model":
     except Exception as error:  # Keras wraps every failed download in a bare Exception
         logger.debug("download failed", exc_info=True)
         raise StartWeightsError(
-            "the ImageNet weights could not be downloaded; name a file with --weights"
+            "the ImageNet weights could not be downloaded; name a file with --weights, or for "
+            "the nightly job with OVERREAD_TRAIN_WEIGHTS"
         ) from error
 
 

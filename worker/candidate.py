@@ -110,7 +110,8 @@ def _kept_guard(lesson: Lesson, production: ModelVersion, *, settings: Settings)
     )
     if is_enough or settings.train_start != "production":
         return None
-    return Guard.load(version_path(production, data_dir=settings.data_dir) / FAMILIARITY_FILE)
+    guard = Guard.load(version_path(production, data_dir=settings.data_dir) / FAMILIARITY_FILE)
+    return None if guard.are_roots else guard  # the first format's judges by other features
 
 
 def _start(production: ModelVersion, *, settings: Settings) -> dict[str, Any]:
