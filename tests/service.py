@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,11 +26,11 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
 
 
 def overread(
-    data_dir: Path, *arguments: str | Path, timeout_s: float = 120.0
+    data_dir: Path, *arguments: str | Path, timeout_s: float = 120.0, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*OVERREAD, *map(str, arguments)],
-        env=environment(data_dir),
+        env=environment(data_dir, **settings),
         capture_output=True,
         text=True,
         timeout=timeout_s,
@@ -50,6 +50,7 @@ class Service:
     """`overread up`; its standard output and log are files in `folder`."""
 
     folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -75,7 +76,10 @@ class Service:
         started_at = time.monotonic()
         with (self.folder / "output").open("wb") as output, (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [*OVERREAD, "up"], env=environment(self.data_dir), stdout=output, stderr=log
+                [*OVERREAD, "up"],
+                env=environment(self.data_dir, **self.settings),
+                stdout=output,
+                stderr=log,
             )
         wait_until(lambda: self._is_up(), within_s=READY_WITHIN_S, what="ready")
         return time.monotonic() - started_at
@@ -107,7 +111,7 @@ class Service:
             self.interrupt()
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return overread(self.data_dir, *arguments)
+        return overread(self.data_dir, *arguments, **self.settings)
 
 
 def still_alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:

@@ -32,6 +32,7 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": True,  # or it runs twice
         "worker_pool_start_method": "spawn",  # TensorFlow hangs in a fork of a process that used it
+        "worker_proc_alive_timeout": 120.0,  # on a busy machine the default of 4 s is too short
         "worker_max_tasks_per_child": 1,  # TensorFlow gives its memory back only by ending
         "task_annotations": {NIGHT_TASK: _night_limits(settings)},
         "beat_schedule": _schedule(settings),

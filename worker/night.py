@@ -27,7 +27,13 @@ from models.nights import (
 from models.settings import Settings
 from models.snapshots import get_snapshot, new_label_count
 from models.tables import ModelVersion, now
-from models.versions import lock_history, production_version, promote
+from models.versions import (
+    NotMovedError,
+    check_servable,
+    lock_history,
+    production_version,
+    promote,
+)
 from pipeline.errors import PipelineError
 from pipeline.guard import is_guard_of
 from pipeline.promotion import Decision, Gate, decide_promotion
@@ -52,7 +58,7 @@ UNEXPECTED = "unexpected error; the log says more"
 NO_VERSION = "no model version is live, so there is nothing to compare with"
 CANNOT_TRAIN = "TensorFlow is not installed, so nothing can be trained: make setup-train"
 TOO_LONG = "it took longer than {hours:g} h"
-TOO_FEW = "{new} new labels since the last training, {needed} are needed"
+TOO_FEW = "{came} since the last training, {needed} are needed"
 
 
 class CannotTrainError(PipelineError):
@@ -82,7 +88,7 @@ def _ending(doors: Doors, claim: NightClaim) -> Iterator[None]:
         _end(doors, claim, Outcome.CANCELLED, "cancelled while it was at work")
     except NotEnoughImagesError as error:
         _end(doors, claim, Outcome.NOTHING, str(error))
-    except PipelineError as error:
+    except (PipelineError, NotMovedError) as error:
         log.error("night %d failed: %s", claim.night_id, error)
         _end(doors, claim, Outcome.FAILED, str(error))
     except SoftTimeLimitExceeded:
@@ -139,7 +145,8 @@ class _Run:
             return night.snapshot_id
         new, needed = night.new_labels or 0, self._settings.night_min_labels
         if new < needed:
-            self._finish(Outcome.NOTHING, TOO_FEW.format(new=new, needed=needed))
+            came = "1 new label" if new == 1 else f"{new} new labels"
+            self._finish(Outcome.NOTHING, TOO_FEW.format(came=came, needed=needed))
             return None
         self._reach("snapshot")
         snapshot = take_snapshot(self._doors)
@@ -189,6 +196,7 @@ class _Run:
                 raise LostClaimError
             if outcome is Outcome.PROMOTED:
                 reason = f"night {self._claim.night_id}: {decision.reason}"
+                check_servable(candidate, self._settings)
                 promote(session, candidate, user_id=None, reason=reason)
         log.warning("night %d: %s", self._claim.night_id, decision.reason)
 

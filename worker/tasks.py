@@ -1,7 +1,9 @@
 """Celery's side: each task names its queue, opens the doors, and calls one function."""
 
 import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -144,3 +146,11 @@ def _stop(**_: Any) -> None:
 def _close(**_: Any) -> None:
     if _decoder_pool.cache_info().currsize:
         _decoder_pool().close()
+
+
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _end_process(exitcode: int, **_: Any) -> None:
+    """A pool's process that trained: TensorFlow and OpenVINO sometimes crash while they unload."""
+    if "tensorflow" in sys.modules:
+        logging.shutdown()
+        os._exit(exitcode or 0)

@@ -1,0 +1,230 @@
+"""It learns at night: real processes, the clock moved, a training worker killed in mid-epoch.
+
+A hospital whose pneumonia the shipped network hardly sees (AUROC about 0.7) labels its films.
+With a third of the labels wrong the night's candidate is refused; with right ones it goes live,
+answers without a restart, and one command takes it back.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cli.client import Client
+from models.learning_tables import Evaluation, Label, Night, Outcome
+from models.local_token import local_token_path
+from models.session import make_engine, make_session_factory
+from models.settings import Settings
+from models.tables import Image, ModelAlias, ModelVersion, Prediction
+from tests.service import Service, still_alive, wait_until
+from tests.site_films import Film, write_films, write_public_set, write_table
+
+pytestmark = pytest.mark.processes
+
+NIGHT_WITHIN_S = 420.0
+SETTINGS = {
+    "night_at": "02:00",
+    "night_policy": "automatic",
+    "night_min_labels": "20",
+    "train_head_only_below": "20",  # so few labels, and the upper blocks learn, too
+    "gate_min_patients": "5",
+    # What fifteen patients with pneumonia can show at all.
+    "gate_auroc_margin": "0.05",
+    "gate_sensitivity_margin": "0.2",
+}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("night")
+    running = Service(folder, SETTINGS)
+    public = write_public_set(folder / "public", train=30, val=15, test=20)
+    imported = running.run("import-dataset", public)
+    assert imported.returncode == 0, imported.stderr
+    running.start()
+    yield running
+    running.end()
+
+
+@contextmanager
+def rows(service: Service) -> Iterator[Session]:
+    engine = make_engine(Settings(data=service.data_dir))
+    try:
+        with make_session_factory(engine).begin() as session:
+            yield session
+    finally:
+        engine.dispose()
+
+
+def move_clock(service: Service, *, days: int = 1) -> None:
+    """As if so many days had passed: all that decides when a night is due lies so far back."""
+    with rows(service) as session:
+        for alias in session.scalars(select(ModelAlias)):
+            alias.created_at -= timedelta(days=days)
+        for night in session.scalars(select(Night).where(Night.due_at.is_not(None))):
+            assert night.due_at is not None
+            night.due_at -= timedelta(days=days)
+
+
+def send(service: Service, folder: Path, numbers: range) -> list[Film]:
+    films = write_films(folder, numbers)
+    sent = service.run("submit", folder, "--wait", "--json")
+    assert sent.returncode == 0, sent.stderr
+    return films
+
+
+def label(service: Service, table: Path) -> None:
+    done = service.run("label", table)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def the_night(service: Service, number: int) -> dict[str, Any] | None:
+    """The night of this number, as plain values; None until it is there."""
+    with rows(service) as session:
+        night = session.get(Night, number)
+        if night is None:
+            return None
+        names = {"live": night.production, "candidate": night.candidate}
+        return {
+            **{column: getattr(night, column) for column in Night.__table__.columns.keys()},  # noqa: SIM118
+            **{name: version.name if version else None for name, version in names.items()},
+        }
+
+
+def wait_for_end(service: Service, number: int) -> dict[str, Any]:
+    wait_until(
+        lambda: (night := the_night(service, number)) and night["outcome"],
+        within_s=NIGHT_WITHIN_S,
+        what=f"the end of night {number}",
+    )
+    night = the_night(service, number)
+    assert night is not None
+    return night
+
+
+def answers_of(service: Service, films: list[Film]) -> dict[str, set[str]]:
+    """Each film's file -> names of the versions that have read it."""
+    with rows(service) as session:
+        read = session.execute(
+            select(Image.file, ModelVersion.name)
+            .join(Prediction, Prediction.sha256 == Image.sha256)
+            .join(ModelVersion, ModelVersion.id == Prediction.model_version_id)
+        ).all()
+    wanted = {film.file for film in films}
+    by_file: dict[str, set[str]] = {file: set() for file in wanted}
+    for file, version in read:
+        if file in wanted:
+            by_file[file].add(version)
+    return by_file
+
+
+def live(service: Service) -> str:
+    with rows(service) as session:
+        newest = session.scalars(select(ModelAlias).order_by(ModelAlias.id.desc())).first()
+        assert newest is not None
+        return newest.model_version.name
+
+
+@pytest.fixture(scope="module")
+def shipped(service: Service) -> str:
+    return live(service)
+
+
+@pytest.fixture(scope="module")
+def first_films(service: Service) -> list[Film]:
+    return send(service, service.folder / "first", range(60))
+
+
+def test_a_poisoned_night_is_refused(
+    service: Service, shipped: str, first_films: list[Film]
+) -> None:
+    label(service, write_table(service.folder / "wrong.csv", first_films, flip_every=3))
+    move_clock(service)
+    night = wait_for_end(service, 1)
+    assert night["due_at"] is not None, "it came by itself"
+    assert (night["outcome"], night["new_labels"]) == (Outcome.REFUSED, 60)
+    assert night["live"] == shipped
+    assert night["candidate"] == "night-1"
+    origins = {compared["name"] for compared in night["decision"]["comparisons"]}
+    assert origins == {"site", "public"}
+    assert live(service) == shipped
+
+
+def kill_in_mid_epoch(service: Service, number: int) -> None:
+    """SIGKILL to the training process; its worker starts another."""
+
+    def is_learning() -> bool:
+        night = the_night(service, number)
+        return night is not None and "upper blocks, step" in night["progress"]
+
+    wait_until(is_learning, within_s=NIGHT_WITHIN_S, what="a step of fine-tuning")
+    alive = still_alive(service.processes())
+    workers = [process for process in alive if "train@%h" in process.cmdline()]
+    children = [child for worker in workers for child in worker.children()]
+    biggest = max(children, key=lambda child: child.memory_info().rss)
+    biggest.send_signal(signal.SIGKILL)
+
+
+def test_right_labels_go_live_though_the_worker_is_killed(
+    service: Service, shipped: str, first_films: list[Film]
+) -> None:
+    more = send(service, service.folder / "second", range(60, 120))
+    label(service, write_table(service.folder / "right.csv", [*first_films, *more]))
+    with Client(service.url, local_token_path(service.data_dir).read_text().strip()) as client:
+        asked = [client.start_night()["id"] for _ in range(2)]
+    assert asked == [2, 2], "asked for twice, there is one"
+    kill_in_mid_epoch(service, 2)
+    label(service, write_table(service.folder / "late.csv", more[:1], flip_every=1))
+    night = wait_for_end(service, 2)
+    assert night["outcome"] is Outcome.PROMOTED, night["reason"]
+    assert night["new_labels"] == 80, "60 new ones, and the 20 that were wrong"
+    assert (night["live"], night["candidate"]) == (shipped, "night-2")
+    assert live(service) == "night-2"
+    with rows(service) as session:
+        assert session.scalars(select(ModelVersion.name)).all() == [shipped, "night-1", "night-2"]
+        assert len(session.scalars(select(Evaluation)).all()) == 8
+        assert len(session.scalars(select(Label)).all()) == 130 + 60 + 80 + 1
+    kept = sorted(path.name for path in (service.data_dir / "networks").iterdir())
+    assert kept == ["night-1", "night-2"], "no half training is left"
+
+
+def test_the_new_version_answers_without_a_restart_and_the_old_answers_stay(
+    service: Service, shipped: str, first_films: list[Film]
+) -> None:
+    films = send(service, service.folder / "third", range(120, 126))
+    assert set().union(*answers_of(service, films).values()) == {"night-2"}
+    assert set().union(*answers_of(service, first_films).values()) == {shipped}
+
+
+def test_earlier_studies_are_read_again_and_keep_their_old_answers(
+    service: Service, shipped: str, first_films: list[Film]
+) -> None:
+    assert service.run("reread").returncode == 0
+    wait_until(
+        lambda: all(len(names) == 2 for names in answers_of(service, first_films).values()),
+        within_s=60,
+        what="all first films read again",
+    )
+
+
+def test_one_command_takes_it_back(service: Service, shipped: str) -> None:
+    assert service.run("roll-back", "--reason", "for a test").returncode == 0
+    assert live(service) == shipped
+    films = send(service, service.folder / "fourth", range(126, 130))
+    assert set().union(*answers_of(service, films).values()) == {shipped}
+
+
+def test_a_night_without_new_labels_does_nothing_and_says_so(service: Service) -> None:
+    done = service.run("night", "--now")
+    assert done.returncode == 0, done.stderr
+    assert "1 new label since the last training, 20 are needed" in done.stdout
+    night = wait_for_end(service, 3)
+    assert night["outcome"] is Outcome.NOTHING
+    assert psutil.pid_exists(service.processes()[0].pid)
