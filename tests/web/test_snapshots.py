@@ -44,7 +44,7 @@ def test_the_page_says_what_it_holds_and_what_was_kept_out(
     snapshot = frozen(portal)
     with portal.database.sessions.begin() as session:
         version = a_version(session, name="night-7", is_live=False)
-        session.add(Night(is_open=None, snapshot_id=snapshot.id, candidate_id=version.id))
+        session.add(Night(snapshot_id=snapshot.id, candidate_id=version.id))
     page = portal.browser(Role.VIEWER).get(f"/snapshots/{snapshot.id}").text
 
     for words in (

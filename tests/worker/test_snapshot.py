@@ -51,7 +51,10 @@ def learn_from(doors: Doors, snapshot: DatasetSnapshot) -> None:
     """A night that trained a candidate from it."""
     with doors.sessions.begin() as session:
         version = a_version(session, name=f"night-{snapshot.id}", is_live=False)
-        session.add(Night(is_open=None, snapshot_id=snapshot.id, candidate_id=version.id))
+        night = Night(snapshot_id=snapshot.id, candidate_id=version.id)
+        session.add(night)
+        session.flush()
+        night.is_open = None  # at once it would be taken for not given
 
 
 def test_what_a_snapshot_holds(archive: Archive) -> None:
