@@ -120,10 +120,16 @@ def _content(row: LabelRow, known: Known, *, key: bytes) -> str:
 
 
 def _role(reader: str, known: Known, sender: Person) -> Role:
-    """Nobody lends a label more weight than a label of their own would have."""
+    """Nobody lends a label more weight than a label of their own would have.
+
+    Nor less to someone else's: as that reader's latest it would replace one of higher weight.
+    """
     if not reader:
         return sender.role
-    return min(known.roles.get(reader, Role.READER), sender.role, key=RANK.__getitem__)
+    role = known.roles.get(reader, Role.READER)
+    if RANK[role] > RANK[sender.role]:
+        raise ValueError("its reader's role is above yours, so it is theirs to hand in")
+    return role
 
 
 def _check_agreement(

@@ -106,21 +106,22 @@ def test_what_a_name_does_not_tell_is_a_problem_of_its_line(
     assert values(portal) == {films["twin"]: "normal", films["one"]: "normal"}
 
 
-def test_a_reader_weighs_what_it_is_but_no_more_than_its_sender(
+def test_a_reader_weighs_what_it_is_and_nobody_speaks_for_a_higher_one(
     portal: Portal, films: dict[str, str]
 ) -> None:
     with portal.database.sessions.begin() as session:
         a_user(session, name="adam", role=Role.ADMIN)
         a_user(session, name="vera", role=Role.VIEWER)
     readers = ["adam", "vera", "someone", ""]
-    lines = zip(films.values(), readers, strict=True)
-    rows = "".join(f"{film},normal,{reader}\n" for film, reader in lines)
-    send(portal, f"sha256,label,reader\n{rows}", Role.OPERATOR)
+    named = list(zip(films.values(), readers, strict=True))
+    rows = "".join(f"{film},normal,{reader}\n" for film, reader in named)
+    answer = send(portal, f"sha256,label,reader\n{rows}", Role.OPERATOR).json
+    assert [problem["line"] for problem in answer["problems"]] == [2]
+    assert "above yours" in answer["problems"][0]["reason"]
     with portal.database.sessions() as session:
         labels = effective_labels(session)
-    given = [(labels[film].reader, labels[film].role) for film in films.values()]
+    given = [(labels[film].reader, labels[film].role) for film, _ in named[1:]]
     assert given == [
-        ("adam", Role.OPERATOR),
         ("vera", Role.VIEWER),
         ("someone", Role.READER),
         ("a operator", Role.OPERATOR),
