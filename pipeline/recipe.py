@@ -24,6 +24,7 @@ WARM_BLOCKS: Mapping[str, Any] = {
     "learning_rate": 1e-4,
     "average_momentum": 0.95,  # of some hundred steps, not thousands
 }
+FROZEN_SHARE = 0.6  # the middle map lies below
 _ADDED = re.compile(r" Since then, \d+ labelled images of this site\.$")
 
 
@@ -39,6 +40,8 @@ def candidate_config(
     config = TrainingConfig.from_json(card.get("config", {}))
     if start == "production":
         config = replace(config, **(WARM_HEAD if mode == "head" else WARM_BLOCKS))
+        # The guard's features stay those of the version before, so that its guard can be kept.
+        config = replace(config, frozen_share=max(config.frozen_share, FROZEN_SHARE))
         before = _ADDED.sub("", str(card.get("population", "")))
         population = f"{before} Since then, {site} labelled images of this site."
     else:

@@ -15,7 +15,7 @@ from pipeline.calibration import (
     threshold_for_each,
 )
 from pipeline.guard import LEAST_LEARNING, LEAST_VALIDATION, is_guard_of
-from pipeline.recipe import Mode, Start, candidate_config
+from pipeline.recipe import FROZEN_SHARE, Mode, Start, candidate_config
 from pipeline.training_config import TrainingConfig, TrainingConfigError
 from pipeline.version_folder import BASELINE, load_card
 
@@ -39,6 +39,11 @@ def test_going_on_takes_smaller_steps_than_learning_anew() -> None:
     assert 0 < on.epochs < anew.epochs
     assert (on.model_version, on.start_weights) == ("night-2", WEIGHTS)
     assert (on.size, on.alpha, on.frozen_share) == (224, 1.0, anew.frozen_share)
+
+
+def test_the_guards_features_stay_whatever_an_earlier_training_left_free() -> None:
+    freed = {"config": {"frozen_share": 0.1}}
+    assert config(freed, mode="upper blocks").frozen_share == FROZEN_SHARE
 
 
 @pytest.mark.parametrize("start", ["production", "imagenet"])

@@ -111,7 +111,13 @@ def test_a_version_to_go_on_from_answers_as_before() -> None:
     """Its normalisations are folded and its head is ours: nothing learned, nothing changed."""
     from pipeline.engine import NETWORK_FILE, load_engine
     from pipeline.gradcam import forward_function
-    from pipeline.network import fold_batch_normalisation, round_to_float16
+    from pipeline.network import (
+        MIDDLE_MAP,
+        fold_batch_normalisation,
+        freeze_lower,
+        round_to_float16,
+    )
+    from pipeline.recipe import FROZEN_SHARE
     from tests.pipeline.networks import phantom_inputs
 
     images = phantom_inputs(count=4)
@@ -119,6 +125,10 @@ def test_a_version_to_go_on_from_answers_as_before() -> None:
     network = build_network(start_weights=BASELINE / NETWORK_FILE)
     fold_batch_normalisation(network)
     round_to_float16(network)
+    freeze_lower(network, share=FROZEN_SHARE)
+    names = [layer.name for layer in network.layers]
+    below = network.layers[: names.index(MIDDLE_MAP) + 1]
+    assert not any(layer.trainable for layer in below), "what the guard judges by stays"
     again = forward_function(network)(images)  # as it is exported
     np.testing.assert_allclose(again["logits"], expected.logits, atol=1e-3)
     np.testing.assert_allclose(again["features"], expected.features, atol=1e-3)
