@@ -33,7 +33,7 @@ def decide_members(
 ) -> list[Candidate]:
     """Of contents that show pneumonia or none; what a reader called unusable is passed over."""
     learnable = [content for content in contents if content.label.value in LEARNABLE]
-    patients = {one.label.sha256: patient_of_content(one, key=key) for one in learnable}
+    patients = _patients(learnable, key=key)
     binding = {
         one.label.sha256: place
         for one in learnable
@@ -42,6 +42,20 @@ def decide_members(
     }
     earlier = _earlier_splits(patients, binding)
     return [_candidate(one, patients[one.label.sha256], binding, earlier) for one in learnable]
+
+
+def _patients(contents: Sequence[LabelledContent], *, key: bytes) -> dict[str, str]:
+    """By content. Where labels name one and the same patient for images of one DICOM patient, the
+    images of that patient that no label names are theirs, too.
+    """
+    named: dict[str, set[str]] = {}
+    for one in contents:
+        for file in one.site:
+            if one.label.patient_hash and file.patient_hash:
+                named.setdefault(file.patient_hash, set()).add(one.label.patient_hash)
+    same = {by_dicom: next(iter(names)) for by_dicom, names in named.items() if len(names) == 1}
+    found = {one.label.sha256: patient_of_content(one, key=key) for one in contents}
+    return {sha256: same.get(patient, patient) for sha256, patient in found.items()}
 
 
 def patient_of_content(content: LabelledContent, *, key: bytes) -> str:

@@ -124,3 +124,24 @@ def test_a_folder_that_stood_for_a_patient_binds_nobody_once_they_are_named() ->
         places = {sha256: Place(Split.TEST, SITE, folder, is_learned)}
         (one,) = decide_members([named], places=places, key=KEY)
         assert one.member.split == expected
+
+
+def test_a_patient_whom_labels_name_otherwise_than_dicom_is_one_patient() -> None:
+    """DICOM may state an issuer, which a table of labels does not."""
+    by_dicom, by_label = a_hash("an issuer and 17"), a_hash("17")
+    named, unnamed = (content(n, by_dicom, None, LabelValue.NORMAL) for n in (1, 2))
+    named = replace(named, label=replace(named.label, patient_hash=by_label))
+    found = decide_members([named, unnamed], places={}, key=KEY)
+    assert {one.member.patient_hash for one in found} == {by_label}
+
+
+def test_an_identifier_that_an_archive_gave_to_all_joins_nobody() -> None:
+    everyone = a_hash("ANONYMOUS")
+    films = [content(n, everyone, None, LabelValue.NORMAL) for n in range(3)]
+    patients = [a_hash("17"), a_hash("18"), None]
+    labelled = [
+        replace(film, label=replace(film.label, patient_hash=patient))
+        for film, patient in zip(films, patients, strict=True)
+    ]
+    found = decide_members(labelled, places={}, key=KEY)
+    assert [one.member.patient_hash for one in found] == [*patients[:2], everyone]
