@@ -29,8 +29,9 @@ setup: $(VENV)/.base ## Install what serving needs
 setup-train: $(VENV)/.train ## Install TensorFlow too, for training
 setup-dev: $(VENV)/.dev ## Install everything, for tests and checks
 
+# A file's tests share servers and follow each other, so files are dealt out whole, in their order.
 test: setup-dev ## Run every test
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: setup-dev ## Lint, type check, import contracts, lock files, compose file, Dockerfiles
 	$(BIN)/ruff check .
