@@ -14,7 +14,7 @@ from pipeline.types import Finding
 
 SIDE = 224
 PERIODS = 28  # of the fine pattern, across the film
-STRENGTH = 0.08  # of white
+STRENGTH = 0.1  # of white
 
 
 @dataclass(frozen=True)

@@ -127,3 +127,33 @@ def test_going_back_forgets_other_points_and_has_their_images_read_again(
     assert rows(engine, STATES) == [(1, "predicted", 1, False), (2, "ready", 0, True)]
     migrate(engine)
     assert [row[0] for row in rows(engine, ANSWERS)] == [1, 2]
+
+
+MOVES = "SELECT id, model_version_id, move FROM model_alias ORDER BY id"
+
+
+def test_what_was_live_before_there_were_roll_backs_was_promoted(empty_database: Database) -> None:
+    engine = empty_database.engine
+    fill_first_tables(engine)
+    migrate(engine, "0002")
+    alias = {"name": "production", "reason": "for a test", "created_at": TIME}
+    insert(engine, "model_alias", *({"id": n, "model_version_id": n, **alias} for n in (1, 2)))
+    migrate(engine)
+    assert rows(engine, MOVES) == [(1, 1, "promotion"), (2, 2, "promotion")]
+    assert rows(engine, "SELECT id, sop_instance_uid FROM image ORDER BY id") == [
+        (1, None),
+        (2, None),
+    ]
+    back = {"id": 3, "model_version_id": 1, "move": "roll-back", **alias}
+    insert(engine, "model_alias", back)
+    label = {"sha256": "aa", "value": "normal", "reader": "rita", "source": "csv", "user_id": 1}
+    insert(engine, "label", {"id": 1, **label, "read_at": TIME, "created_at": TIME})
+    unmigrate(engine, "0002")
+    assert rows(engine, "SELECT id, model_version_id FROM model_alias ORDER BY id") == [
+        (1, 1),
+        (2, 2),
+        (3, 1),
+    ]
+    assert not inspect(engine).has_table("label")
+    migrate(engine)
+    assert [move for *_, move in rows(engine, MOVES)] == ["promotion"] * 3
