@@ -12,10 +12,10 @@ from benchmarks.power import OPEN, share_of_yes
 STATED = 0.05
 # World, test sets, trials.
 CASES = [
-    (World(40, 0.9, correlation=0.7), 1, 400),
-    (World(40, 0.9, correlation=0.7, most_images=3), 2, 200),
-    (World(200, 0.95, correlation=0.9, most_images=3), 1, 200),
-    (World(200, 0.95, correlation=0.9), 2, 100),
+    (World(40, 0.9, correlation=0.7), 1, 500),
+    (World(40, 0.9, correlation=0.7, most_images=3), 2, 150),
+    (World(200, 0.95, correlation=0.9, most_images=3), 1, 100),
+    (World(200, 0.95, correlation=0.9), 2, 60),
 ]
 
 

@@ -163,7 +163,7 @@ comparisons = st.builds(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(known=st.lists(comparisons, max_size=3), added=comparisons)
 def test_a_set_more_on_which_it_is_no_better_never_turns_a_no_into_a_yes(
     known: list[Comparison], added: Comparison

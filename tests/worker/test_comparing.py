@@ -142,8 +142,7 @@ def test_what_was_measured_stays_when_it_is_begun_again(
         compare_versions(doors, **versions, progress=die)
     first = evaluations(doors)
     assert len(first) == 1
-    comparisons = compare_versions(doors, **versions)
-    assert compare_versions(doors, **versions) == comparisons
+    assert len(compare_versions(doors, **versions)) == 2
     rows = evaluations(doors)
     assert len(rows) == 4
     assert (rows[0].id, rows[0].created_at) == (first[0].id, first[0].created_at)
