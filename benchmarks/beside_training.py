@@ -98,17 +98,24 @@ def waiting_lines(training: subprocess.Popen[bytes]) -> int:
 
 
 def train_for_ever(arguments: argparse.Namespace) -> None:
-    from worker.bounds import bound_this_process
+    """Bounded from its first step on: on a busy machine its start would take minutes."""
+    from worker.bounds import THREADS, bound_this_process
 
     if not arguments.plain:
-        bound_this_process(Settings(train_cores=arguments.cores))
+        os.environ.update(dict.fromkeys(THREADS, str(arguments.cores)))
     from pipeline.fitting import fit_network
     from pipeline.recipe import candidate_config
     from pipeline.training_config import TrainingProgress
     from pipeline.version_folder import load_card
 
+    is_bounded = arguments.plain
+
     def tell(step: TrainingProgress) -> None:
+        nonlocal is_bounded
         if step.stage == "fine-tune":
+            if not is_bounded:
+                bound_this_process(Settings(train_cores=arguments.cores))
+                is_bounded = True
             sys.stdout.buffer.write(b"step\n")
             sys.stdout.buffer.flush()
 
