@@ -20,6 +20,7 @@ TOY = TrainingConfig(
     batch_size=4,
     validation_share=0.4,
     drawn_films=12,
+    frozen_share=0.85,
 )
 
 
