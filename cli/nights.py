@@ -9,6 +9,7 @@ import click
 from cli.client import Client
 from cli.fatal import Interrupted, UsageProblem
 from cli.progress import progress
+from cli.tables import console
 
 ASK_EVERY_S = 0.5
 LISTED = 20
@@ -41,7 +42,6 @@ def cancel_open_night(client: Client) -> None:
 
 
 def print_nights(client: Client) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -57,7 +57,7 @@ def print_nights(client: Client) -> None:
             night["reason"],
         )
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
-    Console(highlight=False).print(table)
+    console().print(table)
     due = _local(found["next_due"])
     click.echo(f"The next is due at {due}." if due else "Nights are switched off.")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from models.settings import Settings
 from pipeline.errors import PipelineError
 
-LOWEST = 19  # the least favourable nice value
+BEHIND = 10  # nice value: a tenth of a core that predictions want too, so that nights do end
 AUTOGROUP = Path("/proc/self/autogroup")
 STATUS = Path("/proc/self/status")
 TASKS = Path("/proc/self/task")
@@ -32,12 +32,12 @@ def bound_this_process(settings: Settings) -> None:
     the cores it may use. Calling it again changes nothing.
     """
     if not sys.platform.startswith("linux"):
-        os.nice(LOWEST)
+        os.nice(BEHIND)
         return
     cores = training_cores(settings, given=_given_cores())
     for thread in _threads():
         os.sched_setaffinity(thread, cores)
-        os.setpriority(os.PRIO_PROCESS, thread, LOWEST)
+        os.setpriority(os.PRIO_PROCESS, thread, BEHIND)
     _lower_autogroup()
     os.environ.update(dict.fromkeys(THREADS, str(len(cores))))
 
@@ -89,7 +89,7 @@ def _lower_autogroup() -> None:
     if os.getsid(0) not in (os.getpid(), os.getppid()) or _has_terminal():
         return
     try:
-        AUTOGROUP.write_text(str(LOWEST), encoding="ascii")
+        AUTOGROUP.write_text(str(BEHIND), encoding="ascii")
     except OSError:
         return  # a kernel without it, or one that does not let us
 

@@ -21,6 +21,7 @@ WRITE_EVERY_S = 1.0
 PROGRESS_LENGTH = 300
 STAGES = {
     "read": "reading",
+    "features": "looking at",
     "head": "teaching the head, epoch",
     "fine-tune": "teaching the upper blocks, step",
     "export": "exporting",

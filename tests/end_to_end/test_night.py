@@ -40,7 +40,7 @@ SETTINGS = {
     "gate_min_patients": "5",
     # What fifteen patients with pneumonia can show at all.
     "gate_auroc_margin": "0.05",
-    "gate_sensitivity_margin": "0.2",
+    "gate_sensitivity_margin": "0.3",
 }
 
 

@@ -52,8 +52,8 @@ def test_a_bounded_process_has_its_cores_and_comes_last() -> None:
     given = sorted(os.sched_getaffinity(0))
     found = bounded(1)
     assert found["cores"] == [given[-1:]] * 2, "threads that were there before, too"
-    assert found["nice"] == [19, 19]
-    assert found["child"] == "19"
+    assert found["nice"] == [10, 10]
+    assert found["child"] == "10"
     assert found["threads"] == "1"
 
 
@@ -67,7 +67,7 @@ def test_half_of_the_cores_unless_told_and_twice_is_no_quarter() -> None:
 def test_a_session_of_its_own_comes_last_among_sessions() -> None:
     """Nice values count only within a session there."""
     mine = Path("/proc/self/autogroup").read_text()
-    assert bounded(1, own_session=True)["autogroup"].strip().endswith("nice 19")
+    assert bounded(1, own_session=True)["autogroup"].strip().endswith("nice 10")
     assert Path("/proc/self/autogroup").read_text() == mine, "nobody else is slowed down"
 
 
