@@ -53,12 +53,16 @@ def as_json(findings: Findings) -> dict[str, Any]:
     }
 
 
-def sentences(name: str, findings: Findings, *, added: Added | None, is_new: bool) -> Iterator[str]:
+def sentences(
+    name: str, findings: Findings, *, added: Added | None, is_new: bool, min_patients: int
+) -> Iterator[str]:
+    """min_patients: that the gate asks for, of each finding in every test set."""
     yield _headline(name, findings, added, is_new)
     for split in Split:
         if images := [image for image in findings.images if image.split == split]:
             yield f"  {split.value}: {_described(images)}"
     yield from findings.notes
+    yield from _told_of_few(findings.images, min_patients)
     if findings.images:
         yield from _told_of_leaks(leak_report(findings.leaks))
     yield from _told_of_copies(findings)
@@ -78,6 +82,22 @@ def _headline(name: str, findings: Findings, added: Added | None, is_new: bool) 
     changed = added.labels - added.images
     also = f" and {_count(changed, 'changed label')}" if changed > 0 else ""
     return f"{name}: {_count(added.images, 'new image')}{also}; now {_described(findings.images)}."
+
+
+def _told_of_few(images: Sequence[NewImage], min_patients: int) -> Iterator[str]:
+    """Every set has a say in every night."""
+    test = [image for image in images if image.split == Split.TEST]
+    few = {
+        value.value: _patients(shown)
+        for value in (LabelValue.PNEUMONIA, LabelValue.NORMAL)
+        if test and _patients(shown := [one for one in test if one.value == value]) < min_patients
+    }
+    if few:
+        found = " and ".join(f"{number} with {value}" for value, number in few.items())
+        yield (
+            f"The test split shows too few patients for the gate: {found} images, and it takes "
+            f"{min_patients} of each. While the set is here, no night's candidate gets a yes."
+        )
 
 
 def _told_of_leaks(report: dict[str, Any]) -> Iterator[str]:

@@ -25,7 +25,7 @@ from cli.import_report import Findings, as_json, sentences
 from cli.labelled import Refused
 from cli.progress import Progress, progress
 from models.audit import record
-from models.datasets import NewImage, add_dataset, find_dataset, imported_contents
+from models.datasets import Added, NewImage, add_dataset, find_dataset, imported_contents
 from models.labelled_contents import hold_view, labelled_contents
 from models.settings import Settings
 from models.snapshots import SITE, Member, earlier_places
@@ -213,13 +213,17 @@ class _Import:
             )
             if added.images or added.labels:
                 record(session, user_id=user.id, action="dataset.imported", target=self.name)
-        for line in sentences(self.name, self.findings, added=added, is_new=is_new):
-            click.echo(line)
+        self._tell(added, is_new=is_new)
 
     def _say_why_nothing(self) -> None:
         if self.findings.refused and not self.findings.elsewhere:
             raise Failed(f"{self.name}: none of its images could be read")
-        for line in sentences(self.name, self.findings, added=None, is_new=False):
+        self._tell(None, is_new=False)
+
+    def _tell(self, added: Added | None, *, is_new: bool) -> None:
+        few = self.doors.settings.gate_min_patients
+        told = sentences(self.name, self.findings, added=added, is_new=is_new, min_patients=few)
+        for line in told:
             click.echo(line)
 
     def _refuse(self, refused: Refused) -> None:

@@ -113,6 +113,7 @@ def test_a_set_keeps_its_own_splits_and_twice_changes_nothing(
     told = capsys.readouterr().out
     assert "public: 6 images of 6 patients (3 pneumonia, 3 normal), imported." in told
     assert "Leaks between the splits: none found." in told
+    assert "1 with pneumonia and 1 with normal images, and it takes 30 of each" in told
 
     kept = report(doors)
     assert run(folder, doors)
