@@ -34,8 +34,7 @@ Made {created_at} by code {git_commit} with {libraries}.
 
 {data}
 
-No patient is in both. {splits} The hash in the table stands for exactly these pixels with these
-labels.
+No patient is in both. {splits}
 
 ## Recipe
 
@@ -104,11 +103,13 @@ a label or the edge of the film. Where the logit was not raised, it is empty.
 """
 
 SPLITS_OF_A_FOLDER: Final = """\
-Patients are read from the file names; a hash of the patient, with the key `{key}`, sets about
-{share} of them aside for validation."""
+Patients are read from the file names; a hash of the patient, with the key
+`{key}`, sets about {share} of them aside for validation. The hash in the table
+stands for exactly these pixels with these labels."""
 SPLITS_OF_A_SNAPSHOT: Final = """\
 A keyed hash of the patient sets some aside for validation and others for tests, for ever; imported
-sets keep splits of their own.
+sets keep splits of their own. The hash in the table stands for exactly these pixels with these
+labels.
 
 It is snapshot {id} (`{digest}`) of the labels that were there. The training went on from {start}
 and taught {what}. An epoch came to {site_images} images of this site {site_times_an_epoch:.1f}
