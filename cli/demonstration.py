@@ -25,9 +25,10 @@ from cli.up import say_already_running, say_where
 
 def demonstrate(studies: Path | None) -> None:
     settings = _settle_port(read_settings())
+    # Before anything is put there: files of patients will be.
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = studies or _generated_studies(settings.data_dir)
     Walk([folder]).count()  # says what is wrong with it before anything starts
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     log_path = settings.data_dir / "service.log"
     click.echo(f"Starting; the processes' log is {log_path}", err=True)
     with log_path.open("a") as log:

@@ -15,7 +15,7 @@ def doctor() -> None:
     settings = read_settings()
     click.echo("Settings (OVERREAD_...)")
     for name, value, is_set in shown_settings(settings):
-        click.echo(f"  {'*' if is_set else ' '} {name:<22} {value}")
+        click.echo(f"  {'*' if is_set else ' '} {name:<24} {value}")
     click.echo("  * set, others by default\n\nChecks")
     findings = []
     for finding in check_everything(settings):

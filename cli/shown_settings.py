@@ -18,7 +18,7 @@ def shown_settings(settings: CommandSettings) -> Iterator[tuple[str, str, bool]]
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return "********" if value.get_secret_value() else "-"
-    text = str(value)
+    text = "" if value is None else str(value)
     return masked(text) if "://" in text else text or "-"
 
 

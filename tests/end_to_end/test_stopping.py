@@ -72,3 +72,10 @@ def test_processes_that_end_are_started_again(service: Service, tmp_path: Path) 
     assert json.loads(sent.stdout)["status"] == "predicted", sent.stderr
     for name in ("predict", "broker"):
         assert f"{name} ended with -9; starting it again" in service.log
+
+
+def test_the_demo_makes_a_data_folder_that_is_closed_to_others(tmp_path: Path) -> None:
+    """Before it draws or reads anything."""
+    done = overread(tmp_path / "data", "demo", "--studies", tmp_path / "nothing")
+    assert done.returncode == 2
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
