@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import redis
+from playwright.sync_api import Browser, Playwright
 
 from models.settings import PREFIX, Settings
+from tests.browser import ARGUMENTS, find_browser
 from tests.databases import Database, PostgresDatabases, open_database
 from worker.embedded_broker import EmbeddedBroker
 
@@ -35,6 +37,14 @@ def shared_data() -> Path:
 def settings(tmp_path: Path) -> Settings:
     """SQLite in a folder of its own; no broker."""
     return Settings(data=tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """Ours instead of the plug-in's, which expects a browser of its own."""
+    opened = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

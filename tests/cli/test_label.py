@@ -1,12 +1,10 @@
 """`overread label` against a portal."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from werkzeug.serving import make_server
 
 from cli.main import main
 from models.settings import Settings
@@ -15,6 +13,7 @@ from models.users import issue_token
 from pipeline.limits import MAX_TABLE_BYTES
 from tests.databases import open_database
 from tests.rows import a_job, a_user, an_image
+from tests.serving import serving
 from web.app import create_app
 from web.services import KEY
 
@@ -30,16 +29,8 @@ def service(settings: Settings) -> Iterator[dict[str, str]]:
             for name in "ab":
                 an_image(session, job, file=f"ward/{name}.png")
         app = create_app(settings)
-        server = make_server("127.0.0.1", 0, app)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield {
-            "OVERREAD_URL": f"http://127.0.0.1:{server.server_port}",
-            "OVERREAD_TOKEN": token,
-        }
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        with serving(app) as address:
+            yield {"OVERREAD_URL": address, "OVERREAD_TOKEN": token}
         app.extensions[KEY].sessions.kw["bind"].dispose()
 
 

@@ -1,11 +1,9 @@
 """`overread versions`, `promote`, `roll-back` and `reread` against a portal."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner, Result
-from werkzeug.serving import make_server
 
 from cli.main import main
 from models.learning_tables import Outcome
@@ -17,6 +15,7 @@ from pipeline.version_folder import BASELINE, load_card
 from tests.databases import open_database
 from tests.nights import SAID, a_night, a_trained_version
 from tests.rows import a_user
+from tests.serving import serving
 from web.app import create_app
 from web.services import KEY
 
@@ -33,16 +32,8 @@ def service(settings: Settings) -> Iterator[dict[str, str]]:
             install_baseline(session, data_dir=settings.data_dir)
             a_night(session, Outcome.REFUSED, candidate=a_trained_version(session, settings))
         app = create_app(settings)
-        server = make_server("127.0.0.1", 0, app)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield {
-            "OVERREAD_URL": f"http://127.0.0.1:{server.server_port}",
-            "OVERREAD_TOKEN": token,
-        }
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        with serving(app) as address:
+            yield {"OVERREAD_URL": address, "OVERREAD_TOKEN": token}
         app.extensions[KEY].sessions.kw["bind"].dispose()
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, expect
 
 from pipeline.phantom import write_phantom_studies
-from tests.browser import ARGUMENTS, find_browser
 from tests.service import Service
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser]
@@ -35,14 +34,6 @@ def upload(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "letter.txt").write_text("no picture")
     (folder / "Thumbs.db").write_bytes(b"junk")
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    """Ours instead of the plug-in's, which expects a browser of its own."""
-    opened = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,16 @@
 """An admin at a browser: follows a night to its end, promotes its candidate, and goes back."""
 
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, Page, expect
 
 from models.learning_tables import Night, Outcome
 from models.tables import Role
 from models.versions import install_baseline
-from tests.browser import ARGUMENTS, find_browser
 from tests.nights import SAID, a_night, a_trained_version
+from tests.serving import serving
 from tests.web.portal import Portal
 
 pytestmark = [
@@ -21,26 +19,14 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    opened = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
-    yield opened
-    opened.close()
-
-
 @pytest.fixture
 def address(portal: Portal) -> Iterator[str]:
     """A portal whose night is at work beside the shipped network, which is live."""
     with portal.database.sessions.begin() as session:
         install_baseline(session, data_dir=portal.database.settings.data_dir)
         a_night(session, None, stage="training", share=0.25, progress="epoch 1 of 4")
-    server = make_server("127.0.0.1", 0, portal.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(portal.app) as address:
+        yield address
 
 
 @pytest.fixture

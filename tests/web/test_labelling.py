@@ -6,12 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Route, expect
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 
 from models.labels import content_labels, effective_labels
 from models.tables import Role
-from tests.browser import ARGUMENTS, find_browser
+from tests.serving import serving
 from tests.uploads import a_png
 from tests.web.portal import Portal
 
@@ -21,26 +20,14 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    opened = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
-    yield opened
-    opened.close()
-
-
 @pytest.fixture
 def address(portal: Portal) -> Iterator[str]:
     """A portal with two studies: the first suspected, the second without a finding."""
     for number, finding in enumerate(("pneumonia", None)):
         portal.send(portal.new_job(), (f"ward {number}/a.png", a_png(seed=number)))
         portal.read_all(finding=finding, reason=None if finding else "unlike any")
-    server = make_server("127.0.0.1", 0, portal.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(portal.app) as address:
+        yield address
 
 
 @pytest.fixture
