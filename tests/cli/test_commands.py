@@ -242,7 +242,9 @@ def test_the_doctor_opens_the_live_version_at_the_point_that_is_set(tmp_path: Pa
     well = run("doctor", OVERREAD_DATA=str(data_dir), OVERREAD_OPERATING_POINT="sensitive")
 
     assert well.exit_code == 0, well.stdout
-    assert "OPERATING_POINT        sensitive" in well.stdout
+    assert ["*", "OPERATING_POINT", "sensitive"] in [
+        line.split() for line in well.stdout.splitlines()
+    ]
     assert "two-points answers (sensitive, threshold 0.2)" in well.stdout
 
     folder = make_version(data_dir / "networks" / "one-point", points={"balanced": 0.5})
