@@ -88,8 +88,9 @@ def night() -> None:
     from worker.night import run_night
 
     doors = process_doors()
-    # This process is the night's alone. Its pool ends it by this signal: the night goes back.
-    signal.signal(signal.SIGTERM, lambda *_: doors.stopping.set())
+    # This process is the night's alone. Its pool ends it by one of these: the night goes back.
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, lambda *_: doors.stopping.set())
     bound_this_process(doors.settings)  # before anything imports TensorFlow
     with _passing_failures():
         run_night(doors)

@@ -167,14 +167,22 @@ def test_a_poisoned_night_is_refused(
     assert live(service) == shipped
 
 
-def kill_in_mid_epoch(service: Service, number: int) -> None:
-    """SIGKILL to the training process; its worker starts another."""
+def wait_for_mid_epoch(service: Service, number: int, *, after: str | None = None) -> str:
+    """Returns who holds the night; `after` whoever held it before."""
 
     def is_learning() -> bool:
         night = the_night(service, number)
-        return night is not None and "upper blocks, step" in night["progress"]
+        is_anew = night is not None and night["leased_by"] != after
+        return is_anew and "upper blocks, step" in (night or {})["progress"]
 
     wait_until(is_learning, within_s=NIGHT_WITHIN_S, what="a step of fine-tuning")
+    night = the_night(service, number)
+    assert night is not None
+    return str(night["leased_by"])
+
+
+def kill_training(service: Service) -> None:
+    """SIGKILL to the training process; its worker starts another."""
     alive = still_alive(service.processes())
     workers = [process for process in alive if "train@%h" in process.cmdline()]
     children = [child for worker in workers for child in worker.children()]
@@ -182,7 +190,7 @@ def kill_in_mid_epoch(service: Service, number: int) -> None:
     biggest.send_signal(signal.SIGKILL)
 
 
-def test_right_labels_go_live_though_the_worker_is_killed(
+def test_right_labels_go_live_though_the_worker_is_killed_and_the_service_restarted(
     service: Service, shipped: str, first_films: list[Film]
 ) -> None:
     more = send(service, service.folder / "second", range(60, 120))
@@ -190,7 +198,14 @@ def test_right_labels_go_live_though_the_worker_is_killed(
     with Client(service.url, local_token_path(service.data_dir).read_text().strip()) as client:
         asked = [client.start_night()["id"] for _ in range(2)]
     assert asked == [2, 2], "asked for twice, there is one"
-    kill_in_mid_epoch(service, 2)
+    killed = wait_for_mid_epoch(service, 2)
+    kill_training(service)
+    wait_for_mid_epoch(service, 2, after=killed)
+    assert service.interrupt() == 0
+    stopped = the_night(service, 2)
+    assert stopped is not None
+    assert (stopped["leased_by"], stopped["attempts"]) == (None, 1), "only the kill has counted"
+    service.start()
     label(service, write_table(service.folder / "late.csv", more[:1], flip_every=1))
     night = wait_for_end(service, 2)
     assert night["outcome"] is Outcome.PROMOTED, night["reason"]
