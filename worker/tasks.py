@@ -14,7 +14,7 @@ from celery import signals
 
 from worker.app import app
 from worker.chunks import WORLD, repeat
-from worker.doors import process_doors
+from worker.doors import Doors, process_doors
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue, nudge_reread
 from worker.queues import (
     INGEST_TASK,
@@ -88,12 +88,24 @@ def night() -> None:
     from worker.night import run_night
 
     doors = process_doors()
-    # This process is the night's alone. Its pool ends it by one of these: the night goes back.
-    for number in (signal.SIGTERM, signal.SIGQUIT):
-        signal.signal(number, lambda *_: doors.stopping.set())
     bound_this_process(doors.settings)  # before anything imports TensorFlow
-    with _passing_failures():
+    with _handing_back(doors), _passing_failures():
         run_night(doors)
+
+
+@contextmanager
+def _handing_back(doors: Doors) -> Iterator[None]:
+    """This process is the night's alone. Its pool ends it by one of these, and does not ask twice:
+    the night goes back, and the process ends.
+    """
+    signals_of_pool = signal.SIGTERM, signal.SIGQUIT
+    before = [signal.signal(one, lambda *_: doors.stopping.set()) for one in signals_of_pool]
+    yield
+    for one, handler in zip(signals_of_pool, before, strict=True):
+        signal.signal(one, handler)
+    if doors.stopping.is_set():
+        logging.shutdown()
+        os._exit(0)
 
 
 @cache
