@@ -6,12 +6,11 @@ from typing import Final
 
 from cli.dataset_folder import Listed
 from models.datasets import NewImage
-from models.learning_tables import LabelValue, Split
+from models.learning_tables import SPLIT_RANK, LabelValue, Split
 from pipeline.pseudonym import patient_pseudonym, pseudonym
 from pipeline.split import known_patient_of
 
 _VALUES: Final = {0: LabelValue.NORMAL, 1: LabelValue.PNEUMONIA}
-_RANK: Final = {split: rank for rank, split in enumerate(Split)}  # train, validation, test
 _FILE_LENGTH: Final = 1024
 
 
@@ -54,7 +53,7 @@ def contents_of(files: Iterable[tuple[Listed, str]]) -> list[Content]:
 def place(content: Content, identity: Identity, *, dataset: str, key: bytes) -> Placed:
     """Patient and split of a content that all its names call the same."""
     splits = {file: Split(file.split(identity.patient_hash)) for file in content.files}
-    first = max(content.files, key=lambda file: _RANK[splits[file]])
+    first = max(content.files, key=lambda file: SPLIT_RANK[splits[file]])
     image = NewImage(
         sha256=content.sha256,
         file=first.file[-_FILE_LENGTH:],

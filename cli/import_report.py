@@ -8,6 +8,7 @@ from typing import Any
 from cli.labelled import Refused
 from models.datasets import Added, NewImage
 from models.learning_tables import LabelValue, Split
+from models.snapshots import LEARNABLE
 from pipeline.leakage import Leak, leak_report
 
 LISTED = 1000  # refused files whose names are kept; all are counted
@@ -89,7 +90,7 @@ def _told_of_few(images: Sequence[NewImage], min_patients: int) -> Iterator[str]
     test = [image for image in images if image.split == Split.TEST]
     few = {
         value.value: _patients(shown)
-        for value in (LabelValue.PNEUMONIA, LabelValue.NORMAL)
+        for value in LEARNABLE
         if test and _patients(shown := [one for one in test if one.value == value]) < min_patients
     }
     if few:

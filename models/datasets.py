@@ -38,10 +38,6 @@ def find_dataset(session: Session, name: str) -> ImportedDataset | None:
     return session.scalar(select(ImportedDataset).where(ImportedDataset.name == name))
 
 
-def list_datasets(session: Session) -> list[ImportedDataset]:
-    return list(session.scalars(select(ImportedDataset).order_by(ImportedDataset.name)))
-
-
 def imported_contents(session: Session, sha256s: Collection[str]) -> dict[str, tuple[str, Split]]:
     """Of these contents, those that some set has: its name, and the split it lies in."""
     found: dict[str, tuple[str, Split]] = {}

@@ -30,6 +30,9 @@ class Split(StrEnum):
     TEST = "test"
 
 
+SPLIT_RANK = {split: rank for rank, split in enumerate(Split)}  # a later one binds more
+
+
 class Outcome(StrEnum):
     """How a night ended."""
 

@@ -105,7 +105,7 @@ def claim_night(session: Session, *, lease_s: float, max_attempts: int) -> Night
 
 def prolong(session: Session, claim: NightClaim, *, lease_s: float) -> bool:
     """False where the night is no longer this claim's."""
-    return _write(session, claim, leased_until=now() + timedelta(seconds=lease_s))
+    return note(session, claim, leased_until=now() + timedelta(seconds=lease_s))
 
 
 def is_cancelled(session: Session, claim: NightClaim) -> bool:
@@ -114,7 +114,8 @@ def is_cancelled(session: Session, claim: NightClaim) -> bool:
 
 def note(session: Session, claim: NightClaim, **values: Any) -> bool:
     """Write columns of the night; False where it is no longer this claim's."""
-    return _write(session, claim, **values)
+    held = _change(claim.night_id, _OPEN, Night.leased_by == claim.holder)
+    return session.scalar(held.values(**values).returning(Night.id)) is not None
 
 
 def reach(session: Session, claim: NightClaim, stage: str) -> bool:
@@ -124,21 +125,21 @@ def reach(session: Session, claim: NightClaim, stage: str) -> bool:
         return False
     further = STAGES.index(stage) > STAGES.index(night.stage)
     values: dict[str, Any] = {"stage": stage, "attempts": 1} if further else {}
-    return _write(session, claim, progress="", **values)
+    return note(session, claim, progress="", **values)
 
 
 def finish_night(session: Session, claim: NightClaim, outcome: Outcome, reason: str) -> bool:
-    return _write(session, claim, **_ending(outcome, reason))
+    return note(session, claim, **_ending(outcome, reason))
 
 
 def release_night(session: Session, claim: NightClaim) -> None:
     """It goes back as if this attempt had never been."""
-    _write(session, claim, leased_by=None, leased_until=None, attempts=Night.attempts - 1)
+    note(session, claim, leased_by=None, leased_until=None, attempts=Night.attempts - 1)
 
 
 def give_up_night(session: Session, claim: NightClaim) -> None:
     """It goes back, and the attempt counts."""
-    _write(session, claim, leased_by=None, leased_until=None)
+    note(session, claim, leased_by=None, leased_until=None)
 
 
 def park_exhausted_night(session: Session, *, max_attempts: int) -> bool:
@@ -161,11 +162,6 @@ def _ending(outcome: Outcome, reason: str) -> dict[str, Any]:
         "leased_until": None,
         "progress": "",
     }
-
-
-def _write(session: Session, claim: NightClaim, **values: Any) -> bool:
-    held = _change(claim.night_id, _OPEN, Night.leased_by == claim.holder)
-    return session.scalar(held.values(**values).returning(Night.id)) is not None
 
 
 def _change(night_id: int, *conditions: ColumnElement[bool]) -> Update:

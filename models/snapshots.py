@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from models.inserts import insert_new
 from models.labels import effective
 from models.learning_tables import (
+    SPLIT_RANK,
     DatasetSnapshot,
     ImportedImage,
     LabelValue,
@@ -121,9 +122,7 @@ def earlier_places(session: Session) -> dict[str, Place]:
         .distinct()
     )
     # The last one counts: learned goes before not learned, test before the others.
-    found = sorted(
-        session.execute(rows), key=lambda row: (row.is_learned, list(Split).index(row.split))
-    )
+    found = sorted(session.execute(rows), key=lambda row: (row.is_learned, SPLIT_RANK[row.split]))
     return {
         row.sha256: Place(row.split, row.origin, row.patient_hash, row.is_learned) for row in found
     }

@@ -52,10 +52,6 @@ def find_version(session: Session, name: str) -> ModelVersion | None:
     return session.scalar(select(ModelVersion).where(ModelVersion.name == name))
 
 
-def list_versions(session: Session) -> list[ModelVersion]:
-    return list(session.scalars(select(ModelVersion).order_by(ModelVersion.id.desc())))
-
-
 def production_version(session: Session) -> ModelVersion | None:
     newest = (
         select(ModelAlias.model_version_id)

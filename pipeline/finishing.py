@@ -1,6 +1,6 @@
 """From trained weights to a model version's folder: export, calibrate, judge, describe."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from pipeline.card import Ingredients, make_card, write_card
 from pipeline.dataset import Dataset
 from pipeline.drawn_films import drawn_films
 from pipeline.engine import Engine, load_engine
-from pipeline.evaluation import ScoreCollector, evaluate
+from pipeline.evaluation import Scores, collect, evaluate
 from pipeline.export import export_network
 from pipeline.familiarity import LIMIT, WARNING_LIMIT
 from pipeline.familiarity_fit import fit_guard
@@ -29,7 +29,7 @@ from pipeline.learning_curves import LearningCurves, plot_learning_curves
 from pipeline.network import fold_batch_normalisation, round_to_float16
 from pipeline.predictor import Predictor
 from pipeline.training_config import Progress, TrainingConfig, TrainingProgress
-from pipeline.types import Inference, OperatingPoint
+from pipeline.types import Inference, OperatingPoint, Prediction
 from pipeline.version_folder import FAMILIARITY_FILE, Card, write_folder
 
 if TYPE_CHECKING:
@@ -169,16 +169,15 @@ class _Judging:
             validation_features=seen.features,
         )
 
-    def _scores(self, predictor: Predictor, part: Dataset) -> Any:
+    def _scores(self, predictor: Predictor, part: Dataset) -> Scores:
         """As served, corrections of inverted films included: `overread evaluate` agrees."""
-        collector = ScoreCollector()
-        for start, batch in _batches(part.images):
-            for place, prediction in enumerate(predictor.predict(batch), start=start):
-                collector.add(
-                    prediction, label=int(part.labels[place]), patient=str(part.patients[place])
-                )
+        predictions = self._predictions(predictor, part)
+        return collect(predictions, labels=part.labels, patients=part.patients)
+
+    def _predictions(self, predictor: Predictor, part: Dataset) -> Iterator[Prediction]:
+        for _, batch in _batches(part.images):
+            yield from predictor.predict(batch)
             self._tell(len(batch), "measuring")
-        return collector.scores()
 
     def _infer(self, engine: Engine, images: NDArray[np.uint8], text: str) -> Inference:
         parts = []

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.evaluations import figures_of_night
 from models.learning_tables import Night
+from models.snapshots import SITE
 from web.cards import Figure
 from web.charts import Chart, calibration_chart, roc_chart
 
@@ -17,7 +18,6 @@ FIGURES = {
     "specificity": "Specificity",
     "unanswered": "Unanswered",
 }
-SITE = "site"
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, abort, render_template, request
-from pydantic import ValidationError
+from flask import Response, abort, render_template
 from sqlalchemy.orm import Session
 
 from models.learning_tables import DatasetSnapshot
 from models.snapshot_lists import list_snapshot_images, nights_of_snapshot
 from models.snapshots import get_snapshot, list_snapshots, snapshot_images, snapshot_lines
 from web.auth import audit
+from web.queries import read_query
 from web.schemas import Paging
 from web.schemas_snapshots import SnapshotImagesQuery, SnapshotOut, SnapshotsOut
 from web.services import services
@@ -26,7 +26,7 @@ _CSV: dict[int | str, Any] = {
 @bp.get("/snapshots/<int:snapshot_id>")
 @bp.doc(hide=True)
 def show_page(snapshot_id: int) -> str:
-    query = _query()
+    query = read_query(SnapshotImagesQuery)
     chosen = query.model_dump(exclude={"page"})
     with services().sessions() as session:
         return render_template(
@@ -84,12 +84,3 @@ def _find(session: Session, snapshot_id: int) -> DatasetSnapshot:
 def _described(snapshot: DatasetSnapshot) -> SnapshotOut:
     row = {"id": snapshot.id, "digest": snapshot.digest, "created_at": snapshot.created_at}
     return SnapshotOut.model_validate(snapshot.report | row)
-
-
-def _query() -> SnapshotImagesQuery:
-    names = SnapshotImagesQuery.model_fields
-    given = {name: value for name, value in request.args.items() if name in names and value}
-    try:
-        return SnapshotImagesQuery.model_validate(given)
-    except ValidationError as error:
-        abort(422, f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}")

@@ -5,7 +5,6 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import abort, render_template, request
-from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from models.images import get_image
@@ -17,6 +16,7 @@ from models.tables import Image
 from models.versions import find_version
 from web.auth import audit
 from web.label_panel import choices, conflict_words, labels_said
+from web.queries import read_query
 from web.schemas import StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
 from web.services import services
 
@@ -43,7 +43,7 @@ class Neighbours:
 @bp.get("/studies")
 @bp.doc(hide=True)
 def worklist() -> str:
-    query = _query()
+    query = read_query(StudiesQuery)
     with services().sessions() as session:
         page = _list(session, query, page_size=PAGE_SIZE)
         job = get_job(session, query.job_id) if query.job_id else None
@@ -61,7 +61,7 @@ def worklist() -> str:
 @bp.get("/studies/<int:study_id>")
 @bp.doc(hide=True)
 def show_page(study_id: int) -> str:
-    query, position = _query(), request.args.get("at", type=int)
+    query, position = read_query(StudiesQuery), request.args.get("at", type=int)
     with services().sessions() as session:
         study = _find(session, study_id)
         chosen = _chosen(study, request.args.get("image", type=int))
@@ -118,15 +118,6 @@ def _find(session: Session, study_id: int) -> StudyDetail:
     if study is None:
         abort(404, "there is no such study")
     return study
-
-
-def _query() -> StudiesQuery:
-    names = StudiesQuery.model_fields
-    given = {name: value for name, value in request.args.items() if name in names and value}
-    try:
-        return StudiesQuery.model_validate(given)
-    except ValidationError as error:
-        abort(422, f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}")
 
 
 def _kept(query: StudiesQuery) -> dict[str, Any]:

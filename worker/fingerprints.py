@@ -1,9 +1,10 @@
 """Fingerprints of stored network inputs: computed where they are missing, in small batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from models.file_store import FileStore
 from models.fingerprints import add_fingerprints, known_fingerprints
+from models.paging import batches
 from models.session import Sessions
 from pipeline.fingerprint import Fingerprint, fingerprints
 from pipeline.network_input import PREPROCESSING
@@ -18,15 +19,11 @@ def stored_fingerprints(
     with sessions() as session:
         rows = known_fingerprints(session, sha256s, preprocessing=PREPROCESSING)
     known = {sha256: Fingerprint(*row) for sha256, row in rows.items()}
-    for batch in _batches([sha256 for sha256 in dict.fromkeys(sha256s) if sha256 not in known]):
+    missing = [sha256 for sha256 in dict.fromkeys(sha256s) if sha256 not in known]
+    for batch in batches(missing, BATCH):
         inputs = store.network_inputs(batch, PREPROCESSING)
         computed = dict(zip(batch, fingerprints(inputs), strict=True))
         with sessions.begin() as session:
             add_fingerprints(session, computed, preprocessing=PREPROCESSING)
         known |= computed
     return known
-
-
-def _batches(sha256s: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(sha256s), BATCH):
-        yield sha256s[start : start + BATCH]

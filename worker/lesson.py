@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.file_store import FileStore
 from models.learning_tables import DatasetSnapshot, LabelValue, SnapshotImage, Split
-from models.snapshots import SITE, get_snapshot, snapshot_images
+from models.snapshots import LEARNABLE, SITE, get_snapshot, snapshot_images
 from pipeline.dataset import Dataset
 from pipeline.errors import PipelineError
 from pipeline.network_input import PREPROCESSING
@@ -69,7 +69,7 @@ def read_lesson(doors: Doors, snapshot_id: int, *, progress: Progress) -> Lesson
 def check_enough(parts: Mapping[Split, Sequence[SnapshotImage]]) -> None:
     """Raises NotEnoughImagesError."""
     for split, rows in parts.items():
-        for label in (LabelValue.PNEUMONIA, LabelValue.NORMAL):
+        for label in LEARNABLE:
             patients = len({row.patient_hash for row in rows if row.label == label})
             if patients < LEAST_PATIENTS:
                 raise NotEnoughImagesError(

@@ -12,12 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.labelled_contents import LabelledContent
-from models.learning_tables import Split
+from models.learning_tables import SPLIT_RANK, Split
 from models.snapshots import LEARNABLE, SITE, Member, Place
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.split import assign_split, known_patient_of
-
-_RANK = {split: rank for rank, split in enumerate(Split)}  # train, validation, test
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def _earlier_splits(patients: Mapping[str, str], binding: Mapping[str, Place]) -
     for sha256, place in binding.items():
         if place.origin == SITE:
             before = splits.get(patients[sha256], place.split)
-            splits[patients[sha256]] = max(before, place.split, key=_RANK.__getitem__)
+            splits[patients[sha256]] = max(before, place.split, key=SPLIT_RANK.__getitem__)
     return splits
 
 

@@ -54,7 +54,6 @@ from worker.snapshot import take_snapshot
 
 log = logging.getLogger(__name__)
 
-UNEXPECTED = "unexpected error; the log says more"
 NO_VERSION = "no model version is live, so there is nothing to compare with"
 CANNOT_TRAIN = "TensorFlow is not installed, so nothing can be trained: make setup-train"
 TOO_LONG = "it took longer than {hours:g} h"
@@ -132,11 +131,16 @@ class _Run:
         self._decide(decision, candidate)
 
     def _look(self, production: ModelVersion) -> None:
-        """Every night, whether anything is trained or not."""
+        """Every night, whether anything is trained or not; once, since what it trains changes what
+        is new.
+        """
+        if self._night().new_labels is not None:
+            return
         self._reach("labels")
         drift = measure_drift(self._doors, production, moment=now())
-        with self._doors.sessions.begin() as session:
-            note(session, self._claim, drift=drift, new_labels=new_label_count(session))
+        with self._doors.sessions() as session:
+            new = new_label_count(session)
+        self._note(drift=drift, new_labels=new)
 
     def _freeze(self) -> int | None:
         """The snapshot's id; None where too little came, and the night is over."""

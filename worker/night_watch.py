@@ -62,12 +62,9 @@ class NightWatch:
         if time.monotonic() - self._written_at < WRITE_EVERY_S:
             return
         self._written_at = time.monotonic()
-        self.say(_words(step), share=step.share)
-
-    def say(self, words: str, *, share: float) -> None:
-        self.check()
+        words = _words(step)[:PROGRESS_LENGTH]
         with self._doors.sessions.begin() as session:
-            held = note(session, self._claim, progress=words[:PROGRESS_LENGTH], share=share)
+            held = note(session, self._claim, progress=words, share=step.share)
         if not held:
             raise LostClaimError
 

@@ -145,6 +145,16 @@ def test_what_was_trained_from_is_not_new_the_next_night(doors: Doors) -> None:
     assert ended(doors, second).reason == "0 new labels since the last training, 10 are needed"
 
 
+def test_a_night_that_goes_on_keeps_what_it_had_counted(doors: Doors) -> None:
+    """Its own candidate makes the labels old: counted again they would be none."""
+    doors, night_id = asked(doors)
+    finish_training(doors, night_id)
+    with doors.sessions.begin() as session:
+        session.execute(update(Night).where(Night.id == night_id).values(new_labels=42))
+    run_night(doors)
+    assert ended(doors, night_id).new_labels == 42
+
+
 def test_a_cancelled_night_is_told_to_stop(doors: Doors) -> None:
     doors, night_id = asked(doors)
     with doors.sessions.begin() as session:
