@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     max_file_bytes: PositiveInt = 512 * 2**20
     max_archive_bytes: PositiveInt = 20 * 2**30  # unpacked, whole archive
     max_archive_files: PositiveInt = 200_000
+    disk_reserve_bytes: NonNegativeInt = 2 * 2**30  # with less free, uploads are refused for now
+
+    session_hours: PositiveInt = 12  # how long a login lasts
+    lockout_failures: PositiveInt = 5  # wrong passwords for one name, then it is locked
+    lockout_s: PositiveInt = 15 * 60
+    log_format: Literal["text", "json"] = "text"
 
     # The nightly job: when it runs, and what it needs to begin.
     night_at: str = Field(default="02:00", pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")  # "": never

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     Dialect,
     Enum,
@@ -21,16 +22,17 @@ from sqlalchemy.types import TypeDecorator
 
 
 class State(StrEnum):
-    """Where an image is. The first two wait for a worker, the last three are final."""
+    """Where an image is. The first two wait for a worker, the others are final."""
 
     RECEIVED = "received"
     READY = "ready"
     PREDICTED = "predicted"
     REJECTED = "rejected"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
-FINAL_STATES = (State.PREDICTED, State.REJECTED, State.FAILED)
+FINAL_STATES = (State.PREDICTED, State.REJECTED, State.FAILED, State.CANCELLED)
 
 
 class Role(StrEnum):
@@ -89,6 +91,9 @@ class User(Base):
     name: Mapped[str] = mapped_column(String(80), unique=True)
     role: Mapped[Role] = mapped_column(text_enum(Role))
     is_active: Mapped[bool] = mapped_column(default=True)
+    password_hash: Mapped[str | None] = mapped_column(String(200))  # argon2; None: links only
+    # Sessions carry it; counting it up ends all of them.
+    session_epoch: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -100,12 +105,27 @@ class Token(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     kind: Mapped[str] = mapped_column(String(16))  # "api" or "login" (used once)
+    name: Mapped[str | None] = mapped_column(String(80))  # what its owner calls it
+    # Its scope: at most what this role may do. None: all that its owner may.
+    role: Mapped[Role | None] = mapped_column(text_enum(Role))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime | None]
     used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship()
+
+
+class Lockout(Base):
+    """Wrong passwords for a name, whether or not anyone has that name."""
+
+    __tablename__ = "lockout"
+
+    name_hash: Mapped[str] = mapped_column(String(64), primary_key=True)  # keyed
+    failures: Mapped[int] = mapped_column(default=0)
+    failed_at: Mapped[datetime]
+    locked_until: Mapped[datetime | None]
 
 
 class Job(Base):
@@ -119,8 +139,30 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     # Set when the sender says that everything was sent; until then more files may come.
     closed_at: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship()
+
+
+class Upload(Base):
+    """A file that a job's sender has declared: it has arrived, is on its way, or is missing."""
+
+    __tablename__ = "upload"
+    __table_args__ = (
+        UniqueConstraint("job_id", "file", "size", "sha256"),
+        Index("ix_upload_job_id_arrived_at", "job_id", "arrived_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"))
+    # Path within the upload, as Image.file; an archive has one, too. May hold a name: never logged.
+    file: Mapped[str] = mapped_column(String(1024))
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes
+    sha256: Mapped[str] = mapped_column(String(64), default="")  # empty where the sender said none
+    received: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes of it that are safe
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    arrived_at: Mapped[datetime | None]  # whole, checked, and its images have rows
+    given_up_at: Mapped[datetime | None]  # the job was closed or cancelled without it
 
 
 class Study(Base):
@@ -144,11 +186,12 @@ class Image(Base):
     __tablename__ = "image"
     __table_args__ = (
         UniqueConstraint("job_id", "file", "sha256"),
-        Index("ix_image_state_id", "state", "id"),
+        Index("ix_image_state_job_id_id", "state", "job_id", "id"),
         Index("ix_image_sha256_state", "sha256", "state"),
         Index("ix_image_job_id_id", "job_id", "id"),
         Index("ix_image_job_id_state_id", "job_id", "state", "id"),
         Index("ix_image_job_id_finished_at", "job_id", "finished_at"),
+        Index("ix_image_finished_at", "finished_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -256,7 +299,7 @@ class Prediction(Base):
 
 
 class Audit(Base):
-    """Append-only: who did what to which thing, when."""
+    """Append-only: who did what to which thing, when. Each row's digest covers all before it."""
 
     __tablename__ = "audit"
 
@@ -265,3 +308,4 @@ class Audit(Base):
     action: Mapped[str] = mapped_column(String(40))
     target: Mapped[str] = mapped_column(String(120))
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    digest: Mapped[str | None] = mapped_column(String(64))  # None only until the next start
