@@ -4,15 +4,20 @@ A worker claims a chunk by one conditional UPDATE, computes with no transaction 
 only where its claim still stands. Every claim has an identity of its own, so a worker whose lease
 lapsed cannot be mistaken for the one that took over, even if it is the same process.
 
+Claims are fair: every job that waits gets an equal share of each, so a handful of urgent images
+need not wait for the hundred thousand that came before.
+
 `attempts` counts claims that did not come back. Images that never lost a worker go first, in
 chunks; one that did is claimed alone, so that a file that kills its worker takes no other with it.
 """
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.tables import Image, State, now
@@ -108,27 +113,53 @@ def _is_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
 
 def _claim(session: Session, state: State, limit: int, lease_s: float, max_attempts: int) -> Claim:
     claim_id, until = uuid4().hex, now() + timedelta(seconds=lease_s)
-    images = _take(session, state, Image.attempts == 0, limit, claim_id, until)
+    images = _take_shares(session, state, limit, claim_id, until)
     if not images:
         suspect = Image.attempts.between(1, max_attempts - 1)
-        images = _take(session, state, suspect, 1, claim_id, until)
-    return Claim(claim_id, state, until, images)
+        images = _take(session, (Image.state == state, suspect), 1, claim_id, until)
+    return Claim(claim_id, state, until, tuple(sorted(images, key=lambda image: image.id)))
+
+
+def _take_shares(
+    session: Session, state: State, limit: int, claim_id: str, until: datetime
+) -> list[ClaimedImage]:
+    """Of each waiting job the same number; what one does not use is left to those after it."""
+    jobs = _waiting_jobs(session, state)
+    # In random order: with more jobs than images in a chunk, each has its turn.
+    jobs = random.sample(jobs, min(len(jobs), limit))
+    taken: list[ClaimedImage] = []
+    for place, job_id in enumerate(jobs):
+        share = -(-(limit - len(taken)) // (len(jobs) - place))
+        which = (Image.state == state, Image.job_id == job_id, Image.attempts == 0)
+        taken += _take(session, which, share, claim_id, until)
+    return taken
+
+
+def _waiting_jobs(session: Session, state: State) -> Sequence[str]:
+    """Jobs with images in this state: one step of the index for each job, not for each image."""
+    first = select(func.min(Image.job_id).label("job_id")).where(Image.state == state)
+    found = first.cte("found", recursive=True)
+    following = select(func.min(Image.job_id)).where(
+        Image.state == state, Image.job_id > found.c.job_id
+    )
+    step = select(following.scalar_subquery()).where(found.c.job_id.is_not(None))
+    found = found.union_all(step)
+    return session.scalars(select(found.c.job_id).where(found.c.job_id.is_not(None))).all()
 
 
 def _take(
     session: Session,
-    state: State,
-    which: ColumnElement[bool],
+    which: tuple[ColumnElement[bool], ...],
     limit: int,
     claim_id: str,
     until: datetime,
-) -> tuple[ClaimedImage, ...]:
+) -> list[ClaimedImage]:
     # A common table expression: PostgreSQL may evaluate a plain subquery with LIMIT and
     # FOR UPDATE more than once, and then takes more rows than asked for. SQLite has no
     # FOR UPDATE and needs none: writers exclude each other.
     picked = (
         select(Image.id)
-        .where(Image.state == state, which, _is_free())
+        .where(*which, _is_free())
         .order_by(Image.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -141,7 +172,7 @@ def _take(
         .returning(Image.id, Image.job_id, Image.file, Image.sha256, Image.attempts)
         .execution_options(synchronize_session=False)
     )
-    return tuple(ClaimedImage(*row) for row in sorted(taken.all()))
+    return [ClaimedImage(*row) for row in taken]
 
 
 def _is_free() -> ColumnElement[bool]:

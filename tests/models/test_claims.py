@@ -1,5 +1,6 @@
 """Claims: nobody works on what another holds, and nothing that lost its worker is lost."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ from models.claims import Claim, claim_ready, give_up, has_waiting, park_exhaust
 from models.images import record_failed
 from models.tables import State, now
 from tests.databases import Database
-from tests.rows import all_images, lapse_leases, some_images
+from tests.rows import a_job, all_images, an_image, lapse_leases, some_images
 
 
 def claim(database: Database, *, limit: int = 4) -> Claim:
@@ -30,6 +31,37 @@ def test_a_claim_takes_the_oldest_up_to_its_limit(database: Database) -> None:
     assert {image.attempts for image in images[:4]} == {1}
     assert {image.leased_by for image in images[4:]} == {None}
     assert now() + timedelta(seconds=50) < taken.until < now() + timedelta(seconds=70)
+
+
+def add_jobs(database: Database, *sizes: int) -> list[str]:
+    """Ready images in jobs of their own; returns the jobs' ids."""
+    with database.sessions.begin() as session:
+        jobs = [a_job(session) for _ in sizes]
+        for job, size in zip(jobs, sizes, strict=True):
+            for number in range(size):
+                an_image(session, job, file=f"{job.id}/{number}.png", state=State.READY)
+        return [job.id for job in jobs]
+
+
+def test_a_small_job_does_not_wait_for_a_huge_one(database: Database) -> None:
+    huge, small = add_jobs(database, 50, 3)
+    taken = Counter(image.job_id for image in claim(database, limit=8).images)
+    assert taken[small] == 3
+    assert taken[huge] in (4, 5), "the rest of the chunk, but for a share that was not used"
+
+
+def test_every_waiting_job_gets_an_equal_share(database: Database) -> None:
+    jobs = add_jobs(database, 20, 20, 20, 20)
+    taken = Counter(image.job_id for image in claim(database, limit=8).images)
+    assert taken == dict.fromkeys(jobs, 2)
+
+
+def test_with_more_jobs_than_places_each_has_its_turn(database: Database) -> None:
+    jobs = add_jobs(database, *[30] * 6)
+    first: set[str] = set()
+    for _ in range(30):
+        first |= {image.job_id for image in claim(database, limit=2).images}
+    assert first == set(jobs)
 
 
 def test_what_is_claimed_is_not_claimed_again(database: Database) -> None:
