@@ -3,8 +3,10 @@
 from apiflask import APIBlueprint
 from flask import render_template
 
+from models.tables import Role
 from models.version_lists import live_periods
 from models.versions import production_version
+from web.auth import needs
 from web.services import services
 from web.version_pages import card_words
 
@@ -13,6 +15,7 @@ bp = APIBlueprint("about", __name__)
 
 @bp.get("/about")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def show() -> str:
     with services().sessions() as session:
         live = production_version(session)

@@ -4,6 +4,7 @@ A person comes with a session cookie (after a one-time link), a program with `Au
 Bearer`. Only cookies travel by themselves, so only they need the proof against forged requests.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ from models.audit import record
 from models.tables import Role, User
 from models.users import RANK, get_user, user_of_token
 from web.services import services
+
+log = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -37,21 +40,33 @@ class Person(UserMixin):  # type: ignore[misc]
         return RANK[self.role] >= RANK[Role(role)]
 
 
-def open_to_all(why: str) -> Callable[[View], View]:
-    """Marks a view that needs no login. `why` is for the reader, and for the test that asks."""
+@dataclass(frozen=True)
+class Rule:
+    """Who may use a view: this role and the ones above it, or everybody, and why."""
 
-    def mark(view: View) -> View:
-        view.__dict__["open_to_all"] = why
-        return view
-
-    return mark
+    role: Role | None = None
+    why_open: str = ""
 
 
 def needs(role: Role) -> Callable[[View], View]:
     """The view is for this role and the ones above it."""
+    return _rule(Rule(role=role))
 
+
+def open_to_all(why: str) -> Callable[[View], View]:
+    """The view needs no login. `why` is for the reader, and for the test that asks."""
+    return _rule(Rule(why_open=why))
+
+
+def rule_of(view: Callable[..., Any]) -> Rule | None:
+    return view.__dict__.get("rule")
+
+
+def _rule(rule: Rule) -> Callable[[View], View]:
     def mark(view: View) -> View:
-        view.__dict__["needs"] = role
+        if rule_of(view) is not None:
+            raise TypeError(f"{view.__name__} has a rule already; of two, which would count?")
+        view.__dict__["rule"] = rule
         return view
 
     return mark
@@ -78,19 +93,26 @@ def is_api_request() -> bool:
 
 def guard() -> ResponseReturnValue | None:
     """Before every request: login, then role, then the form's proof. Bodies are read last."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    if view is None or getattr(view, "open_to_all", None) or request.endpoint == "static":
+    if request.endpoint is None:  # nothing is there, or not by this method: Flask says so next
         return None
-    if not current_user.is_authenticated:
-        if is_api_request():
-            abort(401, "log in, or send an API token as `Authorization: Bearer <token>`")
-        return redirect(url_for("login.show"))
-    role = getattr(view, "needs", Role.VIEWER)
-    if not person().may(role):
-        abort(403, f"this needs the role {role.value}; yours is {person().role.value}")
+    rule = rule_of(current_app.view_functions[request.endpoint])
+    if rule is None:
+        log.error("nobody is let in: no rule says who may use %s", request.endpoint)
+        abort(500)
+    if rule.role is not None:
+        if not current_user.is_authenticated:
+            return _ask_to_log_in()
+        if not person().may(rule.role):
+            abort(403, f"this needs the role {rule.role.value}; yours is {person().role.value}")
     if not g.get("came_with_token"):
         csrf.protect()
     return None
+
+
+def _ask_to_log_in() -> ResponseReturnValue:
+    if is_api_request():
+        abort(401, "log in, or send an API token as `Authorization: Bearer <token>`")
+    return redirect(url_for("login.show"))
 
 
 def install_auth(app: Flask) -> None:
@@ -100,6 +122,9 @@ def install_auth(app: Flask) -> None:
     csrf.init_app(app)
     login_manager.init_app(app)
     app.before_request(guard)
+    # Views that are not ours.
+    open_to_all("style, scripts and pictures of the login page")(app.view_functions["static"])
+    needs(Role.VIEWER)(app.view_functions["openapi.spec"])
 
 
 @login_manager.user_loader  # type: ignore[untyped-decorator]

@@ -10,6 +10,8 @@ from flask import Response, abort, request
 from models import tables
 from models.images import get_image
 from models.predictions import get_prediction
+from models.tables import Role
+from web.auth import needs
 from web.services import services
 
 bp = APIBlueprint("images", __name__, tag="Images")
@@ -26,6 +28,7 @@ class Shown:
 
 @bp.get("/api/v1/images/<int:image_id>/display")
 @bp.output(FileSchema(), content_type=PNG)
+@needs(Role.VIEWER)
 def display(image_id: int) -> Response:
     """The radiograph, 8-bit grey."""
     shown = _find(image_id)
@@ -34,6 +37,7 @@ def display(image_id: int) -> Response:
 
 @bp.get("/api/v1/images/<int:image_id>/thumbnail")
 @bp.output(FileSchema(), content_type=PNG)
+@needs(Role.VIEWER)
 def thumbnail(image_id: int) -> Response:
     """The radiograph, 128 pixels on its longer side."""
     shown = _find(image_id)
@@ -42,6 +46,7 @@ def thumbnail(image_id: int) -> Response:
 
 @bp.get("/api/v1/images/<int:image_id>/heatmap.png")
 @bp.output(FileSchema(), content_type=PNG)
+@needs(Role.VIEWER)
 def heatmap(image_id: int) -> Response:
     """Where the network looked: transparent where it did not, to be laid over the display."""
     shown = _find(image_id)
@@ -51,6 +56,7 @@ def heatmap(image_id: int) -> Response:
 
 @bp.get("/api/v1/images/<int:image_id>/overlay.png")
 @bp.output(FileSchema(), content_type=PNG)
+@needs(Role.VIEWER)
 def overlay(image_id: int) -> Response:
     """Both in one picture."""
     shown = _find(image_id)

@@ -45,6 +45,7 @@ _PARTS = {
 
 @bp.get("/")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def index() -> str:
     page = request.args.get("page", 1, type=int)
     with services().sessions() as session:
@@ -54,6 +55,7 @@ def index() -> str:
 
 @bp.get("/jobs/<job_id>")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def show_page(job_id: str) -> str:
     return render_template("job.html", job=_progress(job_id))
 
@@ -61,6 +63,7 @@ def show_page(job_id: str) -> str:
 @bp.get("/api/v1/jobs")
 @bp.input(Paging, location="query")
 @bp.output(JobsOut)
+@needs(Role.VIEWER)
 def list_page(query_data: Paging) -> JobsOut:
     """Jobs, newest first."""
     with services().sessions() as session:
@@ -82,6 +85,7 @@ def create(json_data: NewJob) -> JobProgress:
 
 @bp.get("/api/v1/jobs/<job_id>")
 @bp.output(JobOut)
+@needs(Role.VIEWER)
 def show(job_id: str) -> JobProgress:
     """One job and how far it is."""
     return _progress(job_id)
@@ -130,6 +134,7 @@ def close(job_id: str) -> JobProgress:
 @bp.get("/api/v1/jobs/<job_id>/images")
 @bp.input(ImagesQuery, location="query")
 @bp.output(ResultsOut)
+@needs(Role.VIEWER)
 def images(job_id: str, query_data: ImagesQuery) -> ResultsOut:
     """A job's images in the order of arrival, all or those in one state."""
     with services().sessions() as session:

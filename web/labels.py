@@ -42,6 +42,7 @@ CONFLICTS_A_PAGE = 25
 
 @bp.get("/labels")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def show_page() -> str:
     page = max(request.args.get("page", 1, type=int), 1)
     with services().sessions() as session:
@@ -54,6 +55,7 @@ def show_page() -> str:
 
 @bp.get("/labels/images/<int:image_id>")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def show_said(image_id: int) -> str:
     """The piece of the study page that changes with a label."""
     with services().sessions() as session:
@@ -67,6 +69,7 @@ def show_said(image_id: int) -> str:
 @bp.get("/api/v1/labels")
 @bp.input(LabelsQuery, location="query")
 @bp.output(LabelsOut)
+@needs(Role.VIEWER)
 def index(query_data: LabelsQuery) -> LabelsOut:
     """What counts of each content and who said what, the latest first."""
     with services().sessions() as session:
@@ -76,6 +79,7 @@ def index(query_data: LabelsQuery) -> LabelsOut:
 
 @bp.get("/api/v1/labels/summary")
 @bp.output(LabelSummaryOut)
+@needs(Role.VIEWER)
 def summary() -> LabelSummaryOut:
     """How many labels there are, and how many the next retraining waits for."""
     with services().sessions() as session:

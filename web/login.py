@@ -7,8 +7,9 @@ from flask_limiter.util import get_remote_address
 from flask_login import current_user, logout_user
 
 from models.audit import record
+from models.tables import Role
 from models.users import user_of_token
-from web.auth import audit, log_in, open_to_all
+from web.auth import audit, log_in, needs, open_to_all
 from web.services import services
 
 bp = Blueprint("login", __name__)
@@ -30,6 +31,7 @@ def show() -> ResponseReturnValue:
 
 
 @bp.post("/logout")
+@needs(Role.VIEWER)
 def logout() -> ResponseReturnValue:
     audit("logout")
     logout_user()

@@ -27,6 +27,7 @@ NO_NIGHT = "there is no such night"
 
 @bp.get("/nights")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def index_page() -> str:
     page = max(request.args.get("page", 1, type=int), 1)
     with services().sessions() as session:
@@ -40,6 +41,7 @@ def index_page() -> str:
 
 @bp.get("/nights/<int:night_id>")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def show_page(night_id: int) -> str:
     with services().sessions() as session:
         night = _find(session, night_id)
@@ -69,6 +71,7 @@ def cancel_page(night_id: int) -> ResponseReturnValue:
 @bp.get("/api/v1/nights")
 @bp.input(Paging, location="query")
 @bp.output(NightsOut)
+@needs(Role.VIEWER)
 def index(query_data: Paging) -> NightsOut:
     """Nights, newest first, and when the next is due."""
     with services().sessions() as session:
@@ -80,6 +83,7 @@ def index(query_data: Paging) -> NightsOut:
 
 @bp.get("/api/v1/nights/<int:night_id>")
 @bp.output(NightOut)
+@needs(Role.VIEWER)
 def show(night_id: int) -> NightOut:
     """One night: what it saw, did and decided, or how far it is."""
     return _told(night_id)

@@ -17,6 +17,7 @@ bp = APIBlueprint("rereadings", __name__, tag="Re-readings")
 
 @bp.get("/api/v1/rereadings")
 @bp.output(RereadingsOut)
+@needs(Role.VIEWER)
 def index() -> RereadingsOut:
     """All of them, newest first, and how far they are."""
     return RereadingsOut(rereadings=rereadings())

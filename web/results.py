@@ -12,7 +12,8 @@ from flask import Response, abort, stream_with_context
 
 from models.jobs import get_job
 from models.results import Result, iter_results
-from web.auth import audit
+from models.tables import Role
+from web.auth import audit, needs
 from web.schemas import ResultsQuery
 from web.services import services
 
@@ -39,6 +40,7 @@ _RESPONSES: dict[int | str, Any] = {
 @bp.get("/api/v1/results")
 @bp.input(ResultsQuery, location="query")
 @bp.doc(responses=_RESPONSES)
+@needs(Role.VIEWER)
 def export(query_data: ResultsQuery) -> Response:
     """Every result, or one job's, as JSON lines, JSON or CSV."""
     with services().sessions() as session:

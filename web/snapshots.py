@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from models.learning_tables import DatasetSnapshot
 from models.snapshot_lists import list_snapshot_images, nights_of_snapshot
 from models.snapshots import get_snapshot, list_snapshots, snapshot_images, snapshot_lines
-from web.auth import audit
+from models.tables import Role
+from web.auth import audit, needs
 from web.queries import read_query
 from web.schemas import Paging
 from web.schemas_snapshots import SnapshotImagesQuery, SnapshotOut, SnapshotsOut
@@ -25,6 +26,7 @@ _CSV: dict[int | str, Any] = {
 
 @bp.get("/snapshots/<int:snapshot_id>")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def show_page(snapshot_id: int) -> str:
     query = read_query(SnapshotImagesQuery)
     chosen = query.model_dump(exclude={"page"})
@@ -44,6 +46,7 @@ def show_page(snapshot_id: int) -> str:
 @bp.get("/api/v1/snapshots")
 @bp.input(Paging, location="query")
 @bp.output(SnapshotsOut)
+@needs(Role.VIEWER)
 def index(query_data: Paging) -> SnapshotsOut:
     """Every snapshot, newest first."""
     with services().sessions() as session:
@@ -53,6 +56,7 @@ def index(query_data: Paging) -> SnapshotsOut:
 
 @bp.get("/api/v1/snapshots/<int:snapshot_id>")
 @bp.output(SnapshotOut)
+@needs(Role.VIEWER)
 def show(snapshot_id: int) -> SnapshotOut:
     """One snapshot: its digest, and what it holds and leaves out."""
     with services().sessions() as session:
@@ -61,6 +65,7 @@ def show(snapshot_id: int) -> SnapshotOut:
 
 @bp.get("/api/v1/snapshots/<int:snapshot_id>/images.csv")
 @bp.doc(responses=_CSV)
+@needs(Role.VIEWER)
 def export(snapshot_id: int) -> Response:
     """Its images, labels, splits and keyed patients. The SHA-256 of this file is the digest."""
     with services().sessions() as session:

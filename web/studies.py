@@ -12,9 +12,9 @@ from models.jobs import get_job
 from models.paging import Page
 from models.results import Result
 from models.studies import StudyDetail, StudySummary, get_study, list_studies
-from models.tables import Image
+from models.tables import Image, Role
 from models.versions import find_version
-from web.auth import audit
+from web.auth import audit, needs
 from web.label_panel import choices, conflict_words, labels_said
 from web.queries import read_query
 from web.schemas import StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
@@ -42,6 +42,7 @@ class Neighbours:
 
 @bp.get("/studies")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def worklist() -> str:
     query = read_query(StudiesQuery)
     with services().sessions() as session:
@@ -60,6 +61,7 @@ def worklist() -> str:
 
 @bp.get("/studies/<int:study_id>")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def show_page(study_id: int) -> str:
     query, position = read_query(StudiesQuery), request.args.get("at", type=int)
     with services().sessions() as session:
@@ -89,6 +91,7 @@ def show_page(study_id: int) -> str:
 @bp.get("/api/v1/studies")
 @bp.input(StudiesQuery, location="query")
 @bp.output(StudiesOut)
+@needs(Role.VIEWER)
 def index(query_data: StudiesQuery) -> StudiesOut:
     """The work list: most suspicious first unless asked otherwise."""
     with services().sessions() as session:
@@ -99,6 +102,7 @@ def index(query_data: StudiesQuery) -> StudiesOut:
 
 @bp.get("/api/v1/studies/<int:study_id>")
 @bp.output(StudyDetailOut)
+@needs(Role.VIEWER)
 def show(study_id: int) -> StudyDetail:
     """One study and the results of its images."""
     with services().sessions() as session:

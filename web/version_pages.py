@@ -23,6 +23,7 @@ HISTORY = 20
 
 @bp.get("/versions")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def index() -> str:
     page = max(request.args.get("page", 1, type=int), 1)
     with services().sessions() as session:
@@ -42,6 +43,7 @@ def index() -> str:
 
 @bp.get("/versions/<name>")
 @bp.doc(hide=True)
+@needs(Role.VIEWER)
 def show(name: str) -> str:
     with services().sessions() as session:
         version = decisions.known_version(session, name)

@@ -25,6 +25,7 @@ MOST = 1000  # a night makes one at most: that is years
 
 @bp.get("/api/v1/model-versions")
 @bp.output(VersionsOut)
+@needs(Role.VIEWER)
 def index() -> VersionsOut:
     """Every model version, newest first, with its card; who is live, and the history of that."""
     with services().sessions() as session:

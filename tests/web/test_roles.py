@@ -1,0 +1,192 @@
+"""Every route is for the role that this file says, and for nobody below it."""
+
+import logging
+from dataclasses import dataclass
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.routing import IntegerConverter, PathConverter
+from werkzeug.routing import Rule as Route
+
+from models.tables import Role
+from models.users import RANK
+from tests.web.portal import Portal
+from web.auth import needs, open_to_all, rule_of
+
+# No rule depends on the database.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+NOBODY = None
+VIEWER, READER, OPERATOR, ADMIN = Role
+# From which role on. A new route is written here, too; HEAD and OPTIONS follow from it.
+TABLE: dict[str, Role | None] = {
+    "GET /": VIEWER,
+    "GET /about": VIEWER,
+    "GET /api/v1/images/<int:image_id>/display": VIEWER,
+    "GET /api/v1/images/<int:image_id>/heatmap.png": VIEWER,
+    "GET /api/v1/images/<int:image_id>/overlay.png": VIEWER,
+    "GET /api/v1/images/<int:image_id>/thumbnail": VIEWER,
+    "GET /api/v1/jobs": VIEWER,
+    "POST /api/v1/jobs": OPERATOR,
+    "GET /api/v1/jobs/<job_id>": VIEWER,
+    "POST /api/v1/jobs/<job_id>/close": OPERATOR,
+    "POST /api/v1/jobs/<job_id>/files": OPERATOR,
+    "GET /api/v1/jobs/<job_id>/images": VIEWER,
+    "POST /api/v1/jobs/<job_id>/known": OPERATOR,
+    "GET /api/v1/labels": VIEWER,
+    "POST /api/v1/labels": READER,
+    "POST /api/v1/labels/csv": READER,
+    "GET /api/v1/labels/summary": VIEWER,
+    "GET /api/v1/model-versions": VIEWER,
+    "POST /api/v1/model-versions/<name>/promote": ADMIN,
+    "POST /api/v1/model-versions/<name>/reject": ADMIN,
+    "GET /api/v1/nights": VIEWER,
+    "POST /api/v1/nights": OPERATOR,
+    "GET /api/v1/nights/<int:night_id>": VIEWER,
+    "POST /api/v1/nights/<int:night_id>/cancel": OPERATOR,
+    "GET /api/v1/openapi.json": VIEWER,
+    "GET /api/v1/rereadings": VIEWER,
+    "POST /api/v1/rereadings": ADMIN,
+    "GET /api/v1/results": VIEWER,
+    "POST /api/v1/roll-back": ADMIN,
+    "GET /api/v1/snapshots": VIEWER,
+    "GET /api/v1/snapshots/<int:snapshot_id>": VIEWER,
+    "GET /api/v1/snapshots/<int:snapshot_id>/images.csv": VIEWER,
+    "GET /api/v1/studies": VIEWER,
+    "GET /api/v1/studies/<int:study_id>": VIEWER,
+    "GET /health": NOBODY,
+    "GET /jobs/<job_id>": VIEWER,
+    "GET /labels": VIEWER,
+    "GET /labels/images/<int:image_id>": VIEWER,
+    "GET /login": NOBODY,
+    "POST /logout": VIEWER,
+    "GET /nights": VIEWER,
+    "POST /nights": OPERATOR,
+    "GET /nights/<int:night_id>": VIEWER,
+    "POST /nights/<int:night_id>/cancel": OPERATOR,
+    "POST /rereadings": ADMIN,
+    "POST /roll-back": ADMIN,
+    "GET /snapshots/<int:snapshot_id>": VIEWER,
+    "GET /static/<path:filename>": NOBODY,
+    "GET /studies": VIEWER,
+    "GET /studies/<int:study_id>": VIEWER,
+    "GET /versions": VIEWER,
+    "GET /versions/<name>": VIEWER,
+    "POST /versions/<name>/promote": ADMIN,
+    "POST /versions/<name>/reject": ADMIN,
+}
+CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
+
+
+@dataclass(frozen=True)
+class Walked:
+    """One method of one route, and a path on which to try it."""
+
+    method: str
+    pattern: str
+    path: str
+    endpoint: str
+
+    @property
+    def written(self) -> str:
+        return f"{'GET' if self.method == 'HEAD' else self.method} {self.pattern}"
+
+
+def walk(portal: Portal) -> list[Walked]:
+    return [
+        Walked(method, route.rule, path_of(portal, route), route.endpoint)
+        for route in portal.app.url_map.iter_rules()
+        for method in sorted(route.methods or ())
+    ]
+
+
+def path_of(portal: Portal, route: Route) -> str:
+    values = {name: filled(route, name) for name in route.arguments}
+    return str(portal.app.url_map.bind("").build(route.endpoint, values, method=None))
+
+
+def filled(route: Route, name: str) -> int | str:
+    converter = route._converters[name]
+    if isinstance(converter, IntegerConverter):
+        return 1
+    return "overread.css" if isinstance(converter, PathConverter) else "0" * 32
+
+
+def rank(role: Role | None) -> int:
+    return -1 if role is None else RANK[role]
+
+
+def expected(route: Walked) -> Role | None:
+    if route.method != "OPTIONS":
+        return TABLE[route.written]
+    # One answer for all methods of a path: it says no more than which there are.
+    roles = [role for name, role in TABLE.items() if name.split(" ", 1)[1] == route.pattern]
+    return min(roles, key=rank)
+
+
+def is_let_in(client: FlaskClient, route: Walked) -> bool:
+    answer = client.open(route.path, method=route.method)
+    assert answer.status_code < 500, route
+    refused = answer.status_code == 403 and "needs the role" in answer.text
+    if route.method == "HEAD":
+        refused = answer.status_code == 403
+    asked_to_log_in = answer.status_code == 302 and answer.location.startswith("/login")
+    return not (refused or asked_to_log_in or answer.status_code == 401)
+
+
+def test_every_route_stands_in_the_table_and_no_other(portal: Portal) -> None:
+    walked = {route.written for route in walk(portal) if route.method != "OPTIONS"}
+    assert walked == set(TABLE)
+
+
+def test_every_view_carries_the_rule_that_the_table_says(portal: Portal) -> None:
+    for route in walk(portal):
+        rule = rule_of(portal.app.view_functions[route.endpoint])
+        assert rule is not None, f"{route.pattern}: no @needs and no @open_to_all"
+        assert bool(rule.role) != bool(rule.why_open), route
+        if route.method != "OPTIONS":
+            assert rule.role == TABLE[route.written], route
+
+
+@pytest.mark.parametrize("who", [NOBODY, *Role], ids=["nobody", *Role])
+def test_every_route_lets_in_whom_it_should_and_nobody_else(
+    portal: Portal, who: Role | None
+) -> None:
+    walked = walk(portal)
+    client = portal.program(who) if who else portal.app.test_client()
+    let_in = {(route.method, route.pattern): is_let_in(client, route) for route in walked}
+    wanted = {(r.method, r.pattern): rank(who) >= rank(expected(r)) for r in walked}
+    assert let_in == wanted
+    print(f"{len(TABLE)} routes, {len(walked)} with HEAD and OPTIONS, tried as {who or 'nobody'}")  # noqa: T201
+
+
+def test_no_form_works_without_its_proof(portal: Portal) -> None:
+    admin, nobody = portal.browser(Role.ADMIN), portal.app.test_client()
+    changing = [route for route in walk(portal) if route.method in CHANGING]
+    for route in changing:
+        client = nobody if TABLE[route.written] is NOBODY else admin
+        answer = client.open(route.path, method=route.method)
+        assert answer.status_code == 400, route
+        assert "reload the page" in answer.text, route
+
+
+@pytest.mark.parametrize("who", [NOBODY, *Role], ids=["nobody", *Role])
+def test_a_view_without_a_rule_is_closed(
+    portal: Portal, who: Role | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    portal.app.add_url_rule("/forgotten", view_func=lambda: "secret", endpoint="forgotten")
+    client = portal.program(who) if who else portal.app.test_client()
+    with caplog.at_level(logging.ERROR):
+        answer = client.get("/forgotten")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "no rule says who may use forgotten" in caplog.text
+
+
+def test_a_view_has_one_rule_only(database: object) -> None:
+    def view() -> str:
+        return ""
+
+    open_to_all("it says nothing")(view)
+    with pytest.raises(TypeError, match="has a rule already"):
+        needs(Role.ADMIN)(view)
