@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from models.tables import Image, State, now
 
+JOBS_A_CLAIM = 8  # each costs a query; others have their turn at the next claim
 PARKED = "this file stopped its worker {attempts} times"
 
 
@@ -112,27 +113,31 @@ def _is_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
 
 
 def _claim(session: Session, state: State, limit: int, lease_s: float, max_attempts: int) -> Claim:
+    ids = _pick_shares(session, state, limit)
+    if not ids:
+        ids = _pick(session, 1, Image.state == state, Image.attempts.between(1, max_attempts - 1))
     claim_id, until = uuid4().hex, now() + timedelta(seconds=lease_s)
-    images = _take_shares(session, state, limit, claim_id, until)
-    if not images:
-        suspect = Image.attempts.between(1, max_attempts - 1)
-        images = _take(session, (Image.state == state, suspect), 1, claim_id, until)
-    return Claim(claim_id, state, until, tuple(sorted(images, key=lambda image: image.id)))
+    taken = session.execute(
+        update(Image)
+        .where(Image.id.in_(ids))
+        .values(leased_by=claim_id, leased_until=until, attempts=Image.attempts + 1)
+        .returning(Image.id, Image.job_id, Image.file, Image.sha256, Image.attempts)
+        .execution_options(synchronize_session=False)
+    )
+    return Claim(claim_id, state, until, tuple(ClaimedImage(*row) for row in sorted(taken.all())))
 
 
-def _take_shares(
-    session: Session, state: State, limit: int, claim_id: str, until: datetime
-) -> list[ClaimedImage]:
+def _pick_shares(session: Session, state: State, limit: int) -> list[int]:
     """Of each waiting job the same number; what one does not use is left to those after it."""
     jobs = _waiting_jobs(session, state)
-    # In random order: with more jobs than images in a chunk, each has its turn.
-    jobs = random.sample(jobs, min(len(jobs), limit))
-    taken: list[ClaimedImage] = []
+    # In random order, so that with more jobs than a claim serves each has its turn.
+    jobs = random.sample(jobs, min(len(jobs), limit, JOBS_A_CLAIM))
+    picked: list[int] = []
     for place, job_id in enumerate(jobs):
-        share = -(-(limit - len(taken)) // (len(jobs) - place))
+        share = -(-(limit - len(picked)) // (len(jobs) - place))
         which = (Image.state == state, Image.job_id == job_id, Image.attempts == 0)
-        taken += _take(session, which, share, claim_id, until)
-    return taken
+        picked += _pick(session, share, *which)
+    return picked
 
 
 def _waiting_jobs(session: Session, state: State) -> Sequence[str]:
@@ -147,32 +152,12 @@ def _waiting_jobs(session: Session, state: State) -> Sequence[str]:
     return session.scalars(select(found.c.job_id).where(found.c.job_id.is_not(None))).all()
 
 
-def _take(
-    session: Session,
-    which: tuple[ColumnElement[bool], ...],
-    limit: int,
-    claim_id: str,
-    until: datetime,
-) -> list[ClaimedImage]:
-    # A common table expression: PostgreSQL may evaluate a plain subquery with LIMIT and
-    # FOR UPDATE more than once, and then takes more rows than asked for. SQLite has no
-    # FOR UPDATE and needs none: writers exclude each other.
-    picked = (
-        select(Image.id)
-        .where(*which, _is_free())
-        .order_by(Image.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("picked")
-    )
-    taken = session.execute(
-        update(Image)
-        .where(Image.id.in_(select(picked.c.id)))
-        .values(leased_by=claim_id, leased_until=until, attempts=Image.attempts + 1)
-        .returning(Image.id, Image.job_id, Image.file, Image.sha256, Image.attempts)
-        .execution_options(synchronize_session=False)
-    )
-    return [ClaimedImage(*row) for row in taken]
+def _pick(session: Session, limit: int, *which: ColumnElement[bool]) -> list[int]:
+    """Locked until the transaction ends. SQLite has no FOR UPDATE and needs none: writers exclude
+    each other.
+    """
+    free = select(Image.id).where(*which, _is_free()).order_by(Image.id).limit(limit)
+    return list(session.scalars(free.with_for_update(skip_locked=True)))
 
 
 def _is_free() -> ColumnElement[bool]:
