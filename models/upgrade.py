@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
+from models.audit import chain_older
 from models.local_token import read_or_make_local_token
 from models.secrets import read_or_make_secrets
 from models.session import WRITES, make_engine, make_session_factory
@@ -51,3 +52,4 @@ def _fill(engine: Engine, data_dir: Path) -> None:
         user = find_user(session, ADMIN) or make_user(session, name=ADMIN, role=Role.ADMIN)
         read_or_make_local_token(session, user, data_dir)
         install_baseline(session, data_dir=data_dir)
+        chain_older(session)
