@@ -5,6 +5,7 @@ broker that is down is logged and never raised: the sweeper nudges again.
 """
 
 import logging
+from collections.abc import Collection
 from functools import cache
 
 from celery import Celery
@@ -34,12 +35,12 @@ def connect(settings: Settings) -> None:
     _sender.cache_clear()
 
 
-def nudge_ingest() -> None:
-    _nudge(INGEST_TASK)
+def nudge_ingest(*, job_id: str | None = None) -> None:
+    _nudge(INGEST_TASK, jobs=[job_id] if job_id else ())
 
 
-def nudge_predict() -> None:
-    _nudge(PREDICT_TASK)
+def nudge_predict(*, job_ids: Collection[str] = ()) -> None:
+    _nudge(PREDICT_TASK, jobs=job_ids)
 
 
 def nudge_train() -> None:
@@ -68,18 +69,23 @@ def is_broker_up() -> bool:
     return True
 
 
-def _nudge(task: str) -> None:
+def _nudge(task: str, *, jobs: Collection[str] = ()) -> None:
+    """jobs: why; for the logs of both sides alone. The worker takes whatever waits."""
+    about = {"jobs": sorted(jobs)}
     try:
-        _send(task)
+        _send(task, about)
     except (OperationalError, OSError) as error:
-        log.warning("%s was not nudged, the sweeper will: %s", task, type(error).__name__)
+        why = type(error).__name__
+        log.warning("%s was not nudged, the sweeper will: %s", task, why, extra=about)
+    else:
+        log.info("nudged %s", task, extra=about)
 
 
-def _send(task: str) -> None:
+def _send(task: str, headers: dict[str, list[str]]) -> None:
     sender = _sender()
     if not sender.conf.broker_url:
         raise OperationalError("no broker is set")
-    sender.send_task(task, ignore_result=True, expires=NUDGE_EXPIRES_S)
+    sender.send_task(task, ignore_result=True, expires=NUDGE_EXPIRES_S, headers=headers)
 
 
 @cache
