@@ -26,8 +26,9 @@ from models.local_token import local_token_path
 from models.secrets import read_or_make_secrets
 from models.session import make_engine, make_session_factory
 from models.settings import Settings
+from models.tokens import issue_token
 from models.upgrade import upgrade
-from models.users import ADMIN, find_user, issue_token
+from models.users import ADMIN, find_user
 from worker.embedded_broker import BrokerProgram, is_answering, prepare_broker
 
 READY_WITHIN_S = 60.0

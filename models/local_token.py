@@ -6,7 +6,9 @@ from sqlalchemy.orm import Session
 
 from models.secrets import write_private
 from models.tables import User
-from models.users import issue_token, user_of_token
+from models.tokens import issue_token, user_of_token
+
+NAME = "the command line on this machine"
 
 
 def local_token_path(data_dir: Path) -> Path:
@@ -18,6 +20,6 @@ def read_or_make_local_token(session: Session, user: User, data_dir: Path) -> st
     path = local_token_path(data_dir)
     token = path.read_text().strip() if path.exists() else ""
     if not token or user_of_token(session, token, "api") is None:
-        token = issue_token(session, user=user, kind="api")
+        token = issue_token(session, user=user, kind="api", name=NAME)
         write_private(path, token + "\n")
     return token

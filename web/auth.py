@@ -17,7 +17,8 @@ from flask_wtf.csrf import CSRFProtect
 
 from models.audit import record
 from models.tables import Role, User
-from models.users import RANK, get_user, user_of_token
+from models.tokens import user_of_token
+from models.users import RANK, get_user
 from web.services import services
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from flask_login import current_user, logout_user
 
 from models.audit import record
 from models.tables import Role
-from models.users import user_of_token
+from models.tokens import user_of_token
 from web.auth import audit, log_in, needs, open_to_all
 from web.services import services
 

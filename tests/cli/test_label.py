@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from cli.main import main
 from models.settings import Settings
 from models.tables import Role
-from models.users import issue_token
+from models.tokens import issue_token
 from pipeline.limits import MAX_TABLE_BYTES
 from tests.databases import open_database
 from tests.rows import a_job, a_user, an_image

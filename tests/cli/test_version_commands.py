@@ -9,7 +9,7 @@ from cli.main import main
 from models.learning_tables import Outcome
 from models.settings import Settings
 from models.tables import Role
-from models.users import issue_token
+from models.tokens import issue_token
 from models.versions import install_baseline
 from pipeline.version_folder import BASELINE, load_card
 from tests.databases import open_database

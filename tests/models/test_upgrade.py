@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 from models.local_token import local_token_path
 from models.settings import Settings
 from models.tables import ModelAlias, ModelVersion, Role, User
+from models.tokens import user_of_token
 from models.upgrade import upgrade
-from models.users import user_of_token
 from models.versions import (
     find_version,
     production_history,

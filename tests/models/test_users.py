@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from models.tables import Token
-from models.users import issue_token, user_of_token
+from models.tokens import issue_token, user_of_token
 from tests.databases import Database
 from tests.rows import a_user
 

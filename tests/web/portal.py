@@ -16,7 +16,7 @@ from models.claims import Claim
 from models.predictions import record_predictions
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import Audit, Image, ModelVersion, Role, State, now
-from models.users import issue_token
+from models.tokens import issue_token
 from pipeline.network_input import PREPROCESSING
 from pipeline.prepare import prepare
 from tests.databases import Database
