@@ -33,7 +33,7 @@ setup-dev: $(VENV)/.dev ## Install everything, for tests and checks
 test: setup-dev ## Run every test
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
-check: setup-dev ## Lint, type check, import contracts, lock files, compose file, Dockerfiles
+check: setup-dev ## Lint, type check, import contracts, lock files, known vulnerabilities, compose file, Dockerfiles
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -42,12 +42,14 @@ check: setup-dev ## Lint, type check, import contracts, lock files, compose file
 	! grep -nE 'https?://|file:|--(extra-)?index|--find-links' requirements/*.in requirements/*.txt
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint Dockerfile Dockerfile.train
+	$(BIN)/python .ci/audit.py requirements/dev.txt
 
 lock: $(VENV)/.uv ## Choose the newest versions anew; every larger group agrees with the smaller one
 	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) --upgrade requirements/base.in -o requirements/base.txt
 	$(COMPILE) --upgrade -c requirements/base.txt requirements/train.in -o requirements/train.txt
 	$(COMPILE) --upgrade -c requirements/train.txt requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) --upgrade -c requirements/dev.txt requirements/fuzz.in -o requirements/fuzz.txt
 
 clean: ## Remove the virtual environment and caches; the data folder stays
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -63,7 +65,7 @@ $(VENV)/.uv: requirements/uv.txt
 		|| echo "uv cannot be installed; pip is used instead" >&2
 	@touch $@
 
-$(VENV)/.base $(VENV)/.train $(VENV)/.dev: $(VENV)/.%: requirements/%.txt pyproject.toml $(VENV)/.uv
+$(VENV)/.base $(VENV)/.train $(VENV)/.dev $(VENV)/.fuzz: $(VENV)/.%: requirements/%.txt pyproject.toml $(VENV)/.uv
 	@echo "Installing packages: $*" >&2
 	@set -e; if [ -x $(BIN)/uv ]; then \
 		$(INSTALL) $(HASHED) -r $<; \
