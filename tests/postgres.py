@@ -54,6 +54,10 @@ class PostgresServer:
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **self._common())
         self._wait()
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def halt(self, *, immediate: bool = False) -> None:
         """Ends every session at once; immediate: as after a crash, without a checkpoint."""
         self._process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)

@@ -74,7 +74,7 @@ class Service:
     def start(self) -> float:
         """Returns after how many seconds it printed its login link."""
         started_at = time.monotonic()
-        with (self.folder / "output").open("wb") as output, (self.folder / "log").open("wb") as log:
+        with (self.folder / "output").open("wb") as output, (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*OVERREAD, "up"],
                 env=environment(self.data_dir, **self.settings),
