@@ -1,5 +1,6 @@
 """One process of the service: started, listened to, stopped; never left behind."""
 
+import json
 import os
 import shutil
 import signal
@@ -31,6 +32,7 @@ class Child:
         self.started_at = time.monotonic()
         self.is_ready = program.says_when_ready is None
         self._log = log
+        self._is_json = environment.get("OVERREAD_LOG_FORMAT") == "json"
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-E", str(TETHER), str(os.getpid()), *_found(program.command)],
             env={**environment, **dict(program.environment)},
@@ -79,10 +81,18 @@ class Child:
         for line in self._process.stdout:
             text = line.decode(errors="replace").rstrip()
             self.is_ready = self.is_ready or str(self.program.says_when_ready) in text
-            if self.program.hushed and self.program.hushed in text and "INFO" in text:
+            if " INFO " in text and any(words in text for words in self.program.hushed):
                 continue
-            self._log.write(f"{self.program.name:<8}| {text}\n")
+            self._log.write(self._as_logged(text) + "\n")
             self._log.flush()
+
+    def _as_logged(self, text: str) -> str:
+        """Where lines are for machines, what is no JSON (the broker's, a crash's) is wrapped."""
+        if not self._is_json:
+            return f"{self.program.name:<8}| {text}"
+        if text.startswith("{"):
+            return text
+        return json.dumps({"process": self.program.name, "message": text})
 
     def _wait(self, on_exit: Callable[["Child"], None]) -> None:
         self._process.wait()

@@ -4,6 +4,8 @@ import importlib.util
 from dataclasses import dataclass
 
 CELERY = ("celery", "--quiet", "-A", "worker.app")
+# One for each task, chunk and nudge.
+HUSHED = (": Task overread.", " worker.app: ", " worker.chunks: ", " worker.enqueue: ")
 # Peers' gossip is of no use where the database is the queue; mingling delays the start by a second.
 WORKER = (*CELERY, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
 
@@ -14,7 +16,7 @@ class Program:
 
     rank: the lowest stops last. stop_wait_s: how long it may take to finish what it has in hand,
     once asked to stop. says_when_ready: words in its log that mean so; None where nobody waits
-    for it. hushed: words in its log that nobody needs to read every few seconds.
+    for it. hushed: words in its log, for people, that nobody needs to read every few seconds.
     """
 
     name: str
@@ -23,7 +25,7 @@ class Program:
     stop_wait_s: float = 10.0
     environment: tuple[tuple[str, str], ...] = ()
     says_when_ready: str | None = None
-    hushed: str | None = None
+    hushed: tuple[str, ...] = ()
 
 
 def broker(command: tuple[str, ...]) -> Program:
@@ -35,7 +37,9 @@ def portal(*, host: str, port: int) -> Program:
     # gunicorn's control socket would lie in the home folder, shared by every instance.
     options = ("--worker-class", "gthread", "--workers", "1", "--threads", "16")
     bind = ("--bind", f"{host}:{port}", "--no-control-socket", "--graceful-timeout", "5")
-    return Program("portal", ("gunicorn", *options, *bind, "web.app:create_app()"))
+    logs = ("--logger-class", "web.gunicorn_logger.PortalLogger")
+    command = ("gunicorn", *options, *bind, *logs, "web.app:create_app()")
+    return Program("portal", command, hushed=(" web.request_log: ", " worker.enqueue: "))
 
 
 def ingest() -> Program:
@@ -67,7 +71,7 @@ def _worker(
         stop_wait_s=stop_wait_s,
         environment=environment,
         says_when_ready=" ready.",
-        hushed="] Task overread.",
+        hushed=HUSHED,
     )
 
 

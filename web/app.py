@@ -27,6 +27,7 @@ from web.errors import install_errors
 from web.incoming import install_limits
 from web.label_panel import install_label_words
 from web.night_words import install_night_words
+from web.request_log import install_request_log
 from web.schemas import Problem
 from web.security import NOTICE, install_security
 from web.services import KEY, make_services
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     )
     app.extensions[KEY] = make_services(settings)
     connect(settings)
+    install_request_log(app)
     install_security(app, session_key=read_or_make_secrets(settings.data_dir).session_key)
     install_limits(app, settings)
     install_auth(app)

@@ -47,7 +47,7 @@ def receive(services: Services, *, job_id: str, parts: Iterable[FileStorage]) ->
     arrivals = _store_all(services, parts, receipt.ignored)
     while chunk := list(islice(arrivals, ROWS_A_TRANSACTION)):
         receipt.files.extend(_record(services, job_id, chunk))
-        nudge_ingest()
+        nudge_ingest(job_id=job_id)
     return receipt
 
 

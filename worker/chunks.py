@@ -9,6 +9,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from models.claims import Claim, give_up, release
+from models.logs import following
 from models.tables import now
 from worker.doors import Doors
 
@@ -41,19 +42,25 @@ def holding(claim: Claim, *, doors: Doors) -> Iterator[None]:
     unexpected error the attempt counts, and the next one is made alone.
     """
     give_back = release
-    try:
-        yield
-    except WORLD:
-        raise
-    except Exception:
-        give_back = give_up
-        raise
-    finally:
+    with following(jobs=jobs_of(claim)):
+        log.info("%d images claimed, %s", len(claim.images), claim.state.value)
         try:
-            with doors.sessions.begin() as session:
-                give_back(session, claim)
+            yield
         except WORLD:
-            log.warning("a claim could not be given back; its lease will lapse")
+            raise
+        except Exception:
+            give_back = give_up
+            raise
+        finally:
+            try:
+                with doors.sessions.begin() as session:
+                    give_back(session, claim)
+            except WORLD:
+                log.warning("a claim could not be given back; its lease will lapse")
+
+
+def jobs_of(claim: Claim) -> list[str]:
+    return sorted({image.job_id for image in claim.images})
 
 
 def record(write: Callable[[Session], None], *, claim: Claim, doors: Doors) -> None:

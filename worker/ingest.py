@@ -24,7 +24,7 @@ from pipeline.errors import RefusedError
 from pipeline.network_input import PREPROCESSING
 from pipeline.prepare import Prepared
 from pipeline.pseudonym import pseudonym
-from worker.chunks import holding, record
+from worker.chunks import holding, jobs_of, record
 from worker.doors import Doors
 from worker.enqueue import nudge_predict
 from worker.uploads import discard_uploads
@@ -79,7 +79,7 @@ def ingest_chunk(doors: Doors, pool: DecoderPool) -> bool:
         _read_new(doors, pool, claim, outcomes)
         record(lambda session: _record(session, doors, claim, outcomes), claim=claim, doors=doors)
     discard_uploads(doors, [image.sha256 for image in claim.images if outcomes.of(image.sha256)])
-    nudge_predict()
+    nudge_predict(job_ids=jobs_of(claim))
     return True
 
 
