@@ -1,69 +1,40 @@
 """DICOM without what names its patient (PS3.15 annex E, Basic Profile).
 
-The profile lists what to remove; we list what to keep and drop all else, private groups and
-overlays included, so that an attribute nobody thought of cannot slip through.
+A new data set is written from the attributes listed in `kept_attributes`; nothing is copied that
+could hold free text. Sex and age stay with the image's row in the database (`dicom_tags.TAGS`),
+where readers see them, and out of the file.
 """
 
 import hashlib
 import io
+import re
 from pathlib import Path
+from typing import Any
 
 import pydicom
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, generate_frames
-from pydicom.sequence import Sequence
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 
 from pipeline.deidentify import Deidentified
-from pipeline.deidentify_raster import strip_jpeg
-from pipeline.dicom_pixels import frames, is_jpeg, pixel_data_length
-from pipeline.dicom_tags import code, kept_tags, text
+from pipeline.deidentify_pixels import clean_pixels
+from pipeline.deidentify_tables import clean_palette, clean_table
+from pipeline.dicom_tags import raw_value, term, text
 from pipeline.errors import RefusedError
+from pipeline.kept_attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS, Numbers
 from pipeline.pseudonym import patient_pseudonym, pseudonym, pseudonymous_uid
 from pipeline.sniff import DICOM
 
-# What the picture is made from: PS3.3 C.7.6.3, C.7.6.24, C.7.5.1.1.2, C.11.1, C.11.2.
-_PICTURE = (
-    "SamplesPerPixel",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "PixelAspectRatio",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "RescaleIntercept",
-    "RescaleSlope",
-    "WindowCenter",
-    "WindowWidth",
-    "RedPaletteColorLookupTableDescriptor",
-    "GreenPaletteColorLookupTableDescriptor",
-    "BluePaletteColorLookupTableDescriptor",
-    "RedPaletteColorLookupTableData",
-    "GreenPaletteColorLookupTableData",
-    "BluePaletteColorLookupTableData",
-    "PixelSpacing",
-    "ImagerPixelSpacing",
-    "PixelData",
-    "FloatPixelData",
-    "DoubleFloatPixelData",
-)
-_CODES = ("VOILUTFunction", "PresentationLUTShape", "LossyImageCompression")
-_TABLES = ("ModalityLUTSequence", "VOILUTSequence")
-_TABLE_ITEM = ("LUTDescriptor", "LUTData")
-_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-# PS3.16 CID 7050, 113100: Basic Application Confidentiality Profile.
 _METHOD = "Overread: PS3.15 E Basic Profile, kept attributes listed"
+_DECIMAL = re.compile(r"[-+0-9.eE]{1,16}")  # PS3.5 6.2, VR DS and IS
+_BY_SIGN = "US or SS"
 
 
 def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
     """Return the DICOM file with only the attributes that picture and study need.
 
-    Encoded pixels stay byte for byte as they are, except that comments inside JPEG
-    streams are cut out. Raises RefusedError if the file cannot be written.
+    Raises RefusedError if the file cannot be written.
     """
     patient_id, study_uid = text(dataset, "PatientID"), text(dataset, "StudyInstanceUID")
     issuer = text(dataset, "IssuerOfPatientID")
@@ -71,6 +42,12 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
     try:
         kept = _kept(dataset, key, patient_hash)
         content = _write(kept, dataset)
+    except RefusedError:
+        raise
+    except MemoryError:
+        raise RefusedError(
+            "writing the file without its patient's data takes too much memory"
+        ) from None
     except Exception:
         raise RefusedError("the DICOM file cannot be written without its patient's data") from None
     return Deidentified(
@@ -98,55 +75,74 @@ def read_sop_instance_uid(path: Path) -> str:
 
 def _kept(dataset: Dataset, key: bytes, patient_hash: str | None) -> Dataset:
     kept = Dataset()
-    for keyword in _PICTURE:  # numbers and binary values: no room for text
-        if keyword in dataset:
-            kept[keyword] = dataset[keyword]
-    for keyword in _CODES:
-        if code(dataset, keyword):
-            setattr(kept, keyword, code(dataset, keyword))
-    for keyword in _TABLES:
-        if dataset.get(keyword):
-            setattr(kept, keyword, Sequence([_kept_table(dataset[keyword].value[0])]))
-    for keyword, value in kept_tags(dataset).items():
-        setattr(kept, keyword, value.split("\\") if "\\" in value else value)
-    for keyword in _UIDS:
+    for keyword in EMPTY:
+        setattr(kept, keyword, "")
+    _add_picture(kept, dataset)
+    for keyword in UIDS:
         if text(dataset, keyword):
             setattr(kept, keyword, pseudonymous_uid(key, text(dataset, keyword)))
     if "SOPInstanceUID" not in kept:  # a file must have one: made from its content
         digest = hashlib.sha256(dataset.get("PixelData") or b"").hexdigest()
         kept.SOPInstanceUID = pseudonymous_uid(key, digest)
     kept.SOPClassUID = _sop_class(dataset)
-    kept.PatientName = ""
     kept.PatientID = patient_hash or ""
-    kept.PatientIdentityRemoved = "YES"
-    kept.DeidentificationMethod = _METHOD
-    if is_jpeg(dataset):
-        kept.PixelData = _without_comments(dataset)
-        kept["PixelData"].VR = "OB"
-    elif not dataset.file_meta.TransferSyntaxUID.is_encapsulated and "PixelData" in kept:
-        expected = pixel_data_length(dataset)  # nothing may hide behind the pixels
-        kept["PixelData"].value = dataset.PixelData[: expected + expected % 2]
+    _say_what_was_done(kept)
     return kept
 
 
-def _kept_table(item: Dataset) -> Dataset:
-    table = Dataset()
-    for keyword in _TABLE_ITEM:
-        if keyword in item:
-            table[keyword] = item[keyword]
-    table.ModalityLUTType = "US"  # required (PS3.3 C.11.1); US stands for unspecified
-    return table
+def _add_picture(kept: Dataset, dataset: Dataset) -> None:
+    found = [_numbers(dataset, keyword, kind) for keyword, kind in NUMBERS.items()]
+    found += [clean_table(dataset, keyword) for keyword in TABLES]
+    found += clean_palette(dataset)
+    found.append(clean_pixels(dataset))
+    for element in found:
+        if element is not None:
+            kept.add(element)
+    for keyword in CODES:
+        if value := term(dataset, keyword):
+            setattr(kept, keyword, value.split("\\") if "\\" in value else value)
+
+
+def _numbers(dataset: Dataset, keyword: str, kind: Numbers) -> DataElement | None:
+    """The first `count` values, None where there are fewer or one is no number."""
+    value = raw_value(dataset, keyword)
+    values = list(value) if isinstance(value, (MultiValue, list)) else [value]
+    if value is None or len(values) < kind.count:
+        return None
+    try:
+        read = [_number(one, kind.vr) for one in values[: kind.count]]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    vr = kind.vr if kind.vr != _BY_SIGN else "SS" if read[0] < 0 else "US"
+    return DataElement(Tag(keyword), vr, read if kind.count > 1 else read[0])
+
+
+def _number(value: Any, vr: str) -> Any:
+    if vr != "DS":
+        return int(value)
+    written = str(value).strip()
+    if not _DECIMAL.fullmatch(written):
+        return pydicom.valuerep.DSfloat(float(value), auto_format=True)
+    float(written)
+    return written
+
+
+def _say_what_was_done(kept: Dataset) -> None:
+    kept.PatientIdentityRemoved = "YES"
+    kept.DeidentificationMethod = _METHOD
+    kept.LongitudinalTemporalInformationModified = "REMOVED"
+    profile = Dataset()
+    profile.CodeValue = "113100"
+    profile.CodingSchemeDesignator = "DCM"
+    profile.CodeMeaning = "Basic Application Confidentiality Profile"
+    kept.DeidentificationMethodCodeSequence = [profile]
 
 
 def _sop_class(dataset: Dataset) -> str:
-    """A storage class of the standard; anything else may be an identifier in disguise."""
+    """A class of the standard; anything else may be an identifier in disguise."""
     uid = pydicom.uid.UID(text(dataset, "SOPClassUID"))
-    return str(uid) if uid.name != str(uid) else str(pydicom.uid.SecondaryCaptureImageStorage)
-
-
-def _without_comments(dataset: Dataset) -> bytes:
-    streams = generate_frames(dataset.PixelData, number_of_frames=frames(dataset))
-    return encapsulate([strip_jpeg(stream) for stream in streams])
+    is_known = uid.name != str(uid) and uid.type == "SOP Class"
+    return str(uid) if is_known else str(pydicom.uid.SecondaryCaptureImageStorage)
 
 
 def _write(kept: Dataset, dataset: Dataset) -> bytes:

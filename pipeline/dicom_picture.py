@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
+from pipeline.burned_in import burned_in_warnings
 from pipeline.dicom_pixels import first_frame, frames
-from pipeline.dicom_tags import integer, kept_tags
+from pipeline.dicom_tags import code, integer, kept_tags
 from pipeline.errors import RefusedError
-from pipeline.frontal import check_frontal
+from pipeline.frontal import JUDGED, check_frontal
 from pipeline.grey_scale import Span, grey_levels, has_broken_window
 from pipeline.limits import Limits
 from pipeline.padding import bounding_box, padding_mask
@@ -26,8 +27,7 @@ def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
 
     Raises RefusedError; the tags are checked first, since that costs nothing.
     """
-    tags = kept_tags(dataset)
-    check_frontal(tags)
+    check_frontal({keyword: code(dataset, keyword) for keyword in JUDGED})
     frame = first_frame(dataset, limits)
     return DecodedImage(
         pixels=_picture(frame, dataset),
@@ -35,17 +35,15 @@ def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
         rows=frame.shape[0],
         columns=frame.shape[1],
         frames=frames(dataset),
-        tags=tags,
-        warnings=tuple(_warnings(dataset, tags)),
+        tags=kept_tags(dataset),
+        warnings=tuple(_warnings(dataset)),
     )
 
 
-def _warnings(dataset: Dataset, tags: dict[str, str]) -> list[str]:
-    found = []
+def _warnings(dataset: Dataset) -> list[str]:
+    found = burned_in_warnings(dataset)
     if frames(dataset) > 1:
         found.append(f"first of {frames(dataset)} frames read")
-    if tags.get("BurnedInAnnotation") == "YES":
-        found.append("the pixels may hold burned-in text")
     if has_broken_window(dataset):
         found.append("the stated window cannot be applied, the whole range is shown")
     return found

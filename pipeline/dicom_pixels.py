@@ -17,7 +17,7 @@ from pipeline.limits import Limits
 
 dicom_codecs.register()
 
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")  # PS3.3 C.7.6.3, C.7.6.24
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")  # PS3.3 C.7.6.3, C.7.6.24
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
 # The faster and stricter decoder of several. Empty: whichever there is.
@@ -52,7 +52,7 @@ def frames(dataset: Dataset) -> int:
 
 def _check_described(dataset: Dataset, limits: Limits) -> str:
     """Hold what the tags promise against the limits, before anything is decoded."""
-    keyword = next((keyword for keyword in _PIXELS if keyword in dataset), None)
+    keyword = next((keyword for keyword in PIXELS if keyword in dataset), None)
     if keyword is None:
         raise RefusedError(
             "expected a picture, received a DICOM file without Pixel Data (7FE0,0010)"
@@ -89,14 +89,18 @@ def _check_bits(dataset: Dataset) -> None:
         )
 
 
-def pixel_data_length(dataset: Dataset) -> int:
-    """Return the bytes that pixels take when not encapsulated (PS3.5 8.1.1), without padding."""
+def pixel_data_length(dataset: Dataset, *, bits: int | None = None) -> int:
+    """Return the bytes that pixels take when not encapsulated (PS3.5 8.1.1), without padding.
+
+    bits: of a sample, where Bits Allocated (0028,0100) does not tell, as of floats.
+    """
     rows, columns = integer(dataset, "Rows"), integer(dataset, "Columns")
     samples = integer(dataset, "SamplesPerPixel", default=1)
-    bits = rows * columns * samples * integer(dataset, "BitsAllocated") * frames(dataset)
+    each = bits or integer(dataset, "BitsAllocated")
+    total = rows * columns * samples * each * frames(dataset)
     if code(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
-        bits = bits * 2 // 3
-    return (bits + 7) // 8
+        total = total * 2 // 3
+    return (total + 7) // 8
 
 
 def _check_length(dataset: Dataset) -> None:

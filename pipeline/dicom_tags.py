@@ -1,4 +1,4 @@
-"""The short list of attributes that is kept, and how values are read from a data set."""
+"""The short list of attributes that readers see, and how values are read from a data set."""
 
 import re
 from typing import Any
@@ -8,9 +8,11 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
+from pipeline.defined_terms import defined_term
 from pipeline.errors import RefusedError
 
-KEPT = (
+# What readers see of an image, and what rows in the database hold of its tags.
+TAGS = (
     "Modality",
     "BodyPartExamined",
     "ViewPosition",
@@ -19,6 +21,7 @@ KEPT = (
     "PatientAge",
     "PresentationIntentType",
     "BurnedInAnnotation",
+    "RecognizableVisualFeatures",
     "PhotometricInterpretation",
 )
 
@@ -30,18 +33,23 @@ _OLDEST_YEARS = 89  # older ages are rare enough to point at a person: 45 CFR 16
 
 
 def kept_tags(dataset: Dataset) -> dict[str, str]:
-    """Return the attributes of `KEPT` that have a usable value, by keyword.
+    """Return the attributes of `TAGS` that have a usable value, by keyword.
 
-    Code strings are put in upper case; several values are joined by a backslash. Values
-    that are no code strings are left out.
+    Code strings are kept where they are defined terms (see `defined_terms`), in upper case;
+    several values are joined by a backslash.
     """
-    tags = {keyword: code(dataset, keyword) for keyword in KEPT if keyword != "PatientAge"}
+    tags = {keyword: term(dataset, keyword) for keyword in TAGS if keyword != "PatientAge"}
     tags["PatientAge"] = age(dataset)
     return {keyword: value for keyword, value in tags.items() if value}
 
 
+def term(dataset: Dataset, keyword: str) -> str:
+    """Return a code string that the attribute may have, or "" where there is none."""
+    return defined_term(keyword, code(dataset, keyword))
+
+
 def code(dataset: Dataset, keyword: str) -> str:
-    """Return a code string in upper case, or "" where there is none."""
+    """Return a code string in upper case, whatever it says, or "" where there is none."""
     value = raw_value(dataset, keyword)
     parts = value if isinstance(value, (MultiValue, list)) else [value]
     text = "\\".join(str(part or "").strip().upper() for part in parts)

@@ -49,7 +49,7 @@ def has_broken_window(dataset: Dataset) -> bool:
 
 def _apply_modality(values: Values, span: Span, dataset: Dataset) -> tuple[Values, Span]:
     """C.11.1: a table, else slope and intercept."""
-    table = _table(dataset, "ModalityLUTSequence")
+    table = read_table(dataset, "ModalityLUTSequence")
     if table:
         return table.look_up(values), Span(table.entries.min(), table.entries.max())
     slope = number(dataset, "RescaleSlope")
@@ -64,7 +64,7 @@ def _apply_modality(values: Values, span: Span, dataset: Dataset) -> tuple[Value
 
 def _apply_voi(values: Values, span: Span, dataset: Dataset) -> Values:
     """C.11.2: of a table and a window, one is applied; we take the table. Several: the first."""
-    table = _table(dataset, "VOILUTSequence")
+    table = read_table(dataset, "VOILUTSequence")
     if table:
         return table.look_up(values) / table.top
     width, centre = number(dataset, "WindowWidth"), number(dataset, "WindowCenter")
@@ -92,12 +92,17 @@ def _window_function(dataset: Dataset) -> str:
 
 
 @dataclass(frozen=True)
-class _Table:
+class LookUpTable:
     """C.11.1.1, C.11.2.1.1: `entries` for the inputs `first`, `first + 1`, ..."""
 
     first: int
     entries: Values
-    top: float  # greatest output that the stated bits allow
+    bits: int
+
+    @property
+    def top(self) -> float:
+        """The greatest output that the stated bits allow."""
+        return float(2**self.bits - 1)
 
     def look_up(self, values: Values) -> Values:
         index = np.clip(np.rint(values) - self.first, 0, len(self.entries) - 1)
@@ -105,7 +110,7 @@ class _Table:
         return looked_up
 
 
-def _table(dataset: Dataset, keyword: str) -> _Table | None:
+def read_table(dataset: Dataset, keyword: str) -> LookUpTable | None:
     """Return the first table of a sequence, None where there is none."""
     sequence = raw_value(dataset, keyword)
     if not sequence:
@@ -124,7 +129,7 @@ def _table(dataset: Dataset, keyword: str) -> _Table | None:
             f"{label(keyword)}: expected {count} entries of at most 16 bits, "
             f"received {len(entries)} of {bits}"
         )
-    return _Table(first, entries[:count], float(2**bits - 1))
+    return LookUpTable(first, entries[:count], bits)
 
 
 def _entries(data: object, *, little_endian: bool, bits: int) -> Values:

@@ -242,11 +242,6 @@ def test_first_frame_is_read_and_said_so(tmp_path: Path) -> None:
     np.testing.assert_allclose(image.pixels, REFERENCE, atol=1e-6)
 
 
-def test_burned_in_text_is_warned_of(tmp_path: Path) -> None:
-    image = decode(make_dicom(tmp_path / "x.dcm", BurnedInAnnotation="YES"))
-    assert image.warnings == ("the pixels may hold burned-in text",)
-
-
 def test_without_preamble_and_meta_information(tmp_path: Path) -> None:
     dataset = make_dataset(PICTURE, bits_stored=10)
     path = tmp_path / "x"
