@@ -66,18 +66,14 @@ def _check_data(settings: CommandSettings) -> Finding:
 
 
 def _database(settings: CommandSettings) -> str | None:
-    from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-
-    from models.upgrade import alembic_config
+    from models.revision import current_revision, newest_revision
 
     if not _has_database(settings):
         return None
     engine = make_engine(settings)
     try:
         with engine.connect() as connection:
-            revision = MigrationContext.configure(connection).get_current_revision()
-            newest = ScriptDirectory.from_config(alembic_config(connection)).get_current_head()
+            revision, newest = current_revision(connection), newest_revision()
     finally:
         engine.dispose()
     if revision != newest:
@@ -142,10 +138,17 @@ def _check_portal(settings: CommandSettings) -> Finding:
         waits = "is starting" if is_held(settings.data_dir) else "is not running: overread up"
         return Finding("-", "portal", waits)
     try:
-        health = httpx.get(f"{url}/health", timeout=5.0, trust_env=False)
+        answer = httpx.get(f"{url}/readyz", timeout=10.0, trust_env=False)
+        down = [what for what, word in answer.json().items() if word == "down"]
     except httpx.HTTPError as error:
         return Finding("WRONG", "portal", f"{url} does not answer: {error}")
-    return Finding("ok" if health.is_success else "WRONG", "portal", f"{url} {health.text.strip()}")
+    except (ValueError, AttributeError):
+        return Finding("WRONG", "portal", f"{url} answers, but is no portal of this release")
+    says = f"{url} is ready"
+    if down:
+        down = [what.replace("_", " ") for what in down if what != "status"]
+        says = f"{url} answers; down: {', '.join(down)}"
+    return Finding("WRONG" if down else "ok", "portal", says)
 
 
 def _check_training() -> Finding:

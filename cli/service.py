@@ -65,7 +65,7 @@ def start_service(
                 token_file=str(local_token_path(settings.data_dir)),
                 pid=os.getpid(),
             )
-            _wait_for(supervisor, lambda: _is_healthy(service.url), "the portal")
+            _wait_for(supervisor, lambda: _is_ready(service.url), "the portal")
             _wait_for(supervisor, supervisor.are_all_ready, "a worker")
             # Nobody waits for these, so they do not slow the others' start down.
             supervisor.start(processes.beat(), processes.train())
@@ -133,9 +133,9 @@ def _url(host: str, port: int) -> str:
     return f"http://{shown}:{port}"
 
 
-def _is_healthy(url: str) -> bool:
+def _is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health", timeout=2.0, trust_env=False).is_success
+        return httpx.get(f"{url}/readyz", timeout=2.0, trust_env=False).is_success
     except httpx.TransportError:
         return False
 

@@ -3,14 +3,31 @@
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, abort, render_template, request
+from flask import abort, current_app, render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import Conflict, NotFound
 
+from models.audit import record
 from models.images import known_files
-from models.jobs import JobProgress, close_job, create_job, get_job, job_progress, list_jobs
+from models.jobs import (
+    JobProgress,
+    JobStateError,
+    NoJobError,
+    cancel_job,
+    close_job,
+    create_job,
+    job_progress,
+    lift_cancellation,
+    list_jobs,
+    require_job,
+    require_open,
+)
 from models.results import list_results
 from models.tables import Role, State
 from web.auth import audit, needs, person
 from web.file_names import clean_file_name
+from web.request_log import follow_job
+from web.retrying import retry_images
 from web.schemas import (
     FilesOut,
     ImagesQuery,
@@ -22,6 +39,7 @@ from web.schemas import (
     ResultsOut,
     SentFiles,
 )
+from web.schemas_uploads import Closing, RetriedOut, Retrying
 from web.services import services
 from web.upload import receive
 
@@ -79,6 +97,7 @@ def create(json_data: NewJob) -> JobProgress:
     """A new job, open for files."""
     with services().sessions.begin() as session:
         job_id = create_job(session, name=json_data.name, user_id=person().id).id
+    follow_job(job_id)
     audit("job.created", job_id)
     return _progress(job_id)
 
@@ -95,17 +114,16 @@ def show(job_id: str) -> JobProgress:
 @bp.output(FilesOut)
 @bp.doc(description="multipart/form-data with parts named `files`; a zip is unpacked.")
 @needs(Role.OPERATOR)
-def send(job_id: str) -> FilesOut | Response:
+def send(job_id: str) -> FilesOut:
     """Files of a job. Sending the same file again changes nothing."""
-    job = _progress(job_id)
-    if job.closed_at is not None:
-        abort(409, "this job is closed: make a new one for more files")
+    with services().sessions() as session:
+        require_open(session, job_id)  # said before all of it is read; asked again with the rows
     parts = request.files.getlist("files")
     if not parts:
         abort(422, "expected multipart/form-data with parts named `files`; there is none")
     receipt = receive(services(), job_id=job_id, parts=parts)
     audit("files.received", job_id)
-    return FilesOut(files=receipt.files, ignored=receipt.ignored)
+    return FilesOut(files=receipt.files, ignored=receipt.ignored, unlisted=receipt.unlisted)
 
 
 @bp.post("/api/v1/jobs/<job_id>/known")
@@ -114,21 +132,48 @@ def send(job_id: str) -> FilesOut | Response:
 @needs(Role.OPERATOR)
 def known(job_id: str, json_data: SentFiles) -> KnownOut:
     """Which of these files the job already has, by their place in the list."""
-    _progress(job_id)
     files = [(clean_file_name(sent.file), sent.sha256) for sent in json_data.files]
     with services().sessions() as session:
+        require_job(session, job_id)
         return KnownOut(known=known_files(session, job_id=job_id, files=files))
 
 
 @bp.post("/api/v1/jobs/<job_id>/close")
+@bp.input(Closing)
 @bp.output(JobOut)
 @needs(Role.OPERATOR)
-def close(job_id: str) -> JobProgress:
-    """All was sent."""
-    _progress(job_id)
+def close(job_id: str, json_data: Closing) -> JobProgress:
+    """All was sent. Declared files that have not arrived are an error, or are given up."""
+    give_up = json_data.missing == "give_up"
     with services().sessions.begin() as session:
-        close_job(session, job_id)
+        if close_job(session, job_id, give_up_missing=give_up):
+            record(session, user_id=person().id, action="job.closed", target=job_id)
     return _progress(job_id)
+
+
+@bp.post("/api/v1/jobs/<job_id>/cancel")
+@bp.output(JobOut)
+@needs(Role.OPERATOR)
+def cancel(job_id: str) -> JobProgress:
+    """What waits is not read any more, and no more files are taken. What was read stays."""
+    with services().sessions.begin() as session:
+        cancel_job(session, job_id)
+        record(session, user_id=person().id, action="job.cancelled", target=job_id)
+    return _progress(job_id)
+
+
+@bp.post("/api/v1/jobs/<job_id>/retry")
+@bp.input(Retrying)
+@bp.output(RetriedOut)
+@needs(Role.OPERATOR)
+def retry(job_id: str, json_data: Retrying) -> RetriedOut:
+    """Images wait again, as far as their bytes are still there. A cancellation is lifted."""
+    with services().sessions.begin() as session:
+        lift_cancellation(session, job_id)
+        record(session, user_id=person().id, action="job.retried", target=job_id)
+    done = retry_images(services(), job_id, which=json_data.which)
+    job = JobOut.model_validate(_progress(job_id))
+    return RetriedOut(retried=done.retried, left=done.left, job=job)
 
 
 @bp.get("/api/v1/jobs/<job_id>/images")
@@ -138,8 +183,7 @@ def close(job_id: str) -> JobProgress:
 def images(job_id: str, query_data: ImagesQuery) -> ResultsOut:
     """A job's images in the order of arrival, all or those in one state."""
     with services().sessions() as session:
-        if get_job(session, job_id) is None:
-            abort(404, NO_JOB)
+        require_job(session, job_id)
         state = State(query_data.state) if query_data.state else None
         found = list_results(
             session,
@@ -159,12 +203,24 @@ def describe_upload(spec: dict[str, Any]) -> dict[str, Any]:
         "required": True,
         "content": {"multipart/form-data": {"schema": _PARTS}},
     }
+    for act in ("close", "retry"):
+        spec["paths"][f"/api/v1/jobs/{{job_id}}/{act}"]["post"]["requestBody"]["required"] = False
     return spec
+
+
+@bp.app_errorhandler(NoJobError)
+def _no_job(_: NoJobError) -> ResponseReturnValue:
+    return current_app.handle_http_exception(NotFound(NO_JOB))
+
+
+@bp.app_errorhandler(JobStateError)
+def _not_as_things_stand(error: JobStateError) -> ResponseReturnValue:
+    return current_app.handle_http_exception(Conflict(str(error)))
 
 
 def _progress(job_id: str) -> JobProgress:
     with services().sessions() as session:
         found = job_progress(session, job_id)
     if found is None:
-        abort(404, NO_JOB)
+        raise NoJobError
     return found

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
+from models.signs_of_life import give_sign
 from worker.app import app
 from worker.chunks import WORLD, repeat
 from worker.doors import Doors, process_doors
@@ -54,22 +55,25 @@ def predict() -> None:
             nudge_predict()
 
 
-@app.task(name=SWEEP_TASK)  # type: ignore[untyped-decorator]
-def sweep() -> None:
+@app.task(name=SWEEP_TASK, bind=True)  # type: ignore[untyped-decorator]
+def sweep(self: Any) -> None:
     from worker.sweep import sweep
 
     with _passing_failures():
+        give_sign(process_doors().settings.data_dir, self.request.delivery_info["routing_key"])
         sweep(process_doors())
 
 
 @app.task(name=TIDY_TASK)  # type: ignore[untyped-decorator]
 def tidy() -> None:
+    from worker.audit_watch import watch_audit
     from worker.sop_uids import fill_sop_instance_uids
     from worker.uploads import discard_forgotten
 
     with _passing_failures():
         discard_forgotten(process_doors())
         fill_sop_instance_uids(process_doors())
+        watch_audit(process_doors())
 
 
 @app.task(name=REREAD_TASK)  # type: ignore[untyped-decorator]
@@ -142,6 +146,7 @@ def _passing_failures() -> Iterator[None]:
 def _begin(sender: Any, **_: Any) -> None:
     """What waited while no worker ran does not wait for the sweeper too."""
     for queue in sender.app.amqp.queues.consume_from:
+        give_sign(process_doors().settings.data_dir, queue)
         nudge_queue(queue)
 
 
