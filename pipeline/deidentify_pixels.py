@@ -1,5 +1,6 @@
 """Pixel Data that hold the picture and nothing else; the picture stays the same."""
 
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,8 @@ def _clean_frames(dataset: Dataset) -> list[bytes]:
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax == RLELossless:
         return [_encode_rle_anew(dataset, index) for index in range(frames(dataset))]
-    streams = generate_frames(dataset.PixelData, number_of_frames=frames(dataset))
+    count = frames(dataset)
+    streams = islice(generate_frames(dataset.PixelData, number_of_frames=count), count)
     if is_jpeg(dataset):
         return [strip_jpeg(stream) for stream in streams]
     if "2000" in syntax.name:  # HTJ2K, too
