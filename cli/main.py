@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reread": ("cli.reread:reread", "Read earlier images again with the live version."),
     "login-link": ("cli.login_link:login_link", "Print a link that logs in once."),
     "migrate": ("cli.migrate:migrate", "Bring the database to the newest tables."),
+    "backup": ("cli.backup:backup", "Save everything, while the service works on."),
+    "restore": ("cli.restore:restore", "Fill a new data folder from a backup."),
 }
 
 

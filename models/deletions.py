@@ -1,4 +1,4 @@
-"""While a backup is made, nothing is deleted from the file store: what was to go waits for the tidy.
+"""While a backup is made nothing is deleted from the file store; what was to go waits for the tidy.
 
 Who deletes has found in the database before that no row needs the file any more. Either the backup
 sees the database as it was then, or the lock is seen here; so a backup's rows have their files.
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOCK_FILE = "backup.lock"
-WAIT_S = 10.0  # deletions in hand take milliseconds
+WAIT_S = 3.0  # deletions in hand take milliseconds
 ASK_EVERY_S = 0.02
 
 

@@ -1,0 +1,223 @@
+"""`overread restore`, put together.
+
+check everything -> files beside their place, each compared with its checksum -> rows, in one
+transaction, brought to this release's tables -> files into their place
+
+Until the last step nothing has changed that would be in the way of another try.
+"""
+
+import hashlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from sqlalchemy import Engine, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from cli.backing_up import BLOCK, SECRET_FILES
+from cli.backup_folder import (
+    TABLES,
+    Backups,
+    Manifest,
+    SavedFile,
+    closed_to_others,
+)
+from cli.fatal import Failed, Interrupted, UsageProblem
+from cli.files import sha256_of
+from cli.progress import progress
+from cli.service_file import AlreadyRunningError, hold_data_folder
+from models.audit import record
+from models.database_copy import (
+    DatabaseCopy,
+    UnknownRevisionError,
+    check_revision,
+    is_empty,
+    read_database,
+)
+from models.session import WRITES, make_engine
+from models.settings import Settings
+from models.table_lines import NotLinesError
+from models.unfinished import hand_back_everything
+from models.upgrade import alembic_config
+from models.users import ADMIN, find_user
+
+STAGING = ".restoring"
+_OURS = {STAGING, "supervisor.lock", "lost+found"}
+
+
+def restore_backup(settings: Settings, root: Path, *, name: str | None) -> tuple[str, Manifest]:
+    """Returns what was restored. Raises UsageProblem, Failed, Interrupted."""
+    backups = Backups(root.absolute())
+    chosen = name or _newest(backups)
+    manifest = backups.manifest(chosen)
+    with _in_plain_words(settings), hold_data_folder(settings.data_dir):
+        _check_is_empty(settings.data_dir)
+        restore = _Restore(settings, backups, chosen, manifest)
+        try:
+            restore.run()
+        finally:
+            shutil.rmtree(restore.staging, ignore_errors=True)
+    return chosen, manifest
+
+
+def counts(manifest: Manifest) -> str:
+    rows = manifest.rows
+    kinds = (("job", "jobs"), ("image", "images"), ("prediction", "predictions"))
+    numbers = [f"{rows.get(table, 0)} {word}" for table, word in kinds]
+    further = (("label", "labels"), ("model_version", "model versions"), ("user", "users"))
+    numbers += [f"{rows.get(table, 0)} {word}" for table, word in further]
+    return f"{', '.join(numbers)}; {manifest.files} files, {manifest.bytes / 2**20:.1f} MiB"
+
+
+def _newest(backups: Backups) -> str:
+    names = backups.names()
+    if not names:
+        raise UsageProblem(f"{backups.folder}: there is no backup that is whole")
+    return names[-1]
+
+
+def _check_is_empty(data_dir: Path) -> None:
+    left = sorted(one.name for one in data_dir.iterdir() if one.name not in _OURS)
+    if left:
+        raise UsageProblem(f"{data_dir} is not empty ({left[0]} is there): name a new data folder")
+
+
+class _Restore:
+    def __init__(self, settings: Settings, backups: Backups, name: str, manifest: Manifest) -> None:
+        self._settings, self._backups, self._manifest = settings, backups, manifest
+        self._name, self._folder = name, backups.folder / name
+        self.staging = settings.data_dir / STAGING
+        self._staged_database = _inside(settings)
+
+    def run(self) -> None:
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self.staging.mkdir()
+        engine = self._engine()
+        try:
+            self._check(engine)
+            self._stage_files()
+            self._load(engine)
+        finally:
+            engine.dispose()
+        if self._staged_database:  # closed first, so that nothing of it is left in its journal
+            self._put_in_place()
+
+    def _engine(self) -> Engine:
+        if self._staged_database is None:
+            return make_engine(self._settings)
+        url = f"sqlite:///{self.staging / self._staged_database}"
+        return make_engine(self._settings.model_copy(update={"database_url": url}))
+
+    def _check(self, engine: Engine) -> None:
+        if not is_empty(engine):
+            raise UsageProblem("the database is not empty: name a new one")
+        with engine.connect() as connection:
+            check_revision(connection, self._manifest.revision)
+        for inside, sha256 in self._manifest.sha256.items():
+            path = self._folder / inside
+            if not path.exists() or sha256_of(path) != sha256:
+                raise Failed(f"{path}: missing or damaged; nothing was restored")
+
+    def _stage_files(self) -> None:
+        bad: list[Path] = []
+        with progress("Restoring files", total=self._manifest.files) as shown:
+            for done, file in enumerate(self._backups.files(self._name), start=1):
+                if not self._stage(file):
+                    bad.append(self._backups.content(file.sha256))
+                shown.show(done)
+        if bad:
+            raise Failed(
+                f"{len(bad)} of {self._manifest.files} files are missing or damaged, "
+                f"the first is {bad[0]}; nothing was restored"
+            )
+        for secret in SECRET_FILES:
+            if secret in self._manifest.sha256:
+                _copy(self._folder / secret, self.staging / secret)
+
+    def _stage(self, file: SavedFile) -> bool:
+        try:
+            target = self.staging / file.path
+            return _copy(self._backups.content(file.sha256), target) == file.sha256
+        except FileNotFoundError:
+            return False
+
+    def _load(self, engine: Engine) -> None:
+        manifest = self._manifest
+        copy = DatabaseCopy(manifest.revision, manifest.rows, manifest.last_ids)
+        done: Counter[str] = Counter()
+        total = sum(manifest.rows.values())
+        with (
+            engine.execution_options(**WRITES).begin() as connection,
+            progress("Restoring rows", total=total) as shown,
+        ):
+
+            def report(more: int) -> None:
+                done["rows"] += more
+                shown.show(done["rows"])
+
+            command.upgrade(alembic_config(connection), manifest.revision)
+            read_database(connection, self._folder / TABLES, copy, report=report)
+            if done["rows"] != total:
+                raise Failed(f"the backup holds {done['rows']} rows, expected {total}")
+            command.upgrade(alembic_config(connection), "head")
+            with Session(bind=connection) as session:
+                hand_back_everything(session)
+                self._note(session)
+            if not self._staged_database:  # the last that can fail, so that both come or neither
+                self._put_in_place()
+
+    def _note(self, session: Session) -> None:
+        user = find_user(session, ADMIN)
+        user_id = user.id if user else None
+        record(session, user_id=user_id, action="backup.restored", target=self._name)
+
+    def _put_in_place(self) -> None:
+        os.sync()
+        for one in sorted(self.staging.iterdir()):
+            one.rename(self._settings.data_dir / one.name)
+
+
+def _inside(settings: Settings) -> Path | None:
+    """The database's path within the data folder, where it lies there."""
+    if not settings.is_sqlite:
+        return None
+    path = Path(make_url(settings.database).database or "").absolute()
+    inside = path.is_relative_to(settings.data_dir)
+    return path.relative_to(settings.data_dir) if inside else None
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Returns its SHA-256."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, target.open("wb") as file:
+        while block := reading.read(BLOCK):
+            digest.update(block)
+            file.write(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _in_plain_words(settings: Settings) -> Iterator[None]:
+    try:
+        with closed_to_others():
+            yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; nothing was restored") from None
+    except AlreadyRunningError:
+        raise UsageProblem(f"a service is running on {settings.data_dir}: stop it first") from None
+    except UnknownRevisionError as error:
+        raise Failed(str(error)) from None
+    except NotLinesError as error:
+        raise Failed(f"{error}; nothing was restored") from None
+    except DBAPIError as error:
+        said = str(error.orig).splitlines()
+        raise Failed(f"the database: {said[0] if said else error}; nothing was restored") from None
+    except OSError as error:
+        where = error.filename or settings.data_dir
+        raise Failed(f"{where}: {error.strerror or error}; nothing was restored") from None

@@ -1,0 +1,83 @@
+"""Which files the rows need, as paths within the data folder."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.file_store import FileStore
+from models.learning_tables import ImportedImage, SnapshotImage
+from models.settings import Settings
+from models.tables import Image, ModelVersion, State
+
+ROWS_A_FETCH = 5000
+# Their uploads are kept for a while, and may still be asked for again.
+_MAYBE_UPLOADED = (State.RECEIVED, State.CANCELLED, State.FAILED)
+_HAVE_INPUT = (State.READY, State.PREDICTED)
+
+
+@dataclass(frozen=True)
+class NeededFiles:
+    """found: sorted. missing: how many the rows need that are not there."""
+
+    found: list[str]
+    missing: int
+
+
+def needed_files(session: Session, settings: Settings) -> NeededFiles:
+    """Of all that the session sees; partial uploads are not among them."""
+    search = _Search(settings)
+    for row in session.execute(_IMAGES.execution_options(yield_per=ROWS_A_FETCH)):
+        has_input = search.inputs(row.sha256, must=row.state in _HAVE_INPUT)
+        if row.stored_sha256 is not None:
+            search.file("stored", row.stored_sha256, must=row.state in _HAVE_INPUT)
+        if row.state in _MAYBE_UPLOADED and row.sha256:
+            is_awaited = row.state == State.RECEIVED and not has_input
+            search.file("incoming", row.sha256, must=is_awaited)
+    for column in (ImportedImage.sha256, SnapshotImage.sha256):
+        for sha256 in session.scalars(select(column).execution_options(yield_per=ROWS_A_FETCH)):
+            search.inputs(sha256, must=True)
+    for folder in session.scalars(select(ModelVersion.folder)):
+        if folder is not None:
+            search.folder(folder)
+    return NeededFiles(sorted(search.found), len(search.missing))
+
+
+_IMAGES = select(Image.sha256, Image.state, Image.stored_sha256)
+
+
+class _Search:
+    def __init__(self, settings: Settings) -> None:
+        self._data_dir, self._store = settings.data_dir, FileStore(settings.files_dir)
+        inputs = settings.files_dir / "inputs"
+        self._preprocessings = [one.name for one in inputs.iterdir()] if inputs.is_dir() else []
+        self.found: set[str] = set()
+        self.missing: set[str] = set()
+
+    def file(self, area: str, sha256: str, *, must: bool) -> None:
+        path = self._store.root / area / sha256[:2] / sha256
+        self._take([path], must=must, what=f"{area}/{sha256}")
+
+    def inputs(self, sha256: str, *, must: bool) -> bool:
+        """Of every preprocessing that there was."""
+        if not sha256:
+            return False
+        root = self._store.root / "inputs"
+        paths = (root / one / sha256[:2] / sha256 for one in self._preprocessings)
+        return self._take(paths, must=must, what=f"inputs/{sha256}")
+
+    def folder(self, folder: str) -> None:
+        inside = (self._data_dir / folder).rglob("*")
+        self._take((path for path in inside if path.is_file()), must=True, what=folder)
+
+    def _take(self, paths: Iterable[Path], *, must: bool, what: str) -> bool:
+        there = [self._relative(path) for path in paths if path.exists()]
+        self.found.update(there)
+        if must and not there:
+            self.missing.add(what)
+        return bool(there)
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._data_dir).as_posix()

@@ -1,0 +1,96 @@
+"""A service's history in rows and files: everything that must come back from a backup."""
+
+import io
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Engine, select
+
+from models import learning_tables  # noqa: F401  adds its tables to the metadata
+from models.audit import record
+from models.fingerprints import add_fingerprints
+from models.learning_tables import Label, Split
+from models.predictions import add_predictions
+from models.snapshots import SITE, Member, freeze
+from models.studies import NewStudy, get_or_create_studies
+from models.tables import Base, Image, Lockout, State, Upload, now
+from models.versions import promote, roll_back
+from pipeline.fingerprint import Fingerprint
+from tests.labelled import NORMAL, PNEUMONIA, Archive
+from tests.nights import a_night, a_trained_version
+from tests.rows import a_job, a_prediction, a_user
+from worker.doors import Doors
+
+
+def fill_history(doors: Doors, *, name: str = "a folder") -> str:
+    """Returns the id of a job with images in every state, of which a worker holds two."""
+    archive = Archive(doors)
+    archive.imported_set("a public set", [(Split.TRAIN, "p", NORMAL), (Split.TEST, "q", PNEUMONIA)])
+    with doors.sessions.begin() as session:
+        job = a_job(session, name=name)
+        user_id = a_user(session).id
+        version = a_trained_version(session, doors.settings)
+        promote(session, version, user_id=user_id, reason="better")
+        roll_back(session, user_id=user_id, reason="it was not")
+        session.add(Lockout(name_hash="0" * 64, failures=2, failed_at=now()))
+        session.add(Upload(job_id=job.id, file="arrived.png", size=9, received=9, arrived_at=now()))
+        session.add(Upload(job_id=job.id, file="on its way.zip", size=2**33, received=2**32))
+        record(session, user_id=user_id, action="job.created", target=job.id)
+    for number, state in enumerate(State):
+        by = version.id if state == State.PREDICTED else None
+        an_image_in(doors, job.id, state, number=number, version_id=by)
+    read = an_image_in(doors, job.id, State.PREDICTED, number=7, version_id=version.id)
+    archive.label(read, PNEUMONIA, patient_hash="p" * 64)
+    with doors.sessions.begin() as session:
+        label = session.scalars(select(Label).where(Label.sha256 == read)).one()
+        members = [Member(read, PNEUMONIA, Split.TEST, SITE, "p" * 64, label.id)]
+        snapshot = freeze(session, members, report={"images": 1, "naïve": None})
+        a_night(session, None, candidate=version, snapshot_id=snapshot.id, **a_claim())
+        found = {read: Fingerprint("1" * 64, "2" * 64)}
+        add_fingerprints(session, found, preprocessing="1")
+    return str(job.id)
+
+
+def a_claim() -> dict[str, Any]:
+    return {"attempts": 1, "leased_by": "someone", "leased_until": now() + timedelta(minutes=2)}
+
+
+def an_image_in(
+    doors: Doors, job_id: str, state: State, *, number: int, version_id: int | None = None
+) -> str:
+    """With the files and rows that such an image has; returns its content's hash."""
+    upload = doors.store.put(io.BytesIO(f"upload {job_id} {number}".encode()))
+    is_read = state in (State.READY, State.PREDICTED)
+    with doors.sessions.begin() as session:
+        image = Image(job_id=job_id, file=f"ä/{number}.png", sha256=upload.sha256, size=9)
+        image.state = state
+        image.tags, image.warnings = {"Modality": "DX"}, ["a warning"]
+        if state in (State.RECEIVED, State.READY):
+            image.attempts, image.leased_by, image.leased_until = a_claim().values()
+        if is_read:
+            new = NewStudy(f"study {job_id} {number}", folder="ä")
+            image.study_id = get_or_create_studies(session, [new])[new.study_hash]
+            image.stored_sha256 = doors.store.put_bytes(f"picture {number}".encode()).sha256
+        session.add(image)
+        if version_id is not None:
+            answers = {upload.sha256: a_prediction(warnings=("dark",))}
+            add_predictions(session, answers, model_version_id=version_id, engine="a test")
+    if is_read:
+        pixels = np.full((224, 224), number, np.uint8)
+        doors.store.put_network_input(upload.sha256, "1", pixels)
+    if state in (State.READY, State.PREDICTED, State.REJECTED):
+        doors.store.delete(upload.sha256)
+    return upload.sha256
+
+
+def all_rows(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
+    """By table, in the order of their keys."""
+    with engine.connect() as connection:
+        return {
+            table.name: [
+                tuple(row)
+                for row in connection.execute(select(table).order_by(*table.primary_key.columns))
+            ]
+            for table in Base.metadata.sorted_tables
+        }
