@@ -1,0 +1,36 @@
+"""The portal says that pixels are not cleaned, and where a file admits to text in them."""
+
+from pathlib import Path
+
+import pytest
+
+from models.tables import Role
+from pipeline.burned_in import TEXT
+from tests.builders import make_dicom
+from tests.web.pages import words
+from tests.web.portal import Portal
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def portal_with_text(portal: Portal, tmp_path: Path) -> Portal:
+    """One study whose tags admit to burned-in text, read like any other."""
+    dicom = make_dicom(tmp_path / "x.dcm", BurnedInAnnotation="YES").read_bytes()
+    portal.send(portal.new_job(), ("x.dcm", dicom))
+    portal.read_all(finding="pneumonia")
+    return portal
+
+
+def test_people_are_told(portal_with_text: Portal) -> None:
+    browser = portal_with_text.browser(Role.VIEWER)
+    assert TEXT in words(browser, "/studies/1")
+    assert "Pixels are not cleaned" in words(browser, "/studies/1")
+    assert "Pixels are not cleaned" in words(browser, "/about")
+
+
+def test_results_carry_the_warning(portal_with_text: Portal) -> None:
+    program = portal_with_text.program(Role.VIEWER)
+    assert TEXT in program.get("/api/v1/studies/1").json["images"][0]["warnings"]
+    for kind in ("csv", "jsonl", "json"):
+        assert TEXT in program.get(f"/api/v1/results?format={kind}").text, kind
