@@ -3,8 +3,9 @@
 incoming/  as uploaded, until a worker has read and de-identified them; then deleted
 stored/    de-identified, for people to look at
 inputs/    what the network eats, by the upload's hash and the preprocessing's version
+partial/   uploads that come in pieces, see `models.partial_files`
 
-Everything is written under a temporary name and renamed, so a name that exists is complete.
+Everything else is written under a temporary name and renamed: a name that exists is complete.
 """
 
 import hashlib
@@ -18,6 +19,8 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.deletions import deleting
 
 Area = Literal["incoming", "stored"]
 BLOCK = 1 << 20
@@ -38,6 +41,10 @@ class FileStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    @property
+    def temporary(self) -> Path:
+        return self.root / "temporary"
+
     def put(self, stream: BinaryIO, *, max_bytes: int | None = None) -> Stored:
         """An upload into `incoming`, durable on return. FileTooLargeError keeps nothing."""
         digest, size = hashlib.sha256(), 0
@@ -54,6 +61,19 @@ class FileStore:
             self._rename(temporary, self.path(stored.sha256, area="incoming"))
         return stored
 
+    def adopt(self, file: Path, sha256: str) -> None:
+        """A complete and durable file becomes an upload without a copy; its old name stays, so
+        that a crash before the row is written loses nothing.
+        """
+        os.utime(file)  # as new as one that came in one piece
+        link = self._make_folder(self.temporary) / secrets.token_hex(16)
+        os.link(file, link)
+        try:
+            self._rename(link, self.path(sha256, area="incoming"))
+        finally:
+            # Renaming to another name of the same file does nothing, says POSIX.
+            link.unlink(missing_ok=True)
+
     def put_bytes(self, content: bytes, *, area: Area = "stored") -> Stored:
         stored = Stored(hashlib.sha256(content).hexdigest(), len(content))
         self._write(self.path(stored.sha256, area=area), content)
@@ -66,7 +86,10 @@ class FileStore:
         return self.path(sha256, area=area).exists()
 
     def delete(self, sha256: str, *, area: Area = "incoming") -> None:
-        self.path(sha256, area=area).unlink(missing_ok=True)
+        """While a backup is made it stays, and the daily tidy comes for it."""
+        with deleting(self.root) as may_delete:
+            if may_delete:
+                self.path(sha256, area=area).unlink(missing_ok=True)
 
     def incoming_before(self, moment: float) -> list[str]:
         """Uploads that came before a time (seconds since the epoch)."""
@@ -106,7 +129,7 @@ class FileStore:
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[BinaryIO, Path]]:
-        temporary = self._make_folder(self.root / "temporary") / secrets.token_hex(16)
+        temporary = self._make_folder(self.temporary) / secrets.token_hex(16)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -119,8 +142,20 @@ class FileStore:
         temporary.replace(target)
 
     def _make_folder(self, folder: Path) -> Path:
-        if not folder.is_dir():
-            if folder != self.root.parent:
-                self._make_folder(folder.parent)
-            folder.mkdir(mode=0o700, exist_ok=True)
-        return folder
+        return make_private_folder(folder)
+
+
+def sha256_of(stream: BinaryIO) -> str:
+    """Of the rest of it."""
+    digest = hashlib.sha256()
+    while block := stream.read(BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def make_private_folder(folder: Path) -> Path:
+    """With those above it that are missing."""
+    if not folder.is_dir():
+        make_private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder

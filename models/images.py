@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from models.claims import Claim, still_held
 from models.file_store import Stored
 from models.inserts import insert_new
+from models.paging import batches
 from models.tables import FINAL_STATES, Image, State, now
 
 REASON_LENGTH = 500
 DICOM = "application/dicom"
+CANCELLED = "the job was cancelled before this file was read"
 
 
 @dataclass(frozen=True)
@@ -30,21 +33,42 @@ class ReadImage:
     sop_instance_uid: str | None = None
 
 
+@dataclass(frozen=True)
+class NewImage:
+    """A file that has come. refused: why its bytes were not kept, without its name."""
+
+    file: str
+    sha256: str
+    size: int  # bytes
+    refused: str | None = None
+
+
 def get_image(session: Session, image_id: int) -> Image | None:
     return session.get(Image, image_id)
 
 
 def add_image(session: Session, *, job_id: str, file: str, stored: Stored) -> Image:
-    """The same file with the same bytes again is the row that is already there."""
-    return _add(session, job_id=job_id, file=file, sha256=stored.sha256, size=stored.size)
+    return add_images(session, job_id=job_id, new=[NewImage(file, stored.sha256, stored.size)])[0]
 
 
-def add_rejected(
-    session: Session, *, job_id: str, file: str, sha256: str, size: int, reason: str
-) -> Image:
-    """What is refused on arrival, e.g. a file that is too large. reason: without its name."""
-    refused = {"state": State.REJECTED, "reason": reason[:REASON_LENGTH], "finished_at": now()}
-    return _add(session, job_id=job_id, file=file, sha256=sha256, size=size, **refused)
+def add_images(session: Session, *, job_id: str, new: Sequence[NewImage]) -> list[Image]:
+    """In the order given. The same file with the same bytes is the row that is already there."""
+    rows = [
+        _row(job_id, one)
+        for one in sorted(new, key=_file_and_hash)  # in one order, or writers deadlock
+    ]
+    insert_new(session, Image, rows)
+    found: dict[tuple[str, str], Image] = {}
+    for names in batches(sorted({one.file for one in new})):
+        images = select(Image).where(Image.job_id == job_id, Image.file.in_(names))
+        found |= {(image.file, image.sha256): image for image in session.scalars(images)}
+    return [found[_file_and_hash(one)] for one in new]
+
+
+def images_of_file(session: Session, *, job_id: str, file: str, limit: int = 100) -> list[Image]:
+    """More than one where other bytes came under the same name."""
+    images = select(Image).where(Image.job_id == job_id, Image.file == file)
+    return list(session.scalars(images.order_by(Image.id).limit(limit)))
 
 
 def known_files(session: Session, *, job_id: str, files: Sequence[tuple[str, str]]) -> list[int]:
@@ -76,10 +100,46 @@ def find_twins(session: Session, sha256s: Sequence[str]) -> dict[str, Image]:
     return {image.sha256: image for image in session.scalars(known)}
 
 
-def awaited(session: Session, sha256s: Sequence[str]) -> set[str]:
-    """Those whose uploaded bytes some image still waits to have read."""
-    waiting = select(Image.sha256).where(Image.sha256.in_(sha256s), Image.state == State.RECEIVED)
-    return set(session.scalars(waiting))
+def wanted_uploads(
+    session: Session, sha256s: Sequence[str], *, ended_after: datetime | None = None
+) -> set[str]:
+    """Those whose uploaded bytes some image still needs.
+
+    It waits to have them read, or it ended unread and may be tried again. ended_after: those that
+    ended before have had their time.
+    """
+    ended: list[ColumnElement[bool]] = [
+        Image.state.in_((State.FAILED, State.CANCELLED)),
+        Image.stored_sha256.is_(None),
+    ]
+    if ended_after is not None:
+        ended.append(Image.finished_at > ended_after)
+    needed = or_(Image.state == State.RECEIVED, and_(*ended))
+    return set(session.scalars(select(Image.sha256).where(Image.sha256.in_(sha256s), needed)))
+
+
+def cancel_waiting(session: Session, job_id: str) -> None:
+    """Whoever works on them finds its claim broken."""
+    # Locked in the order in which workers lock them, see `models.predictions`.
+    waiting = (
+        select(Image.id)
+        .where(Image.job_id == job_id, Image.state.not_in(FINAL_STATES))
+        .order_by(Image.sha256, Image.id)
+        .with_for_update()
+        .cte("waiting")
+    )
+    session.execute(
+        update(Image)
+        .where(Image.id.in_(select(waiting.c.id)))
+        .values(
+            state=State.CANCELLED,
+            reason=CANCELLED,
+            finished_at=now(),
+            leased_by=None,
+            leased_until=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def without_sop_uid(session: Session, *, limit: int) -> dict[int, str]:
@@ -139,8 +199,19 @@ def _finish(session: Session, image_id: int, **values: Any) -> None:
     )
 
 
-def _add(session: Session, *, job_id: str, file: str, sha256: str, **values: Any) -> Image:
-    key = {"job_id": job_id, "file": file, "sha256": sha256}
-    row = {"state": State.RECEIVED, "attempts": 0, "created_at": now(), **key, **values}
-    insert_new(session, Image, [row])
-    return session.scalars(select(Image).filter_by(**key)).one()
+def _row(job_id: str, new: NewImage) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "file": new.file,
+        "sha256": new.sha256,
+        "size": new.size,
+        "state": State.REJECTED if new.refused else State.RECEIVED,
+        "reason": new.refused[:REASON_LENGTH] if new.refused else None,
+        "finished_at": now() if new.refused else None,
+        "attempts": 0,
+        "created_at": now(),
+    }
+
+
+def _file_and_hash(new: NewImage) -> tuple[str, str]:
+    return new.file, new.sha256

@@ -8,15 +8,37 @@ from uuid import uuid4
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.images import cancel_waiting
 from models.paging import Page
-from models.tables import FINAL_STATES, Image, Job, State, now
+from models.tables import FINAL_STATES, Image, Job, State, Upload, now
+from models.uploads import count_missing, count_uploads, give_up
 
 RATE_WINDOW_S = 30.0
 
 
+class JobStateError(Exception):
+    """What was asked for does not go with the job's state; one sentence for the person."""
+
+
+class NoJobError(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class UploadCounts:
+    """Of what the sender has declared. missing: neither arrived nor given up."""
+
+    declared: int = 0
+    missing: int = 0
+    given_up: int = 0
+
+
 @dataclass(frozen=True)
 class JobProgress:
-    """A job and its images by state. finished: all was sent and every state is final."""
+    """A job, its images by state, and what is still to come.
+
+    finished: all was sent, or the job was cancelled; every state is final, nothing is missing.
+    """
 
     id: str
     name: str
@@ -31,6 +53,11 @@ class JobProgress:
     total: int
     images_per_second: float | None  # lately; of the whole job once it is finished
     seconds_left: float | None  # None while nobody can tell
+    cancelled: int
+    cancelled_at: datetime | None
+    declared: int
+    missing: int
+    given_up: int
 
 
 def create_job(session: Session, *, name: str, user_id: int) -> Job:
@@ -44,10 +71,55 @@ def get_job(session: Session, job_id: str) -> Job | None:
     return session.get(Job, job_id)
 
 
-def close_job(session: Session, job_id: str) -> None:
+def require_job(session: Session, job_id: str) -> Job:
     job = session.get(Job, job_id)
-    if job is not None and job.closed_at is None:
-        job.closed_at = now()
+    if job is None:
+        raise NoJobError
+    return job
+
+
+def require_open(session: Session, job_id: str) -> None:
+    """For who adds files to a job: until this transaction ends, nobody closes or cancels it."""
+    job = _lock(session, job_id, shared=True)
+    if job.cancelled_at is not None:
+        raise JobStateError("this job was cancelled: it takes no more files")
+    if job.closed_at is not None:
+        raise JobStateError("this job is closed: make a new one for more files")
+
+
+def close_job(session: Session, job_id: str, *, give_up_missing: bool = False) -> bool:
+    """All was sent. JobStateError while declared files are missing, unless they are given up.
+
+    Returns whether it was open until now.
+    """
+    job = _lock(session, job_id)
+    missing = count_missing(session, job_id)
+    if missing and not give_up_missing:
+        declared = count_uploads(session, job_id)
+        have = "has" if missing == 1 else "have"
+        raise JobStateError(f"{missing} of {declared} declared files {have} not arrived")
+    give_up(session, job_id)
+    was_open = job.closed_at is None
+    job.closed_at = job.closed_at or now()
+    return was_open
+
+
+def cancel_job(session: Session, job_id: str) -> None:
+    """What waits is not read, what is on its way is not taken. What was read stays."""
+    job = _lock(session, job_id)
+    job.cancelled_at = job.cancelled_at or now()
+    give_up(session, job_id)
+    cancel_waiting(session, job_id)
+
+
+def lift_cancellation(session: Session, job_id: str) -> None:
+    _lock(session, job_id).cancelled_at = None
+
+
+def require_not_cancelled(session: Session, job_id: str) -> None:
+    """Until this transaction ends, nobody cancels it."""
+    if _lock(session, job_id, shared=True).cancelled_at is not None:
+        raise JobStateError("this job was cancelled meanwhile")
 
 
 def job_progress(session: Session, job_id: str) -> JobProgress | None:
@@ -67,18 +139,26 @@ def _progress(session: Session, jobs: Sequence[Job]) -> list[JobProgress]:
     counts = _count_states(session, ids)
     recent = _count_recent(session, ids)
     last = _last_finished(session, ids)
+    uploads = _count_uploads(session, ids)
     return [
-        _describe(job, counts.get(job.id, {}), recent.get(job.id, 0), last.get(job.id))
+        _describe(
+            job,
+            counts.get(job.id, {}),
+            uploads.get(job.id, UploadCounts()),
+            recent.get(job.id, 0),
+            last.get(job.id),
+        )
         for job in jobs
     ]
 
 
 def _describe(
-    job: Job, counts: dict[State, int], recent: int, last: datetime | None
+    job: Job, counts: dict[State, int], uploads: UploadCounts, recent: int, last: datetime | None
 ) -> JobProgress:
     total = sum(counts.values())
     waiting = total - sum(counts.get(state, 0) for state in FINAL_STATES)
-    finished = job.closed_at is not None and waiting == 0
+    takes_no_more = job.closed_at is not None or job.cancelled_at is not None
+    finished = takes_no_more and waiting == 0 and uploads.missing == 0
     rate = _overall_rate(job, total, last) if finished else _recent_rate(job, recent)
     return JobProgress(
         id=job.id,
@@ -86,7 +166,9 @@ def _describe(
         created_at=job.created_at,
         closed_at=job.closed_at,
         finished=finished,
+        cancelled_at=job.cancelled_at,
         **{state.value: counts.get(state, 0) for state in State},
+        **vars(uploads),
         total=total,
         images_per_second=rate,
         seconds_left=0.0 if finished else waiting / rate if rate else None,
@@ -113,6 +195,33 @@ def _count_states(session: Session, job_ids: list[str]) -> dict[str, dict[State,
     for job_id, state, count in rows:
         counts.setdefault(job_id, {})[state] = count
     return counts
+
+
+def _count_uploads(session: Session, job_ids: list[str]) -> dict[str, UploadCounts]:
+    rows = session.execute(
+        select(
+            Upload.job_id,
+            func.count(),
+            func.count(Upload.arrived_at),
+            func.count(Upload.given_up_at),
+        )
+        .where(Upload.job_id.in_(job_ids))
+        .group_by(Upload.job_id)
+    )
+    return {
+        job_id: UploadCounts(declared, declared - arrived - given_up, given_up)
+        for job_id, declared, arrived, given_up in rows
+    }
+
+
+def _lock(session: Session, job_id: str, *, shared: bool = False) -> Job:
+    """SQLite's writers exclude each other anyway."""
+    # Not against those who only refer to the row, as every new image does.
+    how = {"read": True} if shared else {"key_share": True}
+    job = session.get(Job, job_id, with_for_update=how)
+    if job is None:
+        raise NoJobError
+    return job
 
 
 def _count_recent(session: Session, job_ids: list[str]) -> dict[str, int]:

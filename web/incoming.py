@@ -9,11 +9,15 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.formparser import FormDataParser, MultiPartParser
 
+from models.file_store import make_private_folder
 from models.settings import Settings
+from web.disk import check_room, noticing_full_disk
+from web.services import services
 
 BLOCK = 256 * 1024  # four times the parser's default: fewer rounds through Python
 SPOOL = 4 * 2**20  # a part larger than this goes to disk at once
 MAX_PARTS = 2000  # files in one request
+MAX_BODY = 64 * 2**20  # of a request that is no form
 FORM_OVERHEAD = 16 * 2**20  # headers of that many parts, with long names
 
 Parsed = tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]
@@ -36,7 +40,8 @@ class Parser(FormDataParser):
         )
         try:
             boundary = options["boundary"].encode("ascii")
-            form, files = parser.parse(stream, boundary, content_length)
+            with noticing_full_disk():
+                form, files = parser.parse(stream, boundary, content_length)
         except (KeyError, ValueError):
             # The default is to go on as if nothing had been sent: files would be lost in silence.
             raise BadRequest("the form is cut off or malformed") from None
@@ -46,8 +51,21 @@ class Parser(FormDataParser):
 class Incoming(Request):
     form_data_parser_class = Parser
 
-    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
-        return cast(IO[bytes], SpooledTemporaryFile(max_size=SPOOL))
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Only a form's files go to disk; every other body is held in memory.
+        if self.mimetype != "multipart/form-data":
+            self.max_content_length = MAX_BODY
+
+    def on_json_loading_failed(self, e: ValueError | None) -> Any:
+        """No body at all is the same as no fields."""
+        return super().on_json_loading_failed(e) if self.get_data() else {}
+
+    def _get_file_stream(self, total_content_length: int | None, *_: Any, **__: Any) -> IO[bytes]:
+        """Where a part is kept until it is stored: beside the store, whose room is watched."""
+        check_room(services(), wanted=total_content_length or 0)
+        folder = make_private_folder(services().store.temporary)
+        return cast(IO[bytes], SpooledTemporaryFile(max_size=SPOOL, dir=str(folder)))
 
 
 def install_limits(app: APIFlask, settings: Settings) -> None:

@@ -49,6 +49,11 @@ class JobOut(Out):
     total: int
     images_per_second: float | None
     seconds_left: float | None
+    cancelled: int
+    cancelled_at: datetime | None
+    declared: int
+    missing: int
+    given_up: int
 
 
 class JobsOut(Out):
@@ -64,10 +69,14 @@ class FileOut(Out):
 
 
 class FilesOut(Out):
-    """files: one entry for each image row; ignored: names of files that are no images by nature."""
+    """files: one entry for each image row, a thousand at most; unlisted: how many more there are.
+
+    ignored: names of files that are no images by nature.
+    """
 
     files: list[FileOut]
     ignored: list[str]
+    unlisted: int
 
 
 class SentFile(In):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from models.images import awaited
+from models.images import wanted_uploads
 from worker.doors import Doors
 
 FORGOTTEN_AFTER_S = 24 * 3600
@@ -16,7 +16,7 @@ def discard_uploads(doors: Doors, sha256s: Sequence[str]) -> None:
     Should the same bytes arrive at this very moment, their image gets what is known of them.
     """
     with doors.sessions() as session:
-        needed = awaited(session, sha256s)
+        needed = wanted_uploads(session, sha256s)
     for sha256 in set(sha256s) - needed:
         doors.store.delete(sha256)
 

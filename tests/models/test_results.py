@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from models import results as results_module
 from models import studies as studies_module
 from models.claims import claim_ready
-from models.images import add_rejected
+from models.images import NewImage, add_images
 from models.predictions import record_predictions
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import Image, ModelVersion, State
@@ -48,9 +48,8 @@ def test_every_image_has_a_line_whatever_its_state(database: Database) -> None:
         done = an_image(session, job, file="a/done.png", state=State.READY)
         predict(session, a_version(session), {done.id: a_prediction()})
         an_image(session, job, file="a/waits.png")
-        add_rejected(
-            session, job_id=job.id, file="a/text.txt", sha256=a_hash("x"), size=1, reason="no image"
-        )
+        text = NewImage("a/text.txt", a_hash("x"), 1, refused="no image")
+        add_images(session, job_id=job.id, new=[text])
     with database.sessions() as session:
         predicted, received, rejected = iter_results(session, job_id=job.id)
     assert (predicted.status, predicted.finding, predicted.probability, predicted.threshold) == (

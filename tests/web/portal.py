@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import zipfile
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
@@ -109,6 +110,14 @@ class Portal:
 def send(client: FlaskClient, job_id: str, *files: tuple[str, bytes], **options: Any) -> Any:
     parts = [(io.BytesIO(content), name) for name, content in files]
     return client.post(f"/api/v1/jobs/{job_id}/files", data={"files": parts}, **options)
+
+
+def a_zip(*files: tuple[str, bytes]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return target.getvalue()
 
 
 def content_of(path: Path) -> bytes:

@@ -1,20 +1,10 @@
 import hashlib
-import io
-import zipfile
 
 import pytest
 
 from models.tables import Role, State
-from tests.web.portal import Portal, send
+from tests.web.portal import Portal, a_zip, send
 from web.file_names import clean_file_name
-
-
-def a_zip(*files: tuple[str, bytes]) -> bytes:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        for name, content in files:
-            archive.writestr(name, content)
-    return target.getvalue()
 
 
 def test_one_file_becomes_one_row_and_its_bytes_are_kept(portal: Portal, a_png: bytes) -> None:

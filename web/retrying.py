@@ -1,0 +1,61 @@
+"""A job's images are tried again, as far as their bytes are still there."""
+
+from dataclasses import dataclass
+
+from models.jobs import require_not_cancelled
+from models.retries import Ended, Which, ended_images, take_up
+from models.tables import State
+from models.versions import production_version
+from pipeline.network_input import PREPROCESSING
+from web.services import Services
+from worker.enqueue import nudge_ingest, nudge_predict
+
+IMAGES_A_TRANSACTION = 1000
+
+
+@dataclass(frozen=True)
+class Retried:
+    """left: those that have no bytes any more."""
+
+    retried: int
+    left: int
+
+
+def retry_images(services: Services, job_id: str, *, which: Which) -> Retried:
+    """JobStateError where the job is cancelled meanwhile: what was taken up until then is, too."""
+    retried, left, after = 0, 0, 0
+    while images := _some(services, job_id, which, after):
+        steps = {image.id: _step(services, image) for image in images}
+        with services.sessions.begin() as session:
+            require_not_cancelled(session, job_id)
+            for state in (State.READY, State.RECEIVED):
+                ids = [image_id for image_id, step in steps.items() if step == state]
+                retried += take_up(session, ids, state=state)
+        left += sum(step is None for step in steps.values())
+        after = images[-1].id
+    nudge_ingest(job_id=job_id)
+    nudge_predict(job_ids=[job_id])
+    return Retried(retried, left)
+
+
+def _some(services: Services, job_id: str, which: Which, after: int) -> list[Ended]:
+    with services.sessions() as session:
+        version = production_version(session)
+        return ended_images(
+            session,
+            job_id,
+            which=which,
+            version_id=version.id if version else None,
+            operating_point=services.settings.operating_point,
+            after=after,
+            limit=IMAGES_A_TRANSACTION,
+        )
+
+
+def _step(services: Services, image: Ended) -> State | None:
+    """How far back it has to go; None where nothing is left of it."""
+    if image.was_read and services.store.has_network_input(image.sha256, PREPROCESSING):
+        return State.READY
+    if image.sha256 and services.store.exists(image.sha256, area="incoming"):
+        return State.RECEIVED
+    return None
