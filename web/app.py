@@ -19,6 +19,7 @@ from web import (
     results,
     snapshots,
     studies,
+    uploads,
     version_pages,
     versions,
 )
@@ -37,6 +38,7 @@ from worker.enqueue import connect
 BLUEPRINTS = (
     login,
     jobs,
+    uploads,
     studies,
     images,
     labels,
@@ -95,4 +97,4 @@ def _describe(app: APIFlask) -> None:
 def _complete_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
     assert isinstance(spec, dict)
     spec["security"] = [{"token": []}, {"session": []}]
-    return labels.describe_table(jobs.describe_upload(spec))
+    return labels.describe_table(uploads.describe_pieces(jobs.describe_upload(spec)))
