@@ -36,6 +36,7 @@ from cli.fatal import Failed, Interrupted, UsageProblem
 from cli.files import sha256_of
 from cli.progress import progress
 from models.audit import record
+from models.audit_check import ANCHORS_FILE
 from models.database_copy import (
     DatabaseCopy,
     UnknownRevisionError,
@@ -51,7 +52,9 @@ from models.settings import Settings
 from models.users import ADMIN, find_user
 
 BLOCK = 1 << 20
-SECRET_FILES = ("secrets.json", "token")  # of the data folder
+SECRETS_FILE = "secrets.json"
+# Of the data folder. Anchors may be older than the rows they speak of, never newer.
+LOOSE_FILES = (SECRETS_FILE, "token", ANCHORS_FILE)
 
 
 def make_backup(settings: Settings, root: Path) -> tuple[str, Manifest]:
@@ -74,13 +77,16 @@ def make_backup(settings: Settings, root: Path) -> tuple[str, Manifest]:
 
 
 def _check(settings: Settings, backups: Backups) -> None:
-    if not (settings.data_dir / SECRET_FILES[0]).exists():
+    if not (settings.data_dir / SECRETS_FILE).exists():
         raise UsageProblem(f"{settings.data_dir} holds no service's data: there is nothing to save")
     if backups.root.is_relative_to(settings.data_dir):
         raise UsageProblem("a backup inside the data folder would be lost with it")
 
 
 def _fill(settings: Settings, backups: Backups, folder: Path, *, made_at: datetime) -> Manifest:
+    for name in LOOSE_FILES:
+        if (settings.data_dir / name).exists():
+            shutil.copyfile(settings.data_dir / name, folder / name)
     tables = folder / TABLES
     tables.mkdir()
     copy, needed = _read_database(settings, tables)
@@ -88,9 +94,6 @@ def _fill(settings: Settings, backups: Backups, folder: Path, *, made_at: dateti
     saver = _Saver(settings.data_dir, backups, earlier)
     files = saver.save(needed.found)
     write_files(folder / FILE_LIST, files)
-    for secret in SECRET_FILES:
-        if (settings.data_dir / secret).exists():
-            shutil.copyfile(settings.data_dir / secret, folder / secret)
     inside = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = Manifest(
         format=FORMAT,

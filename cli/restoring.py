@@ -19,7 +19,7 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from cli.backing_up import BLOCK, SECRET_FILES
+from cli.backing_up import BLOCK, LOOSE_FILES
 from cli.backup_folder import (
     TABLES,
     Backups,
@@ -135,9 +135,9 @@ class _Restore:
                 f"{len(bad)} of {self._manifest.files} files are missing or damaged, "
                 f"the first is {bad[0]}; nothing was restored"
             )
-        for secret in SECRET_FILES:
-            if secret in self._manifest.sha256:
-                _copy(self._folder / secret, self.staging / secret)
+        for name in LOOSE_FILES:
+            if name in self._manifest.sha256:
+                _copy(self._folder / name, self.staging / name)
 
     def _stage(self, file: SavedFile) -> bool:
         try:

@@ -1,0 +1,137 @@
+"""A service that works is backed up; what comes back ends as the service itself did."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import select
+
+from models.audit_check import verify
+from models.file_store import FileStore
+from models.learning_tables import Label
+from models.orphans import find_orphans
+from models.settings import Settings
+from models.tables import FINAL_STATES, Image, Prediction, State
+from models.users import ADMIN, find_user
+from models.versions import production_history, promote, roll_back
+from pipeline.phantom import write_phantom_studies
+from tests.databases import Database, open_database
+from tests.nights import a_trained_version
+from tests.service import Service, wait_until
+
+pytestmark = pytest.mark.processes
+
+FIGURES = ("probability", "unfamiliarity", "heatmap_peak")
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    (tmp_path / "first").mkdir()
+    running = Service(tmp_path / "first")
+    running.start()
+    yield running
+    running.end()
+
+
+@contextmanager
+def database_of(service: Service) -> Iterator[Database]:
+    settings = Settings(data=service.data_dir, database_url="")
+    with open_database(settings, make_tables=False) as opened:
+        yield opened
+
+
+def images(service: Service, *states: State) -> int:
+    with database_of(service) as database, database.sessions() as session:
+        return len(session.scalars(select(Image).where(Image.state.in_(states))).all())
+
+
+def loose_ends(service: Service) -> list[str]:
+    with database_of(service) as database:
+        return find_orphans(database.sessions, FileStore(database.settings.files_dir))
+
+
+def worker(service: Service, queue: str) -> psutil.Process:
+    return next(one for one in service.processes() if f"-Q {queue}" in " ".join(one.cmdline()))
+
+
+def results(service: Service) -> dict[int, dict[str, Any]]:
+    printed = service.run("results", "--format", "jsonl").stdout
+    return {row["image_id"]: row for row in map(json.loads, printed.splitlines())}
+
+
+def files_of(service: Service) -> dict[str, bytes]:
+    """Those that stay once everything is read."""
+    folders = (service.data_dir / "files" / area for area in ("stored", "inputs"))
+    paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def promote_and_roll_back(service: Service) -> None:
+    with database_of(service) as database, database.sessions.begin() as session:
+        user = find_user(session, ADMIN)
+        assert user is not None
+        version = a_trained_version(session, database.settings)
+        promote(session, version, user_id=user.id, reason="better")
+        roll_back(session, user_id=user.id, reason="it was not")
+
+
+def test_what_was_saved_in_mid_job_ends_as_if_nothing_had_been(
+    service: Service, tmp_path: Path
+) -> None:
+    first = write_phantom_studies(tmp_path / "read", studies=2)
+    assert service.run("submit", tmp_path / "read", "--wait").returncode == 0
+    table = tmp_path / "labels.csv"
+    table.write_text(f"file,label\n{first[0].relative_to(tmp_path)},pneumonia\n")
+    assert service.run("label", table).returncode == 0
+    promote_and_roll_back(service)
+    sent = write_phantom_studies(tmp_path / "at work", studies=20, seed=5)
+    # One worker stands still with a claim in its hands, the other goes on.
+    worker(service, "predict").suspend()
+    assert service.run("submit", tmp_path / "at work").returncode == 0
+    wait_until(lambda: images(service, State.READY), within_s=60, what="the first to be decoded")
+
+    saved = service.run("backup", tmp_path / "kept")
+
+    assert saved.returncode == 0, saved.stderr
+    assert "warning" not in saved.stderr
+    worker(service, "predict").resume()
+    restored = Service(tmp_path / "second")
+    restored.folder.mkdir()
+    said = restored.run("restore", tmp_path / "kept")
+    assert said.returncode == 0, said.stderr
+    assert images(restored, State.RECEIVED, State.READY), "it was saved in mid-job"
+    all_of_them = len(first) + len(sent)
+    try:
+        restored.start()
+        for one in (service, restored):
+            wait_until(
+                lambda one=one: images(one, *FINAL_STATES) == all_of_them,  # type: ignore[misc]
+                within_s=90,
+                what="the job's end",
+            )
+        # An upload is deleted after its image is read.
+        wait_until(lambda: not loose_ends(restored), within_s=20, what="no loose end")
+        check_equal(service, restored)
+    finally:
+        restored.end()
+
+
+def check_equal(service: Service, restored: Service) -> None:
+    before, after = results(service), results(restored)
+    assert {row["status"] for row in after.values()} == {"predicted"}
+    assert after.keys() == before.keys()
+    for number, row in after.items():
+        figures = {name: pytest.approx(row[name], abs=1e-5) for name in FIGURES}
+        assert row | figures == before[number] | {name: before[number][name] for name in FIGURES}
+    assert files_of(restored) == files_of(service)
+    with database_of(restored) as database, database.sessions() as session:
+        answers = session.scalars(select(Prediction.sha256)).all()
+        assert len(answers) == len(set(answers)) == len({row["sha256"] for row in after.values()})
+        assert session.scalars(select(Label.value)).one() == "pneumonia"
+        moves = [entry.reason for entry in production_history(session)]
+        assert moves == ["it was not", "better", "ships with the project"]
+        assert verify(session).broken is None
