@@ -1,5 +1,7 @@
-"""Users: who they are, and who may still come in."""
+"""Users: who they are, what they may, and whether they may still come in."""
 
+import re
+import unicodedata
 from collections.abc import Iterable
 
 from sqlalchemy import select
@@ -7,8 +9,23 @@ from sqlalchemy.orm import Session
 
 from models.tables import Role, User
 
-ADMIN = "admin"
+ADMIN = "admin"  # the first user, by whom this machine's own commands and links come in
 RANK = {role: rank for rank, role in enumerate(Role)}  # each may do what the ones below may
+NAME_LENGTH = 80
+
+
+class UserRefusedError(ValueError):
+    """Why a user cannot be made, or cannot be changed so; one sentence for people."""
+
+
+def normal_name(name: str) -> str:
+    """As names are kept and compared: nobody has to remember capitals, or can pretend by them."""
+    return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def lesser_role(role: Role, other: Role | None) -> Role:
+    """other: None where it does not limit."""
+    return min(role, other or role, key=RANK.__getitem__)
 
 
 def find_user(session: Session, name: str) -> User | None:
@@ -18,6 +35,11 @@ def find_user(session: Session, name: str) -> User | None:
 def get_user(session: Session, user_id: int) -> User | None:
     """None for a user who may no longer come in."""
     return session.scalar(select(User).where(User.id == user_id, User.is_active))
+
+
+def list_users(session: Session) -> list[User]:
+    """Also those who may no longer come in."""
+    return list(session.scalars(select(User).order_by(User.name)))
 
 
 def user_names(session: Session, user_ids: Iterable[int | None]) -> dict[int, str]:
@@ -32,3 +54,45 @@ def make_user(session: Session, *, name: str, role: Role) -> User:
     session.add(user)
     session.flush()
     return user
+
+
+def add_user(session: Session, *, name: str, role: Role) -> User:
+    """Raises UserRefusedError where the name is unfit or taken."""
+    name = normal_name(name)
+    if len(name) > NAME_LENGTH or not re.fullmatch(r"\w[\w.@+-]*", name):
+        raise UserRefusedError(
+            "a name is made of letters, digits and . _ @ + -, and begins with a letter or digit"
+        )
+    if find_user(session, name) is not None:
+        raise UserRefusedError("this name is taken; who was deactivated can be activated again")
+    return make_user(session, name=name, role=role)
+
+
+def change_role(session: Session, user: User, role: Role) -> None:
+    """Raises UserRefusedError where no admin would be left."""
+    if role != Role.ADMIN:
+        _check_not_needed(session, user)
+    user.role = role
+    end_sessions(user)
+
+
+def deactivate(session: Session, user: User) -> None:
+    """Raises UserRefusedError where no admin would be left."""
+    _check_not_needed(session, user)
+    user.is_active = False
+    end_sessions(user)
+
+
+def end_sessions(user: User) -> None:
+    """Everywhere, at once. In SQL: of two at a time, both count."""
+    user.session_epoch = User.session_epoch + 1
+
+
+def _check_not_needed(session: Session, user: User) -> None:
+    if user.name == ADMIN:
+        raise UserRefusedError(f"{ADMIN} stays as it is: this machine's own commands come in by it")
+    admins = select(User.id).where(User.role == Role.ADMIN, User.is_active)
+    # All are locked, in one order: two admins cannot put each other out at the same moment.
+    found = session.scalars(admins.order_by(User.id).with_for_update()).all()
+    if list(found) == [user.id]:
+        raise UserRefusedError(f"{user.name} is the last admin: make another one first")

@@ -9,17 +9,22 @@ from models.secrets import read_or_make_secrets
 from models.settings import Settings
 from web import (
     about,
+    account,
     health,
     images,
+    invitations,
     jobs,
     labels,
     login,
+    metrics,
     nights,
     rereadings,
     results,
     snapshots,
     studies,
+    tokens,
     uploads,
+    users,
     version_pages,
     versions,
 )
@@ -28,6 +33,7 @@ from web.errors import install_errors
 from web.incoming import install_limits
 from web.label_panel import install_label_words
 from web.night_words import install_night_words
+from web.rates import install_rates
 from web.request_log import install_request_log
 from web.schemas import Problem
 from web.security import NOTICE, install_security
@@ -37,6 +43,10 @@ from worker.enqueue import connect
 
 BLUEPRINTS = (
     login,
+    invitations,
+    account,
+    users,
+    tokens,
     jobs,
     uploads,
     studies,
@@ -50,6 +60,7 @@ BLUEPRINTS = (
     snapshots,
     about,
     health,
+    metrics,
 )
 
 
@@ -67,10 +78,12 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     app.extensions[KEY] = make_services(settings)
     connect(settings)
     install_request_log(app)
-    install_security(app, session_key=read_or_make_secrets(settings.data_dir).session_key)
+    metrics.install_metrics(app)
+    key = read_or_make_secrets(settings.data_dir).session_key
+    install_security(app, session_key=key, session_hours=settings.session_hours)
     install_limits(app, settings)
     install_auth(app)
-    login.install_login(app)
+    install_rates(app)
     install_errors(app)
     install_words(app, NOTICE=NOTICE)
     install_label_words(app)

@@ -1,7 +1,7 @@
-"""Who is asking, and what they may do. Everything is closed unless it says why it is open.
+"""Who may do what. Every view carries one rule; what carries none is closed to everybody.
 
-A person comes with a session cookie (after a one-time link), a program with `Authorization:
-Bearer`. Only cookies travel by themselves, so only they need the proof against forged requests.
+A person comes with a session cookie, a program with `Authorization: Bearer`. Only cookies travel
+by themselves, so only they need the proof against forged requests.
 """
 
 import logging
@@ -9,36 +9,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import Flask, Request, abort, current_app, g, redirect, request, url_for
+from flask import Flask, abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import LoginManager, UserMixin, current_user
-from flask_login import login_user as _login_user
+from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 
 from models.audit import record
-from models.tables import Role, User
-from models.tokens import user_of_token
-from models.users import RANK, get_user
+from models.tables import Role
+from web.logins import Person, install_logins
 from web.services import services
 
 log = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-login_manager = LoginManager()
+FOR_PROGRAMS = ("/health", "/healthz", "/readyz", "/metrics")
+OPEN_BODY_BYTES = 64 * 1024  # what strangers may send
+
 csrf = CSRFProtect()
-
-
-@dataclass(frozen=True)
-class Person(UserMixin):  # type: ignore[misc]
-    """A user as the portal knows one: free of the database session it was read in."""
-
-    id: int
-    name: str
-    role: Role
-
-    def may(self, role: Role | str) -> bool:
-        return RANK[self.role] >= RANK[Role(role)]
 
 
 @dataclass(frozen=True)
@@ -63,23 +51,9 @@ def rule_of(view: Callable[..., Any]) -> Rule | None:
     return view.__dict__.get("rule")
 
 
-def _rule(rule: Rule) -> Callable[[View], View]:
-    def mark(view: View) -> View:
-        if rule_of(view) is not None:
-            raise TypeError(f"{view.__name__} has a rule already; of two, which would count?")
-        view.__dict__["rule"] = rule
-        return view
-
-    return mark
-
-
 def person() -> Person:
     """Who is asking; only within a view that needs a login."""
     return current_user._get_current_object()  # type: ignore[no-any-return]
-
-
-def log_in(user: User) -> None:
-    _login_user(_person(user))
 
 
 def audit(action: str, target: str = "") -> None:
@@ -89,7 +63,7 @@ def audit(action: str, target: str = "") -> None:
 
 
 def is_api_request() -> bool:
-    return request.path.startswith("/api/") or request.path == "/health"
+    return request.path.startswith("/api/") or request.path in FOR_PROGRAMS
 
 
 def guard() -> ResponseReturnValue | None:
@@ -100,20 +74,15 @@ def guard() -> ResponseReturnValue | None:
     if rule is None:
         log.error("nobody is let in: no rule says who may use %s", request.endpoint)
         abort(500)
-    if rule.role is not None:
-        if not current_user.is_authenticated:
-            return _ask_to_log_in()
-        if not person().may(rule.role):
-            abort(403, f"this needs the role {rule.role.value}; yours is {person().role.value}")
+    if rule.role is None:
+        request.max_content_length = OPEN_BODY_BYTES
+    elif not current_user.is_authenticated:
+        return _ask_to_log_in()
+    elif not person().may(rule.role):
+        abort(403, f"this needs the role {rule.role.value}; yours is {person().role.value}")
     if not g.get("came_with_token"):
         csrf.protect()
     return None
-
-
-def _ask_to_log_in() -> ResponseReturnValue:
-    if is_api_request():
-        abort(401, "log in, or send an API token as `Authorization: Bearer <token>`")
-    return redirect(url_for("login.show"))
 
 
 def install_auth(app: Flask) -> None:
@@ -121,32 +90,27 @@ def install_auth(app: Flask) -> None:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.config["WTF_CSRF_TIME_LIMIT"] = None  # lives as long as the session
     csrf.init_app(app)
-    login_manager.init_app(app)
+    install_logins(app)
     app.before_request(guard)
     # Views that are not ours.
     open_to_all("style, scripts and pictures of the login page")(app.view_functions["static"])
     needs(Role.VIEWER)(app.view_functions["openapi.spec"])
 
 
-@login_manager.user_loader  # type: ignore[untyped-decorator]
-def _load_person(user_id: str) -> Person | None:
-    with services().sessions() as session:
-        user = get_user(session, int(user_id))
-    return _person(user) if user else None
+def _rule(rule: Rule) -> Callable[[View], View]:
+    def mark(view: View) -> View:
+        if rule_of(view) is not None:
+            raise TypeError(f"{view.__name__} has a rule already; of two, which would count?")
+        view.__dict__["rule"] = rule
+        return view
+
+    return mark
 
 
-@login_manager.request_loader  # type: ignore[untyped-decorator]
-def _person_of_token(incoming: Request) -> Person | None:
-    kind, _, token = incoming.headers.get("Authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        return None
-    with services().sessions() as session:
-        user = user_of_token(session, token.strip(), "api")
-    if user is None:
-        return None
-    g.came_with_token = True
-    return _person(user)
-
-
-def _person(user: User) -> Person:
-    return Person(id=user.id, name=user.name, role=user.role)
+def _ask_to_log_in() -> ResponseReturnValue:
+    if g.get("tried_too_often"):
+        abort(429, "too many wrong tokens from this address; wait a minute")
+    if is_api_request():
+        abort(401, "log in, or send an API token as `Authorization: Bearer <token>`")
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    return redirect(url_for("login.show", next=wanted if wanted != "/" else None))

@@ -1,20 +1,20 @@
-"""Login by a link that works once, as notebook servers do it."""
+"""The way in, by name and password or by a link that works once; and the way out."""
 
-from flask import Blueprint, Flask, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_login import current_user, logout_user
 
 from models.audit import record
 from models.tables import Role
 from models.tokens import user_of_token
-from web.auth import audit, log_in, needs, open_to_all
+from web.auth import audit, needs, open_to_all
+from web.credentials import admit
+from web.local_paths import local_path
+from web.logins import log_in
+from web.rates import LOGINS, limiter
 from web.services import services
 
 bp = Blueprint("login", __name__)
-# In memory, so per process: it slows down guessing, which 256 random bits make hopeless anyway.
-limiter = Limiter(get_remote_address, storage_uri="memory://")
 
 
 @bp.get("/login")
@@ -23,11 +23,22 @@ limiter = Limiter(get_remote_address, storage_uri="memory://")
 def show() -> ResponseReturnValue:
     token = request.args.get("token", "")
     if not token:
-        return _logged_in() if current_user.is_authenticated else _page(200, refused=False)
-    if _is_only_looking():
+        return _go_on() if current_user.is_authenticated else _page(200)
+    if is_only_looking():
         # A browser that fetches ahead, or a link checker, must not use the link up.
         return Response(status=503)
-    return _logged_in() if _use(token) else _page(403, refused=True)
+    return _go_on() if _use(token) else _page(403, refused="link")
+
+
+@bp.post("/login")
+@limiter.limit(LOGINS)
+@open_to_all("it is the way in")
+def enter() -> ResponseReturnValue:
+    user = admit(request.form.get("name", ""), request.form.get("password", ""))
+    if user is None:
+        return _page(403, refused="password")
+    log_in(user)
+    return _go_on()
 
 
 @bp.post("/logout")
@@ -35,33 +46,37 @@ def show() -> ResponseReturnValue:
 def logout() -> ResponseReturnValue:
     audit("logout")
     logout_user()
-    answer = redirect(url_for("login.show"))
+    session.clear()
+    answer = redirect(url_for("login.show"), code=303)
     answer.headers["Clear-Site-Data"] = '"cache"'  # the pictures that the browser kept
     return answer
 
 
-def install_login(app: Flask) -> None:
-    limiter.init_app(app)
+def is_only_looking() -> bool:
+    purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
+    return request.method not in ("GET", "POST") or "prefetch" in purpose
 
 
 def _use(token: str) -> bool:
-    with services().sessions.begin() as session:
-        user = user_of_token(session, token, "login")
-        record(session, user_id=user.id if user else None, action="login" if user else "login.bad")
+    with services().sessions.begin() as writing:
+        user = user_of_token(writing, token, "login")
+        user_id = user.id if user else None
+        record(writing, user_id=user_id, action="login" if user else "login.refused", target="link")
     if user is None:
         return False
     log_in(user)
     return True
 
 
-def _is_only_looking() -> bool:
-    purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
-    return request.method != "GET" or "prefetch" in purpose
+def _go_on() -> ResponseReturnValue:
+    return redirect(local_path(request.values.get("next", "")))
 
 
-def _logged_in() -> ResponseReturnValue:
-    return redirect(url_for("jobs.index"))
-
-
-def _page(status: int, *, refused: bool) -> ResponseReturnValue:
-    return render_template("login.html", refused=refused), status
+def _page(status: int, *, refused: str = "") -> ResponseReturnValue:
+    return render_template(
+        "login.html",
+        refused=refused,
+        name=request.form.get("name", ""),
+        next=local_path(request.values.get("next", "")),
+        lockout_minutes=max(1, round(services().settings.lockout_s / 60)),
+    ), status

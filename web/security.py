@@ -1,5 +1,7 @@
 """Headers and cookies that every answer carries."""
 
+from datetime import timedelta
+
 from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface
 
@@ -49,10 +51,11 @@ def add_headers(response: Response) -> Response:
     return response
 
 
-def install_security(app: Flask, *, session_key: str) -> None:
+def install_security(app: Flask, *, session_key: str, session_hours: int) -> None:
     app.secret_key = session_key
     app.config["SESSION_COOKIE_NAME"] = "overread"
     app.config["SESSION_COOKIE_HTTPONLY"] = True
     app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+    app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(hours=session_hours)
     app.session_interface = Cookies()
     app.after_request(add_headers)

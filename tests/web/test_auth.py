@@ -120,8 +120,8 @@ def test_what_was_done_is_written_down(portal: Portal, a_dicom: bytes) -> None:
     assert written == [
         ("job.created", job),
         ("files.received", job),
-        ("login", ""),
+        ("login", "link"),
         ("study.viewed", "1"),
         ("results.exported", "all"),
-        ("login.bad", ""),
+        ("login.refused", "link"),
     ]
