@@ -1,8 +1,9 @@
 """The service's HTTP API, as the command line uses it."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -12,11 +13,11 @@ import httpx
 from cli.fatal import Failed, UsageProblem
 from cli.service_file import running_service
 from cli.settings import CommandSettings
-from cli.sources import Source
 
 PATIENCE_S = 60.0  # how long a service may be away (restarting, say) before we give up
+DISK_PATIENCE_S = 300.0  # its workers delete what they have read, so that room comes back
 LONGEST_PAUSE_S = 5.0
-BUSY = {429, 502, 503, 504}
+BUSY = {429, 500, 502, 503, 504}  # 500, too: its database may be restarting
 TIMEOUT = httpx.Timeout(10.0, read=300.0, write=60.0)
 SENDING = httpx.Timeout(10.0, read=3600.0, write=60.0)
 
@@ -26,21 +27,48 @@ Answer = TypeVar("Answer")
 class Refused(Failed):
     """The service understood and says no; trying again changes nothing."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, status: int) -> None:
         super().__init__(f"the service refuses: {title}")
         self.title = title
+        self.status = status
 
 
 class NotFoundError(Exception):
     """The service knows nothing of that name or number."""
 
 
+class WrongOffsetError(Exception):
+    """These bytes do not follow on what has arrived: go on from `offset`."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"expected bytes from {offset} on")
+        self.offset = offset
+
+
+class DiskFullError(Failed):
+    def __init__(self) -> None:
+        super().__init__(
+            "the service's disk is nearly full; nothing that was sent is lost; "
+            "run the same command again later"
+        )
+
+
 class Client:
     """Safe to share between threads. Every call is safe to repeat, and is repeated."""
 
-    def __init__(self, url: str, token: str, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        patience_s: float = PATIENCE_S,
+        disk_patience_s: float = DISK_PATIENCE_S,
+    ) -> None:
         self.url = url.rstrip("/")
-        self._patience_s = patience_s
+        self.on_wait: Callable[[str], None] = lambda _: None  # told once why it takes so long
+        self._patience_s, self._disk_patience_s = patience_s, disk_patience_s
+        self._said: set[str] = set()
+        self._stopped = threading.Event()
         headers = {"Authorization": f"Bearer {token}"}
         # A proxy that the environment names has no business between us and loopback.
         self._http = httpx.Client(
@@ -59,32 +87,59 @@ class Client:
     def job(self, job_id: str) -> dict[str, Any]:
         return self._json("GET", f"jobs/{job_id}")
 
-    def close_job(self, job_id: str) -> dict[str, Any]:
-        return self._json("POST", f"jobs/{job_id}/close", json={})
+    def close_job(self, job_id: str, *, missing: str = "refuse") -> dict[str, Any]:
+        """missing: "refuse" where declared files have not arrived, or "give_up" on those."""
+        return self._json("POST", f"jobs/{job_id}/close", json={"missing": missing})
+
+    def cancel_job(self, job_id: str) -> dict[str, Any]:
+        return self._json("POST", f"jobs/{job_id}/cancel", json={})
+
+    def retry_job(self, job_id: str, *, which: str) -> dict[str, Any]:
+        """which: "failed" or "all"."""
+        return self._json("POST", f"jobs/{job_id}/retry", json={"which": which})
 
     def jobs(self, *, page: int = 1) -> dict[str, Any]:
         return self._json("GET", "jobs", params={"page": page})
 
-    def known(self, job_id: str, files: Sequence[Mapping[str, str]]) -> set[int]:
-        """Which of these (`file`, `sha256`) the job already has, by their place in the list."""
-        answer = self._json("POST", f"jobs/{job_id}/known", json={"files": list(files)})
-        return set(answer["known"])
+    def declare(self, job_id: str, files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What will be sent (`file`, `size`, `sha256`): at most 1000. What has come of each."""
+        answer = self._json("POST", f"jobs/{job_id}/uploads", json={"files": list(files)})
+        uploads: list[dict[str, Any]] = answer["uploads"]
+        return uploads
 
-    def send_files(self, job_id: str, sources: Sequence[Source]) -> list[dict[str, Any]]:
-        """One request, streamed from disk. OSError where a file cannot be read."""
+    def uploads(self, job_id: str, *, state: str) -> Iterator[dict[str, Any]]:
+        """A job's declarations that are "missing", "arrived" or "given_up"."""
+        page: int | None = 1
+        while page:
+            answer = self._json(
+                "GET", f"jobs/{job_id}/uploads", params={"state": state, "page": page}
+            )
+            yield from answer["uploads"]
+            page = answer["next"]
 
-        def send() -> list[dict[str, Any]]:
-            with ExitStack() as stack:
-                parts = [
-                    ("files", (source.file, stack.enter_context(source.path.open("rb"))))
-                    for source in sources
-                ]
-                # A large zip is unpacked before the answer comes.
-                answer = self._http.post(f"jobs/{job_id}/files", files=parts, timeout=SENDING)
-            files: list[dict[str, Any]] = _checked(answer).json()["files"]
-            return files
+    def send_files(self, job_id: str, files: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
+        """Names and contents, in one request."""
+        parts = [("files", file) for file in files]
+        answer = self._json("POST", f"jobs/{job_id}/files", files=parts, timeout=SENDING)
+        rows: list[dict[str, Any]] = answer["files"]
+        return rows
 
-        return self._patiently(send)
+    def send_chunk(
+        self, job_id: str, upload_id: int, content: bytes, *, offset: int
+    ) -> dict[str, Any]:
+        """Bytes of a declared file from an offset on. WrongOffsetError where others should come."""
+        headers = {
+            "Upload-Offset": str(offset),
+            "Content-Type": "application/offset+octet-stream",
+        }
+        # With the last byte, a large zip is unpacked before the answer comes.
+        return self._json(
+            "PATCH",
+            f"jobs/{job_id}/uploads/{upload_id}",
+            content=content,
+            headers=headers,
+            timeout=SENDING,
+        )
 
     def model_versions(self) -> dict[str, Any]:
         return self._json("GET", "model-versions")
@@ -143,17 +198,36 @@ class Client:
 
         return self._patiently(ask)
 
+    def stop(self) -> None:
+        """Whoever waits for another try, in whichever thread, gives up."""
+        self._stopped.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped.is_set()
+
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
-        give_up_at = time.monotonic() + self._patience_s
-        pause = 0.2
+        began, pause = time.monotonic(), 0.2
         while True:
             try:
                 return ask()
             except (httpx.TransportError, _BusyError) as error:
-                if time.monotonic() + pause > give_up_at:
-                    raise Failed(f"{self.url} does not answer: {error}") from None
-            time.sleep(pause)
+                why = Failed(f"{self.url} does not answer: {error}")
+                patience_s, waiting = self._patience_s, "the service does not answer; trying again"
+            except DiskFullError as full:
+                why, patience_s = full, self._disk_patience_s
+                waiting = "the service's disk is nearly full; waiting for room"
+            if time.monotonic() + pause > began + patience_s:
+                raise why
+            self._tell(waiting)
+            if self._stopped.wait(pause):
+                raise why
             pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _tell(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self.on_wait(line)
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
@@ -177,8 +251,14 @@ def _checked(answer: httpx.Response) -> httpx.Response:
         raise Failed(f"{answer.url.host} refuses this token: {_title(answer)}")
     if answer.status_code == 404:
         raise NotFoundError
+    if answer.status_code == 507:
+        raise DiskFullError
+    if answer.status_code == 409 and (offset := answer.headers.get("Upload-Offset")):
+        if offset == answer.request.headers.get("Upload-Offset"):
+            raise _BusyError(_title(answer))  # a request that we gave up is still at work there
+        raise WrongOffsetError(int(offset))
     if answer.is_error:
-        raise Refused(_title(answer))
+        raise Refused(_title(answer), answer.status_code)
     return answer
 
 

@@ -5,19 +5,51 @@ import click
 
 @click.command()
 @click.argument("job_id", metavar="[ID]", required=False)
-def jobs(job_id: str | None) -> None:
-    """List jobs, newest first, or show one."""
+@click.option("--close", is_flag=True, help="Say that all was sent.")
+@click.option("--give-up-missing", is_flag=True, help="With --close: do without what is missing.")
+@click.option("--cancel", is_flag=True, help="Read no more of it; what was read stays.")
+@click.option(
+    "--retry",
+    type=click.Choice(["failed", "all"]),
+    help="Read again: what failed or was cancelled, or everything whose bytes are still there.",
+)
+def jobs(
+    job_id: str | None, close: bool, give_up_missing: bool, cancel: bool, retry: str | None
+) -> None:
+    """List jobs, newest first; show one; or close, cancel or retry it.
+
+    A job is closed by itself at the end of `overread submit`. While declared files have not
+    arrived, --close is refused, unless it gives them up. A cancelled job can be retried for a day;
+    then the files of it that nobody has read are deleted.
+    """
     from cli.client import NotFoundError, connect
     from cli.fatal import UsageProblem
+    from cli.job_actions import close_job, retry_job
     from cli.settings import read_settings
     from cli.tables import JobTable
 
-    table = JobTable()
+    asked = sum((close, cancel, retry is not None))
+    if asked > 1:
+        raise UsageProblem("one thing at a time: --close, --cancel or --retry")
+    if asked and job_id is None:
+        raise UsageProblem("which job? Its ID goes before --close, --cancel or --retry")
+    if give_up_missing and not close:
+        raise UsageProblem("--give-up-missing goes with --close")
     with connect(read_settings()) as client:
         try:
-            listed = [client.job(job_id)] if job_id else client.jobs()["jobs"]
+            if job_id is None:
+                shown = client.jobs()["jobs"]
+            elif close:
+                shown = [close_job(client, job_id, give_up_missing=give_up_missing)]
+            elif cancel:
+                shown = [client.cancel_job(job_id)]
+            elif retry:
+                shown = [retry_job(client, job_id, which=retry)]
+            else:
+                shown = [client.job(job_id)]
         except NotFoundError:
             raise UsageProblem(f"there is no job {job_id}") from None
-    for job in listed:
+    table = JobTable()
+    for job in shown:
         table.add(job)
     table.print()

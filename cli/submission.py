@@ -1,42 +1,99 @@
-"""One submission: a job is made or found again, files are sent, the job is closed."""
+"""One submission: a job is made or found again; files are declared, sent; the job is closed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.client import Client, NotFoundError
+from cli.client import Client, NotFoundError, Refused
+from cli.declaring import declare_all
+from cli.fatal import Failed
+from cli.journal import Journal
 from cli.progress import progress
-from cli.sending import Sent, send_all
+from cli.sending import Sending
 from cli.sources import Walk
 from cli.submissions import Submission
 
+CONFLICT = 409
+
+
+@dataclass(frozen=True)
+class Sent:
+    """job: as it was when it was closed. unsent: names and causes of what could not be sent."""
+
+    job: dict[str, Any]
+    files: int
+    already_there: int
+    unsent: list[tuple[str, str]]
+
+    def in_words(self) -> str:
+        before = f" ({self.already_there} of them earlier)" if self.already_there else ""
+        without = f", {len(self.unsent)} could not be sent" if self.unsent else ""
+        return f"sent {self.files} files{before}: {self.job['total']} images{without}"
+
 
 def submit_paths(
-    client: Client, paths: Sequence[Path], *, name: str | None, data_dir: Path
-) -> tuple[dict[str, Any], Sent]:
+    client: Client, paths: Sequence[Path], *, name: str | None, submission: Submission
+) -> Sent:
     walk = Walk(paths)
     total = walk.count()
     if clause := walk.left_out():
         click.echo(clause, err=True)
-    submission = Submission(data_dir, url=client.url, paths=paths)
-    job = _unfinished_job(client, submission)
-    resumed = job is not None
-    if job is None:
-        job = client.create_job((name or paths[0].resolve().name or "upload")[:200])
-        submission.remember(job["id"])
+    client.on_wait = lambda line: click.echo(line, err=True)
+    job_id = _job_to_go_on_with(client, submission)
+    if job_id is None:
+        submission.forget()
+        job_id = client.create_job((name or paths[0].resolve().name or "upload")[:200])["id"]
+        submission.remember(job_id)
     else:
-        click.echo(f"going on with job {job['id']}, which was cut off", err=True)
-    with progress("Sending", total=total) as shown:
-        sent = send_all(client, job["id"], walk, resumed=resumed, shown=shown)
-    job = client.close_job(job["id"])
+        click.echo(f"going on with job {job_id}, which was cut off", err=True)
+    with submission.journal() as journal:
+        sent = _send(client, job_id, walk, total=total, journal=journal)
     submission.forget()
-    return job, sent
+    return sent
 
 
-def _unfinished_job(client: Client, submission: Submission) -> dict[str, Any] | None:
-    """A closed job is a finished submission; the same paths may be submitted anew."""
+def _send(client: Client, job_id: str, walk: Walk, *, total: int, journal: Journal) -> Sent:
+    with progress("Declaring", total=total) as shown:
+        client.on_wait = shown.say
+        unreadable = declare_all(client, job_id, walk, journal=journal, shown=shown)
+    before = journal.count_arrived()
+    with progress("Sending", total=total) as shown:
+        client.on_wait = shown.say
+        Sending(client, job_id, journal=journal, shown=shown).send_all()
+    job, given_up = _close(client, job_id, journal)
+    return Sent(job, journal.count_arrived(), before, unreadable + given_up)
+
+
+def _close(
+    client: Client, job_id: str, journal: Journal
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Gives up those files alone of which this command says why; returns them with the causes."""
+    try:
+        return client.close_job(job_id), []
+    except Refused as refusal:
+        if refusal.status != CONFLICT:
+            raise
+        causes = [journal.cause(one["id"]) for one in client.uploads(job_id, state="missing")]
+        given_up = [cause for cause in causes if cause is not None]
+        if not given_up:
+            raise
+        if len(given_up) < len(causes):
+            raise Failed(_left_open(len(causes) - len(given_up))) from None
+    return client.close_job(job_id, missing="give_up"), given_up
+
+
+def _left_open(number: int) -> str:
+    return (
+        f"{number} declared files have not arrived, and not by this command's doing: "
+        "the job stays open; run the same command again, or see: overread jobs ID --close"
+    )
+
+
+def _job_to_go_on_with(client: Client, submission: Submission) -> str | None:
+    """A closed or cancelled job is a finished submission; the same paths may be sent anew."""
     job_id = submission.job_id()
     if job_id is None:
         return None
@@ -44,4 +101,4 @@ def _unfinished_job(client: Client, submission: Submission) -> dict[str, Any] | 
         job = client.job(job_id)
     except NotFoundError:
         return None
-    return job if job["closed_at"] is None else None
+    return job_id if job["closed_at"] is None and job["cancelled_at"] is None else None

@@ -5,16 +5,19 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from cli.journal import Journal
 from models.secrets import write_private
 
 
 class Submission:
     """What was sent where, kept in the data folder until all was sent."""
 
-    def __init__(self, data_dir: Path, *, url: str, paths: Sequence[Path]) -> None:
-        wanted = json.dumps([url, sorted(str(path.absolute()) for path in paths)])
+    def __init__(self, data_dir: Path, *, service: str, paths: Sequence[Path]) -> None:
+        """service: a remote one's address, or nothing: the data folder's own may change its."""
+        wanted = json.dumps([service, sorted(str(path.absolute()) for path in paths)])
         name = hashlib.sha256(wanted.encode(errors="surrogateescape")).hexdigest()[:32]
         self._path = data_dir / "submissions" / f"{name}.json"
+        self._journal = self._path.with_suffix(".sqlite3")
 
     def job_id(self) -> str | None:
         try:
@@ -26,5 +29,9 @@ class Submission:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(self._path, json.dumps({"job_id": job_id}))
 
+    def journal(self) -> Journal:
+        return Journal(self._journal)
+
     def forget(self) -> None:
+        self._journal.unlink(missing_ok=True)
         self._path.unlink(missing_ok=True)

@@ -16,22 +16,28 @@ import click
 def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool) -> None:
     """Send files, folders or zips to a running service.
 
-    Where the same command was cut off before, it goes on from there. Exit code 0: all was sent
-    (with --wait: every file was predicted); 1: some were refused.
+    Everything is declared before it is sent, so that nothing can be missing unnoticed. Where the
+    same command was cut off before, it goes on from there, in the middle of a large file if need
+    be. A file that cannot be read, or changes meanwhile, is named; the others are sent.
+
+    Exit code 0: all was sent (with --wait: every file was predicted); 1: some was not.
     """
     from cli.client import connect
     from cli.settings import read_settings
     from cli.submission import submit_paths
+    from cli.submissions import Submission
     from cli.waiting import print_job, wait_and_print
 
     settings = read_settings()
+    submission = Submission(settings.data_dir, service=settings.url, paths=paths)
     with connect(settings) as client:
-        job, sent = submit_paths(client, paths, name=name, data_dir=settings.data_dir)
-        for file, cause in sent.unreadable:
+        sent = submit_paths(client, paths, name=name, submission=submission)
+        for file, cause in sent.unsent:
             click.echo(f"{file}: {cause}", err=True)
+        click.echo(sent.in_words(), err=True)
         if wait:
-            all_predicted = wait_and_print(client, job["id"], as_json=as_json)
+            all_predicted = wait_and_print(client, sent.job["id"], as_json=as_json)
         else:
-            print_job(client, job, as_json=as_json)
+            print_job(client, sent.job, as_json=as_json)
             all_predicted = True
-    sys.exit(0 if all_predicted and not sent.unreadable else 1)
+    sys.exit(0 if all_predicted and not sent.unsent else 1)

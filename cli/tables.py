@@ -58,22 +58,35 @@ class ResultTable:
 
 class JobTable:
     COLUMNS = ("id", "name", "total", "received", "ready", "predicted", "rejected", "failed")
+    SELDOM = ("cancelled", "missing", "given_up")  # shown where some job has any
 
     def __init__(self) -> None:
-        from rich.table import Column, Table
-
-        # An identifier is there to be copied: whole, whatever else has to give way.
-        identifier = Column(self.COLUMNS[0], no_wrap=True, min_width=32)
-        self._table = Table(identifier, *self.COLUMNS[1:], "finished")
+        self._jobs: list[dict[str, Any]] = []
 
     def add(self, job: dict[str, Any]) -> None:
-        from rich.text import Text
-
-        cells = [str(job[column]) for column in self.COLUMNS]
-        self._table.add_row(*map(Text, cells), "yes" if job["finished"] else "no")
+        self._jobs.append(job)
 
     def print(self) -> None:
-        console().print(self._table)
+        from rich.table import Column, Table
+        from rich.text import Text
+
+        seldom = (name for name in self.SELDOM if any(job[name] for job in self._jobs))
+        columns = (*self.COLUMNS, *seldom)
+        # An identifier is there to be copied: whole, whatever else has to give way.
+        identifier = Column(columns[0], no_wrap=True, min_width=32)
+        titles = (name.replace("_", " ") for name in columns[1:])
+        table = Table(identifier, *titles, "state")
+        for job in self._jobs:
+            table.add_row(*(Text(str(job[name])) for name in columns), _job_state(job))
+        console().print(table)
+
+
+def _job_state(job: dict[str, Any]) -> str:
+    if job["cancelled_at"] is not None:
+        return "cancelled"
+    if job["finished"]:
+        return "finished"
+    return "open" if job["closed_at"] is None else "reading"
 
 
 def _weight(result: dict[str, Any]) -> float:

@@ -11,7 +11,7 @@ from cli.progress import progress
 from cli.tables import JobTable, ResultTable
 
 ASK_EVERY_S = 0.5
-FINAL = ("predicted", "rejected", "failed")
+FINAL = ("predicted", "rejected", "failed", "cancelled")
 
 
 def wait_and_print(client: Client, job_id: str, *, as_json: bool) -> bool:

@@ -4,13 +4,11 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
 from cli.client import Client
 from cli.fatal import Failed
-from cli.sources import Source
 
 
 class Misbehaving(BaseHTTPRequestHandler):
@@ -47,15 +45,14 @@ def url() -> Iterator[str]:
         thread.join()
 
 
-def test_a_request_that_failed_on_the_way_is_sent_again_whole(url: str, tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"all of it")
-    Misbehaving.manners = ["hang up", 503]
+def test_a_request_that_failed_on_the_way_is_sent_again_whole(url: str) -> None:
+    Misbehaving.manners = ["hang up", 503, 500]
 
     with Client(url, "token") as client:
-        files = client.send_files("job", [Source("folder/ä.png", tmp_path / "a")])
+        files = client.send_files("job", [("folder/ä.png", b"all of it")])
 
     assert files == [{"file": "a"}]
-    assert len(Misbehaving.bodies) == 2, "once refused, once taken"
+    assert len(Misbehaving.bodies) == 3, "twice refused, once taken"
     assert all(
         b"all of it" in body and "folder/ä.png".encode() in body for body in Misbehaving.bodies
     )

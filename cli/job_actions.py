@@ -1,0 +1,30 @@
+"""What an operator may do with a job that was sent, or not quite."""
+
+from typing import Any
+
+import click
+
+from cli.client import Client, Refused
+from cli.fatal import Failed
+
+CONFLICT = 409
+
+
+def close_job(client: Client, job_id: str, *, give_up_missing: bool) -> dict[str, Any]:
+    try:
+        return client.close_job(job_id, missing="give_up" if give_up_missing else "refuse")
+    except Refused as refusal:
+        if refusal.status == CONFLICT and client.job(job_id)["missing"]:
+            raise Failed(
+                f"{refusal.title}: submit them again, or do without them: "
+                f"overread jobs {job_id} --close --give-up-missing"
+            ) from None
+        raise
+
+
+def retry_job(client: Client, job_id: str, *, which: str) -> dict[str, Any]:
+    answer = client.retry_job(job_id, which=which)
+    left = f"; {answer['left']} stay as they are: their bytes are gone" if answer["left"] else ""
+    click.echo(f"{answer['retried']} images are read again{left}")
+    job: dict[str, Any] = answer["job"]
+    return job

@@ -1,0 +1,81 @@
+"""A portal that the command line talks to, and someone in between who watches and interferes."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from cli.main import main
+from models.settings import Settings
+from models.tables import Role
+from tests.databases import open_database
+from tests.serving import serving
+from tests.web.portal import Portal
+from web.app import create_app
+from web.services import KEY
+
+Environment = dict[str, Any]
+# Told of every request before it is answered; a number is answered instead of the portal.
+Watcher = Callable[[Environment], int | None]
+
+
+@dataclass
+class Between:
+    """requests: method, last part of the path, `Upload-Offset`, bytes of the body."""
+
+    portal: Callable[..., Iterable[bytes]]
+    watcher: Watcher = lambda _: None
+    requests: list[tuple[str, str, int, int]] = field(default_factory=list)
+
+    def __call__(self, environ: Environment, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        last = environ["PATH_INFO"].rsplit("/", 1)[1]
+        offset = int(environ.get("HTTP_UPLOAD_OFFSET", -1))
+        self.requests.append((environ["REQUEST_METHOD"], last, offset, len(body)))
+        if (status := self.watcher(environ)) is not None:
+            start_response(f"{status} ", [("Content-Length", "0")])
+            return [b""]
+        return self.portal(environ, start_response)
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """Offset and size of every chunk that was sent."""
+        return [(offset, size) for method, _, offset, size in self.requests if method == "PATCH"]
+
+    def sent(self, last: str) -> int:
+        return sum(1 for method, what, *_ in self.requests if (method, what) == ("POST", last))
+
+
+@dataclass(frozen=True)
+class Served:
+    portal: Portal
+    between: Between
+    url: str
+    token: str
+    settings: Settings
+
+    def run(self, *arguments: object) -> Result:
+        environment = {
+            "OVERREAD_URL": self.url,
+            "OVERREAD_TOKEN": self.token,
+            "OVERREAD_DATA": str(self.settings.data_dir / "of the sender"),
+        }
+        return CliRunner(env=environment).invoke(main, [str(argument) for argument in arguments])
+
+
+@contextmanager
+def served(settings: Settings) -> Iterator[Served]:
+    """On SQLite: what the databases have to do with it is tested with the portal."""
+    with open_database(settings, make_tables=True) as database:
+        app = create_app(settings)
+        app.testing = True
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        portal = Portal(database, app, app.extensions[KEY])
+        between = Between(app.wsgi_app)
+        app.wsgi_app = between  # type: ignore[method-assign]
+        with serving(app) as url:
+            yield Served(portal, between, url, portal.token(Role.OPERATOR), settings)
+        portal.services.sessions.kw["bind"].dispose()
