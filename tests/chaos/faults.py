@@ -1,0 +1,278 @@
+"""What is done to a running service. Each returns what it hit, or None where there was nothing."""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+import psycopg
+import redis
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+
+from cli.service_file import running_service
+from models.tables import Image, State, now
+from pipeline.network_input import PREPROCESSING
+from tests.chaos.rig import Rig
+
+Hit = Callable[[Rig, random.Random], str | None]
+WORKS_ON = {"ingest": State.RECEIVED, "predict": State.READY}
+SOON_S = 3.0  # how long a fault waits for something to hit
+
+
+@dataclass(frozen=True)
+class Fault:
+    """share: how often, beside the others. while_sending: makes sense only then."""
+
+    name: str
+    hit: Hit
+    share: int
+    database: str = ""  # "": either
+    while_sending: bool = False
+
+
+def kill(name: str, rig: Rig, choose: random.Random) -> str | None:
+    """A worker mostly at a moment when it has images in hand, others at any."""
+    victim = rig.find(name)
+    if victim is None:
+        return None
+    in_hand = _wait_until_busy(rig, name) if choose.random() < 0.8 else 0
+    time.sleep(choose.uniform(0, 0.05))
+    victim.kill()
+    return f"{in_hand} images in hand" if name in WORKS_ON else "killed"
+
+
+def kill_decoder(rig: Rig, choose: random.Random) -> str | None:
+    _wait_until_busy(rig, "ingest")
+    decoders = rig.find_all("decoder")
+    if not decoders:
+        return None
+    choose.choice(decoders).kill()
+    return "killed"
+
+
+def freeze_decoder(rig: Rig, choose: random.Random) -> str | None:
+    """It stays so: its pool has to notice."""
+    decoders = rig.find_all("decoder")
+    if not decoders:
+        return None
+    choose.choice(decoders).suspend()
+    return "frozen for good"
+
+
+def end(name: str, rig: Rig, choose: random.Random) -> str | None:
+    victim = rig.find(name)
+    if victim is None:
+        return None
+    victim.terminate()
+    return "asked to end"
+
+
+def freeze(name: str, rig: Rig, choose: random.Random) -> str | None:
+    """Sometimes for longer than a lease."""
+    victim = rig.find(name)
+    if victim is None:
+        return None
+    _wait_until_busy(rig, name)
+    seconds = choose.choice([1, 2, 10])
+    with _frozen(victim):
+        time.sleep(seconds)
+    return f"frozen for {seconds} s"
+
+
+def freeze_broker(rig: Rig, choose: random.Random) -> str | None:
+    victim = rig.find("broker")
+    if victim is None:
+        return None
+    with _frozen(victim):
+        time.sleep(choose.uniform(1, 4))
+    return "frozen"
+
+
+def wipe_broker(rig: Rig, choose: random.Random) -> str | None:
+    """Killed, and all its messages are gone."""
+    victim = rig.find("broker")
+    if victim is None:
+        return None
+    victim.suspend()
+    for folder in (rig.data_dir / "broker").glob("appendonly*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    victim.kill()
+    return "wiped"
+
+
+def flush_broker(rig: Rig, choose: random.Random) -> str | None:
+    """Its data vanish while it runs."""
+    service = running_service(rig.data_dir)
+    if service is None:
+        return None
+    with suppress(redis.RedisError), redis.Redis.from_url(service.broker_url) as client:
+        client.flushall()
+        return "flushed"
+    return None
+
+
+def kill_sender(rig: Rig, choose: random.Random) -> str | None:
+    if rig.sender is None or rig.sender.pid is None:
+        return None
+    rig.sender.kill()
+    return "killed"
+
+
+def cut_power(rig: Rig, choose: random.Random) -> str | None:
+    """Every process at once, the supervisor too; then the service is started anew."""
+    everyone = rig.service.processes()
+    everyone[0].suspend()  # or it would start the others again
+    for process in [*everyone[1:], everyone[0]]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    rig.service.kill()
+    rig.service.start()
+    return f"{len(everyone)} processes at once"
+
+
+def fill_disk(rig: Rig, choose: random.Random) -> str | None:
+    if not rig.has_disk:
+        return None
+    ballast = rig.data_dir / "ballast"
+    try:
+        with ballast.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(2**16))
+        # The last bytes, too: what others free meanwhile is theirs.
+        time.sleep(choose.uniform(1, 4))
+    finally:
+        ballast.unlink()
+    return "full"
+
+
+def lock_sqlite(rig: Rig, choose: random.Random) -> str | None:
+    """Another writer holds the database for a while."""
+    path = rig.data_dir / "overread.sqlite3"
+    with closing(sqlite3.connect(path, timeout=SOON_S, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return None
+        time.sleep(choose.uniform(1, 4))
+        connection.execute("ROLLBACK")
+    return "locked"
+
+
+def stop_postgres(rig: Rig, choose: random.Random, *, immediate: bool) -> str | None:
+    assert rig.postgres is not None
+    rig.postgres.halt(immediate=immediate)
+    seconds = choose.uniform(0.3, 5)
+    time.sleep(seconds)
+    rig.postgres.start()
+    return f"away for {seconds:.1f} s"
+
+
+def cut_connections(rig: Rig, choose: random.Random) -> str | None:
+    assert rig.postgres is not None
+    with psycopg.connect(rig.postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+    return "cut"
+
+
+def pull_upload(rig: Rig, choose: random.Random) -> str | None:
+    return _pull(rig, choose, worker="ingest", path=partial(rig.store.path, area="incoming"))
+
+
+def pull_input(rig: Rig, choose: random.Random) -> str | None:
+    root = rig.store.root / "inputs" / PREPROCESSING
+    return _pull(rig, choose, worker="predict", path=lambda sha256: root / sha256[:2] / sha256)
+
+
+def _pull(
+    rig: Rig, choose: random.Random, *, worker: str, path: Callable[[str], Path]
+) -> str | None:
+    """A file that this worker will want, while it looks away."""
+    victim = rig.find(worker)
+    if victim is None:
+        return None
+    with _frozen(victim):
+        deadline = time.monotonic() + SOON_S
+        while time.monotonic() < deadline:
+            waiting = _unclaimed(rig, WORKS_ON[worker])
+            if waiting:
+                sha256 = choose.choice(waiting)
+                with suppress(FileNotFoundError):
+                    path(sha256).unlink()
+                    rig.pulled[sha256] = "its upload" if worker == "ingest" else "its network input"
+                    return sha256[:8]
+            time.sleep(0.05)
+    return None
+
+
+def _unclaimed(rig: Rig, state: State) -> list[str]:
+    free = select(Image.sha256).where(Image.state == state, Image.leased_by.is_(None))
+    try:
+        with rig.sessions() as session:
+            return sorted(session.scalars(free.limit(200)))
+    except OperationalError:
+        return []
+
+
+def _wait_until_busy(rig: Rig, name: str) -> int:
+    """How many images the worker of that name then holds; 0 where it got none."""
+    if name not in WORKS_ON:
+        return 0
+    held = select(func.count()).where(
+        Image.state == WORKS_ON[name], Image.leased_by.is_not(None), Image.leased_until > now()
+    )
+    deadline = time.monotonic() + SOON_S
+    while time.monotonic() < deadline:
+        with suppress(OperationalError), rig.sessions() as session:
+            if count := session.scalar(held):
+                return count
+        time.sleep(0.01)
+    return 0
+
+
+@contextmanager
+def _frozen(victim: psutil.Process) -> Iterator[None]:
+    os.kill(victim.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(victim.pid, signal.SIGCONT)
+
+
+FAULTS = (
+    Fault("predicting worker killed", partial(kill, "predict"), 8),
+    Fault("ingesting worker killed", partial(kill, "ingest"), 8),
+    Fault("decoder killed", kill_decoder, 5),
+    Fault("decoder frozen", freeze_decoder, 3),
+    Fault("predicting worker frozen", partial(freeze, "predict"), 3),
+    Fault("ingesting worker frozen", partial(freeze, "ingest"), 3),
+    Fault("broker killed", partial(kill, "broker"), 3),
+    Fault("broker killed, data wiped", wipe_broker, 3),
+    Fault("broker flushed", flush_broker, 2),
+    Fault("broker frozen", freeze_broker, 2),
+    Fault("beat killed", partial(kill, "beat"), 2),
+    Fault("portal killed in mid-upload", partial(kill, "portal"), 4, while_sending=True),
+    Fault("portal restarted in mid-upload", partial(end, "portal"), 3, while_sending=True),
+    Fault("portal frozen in mid-upload", partial(freeze, "portal"), 2, while_sending=True),
+    Fault("sender killed", kill_sender, 2, while_sending=True),
+    Fault("power cut", cut_power, 2),
+    Fault("disk full", fill_disk, 4),
+    Fault("SQLite locked by another", lock_sqlite, 4, database="sqlite"),
+    Fault("PostgreSQL stopped, fast", partial(stop_postgres, immediate=False), 3, "postgresql"),
+    Fault("PostgreSQL stopped, immediate", partial(stop_postgres, immediate=True), 3, "postgresql"),
+    Fault("PostgreSQL connections cut", cut_connections, 2, "postgresql"),
+    Fault("stored file gone: upload", pull_upload, 3),
+    Fault("stored file gone: network input", pull_input, 3),
+)

@@ -1,0 +1,86 @@
+"""What is sent: small pictures, DICOM phantoms, twins, junk that is refused, a zip."""
+
+import hashlib
+import io
+import random
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.phantom_drawing import draw_phantom
+from pipeline.phantom_studies import make_phantom_dicom
+from tests.uploads import a_png
+
+SHARES = {"dicom": 0.03, "twin": 0.02, "refused": 0.02}  # the others are PNGs
+ZIPPED_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One file that becomes one image. is_refused: no radiograph, whatever happens on the way."""
+
+    file: str
+    sha256: str
+    is_refused: bool
+
+
+def make_files(folder: Path, count: int, *, seed: int) -> list[Sent]:
+    """Writes `count` files, some in one zip, and says how each will be named by the service."""
+    contents = _contents(count, seed=seed)
+    zipped = list(contents)[:: round(1 / ZIPPED_SHARE)]
+    for file in contents.keys() - set(zipped):
+        target = folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(contents[file][0])
+    with zipfile.ZipFile(folder / "archive.zip", "w") as archive:
+        for file in zipped:
+            archive.writestr(file, contents[file][0])
+    return [
+        Sent(
+            file="/".join([folder.name, *(["archive.zip"] if file in zipped else []), file]),
+            sha256=hashlib.sha256(content).hexdigest(),
+            is_refused=is_refused,
+        )
+        for file, (content, is_refused) in contents.items()
+    ]
+
+
+def _contents(count: int, *, seed: int) -> dict[str, tuple[bytes, bool]]:
+    """By file name: its bytes, and whether they will be refused."""
+    choose = random.Random(seed)
+    made: dict[str, tuple[bytes, bool]] = {}
+    for number, kind in enumerate(_kinds(count, choose)):
+        folder = f"patient{number % 97:02d}"
+        if kind == "dicom":
+            made[f"{folder}/{number}.dcm"] = (_dicom(number, seed=seed), False)
+        elif kind == "twin" and made:
+            twin = choose.choice(sorted(made))
+            made[f"{folder}/{number}-{Path(twin).name}"] = made[twin]
+        elif kind == "refused":
+            made[f"{folder}/{number}.png"] = (_junk(number, choose), True)
+        else:
+            made[f"{folder}/{number}.png"] = (a_png(seed=number), False)
+    return made
+
+
+def _kinds(count: int, choose: random.Random) -> list[str]:
+    kinds = [kind for kind, share in SHARES.items() for _ in range(max(1, round(share * count)))]
+    kinds += ["png"] * (count - len(kinds))
+    choose.shuffle(kinds)
+    return kinds[:count]
+
+
+def _dicom(number: int, *, seed: int) -> bytes:
+    finding = "pneumonia" if number % 2 else "normal"
+    pixels = draw_phantom(seed=number, finding=finding, size=(160, 160))
+    buffer = io.BytesIO()
+    dataset = make_phantom_dicom(pixels, number=number, image=1, seed=seed)
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _junk(number: int, choose: random.Random) -> bytes:
+    """A text, noise, or a picture that was cut off in its middle; each with bytes of its own."""
+    text = f"file {number} is a text".encode()
+    whole = a_png(seed=number)
+    return choose.choice([text, choose.randbytes(200), whole[: len(whole) // 2]])

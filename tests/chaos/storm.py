@@ -1,0 +1,97 @@
+"""When faults happen: at random moments, in random order, while a job is on its way."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psutil
+
+from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.rig import Rig
+
+SENT_BY = 0.8  # the share of faults after which the sender may have sent everything
+PAUSES_S = (0.3, 2.0)
+POSTPONED_AT_MOST = 4
+
+
+@dataclass(frozen=True)
+class Strike:
+    """One fault that hit: when (seconds since the epoch), for how long, what."""
+
+    fault: str
+    at: float
+    took_s: float
+    what: str
+
+
+def plan(count: int, *, database: str, has_disk: bool, choose: random.Random) -> list[Fault]:
+    """So many faults, each kind at least once where there is room, those of the upload early."""
+    kinds = [f for f in FAULTS if f.database in ("", database)]
+    kinds = [f for f in kinds if has_disk or f.name != "disk full"]
+    shares = [fault for fault in kinds for _ in range(fault.share - 1)]
+    choose.shuffle(shares)
+    choose.shuffle(kinds)
+    planned = [*kinds, *shares] * (count // len([*kinds, *shares]) + 1)
+    planned = planned[:count]
+    choose.shuffle(planned)
+    late = round(SENT_BY * count * 0.9)
+    early = [fault for fault in planned if fault.while_sending]
+    others = [fault for fault in planned if not fault.while_sending]
+    for fault in early:
+        others.insert(choose.randrange(min(late, len(others)) + 1), fault)
+    return others
+
+
+class Storm:
+    """The sender is held back so that the job lasts as long as the storm."""
+
+    def __init__(self, rig: Rig, faults: Sequence[Fault], *, total: int, choose: random.Random):
+        self._rig, self._total, self._choose = rig, total, choose
+        self._planned = list(faults)
+        self._count = len(faults)
+        self._postponed: dict[str, int] = {}
+        self.strikes: list[Strike] = []
+
+    def run(self, say: Callable[[str], None]) -> None:
+        while self._planned:
+            self._pass_time(self._choose.uniform(*PAUSES_S))
+            fault = self._planned.pop(0)
+            began, moment = time.monotonic(), time.time()
+            what = self._hit(fault)
+            self._rig.look()
+            if what is None:
+                self._postpone(fault)
+                continue
+            self.strikes.append(Strike(fault.name, moment, time.monotonic() - began, what))
+            say(f"{fault.name}: {what}")
+        self._hold_sender(False)
+
+    def _hit(self, fault: Fault) -> str | None:
+        try:
+            return fault.hit(self._rig, self._choose)
+        except psutil.NoSuchProcess:
+            return None
+
+    def _postpone(self, fault: Fault) -> None:
+        times = self._postponed[fault.name] = self._postponed.get(fault.name, 0) + 1
+        if times <= POSTPONED_AT_MOST * self._count:
+            self._planned.insert(min(2, len(self._planned)), fault)
+
+    def _pass_time(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            done = len(self.strikes) / (SENT_BY * self._count) if self._count else 1.0
+            arrived = sum(self._rig.count().values()) / self._total
+            self._hold_sender(arrived > done + 0.1)
+            time.sleep(0.05)
+
+    def _hold_sender(self, is_held: bool) -> None:
+        pid = self._rig.sender.pid if self._rig.sender else None
+        if pid is None:
+            return
+        try:
+            sender = psutil.Process(pid)
+            sender.suspend() if is_held else sender.resume()
+        except psutil.NoSuchProcess:
+            return
