@@ -94,7 +94,19 @@ class FileStore:
     def incoming_before(self, moment: float) -> list[str]:
         """Uploads that came before a time (seconds since the epoch)."""
         folder = self.root / "incoming"
-        return [path.name for path in folder.glob("*/*") if path.stat().st_mtime < moment]
+        return [path.name for path in folder.glob("*/*") if _is_before(moment, path)]
+
+    def delete_if_before(self, moment: float, sha256: str) -> None:
+        path = self.path(sha256, area="incoming")
+        with deleting(self.root) as may_delete:
+            if may_delete and _is_before(moment, path):
+                path.unlink(missing_ok=True)
+
+    def discard_temporary(self, moment: float) -> None:
+        """What a process left behind that was killed while it wrote, before a time."""
+        for path in self.temporary.glob("*"):
+            if _is_before(moment, path):
+                path.unlink(missing_ok=True)
 
     def put_network_input(
         self, sha256: str, preprocessing: str, network_input: NDArray[np.uint8]
@@ -143,6 +155,13 @@ class FileStore:
 
     def _make_folder(self, folder: Path) -> Path:
         return make_private_folder(folder)
+
+
+def _is_before(moment: float, path: Path) -> bool:
+    try:
+        return path.stat().st_mtime < moment
+    except FileNotFoundError:
+        return False
 
 
 def sha256_of(stream: BinaryIO) -> str:

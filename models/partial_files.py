@@ -30,6 +30,11 @@ class PartialFile:
     def size(self) -> int:
         return os.fstat(self.descriptor).st_size
 
+    @property
+    def modified_at(self) -> float:
+        """Seconds since the epoch."""
+        return os.fstat(self.descriptor).st_mtime
+
     def append(self, stream: BinaryIO, *, at: int, max_bytes: int) -> int:
         """At most `max_bytes` of the stream, durable on return; returns how many.
 
@@ -78,19 +83,9 @@ class PartialFiles:
         finally:
             os.close(partial.descriptor)
 
-    def before(self, moment: float) -> list[int]:
-        """Uploads whose last piece came before a time (seconds since the epoch)."""
-        found = []
-        for path in self._folder.glob("*"):
-            try:
-                if path.stat().st_mtime < moment:
-                    found.append(int(path.name))
-            except FileNotFoundError:
-                continue
-        return found
-
     def all(self) -> list[int]:
-        return self.before(float("inf"))
+        """The uploads of which there is something."""
+        return sorted(int(path.name) for path in self._folder.glob("*"))
 
     def _open(self, upload_id: int) -> PartialFile:
         make_private_folder(self._folder)

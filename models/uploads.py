@@ -108,8 +108,10 @@ def give_up(session: Session, job_id: str) -> int:
     return given_up.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
-def still_missing(session: Session, upload_ids: Sequence[int]) -> set[int]:
-    return set(session.scalars(select(Upload.id).where(Upload.id.in_(upload_ids), *MISSING)))
+def missing_uploads(session: Session, upload_ids: Sequence[int]) -> dict[int, Upload]:
+    """Those of them that neither arrived nor were given up."""
+    missing = select(Upload).where(Upload.id.in_(upload_ids), *MISSING)
+    return {upload.id: upload for upload in session.scalars(missing)}
 
 
 MISSING: tuple[ColumnElement[bool], ...] = (

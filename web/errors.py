@@ -9,6 +9,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from web.auth import is_api_request
+from web.disk import DiskFullError, is_full
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ TITLES = {
     422: "That does not fit",
     429: "Too many attempts; wait a minute",
     500: "Something went wrong on our side",
+    507: "There is no room at the moment",
 }
 
 
@@ -58,6 +60,8 @@ def _forged(error: CSRFError) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
+    if is_full(error):
+        return _http_error(DiskFullError())
     # The type and where, never the text: it may quote a file name.
     log.error("unexpected error", exc_info=_without_text(error))
     return _answer(500, None)

@@ -53,7 +53,7 @@ def test_what_waits_is_nudged_and_what_is_held_is_not(
     assert nudges(broker_url, "predict") == 0
 
 
-def test_a_parked_images_upload_is_deleted(doors: Doors) -> None:
+def test_a_parked_images_upload_stays_a_day_so_that_it_can_be_tried_again(doors: Doors) -> None:
     with doors.sessions.begin() as session:
         job = a_job(session)
     upload(doors, job, {"a/1.png": a_png()})
@@ -65,6 +65,8 @@ def test_a_parked_images_upload_is_deleted(doors: Doors) -> None:
     with doors.sessions() as session:
         (image,) = all_images(session)
     assert image.state == State.FAILED
+    assert len(files_in(doors.store, "incoming")) == 1
+    discard_forgotten(doors, age_s=-1)
     assert files_in(doors.store, "incoming") == []
 
 
