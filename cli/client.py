@@ -191,6 +191,10 @@ class Client:
         except httpx.TransportError as error:
             raise Failed(f"{self.url} does not answer: {error}") from None
 
+    def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """For calls that live beside the command they belong to."""
+        return self._json(method, path, **options)
+
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         def ask() -> dict[str, Any]:
             content: dict[str, Any] = _checked(self._http.request(method, path, **options)).json()

@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "promote": ("cli.promote:promote", "Make a model version live."),
     "roll-back": ("cli.roll_back:roll_back", "Go back to the version that was live before."),
     "reread": ("cli.reread:reread", "Read earlier images again with the live version."),
+    "users": ("cli.users:users", "List users, add them, change what they may."),
+    "tokens": ("cli.tokens:tokens", "List your API tokens, make one, revoke one."),
     "login-link": ("cli.login_link:login_link", "Print a link that logs in once."),
     "migrate": ("cli.migrate:migrate", "Bring the database to the newest tables."),
     "backup": ("cli.backup:backup", "Save everything, while the service works on."),

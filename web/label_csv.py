@@ -18,8 +18,8 @@ from models.secrets import read_or_make_secrets
 from models.tables import Role, User
 from models.users import RANK
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
-from web.auth import Person
 from web.label_table import BadRow, LabelRow, LabelTable, read_label_table
+from web.logins import Person
 from web.services import Services
 
 ROWS_A_TRANSACTION = 1000

@@ -21,10 +21,7 @@ bp = APIBlueprint("tokens", __name__, tag="Tokens")
 @needs(Role.VIEWER)
 def index() -> TokensOut:
     """Your own that still work, newest first."""
-    with services().sessions() as session:
-        owner = session.get_one(User, person().id)
-        tokens = list_api_tokens(session, user_id=owner.id)
-    return TokensOut(tokens=[token_out(token, owner.role) for token in tokens])
+    return _left()
 
 
 @bp.post("/api/v1/tokens")
@@ -38,13 +35,13 @@ def create(json_data: NewToken) -> IssuedOut:
 
 
 @bp.post("/api/v1/tokens/<int:token_id>/revoke")
-@bp.output({}, status_code=204)
+@bp.output(TokensOut)
 @bp.doc(responses=[404])
 @needs(Role.VIEWER)
-def revoke_own(token_id: int) -> str:
-    """It no longer works, from now on."""
+def revoke_own(token_id: int) -> TokensOut:
+    """It no longer works, from now on. Answers with those that are left."""
     revoke(token_id)
-    return ""
+    return _left()
 
 
 def issue(name: str, *, role: Role, days: int) -> IssuedOut:
@@ -69,6 +66,13 @@ def revoke(token_id: int) -> None:
         if not revoke_api_token(session, token_id=token_id, user_id=person().id):
             abort(404, "you have no such token")
         record(session, user_id=person().id, action="token.revoked", target=str(token_id))
+
+
+def _left() -> TokensOut:
+    with services().sessions() as session:
+        owner = session.get_one(User, person().id)
+        tokens = list_api_tokens(session, user_id=owner.id)
+    return TokensOut(tokens=[token_out(token, owner.role) for token in tokens])
 
 
 def token_out(token: Token, owners_role: Role) -> TokenOut:
