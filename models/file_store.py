@@ -117,6 +117,13 @@ class FileStore:
     def has_network_input(self, sha256: str, preprocessing: str) -> bool:
         return self._input_path(sha256, preprocessing).exists()
 
+    def delete_network_inputs(self, sha256: str) -> None:
+        """Of every preprocessing."""
+        with deleting(self.root) as may_delete:
+            for path in (self.root / "inputs").glob(f"*/{sha256[:2]}/{sha256}"):
+                if may_delete:
+                    path.unlink(missing_ok=True)
+
     def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
         """uint8 (224, 224); FileNotFoundError where it was never made."""
         content = self._input_path(sha256, preprocessing).read_bytes()
