@@ -13,8 +13,8 @@ from models.settings import Settings
 from models.tables import Image, ModelVersion, State
 
 ROWS_A_FETCH = 5000
-# Their uploads are kept for a while, and may still be asked for again.
-_MAYBE_UPLOADED = (State.RECEIVED, State.CANCELLED, State.FAILED)
+# What ended unread may be tried again for a while, see `models.images.wanted_uploads`.
+_ENDED = (State.CANCELLED, State.FAILED)
 _HAVE_INPUT = (State.READY, State.PREDICTED)
 
 
@@ -33,9 +33,10 @@ def needed_files(session: Session, settings: Settings) -> NeededFiles:
         has_input = search.inputs(row.sha256, must=row.state in _HAVE_INPUT)
         if row.stored_sha256 is not None:
             search.file("stored", row.stored_sha256, must=row.state in _HAVE_INPUT)
-        if row.state in _MAYBE_UPLOADED and row.sha256:
-            is_awaited = row.state == State.RECEIVED and not has_input
-            search.file("incoming", row.sha256, must=is_awaited)
+        elif row.state in _ENDED and row.sha256:
+            search.file("incoming", row.sha256, must=False)
+        if row.state == State.RECEIVED:
+            search.file("incoming", row.sha256, must=not has_input)
     for column in (ImportedImage.sha256, SnapshotImage.sha256):
         for sha256 in session.scalars(select(column).execution_options(yield_per=ROWS_A_FETCH)):
             search.inputs(sha256, must=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.file_store import FileStore
@@ -18,8 +18,11 @@ from models.stored_files import Area, FileList, list_files
 from models.tables import Image, ModelVersion, Prediction, State, Study, Upload
 
 ROWS_A_FETCH = 5000
-# What was not read (yet, or at all) may still be asked for again.
-_UNREAD = (State.RECEIVED, State.CANCELLED, State.FAILED)
+# What ended unread may be tried again, see `models.images.wanted_uploads`.
+_WANTS_UPLOAD = or_(
+    Image.state == State.RECEIVED,
+    and_(Image.state.in_((State.FAILED, State.CANCELLED)), Image.stored_sha256.is_(None)),
+)
 _READ = (State.READY, State.PREDICTED)
 
 
@@ -37,7 +40,7 @@ def find_orphans(sessions: Sessions, store: FileStore, *, age_s: float = 0.0) ->
 
 def _files_without_rows(session: Session, files: FileList) -> Iterator[str]:
     wanted: dict[Area, set[str]] = {
-        "incoming": _hashes(session, Image.sha256, Image.state.in_(_UNREAD)),
+        "incoming": _hashes(session, Image.sha256, _WANTS_UPLOAD),
         "stored": _hashes(session, Image.stored_sha256),
         "inputs": _hashes(session, Image.sha256, Image.stored_sha256.is_not(None))
         | _hashes(session, ImportedImage.sha256)
@@ -86,8 +89,8 @@ def _dangling_rows(session: Session) -> Iterator[str]:
         return exists().where(Image.sha256 == sha256)
 
     def is_learned(sha256: ColumnElement[str]) -> ColumnElement[bool]:
-        imported = exists().where(ImportedImage.sha256 == sha256)
-        return imported | exists().where(SnapshotImage.sha256 == sha256)
+        # Not by EXISTS: snapshots have no index on contents alone.
+        return sha256.in_(select(ImportedImage.sha256)) | sha256.in_(select(SnapshotImage.sha256))
 
     label, fingerprint = Label.sha256.expression, Fingerprint.sha256.expression
     prediction = Prediction.sha256.expression
