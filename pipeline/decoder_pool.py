@@ -5,6 +5,7 @@ module, which for a worker or the command line is ten times what a decoder needs
 """
 
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,13 +27,22 @@ from pipeline.prepare import Prepared
 
 log = logging.getLogger(__name__)
 
-_START_TIMEOUT_S: Final = 60.0
+_START_TIMEOUT_S: Final = 30.0
+_BUSY_SHARE: Final = 0.5  # of its time, and a decoder that is late was at work on its file
 _LOOK_AHEAD: Final = 4  # files in work or done, for each process
 _PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # secrets stay here
 
 
 class DecoderError(PipelineError):
     """A decoder process does not start: the installation's fault, not a file's."""
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """A process that gave no answer. may_be_innocent: the file, that is."""
+
+    clause: str
+    may_be_innocent: bool
 
 
 class DecoderPool:
@@ -121,22 +132,36 @@ class _Decoder:
         return self._process.pid
 
     def prepare(self, path: Path) -> Prepared | RefusedError:
-        self._await_ready()
-        try:
-            self._connection.send(path.absolute())
-            if not self._connection.poll(self._settings.timeout_s):
-                self._restart()
-                return RefusedError(f"decoding took longer than {self._settings.timeout_s:g} s")
-            answer = self._connection.recv()
-        except (EOFError, OSError):
-            self._restart()
-            return RefusedError("the decoder crashed on this file")
+        """A file is to blame only for what it does twice, or for using up its time.
+
+        A process may also end or stand still because the machine was short of memory or stopped it.
+        """
+        answer = self._try(path)
+        if isinstance(answer, _Lost) and answer.may_be_innocent and not self._has_ended:
+            answer = self._try(path)
+        if isinstance(answer, _Lost):
+            return RefusedError(answer.clause)
         if isinstance(answer, Stumble):
             log.error("decoding failed unexpectedly: %s", answer.trace)
             return RefusedError("an unexpected error while decoding")
         if not isinstance(answer, (Prepared, RefusedError)):
             raise TypeError(f"Expected Prepared or RefusedError. Received: {type(answer)}")
         return answer
+
+    def _try(self, path: Path) -> object:
+        self._await_ready()
+        timeout_s, began_s = self._settings.timeout_s, _cpu_seconds(self.process_id)
+        try:
+            self._connection.send(path.absolute())
+            if self._connection.poll(timeout_s):
+                return self._connection.recv()
+        except (EOFError, OSError):
+            self._restart()
+            return _Lost("the decoder crashed on this file", may_be_innocent=True)
+        worked_s = _cpu_seconds(self.process_id) - began_s
+        self._restart()
+        clause = f"decoding took longer than {timeout_s:g} s"
+        return _Lost(clause, may_be_innocent=worked_s < _BUSY_SHARE * timeout_s)
 
     def end(self) -> None:
         """Kill the process for good. Whoever waits for its answer sees the pipe close."""
@@ -169,18 +194,32 @@ class _Decoder:
         self._connection.send(self._settings)
 
     def _await_ready(self) -> None:
-        """Return when the process can take a file; one that died while idle is replaced."""
+        """Return when the process can take a file; one that died or never came up is replaced."""
         if self._process.poll() is not None:
             self._restart()
-        if self._is_ready:
+        if self._is_ready or self._becomes_ready():
             return
+        self._restart()
+        if not self._becomes_ready():
+            raise DecoderError("a decoder process did not start; its reason is on stderr")
+
+    def _becomes_ready(self) -> bool:
         try:
-            if self._connection.poll(_START_TIMEOUT_S) and self._connection.recv() == READY:
-                self._is_ready = True
-                return
+            self._is_ready = (
+                self._connection.poll(_START_TIMEOUT_S) and self._connection.recv() == READY
+            )
         except (EOFError, OSError):
-            pass
-        raise DecoderError("a decoder process did not start; its reason is on stderr")
+            self._is_ready = False
+        return self._is_ready
+
+
+def _cpu_seconds(process_id: int) -> float:
+    """That a process has used so far; infinite where the kernel does not tell (proc(5), stat)."""
+    try:
+        fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return math.inf
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _environment() -> dict[str, str]:

@@ -95,12 +95,14 @@ def test_a_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
 
 def test_a_crash_costs_one_file(good: list[Path], never_ending: Path) -> None:
     with DecoderPool(processes=1, timeout_s=60) as pool:
-        (process_id,) = pool.process_ids()
 
         def crash() -> None:
-            # Opening the other end of the pipe succeeds once the decoder has opened its own.
-            with never_ending.open("wb"):
-                os.kill(process_id, signal.SIGSEGV)
+            for _ in range(2):  # once might be the machine's doing
+                (process_id,) = pool.process_ids()
+                # Opening the other end of the pipe succeeds once the decoder has opened its own.
+                with never_ending.open("wb"):
+                    os.kill(process_id, signal.SIGSEGV)
+                    wait_until(lambda gone=process_id: pool.process_ids() != [gone])
 
         thread = threading.Thread(target=crash)
         thread.start()
@@ -109,6 +111,27 @@ def test_a_crash_costs_one_file(good: list[Path], never_ending: Path) -> None:
     assert isinstance(answers[0], Prepared)
     assert str(answers[1]) == "the decoder crashed on this file"
     assert isinstance(answers[2], Prepared)
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "standing still"])
+def test_a_file_is_not_to_blame_for_what_befell_its_decoder(
+    good: list[Path], is_killed: bool
+) -> None:
+    with DecoderPool(processes=1, timeout_s=3) as pool:
+        list(pool.prepare_all(good[:1]))
+        stopped = psutil.Process(pool.process_ids()[0])
+        stopped.suspend()
+        timer = threading.Timer(0.3, stopped.kill if is_killed else stopped.status)
+        timer.start()
+        (answer,) = pool.prepare_all(good[:1])
+    assert isinstance(answer, Prepared)
+
+
+def test_a_process_that_is_killed_while_it_starts_is_replaced(good: list[Path]) -> None:
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        os.kill(pool.process_ids()[0], signal.SIGKILL)
+        (answer,) = pool.prepare_all(good[:1])
+    assert isinstance(answer, Prepared)
 
 
 def test_a_process_that_died_while_idle_is_replaced(good: list[Path]) -> None:
