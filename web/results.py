@@ -1,7 +1,5 @@
 """Results as files: streamed, however many."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
@@ -14,6 +12,7 @@ from models.jobs import get_job
 from models.results import Result, iter_results
 from models.tables import Role
 from web.auth import audit, needs
+from web.csv_lines import csv_line
 from web.schemas import ResultsQuery
 from web.services import services
 
@@ -26,8 +25,6 @@ MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
 }
 ROWS_A_WRITE = 200
-# What a spreadsheet would run as a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 _CONTENT: dict[str, Any] = {
     media_type.split(";")[0]: {"schema": {}} for media_type in MEDIA_TYPES.values()
@@ -48,7 +45,7 @@ def export(query_data: ResultsQuery) -> Response:
             abort(404, "there is no such job")
     audit("results.exported", query_data.job_id or "all")
     write = {"jsonl": _jsonl, "json": _json, "csv": _csv}[query_data.format]
-    lines = _joined(write(_read(query_data.job_id)))
+    lines = joined(write(_read(query_data.job_id)))
     answer = Response(stream_with_context(lines), content_type=MEDIA_TYPES[query_data.format])
     name = f"overread-research-use-only.{query_data.format}"
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -76,26 +73,12 @@ def _json(results: Iterable[Result]) -> Iterator[str]:
 
 
 def _csv(results: Iterable[Result]) -> Iterator[str]:
-    yield _csv_line(COLUMNS)
+    yield csv_line(COLUMNS)
     for result in results:
-        yield _csv_line([_cell(value) for value in asdict(result).values()])
+        yield csv_line(asdict(result).values())
 
 
-def _csv_line(cells: list[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, list):
-        value = "; ".join(value)
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return "'" + value
-    return value
-
-
-def _joined(lines: Iterable[str]) -> Iterator[str]:
+def joined(lines: Iterable[str]) -> Iterator[str]:
     """Fewer, larger writes: each costs a trip through the server's stack."""
     waiting: list[str] = []
     for line in lines:
