@@ -25,6 +25,8 @@ TARGET_LENGTH = 120
 # Any number does, as long as nobody else locks by it. "audit" in ASCII.
 LOCK = int.from_bytes(b"audit", "big")
 
+_CANONICAL = json.JSONEncoder(separators=(",", ":"))
+
 
 class Sealed(NamedTuple):
     """What a row's digest covers."""
@@ -51,7 +53,7 @@ def digest_of(what: Sealed, *, before: str) -> str:
     """The same on every database: times are UTC with microseconds."""
     time = what.created_at.astimezone(UTC).isoformat(timespec="microseconds")
     content = [before, what.user_id, what.action, what.target, time]
-    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(content).encode()).hexdigest()
 
 
 def list_audit(session: Session, *, limit: int = 100) -> list[Audit]:
