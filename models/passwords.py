@@ -61,9 +61,11 @@ def hash_password(password: str) -> str:
 
 def is_right(password: str, kept: str | None) -> bool:
     """kept: None where there is no user or no password; finding that out takes as long."""
+    if not 0 < len(password) <= MAX_LENGTH:  # nobody's
+        return False
     with _AT_ONCE:
         try:
-            _hasher.verify(kept or _NOBODYS, _normal(password[: MAX_LENGTH + 1]))
+            _hasher.verify(kept or _NOBODYS, _normal(password))
         except VerificationError:
             return False
     return kept is not None

@@ -1,0 +1,67 @@
+"""People with names and passwords, at a browser."""
+
+import re
+from functools import cache
+from typing import Any
+
+from flask.testing import FlaskClient
+
+from models.passwords import hash_password
+from models.tables import Role, User
+from models.users import make_user
+from tests.web.portal import Portal
+
+PASSWORD = "quiet rooms at dusk"
+ANOTHER = "seven grey pigeons"
+
+
+@cache
+def _hashed(password: str) -> str:
+    """Slow on purpose, so once for all tests."""
+    return hash_password(password)
+
+
+def a_person(
+    portal: Portal, name: str = "olga", *, role: Role = Role.OPERATOR, password: str = PASSWORD
+) -> int:
+    with portal.database.sessions.begin() as session:
+        user = make_user(session, name=name, role=role)
+        user.password_hash = _hashed(password)
+        return user.id
+
+
+def the_user(portal: Portal, user_id: int) -> User:
+    with portal.database.sessions() as session:
+        return session.get_one(User, user_id)
+
+
+def proof(client: FlaskClient, path: str = "/login") -> str:
+    """Against forged requests, from the form at that path."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path).text)
+    assert found is not None
+    return found[1]
+
+
+def enter(client: FlaskClient, name: str = "olga", password: str = PASSWORD, **more: str) -> Any:
+    form = {"csrf_token": proof(client), "name": name, "password": password} | more
+    return client.post("/login", data=form)
+
+
+def entered(portal: Portal, name: str = "olga", password: str = PASSWORD) -> FlaskClient:
+    client = portal.app.test_client()
+    assert enter(client, name, password).status_code == 302
+    return client
+
+
+def submit(client: FlaskClient, path: str, *, page: str = "/account", **fields: str) -> Any:
+    """A form on that page, with its proof."""
+    return client.post(path, data={"csrf_token": proof(client, page)} | fields)
+
+
+def is_in(client: FlaskClient) -> bool:
+    return client.get("/about").status_code == 200
+
+
+def written(portal: Portal) -> list[tuple[str, str]]:
+    """The audit, oldest first."""
+    return [(row.action, row.target) for row in reversed(portal.audit())]

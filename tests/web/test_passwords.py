@@ -1,0 +1,190 @@
+"""Names and passwords: who fits gets in; to everybody else the portal says one and the same."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import update
+
+from models.passwords import is_outdated, is_right
+from models.tables import Lockout, User, now
+from tests.web.people import (
+    ANOTHER,
+    PASSWORD,
+    a_person,
+    enter,
+    entered,
+    is_in,
+    proof,
+    submit,
+    the_user,
+    written,
+)
+from tests.web.portal import Portal
+
+# Lock-outs and tokens are tried on both databases in tests/models.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def test_name_and_password_let_in_and_lead_where_one_wanted_to_go(portal: Portal) -> None:
+    a_person(portal)
+    browser = portal.app.test_client()
+    asked = browser.get("/studies?finding=pneumonia")
+    assert asked.location == "/login?next=/studies?finding%3Dpneumonia"
+    assert 'name="next" value="/studies?finding=pneumonia"' in browser.get(asked.location).text
+    answer = enter(browser, " Olga ", next="/studies?finding=pneumonia")
+    assert answer.location == "/studies?finding=pneumonia"
+    assert is_in(browser)
+    assert written(portal) == [("login", "")]
+
+
+def test_every_refusal_says_the_same(portal: Portal) -> None:
+    a_person(portal)
+    shut_out = a_person(portal, "oleg")
+    with portal.database.sessions.begin() as session:
+        session.get_one(User, shut_out).is_active = False
+    tried = {
+        "unknown name": ("nobody", PASSWORD),
+        "wrong password": ("olga", ANOTHER),
+        "deactivated": ("oleg", PASSWORD),
+    }
+    said = {why: _said(portal, *tried) for why, tried in tried.items()}
+    said["locked"] = _lock(portal)
+    assert len(set(said.values())) == 1, said
+    assert [target for _, target in written(portal)][:3] == list(tried)
+
+
+def _said(portal: Portal, name: str, password: str) -> tuple[int, str]:
+    """Without the form's proof and the name, which are repeated."""
+    browser = portal.app.test_client()
+    answer = enter(browser, name, password)
+    assert not is_in(browser)
+    assert not password or password not in answer.text
+    return answer.status_code, re.sub(r' value="[^"]*"', "", answer.text)
+
+
+def _lock(portal: Portal) -> tuple[int, str]:
+    """Locked by wrong ones, and then refused with the right one."""
+    for _ in range(4):  # one came before; an empty one counts, and costs nothing
+        _said(portal, "olga", "")
+    return _said(portal, "olga", PASSWORD)
+
+
+def test_a_lock_out_ends_by_itself(portal: Portal) -> None:
+    a_person(portal)
+    for _ in range(5):
+        _said(portal, "olga", "")
+    assert _said(portal, "olga", "") == _said(portal, "olga", PASSWORD)
+    with portal.database.sessions.begin() as session:
+        session.execute(update(Lockout).values(locked_until=now() - timedelta(seconds=1)))
+    assert is_in(entered(portal))
+
+
+def test_a_hash_of_former_parameters_is_renewed(portal: Portal) -> None:
+    user_id = a_person(portal)
+    old = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    with portal.database.sessions.begin() as session:
+        session.get_one(User, user_id).password_hash = old
+    _said(portal, "olga", ANOTHER)
+    assert the_user(portal, user_id).password_hash == old
+    entered(portal)
+    renewed = the_user(portal, user_id).password_hash
+    assert renewed is not None
+    assert not is_outdated(renewed)
+    assert is_right(PASSWORD, renewed)
+
+
+def test_an_address_that_tries_often_has_to_wait(portal: Portal) -> None:
+    browser = portal.app.test_client()
+    form = {"csrf_token": proof(browser), "name": "olga", "password": ""}
+    codes = [browser.post("/login", data=form).status_code for _ in range(21)]
+    assert set(codes[:20]) == {403}
+    assert codes[20] == 429
+
+
+def test_the_form_repeats_no_foreign_address(portal: Portal) -> None:
+    a_person(portal)
+    page = portal.app.test_client().get("/login", query_string={"next": "//evil.example"})
+    assert "evil" not in page.text
+    assert enter(portal.app.test_client(), next="//evil.example").location == "/"
+
+
+def test_a_login_begins_a_new_session(portal: Portal) -> None:
+    a_person(portal)
+    browser = portal.app.test_client()
+    before = proof(browser)
+    with browser.session_transaction() as session:
+        session["planted"] = "by somebody else"
+    enter(browser)
+    assert is_in(browser)
+    with browser.session_transaction() as session:
+        assert "planted" not in session
+    assert browser.post("/logout", data={"csrf_token": before}).status_code == 400
+
+
+def test_a_session_ends_after_its_hours_however_busy(portal: Portal) -> None:
+    browser = portal.browser()
+    hours = portal.services.settings.session_hours
+    with browser.session_transaction() as session:
+        session["begun"] -= hours * 3600 - 60
+    assert is_in(browser)
+    with browser.session_transaction() as session:
+        session["begun"] -= 120
+    assert not is_in(browser)
+
+
+def test_changing_the_password_ends_every_other_session(portal: Portal) -> None:
+    user_id = a_person(portal)
+    here, there = entered(portal), entered(portal)
+    fields = {"current": PASSWORD, "password": ANOTHER, "again": ANOTHER}
+    assert submit(here, "/account/password", **fields).status_code == 303
+    assert is_in(here)
+    assert not is_in(there)
+    assert is_right(ANOTHER, the_user(portal, user_id).password_hash)
+    assert ("password.set", str(user_id)) in written(portal)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"current": "not my password"},
+        {"again": "something else"},
+        {"password": "short", "again": "short"},
+        {"password": "radiology1234", "again": "radiology1234"},
+    ],
+)
+def test_a_password_is_changed_only_with_the_present_one_and_for_a_good_one(
+    portal: Portal, change: dict[str, str]
+) -> None:
+    user_id = a_person(portal)
+    before = the_user(portal, user_id).password_hash
+    fields = {"current": PASSWORD, "password": ANOTHER, "again": ANOTHER} | change
+    answer = submit(entered(portal), "/account/password", **fields)
+    assert answer.status_code == 422
+    assert 'class="refusal"' in answer.text
+    assert the_user(portal, user_id).password_hash == before
+
+
+def test_who_came_by_a_link_sets_a_password_without_having_one(portal: Portal) -> None:
+    browser = portal.browser()
+    assert "Present password" not in browser.get("/account").text
+    submit(browser, "/account/password", password=ANOTHER, again=ANOTHER)
+    assert is_in(browser)
+    assert is_in(entered(portal, "a operator", ANOTHER))
+    assert "Present password" in browser.get("/account").text
+
+
+def test_leaving_everywhere_ends_every_session(portal: Portal) -> None:
+    a_person(portal)
+    here, there = entered(portal), entered(portal)
+    assert submit(here, "/account/leave").location == "/login"
+    assert not is_in(here)
+    assert not is_in(there)
+    assert is_in(entered(portal))
+
+
+def test_a_stranger_may_send_little(portal: Portal) -> None:
+    big = {"name": "x" * 200_000, "password": ""}
+    for path in ("/login", "/welcome"):
+        assert portal.app.test_client().post(path, data=big).status_code == 413
