@@ -25,6 +25,6 @@ def close_job(client: Client, job_id: str, *, give_up_missing: bool) -> dict[str
 def retry_job(client: Client, job_id: str, *, which: str) -> dict[str, Any]:
     answer = client.retry_job(job_id, which=which)
     left = f"; {answer['left']} stay as they are: their bytes are gone" if answer["left"] else ""
-    click.echo(f"{answer['retried']} images are read again{left}")
+    click.echo(f"{answer['retried'] or 'no'} images are read again{left}")
     job: dict[str, Any] = answer["job"]
     return job

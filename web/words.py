@@ -19,6 +19,7 @@ STATES = {
     "predicted": "no answer",
     "rejected": "rejected",
     "failed": "failed",
+    "cancelled": "cancelled",
 }
 
 

@@ -37,3 +37,15 @@ export function nameOf(items) {
   if (top.size === 1) return first;
   return `${items.length} files, ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
+
+// As the service names the files that it is sent (web/file_names.py), so that both can be compared.
+export function cleanPath(path) {
+  const parts = path.replaceAll("\\", "/").split("/").map(cleanPart);
+  const kept = parts.filter((part) => part && part !== "." && part !== "..");
+  return kept.join("/");
+}
+
+function cleanPart(part) {
+  const visible = part.replace(/\p{C}/gu, "").normalize("NFC").trim();
+  return [...visible].slice(-255).join("");
+}

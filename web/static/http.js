@@ -2,17 +2,25 @@
 
 const token = document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 const PATIENCE = 7; // attempts; 1 + 2 + 4 + 8 + 15 + 15 seconds of waiting between them
+const LONGEST_PAUSE_MS = 15000;
+const PASSING = [0, 429, 500, 502, 503, 504, 507]; // another try may well succeed
+const AWAY = "the service does not answer";
 
 export class Refused extends Error {
-  constructor(status, words) {
+  constructor(status, words, offset = null) {
     super(words);
     this.status = status;
+    this.offset = offset; // of an upload: where to go on
   }
 }
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-export async function getJson(url) {
+export async function getJson(url, patience) {
+  return patience ? patiently(() => askJson(url), patience) : askJson(url);
+}
+
+async function askJson(url) {
   return (await get(url, "application/json")).json();
 }
 
@@ -26,11 +34,11 @@ async function get(url, kind) {
   return answer;
 }
 
-export function postJson(url, body) {
-  return post(url, JSON.stringify(body), "application/json");
+export function postJson(url, body, patience) {
+  return post(url, JSON.stringify(body), "application/json", patience);
 }
 
-export function post(url, body, kind) {
+export function post(url, body, kind, patience) {
   return patiently(async () => {
     const answer = await fetch(url, {
       method: "POST",
@@ -39,40 +47,64 @@ export function post(url, body, kind) {
     });
     if (!answer.ok) throw new Refused(answer.status, await wordsOf(answer));
     return answer.json();
-  });
+  }, patience);
+}
+
+export function postForm(url, form, onProgress, patience) {
+  return patiently(() => send("POST", url, form, {}, onProgress), patience);
+}
+
+export function patchBytes(url, bytes, offset, onProgress, patience) {
+  const headers = { "Upload-Offset": offset, "Content-Type": "application/offset+octet-stream" };
+  return patiently(() => send("PATCH", url, bytes, headers, onProgress), patience);
 }
 
 // XMLHttpRequest, since fetch does not tell how far an upload is.
-export function postForm(url, form, onProgress) {
-  return patiently(() => sendForm(url, form, onProgress));
-}
-
-function sendForm(url, form, onProgress) {
+function send(method, url, body, headers, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", url);
+    request.open(method, url);
     request.setRequestHeader("X-CSRFToken", token);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => {
       if (request.status < 300) resolve(request.response);
-      else reject(new Refused(request.status, request.response?.title ?? `HTTP ${request.status}`));
+      else reject(refusal(request));
     };
-    request.onerror = () => reject(new Refused(0, "the connection broke, or the file changed on disk"));
-    request.send(form);
+    request.onerror = () => reject(new Refused(0, AWAY));
+    request.send(body);
   });
 }
 
-async function patiently(ask) {
+function refusal(request) {
+  const offset = request.getResponseHeader("Upload-Offset");
+  const words = request.response?.title ?? `HTTP ${request.status}`;
+  return new Refused(request.status, words, offset === null ? null : Number(offset));
+}
+
+// patience: {attempts, onWait}; onWait is told in words why there is no answer yet.
+async function patiently(ask, { attempts = PATIENCE, onWait = () => {} } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await ask();
     } catch (error) {
-      const isWorthAnother = !(error instanceof Refused) || [0, 429, 500, 502, 503, 504].includes(error.status);
-      if (!isWorthAnother || attempt >= PATIENCE) throw error;
-      await sleep(Math.min(15000, 1000 * 2 ** (attempt - 1)));
+      const isPassing = !(error instanceof Refused) || PASSING.includes(error.status);
+      if (!isPassing || attempt >= attempts) throw error;
+      onWait(waitingWords(error));
+      await pause(Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(attempt - 1, 4)));
     }
   }
+}
+
+function waitingWords(error) {
+  if (!navigator.onLine) return "this computer is offline";
+  return error.status === 507 ? error.message : AWAY;
+}
+
+function pause(ms) {
+  const backOnline = new Promise((done) => addEventListener("online", done, { once: true }));
+  return Promise.race([sleep(ms), backOnline]);
 }
 
 async function wordsOf(answer) {

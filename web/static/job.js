@@ -1,10 +1,12 @@
 // Follows a job: asks each second while the page is seen and the job is not finished.
 
+import { act } from "./job_actions.js";
+import { Reasons, listUploads } from "./job_files.js";
 import { getJson, sleep } from "./http.js";
 import { count, duration } from "./words.js";
 
 const INTERVAL_MS = 1000;
-const STATES = ["predicted", "rejected", "failed", "ready", "received"];
+const STATES = ["predicted", "rejected", "failed", "cancelled", "ready", "received"];
 
 const find = (id) => document.getElementById(id);
 const panel = find("progress");
@@ -12,18 +14,37 @@ const url = `/api/v1/jobs/${panel.dataset.job}`;
 
 function show(job) {
   find("state").textContent = stateWords(job);
-  find("rate").textContent = job.images_per_second ? `${job.images_per_second.toFixed(1)} images/s` : "";
+  const hasRate = job.images_per_second && !job.cancelled_at;
+  find("rate").textContent = hasRate ? `${job.images_per_second.toFixed(1)} images/s` : "";
   find("left").textContent = !job.finished && job.seconds_left ? `· about ${duration(job.seconds_left)} left` : "";
   for (const place of document.querySelectorAll("[data-count]")) {
     place.textContent = count(job[place.dataset.count]);
   }
+  for (const place of document.querySelectorAll("[data-where]")) {
+    place.hidden = !WHERE[place.dataset.where](job);
+  }
   showBar(job);
 }
 
+// What is shown when; the page is drawn by the same rules (templates/job.html).
+const isOpen = (job) => !job.closed_at && !job.cancelled_at;
+const WHERE = {
+  open: (job) => isOpen(job) && (find("drop") || job.missing > 0),
+  missing: (job) => job.missing > 0,
+  complete: (job) => job.missing === 0,
+  running: (job) => !job.finished && !job.cancelled_at,
+  cancelled: (job) => job.cancelled > 0,
+  failed: (job) => job.failed + job.cancelled > 0,
+  finished: (job) => job.finished && job.total > 0,
+  "given-up": (job) => job.given_up > 0,
+};
+
 function stateWords(job) {
-  if (job.finished) return "Finished";
-  if (!job.closed_at) return job.total ? "Reading, and open for more files" : "Waiting for files";
-  return "Reading";
+  if (job.cancelled_at) return "Cancelled";
+  if (job.finished) return job.given_up ? `Finished, without ${count(job.given_up)} declared files` : "Finished";
+  if (job.closed_at) return "Reading";
+  if (job.missing) return job.total ? "Reading, and waiting for more files" : "Waiting for files";
+  return job.total ? "Reading, and open for more files" : "Waiting for files";
 }
 
 function showBar(job) {
@@ -36,47 +57,8 @@ function showBar(job) {
     part.setAttribute("width", width);
     x += width;
   }
-  const done = job.predicted + job.rejected + job.failed;
+  const done = job.total - job.ready - job.received;
   bar.setAttribute("aria-label", `${done} of ${job.total} images done`);
-}
-
-// The refused files, a page at a time; pages that are full never change, so they are not asked again.
-class Reasons {
-  constructor() {
-    this.states = { rejected: { next: 1 }, failed: { next: 1 } };
-    this.shown = new Set();
-    this.known = -1;
-  }
-
-  async update(job) {
-    const number = job.rejected + job.failed;
-    if (number === this.known) return;
-    this.known = number;
-    find("refused").hidden = number === 0;
-    find("refused-title").textContent = `Rejected or failed files (${count(number)})`;
-    if (number && this.shown.size < 100) await this.more();
-    else find("more").hidden = this.shown.size >= number;
-  }
-
-  async more() {
-    for (const [state, place] of Object.entries(this.states)) {
-      const page = await getJson(`${url}/images?state=${state}&page=${place.next}`);
-      for (const image of page.images) this.add(image);
-      if (page.next) place.next = page.next;
-    }
-    find("more").hidden = this.shown.size >= this.known;
-  }
-
-  add(image) {
-    if (this.shown.has(image.image_id)) return;
-    this.shown.add(image.image_id);
-    const item = document.createElement("li");
-    const file = document.createElement("span");
-    file.className = "file";
-    file.textContent = image.file;
-    item.append(file, image.reason ?? image.status);
-    find("reasons").append(item);
-  }
 }
 
 function becomesVisible() {
@@ -85,8 +67,7 @@ function becomesVisible() {
 }
 
 async function follow() {
-  const reasons = new Reasons();
-  find("more").addEventListener("click", () => reasons.more());
+  const reasons = new Reasons(url);
   for (;;) {
     try {
       const job = await getJson(url);
@@ -102,4 +83,8 @@ async function follow() {
   }
 }
 
+for (const place of document.querySelectorAll("[data-uploads]")) listUploads(place, url);
+for (const button of document.querySelectorAll("[data-act]")) {
+  button.addEventListener("click", () => act(button, url));
+}
 follow();

@@ -1,126 +1,177 @@
-// Sends files in batches, two at a time; shows how far it is, and what could not be sent.
+// The panel that takes folders and files: on the list of jobs it begins a job, on a job's own page
+// it goes on with what was declared and has not arrived.
 
-import { fromDrop, fromInput, nameOf } from "./gather.js";
-import { postForm, postJson } from "./http.js";
+import { declareAll } from "./declare.js";
+import { cleanPath, fromDrop, fromInput, nameOf } from "./gather.js";
+import { getJson, postJson } from "./http.js";
+import { Sending } from "./sending.js";
 import { bytes, count, duration } from "./words.js";
 
-const BATCH_BYTES = 8e6;
-const BATCH_FILES = 50;
-const PARALLEL = 2;
+const SAY_EVERY_MS = 10_000; // to those who listen instead of looking
 
 const find = (id) => document.getElementById(id);
 const drop = find("drop");
 
 let sending = false;
 
-function* batches(items) {
-  let batch = [];
-  let size = 0;
-  for (const item of items) {
-    if (batch.length && (batch.length >= BATCH_FILES || size + item.file.size > BATCH_BYTES)) {
-      yield batch;
-      batch = [];
-      size = 0;
-    }
-    batch.push(item);
-    size += item.file.size;
+class Upload {
+  constructor(items, jobId) {
+    this.items = items;
+    this.jobId = jobId;
+    this.trouble = [];
+    this.said = 0;
+    this.patience = { attempts: Infinity, onWait: (words) => this.wait(words) };
   }
-  if (batch.length) yield batch;
+
+  get url() {
+    return `/api/v1/jobs/${this.jobId}`;
+  }
+
+  async run() {
+    const name = nameOf(this.items).slice(0, 200);
+    this.title(`Preparing ${name}`);
+    const waiting = this.jobId ? await this.findMissing() : await this.begin(name);
+    this.title(`Sending ${name}`);
+    await this.send(waiting);
+    if (this.trouble.length === 0) await this.close();
+  }
+
+  async begin(name) {
+    const job = await postJson("/api/v1/jobs", { name }, this.patience);
+    this.jobId = job.id;
+    // Whoever reloads this page comes to the job's own, which goes on with the upload.
+    history.replaceState(null, "", `/jobs/${job.id}`);
+    return this.declare(this.items);
+  }
+
+  // By path and size. What the job does not know yet is declared now: the page may have been
+  // closed before all was. But of a wrong folder, nothing is missing from the job.
+  async findMissing() {
+    const missing = await this.listed("missing");
+    const matched = [];
+    const unknown = [];
+    const arrived = await this.listed("arrived");
+    for (const item of this.items) {
+      const known = key(cleanPath(item.path), item.file.size);
+      if (missing.has(known)) matched.push({ item, upload: missing.get(known) });
+      else if (!arrived.has(known)) unknown.push(item);
+    }
+    if (missing.size && matched.length === 0) throw new Error(strangers(this.items, missing));
+    return [...matched, ...(await this.declare(unknown))];
+  }
+
+  async listed(state) {
+    const found = new Map();
+    for (let page = 1; page; ) {
+      const answer = await getJson(`${this.url}/uploads?state=${state}&page=${page}`, this.patience);
+      for (const upload of answer.uploads) found.set(key(upload.file, upload.size), upload);
+      page = answer.next;
+    }
+    return found;
+  }
+
+  declare(items) {
+    return declareAll(this.url, items, {
+      onProgress: (done) => this.show(done / items.length, `${count(done)} of ${count(items.length)} files`),
+      onTrouble: (path, words) => this.trouble.push({ path, words }),
+      patience: this.patience,
+    });
+  }
+
+  async send(waiting) {
+    const sent = new Sending(this.url, waiting, {
+      onProgress: (files, size) => this.progress(sent, files, size),
+      onTrouble: (path, words) => this.trouble.push({ path, words }),
+      patience: this.patience,
+    });
+    this.began = performance.now();
+    this.bytesBefore = sent.bytes;
+    sent.show();
+    await sent.run();
+  }
+
+  async close() {
+    try {
+      await postJson(`${this.url}/close`, {}, this.patience);
+    } catch (error) {
+      if (error.status !== 409) throw error; // the job's page says what is missing
+    }
+  }
+
+  progress(sent, files, size) {
+    const elapsed = (performance.now() - this.began) / 1000;
+    const rate = (size - this.bytesBefore) / elapsed;
+    const canTell = elapsed > 2 && rate > 0 && size < sent.totalBytes;
+    const left = canTell ? ` · ${duration((sent.totalBytes - size) / rate)} left` : "";
+    this.show(
+      sent.totalBytes ? size / sent.totalBytes : 1,
+      `${count(files)} of ${count(sent.waiting.length)} files · ${bytes(size)} of ${bytes(sent.totalBytes)}`,
+      left,
+    );
+  }
+
+  title(words) {
+    find("sending-name").textContent = words;
+    this.say(words);
+  }
+
+  show(share, words, left = "") {
+    find("sending-bar").value = share;
+    find("sending-numbers").textContent = words;
+    find("sending-left").textContent = left;
+    find("sending-waits").hidden = true;
+    if (performance.now() - this.said > SAY_EVERY_MS) this.say(words);
+  }
+
+  wait(words) {
+    const line = `${words[0].toUpperCase()}${words.slice(1)}; trying again. Nothing that was sent is lost.`;
+    find("sending-waits").textContent = line;
+    find("sending-waits").hidden = false;
+    find("sending-left").textContent = "";
+  }
+
+  say(words) {
+    this.said = performance.now();
+    find("sending-said").textContent = words;
+  }
 }
 
-class Upload {
-  constructor(items) {
-    this.items = items;
-    this.total = items.reduce((sum, { file }) => sum + file.size, 0);
-    this.doneBytes = 0;
-    this.doneFiles = 0;
-    this.underway = new Map(); // batch -> bytes sent of it
-    this.trouble = [];
-    this.began = performance.now();
-  }
+const key = (path, size) => `${size} ${path}`;
 
-  async run(job) {
-    this.url = `/api/v1/jobs/${job.id}`;
-    const queue = batches(this.items);
-    const lane = async () => {
-      for (const batch of queue) await this.send(batch);
-    };
-    await Promise.all(Array.from({ length: PARALLEL }, lane));
-    await postJson(`${this.url}/close`, {});
-  }
-
-  async send(batch) {
-    const form = new FormData();
-    for (const { file, path } of batch) form.append("files", file, path);
-    const size = batch.reduce((sum, { file }) => sum + file.size, 0);
-    try {
-      await postForm(`${this.url}/files`, form, (sent) => this.progress(batch, Math.min(sent, size)));
-    } catch (error) {
-      if (batch.length > 1) return this.sendSingly(batch);
-      this.trouble.push({ path: batch[0].path, words: error.message });
-    }
-    this.settle(batch, size);
-  }
-
-  // One file that cannot be read or is refused as a whole must not take its neighbours along.
-  async sendSingly(batch) {
-    this.underway.delete(batch);
-    for (const item of batch) await this.send([item]);
-  }
-
-  progress(batch, sent) {
-    this.underway.set(batch, sent);
-    this.show();
-  }
-
-  settle(batch, size) {
-    this.underway.delete(batch);
-    this.doneBytes += size;
-    this.doneFiles += batch.length;
-    this.show();
-  }
-
-  show() {
-    const sent = [...this.underway.values()].reduce((sum, part) => sum + part, this.doneBytes);
-    const elapsed = (performance.now() - this.began) / 1000;
-    const rate = sent / elapsed;
-    const left = elapsed > 2 && rate > 0 ? ` · ${duration((this.total - sent) / rate)} left` : "";
-    find("sending-bar").value = this.total ? sent / this.total : 1;
-    find("sending-numbers").textContent =
-      `${count(this.doneFiles)} of ${count(this.items.length)} files · ` +
-      `${bytes(sent)} of ${bytes(this.total)}${left}`;
-  }
+function strangers(items, missing) {
+  const [{ file }] = missing.values();
+  return `None of these ${count(items.length)} files is missing from this job. What is missing is, for one, ${file}`;
 }
 
 async function start(items) {
   if (sending || items.length === 0) return;
   sending = true;
-  const name = nameOf(items).slice(0, 200);
   drop.hidden = true;
+  find("trouble").hidden = true;
   find("sending").hidden = false;
-  find("sending-name").textContent = `Sending ${name}`;
-  const upload = new Upload(items);
-  upload.show();
+  const upload = new Upload(items, drop.dataset.job);
   try {
-    const job = await postJson("/api/v1/jobs", { name });
-    await upload.run(job);
-    finish(upload, `/jobs/${job.id}`);
+    await upload.run();
   } catch (error) {
-    upload.trouble.push({ path: name, words: error.message });
-    finish(upload, upload.url ? upload.url.replace("/api/v1", "") : "/");
+    upload.trouble.push({ path: "", words: ended(error) });
   }
+  sending = false;
+  if (upload.trouble.length) showTrouble(upload);
+  else location.assign(`/jobs/${upload.jobId}`);
 }
 
-function finish(upload, onward) {
-  sending = false;
-  if (upload.trouble.length === 0) {
-    location.assign(onward);
-    return;
-  }
-  find("onward").href = onward;
+function ended(error) {
+  if (error.status === 401) return "Your login has ended. Log in again; what was sent is safe.";
+  return error.message;
+}
+
+function showTrouble({ trouble, jobId }) {
+  find("sending").hidden = true;
   find("trouble").hidden = false;
-  find("sending-note").hidden = true;
-  find("trouble-list").replaceChildren(...upload.trouble.map(line));
+  find("trouble-list").replaceChildren(...trouble.map(line));
+  find("onward").hidden = !jobId;
+  find("onward").href = `/jobs/${jobId}`;
+  find("trouble-title").focus();
 }
 
 function line({ path, words }) {
@@ -128,7 +179,7 @@ function line({ path, words }) {
   const file = document.createElement("span");
   file.className = "file";
   file.textContent = path;
-  item.append(file, words);
+  item.append(...(path ? [file] : []), words);
   return item;
 }
 

@@ -1,0 +1,60 @@
+// Says what will be sent before it is sent: names, sizes, hashes where the browser can make them.
+
+import { postJson } from "./http.js";
+
+const BATCH = 1000;
+const LANES = 3;
+const LARGEST_HASHED = 64 * 2 ** 20; // a hash needs all of a file in memory
+
+// Only pages that came over TLS or from this very machine can hash.
+export const canHash = Boolean(globalThis.crypto?.subtle);
+
+export async function sha256Of(content) {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// Declares {file, path} items; returns those that have not arrived as {item, upload}.
+export async function declareAll(url, items, { onProgress, onTrouble, patience }) {
+  const waiting = [];
+  for (let start = 0; start < items.length; start += BATCH) {
+    const described = await describeAll(items.slice(start, start + BATCH), onTrouble, (done) =>
+      onProgress(start + done),
+    );
+    const files = described.map(({ said }) => said);
+    const { uploads } = files.length ? await postJson(`${url}/uploads`, { files }, patience) : { uploads: [] };
+    uploads.forEach((upload, place) => {
+      if (!upload.arrived) waiting.push({ item: described[place].item, upload });
+    });
+  }
+  return waiting;
+}
+
+async function describeAll(items, onTrouble, onProgress) {
+  const described = [];
+  let done = 0;
+  await inLanes(LANES, items.entries(), async ([place, item]) => {
+    try {
+      const sha256 = await hashOf(item.file);
+      described[place] = { item, said: { file: item.path, size: item.file.size, sha256 } };
+    } catch {
+      onTrouble(item.path, "cannot be read");
+    }
+    onProgress((done += 1));
+  });
+  return described.filter(Boolean);
+}
+
+async function hashOf(file) {
+  if (!canHash || file.size > LARGEST_HASHED) return "";
+  return sha256Of(await file.arrayBuffer());
+}
+
+// A few at a time, in order of their beginning.
+export async function inLanes(number, tasks, work) {
+  const remaining = tasks[Symbol.iterator]();
+  const lane = async () => {
+    for (let next = remaining.next(); !next.done; next = remaining.next()) await work(next.value);
+  };
+  await Promise.all(Array.from({ length: number }, lane));
+}
