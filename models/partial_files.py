@@ -40,7 +40,7 @@ class PartialFile:
 
         They begin at `at`; what lay from there on goes. OSError keeps nothing of them.
         """
-        os.ftruncate(self.descriptor, at)
+        self.cut(at)
         written = 0
         try:
             while written < max_bytes and (block := stream.read(min(BLOCK, max_bytes - written))):
@@ -48,11 +48,14 @@ class PartialFile:
                 written += len(block)
             os.fsync(self.descriptor)
         except OSError:
-            os.ftruncate(self.descriptor, at)
+            self.cut(at)
             raise
         if at == 0:
             _sync_folder(self.path.parent)
         return written
+
+    def cut(self, size: int) -> None:
+        os.ftruncate(self.descriptor, size)
 
     def open(self) -> BinaryIO:
         return self.path.open("rb")
@@ -78,9 +81,9 @@ class PartialFiles:
         partial = self._open(upload_id)
         try:
             yield partial
-            if partial.size == 0:
-                partial.discard()
         finally:
+            if partial.size == 0 and _is_still(partial.path, partial.descriptor):
+                partial.discard()
             os.close(partial.descriptor)
 
     def all(self) -> list[int]:

@@ -68,7 +68,7 @@ def find_upload(session: Session, *, job_id: str, upload_id: int) -> Upload | No
 def list_uploads(
     session: Session, job_id: str, *, state: UploadState | None, page: int, page_size: int
 ) -> Page[Upload]:
-    """In the order of declaration."""
+    """Declaration by declaration; those of one sorted by name."""
     which = (Upload.job_id == job_id, *_STATES[state])
     rows = select(Upload).where(*which).order_by(Upload.id)
     total = session.scalar(select(func.count()).select_from(Upload).where(*which)) or 0

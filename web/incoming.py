@@ -8,6 +8,7 @@ from flask import Request
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.formparser import FormDataParser, MultiPartParser
+from werkzeug.routing import IntegerConverter
 
 from models.file_store import make_private_folder
 from models.settings import Settings
@@ -18,6 +19,7 @@ BLOCK = 256 * 1024  # four times the parser's default: fewer rounds through Pyth
 SPOOL = 4 * 2**20  # a part larger than this goes to disk at once
 MAX_PARTS = 2000  # files in one request
 MAX_BODY = 64 * 2**20  # of a request that is no form
+MAX_ROW_ID = 2**31 - 1
 FORM_OVERHEAD = 16 * 2**20  # headers of that many parts, with long names
 
 Parsed = tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]
@@ -68,8 +70,17 @@ class Incoming(Request):
         return cast(IO[bytes], SpooledTemporaryFile(max_size=SPOOL, dir=str(folder)))
 
 
+class RowId(IntegerConverter):
+    """`int` in a path. What no database can count to is 0, which no row has, and no error."""
+
+    def to_python(self, value: str) -> int:
+        row_id = int(super().to_python(value))
+        return row_id if row_id <= MAX_ROW_ID else 0
+
+
 def install_limits(app: APIFlask, settings: Settings) -> None:
     app.request_class = Incoming
+    app.url_map.converters["int"] = RowId
     app.config["MAX_CONTENT_LENGTH"] = settings.max_archive_bytes + FORM_OVERHEAD
     app.config["MAX_FORM_PARTS"] = MAX_PARTS
     # Text fields only, but the parser also checks its block against it.

@@ -107,6 +107,7 @@ def _append(
     with noticing_full_disk():
         written = partial.append(body, at=at, max_bytes=room)
     if body.read(1):
+        partial.cut(at)
         raise PieceError(
             f"a piece of {room} bytes at most was expected; it is longer", status=413, received=at
         )

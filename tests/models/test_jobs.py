@@ -1,13 +1,29 @@
 """A job's progress is counted from its images."""
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from models.jobs import close_job, job_progress, list_jobs
-from models.tables import Image, State, now
+from models.claims import claim_ready, claim_received, give_up, release
+from models.images import NewImage, add_images, record_read
+from models.jobs import (
+    JobProgress,
+    JobStateError,
+    cancel_job,
+    close_job,
+    job_progress,
+    list_jobs,
+    require_open,
+)
+from models.predictions import record_predictions
+from models.tables import Image, Job, Prediction, State, now
+from models.uploads import Declared, arrive, declare
 from tests.databases import Database
-from tests.rows import a_job, some_images
+from tests.rows import a_hash, a_job, a_prediction, a_version, all_images, some_images
 
 
 def test_images_are_counted_by_state(database: Database) -> None:
@@ -19,8 +35,15 @@ def test_images_are_counted_by_state(database: Database) -> None:
         progress = job_progress(session, job.id)
     assert progress is not None
     counts = {state.value: getattr(progress, state.value) for state in State}
-    assert counts == {"received": 1, "ready": 2, "predicted": 3, "rejected": 4, "failed": 5}
-    assert progress.total == 15
+    assert counts == {
+        "received": 1,
+        "ready": 2,
+        "predicted": 3,
+        "rejected": 4,
+        "failed": 5,
+        "cancelled": 6,
+    }
+    assert progress.total == 21
     assert not progress.finished
 
 
@@ -93,6 +116,125 @@ def test_jobs_are_listed_newest_first_in_pages(database: Database) -> None:
 def test_there_is_no_progress_of_no_job(database: Database) -> None:
     with database.sessions() as session:
         assert job_progress(session, "no such job") is None
+
+
+def progress_of(session: Session, job: Job) -> JobProgress:
+    progress = job_progress(session, job.id)
+    assert progress is not None
+    return progress
+
+
+def three_declared(session: Session, job: Job) -> list[Declared]:
+    files = [Declared(f"{number}.png", 10, a_hash(str(number))) for number in range(3)]
+    declare(session, job_id=job.id, files=files)
+    return files
+
+
+def test_a_job_that_misses_declared_files_is_not_closed_unless_they_are_given_up(
+    database: Database,
+) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        first, *_ = three_declared(session, job)
+        arrive(session, job_id=job.id, files=[first])
+        with pytest.raises(JobStateError, match="2 of 3 declared files have not arrived"):
+            close_job(session, job.id)
+        assert job.closed_at is None
+        assert close_job(session, job.id, give_up_missing=True)
+        progress = progress_of(session, job)
+    assert (progress.declared, progress.missing, progress.given_up) == (3, 0, 2)
+    assert progress.finished
+
+
+def test_a_cancelled_job_is_finished_and_takes_no_more(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        three_declared(session, job)
+        for state in State:
+            some_images(session, 1, state=state, job=job)
+        cancel_job(session, job.id)
+        progress = progress_of(session, job)
+        with pytest.raises(JobStateError, match="cancelled"):
+            require_open(session, job.id)
+    assert (progress.received, progress.ready, progress.cancelled) == (0, 0, 3)
+    assert (progress.predicted, progress.rejected, progress.failed) == (1, 1, 1)
+    assert (progress.given_up, progress.missing) == (3, 0)
+    assert progress.finished
+    assert progress.cancelled_at is not None
+
+
+def test_a_worker_finds_the_claim_of_a_cancelled_image_broken(database: Database) -> None:
+    with database.sessions.begin() as session:
+        version = a_version(session)
+        job = a_job(session)
+        (waiting,) = some_images(session, 1, job=job)
+        (ready,) = some_images(session, 1, job=job, state=State.READY)
+        received = claim_received(session, limit=1, lease_s=60, max_attempts=3)
+        decoded = claim_ready(session, limit=1, lease_s=60, max_attempts=3)
+    with database.sessions.begin() as session:
+        cancel_job(session, job.id)
+    with database.sessions.begin() as session:
+        failed = {waiting.id: "the decoder crashed"}
+        assert record_read(session, received, read={}, refused={}, failed=failed) == set()
+        record_predictions(
+            session,
+            decoded,
+            {ready.sha256: a_prediction()},
+            model_version_id=version.id,
+            engine="test",
+        )
+        give_up(session, received)
+        release(session, decoded)
+    with database.sessions() as session:
+        images = all_images(session)
+        assert [image.state for image in images] == [State.CANCELLED] * 2
+        assert [image.leased_by for image in images] == [None] * 2
+        assert session.scalars(select(Prediction)).all() == []
+
+
+@pytest.mark.parametrize("end", [close_job, cancel_job])
+def test_whoever_ends_a_job_waits_for_files_that_are_being_added(
+    database: Database, end: Callable[[Session, str], object]
+) -> None:
+    """And whoever adds files afterwards is told."""
+    with database.sessions.begin() as session:
+        job_id = a_job(session).id
+    began, ended = threading.Event(), threading.Event()
+
+    def end_it() -> None:
+        began.set()
+        with database.sessions.begin() as other:
+            end(other, job_id)
+        ended.set()
+
+    with database.sessions.begin() as session:
+        require_open(session, job_id)
+        thread = threading.Thread(target=end_it)
+        thread.start()
+        assert began.wait(5)
+        add_images(session, job_id=job_id, new=[NewImage("late.png", a_hash("late"), 10)])
+        assert not ended.wait(0.3)
+    thread.join(10)
+    assert ended.is_set()
+    with database.sessions.begin() as session:
+        with pytest.raises(JobStateError):
+            require_open(session, job_id)
+        (image,) = all_images(session)
+    assert image.state == (State.CANCELLED if end is cancel_job else State.RECEIVED)
+
+
+def test_two_may_add_files_at_once(database: Database) -> None:
+    """On PostgreSQL; SQLite knows one writer at a time."""
+    if database.settings.is_sqlite:
+        return
+    with database.sessions.begin() as session:
+        job_id = a_job(session).id
+    with database.sessions.begin() as one, database.sessions.begin() as other:
+        for session, name in ((one, "a.png"), (other, "b.png")):
+            require_open(session, job_id)
+            add_images(session, job_id=job_id, new=[NewImage(name, a_hash(name), 10)])
+    with database.sessions() as session:
+        assert len(all_images(session)) == 2
 
 
 def finish(images: list[Image], *, seconds_ago: float) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +22,7 @@ from pipeline.network_input import PREPROCESSING
 from pipeline.prepare import prepare
 from tests.databases import Database
 from tests.rows import a_prediction, a_user, a_version
+from web.services import KEY as KEY_OF_SERVICES
 from web.services import Services
 
 KEY = b"invented key of thirty-two bytes"
@@ -58,6 +59,10 @@ class Portal:
 
     def send(self, job_id: str, *files: tuple[str, bytes]) -> Any:
         return send(self.program(), job_id, *files)
+
+    def change_settings(self, **changes: Any) -> None:
+        settings = self.services.settings.model_copy(update=changes)
+        self.app.extensions[KEY_OF_SERVICES] = replace(self.services, settings=settings)
 
     def images(self) -> list[Image]:
         with self.database.sessions() as session:

@@ -92,10 +92,7 @@ def test_companions_of_file_systems_are_ignored_and_said_so(portal: Portal, a_pn
 
 
 def test_a_file_too_large_is_refused_and_its_neighbours_go_on(portal: Portal, a_png: bytes) -> None:
-    small = portal.services.settings.model_copy(update={"max_file_bytes": len(a_png)})
-    portal.app.extensions["overread"] = type(portal.services)(
-        small, portal.services.sessions, portal.services.store
-    )
+    portal.change_settings(max_file_bytes=len(a_png))
     large, fits = portal.send(
         portal.new_job(), ("large.png", a_png + b"!"), ("fits.png", a_png)
     ).json["files"]

@@ -1,13 +1,16 @@
 """Declared files that come in pieces, whatever happens between the pieces."""
 
 import hashlib
+import io
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from models.partial_files import PartialFiles
+from models.uploads import advance
 from tests.uploads import a_png, files_in
-from tests.web.portal import Portal
+from tests.web.portal import Portal, a_zip, send
 
 PIECE = "application/offset+octet-stream"
 
@@ -97,3 +100,214 @@ def test_a_file_comes_in_pieces_and_becomes_an_image(sender: Sender) -> None:
     again = sender.piece(upload, len(content), b"")
     assert (again.status_code, again.json["arrived"]) == (200, True)
     assert again.json["files"] == last.json["files"]
+
+
+def test_bytes_that_nobody_counted_are_written_over(sender: Sender) -> None:
+    """A portal that was killed between the disk and the row."""
+    content = a_png()
+    (upload,) = sender.declare(("a.png", content))
+    sender.piece(upload, 0, content[:100])
+    with PartialFiles(sender.portal.services.store).hold(upload["id"]) as partial:
+        partial.append(io.BytesIO(b"other bytes"), at=100, max_bytes=99)
+    assert sender.piece(upload, 100, content[100:]).json["arrived"]
+    assert [image.sha256 for image in sender.portal.images()] == [digest(content)]
+
+
+def test_pieces_that_were_taken_away_are_asked_for_again(sender: Sender) -> None:
+    content = a_png()
+    (upload,) = sender.declare(("a.png", content))
+    sender.piece(upload, 0, content[:100])
+    (sender.portal.services.store.root / "partial" / str(upload["id"])).unlink()
+    refused = sender.piece(upload, 100, content[100:])
+    assert (refused.status_code, refused.headers["Upload-Offset"]) == (409, "0")
+    assert sender.piece(upload, 0, content).json["arrived"]
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+def test_a_portal_killed_before_the_row_finishes_when_asked_again(
+    sender: Sender, hashed: bool
+) -> None:
+    """All bytes are safe and counted, also moved into the store; the row was never written."""
+    content = a_png()
+    (upload,) = sender.declare(("a.png", content), hashed=hashed)
+    store = sender.portal.services.store
+    with PartialFiles(store).hold(upload["id"]) as partial:
+        partial.append(io.BytesIO(content), at=0, max_bytes=len(content))
+        store.adopt(partial.path, digest(content))
+    with sender.portal.database.sessions.begin() as session:
+        assert advance(session, upload["id"], before=0, received=len(content))
+    assert sender.show()["missing"] == 1
+    assert sender.piece(upload, len(content), b"").json["arrived"]
+    assert [image.sha256 for image in sender.portal.images()] == [digest(content)]
+    assert store.path(digest(content), area="incoming").read_bytes() == content
+    assert sender.partial_files() == files_in(store, "temporary") == []
+
+
+def test_a_wrong_offset_is_answered_with_the_right_one(sender: Sender) -> None:
+    (upload,) = sender.declare(("a.png", b"0123456789"))
+    sender.piece(upload, 0, b"0123")
+    refused = sender.piece(upload, 2, b"23456789")
+    assert (refused.status_code, refused.headers["Upload-Offset"]) == (409, "4")
+    assert refused.json["title"] == "expected the bytes from 4 on, not from 2"
+
+
+def test_other_bytes_than_the_declared_ones_are_not_taken(sender: Sender) -> None:
+    content = a_png()
+    (upload,) = sender.declare(("a.png", content))
+    refused = sender.piece(upload, 0, content[:-1] + b"?")
+    assert (refused.status_code, refused.headers["Upload-Offset"]) == (422, "0")
+    assert "SHA-256 differs" in refused.json["title"]
+    assert sender.portal.images() == []
+    assert sender.partial_files() == []
+    assert sender.piece(upload, 0, content).json["arrived"]
+
+
+def test_more_bytes_than_declared_are_not_taken(sender: Sender) -> None:
+    (upload,) = sender.declare(("a.png", b"0123456789"))
+    refused = sender.piece(upload, 0, b"0123456789?")
+    assert (refused.status_code, refused.headers["Upload-Offset"]) == (413, "0")
+    assert sender.partial_files() == []
+    assert sender.portal.images() == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Upload-Offset": "-1"}, 422),
+        ({"Upload-Offset": "all"}, 422),
+        ({"content_type": "text/plain"}, 415),
+    ],
+)
+def test_a_piece_says_what_it_is(sender: Sender, headers: dict[str, str], status: int) -> None:
+    (upload,) = sender.declare(("a.png", b"0123456789"))
+    assert sender.piece(upload, 0, b"0123456789", **headers).status_code == status
+
+
+def test_of_two_requests_at_once_the_second_is_sent_away(sender: Sender) -> None:
+    content = a_png()
+    (upload,) = sender.declare(("a.png", content))
+    with PartialFiles(sender.portal.services.store).hold(upload["id"]):
+        refused = sender.piece(upload, 0, content)
+    assert (refused.status_code, refused.headers["Upload-Offset"]) == (409, "0")
+    assert "another request" in refused.json["title"]
+    assert sender.piece(upload, 0, content).json["arrived"]
+
+
+def test_an_empty_file_arrives_too(sender: Sender) -> None:
+    (upload,) = sender.declare(("a.png", b""))
+    assert sender.piece(upload, 0, b"").json["arrived"]
+    assert [image.size for image in sender.portal.images()] == [0]
+
+
+def test_a_zip_in_pieces_is_unpacked(sender: Sender) -> None:
+    packed = a_zip(("s/a.png", a_png(seed=1)), ("s/b.png", a_png(seed=2)), ("s/c.zip", b"PK"))
+    (upload,) = sender.declare(("x.zip", packed))
+    sender.piece(upload, 0, packed[:50])
+    answer = sender.piece(upload, 50, packed[50:]).json
+    assert [file["file"] for file in answer["files"]] == [
+        "x.zip/s/a.png",
+        "x.zip/s/b.png",
+        "x.zip/s/c.zip",
+    ]
+    assert [file["status"] for file in answer["files"]] == ["received", "received", "rejected"]
+    shown = sender.show()
+    assert (shown["declared"], shown["missing"], shown["total"]) == (1, 0, 3)
+    assert sender.partial_files() == []
+
+
+def test_a_big_zip_is_answered_with_its_first_members_only(sender: Sender) -> None:
+    packed = a_zip(*((f"{number:04d}.png", b"%d" % number) for number in range(1010)))
+    (upload,) = sender.declare(("x.zip", packed))
+    answer = sender.piece(upload, 0, packed).json
+    assert (len(answer["files"]), answer["unlisted"]) == (1000, 10)
+    assert sender.show()["total"] == 1010
+
+
+def test_a_file_too_large_is_refused_by_its_first_bytes(sender: Sender) -> None:
+    sender.portal.change_settings(max_file_bytes=1000)
+    content = bytes(2000)
+    (upload,) = sender.declare(("large.png", content))
+    answer = sender.piece(upload, 0, content[:100]).json
+    assert (answer["arrived"], answer["files"][0]["status"]) == (True, "rejected")
+    assert answer["files"][0]["reason"].startswith("large.png: larger than")
+    assert sender.partial_files() == []
+
+
+def test_companions_of_file_systems_arrive_and_are_ignored(sender: Sender) -> None:
+    (upload,) = sender.declare(("d/.DS_Store", b"desktop"))
+    assert sender.piece(upload, 0, b"desktop").json["ignored"] == ["d/.DS_Store"]
+    assert sender.portal.images() == []
+    assert sender.show()["missing"] == 0
+
+
+def test_parts_of_a_form_meet_their_declarations(sender: Sender) -> None:
+    packed = a_zip(("a.png", a_png(seed=7)))
+    files = [
+        ("a.png", a_png()),
+        ("d/Thumbs.db", b"junk"),
+        ("x.zip", packed),
+        ("large.png", bytes(5000)),
+    ]
+    sender.portal.change_settings(max_file_bytes=4000)
+    sender.declare(*files)
+    sender.declare(("b.png", b"not sent"), ("a.png", b"other bytes of that name"))
+    sent = send(sender.client, sender.job, *files, ("undeclared.png", b"?"))
+    assert sent.status_code == 200
+    shown = sender.show()
+    assert (shown["declared"], shown["missing"], shown["total"]) == (6, 2, 4)
+    missing = sender.client.get(f"{sender.url}/uploads?state=missing").json["uploads"]
+    assert {upload["size"] for upload in missing} == {8, 24}
+    arrived = sender.client.get(f"{sender.url}/uploads?state=arrived").json["uploads"]
+    assert all(upload["received"] == upload["size"] for upload in arrived)
+
+
+def test_what_was_declared_without_a_hash_arrives_by_name_and_size(sender: Sender) -> None:
+    files = ("a.png", a_png()), ("x.zip", a_zip(("a.png", b"1")))
+    sender.declare(*files, hashed=False)
+    send(sender.client, sender.job, *files)
+    assert sender.show()["missing"] == 0
+
+
+def test_declared_files_are_listed_in_pages(sender: Sender) -> None:
+    for start in (0, 1000):
+        sender.declare(*((f"{number}.png", b"x") for number in range(start, start + 1000)))
+    sender.declare(("last.png", b"x"))
+    pages = [sender.client.get(f"{sender.url}/uploads?page={page}").json for page in (1, 2, 3)]
+    assert [len(page["uploads"]) for page in pages] == [1000, 1000, 1]
+    assert [page["next"] for page in pages] == [2, 3, None]
+    assert pages[2]["uploads"][0]["file"] == "last.png"
+
+
+def test_nothing_of_another_job_is_reached(sender: Sender) -> None:
+    (upload,) = sender.declare(("a.png", b"0123456789"))
+    other = Sender(sender.portal, sender.client, sender.portal.new_job())
+    for answer in (
+        other.piece(upload, 0, b"0123456789"),
+        other.client.head(f"{other.url}/uploads/{upload['id']}"),
+        other.piece({"id": 2**31}, 0, b""),
+        other.piece({"id": 2**80}, 0, b""),
+    ):
+        assert answer.status_code == 404
+    nobody = Sender(sender.portal, sender.client, "0" * 32)
+    assert nobody.client.get(f"{nobody.url}/uploads").status_code == 404
+    said = {"files": [{"file": "a.png", "size": 1}]}
+    assert nobody.client.post(f"{nobody.url}/uploads", json=said).status_code == 404
+
+
+def test_without_room_nothing_is_declared_or_taken(sender: Sender) -> None:
+    content = a_png()
+    (upload,) = sender.declare(("a.png", content))
+    sender.piece(upload, 0, content[:10])
+    sender.portal.change_settings(disk_reserve_bytes=2**60)
+    refused = [
+        sender.client.post(f"{sender.url}/uploads", json={"files": [{"file": "b", "size": 1}]}),
+        sender.piece(upload, 10, content[10:]),
+        send(sender.client, sender.job, ("c.png", content)),
+    ]
+    for answer in refused:
+        assert (answer.status_code, answer.headers["Retry-After"]) == (507, "60")
+        assert answer.json["title"].startswith("the service's disk is nearly full")
+    assert sender.portal.images() == []
+    assert files_in(sender.portal.services.store, "temporary") == []
+    sender.portal.change_settings(disk_reserve_bytes=0)
+    assert sender.piece(upload, 10, content[10:]).json["arrived"]
