@@ -10,6 +10,7 @@ from models.settings import Settings
 from web import (
     about,
     account,
+    audits,
     health,
     images,
     invitations,
@@ -59,6 +60,7 @@ BLUEPRINTS = (
     rereadings,
     snapshots,
     about,
+    audits,
     health,
     metrics,
 )

@@ -1,0 +1,92 @@
+"""Admins see who did what, and whether that is still what was written."""
+
+import csv
+import io
+import json
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from models.audit import record
+from models.tables import Audit, Role, now
+from tests.rows import a_user
+from tests.web.portal import Portal
+
+
+@pytest.fixture
+def recorded(portal: Portal) -> Portal:
+    with portal.database.sessions.begin() as session:
+        anna, ben = a_user(session, name="anna"), a_user(session, name="ben")
+        for number in range(3):
+            record(session, user_id=anna.id, action="study.viewed", target=str(number))
+        record(session, user_id=ben.id, action="results.exported", target="=all")
+        record(session, user_id=None, action="login.bad")
+    return portal
+
+
+def _targets(portal: Portal, query: str = "") -> list[str]:
+    page = portal.browser(Role.ADMIN).get(f"/audit{query}")
+    assert page.status_code == 200, page.text
+    return re.findall(r'<td class="target">(.*?)</td>', page.text)
+
+
+def test_only_admins_look(recorded: Portal) -> None:
+    for path in ("/audit", "/api/v1/audit"):
+        assert recorded.program(Role.OPERATOR).get(path).status_code == 403
+        assert recorded.program(Role.ADMIN).get(path).status_code == 200
+    assert recorded.program(Role.OPERATOR).post("/api/v1/audit/check").status_code == 403
+
+
+def test_the_page_shows_rows_newest_first_and_the_verdict(recorded: Portal) -> None:
+    page = recorded.browser(Role.ADMIN).get("/audit").text
+    assert re.findall(r'<th class="number" scope="row">(\d+)</th>', page) == list("654321")
+    assert "<strong>Intact.</strong> 6 rows are as written, up to row 6; checked" in page
+    assert "nobody logged in" in page
+
+
+def test_filters(recorded: Portal) -> None:
+    with recorded.database.sessions.begin() as session:
+        long_ago = now() - timedelta(days=40)
+        session.execute(update(Audit).where(Audit.id == 1).values(created_at=long_ago))
+    today = now().date().isoformat()
+    assert _targets(recorded, "?action=study.viewed") == ["2", "1", "0"]
+    assert _targets(recorded, "?person=ben&action=") == ["=all"]
+    assert _targets(recorded, f"?action=study.viewed&since={today}") == ["2", "1"]
+    assert _targets(recorded, f"?until={long_ago.date().isoformat()}") == ["0"]
+    assert _targets(recorded, "?person=nobody") == []
+
+
+@pytest.mark.parametrize("query", ["since=9999-12-31", "until=0001-01-01", "person=%00", "page=0"])
+def test_what_cannot_be_asked_is_refused(recorded: Portal, query: str) -> None:
+    assert recorded.program(Role.ADMIN).get(f"/audit?{query}").status_code == 422
+    if "page" not in query:
+        assert recorded.program(Role.ADMIN).get(f"/api/v1/audit?{query}").status_code == 422
+
+
+def test_tampering_stands_at_the_top(recorded: Portal) -> None:
+    browser = recorded.browser(Role.ADMIN)
+    with recorded.database.sessions.begin() as session:
+        session.execute(update(Audit).where(Audit.id == 3).values(target="another"))
+    token = re.search(r'name="csrf-token" content="(.*?)"', browser.get("/audit").text)
+    assert token is not None
+    answer = browser.post("/audit/check", data={"csrf_token": token[1]}, follow_redirects=True)
+    assert "Broken at row 3:" in answer.text
+    assert "The 2 rows up to row 2 can be trusted" in answer.text
+    said = recorded.program(Role.ADMIN).post("/api/v1/audit/check").json
+    assert (said["is_intact"], said["broken"], said["rows"]) == (False, 3, 2)
+    assert [row.action for row in recorded.audit()[:2]] == ["audit.checked", "audit.checked"]
+
+
+def test_exports_hold_every_row_and_no_formula(recorded: Portal) -> None:
+    client = recorded.program(Role.ADMIN)
+    table = client.get("/api/v1/audit?format=csv&person=ben")
+    (row,) = csv.DictReader(io.StringIO(table.text, newline=""))
+    assert (row["person"], row["action"], row["target"]) == ("ben", "results.exported", "'=all")
+    lines = client.get("/api/v1/audit").text.splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["id"] for row in rows] == list(range(1, 8))
+    assert rows[0].keys() == {"id", "created_at", "person", "action", "target", "digest"}
+    assert [row["action"] for row in rows[-2:]] == ["audit.exported", "audit.exported"]
+    assert rows[4]["person"] is None
