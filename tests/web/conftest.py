@@ -6,6 +6,7 @@ import pytest
 from tests.builders import make_dicom, make_png
 from tests.databases import Database
 from tests.web.portal import Portal
+from tests.web.sender import Sender
 from web.app import create_app
 from web.services import KEY
 
@@ -18,6 +19,11 @@ def portal(database: Database) -> Iterator[Portal]:
     services = app.extensions[KEY]
     yield Portal(database, app, services)
     services.sessions.kw["bind"].dispose()  # a server waits for its connections before it stops
+
+
+@pytest.fixture
+def sender(portal: Portal) -> Sender:
+    return Sender(portal, portal.program(), portal.new_job())
 
 
 @pytest.fixture

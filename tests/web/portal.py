@@ -79,6 +79,10 @@ class Portal:
                 self._read(image)
                 self._predict(image.id, **answer)
 
+    def go_live(self, name: str) -> None:
+        with self.database.sessions.begin() as session:
+            a_version(session, name=name)
+
     def _read(self, image: Image) -> None:
         store = self.services.store
         prepared = prepare(store.path(image.sha256, area="incoming"), key=KEY)

@@ -1,66 +1,14 @@
 """Declared files that come in pieces, whatever happens between the pieces."""
 
-import hashlib
 import io
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from models.partial_files import PartialFiles
 from models.uploads import advance
 from tests.uploads import a_png, files_in
-from tests.web.portal import Portal, a_zip, send
-
-PIECE = "application/offset+octet-stream"
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-@dataclass(frozen=True)
-class Sender:
-    """A program that sends to one job."""
-
-    portal: Portal
-    client: Any
-    job: str
-
-    @property
-    def url(self) -> str:
-        return f"/api/v1/jobs/{self.job}"
-
-    def declare(self, *files: tuple[str, bytes], hashed: bool = True) -> list[dict[str, Any]]:
-        said = [
-            {"file": name, "size": len(content)} | ({"sha256": digest(content)} if hashed else {})
-            for name, content in files
-        ]
-        answer = self.client.post(f"{self.url}/uploads", json={"files": said})
-        assert answer.status_code == 200, answer.text
-        return list(answer.json["uploads"])
-
-    def piece(self, upload: dict[str, Any], offset: int, content: bytes, **options: Any) -> Any:
-        return self.client.patch(
-            f"{self.url}/uploads/{upload['id']}",
-            data=content,
-            content_type=options.pop("content_type", PIECE),
-            headers={"Upload-Offset": str(offset), **options},
-        )
-
-    def post(self, act: str, **fields: Any) -> Any:
-        return self.client.post(f"{self.url}/{act}", json=fields)
-
-    def show(self) -> dict[str, Any]:
-        return dict(self.client.get(self.url).json)
-
-    def partial_files(self) -> list[str]:
-        return [path.name for path in files_in(self.portal.services.store, "partial")]
-
-
-@pytest.fixture
-def sender(portal: Portal) -> Sender:
-    return Sender(portal, portal.program(), portal.new_job())
+from tests.web.portal import a_zip, send
+from tests.web.sender import Sender, digest
 
 
 def test_a_declaration_is_answered_in_its_order_and_again_with_the_same_rows(

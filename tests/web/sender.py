@@ -1,0 +1,56 @@
+"""A program that declares files and sends them in pieces."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from tests.uploads import files_in
+from tests.web.portal import Portal
+
+PIECE = "application/offset+octet-stream"
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Sender:
+    """A program that sends to one job."""
+
+    portal: Portal
+    client: Any
+    job: str
+
+    @property
+    def url(self) -> str:
+        return f"/api/v1/jobs/{self.job}"
+
+    def declare(self, *files: tuple[str, bytes], hashed: bool = True) -> list[dict[str, Any]]:
+        answer = self.try_to_declare(*files, hashed=hashed)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json["uploads"])
+
+    def try_to_declare(self, *files: tuple[str, bytes], hashed: bool = True) -> Any:
+        said = [
+            {"file": name, "size": len(content)} | ({"sha256": digest(content)} if hashed else {})
+            for name, content in files
+        ]
+        return self.client.post(f"{self.url}/uploads", json={"files": said})
+
+    def piece(self, upload: dict[str, Any], offset: int, content: bytes, **options: Any) -> Any:
+        return self.client.patch(
+            f"{self.url}/uploads/{upload['id']}",
+            data=content,
+            content_type=options.pop("content_type", PIECE),
+            headers={"Upload-Offset": str(offset), **options},
+        )
+
+    def post(self, act: str, **fields: Any) -> Any:
+        return self.client.post(f"{self.url}/{act}", json=fields)
+
+    def show(self) -> dict[str, Any]:
+        return dict(self.client.get(self.url).json)
+
+    def partial_files(self) -> list[str]:
+        return [path.name for path in files_in(self.portal.services.store, "partial")]

@@ -1,0 +1,108 @@
+"""Closing, cancelling and trying again, as programs ask for it."""
+
+from models.tables import Image, State, now
+from tests.uploads import a_png
+from tests.web.portal import Portal, send
+from tests.web.sender import Sender
+
+
+def set_states(portal: Portal, *states: State) -> None:
+    with portal.database.sessions.begin() as session:
+        for image, state in zip(portal.images(), states, strict=True):
+            row = session.get_one(Image, image.id)
+            row.state, row.reason, row.finished_at, row.attempts = state, "why", now(), 3
+
+
+def states(portal: Portal) -> list[str]:
+    return [image.state.value for image in portal.images()]
+
+
+def actions(portal: Portal) -> set[str]:
+    return {row.action for row in portal.audit()}
+
+
+def test_closing_says_what_is_missing(sender: Sender) -> None:
+    sender.declare(("a.png", b"1"), ("b.png", b"2"), ("c.png", b"3"))
+    send(sender.client, sender.job, ("a.png", b"1"))
+    refused = sender.client.post(f"{sender.url}/close")
+    assert refused.status_code == 409
+    assert refused.json["title"] == "2 of 3 declared files have not arrived"
+    assert sender.show()["closed_at"] is None
+    closed = sender.post("close", missing="give_up").json
+    assert (closed["declared"], closed["missing"], closed["given_up"]) == (3, 0, 2)
+    assert closed["closed_at"]
+    assert "job.closed" in actions(sender.portal)
+    assert sender.post("close").status_code == 200
+
+
+def test_a_piece_for_a_closed_or_cancelled_job_is_refused_and_thrown_away(sender: Sender) -> None:
+    for act, fields in (("close", {"missing": "give_up"}), ("cancel", {})):
+        one = Sender(sender.portal, sender.client, sender.portal.new_job())
+        (upload,) = one.declare(("a.png", b"0123456789"))
+        assert one.piece(upload, 0, b"01234").status_code == 200
+        assert one.post(act, **fields).status_code == 200
+        refused = one.piece(upload, 5, b"56789")
+        assert refused.status_code == 409
+        assert act.removesuffix("e") in refused.json["title"]
+        assert one.partial_files() == []
+        assert one.try_to_declare(("b.png", b"1")).status_code == 409
+
+
+def test_a_cancelled_job_ends_and_can_be_taken_up_again(sender: Sender) -> None:
+    send(sender.client, sender.job, ("a.png", a_png(seed=1)), ("b.png", a_png(seed=2)))
+    cancelled = sender.post("cancel").json
+    assert (cancelled["cancelled"], cancelled["finished"]) == (2, True)
+    assert cancelled["cancelled_at"]
+    assert send(sender.client, sender.job, ("c.png", b"late")).status_code == 409
+    reasons = sender.client.get(f"{sender.url}/images?state=cancelled").json["images"]
+    assert reasons[0]["reason"] == "a.png: the job was cancelled before this file was read"
+    answer = sender.post("retry").json
+    assert (answer["retried"], answer["left"]) == (2, 0)
+    assert (answer["job"]["received"], answer["job"]["cancelled_at"]) == (2, None)
+    assert {"job.cancelled", "job.retried"} <= actions(sender.portal)
+    sender.portal.read_all()
+    assert states(sender.portal) == ["predicted", "predicted"]
+
+
+def test_what_failed_waits_again_where_its_files_allow(sender: Sender) -> None:
+    portal = sender.portal
+    send(sender.client, sender.job, *((f"{n}.png", a_png(seed=n)) for n in range(5)))
+    images = portal.images()
+    portal._read(images[0])
+    portal._read(images[1])
+    set_states(portal, State.FAILED, State.FAILED, State.FAILED, State.FAILED, State.REJECTED)
+    for path in (portal.services.store.root / "inputs").rglob(images[1].sha256):
+        path.unlink()  # read, but what the network eats is gone
+    portal.services.store.delete(images[3].sha256)
+    answer = sender.post("retry", which="failed").json
+    assert (answer["retried"], answer["left"]) == (2, 2)
+    assert states(portal) == ["ready", "failed", "received", "failed", "rejected"]
+    first = portal.images()[0]
+    assert (first.reason, first.finished_at, first.attempts) == (None, None, 0)
+
+
+def test_all_takes_up_what_was_refused_or_read_by_an_earlier_version(sender: Sender) -> None:
+    portal = sender.portal
+    send(sender.client, sender.job, ("a.png", a_png(seed=1)), ("b.png", a_png(seed=2)))
+    first, _ = portal.images()
+    portal._read(first)
+    portal._predict(first.id)
+    set_states(portal, State.PREDICTED, State.REJECTED)
+    answer = sender.post("retry", which="all").json
+    assert (answer["retried"], answer["left"]) == (1, 0)
+    assert states(portal) == ["predicted", "received"], "the live version has read the first"
+    portal.go_live("v2")
+    assert sender.post("retry", which="all").json["retried"] == 1
+    assert states(portal) == ["ready", "received"]
+
+
+def test_acts_need_a_job(portal: Portal) -> None:
+    client = portal.program()
+    for act in ("close", "cancel", "retry", "files", "uploads"):
+        answer = client.post(f"/api/v1/jobs/{'0' * 32}/{act}", json={})
+        assert answer.status_code in (404, 422), act
+        assert (act == "uploads") == (answer.status_code == 422)
+    assert (
+        client.post(f"/api/v1/jobs/{portal.new_job()}/retry", json={"which": "x"}).status_code
+        == 422
+    )
