@@ -21,7 +21,7 @@ from cli.processes import Program
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-STEADY_AFTER_S = 60.0  # who ran this long starts again at once
+STEADY_AFTER_S = 10.0  # who ran this long was not the cause of its own end: the pause is short
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

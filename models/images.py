@@ -186,6 +186,13 @@ def record_failed(session: Session, claim: Claim, reasons: dict[int, str]) -> No
             _end(session, image_id, State.FAILED, reason)
 
 
+def send_back(session: Session, claim: Claim, image_ids: Sequence[int]) -> None:
+    """Ready images whose network input got lost are received again, to have it made anew."""
+    held = still_held(session, claim)
+    for image_id in held & set(image_ids):
+        _finish(session, image_id, state=State.RECEIVED, attempts=0)
+
+
 def _end(session: Session, image_id: int, state: State, reason: str) -> None:
     _finish(session, image_id, state=state, reason=reason[:REASON_LENGTH], finished_at=now())
 

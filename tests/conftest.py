@@ -80,7 +80,7 @@ def database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Dat
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
     """For tests that kill it: `kill()`, then `start()` again."""
-    with EmbeddedBroker(tmp_path / "broker", password="invented", fsync="always") as running:
+    with EmbeddedBroker(tmp_path / "broker", password="invented") as running:
         yield running
 
 

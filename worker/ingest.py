@@ -2,13 +2,17 @@
 
 claim -> for each content: known already? else decode, shrink, de-identify -> store -> record
       -> delete the upload, which may name its patient -> nudge predict
+
+Where a network input got lost, predict sends its images back here: it is made again, from the
+upload where that came again, else from the de-identified picture.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -19,12 +23,12 @@ from models.predictions import finish_known
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import Image, State
 from models.versions import production_version
-from pipeline.decoder_pool import DecoderPool
+from pipeline.decoder_pool import DecoderError, DecoderPool
 from pipeline.errors import RefusedError
 from pipeline.network_input import PREPROCESSING
 from pipeline.prepare import Prepared
 from pipeline.pseudonym import pseudonym
-from worker.chunks import holding, jobs_of, record
+from worker.chunks import PassingError, holding, jobs_of, record
 from worker.doors import Doors
 from worker.enqueue import nudge_predict
 from worker.uploads import discard_uploads
@@ -57,6 +61,8 @@ class Outcomes:
     read: dict[str, ReadContent] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    # Read before, but their network input is gone, and there is nothing but the picture.
+    to_restore: dict[str, ReadContent] = field(default_factory=dict)
 
     def of(self, sha256: str) -> bool:
         return sha256 in self.read or sha256 in self.refused or sha256 in self.failed
@@ -92,7 +98,11 @@ def _find_known(doors: Doors, claim: Claim) -> Outcomes:
         twin = twins.get(sha256)
         if twin and twin.stored_sha256 and doors.store.has_network_input(sha256, PREPROCESSING):
             outcomes.read[sha256] = _of_twin(twin, twin.stored_sha256)
-        elif not doors.store.exists(sha256, area="incoming"):
+        elif doors.store.exists(sha256, area="incoming"):
+            continue
+        elif twin and twin.stored_sha256 and doors.store.exists(twin.stored_sha256):
+            outcomes.to_restore[sha256] = _of_twin(twin, twin.stored_sha256)
+        else:
             _explain_missing(sha256, twin, outcomes)
     return outcomes
 
@@ -111,20 +121,43 @@ def _read_new(doors: Doors, pool: DecoderPool, claim: Claim, outcomes: Outcomes)
     deadline = time.monotonic() + settings.soft_chunk_time_limit_s - settings.decode_timeout_s
     new = [image.sha256 for image in claim.images if not outcomes.of(image.sha256)]
     new = list(dict.fromkeys(new))
-    paths = (doors.store.path(sha256, area="incoming") for sha256 in new)
+    answers = pool.prepare_all(_path(doors, sha256, outcomes) for sha256 in new)
     being_stored: dict[str, Future[ReadContent]] = {}
-    with ThreadPoolExecutor(WRITERS, thread_name_prefix="writer") as writers:
-        for sha256, answer in zip(new, pool.prepare_all(paths), strict=True):
+    with ThreadPoolExecutor(WRITERS, thread_name_prefix="writer") as writers, _starting_decoders():
+        for sha256, answer in zip(new, answers, strict=True):
             if doors.stopping.is_set():
                 break  # before the answer is used: it may be that of a decoder that was stopped
             if isinstance(answer, RefusedError):
                 outcomes.refused[sha256] = str(answer)
+            elif sha256 in outcomes.to_restore:
+                known = outcomes.to_restore[sha256]
+                being_stored[sha256] = writers.submit(_restore, doors, sha256, answer, known)
             else:
                 being_stored[sha256] = writers.submit(_store, doors, sha256, answer)
             if time.monotonic() > deadline:
                 break
     for sha256, stored in being_stored.items():
         outcomes.read[sha256] = stored.result()
+
+
+def _path(doors: Doors, sha256: str, outcomes: Outcomes) -> Path:
+    if sha256 in outcomes.to_restore:
+        return doors.store.path(outcomes.to_restore[sha256].stored_sha256)
+    return doors.store.path(sha256, area="incoming")
+
+
+@contextmanager
+def _starting_decoders() -> Iterator[None]:
+    """No file is to blame for a decoder that does not start."""
+    try:
+        yield
+    except DecoderError as error:
+        raise PassingError(str(error)) from error
+
+
+def _restore(doors: Doors, sha256: str, prepared: Prepared, known: ReadContent) -> ReadContent:
+    doors.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
+    return known
 
 
 def _store(doors: Doors, sha256: str, prepared: Prepared) -> ReadContent:

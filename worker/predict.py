@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from models.claims import Claim, claim_ready
-from models.images import record_failed
+from models.images import find_twins, record_failed, send_back
 from models.predictions import finish_known, record_predictions
 from models.settings import Settings
 from models.tables import ModelVersion
@@ -21,6 +21,7 @@ from pipeline.predictor import Predictor
 from pipeline.types import Prediction
 from worker.chunks import WORLD, holding, record
 from worker.doors import Doors
+from worker.enqueue import nudge_ingest
 
 log = logging.getLogger(__name__)
 
@@ -104,8 +105,16 @@ def _predict(
     doors: Doors, claim: Claim, new: Sequence[str], *, predictor: Predictor, version: ModelVersion
 ) -> None:
     inputs, failed = load_inputs(doors, new, preprocessing=str(predictor.card.raw["preprocessing"]))
+    can_be_restored = _with_picture(
+        doors, [sha256 for sha256 in failed if failed[sha256] == MISSING]
+    )
     predictions = answer_all(predictor, inputs, failed)
-    reasons = {image.id: failed[image.sha256] for image in claim.images if image.sha256 in failed}
+    back = [image.id for image in claim.images if image.sha256 in can_be_restored]
+    reasons = {
+        image.id: failed[image.sha256]
+        for image in claim.images
+        if image.sha256 in failed.keys() - can_be_restored
+    }
 
     def write(session: Session) -> None:
         record_predictions(
@@ -116,8 +125,25 @@ def _predict(
             engine=predictor.engine.name,
         )
         record_failed(session, claim, reasons)
+        send_back(session, claim, back)
 
     record(write, claim=claim, doors=doors)
+    if back:
+        log.warning("%d network inputs are gone and will be made again", len(can_be_restored))
+        nudge_ingest()
+
+
+def _with_picture(doors: Doors, sha256s: Sequence[str]) -> set[str]:
+    """Those contents whose de-identified picture is there, to make the network input from."""
+    if not sha256s:
+        return set()
+    with doors.sessions() as session:
+        twins = find_twins(session, sha256s)
+    return {
+        sha256
+        for sha256, twin in twins.items()
+        if twin.stored_sha256 and doors.store.exists(twin.stored_sha256)
+    }
 
 
 def load_inputs(

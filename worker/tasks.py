@@ -14,7 +14,7 @@ from celery import signals
 
 from models.signs_of_life import give_sign
 from worker.app import app
-from worker.chunks import WORLD, repeat
+from worker.chunks import WORLD, plainly, repeat
 from worker.doors import Doors, process_doors
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue, nudge_reread
 from worker.queues import (
@@ -139,7 +139,7 @@ def _passing_failures() -> Iterator[None]:
     try:
         yield
     except WORLD as error:
-        log.warning("interrupted by %s; the sweeper will nudge again", type(error).__name__)
+        log.warning("interrupted, the sweeper will nudge again: %s", plainly(error))
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
