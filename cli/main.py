@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tokens": ("cli.tokens:tokens", "List your API tokens, make one, revoke one."),
     "login-link": ("cli.login_link:login_link", "Print a link that logs in once."),
     "migrate": ("cli.migrate:migrate", "Bring the database to the newest tables."),
+    "audit": ("cli.audit:audit", "Print, verify or save who did what."),
     "backup": ("cli.backup:backup", "Save everything, while the service works on."),
     "restore": ("cli.restore:restore", "Fill a new data folder from a backup."),
 }

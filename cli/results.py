@@ -35,8 +35,10 @@ def results(job_id: str | None, format_: str, output: Path | None) -> None:
 
 
 def _write(lines: Iterable[str], *, format_: str, output: Path | None) -> None:
+    from cli.files import save_whole
+
     if output:
-        _save(lines, output)
+        save_whole(lines, output)
     elif format_ == "table":
         _print_table(lines)
     else:
@@ -51,18 +53,3 @@ def _print_table(lines: Iterable[str]) -> None:
     for line in lines:
         table.add(json.loads(line))
     table.print()
-
-
-def _save(lines: Iterable[str], output: Path) -> None:
-    """Whole or not at all: a cut-off file would look like fewer results."""
-    from cli.fatal import UsageProblem
-
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
-        partial.replace(output)
-    except OSError as error:
-        raise UsageProblem(f"{output}: cannot be written: {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)

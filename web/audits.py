@@ -1,8 +1,6 @@
 """The audit, for admins: who did what, and whether that is still what was written."""
 
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from collections.abc import Iterator
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -20,8 +18,8 @@ from models.audit_lists import (
     of_days,
 )
 from models.tables import Role
+from web.audit_lines import audit_lines
 from web.auth import audit, needs
-from web.csv_lines import csv_line
 from web.queries import read_query
 from web.results import MEDIA_TYPES, joined
 from web.schemas_audit import AuditCheckOut, AuditExportQuery, AuditPageQuery, AuditQuery
@@ -30,7 +28,6 @@ from web.services import services
 bp = APIBlueprint("audits", __name__, tag="Audit")
 
 PAGE_SIZE = 100
-COLUMNS = [field.name for field in fields(AuditRow)]
 _EXPORTED: dict[int | str, Any] = {
     200: {
         "description": "One line for each row, oldest first",
@@ -73,8 +70,7 @@ def check_page() -> ResponseReturnValue:
 def export(query_data: AuditExportQuery) -> Response:
     """The audit's rows, oldest first, as JSON lines or CSV."""
     audit("audit.exported")
-    write = {"jsonl": _jsonl, "csv": _csv}[query_data.format]
-    lines = joined(write(_read(_filter(query_data))))
+    lines = joined(audit_lines(_read(_filter(query_data)), query_data.format))
     answer = Response(stream_with_context(lines), content_type=MEDIA_TYPES[query_data.format])
     name = f"overread-audit.{query_data.format}"
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -102,14 +98,3 @@ def _filter(query: AuditQuery) -> AuditFilter:
 def _read(chosen: AuditFilter) -> Iterator[AuditRow]:
     with services().sessions() as session:
         yield from iter_audit(session, chosen)
-
-
-def _jsonl(rows: Iterable[AuditRow]) -> Iterator[str]:
-    for row in rows:
-        yield json.dumps(asdict(row) | {"created_at": row.created_at.isoformat()}) + "\n"
-
-
-def _csv(rows: Iterable[AuditRow]) -> Iterator[str]:
-    yield csv_line(COLUMNS)
-    for row in rows:
-        yield csv_line(asdict(row).values())
