@@ -1,7 +1,8 @@
 """The files of a zip archive, one by one, each with its own fate.
 
 Nothing is unpacked to disk here: callers read a member's stream and store it under its hash,
-so no name from an archive ever becomes a path.
+so no name from an archive ever becomes a path. Archives within archives are refused: a depth of
+one is what people send, and every further one multiplies what a bomb unpacks to.
 """
 
 import io
@@ -12,17 +13,22 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from pipeline.archive_name import check_name, shown_name
+from pipeline.archive_directory import check_directory
+from pipeline.archive_name import check_name, name_of, shown_name
 from pipeline.errors import RefusedError
 from pipeline.junk import is_junk
 
 _SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")  # a first entry, or none at all
-_ENCRYPTED = 0x1
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_ENCRYPTED = 0x1 | 0x40 | 0x2000  # APPNOTE 4.4.4: file, strong, and the directory itself
+# Not bzip2 and LZMA: the library unpacks whatever a block of them holds at once, and a few bytes
+# may hold gigabytes.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_NESTED = "it is a zip archive inside a zip archive"
 _READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -75,9 +81,13 @@ class Member:
         if self.refusal:
             raise RefusedError(self.refusal)
         try:
-            return cast(BinaryIO, _Stream(self._archive.open(self._info)))
+            content = _Stream(self._archive.open(self._info))
         except _READ_ERRORS:
             raise RefusedError("the archive is damaged at this file") from None
+        if is_archive(content.begin()):
+            content.close()
+            raise RefusedError(_NESTED)
+        return cast(BinaryIO, content)
 
 
 def is_archive(head: bytes) -> bool:
@@ -96,30 +106,40 @@ def members(
     Raises RefusedError for the archive as a whole, before the first member: damaged,
     empty, beyond `limits`, or with entries that share bytes (as bombs do).
     """
-    try:
-        archive = zipfile.ZipFile(source)
-    except _READ_ERRORS:
-        raise RefusedError("the zip archive is damaged: its directory cannot be read") from None
-    with archive:
+    with _open(source, limits) as archive:
         files = [
             info
             for info in archive.infolist()
             # (is_dir() of the library fails on an empty name)
-            if not info.orig_filename.endswith(("/", "\\")) and not is_junk(info.orig_filename)
+            if not name_of(info).endswith(("/", "\\")) and not is_junk(name_of(info))
         ]
         _check_archive(archive, files, limits)
         yield from _members(archive, files, limits)
 
 
+@contextmanager
+def _open(source: Path | BinaryIO, limits: ArchiveLimits) -> Iterator[zipfile.ZipFile]:
+    with ExitStack() as stack:
+        stream = stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
+        try:
+            check_directory(stream, max_entries=2 * limits.max_files)  # folders and junk, too
+            archive = stack.enter_context(zipfile.ZipFile(stream))
+        except _READ_ERRORS:
+            raise RefusedError("the zip archive is damaged: its directory cannot be read") from None
+        yield archive
+
+
 def _members(
     archive: zipfile.ZipFile, files: list[zipfile.ZipInfo], limits: ArchiveLimits
 ) -> Iterator[Member]:
-    seen: Counter[str] = Counter()
+    used: set[str] = set()
+    times: Counter[str] = Counter()
     for info in files:
-        name = shown_name(info.orig_filename)
-        seen[name] += 1
-        if seen[name] > 1:  # the same name again is another file: none may be lost
-            name = f"{name} ({seen[name]})"
+        shown = name = shown_name(name_of(info))
+        while name in used:  # the same name again is another file: none may be lost
+            times[shown] += 1
+            name = f"{shown} ({times[shown] + 1})"
+        used.add(name)
         yield Member(name, _refusal(info, limits), info.file_size, archive, info)
 
 
@@ -151,7 +171,8 @@ def _overlap(archive: zipfile.ZipFile) -> bool:
 
 def _refusal(info: zipfile.ZipInfo, limits: ArchiveLimits) -> str | None:
     try:
-        check_name(info.orig_filename)
+        for name in (info.orig_filename, name_of(info)):
+            check_name(name)
     except RefusedError as refusal:
         return str(refusal)
     mode = info.external_attr >> 16
@@ -161,8 +182,8 @@ def _refusal(info: zipfile.ZipInfo, limits: ArchiveLimits) -> str | None:
         return "it is encrypted"
     if info.compress_type not in _METHODS:
         return "its compression method is not supported"
-    if info.orig_filename.lower().endswith(".zip"):
-        return "it is a zip archive inside a zip archive"
+    if name_of(info).lower().endswith(".zip"):
+        return _NESTED
     if info.file_size == 0:
         return "the file is empty"
     if info.file_size > limits.max_member_bytes:
@@ -177,16 +198,29 @@ class _Stream(io.RawIOBase):
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
+        self._begun = b""
 
     def readable(self) -> bool:
         return True
 
+    def begin(self) -> bytes:
+        """Its first bytes, which are read again afterwards."""
+        self._begun = self._read(4)
+        return self._begun
+
     def read(self, size: int = -1) -> bytes:
-        try:
-            return self._stream.read(size)
-        except _READ_ERRORS:
-            raise RefusedError("the archive is damaged at this file") from None
+        if size < 0:
+            begun, self._begun = self._begun, b""
+            return begun + self._read(-1)
+        begun, self._begun = self._begun[:size], self._begun[size:]
+        return begun + self._read(size - len(begun))
 
     def close(self) -> None:
         self._stream.close()
         super().close()
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except _READ_ERRORS:
+            raise RefusedError("the archive is damaged at this file") from None

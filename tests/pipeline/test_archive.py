@@ -1,7 +1,12 @@
 """Zip archives: every member has its fate, and no name leads anywhere."""
 
 import stat
+import struct
+import time
+import tracemalloc
+import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -144,6 +149,130 @@ def test_a_picture_with_an_archive_behind_it_is_a_picture(tmp_path: Path) -> Non
     path = make_zip(tmp_path / "x.zip", [("a.png", PNG)])
     assert is_archive(path.read_bytes())
     assert not is_archive(PNG + path.read_bytes())
+
+
+def an_entry(name: str, *, mode: int = 0, extra: bytes = b"") -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.external_attr, info.extra = mode << 16, extra
+    return info
+
+
+def patched(path: Path, *, at: int, value: bytes) -> Path:
+    """With other bytes in the first entry of the central directory (APPNOTE 4.3.12)."""
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    content[entry + at : entry + at + len(value)] = value
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFDIR]
+)
+def test_special_files_are_refused(tmp_path: Path, kind: int) -> None:
+    path = make_zip(tmp_path / "x.zip", [(an_entry("a.png", mode=kind | 0o666), PNG)])
+    assert fates(path) == {"a.png": "it is a link or another special file"}
+
+
+@pytest.mark.parametrize("flag", [0x1, 0x40, 0x2000])
+def test_encrypted_files_are_refused(tmp_path: Path, flag: int) -> None:
+    path = make_zip(tmp_path / "x.zip", [("a.png", PNG)])
+    patched(path, at=8, value=struct.pack("<H", flag))
+    assert fates(path) == {"a.png": "it is encrypted"}
+
+
+def test_an_archive_inside_is_known_by_its_content_too(tmp_path: Path) -> None:
+    inner = make_zip(tmp_path / "inner.zip", [("a.png", PNG)]).read_bytes()
+    path = make_zip(tmp_path / "x.zip", [("picture.png", inner), ("ok.png", PNG)])
+    assert fates(path) == {"picture.png": "it is a zip archive inside a zip archive", "ok.png": PNG}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_unpack_without_bound_are_refused(tmp_path: Path, method: int) -> None:
+    """The stated size is no bound: one block may hold gigabytes, and comes as a whole."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.png", bytes(10_000_000))
+    patched(path, at=24, value=struct.pack("<I", 1000))
+    tracemalloc.start()
+    assert fates(path) == {"a.png": "its compression method is not supported"}
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+def test_a_member_larger_than_it_says_is_damaged(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "x.zip", [("a.png", bytes(10_000_000)), ("ok.png", PNG)])
+    patched(path, at=24, value=struct.pack("<I", 1000))
+    tracemalloc.start()
+    assert fates(path) == {"a.png": "the archive is damaged at this file", "ok.png": PNG}
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+def test_a_directory_with_too_many_entries_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """The end record says that there is one; the library goes by the size."""
+    path = make_zip(tmp_path / "x.zip", [("a", b"x")])
+    content = path.read_bytes()
+    start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    directory = content[start:end] * 300_000
+    record = bytearray(content[end:])
+    record[12:16] = struct.pack("<I", len(directory))
+    path.write_bytes(content[:start] + directory + record)
+    began = time.process_time()
+    with pytest.raises(RefusedError, match="lists more than 200 entries"):
+        fates(path, max_files=100)
+    assert time.process_time() - began < 1
+    record[12:16] = struct.pack("<I", 2**27)
+    path.write_bytes(content[:start] + record)
+    with pytest.raises(RefusedError, match="directory is larger than 64 MiB"):
+        fates(path)
+
+
+def test_many_files_of_one_name_take_no_longer_than_others(tmp_path: Path) -> None:
+    names = ["a"] * 2000 + [f"a ({number})" for number in range(2000)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = make_zip(tmp_path / "x.zip", [(name, b"x") for name in names])
+    began = time.process_time()
+    shown = [member.name for member in members(path)]
+    assert len(set(shown)) == 4000
+    assert time.process_time() - began < 1
+
+
+def unicode_path(name: str, *, raw: bytes) -> bytes:
+    """APPNOTE 4.6.9."""
+    field = struct.pack("<BI", 1, zlib.crc32(raw)) + name.encode()
+    return struct.pack("<HH", 0x7075, len(field)) + field
+
+
+@pytest.mark.parametrize(
+    ("stored", "extra", "shown"),
+    [
+        ("Muller.png", unicode_path("Müller/胸部.png", raw=b"Muller.png"), "Müller/胸部.png"),
+        ("Muller.png", unicode_path("other.png", raw=b"not this one"), "Muller.png"),
+        ("Muller.png", b"\x75\x70\x03\x00\x01ab", "Muller.png"),
+        ("a.png", unicode_path("\u202egnp.exe", raw=b"a.png"), "\N{REPLACEMENT CHARACTER}gnp.exe"),
+    ],
+)
+def test_names_in_the_field_for_utf_8(
+    tmp_path: Path, stored: str, extra: bytes, shown: str
+) -> None:
+    path = make_zip(tmp_path / "x.zip", [(an_entry(stored, extra=extra), PNG)])
+    assert fates(path) == {shown: PNG}
+
+
+@pytest.mark.parametrize("hidden", ["../evil.png", "/etc/evil.png", "C:\\evil.png", "inner.zip"])
+def test_a_name_in_the_field_for_utf_8_hides_nothing(tmp_path: Path, hidden: str) -> None:
+    entry = an_entry("good.png", extra=unicode_path(hidden, raw=b"good.png"))
+    (fate,) = fates(make_zip(tmp_path / "x.zip", [(entry, PNG)])).values()
+    assert isinstance(fate, str)
+
+
+def test_names_in_old_code_pages_are_odd_but_harmless(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "x.zip", [("a?b.png", PNG)])
+    raw = path.read_bytes().replace(b"a?b.png", b"a\x81b.png")
+    path.write_bytes(raw)
+    assert fates(path) == {"aüb.png": PNG}
 
 
 @pytest.mark.shared
