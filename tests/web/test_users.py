@@ -1,0 +1,210 @@
+"""Admins let people in, as what they say, and out again at once."""
+
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from models.tables import Role, Token, User, now
+from tests.web.pages import words
+from tests.web.people import (
+    ANOTHER,
+    PASSWORD,
+    a_person,
+    enter,
+    entered,
+    is_in,
+    proof,
+    submit,
+    the_user,
+    written,
+)
+from tests.web.portal import Portal
+
+# The queries are tried on both databases in tests/models.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+def invited(portal: Portal, name: str = "olga", role: str = "reader") -> tuple[int, str]:
+    """Id and link."""
+    made = portal.program(Role.ADMIN).post("/api/v1/users", json={"name": name, "role": role})
+    assert made.status_code == 201, made.text
+    return made.json["user"]["id"], made.json["link"]
+
+
+def accept(client: FlaskClient, link: str, password: str = PASSWORD, again: str = PASSWORD):  # type: ignore[no-untyped-def]
+    form = {"token": link.partition("token=")[2], "password": password, "again": again}
+    return client.post("/welcome", data=form | {"csrf_token": proof(client)})
+
+
+def test_an_admin_adds_someone_who_chooses_a_password_and_comes_in(portal: Portal) -> None:
+    user_id, link = invited(portal, " Olga ")
+    browser = portal.app.test_client()
+    assert "Your name here is olga" in words(browser, link)
+    assert accept(browser, link).location == "/"
+    assert "olga · reader" in browser.get("/").text
+    assert enter(portal.app.test_client(), "olga", PASSWORD).status_code == 302
+    assert written(portal) == [
+        ("user.added", str(user_id)),
+        ("password.set", str(user_id)),
+        ("login", ""),
+    ]
+
+
+def test_the_page_shows_the_link_once(portal: Portal) -> None:
+    admin = portal.browser(Role.ADMIN)
+    made = submit(admin, "/users", page="/users", name="olga", role="operator")
+    assert "/welcome?token=" in made.text
+    assert "A link for olga" in made.text
+    listed = admin.get("/users").text
+    assert "/welcome?token=" not in listed
+    assert "not yet: the link waits" in listed
+
+
+def test_an_invitation_works_once_and_looking_at_it_does_not_use_it_up(portal: Portal) -> None:
+    _, link = invited(portal)
+    browser = portal.app.test_client()
+    for _ in range(2):
+        assert browser.get(link).status_code == 200
+    assert accept(browser, link, "short", "short").status_code == 422
+    assert accept(browser, link, PASSWORD, ANOTHER).status_code == 422
+    assert accept(browser, link).status_code == 303
+    other = portal.app.test_client()
+    assert other.get(link).status_code == 410
+    assert accept(other, link, ANOTHER, ANOTHER).status_code == 410
+    assert not is_in(other)
+
+
+def test_an_invitation_expires_and_a_newer_one_replaces_it(portal: Portal) -> None:
+    user_id, first = invited(portal)
+    second = portal.program(Role.ADMIN).post(f"/api/v1/users/{user_id}/link").json["link"]
+    browser = portal.app.test_client()
+    assert browser.get(first).status_code == 410
+    assert browser.get(second).status_code == 200
+    with portal.database.sessions.begin() as session:
+        session.execute(update(Token).values(expires_at=now() - timedelta(seconds=1)))
+    assert browser.get(second).status_code == 410
+    assert accept(browser, second).status_code == 410
+
+
+def test_an_invitation_is_no_login_link_and_no_token(portal: Portal) -> None:
+    token = invited(portal)[1].partition("token=")[2]
+    assert portal.app.test_client().get(f"/login?token={token}").status_code == 403
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert portal.app.test_client().get("/api/v1/jobs", headers=bearer).status_code == 401
+    login = portal.token(kind="login", lifetime=timedelta(minutes=1))
+    assert portal.app.test_client().get(f"/welcome?token={login}").status_code == 410
+
+
+def test_a_new_link_ends_a_lock_out_and_the_sessions(portal: Portal) -> None:
+    user_id = a_person(portal)
+    browser = entered(portal)
+    for _ in range(5):
+        enter(portal.app.test_client(), "olga", "")
+    link = portal.program(Role.ADMIN).post(f"/api/v1/users/{user_id}/link").json["link"]
+    assert accept(portal.app.test_client(), link, ANOTHER, ANOTHER).status_code == 303
+    assert not is_in(browser)
+    assert is_in(entered(portal, "olga", ANOTHER))
+
+
+@pytest.mark.parametrize("name", ["olga", "OLGA", "two words", "<script>", "../x", "-x", "\u200b"])
+def test_names_that_are_taken_or_unfit_are_refused(portal: Portal, name: str) -> None:
+    invited(portal)
+    answer = portal.program(Role.ADMIN).post("/api/v1/users", json={"name": name, "role": "reader"})
+    assert answer.status_code == 409
+    assert answer.json["title"].startswith(("a name is made of", "this name is taken"))
+
+
+def test_who_is_deactivated_is_out_at_once_and_for_good(portal: Portal) -> None:
+    user_id = a_person(portal)
+    browser = entered(portal)
+    token = submit(browser, "/account/tokens", name="x", role="viewer", days="7").text
+    bearer = {"Authorization": f"Bearer {_token_in(token)}"}
+    program = portal.app.test_client()
+    assert program.get("/api/v1/jobs", headers=bearer).status_code == 200
+    admin = portal.browser(Role.ADMIN)
+    submit(admin, f"/users/{user_id}", page="/users", active="no")
+    assert not is_in(browser)
+    assert program.get("/api/v1/jobs", headers=bearer).status_code == 401
+    assert enter(portal.app.test_client()).status_code == 403
+    submit(admin, f"/users/{user_id}", page="/users", active="yes")
+    assert not is_in(browser)
+    assert program.get("/api/v1/jobs", headers=bearer).status_code == 401
+    assert is_in(entered(portal))
+    said = [row for row in written(portal) if row[0].startswith("user.")]
+    assert said == [("user.deactivated", str(user_id)), ("user.activated", str(user_id))]
+
+
+def _token_in(page: str) -> str:
+    return page.partition("data-secret>")[2].partition("<")[0]
+
+
+def test_another_role_counts_at_once(portal: Portal) -> None:
+    user_id = a_person(portal, role=Role.ADMIN)
+    browser = entered(portal)
+    program = portal.program(Role.ADMIN)
+    changed = program.patch(f"/api/v1/users/{user_id}", json={"role": "viewer"})
+    assert changed.json["role"] == "viewer"
+    assert not is_in(browser)
+    assert entered(portal).get("/users").status_code == 403
+    assert ("user.role-changed", str(user_id)) in written(portal)
+
+
+def test_saying_what_is_so_already_changes_nothing(portal: Portal) -> None:
+    user_id = a_person(portal)
+    browser, program = entered(portal), portal.program(Role.ADMIN)
+    for body in ({}, {"role": "operator"}, {"is_active": True}):
+        assert program.patch(f"/api/v1/users/{user_id}", json=body).status_code == 200
+    assert is_in(browser)
+    assert not [row for row in written(portal) if row[0].startswith("user.")]
+
+
+def test_the_last_admin_stays(portal: Portal) -> None:
+    program = portal.program(Role.ADMIN)
+    (admin,) = program.get("/api/v1/users").json["users"]
+    for body in ({"role": "reader"}, {"is_active": False}):
+        answer = program.patch(f"/api/v1/users/{admin['id']}", json=body)
+        assert answer.status_code == 409
+        assert "last admin" in answer.json["title"]
+    a_person(portal, role=Role.ADMIN)
+    assert program.patch(f"/api/v1/users/{admin['id']}", json={"role": "reader"}).status_code == 200
+
+
+def test_the_first_user_stays_since_the_machine_comes_in_by_it(portal: Portal) -> None:
+    first = a_person(portal, "admin", role=Role.ADMIN)
+    program = portal.program(Role.ADMIN)
+    for body in ({"role": "reader"}, {"is_active": False}):
+        answer = program.patch(f"/api/v1/users/{first}", json=body)
+        assert answer.status_code == 409
+        assert "this machine" in answer.json["title"]
+    assert the_user(portal, first).role == Role.ADMIN
+
+
+def test_the_list_says_nothing_secret(portal: Portal) -> None:
+    user_id = a_person(portal)
+    listed = portal.program(Role.ADMIN).get("/api/v1/users")
+    assert [user["name"] for user in listed.json["users"]] == ["a admin", "olga"]
+    kept = the_user(portal, user_id).password_hash
+    assert kept is not None
+    assert kept.startswith("$argon2id$")
+    assert "argon2" not in listed.text + portal.browser(Role.ADMIN).get("/users").text
+
+
+def test_links_do_not_believe_the_host_header(portal: Portal) -> None:
+    headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
+    made = portal.program(Role.ADMIN).post(
+        "/api/v1/users", json={"name": "olga", "role": "reader"}, headers=headers
+    )
+    assert made.json["link"].startswith("/welcome?token=")
+    assert "evil" not in made.text
+    asked = portal.app.test_client().get("/studies", headers=headers)
+    assert asked.location == "/login?next=/studies"
+
+
+def test_nobody_else_sees_the_page(portal: Portal) -> None:
+    assert 'href="/users"' in portal.browser(Role.ADMIN).get("/").text
+    assert 'href="/users"' not in portal.browser(Role.OPERATOR).get("/").text
+    with portal.database.sessions() as session:
+        assert session.get(User, 999) is None
+    assert portal.program(Role.ADMIN).patch("/api/v1/users/999", json={}).status_code == 404
