@@ -1,5 +1,6 @@
 """Claims: nobody works on what another holds, and nothing that lost its worker is lost."""
 
+import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -95,9 +96,10 @@ def test_many_workers_at_once_share_without_overlap(database: Database) -> None:
     assert len(set(taken)) == 120
 
 
-def test_after_a_lapse_images_are_retried_one_by_one_and_after_the_fresh(
+def test_after_a_lapse_images_are_retried_one_by_one_and_mostly_after_the_fresh(
     database: Database,
 ) -> None:
+    random.seed(1)  # nobody's turn comes early
     add_ready(database, 3)
     lost = claim(database)
     with database.sessions.begin() as session:
@@ -111,9 +113,31 @@ def test_after_a_lapse_images_are_retried_one_by_one_and_after_the_fresh(
     assert first.images[0].attempts == 2
 
 
-def test_an_image_is_parked_after_its_last_attempt(database: Database) -> None:
+def test_what_lost_its_worker_has_its_turn_while_fresh_images_wait(database: Database) -> None:
     add_ready(database, 1)
-    for attempt in (1, 2, 3):
+    lost = claim(database)
+    with database.sessions.begin() as session:
+        lapse_leases(session)
+    add_ready(database, 300)
+    turns = [claim(database, limit=2) for _ in range(100)]
+    assert [lost.images[0].id] in [[image.id for image in turn.images] for turn in turns]
+
+
+def test_who_was_lost_least_often_goes_first(database: Database) -> None:
+    add_ready(database, 3)
+    claim(database)
+    taken = []
+    for _ in range(6):
+        with database.sessions.begin() as session:
+            lapse_leases(session)
+        taken += [image.id for image in claim(database).images]
+    assert taken[:3] == taken[3:]
+    assert len(set(taken)) == 3
+
+
+def test_an_image_is_parked_after_its_last_attempt_alone(database: Database) -> None:
+    add_ready(database, 1)
+    for attempt in (1, 2, 3, 4):
         assert [image.attempts for image in claim(database).images] == [attempt]
         with database.sessions.begin() as session:
             assert park_exhausted(session, max_attempts=3) == []  # its lease still stands

@@ -57,7 +57,7 @@ def test_a_parked_images_upload_stays_a_day_so_that_it_can_be_tried_again(doors:
     with doors.sessions.begin() as session:
         job = a_job(session)
     upload(doors, job, {"a/1.png": a_png()})
-    for _ in range(doors.settings.max_attempts):
+    for _ in range(doors.settings.max_attempts + 1):
         with doors.sessions.begin() as session:
             assert claim_received(session, limit=1, lease_s=60, max_attempts=3).images
             lapse_leases(session)
