@@ -23,6 +23,7 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
     Exit code 0: all was sent (with --wait: every file was predicted); 1: some was not.
     """
     from cli.client import connect
+    from cli.fatal import Interrupted
     from cli.settings import read_settings
     from cli.submission import submit_paths
     from cli.submissions import Submission
@@ -31,7 +32,10 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
     settings = read_settings()
     submission = Submission(settings.data_dir, service=settings.url, paths=paths)
     with connect(settings) as client:
-        sent = submit_paths(client, paths, name=name, submission=submission)
+        try:
+            sent = submit_paths(client, paths, name=name, submission=submission)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped; the same command goes on from there") from None
         for file, cause in sent.unsent:
             click.echo(f"{file}: {cause}", err=True)
         click.echo(sent.in_words(), err=True)

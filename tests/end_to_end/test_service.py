@@ -1,9 +1,12 @@
 """The service as a user sees it: started with one command, used with others."""
 
 import json
+import os
+import signal
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from tests.service import OVERREAD, Service, environment, wait_until
 
 pytestmark = pytest.mark.processes
 
+CHUNK = 8 * 2**20
+CHUNKS = 12
 ANSWER = ("status", "reason", "finding", "warnings", "model_version", "operating_point")
 FIGURES = (
     "probability",
@@ -83,7 +88,7 @@ def test_results_are_listed_and_saved(service: Service, studies: Path, tmp_path:
     sent = service.run("submit", studies, "--name", "saved", "--json")
     job_id = json.loads(sent.stdout)["id"]
     wait_until(
-        lambda: "yes" in service.run("jobs", job_id).stdout, within_s=60, what="the job's end"
+        lambda: "finished" in service.run("jobs", job_id).stdout, within_s=60, what="the job's end"
     )
 
     assert sent.returncode == 0
@@ -97,6 +102,12 @@ def test_results_are_listed_and_saved(service: Service, studies: Path, tmp_path:
     assert service.run("results", "--job", "nosuchjob").returncode == 2
 
 
+def an_api(service: Service) -> httpx.Client:
+    token = (service.data_dir / "token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.Client(base_url=f"{service.url}/api/v1/", headers=headers)
+
+
 def test_a_submission_that_was_cut_off_goes_on(service: Service, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     pictures = [make_png(tmp_path / f"{n}.png", make_picture(top=100 + n)) for n in range(4)]
@@ -104,8 +115,7 @@ def test_a_submission_that_was_cut_off_goes_on(service: Service, tmp_path: Path)
         place = folder / f"patient{number % 10}" / f"{number}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(pictures[number % 4].read_bytes())
-    api = httpx.Client(base_url=f"{service.url}/api/v1/")
-    api.headers["Authorization"] = f"Bearer {(service.data_dir / 'token').read_text().strip()}"
+    api = an_api(service)
     jobs_before = len(api.get("jobs").json()["jobs"])
 
     def newest_job() -> dict[str, Any]:
@@ -127,6 +137,64 @@ def test_a_submission_that_was_cut_off_goes_on(service: Service, tmp_path: Path)
     assert len(rows(again.stdout)) == 320
     assert len(api.get("jobs").json()["jobs"]) == jobs_before + 1
     assert service.run("submit", folder, "--json").stdout.count(newest_job()["id"]) == 1, "anew"
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a picture and a file of many chunks."""
+    folder = tmp_path_factory.mktemp("upload") / "large"
+    folder.mkdir()
+    make_png(folder / "a.png")
+    (folder / "large.bin").write_bytes(os.urandom(CHUNKS * CHUNK + 1000))
+    return folder
+
+
+@contextmanager
+def submitting(service: Service, folder: Path, *, name: str) -> Iterator[subprocess.Popen[str]]:
+    """`overread submit`, in the middle of its large file."""
+    command = [*OVERREAD, "submit", str(folder), "--name", name]
+    with subprocess.Popen(
+        command, env=environment(service.data_dir), stderr=subprocess.PIPE, text=True
+    ) as process:
+        api = an_api(service)
+        wait_until(lambda: is_midway(api, name), within_s=60, what="a chunk of the large file")
+        yield process
+
+
+def is_midway(api: httpx.Client, name: str) -> bool:
+    for job in api.get("jobs").json()["jobs"]:
+        if job["name"] == name:
+            answer = api.get(f"jobs/{job['id']}/uploads", params={"state": "missing"})
+            return any(0 < upload["received"] for upload in answer.json()["uploads"])
+    return False
+
+
+def test_the_portal_dies_in_mid_upload(service: Service, large: Path) -> None:
+    with submitting(service, large, name="the portal dies") as process:
+        for part in service.processes():
+            if any("gunicorn" in word for word in part.cmdline()):
+                part.kill()
+        _, said = process.communicate(timeout=90)
+
+    assert process.returncode == 0, said
+    assert "the service does not answer; trying again" in said
+    assert "sent 2 files: 2 images" in said
+    newest = an_api(service).get("jobs").json()["jobs"][0]
+    assert (newest["name"], newest["total"], newest["missing"]) == ("the portal dies", 2, 0)
+
+
+def test_ctrl_c_in_mid_upload(service: Service, large: Path) -> None:
+    with submitting(service, large, name="stopped") as process:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "Error: stopped; the same command goes on from there"
+
+    again = service.run("submit", large, "--name", "stopped")
+
+    assert again.returncode == 0, again.stderr
+    assert "going on with job" in again.stderr
+    assert "sent 2 files (1 of them earlier): 2 images" in again.stderr
 
 
 def test_a_second_start_says_where_the_first_is(service: Service) -> None:
