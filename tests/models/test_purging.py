@@ -1,0 +1,328 @@
+"""A purge takes what nobody needs any more, all of it, and nothing else."""
+
+import io
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from models.audit import list_audit
+from models.deletions import BackupRunningError, hold_deletions
+from models.file_store import FileStore
+from models.learning_tables import (
+    Fingerprint,
+    ImportedDataset,
+    ImportedImage,
+    Label,
+    Night,
+    Source,
+    Split,
+)
+from models.orphans import find_orphans
+from models.partial_files import PartialFiles
+from models.purge_steps import NOTES, StillAtWorkError, discard_noted, note_contents, purge_step
+from models.purging import (
+    Which,
+    count_purge,
+    iter_gone_inputs,
+    iter_gone_stored,
+    list_plans,
+    purgeable_jobs,
+)
+from models.snapshots import SITE, Member, freeze
+from models.studies import NewStudy, get_or_create_studies
+from models.tables import Base, Image, Job, ModelVersion, Prediction, State, Study, Upload, now
+from tests.databases import Database
+from tests.labelled import PNEUMONIA
+from tests.rows import a_hash, a_job, a_user, a_version
+
+HEATMAP = {"heatmap": b"", "heatmap_rows": 1, "heatmap_columns": 1, "heatmap_peak": 0.0}
+ANSWER = {"logit": 0.0, "probability": 0.5, "threshold": 0.5, "operating_point": "balanced"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Contents are numbers here; those that are equal when halved look alike de-identified."""
+
+    database: Database
+    store: FileStore
+
+    def job(self, *contents: int, state: State = State.PREDICTED, is_closed: bool = True) -> str:
+        with self.database.sessions.begin() as session:
+            job = a_job(session)
+            job.closed_at = now() if is_closed else None
+            session.add(Upload(job_id=job.id, file="u", size=1, received=1, arrived_at=now()))
+            for number in contents:
+                self._image(session, job.id, number, state)
+        return str(job.id)
+
+    def _image(self, session: Session, job_id: str, number: int, state: State) -> None:
+        sha256 = self.sha256(number)
+        image = Image(job_id=job_id, file=f"{number}.png", sha256=sha256, size=1, state=state)
+        session.add(image)
+        if state != State.PREDICTED:
+            self.store.put(io.BytesIO(f"{number}".encode()))
+            image.created_at = now()
+            return
+        study = NewStudy(f"study {job_id} {number % 2}")
+        image.study_id = get_or_create_studies(session, [study])[study.study_hash]
+        image.stored_sha256 = self.store.put_bytes(f"picture {number // 2}".encode()).sha256
+        self._read(session, sha256)
+
+    def _read(self, session: Session, sha256: str) -> None:
+        self.store.put_network_input(sha256, "1", np.zeros((224, 224), np.uint8))
+        if session.scalar(select(Prediction).where(Prediction.sha256 == sha256)) is None:
+            version = session.scalars(select(ModelVersion)).first() or a_version(session)
+            answer = {**ANSWER, **HEATMAP, "unfamiliarity": 0.0, "warnings": [], "engine": "test"}
+            session.add(Prediction(sha256=sha256, model_version_id=version.id, **answer))
+            self._fingerprint(session, sha256)
+        session.flush()
+
+    def _fingerprint(self, session: Session, sha256: str) -> None:
+        key = {"sha256": sha256, "preprocessing": "1"}
+        if session.get(Fingerprint, key) is None:
+            session.add(Fingerprint(**key, input_sha256="0", perceptual_hash="0"))
+
+    def label(self, *contents: int) -> None:
+        with self.database.sessions.begin() as session:
+            user_id, when = a_user(session).id, now()
+            for number in contents:
+                said = {"value": PNEUMONIA, "reader": "rita", "source": Source.PORTAL}
+                row = Label(sha256=self.sha256(number), user_id=user_id, read_at=when, **said)
+                session.add(row)
+
+    def snapshot(self, *contents: int) -> None:
+        with self.database.sessions.begin() as session:
+            rows = select(Label.sha256, func.max(Label.id)).group_by(Label.sha256)
+            labels = dict(session.execute(rows).all())
+            hashes = [self.sha256(number) for number in contents]
+            members = [
+                Member(one, PNEUMONIA, Split.TEST, SITE, "p", labels[one])
+                for one in hashes
+                if one in labels
+            ]
+            freeze(session, members, report={})
+
+    def imported(self, *contents: int) -> None:
+        with self.database.sessions.begin() as session:
+            user_id = a_user(session).id
+            row = ImportedDataset(name="a set", has_own_splits=True, user_id=user_id, report={})
+            session.add(row)
+            session.flush()
+            for number in contents:
+                sha256, fixed = self.sha256(number), {"patient_hash": "p", "split": Split.TRAIN}
+                session.add(ImportedImage(dataset_id=row.id, sha256=sha256, file="f", **fixed))
+                self.store.put_network_input(sha256, "1", np.zeros((224, 224), np.uint8))
+                self._fingerprint(session, sha256)
+
+    @staticmethod
+    def sha256(number: int) -> str:
+        return a_hash(str(number))
+
+    def purge(self, job_id: str) -> None:
+        while not purge_step(self.database.sessions, self.store, job_id, user_id=None).is_last:
+            pass
+
+    def files(self) -> set[str]:
+        areas = ("incoming", "stored", "inputs", NOTES)
+        paths = (path for area in areas for path in (self.store.root / area).rglob("*"))
+        return {str(path.relative_to(self.store.root)) for path in paths if path.is_file()}
+
+    def empty(self) -> None:
+        with self.database.engine.begin() as connection:
+            for table in reversed(Base.metadata.sorted_tables):
+                connection.execute(table.delete())
+        shutil.rmtree(self.store.root, ignore_errors=True)
+
+
+@pytest.fixture
+def site(database: Database) -> Site:
+    return Site(database, FileStore(database.settings.files_dir))
+
+
+def count(site: Site) -> dict[str, int]:
+    with site.database.sessions() as session:
+        tables = {table.name: table for table in Base.metadata.sorted_tables}
+        rows = {name: select(func.count()).select_from(table) for name, table in tables.items()}
+        return {name: session.scalar(query) or 0 for name, query in rows.items()}
+
+
+def images(site: Site) -> set[tuple[str, str, str | None]]:
+    with site.database.sessions() as session:
+        rows = session.execute(select(Image.job_id, Image.sha256, Image.stored_sha256))
+        return {(job_id, sha256, stored) for job_id, sha256, stored in rows}
+
+
+CONTENTS = st.sets(st.integers(0, 5), max_size=5)
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],  # shrinking would take minutes
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(purged=CONTENTS, other=CONTENTS, labelled=CONTENTS, frozen=CONTENTS, imported=CONTENTS)
+def test_whatever_jobs_share_only_what_nobody_needs_goes(
+    site: Site,
+    purged: set[int],
+    other: set[int],
+    labelled: set[int],
+    frozen: set[int],
+    imported: set[int],
+) -> None:
+    site.empty()
+    job_id, _ = site.job(*purged), site.job(*other)
+    site.imported(*imported)
+    known = purged | other | imported
+    site.label(*labelled & known)
+    site.snapshot(*frozen & known)
+    kept = {site.sha256(number) for number in frozen & labelled & known}
+    before, rows, files = images(site), count(site), site.files()
+    with site.database.sessions() as session:
+        promised = count_purge(session, Which(job_id))
+        inputs = list(iter_gone_inputs(session, Which(job_id)))
+        stored = list(iter_gone_stored(session, Which(job_id)))
+        (plan,) = list_plans(session, Which(job_id))
+
+    site.purge(job_id)
+
+    assert find_orphans(site.database.sessions, site.store) == []
+    left = {image for image in before if image[0] != job_id or image[1] in kept}
+    assert images(site) == left
+    after = count(site)
+    gone = {table: rows[table] - after[table] for table in rows if table != "audit"}
+    expected = {
+        "image": promised.images,
+        "prediction": promised.predictions,
+        "label": promised.labels,
+        "fingerprint": promised.fingerprints,
+        "upload": promised.uploads,
+        "study": gone["study"],
+        "job": int(plan.stays == 0),
+    }
+    assert gone == {table: expected.get(table, 0) for table in gone}
+    assert plan.goes == promised.images == len(before) - len(left)
+    assert len(files - site.files()) == len(inputs) + len(stored)
+
+
+def plans(site: Site, which: Which) -> dict[str, str]:
+    with site.database.sessions() as session:
+        return {plan.id: plan.why for plan in list_plans(session, which)}
+
+
+def test_what_stays_and_why(site: Site) -> None:
+    job_ids = {
+        site.job(1, is_closed=False): "it is open: close or cancel it first",
+        site.job(2, state=State.RECEIVED): "1 images wait to be read",
+        site.job(3): "",
+        (expecting := site.job(4)): "declared files are still expected",
+        site.job(5, 6): "1 in a snapshot, 1 with a label, and a night is at work",
+    }
+    site.label(5, 6)
+    site.snapshot(5)
+    with site.database.sessions.begin() as session:
+        session.add(Night())
+        session.add(Upload(job_id=expecting, file="v", size=1, received=0))
+    tomorrow = Which(ended_before=now() + timedelta(days=1))
+    assert plans(site, tomorrow) == job_ids
+    assert plans(site, Which(ended_before=now() - timedelta(days=1))) == {}
+    with site.database.sessions() as session:
+        assert purgeable_jobs(session, tomorrow, limit=9) == [
+            job_id for job_id, why in job_ids.items() if not why
+        ]
+    for job_id, why in job_ids.items():
+        if why and "snapshot" not in why:
+            with pytest.raises(StillAtWorkError):
+                site.purge(job_id)
+
+
+def test_what_was_read_lately_is_not_old(site: Site) -> None:
+    job_id, a_year_ago = site.job(1), now() - timedelta(days=365)
+    with site.database.sessions.begin() as session:
+        session.execute(update(Job).values(closed_at=a_year_ago))
+        session.execute(update(Image).values(finished_at=now()))
+    which = Which(ended_before=now() - timedelta(days=90))
+    assert plans(site, which) == {}
+    with site.database.sessions.begin() as session:
+        session.execute(update(Image).values(finished_at=a_year_ago))
+    assert plans(site, which) == {job_id: ""}
+
+
+def test_everything_of_a_cancelled_job_goes_and_each_step_is_audited(site: Site) -> None:
+    job_id = site.job(1, 2, state=State.CANCELLED)
+    with site.database.sessions() as session:
+        upload_id = session.scalars(select(Upload.id)).one()
+    with PartialFiles(site.store).hold(upload_id) as partial:
+        partial.append(io.BytesIO(b"half"), at=0, max_bytes=9)
+    site.purge(job_id)
+    assert site.files() == set()
+    assert find_orphans(site.database.sessions, site.store) == []
+    with site.database.sessions() as session:
+        assert [(one.action, one.target) for one in list_audit(session)] == [
+            ("job.purged", f"{job_id}: 2 images, and it has ended")
+        ]
+
+
+def test_bytes_that_come_again_meanwhile_stay(site: Site) -> None:
+    """Their row is about to be written."""
+    job_id = site.job(1, state=State.FAILED)
+    site.store.put(io.BytesIO(b"1"))
+    with site.database.sessions.begin() as session:
+        session.execute(update(Image).values(created_at=now() - timedelta(seconds=9)))
+    site.purge(job_id)
+    assert site.store.exists(site.sha256(1), area="incoming")
+
+
+def test_a_purge_that_was_cut_off_goes_on(site: Site) -> None:
+    """As if the process had died after the rows were deleted: files are noted, and still there."""
+    job_id = site.job(1, 2)
+    files = site.files()
+    with hold_deletions(site.store.root), pytest.raises(BackupRunningError):
+        site.purge(job_id)
+    assert site.files() == files
+    assert len(images(site)) == 2
+    copy = site.store.root.with_name("copy")
+    shutil.copytree(site.store.root, copy)
+    site.purge(job_id)
+    shutil.rmtree(site.store.root)
+    copy.rename(site.store.root)
+    again = site.job(2)
+    note(site, [1, 2])
+    with hold_deletions(site.store.root):
+        discard_noted(site.database.sessions, site.store)
+    assert site.files() > files, "not while a backup is made"
+    discard_noted(site.database.sessions, site.store)
+    assert find_orphans(site.database.sessions, site.store) == []
+    assert {job for job, *_ in images(site)} == {again}
+
+
+def note(site: Site, contents: Sequence[int]) -> None:
+    """As `purge_step` leaves it."""
+    stored = [site.store.put_bytes(f"picture {n // 2}".encode()).sha256 for n in contents]
+    note_contents(
+        site.store,
+        [
+            Image(sha256=site.sha256(number), stored_sha256=one, created_at=now())
+            for number, one in zip(contents, stored, strict=True)
+        ],
+    )
+
+
+def test_studies_go_with_their_last_image(site: Site) -> None:
+    first, second = site.job(1), site.job(3)
+    with site.database.sessions.begin() as session:
+        shared = session.scalars(select(Image.study_id).where(Image.job_id == first)).one()
+        session.execute(update(Image).values(study_id=shared))
+        session.execute(delete(Study).where(Study.id != shared))
+    site.purge(first)
+    assert count(site)["study"] == 1
+    site.purge(second)
+    assert count(site)["study"] == 0
