@@ -10,12 +10,23 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.settings import Settings
 
 BUSY_TIMEOUT_MS = 30_000
+# A server that was switched off says nothing at all; without these its clients wait for hours.
+PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+# The database does not answer, or not in time. It passes.
+AWAY = (OperationalError, InterfaceError, TimeoutError)
 WRITES = {"overread_writes": True}
 
 
@@ -32,7 +43,9 @@ class Sessions(sessionmaker[Session]):
 def make_engine(settings: Settings) -> Engine:
     # Parameters may hold file names, which must not reach a log with an error's text.
     if not settings.is_sqlite:
-        return create_engine(settings.database, pool_pre_ping=True, hide_parameters=True)
+        return create_engine(
+            settings.database, pool_pre_ping=True, hide_parameters=True, connect_args=PATIENCE
+        )
     engine = create_engine(settings.database, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -41,6 +54,13 @@ def make_engine(settings: Settings) -> Engine:
 
 def make_session_factory(engine: Engine) -> Sessions:
     return Sessions(bind=engine, expire_on_commit=False)
+
+
+def why_away(error: Exception) -> str:
+    """One line without any parameter's value, which may be a file's name."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    first, *_ = str(cause).strip().splitlines() or [type(cause).__name__]
+    return first
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

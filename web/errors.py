@@ -4,16 +4,19 @@ import logging
 from typing import Any
 
 from apiflask import APIFlask, HTTPError
-from flask import Response, json, render_template
+from flask import Response, g, json, render_template
+from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from models.session import AWAY, why_away
 from web.auth import is_api_request
 from web.disk import DiskFullError, is_full
 
 log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
+RETRY_AFTER_S = 5  # the database is being restarted, most likely
 TITLES = {
     400: "That request could not be understood",
     401: "Log in first",
@@ -25,6 +28,7 @@ TITLES = {
     422: "That does not fit",
     429: "Too many attempts; wait a minute",
     500: "Something went wrong on our side",
+    503: "Back in a moment",
     507: "There is no room at the moment",
 }
 
@@ -62,9 +66,19 @@ def _forged(error: CSRFError) -> Response:
 def _unexpected(error: Exception) -> Response:
     if is_full(error):
         return _http_error(DiskFullError())
+    if isinstance(error, AWAY):
+        return _database_away(error)
     # The type and where, never the text: it may quote a file name.
     log.error("unexpected error", exc_info=_without_text(error))
     return _answer(500, None)
+
+
+def _database_away(error: Exception) -> Response:
+    log.error("the database does not answer: %s", why_away(error))
+    g._login_user = AnonymousUserMixin()  # or the page would ask the database who reads it
+    answer = _answer(503, "the database does not answer just now; try again in a moment")
+    answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
 
 
 def _without_text(error: Exception) -> tuple[type[BaseException], BaseException, Any]:

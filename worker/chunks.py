@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from models.claims import Claim, give_up, release
 from models.logs import following
+from models.session import AWAY, why_away
 from models.tables import now
 from worker.doors import Doors
 
@@ -25,7 +25,7 @@ class PassingError(Exception):
 
 
 # The world's failures: they pass, and are no file's fault.
-WORLD = (OSError, OperationalError, InterfaceError, PassingError)
+WORLD = (OSError, PassingError, *AWAY)
 
 
 def repeat(work: Callable[[], bool], *, doors: Doors, turn_s: float = TURN_S) -> bool:
@@ -66,9 +66,8 @@ def holding(claim: Claim, *, doors: Doors) -> Iterator[None]:
 
 def plainly(failure: BaseException) -> str:
     """One line for the log, with nothing in it that may name a file or a patient."""
-    if isinstance(failure, DBAPIError):
-        first, *_ = str(failure.orig).strip().splitlines() or [type(failure.orig).__name__]
-        return f"the database: {first}"
+    if isinstance(failure, AWAY):
+        return f"the database: {why_away(failure)}"
     if isinstance(failure, OSError) and failure.strerror:
         return failure.strerror
     return str(failure) if isinstance(failure, PassingError) else type(failure).__name__
@@ -86,7 +85,7 @@ def record(write: Callable[[Session], None], *, claim: Claim, doors: Doors) -> N
             with doors.sessions.begin() as session:
                 write(session)
             return
-        except (OperationalError, InterfaceError):
+        except AWAY:
             if now() > claim.until or doors.stopping.wait(pause_s):
                 raise
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
