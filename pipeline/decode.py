@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from pipeline.blank import check_not_blank
 from pipeline.content import read_content
-from pipeline.errors import RefusedError
 from pipeline.limits import Limits
 from pipeline.sniff import DICOM, HEAD_BYTES, sniff
 from pipeline.types import DecodedImage
@@ -42,7 +42,6 @@ def decode_content(
 
 def check_picture(image: DecodedImage, limits: Limits) -> DecodedImage:
     """Return `image`. Raises RefusedError where nothing can be seen in it."""
-    if image.pixels.size == 0 or image.pixels.min() == image.pixels.max():
-        raise RefusedError("not a chest radiograph: every pixel has the same value")
+    check_not_blank(image.pixels)
     limits.check_size(*image.pixels.shape)
     return image

@@ -20,9 +20,10 @@ from pipeline.prepare import Prepared, prepare
 
 READY: Final = "ready"
 
-# A guard against codecs that ask for the moon; the greatest picture that `Limits` allows
-# takes about a gigabyte.
-_MEMORY_BYTES: Final = 4 * 2**30
+# What one process may hold. The greatest radiograph that `Limits` allows (64 million pixels of 16
+# bits) takes 0.85 of it; a picture in colours or floats of that size may not fit, and is refused.
+MEMORY_BYTES: Final = 1_000_000_000
+TOO_MUCH_MEMORY: Final = "reading the file takes too much memory"
 _GRACE_S: Final = 2.0
 
 
@@ -46,11 +47,11 @@ Answer = Prepared | RefusedError | Stumble
 def main(descriptor: int) -> None:
     connection = Connection(descriptor)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the pool's business
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold patient data
     try:
         settings: DecoderSettings = connection.recv()
         _load_decoders()
+        _bound_memory()
         connection.send(READY)
         _silence_libraries()
         while True:
@@ -66,6 +67,8 @@ def _answer(path: Path, settings: DecoderSettings) -> Answer:
         return prepare(path, key=settings.key, limits=settings.limits)
     except RefusedError as refusal:
         return refusal
+    except MemoryError:
+        return RefusedError(TOO_MUCH_MEMORY)
     except Exception as error:
         places = traceback.extract_tb(error.__traceback__)
         trace = "; ".join(f"{Path(place.filename).name}:{place.lineno}" for place in places)
@@ -79,6 +82,13 @@ def _load_decoders() -> None:
     import pipeline.deidentify_dicom
     import pipeline.dicom_picture
     import pipeline.raster  # noqa: F401
+
+
+def _bound_memory() -> None:
+    """What is reserved but not used, as libraries do when they load, counts on top."""
+    pages = Path("/proc/self/statm").read_text().split()  # proc(5): size, resident, ...
+    idle = (int(pages[0]) - int(pages[1])) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (idle + MEMORY_BYTES, idle + MEMORY_BYTES))
 
 
 def _silence_libraries() -> None:

@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.jpeg import APP0, APP1, APP14, APP15, COM, SOI, segments
@@ -83,11 +84,19 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
 
 
-def _as_png(pixels: np.ndarray) -> bytes:
+def _as_png(pixels: NDArray[np.float32]) -> bytes:
     """Sixteen bits hold what any of the other formats did, upright."""
-    stored = np.rint(pixels * 65535).astype(np.uint16)
-    eight = stored // 257
-    whole = eight * 257 == stored
+    stored = np.empty(pixels.shape, np.uint16)
+    for row, values in zip(stored, pixels, strict=True):  # at once it would take four times as much
+        row[:] = np.rint(values * 65535)
     target = io.BytesIO()
-    Image.fromarray(eight.astype(np.uint8) if whole.all() else stored).save(target, "PNG")
+    # Level 1: a large picture packs in a quarter of the time, and to little more.
+    Image.fromarray(_narrowed(stored)).save(target, "PNG", compress_level=1)
     return target.getvalue()
+
+
+def _narrowed(stored: NDArray[np.uint16]) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Eight bits where they hold the same."""
+    if any((row % 257).any() for row in stored):
+        return stored
+    return (stored // 257).astype(np.uint8)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
+from pipeline.blank import check_not_blank
 from pipeline.burned_in import burned_in_warnings
 from pipeline.dicom_pixels import first_frame, frames
 from pipeline.dicom_tags import code, integer, kept_tags
@@ -29,6 +30,7 @@ def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
     """
     check_frontal({keyword: code(dataset, keyword) for keyword in JUDGED})
     frame = first_frame(dataset, limits)
+    check_not_blank(frame)  # before memory is spent on it: a bomb is blank
     return DecodedImage(
         pixels=_picture(frame, dataset),
         media_type=DICOM,
@@ -54,7 +56,7 @@ def _picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
         top = np.float32(
             np.iinfo(frame.dtype).max if frame.dtype == np.uint16 else _stored_top(dataset)
         )
-        return np.asarray(np.clip(frame @ (_LUMINANCE / top), 0, 1), np.float32)
+        return _luminance(frame, top)
     grey = _float_picture if frame.dtype.kind == "f" else _integer_picture
     mask = padding_mask(frame, dataset)
     if mask is None:
@@ -63,6 +65,14 @@ def _picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
     picture = grey(frame[box], dataset)
     picture[mask[box]] = 0
     return picture
+
+
+def _luminance(frame: NDArray[Any], top: np.float32) -> NDArray[np.float32]:
+    """Row by row: at once it would take four bytes for each colour of each pixel."""
+    picture = np.empty(frame.shape[:2], np.float32)
+    for row, colours in zip(picture, frame, strict=True):
+        np.matmul(colours.astype(np.float32), _LUMINANCE / top, out=row)
+    return np.clip(picture, 0, 1, out=picture)
 
 
 def _stored_top(dataset: Dataset) -> int:

@@ -1,6 +1,6 @@
 """Everything that one file goes through before the network sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +46,12 @@ def prepare(path: Path, *, key: bytes | None = None, limits: Limits = _DEFAULT) 
     if media_type == DICOM:
         return _prepare_dicom(content, key, limits)
     image = decode_content(content, limits=limits, minimum_size=DECODED_SIZE)
-    deidentified = (
-        deidentify_content(content, media_type=media_type, key=key, limits=limits) if key else None
-    )
-    return _prepared(image, deidentified)
+    read = _read(image)
+    del image  # its pixels are needed no more, and the file is taken apart once again
+    if key is None:
+        return read
+    stored = deidentify_content(content, media_type=media_type, key=key, limits=limits)
+    return replace(read, deidentified=stored)
 
 
 def _prepare_dicom(content: bytes, key: bytes | None, limits: Limits) -> Prepared:
@@ -59,11 +61,11 @@ def _prepare_dicom(content: bytes, key: bytes | None, limits: Limits) -> Prepare
     from pipeline.dicom_picture import decode_dataset
 
     dataset = read_dicom(content, limits)
-    image = check_picture(decode_dataset(dataset, limits), limits)
-    return _prepared(image, deidentify_dataset(dataset, key=key) if key else None)
+    read = _read(check_picture(decode_dataset(dataset, limits), limits))
+    return replace(read, deidentified=deidentify_dataset(dataset, key=key)) if key else read
 
 
-def _prepared(image: DecodedImage, deidentified: Deidentified | None) -> Prepared:
+def _read(image: DecodedImage) -> Prepared:
     return Prepared(
         network_input=network_input(image),
         media_type=image.media_type,
@@ -72,5 +74,5 @@ def _prepared(image: DecodedImage, deidentified: Deidentified | None) -> Prepare
         frames=image.frames,
         tags=dict(image.tags),
         warnings=image.warnings,
-        deidentified=deidentified,
+        deidentified=None,
     )

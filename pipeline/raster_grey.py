@@ -20,7 +20,7 @@ def grey_picture(image: Image.Image) -> NDArray[np.float32]:
     if image.mode.startswith("I;16"):
         return _sixteen_bit(image)
     if image.mode in ("I", "F"):
-        return _unbounded(np.asarray(image, np.float64))
+        return _unbounded(np.asarray(image))
     if image.mode == "LAB":
         return np.take(_LIGHTNESS_TO_GREY, np.asarray(image.getchannel(0)))
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
@@ -60,15 +60,16 @@ def _scaled(stored: NDArray[Any], top: int) -> NDArray[np.float32]:
     return scaled
 
 
-def _unbounded(values: NDArray[np.float64]) -> NDArray[np.float32]:
+def _unbounded(values: NDArray[Any]) -> NDArray[np.float32]:
     """32-bit integers and floats state no range: the least common one that holds them."""
-    if not np.isfinite(values).all() or values.min() < 0:
+    least, greatest = float(values.min()), float(values.max())  # no number where one is none
+    if not (np.isfinite(least) and np.isfinite(greatest)) or least < 0:
         raise RefusedError("expected pixel values of 0 and more, received others")
     tops = (1, 2**8 - 1, 2**12 - 1, 2**16 - 1, 2**32 - 1)
-    top = next((top for top in tops if values.max() <= top), None)
+    top = next((top for top in tops if greatest <= top), None)
     if top is None:
         raise RefusedError("expected pixel values of at most 32 bits, received greater ones")
-    return (values / top).astype(np.float32)
+    return _scaled(values, top)
 
 
 def _lightness_to_grey() -> NDArray[np.float32]:

@@ -1,0 +1,102 @@
+"""Every file of the shared hostile ones ends as its manifest says, soon and within a gigabyte."""
+
+import csv
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.archive import Member, is_archive, members
+from pipeline.decoder_pool import DecoderPool
+from pipeline.errors import RefusedError
+from pipeline.predictor import Predictor
+from pipeline.prepare import Prepared
+from tests.decoding import WITHIN_S, answer_to
+
+pytestmark = [pytest.mark.processes, pytest.mark.shared]
+
+REFUSED, NO_CHEST, READ = "refused", "no chest", "read"  # how a file can end
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[DecoderPool]:
+    with DecoderPool(processes=1, timeout_s=30, key=b"key") as running:
+        list(running.prepare_all([Path("/nothing")]))  # it has started
+        yield running
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return Predictor.open(threads=1)
+
+
+def ends(path: Path, *, pool: DecoderPool, predictor: Predictor, folder: Path) -> list[str]:
+    """One end for a file, one for each member of an archive."""
+    if not is_archive(path.read_bytes()[:4]):
+        return [_end(answer_to(pool, path), predictor)]
+    try:
+        return [
+            _end_of_member(member, pool=pool, predictor=predictor, folder=folder)
+            for member in members(path)
+        ]
+    except RefusedError as refusal:
+        return [_described(refusal)]
+
+
+def _end(answer: Prepared | RefusedError, predictor: Predictor) -> str:
+    if isinstance(answer, RefusedError):
+        return NO_CHEST if "not a chest" in str(answer) else _described(answer)
+    (prediction,) = predictor.predict(answer.network_input[None])
+    return READ if prediction.finding else NO_CHEST
+
+
+def _end_of_member(member: Member, *, pool: DecoderPool, predictor: Predictor, folder: Path) -> str:
+    unpacked = folder / "member"
+    try:
+        with member.open() as source, unpacked.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    except RefusedError as refusal:
+        return _described(refusal)
+    return _end(answer_to(pool, unpacked), predictor)
+
+
+def _described(refusal: RefusedError) -> str:
+    assert 10 < len(str(refusal)) < 250
+    assert "unexpected" not in str(refusal)
+    return REFUSED
+
+
+def is_expected(expected: str, found: list[str], category: str) -> bool:
+    kinds = set(found)
+    if expected.startswith("2 decode"):
+        return sorted(found) == [READ, READ, REFUSED]
+    if "entry refused" in expected or "symlink refused" in expected:
+        return REFUSED in kinds
+    if "none silently lost" in expected or " or rejected" in expected or "borderline" in expected:
+        return bool(found)
+    if expected.startswith("not a chest"):
+        return kinds <= {NO_CHEST, REFUSED}
+    if expected.startswith("decodes"):
+        # A guard that says "unlike what I know" of a picture made strange has noticed it.
+        return kinds <= {READ, NO_CHEST} if category == "ood_picture" else kinds == {READ}
+    assert expected.startswith("rejected"), expected
+    return kinds == {REFUSED}
+
+
+def test_every_file(
+    shared_data: Path, pool: DecoderPool, predictor: Predictor, tmp_path: Path
+) -> None:
+    with (shared_data / "hostile" / "manifest.csv").open(newline="") as manifest:
+        rows = list(csv.DictReader(manifest))
+    wrong = []
+    for row in rows:
+        began_s = time.thread_time()
+        path = shared_data / row["file"]
+        found = ends(path, pool=pool, predictor=predictor, folder=tmp_path)
+        assert time.thread_time() - began_s < WITHIN_S, row["file"]
+        if not is_expected(row["expected"], found, row["category"]):
+            wrong.append((row["file"], row["expected"], found))
+    assert wrong == []
+    assert len(rows) == 161
