@@ -98,6 +98,10 @@ class Client:
         """which: "failed" or "all"."""
         return self._json("POST", f"jobs/{job_id}/retry", json={"which": which})
 
+    def purge(self, which: Mapping[str, Any]) -> dict[str, Any]:
+        """which: as in `web.schemas_purges.Purge`; with `dry_run` False, until it is `done`."""
+        return self._json("POST", "purges", json=dict(which))
+
     def jobs(self, *, page: int = 1) -> dict[str, Any]:
         return self._json("GET", "jobs", params={"page": page})
 

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "login-link": ("cli.login_link:login_link", "Print a link that logs in once."),
     "migrate": ("cli.migrate:migrate", "Bring the database to the newest tables."),
     "audit": ("cli.audit:audit", "Print, verify or save who did what."),
+    "purge": ("cli.purge:purge", "Delete jobs that ended long ago; first say what would go."),
     "backup": ("cli.backup:backup", "Save everything, while the service works on."),
     "restore": ("cli.restore:restore", "Fill a new data folder from a backup."),
 }

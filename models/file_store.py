@@ -124,6 +124,11 @@ class FileStore:
                 if may_delete:
                     path.unlink(missing_ok=True)
 
+    def paths_of_upload(self, sha256: str) -> list[Path]:
+        """The upload itself, and its network inputs of every preprocessing, where they are."""
+        inputs = (self.root / "inputs").glob(f"*/{sha256[:2]}/{sha256}")
+        return [path for path in (self.path(sha256, area="incoming"), *inputs) if path.exists()]
+
     def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
         """uint8 (224, 224); FileNotFoundError where it was never made."""
         content = self._input_path(sha256, preprocessing).read_bytes()

@@ -66,7 +66,7 @@ def purge_step(sessions: Sessions, store: FileStore, job_id: str, *, user_id: in
             _delete_images(session, images)
             is_last = not session.scalar(select(exists().where(Image.job_id == job_id, ~stays())))
             uploads = _delete_job(session, job_id) if is_last else []
-            what = f"{job_id}: {len(images)} images{', and it has ended' if is_last else ''}"
+            what = f"{job_id}: {len(images)} images{', the last' if is_last else ''}"
             record(session, user_id=user_id, action="job.purged", target=what)
         _discard_partial(store, uploads)
         _discard_noted(sessions, store)

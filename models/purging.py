@@ -44,10 +44,6 @@ class JobPlan:
     stays: int
     why: str
 
-    @property
-    def goes_whole(self) -> bool:
-        return not self.why
-
 
 @dataclass(frozen=True)
 class Counts:
@@ -70,13 +66,12 @@ def list_plans(session: Session, which: Which, *, limit: int = MOST_JOBS) -> lis
 
 
 def count_purge(session: Session, which: Which) -> Counts:
-    ready, going = _ready(which), _going(which)
-    gone = _gone(which)
+    going, gone = _going(which), _gone(which)
     contents = _count(session, select(gone.c.sha256))
     own = select(gone.c.sha256).where(gone.c.sha256.not_in(select(ImportedImage.sha256)))
-    uploads = select(Upload.id).where(Upload.job_id.in_(ready))
+    uploads = select(Upload.id).where(Upload.job_id.in_(_purgeable(which)))
     return Counts(
-        jobs=_count(session, ready),
+        jobs=_count(session, _purgeable(which)),
         images=_count(session, going),
         contents=contents,
         shared=_count(session, going.with_only_columns(Image.sha256).distinct()) - contents,
@@ -107,11 +102,9 @@ def iter_gone_stored(session: Session, which: Which) -> Iterator[str]:
         yield str(one)
 
 
-def purgeable_jobs(session: Session, which: Which, *, limit: int) -> list[str]:
-    """Those of which something goes, oldest first."""
-    left = or_(exists().where(Image.job_id == Job.id, ~stays()), ~_has_images())
-    rows = _ready(which).where(left).order_by(Job.created_at, Job.id).limit(limit)
-    return list(session.scalars(rows))
+def next_purgeable(session: Session, which: Which) -> str | None:
+    """The oldest job of which something goes."""
+    return session.scalar(_purgeable(which).order_by(Job.created_at, Job.id).limit(1))
 
 
 def has_ended() -> ColumnElement[bool]:
@@ -129,6 +122,11 @@ def has_ended() -> ColumnElement[bool]:
 def stays() -> ColumnElement[bool]:
     """Of an image."""
     return or_(_is_frozen(), _may_be_frozen())
+
+
+def _purgeable(which: Which) -> Select[str]:
+    goes = exists().where(Image.job_id == Job.id, ~stays())
+    return _ready(which).where(or_(goes, ~_has_images()))
 
 
 def _has_images() -> ColumnElement[bool]:
@@ -154,7 +152,7 @@ def _chosen(which: Which) -> ColumnElement[bool]:
     return and_(ended_at < before, ~later)
 
 
-def _ready(which: Which) -> Select[Any]:
+def _ready(which: Which) -> Select[str]:
     return select(Job.id).where(_chosen(which), has_ended())
 
 

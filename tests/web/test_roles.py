@@ -1,16 +1,14 @@
 """Every route is for the role that this file says, and for nobody below it."""
 
 import logging
-from dataclasses import dataclass
 
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.routing import IntegerConverter, PathConverter
-from werkzeug.routing import Rule as Route
 
 from models.tables import Role
 from models.users import RANK
 from tests.web.portal import Portal
+from tests.web.routes import Walked, walk
 from web.auth import needs, open_to_all, rule_of
 
 # No rule depends on the database.
@@ -27,6 +25,8 @@ TABLE: dict[str, Role | None] = {
     "POST /account/password": VIEWER,
     "POST /account/tokens": VIEWER,
     "POST /account/tokens/<int:token_id>/revoke": VIEWER,
+    "GET /api/v1/audit": ADMIN,
+    "POST /api/v1/audit/check": ADMIN,
     "GET /api/v1/images/<int:image_id>/display": VIEWER,
     "GET /api/v1/images/<int:image_id>/heatmap.png": VIEWER,
     "GET /api/v1/images/<int:image_id>/overlay.png": VIEWER,
@@ -56,6 +56,7 @@ TABLE: dict[str, Role | None] = {
     "GET /api/v1/nights/<int:night_id>": VIEWER,
     "POST /api/v1/nights/<int:night_id>/cancel": OPERATOR,
     "GET /api/v1/openapi.json": VIEWER,
+    "POST /api/v1/purges": ADMIN,
     "GET /api/v1/rereadings": VIEWER,
     "POST /api/v1/rereadings": ADMIN,
     "GET /api/v1/results": VIEWER,
@@ -72,6 +73,8 @@ TABLE: dict[str, Role | None] = {
     "POST /api/v1/users": ADMIN,
     "PATCH /api/v1/users/<int:user_id>": ADMIN,
     "POST /api/v1/users/<int:user_id>/link": ADMIN,
+    "GET /audit": ADMIN,
+    "POST /audit/check": ADMIN,
     "GET /health": NOBODY,
     "GET /healthz": NOBODY,
     "GET /jobs/<job_id>": VIEWER,
@@ -104,42 +107,6 @@ TABLE: dict[str, Role | None] = {
     "POST /welcome": NOBODY,
 }
 CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
-
-
-@dataclass(frozen=True)
-class Walked:
-    """One method of one route, and a path on which to try it."""
-
-    method: str
-    pattern: str
-    path: str
-    endpoint: str
-    written: str  # in the table: a HEAD that came with a GET stands for it
-
-
-def walk(portal: Portal) -> list[Walked]:
-    return [
-        Walked(method, route.rule, path_of(portal, route), route.endpoint, written(route, method))
-        for route in portal.app.url_map.iter_rules()
-        for method in sorted(route.methods or ())
-    ]
-
-
-def written(route: Route, method: str) -> str:
-    came_with_get = method == "HEAD" and "GET" in (route.methods or ())
-    return f"{'GET' if came_with_get else method} {route.rule}"
-
-
-def path_of(portal: Portal, route: Route) -> str:
-    values = {name: filled(route, name) for name in route.arguments}
-    return str(portal.app.url_map.bind("").build(route.endpoint, values, method=None))
-
-
-def filled(route: Route, name: str) -> int | str:
-    converter = route._converters[name]
-    if isinstance(converter, IntegerConverter):
-        return 999_999  # nothing: the walk must not revoke its own token
-    return "overread.css" if isinstance(converter, PathConverter) else "0" * 32
 
 
 def rank(role: Role | None) -> int:

@@ -1,0 +1,89 @@
+"""Purges over the API: who may, what is said, and what is left."""
+
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from models.deletions import hold_deletions
+from models.orphans import find_orphans
+from models.tables import Job, Role, now
+from tests.uploads import a_png
+from tests.web.portal import Portal
+
+PURGES = "/api/v1/purges"
+
+
+@pytest.fixture
+def admin(portal: Portal) -> FlaskClient:
+    return portal.program(Role.ADMIN)
+
+
+def a_read_job(portal: Portal, *seeds: int) -> str:
+    job_id = portal.new_job()
+    files = [(f"folder/{seed}.png", a_png(seed=seed)) for seed in seeds]
+    assert portal.send(job_id, *files).status_code == 200
+    portal.read_all()
+    return job_id
+
+
+def test_a_dry_run_says_what_a_purge_then_deletes(portal: Portal, admin: FlaskClient) -> None:
+    job_id, other = a_read_job(portal, 1, 2), a_read_job(portal, 2)
+    refused = admin.post(PURGES, json={"job_id": job_id, "dry_run": False}).json
+    assert (refused["purged"], refused["done"]) == (0, True), "it is open"
+    plan = admin.post(PURGES, json={"job_id": job_id}).json
+    assert [job["why"] for job in plan["jobs"]] == ["it is open: close or cancel it first"]
+    assert plan["counts"]["images"] == 0
+    for one in (job_id, other):
+        portal.program().post(f"/api/v1/jobs/{one}/close", json={})
+
+    plan = admin.post(PURGES, json={"job_id": job_id}).json
+    counts = {name: plan["counts"][name] for name in ("images", "contents", "shared", "files")}
+    assert counts == {"images": 2, "contents": 1, "shared": 1, "files": 2}
+    assert len(portal.images()) == 3
+    done = admin.post(PURGES, json={"job_id": job_id, "dry_run": False}).json
+    assert (done["purged"], done["done"]) == (2, True)
+
+    assert [image.job_id for image in portal.images()] == [other]
+    assert find_orphans(portal.services.sessions, portal.services.store) == []
+    assert admin.post(PURGES, json={"job_id": job_id}).status_code == 404
+    assert portal.audit()[0].target == f"{job_id}: 2 images, the last"
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_age_counts_from_a_jobs_end(portal: Portal, admin: FlaskClient) -> None:
+    job_id, _ = a_read_job(portal, 1), a_read_job(portal, 2)
+    portal.program().post(f"/api/v1/jobs/{job_id}/close", json={})
+    old = {"older_than_days": 90}
+    assert admin.post(PURGES, json=old).json["jobs"] == []
+    with portal.database.sessions.begin() as session:
+        long_ago = now() - timedelta(days=91)
+        session.execute(update(Job).values(created_at=long_ago))
+        session.execute(update(Job).where(Job.id == job_id).values(closed_at=long_ago))
+        for image in portal.images():
+            image.finished_at = long_ago
+            session.merge(image)
+    listed = admin.post(PURGES, json=old).json["jobs"]
+    assert {job["id"]: job["goes"] for job in listed}[job_id] == 1
+    assert len(listed) == 2, "the other is old, too, and open"
+    assert admin.post(PURGES, json=old | {"dry_run": False}).json["purged"] == 1
+    assert len(portal.images()) == 1
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_nothing_is_deleted_while_a_backup_is_made(portal: Portal, admin: FlaskClient) -> None:
+    job_id = a_read_job(portal, 1)
+    portal.program().post(f"/api/v1/jobs/{job_id}/close", json={})
+    with hold_deletions(portal.services.store.root):
+        refused = admin.post(PURGES, json={"job_id": job_id, "dry_run": False})
+    assert refused.status_code == 409
+    assert "a backup is being made" in refused.json["title"]
+    assert len(portal.images()) == 1
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("body", [{}, {"job_id": "x", "older_than_days": 1}, {"job_id": 5}])
+def test_one_thing_has_to_be_asked_for(portal: Portal, admin: FlaskClient, body: object) -> None:
+    assert admin.post(PURGES, json=body).status_code == 422
+    assert portal.program().post(PURGES, json={"older_than_days": 1}).status_code == 403

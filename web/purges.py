@@ -1,0 +1,98 @@
+"""Purges for programs: what was kept long enough goes, in small steps."""
+
+import time
+from datetime import timedelta
+
+from apiflask import APIBlueprint
+from flask import abort
+from sqlalchemy.orm import Session
+
+from models.deletions import BackupRunningError
+from models.jobs import get_job
+from models.purge_steps import StillAtWorkError, discard_noted, purge_step
+from models.purging import (
+    Which,
+    count_purge,
+    iter_gone_inputs,
+    iter_gone_stored,
+    list_plans,
+    next_purgeable,
+)
+from models.tables import Role, now
+from web.auth import needs, person
+from web.schemas_purges import Purge, PurgeCountsOut, PurgeJobOut, PurgeOut
+from web.services import services
+
+bp = APIBlueprint("purges", __name__, tag="Purges")
+
+SECONDS_A_REQUEST = 3.0
+
+
+@bp.post("/api/v1/purges")
+@bp.input(Purge)
+@bp.output(PurgeOut)
+@needs(Role.ADMIN)
+def create(json_data: Purge) -> PurgeOut:
+    """What is left of ended jobs: say what would go, or delete some of it."""
+    which = _which(json_data)
+    if json_data.dry_run:
+        with services().sessions() as session:
+            return _plan(session, which)
+    return _purge(which)
+
+
+def _which(purge: Purge) -> Which:
+    if purge.older_than_days is not None:
+        return Which(ended_before=now() - timedelta(days=purge.older_than_days))
+    with services().sessions() as session:
+        if get_job(session, purge.job_id or "") is None:
+            abort(404, "there is no such job")
+    return Which(job_id=purge.job_id)
+
+
+def _plan(session: Session, which: Which) -> PurgeOut:
+    plans = list_plans(session, which)
+    counts = count_purge(session, which)
+    files = _gone_files(session, which)
+    return PurgeOut(
+        dry_run=True,
+        jobs=[PurgeJobOut.model_validate(plan) for plan in plans],
+        counts=PurgeCountsOut(**vars(counts), files=len(files), bytes=sum(files)),
+        purged=0,
+        done=counts.jobs == 0,
+    )
+
+
+def _gone_files(session: Session, which: Which) -> list[int]:
+    """Their sizes."""
+    store = services().store
+    paths = [
+        *(path for one in iter_gone_inputs(session, which) for path in store.paths_of_upload(one)),
+        *(store.path(one) for one in iter_gone_stored(session, which)),
+    ]
+    return [path.stat().st_size for path in paths if path.exists()]
+
+
+def _purge(which: Which) -> PurgeOut:
+    """Steps are short, and so are requests: whoever asks can show how far it is, and stop."""
+    sessions, store, user_id = services().sessions, services().store, person().id
+    discard_noted(sessions, store)
+    until, purged = time.monotonic() + SECONDS_A_REQUEST, 0
+    while job_id := _next_job(which):
+        try:
+            step = purge_step(sessions, store, job_id, user_id=user_id)
+        except StillAtWorkError:
+            abort(409, "the job was taken up again meanwhile")
+        except BackupRunningError:
+            abort(409, "a backup is being made: nothing can be deleted until it has ended")
+        purged += step.images
+        if time.monotonic() > until:
+            break
+    return PurgeOut(
+        dry_run=False, jobs=[], counts=None, purged=purged, done=_next_job(which) is None
+    )
+
+
+def _next_job(which: Which) -> str | None:
+    with services().sessions() as session:
+        return next_purgeable(session, which)
