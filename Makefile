@@ -14,7 +14,7 @@ ROOMS := cli worker web models pipeline migrations benchmarks tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-train setup-dev demo up test check lock clean
+.PHONY: help setup setup-train setup-dev demo up test chaos check lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ setup-dev: $(VENV)/.dev ## Install everything, for tests and checks
 # A file's tests share servers and follow each other, so files are dealt out whole, in their order.
 test: setup-dev ## Run every test
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
+
+chaos: setup-dev ## Send 2,000 images through at least 50 faults on each database; count what was lost
+	$(BIN)/python -m tests.chaos.run $(CHAOS)
 
 check: setup-dev ## Lint, type check, import contracts, lock files, known vulnerabilities, compose file, Dockerfiles
 	$(BIN)/ruff check .

@@ -30,13 +30,16 @@ SOON_S = 3.0  # how long a fault waits for something to hit
 
 @dataclass(frozen=True)
 class Fault:
-    """share: how often, beside the others. while_sending: makes sense only then."""
+    """share: how often, beside the others. while_sending: makes sense only then. is_slow: takes
+    many seconds, and is left out of a short storm.
+    """
 
     name: str
     hit: Hit
     share: int
     database: str = ""  # "": either
     while_sending: bool = False
+    is_slow: bool = False
 
 
 def kill(name: str, rig: Rig, choose: random.Random) -> str | None:
@@ -256,18 +259,24 @@ FAULTS = (
     Fault("ingesting worker killed", partial(kill, "ingest"), 8),
     Fault("decoder killed", kill_decoder, 5),
     Fault("decoder frozen", freeze_decoder, 3),
-    Fault("predicting worker frozen", partial(freeze, "predict"), 3),
-    Fault("ingesting worker frozen", partial(freeze, "ingest"), 3),
+    Fault("predicting worker frozen", partial(freeze, "predict"), 3, is_slow=True),
+    Fault("ingesting worker frozen", partial(freeze, "ingest"), 3, is_slow=True),
     Fault("broker killed", partial(kill, "broker"), 3),
     Fault("broker killed, data wiped", wipe_broker, 3),
     Fault("broker flushed", flush_broker, 2),
-    Fault("broker frozen", freeze_broker, 2),
+    Fault("broker frozen", freeze_broker, 2, is_slow=True),
     Fault("beat killed", partial(kill, "beat"), 2),
     Fault("portal killed in mid-upload", partial(kill, "portal"), 4, while_sending=True),
     Fault("portal restarted in mid-upload", partial(end, "portal"), 3, while_sending=True),
-    Fault("portal frozen in mid-upload", partial(freeze, "portal"), 2, while_sending=True),
+    Fault(
+        "portal frozen in mid-upload",
+        partial(freeze, "portal"),
+        2,
+        while_sending=True,
+        is_slow=True,
+    ),
     Fault("sender killed", kill_sender, 2, while_sending=True),
-    Fault("power cut", cut_power, 2),
+    Fault("power cut", cut_power, 2, is_slow=True),
     Fault("disk full", fill_disk, 4),
     Fault("SQLite locked by another", lock_sqlite, 4, database="sqlite"),
     Fault("PostgreSQL stopped, fast", partial(stop_postgres, immediate=False), 3, "postgresql"),
