@@ -1,0 +1,96 @@
+"""Well-formed files to begin from, small ones of every kind, by kind."""
+
+import io
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from tests.builders import INVENTED_PATIENT, encoded, make_dicom, make_lut, make_picture
+
+PICTURE = make_picture(40, 48)
+SYNTAXES = {
+    "explicit": ExplicitVRLittleEndian,
+    "implicit": ImplicitVRLittleEndian,
+    "deflated": DeflatedExplicitVRLittleEndian,
+    "rle": RLELossless,
+    "jpeg": JPEGBaseline8Bit,
+    "jpeg-lossless": JPEGLosslessSV1,
+    "jpeg-ls": JPEGLSLossless,
+    "jpeg-2000": JPEG2000Lossless,
+}
+
+
+def dicoms() -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.dcm"
+        made = {
+            name: make_dicom(path, PICTURE, transfer_syntax=syntax, **INVENTED_PATIENT).read_bytes()
+            for name, syntax in SYNTAXES.items()
+        }
+        deep = make_picture(40, 48, top=1023)
+        table = make_lut(np.arange(1024), first=0, bits=10)
+        made["tables"] = make_dicom(
+            path, deep, bits_stored=10, VOILUTSequence=[table], PixelPaddingValue=0
+        ).read_bytes()
+        made["window"] = make_dicom(
+            path, deep, bits_stored=10, WindowCenter=512, WindowWidth=900, RescaleSlope=2
+        ).read_bytes()
+        made["frames"] = make_dicom(path, np.stack([PICTURE, PICTURE])).read_bytes()
+        made["colours"] = make_dicom(path, np.stack([PICTURE] * 3, axis=-1)).read_bytes()
+    return made
+
+
+def pictures() -> dict[str, bytes]:
+    colours, deep = np.stack([PICTURE] * 3, axis=-1), make_picture(40, 48, top=65535)
+    return {
+        "png": encoded(PICTURE, "PNG"),
+        "png colours": encoded(colours, "PNG"),
+        "png deep": encoded(deep, "PNG"),
+        "jpeg": encoded(PICTURE, "JPEG"),
+        "jpeg colours": encoded(colours, "JPEG", progressive=True),
+        "tiff": encoded(PICTURE, "TIFF"),
+        "tiff deep": encoded(deep, "TIFF"),
+        "tiff lzw": encoded(colours, "TIFF", compression="tiff_lzw"),
+        "tiff deflate": encoded(PICTURE, "TIFF", compression="tiff_adobe_deflate"),
+        "bmp": encoded(PICTURE, "BMP"),
+        "webp": encoded(colours, "WEBP"),
+        "jpeg 2000": encoded(PICTURE, "JPEG2000"),
+    }
+
+
+def archives() -> dict[str, bytes]:
+    return {
+        "stored": _zipped(zipfile.ZIP_STORED),
+        "deflated": _zipped(zipfile.ZIP_DEFLATED),
+        "bzip2": _zipped(zipfile.ZIP_BZIP2),
+        "lzma": _zipped(zipfile.ZIP_LZMA),
+    }
+
+
+def _zipped(method: int) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", method) as archive:
+        for name in ("a/1.png", "a/2.dcm", "b/ü.jpg"):
+            archive.writestr(name, encoded(make_picture(8, 8), "PNG"))
+    return target.getvalue()
+
+
+def tables() -> dict[str, bytes]:
+    return {
+        "commas": b"file,label,patient,time\r\na/1.png,pneumonia,P1,2026-03-01T14:30\r\n",
+        "semicolons": b'\xef\xbb\xbfFile;Label;Reader\n"a;1.png";1;Dr. X\n\nb.png;0;\n',
+        "tabs": b"sha256\tlabel\n" + b"ab" * 32 + b"\tunusable\n",
+        "uids": b"SOP Instance UID,label,date\n1.2.3,normal,2026-03-01\n",
+    }

@@ -1,0 +1,77 @@
+"""What is fuzzed: each takes any bytes and fails unless they end in a result or a clean refusal."""
+
+import io
+import tempfile
+from pathlib import Path
+
+from pipeline.archive import ArchiveLimits, is_archive, members
+from pipeline.errors import RefusedError
+from pipeline.limits import Limits
+from pipeline.prepare import Prepared, prepare
+from web.label_table import NoTableError, read_label_table
+
+# Small, so that a run looks at many files instead of large ones.
+LIMITS = Limits(max_bytes=2**22, max_pixels=2**18, max_frames=8)
+ARCHIVE_LIMITS = ArchiveLimits(max_files=200, max_bytes=2**22, max_member_bytes=2**20)
+
+
+def read_file(content: bytes) -> Prepared | None:
+    """Decode and de-identify; what comes out can be read again, and gives the same picture."""
+    try:
+        read = _prepare(content)
+    except RefusedError as refusal:
+        _check(refusal)
+        return None
+    assert read.deidentified is not None
+    again = _prepare(read.deidentified.content)
+    assert (again.network_input == read.network_input).mean() > 0.99
+    return read
+
+
+def _prepare(content: bytes) -> Prepared:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        return prepare(Path(file.name), key=b"an invented key", limits=LIMITS)
+
+
+def read_archive(content: bytes) -> int:
+    """Open every member and read it; returns how many there were."""
+    if not is_archive(content[:4]):
+        return 0
+    found = 0
+    try:
+        for member in members(io.BytesIO(content), limits=ARCHIVE_LIMITS):
+            found += 1
+            assert ".." not in member.name.split("/")
+            assert not member.name.startswith("/")
+            assert member.name.isprintable()
+            try:
+                with member.open() as stream:
+                    assert len(stream.read()) <= ARCHIVE_LIMITS.max_member_bytes
+            except RefusedError as refusal:
+                _check(refusal)
+    except RefusedError as refusal:
+        _check(refusal)
+    return found
+
+
+def read_table(content: bytes) -> int:
+    """Returns how many lines became a row or a reason."""
+    try:
+        table = read_label_table(content, time_zone="Europe/Berlin")
+    except NoTableError as refusal:
+        _check(refusal)
+        return 0
+    for problem in table.problems:
+        assert problem.line >= 1
+        assert 5 < len(problem.reason) < 250
+        assert "\n" not in problem.reason
+    return len(table.rows) + len(table.problems)
+
+
+def _check(refusal: Exception) -> None:
+    """One plain line."""
+    assert 5 < len(str(refusal)) < 250
+    assert "\n" not in str(refusal)
+    assert "unexpected" not in str(refusal)
