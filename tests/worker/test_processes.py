@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from models.settings import Settings
 from models.tables import Image, Prediction, State
 from models.upgrade import upgrade
+from pipeline.network_input import PREPROCESSING
 from tests.processes import Process, Processes, running, wait_for
-from tests.rows import a_job
+from tests.rows import a_hash, a_job
 from tests.uploads import a_png, upload
 from worker import enqueue
 from worker.doors import Doors, open_doors
@@ -45,6 +47,28 @@ class Service:
         files = {f"a/{n}.png": a_png(seed=n) for n in range(first, first + count)}
         upload(self.doors, self._job, files)
         enqueue.nudge_ingest()
+
+    def add_ready(self, name: str, count: int) -> str:
+        """A job whose images are read already; all share one network input's bytes."""
+        store, hashes = self.doors.store, [a_hash(f"{name} {n}") for n in range(count)]
+        store.put_network_input(hashes[0], PREPROCESSING, np.zeros((224, 224), np.uint8))
+        folder = store.root / "inputs" / PREPROCESSING
+        for one in hashes[1:]:
+            (folder / one[:2]).mkdir(exist_ok=True)
+            os.link(folder / hashes[0][:2] / hashes[0], folder / one[:2] / one)
+        with self.doors.sessions.begin() as session:
+            job_id = a_job(session, name=name).id
+            rows = [
+                {"job_id": job_id, "file": one, "sha256": one, "size": 1, "state": State.READY}
+                for one in hashes
+            ]
+            session.execute(insert(Image), rows)
+        return job_id
+
+    def waiting(self, job_id: str) -> int:
+        with self.doors.sessions() as session:
+            ready = select(func.count()).where(Image.job_id == job_id, Image.state == State.READY)
+            return session.scalar(ready) or 0
 
     def count(self, state: State) -> int:
         return self.states()[state]
@@ -158,6 +182,16 @@ def test_a_broker_killed_in_mid_job_costs_nothing(
     broker.start()
     service.wait_until_predicted(90)
     service.assert_each_predicted_once(90)
+
+
+def test_a_small_job_does_not_wait_for_a_huge_one(service: Service) -> None:
+    huge = service.add_ready("huge", 1500)
+    service.processes.worker("predict")
+    wait_for(lambda: service.count(State.PREDICTED) > 0, timeout_s=60, what="the first prediction")
+    small = service.add_ready("small", 10)
+    enqueue.nudge_predict()
+    wait_for(lambda: service.waiting(small) == 0, timeout_s=60, what="the small job")
+    assert service.waiting(huge) > 750
 
 
 def test_nudges_into_a_dead_broker_are_quick_and_raise_nothing(
