@@ -58,7 +58,7 @@ class FileStore:
             file.flush()
             os.fsync(file.fileno())
             stored = Stored(digest.hexdigest(), size)
-            self._rename(temporary, self.path(stored.sha256, area="incoming"))
+            self._take_in(temporary, stored.sha256)
         return stored
 
     def adopt(self, file: Path, sha256: str) -> None:
@@ -69,7 +69,7 @@ class FileStore:
         link = self._make_folder(self.temporary) / secrets.token_hex(16)
         os.link(file, link)
         try:
-            self._rename(link, self.path(sha256, area="incoming"))
+            self._take_in(link, sha256)
         finally:
             # Renaming to another name of the same file does nothing, says POSIX.
             link.unlink(missing_ok=True)
@@ -161,6 +161,11 @@ class FileStore:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def _take_in(self, temporary: Path, sha256: str) -> None:
+        target = self.path(sha256, area="incoming")
+        self._rename(temporary, target)
+        sync_folder(target.parent)  # its name is durable, too: the sender is told that it is safe
+
     def _rename(self, temporary: Path, target: Path) -> None:
         self._make_folder(target.parent)
         temporary.replace(target)
@@ -189,4 +194,14 @@ def make_private_folder(folder: Path) -> Path:
     if not folder.is_dir():
         make_private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)
     return folder
+
+
+def sync_folder(folder: Path) -> None:
+    """Names in it are durable on return."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

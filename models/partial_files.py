@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from models.file_store import BLOCK, FileStore, make_private_folder, sha256_of
+from models.file_store import BLOCK, FileStore, make_private_folder, sha256_of, sync_folder
 
 
 class BusyError(Exception):
@@ -51,7 +51,7 @@ class PartialFile:
             self.cut(at)
             raise
         if at == 0:
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         return written
 
     def cut(self, size: int) -> None:
@@ -117,11 +117,3 @@ def _write(descriptor: int, block: bytes, *, at: int) -> None:
     while rest:
         written = os.pwrite(descriptor, rest, at)
         rest, at = rest[written:], at + written
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

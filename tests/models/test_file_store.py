@@ -1,5 +1,6 @@
 """The file store: same bytes once, never half a file, nobody else's eyes."""
 
+import errno
 import hashlib
 import io
 import stat
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from models.file_store import FileStore, FileTooLargeError
+from models.partial_files import BusyError, PartialFiles
 
 CONTENT = b"bytes of a radiograph" * 1000
 
@@ -55,8 +57,20 @@ def test_an_upload_that_breaks_off_leaves_nothing(store: FileStore) -> None:
     assert files_in(store) == []
 
 
+def test_a_complete_file_becomes_an_upload_without_a_copy(store: FileStore, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.write_bytes(CONTENT)
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    for _ in range(2):  # a crash after the first time
+        store.adopt(whole, sha256)
+        assert store.path(sha256, area="incoming").samefile(whole)
+        assert [path.name for path in files_in(store)] == [sha256]
+
+
 def test_files_and_folders_are_the_owners_alone(store: FileStore) -> None:
     store.put(io.BytesIO(CONTENT))
+    with PartialFiles(store).hold(1) as partial:
+        partial.append(io.BytesIO(CONTENT), at=0, max_bytes=10)
     store.put_network_input("ab" * 32, "1", np.zeros((224, 224), np.uint8))
     modes = {stat.S_IMODE(path.stat().st_mode) for path in files_in(store)}
     folders = {stat.S_IMODE(p.stat().st_mode) for p in store.root.rglob("*") if p.is_dir()}
@@ -82,3 +96,31 @@ def test_deleting_what_is_not_there_is_no_error(store: FileStore) -> None:
     store.delete(stored.sha256)
     store.delete(stored.sha256)
     assert not store.exists(stored.sha256, area="incoming")
+
+
+def test_of_a_piece_that_breaks_off_for_want_of_room_nothing_is_kept(store: FileStore) -> None:
+    class DiskIsFull(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell():
+                raise OSError(errno.ENOSPC, "no space left")
+            return super().read(10)
+
+    with PartialFiles(store).hold(1) as partial:
+        partial.append(io.BytesIO(CONTENT), at=0, max_bytes=100)
+        with pytest.raises(OSError, match="no space left"):
+            partial.append(DiskIsFull(CONTENT), at=100, max_bytes=100)
+        assert partial.size == 100
+
+
+def test_a_partial_file_is_held_by_one_alone(store: FileStore) -> None:
+    files = PartialFiles(store)
+    with files.hold(1) as partial:
+        partial.append(io.BytesIO(CONTENT), at=0, max_bytes=10)
+        with pytest.raises(BusyError), files.hold(1):
+            pass
+        with files.hold(2):
+            pass
+    with files.hold(1) as partial:
+        assert partial.head(10) == CONTENT[:10]
+        partial.discard()
+    assert files.all() == []
