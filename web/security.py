@@ -20,6 +20,12 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+# What no page of ours asks a browser for, so that nothing put into one can.
+UNUSED = (
+    *("accelerometer", "autoplay", "camera", "display-capture", "encrypted-media", "geolocation"),
+    *("gyroscope", "magnetometer", "microphone", "midi", "payment", "publickey-credentials-get"),
+    *("screen-wake-lock", "serial", "usb", "xr-spatial-tracking"),
+)
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -27,8 +33,9 @@ HEADERS = {
     # No address of ours travels to another site; on TLS the forms' proof wants our own.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in UNUSED),
     "X-Overread-Notice": NOTICE,
 }
 
