@@ -27,6 +27,7 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
     if not settings.broker_url:
         raise SettingsError("OVERREAD_BROKER_URL: expected the broker's URL, received nothing")
     return sender_configuration(settings) | {
+        "broker_transport_options": _transport(settings, answer_within_s=30),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # for ever: the broker comes back, or we are stopped
         "worker_prefetch_multiplier": 1,
@@ -44,7 +45,8 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
 def sender_configuration(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": settings.broker_url,
-        "broker_transport_options": _transport(settings),
+        # A nudge is not worth waiting for: with a broker that stands still an upload would, too.
+        "broker_transport_options": _transport(settings, answer_within_s=2),
         "visibility_timeout": settings.visibility_timeout_s,
         "broker_connection_timeout": 1.0,
         "task_routes": {
@@ -61,14 +63,14 @@ def sender_configuration(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _transport(settings: Settings) -> dict[str, Any]:
+def _transport(settings: Settings, *, answer_within_s: float) -> dict[str, Any]:
     return {
         "visibility_timeout": settings.visibility_timeout_s,
         # By default unacknowledged messages are looked for only every 100 s.
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
         "socket_connect_timeout": 1,
-        "socket_timeout": 30,
+        "socket_timeout": answer_within_s,
         "socket_keepalive": True,
         "health_check_interval": 25,
     }
