@@ -12,6 +12,7 @@ from models.images import get_image
 from models.predictions import get_prediction
 from models.tables import Role
 from web.auth import needs
+from web.looks import record_picture
 from web.services import services
 
 bp = APIBlueprint("images", __name__, tag="Images")
@@ -31,7 +32,7 @@ class Shown:
 @needs(Role.VIEWER)
 def display(image_id: int) -> Response:
     """The radiograph, 8-bit grey."""
-    shown = _find(image_id)
+    shown = _look_at(image_id)
     return _picture("display", shown.image.stored_sha256, lambda: _draw_display(shown))
 
 
@@ -49,7 +50,7 @@ def thumbnail(image_id: int) -> Response:
 @needs(Role.VIEWER)
 def heatmap(image_id: int) -> Response:
     """Where the network looked: transparent where it did not, to be laid over the display."""
-    shown = _find(image_id)
+    shown = _look_at(image_id)
     prediction = _predicted(shown)
     return _picture("heatmap", str(prediction.id), lambda: _draw_heatmap(prediction))
 
@@ -59,9 +60,16 @@ def heatmap(image_id: int) -> Response:
 @needs(Role.VIEWER)
 def overlay(image_id: int) -> Response:
     """Both in one picture."""
-    shown = _find(image_id)
+    shown = _look_at(image_id)
     key = f"{shown.image.stored_sha256}-{_predicted(shown).id}"
     return _picture("overlay", key, lambda: _draw_overlay(shown))
+
+
+def _look_at(image_id: int) -> Shown:
+    """Thumbnails aside: lists show many, and too small to read."""
+    shown = _find(image_id)
+    record_picture(image_id, study_id=shown.image.study_id or 0)
+    return shown
 
 
 def _find(image_id: int) -> Shown:
@@ -86,6 +94,7 @@ def _picture(kind: str, key: str | None, draw: Callable[[], bytes]) -> Response:
         answer = Response(status=304)
     else:
         answer = Response(draw(), mimetype=PNG)
+    answer.headers["Content-Disposition"] = f'inline; filename="{kind}.png"'
     answer.set_etag(etag)
     answer.headers["Cache-Control"] = "private, no-cache"
     return answer

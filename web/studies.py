@@ -14,8 +14,9 @@ from models.results import Result
 from models.studies import StudyDetail, StudySummary, get_study, list_studies
 from models.tables import Image, Role
 from models.versions import find_version
-from web.auth import audit, needs
+from web.auth import needs
 from web.label_panel import choices, conflict_words, labels_said
+from web.looks import record_study
 from web.queries import read_query
 from web.schemas import StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
 from web.services import services
@@ -70,7 +71,7 @@ def show_page(study_id: int) -> str:
         image = get_image(session, chosen.image_id) if chosen else None
         version = find_version(session, chosen.model_version or "") if chosen else None
         said = labels_said(session, chosen.sha256) if chosen else []
-    audit("study.viewed", str(study_id))
+    record_study(study_id)
     return render_template(
         "study.html",
         study=study,
@@ -107,7 +108,7 @@ def show(study_id: int) -> StudyDetail:
     """One study and the results of its images."""
     with services().sessions() as session:
         study = _find(session, study_id)
-    audit("study.viewed", str(study_id))
+    record_study(study_id)
     return study
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.orm import Session
 
+from models.audit import record
 from models.learning_tables import Night, Outcome
 from models.nights import (
     NightClaim,
@@ -202,6 +203,7 @@ class _Run:
                 reason = f"night {self._claim.night_id}: {decision.reason}"
                 check_servable(candidate, self._settings)
                 promote(session, candidate, user_id=None, reason=reason)
+                record(session, user_id=None, action="version.promoted", target=candidate.name)
         log.warning("night %d: %s", self._claim.night_id, decision.reason)
 
     def _outcome(self, session: Session, decision: Decision) -> Outcome:

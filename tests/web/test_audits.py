@@ -90,3 +90,18 @@ def test_exports_hold_every_row_and_no_formula(recorded: Portal) -> None:
     assert rows[0].keys() == {"id", "created_at", "person", "action", "target", "digest"}
     assert [row["action"] for row in rows[-2:]] == ["audit.exported", "audit.exported"]
     assert rows[4]["person"] is None
+
+
+def test_a_look_is_one_row_whichever_way_it_is_taken(portal: Portal, a_png: bytes) -> None:
+    portal.send(portal.new_job(), ("folder/one.png", a_png), ("folder/two.png", a_png + b" "))
+    portal.read_all()
+    first, second = (image.id for image in portal.images())
+    page, program = portal.browser(Role.READER), portal.program(Role.VIEWER)
+    page.get("/studies/1")
+    for client in (page, program):
+        for picture in ("display", "overlay.png", "heatmap.png"):
+            for image in (first, second):
+                assert client.get(f"/api/v1/images/{image}/{picture}").status_code == 200
+    portal.program(Role.OPERATOR).get(f"/api/v1/images/{first}/thumbnail")
+    looks = [(row.action, row.target) for row in portal.audit() if ".viewed" in row.action]
+    assert looks == [("image.viewed", str(first)), ("study.viewed", "1")]

@@ -1,0 +1,49 @@
+"""Who has looked at which study lately, so that each look is one row of the audit.
+
+A study's page is recorded as such, and its pictures come with it. Pictures that are fetched without
+the page, as programs do, are looks of their own. Kept in memory: after a restart one is recorded
+once more.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from typing import cast
+
+from flask import current_app
+
+from web.auth import audit, person
+
+KEY = "overread-looks"
+LASTS_S = 3600.0
+MOST = 20_000
+
+
+class Looks:
+    def __init__(self) -> None:
+        self._last: OrderedDict[tuple[int, int], float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def is_new(self, user_id: int, study_id: int) -> bool:
+        """And from now on it no longer is, for an hour after the last look."""
+        key, moment = (user_id, study_id), time.monotonic()
+        with self._lock:
+            before = self._last.pop(key, None)
+            self._last[key] = moment
+            if len(self._last) > MOST:
+                self._last.popitem(last=False)
+        return before is None or moment - before > LASTS_S
+
+
+def record_study(study_id: int) -> None:
+    audit("study.viewed", str(study_id))
+    _looks().is_new(person().id, study_id)
+
+
+def record_picture(image_id: int, *, study_id: int) -> None:
+    if _looks().is_new(person().id, study_id):
+        audit("image.viewed", str(image_id))
+
+
+def _looks() -> Looks:
+    return cast(Looks, current_app.extensions.setdefault(KEY, Looks()))
