@@ -11,8 +11,8 @@ from models.tables import Image, Prediction, State
 from pipeline.heatmap_trust import describe_trust
 from tests.builders import INVENTED_PATIENT, make_dicom
 from tests.web.portal import Portal
-from web.auth import open_to_all
 from web.app import create_app
+from web.auth import open_to_all
 from web.security import NOTICE
 from web.services import KEY
 
