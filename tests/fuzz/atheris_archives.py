@@ -1,0 +1,14 @@
+"""Zip archives under coverage-guided fuzzing; see `atheris_run`."""
+
+import sys
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+with atheris.instrument_imports(include=["pipeline.archive", "zipfile"]):
+    from tests.fuzz import seeds, targets
+    from tests.fuzz.atheris_run import run
+
+if __name__ == "__main__":
+    run(targets.read_archive, seeds.archives(), lambda _: "zip")
