@@ -16,6 +16,7 @@ from models.tables import FINAL_STATES, Image, State, now
 
 REASON_LENGTH = 500
 DICOM = "application/dicom"
+WAITING_STATES = (State.RECEIVED, State.READY)
 CANCELLED = "the job was cancelled before this file was read"
 
 
@@ -118,17 +119,19 @@ def wanted_uploads(
     return set(session.scalars(select(Image.sha256).where(Image.sha256.in_(sha256s), needed)))
 
 
-def cancel_waiting(session: Session, job_id: str) -> None:
-    """Whoever works on them finds its claim broken."""
-    # Locked in the order in which workers lock them, see `models.predictions`.
+def cancel_waiting(session: Session, job_id: str, *, limit: int) -> int:
+    """Whoever works on them finds its claim broken. Returns how many.
+
+    Passes over rows that a worker is writing at this moment: workers lock rows in other orders.
+    """
     waiting = (
         select(Image.id)
-        .where(Image.job_id == job_id, Image.state.not_in(FINAL_STATES))
-        .order_by(Image.sha256, Image.id)
-        .with_for_update()
+        .where(Image.job_id == job_id, Image.state.in_(WAITING_STATES))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
         .cte("waiting")
     )
-    session.execute(
+    cancelled = session.scalars(
         update(Image)
         .where(Image.id.in_(select(waiting.c.id)))
         .values(
@@ -138,8 +141,15 @@ def cancel_waiting(session: Session, job_id: str) -> None:
             leased_by=None,
             leased_until=None,
         )
+        .returning(Image.id)
         .execution_options(synchronize_session=False)
     )
+    return len(cancelled.all())
+
+
+def has_waiting_images(session: Session, job_id: str) -> bool:
+    waiting = select(Image.id).where(Image.job_id == job_id, Image.state.in_(WAITING_STATES))
+    return session.scalar(waiting.limit(1)) is not None
 
 
 def without_sop_uid(session: Session, *, limit: int) -> dict[int, str]:

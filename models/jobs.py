@@ -8,7 +8,7 @@ from uuid import uuid4
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models.images import cancel_waiting
+from models.images import cancel_waiting, has_waiting_images
 from models.paging import Page
 from models.tables import FINAL_STATES, Image, Job, State, Upload, now
 from models.uploads import count_missing, count_uploads, give_up
@@ -105,11 +105,21 @@ def close_job(session: Session, job_id: str, *, give_up_missing: bool = False) -
 
 
 def cancel_job(session: Session, job_id: str) -> None:
-    """What waits is not read, what is on its way is not taken. What was read stays."""
+    """No more files are taken. Its waiting images are cancelled afterwards, see `cancel_some`."""
     job = _lock(session, job_id)
     job.cancelled_at = job.cancelled_at or now()
     give_up(session, job_id)
-    cancel_waiting(session, job_id)
+
+
+def cancel_some(session: Session, job_id: str, *, limit: int = 5000) -> bool:
+    """Some of a cancelled job's waiting images; returns whether others still wait.
+
+    A few thousand at a time, so that nobody else waits long to write.
+    """
+    if _lock(session, job_id, shared=True).cancelled_at is None:
+        return False  # taken up again meanwhile
+    cancel_waiting(session, job_id, limit=limit)
+    return has_waiting_images(session, job_id)
 
 
 def lift_cancellation(session: Session, job_id: str) -> None:

@@ -25,6 +25,7 @@ from models.jobs import (
 from models.results import list_results
 from models.tables import Role, State
 from web.auth import audit, needs, person
+from web.cancelling import cancel_images
 from web.file_names import clean_file_name
 from web.request_log import follow_job
 from web.retrying import retry_images
@@ -159,6 +160,7 @@ def cancel(job_id: str) -> JobProgress:
     with services().sessions.begin() as session:
         cancel_job(session, job_id)
         record(session, user_id=person().id, action="job.cancelled", target=job_id)
+    cancel_images(services(), job_id)
     return _progress(job_id)
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from sqlalchemy import update
 
-from models.jobs import cancel_job
+from models.jobs import cancel_job, cancel_some
 from models.partial_files import PartialFiles
 from models.tables import Image, State, Upload, now
 from models.uploads import Declared, advance, declare, give_up
@@ -88,6 +88,7 @@ def test_a_cancelled_images_bytes_stay_for_a_day_after_that(doors: Doors) -> Non
     (image,) = upload(doors, job, {"a.png": a_png()})
     with doors.sessions.begin() as session:
         cancel_job(session, job.id)
+        cancel_some(session, job.id)
     age(doors, "incoming")
     discard_uploads(doors, [image.sha256])
     discard_forgotten(doors)
