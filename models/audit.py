@@ -85,8 +85,12 @@ def chain_older(session: Session) -> None:
 
 
 def _newest_digest(session: Session) -> str:
-    newest = session.scalar(select(Audit.digest).order_by(Audit.id.desc()).limit(1))
-    return newest or ""
+    newest = select(Audit.digest).order_by(Audit.id.desc()).limit(1)
+    found = session.scalars(newest).all()
+    if found == [None]:  # an older release wrote it: all before it are to be sealed first
+        chain_older(session)
+        found = session.scalars(newest).all()
+    return (found[0] if found else None) or ""
 
 
 def _be_the_only_writer(session: Session) -> None:

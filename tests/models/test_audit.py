@@ -188,6 +188,14 @@ def test_a_start_seals_what_older_releases_wrote(empty_database: Database) -> No
     assert (check.is_intact, check.rows) == (True, 3)
 
 
+def test_the_first_row_after_older_releases_seals_theirs(database: Database) -> None:
+    with database.sessions.begin() as session:
+        session.add_all(Audit(action="login", target=str(number)) for number in range(3))
+        record(session, user_id=None, action="backup.restored")
+        check = verify(session)
+    assert (check.is_intact, check.rows) == (True, 4)
+
+
 def test_many_writers_make_one_chain(database: Database) -> None:
     def write(writer: int) -> None:
         for number in range(15):
