@@ -2,6 +2,8 @@
 
 import json
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -16,6 +18,7 @@ from models.audit_check import ANCHORS_FILE, check_audit, newest_check, read_anc
 from models.tables import Audit, now
 from models.upgrade import upgrade
 from tests.databases import Database
+from tests.processes import ROOT, environment
 from tests.rows import a_user
 
 ROWS = 12
@@ -208,3 +211,24 @@ def test_many_writers_make_one_chain(database: Database) -> None:
     with database.sessions() as session:
         check = verify(session)
     assert (check.is_intact, check.rows) == (True, 120), check.why
+
+
+WRITER = """
+from models.audit import record
+from models.session import make_engine, make_session_factory
+from models.settings import Settings
+
+sessions = make_session_factory(make_engine(Settings.read()))
+for number in range(25):
+    with sessions.begin() as session:
+        record(session, user_id=None, action="login", target=str(number))
+"""
+
+
+def test_many_processes_make_one_chain(database: Database) -> None:
+    command, ours = [sys.executable, "-c", WRITER], environment(database.settings)
+    writers = [subprocess.Popen(command, cwd=ROOT, env=ours) for _ in range(3)]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    with database.sessions() as session:
+        check = verify(session)
+    assert (check.is_intact, check.rows) == (True, 75), check.why
