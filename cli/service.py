@@ -48,6 +48,7 @@ def start_service(
     Raises AlreadyRunningError, UsageProblem (port taken), Failed (it does not come up), and
     StoppedError.
     """
+    os.umask(0o077)  # for all processes that it starts: what they write is their owner's alone
     with hold_data_folder(settings.data_dir):
         port = _choose_port(settings)
         broker = _broker(settings)
