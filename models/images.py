@@ -119,6 +119,12 @@ def wanted_uploads(
     return set(session.scalars(select(Image.sha256).where(Image.sha256.in_(sha256s), needed)))
 
 
+def lock_contents(session: Session, sha256s: Sequence[str]) -> list[str]:
+    """Of these contents, those that some image has, and keeps until the transaction ends."""
+    held = select(Image.sha256).where(Image.sha256.in_(sha256s)).order_by(Image.sha256, Image.id)
+    return list(dict.fromkeys(session.scalars(held.with_for_update(read=True))))
+
+
 def cancel_waiting(session: Session, job_id: str, *, limit: int) -> int:
     """Whoever works on them finds its claim broken. Returns how many.
 

@@ -6,6 +6,7 @@ one answer of each is kept and the cursor moves once.
 
 import logging
 
+from models.images import lock_contents
 from models.predictions import add_predictions
 from models.rereadings import Chunk, advance, due_rereading, next_chunk
 from pipeline.predictor import Predictor
@@ -29,6 +30,8 @@ def reread_chunk(doors: Doors, live: LivePredictor) -> bool:
         return False
     predictions = _predict(doors, predictor, chunk)
     with doors.sessions.begin() as session:
+        kept = lock_contents(session, list(predictions))  # a purge may have taken some meanwhile
+        predictions = {sha256: predictions[sha256] for sha256 in kept}
         add_predictions(
             session, predictions, model_version_id=version.id, engine=predictor.engine.name
         )

@@ -66,12 +66,14 @@ def sweep(self: Any) -> None:
 
 @app.task(name=TIDY_TASK)  # type: ignore[untyped-decorator]
 def tidy() -> None:
+    from models.purge_steps import discard_noted
     from worker.audit_watch import watch_audit
     from worker.sop_uids import fill_sop_instance_uids
     from worker.uploads import discard_forgotten
 
     with _passing_failures():
         discard_forgotten(process_doors())
+        discard_noted(process_doors().sessions, process_doors().store)
         fill_sop_instance_uids(process_doors())
         watch_audit(process_doors())
 

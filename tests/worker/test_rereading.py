@@ -5,16 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from models import tables
 from models.jobs import job_progress
 from models.predictions import add_predictions
+from models.purge_steps import purge_step
 from models.rereadings import due_rereading, list_rereadings, next_chunk, request_rereading
-from models.tables import Image, ModelVersion, Role, State
+from models.tables import Image, Job, ModelVersion, Role, State, now
 from models.versions import install_baseline, production_version, promote, roll_back
 from pipeline.network_input import PREPROCESSING
+from pipeline.predictor import Predictor
 from tests.rows import a_job, a_prediction, a_user, a_version, all_images, an_image
 from worker.doors import Doors
 from worker.predict import LivePredictor
@@ -200,3 +202,30 @@ def test_asking_again_reads_what_came_since(doors: Doors) -> None:
     while reread_chunk(doors, live):
         pass
     assert progress(doors) == (6, 6, True)
+
+
+class PurgingPredictor(LivePredictor):
+    """Opens the version as any; at that moment the oldest job is purged."""
+
+    def open(self, version: ModelVersion, doors: Doors) -> Predictor | None:
+        with doors.sessions.begin() as session:
+            job = session.scalars(select(Job)).one()
+            job.closed_at = now()
+            session.execute(update(Image).where(Image.id > 1).values(job_id=a_job(session).id))
+        purge_step(doors.sessions, doors.store, job.id, user_id=None)
+        return super().open(version, doors)
+
+
+def test_what_is_purged_meanwhile_gets_no_answer(doors: Doors) -> None:
+    ask(doors)
+    assert reread_chunk(doors, PurgingPredictor())
+    with doors.sessions() as session:
+        contents = session.scalars(select(Image.sha256)).all()
+        answered = session.scalars(
+            select(tables.Prediction.sha256).where(
+                tables.Prediction.model_version_id == live_id(doors)
+            )
+        ).all()
+    assert len(contents) == IMAGES - 1
+    assert len(answered) == 1, "the chunk's other image"
+    assert set(answered) < set(contents)
