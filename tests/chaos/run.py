@@ -75,8 +75,14 @@ def _run_on(
         sending_s=(rig.sender.ended_at or time.monotonic()) - sending,
         took_s=time.monotonic() - began,
         sender_starts=rig.sender.starts,
-        not_done=[] if rig.has_disk else [NO_DISK],
+        not_done=_not_done(rig, storm, planned=len(planned)),
     )
+
+
+def _not_done(rig: Rig, storm: Storm, *, planned: int) -> list[str]:
+    left = planned - len(storm.strikes)
+    found_nothing = [f"{left} faults: there was nothing left for them to hit"] if left else []
+    return [*([] if rig.has_disk else [NO_DISK]), *found_nothing]
 
 
 def _wait_for_the_end(rig: Rig, total: int, began: float) -> None:
