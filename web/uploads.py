@@ -11,7 +11,7 @@ from models.jobs import require_job, require_open
 from models.partial_files import BusyError
 from models.tables import Role, Upload
 from models.uploads import Declared, TooManyUploadsError, declare, list_uploads
-from web.auth import needs
+from web.auth import audit, needs
 from web.disk import check_room, noticing_full_disk
 from web.errors import problem
 from web.file_names import clean_file_name
@@ -61,7 +61,8 @@ def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
             uploads = declare(session, job_id=job_id, files=files)
         except TooManyUploadsError as error:
             abort(409, str(error))
-        return UploadsOut(uploads=[_describe(upload) for upload in uploads])
+    audit("files.declared", job_id)
+    return UploadsOut(uploads=[_describe(upload) for upload in uploads])
 
 
 @bp.get(LIST)

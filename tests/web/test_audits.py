@@ -105,3 +105,24 @@ def test_a_look_is_one_row_whichever_way_it_is_taken(portal: Portal, a_png: byte
     portal.program(Role.OPERATOR).get(f"/api/v1/images/{first}/thumbnail")
     looks = [(row.action, row.target) for row in portal.audit() if ".viewed" in row.action]
     assert looks == [("image.viewed", str(first)), ("study.viewed", "1")]
+
+
+def test_a_job_is_followed_from_its_first_file_to_its_end(portal: Portal, a_png: bytes) -> None:
+    job, client = portal.new_job(), portal.program()
+    declared = {"files": [{"file": "Mustermann.png", "size": len(a_png)}]}
+    assert client.post(f"/api/v1/jobs/{job}/uploads", json=declared).status_code == 200
+    portal.send(job, ("Mustermann.png", a_png))
+    client.post(f"/api/v1/jobs/{job}/close", json={})
+    client.post(f"/api/v1/jobs/{job}/cancel", json={})
+    client.post(f"/api/v1/jobs/{job}/retry", json={"which": "all"})
+    client.get(f"/api/v1/results?job_id={job}")
+    rows = [(row.action, row.target) for row in reversed(portal.audit())]
+    assert rows == [
+        ("job.created", job),
+        ("files.declared", job),
+        ("files.received", job),
+        ("job.closed", job),
+        ("job.cancelled", job),
+        ("job.retried", job),
+        ("results.exported", job),
+    ]
