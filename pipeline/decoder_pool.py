@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
-from pipeline.decoder_process import READY, DecoderSettings, Stumble
+from pipeline.decoder_messages import READY, DecoderSettings, Stumble
 from pipeline.errors import PipelineError, RefusedError
 from pipeline.limits import Limits
 from pipeline.prepare import Prepared

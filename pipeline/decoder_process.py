@@ -9,39 +9,19 @@ import resource
 import signal
 import sys
 import traceback
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
+from pipeline.decoder_messages import READY, Answer, DecoderSettings, Stumble
 from pipeline.errors import RefusedError
-from pipeline.limits import Limits
-from pipeline.prepare import Prepared, prepare
-
-READY: Final = "ready"
+from pipeline.prepare import prepare
 
 # What one process may hold. The greatest radiograph that `Limits` allows (64 million pixels of 16
 # bits) takes 0.85 of it; a picture in colours or floats of that size may not fit, and is refused.
 MEMORY_BYTES: Final = 1_000_000_000
 TOO_MUCH_MEMORY: Final = "reading the file takes too much memory"
 _GRACE_S: Final = 2.0
-
-
-@dataclass(frozen=True)
-class DecoderSettings:
-    limits: Limits
-    key: bytes | None
-    timeout_s: float
-
-
-@dataclass(frozen=True)
-class Stumble:
-    """Our fault, not the file's. trace: places in the code, without any value."""
-
-    trace: str
-
-
-Answer = Prepared | RefusedError | Stumble
 
 
 def main(descriptor: int) -> None:

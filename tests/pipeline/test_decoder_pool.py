@@ -199,3 +199,16 @@ def test_it_loads_nothing_but_decoders() -> None:
     loaded = {name.partition(".")[0] for name in result.stdout.split()}
     assert {"numpy", "PIL", "pydicom"} <= loaded
     assert not loaded & {"tensorflow", "keras", "openvino", "flask", "celery", "sqlalchemy", "cv2"}
+
+
+def test_a_stumble_costs_one_file_and_tells_no_name(
+    good: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A null character in a path is what no code expects: an error of ours, for real."""
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        answers = list(pool.prepare_all([good[0], Path("/of/Jane\0Doe.dcm"), good[1]]))
+    assert isinstance(answers[0], Prepared)
+    assert str(answers[1]) == "an unexpected error while decoding"
+    assert isinstance(answers[2], Prepared)
+    assert "ValueError at decoder_process.py:" in caplog.text
+    assert "Doe" not in caplog.text
