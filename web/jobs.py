@@ -76,7 +76,9 @@ def index() -> str:
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show_page(job_id: str) -> str:
-    return render_template("job.html", job=_progress(job_id))
+    job = _progress(job_id)
+    audit("job.viewed", job_id)  # it names files, and what was found in them
+    return render_template("job.html", job=job)
 
 
 @bp.get("/api/v1/jobs")

@@ -116,6 +116,7 @@ def test_a_job_is_followed_from_its_first_file_to_its_end(portal: Portal, a_png:
     client.post(f"/api/v1/jobs/{job}/cancel", json={})
     client.post(f"/api/v1/jobs/{job}/retry", json={"which": "all"})
     client.get(f"/api/v1/results?job_id={job}")
+    client.get(f"/jobs/{job}")
     rows = [(row.action, row.target) for row in reversed(portal.audit())]
     assert rows == [
         ("job.created", job),
@@ -125,4 +126,5 @@ def test_a_job_is_followed_from_its_first_file_to_its_end(portal: Portal, a_png:
         ("job.cancelled", job),
         ("job.retried", job),
         ("results.exported", job),
+        ("job.viewed", job),
     ]
