@@ -49,9 +49,26 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            _say_if_database_is_away(error)
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _say_if_database_is_away(error: Exception) -> None:
+    if "sqlalchemy" not in sys.modules:
+        return  # most commands have no use for it, and start faster without
+    from cli.fatal import Failed
+    from models.session import AWAY, why_away
+
+    if isinstance(error, AWAY):
+        raise Failed(f"the database does not answer: {why_away(error)}") from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

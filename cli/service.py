@@ -24,7 +24,7 @@ from cli.settings import REMOTE_VARIABLES, CommandSettings
 from cli.supervisor import Supervisor
 from models.local_token import local_token_path
 from models.secrets import read_or_make_secrets
-from models.session import make_engine, make_session_factory
+from models.session import AWAY, make_engine, make_session_factory, why_away
 from models.settings import Settings
 from models.tokens import issue_token
 from models.upgrade import upgrade
@@ -56,7 +56,7 @@ def start_service(
         with Supervisor(environment=environment, log=log) as supervisor:
             if broker.command:
                 supervisor.start(processes.broker(broker.command))
-            upgrade(settings)
+            _wait_for(supervisor, Upgrade(settings, supervisor.say), "the database")
             _wait_for(supervisor, lambda: is_answering(broker.url), "the broker")
             portal = processes.portal(host=settings.host, port=port)
             supervisor.start(processes.ingest(), processes.predict(), portal)
@@ -96,6 +96,25 @@ def wait_for_running(settings: Settings) -> RunningService:
             raise Failed("another supervisor holds the data folder but does not become ready")
         time.sleep(0.1)
     return service
+
+
+class Upgrade:
+    """Brings the database up to date; False while a server does not answer, which may start yet."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self._settings, self._say, self._said = settings, say, ""
+
+    def __call__(self) -> bool:
+        try:
+            upgrade(self._settings)
+            return True
+        except AWAY as error:
+            if self._settings.is_sqlite:  # nobody will start it
+                raise
+            if (why := why_away(error)) != self._said:
+                self._say(f"waiting for the database: {why}")
+            self._said = why
+            return False
 
 
 def _choose_port(settings: CommandSettings) -> int:

@@ -59,9 +59,11 @@ def predict() -> None:
 def sweep(self: Any) -> None:
     from worker.sweep import sweep
 
+    doors = process_doors()
     with _passing_failures():
-        give_sign(process_doors().settings.data_dir, self.request.delivery_info["routing_key"])
-        sweep(process_doors())
+        give_sign(doors.settings.data_dir, self.request.delivery_info["routing_key"])
+    with _passing_failures():  # of its own: where no sign can be written, there is still to sweep
+        sweep(doors)
 
 
 @app.task(name=TIDY_TASK)  # type: ignore[untyped-decorator]
@@ -71,11 +73,16 @@ def tidy() -> None:
     from worker.sop_uids import fill_sop_instance_uids
     from worker.uploads import discard_forgotten
 
-    with _passing_failures():
-        discard_forgotten(process_doors())
-        discard_noted(process_doors().sessions, process_doors().store)
-        fill_sop_instance_uids(process_doors())
-        watch_audit(process_doors())
+    doors = process_doors()
+    steps = (
+        partial(discard_forgotten, doors),
+        partial(discard_noted, doors.sessions, doors.store),
+        partial(fill_sop_instance_uids, doors),
+        partial(watch_audit, doors),
+    )
+    for step in steps:
+        with _passing_failures():
+            step()
 
 
 @app.task(name=REREAD_TASK)  # type: ignore[untyped-decorator]
