@@ -13,7 +13,7 @@ from cli.journal import Hashed, Journal
 from cli.sources import Source
 from models.jobs import JobProgress, list_jobs
 from models.settings import Settings
-from tests.cli.served import Environment, Served, served
+from tests.served import Environment, Served, served
 from tests.uploads import a_png
 
 CHUNK = 8 * 2**20

@@ -165,7 +165,7 @@ def is_midway(api: httpx.Client, name: str) -> bool:
     for job in api.get("jobs").json()["jobs"]:
         if job["name"] == name:
             answer = api.get(f"jobs/{job['id']}/uploads", params={"state": "missing"})
-            return any(0 < upload["received"] for upload in answer.json()["uploads"])
+            return any(upload["received"] > 0 for upload in answer.json()["uploads"])
     return False
 
 

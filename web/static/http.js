@@ -102,9 +102,14 @@ function waitingWords(error) {
   return error.status === 507 ? error.message : AWAY;
 }
 
-function pause(ms) {
-  const backOnline = new Promise((done) => addEventListener("online", done, { once: true }));
-  return Promise.race([sleep(ms), backOnline]);
+// Over at once when the network comes or goes: then there is something to do, or to say.
+async function pause(ms) {
+  const over = new AbortController();
+  const changes = ["online", "offline"].map(
+    (kind) => new Promise((done) => addEventListener(kind, done, { once: true, signal: over.signal })),
+  );
+  await Promise.race([sleep(ms), ...changes]);
+  over.abort();
 }
 
 async function wordsOf(answer) {

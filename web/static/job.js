@@ -41,10 +41,15 @@ const WHERE = {
 
 function stateWords(job) {
   if (job.cancelled_at) return "Cancelled";
-  if (job.finished) return job.given_up ? `Finished, without ${count(job.given_up)} declared files` : "Finished";
+  if (job.finished && job.given_up) return `Finished, not complete: ${neverArrived(job)}`;
+  if (job.finished) return "Finished";
   if (job.closed_at) return "Reading";
   if (job.missing) return job.total ? "Reading, and waiting for more files" : "Waiting for files";
   return job.total ? "Reading, and open for more files" : "Waiting for files";
+}
+
+function neverArrived(job) {
+  return `${count(job.given_up)} of ${count(job.declared)} declared files never arrived`;
 }
 
 function showBar(job) {

@@ -1,4 +1,4 @@
-"""A portal that the command line talks to, and someone in between who watches and interferes."""
+"""A portal that commands and browsers talk to, and someone in between who watches, interferes."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator

@@ -1,0 +1,187 @@
+"""Uploading with a browser whose network, portal and files come and go; closing, cancelling."""
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from models.settings import Settings
+from tests.served import Environment, Served, served
+from tests.uploads import a_png
+
+pytestmark = pytest.mark.browser
+
+CHUNK = 8 * 2**20
+LARGE = 2 * CHUNK + 5
+WITHIN_MS = 20_000
+SEEDS = count()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(Settings(data=tmp_path_factory.mktemp("served") / "data")) as running:
+        yield running
+
+
+@pytest.fixture
+def service(running: Served) -> Iterator[Served]:
+    """Nobody interferes yet."""
+    running.between.requests.clear()
+    yield running
+    running.between.watcher = lambda _: None
+
+
+@pytest.fixture
+def page(browser: Browser, service: Served) -> Iterator[Page]:
+    """Logged in; in front of the list of jobs."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.on("dialog", lambda dialog: dialog.accept())  # leave while sending?
+    link = service.portal.token(kind="login", lifetime=timedelta(minutes=1))
+    page.goto(f"{service.url}/login?token={link}")
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A picture and a file of three chunks."""
+    folder = tmp_path / "ward 4"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(another_png())
+    picture = another_png()  # with more behind its end
+    (folder / "large.png").write_bytes(picture + os.urandom(LARGE - len(picture)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where to look at what the tests have seen."""
+    return Path(os.environ.get("SCREENSHOTS", tmp_path_factory.mktemp("pictures")))
+
+
+def another_png() -> bytes:
+    return a_png(seed=next(SEEDS))
+
+
+def number(page: Page, state: str) -> int:
+    return int(page.locator(f'[data-count="{state}"]').first.inner_text())
+
+
+def only_first_chunk(environ: Environment) -> int | None:
+    return 503 if environ.get("HTTP_UPLOAD_OFFSET", "0") != "0" else None
+
+
+def interrupt(page: Page, service: Served, folder: Path) -> None:
+    """All has arrived but for the large file, of which there is a chunk."""
+    service.between.watcher = only_first_chunk
+    page.set_input_files("#folder", folder)
+    waits = page.locator("#sending-waits")
+    expect(waits).to_contain_text("The service does not answer; trying again", timeout=WITHIN_MS)
+    expect(page.locator("#sending-numbers")).to_contain_text("1 of 2 files", timeout=WITHIN_MS)
+
+
+def missing(page: Page) -> Locator:
+    return page.locator('section:has([data-uploads="missing"])')
+
+
+def test_an_upload_waits_for_network_and_portal(
+    page: Page, service: Served, folder: Path, pictures: Path
+) -> None:
+    interrupt(page, service, folder)
+    page.context.set_offline(True)
+    waits = page.locator("#sending-waits")
+    expect(waits).to_contain_text("This computer is offline; trying again", timeout=WITHIN_MS)
+    page.screenshot(path=pictures / "offline.png")
+    service.between.watcher = lambda _: None
+    page.context.set_offline(False)
+
+    expect(page.locator("#state")).to_have_text("Reading", timeout=WITHIN_MS)
+    assert (number(page, "total"), number(page, "missing")) == (2, 0)
+    arrived = {offset: size for offset, size in service.between.pieces() if size}
+    assert arrived == {0: CHUNK, CHUNK: CHUNK, 2 * CHUNK: 5}
+
+
+def test_a_reloaded_page_goes_on_with_the_same_folder(
+    page: Page, service: Served, folder: Path, pictures: Path, tmp_path: Path
+) -> None:
+    interrupt(page, service, folder)
+    page.reload()
+
+    title = missing(page).get_by_role("heading")
+    expect(title).to_have_text("Not here yet: 1 of 2 declared files", use_inner_text=True)
+    missing(page).get_by_text("Which?").click()
+    expect(missing(page).locator(".uploads li")).to_contain_text("ward 4/large.png")
+    expect(missing(page).locator(".uploads li")).to_contain_text("8.4 MB of 17 MB arrived")
+    page.screenshot(path=pictures / "interrupted.png", full_page=True)
+    another = tmp_path / "another"
+    another.mkdir()
+    (another / "a.png").write_bytes(another_png())
+    page.set_input_files("#folder", another)
+    expect(page.locator("#trouble")).to_contain_text("None of these 1 files is missing")
+
+    page.reload()
+    service.between.watcher = lambda _: None
+    service.between.requests.clear()
+    page.set_input_files("#folder", folder)
+    expect(page.locator("#state")).to_have_text("Reading", timeout=WITHIN_MS)
+    assert number(page, "total") == 2
+    assert service.between.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 5)]
+    assert service.between.sent("files") == 0, "what had arrived was sent again"
+
+
+def test_a_file_that_goes_is_named_and_the_job_closed_without_it(
+    page: Page, service: Served, folder: Path, pictures: Path
+) -> None:
+    def interfere(environ: Environment) -> None:
+        if environ["PATH_INFO"].endswith("/uploads"):
+            (folder / "large.png").unlink(missing_ok=True)
+
+    service.between.watcher = interfere
+    page.set_input_files("#folder", folder)
+    trouble = page.locator("#trouble-list li")
+    expect(trouble).to_contain_text("ward 4/large.png", timeout=WITHIN_MS)
+    expect(trouble).to_contain_text("cannot be read")
+    page.get_by_role("link", name="To the job").click()
+    page.locator("summary", has_text="Close without them").click()
+    page.locator('[data-act="close-without"]').click()
+    heading = page.get_by_role("heading", name="Never arrived: 1 of 2 declared files")
+    expect(heading).to_be_visible()
+    service.portal.read_all()
+    words = "Finished, not complete: 1 of 2 declared files never arrived"
+    expect(page.locator("#state")).to_have_text(words)
+    page.screenshot(path=pictures / "not-complete.png", full_page=True)
+
+
+def test_a_job_is_cancelled_and_retried(
+    page: Page, service: Served, tmp_path: Path, pictures: Path
+) -> None:
+    for name in ("1.png", "2.png"):
+        (tmp_path / name).write_bytes(another_png())
+    page.set_input_files("#files", [tmp_path / "1.png", tmp_path / "2.png"])
+    page.wait_for_url(re.compile(r"/jobs/"))
+    state = page.locator("#state")
+    expect(state).to_have_text("Reading", timeout=WITHIN_MS)
+    page.locator("summary", has_text="Cancel the job").click()
+    page.locator('[data-act="cancel"]').click()
+    expect(state).to_have_text("Cancelled")
+    assert (number(page, "cancelled"), number(page, "received")) == (2, 0)
+    page.screenshot(path=pictures / "cancelled.png", full_page=True)
+    job_url = page.url
+    page.goto(service.url)
+    expect(page.locator(".job-line").first).to_contain_text("× cancelled")
+    page.screenshot(path=pictures / "jobs-states.png")
+
+    page.goto(job_url)
+    page.get_by_role("button", name="Retry what failed or was cancelled").click()
+    expect(state).to_have_text("Reading")
+    service.portal.read_all()
+    expect(state).to_have_text("Finished", timeout=WITHIN_MS)
+    assert number(page, "predicted") == 2
+    page.get_by_role("button", name="Retry all").click()
+    expect(page.locator("#act-trouble")).to_contain_text("the live version has read all of it")
