@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     max_archive_files: PositiveInt = 200_000
     disk_reserve_bytes: NonNegativeInt = 2 * 2**30  # with less free, uploads are refused for now
 
+    # Reverse proxies in front of the portal: whose X-Forwarded-For and -Proto are to be believed.
+    proxies: NonNegativeInt = 0
     session_hours: PositiveInt = 12  # how long a login lasts
     lockout_failures: PositiveInt = 5  # wrong passwords for one name, then it is locked
     lockout_s: PositiveInt = 15 * 60

@@ -84,7 +84,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     install_request_log(app)
     metrics.install_metrics(app)
     key = read_or_make_secrets(settings.data_dir).session_key
-    install_security(app, session_key=key, session_hours=settings.session_hours)
+    install_security(app, settings, session_key=key)
     install_limits(app, settings)
     install_auth(app)
     install_rates(app)

@@ -4,6 +4,9 @@ from datetime import timedelta
 
 from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from models.settings import Settings
 
 NOTICE = "Research use only. Not a medical device."
 
@@ -58,11 +61,15 @@ def add_headers(response: Response) -> Response:
     return response
 
 
-def install_security(app: Flask, *, session_key: str, session_hours: int) -> None:
+def install_security(app: Flask, settings: Settings, *, session_key: str) -> None:
     app.secret_key = session_key
     app.config["SESSION_COOKIE_NAME"] = "overread"
     app.config["SESSION_COOKIE_HTTPONLY"] = True
     app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
-    app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(hours=session_hours)
+    app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(hours=settings.session_hours)
     app.session_interface = Cookies()
     app.after_request(add_headers)
+    if count := settings.proxies:
+        # Who is asking, for the limits by address; and whether by TLS, for the cookies. The host
+        # is nobody's business: no address of ours is made from it.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count)  # type: ignore[method-assign]

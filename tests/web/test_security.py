@@ -4,11 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from flask import request
 
 from models.tables import Role
 from tests.builders import make_png, png_chunk, png_with
+from tests.databases import Database
 from tests.web.portal import Portal
 from tests.web.routes import walk
+from web.app import create_app
+from web.auth import open_to_all
 
 # No header depends on the database.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -51,6 +55,23 @@ def test_every_answer_carries_every_header(portal: Portal, who: Role | None) -> 
         assert "camera=()" in headers["Permissions-Policy"]
         assert headers["Strict-Transport-Security"] == "max-age=31536000"
         assert "Server" not in headers
+
+
+@pytest.mark.parametrize("proxies", [0, 1])
+def test_a_proxy_is_believed_only_where_there_is_one(database: Database, proxies: int) -> None:
+    settings = database.settings.model_copy(update={"proxies": proxies})
+    app = create_app(settings)
+    said = {"X-Forwarded-For": "192.0.2.7, 198.51.100.1", "X-Forwarded-Proto": "https"}
+
+    @app.get("/who")
+    @open_to_all("a test asks")
+    def who() -> str:
+        return f"{request.remote_addr} {request.is_secure} {request.host}"
+
+    answer = app.test_client().get("/who", headers=said | {"X-Forwarded-Host": "evil.example"})
+    seen = ["127.0.0.1 False localhost", "198.51.100.1 True localhost"]
+    assert answer.text == seen[proxies]
+    assert ("Strict-Transport-Security" in answer.headers) == bool(proxies)
 
 
 def test_what_was_sent_never_comes_back_as_a_page(portal: Portal, tmp_path: Path) -> None:
