@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from models.tables import Role
 from tests.nights import a_night, a_snapshot
 from tests.web.portal import Portal
 
@@ -211,7 +212,7 @@ def test_the_description_holds_together(portal: Portal) -> None:
 
 def test_answers_are_as_described(portal: Portal, job: str) -> None:
     """Every JSON answer to GET has exactly the fields that the description gives it."""
-    client = portal.program()
+    client = portal.program(Role.ADMIN)
     spec = client.get("/api/v1/openapi.json").json
     with portal.database.sessions.begin() as session:
         night = a_night(session, snapshot=a_snapshot(session))
@@ -232,3 +233,8 @@ def test_answers_are_as_described(portal: Portal, job: str) -> None:
             assert set(answer) == set(schema["properties"]), path
             checked += 1
     assert checked >= 7
+
+
+def test_a_number_that_no_row_can_have_leads_nowhere(portal: Portal) -> None:
+    for path in ("studies/{}", "images/{}/display", "nights/{}", "snapshots/{}"):
+        assert portal.program().get("/api/v1/" + path.format(10**30)).status_code == 404

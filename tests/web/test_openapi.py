@@ -1,0 +1,88 @@
+"""The API against its own description: what fits it, and what does not, gets an answer."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.generation import GenerationMode
+
+from models.tables import Role
+from tests.nights import a_night, a_snapshot
+from tests.rows import a_version
+from tests.web.portal import Portal
+from worker.enqueue import connect
+
+# The description does not depend on the database.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "3"))  # of each operation, fitting and not
+DESCRIPTION = "/api/v1/openapi.json"
+MAY_BE_UNWELL = ("/health", "/readyz")  # 503 is what they are there to say
+
+
+@schemathesis.serializer("application/offset+octet-stream")
+def _as_it_is(_: Any, value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+@pytest.fixture
+def known(portal: Portal, a_png: bytes, broker_url: str) -> dict[str, Any]:
+    """What there is to ask about, by the names of paths' parameters; and a broker to be nudged."""
+    connect(portal.database.settings.model_copy(update={"broker_url": broker_url}))
+    job_id = portal.new_job()
+    portal.send(job_id, ("a/b.png", a_png))
+    portal.read_all()
+    with portal.database.sessions.begin() as session:
+        version = a_version(session, name="v2")
+        night_id = a_night(session).id
+        snapshot_id = a_snapshot(session).id
+    ids = {"image_id": 1, "study_id": 1, "night_id": night_id, "snapshot_id": snapshot_id}
+    return ids | {"job_id": job_id, "name": version.name}
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_whatever_is_asked_is_answered(
+    portal: Portal, known: dict[str, Any], mode: GenerationMode
+) -> None:
+    headers = {"Authorization": f"Bearer {portal.token(Role.ADMIN)}"}
+    schema = schemathesis.openapi.from_wsgi(DESCRIPTION, portal.app, headers=headers)
+    seen: Counter[int] = Counter()
+
+    def ask(case: Any, *, is_known: bool) -> None:
+        if is_known:
+            there = {name: known[name] for name in case.path_parameters if name in known}
+            case.path_parameters.update(there)
+        answer = case.call(headers=headers)
+        seen[answer.status_code] += 1
+        is_allowed = answer.status_code < 500 or case.path in MAY_BE_UNWELL
+        assert is_allowed, f"{case.method} {case.formatted_path}: {answer.status_code}"
+
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) > 30
+    for operation in operations:
+        _try(operation.as_strategy(generation_mode=mode), ask)
+    assert seen[200] > len(operations) / 3, f"hardly anything was found: {seen}"
+    log.warning("%d operations, %d requests: %s", len(operations), seen.total(), dict(seen))
+
+
+def _try(cases: st.SearchStrategy[Any], ask: Callable[..., None]) -> None:
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases, is_known=st.booleans())
+    def run(case: Any, is_known: bool) -> None:
+        ask(case, is_known=is_known)
+
+    run()
