@@ -3,9 +3,10 @@
 import re
 from typing import Any
 
-from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from pipeline.defined_terms import defined_term
@@ -103,12 +104,15 @@ def label(keyword: str) -> str:
 
 
 def raw_value(dataset: Dataset, keyword: str) -> Any:
-    """Return an attribute's value, None where it is missing.
+    """Return an attribute's value, None where it is missing or of another kind than it should be.
 
     The library parses on access and quotes the value when it fails: such messages must
     not travel further, since values may be patient data.
     """
     try:
-        return dataset.get(keyword)
+        value = dataset.get(keyword)
     except Exception:
         raise RefusedError(f"{label(keyword)} cannot be read") from None
+    # A file states each value's kind itself: data sets may come where text belongs.
+    is_misplaced = isinstance(value, Sequence) and dictionary_VR(keyword) != "SQ"
+    return None if is_misplaced else value

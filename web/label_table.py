@@ -130,7 +130,8 @@ def _columns(header: list[str]) -> tuple[dict[str, int], list[str]]:
         if name is None:
             ignored.append(title.strip())
         elif name in columns:
-            raise NoTableError(f"two columns mean the same: {header[columns[name]]}, {title}")
+            both = f"{_shown(header[columns[name]])}, {_shown(title)}"
+            raise NoTableError(f"two columns mean the same: {both}")
         else:
             columns[name] = place
     if "label" not in columns or not any(name in columns for name in NAMES_AN_IMAGE):
@@ -139,6 +140,11 @@ def _columns(header: list[str]) -> tuple[dict[str, int], list[str]]:
             " file, sha256 or SOP Instance UID, and label"
         )
     return columns, [title for title in ignored if title]
+
+
+def _shown(title: str) -> str:
+    """Any characters between its letters do not change what a title means."""
+    return " ".join("".join(c if c.isprintable() else " " for c in title).split())[:40]
 
 
 def _check_cells(cells: list[str], header: list[str], columns: dict[str, int]) -> None:

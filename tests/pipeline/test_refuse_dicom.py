@@ -1,17 +1,23 @@
 """DICOM that cannot be decoded is refused, naming tag and cause, and nothing is quoted from it."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 from pydicom.uid import MPEG2MPML, DeflatedExplicitVRLittleEndian, RLELossless
 
 from pipeline.decode import decode
 from pipeline.errors import RefusedError
 from pipeline.limits import Limits
-from tests.builders import LOSSLESS, make_dicom, make_picture
+from pipeline.prepare import prepare
+from tests.builders import LOSSLESS, make_dataset, make_dicom, make_picture, save_dicom
 
 PICTURE = make_picture(top=1023)  # 10 bits in 16
 
@@ -50,6 +56,23 @@ def test_value_that_cannot_be_parsed_is_not_quoted(tmp_path: Path) -> None:
         decode(path)
     assert "Window Center (0028,1050)" in str(refusal.value)
     assert "Doe" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("keyword", ["Modality", "PatientOrientation", "Rows", "PatientID"])
+def test_data_sets_where_a_value_belongs(tmp_path: Path, keyword: str) -> None:
+    """The one inside cannot be read: its value's kind is none that exists. Nobody looks."""
+    dataset = make_dataset(PICTURE)
+    item = Dataset()
+    item.add_new(0x53430002, "LO", "Jane Doe")
+    dataset.pop(keyword, None)
+    dataset.add(DataElement(Tag(keyword), "SQ", Sequence([item])))
+    path = tmp_path / "x.dcm"
+    save_dicom(path, dataset)
+    path.write_bytes(path.read_bytes().replace(b"\x43\x53\x02\x00LO", b"\x43\x53\x02\x00PA"))
+    with suppress(RefusedError):
+        deidentified = prepare(path, key=b"key").deidentified
+        assert deidentified is not None
+        assert b"Doe" not in deidentified.content
 
 
 def test_unsupported_transfer_syntax(tmp_path: Path) -> None:
