@@ -50,7 +50,14 @@ class PostgresServer:
     def start(self) -> None:
         options = [f"-c{key}={value}" for key, value in self._options.items()]
         options += [f"-clisten_addresses={LOOPBACK}", f"-cport={self._port}"]
-        command = [self._binaries / "postgres", "-D", self._data, "-k", self._folder, *options]
+        command: list[str | Path] = [
+            self._binaries / "postgres",
+            "-D",
+            self._data,
+            "-k",
+            self._folder,
+            *options,
+        ]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **self._common())
         self._wait()
 
@@ -90,8 +97,8 @@ class PostgresServer:
     def _make_cluster(self) -> None:
         password_file = self._folder / "password"
         password_file.write_text(self._password)
-        initdb = [self._binaries / "initdb", "-D", self._data, "-U", "postgres", "--no-sync"]
-        initdb += ["--auth=scram-sha-256", f"--pwfile={password_file}"]
+        initdb: list[str | Path] = [self._binaries / "initdb", "-D", self._data, "--no-sync"]
+        initdb += ["-U", "postgres", "--auth=scram-sha-256", f"--pwfile={password_file}"]
         subprocess.run(initdb, check=True, **self._common())
 
     def _wait(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.phantom_drawing import draw_phantom
 from pipeline.phantom_studies import make_phantom_dicom
+from pipeline.types import Finding
 from tests.uploads import a_png
 
 SHARES = {"dicom": 0.03, "twin": 0.02, "refused": 0.02}  # the others are PNGs
@@ -71,7 +72,7 @@ def _kinds(count: int, choose: random.Random) -> list[str]:
 
 
 def _dicom(number: int, *, seed: int) -> bytes:
-    finding = "pneumonia" if number % 2 else "normal"
+    finding: Finding = "pneumonia" if number % 2 else "normal"
     pixels = draw_phantom(seed=number, finding=finding, size=(160, 160))
     buffer = io.BytesIO()
     dataset = make_phantom_dicom(pixels, number=number, image=1, seed=seed)

@@ -73,9 +73,9 @@ class Rig:
         self.service.start()
         self.look()
 
-    def send(self, folder: Path) -> None:
-        log = self.folder / "sender.log"
-        self.sender = Sender(folder, data_dir=self.data_dir, log=log)
+    def send(self, folder: Path) -> Sender:
+        self.sender = Sender(folder, data_dir=self.data_dir, log=self.folder / "sender.log")
+        return self.sender
 
     def look(self) -> None:
         """Remember who runs, to find later who was left behind."""

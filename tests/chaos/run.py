@@ -5,12 +5,14 @@ import random
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.files import Sent, make_files
+from tests.chaos.files import make_files
 from tests.chaos.namespace import enter_namespace
 from tests.chaos.report import Run, lines
 from tests.chaos.rig import Rig, open_rig
+from tests.chaos.sender import Sender
 from tests.chaos.storm import Storm, plan
 from tests.chaos.verdict import judge, tidy
 
@@ -19,64 +21,72 @@ PATIENCE_S = 120.0  # without any progress, then what waits counts as lost
 NO_DISK = "disk full: no file system can be mounted here; all else was on this machine's disk"
 
 
+@dataclass(frozen=True)
+class Order:
+    """What to send, through how many faults; where to keep the logs of what ran."""
+
+    images: int
+    faults: int
+    seed: int
+    logs: Path | None
+
+
+class Clock:
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+
 def main() -> None:
     options = _options()
     enter_namespace()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+    order = Order(options.images, options.faults, seed, options.logs)
     databases = DATABASES if options.database == "both" else (options.database,)
     _print(f"seed {seed}")
     runs = []
-    for one in databases:
-        runs.append(
-            run_one(one, images=options.images, faults=options.faults, seed=seed, logs=options.logs)
-        )
+    for database in databases:
+        runs.append(run_on(database, order))
         _print(*lines(runs[-1]))
     losses = sum(len(run.verdict.losses) for run in runs)
-    faults = sum(len(run.strikes) for run in runs)
-    _print("", f"{faults} faults, losses: {losses}")
+    _print("", f"{sum(len(run.strikes) for run in runs)} faults, losses: {losses}")
     sys.exit(1 if losses else 0)
 
 
-def run_one(database: str, *, images: int, faults: int, seed: int, logs: Path | None) -> Run:
-    began = time.monotonic()
-    choose = random.Random(f"{seed} {database}")
+def run_on(database: str, order: Order) -> Run:
+    clock = Clock()
     with tempfile.TemporaryDirectory(prefix="overread-chaos-") as folder:
-        sent = make_files(Path(folder) / "upload", images, seed=seed)
-        with open_rig(Path(folder) / "rig", database=database, images=images) as rig:
+        upload = Path(folder) / "upload"
+        sent = make_files(upload, order.images, seed=order.seed)
+        with open_rig(Path(folder) / "rig", database=database, images=order.images) as rig:
             try:
-                return _run_on(rig, sent, Path(folder) / "upload", faults, seed, choose, began)
+                sender = rig.send(upload)
+                storm = _storm(rig, order)
+                storm.run(lambda text: _say(rig, text, clock))
+                _wait_for_the_end(rig, sender, len(sent), clock)
+                rig.end()
+                tidy(rig)
+                return Run(
+                    database=database,
+                    seed=order.seed,
+                    strikes=storm.strikes,
+                    verdict=judge(rig, sent, storm.strikes),
+                    sending_s=sender.took_s,
+                    took_s=clock.seconds,
+                    sender_starts=sender.starts,
+                    not_done=_not_done(rig, storm, planned=order.faults),
+                )
             finally:
-                _keep_logs(rig, logs)
+                _keep_logs(rig, order.logs)
 
 
-def _run_on(
-    rig: Rig,
-    sent: list[Sent],
-    upload: Path,
-    faults: int,
-    seed: int,
-    choose: random.Random,
-    began: float,
-) -> Run:
-    planned = plan(faults, database=rig.database, has_disk=rig.has_disk, choose=choose)
-    storm = Storm(rig, planned, total=len(sent), choose=choose)
-    rig.send(upload)
-    sending = time.monotonic()
-    storm.run(lambda text: _say(rig, text, began))
-    _wait_for_the_end(rig, len(sent), began)
-    assert rig.sender is not None
-    rig.end()
-    tidy(rig)
-    return Run(
-        database=rig.database,
-        seed=seed,
-        strikes=storm.strikes,
-        verdict=judge(rig, sent, storm.strikes),
-        sending_s=(rig.sender.ended_at or time.monotonic()) - sending,
-        took_s=time.monotonic() - began,
-        sender_starts=rig.sender.starts,
-        not_done=_not_done(rig, storm, planned=len(planned)),
-    )
+def _storm(rig: Rig, order: Order) -> Storm:
+    choose = random.Random(f"{order.seed} {rig.database}")
+    faults = plan(order.faults, database=rig.database, has_disk=rig.has_disk, choose=choose)
+    return Storm(rig, faults, total=order.images, choose=choose)
 
 
 def _not_done(rig: Rig, storm: Storm, *, planned: int) -> list[str]:
@@ -85,23 +95,23 @@ def _not_done(rig: Rig, storm: Storm, *, planned: int) -> list[str]:
     return [*([] if rig.has_disk else [NO_DISK]), *found_nothing]
 
 
-def _wait_for_the_end(rig: Rig, total: int, began: float) -> None:
+def _wait_for_the_end(rig: Rig, sender: Sender, total: int, clock: Clock) -> None:
     """Until all is final, or nothing has moved for long."""
-    finished, since = -1, time.monotonic()
-    while rig.finished() < total or (rig.sender and rig.sender.is_sending):
+    finished, since = -1, clock.seconds
+    while rig.finished() < total or sender.is_sending:
         if rig.finished() != finished:
-            finished, since = rig.finished(), time.monotonic()
-        if time.monotonic() - since > PATIENCE_S:
-            _say(rig, f"nothing moves, {total - finished} images wait", began)
+            finished, since = rig.finished(), clock.seconds
+        if clock.seconds - since > PATIENCE_S:
+            _say(rig, f"nothing moves, {total - finished} images wait", clock)
             return
         time.sleep(0.2)
-    _say(rig, "every image has come to its end", began)
+    _say(rig, "every image has come to its end", clock)
 
 
-def _say(rig: Rig, text: str, began: float) -> None:
+def _say(rig: Rig, text: str, clock: Clock) -> None:
     counts = rig.count()
     told = " ".join(f"{state}={counts[state]}" for state in counts if counts[state])
-    sys.stderr.write(f"{time.monotonic() - began:6.1f} s  {text:<50} {told}\n")
+    sys.stderr.write(f"{clock.seconds:6.1f} s  {text:<50} {told}\n")
 
 
 def _print(*texts: str) -> None:

@@ -15,7 +15,8 @@ class Sender:
 
     def __init__(self, folder: Path, *, data_dir: Path, log: Path) -> None:
         self.starts = 0
-        self.ended_at: float | None = None
+        self._began = time.monotonic()
+        self._ended: float | None = None
         self._folder, self._data_dir, self._log = folder, data_dir, log
         self._process: subprocess.Popen[bytes] | None = None
         self._is_stopping = False
@@ -24,7 +25,11 @@ class Sender:
 
     @property
     def is_sending(self) -> bool:
-        return self.ended_at is None
+        return self._ended is None
+
+    @property
+    def took_s(self) -> float:
+        return (self._ended or time.monotonic()) - self._began
 
     @property
     def pid(self) -> int | None:
@@ -43,7 +48,7 @@ class Sender:
     def _repeat(self) -> None:
         while not self._is_stopping:
             if self._submit() == 0:
-                self.ended_at = time.monotonic()
+                self._ended = time.monotonic()
                 return
             time.sleep(PAUSE_S)
 

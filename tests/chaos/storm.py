@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 import psutil
 
@@ -11,6 +12,7 @@ from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.rig import Rig
 
 SENT_BY = 0.8  # the share of faults after which the sender may have sent everything
+EARLY = 0.7  # the share of faults among which those of the upload come
 PAUSES_S = (0.3, 2.0)
 POSTPONED_AT_MOST = 10  # each kind, in all; then there is nothing left for it to hit
 
@@ -31,18 +33,17 @@ def plan(count: int, *, database: str, has_disk: bool, choose: random.Random) ->
     kinds = [f for f in kinds if has_disk or f.name != "disk full"]
     if count < len(kinds):
         kinds = [f for f in kinds if not f.is_slow]
-    shares = [fault for fault in kinds for _ in range(fault.share - 1)]
-    choose.shuffle(shares)
+    more = [fault for fault in kinds for _ in range(fault.share - 1)]
     choose.shuffle(kinds)
-    planned = [*kinds, *shares] * (count // len([*kinds, *shares]) + 1)
-    planned = planned[:count]
+    choose.shuffle(more)
+    planned = list(islice(cycle([*kinds, *more]), count))
     choose.shuffle(planned)
-    late = round(SENT_BY * count * 0.9)
-    early = [fault for fault in planned if fault.while_sending]
-    others = [fault for fault in planned if not fault.while_sending]
-    for fault in early:
-        others.insert(choose.randrange(min(late, len(others)) + 1), fault)
-    return others
+    last = round(EARLY * count)
+    order = [fault for fault in planned if not fault.while_sending]
+    for fault in planned:
+        if fault.while_sending:
+            order.insert(choose.randrange(min(last, len(order)) + 1), fault)
+    return order
 
 
 class Storm:

@@ -138,7 +138,7 @@ def _judge_predictions(
     verdict: Verdict, session: Session, sent: Sequence[Sent], rows: dict[str, Row]
 ) -> None:
     each = select(Prediction.sha256, Prediction.model_version_id, Prediction.operating_point)
-    counted = Counter(tuple(row) for row in session.execute(each))
+    counted: Counter[tuple[str, int, str]] = Counter(session.execute(each).tuples())
     twice = [f"{key[0][:8]}: {count} times" for key, count in counted.items() if count > 1]
     predicted = {row.sha256 for row in rows.values() if row.state == State.PREDICTED}
     contents = {key[0] for key in counted}
