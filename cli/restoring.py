@@ -38,12 +38,13 @@ from models.database_copy import (
     check_revision,
     is_empty,
     read_database,
+    set_last_ids,
 )
-from models.session import WRITES, make_engine
+from models.session import make_engine
 from models.settings import Settings
 from models.table_lines import NotLinesError
 from models.unfinished import hand_back_everything
-from models.upgrade import alembic_config
+from models.upgrade import alembic_config, migrating
 from models.users import ADMIN, find_user
 
 STAGING = ".restoring"
@@ -116,8 +117,7 @@ class _Restore:
     def _check(self, engine: Engine) -> None:
         if not is_empty(engine):
             raise UsageProblem("the database is not empty: name a new one")
-        with engine.connect() as connection:
-            check_revision(connection, self._manifest.revision)
+        check_revision(self._manifest.revision)
         for inside, sha256 in self._manifest.sha256.items():
             path = self._folder / inside
             if not path.exists() or sha256_of(path) != sha256:
@@ -152,7 +152,7 @@ class _Restore:
         done: Counter[str] = Counter()
         total = sum(manifest.rows.values())
         with (
-            engine.execution_options(**WRITES).begin() as connection,
+            migrating(engine) as connection,
             progress("Restoring rows", total=total) as shown,
         ):
 
@@ -165,6 +165,7 @@ class _Restore:
             if done["rows"] != total:
                 raise Failed(f"the backup holds {done['rows']} rows, expected {total}")
             command.upgrade(alembic_config(connection), "head")
+            set_last_ids(connection, copy)
             with Session(bind=connection) as session:
                 hand_back_everything(session)
                 self._note(session)

@@ -5,12 +5,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Integer, Table, func, inspect, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Integer,
+    String,
+    Table,
+    column,
+    func,
+    inspect,
+    select,
+    table,
+    text,
+)
 
 from models import learning_tables  # noqa: F401  adds its tables to the metadata
+from models.revision import current_revision, newest_revision
 from models.table_lines import Report, read_table, write_table
 from models.tables import Base
 from models.upgrade import alembic_config
@@ -44,9 +55,8 @@ def reading_one_moment(engine: Engine) -> Iterator[Connection]:
 
 def write_database(connection: Connection, folder: Path, *, report: Report) -> DatabaseCopy:
     """All tables into `folder`, each as <name>.jsonl.gz. Raises UnknownRevisionError."""
-    revision = MigrationContext.configure(connection).get_current_revision()
-    newest = newest_revision(connection)
-    if revision != newest:
+    revision, newest = current_revision(connection), newest_revision()
+    if newest is None or revision != newest:
         raise UnknownRevisionError(
             f"tables are at {revision}, expected {newest}: overread migrate brings them there"
         )
@@ -64,6 +74,10 @@ def read_database(
     """Into tables at the copy's revision that hold nothing."""
     for name in copy.rows:
         read_table(connection, table_file(folder, name), report=report)
+
+
+def set_last_ids(connection: Connection, copy: DatabaseCopy) -> None:
+    """Of tables as they are today, see the table arguments `IDS_ONCE`."""
     for name, last in copy.last_ids.items():
         _set_last_id(connection, name, last)
 
@@ -83,19 +97,12 @@ def is_empty(engine: Engine) -> bool:
     return not inspect(engine).get_table_names()
 
 
-def newest_revision(connection: Connection) -> str:
-    head = ScriptDirectory.from_config(alembic_config(connection)).get_current_head()
-    assert head is not None
-    return head
-
-
-def check_revision(connection: Connection, revision: str) -> None:
+def check_revision(revision: str) -> None:
     """Raises UnknownRevisionError for one that only a later release knows."""
-    known = ScriptDirectory.from_config(alembic_config(connection)).walk_revisions()
+    known = ScriptDirectory.from_config(alembic_config()).walk_revisions()
     if revision not in {one.revision for one in known}:
-        newest = newest_revision(connection)
         raise UnknownRevisionError(
-            f"its tables are at {revision}, and this release knows them up to {newest}: "
+            f"its tables are at {revision}, and this release knows them up to {newest_revision()}: "
             "restore it with the release that made it, or a later one"
         )
 
@@ -119,13 +126,7 @@ def _last_given_out(connection: Connection, name: str) -> int:
         sequence = connection.scalar(text(_SEQUENCE), {"table": f'"{name}"'})
         last = connection.exec_driver_sql(f"SELECT last_value, is_called FROM {sequence}").one()  # noqa: S608  a name that the database gave
         return int(last.last_value) if last.is_called else 0
-    try:
-        row = connection.scalar(
-            text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": name}
-        )
-    except DBAPIError:
-        return 0  # no table of this database counts so
-    return int(row or 0)
+    return connection.scalar(select(_counted.c.seq).where(_counted.c.name == name)) or 0
 
 
 def _set_last_id(connection: Connection, name: str, last: int) -> None:
@@ -133,6 +134,10 @@ def _set_last_id(connection: Connection, name: str, last: int) -> None:
         set_value = "SELECT setval(pg_get_serial_sequence(:table, 'id'), :last, :is_called)"
         values = {"table": f'"{name}"', "last": max(last, 1), "is_called": last > 0}
         connection.execute(text(set_value), values)
+    elif Base.metadata.tables[name].dialect_options["sqlite"]["autoincrement"]:
+        connection.execute(_counted.delete().where(_counted.c.name == name))
+        connection.execute(_counted.insert().values(name=name, seq=last))
 
 
 _SEQUENCE = "SELECT pg_get_serial_sequence(:table, 'id')"
+_counted = table("sqlite_sequence", column("name", String), column("seq", Integer))

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.tables import Base, ModelVersion, Role, User, now, text_enum
+from models.tables import IDS_ONCE, Base, ModelVersion, Role, User, now, text_enum
 
 
 class LabelValue(StrEnum):
@@ -59,7 +59,7 @@ class Label(Base):
     """
 
     __tablename__ = "label"
-    __table_args__ = (Index("ix_label_sha256_id", "sha256", "id"),)
+    __table_args__ = (Index("ix_label_sha256_id", "sha256", "id"), IDS_ONCE)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64))  # of an image or an imported image

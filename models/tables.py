@@ -63,6 +63,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+# SQLite would give the id of a deleted row out again, and an old address would show other data.
+IDS_ONCE = {"sqlite_autoincrement": True}
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
@@ -151,6 +155,7 @@ class Upload(Base):
     __table_args__ = (
         UniqueConstraint("job_id", "file", "size", "sha256"),
         Index("ix_upload_job_id_arrived_at", "job_id", "arrived_at"),
+        IDS_ONCE,
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -169,6 +174,7 @@ class Study(Base):
     """One examination of one patient, known only by keyed hashes."""
 
     __tablename__ = "study"
+    __table_args__ = IDS_ONCE
 
     id: Mapped[int] = mapped_column(primary_key=True)
     # DICOM: keyed hash of the Study Instance UID. Other formats: of job and folder.
@@ -192,6 +198,7 @@ class Image(Base):
         Index("ix_image_job_id_state_id", "job_id", "state", "id"),
         Index("ix_image_job_id_finished_at", "job_id", "finished_at"),
         Index("ix_image_finished_at", "finished_at"),
+        IDS_ONCE,
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -270,7 +277,7 @@ class Prediction(Base):
     """
 
     __tablename__ = "prediction"
-    __table_args__ = (UniqueConstraint("sha256", "model_version_id", "operating_point"),)
+    __table_args__ = (UniqueConstraint("sha256", "model_version_id", "operating_point"), IDS_ONCE)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64))  # Image.sha256

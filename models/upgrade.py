@@ -1,6 +1,9 @@
 """Brings the data folder and the database to this version of the program; safe to repeat."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -18,6 +21,10 @@ from models.versions import install_baseline
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
+class ForeignKeyError(Exception):
+    """The tables do not fit together; nothing was changed."""
+
+
 def upgrade(settings: Settings) -> None:
     """Folder, secrets, tables, the shipped network, and the first user with a local token."""
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -31,14 +38,46 @@ def upgrade(settings: Settings) -> None:
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    with engine.execution_options(**WRITES).begin() as connection:
+    with migrating(engine) as connection:
         command.upgrade(alembic_config(connection), revision)
 
 
 def unmigrate(engine: Engine, revision: str = "base") -> None:
     """Back to an older revision; what only the newer tables could hold is lost."""
-    with engine.execution_options(**WRITES).begin() as connection:
+    with migrating(engine) as connection:
         command.downgrade(alembic_config(connection), revision)
+
+
+@contextmanager
+def migrating(engine: Engine) -> Iterator[Connection]:
+    """One transaction, in which tables may be replaced that others refer to.
+
+    SQLite replaces a table by dropping it, which takes along what refers to it unless foreign keys
+    are off; they can be switched outside of transactions only. They are checked at the end.
+    """
+    with engine.execution_options(**WRITES).connect() as connection:
+        _switch_foreign_keys(connection, "OFF")
+        try:
+            with connection.begin():
+                yield connection
+                _check_foreign_keys(connection)
+        finally:
+            _switch_foreign_keys(connection, "ON")
+
+
+def _switch_foreign_keys(connection: Connection, position: str) -> None:
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection  # beside SQLAlchemy's transactions
+        driver.execute(f"PRAGMA foreign_keys = {position}")
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if broken:
+            raise ForeignKeyError(
+                f"{len(broken)} rows of {broken[0][0]} refer to rows that are gone"
+            )
 
 
 def alembic_config(connection: Connection | None = None) -> Config:

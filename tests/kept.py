@@ -14,7 +14,7 @@ from models.learning_tables import Label, Split
 from models.predictions import add_predictions
 from models.snapshots import SITE, Member, freeze
 from models.studies import NewStudy, get_or_create_studies
-from models.tables import Base, Image, Lockout, State, Upload, now
+from models.tables import Base, Image, Lockout, State, Study, Upload, now
 from models.versions import promote, roll_back
 from pipeline.fingerprint import Fingerprint
 from tests.labelled import NORMAL, PNEUMONIA, Archive
@@ -49,7 +49,17 @@ def fill_history(doors: Doors, *, name: str = "a folder") -> str:
         a_night(session, None, candidate=version, snapshot_id=snapshot.id, **a_claim())
         found = {read: Fingerprint("1" * 64, "2" * 64)}
         add_fingerprints(session, found, preprocessing="1")
+    forget_newest_study(doors)
     return str(job.id)
+
+
+def forget_newest_study(doors: Doors) -> None:
+    """As a purge does: its id is never given out again."""
+    with doors.sessions.begin() as session:
+        study = Study(study_hash="forgotten")
+        session.add(study)
+        session.flush()
+        session.delete(study)
 
 
 def a_claim() -> dict[str, Any]:

@@ -68,6 +68,20 @@ def test_everything_is_there_and_nothing_hangs_loose(doors: Doors) -> None:
     assert answers == [(OWN, 0.7), ("baseline-1", 0.7)]
 
 
+def test_ids_of_rows_that_are_deleted_are_not_given_out_again(doors: Doors) -> None:
+    """SQLite's tables of the first release did so."""
+    with doors.sessions.begin() as session:
+        newest = session.scalars(select(Prediction).order_by(Prediction.id.desc())).first()
+        assert newest is not None
+        copied = {name: value for name, value in vars(newest).items() if name[0] != "_"}
+        session.delete(newest)
+        session.flush()
+        again = Prediction(**copied | {"id": None})
+        session.add(again)
+        session.flush()
+        assert again.id == copied["id"] + 1
+
+
 def shown(doors: Doors) -> list[object]:
     with doors.sessions() as session:
         return list(iter_results(session, operating_point=doors.settings.operating_point))

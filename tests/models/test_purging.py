@@ -324,3 +324,17 @@ def test_studies_go_with_their_last_image(site: Site) -> None:
     assert count(site)["study"] == 1
     site.purge(second)
     assert count(site)["study"] == 0
+
+
+def test_ids_are_not_given_out_again(site: Site) -> None:
+    """An old address would show someone else."""
+
+    def newest(table: type[Image | Study | Prediction]) -> int:
+        with site.database.sessions() as session:
+            return session.scalar(select(func.max(table.id))) or 0
+
+    job_id = site.job(1)
+    before = {table: newest(table) for table in (Image, Study, Prediction)}
+    site.purge(job_id)
+    site.job(2)
+    assert {table: newest(table) for table in before} == dict.fromkeys(before, 2)
