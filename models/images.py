@@ -74,12 +74,9 @@ def images_of_file(session: Session, *, job_id: str, file: str, limit: int = 100
 
 def known_files(session: Session, *, job_id: str, files: Sequence[tuple[str, str]]) -> list[int]:
     """Which of these (file, sha256) the job already has, by their index."""
-    hashes = list({sha256 for _, sha256 in files})
     known: set[tuple[str, str]] = set()
-    for start in range(0, len(hashes), 500):
-        rows = select(Image.file, Image.sha256).where(
-            Image.job_id == job_id, Image.sha256.in_(hashes[start : start + 500])
-        )
+    for names in batches(sorted({file for file, _ in files})):
+        rows = select(Image.file, Image.sha256).where(Image.job_id == job_id, Image.file.in_(names))
         known.update((file, sha256) for file, sha256 in session.execute(rows))
     return [index for index, pair in enumerate(files) if tuple(pair) in known]
 

@@ -208,20 +208,26 @@ def _count_states(session: Session, job_ids: list[str]) -> dict[str, dict[State,
 
 
 def _count_uploads(session: Session, job_ids: list[str]) -> dict[str, UploadCounts]:
-    rows = session.execute(
-        select(
-            Upload.job_id,
-            func.count(),
-            func.count(Upload.arrived_at),
-            func.count(Upload.given_up_at),
+    counts = select(Upload.job_id, func.count(), func.count(Upload.arrived_at))
+    rows = session.execute(counts.where(Upload.job_id.in_(job_ids)).group_by(Upload.job_id)).all()
+    # Apart, so that the index counts those that arrived without a look at their rows.
+    given_up = _count_given_up(session, job_ids)
+    return {
+        job_id: UploadCounts(
+            declared, declared - arrived - given_up.get(job_id, 0), given_up.get(job_id, 0)
         )
+        for job_id, declared, arrived in rows
+    }
+
+
+def _count_given_up(session: Session, job_ids: list[str]) -> dict[str, int]:
+    given_up = (
+        select(Upload.job_id, func.count())
         .where(Upload.job_id.in_(job_ids))
+        .where(Upload.arrived_at.is_(None), Upload.given_up_at.is_not(None))
         .group_by(Upload.job_id)
     )
-    return {
-        job_id: UploadCounts(declared, declared - arrived - given_up, given_up)
-        for job_id, declared, arrived, given_up in rows
-    }
+    return dict(session.execute(given_up).all())  # type: ignore[arg-type]
 
 
 def _lock(session: Session, job_id: str, *, shared: bool = False) -> Job:

@@ -35,9 +35,12 @@ class PieceError(Exception):
 
 @dataclass(frozen=True)
 class Taken:
+    """is_new: it arrived by this very piece."""
+
     received: int
     arrived: bool
     receipt: Receipt
+    is_new: bool = False
 
 
 def current_upload(services: Services, *, job_id: str, upload_id: int) -> Upload:
@@ -95,7 +98,7 @@ def _take(
         else:
             _complete(services, upload, partial, arrivals)
     partial.discard()
-    return Taken(upload.size, True, arrivals.receipt)
+    return Taken(upload.size, True, arrivals.receipt, is_new=True)
 
 
 def _append(

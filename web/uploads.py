@@ -104,6 +104,8 @@ def send_piece(job_id: str, upload_id: int) -> tuple[PieceOut, int, dict[str, st
         upload = current_upload(services(), job_id=job_id, upload_id=upload_id)
         why = "another request is sending this file at the moment"
         raise PieceError(why, status=409, received=upload.received) from None
+    if taken.is_new:
+        audit("files.received", job_id)
     return _answer(taken), 200, {"Upload-Offset": str(taken.received)}
 
 

@@ -1,14 +1,18 @@
 """Declared files that come in pieces, whatever happens between the pieces."""
 
 import io
+from functools import partial
 
 import pytest
 
+from models.images import NewImage
 from models.partial_files import PartialFiles
 from models.uploads import advance
 from tests.uploads import a_png, files_in
 from tests.web.portal import a_zip, send
 from tests.web.sender import Sender, digest
+from web.arrivals import arriving, keep, store_side_by_side
+from web.disk import DiskFullError
 
 
 def test_a_declaration_is_answered_in_its_order_and_again_with_the_same_rows(
@@ -45,7 +49,10 @@ def test_a_file_comes_in_pieces_and_becomes_an_image(sender: Sender) -> None:
     assert store.path(image.sha256, area="incoming").read_bytes() == content
     assert sender.partial_files() == []
     assert sender.show()["missing"] == 0
+    audited = [row.action for row in sender.portal.audit()]
     again = sender.piece(upload, len(content), b"")
+    assert [row.action for row in sender.portal.audit()] == audited
+    assert sorted(audited) == ["files.declared", "files.received", "job.created"]
     assert (again.status_code, again.json["arrived"]) == (200, True)
     assert again.json["files"] == last.json["files"]
 
@@ -55,8 +62,8 @@ def test_bytes_that_nobody_counted_are_written_over(sender: Sender) -> None:
     content = a_png()
     (upload,) = sender.declare(("a.png", content))
     sender.piece(upload, 0, content[:100])
-    with PartialFiles(sender.portal.services.store).hold(upload["id"]) as partial:
-        partial.append(io.BytesIO(b"other bytes"), at=100, max_bytes=99)
+    with PartialFiles(sender.portal.services.store).hold(upload["id"]) as so_far:
+        so_far.append(io.BytesIO(b"other bytes"), at=100, max_bytes=99)
     assert sender.piece(upload, 100, content[100:]).json["arrived"]
     assert [image.sha256 for image in sender.portal.images()] == [digest(content)]
 
@@ -79,9 +86,9 @@ def test_a_portal_killed_before_the_row_finishes_when_asked_again(
     content = a_png()
     (upload,) = sender.declare(("a.png", content), hashed=hashed)
     store = sender.portal.services.store
-    with PartialFiles(store).hold(upload["id"]) as partial:
-        partial.append(io.BytesIO(content), at=0, max_bytes=len(content))
-        store.adopt(partial.path, digest(content))
+    with PartialFiles(store).hold(upload["id"]) as so_far:
+        so_far.append(io.BytesIO(content), at=0, max_bytes=len(content))
+        store.adopt(so_far.path, digest(content))
     with sender.portal.database.sessions.begin() as session:
         assert advance(session, upload["id"], before=0, received=len(content))
     assert sender.show()["missing"] == 1
@@ -259,3 +266,37 @@ def test_without_room_nothing_is_declared_or_taken(sender: Sender) -> None:
     assert files_in(sender.portal.services.store, "temporary") == []
     sender.portal.change_settings(disk_reserve_bytes=0)
     assert sender.piece(upload, 10, content[10:]).json["arrived"]
+
+
+def test_what_was_safe_before_the_disk_was_full_has_its_row(sender: Sender) -> None:
+    services = sender.portal.services
+
+    def stored(name: str) -> NewImage:
+        return keep(name, services.store.put(io.BytesIO(name.encode())))
+
+    def full() -> NewImage:
+        raise DiskFullError
+
+    tasks = [partial(stored, "a.png"), full, partial(stored, "b.png")]
+
+    def take_all() -> None:
+        with arriving(services, sender.job) as arrivals:
+            for image in store_side_by_side(tasks):
+                arrivals.add(image)
+
+    with pytest.raises(DiskFullError):
+        take_all()
+    assert [image.file for image in sender.portal.images()] == ["a.png", "b.png"]
+    assert len(files_in(services.store, "incoming")) == 2
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_database_without_room_is_a_full_disk(sender: Sender) -> None:
+    engine = sender.portal.services.sessions.kw["bind"]
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no more than there are
+    files = [{"file": f"{number:0900d}", "size": 1} for number in range(500)]
+    answer = sender.client.post(f"{sender.url}/uploads", json={"files": files})
+    assert answer.status_code == 507
+    answer = sender.client.post("/api/v1/jobs", json={"name": "x" * 200})
+    assert answer.status_code in (201, 507), "whatever fits on the pages that there are"
