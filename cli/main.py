@@ -12,7 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("cli.up:up", "Start the service on this machine."),
     "doctor": ("cli.doctor:doctor", "Say what is set, what is reachable, what is wrong."),
     "submit": ("cli.submit:submit", "Send files, folders or zips to a running service."),
-    "jobs": ("cli.jobs:jobs", "List jobs, or show one."),
+    "jobs": ("cli.jobs:jobs", "List jobs; show, close, cancel or retry one."),
     "results": ("cli.results:results", "Print or save results."),
     "label": ("cli.label:label", "Send a table of labels to a running service."),
     "night": ("cli.night:night", "List the nights, run one now, or cancel it."),

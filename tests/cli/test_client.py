@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cli.client import Client
+from cli.client import Client, WrongOffsetError
 from cli.fatal import Failed
 
 
@@ -16,6 +16,10 @@ class Misbehaving(BaseHTTPRequestHandler):
 
     manners: list[str | int] = []  # noqa: RUF012  emptied and filled by each test
     bodies: list[bytes] = []  # noqa: RUF012
+    offset = 0  # said with every 409
+
+    def do_PATCH(self) -> None:
+        self.do_POST()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -24,8 +28,10 @@ class Misbehaving(BaseHTTPRequestHandler):
             self.connection.close()
             return
         self.bodies.append(body)
-        content = json.dumps({"title": "not now", "files": [{"file": "a"}]}).encode()
+        content = json.dumps({"title": "not now", "files": [{"file": "a"}], "received": 5}).encode()
         self.send_response(int(manner))
+        if manner == 409:
+            self.send_header("Upload-Offset", str(self.offset))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -36,7 +42,7 @@ class Misbehaving(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    Misbehaving.manners, Misbehaving.bodies = [], []
+    Misbehaving.manners, Misbehaving.bodies, Misbehaving.offset = [], [], 0
     with ThreadingHTTPServer(("127.0.0.1", 0), Misbehaving) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -71,4 +77,31 @@ def test_a_refusal_is_not_repeated(url: str, status: int) -> None:
 
     with Client(url, "token") as client, pytest.raises(Failed, match="not now"):
         client.create_job("name")
+    assert len(Misbehaving.bodies) == 1
+
+
+def test_other_bytes_are_asked_for(url: str) -> None:
+    Misbehaving.manners, Misbehaving.offset = [409], 5
+
+    with Client(url, "token") as client, pytest.raises(WrongOffsetError) as wrong:
+        client.send_chunk("job", 1, b"abc", offset=0)
+    assert wrong.value.offset == 5
+
+
+def test_a_request_that_is_still_at_work_is_waited_for(url: str) -> None:
+    """The same offset as ours: nothing is wrong with these bytes, somebody sends them already."""
+    Misbehaving.manners = [409, 409]
+
+    with Client(url, "token") as client:
+        assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
+    assert Misbehaving.bodies == [b"abc"] * 3
+
+
+def test_whoever_waits_can_be_stopped(url: str) -> None:
+    Misbehaving.manners = [503] * 50
+
+    with Client(url, "token") as client:
+        client.on_wait = lambda _: client.stop()
+        with pytest.raises(Failed, match="not now"):
+            client.create_job("name")
     assert len(Misbehaving.bodies) == 1

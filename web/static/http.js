@@ -99,7 +99,7 @@ async function patiently(ask, { attempts = PATIENCE, onWait = () => {} } = {}) {
 
 function waitingWords(error) {
   if (!navigator.onLine) return "this computer is offline";
-  return error.status === 507 ? error.message : AWAY;
+  return error.status === 507 ? "the service's disk is nearly full" : AWAY;
 }
 
 // Over at once when the network comes or goes: then there is something to do, or to say.

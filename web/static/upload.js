@@ -149,6 +149,7 @@ async function start(items) {
   drop.hidden = true;
   find("trouble").hidden = true;
   find("sending").hidden = false;
+  find("sending-name").focus(); // what was pressed is gone
   const upload = new Upload(items, drop.dataset.job);
   try {
     await upload.run();

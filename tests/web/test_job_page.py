@@ -1,0 +1,64 @@
+"""A job's page before any script runs: what is said, and who may do what."""
+
+from models.tables import Role
+from tests.web.portal import Portal
+
+
+def declare(portal: Portal, job_id: str, *files: str) -> None:
+    said = [{"file": file, "size": 5, "sha256": ""} for file in files]
+    answer = portal.program().post(f"/api/v1/jobs/{job_id}/uploads", json={"files": said})
+    assert answer.status_code == 200, answer.text
+
+
+def page(portal: Portal, job_id: str, *, role: Role = Role.OPERATOR) -> str:
+    answer = portal.browser(role).get(f"/jobs/{job_id}")
+    assert answer.status_code == 200
+    return str(answer.text)
+
+
+def act(portal: Portal, job_id: str, what: str, **body: str) -> None:
+    assert portal.program().post(f"/api/v1/jobs/{job_id}/{what}", json=body).status_code == 200
+
+
+def test_an_interrupted_job_can_be_gone_on_with(portal: Portal) -> None:
+    job_id = portal.new_job()
+    declare(portal, job_id, "a.dcm", "b.dcm")
+
+    said = page(portal, job_id)
+
+    assert 'data-count="missing">2</span> of <span data-count="declared">2</span>' in said
+    for part in ("upload.js", 'id="folder"', 'data-act="close-without"', 'data-act="cancel"'):
+        assert part in said
+    assert "2 of 2 files not here yet" in portal.browser().get("/").text
+
+
+def test_whoever_only_reads_sees_what_is_missing_and_no_buttons(portal: Portal) -> None:
+    job_id = portal.new_job()
+    declare(portal, job_id, "a.dcm")
+
+    said = page(portal, job_id, role=Role.READER)
+
+    assert 'data-count="missing">1</span>' in said
+    for part in ("upload.js", 'id="folder"', "data-act"):
+        assert part not in said
+
+
+def test_a_job_that_is_not_complete_says_so(portal: Portal) -> None:
+    job_id = portal.new_job()
+    declare(portal, job_id, "a.dcm", "b.dcm")
+    act(portal, job_id, "close", missing="give_up")
+
+    assert "Finished, not complete: 2 of 2 declared files never arrived" in page(portal, job_id)
+    assert "2 of 2 files never came" in portal.browser().get("/").text
+
+
+def test_a_cancelled_job_offers_a_retry(portal: Portal, a_png: bytes) -> None:
+    job_id = portal.new_job()
+    portal.send(job_id, ("a.png", a_png))
+    act(portal, job_id, "cancel")
+
+    said = page(portal, job_id)
+
+    assert 'aria-live="polite">Cancelled</strong>' in said
+    assert '<button data-where="failed" data-act="retry-failed">' in said
+    assert "× cancelled" in portal.browser().get("/").text
