@@ -1,5 +1,10 @@
 """received -> ready | rejected, with real files and real decoder processes."""
 
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +20,7 @@ from pipeline.network_input import PREPROCESSING
 from tests.builders import INVENTED_PATIENT
 from tests.rows import a_job, a_prediction, a_version, all_images
 from tests.uploads import a_dicom, a_png, files_in, upload
+from worker.chunks import PassingError
 from worker.doors import Doors
 from worker.ingest import ingest_chunk
 
@@ -194,6 +200,41 @@ def test_a_full_disk_is_no_files_fault(doors: Doors, pool: DecoderPool, job: Job
         (image,) = all_images(session)
     assert (image.state, image.attempts) == (State.RECEIVED, 0)
     assert ingest_all(doors, pool)[0].state == State.READY
+
+
+def test_a_decoder_that_does_not_start_is_no_files_fault(
+    doors: Doors, pool: DecoderPool, job: Job
+) -> None:
+    upload(doors, job, {"a/1.png": a_png()})
+    with (
+        DecoderPool(processes=1, timeout_s=20) as short_lived,
+        killing(short_lived),
+        pytest.raises(PassingError, match="did not start"),
+    ):
+        ingest_chunk(doors, short_lived)
+    with doors.sessions() as session:
+        (image,) = all_images(session)
+    assert (image.state, image.attempts) == (State.RECEIVED, 0)
+    assert ingest_all(doors, pool)[0].state == State.READY
+
+
+@contextmanager
+def killing(pool: DecoderPool) -> Iterator[None]:
+    """Its processes, as soon as they are there."""
+    enough = threading.Event()
+
+    def kill() -> None:
+        while not enough.wait(0.01):
+            with suppress(ProcessLookupError):
+                os.kill(pool.process_ids()[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
 
 
 def test_an_upload_stays_while_another_image_waits_for_it(
