@@ -11,6 +11,8 @@ from tests.uploads import a_png
 from tests.web.portal import Portal
 from web.csv_lines import SIGNS, as_text, csv_line
 
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 HOSTILE = (
     "=cmd|' /C calc'!A0.png",
     "+1+1.png",
@@ -57,6 +59,7 @@ def test_plain_names_are_left_alone() -> None:
     assert as_text("ward-7/one =1.png") == "ward-7/one =1.png"
 
 
+@on_sqlite
 def test_results_with_hostile_names(portal: Portal) -> None:
     job = portal.new_job()
     files = [(name, a_png(seed=number)) for number, name in enumerate(HOSTILE)]

@@ -16,6 +16,8 @@ from tests.rows import a_version
 from web.app import create_app
 from web.services import KEY
 
+on_sqlite = pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def ready(empty_database: Database, broker_url: str) -> Settings:
@@ -70,12 +72,14 @@ def test_what_is_missing_is_named(ready: Settings) -> None:
     assert _down(ready) == (503, {"status", "tables"})
 
 
+@on_sqlite
 def test_files_that_cannot_be_written(ready: Settings) -> None:
     shutil.rmtree(ready.files_dir, ignore_errors=True)
     ready.files_dir.write_text("not a folder")
     assert _down(ready) == (503, {"status", "files"})
 
 
+@on_sqlite
 def test_a_live_version_whose_files_are_gone(ready: Settings, empty_database: Database) -> None:
     folder = ready.data_dir / "networks" / "ours"
     shutil.copytree(BASELINE, folder)
@@ -87,6 +91,7 @@ def test_a_live_version_whose_files_are_gone(ready: Settings, empty_database: Da
     assert _down(ready) == (503, {"status", "model_version"})
 
 
+@on_sqlite
 def test_a_full_disk_and_silent_workers_are_named_and_nobody_is_sent_away(ready: Settings) -> None:
     """Results can still be read, and what arrives waits."""
     (ready.data_dir / "workers" / "predict").unlink()
@@ -94,6 +99,7 @@ def test_a_full_disk_and_silent_workers_are_named_and_nobody_is_sent_away(ready:
     assert _down(full) == (200, {"disk", "predict_worker"})
 
 
+@on_sqlite
 def test_a_database_that_does_not_answer(ready: Settings) -> None:
     gone = ready.model_copy(
         update={"database_url": "postgresql+psycopg://nobody:secret@127.0.0.1:1/gone"}
