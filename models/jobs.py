@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from models.images import cancel_waiting, has_waiting_images
+from models.images import WAITING_STATES, cancel_waiting, has_waiting_images
 from models.paging import Page
 from models.tables import FINAL_STATES, Image, Job, State, Upload, now
 from models.uploads import count_missing, count_uploads, give_up
@@ -120,6 +120,12 @@ def cancel_some(session: Session, job_id: str, *, limit: int = 5000) -> bool:
         return False  # taken up again meanwhile
     cancel_waiting(session, job_id, limit=limit)
     return has_waiting_images(session, job_id)
+
+
+def half_cancelled_jobs(session: Session) -> list[str]:
+    """Those whose cancelling was cut off."""
+    waiting = exists().where(Image.job_id == Job.id, Image.state.in_(WAITING_STATES))
+    return list(session.scalars(select(Job.id).where(Job.cancelled_at.is_not(None), waiting)))
 
 
 def lift_cancellation(session: Session, job_id: str) -> None:

@@ -17,8 +17,10 @@ from web.services import services
 
 BLOCK = 256 * 1024  # four times the parser's default: fewer rounds through Python
 SPOOL = 4 * 2**20  # a part larger than this goes to disk at once
-MAX_PARTS = 2000  # files in one request
-MAX_BODY = 64 * 2**20  # of a request that is no form
+SMALL_FORM = 64 * 2**20  # of a larger one, or one of unknown size, little is kept in memory
+SPOOL_OF_LARGE_FORM = 128 * 2**10
+MAX_PARTS = 500  # files in one request, each of which may take an open file
+MAX_BODY = 32 * 2**20  # of a request that is no form
 MAX_ROW_ID = 2**31 - 1
 FORM_OVERHEAD = 16 * 2**20  # headers of that many parts, with long names
 
@@ -67,7 +69,9 @@ class Incoming(Request):
         """Where a part is kept until it is stored: beside the store, whose room is watched."""
         check_room(services(), wanted=total_content_length or 0)
         folder = make_private_folder(services().store.temporary)
-        return cast(IO[bytes], SpooledTemporaryFile(max_size=SPOOL, dir=str(folder)))
+        is_small = total_content_length is not None and total_content_length <= SMALL_FORM
+        spool = SPOOL if is_small else SPOOL_OF_LARGE_FORM
+        return cast(IO[bytes], SpooledTemporaryFile(max_size=spool, dir=str(folder)))
 
 
 class RowId(IntegerConverter):

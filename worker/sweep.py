@@ -3,6 +3,7 @@
 import logging
 
 from models.claims import has_waiting, park_exhausted
+from models.jobs import cancel_some, half_cancelled_jobs
 from models.nights import has_waiting_night, park_exhausted_night
 from models.rereadings import due_rereading
 from models.schedule import begin_due_night
@@ -20,6 +21,7 @@ def sweep(doors: Doors) -> None:
     if parked:
         log.error("parked %d images that stopped their worker too often", len(parked))
         discard_uploads(doors, parked)
+    _sweep_cancelled(doors)
     _sweep_nights(doors)
     with doors.sessions() as session:
         received = has_waiting(session, State.RECEIVED)
@@ -31,6 +33,15 @@ def sweep(doors: Doors) -> None:
         nudge_predict()
     if reread:
         nudge_reread()
+
+
+def _sweep_cancelled(doors: Doors) -> None:
+    """The portal was stopped while it cancelled a job: what waits is not read after all."""
+    with doors.sessions() as session:
+        job_ids = half_cancelled_jobs(session)
+    for job_id in job_ids:
+        with doors.sessions.begin() as session:
+            cancel_some(session, job_id)
 
 
 def _sweep_nights(doors: Doors) -> None:

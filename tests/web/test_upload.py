@@ -1,6 +1,8 @@
 import hashlib
+import tracemalloc
 
 import pytest
+from flask import request
 
 from models.tables import Role, State
 from tests.web.portal import Portal, a_zip, send
@@ -158,6 +160,18 @@ def test_more_than_the_limit_is_413(portal: Portal, a_png: bytes) -> None:
     answer = portal.send(portal.new_job(), ("a.png", a_png))
     assert answer.status_code == 413
     assert answer.json["status"] == 413
+
+
+def test_many_parts_are_not_kept_in_memory(portal: Portal) -> None:
+    portal.program()  # loads what is loaded once
+    content = bytes(1_000_000)
+    tracemalloc.start()
+    with portal.app.test_request_context("/"):
+        streams = [request._get_file_stream(100 * len(content)) for _ in range(100)]  # type: ignore[attr-defined]
+        for stream in streams:
+            stream.write(content)
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
 
 
 def test_a_large_part_goes_through_the_disk_unharmed(portal: Portal) -> None:

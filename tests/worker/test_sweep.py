@@ -9,6 +9,7 @@ import redis
 from sqlalchemy import update
 
 from models.claims import claim_received
+from models.jobs import cancel_job
 from models.nights import claim_night, list_nights
 from models.settings import Settings
 from models.tables import ModelAlias, State, now
@@ -68,6 +69,19 @@ def test_a_parked_images_upload_stays_a_day_so_that_it_can_be_tried_again(doors:
     assert len(files_in(doors.store, "incoming")) == 1
     discard_forgotten(doors, age_s=-1)
     assert files_in(doors.store, "incoming") == []
+
+
+def test_a_cancelling_that_was_cut_off_is_finished(doors: Doors) -> None:
+    with doors.sessions.begin() as session:
+        job, other = a_job(session), a_job(session)
+    upload(doors, job, {"a/1.png": a_png(seed=1)})
+    upload(doors, other, {"a/2.png": a_png(seed=2)})
+    with doors.sessions.begin() as session:
+        cancel_job(session, job.id)
+    sweep(doors)
+    with doors.sessions() as session:
+        states = [image.state for image in all_images(session)]
+    assert states == [State.CANCELLED, State.RECEIVED]
 
 
 def test_only_old_uploads_that_nobody_waits_for_are_forgotten(doors: Doors) -> None:
