@@ -12,6 +12,7 @@ from cli.processes import can_train
 from cli.service_file import is_held, running_service
 from cli.settings import CommandSettings
 from cli.shown_settings import masked
+from models.audit_check import newest_check
 from models.file_store import FileStore
 from models.session import make_engine, make_session_factory
 from models.versions import production_version, version_path
@@ -41,6 +42,7 @@ def check_everything(settings: CommandSettings) -> Iterator[Finding]:
     yield _checked("files", lambda: _file_store(settings))
     yield _checked("network", lambda: _network(settings))
     yield _check_portal(settings)
+    yield _check_audit(settings)
     yield _check_training()
 
 
@@ -149,6 +151,17 @@ def _check_portal(settings: CommandSettings) -> Finding:
         down = [what.replace("_", " ") for what in down if what != "status"]
         says = f"{url} answers; down: {', '.join(down)}"
     return Finding("WRONG" if down else "ok", "portal", says)
+
+
+def _check_audit(settings: CommandSettings) -> Finding:
+    """What the service's own check found; `overread audit --verify` makes one now."""
+    check = newest_check(settings.data_dir)
+    if check is None:
+        return Finding("-", "audit", "not checked yet: overread audit --verify")
+    when = f"checked {check.time:%Y-%m-%d %H:%M} UTC"
+    if check.is_intact:
+        return Finding("ok", "audit", f"{check.rows} rows are as written; {when}")
+    return Finding("WRONG", "audit", f"broken at row {check.broken}: {check.why}; {when}")
 
 
 def _check_training() -> Finding:

@@ -50,6 +50,7 @@ def test_it_says_what_is_broken(settings: Settings, tmp_path: Path) -> None:
     broken = overread(settings.data_dir, "audit", "--verify")
     assert broken.returncode == 1
     assert "BROKEN at row 7" in broken.stderr
+    assert "WRONG audit      broken at row 7" in overread(settings.data_dir, "doctor").stdout
     lines = tmp_path / "a.jsonl"
     assert overread(settings.data_dir, "audit", "--export", lines).returncode == 0
     assert [json.loads(line)["id"] for line in lines.read_text().splitlines()][-1] == 51
