@@ -113,6 +113,7 @@ def raw_value(dataset: Dataset, keyword: str) -> Any:
         value = dataset.get(keyword)
     except Exception:
         raise RefusedError(f"{label(keyword)} cannot be read") from None
-    # A file states each value's kind itself: data sets may come where text belongs.
-    is_misplaced = isinstance(value, Sequence) and dictionary_VR(keyword) != "SQ"
+    # A file states each value's kind itself: data sets may come where text belongs, and text
+    # where data sets do.
+    is_misplaced = isinstance(value, Sequence) != (dictionary_VR(keyword) == "SQ")
     return None if is_misplaced else value

@@ -75,6 +75,15 @@ def test_data_sets_where_a_value_belongs(tmp_path: Path, keyword: str) -> None:
         assert b"Doe" not in deidentified.content
 
 
+@pytest.mark.parametrize("vr", ["PN", "DS", "OB"])
+@pytest.mark.parametrize("keyword", ["VOILUTSequence", "ModalityLUTSequence"])
+def test_values_where_a_sequence_belongs(tmp_path: Path, keyword: str, vr: str) -> None:
+    dataset = make_dataset(PICTURE)
+    dataset.add(DataElement(Tag(keyword), vr, b"12" if vr == "OB" else "12"))
+    save_dicom(tmp_path / "x.dcm", dataset)
+    assert prepare(tmp_path / "x.dcm", key=b"key").deidentified is not None
+
+
 def test_unsupported_transfer_syntax(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "x.dcm", transfer_syntax=RLELossless)
     dataset = pydicom.dcmread(path)

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.archive import is_archive
 from pipeline.decode import decode
 from pipeline.errors import RefusedError
 from pipeline.network_input import network_input
@@ -53,48 +52,6 @@ def test_padding_border_is_gone(shared_data: Path) -> None:
     padded = decode(shared_data / "dicom" / "drv_cr10_pixel_padding.dcm")
     plain = decode(shared_data / "dicom" / "drv_cr10_explicit_le.dcm")
     np.testing.assert_array_equal(padded.pixels, plain.pixels)
-
-
-# Pictures of other things: whether they resemble a chest is not the decoder's to say.
-JUDGED_LATER = (
-    "dicom_odd/HTJ2K_08_RGB.dcm",
-    "dicom_odd/fod_CR-ModalitySequenceLUT.dcm",
-    "ood_picture/dog_segmentation_256.bmp",
-    "ood_picture/hand_xray.jpg",
-    "ood_picture/noise_512.png",
-    "ood_picture/owl.jpg",
-    "ood_picture/s_cxr_collage.jpg",
-    "image_odd_valid/",
-    "image_corrupt/",
-    "bomb/",
-)
-
-
-def refusal_of(path: Path) -> str | None:
-    try:
-        decode(path)
-    except RefusedError as refusal:
-        return str(refusal)
-    return None
-
-
-def test_hostile_files(shared_data: Path) -> None:
-    checked = {"refused": 0, "decoded": 0}
-    for row in rows_of(shared_data / "hostile" / "manifest.csv"):
-        path, expected = shared_data / row["file"], row["expected"]
-        if "archive" in row["category"] and is_archive(path.read_bytes()[:4]):
-            continue
-        refusal = refusal_of(path)
-        if refusal is None:
-            judged_later = "not a chest" in expected and row["file"][8:].startswith(JUDGED_LATER)
-            assert "decodes" in expected or judged_later, f"{path.name}: expected {expected}"
-            checked["decoded"] += 1
-        else:
-            assert not expected.startswith("decodes"), f"{path.name}: {refusal}"
-            assert 10 < len(refusal) < 200
-            assert path.name not in refusal
-            checked["refused"] += 1
-    assert checked == {"refused": 89, "decoded": 44}
 
 
 def test_reencoded_pictures_agree(shared_data: Path) -> None:
