@@ -9,10 +9,9 @@ from pathlib import Path
 
 import psutil
 from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
 
 from models.file_store import FileStore
-from models.session import Sessions, make_engine, make_session_factory
+from models.session import AWAY, Sessions, make_engine, make_session_factory
 from models.settings import Settings
 from models.tables import FINAL_STATES, Image, State
 from tests.chaos.namespace import mount_disk, unmount_disk
@@ -97,7 +96,7 @@ class Rig:
             with self.sessions() as session:
                 by_state = select(Image.state, func.count()).group_by(Image.state)
                 self._counted = Counter(dict(session.execute(by_state).all()))
-        except OperationalError:
+        except AWAY:
             pass
         return self._counted
 

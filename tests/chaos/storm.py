@@ -1,8 +1,10 @@
 """When faults happen: at random moments, in random order, while a job is on its way."""
 
 import random
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 
@@ -13,6 +15,7 @@ from tests.chaos.rig import Rig
 
 SENT_BY = 0.8  # the share of faults after which the sender may have sent everything
 EARLY = 0.7  # the share of faults among which those of the upload come
+AHEAD = 0.1
 PAUSES_S = (0.3, 2.0)
 POSTPONED_AT_MOST = 10  # each kind, in all; then there is nothing left for it to hit
 
@@ -52,25 +55,28 @@ class Storm:
     def __init__(self, rig: Rig, faults: Sequence[Fault], *, total: int, choose: random.Random):
         self._rig, self._total, self._choose = rig, total, choose
         self._planned = list(faults)
-        self._count = len(faults)
+        self._count = max(1, len(faults))
         self._postponed: dict[str, int] = {}
         self.strikes: list[Strike] = []
 
     def run(self, say: Callable[[str], None]) -> None:
-        while self._planned:
-            self._pass_time(self._choose.uniform(*PAUSES_S))
-            fault = self._planned.pop(0)
-            began, moment = time.monotonic(), time.time()
-            what = self._hit(fault)
-            self._rig.look()
-            if what is None:
-                self._postpone(fault)
-                continue
-            self.strikes.append(Strike(fault.name, moment, time.monotonic() - began, what))
-            say(f"{fault.name}: {what}")
-        self._hold_sender(False)
+        with self._holding_sender_back():
+            while self._planned:
+                time.sleep(self._choose.uniform(*PAUSES_S))
+                fault = self._planned.pop(0)
+                began, moment = time.monotonic(), time.time()
+                what = self._hit(fault)
+                self._rig.look()
+                if what is None:
+                    self._postpone(fault)
+                    continue
+                self.strikes.append(Strike(fault.name, moment, time.monotonic() - began, what))
+                say(f"{fault.name}: {what}")
 
     def _hit(self, fault: Fault) -> str | None:
+        sender = self._rig.sender
+        if fault.while_sending and not (sender and sender.is_sending):
+            return None
         try:
             return fault.hit(self._rig, self._choose)
         except psutil.NoSuchProcess:
@@ -81,13 +87,25 @@ class Storm:
         if times <= POSTPONED_AT_MOST:
             self._planned.insert(min(2, len(self._planned)), fault)
 
-    def _pass_time(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            done = len(self.strikes) / (SENT_BY * self._count) if self._count else 1.0
-            arrived = sum(self._rig.count().values()) / self._total
-            self._hold_sender(arrived > done + 0.1)
-            time.sleep(0.05)
+    @contextmanager
+    def _holding_sender_back(self) -> Iterator[None]:
+        """It may be ahead of the storm by a little, so that something waits to be worked on."""
+        over = threading.Event()
+
+        def hold() -> None:
+            while not over.wait(0.05):
+                done = len(self.strikes) / (SENT_BY * self._count)
+                arrived = sum(self._rig.count().values()) / self._total
+                self._hold_sender(arrived > done + AHEAD)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self._hold_sender(False)
 
     def _hold_sender(self, is_held: bool) -> None:
         pid = self._rig.sender.pid if self._rig.sender else None
