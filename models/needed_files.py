@@ -29,14 +29,18 @@ class NeededFiles:
 def needed_files(session: Session, settings: Settings) -> NeededFiles:
     """Of all that the session sees; partial uploads are not among them."""
     search = _Search(settings)
+    awaited, read = set(), set()
     for row in session.execute(_IMAGES.execution_options(yield_per=ROWS_A_FETCH)):
-        has_input = search.inputs(row.sha256, must=row.state in _HAVE_INPUT)
         if row.stored_sha256 is not None:
+            read.add(row.sha256)
+            search.inputs(row.sha256, must=row.state in _HAVE_INPUT)
             search.file("stored", row.stored_sha256, must=row.state in _HAVE_INPUT)
         elif row.state in _ENDED and row.sha256:
             search.file("incoming", row.sha256, must=False)
         if row.state == State.RECEIVED:
-            search.file("incoming", row.sha256, must=not has_input)
+            awaited.add(row.sha256)
+    for sha256 in awaited:
+        search.file("incoming", sha256, must=sha256 not in read)
     for column in (ImportedImage.sha256, SnapshotImage.sha256):
         for sha256 in session.scalars(select(column).execution_options(yield_per=ROWS_A_FETCH)):
             search.inputs(sha256, must=True)
@@ -61,24 +65,21 @@ class _Search:
         path = self._store.root / area / sha256[:2] / sha256
         self._take([path], must=must, what=f"{area}/{sha256}")
 
-    def inputs(self, sha256: str, *, must: bool) -> bool:
+    def inputs(self, sha256: str, *, must: bool) -> None:
         """Of every preprocessing that there was."""
-        if not sha256:
-            return False
         root = self._store.root / "inputs"
         paths = (root / one / sha256[:2] / sha256 for one in self._preprocessings)
-        return self._take(paths, must=must, what=f"inputs/{sha256}")
+        self._take(paths, must=must, what=f"inputs/{sha256}")
 
     def folder(self, folder: str) -> None:
         inside = (self._data_dir / folder).rglob("*")
         self._take((path for path in inside if path.is_file()), must=True, what=folder)
 
-    def _take(self, paths: Iterable[Path], *, must: bool, what: str) -> bool:
+    def _take(self, paths: Iterable[Path], *, must: bool, what: str) -> None:
         there = [self._relative(path) for path in paths if path.exists()]
         self.found.update(there)
         if must and not there:
             self.missing.add(what)
-        return bool(there)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._data_dir).as_posix()

@@ -1,34 +1,32 @@
 """`overread backup` and `overread restore`: all of it comes back, or nothing does."""
 
-import hashlib
 import io
 import json
-import resource
-import shutil
-import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from sqlalchemy import MetaData, delete, select
 
-from cli.main import main
-from cli.service_file import hold_data_folder
 from models.deletions import hold_deletions
 from models.local_token import local_token_path
-from models.orphans import find_orphans
+from models.predictions import add_predictions
 from models.settings import Settings
+from models.studies import NewStudy, get_or_create_studies
 from models.table_lines import write_table
 from models.tables import Audit, Image, Prediction, State, Study
 from models.upgrade import upgrade
-from tests.databases import Database, PostgresDatabases, open_database
+from models.versions import production_version
+from tests.databases import Database, open_database
+from tests.keeper import Keeper, files_of, loose_ends
 from tests.kept import all_rows, an_image_in, fill_history
 from tests.models.test_migrations import TIME, fill_first_tables
-from tests.rows import a_job
-from tests.service import OVERREAD, environment
+from tests.rows import a_job, a_prediction
 from worker.doors import Doors, open_doors
 from worker.uploads import discard_uploads
 
@@ -41,35 +39,6 @@ def doors(empty_database: Database) -> Iterator[Doors]:
     opened = open_doors(empty_database.settings)
     yield opened
     opened.close()
-
-
-def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> Result:
-    monkeypatch.setenv("OVERREAD_DATA", str(settings.data))
-    monkeypatch.setenv("OVERREAD_DATABASE_URL", settings.database_url)
-    return CliRunner().invoke(main, list(map(str, arguments)))
-
-
-class Keeper:
-    """Backs up the service of `doors` to a folder, and restores it elsewhere."""
-
-    def __init__(self, doors: Doors, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.doors, self.folder, self.monkeypatch = doors, folder, monkeypatch
-
-    def backup(self, *options: str, fine: bool = True) -> Result:
-        done = run(self.doors.settings, self.monkeypatch, "backup", self.folder, *options)
-        assert (done.exit_code == 0) == fine, done.output
-        return done
-
-    def restore(self, settings: Settings, *options: str, fine: bool = True) -> Result:
-        done = run(settings, self.monkeypatch, "restore", self.folder, *options)
-        assert (done.exit_code == 0) == fine, done.output
-        return done
-
-    def newest(self) -> Path:
-        return max((self.folder / "backups").iterdir())
-
-    def contents(self) -> list[Path]:
-        return sorted((self.folder / "files").glob("??/*"))
 
 
 @pytest.fixture
@@ -96,12 +65,6 @@ def expected(rows: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any
         if row[5] < row[3]:
             row[5] = 0
     return {table: [tuple(row) for row in found] for table, found in changed.items()}
-
-
-def files_of(data_dir: Path) -> dict[str, bytes]:
-    folders = [data_dir / "files" / area for area in ("incoming", "stored", "inputs")]
-    paths = [path for one in (*folders, data_dir / "networks") for path in one.rglob("*")]
-    return {str(p.relative_to(data_dir)): p.read_bytes() for p in paths if p.is_file()}
 
 
 def test_everything_comes_back_on_the_other_database(
@@ -147,14 +110,6 @@ def check_new_ids(database: Database) -> None:
         assert (new.id, session.delete(new)) == ((last or 0) + 2, None)
 
 
-def loose_ends(settings: Settings) -> list[str]:
-    opened = open_doors(settings)
-    try:
-        return find_orphans(opened.sessions, opened.store)
-    finally:
-        opened.close()
-
-
 @ON_SQLITE
 def test_a_second_backup_copies_only_what_is_new(keeper: Keeper, doors: Doors) -> None:
     job_id = fill_history(doors)
@@ -180,100 +135,6 @@ def wait_for_the_next_second(backup: Path) -> None:
     """Backups are named by it."""
     while time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) <= backup.name:
         time.sleep(0.05)
-
-
-@ON_SQLITE
-def test_what_is_damaged_is_not_restored(keeper: Keeper, doors: Doors, tmp_path: Path) -> None:
-    fill_history(doors)
-    keeper.backup()
-    new = Settings(data=tmp_path / "new", database_url="")
-    rows, content = keeper.newest() / "tables" / "image.jsonl.gz", keeper.contents()[0]
-    for path in (rows, content):
-        good = path.read_bytes()
-        path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-        said = keeper.restore(new, fine=False).output
-        assert str(path) in said
-        assert "nothing was restored" in said
-        path.write_bytes(good)
-        assert [left.name for left in new.data_dir.iterdir()] == ["supervisor.lock"]
-    content.rename(tmp_path / "gone")
-    assert (
-        f"1 of {len(files_of(doors.settings.data_dir))}" in keeper.restore(new, fine=False).output
-    )
-    (tmp_path / "gone").rename(content)
-    keeper.restore(new)
-    assert loose_ends(new) == []
-
-
-@ON_SQLITE
-def test_nothing_is_overwritten(
-    keeper: Keeper, doors: Doors, tmp_path: Path, postgres: PostgresDatabases
-) -> None:
-    assert "no backup that is whole" in keeper.restore(doors.settings, fine=False).output
-    keeper.backup()
-    assert "is not empty" in keeper.restore(doors.settings, fine=False).output
-    filled = Settings(data=tmp_path / "new", database_url=postgres.make_filled())
-    assert "the database is not empty" in keeper.restore(filled, fine=False).output
-    new = Settings(data=tmp_path / "new", database_url="")
-    with hold_data_folder(new.data_dir):
-        assert "a service is running on" in keeper.restore(new, fine=False).output
-    assert "no such backup" in keeper.restore(new, "--from", "yesterday", fine=False).output
-    unfinished = keeper.newest().with_name("20990101T000000Z.unfinished")
-    shutil.copytree(keeper.newest(), unfinished)
-    keeper.restore(new)
-
-
-@ON_SQLITE
-def test_backups_of_nothing_and_into_the_data_folder_are_refused(
-    keeper: Keeper, doors: Doors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inside = run(doors.settings, monkeypatch, "backup", doors.settings.data_dir / "kept")
-    assert "would be lost with it" in inside.output
-    nothing = run(
-        Settings(data=tmp_path / "nothing", database_url=""), monkeypatch, "backup", keeper.folder
-    )
-    assert "there is nothing to save" in nothing.output
-    with hold_deletions(doors.store.root):
-        assert "another backup of this service" in keeper.backup(fine=False).output
-
-
-@ON_SQLITE
-def test_a_disk_that_is_full_is_said_in_one_line(keeper: Keeper, doors: Doors) -> None:
-    """Its place is taken by a limit on the size of files, which needs no disk of its own."""
-    fill_history(doors)
-    done = subprocess.run(
-        [*OVERREAD, "backup", str(keeper.folder)],
-        env=environment(doors.settings.data_dir),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "File too large; nothing was saved" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
-    keeper.backup()
-    assert [path.name for path in (keeper.folder / "backups").iterdir()] == [keeper.newest().name]
-
-
-@ON_SQLITE
-def test_a_release_that_is_too_old_or_damaged_files_are_told(
-    keeper: Keeper, doors: Doors, tmp_path: Path
-) -> None:
-    job_id = fill_history(doors)
-    with doors.sessions() as session:
-        ready = session.scalars(select(Image).where(Image.state == State.READY)).one()
-    assert ready.stored_sha256 is not None
-    doors.store.path(ready.stored_sha256).write_bytes(b"rot")
-    an_image_in(doors, job_id, State.RECEIVED, number=50)
-    doors.store.delete(hashlib.sha256(f"upload {job_id} 50".encode()).hexdigest())
-    saved = keeper.backup()
-    assert "1 files that rows need were not there" in saved.output
-    assert "1 files are not what their names say" in saved.output
-    manifest = keeper.newest() / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"revision": "9999"}))
-    said = keeper.restore(Settings(data=tmp_path / "new", database_url=""), fine=False).output
-    assert "its tables are at 9999, and this release knows them up to" in said
 
 
 def test_an_older_releases_backup_is_brought_to_todays_tables(
@@ -322,3 +183,62 @@ def test_while_a_backup_is_made_uploads_stay(doors: Doors) -> None:
         assert doors.store.exists(stored.sha256, area="incoming")
     discard_uploads(doors, [stored.sha256])
     assert not doors.store.exists(stored.sha256, area="incoming")
+
+
+class Busy:
+    """A thread that uploads and reads images one after the other, as portal and workers do."""
+
+    def __init__(self, doors: Doors, version_id: int) -> None:
+        self._doors, self._version_id = doors, version_id
+        self._stopping = threading.Event()
+        self._pool = ThreadPoolExecutor(1)
+        with doors.sessions.begin() as session:
+            self._job_id = str(a_job(session).id)
+
+    def __enter__(self) -> "Busy":
+        self._work = self._pool.submit(self._run)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self.images = self._work.result()
+        self._pool.shutdown()
+
+    def _run(self) -> int:
+        number = 0
+        while not self._stopping.is_set():
+            number += 1
+            self._read(an_image_in(self._doors, self._job_id, State.RECEIVED, number=number))
+        return number
+
+    def _read(self, sha256: str) -> None:
+        doors = self._doors
+        doors.store.put_network_input(sha256, "1", np.zeros((224, 224), np.uint8))
+        stored = doors.store.put_bytes(sha256.encode()).sha256
+        with doors.sessions.begin() as session:
+            study = NewStudy(f"study of {sha256}"[:64])
+            study_id = get_or_create_studies(session, [study])[study.study_hash]
+            image = session.scalars(select(Image).where(Image.sha256 == sha256)).one()
+            image.state, image.stored_sha256, image.study_id = State.PREDICTED, stored, study_id
+            answers = {sha256: a_prediction()}
+            add_predictions(session, answers, model_version_id=self._version_id, engine="a test")
+        discard_uploads(doors, [sha256])
+
+
+def test_a_backup_of_a_busy_service_is_whole(keeper: Keeper, doors: Doors, tmp_path: Path) -> None:
+    """Every row has its files, whatever was written and deleted meanwhile."""
+    with doors.sessions() as session:
+        version = production_version(session)
+    assert version is not None
+    with Busy(doors, version.id) as busy:
+        for _ in range(3):
+            saved = keeper.backup()
+            assert "warning" not in saved.output
+            wait_for_the_next_second(keeper.newest())
+    counted = []
+    for number, backup in enumerate(sorted((keeper.folder / "backups").iterdir())):
+        restored = Settings(data=tmp_path / f"restored {number}", database_url="")
+        keeper.restore(restored, "--from", backup.name)
+        assert loose_ends(restored) == []
+        counted.append(json.loads((backup / "manifest.json").read_text())["rows"]["image"])
+    assert 0 < counted[0] < counted[1] < counted[2] <= busy.images
