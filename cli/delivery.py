@@ -11,11 +11,13 @@ from typing import BinaryIO
 
 from cli.client import Client, Refused, WrongOffsetError
 from cli.fatal import Failed
+from cli.files import sha256_of
 from cli.journal import Upload
 
 SMALL = 8 * 2**20  # bytes; what is larger can be gone on with in its middle
 CHUNK = 8 * 2**20
 CONFLICT = 409  # the job is closed or cancelled: for the other files, too
+MISMATCH = 422  # all bytes have arrived and are not those that were declared
 
 
 @dataclass
@@ -70,8 +72,19 @@ class Delivery:
         self._count(sum(upload.size for upload in batch))
 
     def _send_in_chunks(self, upload: Upload) -> None:
+        try:
+            self._send_from(upload.received, upload)
+        except Refused as refusal:
+            if refusal.status != MISMATCH:
+                raise
+            if sha256_of(upload.path) != upload.sha256:
+                raise _ChangedError from None
+            # What lay there, perhaps from before a crash, was damaged.
+            self._send_from(0, upload)
+
+    def _send_from(self, offset: int, upload: Upload) -> None:
         with upload.path.open("rb") as file:
-            offset, has_arrived = upload.received, False
+            has_arrived = False
             while not has_arrived:
                 received, has_arrived = self._send_chunk(upload, file, offset)
                 self._count(received - offset)

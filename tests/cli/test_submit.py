@@ -14,6 +14,7 @@ from cli.sources import Source
 from models.jobs import JobProgress, list_jobs
 from models.settings import Settings
 from tests.served import Environment, Served, served
+from tests.service import wait_until
 from tests.uploads import a_png
 
 CHUNK = 8 * 2**20
@@ -55,6 +56,21 @@ def the_job(service: Served) -> JobProgress:
         return list_jobs(session).items[0]
 
 
+def cut_off_midway(service: Served, folder: Path) -> None:
+    """Let in no more after the small files and the large one's first chunk."""
+
+    def interfere(environ: Environment) -> int | None:
+        if environ.get("HTTP_UPLOAD_OFFSET", "0") == "0":
+            return None
+        wait_until(lambda: the_job(service).missing == 1, within_s=30, what="the small files")
+        return 403
+
+    service.between.watcher = interfere
+    assert service.run("submit", folder).exit_code == 1
+    service.between.watcher = lambda _: None
+    service.between.requests.clear()
+
+
 def test_all_is_declared_sent_and_counted(service: Served, folder: Path) -> None:
     result = service.run("submit", folder)
 
@@ -74,29 +90,49 @@ def test_all_is_declared_sent_and_counted(service: Served, folder: Path) -> None
 
 
 def test_the_same_command_goes_on_in_the_middle(service: Served, folder: Path) -> None:
-    """Let in no more after the small files and the large one's first chunk."""
-    between = service.between
-
-    def cut_off_midway(environ: Environment) -> int | None:
-        return 403 if environ.get("HTTP_UPLOAD_OFFSET", "0") != "0" else None
-
-    between.watcher = cut_off_midway
-    cut_off = service.run("submit", folder)
-    assert cut_off.exit_code == 1
+    cut_off_midway(service, folder)
     first = the_job(service)
     assert (first.closed_at, first.declared) == (None, 9)
     assert first.missing == 1
 
-    between.watcher = lambda _: None
-    between.requests.clear()
     again = service.run("submit", folder)
 
     assert again.exit_code == 0, again.stderr
     assert f"going on with job {first.id}" in again.stderr
     assert "sent 9 files (8 of them earlier): 10 images\n" in again.stderr
-    assert sorted(between.pieces()) == [(CHUNK, CHUNK), (2 * CHUNK, 1000)]
-    assert between.sent("files") == 0, "what had arrived was sent again"
+    assert service.between.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 1000)]
+    assert service.between.sent("files") == 0, "what had arrived was sent again"
     assert (the_job(service).total, the_job(service).missing) == (10, 0)
+
+
+def test_bytes_that_a_crash_has_damaged_are_sent_again(service: Served, folder: Path) -> None:
+    cut_off_midway(service, folder)
+    partials = (service.settings.files_dir / "partial").iterdir()
+    partial = max(partials, key=lambda path: path.stat().st_mtime)
+    with partial.open("r+b") as file:
+        file.write(b"damage")
+
+    again = service.run("submit", folder)
+
+    assert again.exit_code == 0, again.stderr
+    offsets = [offset for offset, _ in service.between.pieces()]
+    assert offsets == [CHUNK, 2 * CHUNK, 0, CHUNK, 2 * CHUNK]
+    assert the_job(service).missing == 0
+
+
+def test_a_large_file_that_was_written_anew_is_named(service: Served, folder: Path) -> None:
+    cut_off_midway(service, folder)
+
+    def write_anew(environ: Environment) -> None:
+        if environ["REQUEST_METHOD"] == "PATCH":
+            (folder / "z-large.bin").write_bytes(bytes(LARGE))
+
+    service.between.watcher = write_anew
+    result = service.run("submit", folder)
+
+    assert result.exit_code == 1
+    assert "ward 3/z-large.bin: has changed since it was declared\n" in result.stderr
+    assert the_job(service).given_up == 1
 
 
 def test_a_file_that_changes_or_goes_is_named_and_the_others_are_sent(

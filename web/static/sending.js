@@ -60,6 +60,7 @@ export class Sending {
   async sendInChunks(one) {
     const { upload } = one;
     const url = `${this.url}/uploads/${upload.id}`;
+    let wasThere = upload.received;
     while (!upload.arrived) {
       const chunk = await read(one.item.file.slice(upload.received, Math.min(upload.received + CHUNK, upload.size)));
       const before = upload.received;
@@ -68,7 +69,9 @@ export class Sending {
         const answer = await patchBytes(url, chunk, before, onProgress, this.report.patience);
         Object.assign(upload, { received: answer.received, arrived: answer.arrived });
       } catch (error) {
-        if (error.status !== 409 || error.offset === null) throw error;
+        const isDamaged = error.status === 422 && wasThere > 0; // by a crash, perhaps
+        if (error.offset === null || !(error.status === 409 || isDamaged)) throw error;
+        if (isDamaged) wasThere = 0;
         if (error.offset === before) await sleep(BUSY_MS); // a request that broke is still at work
         upload.received = error.offset; // more had arrived than was answered, or less
       }
