@@ -1,0 +1,65 @@
+"""An admin lets somebody in, at real browsers, which complain of nothing."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from models.tables import Role
+from tests.serving import serving
+from tests.web.people import PASSWORD
+from tests.web.portal import Portal
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.parametrize("database", ["sqlite"], indirect=True),
+]
+
+
+def a_page(browser: Browser, complaints: list[str]) -> Page:
+    def listen(said: ConsoleMessage) -> None:
+        if said.type == "error":
+            complaints.append(said.text)
+
+    page = browser.new_context().new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", listen)
+    return page
+
+
+def test_from_the_link_to_ones_own_token(portal: Portal, browser: Browser) -> None:
+    complaints: list[str] = []
+    admin, olga = a_page(browser, complaints), a_page(browser, complaints)
+    with serving(portal.app) as url:
+        admin.goto(f"{url}/login?token={portal.token(Role.ADMIN, kind='login')}")
+        admin.click("nav >> text=Users")
+        admin.fill("[name=name]", "olga")
+        admin.select_option("form[action='/users'] [name=role]", "reader")
+        admin.click("text=Add, and make a link")
+        link = admin.inner_text("[data-secret]")
+        assert link.startswith(f"{url}/welcome?token=")
+
+        olga.goto(link)
+        olga.fill("[name=password]", PASSWORD)
+        olga.fill("[name=again]", PASSWORD)
+        olga.click("text=Set it and log in")
+        expect(olga.locator(".who")).to_have_text("olga · reader")
+        olga.click("text=Log out")
+        olga.goto(f"{url}/studies?order=label")
+        olga.fill("[name=name]", "olga")
+        olga.fill("[name=password]", PASSWORD)
+        olga.press("[name=password]", "Enter")
+        olga.wait_for_url(f"{url}/studies?order=label")
+        olga.click(".who")
+        olga.fill("[name=name]", "my script")
+        olga.click("text=Make a token")
+        expect(olga.locator("[data-secret]")).to_have_text(re.compile(r"^[\w-]{43}$"))
+
+        admin.goto(f"{url}/users")
+        admin.click("text=Deactivate … >> nth=-1")
+        admin.click("text=Deactivate olga")
+        olga.goto(f"{url}/studies")
+        olga.wait_for_url(re.compile("/login"))
+        for page in (admin, olga):
+            page.context.close()
+    assert complaints == []
