@@ -10,7 +10,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from models.revision import current_revision, newest_revision
 from models.settings import Settings
 from models.signs_of_life import is_alive
 from models.versions import production_version, version_path
@@ -56,6 +55,8 @@ def is_database_up(services: Services) -> bool:
 
 
 def _in_database(services: Services) -> dict[str, bool]:
+    from models.revision import current_revision, newest_revision  # costs Alembic, once asked
+
     found = dict.fromkeys(("database", "tables", "model_version"), False)
     found["database"] = is_database_up(services)
     if found["database"]:

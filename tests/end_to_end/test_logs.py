@@ -1,8 +1,10 @@
 """A job's id leads through the logs of all processes; nobody's name and no secret is in them."""
 
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -38,6 +40,14 @@ def job(service: Service) -> str:
     ids = {json.loads(line)["job_id"] for line in sent.stdout.splitlines()}
     assert len(ids) == 1, sent.stderr
     return ids.pop()
+
+
+def _send(url: str, raw: bytes) -> None:
+    """What no client of ours would."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port or 80), timeout=10) as line:
+        line.sendall(raw)
+        line.recv(1000)
 
 
 def _lines(service: Service) -> list[Line]:
@@ -78,6 +88,9 @@ def test_nothing_secret_and_nobodys_name_is_logged(service: Service, job: str) -
         browser.get(f"/{NAME}")
         browser.get(f"/api/v1/jobs/{NAME}", headers={"X-Request-ID": f"{NAME} {NAME}"})
         browser.get("/healthz", headers={"X-Request-ID": "given-by-a-proxy"})
+    for line in (f"GET /{NAME}", f"GET / HTTP/1.1\r\nX-{NAME} {NAME}"):
+        _send(service.url, f"{line}\r\n\r\n".encode())
+    wait_until(lambda: "an invalid request" in service.log, within_s=5, what="its refusal")
     wait_until(lambda: "given-by-a-proxy" in service.log, within_s=5, what="the last request")
     secrets = json.loads((service.data_dir / "secrets.json").read_text())
     login_token = link.partition("token=")[2]
