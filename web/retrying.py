@@ -6,7 +6,6 @@ from models.jobs import require_not_cancelled
 from models.retries import Ended, Which, ended_images, take_up
 from models.tables import State
 from models.versions import production_version
-from pipeline.network_input import PREPROCESSING
 from web.services import Services
 from worker.enqueue import nudge_ingest, nudge_predict
 
@@ -54,6 +53,8 @@ def _some(services: Services, job_id: str, which: Which, after: int) -> list[End
 
 def _step(services: Services, image: Ended) -> State | None:
     """How far back it has to go; None where nothing is left of it."""
+    from pipeline.network_input import PREPROCESSING  # costs Pillow, which few requests need
+
     if image.was_read and services.store.has_network_input(image.sha256, PREPROCESSING):
         return State.READY
     if image.sha256 and services.store.exists(image.sha256, area="incoming"):
