@@ -111,7 +111,7 @@ def cancel_job(session: Session, job_id: str) -> None:
     give_up(session, job_id)
 
 
-def cancel_some(session: Session, job_id: str, *, limit: int = 5000) -> bool:
+def cancel_some(session: Session, job_id: str, *, limit: int = 2000) -> bool:
     """Some of a cancelled job's waiting images; returns whether others still wait.
 
     A few thousand at a time, so that nobody else waits long to write.

@@ -300,3 +300,12 @@ def test_a_database_without_room_is_a_full_disk(sender: Sender) -> None:
     assert answer.status_code == 507
     answer = sender.client.post("/api/v1/jobs", json={"name": "x" * 200})
     assert answer.status_code in (201, 507), "whatever fits on the pages that there are"
+
+
+def test_declared_names_are_kept_as_those_of_images(sender: Sender) -> None:
+    content = a_png()
+    (upload,) = sender.declare(("../d\\" + "x" * 3000 + "\u202e\x07.png", content))
+    assert sender.piece(upload, 0, content).json["files"][0]["file"] == upload["file"]
+    assert len(upload["file"]) <= 1024
+    assert upload["file"].startswith("d/xxx")
+    assert upload["file"].endswith("xxx.png")
