@@ -90,7 +90,8 @@ async function patiently(ask, { attempts = PATIENCE, onWait = () => {} } = {}) {
       return await ask();
     } catch (error) {
       const isPassing = !(error instanceof Refused) || PASSING.includes(error.status);
-      if (!isPassing || attempt >= attempts) throw error;
+      // A fault of the service's own passes, when its database restarts, or never.
+      if (!isPassing || attempt >= (error.status === 500 ? PATIENCE : attempts)) throw error;
       onWait(waitingWords(error));
       await pause(Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(attempt - 1, 4)));
     }

@@ -138,5 +138,5 @@ async function read(blob) {
 
 // The file's own; whatever else was refused (a closed job, an ended login) ends the upload.
 function isTrouble(error) {
-  return error instanceof Changed || (error instanceof Refused && [413, 415, 422].includes(error.status));
+  return error instanceof Changed || (error instanceof Refused && [413, 415, 422, 500].includes(error.status));
 }
