@@ -11,7 +11,8 @@ import click
 @click.option(
     "--retry",
     type=click.Choice(["failed", "all"]),
-    help="Read again: what failed or was cancelled, or everything whose bytes are still there.",
+    help="Read again what failed or was cancelled; all: what was refused or read by earlier "
+    "versions, too. Files whose bytes are gone stay as they are.",
 )
 def jobs(
     job_id: str | None, close: bool, give_up_missing: bool, cancel: bool, retry: str | None
