@@ -82,7 +82,8 @@ def test_whatever_jobs_share_only_what_nobody_needs_goes(
         stored = list(iter_gone_stored(session, Which(job_id)))
         (plan,) = list_plans(session, Which(job_id))
 
-    site.purge(job_id)
+    while is_left(site, Which(job_id)):
+        site.purge(job_id)
 
     assert find_orphans(site.database.sessions, site.store) == []
     left = {image for image in before if image[0] != job_id or image[1] in kept}
@@ -101,6 +102,11 @@ def test_whatever_jobs_share_only_what_nobody_needs_goes(
     assert gone == {table: expected.get(table, 0) for table in gone}
     assert plan.goes == promised.images == len(before) - len(left)
     assert len(files - site.files()) == len(inputs) + len(stored)
+
+
+def is_left(site: Site, which: Which) -> bool:
+    with site.database.sessions() as session:
+        return next_purgeable(session, which) is not None
 
 
 def plans(site: Site, which: Which) -> dict[str, str]:
