@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 STUDIES ?=
+FUZZ ?= -runs=20000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ ROOMS := cli worker web models pipeline migrations benchmarks tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-train setup-dev demo up test chaos check lock clean
+.PHONY: help setup setup-train setup-dev demo up test chaos fuzz check lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,10 @@ test: setup-dev ## Run every test
 
 chaos: setup-dev ## Send 2,000 images through at least 50 faults on each database; count what was lost
 	$(BIN)/python -m tests.chaos.run $(CHAOS)
+
+fuzz: $(VENV)/.fuzz ## Fuzz decoders, zip and tables with coverage (FUZZ="-runs=100000")
+	@for target in files archives tables; do \
+		echo "$$target"; $(BIN)/python -m tests.fuzz.atheris_$$target $(FUZZ) || exit 1; done
 
 check: setup-dev ## Lint, type check, import contracts, lock files, known vulnerabilities, compose file, Dockerfiles
 	$(BIN)/ruff check .

@@ -32,7 +32,7 @@ from web import (
 )
 from web.auth import install_auth
 from web.errors import install_errors
-from web.ids import IdConverter
+from web.ids import install_ids
 from web.incoming import install_limits
 from web.label_panel import install_label_words
 from web.night_words import install_night_words
@@ -80,7 +80,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         docs_path=None,  # its page would load scripts from elsewhere
         json_errors=False,
     )
-    app.url_map.converters["int"] = IdConverter
+    install_ids(app)
     app.extensions[KEY] = make_services(settings)
     connect(settings)
     install_request_log(app)

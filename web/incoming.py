@@ -8,7 +8,6 @@ from flask import Request
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.formparser import FormDataParser, MultiPartParser
-from werkzeug.routing import IntegerConverter
 
 from models.file_store import make_private_folder
 from models.settings import Settings
@@ -21,7 +20,6 @@ SMALL_FORM = 64 * 2**20  # of a larger one, or one of unknown size, little is ke
 SPOOL_OF_LARGE_FORM = 128 * 2**10
 MAX_PARTS = 500  # files in one request, each of which may take an open file
 MAX_BODY = 32 * 2**20  # of a request that is no form
-MAX_ROW_ID = 2**31 - 1
 FORM_OVERHEAD = 16 * 2**20  # headers of that many parts, with long names
 
 Parsed = tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]
@@ -74,17 +72,8 @@ class Incoming(Request):
         return cast(IO[bytes], SpooledTemporaryFile(max_size=spool, dir=str(folder)))
 
 
-class RowId(IntegerConverter):
-    """`int` in a path. What no database can count to is 0, which no row has, and no error."""
-
-    def to_python(self, value: str) -> int:
-        row_id = int(super().to_python(value))
-        return row_id if row_id <= MAX_ROW_ID else 0
-
-
 def install_limits(app: APIFlask, settings: Settings) -> None:
     app.request_class = Incoming
-    app.url_map.converters["int"] = RowId
     app.config["MAX_CONTENT_LENGTH"] = settings.max_archive_bytes + FORM_OVERHEAD
     app.config["MAX_FORM_PARTS"] = MAX_PARTS
     # Text fields only, but the parser also checks its block against it.
