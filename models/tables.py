@@ -193,6 +193,7 @@ class Image(Base):
     __table_args__ = (
         UniqueConstraint("job_id", "file", "sha256"),
         Index("ix_image_state_job_id_id", "state", "job_id", "id"),
+        Index("ix_image_state_attempts_id", "state", "attempts", "id"),
         Index("ix_image_sha256_state", "sha256", "state"),
         Index("ix_image_job_id_id", "job_id", "id"),
         Index("ix_image_job_id_state_id", "job_id", "state", "id"),

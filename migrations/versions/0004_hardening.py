@@ -20,6 +20,7 @@ def upgrade() -> None:
     _add_uploads()
     op.drop_index("ix_image_state_id", "image")
     op.create_index("ix_image_state_job_id_id", "image", ["state", "job_id", "id"])
+    op.create_index("ix_image_state_attempts_id", "image", ["state", "attempts", "id"])
     op.create_index("ix_image_finished_at", "image", ["finished_at"])
     # Older rows get theirs at the next start, which knows how it is made.
     op.add_column("audit", sa.Column("digest", sa.String(length=64), nullable=True))
@@ -73,6 +74,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM token WHERE role IS NOT NULL OR revoked_at IS NOT NULL")
     op.drop_column("audit", "digest")
     op.drop_index("ix_image_finished_at", "image")
+    op.drop_index("ix_image_state_attempts_id", "image")
     op.drop_index("ix_image_state_job_id_id", "image")
     op.create_index("ix_image_state_id", "image", ["state", "id"])
     op.drop_table("upload")
