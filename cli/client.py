@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from cli.answers import BusyError, DiskFullError, checked
 from cli.fatal import Failed, UsageProblem
 from cli.service_file import running_service
 from cli.settings import CommandSettings
@@ -17,40 +18,10 @@ from cli.settings import CommandSettings
 PATIENCE_S = 60.0  # how long a service may be away (restarting, say) before we give up
 DISK_PATIENCE_S = 300.0  # its workers delete what they have read, so that room comes back
 LONGEST_PAUSE_S = 5.0
-BUSY = {429, 500, 502, 503, 504}  # 500, too: its database may be restarting
 TIMEOUT = httpx.Timeout(10.0, read=300.0, write=60.0)
 SENDING = httpx.Timeout(10.0, read=3600.0, write=60.0)
 
 Answer = TypeVar("Answer")
-
-
-class Refused(Failed):
-    """The service understood and says no; trying again changes nothing."""
-
-    def __init__(self, title: str, status: int) -> None:
-        super().__init__(f"the service refuses: {title}")
-        self.title = title
-        self.status = status
-
-
-class NotFoundError(Exception):
-    """The service knows nothing of that name or number."""
-
-
-class WrongOffsetError(Exception):
-    """These bytes do not follow on what has arrived: go on from `offset`."""
-
-    def __init__(self, offset: int) -> None:
-        super().__init__(f"expected bytes from {offset} on")
-        self.offset = offset
-
-
-class DiskFullError(Failed):
-    def __init__(self) -> None:
-        super().__init__(
-            "the service's disk is nearly full; nothing that was sent is lost; "
-            "run the same command again later"
-        )
 
 
 class Client:
@@ -191,7 +162,7 @@ class Client:
             with self._http.stream("GET", "results", params=params) as answer:
                 if answer.is_error:
                     answer.read()
-                yield _lines(_checked(answer).iter_bytes())
+                yield _lines(checked(answer).iter_bytes())
         except httpx.TransportError as error:
             raise Failed(f"{self.url} does not answer: {error}") from None
 
@@ -201,7 +172,11 @@ class Client:
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         def ask() -> dict[str, Any]:
-            content: dict[str, Any] = _checked(self._http.request(method, path, **options)).json()
+            answer = checked(self._http.request(method, path, **options))
+            try:
+                content: dict[str, Any] = answer.json()
+            except ValueError:  # a page, of a proxy or of something else
+                raise Failed(f"{self.url} answers, but not as Overread does") from None
             return content
 
         return self._patiently(ask)
@@ -219,7 +194,7 @@ class Client:
         while True:
             try:
                 return ask()
-            except (httpx.TransportError, _BusyError) as error:
+            except (httpx.TransportError, BusyError) as error:
                 why = Failed(f"{self.url} does not answer: {error}")
                 patience_s, waiting = self._patience_s, "the service does not answer; trying again"
             except DiskFullError as full:
@@ -246,35 +221,6 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
         yield from (line.decode() + "\n" for line in lines)
     if rest:
         yield rest.decode()
-
-
-class _BusyError(Exception):
-    """Asked too soon or too often; worth another try."""
-
-
-def _checked(answer: httpx.Response) -> httpx.Response:
-    if answer.status_code in BUSY:
-        raise _BusyError(_title(answer))
-    if answer.status_code in (401, 403):
-        raise Failed(f"{answer.url.host} refuses this token: {_title(answer)}")
-    if answer.status_code == 404:
-        raise NotFoundError
-    if answer.status_code == 507:
-        raise DiskFullError
-    if answer.status_code == 409 and (offset := answer.headers.get("Upload-Offset")):
-        if offset == answer.request.headers.get("Upload-Offset"):
-            raise _BusyError(_title(answer))  # a request that we gave up is still at work there
-        raise WrongOffsetError(int(offset))
-    if answer.is_error:
-        raise Refused(_title(answer), answer.status_code)
-    return answer
-
-
-def _title(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["title"])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status_code}"
 
 
 def connect(settings: CommandSettings) -> Client:

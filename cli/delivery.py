@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from cli.client import Client, Refused, WrongOffsetError
+from cli.answers import CONFLICT, Refused, WrongOffsetError
+from cli.client import Client
 from cli.fatal import Failed
 from cli.files import sha256_of
 from cli.journal import Upload
 
 SMALL = 8 * 2**20  # bytes; what is larger can be gone on with in its middle
 CHUNK = 8 * 2**20
-CONFLICT = 409  # the job is closed or cancelled: for the other files, too
 MISMATCH = 422  # all bytes have arrived and are not those that were declared
 
 
@@ -115,7 +115,7 @@ def _content(upload: Upload) -> bytes:
 
 def _cause(trouble: Exception) -> str:
     if isinstance(trouble, Refused):
-        if trouble.status == CONFLICT:
+        if trouble.status == CONFLICT:  # the job is closed or cancelled: for the others, too
             raise trouble
         return trouble.title
     if isinstance(trouble, OSError):

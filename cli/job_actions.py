@@ -4,10 +4,9 @@ from typing import Any
 
 import click
 
-from cli.client import Client, Refused
+from cli.answers import CONFLICT, Refused
+from cli.client import Client
 from cli.fatal import Failed
-
-CONFLICT = 409
 
 
 def close_job(client: Client, job_id: str, *, give_up_missing: bool) -> dict[str, Any]:

@@ -23,7 +23,8 @@ def jobs(
     arrived, --close is refused, unless it gives them up. A cancelled job can be retried for a day;
     then the files of it that nobody has read are deleted.
     """
-    from cli.client import NotFoundError, connect
+    from cli.answers import NotFoundError
+    from cli.client import connect
     from cli.fatal import UsageProblem
     from cli.job_actions import close_job, retry_job
     from cli.settings import read_settings

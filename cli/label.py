@@ -16,7 +16,8 @@ def label(table: Path) -> None:
     patient, reader, time. Bad rows are told by their line, the others are taken; the same table
     again adds nothing. Exit code 0: all rows were taken; 1: some were refused.
     """
-    from cli.client import Refused, connect
+    from cli.answers import Refused
+    from cli.client import connect
     from cli.fatal import UsageProblem
     from cli.settings import read_settings
 

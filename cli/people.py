@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from cli.client import Client, NotFoundError, connect
+from cli.answers import NotFoundError
+from cli.client import Client, connect
 from cli.fatal import UsageProblem
 from cli.settings import read_settings
 from cli.tables import console

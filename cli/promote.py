@@ -9,7 +9,8 @@ import click
 @click.option("--despite-refusal", is_flag=True, help="Live whatever the gate says.")
 def promote(version: str, reason: str, despite_refusal: bool) -> None:
     """Make VERSION live. Workers take it at their next images; `overread roll-back` undoes it."""
-    from cli.client import NotFoundError, connect
+    from cli.answers import NotFoundError
+    from cli.client import connect
     from cli.fatal import UsageProblem
     from cli.settings import read_settings
 

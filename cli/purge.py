@@ -18,7 +18,8 @@ def purge(age: str | None, job_id: str | None, yes: bool) -> None:
     What a snapshot holds stays, and so does what another job or an imported set has, too. Backups
     keep what they hold. Interrupted, the same command goes on.
     """
-    from cli.client import NotFoundError, connect
+    from cli.answers import NotFoundError
+    from cli.client import connect
     from cli.fatal import UsageProblem
     from cli.settings import read_settings
 

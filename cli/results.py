@@ -19,7 +19,8 @@ import click
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
 def results(job_id: str | None, format_: str, output: Path | None) -> None:
     """Print or save results: a table for people, CSV or JSON lines with every field."""
-    from cli.client import NotFoundError, connect
+    from cli.answers import NotFoundError
+    from cli.client import connect
     from cli.fatal import UsageProblem
     from cli.settings import read_settings
 

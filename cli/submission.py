@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from cli.client import Client, NotFoundError, Refused
+from cli.answers import CONFLICT, NotFoundError, Refused
+from cli.client import Client
 from cli.declaring import declare_all
 from cli.fatal import Failed
 from cli.journal import Journal
@@ -15,8 +16,6 @@ from cli.progress import progress
 from cli.sending import Sending
 from cli.sources import Walk
 from cli.submissions import Submission
-
-CONFLICT = 409
 
 
 @dataclass(frozen=True)

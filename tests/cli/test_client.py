@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cli.client import Client, WrongOffsetError
+from cli.answers import WrongOffsetError
+from cli.client import Client
 from cli.fatal import Failed
 
 
@@ -21,6 +22,9 @@ class Misbehaving(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self.do_POST()
 
+    def do_GET(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         manner = self.manners.pop(0) if self.manners else 200
@@ -28,10 +32,13 @@ class Misbehaving(BaseHTTPRequestHandler):
             self.connection.close()
             return
         self.bodies.append(body)
-        content = json.dumps({"title": "not now", "files": [{"file": "a"}], "received": 5}).encode()
-        self.send_response(int(manner))
+        said = {"title": "not now", "files": [{"file": "a"}], "received": 5}
+        content = b"<html>" if manner == "page" else json.dumps(said).encode()
+        self.send_response(200 if manner == "page" else int(manner))
         if manner == 409:
             self.send_header("Upload-Offset", str(self.offset))
+        if manner == 301:
+            self.send_header("Location", "https://elsewhere/")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -105,3 +112,18 @@ def test_whoever_waits_can_be_stopped(url: str) -> None:
         with pytest.raises(Failed, match="not now"):
             client.create_job("name")
     assert len(Misbehaving.bodies) == 1
+
+
+def test_what_answers_in_another_way_is_said_in_one_line(url: str) -> None:
+    Misbehaving.manners = ["page", 301, 301]
+
+    with Client(url, "token") as client:
+        with pytest.raises(Failed, match="not as Overread does"):
+            client.job("job")
+        with pytest.raises(Failed, match="leads to https://elsewhere/"):
+            client.job("job")
+        with (
+            pytest.raises(Failed, match="leads to https://elsewhere/"),
+            client.stream_results(job_id=None, format_="csv"),
+        ):
+            pytest.fail("no results would look like none there")

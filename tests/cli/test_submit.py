@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.client import Client, DiskFullError
+from cli.answers import DiskFullError
+from cli.client import Client
 from cli.journal import Hashed, Journal
 from cli.sources import Source
 from models.jobs import JobProgress, list_jobs
