@@ -32,7 +32,7 @@ class Child:
         self.started_at = time.monotonic()
         self.is_ready = program.says_when_ready is None
         self._log = log
-        self._is_json = environment.get("OVERREAD_LOG_FORMAT") == "json"
+        self._environment = environment
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-E", str(TETHER), str(os.getpid()), *_found(program.command)],
             env={**environment, **dict(program.environment)},
@@ -83,20 +83,21 @@ class Child:
             self.is_ready = self.is_ready or str(self.program.says_when_ready) in text
             if " INFO " in text and any(words in text for words in self.program.hushed):
                 continue
-            self._log.write(self._as_logged(text) + "\n")
-            self._log.flush()
-
-    def _as_logged(self, text: str) -> str:
-        """Where lines are for machines, what is no JSON (the broker's, a crash's) is wrapped."""
-        if not self._is_json:
-            return f"{self.program.name:<8}| {text}"
-        if text.startswith("{"):
-            return text
-        return json.dumps({"process": self.program.name, "message": text})
+            write_line(self._log, text, process=self.program.name, environment=self._environment)
 
     def _wait(self, on_exit: Callable[["Child"], None]) -> None:
         self._process.wait()
         on_exit(self)
+
+
+def write_line(log: TextIO, text: str, *, process: str, environment: Mapping[str, str]) -> None:
+    """Where lines are for machines, what is no JSON (the broker's, a crash's) is wrapped."""
+    if environment.get("OVERREAD_LOG_FORMAT") != "json":
+        text = f"{process:<8}| {text}"
+    elif not text.startswith("{"):
+        text = json.dumps({"process": process, "message": text})
+    log.write(text + "\n")
+    log.flush()
 
 
 def _found(command: tuple[str, ...]) -> list[str]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import TextIO
 
-from cli.child import Child
+from cli.child import Child, write_line
 from cli.processes import Program
 
 FIRST_PAUSE_S = 0.5
@@ -80,8 +80,7 @@ class Supervisor:
         self._children.clear()
 
     def say(self, text: str) -> None:
-        self._log.write(f"{'up':<8}| {text}\n")
-        self._log.flush()
+        write_line(self._log, text, process="up", environment=self._environment)
 
     def _start(self, program: Program) -> None:
         self._children[program.name] = Child(

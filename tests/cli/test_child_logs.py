@@ -8,6 +8,7 @@ import sys
 
 from cli.child import Child
 from cli.processes import Program
+from cli.supervisor import Supervisor
 from models.logs import make_formatter
 from tests.service import wait_until
 
@@ -39,6 +40,12 @@ def test_machines_get_json_and_nothing_else() -> None:
     assert [one["process"] for one in said] == ["one"] * 3
     assert said[0]["message"].endswith("ERROR web.request_log: worth knowing")
     assert said[2]["logger"] == "web.request_log"
+
+
+def test_the_supervisor_speaks_json_too() -> None:
+    log = io.StringIO()
+    Supervisor(environment={"OVERREAD_LOG_FORMAT": "json"}, log=log).say("waiting")
+    assert json.loads(log.getvalue()) == {"process": "up", "message": "waiting"}
 
 
 def test_celerys_copies_of_arguments_are_left_out() -> None:
