@@ -36,5 +36,12 @@ def _cell(value: Value) -> str | int | float:
 
 
 def as_text(text: str) -> str:
-    is_suspect = text.startswith(CONTROLS) or text.lstrip(DROPPED).startswith(SIGNS)
+    # Apostrophes before a control do no harm; they get one more, so that it can be taken off again.
+    is_suspect = text.lstrip("'").startswith(CONTROLS) or text.lstrip(DROPPED).startswith(SIGNS)
     return f"'{text}" if is_suspect else text
+
+
+def without_guard(cell: str) -> str:
+    """What `as_text` was given: a table that went out by it may come back with labels."""
+    bare = cell.removeprefix("'")
+    return bare if as_text(bare) == cell else cell

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from models.learning_tables import LabelValue
 from models.tables import now
+from web.csv_lines import without_guard
 from web.file_names import clean_file_name
 
 DELIMITERS = ",;\t"
@@ -173,7 +174,7 @@ def _row(line: int, cells: dict[str, str], zone: ZoneInfo | None) -> LabelRow:
     return LabelRow(
         line=line,
         value=label,
-        file=clean_file_name(cells["file"]) if cells.get("file") else "",
+        file=clean_file_name(without_guard(cells["file"])) if cells.get("file") else "",
         sha256=cells.get("sha256", "").lower(),
         uid=cells.get("uid", ""),
         patient=cells.get("patient", ""),

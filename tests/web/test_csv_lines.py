@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.uploads import a_png
 from tests.web.portal import Portal
-from web.csv_lines import SIGNS, as_text, csv_line
+from web.csv_lines import SIGNS, as_text, csv_line, without_guard
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -44,11 +44,17 @@ def _would_run(cell: str) -> bool:
     ).startswith(("=", "+", "-", "@"))
 
 
-@given(st.text())
+@given(st.text() | st.text("'=\t 1"))
 def test_a_text_is_kept_but_for_the_apostrophe(text: str) -> None:
     said = as_text(text)
     assert said in (text, f"'{text}")
     assert not said.startswith(SIGNS)
+    assert without_guard(said) == text
+
+
+def test_an_apostrophe_of_ones_own_is_kept() -> None:
+    for name in ("'s-Hertogenbosch/1.png", "''twice.png", "'"):
+        assert without_guard(name) == name
 
 
 def test_numbers_stay_numbers_and_nothing_stays_nothing() -> None:

@@ -13,6 +13,7 @@ from pipeline.limits import MAX_TABLE_BYTES
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from tests.rows import a_hash, a_job, a_user, an_image
 from tests.web.portal import Portal
+from web.csv_lines import csv_line
 
 # How labels and names are looked up is tested on both databases in tests/models.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -165,6 +166,17 @@ def test_names_of_files_that_were_refused_on_arrival_mean_nothing(portal: Portal
         image = an_image(session, a_job(session), file="huge.dcm")
         session.get_one(Image, image.id).sha256 = ""
     assert send(portal, "file,label\nhuge.dcm,normal\n").json["problems"][0]["line"] == 2
+
+
+def test_a_table_made_from_results_finds_names_that_look_like_formulas(portal: Portal) -> None:
+    names = ["=x.png", "'=y.png", "'s-Hertogenbosch/z.png"]
+    with portal.database.sessions.begin() as session:
+        job = a_job(session)
+        hashes = [an_image(session, job, file=name).sha256 for name in names]
+    table = "".join(csv_line(row) for row in (["file", "label"], *([n, "normal"] for n in names)))
+    assert "'=x.png" in table
+    assert send(portal, table).json["problems"] == []
+    assert values(portal) == dict.fromkeys(hashes, "normal")
 
 
 def test_thousands_of_rows(portal: Portal) -> None:
