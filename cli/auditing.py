@@ -9,16 +9,15 @@ import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from cli.deeds import record_deed
 from cli.fatal import Failed, UsageProblem
 from cli.files import save_whole
 from cli.tables import ROWS, console
 from cli.version_table import moment
-from models.audit import record
 from models.audit_check import check_audit
 from models.audit_lists import AuditFilter, iter_audit, list_audit_page
 from models.session import Sessions, make_engine, make_session_factory
 from models.settings import Settings
-from models.users import ADMIN, find_user
 from web.audit_lines import Format, audit_lines
 
 EVERYTHING = AuditFilter()
@@ -59,8 +58,7 @@ def export_audit(settings: Settings, output: Path) -> None:
         raise UsageProblem(f"{output}: expected a name that ends in .csv or .jsonl")
     with _open(settings) as sessions:
         with sessions.begin() as session:
-            user = find_user(session, ADMIN)
-            record(session, user_id=user.id if user else None, action="audit.exported")
+            record_deed(session, "audit.exported")
         with sessions() as session:
             lines = audit_lines(iter_audit(session, EVERYTHING), cast(Format, format_))
             save_whole(lines, output)

@@ -6,7 +6,6 @@ The service works on. What it writes meanwhile is not in the backup; what it wou
 until the backup is made. Contents that an earlier backup has saved are not copied again.
 """
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from cli.backup_folder import (
@@ -32,10 +30,11 @@ from cli.backup_folder import (
     write_manifest,
     writing,
 )
-from cli.fatal import Failed, Interrupted, UsageProblem
-from cli.files import sha256_of
+from cli.deeds import record_deed
+from cli.fatal import UsageProblem
+from cli.files import copy_hashed, sha256_of
+from cli.plain_words import in_plain_words
 from cli.progress import progress
-from models.audit import record
 from models.audit_check import ANCHORS_FILE
 from models.database_copy import (
     DatabaseCopy,
@@ -49,9 +48,7 @@ from models.deletions import BackupRunningError, hold_deletions
 from models.needed_files import NeededFiles, needed_files
 from models.session import make_engine, make_session_factory
 from models.settings import Settings
-from models.users import ADMIN, find_user
 
-BLOCK = 1 << 20
 SECRETS_FILE = "secrets.json"
 # Of the data folder. Anchors may be older than the rows they speak of, never newer.
 LOOSE_FILES = (SECRETS_FILE, "token", ANCHORS_FILE)
@@ -60,18 +57,11 @@ LOOSE_FILES = (SECRETS_FILE, "token", ANCHORS_FILE)
 def make_backup(settings: Settings, root: Path) -> tuple[str, Manifest]:
     """Returns its name. Raises UsageProblem, Failed, Interrupted."""
     backups = Backups(root.absolute())
-    _check(settings, backups)
-    with _in_plain_words(root), writing(backups), hold_deletions(settings.files_dir):
-        _discard_unfinished(backups)
-        made_at = datetime.now(UTC)
-        name = made_at.strftime("%Y%m%dT%H%M%SZ")
-        if name in backups.names():
-            raise UsageProblem(f"{backups.folder / name} is there already")
-        unfinished = backups.folder / f"{name}{UNFINISHED}"
-        unfinished.mkdir()
-        manifest = _fill(settings, backups, unfinished, made_at=made_at)
-        os.sync()  # before it has a name that says it is whole
-        unfinished.rename(backups.folder / name)
+    with _in_plain_words(root), closed_to_others():
+        _check(settings, backups)
+        with writing(backups), hold_deletions(settings.files_dir):
+            _discard_unfinished(backups)
+            name, manifest = _make(settings, backups)
     _note(settings, name)
     return name, manifest
 
@@ -79,8 +69,21 @@ def make_backup(settings: Settings, root: Path) -> tuple[str, Manifest]:
 def _check(settings: Settings, backups: Backups) -> None:
     if not (settings.data_dir / SECRETS_FILE).exists():
         raise UsageProblem(f"{settings.data_dir} holds no service's data: there is nothing to save")
-    if backups.root.is_relative_to(settings.data_dir):
+    if backups.root.resolve().is_relative_to(settings.data_dir.resolve()):
         raise UsageProblem("a backup inside the data folder would be lost with it")
+
+
+def _make(settings: Settings, backups: Backups) -> tuple[str, Manifest]:
+    made_at = datetime.now(UTC)
+    name = made_at.strftime("%Y%m%dT%H%M%SZ")
+    if name in backups.names():
+        raise UsageProblem(f"{backups.folder / name} is there already")
+    unfinished = backups.folder / f"{name}{UNFINISHED}"
+    unfinished.mkdir()
+    manifest = _fill(settings, backups, unfinished, made_at=made_at)
+    os.sync()  # before it has a name that says it is whole
+    unfinished.rename(backups.folder / name)
+    return name, manifest
 
 
 def _fill(settings: Settings, backups: Backups, folder: Path, *, made_at: datetime) -> Manifest:
@@ -169,18 +172,14 @@ class _Saver:
     def _copy(self, source: Path) -> str:
         temporary = self._backups.root / "files" / f"{UNFINISHED}-{os.getpid()}"
         temporary.parent.mkdir(exist_ok=True)
-        digest = hashlib.sha256()
         try:
-            with source.open("rb") as reading, temporary.open("wb") as file:
-                while block := reading.read(BLOCK):
-                    digest.update(block)
-                    file.write(block)
-            target = self._backups.content(digest.hexdigest())
+            sha256 = copy_hashed(source, temporary)
+            target = self._backups.content(sha256)
             target.parent.mkdir(exist_ok=True)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-        return digest.hexdigest()
+        return sha256
 
 
 def _is_damaged(path: str, sha256: str) -> bool:
@@ -205,8 +204,7 @@ def _note(settings: Settings, name: str) -> None:
     engine = make_engine(settings)
     try:
         with make_session_factory(engine).begin() as session:
-            user = find_user(session, ADMIN)
-            record(session, user_id=user.id if user else None, action="backup.made", target=name)
+            record_deed(session, "backup.made", target=name)
     finally:
         engine.dispose()
 
@@ -214,16 +212,9 @@ def _note(settings: Settings, name: str) -> None:
 @contextmanager
 def _in_plain_words(root: Path) -> Iterator[None]:
     try:
-        with closed_to_others():
+        with in_plain_words(root, outcome="nothing was saved, the same command goes on"):
             yield
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; the same command copies only what is missing") from None
     except BackupRunningError:
         raise UsageProblem("another backup of this service is being made") from None
     except UnknownRevisionError as error:
         raise UsageProblem(str(error)) from None
-    except DBAPIError as error:
-        raise Failed(f"the database: {str(error.orig).splitlines()[0]}") from None
-    except OSError as error:
-        where, why = error.filename or root, error.strerror or error
-        raise Failed(f"{where}: {why}; nothing was saved, the same command goes on") from None

@@ -4,12 +4,13 @@ import shutil
 from pathlib import Path
 
 from cli.backup_folder import UNFINISHED, Backups, writing
+from cli.plain_words import in_plain_words
 
 
 def prune(root: Path, *, keep: int) -> str:
     """Returns one line that says what went."""
     backups = Backups(root.absolute())
-    with writing(backups):
+    with in_plain_words(root, outcome="not all that is old was deleted"), writing(backups):
         old = backups.names()[:-keep]
         for name in old:
             # Under a name that says it is not whole, before anything of it is missing.

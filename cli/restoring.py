@@ -6,7 +6,6 @@ transaction, brought to this release's tables -> files into their place
 Until the last step nothing has changed that would be in the way of another try.
 """
 
-import hashlib
 import os
 import shutil
 from collections import Counter
@@ -16,10 +15,9 @@ from pathlib import Path
 
 from alembic import command
 from sqlalchemy import Engine, make_url
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from cli.backing_up import BLOCK, LOOSE_FILES
+from cli.backing_up import LOOSE_FILES
 from cli.backup_folder import (
     TABLES,
     Backups,
@@ -27,11 +25,12 @@ from cli.backup_folder import (
     SavedFile,
     closed_to_others,
 )
-from cli.fatal import Failed, Interrupted, UsageProblem
-from cli.files import sha256_of
+from cli.deeds import record_deed
+from cli.fatal import Failed, UsageProblem
+from cli.files import copy_hashed, sha256_of
+from cli.plain_words import in_plain_words
 from cli.progress import progress
 from cli.service_file import AlreadyRunningError, hold_data_folder
-from models.audit import record
 from models.database_copy import (
     DatabaseCopy,
     UnknownRevisionError,
@@ -45,7 +44,6 @@ from models.settings import Settings
 from models.table_lines import NotLinesError
 from models.unfinished import hand_back_everything
 from models.upgrade import alembic_config, migrating
-from models.users import ADMIN, find_user
 
 STAGING = ".restoring"
 _OURS = {STAGING, "supervisor.lock", "lost+found"}
@@ -54,15 +52,16 @@ _OURS = {STAGING, "supervisor.lock", "lost+found"}
 def restore_backup(settings: Settings, root: Path, *, name: str | None) -> tuple[str, Manifest]:
     """Returns what was restored. Raises UsageProblem, Failed, Interrupted."""
     backups = Backups(root.absolute())
-    chosen = name or _newest(backups)
-    manifest = backups.manifest(chosen)
-    with _in_plain_words(settings), hold_data_folder(settings.data_dir):
-        _check_is_empty(settings.data_dir)
-        restore = _Restore(settings, backups, chosen, manifest)
-        try:
-            restore.run()
-        finally:
-            shutil.rmtree(restore.staging, ignore_errors=True)
+    with _in_plain_words(settings), closed_to_others():
+        chosen = name or _newest(backups)
+        manifest = backups.manifest(chosen)
+        with hold_data_folder(settings.data_dir):
+            _check_is_empty(settings.data_dir)
+            restore = _Restore(settings, backups, chosen, manifest)
+            try:
+                restore.run()
+            finally:
+                shutil.rmtree(restore.staging, ignore_errors=True)
     return chosen, manifest
 
 
@@ -111,7 +110,9 @@ class _Restore:
     def _engine(self) -> Engine:
         if self._staged_database is None:
             return make_engine(self._settings)
-        url = f"sqlite:///{self.staging / self._staged_database}"
+        path = self.staging / self._staged_database
+        path.parent.mkdir(parents=True, exist_ok=True)
+        url = f"sqlite:///{path}"
         return make_engine(self._settings.model_copy(update={"database_url": url}))
 
     def _check(self, engine: Engine) -> None:
@@ -168,14 +169,9 @@ class _Restore:
             set_last_ids(connection, copy)
             with Session(bind=connection) as session:
                 hand_back_everything(session)
-                self._note(session)
+                record_deed(session, "backup.restored", target=self._name)
             if not self._staged_database:  # the last that can fail, so that both come or neither
                 self._put_in_place()
-
-    def _note(self, session: Session) -> None:
-        user = find_user(session, ADMIN)
-        user_id = user.id if user else None
-        record(session, user_id=user_id, action="backup.restored", target=self._name)
 
     def _put_in_place(self) -> None:
         os.sync()
@@ -195,30 +191,17 @@ def _inside(settings: Settings) -> Path | None:
 def _copy(source: Path, target: Path) -> str:
     """Returns its SHA-256."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    with source.open("rb") as reading, target.open("wb") as file:
-        while block := reading.read(BLOCK):
-            digest.update(block)
-            file.write(block)
-    return digest.hexdigest()
+    return copy_hashed(source, target)
 
 
 @contextmanager
 def _in_plain_words(settings: Settings) -> Iterator[None]:
     try:
-        with closed_to_others():
+        with in_plain_words(settings.data_dir, outcome="nothing was restored"):
             yield
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; nothing was restored") from None
     except AlreadyRunningError:
         raise UsageProblem(f"a service is running on {settings.data_dir}: stop it first") from None
     except UnknownRevisionError as error:
         raise Failed(str(error)) from None
     except NotLinesError as error:
         raise Failed(f"{error}; nothing was restored") from None
-    except DBAPIError as error:
-        said = str(error.orig).splitlines()
-        raise Failed(f"the database: {said[0] if said else error}; nothing was restored") from None
-    except OSError as error:
-        where = error.filename or settings.data_dir
-        raise Failed(f"{where}: {error.strerror or error}; nothing was restored") from None

@@ -4,7 +4,6 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,20 +30,7 @@ from tests.service import wait_until
 from worker.doors import Doors, open_doors
 from worker.uploads import discard_uploads
 
-ON_SQLITE = pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def doors(empty_database: Database) -> Iterator[Doors]:
-    upgrade(empty_database.settings)
-    opened = open_doors(empty_database.settings)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def keeper(doors: Doors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keeper:
-    return Keeper(doors, tmp_path / "kept", monkeypatch)
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture

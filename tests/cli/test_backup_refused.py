@@ -5,7 +5,6 @@ import json
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,27 +14,13 @@ from cli.service_file import hold_data_folder
 from models.deletions import hold_deletions
 from models.settings import Settings
 from models.tables import Image, State
-from models.upgrade import upgrade
-from tests.databases import Database, PostgresDatabases
+from tests.databases import PostgresDatabases
 from tests.keeper import Keeper, files_of, loose_ends, run
 from tests.kept import an_image_in, fill_history
 from tests.service import OVERREAD, environment
-from worker.doors import Doors, open_doors
+from worker.doors import Doors
 
-ON_SQLITE = pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def doors(empty_database: Database) -> Iterator[Doors]:
-    upgrade(empty_database.settings)
-    opened = open_doors(empty_database.settings)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def keeper(doors: Doors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keeper:
-    return Keeper(doors, tmp_path / "kept", monkeypatch)
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @ON_SQLITE
@@ -83,14 +68,29 @@ def test_nothing_is_overwritten(
 def test_backups_of_nothing_and_into_the_data_folder_are_refused(
     keeper: Keeper, doors: Doors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inside = run(doors.settings, monkeypatch, "backup", doors.settings.data_dir / "kept")
-    assert "would be lost with it" in inside.output
+    data_dir = doors.settings.data_dir
+    (tmp_path / "link").symlink_to(data_dir)
+    for inside in (data_dir / "kept", tmp_path / "link" / "kept", tmp_path / "x" / ".." / "data"):
+        refused = run(doors.settings, monkeypatch, "backup", inside)
+        assert "would be lost with it" in refused.output
+    keeper.folder = data_dir / ".." / "kept"
+    keeper.backup()
     nothing = run(
         Settings(data=tmp_path / "nothing", database_url=""), monkeypatch, "backup", keeper.folder
     )
     assert "there is nothing to save" in nothing.output
     with hold_deletions(doors.store.root):
         assert "another backup of this service" in keeper.backup(fine=False).output
+
+
+@ON_SQLITE
+def test_a_database_may_lie_deeper_in_the_data_folder(keeper: Keeper, tmp_path: Path) -> None:
+    keeper.backup()
+    deeper = f"sqlite:///{tmp_path}/new/deeper/rows.sqlite3"
+    new = Settings(data=tmp_path / "new", database_url=deeper)
+    keeper.restore(new)
+    assert loose_ends(new) == []
+    assert {one.name for one in new.data_dir.iterdir()} >= {"deeper", "secrets.json"}
 
 
 @ON_SQLITE
