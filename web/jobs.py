@@ -27,6 +27,7 @@ from models.tables import Role, State
 from web.auth import audit, needs, person
 from web.cancelling import cancel_images
 from web.file_names import clean_file_name
+from web.queries import read_query
 from web.request_log import follow_job
 from web.retrying import retry_images
 from web.schemas import (
@@ -66,9 +67,9 @@ _PARTS = {
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def index() -> str:
-    page = request.args.get("page", 1, type=int)
+    page = read_query(Paging).page
     with services().sessions() as session:
-        jobs = list_jobs(session, page=max(page, 1), page_size=PAGE_SIZE)
+        jobs = list_jobs(session, page=page, page_size=PAGE_SIZE)
     return render_template("jobs.html", jobs=jobs)
 
 

@@ -21,6 +21,8 @@ from web.label_csv import take_label_table
 from web.label_panel import conflict_words, labels_said
 from web.label_summary import label_summary
 from web.label_table import NoTableError
+from web.queries import read_query
+from web.schemas import Paging
 from web.schemas_labels import (
     GivenLabel,
     GivenLabels,
@@ -44,7 +46,7 @@ CONFLICTS_A_PAGE = 25
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show_page() -> str:
-    page = max(request.args.get("page", 1, type=int), 1)
+    page = read_query(Paging).page
     with services().sessions() as session:
         conflicts = list_labels(session, only_conflicts=True, page=page, page_size=CONFLICTS_A_PAGE)
         summary = label_summary(session, services().settings)

@@ -1,7 +1,7 @@
 """Nights: what each saw, did and decided; the one that runs, live."""
 
 from apiflask import APIBlueprint
-from flask import abort, redirect, render_template, request, url_for
+from flask import abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -14,6 +14,7 @@ from models.users import user_names
 from web.auth import needs, person
 from web.comparisons import compared_sets
 from web.night_words import night_words
+from web.queries import read_query
 from web.schemas import Paging
 from web.schemas_nights import NightOut, NightsOut
 from web.services import services
@@ -29,7 +30,7 @@ NO_NIGHT = "there is no such night"
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def index_page() -> str:
-    page = max(request.args.get("page", 1, type=int), 1)
+    page = read_query(Paging).page
     with services().sessions() as session:
         return render_template(
             "nights.html",

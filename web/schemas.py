@@ -10,6 +10,7 @@ from models.tables import State
 # Filters and orders of the work list.
 Order = Literal["probability", "created_at", "label", "images"]
 FindingFilter = Literal["pneumonia", "normal", "none"]
+LAST_PAGE = 1_000_000  # databases cannot count to any number
 
 
 class Out(BaseModel):
@@ -21,7 +22,7 @@ class In(BaseModel):
 
 
 class Paging(BaseModel):
-    page: int = Field(1, ge=1, le=1_000_000)
+    page: int = Field(1, ge=1, le=LAST_PAGE)
 
 
 class Problem(BaseModel):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from web.schemas import Out
+from web.schemas import Out, Paging
 
 EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)  # there is no day after the last
 NO_NUL = "^[^\\x00]*$"  # which PostgreSQL does not take
@@ -20,8 +20,8 @@ class AuditQuery(BaseModel):
     until: date | None = Field(None, ge=EARLIEST, le=LATEST)
 
 
-class AuditPageQuery(AuditQuery):
-    page: int = Field(1, ge=1, le=1_000_000)
+class AuditPageQuery(AuditQuery, Paging):
+    pass
 
 
 class AuditExportQuery(AuditQuery):

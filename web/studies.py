@@ -18,7 +18,7 @@ from web.auth import needs
 from web.label_panel import choices, conflict_words, labels_said
 from web.looks import record_study
 from web.queries import read_query
-from web.schemas import StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
+from web.schemas import LAST_PAGE, StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
 from web.services import services
 
 bp = APIBlueprint("studies", __name__, tag="Studies")
@@ -164,7 +164,7 @@ def _neighbours(query: StudiesQuery, position: int | None) -> Neighbours:
 
 
 def _id_at(query: StudiesQuery, position: int) -> int | None:
-    if position < 1:
+    if not 1 <= position <= LAST_PAGE:
         return None
     one = query.model_copy(update={"page": position})
     with services().sessions() as session:

@@ -13,6 +13,8 @@ from web import decisions, rereadings
 from web.auth import needs
 from web.cards import AT_THRESHOLD, OVERALL, evaluation_row, figure_rows, operating_points
 from web.comparisons import compared_sets
+from web.queries import read_query
+from web.schemas import Paging
 from web.services import services
 
 bp = APIBlueprint("version_pages", __name__)
@@ -25,7 +27,7 @@ HISTORY = 20
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def index() -> str:
-    page = max(request.args.get("page", 1, type=int), 1)
+    page = read_query(Paging).page
     with services().sessions() as session:
         live, proposal = production_version(session), open_proposal(session)
         return render_template(

@@ -211,6 +211,7 @@ def test_a_study_knows_its_neighbours_in_the_list(portal: Portal, a_png: bytes) 
     page = portal.browser().get("/studies/3?at=2").text
     assert 'id="previous" rel="prev" href="/studies/2?at=1"' in page
     assert 'id="next" rel="next" href="/studies/1?at=3"' in page
+    assert portal.browser().get(f"/studies/3?at={10**30}").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -221,6 +222,10 @@ def test_a_study_knows_its_neighbours_in_the_list(portal: Portal, a_png: bytes) 
         ("/studies/99", 404),
         ("/studies?order=colour", 422),
         ("/studies?page=0", 422),
+        (f"/?page={10**30}", 422),
+        (f"/labels?page={10**30}", 422),
+        (f"/nights?page={10**30}", 422),
+        (f"/versions?page={10**30}", 422),
         ("/api/v1/nothing", 404),
         ("/api/v1/jobs/unknown", 404),
         ("/api/v1/studies/99", 404),
