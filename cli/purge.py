@@ -5,8 +5,6 @@ from typing import Any
 
 import click
 
-ROWS = 40
-
 
 @click.command()
 @click.option("--older-than", "age", metavar="DAYS", help="Jobs that ended so long ago, e.g. 90d.")
@@ -53,7 +51,7 @@ def _print(plan: dict[str, Any]) -> None:
     from rich.table import Column, Table
     from rich.text import Text
 
-    from cli.tables import console
+    from cli.tables import ROWS, console
 
     table = Table(Column("job", no_wrap=True, min_width=32), "name", "of", "goes", "stays", "why")
     for job in plan["jobs"][:ROWS]:

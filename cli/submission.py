@@ -1,5 +1,6 @@
 """One submission: a job is made or found again; files are declared, sent; the job is closed."""
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,19 @@ def submit_paths(
     if clause := walk.left_out():
         click.echo(clause, err=True)
     client.on_wait = lambda line: click.echo(line, err=True)
+    try:
+        named = name or paths[0].resolve().name
+        return _submit(client, walk, submission, name=named, total=total)
+    except (OSError, sqlite3.Error) as error:
+        why = f"the notes of what was sent, in {submission.folder}, cannot be used: {error}"
+        raise Failed(why) from None
+
+
+def _submit(client: Client, walk: Walk, submission: Submission, *, name: str, total: int) -> Sent:
     job_id = _job_to_go_on_with(client, submission)
     if job_id is None:
         submission.forget()
-        job_id = client.create_job((name or paths[0].resolve().name or "upload")[:200])["id"]
+        job_id = client.create_job((name or "upload")[:200])["id"]
         submission.remember(job_id)
     else:
         click.echo(f"going on with job {job_id}, which was cut off", err=True)

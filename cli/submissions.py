@@ -16,7 +16,8 @@ class Submission:
         """service: a remote one's address, or nothing: the data folder's own may change its."""
         wanted = json.dumps([service, sorted(str(path.absolute()) for path in paths)])
         name = hashlib.sha256(wanted.encode(errors="surrogateescape")).hexdigest()[:32]
-        self._path = data_dir / "submissions" / f"{name}.json"
+        self.folder = data_dir / "submissions"
+        self._path = self.folder / f"{name}.json"
         self._journal = self._path.with_suffix(".sqlite3")
 
     def job_id(self) -> str | None:
@@ -26,7 +27,7 @@ class Submission:
             return None
 
     def remember(self, job_id: str) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(self._path, json.dumps({"job_id": job_id}))
 
     def journal(self) -> Journal:

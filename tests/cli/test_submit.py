@@ -106,6 +106,20 @@ def test_the_same_command_goes_on_in_the_middle(service: Served, folder: Path) -
     assert (the_job(service).total, the_job(service).missing) == (10, 0)
 
 
+def test_notes_that_a_crash_has_damaged_are_told(service: Served, folder: Path) -> None:
+    cut_off_midway(service, folder)
+    (notes,) = (service.settings.data_dir / "of the sender" / "submissions").glob("*.sqlite3")
+    good = notes.read_bytes()
+    notes.write_bytes(b"damage" * 100)
+
+    told = service.run("submit", folder)
+
+    assert told.exit_code == 1
+    assert f"in {notes.parent}, cannot be used: file is not a database" in told.stderr
+    notes.write_bytes(good)
+    assert service.run("submit", folder).exit_code == 0
+
+
 def test_bytes_that_a_crash_has_damaged_are_sent_again(service: Served, folder: Path) -> None:
     cut_off_midway(service, folder)
     partials = (service.settings.files_dir / "partial").iterdir()
