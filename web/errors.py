@@ -5,8 +5,10 @@ from typing import Any
 
 from apiflask import APIFlask, HTTPError
 from flask import Response, g, json, render_template
+from flask_limiter import RateLimitExceeded
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 
 from models.session import AWAY, why_away
@@ -26,7 +28,7 @@ TITLES = {
     409: "Not as things stand",
     413: "Too much at once",
     422: "That does not fit",
-    429: "Too many attempts; wait a minute",
+    429: "Too many attempts",
     500: "Something went wrong on our side",
     503: "Back in a moment",
     507: "There is no room at the moment",
@@ -36,6 +38,8 @@ TITLES = {
 def install_errors(app: APIFlask) -> None:
     app.register_error_handler(HTTPError, _validation_error)
     app.register_error_handler(CSRFError, _forged)
+    app.register_error_handler(RateLimitExceeded, _too_often)
+    app.register_error_handler(DataError, _cannot_be_kept)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -61,6 +65,18 @@ def _validation_error(error: HTTPError) -> Response:
 
 def _forged(error: CSRFError) -> Response:
     return _answer(400, "the form was open for too long, or came from elsewhere: reload the page")
+
+
+def _too_often(error: RateLimitExceeded) -> Response:
+    seconds = error.limit.limit.get_expiry()
+    answer = _answer(429, f"wait {'an hour' if seconds > 60 else 'a minute'}, then try again")
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
+
+
+def _cannot_be_kept(_: DataError) -> Response:
+    """What PostgreSQL takes in no column: a zero byte, mostly, which people do not type."""
+    return _answer(422, "a text in it holds a character that cannot be kept")
 
 
 def _unexpected(error: Exception) -> Response:

@@ -98,9 +98,11 @@ def test_a_hash_of_former_parameters_is_renewed(portal: Portal) -> None:
 def test_an_address_that_tries_often_has_to_wait(portal: Portal) -> None:
     browser = portal.app.test_client()
     form = {"csrf_token": proof(browser), "name": "olga", "password": ""}
-    codes = [browser.post("/login", data=form).status_code for _ in range(21)]
-    assert set(codes[:20]) == {403}
-    assert codes[20] == 429
+    answers = [browser.post("/login", data=form) for _ in range(21)]
+    assert {answer.status_code for answer in answers[:20]} == {403}
+    assert answers[20].status_code == 429
+    assert "wait a minute" in answers[20].text
+    assert answers[20].headers["Retry-After"] == "60"
 
 
 def test_the_form_repeats_no_foreign_address(portal: Portal) -> None:
