@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -90,12 +90,3 @@ def running(settings: Settings, *, logs: Path) -> Iterator[Processes]:
         yield processes
     finally:
         processes.end()
-
-
-def wait_for(condition: Callable[[], bool], *, timeout_s: float = 30.0, what: str) -> float:
-    """Returns how long it took; fails naming what did not come."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < timeout_s, f"waited {timeout_s:g} s for {what}"
-        time.sleep(0.05)
-    return time.monotonic() - began

@@ -38,11 +38,13 @@ def overread(
     )
 
 
-def wait_until(is_so: Callable[[], object], *, within_s: float, what: str) -> None:
-    deadline = time.monotonic() + within_s
+def wait_until(is_so: Callable[[], object], *, within_s: float, what: str) -> float:
+    """Returns how long it took; fails naming what did not come."""
+    began = time.monotonic()
     while not is_so():
-        assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s"
+        assert time.monotonic() - began < within_s, f"{what}: not within {within_s:g} s"
         time.sleep(0.05)
+    return time.monotonic() - began
 
 
 @dataclass
@@ -115,5 +117,12 @@ class Service:
 
 
 def still_alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in processes if is_alive(process)]
+
+
+def is_alive(process: psutil.Process) -> bool:
     """A process that has ended and waits to be noticed by init counts as gone."""
-    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

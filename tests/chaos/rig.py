@@ -17,7 +17,7 @@ from models.tables import FINAL_STATES, Image, State
 from tests.chaos.namespace import mount_disk, unmount_disk
 from tests.chaos.sender import Sender
 from tests.postgres import PostgresServer
-from tests.service import Service
+from tests.service import Service, is_alive
 
 # Short, so that what a killed worker held comes back within seconds.
 QUICK = {
@@ -121,7 +121,7 @@ class Rig:
         found = {one for one in self.seen if one.is_running()}
         found |= {one for one in psutil.process_iter() if ours in _environment(one)}
         found -= {psutil.Process(os.getpid())}
-        return [_command_line(one) for one in found if _is_alive(one)]
+        return [_command_line(one) for one in found if is_alive(one)]
 
     def remove(self) -> None:
         self.sessions.kw["bind"].dispose()
@@ -150,13 +150,6 @@ def _environment(process: psutil.Process) -> list[str]:
         return [f"{name}={value}" for name, value in process.environ().items()]
     except (psutil.Error, OSError):
         return []
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 @contextmanager

@@ -15,8 +15,9 @@ from models.settings import Settings
 from models.tables import Image, Prediction, State
 from models.upgrade import upgrade
 from pipeline.network_input import PREPROCESSING
-from tests.processes import Process, Processes, running, wait_for
+from tests.processes import Process, Processes, running
 from tests.rows import a_hash, a_job
+from tests.service import wait_until
 from tests.uploads import a_png, upload
 from worker import enqueue
 from worker.doors import Doors, open_doors
@@ -82,10 +83,10 @@ class Service:
             leased = select(func.count()).where(Image.leased_by.is_not(None))
             return session.scalar(leased) or 0
 
-    def wait_until_predicted(self, count: int, *, timeout_s: float = 60.0) -> float:
-        return wait_for(
+    def wait_until_predicted(self, count: int, *, within_s: float = 60.0) -> float:
+        return wait_until(
             lambda: self.count(State.PREDICTED) >= count,
-            timeout_s=timeout_s,
+            within_s=within_s,
             what=f"{count} predicted images",
         )
 
@@ -126,7 +127,7 @@ def stop_in_mid_chunk(service: Service, worker: Process) -> None:
         os.kill(worker.id, signal.SIGCONT)
         return False
 
-    wait_for(is_frozen_with_images, what="a worker that holds images")
+    wait_until(is_frozen_with_images, within_s=30, what="a worker that holds images")
 
 
 def test_a_job_goes_through_and_workers_stop_at_once(service: Service) -> None:
@@ -158,7 +159,7 @@ def test_a_worker_killed_in_mid_job_costs_nothing(service: Service, queue: str) 
     workers = {name: service.processes.worker(name) for name in ("ingest", "predict")}
     service.processes.beat()
     service.upload(100)
-    wait_for(lambda: service.count(State.PREDICTED) > 0, what="the first prediction")
+    wait_until(lambda: service.count(State.PREDICTED) > 0, within_s=30, what="the first prediction")
     stop_in_mid_chunk(service, workers[queue])
     assert service.count(State.PREDICTED) < 100
     workers[queue].kill()
@@ -175,7 +176,7 @@ def test_a_broker_killed_in_mid_job_costs_nothing(
         service.processes.worker(queue)
     service.processes.beat()
     service.upload(60)
-    wait_for(lambda: service.count(State.PREDICTED) > 0, what="the first prediction")
+    wait_until(lambda: service.count(State.PREDICTED) > 0, within_s=30, what="the first prediction")
     assert service.count(State.PREDICTED) < 60
     broker.kill()
     service.upload(30, first=60)  # its nudge is lost
@@ -187,10 +188,10 @@ def test_a_broker_killed_in_mid_job_costs_nothing(
 def test_a_small_job_does_not_wait_for_a_huge_one(service: Service) -> None:
     huge = service.add_ready("huge", 1500)
     service.processes.worker("predict")
-    wait_for(lambda: service.count(State.PREDICTED) > 0, timeout_s=60, what="the first prediction")
+    wait_until(lambda: service.count(State.PREDICTED) > 0, within_s=60, what="the first prediction")
     small = service.add_ready("small", 10)
     enqueue.nudge_predict()
-    wait_for(lambda: service.waiting(small) == 0, timeout_s=60, what="the small job")
+    wait_until(lambda: service.waiting(small) == 0, within_s=60, what="the small job")
     assert service.waiting(huge) > 750
 
 
