@@ -24,7 +24,7 @@ def show() -> ResponseReturnValue:
     token = request.args.get("token", "")
     if not token:
         return _go_on() if current_user.is_authenticated else _page(200)
-    if is_only_looking():
+    if _is_only_looking():
         # A browser that fetches ahead, or a link checker, must not use the link up.
         return Response(status=503)
     return _go_on() if _use(token) else _page(403, refused="link")
@@ -52,9 +52,9 @@ def logout() -> ResponseReturnValue:
     return answer
 
 
-def is_only_looking() -> bool:
+def _is_only_looking() -> bool:
     purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
-    return request.method not in ("GET", "POST") or "prefetch" in purpose
+    return request.method != "GET" or "prefetch" in purpose
 
 
 def _use(token: str) -> bool:

@@ -29,6 +29,13 @@ WHERE = [
     ("/studies\r\nSet-Cookie: a=b", "/"),
     ("/login?token=anothers", "/"),
     ("/welcome?token=anothers", "/"),
+    ("/./login?token=anothers", "/"),
+    ("/.//login?token=anothers", "/"),
+    ("/studies/../login?token=anothers", "/"),
+    ("/studies/%2e%2E/login?token=anothers", "/"),
+    ("/%6cogin?token=anothers", "/"),
+    ("/%2Flogin?token=anothers", "/"),
+    ("/studies?next=/login", "/studies?next=/login"),
 ]
 
 
