@@ -8,7 +8,7 @@ from flask import abort
 from sqlalchemy.orm import Session
 
 from models.deletions import BackupRunningError
-from models.jobs import get_job
+from models.jobs import require_job
 from models.purge_steps import StillAtWorkError, discard_noted, purge_step
 from models.purging import (
     Which,
@@ -45,8 +45,7 @@ def _which(purge: Purge) -> Which:
     if purge.older_than_days is not None:
         return Which(ended_before=now() - timedelta(days=purge.older_than_days))
     with services().sessions() as session:
-        if get_job(session, purge.job_id or "") is None:
-            abort(404, "there is no such job")
+        require_job(session, purge.job_id or "")
     return Which(job_id=purge.job_id)
 
 

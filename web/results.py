@@ -6,9 +6,9 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, abort, stream_with_context
+from flask import Response, stream_with_context
 
-from models.jobs import get_job
+from models.jobs import require_job
 from models.results import Result, iter_results
 from models.tables import Role
 from web.auth import audit, needs
@@ -40,9 +40,9 @@ _RESPONSES: dict[int | str, Any] = {
 @needs(Role.VIEWER)
 def export(query_data: ResultsQuery) -> Response:
     """Every result, or one job's, as JSON lines, JSON or CSV."""
-    with services().sessions() as session:
-        if query_data.job_id is not None and get_job(session, query_data.job_id) is None:
-            abort(404, "there is no such job")
+    if query_data.job_id is not None:
+        with services().sessions() as session:
+            require_job(session, query_data.job_id)
     audit("results.exported", query_data.job_id or "all")
     write = {"jsonl": _jsonl, "json": _json, "csv": _csv}[query_data.format]
     lines = joined(write(_read(query_data.job_id)))
