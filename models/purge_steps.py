@@ -3,7 +3,7 @@
 note which contents may go -> delete rows, in one transaction -> delete the noted contents' files
 that no row needs, in another -> forget the note
 
-A process that dies in between leaves a note, and the next purge, or the daily tidy, goes on there.
+A process that dies in between leaves a note, and the next purge, or the tidy, goes on there.
 """
 
 import json
@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, exists, select, text
@@ -100,12 +101,25 @@ def discard_noted(sessions: Sessions, store: FileStore) -> None:
 
 
 def lock_images(session: Session) -> None:
-    """Until the transaction ends nobody adds or changes an image; SQLite has one writer anyway.
+    """Until the transaction ends nobody adds or changes an image.
 
     Who finds then that no image has a content may forget the content.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("LOCK TABLE image IN SHARE ROW EXCLUSIVE MODE"))
+    _lock_images(session, "SHARE ROW EXCLUSIVE")
+
+
+def hold_off_purges(session: Session) -> None:
+    """Until the transaction ends no purge deletes anything; everyone else goes on.
+
+    For who is about to write rows that need files: those that are there now stay.
+    """
+    _lock_images(session, "ROW EXCLUSIVE")
+
+
+def _lock_images(session: Session, mode: str) -> None:
+    """SQLite has one writer anyway, from the moment at which it is connected."""
+    if session.connection().dialect.name == "postgresql":
+        session.execute(text(f"LOCK TABLE image IN {mode} MODE"))
 
 
 @contextmanager
@@ -158,13 +172,23 @@ def _discard_partial(store: FileStore, uploads: Collection[int]) -> None:
 
 def _discard_noted(sessions: Sessions, store: FileStore) -> None:
     for note in sorted((store.root / NOTES).glob("*.json")):
-        contents = [Content(**one) for one in json.loads(note.read_text())]
+        contents = _read_note(note)
         with sessions.begin() as session:
             lock_images(session)
             # Once more: someone may have answered or labelled one at that very moment.
             _forget_contents(session, [one.sha256 for one in contents])
             _discard_files(session, store, contents)
-        note.unlink()
+        with deleting(store.root) as may_delete:
+            if not may_delete:
+                return  # a backup has begun meanwhile, and kept the files
+            note.unlink(missing_ok=True)
+
+
+def _read_note(note: Path) -> list[Content]:
+    try:
+        return [Content(**one) for one in json.loads(note.read_text())]
+    except FileNotFoundError:
+        return []  # another purge was faster
 
 
 def _discard_files(session: Session, store: FileStore, contents: Collection[Content]) -> None:

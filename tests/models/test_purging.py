@@ -2,7 +2,11 @@
 
 import io
 import shutil
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -11,14 +15,12 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, update
 
 from models.audit import list_audit
-from models.deletions import BackupRunningError, hold_deletions
+from models.deletions import BackupRunningError, deleting, hold_deletions
 from models.file_store import FileStore
-from models.learning_tables import (
-    Night,
-)
+from models.learning_tables import Night
 from models.orphans import find_orphans
 from models.partial_files import PartialFiles
-from models.purge_steps import StillAtWorkError, discard_noted, note_contents
+from models.purge_steps import StillAtWorkError, discard_noted, lock_images, note_contents
 from models.purging import (
     Which,
     count_purge,
@@ -196,6 +198,50 @@ def test_a_purge_that_was_cut_off_goes_on(site: Site) -> None:
     discard_noted(site.database.sessions, site.store)
     assert find_orphans(site.database.sessions, site.store) == []
     assert {job for job, *_ in images(site)} == {again}
+
+
+def test_a_backup_that_begins_in_the_midst_of_a_purge_leaves_nothing_behind(site: Site) -> None:
+    """It waits for the purge, which deletes nothing any more: the note stays for the tidy."""
+    note(site, [1])
+    with in_hand(site, 1) as purges:
+        backup = threading.Thread(target=begin_backup, args=[site])
+        backup.start()
+        while may_delete(site):
+            time.sleep(0.01)
+    purges[0].result()
+    backup.join()
+    discard_noted(site.database.sessions, site.store)
+    assert site.files() == set()
+
+
+def begin_backup(site: Site) -> None:
+    with hold_deletions(site.store.root):
+        pass
+
+
+def may_delete(site: Site) -> bool:
+    with deleting(site.store.root) as it_may:
+        return it_may
+
+
+def test_two_purges_at_once_do_not_mind_each_other(site: Site) -> None:
+    note(site, [1])
+    with in_hand(site, 2) as purges:
+        pass
+    assert [purge.exception() for purge in purges] == [None, None]
+    assert site.files() == set()
+
+
+@contextmanager
+def in_hand(site: Site, purges: int) -> Iterator[list[Future[None]]]:
+    """They have read the note, and wait for the table that someone else is writing."""
+    with ThreadPoolExecutor(purges) as threads, site.database.sessions.begin() as session:
+        lock_images(session)
+        begun = [
+            threads.submit(discard_noted, site.database.sessions, site.store) for _ in range(purges)
+        ]
+        time.sleep(0.3)
+        yield begun
 
 
 def note(site: Site, contents: Sequence[int]) -> None:
