@@ -1,0 +1,193 @@
+"""What a service at work leaves behind: lines in logs, process lists, files.
+
+A job's id leads through the logs of all processes. Nobody's name is in them, and no secret is in
+them, in any process list or in any file that others may read.
+"""
+
+import json
+import re
+import socket
+import stat
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from pipeline.phantom import write_phantom_studies
+from tests.builders import make_dicom
+from tests.service import Service, wait_until
+
+pytestmark = pytest.mark.processes
+
+NAME = "Mustermann"
+PASSWORD = "quiet rooms at dusk"
+Line = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    # As JSON, the log keeps the lines that people need not read.
+    running = Service(tmp_path_factory.mktemp("traces"), {"log_format": "json"})
+    running.start()
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="module")
+def job(service: Service) -> str:
+    """Of files whose names, and whose tags, name a patient; one of them is none."""
+    folder = service.folder / NAME
+    for number, film in enumerate(write_phantom_studies(folder, studies=2)):
+        film.rename(film.with_name(f"{NAME}-{number}{film.suffix}"))
+    make_dicom(folder / f"{NAME}.dcm", PatientName=f"{NAME}^Erika", PatientID=f"{NAME}-1")
+    (folder / f"{NAME}.txt").write_text(f"about {NAME}")
+    sent = service.run("submit", folder, "--wait", "--json", "--name", NAME)
+    ids = {json.loads(line)["job_id"] for line in sent.stdout.splitlines()}
+    assert len(ids) == 1, sent.stderr
+    return ids.pop()
+
+
+def _send(url: str, raw: bytes) -> None:
+    """What no client of ours would."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port or 80), timeout=10) as line:
+        line.sendall(raw)
+        line.recv(1000)
+
+
+def _lines(service: Service) -> list[Line]:
+    return [json.loads(line) for line in service.log.splitlines()]
+
+
+def _about(lines: list[Line], job: str) -> list[Line]:
+    return [line for line in lines if line.get("job") == job or job in line.get("jobs", ())]
+
+
+def test_the_id_is_found_on_every_station(service: Service, job: str) -> None:
+    found = _about(_lines(service), job)
+    seen = {(line["process"], line["logger"]) for line in found}
+    assert ("portal", "web.request_log") in seen
+    assert ("portal", "worker.enqueue") in seen, "the nudge as it was sent"
+    assert ("ingest", "worker.app") in seen, "the same nudge as it arrived"
+    assert ("ingest", "worker.chunks") in seen
+    assert ("ingest", "worker.enqueue") in seen
+    assert ("predict", "worker.app") in seen
+    assert ("predict", "worker.chunks") in seen
+
+
+def test_requests_are_logged_by_route_and_user(service: Service, job: str) -> None:
+    requests = [one for one in _about(_lines(service), job) if one["logger"] == "web.request_log"]
+    made = next(one for one in requests if one["route"] == "/api/v1/jobs")
+    assert (made["method"], made["status"], made["user"]) == ("POST", 201, 1)
+    assert made["duration_ms"] > 0
+    nudge = next(one for one in _about(_lines(service), job) if one["logger"] == "worker.enqueue")
+    assert nudge["request"] in {one["request"] for one in requests}
+
+
+def test_nobodys_name_is_logged(service: Service, job: str) -> None:
+    link = f"/login?token={_token_in(service.run('login-link').stdout)}"
+    with httpx.Client(base_url=service.url, follow_redirects=True) as browser:
+        browser.get(link)
+        browser.get(f"/studies?person={NAME}")
+        browser.get(f"/{NAME}")
+        browser.get(f"/api/v1/jobs/{NAME}", headers={"X-Request-ID": f"{NAME} {NAME}"})
+        browser.get("/healthz", headers={"X-Request-ID": "given-by-a-proxy"})
+    for line in (f"GET /{NAME}", f"GET / HTTP/1.1\r\nX-{NAME} {NAME}"):
+        _send(service.url, f"{line}\r\n\r\n".encode())
+    wait_until(lambda: "an invalid request" in service.log, within_s=5, what="its refusal")
+    wait_until(lambda: "given-by-a-proxy" in service.log, within_s=5, what="the last request")
+    assert NAME not in service.log
+
+
+def test_everything_is_a_line_of_json_that_says_whose(service: Service, job: str) -> None:
+    lines = _lines(service)
+    assert {line["process"] for line in lines} >= {"portal", "ingest", "predict"}
+    assert any("Listening at" in line["message"] for line in lines), "gunicorn's own, too"
+    assert all(line["time"] for line in lines if "level" in line)
+
+
+@pytest.fixture(scope="module")
+def secrets(service: Service, job: str) -> dict[str, str]:
+    """Every secret there is, each used once, rightly and wrongly; the job by the local token."""
+    found = {"the first link": _token_in(service.output), "the local token": _local_token(service)}
+    found |= json.loads((service.data_dir / "secrets.json").read_text())
+    found["a login link"] = _token_in(service.run("login-link").stdout)
+    added = service.run("users", "add", "olga", "--role", "reader")
+    found["an invitation"] = _token_in(added.stdout)
+    made = service.run("tokens", "add", "night upload", "--role", "operator", "--days", "7")
+    found["an API token"] = made.stdout.strip()
+    found["a session"], found["a password"] = _log_in(service, found), PASSWORD
+    assert all(len(secret) > 15 for secret in found.values())
+    return found
+
+
+def _local_token(service: Service) -> str:
+    return (service.data_dir / "token").read_text().strip()
+
+
+def _token_in(printed: str) -> str:
+    found = re.search(r"token=([\w-]+)", printed)
+    assert found is not None, printed
+    return found[1]
+
+
+def _log_in(service: Service, found: dict[str, str]) -> str:
+    with httpx.Client(base_url=service.url) as browser:
+        page = browser.get("/welcome", params={"token": found["an invitation"]})
+        wrong = {"name": "olga", "password": f"{PASSWORD}!", "csrf_token": _proof(page)}
+        assert browser.post("/login", data=wrong).status_code == 403
+        form = {"token": found["an invitation"], "password": PASSWORD, "again": PASSWORD}
+        assert browser.post("/welcome", data=form | {"csrf_token": _proof(page)}).status_code == 303
+        assert "olga · reader" in browser.get("/").text
+        session = browser.cookies["overread"]
+    with httpx.Client(base_url=service.url) as browser:
+        for _ in range(2):  # the second time it is refused
+            browser.get("/login", params={"token": found["a login link"]})
+        bearer = {"Authorization": f"Bearer {found['an API token']}"}
+        assert browser.get("/api/v1/jobs", headers=bearer).is_success
+    return session
+
+
+def _proof(page: httpx.Response) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+    assert found is not None
+    return found[1]
+
+
+def test_no_process_list_shows_a_secret(service: Service, secrets: dict[str, str]) -> None:
+    """Arguments are for everyone on the machine to read; the environment is the owner's alone."""
+    shown = "\n".join(" ".join(process.cmdline()) for process in service.processes())
+    assert "gunicorn" in shown
+    assert "celery" in shown
+    assert [name for name, secret in secrets.items() if secret in shown] == []
+
+
+def test_no_log_holds_a_secret(service: Service, secrets: dict[str, str]) -> None:
+    logs = [
+        service.log,
+        *(path.read_text(errors="replace") for path in service.data_dir.rglob("*.log")),
+    ]
+    assert "/welcome" in service.log, "requests are logged"
+    assert [name for name, secret in secrets.items() if secret in "\n".join(logs)] == []
+
+
+def test_the_database_keeps_no_token_and_no_password(
+    service: Service, secrets: dict[str, str]
+) -> None:
+    kept = b"".join(path.read_bytes() for path in service.data_dir.glob("overread.sqlite3*"))
+    assert b"$argon2id$" in kept
+    assert [name for name, secret in secrets.items() if secret.encode() in kept] == []
+
+
+def test_every_file_of_the_data_folder_is_its_owners_alone(
+    service: Service, secrets: dict[str, str]
+) -> None:
+    paths = [service.data_dir, *service.data_dir.rglob("*")]
+    open_to_others = {
+        str(path.relative_to(service.data_dir)): oct(stat.S_IMODE(path.lstat().st_mode))
+        for path in paths
+        if path.exists() and not path.is_symlink() and path.lstat().st_mode & 0o077
+    }
+    assert open_to_others == {}
