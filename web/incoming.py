@@ -4,7 +4,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
 
 from apiflask import APIFlask
-from flask import Request
+from flask import Request, request
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.formparser import FormDataParser, MultiPartParser
@@ -19,7 +19,8 @@ SPOOL = 4 * 2**20  # a part larger than this goes to disk at once
 SMALL_FORM = 64 * 2**20  # of a larger one, or one of unknown size, little is kept in memory
 SPOOL_OF_LARGE_FORM = 128 * 2**10
 MAX_PARTS = 500  # files in one request, each of which may take an open file
-MAX_BODY = 32 * 2**20  # of a request that is no form
+MAX_BODY = 32 * 2**20  # of a request that sends no such form
+TAKES_FILES = "jobs.send"  # the one view whose forms may be large
 FORM_OVERHEAD = 16 * 2**20  # headers of that many parts, with long names
 
 Parsed = tuple[IO[bytes], MultiDict[str, str], MultiDict[str, FileStorage]]
@@ -53,12 +54,6 @@ class Parser(FormDataParser):
 class Incoming(Request):
     form_data_parser_class = Parser
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        # Only a form's files go to disk; every other body is held in memory.
-        if self.mimetype != "multipart/form-data":
-            self.max_content_length = MAX_BODY
-
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         """No body at all is the same as no fields."""
         return super().on_json_loading_failed(e) if self.get_data() else {}
@@ -78,3 +73,10 @@ def install_limits(app: APIFlask, settings: Settings) -> None:
     app.config["MAX_FORM_PARTS"] = MAX_PARTS
     # Text fields only, but the parser also checks its block against it.
     app.config["MAX_FORM_MEMORY_SIZE"] = 4 * BLOCK
+    app.before_request(_limit_body)
+
+
+def _limit_body() -> None:
+    """Only a form's files go to disk; every other body is held in memory."""
+    if request.endpoint != TAKES_FILES or request.mimetype != "multipart/form-data":
+        request.max_content_length = MAX_BODY

@@ -7,6 +7,7 @@ from flask import request
 from models.tables import Role, State
 from tests.web.portal import Portal, a_zip, send
 from web.file_names import clean_file_name
+from web.incoming import MAX_BODY, TAKES_FILES
 
 
 def test_one_file_becomes_one_row_and_its_bytes_are_kept(portal: Portal, a_png: bytes) -> None:
@@ -160,6 +161,18 @@ def test_more_than_the_limit_is_413(portal: Portal, a_png: bytes) -> None:
     answer = portal.send(portal.new_job(), ("a.png", a_png))
     assert answer.status_code == 413
     assert answer.json["status"] == 413
+
+
+def test_only_who_sends_files_to_a_job_may_send_much(portal: Portal) -> None:
+    """The proof against forgery is read from the form, before the view is asked."""
+    form = {"content_type": "multipart/form-data; boundary=x", "data": b"--x--\r\n"}
+    much = {"CONTENT_LENGTH": str(MAX_BODY + 1)}
+    browser = portal.browser(Role.VIEWER)
+    assert browser.post("/logout", **form).status_code == 400  # no proof
+    assert browser.post("/logout", **form, environ_overrides=much).status_code == 413
+    files = f"/api/v1/jobs/{portal.new_job()}/files"
+    assert portal.program().post(files, **form, environ_overrides=much).status_code != 413
+    assert TAKES_FILES in portal.app.view_functions
 
 
 def test_many_parts_are_not_kept_in_memory(portal: Portal) -> None:
