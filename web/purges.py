@@ -1,7 +1,9 @@
 """Purges for programs: what was kept long enough goes, in small steps."""
 
 import time
+from contextlib import suppress
 from datetime import timedelta
+from itertools import chain
 
 from apiflask import APIBlueprint
 from flask import abort
@@ -64,12 +66,13 @@ def _plan(session: Session, which: Which) -> PurgeOut:
 
 def _gone_files(session: Session, which: Which) -> list[int]:
     """Their sizes."""
-    store = services().store
-    paths = [
-        *(path for one in iter_gone_inputs(session, which) for path in store.paths_of_upload(one)),
-        *(store.path(one) for one in iter_gone_stored(session, which)),
-    ]
-    return [path.stat().st_size for path in paths if path.exists()]
+    store, sizes = services().store, []
+    inputs = (store.paths_of_upload(one) for one in iter_gone_inputs(session, which))
+    stored = (store.path(one) for one in iter_gone_stored(session, which))
+    for path in chain(chain.from_iterable(inputs), stored):
+        with suppress(FileNotFoundError):  # another purge, or the tidy, may be at work
+            sizes.append(path.stat().st_size)
+    return sizes
 
 
 def _purge(which: Which) -> PurgeOut:
