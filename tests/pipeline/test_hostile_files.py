@@ -5,7 +5,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -223,5 +222,9 @@ def a_link() -> zipfile.ZipInfo:
     ids=["slip", "slip-windows", "absolute", "drive", "link", "bomb", "empty"],
 )
 def test_archives(archive: io.BytesIO) -> None:
-    with suppress(RefusedError):  # the archive as a whole
-        assert all(member.refusal for member in members(archive))
+    try:
+        refusals = [member.refusal for member in members(archive)]
+    except RefusedError:
+        return  # the archive as a whole
+    assert refusals, "left out in silence"
+    assert all(refusals)
