@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from models.claims import Claim, ClaimedImage, claim_received
 from models.images import ReadImage, find_twins, record_read
 from models.predictions import finish_known
+from models.purge_steps import hold_off_purges
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import Image, State
 from models.versions import production_version
@@ -96,12 +97,13 @@ def _find_known(doors: Doors, claim: Claim) -> Outcomes:
         twins = find_twins(session, hashes)
     for sha256 in hashes:
         twin = twins.get(sha256)
-        if twin and twin.stored_sha256 and doors.store.has_network_input(sha256, PREPROCESSING):
-            outcomes.read[sha256] = _of_twin(twin, twin.stored_sha256)
+        known = _of_twin(twin, doors) if twin else None
+        if known and doors.store.has_network_input(sha256, PREPROCESSING):
+            outcomes.read[sha256] = known
         elif doors.store.exists(sha256, area="incoming"):
             continue
-        elif twin and twin.stored_sha256 and doors.store.exists(twin.stored_sha256):
-            outcomes.to_restore[sha256] = _of_twin(twin, twin.stored_sha256)
+        elif known:
+            outcomes.to_restore[sha256] = known
         else:
             _explain_missing(sha256, twin, outcomes)
     return outcomes
@@ -111,8 +113,10 @@ def _explain_missing(sha256: str, twin: Image | None, outcomes: Outcomes) -> Non
     """Refused before, and deleted for it: the same bytes get the same answer."""
     if twin is not None and twin.state == State.REJECTED and twin.reason:
         outcomes.refused[sha256] = twin.reason
+    elif twin is not None and twin.state == State.FAILED and twin.reason:
+        outcomes.failed[sha256] = twin.reason
     else:
-        outcomes.failed[sha256] = (twin and twin.reason) or MISSING
+        outcomes.failed[sha256] = MISSING
 
 
 def _read_new(doors: Doors, pool: DecoderPool, claim: Claim, outcomes: Outcomes) -> None:
@@ -177,12 +181,15 @@ def _store(doors: Doors, sha256: str, prepared: Prepared) -> ReadContent:
     )
 
 
-def _of_twin(twin: Image, stored_sha256: str) -> ReadContent:
+def _of_twin(twin: Image, doors: Doors) -> ReadContent | None:
+    """None where it was not read, or its picture is gone."""
+    if twin.stored_sha256 is None or not doors.store.exists(twin.stored_sha256):
+        return None
     study = twin.study
     by_uid = study is not None and study.folder is None
     return ReadContent(
         media_type=twin.media_type or "",
-        stored_sha256=stored_sha256,
+        stored_sha256=twin.stored_sha256,
         rows=twin.rows or 0,
         columns=twin.columns or 0,
         tags=twin.tags or {},
@@ -194,6 +201,8 @@ def _of_twin(twin: Image, stored_sha256: str) -> ReadContent:
 
 
 def _record(session: Session, doors: Doors, claim: Claim, outcomes: Outcomes) -> None:
+    hold_off_purges(session)
+    _leave_purged(doors, outcomes)
     read = [image for image in claim.images if image.sha256 in outcomes.read]
     studies = {image.id: _study(image, outcomes.read[image.sha256], doors) for image in read}
     ids = get_or_create_studies(session, list(studies.values()))
@@ -215,6 +224,17 @@ def _record(session: Session, doors: Doors, claim: Claim, outcomes: Outcomes) ->
             model_version_id=production.id,
             operating_point=doors.settings.operating_point,
         )
+
+
+def _leave_purged(doors: Doors, outcomes: Outcomes) -> None:
+    """A purge of other jobs' images may just have taken a picture that these share: read anew."""
+    gone = [
+        sha256
+        for sha256, content in outcomes.read.items()
+        if not doors.store.exists(content.stored_sha256)
+    ]
+    for sha256 in gone:
+        del outcomes.read[sha256]
 
 
 def _read_image(content: ReadContent, study_id: int) -> ReadImage:

@@ -3,26 +3,31 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom.uid import generate_uid
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models.claims import claim_ready
+from models.images import cancel_waiting
+from models.jobs import close_job
 from models.predictions import record_predictions
+from models.purge_steps import purge_step
 from models.tables import Image, Job, State, Study
 from pipeline.decoder_pool import DecoderPool
+from pipeline.errors import RefusedError
 from pipeline.network_input import PREPROCESSING
+from pipeline.prepare import Prepared
 from tests.builders import INVENTED_PATIENT
 from tests.rows import a_job, a_prediction, a_version, all_images
 from tests.uploads import a_dicom, a_png, files_in, upload
 from worker.chunks import PassingError
 from worker.doors import Doors
-from worker.ingest import ingest_chunk
+from worker.ingest import MISSING, ingest_chunk
 
 
 @pytest.fixture
@@ -171,7 +176,49 @@ def test_a_file_that_vanished_fails_with_a_plain_reason(
     doors.store.delete(gone.sha256)
     (image,) = ingest_all(doors, pool)
     assert image.state == State.FAILED
-    assert image.reason == "the uploaded file is no longer in the file store"
+    assert image.reason == MISSING == "the uploaded file is no longer in the file store"
+
+
+def test_what_was_cancelled_and_vanished_does_not_say_so_of_others(
+    doors: Doors, pool: DecoderPool, job: Job
+) -> None:
+    (gone,) = upload(doors, job, {"a/1.png": a_png()})
+    with doors.sessions.begin() as session:
+        cancel_waiting(session, job.id, limit=9)
+    upload(doors, job, {"a/2.png": a_png()})
+    doors.store.delete(gone.sha256)
+    _, image = ingest_all(doors, pool)
+    assert (image.state, image.reason) == (State.FAILED, MISSING)
+
+
+class PurgingPool(DecoderPool):
+    """Decodes as any; before it begins, a job is purged."""
+
+    def __init__(self, doors: Doors, job: Job) -> None:
+        super().__init__(processes=1, timeout_s=20, key=b"an invented key")
+        self._doors, self._job_id = doors, job.id
+
+    def prepare_all(self, paths: Iterable[Path]) -> Iterator[Prepared | RefusedError]:
+        purge_step(self._doors.sessions, self._doors.store, self._job_id, user_id=None)
+        return super().prepare_all(paths)
+
+
+def test_a_picture_that_is_purged_meanwhile_is_made_again(
+    doors: Doors, pool: DecoderPool, job: Job
+) -> None:
+    upload(doors, job, {"a/1.png": a_png()})
+    (first,) = ingest_all(doors, pool)
+    with doors.sessions.begin() as session:
+        close_job(session, job.id)
+        session.execute(update(Image).values(state=State.PREDICTED))
+        other = a_job(session)
+    upload(doors, other, {"z/9.png": a_png()})
+    with PurgingPool(doors, job) as purging:
+        ingest_chunk(doors, purging)
+    (second,) = ingest_all(doors, pool)
+    assert (second.job_id, second.state, second.attempts) == (other.id, State.READY, 0)
+    assert second.stored_sha256 == first.stored_sha256
+    assert doors.store.exists(second.stored_sha256 or "")
 
 
 def test_asked_to_stop_it_hands_back_what_it_did_not_begin(
