@@ -27,6 +27,7 @@ from cli.progress import Progress, progress
 from models.audit import record
 from models.datasets import Added, NewImage, add_dataset, find_dataset, imported_contents
 from models.labelled_contents import hold_view, labelled_contents
+from models.purge_steps import hold_off_purges
 from models.settings import Settings
 from models.snapshots import SITE, Member, earlier_places
 from models.upgrade import upgrade
@@ -200,6 +201,8 @@ class _Import:
 
     def _record(self, images: Sequence[NewImage]) -> None:
         with self.doors.sessions.begin() as session:
+            hold_off_purges(session)
+            self._check_inputs(images)
             user = find_user(session, ADMIN)
             assert user is not None, "upgrade() makes it"
             is_new = find_dataset(session, self.name) is None
@@ -214,6 +217,16 @@ class _Import:
             if added.images or added.labels:
                 record(session, user_id=user.id, action="dataset.imported", target=self.name)
         self._tell(added, is_new=is_new)
+
+    def _check_inputs(self, images: Sequence[NewImage]) -> None:
+        """Those that some job's images had already may be gone with them."""
+        has_input = self.doors.store.has_network_input
+        gone = sum(not has_input(image.sha256, PREPROCESSING) for image in images)
+        if gone:
+            raise Failed(
+                f"{self.name}: a purge has just deleted what the network reads of {gone} images; "
+                "the same command makes it anew"
+            )
 
     def _say_why_nothing(self) -> None:
         if self.findings.refused and not self.findings.elsewhere:

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,27 @@ from click.testing import CliRunner, Result
 from PIL import Image as Picture
 from sqlalchemy import func, select
 
-from cli.importing import import_dataset
+from cli.dataset_folder import open_dataset
+from cli.fatal import Failed
+from cli.importing import _Import, import_dataset
 from cli.main import main
 from models.audit import list_audit
+from models.datasets import NewImage
+from models.jobs import close_job
 from models.labels import effective_labels
 from models.learning_tables import ImportedDataset, ImportedImage, Label, LabelValue, Source, Split
+from models.orphans import find_orphans
+from models.purge_steps import purge_step
+from models.tables import State
 from models.upgrade import alembic_config, upgrade
+from pipeline.leakage import Leak
 from pipeline.network_input import PREPROCESSING
 from pipeline.phantom import draw_phantom
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.split import assign_split
 from tests.builders import make_dicom, make_picture
 from tests.databases import Database
+from tests.rows import a_job, an_image
 from worker.doors import Doors, open_doors
 from worker.snapshot import take_snapshot
 
@@ -226,6 +236,30 @@ def test_dicom_says_patient_and_study(doors: Doors, tmp_path: Path) -> None:
     assert first.patient_hash == patient_pseudonym(doors.secrets.identity_key, "P1")
     assert first.study_hash == second.study_hash is not None
     assert first.split == second.split == assign_split(first.patient_hash)
+
+
+class PurgedImport(_Import):
+    """Imports as any; at its last look at the images a purge takes one that a job had, too."""
+
+    def _leaks(self, images: Sequence[NewImage]) -> list[Leak]:
+        found = super()._leaks(images)
+        with self.doors.sessions.begin() as session:
+            job = a_job(session)
+            close_job(session, job.id)
+            row = an_image(session, job, state=State.REJECTED)
+            row.sha256 = images[0].sha256
+        purge_step(self.doors.sessions, self.doors.store, job.id, user_id=None)
+        return found
+
+
+def test_what_a_purge_takes_meanwhile_is_made_anew(folder: Path, doors: Doors) -> None:
+    small = replace(doors, settings=doors.settings.model_copy(update={"decode_processes": 1}))
+    with pytest.raises(Failed, match="what the network reads of 1 images"):
+        PurgedImport(small, "public", open_dataset(folder)).run()
+    assert rows(doors) == {}
+    assert run(folder, doors)
+    assert len(rows(doors)) == 6
+    assert find_orphans(doors.sessions, doors.store) == []
 
 
 FILES = 400  # enough that a busy machine does not import them all before it is interrupted
