@@ -14,6 +14,7 @@ from cli.settings import CommandSettings
 from cli.shown_settings import masked
 from models.audit_check import newest_check
 from models.file_store import FileStore
+from models.orphans import find_orphans
 from models.session import make_engine, make_session_factory
 from models.versions import production_version, version_path
 from pipeline.errors import NetworkFolderError
@@ -22,6 +23,7 @@ from pipeline.version_folder import BASELINE
 from worker.embedded_broker import is_answering
 
 LOW_SPACE_BYTES = 2 * 2**30
+DAY_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ def check_everything(settings: CommandSettings) -> Iterator[Finding]:
     yield _checked("database", lambda: _database(settings))
     yield _check_broker(settings)
     yield _checked("files", lambda: _file_store(settings))
+    yield _checked("orphans", lambda: _orphans(settings))
     yield _checked("network", lambda: _network(settings))
     yield _check_portal(settings)
     yield _check_audit(settings)
@@ -110,6 +113,24 @@ def _file_store(settings: CommandSettings) -> str | None:
     if read != b"overread doctor":
         raise OSError("what was read is not what was written")
     return f"{settings.files_dir} can be written and read"
+
+
+def _orphans(settings: CommandSettings) -> str | None:
+    """Rows without files, files without rows; what work under way leaves behind is gone later."""
+    if not _has_database(settings):
+        return None
+    engine, store = make_engine(settings), FileStore(settings.files_dir)
+    sessions = make_session_factory(engine)
+    try:
+        found = find_orphans(sessions, store, age_s=DAY_S)
+        if found:  # once more: a worker may have been at work on them
+            later = set(find_orphans(sessions, store, age_s=DAY_S))
+            found = [line for line in found if line in later]
+    finally:
+        engine.dispose()
+    if found:
+        raise LookupError(f"{len(found)}, among them {found[0]}")
+    return "no row without its files, no file without its row"
 
 
 def _network(settings: CommandSettings) -> str:
