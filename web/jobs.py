@@ -27,6 +27,7 @@ from models.tables import Role, State
 from web.auth import audit, needs, person
 from web.cancelling import cancel_images
 from web.file_names import clean_file_name
+from web.looks import record_job, record_part_of_job
 from web.queries import read_query
 from web.request_log import follow_job
 from web.retrying import retry_images
@@ -78,7 +79,7 @@ def index() -> str:
 @needs(Role.VIEWER)
 def show_page(job_id: str) -> str:
     job = _progress(job_id)
-    audit("job.viewed", job_id)  # it names files, and what was found in them
+    record_job(job_id)
     return render_template("job.html", job=job)
 
 
@@ -101,8 +102,8 @@ def create(json_data: NewJob) -> JobProgress:
     """A new job, open for files."""
     with services().sessions.begin() as session:
         job_id = create_job(session, name=json_data.name, user_id=person().id).id
+        record(session, user_id=person().id, action="job.created", target=job_id)
     follow_job(job_id)
-    audit("job.created", job_id)
     return _progress(job_id)
 
 
@@ -116,7 +117,10 @@ def show(job_id: str) -> JobProgress:
 
 @bp.post("/api/v1/jobs/<job_id>/files")
 @bp.output(FilesOut)
-@bp.doc(description="multipart/form-data with parts named `files`; a zip is unpacked.")
+@bp.doc(
+    description="multipart/form-data with parts named `files`; a zip is unpacked.",
+    responses=[409, 413, 422, 507],
+)
 @needs(Role.OPERATOR)
 def send(job_id: str) -> FilesOut:
     """Files of a job. Sending the same file again changes nothing."""
@@ -145,6 +149,7 @@ def known(job_id: str, json_data: SentFiles) -> KnownOut:
 @bp.post("/api/v1/jobs/<job_id>/close")
 @bp.input(Closing)
 @bp.output(JobOut)
+@bp.doc(responses=[409])
 @needs(Role.OPERATOR)
 def close(job_id: str, json_data: Closing) -> JobProgress:
     """All was sent. Declared files that have not arrived are an error, or are given up."""
@@ -157,6 +162,7 @@ def close(job_id: str, json_data: Closing) -> JobProgress:
 
 @bp.post("/api/v1/jobs/<job_id>/cancel")
 @bp.output(JobOut)
+@bp.doc(responses=[409])
 @needs(Role.OPERATOR)
 def cancel(job_id: str) -> JobProgress:
     """What waits is not read any more, and no more files are taken. What was read stays."""
@@ -170,6 +176,7 @@ def cancel(job_id: str) -> JobProgress:
 @bp.post("/api/v1/jobs/<job_id>/retry")
 @bp.input(Retrying)
 @bp.output(RetriedOut)
+@bp.doc(responses=[409])
 @needs(Role.OPERATOR)
 def retry(job_id: str, json_data: Retrying) -> RetriedOut:
     """Images wait again, as far as their bytes are still there. A cancellation is lifted."""
@@ -198,6 +205,7 @@ def images(job_id: str, query_data: ImagesQuery) -> ResultsOut:
             page=query_data.page,
             page_size=IMAGES_PAGE_SIZE,
         )
+    record_part_of_job(job_id)
     return ResultsOut.model_validate({"images": found.items, "next": found.next})
 
 

@@ -33,6 +33,7 @@ SECONDS_A_REQUEST = 3.0
 @bp.post("/api/v1/purges")
 @bp.input(Purge)
 @bp.output(PurgeOut)
+@bp.doc(responses=[404, 409])
 @needs(Role.ADMIN)
 def create(json_data: Purge) -> PurgeOut:
     """What is left of ended jobs: say what would go, or delete some of it."""

@@ -7,14 +7,16 @@ from apiflask import APIBlueprint
 from flask import Response, abort, request
 from werkzeug.exceptions import ClientDisconnected
 
+from models.audit import record
 from models.jobs import require_job, require_open
 from models.partial_files import BusyError
 from models.tables import Role, Upload
 from models.uploads import Declared, TooManyUploadsError, declare, list_uploads
-from web.auth import audit, needs
+from web.auth import audit, needs, person
 from web.disk import check_room, noticing_full_disk
 from web.errors import problem
 from web.file_names import clean_file_name
+from web.looks import record_part_of_job
 from web.pieces import (
     MAX_PIECE_BYTES,
     NoUploadError,
@@ -45,6 +47,7 @@ NO_UPLOAD = "there is no such upload"
 @bp.post(LIST)
 @bp.input(DeclaredFiles)
 @bp.output(UploadsOut)
+@bp.doc(responses=[409, 507])
 @needs(Role.OPERATOR)
 def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
     """Says which files will come, so that none can be missing unnoticed.
@@ -61,7 +64,7 @@ def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
             uploads = declare(session, job_id=job_id, files=files)
         except TooManyUploadsError as error:
             abort(409, str(error))
-    audit("files.declared", job_id)
+        record(session, user_id=person().id, action="files.declared", target=job_id)
     return UploadsOut(uploads=[_describe(upload) for upload in uploads])
 
 
@@ -70,12 +73,13 @@ def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
 @bp.output(UploadsPageOut)
 @needs(Role.VIEWER)
 def list_page(job_id: str, query_data: UploadsQuery) -> UploadsPageOut:
-    """What was declared, in that order; for going on after an interruption."""
+    """What was declared, declaration by declaration; for going on after an interruption."""
     with services().sessions() as session:
         require_job(session, job_id)
         found = list_uploads(
             session, job_id, state=query_data.state, page=query_data.page, page_size=PAGE_SIZE
         )
+    record_part_of_job(job_id)
     return UploadsPageOut(uploads=[_describe(upload) for upload in found.items], next=found.next)
 
 
@@ -90,6 +94,7 @@ def show_offset(job_id: str, upload_id: int) -> Response:
 
 @bp.patch(ONE)
 @bp.output(PieceOut)
+@bp.doc(responses=[409, 413, 415, 422, 507])
 @needs(Role.OPERATOR)
 def send_piece(job_id: str, upload_id: int) -> tuple[PieceOut, int, dict[str, str]]:
     """The next piece of a declared file; the last one completes it.

@@ -113,6 +113,18 @@ def test_a_look_is_one_row_whichever_way_it_is_taken(portal: Portal, a_png: byte
 
 
 @on_sqlite
+def test_lists_of_a_jobs_files_are_one_look_at_it(portal: Portal) -> None:
+    job = portal.new_job()
+    program, page = portal.program(Role.VIEWER), portal.browser(Role.READER)
+    page.get(f"/jobs/{job}")
+    for client in (program, page):
+        for files in ("images", "uploads", "images?page=2"):
+            assert client.get(f"/api/v1/jobs/{job}/{files}").status_code == 200
+    looks = [row.target for row in portal.audit() if row.action == "job.viewed"]
+    assert looks == [job, job]  # one each
+
+
+@on_sqlite
 def test_a_job_is_followed_from_its_first_file_to_its_end(portal: Portal, a_png: bytes) -> None:
     job, client = portal.new_job(), portal.program()
     declared = {"files": [{"file": "Mustermann.png", "size": len(a_png)}]}
