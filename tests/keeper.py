@@ -2,34 +2,33 @@
 
 from pathlib import Path
 
-import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from cli.main import main
 from models.orphans import find_orphans
 from models.settings import Settings
+from tests.command import run
 from worker.doors import Doors, open_doors
 
 
-def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> Result:
-    monkeypatch.setenv("OVERREAD_DATA", str(settings.data))
-    monkeypatch.setenv("OVERREAD_DATABASE_URL", settings.database_url)
-    return CliRunner().invoke(main, list(map(str, arguments)))
+def run_on(settings: Settings, *arguments: str | Path) -> Result:
+    return run(
+        *arguments, OVERREAD_DATA=str(settings.data), OVERREAD_DATABASE_URL=settings.database_url
+    )
 
 
 class Keeper:
     """Backs up the service of `doors` to a folder, and restores it elsewhere."""
 
-    def __init__(self, doors: Doors, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.doors, self.folder, self.monkeypatch = doors, folder, monkeypatch
+    def __init__(self, doors: Doors, folder: Path) -> None:
+        self.doors, self.folder = doors, folder
 
     def backup(self, *options: str, fine: bool = True) -> Result:
-        done = run(self.doors.settings, self.monkeypatch, "backup", self.folder, *options)
+        done = run_on(self.doors.settings, "backup", self.folder, *options)
         assert (done.exit_code == 0) == fine, done.output
         return done
 
     def restore(self, settings: Settings, *options: str, fine: bool = True) -> Result:
-        done = run(settings, self.monkeypatch, "restore", self.folder, *options)
+        done = run_on(settings, "restore", self.folder, *options)
         assert (done.exit_code == 0) == fine, done.output
         return done
 

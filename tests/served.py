@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from cli.main import main
 from models.settings import Settings
 from models.tables import Role
+from tests.command import run
 from tests.databases import open_database
 from tests.serving import serving
 from tests.web.portal import Portal
@@ -57,18 +57,19 @@ class Served:
     token: str
     settings: Settings
 
-    def run(self, *arguments: object) -> Result:
-        environment = {
-            "OVERREAD_URL": self.url,
-            "OVERREAD_TOKEN": self.token,
-            "OVERREAD_DATA": str(self.settings.data_dir / "of the sender"),
-        }
-        return CliRunner(env=environment).invoke(main, [str(argument) for argument in arguments])
+    def run(self, *arguments: object, token: str = "") -> Result:
+        """A command of whoever is served, or of who has that token."""
+        return run(
+            *arguments,
+            OVERREAD_URL=self.url,
+            OVERREAD_TOKEN=token or self.token,
+            OVERREAD_DATA=str(self.settings.data_dir / "of the sender"),
+        )
 
 
 @contextmanager
-def served(settings: Settings) -> Iterator[Served]:
-    """On SQLite: what the databases have to do with it is tested with the portal."""
+def served(settings: Settings, *, role: Role = Role.OPERATOR) -> Iterator[Served]:
+    """Commands come in as `role`. On SQLite: the databases' part is tested with the portal."""
     with open_database(settings, make_tables=True) as database:
         app = create_app(settings)
         app.testing = True
@@ -77,5 +78,5 @@ def served(settings: Settings) -> Iterator[Served]:
         between = Between(app.wsgi_app)
         app.wsgi_app = between  # type: ignore[method-assign]
         with serving(app) as url:
-            yield Served(portal, between, url, portal.token(Role.OPERATOR), settings)
+            yield Served(portal, between, url, portal.token(role), settings)
         portal.services.sessions.kw["bind"].dispose()

@@ -24,5 +24,5 @@ def doors(database: Database) -> Iterator[Doors]:
 
 
 @pytest.fixture
-def keeper(doors: Doors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keeper:
-    return Keeper(doors, tmp_path / "kept", monkeypatch)
+def keeper(doors: Doors, tmp_path: Path) -> Keeper:
+    return Keeper(doors, tmp_path / "kept")

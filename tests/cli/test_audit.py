@@ -5,14 +5,15 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from sqlalchemy import update
 
 from models.audit import record
 from models.settings import Settings
 from models.tables import Audit
 from models.upgrade import upgrade
+from tests.command import run
 from tests.databases import open_database
-from tests.service import overread
 
 
 @pytest.fixture
@@ -28,13 +29,17 @@ def settings(tmp_path: Path) -> Settings:
     return settings
 
 
+def run_in(data_dir: Path, *arguments: str | Path) -> Result:
+    return run(*arguments, OVERREAD_DATA=str(data_dir))
+
+
 def test_it_prints_saves_and_verifies(settings: Settings, tmp_path: Path) -> None:
-    printed = overread(settings.data_dir, "audit")
+    printed = run_in(settings.data_dir, "audit")
     assert "study.viewed" in printed.stdout
     assert "=49" in printed.stdout
     assert "... and 10 earlier" in printed.stdout
-    saved = overread(settings.data_dir, "audit", "--verify", "--export", tmp_path / "a.csv")
-    assert (saved.returncode, saved.stdout) == (0, "intact: 51 rows are as written, up to row 51\n")
+    saved = run_in(settings.data_dir, "audit", "--verify", "--export", tmp_path / "a.csv")
+    assert (saved.exit_code, saved.stdout) == (0, "intact: 51 rows are as written, up to row 51\n")
     with (tmp_path / "a.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["target"] for row in rows[:2]] == ["'=0", "'=1"]
@@ -47,18 +52,18 @@ def test_it_says_what_is_broken(settings: Settings, tmp_path: Path) -> None:
         database.sessions.begin() as session,
     ):
         session.execute(update(Audit).where(Audit.id == 7).values(user_id=None))
-    broken = overread(settings.data_dir, "audit", "--verify")
-    assert broken.returncode == 1
+    broken = run_in(settings.data_dir, "audit", "--verify")
+    assert broken.exit_code == 1
     assert "BROKEN at row 7" in broken.stderr
-    assert "WRONG audit      broken at row 7" in overread(settings.data_dir, "doctor").stdout
+    assert "WRONG audit      broken at row 7" in run_in(settings.data_dir, "doctor").stdout
     lines = tmp_path / "a.jsonl"
-    assert overread(settings.data_dir, "audit", "--export", lines).returncode == 0
+    assert run_in(settings.data_dir, "audit", "--export", lines).exit_code == 0
     assert [json.loads(line)["id"] for line in lines.read_text().splitlines()][-1] == 51
 
 
 def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
-    nothing = overread(tmp_path / "none", "audit")
-    assert (nothing.returncode, nothing.stderr.count("\n")) == (2, 1)
+    nothing = run_in(tmp_path / "none", "audit")
+    assert (nothing.exit_code, nothing.stderr.count("\n")) == (2, 1)
     assert not (tmp_path / "none").exists()
-    odd = overread(tmp_path / "none", "audit", "--export", "audit.txt")
+    odd = run_in(tmp_path / "none", "audit", "--export", "audit.txt")
     assert "expected a name that ends in .csv or .jsonl" in odd.stderr

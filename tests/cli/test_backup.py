@@ -125,13 +125,13 @@ def wait_for_the_next_second(backup: Path) -> None:
 
 
 def test_an_older_releases_backup_is_brought_to_todays_tables(
-    empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_database: Database, tmp_path: Path
 ) -> None:
     """Its lines name its own columns."""
     engine, source = empty_database.engine, Settings(data=tmp_path / "source", database_url="")
     fill_first_tables(engine)
     upgrade(source)
-    keeper = Keeper(open_doors(source), tmp_path / "kept", monkeypatch)
+    keeper = Keeper(open_doors(source), tmp_path / "kept")
     keeper.backup()
     old = MetaData()
     old.reflect(engine)

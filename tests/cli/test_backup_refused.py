@@ -15,7 +15,7 @@ from models.deletions import hold_deletions
 from models.settings import Settings
 from models.tables import Image, State
 from tests.databases import PostgresDatabases
-from tests.keeper import Keeper, files_of, loose_ends, run
+from tests.keeper import Keeper, files_of, loose_ends, run_on
 from tests.kept import an_image_in, fill_history
 from tests.service import OVERREAD, environment
 from worker.doors import Doors
@@ -66,18 +66,17 @@ def test_nothing_is_overwritten(
 
 @ON_SQLITE
 def test_backups_of_nothing_and_into_the_data_folder_are_refused(
-    keeper: Keeper, doors: Doors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    keeper: Keeper, doors: Doors, tmp_path: Path
 ) -> None:
     data_dir = doors.settings.data_dir
     (tmp_path / "link").symlink_to(data_dir)
     for inside in (data_dir / "kept", tmp_path / "link" / "kept", tmp_path / "x" / ".." / "data"):
-        refused = run(doors.settings, monkeypatch, "backup", inside)
+        refused = run_on(doors.settings, "backup", inside)
         assert "would be lost with it" in refused.output
     keeper.folder = data_dir / ".." / "kept"
     keeper.backup()
-    nothing = run(
-        Settings(data=tmp_path / "nothing", database_url=""), monkeypatch, "backup", keeper.folder
-    )
+    nowhere = Settings(data=tmp_path / "nothing", database_url="")
+    nothing = run_on(nowhere, "backup", keeper.folder)
     assert "there is nothing to save" in nothing.output
     with hold_deletions(doors.store.root):
         assert "another backup of this service" in keeper.backup(fine=False).output

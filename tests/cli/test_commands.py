@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from cli.main import COMMANDS, main
+from cli.main import COMMANDS
 from models.settings import Settings
 from models.upgrade import upgrade
 from models.versions import register_version, set_production
 from pipeline.version_folder import BASELINE, load_card
 from tests.builders import make_picture, make_png
+from tests.command import run
 from tests.databases import open_database
 from tests.versions import make_version
-
-
-def run(*arguments: str | Path, **environment: str) -> Result:
-    return CliRunner(env=environment).invoke(main, [str(argument) for argument in arguments])
 
 
 def lines(result: Result) -> list[dict[str, Any]]:

@@ -4,57 +4,38 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from cli.main import main
 from models.settings import Settings
 from models.tables import Role
-from models.tokens import issue_token
 from pipeline.limits import MAX_TABLE_BYTES
-from tests.databases import open_database
-from tests.rows import a_job, a_user, an_image
-from tests.serving import serving
-from web.app import create_app
-from web.services import KEY
+from tests.rows import a_job, an_image
+from tests.served import Served, served
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[dict[str, str]]:
-    """A portal that knows `ward/a.png` and `ward/b.png`; returns how to reach it."""
-    with open_database(settings, make_tables=True) as database:
-        with database.sessions.begin() as session:
-            reader = a_user(session, name="rita", role=Role.READER)
-            token = issue_token(session, user=reader, kind="api")
+def service(settings: Settings) -> Iterator[Served]:
+    """A portal that knows `ward/a.png` and `ward/b.png`."""
+    with served(settings, role=Role.READER) as service:
+        with service.portal.database.sessions.begin() as session:
             job = a_job(session)
             for name in "ab":
                 an_image(session, job, file=f"ward/{name}.png")
-        app = create_app(settings)
-        with serving(app) as address:
-            yield {"OVERREAD_URL": address, "OVERREAD_TOKEN": token}
-        app.extensions[KEY].sessions.kw["bind"].dispose()
+        yield service
 
 
-def send(table: Path, environment: dict[str, str]) -> Result:
-    return CliRunner(env=environment).invoke(main, ["label", str(table)])
-
-
-def test_all_rows_are_taken_and_again_nothing_is_added(
-    service: dict[str, str], tmp_path: Path
-) -> None:
+def test_all_rows_are_taken_and_again_nothing_is_added(service: Served, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label,note\na.png,normal,x\nb.png,pneumonia,y\n")
-    first, second = send(table, service), send(table, service)
+    first, second = service.run("label", table), service.run("label", table)
     assert (first.exit_code, first.stdout) == (0, "2 labels added, 0 known already\n")
     assert first.stderr == "columns left out: note\n"
     assert (second.exit_code, second.stdout) == (0, "0 labels added, 2 known already\n")
 
 
-def test_refused_rows_are_told_by_line_and_exit_code(
-    service: dict[str, str], tmp_path: Path
-) -> None:
+def test_refused_rows_are_told_by_line_and_exit_code(service: Served, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label\na.png,ill\nb.png,pneumonia\nc.png,normal\n")
-    result = send(table, service)
+    result = service.run("label", table)
     assert result.exit_code == 1
     assert result.stdout == "1 labels added, 0 known already, 2 rows refused\n"
     assert result.stderr.splitlines() == [
@@ -63,7 +44,7 @@ def test_refused_rows_are_told_by_line_and_exit_code(
     ]
 
 
-def test_what_is_no_table_is_one_line(service: dict[str, str], tmp_path: Path) -> None:
+def test_what_is_no_table_is_one_line(service: Served, tmp_path: Path) -> None:
     picture, large = tmp_path / "a.png", tmp_path / "large.csv"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n")
     with large.open("wb") as stream:
@@ -74,7 +55,7 @@ def test_what_is_no_table_is_one_line(service: dict[str, str], tmp_path: Path) -
         (tmp_path / "missing.csv", "missing.csv: cannot be read: No such file"),
         (tmp_path, "cannot be read: Is a directory"),
     ):
-        result = send(table, service)
+        result = service.run("label", table)
         assert result.exit_code == 2
         assert complaint in result.stderr
         assert result.stderr.count("\n") == 1
