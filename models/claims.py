@@ -23,7 +23,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from models.tables import Image, State, now
+from models.tables import WAITING_STATES, Image, State, now
 
 JOBS_A_CLAIM = 8  # each costs a query; others have their turn at the next claim
 SUSPECTS_TURN = 0.1  # the share of claims for those who lost a worker while fresh ones wait
@@ -76,7 +76,7 @@ def still_held(session: Session, claim: Claim) -> set[int]:
 def park_exhausted(session: Session, *, max_attempts: int) -> list[str]:
     """Images whose last permitted attempt has lapsed become `failed`. Returns their SHA-256s."""
     lapsed = [
-        Image.state.in_((State.RECEIVED, State.READY)),
+        Image.state.in_(WAITING_STATES),
         Image.attempts > max_attempts,
         _is_free(),
     ]
@@ -146,12 +146,13 @@ def _pick_shares(session: Session, state: State, limit: int) -> list[int]:
 
 
 def _waiting_jobs(session: Session, state: State) -> Sequence[str]:
-    """Jobs with images in this state: one step of the index for each job, not for each image."""
-    first = select(func.min(Image.job_id).label("job_id")).where(Image.state == state)
+    """Jobs with fresh images in this state that nobody holds: one step of the index for each job,
+    not for each image.
+    """
+    which = (Image.state == state, Image.attempts == 0, _is_free())
+    first = select(func.min(Image.job_id).label("job_id")).where(*which)
     found = first.cte("found", recursive=True)
-    following = select(func.min(Image.job_id)).where(
-        Image.state == state, Image.job_id > found.c.job_id
-    )
+    following = select(func.min(Image.job_id)).where(*which, Image.job_id > found.c.job_id)
     step = select(following.scalar_subquery()).where(found.c.job_id.is_not(None))
     found = found.union_all(step)
     return session.scalars(select(found.c.job_id).where(found.c.job_id.is_not(None))).all()

@@ -10,9 +10,8 @@ from sqlalchemy.orm import Session
 
 from models.learning_tables import Night
 from models.reason_keys import reason_key
-from models.tables import FINAL_STATES, Audit, Image, Job, State, now
+from models.tables import WAITING_STATES, Audit, Image, Job, State, now
 
-WAITING = tuple(state for state in State if state not in FINAL_STATES)
 LATENCY_WINDOW = timedelta(minutes=15)
 LATENCY_SAMPLE = 1000  # the newest of the window
 QUANTILES = (0.5, 0.9, 0.99)
@@ -32,12 +31,12 @@ def images_by_state(session: Session) -> StateFigures:
         select(Image.state, func.count(), func.min(Image.id)).group_by(Image.state)
     ).all()
     counts = {state: count for state, count, _ in rows}
-    first = {image_id: state for state, _, image_id in rows if state in WAITING}
+    first = {image_id: state for state, _, image_id in rows if state in WAITING_STATES}
     oldest = select(Image.id, Image.created_at).where(Image.id.in_(first))
     came = {first[image_id]: moment for image_id, moment in session.execute(oldest)}
     return StateFigures(
         images={state: counts.get(state, 0) for state in State},
-        oldest_at={state: came.get(state) for state in WAITING},
+        oldest_at={state: came.get(state) for state in WAITING_STATES},
     )
 
 

@@ -86,7 +86,7 @@ class FileStore:
         return self.path(sha256, area=area).exists()
 
     def delete(self, sha256: str, *, area: Area = "incoming") -> None:
-        """While a backup is made it stays, and the daily tidy comes for it."""
+        """While a backup is made it stays, and the tidy comes for it."""
         with deleting(self.root) as may_delete:
             if may_delete:
                 self.path(sha256, area=area).unlink(missing_ok=True)
@@ -113,6 +113,11 @@ class FileStore:
     ) -> None:
         """network_input: uint8 (224, 224)."""
         self._write(self._input_path(sha256, preprocessing), network_input.tobytes())
+
+    def preprocessings(self) -> list[str]:
+        """By which network inputs were ever made."""
+        inputs = self.root / "inputs"
+        return [folder.name for folder in inputs.iterdir()] if inputs.is_dir() else []
 
     def has_network_input(self, sha256: str, preprocessing: str) -> bool:
         return self._input_path(sha256, preprocessing).exists()

@@ -12,11 +12,10 @@ from models.claims import Claim, still_held
 from models.file_store import Stored
 from models.inserts import insert_new
 from models.paging import batches
-from models.tables import FINAL_STATES, Image, State, now
+from models.tables import FINAL_STATES, UNFINISHED_STATES, WAITING_STATES, Image, State, now
 
 REASON_LENGTH = 500
 DICOM = "application/dicom"
-WAITING_STATES = (State.RECEIVED, State.READY)
 CANCELLED = "the job was cancelled before this file was read"
 
 
@@ -101,19 +100,23 @@ def find_twins(session: Session, sha256s: Sequence[str]) -> dict[str, Image]:
 def wanted_uploads(
     session: Session, sha256s: Sequence[str], *, ended_after: datetime | None = None
 ) -> set[str]:
-    """Those whose uploaded bytes some image still needs.
+    """Those whose uploaded bytes some image still needs, see `wants_upload`."""
+    wanted = select(Image.sha256).where(wants_upload(ended_after=ended_after))
+    return set(session.scalars(wanted.where(Image.sha256.in_(sha256s))))
 
-    It waits to have them read, or it ended unread and may be tried again. ended_after: those that
-    ended before have had their time.
+
+def wants_upload(*, ended_after: datetime | None = None) -> ColumnElement[bool]:
+    """Of an image: it waits to have its bytes read, or it ended unread and may be tried again.
+
+    ended_after: those that ended before have had their time.
     """
     ended: list[ColumnElement[bool]] = [
-        Image.state.in_((State.FAILED, State.CANCELLED)),
+        Image.state.in_(UNFINISHED_STATES),
         Image.stored_sha256.is_(None),
     ]
     if ended_after is not None:
         ended.append(Image.finished_at > ended_after)
-    needed = or_(Image.state == State.RECEIVED, and_(*ended))
-    return set(session.scalars(select(Image.sha256).where(Image.sha256.in_(sha256s), needed)))
+    return or_(Image.state == State.RECEIVED, and_(*ended))
 
 
 def lock_contents(session: Session, sha256s: Sequence[str]) -> list[str]:

@@ -8,9 +8,9 @@ from uuid import uuid4
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from models.images import WAITING_STATES, cancel_waiting, has_waiting_images
+from models.images import cancel_waiting, has_waiting_images
 from models.paging import Page
-from models.tables import FINAL_STATES, Image, Job, State, Upload, now
+from models.tables import FINAL_STATES, WAITING_STATES, Image, Job, State, Upload, now
 from models.uploads import count_missing, count_uploads, give_up
 
 RATE_WINDOW_S = 30.0

@@ -6,10 +6,8 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from models.learning_tables import ImportedImage
-from models.paging import batches
+from models.paging import ROWS_A_FETCH, batches
 from models.tables import Image
-
-ROWS_A_FETCH = 5000
 
 Contents = dict[str, set[str]]  # SHA-256s by the name that was asked for
 

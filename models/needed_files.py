@@ -9,12 +9,10 @@ from sqlalchemy.orm import Session
 
 from models.file_store import FileStore
 from models.learning_tables import ImportedImage, SnapshotImage
+from models.paging import ROWS_A_FETCH
 from models.settings import Settings
-from models.tables import Image, ModelVersion, State
+from models.tables import UNFINISHED_STATES, Image, ModelVersion, State
 
-ROWS_A_FETCH = 5000
-# What ended unread may be tried again for a while, see `models.images.wanted_uploads`.
-_ENDED = (State.CANCELLED, State.FAILED)
 _HAVE_INPUT = (State.READY, State.PREDICTED)
 
 
@@ -35,7 +33,7 @@ def needed_files(session: Session, settings: Settings) -> NeededFiles:
             read.add(row.sha256)
             search.inputs(row.sha256, must=row.state in _HAVE_INPUT)
             search.file("stored", row.stored_sha256, must=row.state in _HAVE_INPUT)
-        elif row.state in _ENDED and row.sha256:
+        elif row.state in UNFINISHED_STATES and row.sha256:
             search.file("incoming", row.sha256, must=False)
         if row.state == State.RECEIVED:
             awaited.add(row.sha256)
@@ -56,8 +54,7 @@ _IMAGES = select(Image.sha256, Image.state, Image.stored_sha256)
 class _Search:
     def __init__(self, settings: Settings) -> None:
         self._data_dir, self._store = settings.data_dir, FileStore(settings.files_dir)
-        inputs = settings.files_dir / "inputs"
-        self._preprocessings = [one.name for one in inputs.iterdir()] if inputs.is_dir() else []
+        self._preprocessings = self._store.preprocessings()
         self.found: set[str] = set()
         self.missing: set[str] = set()
 

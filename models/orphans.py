@@ -8,21 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.file_store import FileStore
+from models.images import wants_upload
 from models.learning_tables import Fingerprint, ImportedImage, Label, SnapshotImage
+from models.paging import ROWS_A_FETCH
 from models.session import Sessions
 from models.stored_files import Area, FileList, list_files
 from models.tables import Image, ModelVersion, Prediction, State, Study, Upload
+from models.uploads import MISSING
 
-ROWS_A_FETCH = 5000
-# What ended unread may be tried again, see `models.images.wanted_uploads`.
-_WANTS_UPLOAD = or_(
-    Image.state == State.RECEIVED,
-    and_(Image.state.in_((State.FAILED, State.CANCELLED)), Image.stored_sha256.is_(None)),
-)
 _READ = (State.READY, State.PREDICTED)
 
 
@@ -40,7 +37,7 @@ def find_orphans(sessions: Sessions, store: FileStore, *, age_s: float = 0.0) ->
 
 def _files_without_rows(session: Session, files: FileList) -> Iterator[str]:
     wanted: dict[Area, set[str]] = {
-        "incoming": _hashes(session, Image.sha256, _WANTS_UPLOAD),
+        "incoming": _hashes(session, Image.sha256, wants_upload()),
         "stored": _hashes(session, Image.stored_sha256),
         "inputs": _hashes(session, Image.sha256, Image.stored_sha256.is_not(None))
         | _hashes(session, ImportedImage.sha256)
@@ -55,13 +52,11 @@ def _files_without_rows(session: Session, files: FileList) -> Iterator[str]:
 
 
 def _open_uploads(session: Session) -> set[str]:
-    rows = select(Upload.id).where(Upload.arrived_at.is_(None), Upload.given_up_at.is_(None))
-    return {str(number) for number in session.scalars(rows)}
+    return {str(number) for number in session.scalars(select(Upload.id).where(*MISSING))}
 
 
 def _images_without_files(session: Session, store: FileStore) -> Iterator[str]:
-    inputs = store.root / "inputs"
-    preprocessings = [folder.name for folder in inputs.iterdir()] if inputs.is_dir() else []
+    preprocessings = store.preprocessings()
     columns = (Image.id, Image.state, Image.sha256, Image.stored_sha256)
     rows = select(*columns).where(Image.state.in_((State.RECEIVED, *_READ)))
     for row in session.execute(rows.execution_options(yield_per=ROWS_A_FETCH)):

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 VALUES_A_QUERY = 500
+ROWS_A_FETCH = 5000  # where an answer of any length is read piece by piece
 
 
 @dataclass(frozen=True)

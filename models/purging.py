@@ -18,10 +18,10 @@ from sqlalchemy import ColumnElement, Select, Subquery, and_, case, exists, func
 from sqlalchemy.orm import Session, aliased
 
 from models.learning_tables import Fingerprint, ImportedImage, Label, Night, SnapshotImage
-from models.tables import Image, Job, Prediction, State, Upload
+from models.paging import ROWS_A_FETCH
+from models.tables import WAITING_STATES, Image, Job, Prediction, Upload
+from models.uploads import MISSING
 
-ROWS_A_FETCH = 5000
-_WAITING = (State.RECEIVED, State.READY)
 MOST_JOBS = 500  # that a plan lists; its counts are of all
 
 
@@ -111,11 +111,10 @@ def has_ended() -> ColumnElement[bool]:
     """Of a job."""
     # An alias, since queries of images ask this, too.
     one = aliased(Image)
-    is_expected = and_(Upload.arrived_at.is_(None), Upload.given_up_at.is_(None))
     return and_(
         or_(Job.closed_at.is_not(None), Job.cancelled_at.is_not(None)),
-        ~exists().where(one.job_id == Job.id, one.state.in_(_WAITING)),
-        ~exists().where(Upload.job_id == Job.id, is_expected),
+        ~exists().where(one.job_id == Job.id, one.state.in_(WAITING_STATES)),
+        ~exists().where(Upload.job_id == Job.id, *MISSING),
     )
 
 
@@ -180,7 +179,7 @@ def _with_counts(which: Which) -> Select[*tuple[Any, ...]]:
             or_(Job.closed_at.is_not(None), Job.cancelled_at.is_not(None)).label("takes_no_more"),
             has_ended().label("has_ended"),
             func.count(Image.id).label("images"),
-            count(Image.state.in_(_WAITING)).label("waiting"),
+            count(Image.state.in_(WAITING_STATES)).label("waiting"),
             count(_is_frozen()).label("frozen"),
             count(and_(_may_be_frozen(), ~_is_frozen())).label("labelled"),
         )

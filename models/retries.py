@@ -7,12 +7,11 @@ from typing import Literal
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from models.tables import Image, Prediction, State
+from models.tables import UNFINISHED_STATES, Image, Prediction, State
 from pipeline.types import OperatingPoint
 
 Which = Literal["failed", "all"]
 
-UNFINISHED = (State.FAILED, State.CANCELLED)
 BY_CHOICE = (State.PREDICTED, State.REJECTED)
 
 
@@ -52,7 +51,7 @@ def take_up(session: Session, image_ids: Sequence[int], *, state: State) -> int:
     """They wait again, as if they had just come to this state. Returns how many."""
     taken = session.scalars(
         update(Image)
-        .where(Image.id.in_(image_ids), Image.state.in_(UNFINISHED + BY_CHOICE))
+        .where(Image.id.in_(image_ids), Image.state.in_(UNFINISHED_STATES + BY_CHOICE))
         .values(
             state=state,
             reason=None,
@@ -70,7 +69,7 @@ def take_up(session: Session, image_ids: Sequence[int], *, state: State) -> int:
 def _may_be_retried(
     which: Which, version_id: int | None, operating_point: OperatingPoint
 ) -> ColumnElement[bool]:
-    unfinished = Image.state.in_(UNFINISHED)
+    unfinished = Image.state.in_(UNFINISHED_STATES)
     if which == "failed":
         return unfinished
     read_by_it = exists().where(

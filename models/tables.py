@@ -32,7 +32,9 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
+WAITING_STATES = (State.RECEIVED, State.READY)
 FINAL_STATES = (State.PREDICTED, State.REJECTED, State.FAILED, State.CANCELLED)
+UNFINISHED_STATES = (State.FAILED, State.CANCELLED)  # final, but may be tried again
 
 
 class Role(StrEnum):
