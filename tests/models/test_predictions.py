@@ -91,12 +91,12 @@ def test_bytes_that_were_read_before_need_no_second_reading(database: Database) 
 def test_two_workers_that_hold_the_same_bytes_predict_them_once(database: Database) -> None:
     with database.sessions.begin() as session:
         version = a_version(session)
+        claims = []
         for job in (a_job(session), a_job(session)):
             for number in range(20):
                 an_image(session, job, content=str(number), state=State.READY)
-    with database.sessions.begin() as session:
-        one = claim_ready(session, limit=20, lease_s=60, max_attempts=3)
-        other = claim_ready(session, limit=20, lease_s=60, max_attempts=3)
+            claims.append(claim_ready(session, limit=20, lease_s=60, max_attempts=3))
+    one, other = claims
 
     def finish(claim: Claim) -> None:
         with database.sessions.begin() as session:
