@@ -31,7 +31,7 @@ from web import (
     versions,
 )
 from web.auth import install_auth
-from web.errors import install_errors
+from web.errors import PROBLEM, install_errors
 from web.ids import install_ids
 from web.incoming import install_limits
 from web.label_panel import install_label_words
@@ -116,4 +116,14 @@ def _describe(app: APIFlask) -> None:
 def _complete_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
     assert isinstance(spec, dict)
     spec["security"] = [{"token": []}, {"session": []}]
+    for operations in spec["paths"].values():
+        for operation in operations.values():
+            _describe_problems(operation["responses"])
     return labels.describe_table(uploads.describe_pieces(jobs.describe_upload(spec)))
+
+
+def _describe_problems(responses: dict[str, Any]) -> None:
+    """APIFlask takes them for plain JSON."""
+    for status, response in responses.items():
+        if status >= "400" and (plain := response.get("content")):
+            response["content"] = {PROBLEM: plain["application/json"]}

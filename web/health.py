@@ -22,6 +22,7 @@ _UNWELL: dict[int | str, Any] = {503: {"description": "Database or broker does n
 @bp.doc(responses=_UNWELL)
 @open_to_all(WHY)
 def show() -> tuple[HealthOut, int]:
+    """Whether database and broker answer."""
     database, broker = is_database_up(services()), is_broker_up()
     well = database and broker
     health = HealthOut(status="ok" if well else "unhealthy", database=database, broker=broker)

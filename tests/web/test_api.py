@@ -208,6 +208,14 @@ def test_the_description_holds_together(portal: Portal) -> None:
             assert named == set(re.findall(r"{(\w+)}", path)), path
     upload = spec["paths"]["/api/v1/jobs/{job_id}/files"]["post"]["requestBody"]["content"]
     assert list(upload) == ["multipart/form-data"]
+    refusals = [
+        list(response["content"])
+        for operation in operations
+        for status, response in operation["responses"].items()
+        if status >= "400" and response.get("content")
+    ]
+    assert len(refusals) > len(operations) / 2
+    assert all(media_types == ["application/problem+json"] for media_types in refusals)
 
 
 def test_answers_are_as_described(portal: Portal, job: str) -> None:
