@@ -90,3 +90,15 @@ def running(settings: Settings, *, logs: Path) -> Iterator[Processes]:
         yield processes
     finally:
         processes.end()
+
+
+@contextmanager
+def hearing_ctrl_c() -> Iterator[None]:
+    """A child that is started meanwhile hears SIGINT, also where a shell in the background has it
+    ignored, which children inherit.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -36,6 +36,7 @@ from pipeline.pseudonym import patient_pseudonym
 from pipeline.split import assign_split
 from tests.builders import make_dicom, make_picture
 from tests.databases import Database
+from tests.processes import hearing_ctrl_c
 from tests.rows import a_job, an_image
 from worker.doors import Doors, open_doors
 from worker.snapshot import take_snapshot
@@ -276,10 +277,8 @@ def test_an_interrupted_import_shows_nothing_and_goes_on(doors: Doors, tmp_path:
         "OVERREAD_DECODE_PROCESSES": "1",
         "PATH": "/usr/bin:/bin",
     }
-    # Where the tests run in the background, shells have Ctrl-C ignored, and children inherit that.
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    running = subprocess.Popen(typed, env=environment, stderr=subprocess.PIPE, text=True)
-    signal.signal(signal.SIGINT, before)
+    with hearing_ctrl_c():
+        running = subprocess.Popen(typed, env=environment, stderr=subprocess.PIPE, text=True)
     inputs = doors.store.root / "inputs"
     while running.poll() is None and len(list(inputs.glob("*/*/*"))) < 20:
         time.sleep(0.01)

@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.phantom import write_phantom_studies
 from tests.builders import make_picture, make_png
+from tests.processes import hearing_ctrl_c
 from tests.service import OVERREAD, Service, environment, wait_until
 
 pytestmark = pytest.mark.processes
@@ -153,9 +154,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def submitting(service: Service, folder: Path, *, name: str) -> Iterator[subprocess.Popen[str]]:
     """`overread submit`, in the middle of its large file."""
     command = [*OVERREAD, "submit", str(folder), "--name", name]
-    with subprocess.Popen(
-        command, env=environment(service.data_dir), stderr=subprocess.PIPE, text=True
-    ) as process:
+    with hearing_ctrl_c():
+        process = subprocess.Popen(
+            command, env=environment(service.data_dir), stderr=subprocess.PIPE, text=True
+        )
+    with process:
         api = an_api(service)
         wait_until(lambda: is_midway(api, name), within_s=60, what="a chunk of the large file")
         yield process
