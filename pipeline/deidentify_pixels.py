@@ -1,26 +1,29 @@
 """Pixel Data that hold the picture and nothing else; the picture stays the same."""
 
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.tag import Tag
 from pydicom.uid import RLELossless
 from rle.utils import encode_pixel_data
 
-from pipeline import dicom_codecs
 from pipeline.deidentify_raster import strip_jpeg
-from pipeline.dicom_pixels import PIXELS, frames, is_jpeg, pixel_data_length
+from pipeline.dicom_pixels import (
+    PIXELS,
+    decode_frame,
+    frames,
+    is_jpeg,
+    is_jpeg_2000,
+    pixel_data_length,
+)
 from pipeline.dicom_tags import integer
 from pipeline.errors import RefusedError
 from pipeline.jpeg_2000 import strip_jpeg_2000
 from pipeline.unused_bits import clear_unused_bits
 
-_AS_STORED: dict[str, Any] = {"correct_unused_bits": False}
 _FLOAT_VR = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
 
 
@@ -63,24 +66,14 @@ def _clean_frames(dataset: Dataset) -> list[bytes]:
     streams = islice(generate_frames(dataset.PixelData, number_of_frames=count), count)
     if is_jpeg(dataset):
         return [strip_jpeg(stream) for stream in streams]
-    if "2000" in syntax.name:  # HTJ2K, too
+    if is_jpeg_2000(dataset):
         return [strip_jpeg_2000(stream) for stream in streams]
     raise RefusedError("the transfer syntax cannot be rid of what may name the patient")
 
 
 def _encode_rle_anew(dataset: Dataset, index: int) -> bytes:
     """What stands behind a segment's last run cannot be told from it without decoding."""
-    frame = None
-    for plugin in (dicom_codecs.LABEL, "pydicom"):  # the second forgives padded segments
-        try:
-            frame, _ = get_decoder(RLELossless).as_array(
-                dataset, index=index, raw=True, decoding_plugin=plugin, **_AS_STORED
-            )
-            break
-        except Exception:  # noqa: S112 (the next one may read it)
-            continue
-    if frame is None:
-        raise RefusedError("the RLE data are damaged")
+    frame = decode_frame(dataset, index, raw=True)
     ordered = np.ascontiguousarray(frame, frame.dtype.newbyteorder("<"))
     return encode_pixel_data(
         clear_unused_bits(ordered.tobytes(), dataset, little_endian=True),

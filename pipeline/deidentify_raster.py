@@ -16,8 +16,6 @@ from pipeline.sniff import JPEG, PNG
 
 # What the pixels need; text, times, EXIF, colour profiles and animation go.
 _KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-# APP0 tells density, APP14 how colours were transformed.
-_KEPT_SEGMENTS = (APP0, APP14)
 
 
 def strip_metadata(content: bytes, *, media_type: str, limits: Limits) -> tuple[bytes, str]:

@@ -25,7 +25,8 @@ def clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
     item.add(DataElement(Tag("LUTDescriptor"), vr, descriptor))
     order = "<u2" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">u2"
     item.add(DataElement(Tag("LUTData"), "OW", table.entries.astype(order).tobytes()))
-    item.ModalityLUTType = "US"  # required (PS3.3 C.11.1); US stands for unspecified
+    if keyword == "ModalityLUTSequence":
+        item.ModalityLUTType = "US"  # required (PS3.3 C.11.1); US stands for unspecified
     return DataElement(Tag(keyword), "SQ", Sequence([item]))
 
 

@@ -10,7 +10,7 @@ from pydicom.uid import RLELossless
 from pipeline.blank import check_not_blank
 from pipeline.burned_in import burned_in_warnings
 from pipeline.dicom_pixels import first_frame, frames
-from pipeline.dicom_tags import code, integer, kept_tags
+from pipeline.dicom_tags import code, integer, is_signed, kept_tags
 from pipeline.errors import RefusedError
 from pipeline.frontal import JUDGED, check_frontal
 from pipeline.grey_scale import Span, grey_levels, has_broken_window
@@ -81,7 +81,7 @@ def _stored_top(dataset: Dataset) -> int:
 
 def _integer_picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
     """One look-up in a table of every value that can be stored, however many pixels."""
-    signed = integer(dataset, "PixelRepresentation", default=0) == 1
+    signed = is_signed(dataset)
     bits = integer(dataset, "BitsStored")
     span = Span(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else Span(0, 2**bits - 1)
     if frame.dtype.itemsize > 2:

@@ -40,7 +40,7 @@ def first_frame(dataset: Dataset, limits: Limits) -> NDArray[Any]:
         _check_encapsulated(dataset)
     elif keyword == "PixelData":
         _check_length(dataset)
-    frame = _decode(dataset, syntax)
+    frame = decode_frame(dataset, 0)
     if code(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
         frame = apply_color_lut(frame, dataset)
     return frame
@@ -113,8 +113,12 @@ def _check_length(dataset: Dataset) -> None:
 
 def is_jpeg(dataset: Dataset) -> bool:
     """Whether the pixels are JPEG or JPEG-LS streams (not JPEG 2000)."""
-    name = dataset.file_meta.TransferSyntaxUID.name
-    return "JPEG" in name and "2000" not in name
+    return "JPEG" in dataset.file_meta.TransferSyntaxUID.name and not is_jpeg_2000(dataset)
+
+
+def is_jpeg_2000(dataset: Dataset) -> bool:
+    """HTJ2K, too."""
+    return "2000" in dataset.file_meta.TransferSyntaxUID.name
 
 
 def _check_encapsulated(dataset: Dataset) -> None:
@@ -122,7 +126,7 @@ def _check_encapsulated(dataset: Dataset) -> None:
     codestream = _first_codestream(dataset)
     if is_jpeg(dataset):
         check_jpeg(codestream)
-    if "2000" in dataset.file_meta.TransferSyntaxUID.name:
+    if is_jpeg_2000(dataset):
         _check_jpeg_2000(codestream)
 
 
@@ -141,14 +145,18 @@ def _first_codestream(dataset: Dataset) -> bytes:
         ) from None
 
 
-def _decode(dataset: Dataset, syntax: UID) -> NDArray[Any]:
+def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[Any]:
+    """Return the samples of one frame. raw: colours as stored. Raises RefusedError."""
+    syntax = dataset.file_meta.TransferSyntaxUID
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
         raise RefusedError(f"the transfer syntax {_name(syntax)} is not supported") from None
     for plugin in _PREFERRED.get(syntax, ("",)):
         try:
-            frame, _ = decoder.as_array(dataset, index=0, decoding_plugin=plugin, **_OPTIONS)
+            frame, _ = decoder.as_array(
+                dataset, index=index, raw=raw, decoding_plugin=plugin, **_OPTIONS
+            )
         except MemoryError:
             raise RefusedError("decoding takes too much memory") from None
         except Exception:  # noqa: S112 (what a decoder stumbles over is the file's fault)

@@ -90,6 +90,11 @@ def integer(dataset: Dataset, keyword: str, *, default: int | None = None) -> in
     return int(value)
 
 
+def is_signed(dataset: Dataset) -> bool:
+    """Whether stored values are signed (Pixel Representation, PS3.3 C.7.6.3)."""
+    return integer(dataset, "PixelRepresentation", default=0) == 1
+
+
 def text(dataset: Dataset, keyword: str) -> str:
     value = raw_value(dataset, keyword)
     return "" if value is None else str(value).strip().strip("\0")

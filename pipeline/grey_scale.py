@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from pipeline.dicom_tags import code, integer, label, number, raw_value
+from pipeline.dicom_tags import code, is_signed, label, number, raw_value
 from pipeline.errors import RefusedError
 
 Values = NDArray[np.float64]
@@ -122,7 +122,7 @@ def read_table(dataset: Dataset, keyword: str) -> LookUpTable | None:
     except (TypeError, ValueError):
         raise RefusedError(f"{label(keyword)} holds no usable table") from None
     count = count or 2**16  # 0 stands for 65536
-    if first >= 2**15 and _is_signed(dataset):
+    if first >= 2**15 and is_signed(dataset):
         first -= 2**16  # written as unsigned where the values are signed
     if len(entries) < count or not 1 <= bits <= 16:
         raise RefusedError(
@@ -139,10 +139,6 @@ def _entries(data: object, *, little_endian: bool, bits: int) -> Values:
     if bits <= 8 and entries.max(initial=0) > 255:  # two 8-bit entries in each word
         entries = entries.astype("<u2").view(np.uint8)
     return entries.astype(np.float64)
-
-
-def _is_signed(dataset: Dataset) -> bool:
-    return integer(dataset, "PixelRepresentation", default=0) == 1
 
 
 def _is_little_endian(dataset: Dataset) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from pipeline.dicom_tags import integer, number
+from pipeline.dicom_tags import integer, is_signed, number
 
 
 def padding_mask(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_] | None:
@@ -27,7 +27,7 @@ def padding_mask(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_] | N
 
 def _as_stored(value: float, dataset: Dataset) -> float:
     """Writers disagree whether the attribute is signed; the pixels are what counts."""
-    signed = integer(dataset, "PixelRepresentation", default=0) == 1
+    signed = is_signed(dataset)
     half: int = 2 ** (integer(dataset, "BitsAllocated", default=16) - 1)
     if signed and value >= half:
         return value - 2 * half

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from pipeline.dicom_tags import integer
+from pipeline.dicom_tags import integer, is_signed
 from pipeline.padding import padding_mask
 
 _KINDS = {8: np.uint8, 16: np.uint16, 32: np.uint32}
@@ -40,7 +40,7 @@ def _cleared(samples: NDArray[Any], dataset: Dataset, *, stored: int) -> NDArray
     native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     kind, width = native.dtype.type, 8 * native.itemsize
     shift = integer(dataset, "HighBit", default=stored - 1) + 1 - stored
-    if shift or not _is_signed(dataset):
+    if shift or not is_signed(dataset):
         return np.asarray(native & kind(((1 << stored) - 1) << shift))
     spare = width - stored
     signed = (native << kind(spare)).view(f"i{native.itemsize}")
@@ -49,8 +49,4 @@ def _cleared(samples: NDArray[Any], dataset: Dataset, *, stored: int) -> NDArray
 
 def _as_seen(samples: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
-    return native.view(f"i{native.itemsize}") if _is_signed(dataset) else native
-
-
-def _is_signed(dataset: Dataset) -> bool:
-    return integer(dataset, "PixelRepresentation", default=0) == 1
+    return native.view(f"i{native.itemsize}") if is_signed(dataset) else native

@@ -134,11 +134,7 @@ def test_every_attribute_of_the_data_dictionary(tmp_path: Path) -> None:
     assert not [trace for trace in TRACES if trace in result.content]
     kept = read(result)
     assert not {element.keyword for element in kept} - kept_ones
-    assert {element.keyword for element in kept.VOILUTSequence[0]} == {
-        "LUTDescriptor",
-        "LUTData",
-        "ModalityLUTType",
-    }
+    assert {element.keyword for element in kept.VOILUTSequence[0]} == {"LUTDescriptor", "LUTData"}
 
 
 def test_text_in_the_place_of_a_kept_value(tmp_path: Path) -> None:
