@@ -93,5 +93,5 @@ def audit_rows(session: Session) -> int:
 
 
 def _quantile(ordered: Sequence[float], quantile: float) -> float:
-    """The smallest value that at least this share does not exceed."""
+    """At least this share is no greater; one of the values, none between two."""
     return ordered[min(int(quantile * len(ordered)), len(ordered) - 1)]
