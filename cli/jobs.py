@@ -30,11 +30,7 @@ def jobs(
     from cli.settings import read_settings
     from cli.tables import JobTable
 
-    asked = sum((close, cancel, retry is not None))
-    if asked > 1:
-        raise UsageProblem("one thing at a time: --close, --cancel or --retry")
-    if asked and job_id is None:
-        raise UsageProblem("which job? Its ID goes before --close, --cancel or --retry")
+    _check(job_id, asked=sum((close, cancel, retry is not None)))
     if give_up_missing and not close:
         raise UsageProblem("--give-up-missing goes with --close")
     with connect(read_settings()) as client:
@@ -55,3 +51,12 @@ def jobs(
     for job in shown:
         table.add(job)
     table.print()
+
+
+def _check(job_id: str | None, *, asked: int) -> None:
+    from cli.fatal import UsageProblem
+
+    if asked > 1:
+        raise UsageProblem("one thing at a time: --close, --cancel or --retry")
+    if asked and job_id is None:
+        raise UsageProblem("which job? Its ID goes before --close, --cancel or --retry")
