@@ -104,11 +104,19 @@ def close_job(session: Session, job_id: str, *, give_up_missing: bool = False) -
     return was_open
 
 
-def cancel_job(session: Session, job_id: str) -> None:
-    """No more files are taken. Its waiting images are cancelled afterwards, see `cancel_some`."""
+def cancel_job(session: Session, job_id: str) -> bool:
+    """No more files are taken. Its waiting images are cancelled afterwards, see `cancel_some`.
+
+    False where it was cancelled before. JobStateError where it has ended by itself.
+    """
     job = _lock(session, job_id)
-    job.cancelled_at = job.cancelled_at or now()
+    if job.cancelled_at is not None:
+        return False
+    if job.closed_at is not None and not has_waiting_images(session, job_id):
+        raise JobStateError("this job has ended: nothing of it is left to cancel")
+    job.cancelled_at = now()
     give_up(session, job_id)
+    return True
 
 
 def cancel_some(session: Session, job_id: str, *, limit: int = 2000) -> bool:

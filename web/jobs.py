@@ -167,8 +167,8 @@ def close(job_id: str, json_data: Closing) -> JobProgress:
 def cancel(job_id: str) -> JobProgress:
     """What waits is not read any more, and no more files are taken. What was read stays."""
     with services().sessions.begin() as session:
-        cancel_job(session, job_id)
-        record(session, user_id=person().id, action="job.cancelled", target=job_id)
+        if cancel_job(session, job_id):
+            record(session, user_id=person().id, action="job.cancelled", target=job_id)
     cancel_images(services(), job_id)
     return _progress(job_id)
 

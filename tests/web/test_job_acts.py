@@ -48,6 +48,16 @@ def test_a_piece_for_a_closed_or_cancelled_job_is_refused_and_thrown_away(sender
         assert one.try_to_declare(("b.png", b"1")).status_code == 409
 
 
+def test_a_job_that_has_ended_is_not_cancelled(sender: Sender) -> None:
+    send(sender.client, sender.job, ("a.png", a_png(seed=1)))
+    sender.portal.read_all()
+    assert sender.post("close").json["finished"]
+    refused = sender.post("cancel")
+    assert refused.status_code == 409
+    assert refused.json["title"] == "this job has ended: nothing of it is left to cancel"
+    assert "job.cancelled" not in actions(sender.portal)
+
+
 def test_a_cancelled_job_ends_and_can_be_taken_up_again(sender: Sender) -> None:
     send(sender.client, sender.job, ("a.png", a_png(seed=1)), ("b.png", a_png(seed=2)))
     cancelled = sender.post("cancel").json
