@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -94,4 +95,4 @@ def audit_rows(session: Session) -> int:
 
 def _quantile(ordered: Sequence[float], quantile: float) -> float:
     """At least this share is no greater; one of the values, none between two."""
-    return ordered[min(int(quantile * len(ordered)), len(ordered) - 1)]
+    return ordered[max(ceil(quantile * len(ordered)) - 1, 0)]

@@ -1,9 +1,10 @@
 """Keeps things moving: what waits is nudged again, what stopped its worker too often is parked."""
 
 import logging
+from contextlib import suppress
 
 from models.claims import has_waiting, park_exhausted
-from models.jobs import cancel_some, half_cancelled_jobs
+from models.jobs import NoJobError, cancel_some, half_cancelled_jobs
 from models.nights import has_waiting_night, park_exhausted_night
 from models.rereadings import due_rereading
 from models.schedule import begin_due_night
@@ -40,7 +41,8 @@ def _sweep_cancelled(doors: Doors) -> None:
     with doors.sessions() as session:
         job_ids = half_cancelled_jobs(session)
     for job_id in job_ids:
-        with doors.sessions.begin() as session:
+        # Purged meanwhile: nothing of it waits.
+        with suppress(NoJobError), doors.sessions.begin() as session:
             cancel_some(session, job_id)
 
 
