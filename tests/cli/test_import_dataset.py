@@ -5,13 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from alembic import command
 from click.testing import CliRunner, Result
 from PIL import Image as Picture
 from sqlalchemy import func, select
@@ -28,31 +27,19 @@ from models.learning_tables import ImportedDataset, ImportedImage, Label, LabelV
 from models.orphans import find_orphans
 from models.purge_steps import purge_step
 from models.tables import State
-from models.upgrade import alembic_config, upgrade
 from pipeline.leakage import Leak
 from pipeline.network_input import PREPROCESSING
 from pipeline.phantom import draw_phantom
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.split import assign_split
 from tests.builders import make_dicom, make_picture
-from tests.databases import Database
 from tests.processes import hearing_ctrl_c
 from tests.rows import a_job, an_image
-from worker.doors import Doors, open_doors
+from worker.doors import Doors
 from worker.snapshot import take_snapshot
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 TRAIN, VALIDATION, TEST = Split.TRAIN, Split.VALIDATION, Split.TEST
-
-
-@pytest.fixture
-def doors(database: Database) -> Iterator[Doors]:
-    with database.engine.begin() as connection:
-        command.stamp(alembic_config(connection), "head")  # so that upgrading costs nothing
-    upgrade(database.settings)
-    opened = open_doors(database.settings)
-    yield opened
-    opened.close()
 
 
 def write(path: Path, *, seed: int) -> Path:

@@ -5,7 +5,7 @@ import io
 import zipfile
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from apiflask import APIFlask
@@ -127,7 +127,3 @@ def a_zip(*files: tuple[str, bytes]) -> bytes:
         for name, content in files:
             archive.writestr(name, content)
     return target.getvalue()
-
-
-def content_of(path: Path) -> bytes:
-    return path.read_bytes()
