@@ -61,11 +61,18 @@ def issue(name: str, *, role: Role, days: int) -> IssuedOut:
 
 
 def revoke(token_id: int) -> None:
-    """One's own; another's is not there."""
+    """One's own; another's is not there. A token ends none that may do more."""
+    asking = person()
     with services().sessions.begin() as session:
-        if not revoke_api_token(session, token_id=token_id, user_id=person().id):
+        owner = session.get_one(User, asking.id)
+        own = {token.id: token for token in list_api_tokens(session, user_id=owner.id)}
+        if token_id not in own:
             abort(404, "you have no such token")
-        record(session, user_id=person().id, action="token.revoked", target=str(token_id))
+        role = lesser_role(owner.role, own[token_id].role)
+        if not asking.may(role):
+            abort(403, f"that token may do what is for the role {role.value}")
+        if revoke_api_token(session, token_id=token_id, user_id=owner.id):
+            record(session, user_id=owner.id, action="token.revoked", target=str(token_id))
 
 
 def _left() -> TokensOut:

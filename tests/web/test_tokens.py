@@ -122,6 +122,14 @@ def test_a_revoked_or_expired_token_is_refused(portal: Portal) -> None:
     assert ("token.revoked", str(first["id"])) in written(portal)
 
 
+def test_a_token_ends_none_that_may_do_more(portal: Portal) -> None:
+    program = portal.program(Role.ADMIN)
+    wide = asked(program, role="operator").json
+    narrow = holding(portal, asked(program, role="viewer").json["token"])
+    assert narrow.post(f"/api/v1/tokens/{wide['id']}/revoke").status_code == 403
+    assert holding(portal, wide["token"]).get("/api/v1/jobs").status_code == 200
+
+
 def test_anothers_token_is_not_there(portal: Portal) -> None:
     made = asked(portal.program(Role.OPERATOR)).json
     other = portal.program(Role.ADMIN)
