@@ -17,7 +17,7 @@ import pytest
 
 from tests.planted_patients import CONTENTS, NAMES, write_labels, write_upload
 from tests.searching import found_in
-from tests.service import Service, wait_until
+from tests.service import Service, still_alive, wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -263,7 +263,7 @@ def rename(database: Path, table: str, name: str) -> None:
 
 def test_no_process_list_and_no_log_names_anybody(service: Service) -> None:
     """Last of all, when everything has happened."""
-    shown = "\n".join(" ".join(process.cmdline()) for process in service.processes())
+    shown = "\n".join(" ".join(p.cmdline()) for p in still_alive(service.processes()))
     assert "celery" in shown
     assert found_in(shown.encode(), ALL) == []
     assert "/api/v1/jobs/" in service.log, "requests are logged"

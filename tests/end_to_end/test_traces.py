@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.phantom import write_phantom_studies
 from tests.builders import make_dicom
-from tests.service import Service, wait_until
+from tests.service import Service, still_alive, wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -158,7 +158,7 @@ def _proof(page: httpx.Response) -> str:
 
 def test_no_process_list_shows_a_secret(service: Service, secrets: dict[str, str]) -> None:
     """Arguments are for everyone on the machine to read; the environment is the owner's alone."""
-    shown = "\n".join(" ".join(process.cmdline()) for process in service.processes())
+    shown = "\n".join(" ".join(p.cmdline()) for p in still_alive(service.processes()))
     assert "gunicorn" in shown
     assert "celery" in shown
     assert [name for name, secret in secrets.items() if secret in shown] == []
