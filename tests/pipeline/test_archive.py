@@ -6,37 +6,14 @@ import time
 import tracemalloc
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 
 import pytest
 
-from pipeline.archive import ArchiveLimits, is_archive, members
-from pipeline.archive_name import shown_name
+from pipeline.archive import is_archive, members
 from pipeline.decode import decode
 from pipeline.errors import RefusedError
-from tests.builders import encoded, make_picture
-
-PNG = encoded(make_picture(), "PNG")
-
-
-def make_zip(path: Path, files: list[tuple[str | zipfile.ZipInfo, bytes]]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files:
-            archive.writestr(name, content)
-    return path
-
-
-def fates(path: Path, **limits: float) -> dict[str, str | bytes]:
-    """Return each member's content, or why there is none, by its shown name."""
-    found: dict[str, str | bytes] = {}
-    for member in members(path, limits=ArchiveLimits(**limits)):
-        try:
-            with member.open() as stream:
-                found[member.name] = stream.read()
-        except RefusedError as refusal:
-            found[member.name] = str(refusal)
-    return found
+from tests.pipeline.zips import PNG, an_entry, fates, make_zip
 
 
 def test_good_members_in_order_without_folders_and_junk(tmp_path: Path) -> None:
@@ -130,31 +107,10 @@ def test_empty_archive_is_refused(tmp_path: Path) -> None:
         fates(make_zip(tmp_path / "x.zip", []))
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("a\\b\\c.png", "a/b/c.png"),
-        ("../../x.png", "x.png"),
-        ("a\x1b[31m.png", "a\N{REPLACEMENT CHARACTER}[31m.png"),
-        ("gnp.\u202exe", "gnp.\N{REPLACEMENT CHARACTER}xe"),
-        ("Röntgen/ü.png", "Röntgen/ü.png"),
-        ("", "(no name)"),
-    ],
-)
-def test_shown_names(name: str, shown: str) -> None:
-    assert shown_name(name) == shown
-
-
 def test_a_picture_with_an_archive_behind_it_is_a_picture(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "x.zip", [("a.png", PNG)])
     assert is_archive(path.read_bytes())
     assert not is_archive(PNG + path.read_bytes())
-
-
-def an_entry(name: str, *, mode: int = 0, extra: bytes = b"") -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name)
-    info.external_attr, info.extra = mode << 16, extra
-    return info
 
 
 def patched(path: Path, *, at: int, value: bytes) -> Path:
@@ -237,42 +193,6 @@ def test_many_files_of_one_name_take_no_longer_than_others(tmp_path: Path) -> No
     shown = [member.name for member in members(path)]
     assert len(set(shown)) == 4000
     assert time.process_time() - began < 1
-
-
-def unicode_path(name: str, *, raw: bytes) -> bytes:
-    """APPNOTE 4.6.9."""
-    field = struct.pack("<BI", 1, zlib.crc32(raw)) + name.encode()
-    return struct.pack("<HH", 0x7075, len(field)) + field
-
-
-@pytest.mark.parametrize(
-    ("stored", "extra", "shown"),
-    [
-        ("Muller.png", unicode_path("Müller/胸部.png", raw=b"Muller.png"), "Müller/胸部.png"),
-        ("Muller.png", unicode_path("other.png", raw=b"not this one"), "Muller.png"),
-        ("Muller.png", b"\x75\x70\x03\x00\x01ab", "Muller.png"),
-        ("a.png", unicode_path("\u202egnp.exe", raw=b"a.png"), "\N{REPLACEMENT CHARACTER}gnp.exe"),
-    ],
-)
-def test_names_in_the_field_for_utf_8(
-    tmp_path: Path, stored: str, extra: bytes, shown: str
-) -> None:
-    path = make_zip(tmp_path / "x.zip", [(an_entry(stored, extra=extra), PNG)])
-    assert fates(path) == {shown: PNG}
-
-
-@pytest.mark.parametrize("hidden", ["../evil.png", "/etc/evil.png", "C:\\evil.png", "inner.zip"])
-def test_a_name_in_the_field_for_utf_8_hides_nothing(tmp_path: Path, hidden: str) -> None:
-    entry = an_entry("good.png", extra=unicode_path(hidden, raw=b"good.png"))
-    (fate,) = fates(make_zip(tmp_path / "x.zip", [(entry, PNG)])).values()
-    assert isinstance(fate, str)
-
-
-def test_names_in_old_code_pages_are_odd_but_harmless(tmp_path: Path) -> None:
-    path = make_zip(tmp_path / "x.zip", [("a?b.png", PNG)])
-    raw = path.read_bytes().replace(b"a?b.png", b"a\x81b.png")
-    path.write_bytes(raw)
-    assert fates(path) == {"aüb.png": PNG}
 
 
 @pytest.mark.shared
