@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
@@ -53,7 +54,7 @@ class Client:
         self._http.close()
 
     def create_job(self, name: str) -> dict[str, Any]:
-        return self._json("POST", "jobs", json={"name": name})
+        return self._json("POST", "jobs", json={"name": name, "key": uuid4().hex})
 
     def job(self, job_id: str) -> dict[str, Any]:
         return self._json("GET", f"jobs/{job_id}")

@@ -3,7 +3,7 @@
 from alembic import context
 
 from models import learning_tables  # noqa: F401  adds its tables to the metadata
-from models.tables import Base
+from models.base import Base
 
 LOCK_TIMEOUT = "10s"  # a migration that waits behind others blocks those that come after it
 

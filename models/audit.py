@@ -17,8 +17,9 @@ from typing import NamedTuple
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.paging import batches
-from models.tables import Audit, now
+from models.tables import Audit
 
 PAGE_SIZE = 1000
 TARGET_LENGTH = 120

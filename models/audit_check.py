@@ -15,8 +15,8 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from models.audit import digest_of, iter_sealed
+from models.base import now
 from models.secrets import write_private
-from models.tables import now
 
 ANCHORS_FILE = "audit-anchors.jsonl"
 CHECK_FILE = "audit-check.json"  # what the newest check found

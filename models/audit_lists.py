@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from models.audit import PAGE_SIZE
 from models.paging import Page
-from models.tables import Audit, User
+from models.people_tables import User
+from models.tables import Audit
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from models.tables import WAITING_STATES, Image, State, now
+from models.base import now
+from models.tables import WAITING_STATES, Image, State
 
 JOBS_A_CLAIM = 8  # each costs a query; others have their turn at the next claim
 SUSPECTS_TURN = 0.1  # the share of claims for those who lost a worker while fresh ones wait

@@ -21,9 +21,9 @@ from sqlalchemy import (
 )
 
 from models import learning_tables  # noqa: F401  adds its tables to the metadata
+from models.base import Base
 from models.revision import current_revision, newest_revision
 from models.table_lines import Report, read_table, write_table
-from models.tables import Base
 from models.upgrade import alembic_config
 
 

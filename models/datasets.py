@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.inserts import insert_new
 from models.labels import NewLabel, add_labels
 from models.learning_tables import ImportedDataset, ImportedImage, LabelValue, Source, Split
 from models.paging import batches
-from models.tables import now
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from math import ceil
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.learning_tables import Night
 from models.reason_keys import reason_key
-from models.tables import WAITING_STATES, Audit, Image, Job, State, now
+from models.tables import WAITING_STATES, Audit, Image, Job, State
 
 LATENCY_WINDOW = timedelta(minutes=15)
 LATENCY_SAMPLE = 1000  # the newest of the window

@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
+from models.base import now
 from models.claims import Claim, still_held
 from models.file_store import Stored
 from models.inserts import insert_new
 from models.paging import batches
-from models.tables import FINAL_STATES, UNFINISHED_STATES, WAITING_STATES, Image, State, now
+from models.tables import FINAL_STATES, UNFINISHED_STATES, WAITING_STATES, Image, State
 
 REASON_LENGTH = 500
 DICOM = "application/dicom"

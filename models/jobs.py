@@ -8,9 +8,11 @@ from uuid import uuid4
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.images import cancel_waiting, has_waiting_images
+from models.inserts import insert_new
 from models.paging import Page
-from models.tables import FINAL_STATES, WAITING_STATES, Image, Job, State, Upload, now
+from models.tables import FINAL_STATES, WAITING_STATES, Image, Job, State, Upload
 from models.uploads import count_missing, count_uploads, give_up
 
 RATE_WINDOW_S = 30.0
@@ -60,11 +62,13 @@ class JobProgress:
     given_up: int
 
 
-def create_job(session: Session, *, name: str, user_id: int) -> Job:
-    job = Job(id=uuid4().hex, name=name, user_id=user_id)
-    session.add(job)
-    session.flush()
-    return job
+def create_job(session: Session, *, name: str, user_id: int, key: str) -> tuple[str, bool]:
+    """The id of the job that this user's key has made, and whether it was made now."""
+    job_id = uuid4().hex
+    row = {"id": job_id, "name": name, "user_id": user_id, "key": key, "created_at": now()}
+    insert_new(session, Job, [row])
+    made = session.scalars(select(Job.id).where(Job.user_id == user_id, Job.key == key)).one()
+    return made, made == job_id
 
 
 def get_job(session: Session, job_id: str) -> Job | None:

@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Subquery, case, func, insert, select, text
 from sqlalchemy.orm import Session, joinedload
 
+from models.base import now
 from models.learning_tables import Label, LabelValue, Source
 from models.paging import batches
-from models.tables import Role, now
+from models.people_tables import Role
 from models.users import RANK
 
 

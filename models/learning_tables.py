@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.tables import IDS_ONCE, Base, ModelVersion, Role, User, now, text_enum
+from models.base import IDS_ONCE, Base, now, text_enum
+from models.people_tables import Role, User
+from models.tables import ModelVersion
 
 
 class LabelValue(StrEnum):

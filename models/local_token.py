@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from models.people_tables import User
 from models.secrets import write_private
-from models.tables import User
 from models.tokens import issue_token, user_of_token
 
 NAME = "the command line on this machine"

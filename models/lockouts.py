@@ -7,8 +7,9 @@ from datetime import timedelta
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.inserts import insert_new
-from models.tables import Lockout, now
+from models.people_tables import Lockout
 from models.users import normal_name
 
 KEPT = timedelta(days=1)

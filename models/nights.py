@@ -12,10 +12,10 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Update, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.inserts import insert_new
 from models.learning_tables import Answer, Night, Outcome
 from models.paging import Page
-from models.tables import now
 
 STAGES = ("waiting", "labels", "snapshot", "training", "evaluation", "done")
 REASON_LENGTH = 500

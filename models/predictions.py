@@ -9,10 +9,11 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models import tables
+from models.base import now
 from models.claims import Claim
 from models.inserts import insert_new
 from models.results import shown_prediction_id
-from models.tables import Image, State, now
+from models.tables import Image, State
 from pipeline.types import OperatingPoint, Prediction
 
 

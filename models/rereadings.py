@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session, aliased
 
+from models.base import now
 from models.claims import has_waiting
 from models.inserts import insert_new
 from models.learning_tables import Rereading
-from models.tables import Image, Prediction, State, now
+from models.tables import Image, Prediction, State
 from models.versions import production_version
 from pipeline.types import OperatingPoint
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from models.base import now
 from models.settings import Settings
-from models.tables import now
 
 FOLDER = "workers"
 SWEEPS_MISSED = 6  # each sweep is a sign; a long chunk comes between

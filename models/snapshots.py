@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import exists, func, insert, or_, select
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.inserts import insert_new
 from models.labels import effective
 from models.learning_tables import (
@@ -24,7 +25,7 @@ from models.learning_tables import (
     Split,
 )
 from models.paging import Page
-from models.tables import Image, now
+from models.tables import Image
 
 SITE = "site"  # the origin of what was uploaded here
 LEARNABLE = (LabelValue.PNEUMONIA, LabelValue.NORMAL)

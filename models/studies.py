@@ -8,10 +8,11 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.inserts import insert_new
 from models.paging import Page
 from models.results import Result, first_results, list_study_results, shown_prediction_id
-from models.tables import Image, Prediction, Study, now
+from models.tables import Image, Prediction, Study
 from pipeline.types import OperatingPoint
 
 Order = Literal["probability", "created_at", "label", "images"]

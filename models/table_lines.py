@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import NullType, TypeEngine
 
-from models.tables import UtcDateTime
+from models.base import UtcDateTime
 
 ROWS_AT_ONCE = 1000
 Report = Callable[[int], None]  # told how many rows more are done

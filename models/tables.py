@@ -1,24 +1,21 @@
 """The tables. States are stored only for images; a job's and a study's are computed from them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
-    DateTime,
-    Dialect,
-    Enum,
     ForeignKey,
     Index,
     LargeBinary,
-    MetaData,
     String,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import IDS_ONCE, Base, now, text_enum
+from models.people_tables import User
 
 
 class State(StrEnum):
@@ -37,111 +34,17 @@ FINAL_STATES = (State.PREDICTED, State.REJECTED, State.FAILED, State.CANCELLED)
 UNFINISHED_STATES = (State.FAILED, State.CANCELLED)  # final, but may be tried again
 
 
-class Role(StrEnum):
-    """Each role may do what the ones before it may."""
-
-    VIEWER = "viewer"
-    READER = "reader"
-    OPERATOR = "operator"
-    ADMIN = "admin"
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """Aware UTC in Python, whichever database: SQLite keeps no time zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.astimezone(UTC) if value else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-# SQLite would give the id of a deleted row out again, and an old address would show other data.
-IDS_ONCE = {"sqlite_autoincrement": True}
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
-
-
-def text_enum(kind: type[StrEnum]) -> Enum:
-    return Enum(
-        kind,
-        native_enum=False,
-        length=16,
-        values_callable=lambda members: [m.value for m in members],
-    )
-
-
-class User(Base):
-    __tablename__ = "user"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(80), unique=True)
-    role: Mapped[Role] = mapped_column(text_enum(Role))
-    is_active: Mapped[bool] = mapped_column(default=True)
-    password_hash: Mapped[str | None] = mapped_column(String(200))  # argon2; None: links only
-    # Sessions carry it; counting it up ends all of them.
-    session_epoch: Mapped[int] = mapped_column(default=0, server_default="0")
-    created_at: Mapped[datetime] = mapped_column(default=now)
-
-
-class Token(Base):
-    """A secret that stands for a user. Only its SHA-256 is kept."""
-
-    __tablename__ = "token"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
-    kind: Mapped[str] = mapped_column(String(16))  # "api" or "login" (used once)
-    name: Mapped[str | None] = mapped_column(String(80))  # what its owner calls it
-    # Its scope: at most what this role may do. None: all that its owner may.
-    role: Mapped[Role | None] = mapped_column(text_enum(Role))
-    digest: Mapped[str] = mapped_column(String(64), unique=True)
-    created_at: Mapped[datetime] = mapped_column(default=now)
-    expires_at: Mapped[datetime | None]
-    used_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
-
-    user: Mapped[User] = relationship()
-
-
-class Lockout(Base):
-    """Wrong passwords for a name, whether or not anyone has that name."""
-
-    __tablename__ = "lockout"
-
-    name_hash: Mapped[str] = mapped_column(String(64), primary_key=True)  # keyed
-    failures: Mapped[int] = mapped_column(default=0)
-    failed_at: Mapped[datetime]
-    locked_until: Mapped[datetime | None]
-
-
 class Job(Base):
     """One bulk upload."""
 
     __tablename__ = "job"
+    __table_args__ = (UniqueConstraint("user_id", "key"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)  # uuid4 hex
     name: Mapped[str] = mapped_column(String(200))
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    # Idempotency-Key of the request that made it: asked for again, it is the same job.
+    key: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=now)
     # Set when the sender says that everything was sent; until then more files may come.
     closed_at: Mapped[datetime | None]

@@ -9,7 +9,8 @@ from typing import Literal
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session, contains_eager
 
-from models.tables import Role, Token, User, now
+from models.base import now
+from models.people_tables import Role, Token, User
 from models.users import get_user
 
 # A login link lets in; with an invitation its owner sets a password.
@@ -37,7 +38,7 @@ def issue_token(
             kind=kind,
             name=name,
             role=role,
-            digest=_digest(token),
+            digest=digest_of(token),
             expires_at=now() + lifetime if lifetime is not None else None,
         )
     )
@@ -106,7 +107,7 @@ def _use_link(session: Session, token: str, kind: LinkKind) -> int | None:
 
 
 def _valid(token: str, kind: TokenKind) -> tuple[ColumnElement[bool], ...]:
-    return (Token.digest == _digest(token), Token.kind == kind, *_alive())
+    return (Token.digest == digest_of(token), Token.kind == kind, *_alive())
 
 
 def _alive() -> tuple[ColumnElement[bool], ...]:
@@ -116,6 +117,6 @@ def _alive() -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _digest(token: str) -> str:
+def digest_of(token: str) -> str:
     # Tokens are random and long, so a plain hash is as good as a slow one.
     return hashlib.sha256(token.encode()).hexdigest()

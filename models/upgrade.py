@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Engine
 
 from models.audit import chain_older
 from models.local_token import read_or_make_local_token
+from models.people_tables import Role
 from models.secrets import read_or_make_secrets
 from models.session import WRITES, make_engine, make_session_factory
 from models.settings import Settings
-from models.tables import Role
 from models.users import ADMIN, find_user, make_user
 from models.versions import install_baseline
 

@@ -7,9 +7,10 @@ from typing import Literal
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.inserts import insert_new
 from models.paging import Page, batches
-from models.tables import Upload, now
+from models.tables import Upload
 
 MAX_A_JOB = 200_000
 

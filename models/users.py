@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.tables import Role, User
+from models.people_tables import Role, User
 
 ADMIN = "admin"  # the first user, by whom this machine's own commands and links come in
 RANK = {role: rank for rank, role in enumerate(Role)}  # each may do what the ones below may
@@ -73,17 +73,17 @@ def change_role(session: Session, user: User, role: Role) -> None:
     if role != Role.ADMIN:
         _check_not_needed(session, user)
     user.role = role
-    end_sessions(user)
+    end_logins(user)
 
 
 def deactivate(session: Session, user: User) -> None:
     """Raises UserRefusedError where no admin would be left."""
     _check_not_needed(session, user)
     user.is_active = False
-    end_sessions(user)
+    end_logins(user)
 
 
-def end_sessions(user: User) -> None:
+def end_logins(user: User) -> None:
     """Everywhere, at once. In SQL: of two at a time, both count."""
     user.session_epoch = User.session_epoch + 1
 

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from models.learning_tables import Night
 from models.paging import Page
-from models.tables import ModelAlias, ModelVersion, Move, User
+from models.people_tables import User
+from models.tables import ModelAlias, ModelVersion, Move
 from models.versions import PRODUCTION
 
 

@@ -11,9 +11,9 @@ from psycopg import sql
 from sqlalchemy import Engine, create_engine
 
 from models import learning_tables  # noqa: F401  adds its tables to the metadata
+from models.base import Base
 from models.session import Sessions, make_engine, make_session_factory
 from models.settings import Settings
-from models.tables import Base
 from tests.postgres import PostgresServer
 
 TEMPLATE = f"overread_template_{os.getpid()}"

@@ -9,12 +9,14 @@ from sqlalchemy import Engine, select
 
 from models import learning_tables  # noqa: F401  adds its tables to the metadata
 from models.audit import record
+from models.base import Base, now
 from models.fingerprints import add_fingerprints
 from models.learning_tables import Label, Split
+from models.people_tables import Lockout
 from models.predictions import add_predictions
 from models.snapshots import SITE, Member, freeze
 from models.studies import NewStudy, get_or_create_studies
-from models.tables import Base, Image, Lockout, State, Study, Upload, now
+from models.tables import Image, State, Study, Upload
 from models.versions import promote, roll_back
 from pipeline.fingerprint import Fingerprint
 from tests.labelled import NORMAL, PNEUMONIA, Archive

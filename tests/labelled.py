@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from models.labels import NewLabel, add_labels
 from models.learning_tables import ImportedDataset, ImportedImage, LabelValue, Source, Split
+from models.people_tables import Role
 from models.studies import NewStudy, get_or_create_studies
-from models.tables import Role, State
+from models.tables import State
 from pipeline.network_input import PREPROCESSING
 from pipeline.split import assign_split
 from tests.rows import a_hash, a_job, a_user, an_image

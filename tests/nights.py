@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.learning_tables import DatasetSnapshot, Night, Outcome
 from models.settings import Settings
-from models.tables import ModelVersion, now
+from models.tables import ModelVersion
 from models.versions import find_version, production_version, register_version
 from tests.rows import a_hash
 from tests.versions import make_version

@@ -8,10 +8,12 @@ import numpy as np
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.file_store import Stored
 from models.images import add_image
 from models.jobs import create_job
-from models.tables import Image, Job, ModelVersion, Role, State, User, now
+from models.people_tables import Role, User
+from models.tables import Image, Job, ModelVersion, State
 from models.users import find_user, make_user
 from models.versions import set_production
 from pipeline.types import Finding, HeatmapTrust, OperatingPoint, Prediction
@@ -22,7 +24,9 @@ def a_user(session: Session, *, name: str = "olga", role: Role = Role.OPERATOR) 
 
 
 def a_job(session: Session, *, name: str = "a folder") -> Job:
-    return create_job(session, name=name, user_id=a_user(session).id)
+    user_id = a_user(session).id
+    job_id, _ = create_job(session, name=name, user_id=user_id, key=uuid4().hex)
+    return session.get_one(Job, job_id)
 
 
 def a_hash(text: str) -> str:

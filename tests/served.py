@@ -8,8 +8,8 @@ from typing import Any
 
 from click.testing import Result
 
+from models.people_tables import Role
 from models.settings import Settings
-from models.tables import Role
 from tests.command import run
 from tests.databases import open_database
 from tests.serving import serving

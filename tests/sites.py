@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.base import Base, now
 from models.file_store import FileStore
 from models.learning_tables import (
     Fingerprint,
@@ -20,7 +21,7 @@ from models.learning_tables import (
 from models.purge_steps import NOTES, purge_step
 from models.snapshots import SITE, Member, freeze
 from models.studies import NewStudy, get_or_create_studies
-from models.tables import Base, Image, ModelVersion, Prediction, State, Upload, now
+from models.tables import Image, ModelVersion, Prediction, State, Upload
 from tests.databases import Database
 from tests.labelled import PNEUMONIA
 from tests.rows import a_hash, a_job, a_user, a_version

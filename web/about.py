@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 from flask import render_template
 
-from models.tables import Role
+from models.people_tables import Role
 from models.version_lists import live_periods
 from models.versions import production_version
 from web.auth import needs

@@ -4,10 +4,11 @@ from flask import Blueprint, abort, g, redirect, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 
 from models.audit import record
+from models.logins import list_logins
 from models.passwords import hash_password
-from models.tables import Role, User
+from models.people_tables import Role, User
 from models.tokens import list_api_tokens
-from models.users import RANK, end_sessions
+from models.users import RANK, end_logins
 from web.auth import needs, person
 from web.credentials import confirm, set_password
 from web.invitations import twice
@@ -48,7 +49,7 @@ def change_password() -> ResponseReturnValue:
 def leave_everywhere() -> ResponseReturnValue:
     _in_person()
     with services().sessions.begin() as session:
-        end_sessions(session.get_one(User, person().id))
+        end_logins(session.get_one(User, person().id))
         record(session, user_id=person().id, action="logout.everywhere")
     return redirect(url_for("login.show"), code=303)
 
@@ -101,9 +102,11 @@ def _page(
     with services().sessions() as session:
         user = session.get_one(User, person().id)
         tokens = list_api_tokens(session, user_id=user.id)
+        elsewhere = len(list_logins(session, user_id=user.id)) - 1
     return render_template(
         "account.html",
         user=user,
+        elsewhere=elsewhere,
         tokens=[token_out(token, user.role) for token in tokens],
         roles=[role for role in Role if RANK[role] <= RANK[person().role]],
         expiries=EXPIRIES_DAYS,

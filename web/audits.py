@@ -17,7 +17,7 @@ from models.audit_lists import (
     list_audit_page,
     of_days,
 )
-from models.tables import Role
+from models.people_tables import Role
 from web.audit_lines import audit_lines
 from web.auth import audit, needs
 from web.queries import read_query

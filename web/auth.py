@@ -15,7 +15,7 @@ from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 
 from models.audit import record
-from models.tables import Role
+from models.people_tables import Role
 from web.logins import Person, install_logins
 from web.services import services
 

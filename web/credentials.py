@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from models.audit import record
 from models.lockouts import begin_attempt, forgive_attempts, name_hash
 from models.passwords import hash_password, is_outdated, is_right
-from models.tables import User
-from models.users import end_sessions, find_user, normal_name
+from models.people_tables import User
+from models.users import end_logins, find_user, normal_name
 from web.services import services
 
 
@@ -41,7 +41,7 @@ def confirm(name: str, password: str) -> bool:
 def set_password(session: Session, user: User, hashed: str) -> None:
     """Ends all sessions of that user, and a lock-out. The caller records it."""
     user.password_hash = hashed
-    end_sessions(user)
+    end_logins(user)
     forgive_attempts(session, _hashed(user.name))
 
 

@@ -9,8 +9,8 @@ from flask import Response, abort, request
 
 from models import tables
 from models.images import get_image
+from models.people_tables import Role
 from models.predictions import get_prediction
-from models.tables import Role
 from web.auth import needs
 from web.looks import record_picture
 from web.services import services

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.audit import record
 from models.passwords import hash_password, objection
-from models.tables import User
+from models.people_tables import User
 from models.tokens import issue_token, revoke_tokens, user_of_link, user_of_token
 from web.auth import open_to_all
 from web.credentials import set_password

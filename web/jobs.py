@@ -1,6 +1,7 @@
 """Jobs: send files, follow what becomes of them."""
 
 from typing import Any
+from uuid import uuid4
 
 from apiflask import APIBlueprint
 from flask import abort, current_app, render_template, request
@@ -22,8 +23,9 @@ from models.jobs import (
     require_job,
     require_open,
 )
+from models.people_tables import Role
 from models.results import list_results
-from models.tables import Role, State
+from models.tables import State
 from web.auth import audit, needs, person
 from web.cancelling import cancel_images
 from web.file_names import clean_file_name
@@ -99,10 +101,16 @@ def list_page(query_data: Paging) -> JobsOut:
 @bp.output(JobOut, status_code=201)
 @needs(Role.OPERATOR)
 def create(json_data: NewJob) -> JobProgress:
-    """A new job, open for files."""
+    """A new job, open for files. Asked for again with the same key, it is the same job."""
     with services().sessions.begin() as session:
-        job_id = create_job(session, name=json_data.name, user_id=person().id).id
-        record(session, user_id=person().id, action="job.created", target=job_id)
+        job_id, is_new = create_job(
+            session,
+            name=json_data.name,
+            user_id=person().id,
+            key=json_data.key or uuid4().hex,
+        )
+        if is_new:
+            record(session, user_id=person().id, action="job.created", target=job_id)
     follow_job(job_id)
     return _progress(job_id)
 

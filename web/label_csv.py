@@ -14,8 +14,8 @@ from models.label_targets import Contents, contents_by_file, contents_by_hash, c
 from models.labels import NewLabel, add_labels
 from models.learning_tables import LabelValue, Source
 from models.paging import batches
+from models.people_tables import Role, User
 from models.secrets import read_or_make_secrets
-from models.tables import Role, User
 from models.users import RANK
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from web.label_table import BadRow, LabelRow, LabelTable, read_label_table

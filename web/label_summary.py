@@ -5,11 +5,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.label_lists import label_counts
 from models.schedule import next_due
 from models.settings import Settings
 from models.snapshots import new_label_count
-from models.tables import now
 from web.schemas_labels import LabelSummaryOut
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from models.base import now
 from models.learning_tables import LabelValue
-from models.tables import now
 from web.csv_lines import without_guard
 from web.file_names import clean_file_name
 

@@ -14,7 +14,7 @@ from models.label_lists import ListedLabel, list_labels
 from models.label_targets import contents_by_hash, contents_by_image
 from models.labels import NewLabel, add_labels
 from models.learning_tables import Label, Source
-from models.tables import Role
+from models.people_tables import Role
 from pipeline.limits import MAX_TABLE_BYTES
 from web.auth import needs, person
 from web.label_csv import take_label_table

@@ -1,16 +1,16 @@
 """The way in, by name and password or by a link that works once; and the way out."""
 
-from flask import Blueprint, Response, redirect, render_template, request, session, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user, logout_user
+from flask_login import current_user
 
 from models.audit import record
-from models.tables import Role
+from models.people_tables import Role
 from models.tokens import user_of_token
 from web.auth import audit, needs, open_to_all
 from web.credentials import admit
 from web.local_paths import local_path
-from web.logins import log_in
+from web.logins import log_in, log_out
 from web.rates import LOGINS, limiter
 from web.services import services
 
@@ -45,8 +45,7 @@ def enter() -> ResponseReturnValue:
 @needs(Role.VIEWER)
 def logout() -> ResponseReturnValue:
     audit("logout")
-    logout_user()
-    session.clear()
+    log_out()
     answer = redirect(url_for("login.show"), code=303)
     answer.headers["Clear-Site-Data"] = '"cache"'  # the pictures that the browser kept
     return answer

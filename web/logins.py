@@ -1,16 +1,17 @@
 """Sessions of people, tokens of programs: from a request to who is asking."""
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from flask import Flask, Request, current_app, g, session
-from flask_login import LoginManager, UserMixin
+from flask_login import LoginManager, UserMixin, logout_user
 from flask_login import login_user as _login_user
+from sqlalchemy.orm import Session
 
-from models.tables import Role, User
+from models.logins import begin_login, end_login, find_login
+from models.people_tables import Role, User
 from models.tokens import find_api_token
-from models.users import RANK, get_user, lesser_role
+from models.users import RANK, lesser_role
 from web.rates import count_wrong_token
 from web.services import services
 
@@ -22,27 +23,38 @@ class Person(UserMixin):  # type: ignore[misc]
     """A user as the portal knows one: free of the database session it was read in.
 
     role: the user's, or the token's where that may less. until: when the token expires.
+    login: the secret of the browser's login; empty for a program.
     """
 
     id: int
     name: str
     role: Role
-    epoch: int
     until: datetime | None = None
+    login: str = field(default="", repr=False)
 
     def may(self, role: Role | str) -> bool:
         return RANK[self.role] >= RANK[Role(role)]
 
     def get_id(self) -> str:
-        """What the session keeps. Another epoch of the user, and it no longer counts."""
-        return f"{self.id}:{self.epoch}"
+        """What the session keeps."""
+        return self.login
 
 
 def log_in(user: User) -> None:
     """In a session of its own: nothing that was there before it is taken over."""
+    with services().sessions.begin() as writing:
+        _end(writing)
+        secret = begin_login(writing, user, lasts=current_app.permanent_session_lifetime)
     session.clear()
-    session["begun"] = int(time.time())
-    _login_user(_person(user))
+    _login_user(Person(user.id, user.name, user.role, login=secret))
+
+
+def log_out() -> None:
+    """Also for whoever has a copy of the cookie."""
+    with services().sessions.begin() as writing:
+        _end(writing)
+    logout_user()
+    session.clear()
 
 
 def install_logins(app: Flask) -> None:
@@ -50,15 +62,10 @@ def install_logins(app: Flask) -> None:
 
 
 @login_manager.user_loader  # type: ignore[untyped-decorator]
-def _person_of_session(kept: str) -> Person | None:
-    user_id, _, epoch = kept.partition(":")
-    # Counted from the login on, however busy the session is.
-    lifetime_s = current_app.permanent_session_lifetime.total_seconds()
-    if time.time() - session.get("begun", 0) > lifetime_s:
-        return None
+def _person_of_session(secret: str) -> Person | None:
     with services().sessions() as reading:
-        user = get_user(reading, int(user_id))
-    return _person(user) if user and str(user.session_epoch) == epoch else None
+        login = find_login(reading, secret)
+    return Person(login.user.id, login.user.name, login.user.role, login=secret) if login else None
 
 
 @login_manager.request_loader  # type: ignore[untyped-decorator]
@@ -72,9 +79,10 @@ def _person_of_token(incoming: Request) -> Person | None:
         g.tried_too_often = not count_wrong_token()
         return None
     g.came_with_token = True
-    return _person(token.user, scope=token.role, until=token.expires_at)
+    role = lesser_role(token.user.role, token.role)
+    return Person(token.user.id, token.user.name, role, until=token.expires_at)
 
 
-def _person(user: User, *, scope: Role | None = None, until: datetime | None = None) -> Person:
-    role = lesser_role(user.role, scope)
-    return Person(user.id, user.name, role, user.session_epoch, until)
+def _end(writing: Session) -> None:
+    if secret := session.get("_user_id"):  # where Flask-Login keeps it
+        end_login(writing, secret)

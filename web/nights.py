@@ -6,10 +6,11 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from models.audit import record
+from models.base import now
 from models.learning_tables import Night
 from models.nights import cancel_night, get_night, list_nights, open_night, request_night
+from models.people_tables import Role
 from models.schedule import next_due
-from models.tables import Role, now
 from models.users import user_names
 from web.auth import needs, person
 from web.comparisons import compared_sets

@@ -9,8 +9,10 @@ from apiflask import APIBlueprint
 from flask import abort
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.deletions import BackupRunningError
 from models.jobs import require_job
+from models.people_tables import Role
 from models.purge_steps import StillAtWorkError, discard_noted, purge_step
 from models.purging import (
     Which,
@@ -20,7 +22,6 @@ from models.purging import (
     list_plans,
     next_purgeable,
 )
-from models.tables import Role, now
 from web.auth import needs, person
 from web.schemas_purges import Purge, PurgeCountsOut, PurgeJobOut, PurgeOut
 from web.services import services

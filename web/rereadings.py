@@ -4,8 +4,9 @@ from apiflask import APIBlueprint
 from flask import abort
 
 from models.audit import record
+from models.people_tables import Role
 from models.rereadings import RereadingProgress, list_rereadings, request_rereading
-from models.tables import ModelVersion, Role
+from models.tables import ModelVersion
 from models.versions import production_version
 from web.auth import needs, person
 from web.schemas_versions import RereadingOut, RereadingsOut

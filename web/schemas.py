@@ -34,6 +34,12 @@ class Problem(BaseModel):
 
 class NewJob(In):
     name: str = Field(min_length=1, max_length=200)
+    key: str | None = Field(
+        None,
+        pattern=r"^[!-~]{16,64}$",
+        description="Chosen by the sender, at random: an answer that was lost can be asked for "
+        "again without a second job being made.",
+    )
 
 
 class JobOut(Out):

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import Field, model_validator
 
 from models.learning_tables import LabelValue, Source
-from models.tables import Role
+from models.people_tables import Role
 from web.schemas import In, Out, Paging
 
 

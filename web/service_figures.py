@@ -16,11 +16,12 @@ from sqlalchemy.orm import Session
 
 from models import figures
 from models.audit_check import newest_check
+from models.base import now
 from models.learning_tables import Outcome
 from models.reason_keys import KEYS
 from models.settings import Settings
 from models.signs_of_life import last_sign
-from models.tables import FINAL_STATES, State, now
+from models.tables import FINAL_STATES, State
 from models.versions import production_version
 from web.services import Services
 

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from models.images import get_image
 from models.jobs import get_job
 from models.paging import Page
+from models.people_tables import Role
 from models.results import Result
 from models.studies import StudyDetail, StudySummary, get_study, list_studies
-from models.tables import Image, Role
+from models.tables import Image
 from models.versions import find_version
 from web.auth import needs
 from web.label_panel import choices, conflict_words, labels_said

@@ -6,7 +6,8 @@ from apiflask import APIBlueprint
 from flask import abort
 
 from models.audit import record
-from models.tables import Role, Token, User, now
+from models.base import now
+from models.people_tables import Role, Token, User
 from models.tokens import find_api_token, issue_token, list_api_tokens, revoke_api_token
 from models.users import lesser_role
 from web.auth import needs, person

@@ -10,7 +10,8 @@ from werkzeug.exceptions import ClientDisconnected
 from models.audit import record
 from models.jobs import require_job, require_open
 from models.partial_files import BusyError
-from models.tables import Role, Upload
+from models.people_tables import Role
+from models.tables import Upload
 from models.uploads import Declared, TooManyUploadsError, declare, list_uploads
 from web.auth import audit, needs, person
 from web.disk import check_room, noticing_full_disk

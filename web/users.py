@@ -6,7 +6,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from models.audit import record
-from models.tables import Role, User, now
+from models.base import now
+from models.people_tables import Role, User
 from models.tokens import TokenKind, revoke_tokens
 from models.users import (
     UserRefusedError,

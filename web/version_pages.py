@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 
 from models.evaluations import evaluations_of
 from models.going_live import objection, open_proposal
-from models.tables import Role
+from models.people_tables import Role
 from models.version_lists import list_versions_page, listed_version, live_periods
 from models.versions import production_version, roll_back_target
 from web import decisions, rereadings

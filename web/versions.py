@@ -2,7 +2,7 @@
 
 from apiflask import APIBlueprint
 
-from models.tables import Role
+from models.people_tables import Role
 from models.version_lists import ListedVersion, list_versions_page, live_periods
 from models.versions import production_version, roll_back_target
 from web import decisions

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.claims import Claim, give_up, release
 from models.logs import following
 from models.session import AWAY, why_away
-from models.tables import now
 from worker.doors import Doors
 
 log = logging.getLogger(__name__)

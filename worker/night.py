@@ -14,6 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.orm import Session
 
 from models.audit import record
+from models.base import now
 from models.learning_tables import Night, Outcome
 from models.nights import (
     NightClaim,
@@ -27,7 +28,7 @@ from models.nights import (
 )
 from models.settings import Settings
 from models.snapshots import get_snapshot, new_label_count
-from models.tables import ModelVersion, now
+from models.tables import ModelVersion
 from models.versions import (
     NotMovedError,
     check_servable,

@@ -70,6 +70,7 @@ def sweep(self: Any) -> None:
 def tidy() -> None:
     from models.purge_steps import discard_noted
     from worker.audit_watch import watch_audit
+    from worker.logins import forget_expired_logins
     from worker.sop_uids import fill_sop_instance_uids
     from worker.uploads import discard_forgotten
 
@@ -77,6 +78,7 @@ def tidy() -> None:
     steps = (
         partial(discard_forgotten, doors),
         partial(discard_noted, doors.sessions, doors.store),
+        partial(forget_expired_logins, doors),
         partial(fill_sop_instance_uids, doors),
         partial(watch_audit, doors),
     )

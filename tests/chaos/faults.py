@@ -19,7 +19,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
 from cli.service_file import running_service
-from models.tables import Image, State, now
+from models.base import now
+from models.tables import Image, State
 from pipeline.network_input import PREPROCESSING
 from tests.chaos.rig import Rig
 

@@ -71,6 +71,17 @@ def test_a_request_that_failed_on_the_way_is_sent_again_whole(url: str) -> None:
     )
 
 
+def test_a_job_that_is_asked_for_again_is_the_same_job(url: str) -> None:
+    Misbehaving.manners = ["hang up", 503]
+
+    with Client(url, "token") as client:
+        client.create_job("name")
+        client.create_job("name")
+
+    first, again, other = (json.loads(body)["key"] for body in Misbehaving.bodies)
+    assert first == again != other
+
+
 def test_a_service_that_stays_away_is_given_up(url: str) -> None:
     Misbehaving.manners = [503] * 50
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from models.people_tables import Role
 from models.settings import Settings
-from models.tables import Role
 from tests.served import Served, served
 from tests.uploads import a_png
 

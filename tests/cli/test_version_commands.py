@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from models.learning_tables import Outcome
+from models.people_tables import Role
 from models.settings import Settings
-from models.tables import Role
 from models.versions import install_baseline
 from pipeline.version_folder import BASELINE, load_card
 from tests.nights import SAID, a_night, a_trained_version

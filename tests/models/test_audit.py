@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from models.audit import Sealed, chain_older, digest_of, record
 from models.audit_check import ANCHORS_FILE, check_audit, newest_check, read_anchors, verify
-from models.tables import Audit, now
+from models.base import now
+from models.tables import Audit
 from models.upgrade import upgrade
 from tests.databases import Database
 from tests.processes import ROOT, environment

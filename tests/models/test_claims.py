@@ -5,9 +5,10 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+from models.base import now
 from models.claims import Claim, claim_ready, give_up, has_waiting, park_exhausted, release
 from models.images import record_failed
-from models.tables import State, now
+from models.tables import State
 from tests.databases import Database
 from tests.rows import a_job, all_images, an_image, lapse_leases, some_images
 

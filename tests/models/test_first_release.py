@@ -8,8 +8,9 @@ from sqlalchemy import func, inspect, select, text
 
 from models.audit_check import verify
 from models.orphans import find_orphans
+from models.people_tables import Role, Token, User
 from models.results import iter_results
-from models.tables import Image, Prediction, Role, State, Token, User
+from models.tables import Image, Prediction, State
 from models.upgrade import migrate, unmigrate, upgrade
 from models.versions import check_servable, find_version, production_version
 from pipeline.decoder_pool import DecoderPool

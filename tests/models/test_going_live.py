@@ -11,7 +11,8 @@ from models.going_live import (
     reject,
 )
 from models.learning_tables import Answer, Outcome
-from models.tables import ModelVersion, Role
+from models.people_tables import Role
+from models.tables import ModelVersion
 from models.versions import (
     LiveChangedError,
     NotMovedError,

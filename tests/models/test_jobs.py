@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.claims import claim_ready, claim_received, give_up, release, still_held
 from models.images import NewImage, add_images, record_read
 from models.jobs import (
@@ -16,16 +17,17 @@ from models.jobs import (
     cancel_job,
     cancel_some,
     close_job,
+    create_job,
     job_progress,
     lift_cancellation,
     list_jobs,
     require_open,
 )
 from models.predictions import record_predictions
-from models.tables import Image, Job, Prediction, State, now
+from models.tables import Image, Job, Prediction, State
 from models.uploads import Declared, arrive, declare
 from tests.databases import Database
-from tests.rows import a_hash, a_job, a_prediction, a_version, all_images, some_images
+from tests.rows import a_hash, a_job, a_prediction, a_user, a_version, all_images, some_images
 
 
 def test_images_are_counted_by_state(database: Database) -> None:
@@ -113,6 +115,19 @@ def test_jobs_are_listed_newest_first_in_pages(database: Database) -> None:
     assert [(job.name, job.total) for job in first.items] == [("4", 4), ("3", 3), ("2", 2)]
     assert [job.name for job in second.items] == ["1", "0"]
     assert (first.next, second.next, first.total) == (2, None, 5)
+
+
+def test_a_key_makes_one_job_of_its_user(database: Database) -> None:
+    def ask(user: str, key: str) -> tuple[str, bool]:
+        with database.sessions.begin() as session:
+            user_id = a_user(session, name=user).id
+            return create_job(session, name="a folder", user_id=user_id, key=key)
+
+    first, is_new = ask("olga", "a key")
+    assert is_new
+    assert ask("olga", "a key") == (first, False)
+    assert ask("olga", "another")[1]
+    assert ask("ivan", "a key")[1], "a key means nothing for others"
 
 
 def test_there_is_no_progress_of_no_job(database: Database) -> None:

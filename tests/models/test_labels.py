@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.label_lists import OriginCounts, Place, label_counts, list_labels
 from models.labels import NewLabel, add_labels, content_labels, effective_labels, latest_labels
 from models.learning_tables import ImportedDataset, ImportedImage, Label, LabelValue, Source
+from models.people_tables import Role
 from models.studies import NewStudy, get_or_create_studies
-from models.tables import Role, now
 from tests.databases import Database
 from tests.rows import a_hash, a_job, a_user, an_image
 

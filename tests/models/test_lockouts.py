@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from sqlalchemy import func, select, update
 
+from models.base import now
 from models.lockouts import begin_attempt, forgive_attempts, name_hash
-from models.tables import Lockout, now
+from models.people_tables import Lockout
 from tests.databases import Database
 
 FAILURES, LOCKOUT = 3, timedelta(minutes=15)

@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, Table, inspect, text
+from sqlalchemy.exc import IntegrityError
 
-from models.tables import Base
+from models.base import Base
 from models.upgrade import migrate, unmigrate
 from tests.databases import Database
 
@@ -157,3 +159,24 @@ def test_what_was_live_before_there_were_roll_backs_was_promoted(empty_database:
     assert not inspect(engine).has_table("label")
     migrate(engine)
     assert [move for *_, move in rows(engine, MOVES)] == ["promotion"] * 3
+
+
+JOBS = "SELECT id, name, user_id FROM job ORDER BY id"
+
+
+def test_jobs_and_users_stay_where_logins_come_and_go(empty_database: Database) -> None:
+    engine = empty_database.engine
+    fill_first_tables(engine)
+    migrate(engine)
+    further = {"name": "a job", "user_id": 1, "created_at": TIME}
+    # Any number without a key, as all were before.
+    insert(engine, "job", *({"id": name, **further, "key": None} for name in ("b", "c")))
+    insert(engine, "job", {"id": "d", **further, "key": "a key"})
+    with pytest.raises(IntegrityError):
+        insert(engine, "job", {"id": "e", **further, "key": "a key"})
+    unmigrate(engine, "0005")
+    assert [row[0] for row in rows(engine, JOBS)] == ["b", "c", "d", "job"]
+    assert "login" not in inspect(engine).get_table_names()
+    migrate(engine)
+    assert [row[0] for row in rows(engine, JOBS)] == ["b", "c", "d", "job"]
+    assert rows(engine, 'SELECT name, session_epoch FROM "user"') == [("olga", 0)]

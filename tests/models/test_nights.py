@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.learning_tables import Night, Outcome
 from models.nights import (
     NightClaim,
@@ -25,7 +26,6 @@ from models.nights import (
     release_night,
     request_night,
 )
-from models.tables import now
 from tests.databases import Database
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, update
 
 from models.audit import list_audit
+from models.base import Base, now
 from models.deletions import BackupRunningError, deleting, hold_deletions
 from models.file_store import FileStore
 from models.learning_tables import Night
@@ -29,7 +30,7 @@ from models.purging import (
     list_plans,
     next_purgeable,
 )
-from models.tables import Base, Image, Job, Prediction, State, Study, Upload, now
+from models.tables import Image, Job, Prediction, State, Study, Upload
 from tests.databases import Database
 from tests.sites import Site
 

@@ -5,8 +5,9 @@ import stat
 from sqlalchemy import func, select
 
 from models.local_token import local_token_path
+from models.people_tables import Role, User
 from models.settings import Settings
-from models.tables import ModelAlias, ModelVersion, Role, User
+from models.tables import ModelAlias, ModelVersion
 from models.tokens import user_of_token
 from models.upgrade import upgrade
 from models.versions import (

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from models.tables import Role, Token, User
+from models.people_tables import Role, Token, User
 from models.tokens import (
     find_api_token,
     issue_token,
@@ -16,7 +16,7 @@ from models.tokens import (
     user_of_link,
     user_of_token,
 )
-from models.users import UserRefusedError, add_user, change_role, deactivate, end_sessions
+from models.users import UserRefusedError, add_user, change_role, deactivate, end_logins
 from tests.databases import Database
 from tests.rows import a_user
 
@@ -132,7 +132,7 @@ def test_sessions_end_by_an_epoch_that_counts_up_in_the_database(database: Datab
         user_id = a_user(session).id
     for _ in range(2):
         with database.sessions.begin() as session:
-            end_sessions(session.get_one(User, user_id))
+            end_logins(session.get_one(User, user_id))
     with database.sessions() as session:
         assert session.get_one(User, user_id).session_epoch == 2
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from models.passwords import hash_password
-from models.tables import Role, User
+from models.people_tables import Role, User
 from models.users import make_user
 from tests.web.portal import Portal
 

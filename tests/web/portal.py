@@ -13,10 +13,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from models.audit import list_audit
+from models.base import now
 from models.claims import Claim
+from models.people_tables import Role
 from models.predictions import record_predictions
 from models.studies import NewStudy, get_or_create_studies
-from models.tables import Audit, Image, ModelVersion, Role, State, now
+from models.tables import Audit, Image, ModelVersion, State
 from models.tokens import issue_token
 from pipeline.network_input import PREPROCESSING
 from pipeline.prepare import prepare

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from models.tables import Role
+from models.people_tables import Role
 from tests.nights import a_night, a_snapshot
 from tests.web.portal import Portal
 
@@ -58,6 +58,14 @@ def test_jobs_are_listed_newest_first(portal: Portal) -> None:
     listed = portal.program().get("/api/v1/jobs").json
     assert [job["id"] for job in listed["jobs"]] == [new, old]
     assert listed["next"] is None
+
+
+def test_a_job_asked_for_again_is_made_once(portal: Portal) -> None:
+    body = {"name": "a folder", "key": "a1b2c3d4e5f6a7b8"}
+    answers = [portal.program().post("/api/v1/jobs", json=body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json == answers[1].json
+    assert [row.action for row in portal.audit()].count("job.created") == 1
 
 
 def test_a_job_needs_a_name(portal: Portal) -> None:

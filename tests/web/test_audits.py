@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from models.audit import record
-from models.tables import Audit, Role, now
+from models.base import now
+from models.people_tables import Role
+from models.tables import Audit
 from tests.rows import a_user
 from tests.web.portal import Portal
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.tables import Role
+from models.people_tables import Role
 from pipeline.burned_in import TEXT
 from tests.builders import make_dicom
 from tests.web.pages import words

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from models.learning_tables import Night, Outcome
-from models.tables import Role
+from models.people_tables import Role
 from models.versions import install_baseline
 from tests.nights import SAID, a_night, a_trained_version
 from tests.serving import serving

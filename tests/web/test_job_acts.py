@@ -1,6 +1,7 @@
 """Closing, cancelling and trying again, as programs ask for it."""
 
-from models.tables import Image, State, now
+from models.base import now
+from models.tables import Image, State
 from tests.uploads import a_png
 from tests.web.portal import Portal, send
 from tests.web.sender import Sender

@@ -1,6 +1,6 @@
 """A job's page before any script runs: what is said, and who may do what."""
 
-from models.tables import Role
+from models.people_tables import Role
 from tests.web.portal import Portal
 
 

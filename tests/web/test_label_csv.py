@@ -7,8 +7,9 @@ import pytest
 
 from models.labels import content_labels, effective_labels
 from models.learning_tables import Label, LabelValue
+from models.people_tables import Role
 from models.secrets import read_or_make_secrets
-from models.tables import Image, Role
+from models.tables import Image
 from pipeline.limits import MAX_TABLE_BYTES
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from tests.rows import a_hash, a_job, a_user, an_image

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from models.base import now
 from models.learning_tables import LabelValue
-from models.tables import now
 from web.label_table import LabelTable, NoTableError, read_label_table
 
 PNEUMONIA, NORMAL, UNUSABLE = LabelValue

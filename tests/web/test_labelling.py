@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 
 from models.labels import content_labels, effective_labels
-from models.tables import Role
+from models.people_tables import Role
 from tests.serving import serving
 from tests.uploads import a_png
 from tests.web.portal import Portal

@@ -7,7 +7,7 @@ import pytest
 
 from models.labels import effective_labels
 from models.learning_tables import LabelValue
-from models.tables import Role
+from models.people_tables import Role
 from tests.web.portal import Portal
 
 # Which label counts is tested on both databases in tests/models.

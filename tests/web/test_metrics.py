@@ -8,11 +8,13 @@ from sqlalchemy import select, update
 
 from models.audit import record
 from models.audit_check import check_audit
+from models.base import now
 from models.learning_tables import Outcome
 from models.nights import request_night
+from models.people_tables import Role
 from models.reason_keys import KEYS, reason_key
 from models.signs_of_life import give_sign
-from models.tables import Image, Role, State, now
+from models.tables import Image, State
 from tests.rows import a_job, a_version, an_image, some_images
 from tests.web.portal import Portal
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from models.base import now
 from models.learning_tables import Answer, Outcome
-from models.tables import Role, now
+from models.people_tables import Role
 from tests.nights import a_night, a_snapshot
 from tests.rows import a_version
 from tests.web.pages import forms_proof, words

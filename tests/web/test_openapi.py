@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from sqlalchemy import select
 
-from models.tables import Role, Token
+from models.people_tables import Role, Token
 from models.tokens import issue_token
 from tests.nights import a_night, a_snapshot
 from tests.rows import a_user, a_version

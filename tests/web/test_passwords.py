@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from models.base import now
 from models.passwords import is_outdated, is_right
-from models.tables import Lockout, User, now
+from models.people_tables import Lockout, Login, User
 from tests.web.people import (
     ANOTHER,
     PASSWORD,
@@ -128,12 +129,47 @@ def test_a_login_begins_a_new_session(portal: Portal) -> None:
 def test_a_session_ends_after_its_hours_however_busy(portal: Portal) -> None:
     browser = portal.browser()
     hours = portal.services.settings.session_hours
-    with browser.session_transaction() as session:
-        session["begun"] -= hours * 3600 - 60
+    make_logins_older(portal, timedelta(hours=hours, minutes=-1))
     assert is_in(browser)
-    with browser.session_transaction() as session:
-        session["begun"] -= 120
+    make_logins_older(portal, timedelta(minutes=2))
     assert not is_in(browser)
+
+
+def make_logins_older(portal: Portal, by: timedelta) -> None:
+    with portal.database.sessions.begin() as session:
+        for login in session.scalars(select(Login)):
+            login.created_at -= by
+            login.expires_at -= by
+
+
+def test_a_copied_cookie_ends_with_the_login(portal: Portal) -> None:
+    a_person(portal)
+    browser, elsewhere, thief = entered(portal), entered(portal), portal.app.test_client()
+    copied = browser.get_cookie("overread")
+    assert copied is not None
+    thief.set_cookie("overread", copied.value)
+    assert is_in(thief)
+    assert submit(browser, "/logout").status_code == 303
+    assert not is_in(thief)
+    assert is_in(elsewhere)
+
+
+def test_entering_again_ends_the_login_that_was_there(portal: Portal) -> None:
+    browser = portal.browser()
+    link = portal.token(kind="login", lifetime=timedelta(minutes=1))
+    assert browser.get(f"/login?token={link}").status_code == 302
+    with portal.database.sessions() as session:
+        assert len(session.scalars(select(Login)).all()) == 1
+
+
+def test_the_account_tells_of_logins_elsewhere(portal: Portal) -> None:
+    a_person(portal)
+    here = entered(portal)
+    assert "only in this browser" in here.get("/account").text
+    entered(portal)
+    assert "in one other browser" in here.get("/account").text
+    assert submit(here, "/account/leave").status_code == 303
+    assert "only in this browser" in entered(portal).get("/account").text
 
 
 def test_changing_the_password_ends_every_other_session(portal: Portal) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from models.tables import Role
+from models.people_tables import Role
 from tests.serving import serving
 from tests.web.people import PASSWORD
 from tests.web.portal import Portal

@@ -6,9 +6,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from models.base import now
 from models.deletions import hold_deletions
 from models.orphans import find_orphans
-from models.tables import Job, Role, now
+from models.people_tables import Role
+from models.tables import Job
 from tests.uploads import a_png
 from tests.web.portal import Portal
 

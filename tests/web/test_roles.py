@@ -5,7 +5,7 @@ import logging
 import pytest
 from flask.testing import FlaskClient
 
-from models.tables import Role
+from models.people_tables import Role
 from models.users import RANK
 from tests.web.portal import Portal
 from tests.web.routes import Walked, walk

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flask import request
 
-from models.tables import Role
+from models.people_tables import Role
 from tests.builders import make_png, png_chunk, png_with
 from tests.databases import Database
 from tests.web.portal import Portal

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from models.learning_tables import DatasetSnapshot, Night, Split
-from models.tables import Role
+from models.people_tables import Role
 from tests.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.rows import a_version
 from tests.web.portal import Portal

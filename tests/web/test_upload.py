@@ -4,7 +4,8 @@ import tracemalloc
 import pytest
 from flask import request
 
-from models.tables import Role, State
+from models.people_tables import Role
+from models.tables import State
 from tests.web.portal import Portal, a_zip, send
 from web.file_names import clean_file_name
 from web.incoming import MAX_BODY, TAKES_FILES

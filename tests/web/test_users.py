@@ -6,7 +6,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from models.tables import Role, Token, User, now
+from models.base import now
+from models.people_tables import Role, Token, User
 from tests.web.pages import words
 from tests.web.people import (
     ANOTHER,

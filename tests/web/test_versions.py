@@ -7,7 +7,8 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from models.learning_tables import Evaluation, Outcome
-from models.tables import ModelVersion, Role
+from models.people_tables import Role
+from models.tables import ModelVersion
 from models.versions import install_baseline, production_version
 from tests.nights import SAID, a_night, a_snapshot, a_trained_version
 from tests.rows import a_job, an_image

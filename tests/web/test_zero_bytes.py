@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.tables import Role
+from models.people_tables import Role
 from tests.web.people import proof, submit
 from tests.web.portal import Portal, send
 

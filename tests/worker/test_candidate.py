@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.base import now
 from models.learning_tables import DatasetSnapshot, Label, LabelValue, Source, Split
 from models.snapshots import Member, freeze
-from models.tables import ModelVersion, now
+from models.tables import ModelVersion
 from models.versions import install_baseline, production_version, version_path
 from pipeline.guard import Guard, is_guard_of
 from pipeline.network_input import PREPROCESSING

@@ -7,7 +7,8 @@ import numpy as np
 from sqlalchemy import insert
 
 from models.answer_history import past_answers
-from models.tables import Image, ModelVersion, Prediction, State, Study, now
+from models.base import now
+from models.tables import Image, ModelVersion, Prediction, State, Study
 from tests.rows import a_hash, a_job, a_version
 from worker.doors import Doors
 from worker.drift import measure_drift

@@ -14,8 +14,9 @@ from sqlalchemy import update
 from models.labels import NewLabel, add_labels
 from models.learning_tables import LabelValue, Night, Outcome, Source
 from models.nights import cancel_night, claim_night, get_night, request_night
+from models.people_tables import Role
 from models.studies import NewStudy, get_or_create_studies
-from models.tables import Role, State
+from models.tables import State
 from models.versions import install_baseline, production_version
 from pipeline.network_input import PREPROCESSING
 from pipeline.phantom import draw_phantom

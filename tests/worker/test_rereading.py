@@ -9,11 +9,13 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from models import tables
+from models.base import now
 from models.jobs import job_progress
+from models.people_tables import Role
 from models.predictions import add_predictions
 from models.purge_steps import purge_step
 from models.rereadings import due_rereading, list_rereadings, next_chunk, request_rereading
-from models.tables import Image, Job, ModelVersion, Role, State, now
+from models.tables import Image, Job, ModelVersion, State
 from models.versions import install_baseline, production_version, promote, roll_back
 from pipeline.network_input import PREPROCESSING
 from pipeline.predictor import Predictor

@@ -9,6 +9,7 @@ from sqlalchemy import event, func, select
 from models.labelled_contents import hold_view, labelled_contents
 from models.labels import effective_labels
 from models.learning_tables import DatasetSnapshot, Night, SnapshotImage, Split
+from models.people_tables import Role
 from models.snapshots import (
     SITE,
     get_snapshot,
@@ -17,7 +18,6 @@ from models.snapshots import (
     snapshot_images,
     snapshot_lines,
 )
-from models.tables import Role
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.split import assign_split
 from tests.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split

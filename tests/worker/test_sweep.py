@@ -8,11 +8,12 @@ import pytest
 import redis
 from sqlalchemy import update
 
+from models.base import now
 from models.claims import claim_received
 from models.jobs import cancel_job
 from models.nights import claim_night, list_nights
 from models.settings import Settings
-from models.tables import ModelAlias, State, now
+from models.tables import ModelAlias, State
 from tests.rows import a_job, a_version, all_images, lapse_leases
 from tests.uploads import a_png, files_in, upload
 from worker import enqueue

@@ -7,9 +7,10 @@ import time
 import pytest
 from sqlalchemy import update
 
+from models.base import now
 from models.jobs import cancel_job, cancel_some
 from models.partial_files import PartialFiles
-from models.tables import Image, State, Upload, now
+from models.tables import Image, State, Upload
 from models.uploads import Declared, advance, declare, give_up
 from tests.rows import a_job
 from tests.uploads import a_png, files_in, upload

@@ -14,6 +14,12 @@ const drop = find("drop");
 
 let sending = false;
 
+// By it the service knows a request that it has answered before. Works without https, too.
+function randomKey() {
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 class Upload {
   constructor(items, jobId) {
     this.items = items;
@@ -37,7 +43,7 @@ class Upload {
   }
 
   async begin(name) {
-    const job = await postJson("/api/v1/jobs", { name }, this.patience);
+    const job = await postJson("/api/v1/jobs", { name, key: randomKey() }, this.patience);
     this.jobId = job.id;
     // Whoever reloads this page comes to the job's own, which goes on with the upload.
     history.replaceState(null, "", `/jobs/${job.id}`);
