@@ -5,7 +5,8 @@ only where its claim still stands. Every claim has an identity of its own, so a 
 lapsed cannot be mistaken for the one that took over, even if it is the same process.
 
 Claims are fair: every job that waits gets an equal share of each, so a handful of urgent images
-need not wait for the hundred thousand that came before.
+need not wait for the hundred thousand that came before. Where more jobs wait than a claim serves
+one by one, it serves some of them, from a place that is drawn anew each time.
 
 `attempts` counts claims that did not come back. Images that never lost a worker are claimed in
 chunks; one that did is claimed alone, so that a file that kills its worker takes no other with it.
@@ -18,15 +19,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.base import now
 from models.tables import WAITING_STATES, Image, State
 
-JOBS_A_CLAIM = 8  # each costs a query; others have their turn at the next claim
+JOBS_A_CLAIM = 8  # each costs a query
 SUSPECTS_TURN = 0.1  # the share of claims for those who lost a worker while fresh ones wait
 PARKED = "this file stopped its worker {attempts} times"
 
@@ -134,28 +136,42 @@ def _claim(session: Session, state: State, limit: int, lease_s: float, max_attem
 
 
 def _pick_shares(session: Session, state: State, limit: int) -> list[int]:
-    """Of each waiting job the same number; what one does not use is left to those after it."""
-    jobs = _waiting_jobs(session, state)
-    # In random order, so that with more jobs than a claim serves each has its turn.
-    jobs = random.sample(jobs, min(len(jobs), limit, JOBS_A_CLAIM))
+    """Of some waiting jobs the same number each; what one does not use is left to those after it,
+    and what all of them do not use to the jobs behind them.
+    """
+    jobs = _some_jobs(session, state, most=min(limit, JOBS_A_CLAIM))
     picked: list[int] = []
     for place, job_id in enumerate(jobs):
         share = -(-(limit - len(picked)) // (len(jobs) - place))
         which = (Image.state == state, Image.job_id == job_id, Image.attempts == 0)
         picked += _pick(session, share, *which)
+    if len(jobs) == JOBS_A_CLAIM and len(picked) < limit:
+        which = (Image.state == state, Image.job_id > max(jobs), Image.attempts == 0)
+        by_job = (Image.job_id.expression, Image.id.expression)
+        picked += _pick(session, limit - len(picked), *which, order=by_job)
     return picked
 
 
-def _waiting_jobs(session: Session, state: State) -> Sequence[str]:
-    """Jobs with fresh images in this state that nobody holds: one step of the index for each job,
-    not for each image.
+def _some_jobs(session: Session, state: State, *, most: int) -> Sequence[str]:
+    """Waiting jobs in random order; neighbours by their random ids where there are too many."""
+    jobs = _waiting_jobs(session, state, most=most + 1)
+    if len(jobs) > most:
+        after = uuid4().hex
+        jobs = [*_waiting_jobs(session, state, most=most, after=after), *jobs][:most]
+    return random.sample(jobs, len(jobs))
+
+
+def _waiting_jobs(session: Session, state: State, *, most: int, after: str = "") -> Sequence[str]:
+    """Jobs with fresh images in this state that nobody holds, by their ids: one step of the index
+    for each job, not for each image.
     """
     which = (Image.state == state, Image.attempts == 0, _is_free())
-    first = select(func.min(Image.job_id).label("job_id")).where(*which)
+    lowest, one = func.min(Image.job_id), literal(1)
+    first = select(lowest.label("job_id"), one.label("place")).where(*which, Image.job_id > after)
     found = first.cte("found", recursive=True)
-    following = select(func.min(Image.job_id)).where(*which, Image.job_id > found.c.job_id)
-    step = select(following.scalar_subquery()).where(found.c.job_id.is_not(None))
-    found = found.union_all(step)
+    following = select(lowest).where(*which, Image.job_id > found.c.job_id).scalar_subquery()
+    is_enough = or_(found.c.job_id.is_(None), found.c.place == most)
+    found = found.union_all(select(following, found.c.place + 1).where(~is_enough))
     return session.scalars(select(found.c.job_id).where(found.c.job_id.is_not(None))).all()
 
 
@@ -174,7 +190,7 @@ def _pick(
     session: Session,
     limit: int,
     *which: ColumnElement[bool],
-    order: tuple[ColumnElement[int], ...] = (Image.id.expression,),
+    order: tuple[ColumnElement[Any], ...] = (Image.id.expression,),
 ) -> list[int]:
     """Locked until the transaction ends. SQLite has no FOR UPDATE and needs none: writers exclude
     each other.

@@ -66,6 +66,15 @@ def test_with_more_jobs_than_places_each_has_its_turn(database: Database) -> Non
     assert first == set(jobs)
 
 
+def test_many_tiny_jobs_still_fill_a_chunk(database: Database) -> None:
+    jobs = add_jobs(database, *[1] * 60)
+    claims = [claim(database, limit=20) for _ in range(3)]
+    assert max(len(one.images) for one in claims) == 20, "not one image a query"
+    while (rest := claim(database, limit=20)).images:
+        claims.append(rest)
+    assert Counter(image.job_id for one in claims for image in one.images) == dict.fromkeys(jobs, 1)
+
+
 def test_what_is_claimed_is_not_claimed_again(database: Database) -> None:
     add_ready(database, 6)
     first, second, third = claim(database), claim(database), claim(database)
