@@ -3,6 +3,7 @@
 import httpx
 
 from cli.fatal import Failed
+from cli.readable import readable
 
 BUSY = {429, 500, 502, 503, 504}  # 500, too: its database may be restarting
 CONFLICT = 409
@@ -42,27 +43,46 @@ class BusyError(Exception):
 
 
 def checked(answer: httpx.Response) -> httpx.Response:
-    if answer.status_code in BUSY:
-        raise BusyError(_title(answer))
-    if answer.status_code in (401, 403):
-        raise Failed(f"{answer.url.host} refuses this token: {_title(answer)}")
-    if answer.status_code == 404:
-        raise NotFoundError
-    if answer.status_code == 507:
+    status, title = answer.status_code, _title(answer)
+    if status in BUSY:
+        raise BusyError(title or f"HTTP {status}")
+    if status in (401, 403):
+        raise Failed(f"{answer.url.host} refuses this token: {title or f'HTTP {status}'}")
+    if status == 413 and title is None:
+        raise Failed(_too_large_for_proxy(answer))
+    if status == 404:
+        raise NotFoundError if title else Failed(not_ours(answer))
+    if status == 507:
         raise DiskFullError
-    if answer.status_code == CONFLICT and (offset := answer.headers.get("Upload-Offset")):
+    if status == CONFLICT and (offset := answer.headers.get("Upload-Offset")):
         if offset == answer.request.headers.get("Upload-Offset"):
-            raise BusyError(_title(answer))  # a request that we gave up is still at work there
+            raise BusyError(title)  # a request that we gave up is still at work there
         raise WrongOffsetError(int(offset))
     if answer.is_redirect:  # followed, the token might go to someone else
         raise Failed(f"{answer.url} leads to {answer.headers['Location']}: is that the address?")
     if answer.is_error:
-        raise Refused(_title(answer), answer.status_code)
+        raise Refused(title or f"HTTP {status}", status)
     return answer
 
 
-def _title(answer: httpx.Response) -> str:
+def not_ours(answer: httpx.Response) -> str:
+    return f"{answer.url} answers, but not as Overread does"
+
+
+def _title(answer: httpx.Response) -> str | None:
+    """What the service says of an error; None where it is not the service who speaks."""
+    if not answer.is_error:
+        return None
     try:
-        return str(answer.json()["title"])
+        return readable(str(answer.json()["title"]))
     except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status_code}"
+        return None
+
+
+def _too_large_for_proxy(answer: httpx.Response) -> str:
+    """Raised for all files: smaller ones alone would leave a job with gaps."""
+    size = int(answer.request.headers.get("Content-Length", 0))
+    return (
+        f"a proxy before {answer.url.host} takes no request of {size / 2**20:.0f} MiB (HTTP 413): "
+        "let it take 64 MiB, then run the same command again"
+    )

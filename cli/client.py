@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
+import click
 import httpx
 
-from cli.answers import BusyError, DiskFullError, checked
+from cli.answers import BusyError, DiskFullError, checked, not_ours
 from cli.fatal import Failed, UsageProblem
 from cli.service_file import running_service
 from cli.settings import CommandSettings
+from cli.trust import trust, why_distrusted
 
 PATIENCE_S = 60.0  # how long a service may be away (restarting, say) before we give up
 DISK_PATIENCE_S = 300.0  # its workers delete what they have read, so that room comes back
@@ -44,7 +46,11 @@ class Client:
         headers = {"Authorization": f"Bearer {token}"}
         # A proxy that the environment names has no business between us and loopback.
         self._http = httpx.Client(
-            base_url=self.url + "/api/v1/", headers=headers, timeout=TIMEOUT, trust_env=False
+            base_url=self.url + "/api/v1/",
+            headers=headers,
+            timeout=TIMEOUT,
+            trust_env=False,
+            verify=trust(self.url),
         )
 
     def __enter__(self) -> "Client":
@@ -159,13 +165,23 @@ class Client:
     def stream_results(self, *, job_id: str | None, format_: str) -> Iterator[Iterator[str]]:
         """Lines of JSON or CSV as they come, each with its line break."""
         params = {"format": format_} | ({"job_id": job_id} if job_id else {})
+        request = self._http.build_request("GET", "results", params=params)
+
+        def ask() -> httpx.Response:
+            answer = self._http.send(request, stream=True)
+            if answer.is_error:
+                answer.read()
+            return checked(answer)
+
+        answer = self._patiently(ask)
         try:
-            with self._http.stream("GET", "results", params=params) as answer:
-                if answer.is_error:
-                    answer.read()
-                yield _lines(checked(answer).iter_bytes())
+            if answer.headers.get("Content-Type", "text/html").startswith("text/html"):
+                raise Failed(not_ours(answer))
+            yield _lines(answer.iter_bytes())
         except httpx.TransportError as error:
             raise Failed(f"{self.url} does not answer: {error}") from None
+        finally:
+            answer.close()
 
     def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """For calls that live beside the command they belong to."""
@@ -175,9 +191,11 @@ class Client:
         def ask() -> dict[str, Any]:
             answer = checked(self._http.request(method, path, **options))
             try:
-                content: dict[str, Any] = answer.json()
+                content = answer.json()
             except ValueError:  # a page, of a proxy or of something else
-                raise Failed(f"{self.url} answers, but not as Overread does") from None
+                raise Failed(not_ours(answer)) from None
+            if not isinstance(content, dict):
+                raise Failed(not_ours(answer))
             return content
 
         return self._patiently(ask)
@@ -196,6 +214,8 @@ class Client:
             try:
                 return ask()
             except (httpx.TransportError, BusyError) as error:
+                if distrust := why_distrusted(error):
+                    raise Failed(f"{self.url}: {distrust}") from None
                 why = Failed(f"{self.url} does not answer: {error}")
                 patience_s, waiting = self._patience_s, "the service does not answer; trying again"
             except DiskFullError as full:
@@ -230,13 +250,25 @@ def connect(settings: CommandSettings) -> Client:
     if settings.url:
         if not token:
             raise UsageProblem("OVERREAD_URL names a service, so OVERREAD_TOKEN is needed too")
-        return Client(settings.url, token)
+        return _telling(Client(settings.url, token))
     service = running_service(settings.data_dir)
     if service is None:
         raise UsageProblem(
             f"no service is running for {shown(settings)}; start it with: overread up"
         )
-    return Client(service.url, token or Path(service.token_file).read_text().strip())
+    return _telling(Client(service.url, token or _token_in(Path(service.token_file))))
+
+
+def _telling(client: Client) -> Client:
+    client.on_wait = lambda line: click.echo(line, err=True)
+    return client
+
+
+def _token_in(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise UsageProblem(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def shown(settings: CommandSettings) -> str:

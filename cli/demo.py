@@ -4,12 +4,14 @@ from pathlib import Path
 
 import click
 
+from cli.given_path import GivenPath
+
 
 @click.command()
 @click.option(
     "--studies",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     help="Read this folder instead of generated radiographs.",
 )
 def demo(studies: Path | None) -> None:

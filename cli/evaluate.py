@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.given_path import GivenPath
+
 if TYPE_CHECKING:
     from pipeline.types import OperatingPoint
 
 
 @click.command()
-@click.argument("source", metavar="DIR|CSV", type=click.Path(path_type=Path))
+@click.argument("source", metavar="DIR|CSV", type=GivenPath())
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option(
     "--report",
     metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(file_okay=False),
     help="Also write DIR/index.html: figures, curves and the worst errors, in one file.",
 )
 @click.option(
@@ -36,13 +38,13 @@ if TYPE_CHECKING:
 @click.option(
     "--version",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     help="The model version; default: the one that ships.",
 )
 @click.option(
     "--root",
     metavar="DIR",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=GivenPath(exists=True, file_okay=False),
     help="Where the CSV's files are; default: beside it.",
 )
 @click.option("--patient-column", metavar="NAME", help="The CSV's column with the patient.")

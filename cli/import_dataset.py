@@ -5,9 +5,11 @@ from pathlib import Path
 
 import click
 
+from cli.given_path import GivenPath
+
 
 @click.command("import-dataset")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=GivenPath())
 @click.option("--name", help="What the set is called; default: the folder's name.")
 def import_dataset(directory: Path, name: str | None) -> None:
     """Import labelled images, for training and for comparing networks.

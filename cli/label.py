@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
+from cli.given_path import GivenPath
+
 
 @click.command()
-@click.argument("table", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("table", metavar="FILE", type=GivenPath())
 def label(table: Path) -> None:
     """Send a table of labels (CSV) to a running service.
 

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.given_path import GivenPath
+
 if TYPE_CHECKING:
     from pipeline.engine import EngineKind
     from pipeline.types import OperatingPoint
 
 
 @click.command()
-@click.argument(
-    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=GivenPath())
 @click.option("--jsonl", is_flag=True, help="Print JSON lines, each as soon as it is known.")
 @click.option(
     "--overlays",
     metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(file_okay=False),
     help="Also write pictures that show where the network looked.",
 )
 @click.option(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from cli.given_path import GivenPath
+
 
 @click.command()
 @click.option("--job", "job_id", metavar="ID", help="Only this job's.")
@@ -16,7 +18,7 @@ import click
     default="table",
     show_default=True,
 )
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--output", metavar="FILE", type=GivenPath(dir_okay=False))
 def results(job_id: str | None, format_: str, output: Path | None) -> None:
     """Print or save results: a table for people, CSV or JSON lines with every field."""
     from cli.answers import NotFoundError

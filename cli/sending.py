@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, wait
 
 from cli.client import Client
-from cli.delivery import SMALL, Delivery, Outcome
+from cli.delivery import Delivery, Outcome, goes_alone
 from cli.journal import Journal, Upload
 from cli.lanes import Lanes
 from cli.progress import Progress
@@ -62,7 +62,7 @@ def _batches(uploads: Iterable[Upload]) -> Iterator[list[Upload]]:
     batch: list[Upload] = []
     size = 0
     for upload in uploads:
-        if upload.size > SMALL:
+        if goes_alone(upload):
             yield [upload]
             continue
         batch.append(upload)

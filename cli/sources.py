@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.fatal import UsageProblem
+from cli.readable import readable
 from pipeline.junk import is_junk
 
 
@@ -24,14 +25,14 @@ class Source:
 class Walk:
     """The files below the given paths, sorted, one after the other; iterate as often as needed.
 
+    A folder that cannot be listed is a file that cannot be read: whoever opens it says why.
     `ignored` and `outside` count what the last iteration left out: hidden or junk files, and
     links that lead out of their folder.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         for path in paths:
-            if not path.exists():
-                raise UsageProblem(f"{path}: no such file or folder")
+            _check(path)
         self._roots = list(zip(paths, _labels(paths), strict=True))
         self.ignored = 0
         self.outside = 0
@@ -48,7 +49,7 @@ class Walk:
         """Also says what is wrong with the paths as a whole: there is nothing in them."""
         number = sum(1 for _ in self)
         if not number:
-            raise UsageProblem(f"{self._roots[0][0]}: there are no files in it")
+            raise UsageProblem(f"{readable(str(self._roots[0][0]))}: there are no files in it")
         return number
 
     def left_out(self) -> str | None:
@@ -60,10 +61,11 @@ class Walk:
     def _below(self, folder: Path, label: str, *, root: Path) -> Iterator[Source]:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            raise UsageProblem(f"{folder}: cannot be listed: {error.strerror}") from None
+        except OSError:
+            yield Source(label, folder)
+            return
         for entry in entries:
-            name = f"{label}/{_readable(entry.name)}"
+            name = f"{label}/{readable(entry.name)}"
             if entry.name.startswith(".") or is_junk(entry.name):
                 self.ignored += 1
             elif entry.is_dir(follow_symlinks=False):
@@ -77,6 +79,20 @@ class Walk:
                 self.outside += 1
 
 
+def _check(path: Path) -> None:
+    """UsageProblem."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            os.scandir(path).close()
+    except FileNotFoundError:
+        raise UsageProblem(f"{readable(str(path))}: no such file or folder") from None
+    except OSError as error:
+        raise UsageProblem(f"{readable(str(path))}: cannot be read: {error.strerror}") from None
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise UsageProblem(f"{readable(str(path))}: neither a file nor a folder")
+
+
 def _is_regular(entry: os.DirEntry[str]) -> bool:
     """A pipe or device would block for ever; a linked folder was or will be walked by itself."""
     try:
@@ -86,7 +102,8 @@ def _is_regular(entry: os.DirEntry[str]) -> bool:
 
 
 def _leads_inside(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root)
+    # Path.resolve() fails where links go round in circles.
+    return Path(os.path.realpath(path)).is_relative_to(root)
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:
@@ -94,17 +111,12 @@ def _labels(paths: Sequence[Path]) -> list[str]:
     others = [path.absolute() for path, is_plain in zip(paths, plain, strict=True) if not is_plain]
     resolved = [Path(os.path.normpath(path)) for path in others]
     common = Path(os.path.commonpath([path.parent for path in resolved])) if resolved else Path()
-    named = iter(_readable(path.relative_to(common).as_posix()) for path in resolved)
+    named = iter(readable(path.relative_to(common).as_posix()) for path in resolved)
     return [
-        _readable(path.as_posix()) if is_plain else next(named)
+        readable(path.as_posix()) if is_plain else next(named)
         for path, is_plain in zip(paths, plain, strict=True)
     ]
 
 
 def _is_plain(path: Path) -> bool:
     return path.is_file() and not path.is_absolute() and ".." not in path.parts
-
-
-def _readable(name: str) -> str:
-    """Names are bytes to the kernel; what is not UTF-8 is shown with replacement characters."""
-    return os.fsencode(name).decode("utf-8", "replace")

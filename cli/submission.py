@@ -14,6 +14,7 @@ from cli.declaring import declare_all
 from cli.fatal import Failed
 from cli.journal import Journal
 from cli.progress import progress
+from cli.readable import readable
 from cli.sending import Sending
 from cli.sources import Walk
 from cli.submissions import Submission
@@ -43,7 +44,7 @@ def submit_paths(
         click.echo(clause, err=True)
     client.on_wait = lambda line: click.echo(line, err=True)
     try:
-        named = name or paths[0].resolve().name
+        named = name or readable(paths[0].resolve().name)
         return _submit(client, walk, submission, name=named, total=total)
     except (OSError, sqlite3.Error) as error:
         why = f"the notes of what was sent, in {submission.folder}, cannot be used: {error}"

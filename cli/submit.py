@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
+from cli.given_path import GivenPath
+
 
 @click.command()
-@click.argument(
-    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=GivenPath())
 @click.option("--name", help="What to call the job; by default the first PATH's name.")
 @click.option("--wait", is_flag=True, help="Follow the job to its end and print the results.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")

@@ -4,27 +4,29 @@ from pathlib import Path
 
 import click
 
+from cli.given_path import GivenPath
+
 
 @click.command()
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=GivenPath())
 @click.option(
     "--output",
     metavar="DIR",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(file_okay=False),
     help="The new model version's folder; must not exist.",
 )
 @click.option(
     "--config",
     "config_file",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     help="JSON or TOML with any of the training's settings, or a version's card.json.",
 )
 @click.option(
     "--weights",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     help="Keras file with the ImageNet weights to start from; without, they are downloaded.",
 )
 def train(directory: Path, output: Path, config_file: Path | None, weights: Path | None) -> None:

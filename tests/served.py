@@ -8,6 +8,7 @@ from typing import Any
 
 from click.testing import Result
 
+from models.jobs import JobProgress, list_jobs
 from models.people_tables import Role
 from models.settings import Settings
 from tests.command import run
@@ -56,6 +57,10 @@ class Served:
     url: str
     token: str
     settings: Settings
+
+    def newest_job(self) -> JobProgress:
+        with self.portal.database.sessions() as session:
+            return list_jobs(session).items[0]
 
     def run(self, *arguments: object, token: str = "") -> Result:
         """A command of whoever is served, or of who has that token."""

@@ -1,15 +1,34 @@
 """The client against a small server that misbehaves on purpose."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import httpx
 import pytest
 
-from cli.answers import WrongOffsetError
+from cli.answers import Refused, WrongOffsetError
 from cli.client import Client
 from cli.fatal import Failed
+from cli.trust import trust, why_distrusted
+from tests.command import run
+
+AUTHORITY = """\
+-----BEGIN CERTIFICATE-----
+MIIBlDCCATmgAwIBAgIUTG4pXTBqzmA8k9sWcR+qiH8QHsowCgYIKoZIzj0EAwIw
+HjEcMBoGA1UEAwwTYXV0aG9yaXR5IG9mIGEgdGVzdDAgFw0yNjExMjMwOTExNDZa
+GA8yMTI2MTAzMDA5MTE0NlowHjEcMBoGA1UEAwwTYXV0aG9yaXR5IG9mIGEgdGVz
+dDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABByvGQcWI+Pj1CUkCba0FwLuvYHe
+H4/5bUlG9u1iZbIYiVUGkgGLeVzvNIiv+NErHw8d6ztY/70ibVirlgJNfh6jUzBR
+MB0GA1UdDgQWBBS3/6QBqKgvx04I6XBhFAuYKiFFGTAfBgNVHSMEGDAWgBS3/6QB
+qKgvx04I6XBhFAuYKiFFGTAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0kA
+MEYCIQD/mA0y2zheSJnfnsPCQHYoWTG3oUkBQsckLyzNIKbuJgIhAOk72w8Oy+/u
+mev46pW2Or/tzcnfohrsYGv2niwQ1AHl
+-----END CERTIFICATE-----
+"""
 
 
 class Misbehaving(BaseHTTPRequestHandler):
@@ -18,6 +37,7 @@ class Misbehaving(BaseHTTPRequestHandler):
     manners: list[str | int] = []  # noqa: RUF012  emptied and filled by each test
     bodies: list[bytes] = []  # noqa: RUF012
     offset = 0  # said with every 409
+    words = media_type = ""
 
     def do_PATCH(self) -> None:
         self.do_POST()
@@ -33,12 +53,16 @@ class Misbehaving(BaseHTTPRequestHandler):
             return
         self.bodies.append(body)
         said = {"title": "not now", "files": [{"file": "a"}], "received": 5}
-        content = b"<html>" if manner == "page" else json.dumps(said).encode()
+        content = (self.words or json.dumps(said)).encode()
+        if manner == "page":
+            content = b"<html>"
         self.send_response(200 if manner == "page" else int(manner))
         if manner == 409:
             self.send_header("Upload-Offset", str(self.offset))
         if manner == 301:
             self.send_header("Location", "https://elsewhere/")
+        if self.media_type:
+            self.send_header("Content-Type", self.media_type)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -50,6 +74,7 @@ class Misbehaving(BaseHTTPRequestHandler):
 @pytest.fixture
 def url() -> Iterator[str]:
     Misbehaving.manners, Misbehaving.bodies, Misbehaving.offset = [], [], 0
+    Misbehaving.words = Misbehaving.media_type = ""
     with ThreadingHTTPServer(("127.0.0.1", 0), Misbehaving) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -138,3 +163,76 @@ def test_what_answers_in_another_way_is_said_in_one_line(url: str) -> None:
             client.stream_results(job_id=None, format_="csv"),
         ):
             pytest.fail("no results would look like none there")
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [(404, "not as Overread does"), (413, "a proxy .* takes no request of 8 MiB")],
+)
+def test_a_refusal_of_someone_in_between_ends_it(url: str, status: int, why: str) -> None:
+    """Were it taken for the service's, files would be given up as if they were at fault."""
+    Misbehaving.manners, Misbehaving.words = [status], "<html>"
+
+    with Client(url, "token") as client, pytest.raises(Failed, match=why) as failed:
+        client.send_chunk("job", 1, bytes(2**23), offset=0)
+    assert not isinstance(failed.value, Refused)
+
+
+def test_results_are_waited_for_as_anything_else(url: str) -> None:
+    Misbehaving.manners, Misbehaving.media_type = [503, 429], "text/csv"
+
+    with Client(url, "token") as client:
+        with client.stream_results(job_id=None, format_="csv") as lines:
+            assert len(list(lines)) == 1
+        Misbehaving.media_type = "text/html"
+        with (
+            pytest.raises(Failed, match="not as Overread does"),
+            client.stream_results(job_id=None, format_="csv"),
+        ):
+            pytest.fail("a page is no table")
+
+
+def test_what_does_not_speak_tls_is_not_asked_again(url: str) -> None:
+    with (
+        Client(url.replace("http:", "https:"), "token") as client,
+        pytest.raises(Failed, match="does not speak TLS"),
+    ):
+        client.job("job")
+
+
+def test_a_certificate_of_nobody_known_is_named_with_its_remedy() -> None:
+    distrust = ssl.SSLCertVerificationError("certificate verify failed")
+    distrust.verify_message = "self-signed certificate"
+    error = httpx.ConnectError("failed")
+    error.__cause__ = distrust
+
+    assert "self-signed certificate); SSL_CERT_FILE" in (why_distrusted(error) or "")
+
+
+def test_the_authority_of_a_hospital_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = trust("https://overread").cert_store_stats()["x509_ca"]
+    own = tmp_path / "authority.pem"
+    own.write_text(AUTHORITY)
+    monkeypatch.setenv("SSL_CERT_FILE", str(own))
+
+    names = [dict(part[0] for part in one["subject"]) for one in trust("https://x").get_ca_certs()]
+    assert {"commonName": "authority of a test"} in names
+    assert len(names) > public / 2, "the public ones count, too"
+
+
+@pytest.mark.parametrize("url", ["overread", "http://[", "http://a:99999", "ftp://a", "http://"])
+def test_an_address_is_looked_at_before_it_is_asked(url: str) -> None:
+    result = run("jobs", OVERREAD_URL=url, OVERREAD_TOKEN="token")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: OVERREAD_URL: ")
+
+
+def test_a_token_that_is_none_is_not_repeated_in_the_error() -> None:
+    result = run("jobs", OVERREAD_URL="http://127.0.0.1:1", OVERREAD_TOKEN="geheim é")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: OVERREAD_TOKEN: ")
+    assert "geheim" not in result.stderr

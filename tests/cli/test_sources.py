@@ -1,5 +1,7 @@
 """Which files are meant, and what they are called."""
 
+import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -52,13 +54,48 @@ def test_a_link_to_its_own_folder_does_not_go_round(tmp_path: Path) -> None:
     assert files(tmp_path / "in") == ["in/a.dcm"]
 
 
-def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
-    import os
+def test_links_that_go_round_in_circles_are_files_that_cannot_be_read(tmp_path: Path) -> None:
+    make(tmp_path / "in/a.dcm")
+    (tmp_path / "in/b.dcm").symlink_to("c.dcm")
+    (tmp_path / "in/c.dcm").symlink_to("b.dcm")
 
+    assert files(tmp_path / "in") == ["in/a.dcm", "in/b.dcm", "in/c.dcm"]
+
+
+def test_a_folder_that_cannot_be_listed_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    make(tmp_path / "in/z.dcm")
+    deep = tmp_path / "in"
+    with contextlib.chdir(deep):
+        for _ in range(17):  # until its whole path is longer than the kernel takes
+            Path("d" * 250).mkdir()
+            os.chdir("d" * 250)
+    *found, last = files(tmp_path / "in")
+
+    assert last == "in/z.dcm"
+    assert [name.rsplit("/", 1)[1] for name in found] == ["d" * 250]
+
+
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
     make(tmp_path / "in/a.dcm")
     os.mkfifo(tmp_path / "in/pipe")
 
     assert files(tmp_path / "in") == ["in/a.dcm"]
+    with pytest.raises(UsageProblem, match="pipe: neither a file nor a folder"):
+        Walk([tmp_path / "in/pipe"])
+
+
+def test_names_command_no_terminal(tmp_path: Path) -> None:
+    for name in (
+        b"esc\x1b[31m",
+        b"latin\xe9",
+        b"two\nlines",
+        "turned\u202e".encode(),
+        "ß".encode(),
+    ):
+        (tmp_path / os.fsdecode(name)).touch()
+
+    shown = [name.rsplit("/", 1)[1] for name in files(tmp_path)]
+    assert shown == ["esc\ufffd[31m", "latin\ufffd", "turned\ufffd", "two\ufffdlines", "ß"]
 
 
 def test_files_are_named_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 import os
 import random
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from cli.answers import DiskFullError
 from cli.client import Client
 from cli.journal import Hashed, Journal
 from cli.sources import Source
-from models.jobs import JobProgress, list_jobs
 from models.settings import Settings
 from tests.served import Environment, Served, served
 from tests.service import wait_until
@@ -20,20 +18,6 @@ from tests.uploads import a_png
 
 CHUNK = 8 * 2**20
 LARGE = 2 * CHUNK + 1000
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(Settings(data=tmp_path_factory.mktemp("served") / "data")) as running:
-        yield running
-
-
-@pytest.fixture
-def service(running: Served) -> Iterator[Served]:
-    """Nobody interferes yet."""
-    running.between.requests.clear()
-    yield running
-    running.between.watcher = lambda _: None
 
 
 @pytest.fixture
@@ -51,19 +35,13 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def the_job(service: Served) -> JobProgress:
-    """The newest."""
-    with service.portal.database.sessions() as session:
-        return list_jobs(session).items[0]
-
-
 def cut_off_midway(service: Served, folder: Path) -> None:
     """Let in no more after the small files and the large one's first chunk."""
 
     def interfere(environ: Environment) -> int | None:
         if environ.get("HTTP_UPLOAD_OFFSET", "0") == "0":
             return None
-        wait_until(lambda: the_job(service).missing == 1, within_s=30, what="the small files")
+        wait_until(lambda: service.newest_job().missing == 1, within_s=30, what="the small files")
         return 403
 
     service.between.watcher = interfere
@@ -77,7 +55,7 @@ def test_all_is_declared_sent_and_counted(service: Served, folder: Path) -> None
 
     assert result.exit_code == 0, result.stderr
     assert "sent 9 files: 10 images\n" in result.stderr
-    job = the_job(service)
+    job = service.newest_job()
     assert (job.declared, job.missing, job.total) == (9, 0, 10)
     assert job.closed_at is not None
     last_declaration = max(
@@ -92,7 +70,7 @@ def test_all_is_declared_sent_and_counted(service: Served, folder: Path) -> None
 
 def test_the_same_command_goes_on_in_the_middle(service: Served, folder: Path) -> None:
     cut_off_midway(service, folder)
-    first = the_job(service)
+    first = service.newest_job()
     assert (first.closed_at, first.declared) == (None, 9)
     assert first.missing == 1
 
@@ -103,7 +81,7 @@ def test_the_same_command_goes_on_in_the_middle(service: Served, folder: Path) -
     assert "sent 9 files (8 of them earlier): 10 images\n" in again.stderr
     assert service.between.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 1000)]
     assert service.between.sent("files") == 0, "what had arrived was sent again"
-    assert (the_job(service).total, the_job(service).missing) == (10, 0)
+    assert (service.newest_job().total, service.newest_job().missing) == (10, 0)
 
 
 def test_notes_that_a_crash_has_damaged_are_told(service: Served, folder: Path) -> None:
@@ -132,7 +110,7 @@ def test_bytes_that_a_crash_has_damaged_are_sent_again(service: Served, folder: 
     assert again.exit_code == 0, again.stderr
     offsets = [offset for offset, _ in service.between.pieces()]
     assert offsets == [CHUNK, 2 * CHUNK, 0, CHUNK, 2 * CHUNK]
-    assert the_job(service).missing == 0
+    assert service.newest_job().missing == 0
 
 
 def test_a_large_file_that_was_written_anew_is_named(service: Served, folder: Path) -> None:
@@ -147,7 +125,7 @@ def test_a_large_file_that_was_written_anew_is_named(service: Served, folder: Pa
 
     assert result.exit_code == 1
     assert "ward 3/z-large.bin: has changed since it was declared\n" in result.stderr
-    assert the_job(service).given_up == 1
+    assert service.newest_job().given_up == 1
 
 
 def test_a_file_that_changes_or_goes_is_named_and_the_others_are_sent(
@@ -170,7 +148,7 @@ def test_a_file_that_changes_or_goes_is_named_and_the_others_are_sent(
     assert "ward 3/p1/03.png: has changed since it was declared\n" in result.stderr
     assert "ward 3/z-large.bin: has changed since it was declared\n" in result.stderr
     assert "sent 6 files: 7 images, 3 could not be sent\n" in result.stderr
-    job = the_job(service)
+    job = service.newest_job()
     assert (job.declared, job.given_up, job.missing) == (9, 3, 0)
     assert job.total == 7
     assert job.closed_at is not None
@@ -190,7 +168,7 @@ def test_what_changed_between_two_runs_is_sent_as_it_is_now(service: Served, fol
     for name in ("05", "06"):
         line = f"ward 3/p1/{name}.png: has changed or gone since it was declared\n"
         assert line in result.stderr
-    assert the_job(service).given_up == 2
+    assert service.newest_job().given_up == 2
     assert "sent 8 files" in result.stderr
 
 
@@ -245,8 +223,8 @@ def test_files_that_someone_else_declared_keep_the_job_open(service: Served, fol
     result = service.run("submit", folder)
 
     assert result.exit_code == 1
-    assert the_job(service).closed_at is None
-    assert the_job(service).missing == 1
+    assert service.newest_job().closed_at is None
+    assert service.newest_job().missing == 1
 
 
 def test_a_job_is_closed_cancelled_and_retried(service: Served, folder: Path) -> None:
@@ -270,7 +248,7 @@ def test_a_job_is_closed_cancelled_and_retried(service: Served, folder: Path) ->
     retried = service.run("jobs", job_id, "--retry", "failed")
     assert retried.exit_code == 0, retried.stderr
     assert "1 images are read again" in retried.stdout
-    assert the_job(service).received == 1
+    assert service.newest_job().received == 1
 
 
 @pytest.mark.parametrize(
