@@ -1,5 +1,6 @@
 """What ingest and predict have in common: chunk after chunk, and what happens when one fails."""
 
+import faulthandler
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from worker.doors import Doors
 
 log = logging.getLogger(__name__)
 
+HUNG_AFTER = 1.25  # times the lease: long after whoever works within its limits has ended
 TURN_S = 20.0  # then others get their turn: sweeps, and the other queues of the same process
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
@@ -32,11 +34,28 @@ def repeat(work: Callable[[], bool], *, doors: Doors, turn_s: float = TURN_S) ->
     """Until nothing waits (False), or time is up or the process stops (True: nudge again)."""
     deadline = time.monotonic() + turn_s
     while not doors.stopping.is_set():
-        if not work():
+        with _ending_what_hangs(after_s=HUNG_AFTER * doors.settings.lease_s):
+            had_work = work()
+        if not had_work:
             return False
         if time.monotonic() > deadline:
             return True
     return True
+
+
+@contextmanager
+def _ending_what_hangs(*, after_s: float) -> Iterator[None]:
+    """A chunk that hangs would keep its process's only place for ever: the process ends itself,
+    says where it hung, and is started anew; its images come back with the lapse of their lease.
+
+    Celery ends tasks only in pools of processes. A thread of ours would not run while a library
+    holds the interpreter's lock; this one needs none.
+    """
+    faulthandler.dump_traceback_later(after_s, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @contextmanager
