@@ -212,7 +212,7 @@ def test_the_doctor_masks_secrets_and_finds_what_is_wrong(tmp_path: Path) -> Non
         "doctor",
         OVERREAD_DATA=str(tmp_path / "data"),
         OVERREAD_BROKER_URL="redis://:hidden@127.0.0.1:9/0",
-        OVERREAD_TOKEN="hidden too",
+        OVERREAD_TOKEN="hidden-too",
     )
 
     assert result.exit_code == 1, "nothing answers on that port"
