@@ -36,6 +36,7 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
         "worker_proc_alive_timeout": 120.0,  # on a busy machine the default of 4 s is too short
         "worker_max_tasks_per_child": 1,  # TensorFlow gives its memory back only by ending
         "task_annotations": {NIGHT_TASK: _night_limits(settings)},
+        "beat_scheduler": "worker.beat:Beat",
         "beat_schedule": _schedule(settings),
         "beat_schedule_filename": str(settings.data_dir / "beat-schedule"),
         "beat_max_loop_interval": 5,

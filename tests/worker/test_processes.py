@@ -174,15 +174,17 @@ def test_a_broker_killed_in_mid_job_costs_nothing(
     service = service_of_its_own
     for queue in ("ingest", "predict"):
         service.processes.worker(queue)
-    service.processes.beat()
+    beat = service.processes.beat()
     service.upload(60)
     wait_until(lambda: service.count(State.PREDICTED) > 0, within_s=30, what="the first prediction")
     assert service.count(State.PREDICTED) < 60
     broker.kill()
     service.upload(30, first=60)  # its nudge is lost
+    wait_until(lambda: "was not sent" in beat.log.read_text(), within_s=10, what="beat's warning")
     broker.start()
     service.wait_until_predicted(90)
     service.assert_each_predicted_once(90)
+    assert "Traceback" not in beat.log.read_text(), "a line for each message, no more"
 
 
 def test_a_small_job_does_not_wait_for_a_huge_one(service: Service) -> None:
