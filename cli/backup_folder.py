@@ -5,17 +5,20 @@ backups/<time>/      one backup each: tables/, secrets.json, token, files.jsonl.
 lock                 held by whoever writes here
 
 files.jsonl.gz says which content belongs where in the data folder; manifest.json holds counts and
-checksums of all the rest. It is written last and the folder then named, so a backup is whole.
+checksums of all the rest, and its own. It is written last and the folder then named, so a backup is
+whole.
 """
 
 import fcntl
 import gzip
+import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from cli.fatal import Failed, UsageProblem
@@ -25,6 +28,7 @@ MANIFEST = "manifest.json"
 FILE_LIST = "files.jsonl.gz"
 TABLES = "tables"
 UNFINISHED = ".unfinished"
+AREAS = ("incoming", "inputs", "stored")  # of the data folder's files/
 _NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
@@ -43,7 +47,7 @@ class Manifest:
     """rows: by table, in the order in which they can be read again. sha256: by file.
 
     missing: files that rows needed and that were not there. damaged: files whose content was not
-    what their name said; they were saved as they were.
+    what their name said; they were saved as they were. seal: of all the rest, see `sealed`.
     """
 
     format: int
@@ -57,6 +61,12 @@ class Manifest:
     missing: int
     damaged: int
     sha256: Mapping[str, str]
+    seal: str = ""
+
+    def sealed(self) -> "Manifest":
+        """A digit that rots in a count or an id would restore something else."""
+        content = json.dumps(asdict(self) | {"seal": ""}, sort_keys=True)
+        return replace(self, seal=hashlib.sha256(content.encode()).hexdigest())
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,10 @@ class Backups:
             known = json.loads(path.read_text())
             if known["format"] != FORMAT:
                 raise Failed(f"{path}: format {known['format']}; this release reads {FORMAT}")
-            return Manifest(**known)
+            manifest = Manifest(**known)
+            if manifest != manifest.sealed():
+                raise ValueError("its seal is not its own")
+            return manifest
         except (FileNotFoundError, NotADirectoryError):
             raise UsageProblem(f"{path}: there is no such backup") from None
         except (ValueError, TypeError, KeyError):
@@ -93,7 +106,7 @@ class Backups:
             with gzip.open(path, "rt", encoding="utf-8") as lines:
                 for line in lines:
                     yield _checked(SavedFile(*json.loads(line)))
-        except (ValueError, TypeError, EOFError, gzip.BadGzipFile) as error:
+        except (ValueError, TypeError, IndexError, EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise Failed(f"{path}: damaged ({error})") from None
 
 
@@ -115,7 +128,7 @@ def write_files(path: Path, files: Iterable[SavedFile]) -> None:
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    path.write_text(json.dumps(asdict(manifest), indent=1) + "\n")
+    path.write_text(json.dumps(asdict(manifest.sealed()), indent=1) + "\n")
 
 
 @contextmanager
@@ -129,9 +142,13 @@ def closed_to_others() -> Iterator[None]:
 
 
 def _checked(file: SavedFile) -> SavedFile:
-    """A list that was tampered with must not write elsewhere."""
+    """A list that was tampered with must not write elsewhere, nor over the database."""
     parts = PurePosixPath(file.path).parts
-    is_inside = bool(parts) and ".." not in parts and not file.path.startswith("/")
-    if not is_inside or not re.fullmatch("[0-9a-f]{64}", file.sha256):
-        raise ValueError("a file's place or name is not one")
+    is_ours = parts[:1] == ("networks",) or (parts[:1] == ("files",) and parts[1] in AREAS)
+    # "a//b" and "./a" name the same file twice; other languages' letters are none of our names.
+    is_plain = file.path.isascii() and file.path.isprintable() and "/".join(parts) == file.path
+    if not is_ours or not is_plain or ".." in parts:
+        raise ValueError("a file's place is not one")
+    if not re.fullmatch("[0-9a-f]{64}", file.sha256):
+        raise ValueError("a file's checksum is not one")
     return file

@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            _say_if_database_is_away(error)
+            _say_if_database_is_not_ready(error)
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -61,14 +61,17 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-def _say_if_database_is_away(error: Exception) -> None:
+def _say_if_database_is_not_ready(error: Exception) -> None:
     if "sqlalchemy" not in sys.modules:
         return  # most commands have no use for it, and start faster without
     from cli.fatal import Failed
     from models.session import AWAY, why_away
+    from models.upgrade import HalfRestoredError
 
     if isinstance(error, AWAY):
         raise Failed(f"the database does not answer: {why_away(error)}") from None
+    if isinstance(error, HalfRestoredError):
+        raise Failed(str(error)) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

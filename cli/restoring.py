@@ -3,18 +3,17 @@
 check everything -> files beside their place, each compared with its checksum -> rows, in one
 transaction, brought to this release's tables -> files into their place
 
-Until the last step nothing has changed that would be in the way of another try.
+What fails before that transaction's end leaves nothing; what is cut off after it, the same command
+brings to its end, see `cli.restore_staging`.
 """
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.orm import Session
 
 from cli.backing_up import LOOSE_FILES
@@ -30,7 +29,9 @@ from cli.fatal import Failed, UsageProblem
 from cli.files import copy_hashed, sha256_of
 from cli.plain_words import in_plain_words
 from cli.progress import progress
+from cli.restore_staging import Note, Staging
 from cli.service_file import AlreadyRunningError, hold_data_folder
+from models.audit import list_audit
 from models.database_copy import (
     DatabaseCopy,
     UnknownRevisionError,
@@ -42,26 +43,34 @@ from models.database_copy import (
 from models.session import make_engine
 from models.settings import Settings
 from models.table_lines import NotLinesError
-from models.unfinished import hand_back_everything
-from models.upgrade import alembic_config, migrating
+from models.unfinished import end_logins, hand_back_everything
+from models.upgrade import (
+    RESTORING,
+    ForeignKeyError,
+    alembic_config,
+    check_foreign_keys,
+    migrating,
+)
 
-STAGING = ".restoring"
-_OURS = {STAGING, "supervisor.lock", "lost+found"}
+NOTHING = "nothing was restored"
+UNSURE = "say the same again, it goes on or begins anew"
+_OURS = {RESTORING, "supervisor.lock", "lost+found"}
 
 
 def restore_backup(settings: Settings, root: Path, *, name: str | None) -> tuple[str, Manifest]:
     """Returns what was restored. Raises UsageProblem, Failed, Interrupted."""
     backups = Backups(root.absolute())
-    with _in_plain_words(settings), closed_to_others():
-        chosen = name or _newest(backups)
+    staging = Staging(settings.data_dir)
+    with _in_plain_words(settings), closed_to_others(), hold_data_folder(settings.data_dir):
+        begun = _committed(settings, staging)
+        if begun is not None and name not in (None, begun):
+            raise UsageProblem(f"{settings.data_dir} is half restored from {begun}: --from {begun}")
+        chosen = begun or name or _newest(backups)
         manifest = backups.manifest(chosen)
-        with hold_data_folder(settings.data_dir):
+        if begun is None:
             _check_is_empty(settings.data_dir)
-            restore = _Restore(settings, backups, chosen, manifest)
-            try:
-                restore.run()
-            finally:
-                shutil.rmtree(restore.staging, ignore_errors=True)
+            _Restore(settings, backups, chosen, manifest, staging).run()
+        staging.put_in_place()
     return chosen, manifest
 
 
@@ -87,39 +96,64 @@ def _check_is_empty(data_dir: Path) -> None:
         raise UsageProblem(f"{data_dir} is not empty ({left[0]} is there): name a new data folder")
 
 
+def _committed(settings: Settings, staging: Staging) -> str | None:
+    """The backup that a restore brought into the database before it was cut off, if one was."""
+    note = staging.note()
+    if note is None:
+        return None
+    inside = _inside(settings)
+    engine = _engine(settings, staging if inside and (staging.ready / inside).exists() else None)
+    try:
+        return note.backup if _newest_digest(engine) == note.digest else None
+    finally:
+        engine.dispose()
+
+
+def _newest_digest(engine: Engine) -> str | None:
+    if is_empty(engine):
+        return None
+    with Session(engine) as session:
+        newest = list_audit(session, limit=1)
+    return newest[0].digest if newest else None
+
+
+def _engine(settings: Settings, staging: Staging | None) -> Engine:
+    """staging: where the database lies that is to come to lie in the data folder."""
+    inside = _inside(settings)
+    if staging is None or inside is None:
+        return make_engine(settings)
+    path = staging.ready / inside
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return make_engine(settings.model_copy(update={"database_url": f"sqlite:///{path}"}))
+
+
 class _Restore:
-    def __init__(self, settings: Settings, backups: Backups, name: str, manifest: Manifest) -> None:
+    def __init__(
+        self, settings: Settings, backups: Backups, name: str, manifest: Manifest, staging: Staging
+    ) -> None:
         self._settings, self._backups, self._manifest = settings, backups, manifest
-        self._name, self._folder = name, backups.folder / name
-        self.staging = settings.data_dir / STAGING
-        self._staged_database = _inside(settings)
+        self._name, self._folder, self._staging = name, backups.folder / name, staging
 
     def run(self) -> None:
-        shutil.rmtree(self.staging, ignore_errors=True)
-        self.staging.mkdir()
-        engine = self._engine()
         try:
-            self._check(engine)
-            self._stage_files()
-            self._load(engine)
-        finally:
-            engine.dispose()
-        if self._staged_database:  # closed first, so that nothing of it is left in its journal
-            self._put_in_place()
-
-    def _engine(self) -> Engine:
-        if self._staged_database is None:
-            return make_engine(self._settings)
-        path = self.staging / self._staged_database
-        path.parent.mkdir(parents=True, exist_ok=True)
-        url = f"sqlite:///{path}"
-        return make_engine(self._settings.model_copy(update={"database_url": url}))
+            self._staging.begin()
+            engine = _engine(self._settings, self._staging)
+            try:
+                self._check(engine)
+                self._stage_files()
+                self._load(engine)
+            finally:
+                engine.dispose()  # so that nothing of it is left in its journal
+        except BaseException:
+            if self._staging.note() is None:  # else only the database knows, see `_committed`
+                self._staging.discard()
+            raise
 
     def _check(self, engine: Engine) -> None:
         if not is_empty(engine):
             raise UsageProblem("the database is not empty: name a new one")
         check_revision(self._manifest.revision)
-        for inside, sha256 in self._manifest.sha256.items():
+        for inside, sha256 in sorted(self._manifest.sha256.items()):
             path = self._folder / inside
             if not path.exists() or sha256_of(path) != sha256:
                 raise Failed(f"{path}: missing or damaged; nothing was restored")
@@ -138,24 +172,34 @@ class _Restore:
             )
         for name in LOOSE_FILES:
             if name in self._manifest.sha256:
-                _copy(self._folder / name, self.staging / name)
+                _copy(self._folder / name, self._staging.ready / name)
 
     def _stage(self, file: SavedFile) -> bool:
         try:
-            target = self.staging / file.path
+            target = self._staging.ready / file.path
             return _copy(self._backups.content(file.sha256), target) == file.sha256
         except FileNotFoundError:
             return False
 
     def _load(self, engine: Engine) -> None:
+        with _in_plain_words(self._settings, outcome=UNSURE), migrating(engine) as connection:
+            with _in_plain_words(self._settings):
+                self._read(connection)
+                with Session(bind=connection) as session:
+                    hand_back_everything(session)
+                    end_logins(session)
+                    record_deed(session, "backup.restored", target=self._name)
+                    (newest,) = list_audit(session, limit=1)
+                    note = Note(self._name, newest.digest or "")
+                check_foreign_keys(connection)
+            self._staging.write_note(note)
+
+    def _read(self, connection: Connection) -> None:
         manifest = self._manifest
         copy = DatabaseCopy(manifest.revision, manifest.rows, manifest.last_ids)
         done: Counter[str] = Counter()
         total = sum(manifest.rows.values())
-        with (
-            migrating(engine) as connection,
-            progress("Restoring rows", total=total) as shown,
-        ):
+        with progress("Restoring rows", total=total) as shown:
 
             def report(more: int) -> None:
                 done["rows"] += more
@@ -167,16 +211,6 @@ class _Restore:
                 raise Failed(f"the backup holds {done['rows']} rows, expected {total}")
             command.upgrade(alembic_config(connection), "head")
             set_last_ids(connection, copy)
-            with Session(bind=connection) as session:
-                hand_back_everything(session)
-                record_deed(session, "backup.restored", target=self._name)
-            if not self._staged_database:  # the last that can fail, so that both come or neither
-                self._put_in_place()
-
-    def _put_in_place(self) -> None:
-        os.sync()
-        for one in sorted(self.staging.iterdir()):
-            one.rename(self._settings.data_dir / one.name)
 
 
 def _inside(settings: Settings) -> Path | None:
@@ -195,13 +229,13 @@ def _copy(source: Path, target: Path) -> str:
 
 
 @contextmanager
-def _in_plain_words(settings: Settings) -> Iterator[None]:
+def _in_plain_words(settings: Settings, *, outcome: str = NOTHING) -> Iterator[None]:
     try:
-        with in_plain_words(settings.data_dir, outcome="nothing was restored"):
+        with in_plain_words(settings.data_dir, outcome=outcome):
             yield
     except AlreadyRunningError:
         raise UsageProblem(f"a service is running on {settings.data_dir}: stop it first") from None
     except UnknownRevisionError as error:
         raise Failed(str(error)) from None
-    except NotLinesError as error:
-        raise Failed(f"{error}; nothing was restored") from None
+    except (NotLinesError, ForeignKeyError) as error:
+        raise Failed(f"{error}; {outcome}") from None

@@ -73,7 +73,7 @@ def read_database(
 ) -> None:
     """Into tables at the copy's revision that hold nothing."""
     for name in copy.rows:
-        read_table(connection, table_file(folder, name), report=report)
+        read_table(connection, table_file(folder, name), name=name, report=report)
 
 
 def set_last_ids(connection: Connection, copy: DatabaseCopy) -> None:

@@ -6,6 +6,7 @@ The first line names the columns and their kinds; so a later release can read an
 import base64
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -25,6 +26,7 @@ from sqlalchemy import (
     select,
     table,
 )
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.types import NullType, TypeEngine
 
 from models.base import UtcDateTime
@@ -49,6 +51,13 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
 }
 
 
+# What json, gzip and SQLAlchemy's types raise at something else.
+NOT_LINES = (
+    *(ValueError, LookupError, TypeError, AttributeError),
+    *(EOFError, gzip.BadGzipFile, zlib.error, StatementError),
+)
+
+
 class NotLinesError(ValueError):
     """A file that no `write_table` wrote."""
 
@@ -71,17 +80,23 @@ def write_table(connection: Connection, source: Table, path: Path, *, report: Re
     return count
 
 
-def read_table(connection: Connection, path: Path, *, report: Report) -> int:
-    """Adds the rows to the table that they come from; returns their number."""
+def read_table(connection: Connection, path: Path, *, name: str, report: Report) -> int:
+    """Adds the rows to the table of this name; returns their number. Raises NotLinesError."""
     count = 0
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        name, kinds = _header(path, next(lines, ""))
-        target = _plain_table(name, kinds)
-        rows = _rows(lines, kinds)
-        while some := list(islice(rows, ROWS_AT_ONCE)):
-            connection.execute(target.insert(), some)
-            count += len(some)
-            report(len(some))
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            kinds = _header(next(lines, ""), name)
+            target = _plain_table(name, kinds)
+            rows = _rows(lines, kinds)
+            while some := list(islice(rows, ROWS_AT_ONCE)):
+                connection.execute(target.insert(), some)
+                count += len(some)
+                report(len(some))
+    except DBAPIError:
+        raise
+    except NOT_LINES as error:
+        kind = type(error).__name__  # its text may hold a file's name
+        raise NotLinesError(f"{path}: no rows of {name} after row {count} ({kind})") from None
     return count
 
 
@@ -91,12 +106,11 @@ def _rows(lines: Iterator[str], kinds: Mapping[str, str]) -> Iterator[dict[str, 
         yield dict(zip(kinds, _converted(json.loads(line), convert), strict=True))
 
 
-def _header(path: Path, line: str) -> tuple[str, dict[str, str]]:
-    try:
-        header = json.loads(line)
-        return str(header["table"]), dict(header["columns"])
-    except (ValueError, KeyError, TypeError):
-        raise NotLinesError(f"{path.name}: its first line names no table") from None
+def _header(line: str, name: str) -> dict[str, str]:
+    header = json.loads(line)
+    if header["table"] != name:
+        raise ValueError(f"they are of {header['table']}")
+    return dict(header["columns"])
 
 
 def _converted(row: Sequence[Any], convert: Sequence[Callable[[Any], Any] | None]) -> list[Any]:

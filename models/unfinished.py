@@ -1,9 +1,11 @@
-"""What was in hand when a database was copied: no process of its copy holds it."""
+"""What was in hand when a database was copied, and does not hold for its copy."""
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.learning_tables import Night
+from models.people_tables import Login, Token
 from models.tables import Image, Upload
 
 _OPTIONS = {"synchronize_session": False}
@@ -20,3 +22,15 @@ def hand_back_everything(session: Session) -> None:
         )
     under_way = update(Upload).where(Upload.arrived_at.is_(None)).values(received=0)
     session.execute(under_way.execution_options(**_OPTIONS))
+
+
+def end_logins(session: Session) -> None:
+    """Browsers are to log in anew, and links that were not used yet open nothing.
+
+    Since the copy was made somebody may have logged out for good, or used the link: neither is
+    known here. API tokens stay, for programs could not help themselves.
+    """
+    session.execute(delete(Login).execution_options(**_OPTIONS))
+    links = (Token.kind != "api", Token.used_at.is_(None), Token.revoked_at.is_(None))
+    revoked = update(Token).where(*links).values(revoked_at=now())
+    session.execute(revoked.execution_options(**_OPTIONS))

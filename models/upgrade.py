@@ -19,6 +19,11 @@ from models.users import ADMIN, find_user, make_user
 from models.versions import install_baseline
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+RESTORING = ".restoring"  # in the data folder; holds something while a restore has not ended
+
+
+class HalfRestoredError(Exception):
+    """One sentence: files may lie here whose rows do not, or the other way round."""
 
 
 class ForeignKeyError(Exception):
@@ -26,7 +31,11 @@ class ForeignKeyError(Exception):
 
 
 def upgrade(settings: Settings) -> None:
-    """Folder, secrets, tables, the shipped network, and the first user with a local token."""
+    """Folder, secrets, tables, the shipped network, and the first user with a local token.
+
+    Raises HalfRestoredError.
+    """
+    _check_is_whole(settings.data_dir)
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     read_or_make_secrets(settings.data_dir)
     engine = make_engine(settings)
@@ -60,7 +69,7 @@ def migrating(engine: Engine) -> Iterator[Connection]:
         try:
             with connection.begin():
                 yield connection
-                _check_foreign_keys(connection)
+                check_foreign_keys(connection)
         finally:
             _switch_foreign_keys(connection, "ON")
 
@@ -71,7 +80,8 @@ def _switch_foreign_keys(connection: Connection, position: str) -> None:
         driver.execute(f"PRAGMA foreign_keys = {position}")
 
 
-def _check_foreign_keys(connection: Connection) -> None:
+def check_foreign_keys(connection: Connection) -> None:
+    """PostgreSQL's need no asking. Raises ForeignKeyError."""
     if connection.dialect.name == "sqlite":
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         if broken:
@@ -85,6 +95,14 @@ def alembic_config(connection: Connection | None = None) -> Config:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
+
+
+def _check_is_whole(data_dir: Path) -> None:
+    if any((data_dir / RESTORING).glob("*")):
+        raise HalfRestoredError(
+            f"a restore into {data_dir} has not ended: say overread restore once more, "
+            "or name a new data folder"
+        )
 
 
 def _fill(engine: Engine, data_dir: Path) -> None:

@@ -1,9 +1,12 @@
 """Backs up the service of a test, and restores it elsewhere."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from click.testing import Result
 
+from cli.backup_folder import MANIFEST, Manifest, write_manifest
 from models.orphans import find_orphans
 from models.settings import Settings
 from tests.command import run
@@ -37,6 +40,11 @@ class Keeper:
 
     def contents(self) -> list[Path]:
         return sorted((self.folder / "files").glob("??/*"))
+
+    def rewrite_manifest(self, **changes: Any) -> None:
+        """Of the newest backup; its seal is right afterwards."""
+        path = self.newest() / MANIFEST
+        write_manifest(path, Manifest(**json.loads(path.read_text()) | changes))
 
 
 def files_of(data_dir: Path) -> dict[str, bytes]:

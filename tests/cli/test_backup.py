@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,25 @@ from sqlalchemy import MetaData, delete, select
 
 from models.deletions import hold_deletions
 from models.local_token import local_token_path
+from models.logins import begin_login, find_login
 from models.predictions import add_predictions
 from models.settings import Settings
 from models.studies import NewStudy, get_or_create_studies
 from models.table_lines import write_table
 from models.tables import Audit, Image, Prediction, State, Study
+from models.tokens import LinkKind, TokenKind, issue_token, user_of_link, user_of_token
 from models.upgrade import upgrade
 from models.versions import production_version
 from tests.databases import Database, open_database
 from tests.keeper import Keeper, files_of, loose_ends
 from tests.kept import all_rows, an_image_in, fill_history
 from tests.models.test_migrations import TIME, fill_first_tables
-from tests.rows import a_job, a_prediction
+from tests.rows import a_job, a_prediction, a_user
 from tests.service import wait_until
 from worker.doors import Doors, open_doors
 from worker.uploads import discard_uploads
 
+LINKS: tuple[LinkKind, ...] = ("login", "invitation")
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
@@ -137,7 +141,6 @@ def test_an_older_releases_backup_is_brought_to_todays_tables(
     old = MetaData()
     old.reflect(engine)
     tables = [one for one in old.sorted_tables if one.name != "alembic_version"]
-    manifest = keeper.newest() / "manifest.json"
     with engine.connect() as connection:
         rows = {
             one.name: write_table(
@@ -146,7 +149,7 @@ def test_an_older_releases_backup_is_brought_to_todays_tables(
             for one in tables
         }
     new = {"revision": "0001", "rows": rows, "last_ids": {}, "sha256": {}}
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | new))
+    keeper.rewrite_manifest(**new)
 
     restored = Settings(data=tmp_path / "restored", database_url="")
     keeper.restore(restored)
@@ -157,6 +160,27 @@ def test_an_older_releases_backup_is_brought_to_todays_tables(
         answers = session.scalars(select(Prediction).order_by(Prediction.id)).all()
         assert [one.temperature for one in answers] == [1.25, None, 1.25]
         assert {one.operating_point for one in answers} == {"balanced"}
+
+
+@ON_SQLITE
+def test_a_backup_lets_nobody_in_who_has_left(keeper: Keeper, doors: Doors, tmp_path: Path) -> None:
+    """By a copy of a cookie, or by a link that was used after it was made."""
+    kinds: tuple[TokenKind, ...] = (*LINKS, "api")
+    with doors.sessions.begin() as session:
+        user, lasts = a_user(session), timedelta(days=3)
+        cookie = begin_login(session, user, lasts=lasts)
+        secrets = {
+            kind: issue_token(session, user=user, kind=kind, lifetime=lasts) for kind in kinds
+        }
+    keeper.backup()
+    restored = Settings(data=tmp_path / "restored", database_url="")
+    assert "Everybody logs in anew" in keeper.restore(restored).output
+    for settings, holds in ((doors.settings, True), (restored, False)):
+        with open_database(settings, make_tables=False) as opened, opened.sessions() as reading:
+            assert (find_login(reading, cookie) is not None) == holds
+            links = [user_of_link(reading, secrets[kind], kind) for kind in LINKS]
+            assert [one is not None for one in links] == [holds, holds]
+            assert user_of_token(reading, secrets["api"], "api") is not None
 
 
 def len_of(rows: int) -> None:

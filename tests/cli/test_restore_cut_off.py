@@ -1,0 +1,110 @@
+"""A restore that is killed, or whose database refuses it: nothing came back, or all of it does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from models.local_token import local_token_path
+from models.settings import Settings
+from models.upgrade import upgrade
+from tests.databases import PostgresDatabases, open_database
+from tests.deaths import Moment, is_killed, renaming_to
+from tests.keeper import Keeper, files_of, loose_ends, run_on
+from tests.kept import all_rows, fill_history
+from worker.doors import Doors
+
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+BEFORE_IT_COUNTS = renaming_to("note.json")
+WITH_THE_FILES_IN_PLACE = renaming_to("data/networks")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    is_postgres = request.param == "postgresql"
+    url = request.getfixturevalue("postgres").make() if is_postgres else ""
+    return Settings(data=tmp_path / "new data", database_url=url)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("at", [BEFORE_IT_COUNTS, WITH_THE_FILES_IN_PLACE], ids=["before", "after"])
+def test_who_is_killed_says_the_same_again(
+    keeper: Keeper, doors: Doors, new: Settings, at: Moment
+) -> None:
+    fill_history(doors)
+    keeper.backup()
+    assert is_killed(lambda: keeper.restore(new), at=at)
+    placed = {one.name for one in new.data_dir.iterdir()} - {".restoring", "supervisor.lock"}
+    assert placed == (set() if at is BEFORE_IT_COUNTS else {"files"})
+    begun = run_on(new, "migrate")
+    assert (begun.exit_code, begun.output.count("\n")) == (1, 1)
+    assert "has not ended: say overread restore once more" in begun.output
+    assert not local_token_path(new.data_dir).exists()
+    keeper.restore(new)
+    check_is_whole(keeper, new)
+
+
+def check_is_whole(keeper: Keeper, new: Settings) -> None:
+    before = keeper.doors.settings
+    assert files_of(new.data_dir) == files_of(before.data_dir)
+    assert loose_ends(new) == []
+    with open_database(before, make_tables=False) as old:
+        rows = {table: len(found) for table, found in all_rows(old.engine).items()}
+    with open_database(new, make_tables=False) as restored:
+        found = {table: len(rows) for table, rows in all_rows(restored.engine).items()}
+    assert found == rows, "the new audit says that it was restored, the old one that it was saved"
+    assert not (new.data_dir / ".restoring").exists()
+    upgrade(new)
+
+
+@ON_SQLITE
+def test_another_backup_does_not_mix_with_a_half_restored_one(
+    keeper: Keeper, tmp_path: Path
+) -> None:
+    keeper.backup()
+    new = Settings(data=tmp_path / "new data", database_url="")
+    assert is_killed(lambda: keeper.restore(new), at=renaming_to("data/secrets.json"))
+    other = keeper.restore(new, "--from", "20990101T000000Z", fine=False)
+    begun = keeper.newest().name
+    assert f"is half restored from {begun}: --from {begun}" in other.output
+    assert f"Restored {begun}" in keeper.restore(new, "--from", begun).output
+
+
+@pytest.fixture
+def refusing(postgres: PostgresDatabases, tmp_path: Path) -> Iterator[tuple[Settings, Engine]]:
+    """A database that takes every row of the audit, and refuses them when they are committed."""
+    new = Settings(data=tmp_path / "new data", database_url=postgres.make())
+    with open_database(new, make_tables=False) as opened:
+        with opened.engine.begin() as connection:
+            connection.execute(text(REFUSING))
+        yield new, opened.engine
+
+
+REFUSING = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room'; END $$;
+CREATE FUNCTION arm() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF to_regclass('audit') IS NOT NULL
+            AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'refused') THEN
+        CREATE CONSTRAINT TRIGGER refused AFTER INSERT ON audit
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse();
+    END IF;
+END $$;
+CREATE EVENT TRIGGER armed ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION arm();
+"""
+
+
+@ON_SQLITE
+def test_a_commit_that_is_refused_leaves_nothing_in_the_way(
+    keeper: Keeper, doors: Doors, refusing: tuple[Settings, Engine]
+) -> None:
+    new, engine = refusing
+    fill_history(doors)
+    keeper.backup()
+    refused = keeper.restore(new, fine=False)
+    assert "no room; say the same again, it goes on or begins anew" in refused.output
+    assert {one.name for one in new.data_dir.iterdir()} == {".restoring", "supervisor.lock"}
+    with engine.begin() as connection:
+        connection.execute(text("DROP EVENT TRIGGER armed"))
+    keeper.restore(new)
+    check_is_whole(keeper, new)
