@@ -35,10 +35,13 @@ def broker(command: tuple[str, ...]) -> Program:
 def portal(*, host: str, port: int) -> Program:
     # One process with threads: it moves bytes and reads rows, the workers do the computing.
     # gunicorn's control socket would lie in the home folder, shared by every instance.
-    options = ("--worker-class", "gthread", "--workers", "1", "--threads", "16")
-    bind = ("--bind", f"{host}:{port}", "--no-control-socket", "--graceful-timeout", "5")
+    options = ("--worker-class", "web.gunicorn_worker.PortalWorker", "--workers", "1")
+    threads = ("--threads", "32", "--no-sendfile", "--graceful-timeout", "5")
+    bind = ("--bind", f"{host}:{port}", "--no-control-socket")
+    # Whom to believe is decided by our own settings (web/security.py), not by where it comes from.
+    beliefs = ("--forwarded-allow-ips", "", "--forwarder-headers", "")
     logs = ("--logger-class", "web.gunicorn_logger.PortalLogger")
-    command = ("gunicorn", *options, *bind, *logs, "web.app:create_app()")
+    command = ("gunicorn", *options, *threads, *bind, *beliefs, *logs, "web.app:create_app()")
     return Program("portal", command, hushed=(" web.request_log: ", " worker.enqueue: "))
 
 
