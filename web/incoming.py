@@ -54,6 +54,12 @@ class Parser(FormDataParser):
 class Incoming(Request):
     form_data_parser_class = Parser
 
+    def get_json(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_json(*args, **kwargs)
+        except RecursionError:
+            raise BadRequest("the JSON is nested too deeply") from None
+
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
         """No body at all is the same as no fields."""
         return super().on_json_loading_failed(e) if self.get_data() else {}

@@ -16,7 +16,7 @@ from models.learning_tables import LabelValue, Source
 from models.paging import batches
 from models.people_tables import Role, User
 from models.secrets import read_or_make_secrets
-from models.users import RANK
+from models.users import RANK, normal_name
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from web.label_table import BadRow, LabelRow, LabelTable, read_label_table
 from web.logins import Person
@@ -87,11 +87,12 @@ def _labels(
 
 
 def _label(row: LabelRow, known: Known, *, sender: Person, key: bytes) -> NewLabel:
+    reader = _reader(row.reader, known)
     return NewLabel(
         sha256=_content(row, known, key=key),
         value=row.value,
-        reader=row.reader or sender.name,
-        role=_role(row.reader, known, sender),
+        reader=reader or sender.name,
+        role=_role(reader, known, sender),
         user_id=sender.id,
         source=Source.CSV,
         patient_hash=patient_pseudonym(key, row.patient) if row.patient else None,
@@ -117,6 +118,12 @@ def _content(row: LabelRow, known: Known, *, key: bytes) -> str:
     if len(common) > 1:
         raise ValueError(f"{len(common)} different images are called so; give their sha256")
     return common.pop()
+
+
+def _reader(given: str, known: Known) -> str:
+    """A user's name as it is kept: `Anna` is neither a second reader nor a way around her role."""
+    name = normal_name(given)
+    return name if name in known.roles else given
 
 
 def _role(reader: str, known: Known, sender: Person) -> Role:

@@ -39,6 +39,8 @@ SPELLINGS = {
     "readat": "time",
 }
 NAMES_AN_IMAGE = ("file", "sha256", "uid")
+MAX_ROWS = 300_000
+MAX_COLUMNS = 200
 CLOCKS_DIFFER_BY = timedelta(minutes=1)
 
 
@@ -83,7 +85,9 @@ def read_label_table(content: bytes, *, time_zone: str) -> LabelTable:
     columns, ignored = _columns(header)
     table = LabelTable(ignored_columns=ignored)
     zone = ZoneInfo(time_zone) if time_zone else None
-    for line, cells in lines:
+    for number, (line, cells) in enumerate(lines):
+        if number == MAX_ROWS:
+            raise NoTableError(f"a table may have {MAX_ROWS:,} rows; send it in parts")
         if not any(cell.strip() for cell in cells):
             continue
         try:
@@ -109,6 +113,8 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
     """Each with the line that it begins on; quoted cells may span several."""
     first = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(DELIMITERS, key=first.count)
+    if first.count(delimiter) >= MAX_COLUMNS:
+        raise NoTableError(f"a table may have {MAX_COLUMNS} columns")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     while True:
         line = reader.line_num + 1

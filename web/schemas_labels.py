@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from models.learning_tables import LabelValue, Source
 from models.people_tables import Role
+from web.ids import LARGEST
 from web.schemas import In, Out, Paging
 
 
@@ -13,7 +14,7 @@ class GivenLabel(In):
     """Of one content, named by its hash or by an image that has it."""
 
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
-    image_id: int | None = None
+    image_id: int | None = Field(None, ge=1, le=LARGEST)
     label: LabelValue
 
     @model_validator(mode="after")

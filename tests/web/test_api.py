@@ -254,3 +254,10 @@ def test_answers_are_as_described(portal: Portal, job: str) -> None:
 def test_a_number_that_no_row_can_have_leads_nowhere(portal: Portal) -> None:
     for path in ("studies/{}", "images/{}/display", "nights/{}", "snapshots/{}"):
         assert portal.program().get("/api/v1/" + path.format(10**30)).status_code == 404
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"name":' * 100_000, "9" * 5_000])
+def test_json_that_cannot_be_read_is_refused(portal: Portal, body: str) -> None:
+    answer = portal.program().post("/api/v1/jobs", data=body, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.mimetype == "application/problem+json"

@@ -114,7 +114,7 @@ def test_a_reader_weighs_what_it_is_and_nobody_speaks_for_a_higher_one(
     with portal.database.sessions.begin() as session:
         a_user(session, name="adam", role=Role.ADMIN)
         a_user(session, name="vera", role=Role.VIEWER)
-    readers = ["adam", "vera", "someone", ""]
+    readers = ["Adam", "VERA", "someone", ""]  # in other letters they are the same people
     named = list(zip(films.values(), readers, strict=True))
     rows = "".join(f"{film},normal,{reader}\n" for film, reader in named)
     answer = send(portal, f"sha256,label,reader\n{rows}", Role.OPERATOR).json

@@ -100,6 +100,8 @@ def test_times_without_a_zone_are_local() -> None:
         (b"file,path,label\na,b,normal\n", "two columns mean the same: file, path"),
         (b'file,label\n"' + b"x" * 200_000, "line 2 cannot be read"),
         (b"file,label,la\x10bel" + b"\x7f" * 500 + b"\n", "the same: label, la bel$"),
+        (b"file,label\n" + b",\n" * 300_001, "300,000 rows; send it in parts"),
+        (b"file,label" + b",a" * 200 + b"\n", "200 columns"),
     ],
 )
 def test_what_is_no_table_is_one_line(content: bytes, complaint: str) -> None:

@@ -60,6 +60,7 @@ def test_a_reader_gives_labels_by_image_and_by_hash(portal: Portal, images: list
         ({"image_id": 2, "label": "ill"}, "label"),
         ({"image_id": 2, "sha256": "0" * 64, "label": "normal"}, "either sha256 or image_id"),
         ({"label": "normal"}, "either sha256 or image_id"),
+        ({"image_id": 2**63, "label": "normal"}, "less than or equal"),
     ],
 )
 def test_all_are_taken_or_none(
