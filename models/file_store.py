@@ -74,8 +74,11 @@ class FileStore:
             # Renaming to another name of the same file does nothing, says POSIX.
             link.unlink(missing_ok=True)
 
-    def put_bytes(self, content: bytes, *, area: Area = "stored") -> Stored:
-        stored = Stored(hashlib.sha256(content).hexdigest(), len(content))
+    def put_bytes(
+        self, content: bytes, *, area: Area = "stored", sha256: str | None = None
+    ) -> Stored:
+        """sha256: the content's, where the caller has computed it already."""
+        stored = Stored(sha256 or hashlib.sha256(content).hexdigest(), len(content))
         self._write(self.path(stored.sha256, area=area), content)
         return stored
 

@@ -1,12 +1,13 @@
 """Files become network inputs: received -> ready | rejected.
 
-claim -> for each content: known already? else decode, shrink, de-identify -> store -> record
-      -> delete the upload, which may name its patient -> nudge predict
+claim -> for each content: known already? else decode, shrink, de-identify -> note -> store
+      -> record -> forget the note -> delete the upload, which may name its patient -> nudge predict
 
 Where a network input got lost, predict sends its images back here: it is made again, from the
 upload where that came again, else from the de-identified picture.
 """
 
+import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +18,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from models.claims import Claim, ClaimedImage, claim_received
+from models.begun import Begun, note, settle
+from models.claims import Claim, ClaimedImage, claim_received, still_held
 from models.images import ReadImage, find_twins, record_read
 from models.predictions import finish_known
 from models.purge_steps import hold_off_purges
@@ -64,6 +66,8 @@ class Outcomes:
     failed: dict[str, str] = field(default_factory=dict)
     # Read before, but their network input is gone, and there is nothing but the picture.
     to_restore: dict[str, ReadContent] = field(default_factory=dict)
+    # Images whose rows say so by now.
+    recorded: set[int] = field(default_factory=set)
 
     def of(self, sha256: str) -> bool:
         return sha256 in self.read or sha256 in self.refused or sha256 in self.failed
@@ -85,6 +89,7 @@ def ingest_chunk(doors: Doors, pool: DecoderPool) -> bool:
         outcomes = _find_known(doors, claim)
         _read_new(doors, pool, claim, outcomes)
         record(lambda session: _record(session, doors, claim, outcomes), claim=claim, doors=doors)
+        _settle(doors, claim, outcomes)
     discard_uploads(doors, [image.sha256 for image in claim.images if outcomes.of(image.sha256)])
     nudge_predict(job_ids=jobs_of(claim))
     return True
@@ -135,9 +140,9 @@ def _read_new(doors: Doors, pool: DecoderPool, claim: Claim, outcomes: Outcomes)
                 outcomes.refused[sha256] = str(answer)
             elif sha256 in outcomes.to_restore:
                 known = outcomes.to_restore[sha256]
-                being_stored[sha256] = writers.submit(_restore, doors, sha256, answer, known)
+                being_stored[sha256] = writers.submit(_restore, doors, claim, sha256, answer, known)
             else:
-                being_stored[sha256] = writers.submit(_store, doors, sha256, answer)
+                being_stored[sha256] = writers.submit(_store, doors, claim, sha256, answer)
             if time.monotonic() > deadline:
                 break
     for sha256, stored in being_stored.items():
@@ -159,18 +164,24 @@ def _starting_decoders() -> Iterator[None]:
         raise PassingError(str(error)) from error
 
 
-def _restore(doors: Doors, sha256: str, prepared: Prepared, known: ReadContent) -> ReadContent:
+def _restore(
+    doors: Doors, claim: Claim, sha256: str, prepared: Prepared, known: ReadContent
+) -> ReadContent:
+    note(doors.store, Begun(claim.id, sha256, known.stored_sha256))
     doors.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
     return known
 
 
-def _store(doors: Doors, sha256: str, prepared: Prepared) -> ReadContent:
+def _store(doors: Doors, claim: Claim, sha256: str, prepared: Prepared) -> ReadContent:
     deidentified = prepared.deidentified
     assert deidentified is not None, "the pool has a key"
+    stored_sha256 = hashlib.sha256(deidentified.content).hexdigest()
+    note(doors.store, Begun(claim.id, sha256, stored_sha256))
     doors.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
+    doors.store.put_bytes(deidentified.content, sha256=stored_sha256)
     return ReadContent(
         media_type=deidentified.media_type,
-        stored_sha256=doors.store.put_bytes(deidentified.content).sha256,
+        stored_sha256=stored_sha256,
         rows=prepared.rows,
         columns=prepared.columns,
         tags=dict(prepared.tags),
@@ -203,10 +214,11 @@ def _of_twin(twin: Image, doors: Doors) -> ReadContent | None:
 def _record(session: Session, doors: Doors, claim: Claim, outcomes: Outcomes) -> None:
     hold_off_purges(session)
     _leave_purged(doors, outcomes)
-    read = [image for image in claim.images if image.sha256 in outcomes.read]
+    held = still_held(session, claim)  # a study of others only would have no image
+    read = [image for image in claim.images if image.id in held and image.sha256 in outcomes.read]
     studies = {image.id: _study(image, outcomes.read[image.sha256], doors) for image in read}
     ids = get_or_create_studies(session, list(studies.values()))
-    record_read(
+    outcomes.recorded = record_read(
         session,
         claim,
         read={
@@ -226,12 +238,26 @@ def _record(session: Session, doors: Doors, claim: Claim, outcomes: Outcomes) ->
         )
 
 
+def _settle(doors: Doors, claim: Claim, outcomes: Outcomes) -> None:
+    """What was cancelled meanwhile, or is another's by now, is left to the tidy."""
+    read = [image for image in claim.images if image.sha256 in outcomes.read]
+    recorded = {image.sha256 for image in read if image.id in outcomes.recorded}
+    begun = {
+        sha256: Begun(claim.id, sha256, content.stored_sha256)
+        for sha256, content in outcomes.read.items()
+    }
+    settle(doors.store, [begun[sha256] for sha256 in recorded])
+    for sha256 in begun.keys() - recorded:
+        note(doors.store, begun[sha256])  # anew: this process may have stood still for hours
+
+
 def _leave_purged(doors: Doors, outcomes: Outcomes) -> None:
-    """A purge of other jobs' images may just have taken a picture that these share: read anew."""
+    """A purge of other jobs' images may just have taken files that these share: read anew."""
     gone = [
         sha256
         for sha256, content in outcomes.read.items()
         if not doors.store.exists(content.stored_sha256)
+        or not doors.store.has_network_input(sha256, PREPROCESSING)
     ]
     for sha256 in gone:
         del outcomes.read[sha256]

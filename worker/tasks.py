@@ -68,6 +68,7 @@ def sweep(self: Any) -> None:
 
 @app.task(name=TIDY_TASK)  # type: ignore[untyped-decorator]
 def tidy() -> None:
+    from models.begun import discard_unsettled
     from models.purge_steps import discard_noted
     from worker.audit_watch import watch_audit
     from worker.logins import forget_expired_logins
@@ -78,6 +79,7 @@ def tidy() -> None:
     steps = (
         partial(discard_forgotten, doors),
         partial(discard_noted, doors.sessions, doors.store),
+        partial(discard_unsettled, doors.sessions, doors.store, age_s=2 * doors.settings.lease_s),
         partial(forget_expired_logins, doors),
         partial(fill_sop_instance_uids, doors),
         partial(watch_audit, doors),

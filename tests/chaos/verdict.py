@@ -10,8 +10,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.audit_check import verify
+from models.begun import discard_unsettled
 from models.jobs import job_progress
 from models.orphans import find_orphans
+from models.purge_steps import discard_noted
 from models.tables import FINAL_STATES, Image, Job, Prediction, State
 from tests.chaos.files import Sent
 from tests.chaos.rig import Rig
@@ -53,6 +55,8 @@ def tidy(rig: Rig) -> None:
     """What the service does every hour with what senders left behind, at once."""
     doors = open_doors(rig.settings)
     discard_forgotten(doors, age_s=0)
+    discard_noted(doors.sessions, doors.store)
+    discard_unsettled(doors.sessions, doors.store, age_s=0)
     doors.close()
 
 

@@ -1,0 +1,122 @@
+"""A job that goes away while a worker reads it leaves no file behind."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from models.begun import discard_unsettled
+from models.deletions import hold_deletions
+from models.jobs import cancel_job, cancel_some
+from models.orphans import find_orphans
+from models.purge_steps import purge_step
+from models.tables import Job, State
+from pipeline.decoder_pool import DecoderPool
+from pipeline.errors import RefusedError
+from pipeline.prepare import Prepared
+from tests.rows import a_job, all_images
+from tests.uploads import a_dicom, a_png, files_in, upload
+from worker.chunks import PassingError
+from worker.doors import Doors
+from worker.ingest import ingest_chunk
+from worker.uploads import discard_forgotten
+
+AREAS = ("incoming", "stored", "inputs", "begun", "temporary")
+
+
+class Reading(DecoderPool):
+    """Decodes as any; once everything is decoded, something happens."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__(processes=1, timeout_s=20, key=b"an invented key")
+        self._then = then
+
+    def prepare_all(self, paths: Iterable[Path]) -> Iterator[Prepared | RefusedError]:
+        yield from super().prepare_all(paths)
+        self._then()
+
+
+@pytest.fixture
+def job(doors: Doors, tmp_path: Path) -> Job:
+    with doors.sessions.begin() as session:
+        made = a_job(session)
+    upload(doors, made, {"a/1.png": a_png(), "a/2.dcm": a_dicom(tmp_path)})
+    return made
+
+
+def cancel(doors: Doors, job: Job) -> None:
+    with doors.sessions.begin() as session:
+        cancel_job(session, job.id)
+        cancel_some(session, job.id)
+
+
+def left(doors: Doors) -> dict[str, int]:
+    counts = {area: len(files_in(doors.store, area)) for area in AREAS}
+    return {area: count for area, count in counts.items() if count}
+
+
+def tidy(doors: Doors) -> None:
+    discard_forgotten(doors, age_s=-1)
+    discard_unsettled(doors.sessions, doors.store, age_s=-1)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_is_read_to_its_end_leaves_no_note(doors: Doors, job: Job) -> None:
+    with Reading(lambda: None) as pool:
+        ingest_chunk(doors, pool)
+    assert left(doors) == {"stored": 2, "inputs": 2}
+    tidy(doors)
+    assert left(doors) == {"stored": 2, "inputs": 2}
+
+
+def test_a_job_that_is_cancelled_while_it_is_read_leaves_no_file(doors: Doors, job: Job) -> None:
+    with Reading(lambda: cancel(doors, job)) as pool:
+        ingest_chunk(doors, pool)
+    with doors.sessions() as session:
+        assert {image.state for image in all_images(session)} == {State.CANCELLED}
+    discard_unsettled(doors.sessions, doors.store, age_s=60)
+    assert left(doors) == {"incoming": 2, "stored": 2, "inputs": 2, "begun": 2}, "too young"
+    with hold_deletions(doors.store.root):
+        tidy(doors)
+    assert len(files_in(doors.store, "begun")) == 2, "they wait for the end of a backup"
+    tidy(doors)
+    assert find_orphans(doors.sessions, doors.store) == []
+    assert left(doors) == {}
+
+
+def test_a_job_that_is_purged_while_it_is_read_leaves_no_file(doors: Doors, job: Job) -> None:
+    def purge() -> None:
+        cancel(doors, job)
+        purge_step(doors.sessions, doors.store, job.id, user_id=None)
+
+    with Reading(purge) as pool:
+        ingest_chunk(doors, pool)
+    tidy(doors)
+    assert left(doors) == {}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_nor_does_one_whose_worker_breaks_off_and_that_is_cancelled_then(
+    doors: Doors, job: Job
+) -> None:
+    def break_off() -> None:
+        raise PassingError("the power is cut")
+
+    with Reading(break_off) as pool, pytest.raises(PassingError):
+        ingest_chunk(doors, pool)
+    cancel(doors, job)
+    tidy(doors)
+    assert left(doors) == {}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_another_job_has_too_stays(doors: Doors, job: Job) -> None:
+    with doors.sessions.begin() as session:
+        other = a_job(session)
+    upload(doors, other, {"b/1.png": a_png()})
+    with Reading(lambda: cancel(doors, job)) as pool:
+        while ingest_chunk(doors, pool):
+            pass
+    tidy(doors)
+    assert find_orphans(doors.sessions, doors.store) == []
+    assert left(doors) == {"stored": 1, "inputs": 1}
