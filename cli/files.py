@@ -1,7 +1,9 @@
 """Small things about files that several commands need."""
 
 import hashlib
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from cli.fatal import UsageProblem
@@ -25,13 +27,26 @@ def copy_hashed(source: Path, target: Path) -> str:
 
 
 def save_whole(lines: Iterable[str], output: Path) -> None:
-    """Whole or not at all: a cut-off file would look like fewer rows. UsageProblem."""
-    partial = output.with_name(f".{output.name}.partial")
+    """Whole or not at all: a cut-off file would look like fewer rows. UsageProblem.
+
+    A link is followed; a pipe or device cannot be replaced, so it is written to.
+    """
+    if output.exists() and not output.is_file():
+        _save(lines, output, named=output)
+        return
+    target = Path(os.path.realpath(output))
+    partial = target.with_name(f".{target.name}.partial")
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
-        partial.replace(output)
-    except OSError as error:
-        raise UsageProblem(f"{output}: cannot be written: {error.strerror}") from None
+        _save(lines, partial, named=output)
+        partial.replace(target)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # in a folder that may not be entered, too
+            partial.unlink()
+
+
+def _save(lines: Iterable[str], path: Path, *, named: Path) -> None:
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(lines)
+    except OSError as error:
+        raise UsageProblem(f"{named}: cannot be written: {error.strerror}") from None

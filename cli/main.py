@@ -1,10 +1,16 @@
 """The `overread` command. Each subcommand's file is imported only when that subcommand runs."""
 
+import errno
 import importlib
 import logging
+import os
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 import click
+
+from cli.readable import readable
 
 # Name -> file and function, and the line that `overread --help` shows without importing it.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -52,13 +58,39 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _say_interrupted()
         except Exception as error:
             _say_if_database_is_not_ready(error)
+            _say_if_of_the_machine(error)
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _make_streams_take_all() -> None:
+    """Closed ones (`>&-`), and those whose encoding lacks what a file may be called."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  for good
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def _say_interrupted() -> NoReturn:
+    from cli.fatal import Interrupted
+
+    raise Interrupted("interrupted") from None
+
+
+def _say_if_of_the_machine(error: Exception) -> None:
+    """A disk that is full, a folder that is not ours: nobody's mistake that a traceback shows."""
+    from cli.fatal import Failed
+
+    if isinstance(error, OSError) and error.strerror and error.errno != errno.EPIPE:
+        what = readable(f"{error.filename}: " if error.filename else "")
+        raise Failed(f"{what}{error.strerror}") from None
 
 
 def _say_if_database_is_not_ready(error: Exception) -> None:
@@ -82,6 +114,7 @@ def main(verbose: bool) -> None:
 
     Research use only: not a medical device, not for diagnosis.
     """
+    _make_streams_take_all()
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if verbose else logging.WARNING,

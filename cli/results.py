@@ -46,7 +46,7 @@ def _write(lines: Iterable[str], *, format_: str, output: Path | None) -> None:
         _print_table(lines)
     else:
         for line in lines:
-            click.echo(line, nl=False)
+            click.echo(line.encode(), nl=False)  # UTF-8, whatever the terminal's encoding is
 
 
 def _print_table(lines: Iterable[str]) -> None:

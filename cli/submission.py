@@ -45,7 +45,8 @@ def submit_paths(
     client.on_wait = lambda line: click.echo(line, err=True)
     try:
         named = name or readable(paths[0].resolve().name)
-        return _submit(client, walk, submission, name=named, total=total)
+        with submission.hold():
+            return _submit(client, walk, submission, name=named, total=total)
     except (OSError, sqlite3.Error) as error:
         why = f"the notes of what was sent, in {submission.folder}, cannot be used: {error}"
         raise Failed(why) from None

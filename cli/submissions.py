@@ -1,10 +1,13 @@
 """Remembers unfinished submissions, so that the same command goes on where it was cut off."""
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from cli.fatal import Failed
 from cli.journal import Journal
 from models.secrets import write_private
 
@@ -20,6 +23,21 @@ class Submission:
         self._path = self.folder / f"{name}.json"
         self._journal = self._path.with_suffix(".sqlite3")
 
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Failed while another command sends the same; the kernel drops the lock with it."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._path.with_suffix(".lock")
+        with path.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Failed("another `overread submit` is sending the same already") from None
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
     def job_id(self) -> str | None:
         try:
             return str(json.loads(self._path.read_text())["job_id"])
@@ -27,7 +45,6 @@ class Submission:
             return None
 
     def remember(self, job_id: str) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(self._path, json.dumps({"job_id": job_id}))
 
     def journal(self) -> Journal:

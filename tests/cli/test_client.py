@@ -1,6 +1,8 @@
 """The client against a small server that misbehaves on purpose."""
 
 import json
+import os
+import signal
 import ssl
 import threading
 from collections.abc import Iterator
@@ -51,6 +53,9 @@ class Misbehaving(BaseHTTPRequestHandler):
         if manner == "hang up":
             self.connection.close()
             return
+        if manner == "interrupt":
+            os.kill(os.getpid(), signal.SIGINT)
+            manner = 503
         self.bodies.append(body)
         said = {"title": "not now", "files": [{"file": "a"}], "received": 5}
         content = (self.words or json.dumps(said)).encode()
@@ -236,3 +241,11 @@ def test_a_token_that_is_none_is_not_repeated_in_the_error() -> None:
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: OVERREAD_TOKEN: ")
     assert "geheim" not in result.stderr
+
+
+def test_ctrl_c_is_said_as_shells_say_it(url: str) -> None:
+    Misbehaving.manners = ["interrupt"]
+
+    result = run("jobs", OVERREAD_URL=url, OVERREAD_TOKEN="token")
+
+    assert (result.exit_code, result.stderr) == (130, "Error: interrupted\n")

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 from cli.answers import DiskFullError
 from cli.client import Client
@@ -259,6 +260,20 @@ def test_one_job_and_one_thing_at_a_time(service: Served, options: list[str]) ->
 
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
+
+
+def test_two_at_once_do_not_get_into_each_others_way(service: Served, folder: Path) -> None:
+    second: list[Result] = []
+
+    def send_the_same(environ: Environment) -> None:
+        if environ["REQUEST_METHOD"] == "PATCH" and not second:
+            second.append(service.run("submit", folder))
+
+    service.between.watcher = send_the_same
+    first = service.run("submit", folder)
+
+    assert (first.exit_code, second[0].exit_code) == (0, 1)
+    assert second[0].stderr == "Error: another `overread submit` is sending the same already\n"
 
 
 def test_what_has_not_changed_is_not_hashed_again(tmp_path: Path) -> None:
