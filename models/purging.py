@@ -26,7 +26,7 @@ MOST_JOBS = 500  # that a plan lists; its counts are of all
 
 
 @dataclass(frozen=True)
-class Which:
+class WhichJobs:
     """One job, or all that ended before a time."""
 
     job_id: str | None = None
@@ -59,13 +59,13 @@ class Counts:
     uploads: int
 
 
-def list_plans(session: Session, which: Which, *, limit: int = MOST_JOBS) -> list[JobPlan]:
+def list_plans(session: Session, which: WhichJobs, *, limit: int = MOST_JOBS) -> list[JobPlan]:
     """Oldest first; also jobs that are old enough, and stay for another reason."""
     rows = session.execute(_with_counts(which).order_by(Job.created_at, Job.id).limit(limit))
     return [_plan(row) for row in rows]
 
 
-def count_purge(session: Session, which: Which) -> Counts:
+def count_purge(session: Session, which: WhichJobs) -> Counts:
     going, gone = _going(which), _gone(which)
     contents = _count(session, select(gone.c.sha256))
     own = select(gone.c.sha256).where(gone.c.sha256.not_in(select(ImportedImage.sha256)))
@@ -82,14 +82,14 @@ def count_purge(session: Session, which: Which) -> Counts:
     )
 
 
-def iter_gone_inputs(session: Session, which: Which) -> Iterator[str]:
+def iter_gone_inputs(session: Session, which: WhichJobs) -> Iterator[str]:
     """Contents whose network inputs go."""
     gone = _gone(which)
     rows = select(gone.c.sha256).where(gone.c.sha256.not_in(select(ImportedImage.sha256)))
     yield from session.scalars(rows.execution_options(yield_per=ROWS_A_FETCH))
 
 
-def iter_gone_stored(session: Session, which: Which) -> Iterator[str]:
+def iter_gone_stored(session: Session, which: WhichJobs) -> Iterator[str]:
     """Stored files that go. Contents that differ may look alike once they are de-identified."""
     going = _going(which).with_only_columns(Image.id)
     left = select(Image.stored_sha256).where(
@@ -102,7 +102,7 @@ def iter_gone_stored(session: Session, which: Which) -> Iterator[str]:
         yield str(one)
 
 
-def next_purgeable(session: Session, which: Which) -> str | None:
+def next_purgeable(session: Session, which: WhichJobs) -> str | None:
     """The oldest job of which something goes."""
     return session.scalar(_purgeable(which).order_by(Job.created_at, Job.id).limit(1))
 
@@ -123,7 +123,7 @@ def stays() -> ColumnElement[bool]:
     return or_(_is_frozen(), _may_be_frozen())
 
 
-def _purgeable(which: Which) -> Select[str]:
+def _purgeable(which: WhichJobs) -> Select[str]:
     goes = exists().where(Image.job_id == Job.id, ~stays())
     return _ready(which).where(or_(goes, ~_has_images()))
 
@@ -142,7 +142,7 @@ def _may_be_frozen() -> ColumnElement[bool]:
     return and_(night_at_work, Image.sha256.in_(select(Label.sha256)))
 
 
-def _chosen(which: Which) -> ColumnElement[bool]:
+def _chosen(which: WhichJobs) -> ColumnElement[bool]:
     if which.job_id is not None:
         return Job.id == which.job_id
     before, one = which.ended_before, aliased(Image)
@@ -151,15 +151,15 @@ def _chosen(which: Which) -> ColumnElement[bool]:
     return and_(ended_at < before, ~later)
 
 
-def _ready(which: Which) -> Select[str]:
+def _ready(which: WhichJobs) -> Select[str]:
     return select(Job.id).where(_chosen(which), has_ended())
 
 
-def _going(which: Which) -> Select[Any, Any]:
+def _going(which: WhichJobs) -> Select[Any, Any]:
     return select(Image.id, Image.sha256).where(Image.job_id.in_(_ready(which)), ~stays())
 
 
-def _gone(which: Which) -> Subquery:
+def _gone(which: WhichJobs) -> Subquery:
     """Contents of which no image is left."""
     other = aliased(Image)
     elsewhere = exists().where(other.sha256 == Image.sha256, other.job_id.not_in(_ready(which)))
@@ -167,7 +167,7 @@ def _gone(which: Which) -> Subquery:
     return of_jobs.distinct().subquery("gone")
 
 
-def _with_counts(which: Which) -> Select[*tuple[Any, ...]]:
+def _with_counts(which: WhichJobs) -> Select[*tuple[Any, ...]]:
     def count(condition: ColumnElement[bool]) -> ColumnElement[int]:
         return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
 

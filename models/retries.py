@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models.tables import UNFINISHED_STATES, Image, Prediction, State
 from pipeline.types import OperatingPoint
 
-Which = Literal["failed", "all"]
+WhichImages = Literal["failed", "all"]
 
 BY_CHOICE = (State.PREDICTED, State.REJECTED)
 
@@ -27,7 +27,7 @@ def ended_images(
     session: Session,
     job_id: str,
     *,
-    which: Which,
+    which: WhichImages,
     version_id: int | None,
     operating_point: OperatingPoint,
     after: int,
@@ -67,7 +67,7 @@ def take_up(session: Session, image_ids: Sequence[int], *, state: State) -> int:
 
 
 def _may_be_retried(
-    which: Which, version_id: int | None, operating_point: OperatingPoint
+    which: WhichImages, version_id: int | None, operating_point: OperatingPoint
 ) -> ColumnElement[bool]:
     unfinished = Image.state.in_(UNFINISHED_STATES)
     if which == "failed":

@@ -67,6 +67,12 @@ def user_of_link(session: Session, token: str, kind: LinkKind) -> User | None:
     return session.scalar(query.where(*_valid(token, kind), Token.used_at.is_(None)))
 
 
+def invited_users(session: Session) -> set[int]:
+    """Those whom a link waits for."""
+    waiting = (Token.kind == "invitation", Token.used_at.is_(None), *_alive())
+    return set(session.scalars(select(Token.user_id).where(*waiting)))
+
+
 def list_api_tokens(session: Session, *, user_id: int) -> list[Token]:
     """Those that still work, newest first."""
     query = select(Token).where(Token.user_id == user_id, Token.kind == "api", *_alive())

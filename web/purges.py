@@ -15,7 +15,7 @@ from models.jobs import require_job
 from models.people_tables import Role
 from models.purge_steps import StillAtWorkError, discard_noted, purge_step
 from models.purging import (
-    Which,
+    WhichJobs,
     count_purge,
     iter_gone_inputs,
     iter_gone_stored,
@@ -45,15 +45,15 @@ def create(json_data: Purge) -> PurgeOut:
     return _purge(which)
 
 
-def _which(purge: Purge) -> Which:
+def _which(purge: Purge) -> WhichJobs:
     if purge.older_than_days is not None:
-        return Which(ended_before=now() - timedelta(days=purge.older_than_days))
+        return WhichJobs(ended_before=now() - timedelta(days=purge.older_than_days))
     with services().sessions() as session:
         require_job(session, purge.job_id or "")
-    return Which(job_id=purge.job_id)
+    return WhichJobs(job_id=purge.job_id)
 
 
-def _plan(session: Session, which: Which) -> PurgeOut:
+def _plan(session: Session, which: WhichJobs) -> PurgeOut:
     plans = list_plans(session, which)
     counts = count_purge(session, which)
     files = _gone_files(session, which)
@@ -66,7 +66,7 @@ def _plan(session: Session, which: Which) -> PurgeOut:
     )
 
 
-def _gone_files(session: Session, which: Which) -> list[int]:
+def _gone_files(session: Session, which: WhichJobs) -> list[int]:
     """Their sizes."""
     store, sizes = services().store, []
     inputs = (store.paths_of_upload(one) for one in iter_gone_inputs(session, which))
@@ -77,7 +77,7 @@ def _gone_files(session: Session, which: Which) -> list[int]:
     return sizes
 
 
-def _purge(which: Which) -> PurgeOut:
+def _purge(which: WhichJobs) -> PurgeOut:
     """Steps are short, and so are requests: whoever asks can show how far it is, and stop."""
     sessions, store, user_id = services().sessions, services().store, person().id
     discard_noted(sessions, store)
@@ -97,6 +97,6 @@ def _purge(which: Which) -> PurgeOut:
     )
 
 
-def _next_job(which: Which) -> str | None:
+def _next_job(which: WhichJobs) -> str | None:
     with services().sessions() as session:
         return next_purgeable(session, which)

@@ -44,7 +44,7 @@ def is_ready(found: dict[str, Word]) -> bool:
     return all(found[what] == "up" for what in NEEDED)
 
 
-def is_database_up(services: Services) -> bool:
+def _is_database_up(services: Services) -> bool:
     try:
         with services.sessions() as session:
             session.execute(text("SELECT 1"))
@@ -58,7 +58,7 @@ def _in_database(services: Services) -> dict[str, bool]:
     from models.revision import current_revision, newest_revision  # costs Alembic, once asked
 
     found = dict.fromkeys(("database", "tables", "model_version"), False)
-    found["database"] = is_database_up(services)
+    found["database"] = _is_database_up(services)
     if found["database"]:
         try:
             with services.sessions() as session:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from models.jobs import require_not_cancelled
-from models.retries import Ended, Which, ended_images, take_up
+from models.retries import Ended, WhichImages, ended_images, take_up
 from models.tables import State
 from models.versions import production_version
 from web.services import Services
@@ -20,7 +20,7 @@ class Retried:
     left: int
 
 
-def retry_images(services: Services, job_id: str, *, which: Which) -> Retried:
+def retry_images(services: Services, job_id: str, *, which: WhichImages) -> Retried:
     """JobStateError where the job is cancelled meanwhile: what was taken up until then is, too."""
     retried, left, after = 0, 0, 0
     while images := _some(services, job_id, which, after):
@@ -37,7 +37,7 @@ def retry_images(services: Services, job_id: str, *, which: Which) -> Retried:
     return Retried(retried, left)
 
 
-def _some(services: Services, job_id: str, which: Which, after: int) -> list[Ended]:
+def _some(services: Services, job_id: str, which: WhichImages, after: int) -> list[Ended]:
     with services.sessions() as session:
         version = production_version(session)
         return ended_images(

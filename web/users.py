@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from models.audit import record
 from models.base import now
 from models.people_tables import Role, User
-from models.tokens import TokenKind, revoke_tokens
+from models.tokens import TokenKind, invited_users, revoke_tokens
 from models.users import (
     UserRefusedError,
     add_user,
@@ -174,5 +174,7 @@ def _out(user: User) -> UserOut:
 
 def _page(invitation: InvitationOut | None = None) -> str:
     with services().sessions() as session:
-        users = list_users(session)
-    return render_template("users.html", users=users, roles=list(Role), invitation=invitation)
+        users, invited = list_users(session), invited_users(session)
+    return render_template(
+        "users.html", users=users, invited=invited, roles=list(Role), invitation=invitation
+    )

@@ -23,7 +23,7 @@ from models.orphans import find_orphans
 from models.partial_files import PartialFiles
 from models.purge_steps import StillAtWorkError, discard_noted, lock_images, note_contents
 from models.purging import (
-    Which,
+    WhichJobs,
     count_purge,
     iter_gone_inputs,
     iter_gone_stored,
@@ -80,12 +80,12 @@ def test_whatever_jobs_share_only_what_nobody_needs_goes(
     kept = {site.sha256(number) for number in frozen & labelled & known}
     before, rows, files = images(site), count(site), site.files()
     with site.database.sessions() as session:
-        promised = count_purge(session, Which(job_id))
-        inputs = list(iter_gone_inputs(session, Which(job_id)))
-        stored = list(iter_gone_stored(session, Which(job_id)))
-        (plan,) = list_plans(session, Which(job_id))
+        promised = count_purge(session, WhichJobs(job_id))
+        inputs = list(iter_gone_inputs(session, WhichJobs(job_id)))
+        stored = list(iter_gone_stored(session, WhichJobs(job_id)))
+        (plan,) = list_plans(session, WhichJobs(job_id))
 
-    while is_left(site, Which(job_id)):
+    while is_left(site, WhichJobs(job_id)):
         site.purge(job_id)
 
     assert find_orphans(site.database.sessions, site.store) == []
@@ -107,12 +107,12 @@ def test_whatever_jobs_share_only_what_nobody_needs_goes(
     assert len(files - site.files()) == len(inputs) + len(stored)
 
 
-def is_left(site: Site, which: Which) -> bool:
+def is_left(site: Site, which: WhichJobs) -> bool:
     with site.database.sessions() as session:
         return next_purgeable(session, which) is not None
 
 
-def plans(site: Site, which: Which) -> dict[str, str]:
+def plans(site: Site, which: WhichJobs) -> dict[str, str]:
     with site.database.sessions() as session:
         return {plan.id: plan.why for plan in list_plans(session, which)}
 
@@ -130,9 +130,9 @@ def test_what_stays_and_why(site: Site) -> None:
     with site.database.sessions.begin() as session:
         session.add(Night())
         session.add(Upload(job_id=expecting, file="v", size=1, received=0))
-    tomorrow = Which(ended_before=now() + timedelta(days=1))
+    tomorrow = WhichJobs(ended_before=now() + timedelta(days=1))
     assert plans(site, tomorrow) == job_ids
-    assert plans(site, Which(ended_before=now() - timedelta(days=1))) == {}
+    assert plans(site, WhichJobs(ended_before=now() - timedelta(days=1))) == {}
     with site.database.sessions() as session:
         assert job_ids[next_purgeable(session, tomorrow) or ""] == ""
     for job_id, why in job_ids.items():
@@ -146,7 +146,7 @@ def test_what_was_read_lately_is_not_old(site: Site) -> None:
     with site.database.sessions.begin() as session:
         session.execute(update(Job).values(closed_at=a_year_ago))
         session.execute(update(Image).values(finished_at=now()))
-    which = Which(ended_before=now() - timedelta(days=90))
+    which = WhichJobs(ended_before=now() - timedelta(days=90))
     assert plans(site, which) == {}
     with site.database.sessions.begin() as session:
         session.execute(update(Image).values(finished_at=a_year_ago))

@@ -14,6 +14,10 @@ from pipeline.version_folder import BASELINE
 from tests.databases import Database
 from tests.rows import a_version
 from web.app import create_app
+from web.health import KEY as STATES
+from web.health import LASTS_S
+from web.readiness import states
+from web.recent import Recent
 from web.services import KEY
 
 on_sqlite = pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
@@ -108,3 +112,18 @@ def test_a_database_that_does_not_answer(ready: Settings) -> None:
     assert (status, down) == (503, {"status", "database", "tables", "model_version"})
     assert _ask(gone, "/healthz") == (200, {"status": "up"})
     assert _ask(gone, "/health")[0] == 503
+
+
+@on_sqlite
+def test_whoever_asks_often_is_told_what_was_found_a_moment_ago(ready: Settings) -> None:
+    app = create_app(ready)
+    app.extensions[STATES] = Recent(lambda: states(app.extensions[KEY]), lasts_s=3600)
+    client: FlaskClient = app.test_client()
+    before = client.get("/readyz").json
+    shutil.rmtree(ready.files_dir, ignore_errors=True)
+    ready.files_dir.write_text("not a folder")
+    assert client.get("/readyz").json == before
+    assert client.get("/health").status_code == 200
+    app.extensions[KEY].sessions.kw["bind"].dispose()
+    assert LASTS_S <= 1.0
+    assert _ask(ready)[1]["files"] == "down"

@@ -86,6 +86,7 @@ def test_an_invitation_expires_and_a_newer_one_replaces_it(portal: Portal) -> No
     with portal.database.sessions.begin() as session:
         session.execute(update(Token).values(expires_at=now() - timedelta(seconds=1)))
     assert browser.get(second).status_code == 410
+    assert "not yet: no link works any more" in portal.browser(Role.ADMIN).get("/users").text
     assert accept(browser, second).status_code == 410
 
 
