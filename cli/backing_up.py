@@ -8,8 +8,9 @@ until the backup is made. Contents that an earlier backup has saved are not copi
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,6 @@ from cli.backup_folder import (
     UNFINISHED,
     Backups,
     Manifest,
-    SavedFile,
     closed_to_others,
     write_files,
     write_manifest,
@@ -32,9 +32,10 @@ from cli.backup_folder import (
 )
 from cli.deeds import record_deed
 from cli.fatal import UsageProblem
-from cli.files import copy_hashed, sha256_of
+from cli.files import sha256_of
 from cli.plain_words import in_plain_words
 from cli.progress import progress
+from cli.saving_files import EarlierList, Saver
 from models.audit_check import ANCHORS_FILE
 from models.database_copy import (
     DatabaseCopy,
@@ -45,25 +46,37 @@ from models.database_copy import (
     write_database,
 )
 from models.deletions import BackupRunningError, hold_deletions
-from models.needed_files import NeededFiles, needed_files
+from models.file_store import sync_folder
+from models.needed_files import Needed, needed_files
 from models.session import make_engine, make_session_factory
 from models.settings import Settings
 
 SECRETS_FILE = "secrets.json"
+NEEDED = "needed.txt"  # while the backup is made
 # Of the data folder. Anchors may be older than the rows they speak of, never newer.
 LOOSE_FILES = (SECRETS_FILE, "token", ANCHORS_FILE)
 
 
-def make_backup(settings: Settings, root: Path) -> tuple[str, Manifest]:
-    """Returns its name. Raises UsageProblem, Failed, Interrupted."""
+@dataclass(frozen=True)
+class Made:
+    """mended: contents of earlier backups that were damaged. damaged_lists: of earlier backups."""
+
+    name: str
+    manifest: Manifest
+    mended: int
+    damaged_lists: Sequence[Path]
+
+
+def make_backup(settings: Settings, root: Path, *, check: bool = False) -> Made:
+    """check: see `Saver`. Raises UsageProblem, Failed, Interrupted."""
     backups = Backups(root.absolute())
     with _in_plain_words(root), closed_to_others():
         _check(settings, backups)
         with writing(backups), hold_deletions(settings.files_dir):
             _discard_unfinished(backups)
-            name, manifest = _make(settings, backups)
-    _note(settings, name)
-    return name, manifest
+            made = _make(settings, backups, check=check)
+    _note(settings, made.name)
+    return made
 
 
 def _check(settings: Settings, backups: Backups) -> None:
@@ -73,30 +86,33 @@ def _check(settings: Settings, backups: Backups) -> None:
         raise UsageProblem("a backup inside the data folder would be lost with it")
 
 
-def _make(settings: Settings, backups: Backups) -> tuple[str, Manifest]:
+def _make(settings: Settings, backups: Backups, *, check: bool) -> Made:
     made_at = datetime.now(UTC)
     name = made_at.strftime("%Y%m%dT%H%M%SZ")
     if name in backups.names():
         raise UsageProblem(f"{backups.folder / name} is there already")
     unfinished = backups.folder / f"{name}{UNFINISHED}"
     unfinished.mkdir()
-    manifest = _fill(settings, backups, unfinished, made_at=made_at)
+    earlier = EarlierList(backups)
+    saver = Saver(settings.data_dir, backups, earlier, check=check)
+    manifest = _fill(settings, saver, unfinished, made_at=made_at)
     os.sync()  # before it has a name that says it is whole
     unfinished.rename(backups.folder / name)
-    return name, manifest
+    sync_folder(backups.folder)
+    return Made(name, manifest, saver.mended, earlier.damaged)
 
 
-def _fill(settings: Settings, backups: Backups, folder: Path, *, made_at: datetime) -> Manifest:
+def _fill(settings: Settings, saver: Saver, folder: Path, *, made_at: datetime) -> Manifest:
     for name in LOOSE_FILES:
         if (settings.data_dir / name).exists():
             shutil.copyfile(settings.data_dir / name, folder / name)
-    tables = folder / TABLES
-    tables.mkdir()
-    copy, needed = _read_database(settings, tables)
-    earlier = _earlier_files(backups)
-    saver = _Saver(settings.data_dir, backups, earlier)
-    files = saver.save(needed.found)
-    write_files(folder / FILE_LIST, files)
+    (folder / TABLES).mkdir()
+    needed = folder / NEEDED
+    copy, count = _read_database(settings, folder / TABLES, needed)
+    with needed.open(encoding="utf-8") as lines:
+        paths = (line.removesuffix("\n") for line in lines)
+        write_files(folder / FILE_LIST, saver.save(_shown(paths, total=count.there)))
+    needed.unlink()
     inside = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = Manifest(
         format=FORMAT,
@@ -105,9 +121,9 @@ def _fill(settings: Settings, backups: Backups, folder: Path, *, made_at: dateti
         revision=copy.revision,
         rows=copy.rows,
         last_ids=copy.last_ids,
-        files=len(files),
-        bytes=sum(one.size for one in files),
-        missing=needed.missing + saver.vanished,
+        files=saver.files,
+        bytes=saver.bytes,
+        missing=count.missing + saver.vanished,
         damaged=saver.damaged,
         sha256={path.relative_to(folder).as_posix(): sha256_of(path) for path in inside},
     )
@@ -115,7 +131,14 @@ def _fill(settings: Settings, backups: Backups, folder: Path, *, made_at: dateti
     return manifest
 
 
-def _read_database(settings: Settings, folder: Path) -> tuple[DatabaseCopy, NeededFiles]:
+@dataclass
+class _Count:
+    there: int = 0
+    missing: int = 0
+
+
+def _read_database(settings: Settings, tables: Path, needed: Path) -> tuple[DatabaseCopy, _Count]:
+    """Quickly, and files afterwards: as long as it is read, what is deleted takes room in it."""
     engine = make_engine(settings)
     try:
         if is_empty(engine):
@@ -129,68 +152,29 @@ def _read_database(settings: Settings, folder: Path) -> tuple[DatabaseCopy, Need
                     done += more
                     shown.show(done)
 
-                copy = write_database(connection, folder, report=report)
-            return copy, needed_files(Session(bind=connection), settings)
+                copy = write_database(connection, tables, report=report)
+            return copy, _list_needed(needed_files(Session(bind=connection), settings), needed)
     finally:
         engine.dispose()
 
 
-class _Saver:
-    def __init__(self, data_dir: Path, backups: Backups, earlier: dict[str, SavedFile]) -> None:
-        self._data_dir, self._backups, self._earlier = data_dir, backups, earlier
-        self.vanished = self.damaged = 0
-
-    def save(self, paths: Sequence[str]) -> list[SavedFile]:
-        saved = []
-        with progress("Saving files", total=len(paths)) as shown:
-            for done, path in enumerate(paths, start=1):
-                try:
-                    saved.append(self._save(path))
-                except FileNotFoundError:
-                    self.vanished += 1
-                shown.show(done)
-        return saved
-
-    def _save(self, path: str) -> SavedFile:
-        source = self._data_dir / path
-        now = source.stat()
-        known = self._earlier.get(path)
-        if known and (known.size, known.mtime_ns) == (now.st_size, now.st_mtime_ns):
-            sha256 = known.sha256
-        else:
-            sha256 = sha256_of(source)
-        if not self._is_saved(sha256, now.st_size):
-            sha256 = self._copy(source)
-        self.damaged += _is_damaged(path, sha256)
-        return SavedFile(path, sha256, now.st_size, now.st_mtime_ns)
-
-    def _is_saved(self, sha256: str, size: int) -> bool:
-        # Of a machine that went down while it was written, there may be less of it.
-        target = self._backups.content(sha256)
-        return target.exists() and target.stat().st_size == size
-
-    def _copy(self, source: Path) -> str:
-        temporary = self._backups.root / "files" / f"{UNFINISHED}-{os.getpid()}"
-        temporary.parent.mkdir(exist_ok=True)
-        try:
-            sha256 = copy_hashed(source, temporary)
-            target = self._backups.content(sha256)
-            target.parent.mkdir(exist_ok=True)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        return sha256
+def _list_needed(files: Iterable[Needed], path: Path) -> _Count:
+    """Those that are there, a line each: of millions, memory would hold too few."""
+    count = _Count()
+    with path.open("w", encoding="utf-8") as lines:
+        for file in files:
+            if file.is_there:
+                lines.write(file.path + "\n")
+            count.there += file.is_there
+            count.missing += not file.is_there
+    return count
 
 
-def _is_damaged(path: str, sha256: str) -> bool:
-    """Where the name is the content's hash, and is not."""
-    parts = path.split("/")
-    return parts[:2] in (["files", "incoming"], ["files", "stored"]) and parts[-1] != sha256
-
-
-def _earlier_files(backups: Backups) -> dict[str, SavedFile]:
-    names = backups.names()
-    return {one.path: one for one in backups.files(names[-1])} if names else {}
+def _shown(paths: Iterable[str], *, total: int) -> Iterator[str]:
+    with progress("Saving files", total=total) as shown:
+        for done, path in enumerate(paths):
+            shown.show(done)
+            yield path
 
 
 def _discard_unfinished(backups: Backups) -> None:

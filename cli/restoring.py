@@ -8,8 +8,9 @@ brings to its end, see `cli.restore_staging`.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
@@ -57,8 +58,19 @@ UNSURE = "say the same again, it goes on or begins anew"
 _OURS = {RESTORING, "supervisor.lock", "lost+found"}
 
 
-def restore_backup(settings: Settings, root: Path, *, name: str | None) -> tuple[str, Manifest]:
-    """Returns what was restored. Raises UsageProblem, Failed, Interrupted."""
+@dataclass(frozen=True)
+class Restored:
+    """left_out: files that were damaged or missing."""
+
+    name: str
+    manifest: Manifest
+    left_out: Sequence[SavedFile]
+
+
+def restore_backup(
+    settings: Settings, root: Path, *, name: str | None, without_damaged: bool = False
+) -> Restored:
+    """Raises UsageProblem, Failed, Interrupted."""
     backups = Backups(root.absolute())
     staging = Staging(settings.data_dir)
     with _in_plain_words(settings), closed_to_others(), hold_data_folder(settings.data_dir):
@@ -66,12 +78,12 @@ def restore_backup(settings: Settings, root: Path, *, name: str | None) -> tuple
         if begun is not None and name not in (None, begun):
             raise UsageProblem(f"{settings.data_dir} is half restored from {begun}: --from {begun}")
         chosen = begun or name or _newest(backups)
-        manifest = backups.manifest(chosen)
+        restore = _Restore(settings, backups, chosen, staging)
         if begun is None:
             _check_is_empty(settings.data_dir)
-            _Restore(settings, backups, chosen, manifest, staging).run()
+            restore.run(without_damaged=without_damaged)
         staging.put_in_place()
-    return chosen, manifest
+    return Restored(chosen, restore.manifest, restore.left_out)
 
 
 def counts(manifest: Manifest) -> str:
@@ -128,19 +140,19 @@ def _engine(settings: Settings, staging: Staging | None) -> Engine:
 
 
 class _Restore:
-    def __init__(
-        self, settings: Settings, backups: Backups, name: str, manifest: Manifest, staging: Staging
-    ) -> None:
-        self._settings, self._backups, self._manifest = settings, backups, manifest
-        self._name, self._folder, self._staging = name, backups.folder / name, staging
+    def __init__(self, settings: Settings, backups: Backups, name: str, staging: Staging) -> None:
+        self._settings, self._backups, self._staging = settings, backups, staging
+        self._name, self._folder = name, backups.folder / name
+        self.manifest = backups.manifest(name)
+        self.left_out: list[SavedFile] = []
 
-    def run(self) -> None:
+    def run(self, *, without_damaged: bool) -> None:
         try:
             self._staging.begin()
             engine = _engine(self._settings, self._staging)
             try:
                 self._check(engine)
-                self._stage_files()
+                self._stage_files(without_damaged=without_damaged)
                 self._load(engine)
             finally:
                 engine.dispose()  # so that nothing of it is left in its journal
@@ -152,34 +164,37 @@ class _Restore:
     def _check(self, engine: Engine) -> None:
         if not is_empty(engine):
             raise UsageProblem("the database is not empty: name a new one")
-        check_revision(self._manifest.revision)
-        for inside, sha256 in sorted(self._manifest.sha256.items()):
+        check_revision(self.manifest.revision)
+        for inside, sha256 in sorted(self.manifest.sha256.items()):
             path = self._folder / inside
             if not path.exists() or sha256_of(path) != sha256:
                 raise Failed(f"{path}: missing or damaged; nothing was restored")
 
-    def _stage_files(self) -> None:
-        bad: list[Path] = []
-        with progress("Restoring files", total=self._manifest.files) as shown:
+    def _stage_files(self, *, without_damaged: bool) -> None:
+        with progress("Restoring files", total=self.manifest.files) as shown:
             for done, file in enumerate(self._backups.files(self._name), start=1):
                 if not self._stage(file):
-                    bad.append(self._backups.content(file.sha256))
+                    self.left_out.append(file)
                 shown.show(done)
-        if bad:
+        if self.left_out and not without_damaged:
+            count, first = len(self.left_out), self._backups.content(self.left_out[0].sha256)
             raise Failed(
-                f"{len(bad)} of {self._manifest.files} files are missing or damaged, "
-                f"the first is {bad[0]}; nothing was restored"
+                f"{count} of {self.manifest.files} files are missing or damaged, the first is "
+                f"{first}; --without-damaged restores all others; {NOTHING}"
             )
         for name in LOOSE_FILES:
-            if name in self._manifest.sha256:
+            if name in self.manifest.sha256:
                 _copy(self._folder / name, self._staging.ready / name)
 
     def _stage(self, file: SavedFile) -> bool:
+        target = self._staging.ready / file.path
         try:
-            target = self._staging.ready / file.path
-            return _copy(self._backups.content(file.sha256), target) == file.sha256
+            if _copy(self._backups.content(file.sha256), target) == file.sha256:
+                return True
         except FileNotFoundError:
-            return False
+            pass
+        target.unlink(missing_ok=True)
+        return False
 
     def _load(self, engine: Engine) -> None:
         with _in_plain_words(self._settings, outcome=UNSURE), migrating(engine) as connection:
@@ -195,7 +210,7 @@ class _Restore:
             self._staging.write_note(note)
 
     def _read(self, connection: Connection) -> None:
-        manifest = self._manifest
+        manifest = self.manifest
         copy = DatabaseCopy(manifest.revision, manifest.rows, manifest.last_ids)
         done: Counter[str] = Counter()
         total = sum(manifest.rows.values())

@@ -1,82 +1,107 @@
-"""Which files the rows need, as paths within the data folder."""
+"""Which files the rows need; lists in order, of which only a piece is in memory at a time."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, select, union_all
+from sqlalchemy.orm import Session, aliased
 
 from models.file_store import FileStore
+from models.images import wants_upload
 from models.learning_tables import ImportedImage, SnapshotImage
 from models.paging import ROWS_A_FETCH
 from models.settings import Settings
-from models.tables import UNFINISHED_STATES, Image, ModelVersion, State
+from models.tables import Image, ModelVersion, State
 
 _HAVE_INPUT = (State.READY, State.PREDICTED)
 
 
-@dataclass(frozen=True)
-class NeededFiles:
-    """found: sorted. missing: how many the rows need that are not there."""
+class Wanted(NamedTuple):
+    """must: something is lost without it."""
 
-    found: list[str]
-    missing: int
-
-
-def needed_files(session: Session, settings: Settings) -> NeededFiles:
-    """Of all that the session sees; partial uploads are not among them."""
-    search = _Search(settings)
-    awaited, read = set(), set()
-    for row in session.execute(_IMAGES.execution_options(yield_per=ROWS_A_FETCH)):
-        if row.stored_sha256 is not None:
-            read.add(row.sha256)
-            search.inputs(row.sha256, must=row.state in _HAVE_INPUT)
-            search.file("stored", row.stored_sha256, must=row.state in _HAVE_INPUT)
-        elif row.state in UNFINISHED_STATES and row.sha256:
-            search.file("incoming", row.sha256, must=False)
-        if row.state == State.RECEIVED:
-            awaited.add(row.sha256)
-    for sha256 in awaited:
-        search.file("incoming", sha256, must=sha256 not in read)
-    for column in (ImportedImage.sha256, SnapshotImage.sha256):
-        for sha256 in session.scalars(select(column).execution_options(yield_per=ROWS_A_FETCH)):
-            search.inputs(sha256, must=True)
-    for folder in session.scalars(select(ModelVersion.folder)):
-        if folder is not None:
-            search.folder(folder)
-    return NeededFiles(sorted(search.found), len(search.missing))
+    sha256: str
+    must: bool
 
 
-_IMAGES = select(Image.sha256, Image.state, Image.stored_sha256)
+class Needed(NamedTuple):
+    """path: within the data folder; of a version's folder that is gone, the folder's."""
+
+    path: str
+    is_there: bool
 
 
-class _Search:
-    def __init__(self, settings: Settings) -> None:
-        self._data_dir, self._store = settings.data_dir, FileStore(settings.files_dir)
-        self._preprocessings = self._store.preprocessings()
-        self.found: set[str] = set()
-        self.missing: set[str] = set()
+def needed_files(session: Session, settings: Settings) -> Iterator[Needed]:
+    """Those that are there, in order, and those that must be; not partial uploads."""
+    store, data_dir = FileStore(settings.files_dir), settings.data_dir
+    yield from _in_area("files/incoming", wanted_uploads(session), data_dir)
+    yield from _inputs(session, store, data_dir)
+    yield from _in_area("files/stored", wanted_stored(session), data_dir)
+    folders = select(ModelVersion.folder).where(ModelVersion.folder.is_not(None))
+    for folder in sorted(map(str, session.scalars(folders))):
+        yield from _in_folder(folder, data_dir)
 
-    def file(self, area: str, sha256: str, *, must: bool) -> None:
-        path = self._store.root / area / sha256[:2] / sha256
-        self._take([path], must=must, what=f"{area}/{sha256}")
 
-    def inputs(self, sha256: str, *, must: bool) -> None:
-        """Of every preprocessing that there was."""
-        root = self._store.root / "inputs"
-        paths = (root / one / sha256[:2] / sha256 for one in self._preprocessings)
-        self._take(paths, must=must, what=f"inputs/{sha256}")
+def wanted_uploads(session: Session) -> Iterator[Wanted]:
+    """Bytes as they came: to be read for the first time, or once more."""
+    other = aliased(Image)
+    was_read = exists().where(other.sha256 == Image.sha256, other.stored_sha256.is_not(None))
+    must = _is(and_(Image.state == State.RECEIVED, ~was_read))
+    yield from _merged(session, _pair(Image.sha256, must).where(wants_upload(), Image.sha256 != ""))
 
-    def folder(self, folder: str) -> None:
-        inside = (self._data_dir / folder).rglob("*")
-        self._take((path for path in inside if path.is_file()), must=True, what=folder)
 
-    def _take(self, paths: Iterable[Path], *, must: bool, what: str) -> None:
-        there = [self._relative(path) for path in paths if path.exists()]
-        self.found.update(there)
-        if must and not there:
-            self.missing.add(what)
+def wanted_inputs(session: Session) -> Iterator[Wanted]:
+    """Contents whose network inputs are kept."""
+    read = _pair(Image.sha256, _is(Image.state.in_(_HAVE_INPUT)))
+    learned = (_pair(one.sha256, literal(1)) for one in (ImportedImage, SnapshotImage))
+    yield from _merged(session, read.where(Image.stored_sha256.is_not(None)), *learned)
 
-    def _relative(self, path: Path) -> str:
-        return path.relative_to(self._data_dir).as_posix()
+
+def wanted_stored(session: Session) -> Iterator[Wanted]:
+    """De-identified files for people to look at."""
+    stored = _pair(Image.stored_sha256, _is(Image.state.in_(_HAVE_INPUT)))
+    yield from _merged(session, stored.where(Image.stored_sha256.is_not(None)))
+
+
+def _pair(sha256: Any, must: ColumnElement[int]) -> Select[Any]:
+    return select(sha256.label("sha256"), must.label("must"))
+
+
+def _is(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
+
+
+def _merged(session: Session, *queries: Select[Any]) -> Iterator[Wanted]:
+    """Each hash once, in order."""
+    rows = union_all(*queries).subquery()
+    once = select(rows.c.sha256, func.max(rows.c.must)).group_by(rows.c.sha256)
+    in_order = once.order_by(rows.c.sha256).execution_options(yield_per=ROWS_A_FETCH)
+    for sha256, must in session.execute(in_order):
+        yield Wanted(sha256, bool(must))
+
+
+def _in_area(area: str, wanted: Iterator[Wanted], data_dir: Path) -> Iterator[Needed]:
+    for sha256, must in wanted:
+        path = f"{area}/{sha256[:2]}/{sha256}"
+        if (is_there := (data_dir / path).exists()) or must:
+            yield Needed(path, is_there)
+
+
+def _inputs(session: Session, store: FileStore, data_dir: Path) -> Iterator[Needed]:
+    """Of every preprocessing that there was; one of them is enough."""
+    preprocessings = sorted(store.preprocessings())
+    for preprocessing in preprocessings:
+        for one in _in_area(f"files/inputs/{preprocessing}", wanted_inputs(session), data_dir):
+            if one.is_there:
+                yield one
+    for sha256, must in wanted_inputs(session):
+        if must and not any(store.has_network_input(sha256, one) for one in preprocessings):
+            yield Needed(f"files/inputs/*/{sha256[:2]}/{sha256}", is_there=False)
+
+
+def _in_folder(folder: str, data_dir: Path) -> Iterator[Needed]:
+    paths = sorted(path for path in (data_dir / folder).rglob("*") if path.is_file())
+    for path in paths:
+        yield Needed(path.relative_to(data_dir).as_posix(), is_there=True)
+    if not paths:
+        yield Needed(folder, is_there=False)

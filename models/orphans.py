@@ -3,56 +3,65 @@
 Nothing in a service at rest does. Lines hold ids and hashes, never a file's name.
 """
 
+import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import ColumnElement, exists, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from models.file_store import FileStore
-from models.images import wants_upload
 from models.learning_tables import Fingerprint, ImportedImage, Label, SnapshotImage
+from models.needed_files import wanted_inputs, wanted_stored, wanted_uploads
 from models.paging import ROWS_A_FETCH
+from models.partial_files import PartialFiles
 from models.session import Sessions
-from models.stored_files import Area, FileList, list_files
-from models.tables import Image, ModelVersion, Prediction, State, Study, Upload
-from models.uploads import MISSING
+from models.stored_files import files_below, unwanted
+from models.tables import Image, ModelVersion, Prediction, State, Study
+from models.uploads import missing_uploads
 
+MOST = 10_000  # where a disk is not there, every row lacks its files
 _READ = (State.READY, State.PREDICTED)
 
 
 def find_orphans(sessions: Sessions, store: FileStore, *, age_s: float = 0.0) -> list[str]:
-    """One line each. age_s: younger files are passed over, since work under way makes them.
+    """One line each, the first `MOST`. age_s: younger files are passed over, since work under way
+    makes them.
 
     Without it the service must be at rest: a worker writes files before their rows.
     """
-    # Files first: one whose row comes in between is then found to have it.
-    files = list_files(store.root, before=time.time() - age_s)
+    before = time.time() - age_s
     with sessions() as session:
-        found = [*_files_without_rows(session, files), *_images_without_files(session, store)]
-        return [*found, *_versions_without_folders(session, store), *_dangling_rows(session)]
+        found = chain(
+            _files_without_rows(session, store, before),
+            _images_without_files(session, store),
+            _versions_without_folders(session, store),
+            _dangling_rows(session),
+        )
+        return list(islice(found, MOST))
 
 
-def _files_without_rows(session: Session, files: FileList) -> Iterator[str]:
-    wanted: dict[Area, set[str]] = {
-        "incoming": _hashes(session, Image.sha256, wants_upload()),
-        "stored": _hashes(session, Image.stored_sha256),
-        "inputs": _hashes(session, Image.sha256, Image.stored_sha256.is_not(None))
-        | _hashes(session, ImportedImage.sha256)
-        | _hashes(session, SnapshotImage.sha256),
-        "partial": _open_uploads(session),
-        "temporary": set(),
-    }
-    for area, paths in files.items():
-        for path in paths:
-            if path.name not in wanted[area]:
-                yield f"{area}/{path.name}: no row needs this file"
+def _files_without_rows(session: Session, store: FileStore, before: float) -> Iterator[str]:
+    areas = {"incoming": wanted_uploads, "stored": wanted_stored}
+    areas |= {f"inputs/{one}": wanted_inputs for one in sorted(store.preprocessings())}
+    for area, wanted in areas.items():
+        for file in unwanted(store.root / area, wanted(session)):
+            yield from _line(area, file, before)
+    partial = {str(one): one for one in PartialFiles(store).all()}
+    expected = missing_uploads(session, list(partial.values()))
+    for name in ("partial", "temporary"):
+        for file in files_below(store.root / name):
+            if name == "temporary" or partial.get(file.name) not in expected:
+                yield from _line(name, file, before)
 
 
-def _open_uploads(session: Session) -> set[str]:
-    return {str(number) for number in session.scalars(select(Upload.id).where(*MISSING))}
+def _line(area: str, file: os.DirEntry[str], before: float) -> Iterator[str]:
+    with suppress(FileNotFoundError):  # a worker was done with it
+        if file.stat(follow_symlinks=False).st_mtime <= before:
+            yield f"{area.split('/')[0]}/{file.name}: no row needs this file"
 
 
 def _images_without_files(session: Session, store: FileStore) -> Iterator[str]:
@@ -108,11 +117,5 @@ def _dangling_rows(session: Session) -> Iterator[str]:
         ),
     }
     for line, query in queries.items():
-        yield from (line.format(one) for one in session.scalars(query.order_by(None)))
-
-
-def _hashes(
-    session: Session, column: InstrumentedAttribute[Any], *conditions: ColumnElement[bool]
-) -> set[str]:
-    rows = select(column).where(*conditions).execution_options(yield_per=ROWS_A_FETCH)
-    return set(session.scalars(rows))
+        rows = session.scalars(query.execution_options(yield_per=ROWS_A_FETCH))
+        yield from (line.format(one) for one in rows)

@@ -82,6 +82,12 @@ def leave_picture(doors: Doors, _: Image) -> None:
     doors.store.put_bytes(b"a picture without a row")
 
 
+def misplace_picture(doors: Doors, image: Image) -> None:
+    folder = doors.store.root / "stored" / "zz"
+    folder.mkdir()
+    (folder / str(image.stored_sha256)).write_bytes(b"a picture")
+
+
 def leave_half_a_file(doors: Doors, _: Image) -> None:
     (doors.store.root / "temporary" / "0").write_bytes(b"half")
 
@@ -117,6 +123,7 @@ def lose_upload(doors: Doors, image: Image) -> None:
         (lose_upload, "image 2 (received): its upload is gone"),
         (leave_upload, "no row needs this file"),
         (leave_picture, "no row needs this file"),
+        (misplace_picture, "no row needs this file"),
         (leave_half_a_file, "temporary/0: no row needs this file"),
         (leave_study, "study 2: it has no image"),
         (lose_version, "model version v2: its folder is gone"),
@@ -128,6 +135,19 @@ def test_each_loose_end_is_named(doors: Doors, deed: Deed, says: str) -> None:
     image = read_image(doors)
     deed(doors, image)
     assert [line for line in found(doors) if says in line], found(doors)
+
+
+def test_files_without_rows_are_found_before_and_after_those_that_have_one(doors: Doors) -> None:
+    pictures = [doors.store.put_bytes(str(number).encode()).sha256 for number in range(40)]
+    kept = set(sorted(pictures)[::3])
+    with doors.sessions.begin() as session:
+        for sha256 in kept:
+            image = an_image(session, a_job(session), state=State.REJECTED)
+            image.stored_sha256 = sha256
+    loose = sorted(set(pictures) - kept)
+    assert [line for line in found(doors) if line.startswith("stored/")] == [
+        f"stored/{sha256}: no row needs this file" for sha256 in loose
+    ]
 
 
 def test_labels_and_fingerprints_of_nothing_are_named(doors: Doors) -> None:
