@@ -104,7 +104,8 @@ def members(
     """Yield the archive's files in its own order; folders and desktop junk are left out.
 
     Raises RefusedError for the archive as a whole, before the first member: damaged,
-    empty, beyond `limits`, or with entries that share bytes (as bombs do).
+    empty, beyond `limits`, with entries that share bytes (as bombs do), or with another archive in
+    front of it, whose files would be lost.
     """
     with _open(source, limits) as archive:
         files = [
@@ -154,6 +155,9 @@ def _check_archive(
         )
     if sum(info.file_size for info in files) > limits.max_bytes:
         raise RefusedError(f"the zip archive unpacks to more than {limits.max_bytes} bytes")
+    if min(info.header_offset for info in archive.infolist()) > 0:
+        # As in two archives behind each other, of which the library sees the second alone.
+        raise RefusedError("the zip archive is damaged: it begins with what it does not list")
     if _overlap(archive):
         raise RefusedError("the zip archive is damaged: its entries overlap")
 

@@ -12,6 +12,7 @@ from pipeline.errors import RefusedError
 # surrogates, private use, line and paragraph separators.
 _UNSHOWABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _LONGEST = 1000
+_LONGEST_READ = 4 * _LONGEST  # a name may have 65,535 bytes, and an archive many of them
 
 
 _UTF_8 = 0x800  # APPNOTE 4.4.4, bit 11
@@ -45,7 +46,7 @@ def shown_name(name: str) -> str:
     """Return a name that is safe to show and to store: plain characters, "/" between parts."""
     plain = "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in _UNSHOWABLE else character
-        for character in name.replace("\\", "/")
+        for character in name[-_LONGEST_READ:].replace("\\", "/")
     )
     parts = [part for part in plain.split("/") if part not in ("", ".", "..")]
     return "/".join(parts)[-_LONGEST:] or "(no name)"

@@ -195,6 +195,28 @@ def test_many_files_of_one_name_take_no_longer_than_others(tmp_path: Path) -> No
     assert time.process_time() - began < 1
 
 
+def test_an_archive_behind_another_does_not_hide_the_first_ones_files(tmp_path: Path) -> None:
+    """The library reads the second alone, be it behind the first or in its comment."""
+    first = make_zip(tmp_path / "1.zip", [("a.png", PNG)]).read_bytes()
+    second = make_zip(tmp_path / "2.zip", [("b.png", PNG)]).read_bytes()
+    behind, comment = tmp_path / "behind.zip", tmp_path / "comment.zip"
+    behind.write_bytes(first + second)
+    comment.write_bytes(first[:-2] + struct.pack("<H", len(second)) + second)
+    for path in (behind, comment):
+        with pytest.raises(RefusedError, match="begins with what it does not list"):
+            fates(path)
+
+
+def test_extra_fields_without_end_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    """Each took the library a tenth of a second, and a directory holds a thousand of them."""
+    entries = [(an_entry(f"{n}.png", extra=b"\xff\xff\0\0" * 16_000), PNG) for n in range(20)]
+    path = make_zip(tmp_path / "x.zip", entries)
+    began = time.process_time()
+    with pytest.raises(RefusedError, match="too much besides names"):
+        fates(path)
+    assert time.process_time() - began < 0.5
+
+
 @pytest.mark.shared
 def test_shared_archives(shared_data: Path, tmp_path: Path) -> None:
     """Every member of every archive ends decoded or refused; what is good decodes."""
