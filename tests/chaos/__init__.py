@@ -4,6 +4,7 @@ files   what is sent, and what must become of each
 rig     the service, its database, its disk and the sender, as real processes
 faults  what is done to them
 storm   when it is done
+people  what others do meanwhile
 verdict what was lost
 report  the table
 """

@@ -1,7 +1,7 @@
 """The table: what was done, what was lost."""
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.chaos.faults import FAULTS
@@ -19,6 +19,7 @@ class Run:
     took_s: float
     sender_starts: int
     not_done: Sequence[str]
+    deeds: Mapping[str, int]
 
 
 def lines(run: Run) -> Iterator[str]:
@@ -36,6 +37,7 @@ def lines(run: Run) -> Iterator[str]:
     yield f"{'final states':<26}{states}"
     yield from (f"{what:<26}{found}" for what, found in verdict.facts)
     yield f"{'submit was given':<26}{run.sender_starts} times, all sent after {run.sending_s:.0f} s"
+    yield from (f"{'people':<26}{deed} {times} times" for deed, times in run.deeds.items())
     yield from (f"{'file pulled away':<26}{line}" for line in verdict.pulled)
     yield from (f"LOST  {loss}" for loss in verdict.losses[:SHOWN])
     if len(verdict.losses) > SHOWN:

@@ -5,11 +5,13 @@ import random
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.files import make_files
 from tests.chaos.namespace import enter_namespace
+from tests.chaos.people import People
 from tests.chaos.report import Run, lines
 from tests.chaos.rig import Rig, open_rig
 from tests.chaos.sender import Sender
@@ -23,11 +25,14 @@ NO_DISK = "disk full: no file system can be mounted here; all else was on this m
 
 @dataclass(frozen=True)
 class Order:
-    """What to send, through how many faults; where to keep the logs of what ran."""
+    """What to send, through how many faults; whether people are at work, too; where to keep the
+    logs of what ran.
+    """
 
     images: int
     faults: int
     seed: int
+    has_people: bool
     logs: Path | None
 
 
@@ -44,7 +49,7 @@ def main() -> None:
     options = _options()
     enter_namespace()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
-    order = Order(options.images, options.faults, seed, options.logs)
+    order = Order(options.images, options.faults, seed, not options.no_people, options.logs)
     databases = DATABASES if options.database == "both" else (options.database,)
     _print(f"seed {seed}")
     runs = []
@@ -65,7 +70,9 @@ def run_on(database: str, order: Order) -> Run:
             try:
                 sender = rig.send(upload)
                 storm = _storm(rig, order)
-                storm.run(lambda text: _say(rig, text, clock))
+                people = People(rig, upload, choose=random.Random(order.seed))
+                with people if order.has_people else nullcontext():
+                    storm.run(lambda text: _say(rig, text, clock))
                 _wait_for_the_end(rig, sender, len(sent), clock)
                 rig.end()
                 tidy(rig)
@@ -74,6 +81,7 @@ def run_on(database: str, order: Order) -> Run:
                     seed=order.seed,
                     strikes=storm.strikes,
                     verdict=judge(rig, sent, storm.strikes),
+                    deeds=people.done,
                     sending_s=sender.took_s,
                     took_s=clock.seconds,
                     sender_starts=sender.starts,
@@ -124,7 +132,7 @@ def _keep_logs(rig: Rig, logs: Path | None) -> None:
         return
     target = logs / rig.database
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("log", "sender.log", "output"):
+    for name in ("log", "sender.log", "people.log", "output"):
         if (rig.folder / name).exists():
             (target / name).write_bytes((rig.folder / name).read_bytes())
 
@@ -135,6 +143,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--faults", type=int, default=60, help="on each database")
     parser.add_argument("--seed", type=int, help="by default a new one, which is printed")
+    parser.add_argument("--no-people", action="store_true", help="nobody cancels, purges, backs up")
     parser.add_argument("--logs", type=Path, help="keep the service's and the sender's logs here")
     return parser.parse_args()
 

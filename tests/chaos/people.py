@@ -1,0 +1,138 @@
+"""What people do to a service in a storm: cancel, try again, close, purge, back up."""
+
+import random
+import shutil
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import func, select
+
+from models.session import AWAY
+from models.tables import Image, Job
+from tests.chaos.rig import Rig
+from tests.service import overread
+from tests.uploads import a_png
+
+PAUSES_S = (0.5, 3.0)
+PATIENCE_S = 60.0  # with a service that is away just now
+SIDE = "side"  # jobs of this name begin and are purged within the storm
+SIDE_FIRST_SEED = 50_000  # no picture of the great job has such bytes
+
+
+class People:
+    """They act at moments of their own, whatever is being broken. done: how often each deed was."""
+
+    def __init__(self, rig: Rig, upload: Path, *, choose: random.Random) -> None:
+        self.done: Counter[str] = Counter()
+        self._rig, self._upload, self._choose = rig, upload, choose
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._act)
+
+    @property
+    def backup(self) -> Path:
+        return self._rig.folder / "backup"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """What they began they also bring to its end."""
+        self._over.set()
+        self._thread.join()
+        self._purge_side_jobs()
+        self._take_up_again()
+
+    def _act(self) -> None:
+        deeds: dict[str, Callable[[], bool]] = {
+            "cancelled, tried again": self._cancel_and_retry,
+            "failed ones tried again": self._retry_failed,
+            "closed too early": self._close,
+            "sent, cancelled, purged": self._send_and_purge,
+            "backed up": self._back_up,
+        }
+        while not self._over.wait(self._choose.uniform(*PAUSES_S)):
+            name = self._choose.choice(list(deeds))
+            self.done[name] += deeds[name]()
+
+    def _cancel_and_retry(self) -> bool:
+        job_id = self._great_job()
+        was_done = job_id is not None and self._try("jobs", job_id, "--cancel")
+        time.sleep(self._choose.uniform(0, 1))
+        return self._take_up_again() and was_done
+
+    def _retry_failed(self) -> bool:
+        job_id = self._great_job()
+        return job_id is not None and self._try("jobs", job_id, "--retry", "failed")
+
+    def _close(self) -> bool:
+        """Refused while declared files are missing."""
+        job_id = self._great_job()
+        return job_id is not None and not self._try("jobs", job_id, "--close")
+
+    def _send_and_purge(self) -> bool:
+        self._try("submit", self._side_folder(), "--name", SIDE)
+        return self._purge_side_jobs()
+
+    def _back_up(self) -> bool:
+        return self._try("backup", self.backup)
+
+    def _side_folder(self) -> Path:
+        """Some files are the great job's, too."""
+        folder = self._rig.folder / SIDE / str(len(list(self._rig.folder.glob(f"{SIDE}/*"))))
+        folder.mkdir(parents=True)
+        first = SIDE_FIRST_SEED + self._choose.randrange(10_000)
+        for seed in range(first, first + 6):
+            (folder / f"{seed}.png").write_bytes(a_png(seed=seed))
+        for shared in self._choose.sample(sorted(self._upload.glob("patient*/*")), 3):
+            shutil.copy(shared, folder)
+        return folder
+
+    def _purge_side_jobs(self) -> bool:
+        deadline = time.monotonic() + PATIENCE_S
+        while jobs := self._jobs(SIDE):
+            for job_id in jobs:
+                self._try("jobs", job_id, "--cancel")
+                self._try("purge", "--job", job_id, "--yes")
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+    def _great_job(self) -> str | None:
+        return next(iter(self._jobs(self._upload.name)), None)
+
+    def _jobs(self, name: str) -> list[str]:
+        """Those with most images first."""
+        jobs = select(Job.id).outerjoin(Image).where(Job.name == name).group_by(Job.id)
+        with suppress(*AWAY), self._rig.sessions() as session:
+            return list(session.scalars(jobs.order_by(func.count(Image.id).desc())))
+        return []
+
+    def _take_up_again(self) -> bool:
+        """Also where the answer was no: it may have been cancelled all the same."""
+        deadline = time.monotonic() + PATIENCE_S
+        while job_id := self._great_job():
+            if self._try("jobs", job_id, "--retry", "all"):
+                return True
+            if time.monotonic() > deadline:
+                break
+        return False
+
+    def _try(self, *arguments: str | Path) -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            done = overread(
+                self._rig.data_dir,
+                *arguments,
+                timeout_s=PATIENCE_S,
+                database_url=self._rig.settings.database_url,
+            )
+            with (self._rig.folder / "people.log").open("a") as log:
+                log.write(f"{arguments[:3]}: {done.returncode} {done.stderr}\n")
+            return done.returncode == 0
+        return False
