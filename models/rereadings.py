@@ -1,12 +1,18 @@
 """Re-readings: earlier images read again with the version that is live; old predictions stay.
 
-One row for each version and operating point. A cursor over the images' ids says how far it is.
-While another version is live it waits, and goes on should its version come back.
+One row for each version and operating point. A cursor over the images' ids says up to where workers
+have claimed them; while another version is live it waits, and goes on should its version come back.
+
+A claim is a lease on images that have their answer, and changes nothing else about them. What a
+worker that died had claimed is claimed anew at the end, once its lease has lapsed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from models.base import now
@@ -20,11 +26,11 @@ from pipeline.types import OperatingPoint
 
 @dataclass(frozen=True)
 class Chunk:
-    """Contents that lack an answer, and the image id up to which none else does."""
+    """Contents that lack an answer, and the images of them that are the claim's."""
 
+    claim_id: str
     rereading_id: int
-    after_image_id: int
-    upto_image_id: int
+    image_ids: tuple[int, ...]
     sha256s: tuple[str, ...]
 
 
@@ -72,8 +78,39 @@ def list_rereadings(session: Session) -> list[RereadingProgress]:
     return [_progress(session, row) for row in rows]
 
 
-def next_chunk(session: Session, rereading: Rereading, *, limit: int) -> Chunk:
-    """The next images' contents; once none is left, an empty chunk up to the last image."""
+def claim_chunk(session: Session, rereading_id: int, *, limit: int, lease_s: float) -> Chunk | None:
+    """The next images. None where nothing is left to claim, or others hold it."""
+    rereading = session.get_one(Rereading, rereading_id, with_for_update=True)
+    rows = _pick(session, rereading, _after(rereading), limit=limit)
+    rereading.after_image_id = rows[-1].id if len(rows) == limit else rereading.last_image_id
+    rows = rows or _pick(session, rereading, Image.leased_until < now(), limit=limit)
+    if not rows:
+        _finish_if_done(session, rereading)
+        return None
+    claim_id, ids = uuid4().hex, tuple(row.id for row in rows)
+    _lease(session, Image.id.in_(ids), by=claim_id, until=now() + timedelta(seconds=lease_s))
+    return Chunk(claim_id, rereading_id, ids, tuple(dict.fromkeys(row.sha256 for row in rows)))
+
+
+def settle_chunk(session: Session, chunk: Chunk) -> None:
+    """Its answers are recorded; what could not be read keeps the answer that it has."""
+    mine = Image.id.in_(chunk.image_ids), Image.leased_by == chunk.claim_id
+    _lease(session, *mine, by=None, until=None)
+    rereading = session.get(Rereading, chunk.rereading_id, with_for_update=True)
+    if rereading is not None:
+        _finish_if_done(session, rereading)
+
+
+def _finish_if_done(session: Session, rereading: Rereading) -> None:
+    is_claimed = rereading.after_image_id >= rereading.last_image_id
+    if is_claimed and not _pick(session, rereading, Image.leased_by.is_not(None), limit=1):
+        rereading.finished_at = rereading.finished_at or now()
+
+
+def _pick(
+    session: Session, rereading: Rereading, which: ColumnElement[bool], *, limit: int
+) -> Sequence[Row[int, str]]:
+    """Images that lack an answer, in the order of their ids."""
     known = aliased(Prediction)
     has_answer = (
         select(known.id)
@@ -86,44 +123,39 @@ def next_chunk(session: Session, rereading: Rereading, *, limit: int) -> Chunk:
     )
     missing = (
         select(Image.id, Image.sha256)
-        .where(*_within(rereading.after_image_id, rereading.last_image_id), ~has_answer)
+        .where(*_within(rereading.last_image_id), which, ~has_answer)
         .order_by(Image.id)
         .limit(limit)
     )
-    rows = session.execute(missing).all()
-    upto = rows[-1].id if len(rows) == limit else rereading.last_image_id
-    hashes = tuple(dict.fromkeys(row.sha256 for row in rows))
-    return Chunk(rereading.id, rereading.after_image_id, upto, hashes)
+    return session.execute(missing).all()
 
 
-def advance(session: Session, chunk: Chunk) -> None:
-    """The chunk is done. Changes nothing where another worker was faster."""
-    mine = update(Rereading).where(
-        Rereading.id == chunk.rereading_id, Rereading.after_image_id == chunk.after_image_id
-    )
-    options = {"synchronize_session": False}
-    session.execute(mine.values(after_image_id=chunk.upto_image_id).execution_options(**options))
-    ended = Rereading.id == chunk.rereading_id, Rereading.after_image_id >= Rereading.last_image_id
+def _lease(
+    session: Session, *which: ColumnElement[bool], by: str | None, until: datetime | None
+) -> None:
     session.execute(
-        update(Rereading)
-        .where(*ended, Rereading.finished_at.is_(None))
-        .values(finished_at=now())
-        .execution_options(**options)
+        update(Image)
+        .where(*which, Image.state == State.PREDICTED)
+        .values(leased_by=by, leased_until=until)
+        .execution_options(synchronize_session=False)
     )
 
 
 def _progress(session: Session, rereading: Rereading) -> RereadingProgress:
-    done = _count(session, 0, rereading.after_image_id)
-    return RereadingProgress(rereading, done, _count(session, 0, rereading.last_image_id))
+    done = _count(session, rereading.after_image_id)
+    return RereadingProgress(rereading, done, _count(session, rereading.last_image_id))
 
 
-def _count(session: Session, after: int, last: int) -> int:
-    counted = select(func.count()).select_from(Image).where(*_within(after, last))
-    return session.scalar(counted) or 0
+def _count(session: Session, last: int) -> int:
+    return session.scalar(select(func.count()).select_from(Image).where(*_within(last))) or 0
 
 
-def _within(after: int, last: int) -> tuple[ColumnElement[bool], ...]:
-    return Image.state == State.PREDICTED, Image.id > after, Image.id <= last
+def _within(last: int) -> tuple[ColumnElement[bool], ...]:
+    return Image.state == State.PREDICTED, Image.id <= last
+
+
+def _after(rereading: Rereading) -> ColumnElement[bool]:
+    return Image.id > rereading.after_image_id
 
 
 def _last_image_id(session: Session) -> int:

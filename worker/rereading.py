@@ -1,14 +1,13 @@
 """Earlier images are read again with the version that is live, while nothing fresh waits.
 
-Their states stay as they are. Nothing is claimed: two workers may read the same chunk, and then
-one answer of each is kept and the cursor moves once.
+Their states stay as they are. Chunks are claimed, so that several workers share the work.
 """
 
 import logging
 
 from models.images import lock_contents
 from models.predictions import add_predictions
-from models.rereadings import Chunk, advance, due_rereading, next_chunk
+from models.rereadings import Chunk, claim_chunk, due_rereading, settle_chunk
 from pipeline.predictor import Predictor
 from pipeline.types import Prediction
 from worker.doors import Doors
@@ -24,9 +23,11 @@ def reread_chunk(doors: Doors, live: LivePredictor) -> bool:
         if rereading is None:
             return False
         version = rereading.model_version
-        chunk = next_chunk(session, rereading, limit=doors.settings.chunk_size)
     predictor = live.open(version, doors)
     if predictor is None:
+        return False
+    chunk = _claim(doors, rereading.id)
+    if chunk is None:
         return False
     predictions = _predict(doors, predictor, chunk)
     with doors.sessions.begin() as session:
@@ -35,8 +36,17 @@ def reread_chunk(doors: Doors, live: LivePredictor) -> bool:
         add_predictions(
             session, predictions, model_version_id=version.id, engine=predictor.engine.name
         )
-        advance(session, chunk)
+    with doors.sessions.begin() as session:  # apart: twins' images may be locked by two workers
+        settle_chunk(session, chunk)
     return True
+
+
+def _claim(doors: Doors, rereading_id: int) -> Chunk | None:
+    settings = doors.settings
+    with doors.sessions.begin() as session:
+        return claim_chunk(
+            session, rereading_id, limit=settings.chunk_size, lease_s=settings.lease_s
+        )
 
 
 def _predict(doors: Doors, predictor: Predictor, chunk: Chunk) -> dict[str, Prediction]:

@@ -5,21 +5,29 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from models import tables
 from models.base import now
+from models.file_store import FileStore
 from models.jobs import job_progress
 from models.people_tables import Role
 from models.predictions import add_predictions
 from models.purge_steps import purge_step
-from models.rereadings import due_rereading, list_rereadings, next_chunk, request_rereading
+from models.rereadings import (
+    Chunk,
+    claim_chunk,
+    due_rereading,
+    list_rereadings,
+    request_rereading,
+)
 from models.tables import Image, Job, ModelVersion, State
+from models.unfinished import hand_back_everything
 from models.versions import install_baseline, production_version, promote, roll_back
 from pipeline.network_input import PREPROCESSING
-from pipeline.predictor import Predictor
-from tests.rows import a_job, a_prediction, a_user, a_version, all_images, an_image
+from tests.rows import a_job, a_prediction, a_user, a_version, all_images, an_image, lapse_leases
 from worker.doors import Doors
 from worker.predict import LivePredictor
 from worker.rereading import reread_chunk
@@ -149,6 +157,33 @@ def test_it_waits_while_another_version_is_live(doors: Doors) -> None:
     assert progress(doors) == (5, 5, True)
 
 
+def claim(doors: Doors) -> Chunk | None:
+    with doors.sessions.begin() as session:
+        (one,) = list_rereadings(session)
+        return claim_chunk(session, one.rereading.id, limit=2, lease_s=60)
+
+
+def test_no_two_workers_read_the_same_and_what_one_lost_is_read_at_the_end(doors: Doors) -> None:
+    ask(doors)
+    dying = claim(doors)
+    assert dying is not None
+    live = LivePredictor()
+    while reread_chunk(doors, live):
+        pass
+    assert list(answers(doors).values()) == [IMAGES, IMAGES - len(dying.sha256s)]
+    assert not progress(doors)[2], "another may be at work on them"
+    with doors.sessions.begin() as session:
+        hand_back_everything(session)  # as a restored backup does
+        lapse_leases(session)
+    assert is_due(doors)
+    assert reread_chunk(doors, live)
+    assert list(answers(doors).values()) == [IMAGES, IMAGES]
+    assert progress(doors) == (5, 5, True)
+    with doors.sessions() as session:
+        images = all_images(session)
+    assert {(one.leased_by, one.attempts) for one in images} == {(None, 0)}
+
+
 def test_two_workers_double_nothing(doors: Doors) -> None:
     ask(doors)
     begun = threading.Barrier(2)
@@ -197,30 +232,37 @@ def test_asking_again_reads_what_came_since(doors: Doors) -> None:
     put_inputs(doors, [image])
     assert not reread_chunk(doors, live)
     ask(doors)
-    with doors.sessions() as session:
-        again = due_rereading(session, operating_point=POINT)
-        assert again is not None
-        assert next_chunk(session, again, limit=10).sha256s == (image.sha256,)
     while reread_chunk(doors, live):
         pass
     assert progress(doors) == (6, 6, True)
 
 
-class PurgingPredictor(LivePredictor):
-    """Opens the version as any; at that moment the oldest job is purged."""
+class PurgingStore(FileStore):
+    """Gives network inputs as any; before the first one, the oldest image's job is purged."""
 
-    def open(self, version: ModelVersion, doors: Doors) -> Predictor | None:
-        with doors.sessions.begin() as session:
+    def __init__(self, doors: Doors) -> None:
+        super().__init__(doors.store.root)
+        self._doors, self._is_purged = doors, False
+
+    def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
+        found = super().network_input(sha256, preprocessing)
+        if not self._is_purged:
+            self._is_purged = True
+            self._purge()
+        return found
+
+    def _purge(self) -> None:
+        with self._doors.sessions.begin() as session:
             job = session.scalars(select(Job)).one()
             job.closed_at = now()
             session.execute(update(Image).where(Image.id > 1).values(job_id=a_job(session).id))
-        purge_step(doors.sessions, doors.store, job.id, user_id=None)
-        return super().open(version, doors)
+        purge_step(self._doors.sessions, self, job.id, user_id=None)
 
 
 def test_what_is_purged_meanwhile_gets_no_answer(doors: Doors) -> None:
     ask(doors)
-    assert reread_chunk(doors, PurgingPredictor())
+    purging = PurgingStore(doors)
+    assert reread_chunk(replace(doors, store=purging), LivePredictor())
     with doors.sessions() as session:
         contents = session.scalars(select(Image.sha256)).all()
         answered = session.scalars(
