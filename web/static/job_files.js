@@ -1,6 +1,6 @@
 // Lists of files on a job's page: those that were refused, those that never came.
 
-import { getJson } from "./http.js";
+import { Refused, getJson } from "./http.js";
 import { bytes, count } from "./words.js";
 
 // The refused files, a page at a time; pages that are full never change, so they are not asked again.
@@ -11,32 +11,38 @@ export class Reasons {
     this.shown = new Set();
     this.known = -1;
     this.button = document.getElementById("more");
-    this.button.addEventListener("click", () => this.more());
+    this.list = document.getElementById("reasons");
+    this.button.addEventListener("click", () => saying(this.list, () => this.more(this.known)));
   }
 
   async update(job) {
     const number = job.rejected + job.failed;
     if (number === this.known) return;
-    this.known = number;
     document.getElementById("refused").hidden = number === 0;
     document.getElementById("refused-title").textContent = `Rejected or failed files (${count(number)})`;
-    if (number && this.shown.size < 100) await this.more();
-    else this.button.hidden = this.shown.size >= number;
+    if (number && this.shown.size < 100) return this.more(number);
+    this.seen(number);
   }
 
-  async more() {
+  async more(number) {
     for (const [state, place] of Object.entries(this.states)) {
       const page = await getJson(`${this.url}/images?state=${state}&page=${place.next}`);
       for (const image of page.images) this.add(image);
       if (page.next) place.next = page.next;
     }
-    this.button.hidden = this.shown.size >= this.known;
+    this.seen(number);
+  }
+
+  // Only now: what could not be fetched is asked for again.
+  seen(number) {
+    this.known = number;
+    this.button.hidden = this.shown.size >= number;
   }
 
   add(image) {
     if (this.shown.has(image.image_id)) return;
     this.shown.add(image.image_id);
-    document.getElementById("reasons").append(entry(image.file, image.reason ?? image.status));
+    this.list.append(entry(image.file, image.reason ?? image.status));
   }
 }
 
@@ -53,13 +59,33 @@ export function listUploads(details, url) {
     more.hidden = !next;
   }
 
+  async function ask() {
+    const isThere = await saying(list, show);
+    if (!isThere) more.hidden = false;
+  }
+
   details.addEventListener("toggle", () => {
     if (!details.open) return;
     list.replaceChildren();
     next = 1;
-    show();
+    ask();
   });
-  more.addEventListener("click", show);
+  more.addEventListener("click", ask);
+}
+
+// What went wrong stands at the list's end, until it goes well.
+async function saying(list, ask) {
+  list.querySelector(".caution")?.remove();
+  try {
+    await ask();
+  } catch (error) {
+    const item = document.createElement("li");
+    item.className = "caution";
+    item.textContent = `The list cannot be shown: ${error instanceof Refused ? error.message : "the service does not answer"}.`;
+    list.append(item);
+    return false;
+  }
+  return true;
 }
 
 function howFar({ received, size }) {

@@ -205,9 +205,20 @@ for (const kind of ["dragleave", "drop"]) {
   drop?.addEventListener(kind, () => drop.classList.remove("over"));
 }
 
-drop?.addEventListener("drop", async (event) => {
+async function dropped(transfer) {
+  let items;
+  try {
+    items = await fromDrop(transfer);
+  } catch {
+    const words = "What was dropped cannot be read: a file of it has gone, or is closed to you. Nothing was sent.";
+    return showTrouble({ trouble: [{ path: "", words }], jobId: drop.dataset.job });
+  }
+  return start(items);
+}
+
+drop?.addEventListener("drop", (event) => {
   event.preventDefault();
-  start(await fromDrop(event.dataTransfer));
+  dropped(event.dataTransfer);
 });
 
 addEventListener("beforeunload", (event) => {

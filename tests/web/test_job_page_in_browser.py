@@ -1,0 +1,64 @@
+"""What goes wrong at a browser is said there."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from models.people_tables import Role
+from tests.serving import serving
+from tests.web.portal import Portal
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.parametrize("database", ["sqlite"], indirect=True),
+]
+
+# A folder that was taken away while it was dropped.
+DROP = """drop => {
+  const gone = { isFile: true, file: (_, refuse) => refuse(new Error("gone")) };
+  const event = new Event("drop", { cancelable: true });
+  event.dataTransfer = { items: [{ webkitGetAsEntry: () => gone }] };
+  drop.dispatchEvent(event);
+}"""
+
+
+@pytest.fixture
+def page(portal: Portal, browser: Browser) -> Iterator[Page]:
+    """An operator's, in front of a job that waits for a file and has refused another."""
+    job = portal.new_job()
+    portal.send(job, ("a.zip", b"PK\x03\x04 cut off"))
+    files = {"files": [{"file": "b.png", "size": 9}]}
+    portal.program().post(f"/api/v1/jobs/{job}/uploads", json=files)
+    with serving(portal.app) as url:
+        page = browser.new_context().new_page()
+        page.goto(f"{url}/login?token={portal.token(Role.OPERATOR, kind='login')}")
+        page.goto(f"{url}/jobs/{job}")
+        yield page
+        page.context.close()
+
+
+def test_a_drop_that_cannot_be_read_is_said(page: Page) -> None:
+    page.locator("#drop").evaluate(DROP)
+    expect(page.locator("#trouble-list")).to_contain_text("What was dropped cannot be read")
+
+
+def test_a_list_that_does_not_come_is_said_and_asked_for_again(page: Page) -> None:
+    expect(page.locator("#reasons li")).to_have_count(1)
+    page.route("**/uploads?*", lambda route: route.abort())
+    page.get_by_text("Which?").first.click()
+    files = page.locator('[data-uploads="missing"]')
+    expect(files.locator("li")).to_have_text(
+        "The list cannot be shown: the service does not answer."
+    )
+    page.unroute("**/uploads?*")
+    files.get_by_text("Show more").click()
+    expect(files.locator("li")).to_have_text("b.png9 B")
+
+
+def test_refused_files_are_listed_once_the_service_answers_again(page: Page) -> None:
+    page.route("**/images?*", lambda route: route.abort())
+    page.reload()
+    expect(page.locator("#state")).to_contain_text("does not answer")
+    page.unroute("**/images?*")
+    expect(page.locator("#reasons li")).to_have_count(1)
