@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
@@ -12,6 +13,9 @@ from models.settings import PREFIX, Settings
 from tests.browser import ARGUMENTS, find_browser
 from tests.databases import Database, PostgresDatabases, open_database
 from worker.embedded_broker import EmbeddedBroker
+
+if TYPE_CHECKING:
+    from tests.served import Served
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 # TensorFlow reads it once, when the first test imports it; processes that tests start set it, too.
@@ -45,6 +49,22 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     opened = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Served"]:
+    from tests.served import served  # costs the portal, which most tests do without
+
+    with served(Settings(data=tmp_path_factory.mktemp("served") / "data")) as running:
+        yield running
+
+
+@pytest.fixture
+def service(_served: "Served") -> Iterator["Served"]:
+    """A portal that is served, with someone in between, who does not interfere yet."""
+    _served.between.requests.clear()
+    yield _served
+    _served.between.watcher = lambda _: None
 
 
 @pytest.fixture(scope="session")

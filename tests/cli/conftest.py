@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 from alembic import command
 
-from models.settings import Settings
 from models.upgrade import alembic_config, upgrade
 from tests.databases import Database
 from tests.keeper import Keeper
-from tests.served import Served, served
 from worker.doors import Doors, open_doors
 
 
@@ -28,17 +26,3 @@ def doors(database: Database) -> Iterator[Doors]:
 @pytest.fixture
 def keeper(doors: Doors, tmp_path: Path) -> Keeper:
     return Keeper(doors, tmp_path / "kept")
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(Settings(data=tmp_path_factory.mktemp("served") / "data")) as running:
-        yield running
-
-
-@pytest.fixture
-def service(running: Served) -> Iterator[Served]:
-    """Nobody interferes yet."""
-    running.between.requests.clear()
-    yield running
-    running.between.watcher = lambda _: None

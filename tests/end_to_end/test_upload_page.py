@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from models.settings import Settings
-from tests.served import Environment, Served, served
+from tests.served import Environment, Served
 from tests.uploads import a_png
 
 pytestmark = pytest.mark.browser
@@ -20,20 +19,6 @@ CHUNK = 8 * 2**20
 LARGE = 2 * CHUNK + 5
 WITHIN_MS = 30_000
 SEEDS = count()
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(Settings(data=tmp_path_factory.mktemp("served") / "data")) as running:
-        yield running
-
-
-@pytest.fixture
-def service(running: Served) -> Iterator[Served]:
-    """Nobody interferes yet."""
-    running.between.requests.clear()
-    yield running
-    running.between.watcher = lambda _: None
 
 
 @pytest.fixture
