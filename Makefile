@@ -35,7 +35,7 @@ test: setup-dev ## Run every test
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 chaos: setup-dev ## Send 2,000 images through at least 50 faults on each database; count what was lost
-	$(BIN)/python -m tests.chaos.run $(CHAOS)
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 fuzz: $(VENV)/.fuzz ## Fuzz decoders, zip and tables with coverage (FUZZ="-runs=100000")
 	@for target in files archives tables; do \

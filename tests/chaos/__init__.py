@@ -1,4 +1,4 @@
-"""A storm over a whole service: `python -m tests.chaos.run`, or `make chaos`.
+"""A storm over a whole service: `python -m tests.chaos`, or `make chaos`.
 
 files   what is sent, and what must become of each
 rig     the service, its database, its disk and the sender, as real processes

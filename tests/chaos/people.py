@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +20,7 @@ from tests.chaos.rig import Rig
 from tests.service import overread
 from tests.uploads import a_png
 
-PAUSES_S = (0.5, 3.0)
+PAUSES_S = (0.3, 2.0)
 PATIENCE_S = 60.0  # with a service that is away just now
 SIDE = "side"  # jobs of this name begin and are purged within the storm
 SIDE_FIRST_SEED = 50_000  # no picture of the great job has such bytes
@@ -57,8 +58,9 @@ class People:
             "sent, cancelled, purged": self._send_and_purge,
             "backed up": self._back_up,
         }
+        names = cycle(self._choose.sample(sorted(deeds), len(deeds)))
         while not self._over.wait(self._choose.uniform(*PAUSES_S)):
-            name = self._choose.choice(list(deeds))
+            name = next(names)
             self.done[name] += deeds[name]()
 
     def _cancel_and_retry(self) -> bool:

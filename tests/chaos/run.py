@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.run`: a job through a storm, on one database or both."""
+"""A job through a storm, on one database or both."""
 
 import argparse
 import random
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.files import make_files
-from tests.chaos.namespace import enter_namespace
 from tests.chaos.people import People
 from tests.chaos.report import Run, lines
 from tests.chaos.rig import Rig, open_rig
@@ -47,7 +46,6 @@ class Clock:
 
 def main() -> None:
     options = _options()
-    enter_namespace()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     order = Order(options.images, options.faults, seed, not options.no_people, options.logs)
     databases = DATABASES if options.database == "both" else (options.database,)
@@ -138,7 +136,7 @@ def _keep_logs(rig: Rig, logs: Path | None) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--database", choices=(*DATABASES, "both"), default="both")
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--faults", type=int, default=60, help="on each database")
@@ -146,7 +144,3 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--no-people", action="store_true", help="nobody cancels, purges, backs up")
     parser.add_argument("--logs", type=Path, help="keep the service's and the sender's logs here")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()
