@@ -5,9 +5,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from pipeline.dicom_tags import raw_value, term
+from pipeline.dicom_tags import term
 from pipeline.grey_scale import read_table
-from pipeline.kept_attributes import PALETTE
+from pipeline.palette import COLOURS, packed, read_palette
 
 
 def clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
@@ -34,11 +34,10 @@ def clean_palette(dataset: Dataset) -> list[DataElement | None]:
     """Return the colour tables (PS3.3 C.7.6.3.1.5) of a PALETTE COLOR picture, none of others."""
     if term(dataset, "PhotometricInterpretation") != "PALETTE COLOR":
         return []
+    descriptor, tables = packed(read_palette(dataset), dataset)
     found: list[DataElement | None] = []
-    for keyword in (keyword for keyword in PALETTE if keyword.endswith("Descriptor")):
-        descriptor = [int(value) for value in raw_value(dataset, keyword)[:3]]
-        data = dataset[keyword.replace("Descriptor", "Data")].value
-        length = 2 * (descriptor[0] or 2**16)
-        found.append(DataElement(Tag(keyword), "US", [value % 2**16 for value in descriptor]))
-        found.append(DataElement(Tag(keyword.replace("Descriptor", "Data")), "OW", data[:length]))
+    for colour, table in zip(COLOURS, tables, strict=True):
+        keyword = f"{colour}PaletteColorLookupTable"
+        found.append(DataElement(Tag(f"{keyword}Descriptor"), "US", descriptor))
+        found.append(DataElement(Tag(f"{keyword}Data"), "OW", table))
     return found

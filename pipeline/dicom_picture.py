@@ -1,5 +1,6 @@
 """From a DICOM data set to the picture that a person would see."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipeline.frontal import JUDGED, check_frontal
 from pipeline.grey_scale import Span, grey_levels, has_broken_window
 from pipeline.limits import Limits
 from pipeline.padding import bounding_box, padding_mask
+from pipeline.palette import read_palette
 from pipeline.sniff import DICOM
 from pipeline.types import DecodedImage
 
@@ -53,10 +55,11 @@ def _warnings(dataset: Dataset) -> list[str]:
 
 def _picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
     if frame.ndim == 3:
-        top = np.float32(
-            np.iinfo(frame.dtype).max if frame.dtype == np.uint16 else _stored_top(dataset)
-        )
-        return _luminance(frame, top)
+        return _luminance(frame, np.float32(_stored_top(dataset)))
+    if code(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
+        palette = read_palette(dataset)
+        grey_of = palette.entries.astype(np.float32) @ (_LUMINANCE / np.float32(palette.top))
+        return _looked_up(frame, dataset, lambda values: grey_of[palette.places(values)])
     grey = _float_picture if frame.dtype.kind == "f" else _integer_picture
     mask = padding_mask(frame, dataset)
     if mask is None:
@@ -80,17 +83,26 @@ def _stored_top(dataset: Dataset) -> int:
 
 
 def _integer_picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
+    bits = integer(dataset, "BitsStored")
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if is_signed(dataset) else (0, 2**bits)
+    span = Span(low, high - 1)
+    return _looked_up(
+        frame,
+        dataset,
+        lambda values: grey_levels(values.astype(np.float64), dataset, stored=span),
+    )
+
+
+def _looked_up(
+    frame: NDArray[Any], dataset: Dataset, grey: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+) -> NDArray[np.float32]:
     """One look-up in a table of every value that can be stored, however many pixels."""
     signed = is_signed(dataset)
-    bits = integer(dataset, "BitsStored")
-    span = Span(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else Span(0, 2**bits - 1)
     if frame.dtype.itemsize > 2:
-        values = _stored_values(frame.astype(np.int64), dataset, signed=signed)
-        return grey_levels(values.astype(np.float64), dataset, stored=span)
+        return grey(_stored_values(frame.astype(np.int64), dataset, signed=signed))
     patterns = np.arange(2 ** (8 * frame.dtype.itemsize), dtype=np.int64)
     values = _stored_values(patterns, dataset, signed=signed, width=8 * frame.dtype.itemsize)
-    table = grey_levels(values.astype(np.float64), dataset, stored=span)
-    picture: NDArray[np.float32] = table[
+    picture: NDArray[np.float32] = grey(values)[
         np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}")
     ]
     return picture

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import JPEG2000, UID, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from pipeline import dicom_codecs
@@ -18,8 +17,8 @@ from pipeline.limits import Limits
 dicom_codecs.register()
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")  # PS3.3 C.7.6.3, C.7.6.24
-_GREY = ("MONOCHROME1", "MONOCHROME2")
-_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
+_ONE_SAMPLE = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 # The faster and stricter decoder of several. Empty: whichever there is.
 # Unused bits are left alone here: `dicom_picture` knows the high bit, the library does not.
 _OPTIONS: dict[str, Any] = {"correct_unused_bits": False, "view_only": True}
@@ -32,7 +31,7 @@ _PREFERRED = {
 def first_frame(dataset: Dataset, limits: Limits) -> NDArray[Any]:
     """Return the first frame: (H, W) integers or floats as stored, or (H, W, 3) RGB.
 
-    PALETTE COLOR comes back as RGB of 8 or 16 bits. Raises RefusedError.
+    PALETTE COLOR comes back as the numbers of its colours. Raises RefusedError.
     """
     keyword = _check_described(dataset, limits)
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -40,10 +39,7 @@ def first_frame(dataset: Dataset, limits: Limits) -> NDArray[Any]:
         _check_encapsulated(dataset)
     elif keyword == "PixelData":
         _check_length(dataset)
-    frame = decode_frame(dataset, 0)
-    if code(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
-        frame = apply_color_lut(frame, dataset)
-    return frame
+    return decode_frame(dataset, 0)
 
 
 def frames(dataset: Dataset) -> int:
@@ -61,12 +57,12 @@ def _check_described(dataset: Dataset, limits: Limits) -> str:
     limits.check_frames(frames(dataset))
     photometric = code(dataset, "PhotometricInterpretation")
     samples = integer(dataset, "SamplesPerPixel", default=1)
-    if photometric not in _GREY + _COLOUR:
+    if photometric not in _ONE_SAMPLE + _COLOUR:
         raise RefusedError(
             f"{label('PhotometricInterpretation')} is {photometric or 'missing'}, "
             "expected MONOCHROME1, MONOCHROME2, RGB, YBR or PALETTE COLOR"
         )
-    if samples not in (1, 3) or (photometric in _GREY and samples != 1):
+    if samples not in (1, 3) or (photometric in _ONE_SAMPLE and samples != 1):
         raise RefusedError(
             f"{label('SamplesPerPixel')} is {samples}, which {photometric} does not allow"
         )
@@ -155,7 +151,12 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
     for plugin in _PREFERRED.get(syntax, ("",)):
         try:
             frame, _ = decoder.as_array(
-                dataset, index=index, raw=raw, decoding_plugin=plugin, **_OPTIONS
+                dataset,
+                index=index,
+                raw=raw,
+                decoding_plugin=plugin,
+                **_OPTIONS,
+                **_described(dataset),
             )
         except MemoryError:
             raise RefusedError("decoding takes too much memory") from None
@@ -164,6 +165,22 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
         native: NDArray[Any] = frame.astype(frame.dtype.newbyteorder("="), copy=False)
         return native
     raise RefusedError(f"the pixel data cannot be decoded as {_name(syntax)}")
+
+
+def _described(dataset: Dataset) -> dict[str, Any]:
+    """What the tags say as we understand them: the library wants each one, of the right kind."""
+    described: dict[str, Any] = {
+        "rows": integer(dataset, "Rows"),
+        "columns": integer(dataset, "Columns"),
+        "samples_per_pixel": (samples := integer(dataset, "SamplesPerPixel", default=1)),
+        "photometric_interpretation": code(dataset, "PhotometricInterpretation"),
+        "number_of_frames": frames(dataset),
+    }
+    if samples > 1:
+        described["planar_configuration"] = integer(dataset, "PlanarConfiguration", default=0)
+    if "PixelData" in dataset:
+        described["pixel_representation"] = integer(dataset, "PixelRepresentation", default=0)
+    return described
 
 
 def _name(syntax: UID) -> str:
