@@ -13,8 +13,9 @@ import click
 def purge(age: str | None, job_id: str | None, yes: bool) -> None:
     """Delete jobs that have ended, with their files, answers and labels.
 
-    What a snapshot holds stays, and so does what another job or an imported set has, too. Backups
-    keep what they hold. Interrupted, the same command goes on.
+    What a snapshot holds stays, and so does what another job or an imported set has, too. A job
+    that nobody closed has not ended, however old it is: cancel it first. Backups keep what they
+    hold. Interrupted, the same command goes on.
     """
     from cli.answers import NotFoundError
     from cli.client import connect
@@ -62,6 +63,11 @@ def _print(plan: dict[str, Any]) -> None:
     if len(plan["jobs"]) > ROWS:
         console().print("... and more")
     click.echo(_sentence(plan["counts"]))
+    if unended := plan["counts"]["unended"]:
+        click.echo(
+            f"{unended} of the jobs have not ended and stay, however old they are: "
+            "overread jobs ID --cancel ends one, and overread purge --job ID then deletes it."
+        )
 
 
 def _sentence(counts: dict[str, Any]) -> str:

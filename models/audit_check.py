@@ -5,8 +5,10 @@ whole chain anew, would have to alter the anchors, too; a copy of them elsewhere
 backup) is out of reach. Rows younger than the newest anchor can still be cut off unnoticed.
 """
 
+import fcntl
 import json
 import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -47,21 +49,20 @@ class Check:
 
 def verify(session: Session, anchors: dict[int, Anchor] | None = None) -> Check:
     """Every row, oldest first, and every anchor; ends at the first thing that is wrong."""
-    left = dict(sorted((anchors or {}).items()))
+    left = deque(sorted((anchors or {}).values(), key=lambda anchor: anchor.id))
     rows, last_id, before = 0, 0, ""
     for row_id, what, digest in iter_sealed(session):
-        first = next(iter(left.values()), None)
         broken, why = row_id, _wrong(digest, digest_of(what, before=before))
-        if first is not None and first.id < row_id:
-            broken, why = first.id, _missing(first)
-        elif first is not None and first.id == row_id:
-            del left[row_id]
-            why = why or ("" if first.digest == digest else _rewritten(first))
+        if left and left[0].id < row_id:
+            broken, why = left[0].id, _missing(left[0])
+        elif left and left[0].id == row_id:
+            anchor = left.popleft()
+            why = why or ("" if anchor.digest == digest else _rewritten(anchor))
         if why:
             return Check(now(), rows, last_id, before, broken, why)
         rows, last_id, before = rows + 1, row_id, digest or ""
-    for first in left.values():
-        return Check(now(), rows, last_id, before, first.id, _missing(first))
+    if left:
+        return Check(now(), rows, last_id, before, left[0].id, _missing(left[0]))
     return Check(now(), rows, last_id, before)
 
 
@@ -95,7 +96,8 @@ def read_anchors(data_dir: Path) -> dict[int, Anchor]:
 
 
 def _read(path: Path) -> Iterator[Anchor]:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    # After the last end of a line: nothing, or what a full disk cut off before it counted.
+    *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines, start=1):
         try:
             said = json.loads(line)
@@ -107,10 +109,11 @@ def _read(path: Path) -> Iterator[Anchor]:
 
 def _add_anchor(data_dir: Path, anchor: Anchor) -> None:
     said = {"time": anchor.time.isoformat(), "id": anchor.id, "digest": anchor.digest}
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    handle = os.open(data_dir / ANCHORS_FILE, flags, 0o600)
-    with os.fdopen(handle, "a", encoding="ascii") as file:
-        file.write(json.dumps(said) + "\n")  # one write: two processes' lines do not mix
+    handle = os.open(data_dir / ANCHORS_FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(handle, "rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(json.dumps(said).encode() + b"\n")
 
 
 def _wrong(kept: str | None, expected: str) -> str:

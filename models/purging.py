@@ -47,9 +47,13 @@ class JobPlan:
 
 @dataclass(frozen=True)
 class Counts:
-    """What goes, of all jobs that were asked for. shared: contents that another job has, too."""
+    """What goes, of all jobs that were asked for. unended: jobs that stay, since they have not.
+
+    shared: contents that another job has, too.
+    """
 
     jobs: int
+    unended: int
     images: int
     contents: int
     shared: int
@@ -72,6 +76,7 @@ def count_purge(session: Session, which: WhichJobs) -> Counts:
     uploads = select(Upload.id).where(Upload.job_id.in_(_purgeable(which)))
     return Counts(
         jobs=_count(session, _purgeable(which)),
+        unended=_count(session, select(Job.id).where(_chosen(which), ~has_ended())),
         images=_count(session, going),
         contents=contents,
         shared=_count(session, going.with_only_columns(Image.sha256).distinct()) - contents,

@@ -34,9 +34,13 @@ class PurgeJobOut(Out):
 
 
 class PurgeCountsOut(Out):
-    """What goes, of all jobs. shared: contents that another job has, too: their files stay."""
+    """What goes, of all jobs. unended: jobs of that age that stay, since they have not ended.
+
+    shared: contents that another job has, too: their files stay.
+    """
 
     jobs: int
+    unended: int
     images: int
     contents: int
     shared: int

@@ -9,6 +9,8 @@ from models.settings import Settings
 from tests.served import Served, served
 from tests.uploads import a_png
 
+STAYS = "1 of the jobs have not ended and stay, however old they are: overread jobs ID --cancel"
+
 
 @pytest.fixture
 def service(settings: Settings) -> Iterator[Served]:
@@ -30,7 +32,7 @@ def test_what_would_go_is_said_and_goes_only_when_asked(service: Served) -> None
     ended, still_open = a_job(service, "a [folder]"), a_job(service, "open", is_closed=False)
     said = service.run("purge", "--older-than", "0d")
     assert said.exit_code == 0, said.output
-    for part in (ended, "a [folder]", still_open, "it is open", "Nothing was deleted"):
+    for part in (ended, "a [folder]", still_open, "it is open", STAYS, "Nothing was deleted"):
         assert part in said.stdout
     assert "1 images of 1 jobs go, with 0 predictions, 0 labels" in said.stdout
     assert "1 contents stay for other jobs" in said.stdout
@@ -42,6 +44,10 @@ def test_what_would_go_is_said_and_goes_only_when_asked(service: Served) -> None
     assert [image.job_id for image in service.portal.images()] == [still_open]
     again = service.run("purge", "--older-than", "0", "--yes")
     assert "There is nothing to delete." in again.stdout
+    assert STAYS in again.stdout
+    assert service.run("jobs", still_open, "--cancel").exit_code == 0
+    service.run("purge", "--job", still_open, "--yes")
+    assert service.portal.images() == []
 
 
 def test_what_cannot_be_purged_is_told_in_one_line(service: Served) -> None:

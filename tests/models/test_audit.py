@@ -168,6 +168,21 @@ def test_anchors_that_cannot_be_read_are_said(recorded: Database) -> None:
     assert check.why == f"{ANCHORS_FILE}, line 2: this is no anchor"
 
 
+def test_an_anchor_that_a_full_disk_cut_off_does_not_count(recorded: Database) -> None:
+    data_dir = recorded.settings.data_dir
+    with recorded.sessions() as session:
+        check_audit(session, data_dir)
+        with (data_dir / ANCHORS_FILE).open("a") as file:
+            file.write('{"time": "20')
+        assert check_audit(session, data_dir).is_intact
+        assert list(read_anchors(data_dir)) == [ROWS]
+    with recorded.sessions.begin() as session:
+        record(session, user_id=None, action="one.more")
+    with recorded.sessions() as session:
+        assert check_audit(session, data_dir).is_intact
+    assert list(read_anchors(data_dir)) == [ROWS, ROWS + 1]
+
+
 def test_rows_of_older_releases_are_sealed_once(database: Database) -> None:
     with database.sessions.begin() as session:
         session.add_all(Audit(action="login", target=str(number)) for number in range(1500))
