@@ -63,18 +63,18 @@ class Client:
         return self._json("POST", "jobs", json={"name": name, "key": uuid4().hex})
 
     def job(self, job_id: str) -> dict[str, Any]:
-        return self._json("GET", f"jobs/{job_id}")
+        return self._json("GET", f"{_job(job_id)}")
 
     def close_job(self, job_id: str, *, missing: str = "refuse") -> dict[str, Any]:
         """missing: "refuse" where declared files have not arrived, or "give_up" on those."""
-        return self._json("POST", f"jobs/{job_id}/close", json={"missing": missing})
+        return self._json("POST", f"{_job(job_id)}/close", json={"missing": missing})
 
     def cancel_job(self, job_id: str) -> dict[str, Any]:
-        return self._json("POST", f"jobs/{job_id}/cancel", json={})
+        return self._json("POST", f"{_job(job_id)}/cancel", json={})
 
     def retry_job(self, job_id: str, *, which: str) -> dict[str, Any]:
         """which: "failed" or "all"."""
-        return self._json("POST", f"jobs/{job_id}/retry", json={"which": which})
+        return self._json("POST", f"{_job(job_id)}/retry", json={"which": which})
 
     def purge(self, which: Mapping[str, Any]) -> dict[str, Any]:
         """which: as in `web.schemas_purges.Purge`; with `dry_run` False, until it is `done`."""
@@ -85,7 +85,7 @@ class Client:
 
     def declare(self, job_id: str, files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """What will be sent (`file`, `size`, `sha256`): at most 1000. What has come of each."""
-        answer = self._json("POST", f"jobs/{job_id}/uploads", json={"files": list(files)})
+        answer = self._json("POST", f"{_job(job_id)}/uploads", json={"files": list(files)})
         uploads: list[dict[str, Any]] = answer["uploads"]
         return uploads
 
@@ -94,7 +94,7 @@ class Client:
         page: int | None = 1
         while page:
             answer = self._json(
-                "GET", f"jobs/{job_id}/uploads", params={"state": state, "page": page}
+                "GET", f"{_job(job_id)}/uploads", params={"state": state, "page": page}
             )
             yield from answer["uploads"]
             page = answer["next"]
@@ -102,7 +102,7 @@ class Client:
     def send_files(self, job_id: str, files: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
         """Names and contents, in one request."""
         parts = [("files", file) for file in files]
-        answer = self._json("POST", f"jobs/{job_id}/files", files=parts, timeout=SENDING)
+        answer = self._json("POST", f"{_job(job_id)}/files", files=parts, timeout=SENDING)
         rows: list[dict[str, Any]] = answer["files"]
         return rows
 
@@ -117,7 +117,7 @@ class Client:
         # With the last byte, a large zip is unpacked before the answer comes.
         return self._json(
             "PATCH",
-            f"jobs/{job_id}/uploads/{upload_id}",
+            f"{_job(job_id)}/uploads/{upload_id}",
             content=content,
             headers=headers,
             timeout=SENDING,
@@ -164,7 +164,7 @@ class Client:
     @contextmanager
     def stream_results(self, *, job_id: str | None, format_: str) -> Iterator[Iterator[str]]:
         """Lines of JSON or CSV as they come, each with its line break."""
-        params = {"format": format_} | ({"job_id": job_id} if job_id else {})
+        params = {"format": format_} | ({"job_id": job_id} if job_id is not None else {})
         request = self._http.build_request("GET", "results", params=params)
 
         def ask() -> httpx.Response:
@@ -242,6 +242,11 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
         yield from (line.decode() + "\n" for line in lines)
     if rest:
         yield rest.decode()
+
+
+def _job(job_id: str) -> str:
+    """Its path; whatever was given stays within it."""
+    return f"jobs/{quote(job_id, safe='')}"
 
 
 def connect(settings: CommandSettings) -> Client:

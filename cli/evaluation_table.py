@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 from cli.labelled import LabelledSource, Refused
+from cli.readable import readable
 from pipeline.bootstrap import Interval
 from pipeline.evaluation import AT_THRESHOLD, OVERALL, Evaluation
 
@@ -37,7 +38,7 @@ def print_evaluation(
         *_left_out(source.left_out),
         *_refused(refused, refusals),
     ]
-    click.echo("\n".join(remainder))
+    click.echo("\n".join(map(readable, remainder)))
 
 
 def _lines(figures: Iterable[tuple[str, Interval]]) -> str:

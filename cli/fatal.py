@@ -2,20 +2,27 @@
 
 import click
 
+from cli.readable import readable
 
-class UsageProblem(click.ClickException):
+
+class _OneLineError(click.ClickException):
+    def format_message(self) -> str:
+        return readable(self.message)  # it may name a file
+
+
+class UsageProblem(_OneLineError):
     """What was asked for cannot be done as asked; trying again changes nothing."""
 
     exit_code = 2
 
 
-class Failed(click.ClickException):
+class Failed(_OneLineError):
     """It was asked for rightly and did not work."""
 
     exit_code = 1
 
 
-class Interrupted(click.ClickException):
+class Interrupted(_OneLineError):
     """Ctrl-C, as shells report it."""
 
     exit_code = 130

@@ -24,6 +24,7 @@ from cli.files import sha256_of
 from cli.import_report import Findings, as_json, sentences
 from cli.labelled import Refused
 from cli.progress import Progress, progress
+from cli.readable import readable
 from models.audit import record
 from models.datasets import Added, NewImage, add_dataset, find_dataset, imported_contents
 from models.labelled_contents import hold_view, labelled_contents
@@ -237,11 +238,11 @@ class _Import:
         few = self.doors.settings.gate_min_patients
         told = sentences(self.name, self.findings, added=added, is_new=is_new, min_patients=few)
         for line in told:
-            click.echo(line)
+            click.echo(readable(line))
 
     def _refuse(self, refused: Refused) -> None:
         self.findings.refused.append(refused)
-        click.echo(f"{refused.file}: {refused.reason}", err=True)
+        click.echo(readable(f"{refused.file}: {refused.reason}"), err=True)
 
 
 def _hashed(file: Listed) -> str | Refused:

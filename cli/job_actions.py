@@ -1,5 +1,6 @@
 """What an operator may do with a job that was sent, or not quite."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -7,6 +8,15 @@ import click
 from cli.answers import CONFLICT, Refused
 from cli.client import Client
 from cli.fatal import Failed
+
+
+def every_job(client: Client) -> Iterator[dict[str, Any]]:
+    """Newest first; asked for a page at a time, as they are taken."""
+    page: int | None = 1
+    while page:
+        answer = client.jobs(page=page)
+        yield from answer["jobs"]
+        page = answer["next"]
 
 
 def close_job(client: Client, job_id: str, *, give_up_missing: bool) -> dict[str, Any]:

@@ -14,8 +14,14 @@ import click
     help="Read again what failed or was cancelled; all: what was refused or read by earlier "
     "versions, too. Files whose bytes are gone stay as they are.",
 )
+@click.option("--json", "--jsonl", "as_json", is_flag=True, help="Print JSON lines, of all jobs.")
 def jobs(
-    job_id: str | None, close: bool, give_up_missing: bool, cancel: bool, retry: str | None
+    job_id: str | None,
+    close: bool,
+    give_up_missing: bool,
+    cancel: bool,
+    retry: str | None,
+    as_json: bool,
 ) -> None:
     """List jobs, newest first; show one; or close, cancel or retry it.
 
@@ -26,9 +32,10 @@ def jobs(
     from cli.answers import NotFoundError
     from cli.client import connect
     from cli.fatal import UsageProblem
-    from cli.job_actions import close_job, retry_job
+    from cli.job_actions import close_job, every_job, retry_job
+    from cli.job_table import print_jobs
+    from cli.readable import readable
     from cli.settings import read_settings
-    from cli.tables import JobTable
 
     _check(job_id, asked=sum((close, cancel, retry is not None)))
     if give_up_missing and not close:
@@ -36,21 +43,19 @@ def jobs(
     with connect(read_settings()) as client:
         try:
             if job_id is None:
-                shown = client.jobs()["jobs"]
-            elif close:
-                shown = [close_job(client, job_id, give_up_missing=give_up_missing)]
+                print_jobs(every_job(client), as_json=as_json, url=client.url)
+                return
+            if close:
+                job = close_job(client, job_id, give_up_missing=give_up_missing)
             elif cancel:
-                shown = [client.cancel_job(job_id)]
+                job = client.cancel_job(job_id)
             elif retry:
-                shown = [retry_job(client, job_id, which=retry)]
+                job = retry_job(client, job_id, which=retry)
             else:
-                shown = [client.job(job_id)]
+                job = client.job(job_id)
         except NotFoundError:
-            raise UsageProblem(f"there is no job {job_id}") from None
-    table = JobTable()
-    for job in shown:
-        table.add(job)
-    table.print()
+            raise UsageProblem(f"there is no job {readable(job_id or '')}") from None
+        print_jobs([job], as_json=as_json, url=client.url)
 
 
 def _check(job_id: str | None, *, asked: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli.given_path import GivenPath
+from cli.readable import readable
 
 
 @click.command()
@@ -49,9 +50,10 @@ def _read(table: Path) -> bytes:
 
 def _print(taken: dict[str, Any]) -> None:
     for problem in taken["problems"]:
-        click.echo(f"line {problem['line']}: {problem['reason']}", err=True)
+        click.echo(readable(f"line {problem['line']}: {problem['reason']}"), err=True)
     if taken["ignored_columns"]:
-        click.echo(f"columns left out: {', '.join(taken['ignored_columns'])}", err=True)
+        left_out = readable(", ".join(taken["ignored_columns"]))
+        click.echo(f"columns left out: {left_out}", err=True)
     counts = f"{taken['added']} labels added, {taken['unchanged']} known already"
     refused = len(taken["problems"])
     click.echo(f"{counts}, {refused} rows refused" if refused else counts)

@@ -9,7 +9,7 @@ import click
 from cli.client import Client
 from cli.fatal import Interrupted, UsageProblem
 from cli.progress import progress
-from cli.tables import console
+from cli.tables import cells, console
 
 ASK_EVERY_S = 0.5
 LISTED = 20
@@ -43,20 +43,13 @@ def cancel_open_night(client: Client) -> None:
 
 def print_nights(client: Client) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     found = client.nights()
     table = Table("night", "began", "new labels", "candidate", "outcome", "why")
     for night in found["nights"][:LISTED]:
-        cells = (
-            night["id"],
-            _local(night["started_at"]),
-            night["new_labels"],
-            night["candidate"],
-            night["words"],
-            night["reason"],
-        )
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
+        began = _local(night["started_at"])
+        told = (night[name] for name in ("new_labels", "candidate", "words", "reason"))
+        table.add_row(*cells(night["id"], began, *told))
     console().print(table)
     due = _local(found["next_due"])
     click.echo(f"The next is due at {due}." if due else "Nights are switched off.")
@@ -76,4 +69,7 @@ def _follow(client: Client, night: dict[str, Any]) -> dict[str, Any]:
 
 
 def _local(moment: str | None) -> str:
-    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M") if moment else ""
+    """With the zone's name: the reader's may not be the service's."""
+    if not moment:
+        return ""
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M %Z")

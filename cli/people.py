@@ -8,20 +8,19 @@ from cli.answers import NotFoundError
 from cli.client import Client, connect
 from cli.fatal import UsageProblem
 from cli.settings import read_settings
-from cli.tables import console
+from cli.tables import cells, console
 from cli.version_table import moment
 
 
 def print_users() -> None:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("name", "role", "comes in", "since")
     with connect(read_settings()) as client:
         found = client.ask("GET", "users")["users"]
     for user in found:
-        cells = (user["name"], user["role"], _comes_in(user), moment(user["created_at"]))
-        table.add_row(*map(Text, cells))
+        since = moment(user["created_at"])
+        table.add_row(*cells(user["name"], user["role"], _comes_in(user), since))
     console().print(table)
 
 
@@ -46,7 +45,6 @@ def change_user(name: str, **changes: Any) -> None:
 
 def print_tokens() -> None:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("id", "name", "may do what is for", "made", "expires")
     with connect(read_settings()) as client:
@@ -54,8 +52,8 @@ def print_tokens() -> None:
     for token in found:
         expires = moment(token["expires_at"]) if token["expires_at"] else "never"
         made = moment(token["created_at"])
-        cells = (str(token["id"]), token["name"] or "-", f"{token['role']}s", made, expires)
-        table.add_row(*map(Text, cells))
+        may = f"{token['role']}s"
+        table.add_row(*cells(token["id"], token["name"] or "-", may, made, expires))
     console().print(table)
 
 

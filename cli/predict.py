@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=GivenPath())
-@click.option("--jsonl", is_flag=True, help="Print JSON lines, each as soon as it is known.")
+@click.option(
+    "--jsonl",
+    "--json",
+    "jsonl",
+    is_flag=True,
+    help="Print JSON lines, each as soon as it is known.",
+)
 @click.option(
     "--overlays",
     metavar="DIR",

@@ -24,6 +24,7 @@ def results(job_id: str | None, format_: str, output: Path | None) -> None:
     from cli.answers import NotFoundError
     from cli.client import connect
     from cli.fatal import UsageProblem
+    from cli.readable import readable
     from cli.settings import read_settings
 
     if format_ == "table" and output:
@@ -34,7 +35,7 @@ def results(job_id: str | None, format_: str, output: Path | None) -> None:
             with client.stream_results(job_id=job_id, format_=asked) as lines:
                 _write(lines, format_=format_, output=output)
         except NotFoundError:
-            raise UsageProblem(f"there is no job {job_id}") from None
+            raise UsageProblem(f"there is no job {readable(job_id or '')}") from None
 
 
 def _write(lines: Iterable[str], *, format_: str, output: Path | None) -> None:

@@ -12,7 +12,7 @@ from cli.given_path import GivenPath
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=GivenPath())
 @click.option("--name", help="What to call the job; by default the first PATH's name.")
 @click.option("--wait", is_flag=True, help="Follow the job to its end and print the results.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+@click.option("--json", "--jsonl", "as_json", is_flag=True, help="Print JSON lines.")
 def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool) -> None:
     """Send files, folders or zips to a running service.
 
@@ -24,10 +24,12 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
     """
     from cli.client import connect
     from cli.fatal import Interrupted
+    from cli.job_table import print_jobs
+    from cli.readable import readable
     from cli.settings import read_settings
     from cli.submission import submit_paths
     from cli.submissions import Submission
-    from cli.waiting import print_job, wait_and_print
+    from cli.waiting import wait_and_print
 
     settings = read_settings()
     submission = Submission(settings.data_dir, service=settings.url, paths=paths)
@@ -37,11 +39,13 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
         except KeyboardInterrupt:
             raise Interrupted("stopped; the same command goes on from there") from None
         for file, cause in sent.unsent:
-            click.echo(f"{file}: {cause}", err=True)
+            click.echo(readable(f"{file}: {cause}"), err=True)
         click.echo(sent.in_words(), err=True)
         if wait:
             all_predicted = wait_and_print(client, sent.job["id"], as_json=as_json)
         else:
-            print_job(client, sent.job, as_json=as_json)
+            print_jobs([sent.job], as_json=as_json, url=client.url)
+            if not as_json:
+                click.echo(f"{client.url}/jobs/{sent.job['id']}")
             all_predicted = True
     sys.exit(0 if all_predicted and not sent.unsent else 1)

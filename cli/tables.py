@@ -1,17 +1,34 @@
 """Tables for people: the most suspicious first, and no more rows than anyone reads."""
 
 import heapq
+import shutil
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from cli.readable import readable
+
 ROWS = 40
+FIGURES = ("probability", "threshold", "unfamiliarity")
+
+
+NARROW = 72  # narrower, the terminal breaks the lines: columns would lose what is in them
+WIDE = 120  # columns of a terminal; narrower, what few look at gives way to names and reasons
 
 
 def console() -> Any:
     from rich.console import Console
 
     # A file or pipe has no width; cut-off names would be of no use there.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    return Console(highlight=False, width=max(NARROW, width))
+
+
+def cells(*values: object) -> Iterator[Any]:
+    """Harmless to the terminal, whoever wrote them; brackets are not taken for markup."""
+    from rich.text import Text
+
+    return (Text("" if value is None else readable(str(value))) for value in values)
 
 
 class ResultTable:
@@ -36,57 +53,18 @@ class ResultTable:
 
     def print(self) -> None:
         from rich.table import Column, Table
-        from rich.text import Text
 
-        table = Table(
-            Column("file", overflow="fold"),
-            "finding",
-            "probability",
-            "threshold",
-            "unfamiliarity",
-            "says",
-        )
+        terminal = console()
+        figures = FIGURES if terminal.width >= WIDE else FIGURES[:2]
+        short = (Column(name, no_wrap=True) for name in ("finding", *figures))
+        table = Table(Column("file", overflow="fold"), *short, Column("says", overflow="fold"))
         for _, _, result in sorted(self._kept, reverse=True):
-            # Text, so that brackets in a file's name are not taken for markup.
-            table.add_row(*(Text(cell) for cell in _cells(result)))
-        console().print(table)
+            table.add_row(*cells(*_told(result, figures)))
+        terminal.print(table)
         if self._seen > len(self._kept):
             console().print(f"... and {self._seen - len(self._kept)} more")
         for line in sorted(self._readings):
             console().print(line, markup=False)
-
-
-class JobTable:
-    COLUMNS = ("id", "name", "total", "received", "ready", "predicted", "rejected", "failed")
-    SELDOM = ("cancelled", "missing", "given_up")  # shown where some job has any
-
-    def __init__(self) -> None:
-        self._jobs: list[dict[str, Any]] = []
-
-    def add(self, job: dict[str, Any]) -> None:
-        self._jobs.append(job)
-
-    def print(self) -> None:
-        from rich.table import Column, Table
-        from rich.text import Text
-
-        seldom = (name for name in self.SELDOM if any(job[name] for job in self._jobs))
-        columns = (*self.COLUMNS, *seldom)
-        # An identifier is there to be copied: whole, whatever else has to give way.
-        identifier = Column(columns[0], no_wrap=True, min_width=32)
-        titles = (name.replace("_", " ") for name in columns[1:])
-        table = Table(identifier, *titles, "state")
-        for job in self._jobs:
-            table.add_row(*(Text(str(job[name])) for name in columns), _job_state(job))
-        console().print(table)
-
-
-def _job_state(job: dict[str, Any]) -> str:
-    if job["cancelled_at"] is not None:
-        return "cancelled"
-    if job["finished"]:
-        return "finished"
-    return "open" if job["closed_at"] is None else "reading"
 
 
 def _weight(result: dict[str, Any]) -> float:
@@ -107,8 +85,8 @@ def _reading(result: dict[str, Any]) -> str:
     return f"{result['model_version']}: {threshold}; {calibration}"
 
 
-def _cells(result: dict[str, Any]) -> tuple[str, ...]:
-    numbers = (result[name] for name in ("probability", "threshold", "unfamiliarity"))
+def _told(result: dict[str, Any], figures: Sequence[str]) -> tuple[str, ...]:
+    numbers = (result[name] for name in figures)
     finding = result["finding"] or ("no answer" if result["status"] == "predicted" else "-")
     says = "; ".join([*filter(None, [result["reason"]]), *result["warnings"]])
     shown = (f"{number:.3f}" if number is not None else "-" for number in numbers)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from cli.tables import console
+from cli.readable import readable
+from cli.tables import cells, console
 
 
 class VersionTable:
@@ -15,9 +16,7 @@ class VersionTable:
         self._table = Table(identifier, "state", "made", "learned from", "validation AUROC")
 
     def add(self, version: Mapping[str, Any]) -> None:
-        from rich.text import Text
-
-        self._table.add_row(*map(Text, _cells(version)))
+        self._table.add_row(*cells(*_told(version)))
 
     def print(self) -> None:
         console().print(self._table)
@@ -29,14 +28,14 @@ def history_lines(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         until = moment(period["until"]) if period["until"] else "now"
         by = f" by {period['by']}" if period["by"] else ""
         times = f"{moment(period['since'])} to {until}"
-        yield f"{times}: {period['version']}, {period['move']}{by}: {period['reason']}"
+        yield readable(f"{times}: {period['version']}, {period['move']}{by}: {period['reason']}")
 
 
 def moment(text: str) -> str:
     return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _cells(version: Mapping[str, Any]) -> tuple[str, ...]:
+def _told(version: Mapping[str, Any]) -> tuple[str, ...]:
     card = version["card"]
     images = ((card.get("data") or {}).get("train") or {}).get("images")
     auroc = ((card.get("metrics") or {}).get("validation") or {}).get("auroc")

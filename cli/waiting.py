@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from cli.client import Client
+from cli.job_table import job_counts
 from cli.progress import progress
-from cli.tables import JobTable, ResultTable
+from cli.tables import ResultTable
 
 ASK_EVERY_S = 0.5
 FINAL = ("predicted", "rejected", "failed", "cancelled")
@@ -32,16 +33,6 @@ def wait_and_print(client: Client, job_id: str, *, as_json: bool) -> bool:
     return bool(job["predicted"] == job["total"])
 
 
-def print_job(client: Client, job: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(job))
-        return
-    table = JobTable()
-    table.add(job)
-    table.print()
-    click.echo(f"{client.url}/jobs/{job['id']}")
-
-
 def _follow(client: Client, job_id: str) -> dict[str, Any]:
     job = client.job(job_id)
     with progress("Reading", total=job["total"]) as shown:
@@ -56,6 +47,5 @@ def _follow(client: Client, job_id: str) -> dict[str, Any]:
 
 
 def _summary(job: dict[str, Any]) -> str:
-    counts = ", ".join(f"{job[state]} {state}" for state in FINAL if job[state])
     rate = job["images_per_second"]
-    return f"{job['total']} images: {counts or 'none'}" + (f"; {rate:.1f} images/s" if rate else "")
+    return f"{job['total']} images: {job_counts(job)}" + (f"; {rate:.1f} images/s" if rate else "")

@@ -57,3 +57,9 @@ def test_what_was_not_read_has_no_line(capsys: pytest.CaptureFixture[str]) -> No
 def test_warnings_are_told_beside_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
     told = "".join(printed(capsys, a_result(reason="too strange", warnings=["one", "two"])))
     assert "too strange; one; two" in told
+
+
+def test_a_name_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    told = "".join(printed(capsys, a_result(file="a\x1b[31m.png", reason="b\nc")))
+    assert "a\ufffd[31m.png" in told
+    assert "b\ufffdc" in told
