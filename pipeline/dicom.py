@@ -23,6 +23,11 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", module="pydicom")
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
+# Of a file's elements, each of which takes two or three. Radiographs have some hundreds; a million
+# empty ones, or items of a sequence, take a minute and little space.
+_MAX_READS = 200_000
+_NO_OFFSETS = b"\xfe\xff\x00\xe0\0\0\0\0"  # an item of no length, PS3.5 A.4
+
 _META_START = 132  # preamble and prefix, PS3.10 7.1
 _GROUP_LENGTH_BYTES = 12
 
@@ -34,8 +39,9 @@ def read_dicom(content: bytes, limits: Limits) -> Dataset:
     RefusedError for what is no DICOM or is cut short.
     """
     try:
-        dataset = _inflate(content, limits) or pydicom.dcmread(io.BytesIO(content), force=True)
+        dataset = _inflate(content, limits) or pydicom.dcmread(_Bounded(content), force=True)
         _fill_in_syntax(dataset)
+        _drop_wrong_offsets(dataset)
     except RefusedError:
         raise
     except MemoryError:
@@ -45,6 +51,35 @@ def read_dicom(content: bytes, limits: Limits) -> Dataset:
     if not dataset:
         raise RefusedError("the DICOM file is cut short: no elements can be read")
     return dataset
+
+
+class _Bounded(io.BytesIO):
+    """Bytes that the parser may ask for so many times."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads += 1
+        if self._reads > _MAX_READS:
+            raise RefusedError("the DICOM data set holds too many elements")
+        return super().read(size)
+
+
+def _drop_wrong_offsets(dataset: Dataset) -> None:
+    """Offsets of frames (PS3.5 A.4) begin with 0. Where they do not, the frames are found without.
+
+    Some writers count from the file's beginning.
+    """
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated or "PixelData" not in dataset:
+        return
+    pixels = dataset.PixelData
+    length = int.from_bytes(pixels[4:8], "little")
+    if length and any(pixels[8:12]):
+        dataset.PixelData = _NO_OFFSETS + pixels[8 + length :]
+    if any((dataset.get("ExtendedOffsetTable") or b"")[:8]):
+        del dataset.ExtendedOffsetTable
 
 
 def _fill_in_syntax(dataset: Dataset) -> None:
@@ -78,7 +113,7 @@ def _inflate(content: bytes, limits: Limits) -> Dataset | None:
     if meta.TransferSyntaxUID != DeflatedExplicitVRLittleEndian:
         return None
     dataset = parse_dataset(
-        io.BytesIO(_inflate_bytes(content[start:], limits)),
+        _Bounded(_inflate_bytes(content[start:], limits)),
         is_implicit_VR=False,
         is_little_endian=True,
     )

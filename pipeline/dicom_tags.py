@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
@@ -25,6 +26,10 @@ TAGS = (
     "RecognizableVisualFeatures",
     "PhotometricInterpretation",
 )
+
+# Bytes of a sequence that is read at all: a table of 65536 words, and what is said of it. A
+# million empty items would take a minute.
+_LONGEST_SEQUENCE = 2**18
 
 # A code string (PS3.5 6.2, VR CS). Anything else in these attributes is free text that
 # somebody typed, which may name the patient.
@@ -114,6 +119,8 @@ def raw_value(dataset: Dataset, keyword: str) -> Any:
     The library parses on access and quotes the value when it fails: such messages must
     not travel further, since values may be patient data.
     """
+    if dictionary_VR(keyword) == "SQ" and _length(dataset, keyword) > _LONGEST_SEQUENCE:
+        raise RefusedError(f"{label(keyword)} is too long")
     try:
         value = dataset.get(keyword)
     except Exception:
@@ -122,3 +129,9 @@ def raw_value(dataset: Dataset, keyword: str) -> Any:
     # where data sets do.
     is_misplaced = isinstance(value, Sequence) != (dictionary_VR(keyword) == "SQ")
     return None if is_misplaced else value
+
+
+def _length(dataset: Dataset, keyword: str) -> int:
+    """Bytes of an attribute that the library has not parsed yet, else 0."""
+    found = dataset.get_item(keyword) if keyword in dataset else None
+    return len(found.value or b"") if isinstance(found, RawDataElement) else 0
