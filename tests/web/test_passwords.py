@@ -102,7 +102,7 @@ def test_an_address_that_tries_often_has_to_wait(portal: Portal) -> None:
     answers = [browser.post("/login", data=form) for _ in range(21)]
     assert {answer.status_code for answer in answers[:20]} == {403}
     assert answers[20].status_code == 429
-    assert "wait a minute" in answers[20].text
+    assert "Wait a minute, then try again." in answers[20].text
     assert answers[20].headers["Retry-After"] == "60"
 
 
