@@ -116,6 +116,8 @@ def open_source(
         if root or patient_column or as_normal:
             raise UsageProblem("--root, --patient-column and --as-normal belong to a CSV")
         return open_folder(source, split=split, card=card)
+    if not source.is_file():  # a pipe, which cannot be read twice
+        raise UsageProblem(f"{source}: neither a file nor a folder")
     if split:
         raise UsageProblem("--split belongs to a folder")
     return LabelledTable(source, root=root, patient_column=patient_column, as_normal=as_normal)

@@ -5,24 +5,24 @@ import click
 from cli.readable import readable
 
 
-class _OneLineError(click.ClickException):
+class _OneLine(click.ClickException):
     def format_message(self) -> str:
         return readable(self.message)  # it may name a file
 
 
-class UsageProblem(_OneLineError):
+class UsageProblem(_OneLine):
     """What was asked for cannot be done as asked; trying again changes nothing."""
 
     exit_code = 2
 
 
-class Failed(_OneLineError):
+class Failed(_OneLine):
     """It was asked for rightly and did not work."""
 
     exit_code = 1
 
 
-class Interrupted(_OneLineError):
+class Interrupted(_OneLine):
     """Ctrl-C, as shells report it."""
 
     exit_code = 130

@@ -48,8 +48,11 @@ def submit_paths(
         with submission.hold():
             return _submit(client, walk, submission, name=named, total=total)
     except (OSError, sqlite3.Error) as error:
-        why = f"the notes of what was sent, in {submission.folder}, cannot be used: {error}"
-        raise Failed(why) from None
+        why = getattr(error, "strerror", None) or error
+        raise Failed(
+            f"the notes of what was sent, in {submission.folder}, cannot be used: {why}; "
+            "OVERREAD_DATA may name another folder"
+        ) from None
 
 
 def _submit(client: Client, walk: Walk, submission: Submission, *, name: str, total: int) -> Sent:

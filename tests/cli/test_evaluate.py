@@ -1,6 +1,7 @@
 """`overread evaluate`, end to end on phantoms with the shipped network."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.evaluating import open_source
+from cli.fatal import UsageProblem
 from cli.main import main
 from pipeline.version_folder import BASELINE, load_card
 from tests.builders import make_dicom, make_png
@@ -75,6 +78,14 @@ def test_where_nothing_can_be_read_there_are_no_figures(
 
     assert result.exit_code in (1, 2)
     assert complaint in result.stderr.splitlines()[-1]
+
+
+def test_a_pipe_cannot_be_read_twice(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    unset: dict[str, Any] = dict.fromkeys(("split", "root", "patient_column"))
+
+    with pytest.raises(UsageProblem, match=r"pipe\.csv: neither a file nor a folder"):
+        open_source(tmp_path / "pipe.csv", card=load_card(BASELINE), as_normal=(), **unset)
 
 
 def test_a_version_that_is_none_is_one_line(tmp_path: Path) -> None:

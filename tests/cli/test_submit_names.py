@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import run
 from tests.served import Served
 from tests.uploads import a_png
 
@@ -46,3 +47,22 @@ def test_an_empty_variable_is_not_the_current_folder(service: Served) -> None:
     assert result.exit_code == 2
     assert "it is empty" in result.stderr
     assert service.between.requests == []
+
+
+def test_notes_that_cannot_be_kept_are_told_in_one_line(service: Served, folder: Path) -> None:
+    data = service.settings.data_dir / "a file"
+    data.touch()
+
+    result = run(
+        "submit",
+        folder,
+        OVERREAD_URL=service.url,
+        OVERREAD_DATA=str(data),
+        OVERREAD_TOKEN=service.token,
+    )
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: the notes of what was sent, in {data}/submissions, cannot be used: "
+        "Not a directory; OVERREAD_DATA may name another folder\n"
+    )
