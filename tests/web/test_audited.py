@@ -1,0 +1,147 @@
+"""Whatever changes something leaves a row in the audit: every such route is tried once."""
+
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from models.learning_tables import Outcome
+from models.people_tables import Role
+from models.versions import install_baseline
+from tests.nights import a_night, a_trained_version
+from tests.web.pages import forms_proof
+from tests.web.people import ANOTHER, PASSWORD, a_person, entered, written
+from tests.web.portal import Portal
+from tests.web.sender import PIECE
+from tests.web.test_roles import CHANGING, TABLE
+
+# What is written does not depend on the database.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+JOB = "/api/v1/jobs/<job_id>"
+USER = "/users/<int:user_id>"
+TOKEN = "/tokens/<int:token_id>/revoke"
+CHANGES_NOTHING = {f"POST {JOB}/known"}  # it asks, with a long list
+
+
+@dataclass
+class Walk:
+    """Asks for one route after the other, each of which has to write one action."""
+
+    portal: Portal
+    client: FlaskClient
+    walked: set[str] = field(default_factory=set)
+    proof: str = ""
+
+    def __call__(self, route: str, action: str, **body: Any) -> Any:
+        """Ids for the route's path are among the body's fields."""
+        method, path = route.split(" ")
+        for name in ("job_id", "upload_id", "night_id", "user_id", "token_id", "name"):
+            for place in (f"<int:{name}>", f"<{name}>"):
+                if place in path:
+                    path = path.replace(place, str(body.pop(name)))
+        self.proof = self.proof or forms_proof(self.client)
+        headers = {"X-CSRFToken": self.proof} | body.pop("headers", {})
+        before = len(written(self.portal))
+        answer = self.client.open(path, method=method, headers=headers, **body)
+        assert answer.status_code < 400, f"{route}: {answer.text}"
+        assert [found for found, _ in written(self.portal)[before:]] == [action], route
+        self.walked.add(route)
+        if "Set-Cookie" in answer.headers:  # another session
+            self.proof = ""
+        return answer
+
+
+def test_whatever_changes_something_is_written_down(portal: Portal, a_png: bytes) -> None:
+    walk = Walk(portal, portal.browser(Role.ADMIN))
+    jobs(walk, a_png)
+    with portal.database.sessions.begin() as session:
+        install_baseline(session, data_dir=portal.database.settings.data_dir)
+    versions(walk, "/api/v1", "/api/v1/model-versions", "json")
+    versions(walk, "", "/versions", "data")
+    people(walk)
+    coming_and_going(walk)
+    changing = {route for route in TABLE if route.split(" ")[0] in CHANGING}
+    assert walk.walked == changing - CHANGES_NOTHING
+
+
+def jobs(walk: Walk, a_png: bytes) -> None:
+    job = walk("POST /api/v1/jobs", "job.created", json={"name": "a folder"}).json["id"]
+    files = {"files": [{"file": "b.png", "size": 3}]}
+    declared = walk(f"POST {JOB}/uploads", "files.declared", job_id=job, json=files).json
+    walk(
+        f"PATCH {JOB}/uploads/<int:upload_id>",
+        "files.received",
+        job_id=job,
+        upload_id=declared["uploads"][0]["id"],
+        data=b"png",
+        content_type=PIECE,
+        headers={"Upload-Offset": "0"},
+    )
+    for one in (job, walk("POST /api/v1/jobs", "job.created", json={"name": "b"}).json["id"]):
+        parts = {"files": [(io.BytesIO(a_png), "a/a.png")]}
+        walk(f"POST {JOB}/files", "files.received", job_id=one, data=parts)
+    walk(f"POST {JOB}/close", "job.closed", job_id=one, json={})
+    walk(f"POST {JOB}/cancel", "job.cancelled", job_id=job)
+    walk(f"POST {JOB}/retry", "job.retried", job_id=job, json={})
+    walk(f"POST {JOB}/cancel", "job.cancelled", job_id=job)
+    walk("POST /api/v1/purges", "job.purged", json={"job_id": job, "dry_run": False})
+    label = {"image_id": walk.portal.images()[-1].id, "label": "normal"}
+    walk("POST /api/v1/labels", "labels.given", json={"labels": [label]})
+    table = {"data": "file,label\n", "content_type": "text/csv"}
+    walk("POST /api/v1/labels/csv", "labels.sent", **table)
+
+
+def versions(walk: Walk, root: str, folder: str, kind: str) -> None:
+    """By API and by page. kind: of the body."""
+    name, other = candidates(walk.portal, kind)
+    yes = {"json": True, "data": "yes"}[kind]
+    promote = {kind: {"despite_refusal": yes}}
+    walk(f"POST {folder}/<name>/promote", "version.promoted", name=name, **promote)
+    walk(f"POST {root}/roll-back", "version.rolled-back", **{kind: {"live": name}})
+    walk(f"POST {folder}/<name>/reject", "version.rejected", name=other)
+    walk(f"POST {root}/rereadings", "rereading.asked")
+    walk(f"POST {root}/nights", "night.asked")
+    night = walk.client.get("/api/v1/nights").get_json()["nights"][0]["id"]
+    walk(f"POST {root}/nights/<int:night_id>/cancel", "night.cancelled", night_id=night)
+    walk(f"POST {root}/audit/check", "audit.checked")
+
+
+def candidates(portal: Portal, name: str) -> tuple[str, str]:
+    """One that was refused, and one that is proposed."""
+    names = (f"{name}-1", f"{name}-2")
+    with portal.database.sessions.begin() as session:
+        for one, outcome in zip(names, (Outcome.REFUSED, Outcome.PROPOSED), strict=True):
+            version = a_trained_version(session, portal.database.settings, one)
+            a_night(session, outcome, candidate=version)
+    return names
+
+
+def people(walk: Walk) -> None:
+    walk("POST /users", "user.added", data={"name": "rita", "role": "viewer"})
+    new = {"name": "olga", "role": "viewer"}
+    olga = walk("POST /api/v1/users", "user.added", json=new).json["user"]["id"]
+    walk(f"PATCH /api/v1{USER}", "user.role-changed", user_id=olga, json={"role": "reader"})
+    walk(f"POST {USER}", "user.deactivated", user_id=olga, data={"active": "no"})
+    walk(f"POST {USER}", "user.activated", user_id=olga, data={"active": "yes"})
+    walk(f"POST {USER}/link", "user.invited", user_id=olga)
+    link = walk(f"POST /api/v1{USER}/link", "user.invited", user_id=olga).json["link"]
+    token = {"name": "mine", "role": "viewer", "days": 7}
+    made = walk("POST /api/v1/tokens", "token.issued", json=token).json["id"]
+    walk("POST /account/tokens", "token.issued", data=token)
+    walk(f"POST /api/v1{TOKEN}", "token.revoked", token_id=made)
+    walk(f"POST /account{TOKEN}", "token.revoked", token_id=made + 1)
+    chosen = {"token": link.partition("token=")[2], "password": ANOTHER, "again": ANOTHER}
+    walk("POST /welcome", "password.set", data=chosen)
+
+
+def coming_and_going(walk: Walk) -> None:
+    a_person(walk.portal, "anna")
+    walk("POST /login", "login", data={"name": "anna", "password": PASSWORD})
+    both = {"current": PASSWORD, "password": ANOTHER, "again": ANOTHER}
+    walk("POST /account/password", "password.set", data=both)
+    walk("POST /logout", "logout")
+    walk.client, walk.proof = entered(walk.portal, "anna", ANOTHER), ""
+    walk("POST /account/leave", "logout.everywhere")
