@@ -1,40 +1,20 @@
 """`overread import-dataset`: what is in the database afterwards, and what people are told."""
 
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image as Picture
-from sqlalchemy import func, select
 
-from cli.dataset_folder import open_dataset
-from cli.fatal import Failed
-from cli.importing import _Import, import_dataset
-from cli.main import main
 from models.audit import list_audit
-from models.datasets import NewImage
-from models.jobs import close_job
 from models.labels import effective_labels
-from models.learning_tables import ImportedDataset, ImportedImage, Label, LabelValue, Source, Split
-from models.orphans import find_orphans
-from models.purge_steps import purge_step
-from models.tables import State
-from pipeline.leakage import Leak
+from models.learning_tables import ImportedImage, Label, LabelValue, Source, Split
 from pipeline.network_input import PREPROCESSING
 from pipeline.phantom import draw_phantom
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.split import assign_split
 from tests.builders import make_dicom, make_picture
-from tests.processes import hearing_ctrl_c
-from tests.rows import a_job, an_image
+from tests.imports import count, report, rows, run, write, write_public_set
 from worker.doors import Doors
 from worker.snapshot import take_snapshot
 
@@ -42,43 +22,9 @@ ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 TRAIN, VALIDATION, TEST = Split.TRAIN, Split.VALIDATION, Split.TEST
 
 
-def write(path: Path, *, seed: int) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).integers(0, 256, (48, 48), np.uint8)
-    Picture.fromarray(noise).save(path)
-    return path
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """One image of each split and label, each of its own patient."""
-    folder, seed = tmp_path / "public", 0
-    for split in ("train", "val", "test"):
-        for label in ("NORMAL", "PNEUMONIA"):
-            write(folder / split / label / f"person{seed}_virus_{seed}.png", seed=seed)
-            seed += 1
-    return folder
-
-
-def run(folder: Path, doors: Doors, *, name: str | None = None) -> bool:
-    settings = doors.settings.model_copy(update={"decode_processes": 1})
-    return import_dataset(folder, name=name, settings=settings)
-
-
-def rows(doors: Doors) -> dict[str, ImportedImage]:
-    with doors.sessions() as session:
-        return {row.file: row for row in session.scalars(select(ImportedImage))}
-
-
-def report(doors: Doors, name: str = "public") -> dict[str, object]:
-    with doors.sessions() as session:
-        found = session.scalars(select(ImportedDataset).filter_by(name=name)).one()
-        return found.report
-
-
-def count(doors: Doors, table: type[ImportedImage] | type[Label]) -> int:
-    with doors.sessions() as session:
-        return session.scalar(select(func.count()).select_from(table)) or 0
+    return write_public_set(tmp_path / "public")
 
 
 def test_a_set_keeps_its_own_splits_and_twice_changes_nothing(
@@ -224,83 +170,3 @@ def test_dicom_says_patient_and_study(doors: Doors, tmp_path: Path) -> None:
     assert first.patient_hash == patient_pseudonym(doors.secrets.identity_key, "P1")
     assert first.study_hash == second.study_hash is not None
     assert first.split == second.split == assign_split(first.patient_hash)
-
-
-class PurgedImport(_Import):
-    """Imports as any; at its last look at the images a purge takes one that a job had, too."""
-
-    def _leaks(self, images: Sequence[NewImage]) -> list[Leak]:
-        found = super()._leaks(images)
-        with self.doors.sessions.begin() as session:
-            job = a_job(session)
-            close_job(session, job.id)
-            row = an_image(session, job, state=State.REJECTED)
-            row.sha256 = images[0].sha256
-        purge_step(self.doors.sessions, self.doors.store, job.id, user_id=None)
-        return found
-
-
-def test_what_a_purge_takes_meanwhile_is_made_anew(folder: Path, doors: Doors) -> None:
-    small = replace(doors, settings=doors.settings.model_copy(update={"decode_processes": 1}))
-    with pytest.raises(Failed, match="what the network reads of 1 images"):
-        PurgedImport(small, "public", open_dataset(folder)).run()
-    assert rows(doors) == {}
-    assert run(folder, doors)
-    assert len(rows(doors)) == 6
-    assert find_orphans(doors.sessions, doors.store) == []
-
-
-FILES = 400  # enough that a busy machine does not import them all before it is interrupted
-
-
-@ON_SQLITE
-def test_an_interrupted_import_shows_nothing_and_goes_on(doors: Doors, tmp_path: Path) -> None:
-    folder = tmp_path / "public"
-    for seed in range(FILES):
-        write(folder / "NORMAL" / f"person{seed}_virus_1.png", seed=seed)
-    typed = [sys.executable, "-m", "cli", "import-dataset", str(folder)]
-    environment = {
-        "OVERREAD_DATA": str(doors.settings.data_dir),
-        "OVERREAD_DECODE_PROCESSES": "1",
-        "PATH": "/usr/bin:/bin",
-    }
-    with hearing_ctrl_c():
-        running = subprocess.Popen(typed, env=environment, stderr=subprocess.PIPE, text=True)
-    inputs = doors.store.root / "inputs"
-    while running.poll() is None and len(list(inputs.glob("*/*/*"))) < 20:
-        time.sleep(0.01)
-    running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=30)
-
-    assert (running.returncode, told.splitlines()[-1]) == (
-        130,
-        "Error: interrupted; the same command goes on where this one was",
-    )
-    assert count(doors, ImportedImage) == 0
-    made = {path.name: path.stat().st_mtime_ns for path in inputs.glob("*/*/*")}
-    assert 20 <= len(made) < FILES
-    assert run(folder, doors)
-    assert (count(doors, ImportedImage), count(doors, Label)) == (FILES, FILES)
-    again = {path.name: path.stat().st_mtime_ns for path in inputs.glob("*/*/*")}
-    assert made.items() <= again.items(), "what was made is not made again"
-
-
-@pytest.mark.parametrize(
-    ("made", "name", "complaint"),
-    [
-        ("elsewhere", None, "no such folder"),
-        ("set/other", None, "expected folders NORMAL and PNEUMONIA, or train, val, test"),
-        ("set/NORMAL", "site", "'site' is no name for a set"),
-        ("set/NORMAL", "=1+1", "is no name for a set"),
-        ("set/NORMAL", None, "there is no labelled image in it"),
-    ],
-)
-def test_what_cannot_be_imported_is_one_line(
-    tmp_path: Path, made: str, name: str | None, complaint: str
-) -> None:
-    (tmp_path / made).mkdir(parents=True)
-    arguments = ["import-dataset", str(tmp_path / "set"), *(["--name", name] if name else [])]
-    environment = {"OVERREAD_DATA": str(tmp_path / "data")}
-    result: Result = CliRunner(env=environment).invoke(main, arguments)
-    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert complaint in result.stderr

@@ -1,0 +1,49 @@
+"""Labelled folders to be imported, and what is in the database afterwards."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Picture
+from sqlalchemy import func, select
+
+from cli.importing import import_dataset
+from models.learning_tables import ImportedDataset, ImportedImage, Label
+from worker.doors import Doors
+
+
+def write(path: Path, *, seed: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(0, 256, (48, 48), np.uint8)
+    Picture.fromarray(noise).save(path)
+    return path
+
+
+def write_public_set(folder: Path) -> Path:
+    """One image of each split and label, each of its own patient."""
+    seed = 0
+    for split in ("train", "val", "test"):
+        for label in ("NORMAL", "PNEUMONIA"):
+            write(folder / split / label / f"person{seed}_virus_{seed}.png", seed=seed)
+            seed += 1
+    return folder
+
+
+def run(folder: Path, doors: Doors, *, name: str | None = None) -> bool:
+    settings = doors.settings.model_copy(update={"decode_processes": 1})
+    return import_dataset(folder, name=name, settings=settings)
+
+
+def rows(doors: Doors) -> dict[str, ImportedImage]:
+    with doors.sessions() as session:
+        return {row.file: row for row in session.scalars(select(ImportedImage))}
+
+
+def report(doors: Doors, name: str = "public") -> dict[str, object]:
+    with doors.sessions() as session:
+        found = session.scalars(select(ImportedDataset).filter_by(name=name)).one()
+        return found.report
+
+
+def count(doors: Doors, table: type[ImportedImage] | type[Label]) -> int:
+    with doors.sessions() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
