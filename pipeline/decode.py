@@ -24,9 +24,13 @@ def decode(
 
 
 def decode_content(
-    content: bytes, *, limits: Limits = _DEFAULT, minimum_size: int | None = None
+    content: bytes,
+    *,
+    limits: Limits = _DEFAULT,
+    minimum_size: int | None = None,
+    is_checked: bool = False,
 ) -> DecodedImage:
-    """Like `decode`, for bytes that are in memory already."""
+    """Like `decode`, for bytes that are in memory already. is_checked: see `decode_raster`."""
     media_type = sniff(content[:HEAD_BYTES])
     # Each family imports its own libraries: a process that sees only JPEG stays small.
     if media_type == DICOM:
@@ -36,7 +40,13 @@ def decode_content(
         return check_picture(decode_dataset(read_dicom(content, limits), limits), limits)
     from pipeline.raster import decode_raster
 
-    image = decode_raster(content, media_type=media_type, limits=limits, minimum_size=minimum_size)
+    image = decode_raster(
+        content,
+        media_type=media_type,
+        limits=limits,
+        minimum_size=minimum_size,
+        is_checked=is_checked,
+    )
     return check_picture(image, limits)
 
 

@@ -2,20 +2,16 @@
 
 import io
 import struct
-import zlib
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.jpeg import APP0, APP1, APP14, APP15, COM, SOI, segments
+from pipeline.jpeg import APP0, APP1, APP14, APP15, COM, SOI, is_of_picture, segments
 from pipeline.limits import Limits
-from pipeline.png import SIGNATURE, chunks
+from pipeline.png import HEADER_END, chunk, strip_png
 from pipeline.raster import decode_raster, read_orientation
 from pipeline.sniff import JPEG, PNG
-
-# What the pixels need; text, times, EXIF, colour profiles and animation go.
-_KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 def strip_metadata(content: bytes, *, media_type: str, limits: Limits) -> tuple[bytes, str]:
@@ -26,7 +22,8 @@ def strip_metadata(content: bytes, *, media_type: str, limits: Limits) -> tuple[
     if media_type == JPEG:
         return strip_jpeg(content, orientation=read_orientation(content, JPEG)), JPEG
     if media_type == PNG:
-        return _strip_png(content, orientation=read_orientation(content, PNG)), PNG
+        stripped, orientation = strip_png(content, limits), read_orientation(content, PNG)
+        return _with_orientation(stripped, orientation), PNG
     return _as_png(decode_raster(content, media_type=media_type, limits=limits).pixels), PNG
 
 
@@ -36,6 +33,8 @@ def strip_jpeg(content: bytes, *, orientation: int = 1) -> bytes:
     for segment in segments(content):
         if segment.marker == COM or APP0 <= segment.marker <= APP15:
             data = _minimal_segment(content[segment.start : segment.end], segment.marker)
+        elif not is_of_picture(segment.marker):
+            data = b""
         else:
             data = content[segment.start : segment.end]
         kept.append(data)
@@ -67,19 +66,9 @@ def _exif(orientation: int) -> bytes:
     return header + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
-def _strip_png(content: bytes, *, orientation: int) -> bytes:
-    kept = [SIGNATURE]
-    for chunk in chunks(content):
-        if chunk.kind in _KEPT_CHUNKS:
-            kept.append(content[chunk.start : chunk.end])
-        if chunk.kind == b"IHDR" and orientation != 1:
-            kept.append(_chunk(b"eXIf", _exif(orientation)))
-    return b"".join(kept)
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    checksum = zlib.crc32(kind + body)
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
+def _with_orientation(png: bytes, orientation: int) -> bytes:
+    exif = chunk(b"eXIf", _exif(orientation)) if orientation != 1 else b""
+    return png[:HEADER_END] + exif + png[HEADER_END:]
 
 
 def _as_png(pixels: NDArray[np.float32]) -> bytes:

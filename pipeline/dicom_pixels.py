@@ -36,7 +36,7 @@ def first_frame(dataset: Dataset, limits: Limits) -> NDArray[Any]:
     keyword = _check_described(dataset, limits)
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated:
-        _check_encapsulated(dataset)
+        _check_encapsulated(dataset, limits)
     elif keyword == "PixelData":
         _check_length(dataset)
     return decode_frame(dataset, 0)
@@ -117,11 +117,11 @@ def is_jpeg_2000(dataset: Dataset) -> bool:
     return "2000" in dataset.file_meta.TransferSyntaxUID.name
 
 
-def _check_encapsulated(dataset: Dataset) -> None:
+def _check_encapsulated(dataset: Dataset, limits: Limits) -> None:
     """JPEG family: decoders fill what is missing with grey and say nothing."""
     codestream = _first_codestream(dataset)
     if is_jpeg(dataset):
-        check_jpeg(codestream)
+        check_jpeg(codestream, limits)
     if is_jpeg_2000(dataset):
         _check_jpeg_2000(codestream)
 

@@ -1,15 +1,24 @@
 """The segments of a JPEG or JPEG-LS stream (ITU-T T.81 annex B, T.87 annex C)."""
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.errors import RefusedError
+from pipeline.limits import Limits
 
 SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
 APP0, APP1, APP14, APP15, COM = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _JPEG_LS_FRAME = 0xF7
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {_JPEG_LS_FRAME}  # T.81 B.1
+# Progressive pictures have some ten, of large ones fewer.
+MAX_SCANS = 100
+MAX_SCANS_OF_LARGEST = 10
+_MAX_SEGMENTS = 20_000
+# Start, end, frames, scans, tables, restart interval, and the parameters of JPEG-LS.
+_OF_PICTURE = _FRAMES | _STANDALONE | {0xC4, 0xCC, SOI, EOI, SOS, 0xDB, 0xDD, 0xF8}
 # What may follow entropy-coded data: tables, a further scan, an application's segment, the end.
 _AFTER_SCAN = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xD9, COM, *range(APP0, APP15 + 1)})
 
@@ -35,7 +44,7 @@ def segments(content: bytes) -> Iterator[Segment]:
         raise RefusedError("the JPEG data do not begin with a start marker")
     yield Segment(SOI, 0, 2)
     position, coded = 2, _MARKER
-    while True:
+    for _ in range(_MAX_SEGMENTS):
         segment = _segment(content, position, coded)
         yield segment
         if segment.marker == EOI:
@@ -43,16 +52,31 @@ def segments(content: bytes) -> Iterator[Segment]:
         if segment.marker == _JPEG_LS_FRAME:
             coded = _LS_MARKER
         position = segment.end
+    raise RefusedError(f"the JPEG data come in more than {_MAX_SEGMENTS} segments")
 
 
-def check_jpeg(content: bytes) -> None:
+def is_of_picture(marker: int) -> bool:
+    """Whether decoders need segments of this kind (T.81 table B.1, T.87 C.2)."""
+    return marker in _OF_PICTURE
+
+
+def check_jpeg(content: bytes, limits: Limits) -> None:
     """Raise RefusedError if the stream is cut short or damaged where markers tell.
 
     Decoders paint over both. Damage inside the coded data that looks like coded data is
-    not noticed here.
+    not noticed here. Each scan goes over all pixels, so their number is bounded with the size.
     """
-    for _ in segments(content):
-        pass
+    pixels = scans = 0
+    for segment in segments(content):
+        if segment.marker in _FRAMES:  # T.81 B.2.2: rows and columns stand at 5 and 7
+            sides = content[segment.start + 5 : segment.start + 9].ljust(4, b"\0")
+            rows, columns = struct.unpack(">HH", sides)
+            if rows and columns:
+                limits.check_size(rows, columns)
+            pixels = max(pixels, rows * columns)
+        scans += segment.marker == SOS
+        if scans > MAX_SCANS or scans * pixels > MAX_SCANS_OF_LARGEST * limits.max_pixels:
+            raise RefusedError("the JPEG data come in too many scans")
 
 
 def _segment(content: bytes, position: int, coded: re.Pattern[bytes]) -> Segment:

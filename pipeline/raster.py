@@ -3,6 +3,7 @@
 import io
 import logging
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from pipeline.errors import RefusedError
 from pipeline.jpeg import check_jpeg
 from pipeline.limits import Limits
-from pipeline.png import check_png
+from pipeline.png import read_pixels
 from pipeline.raster_grey import grey_picture
 from pipeline.sniff import BMP, JPEG, JPEG2000, PNG, TIFF, WEBP
 from pipeline.types import DecodedImage
@@ -26,7 +27,7 @@ _FORMATS = {
     JPEG2000: "JPEG2000",
 }
 _TIFF_COLUMNS, _TIFF_ROWS = 256, 257  # TIFF 6.0
-_CHECKS = {PNG: check_png, JPEG: check_jpeg}
+_CHECKS: dict[str, Callable[[bytes, Limits], object]] = {PNG: read_pixels, JPEG: check_jpeg}
 
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module="PIL", category=UserWarning)  # they quote metadata
@@ -34,15 +35,22 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)  # its records quote EXIF va
 
 
 def decode_raster(
-    content: bytes, *, media_type: str, limits: Limits, minimum_size: int | None = None
+    content: bytes,
+    *,
+    media_type: str,
+    limits: Limits,
+    minimum_size: int | None = None,
+    is_checked: bool = False,
 ) -> DecodedImage:
     """Decode the first picture of the file. Raises RefusedError.
+
+    is_checked: its metadata were stripped before, which takes the same look at its stream.
 
     minimum_size: a JPEG may come back at 1/2, 1/4 or 1/8 of its size, whose decoding is
     cheaper, as long as both sides keep this many pixels.
     """
-    if media_type in _CHECKS:
-        _CHECKS[media_type](content)
+    if media_type in _CHECKS and not is_checked:
+        _CHECKS[media_type](content, limits)
     name = _FORMATS[media_type]
     try:
         with Image.open(io.BytesIO(content), formats=[name]) as image:
@@ -84,9 +92,12 @@ def _decode(
 
 
 def read_orientation(content: bytes, media_type: str) -> int:
-    """Return the EXIF orientation (1 to 8) of a file that was decoded before."""
-    with Image.open(io.BytesIO(content), formats=[_FORMATS[media_type]]) as image:
-        return _orientation(image)
+    """Return the EXIF orientation (1 to 8), 1 where the file cannot be opened."""
+    try:
+        with Image.open(io.BytesIO(content), formats=[_FORMATS[media_type]]) as image:
+            return _orientation(image)
+    except Exception:
+        return 1
 
 
 def _stored_size(image: Image.Image) -> tuple[int, int]:
