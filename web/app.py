@@ -80,6 +80,8 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         docs_path=None,  # its page would load scripts from elsewhere
         json_errors=False,
     )
+    # Needless slashes would be answered by a redirect to whatever host the request names.
+    app.url_map.merge_slashes = False
     install_ids(app)
     app.extensions[KEY] = make_services(settings)
     connect(settings)

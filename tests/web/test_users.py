@@ -202,6 +202,8 @@ def test_links_do_not_believe_the_host_header(portal: Portal) -> None:
     assert "evil" not in made.text
     asked = portal.app.test_client().get("/studies", headers=headers)
     assert asked.location == "/login?next=/studies"
+    for path in ("/jobs//x", "/api/v1//jobs"):
+        assert portal.app.test_client().get(path, headers=headers).status_code == 404
 
 
 def test_nobody_else_sees_the_page(portal: Portal) -> None:
