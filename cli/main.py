@@ -113,6 +113,9 @@ def main(verbose: bool) -> None:
     """Overread gives chest radiographs a second reading, in bulk.
 
     Research use only: not a medical device, not for diagnosis.
+
+    Exit codes: 0 all went well; 1 some of it did not, or nothing could be done; 2 asked for
+    wrongly; 130 interrupted.
     """
     _make_streams_take_all()
     logging.basicConfig(
