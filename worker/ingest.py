@@ -31,7 +31,7 @@ from pipeline.errors import RefusedError
 from pipeline.network_input import PREPROCESSING
 from pipeline.prepare import Prepared
 from pipeline.pseudonym import pseudonym
-from worker.chunks import PassingError, holding, jobs_of, record
+from worker.chunks import PassingError, by_turns, holding, jobs_of, record
 from worker.doors import Doors
 from worker.enqueue import nudge_predict
 from worker.uploads import discard_uploads
@@ -128,8 +128,7 @@ def _read_new(doors: Doors, pool: DecoderPool, claim: Claim, outcomes: Outcomes)
     """Stops early, with what it has, when the process is asked to stop or time runs out."""
     settings = doors.settings
     deadline = time.monotonic() + settings.soft_chunk_time_limit_s - settings.decode_timeout_s
-    new = [image.sha256 for image in claim.images if not outcomes.of(image.sha256)]
-    new = list(dict.fromkeys(new))
+    new = [sha256 for sha256 in by_turns(claim) if not outcomes.of(sha256)]
     answers = pool.prepare_all(_path(doors, sha256, outcomes) for sha256 in new)
     being_stored: dict[str, Future[ReadContent]] = {}
     with ThreadPoolExecutor(WRITERS, thread_name_prefix="writer") as writers, _starting_decoders():
