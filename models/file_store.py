@@ -119,8 +119,10 @@ class FileStore:
 
     def preprocessings(self) -> list[str]:
         """By which network inputs were ever made."""
-        inputs = self.root / "inputs"
-        return [folder.name for folder in inputs.iterdir()] if inputs.is_dir() else []
+        try:
+            return [one.name for one in os.scandir(self.root / "inputs") if one.is_dir()]
+        except FileNotFoundError:
+            return []
 
     def has_network_input(self, sha256: str, preprocessing: str) -> bool:
         return self._input_path(sha256, preprocessing).exists()
@@ -128,14 +130,12 @@ class FileStore:
     def delete_network_inputs(self, sha256: str) -> None:
         """Of every preprocessing."""
         with deleting(self.root) as may_delete:
-            for path in (self.root / "inputs").glob(f"*/{sha256[:2]}/{sha256}"):
-                if may_delete:
-                    path.unlink(missing_ok=True)
+            for path in self._input_paths(sha256) if may_delete else ():
+                path.unlink(missing_ok=True)
 
     def paths_of_upload(self, sha256: str) -> list[Path]:
-        """The upload itself, and its network inputs of every preprocessing, where they are."""
-        inputs = (self.root / "inputs").glob(f"*/{sha256[:2]}/{sha256}")
-        return [path for path in (self.path(sha256, area="incoming"), *inputs) if path.exists()]
+        """Where the upload itself would be, and its network inputs of every preprocessing."""
+        return [self.path(sha256, area="incoming"), *self._input_paths(sha256)]
 
     def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
         """uint8 (224, 224); FileNotFoundError where it was never made."""
@@ -146,6 +146,9 @@ class FileStore:
         """uint8 (n, 224, 224), in the order asked for."""
         inputs = [self.network_input(sha256, preprocessing) for sha256 in sha256s]
         return np.stack(inputs) if inputs else np.empty((0, INPUT_SIDE, INPUT_SIDE), np.uint8)
+
+    def _input_paths(self, sha256: str) -> list[Path]:
+        return [self._input_path(sha256, one) for one in self.preprocessings()]
 
     def _input_path(self, sha256: str, preprocessing: str) -> Path:
         return self.root / "inputs" / preprocessing / sha256[:2] / sha256

@@ -8,8 +8,9 @@ A process that dies in between leaves a note, and the next purge, or the tidy, g
 
 import json
 import secrets
+import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from models.tables import Image, Job, Prediction, Study, Upload
 
 IMAGES_A_STEP = 500
 NOTES = "purged"  # a folder of the file store
+UNWRITTEN_S = 3600.0
 
 
 class StillAtWorkError(Exception):
@@ -96,6 +98,7 @@ def discard_noted(sessions: Sessions, store: FileStore) -> None:
     try:
         with _may_delete(store):
             _discard_noted(sessions, store)
+            _discard_unwritten(store)
     except BackupRunningError:
         return
 
@@ -182,6 +185,14 @@ def _discard_noted(sessions: Sessions, store: FileStore) -> None:
             if not may_delete:
                 return  # a backup has begun meanwhile, and kept the files
             note.unlink(missing_ok=True)
+
+
+def _discard_unwritten(store: FileStore) -> None:
+    """Notes that a process was killed over: of rows that are there still."""
+    for left in (store.root / NOTES).glob(".*"):
+        with suppress(FileNotFoundError):
+            if left.stat().st_mtime < time.time() - UNWRITTEN_S:
+                left.unlink()
 
 
 def _read_note(note: Path) -> list[Content]:

@@ -56,25 +56,26 @@ def _which(purge: Purge) -> WhichJobs:
 def _plan(session: Session, which: WhichJobs) -> PurgeOut:
     plans = list_plans(session, which)
     counts = count_purge(session, which)
-    files = _gone_files(session, which)
+    files, size = _gone_files(session, which)
     return PurgeOut(
         dry_run=True,
         jobs=[PurgeJobOut.model_validate(plan) for plan in plans],
-        counts=PurgeCountsOut(**vars(counts), files=len(files), bytes=sum(files)),
+        counts=PurgeCountsOut(**vars(counts), files=files, bytes=size),
         purged=0,
         done=counts.jobs == 0,
     )
 
 
-def _gone_files(session: Session, which: WhichJobs) -> list[int]:
-    """Their sizes."""
-    store, sizes = services().store, []
+def _gone_files(session: Session, which: WhichJobs) -> tuple[int, int]:
+    """How many, and of how many bytes."""
+    store, count, size = services().store, 0, 0
     inputs = (store.paths_of_upload(one) for one in iter_gone_inputs(session, which))
     stored = (store.path(one) for one in iter_gone_stored(session, which))
     for path in chain(chain.from_iterable(inputs), stored):
         with suppress(FileNotFoundError):  # another purge, or the tidy, may be at work
-            sizes.append(path.stat().st_size)
-    return sizes
+            size += path.stat().st_size
+            count += 1
+    return count, size
 
 
 def _purge(which: WhichJobs) -> PurgeOut:

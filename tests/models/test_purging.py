@@ -1,6 +1,7 @@
 """A purge takes what nobody needs any more, all of it, and nothing else."""
 
 import io
+import os
 import shutil
 import threading
 import time
@@ -21,7 +22,13 @@ from models.file_store import FileStore
 from models.learning_tables import Night
 from models.orphans import find_orphans
 from models.partial_files import PartialFiles
-from models.purge_steps import StillAtWorkError, discard_noted, lock_images, note_contents
+from models.purge_steps import (
+    NOTES,
+    StillAtWorkError,
+    discard_noted,
+    lock_images,
+    note_contents,
+)
 from models.purging import (
     WhichJobs,
     count_purge,
@@ -31,7 +38,8 @@ from models.purging import (
     next_purgeable,
 )
 from models.tables import Image, Job, Prediction, State, Study, Upload
-from tests.databases import Database
+from tests.databases import Database, open_database
+from tests.deaths import Moment, after, is_killed, renaming_to
 from tests.sites import Site
 
 
@@ -199,6 +207,29 @@ def test_a_purge_that_was_cut_off_goes_on(site: Site) -> None:
     discard_noted(site.database.sessions, site.store)
     assert find_orphans(site.database.sessions, site.store) == []
     assert {job for job, *_ in images(site)} == {again}
+
+
+@pytest.mark.parametrize(
+    "moment", [renaming_to(".json"), after(12), after(16)], ids=["before the note", "12", "16"]
+)
+def test_a_purge_that_is_killed_goes_on(site: Site, moment: Moment) -> None:
+    job_id, _ = site.job(1, 2, 3), site.job(2)
+
+    def purge() -> None:
+        with open_database(site.database.settings, make_tables=False) as database:
+            while is_left(Site(database, site.store), WhichJobs(job_id)):
+                Site(database, site.store).purge(job_id)
+
+    assert is_killed(purge, at=moment)
+    notes = site.store.root / NOTES
+    an_hour_ago = time.time() - 3601
+    for unwritten in notes.glob(".*"):
+        os.utime(unwritten, (an_hour_ago, an_hour_ago))
+    purge()
+    discard_noted(site.database.sessions, site.store)
+    assert find_orphans(site.database.sessions, site.store) == []
+    assert {sha256 for _, sha256, _ in images(site)} == {site.sha256(2)}
+    assert not list(notes.glob("*")) + list(notes.glob(".*"))
 
 
 def test_a_backup_that_begins_in_the_midst_of_a_purge_leaves_nothing_behind(site: Site) -> None:
