@@ -25,7 +25,7 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 # Of a file's elements, each of which takes two or three. Radiographs have some hundreds; a million
 # empty ones, or items of a sequence, take a minute and little space.
-_MAX_READS = 200_000
+_MAX_READS = 100_000
 _NO_OFFSETS = b"\xfe\xff\x00\xe0\0\0\0\0"  # an item of no length, PS3.5 A.4
 
 _META_START = 132  # preamble and prefix, PS3.10 7.1

@@ -21,6 +21,7 @@ from pipeline.palette import read_palette
 from pipeline.sniff import DICOM
 from pipeline.types import DecodedImage
 
+_WINDOW = ("WindowCenter", "WindowWidth", "VOILUTSequence")  # PS3.3 C.11.2
 # ITU-R BT.601, which PS3.3 C.7.6.3.1.2 uses for YBR_FULL.
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -33,24 +34,49 @@ def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
     check_frontal({keyword: code(dataset, keyword) for keyword in JUDGED})
     frame = first_frame(dataset, limits)
     check_not_blank(frame)  # before memory is spent on it: a bomb is blank
+    pixels, is_whole_range = _picture(frame, dataset), has_broken_window(dataset)
+    if not is_whole_range and _has_window(dataset) and _shows_nothing(pixels):
+        # A window beside the film's values, or of no width, as some devices write it.
+        pixels, is_whole_range = _picture(frame, _without_window(dataset)), True
     return DecodedImage(
-        pixels=_picture(frame, dataset),
+        pixels=pixels,
         media_type=DICOM,
         rows=frame.shape[0],
         columns=frame.shape[1],
         frames=frames(dataset),
         tags=kept_tags(dataset),
-        warnings=tuple(_warnings(dataset)),
+        warnings=tuple(_warnings(dataset, is_whole_range=is_whole_range)),
     )
 
 
-def _warnings(dataset: Dataset) -> list[str]:
+def _warnings(dataset: Dataset, *, is_whole_range: bool) -> list[str]:
     found = burned_in_warnings(dataset)
     if frames(dataset) > 1:
         found.append(f"first of {frames(dataset)} frames read")
-    if has_broken_window(dataset):
+    if is_whole_range:
         found.append("the stated window cannot be applied, the whole range is shown")
     return found
+
+
+def _has_window(dataset: Dataset) -> bool:
+    return any(keyword in dataset for keyword in _WINDOW)
+
+
+def _without_window(dataset: Dataset) -> Dataset:
+    plain = Dataset()
+    plain.update(dataset)
+    plain.file_meta = dataset.file_meta
+    for keyword in _WINDOW:
+        if keyword in plain:
+            del plain[keyword]
+    return plain
+
+
+def _shows_nothing(pixels: NDArray[np.float32]) -> bool:
+    """Whether no two greys are left. A few pixels tell it of most pictures."""
+    return all(
+        len(np.unique(some[(some > 0) & (some < 1)])) < 2 for some in (pixels[::16, ::16], pixels)
+    )
 
 
 def _picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ scale comes from tags and bits stored, never from the picture's own extremes, so
 same tissue has the same grey in every picture of a device.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,11 +41,19 @@ def grey_levels(values: Values, dataset: Dataset, *, stored: Span) -> NDArray[np
 
 def has_broken_window(dataset: Dataset) -> bool:
     """Whether a window is stated that cannot be applied (C.11.2.1.2.1: width at least 1)."""
-    width, centre = number(dataset, "WindowWidth"), number(dataset, "WindowCenter")
+    width, centre = _stated(dataset, "WindowWidth"), _stated(dataset, "WindowCenter")
     if width is None or centre is None:
         return False
     least = 1 if _window_function(dataset) == "LINEAR" else 1e-9
     return not (np.isfinite(width) and np.isfinite(centre) and width >= least)
+
+
+def _stated(dataset: Dataset, keyword: str) -> float | None:
+    """Like `number`, but what is written and no number is not finite: such a window is broken."""
+    try:
+        return number(dataset, keyword)
+    except RefusedError:
+        return math.nan
 
 
 def _apply_modality(values: Values, span: Span, dataset: Dataset) -> tuple[Values, Span]:
@@ -56,9 +65,9 @@ def _apply_modality(values: Values, span: Span, dataset: Dataset) -> tuple[Value
     intercept = number(dataset, "RescaleIntercept")
     slope = 1.0 if slope is None else slope
     intercept = 0.0 if intercept is None else intercept
-    if not (np.isfinite(slope) and np.isfinite(intercept)) or slope == 0:
-        raise RefusedError(f"{label('RescaleSlope')} is not usable")
     ends = sorted((span.low * slope + intercept, span.high * slope + intercept))
+    if not np.isfinite(ends).all() or ends[0] == ends[1]:
+        raise RefusedError(f"{label('RescaleSlope')} is not usable")
     return values * slope + intercept, Span(*ends)
 
 
@@ -67,9 +76,9 @@ def _apply_voi(values: Values, span: Span, dataset: Dataset) -> Values:
     table = read_table(dataset, "VOILUTSequence")
     if table:
         return table.look_up(values) / table.top
-    width, centre = number(dataset, "WindowWidth"), number(dataset, "WindowCenter")
+    width, centre = _stated(dataset, "WindowWidth"), _stated(dataset, "WindowCenter")
     if width is None or centre is None or has_broken_window(dataset):
-        return (values - span.low) / max(span.high - span.low, 1e-9)
+        return (values - span.low) / ((span.high - span.low) or 1)
     return _window(values, centre, width, _window_function(dataset))
 
 

@@ -37,6 +37,7 @@ PICTURE = make_picture(top=1023)  # 10 bits in 16
         ({"PhotometricInterpretation": "CMYK"}, "Photometric Interpretation (0028,0004) is CMYK"),
         ({"SamplesPerPixel": 2}, "Samples per Pixel (0028,0002) is 2"),
         ({"RescaleSlope": 0, "RescaleIntercept": 0}, "Rescale Slope (0028,1053) is not usable"),
+        ({"RescaleSlope": 1e308, "RescaleIntercept": 1e308}, "Slope (0028,1053) is not usable"),
         ({"VOILUTFunction": "CUBIC", "WindowCenter": 1, "WindowWidth": 2}, "VOI LUT Function"),
     ],
 )
@@ -50,11 +51,11 @@ def test_refusals_name_tag_and_cause(
 
 
 def test_value_that_cannot_be_parsed_is_not_quoted(tmp_path: Path) -> None:
-    path = make_dicom(tmp_path / "x.dcm", WindowCenter=1234567, WindowWidth=100)
+    path = make_dicom(tmp_path / "x.dcm", RescaleSlope=1234567)
     path.write_bytes(path.read_bytes().replace(b"1234567", b"DoeJane"))
     with pytest.raises(RefusedError) as refusal:
         decode(path)
-    assert "Window Center (0028,1050)" in str(refusal.value)
+    assert "Rescale Slope (0028,1053)" in str(refusal.value)
     assert "Doe" not in str(refusal.value)
 
 
