@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from models.session import AWAY
 from models.tables import Image, Job
+from models.uploads import count_missing
 from tests.chaos.rig import Rig
 from tests.service import overread
 from tests.uploads import a_png
@@ -48,7 +49,7 @@ class People:
         self._over.set()
         self._thread.join()
         self._purge_side_jobs()
-        self._take_up_again()
+        self._cancel_and_retry()
 
     def _act(self) -> None:
         deeds: dict[str, Callable[[], bool]] = {
@@ -64,8 +65,11 @@ class People:
             self.done[name] += deeds[name]()
 
     def _cancel_and_retry(self) -> bool:
+        """Not while it is sent: a sender who finds it cancelled begins another job."""
         job_id = self._great_job()
-        was_done = job_id is not None and self._try("jobs", job_id, "--cancel")
+        if job_id is None or self._rig.sender is None or self._rig.sender.is_sending:
+            return False
+        was_done = self._try("jobs", job_id, "--cancel")
         time.sleep(self._choose.uniform(0, 1))
         return self._take_up_again() and was_done
 
@@ -76,7 +80,10 @@ class People:
     def _close(self) -> bool:
         """Refused while declared files are missing."""
         job_id = self._great_job()
-        return job_id is not None and not self._try("jobs", job_id, "--close")
+        with suppress(*AWAY), self._rig.sessions() as session:
+            if job_id is not None and count_missing(session, job_id):
+                return not self._try("jobs", job_id, "--close")
+        return False
 
     def _send_and_purge(self) -> bool:
         self._try("submit", self._side_folder(), "--name", SIDE)
