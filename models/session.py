@@ -26,6 +26,8 @@ PATIENCE = {
     "tcp_user_timeout": 60_000,
 }
 # The database does not answer, or not in time. It passes.
+# Beside the five that are kept: one for each thread of the portal (cli/processes.py).
+MORE_CONNECTIONS = 27
 AWAY = (OperationalError, InterfaceError, TimeoutError)
 WRITES = {"overread_writes": True}
 
@@ -44,9 +46,13 @@ def make_engine(settings: Settings) -> Engine:
     # Parameters may hold file names, which must not reach a log with an error's text.
     if not settings.is_sqlite:
         return create_engine(
-            settings.database, pool_pre_ping=True, hide_parameters=True, connect_args=PATIENCE
+            settings.database,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args=PATIENCE,
+            max_overflow=MORE_CONNECTIONS,
         )
-    engine = create_engine(settings.database, hide_parameters=True)
+    engine = create_engine(settings.database, hide_parameters=True, max_overflow=MORE_CONNECTIONS)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
