@@ -85,4 +85,6 @@ def _page(status: int, user: User, *, against: str | None = None) -> ResponseRet
 
 
 def _refused() -> ResponseReturnValue:
+    with services().sessions.begin() as session:
+        record(session, user_id=None, action="login.refused", target="invitation")
     return render_template("login.html", refused="invitation", name="", next="/"), 410

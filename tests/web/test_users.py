@@ -75,6 +75,7 @@ def test_an_invitation_works_once_and_looking_at_it_does_not_use_it_up(portal: P
     assert other.get(link).status_code == 410
     assert accept(other, link, ANOTHER, ANOTHER).status_code == 410
     assert not is_in(other)
+    assert written(portal)[-2:] == [("login.refused", "invitation")] * 2
 
 
 def test_an_invitation_expires_and_a_newer_one_replaces_it(portal: Portal) -> None:
