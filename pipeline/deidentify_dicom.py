@@ -41,7 +41,7 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
     patient_hash = patient_pseudonym(key, patient_id, issuer=issuer) if patient_id else None
     try:
         kept = _kept(dataset, key, patient_hash)
-        content = _write(kept, dataset)
+        content = _write(kept)
     except RefusedError:
         raise
     except MemoryError:
@@ -94,8 +94,10 @@ def _add_picture(kept: Dataset, dataset: Dataset) -> None:
     found = [_numbers(dataset, keyword, kind) for keyword, kind in NUMBERS.items()]
     found += [clean_table(dataset, keyword) for keyword in TABLES]
     found += clean_palette(dataset)
-    found.append(clean_pixels(dataset))
-    for element in found:
+    pixels, syntax = clean_pixels(dataset)
+    kept.file_meta = FileMetaDataset()
+    kept.file_meta.TransferSyntaxUID = syntax
+    for element in [*found, pixels]:
         if element is not None:
             kept.add(element)
     for keyword in CODES:
@@ -145,9 +147,7 @@ def _sop_class(dataset: Dataset) -> str:
     return str(uid) if is_known else str(pydicom.uid.SecondaryCaptureImageStorage)
 
 
-def _write(kept: Dataset, dataset: Dataset) -> bytes:
-    kept.file_meta = FileMetaDataset()
-    kept.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+def _write(kept: Dataset) -> bytes:
     kept.file_meta.MediaStorageSOPClassUID = kept.SOPClassUID
     kept.file_meta.MediaStorageSOPInstanceUID = kept.SOPInstanceUID
     target = io.BytesIO()

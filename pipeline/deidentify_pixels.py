@@ -1,5 +1,6 @@
 """Pixel Data that hold the picture and nothing else; the picture stays the same."""
 
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -7,7 +8,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.tag import Tag
-from pydicom.uid import RLELossless
+from pydicom.uid import UID, RLELossless
 from rle.utils import encode_pixel_data
 
 from pipeline.deidentify_raster import strip_jpeg
@@ -15,32 +16,41 @@ from pipeline.dicom_pixels import (
     PIXELS,
     decode_frame,
     frames,
+    has_unused_bits,
     is_jpeg,
     is_jpeg_2000,
     pixel_data_length,
 )
 from pipeline.dicom_tags import integer
 from pipeline.errors import RefusedError
-from pipeline.jpeg_2000 import strip_jpeg_2000
+from pipeline.jpeg import precision
+from pipeline.jpeg_2000 import precision_2000, strip_jpeg_2000
 from pipeline.unused_bits import clear_unused_bits
 
 _FLOAT_VR = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
 
 
-def clean_pixels(dataset: Dataset) -> DataElement | None:
-    """Return the element that holds the picture, None where there is none.
+def clean_pixels(dataset: Dataset) -> tuple[DataElement | None, UID]:
+    """Return the element that holds the picture, None where there is none, and how it is encoded.
 
     Bytes behind the pixels, comments inside encoded frames and overlays in unused bits are
-    gone. JPEG and JPEG 2000 keep their coded pixels; RLE is encoded anew.
+    gone. JPEG and JPEG 2000 keep their coded pixels, unless something stands in the unused bits
+    of a lossless one: it is encoded anew as RLE, like what was RLE before.
     """
+    syntax = dataset.file_meta.TransferSyntaxUID
     keyword = next((keyword for keyword in PIXELS if keyword in dataset), None)
-    if keyword is None:
-        return None
+    if keyword == "PixelData" and syntax.is_encapsulated:
+        is_anew = syntax == RLELossless or _has_more_bits(dataset)
+        streams = _frames_anew(dataset) if is_anew else _clean_frames(dataset)
+        element = DataElement(Tag(keyword), "OB", encapsulate(streams))
+        return element, RLELossless if is_anew else syntax
+    return _clean_element(dataset, keyword) if keyword else None, syntax
+
+
+def _clean_element(dataset: Dataset, keyword: str) -> DataElement:
     if keyword in _FLOAT_VR:
         length = pixel_data_length(dataset, bits=32 if keyword == "FloatPixelData" else 64)
         return DataElement(Tag(keyword), _FLOAT_VR[keyword], dataset[keyword].value[:length])
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        return DataElement(Tag(keyword), "OB", encapsulate(_clean_frames(dataset)))
     return DataElement(Tag(keyword), _native_vr(dataset), _clean_native(dataset))
 
 
@@ -58,12 +68,27 @@ def _clean_native(dataset: Dataset) -> bytes:
     return pixels + bytes(length % 2)
 
 
-def _clean_frames(dataset: Dataset) -> list[bytes]:
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax == RLELossless:
-        return [_encode_rle_anew(dataset, index) for index in range(frames(dataset))]
+def _has_more_bits(dataset: Dataset) -> bool:
+    """Whether a lossless picture has anything in the bits that are not its own.
+
+    Most streams state no more bits than the tags do, and need not be decoded for that.
+    """
+    stored = integer(dataset, "BitsStored")
+    if not has_unused_bits(dataset):
+        return False
+    precision_of = precision_2000 if is_jpeg_2000(dataset) else precision
+    if all(precision_of(stream) <= stored for stream in _streams(dataset)):
+        return False
+    return any(_samples(dataset, index)[1] for index in range(frames(dataset)))
+
+
+def _streams(dataset: Dataset) -> Iterator[bytes]:
     count = frames(dataset)
-    streams = islice(generate_frames(dataset.PixelData, number_of_frames=count), count)
+    return islice(generate_frames(dataset.PixelData, number_of_frames=count), count)
+
+
+def _clean_frames(dataset: Dataset) -> list[bytes]:
+    streams = _streams(dataset)
     if is_jpeg(dataset):
         return [strip_jpeg(stream) for stream in streams]
     if is_jpeg_2000(dataset):
@@ -71,15 +96,25 @@ def _clean_frames(dataset: Dataset) -> list[bytes]:
     raise RefusedError("the transfer syntax cannot be rid of what may name the patient")
 
 
-def _encode_rle_anew(dataset: Dataset, index: int) -> bytes:
-    """What stands behind a segment's last run cannot be told from it without decoding."""
+def _frames_anew(dataset: Dataset) -> list[bytes]:
+    """What stands behind a segment's last run of RLE cannot be told from it without decoding."""
+    return [
+        encode_pixel_data(
+            _samples(dataset, index)[0],
+            byteorder="<",
+            rows=integer(dataset, "Rows"),
+            columns=integer(dataset, "Columns"),
+            samples_per_pixel=integer(dataset, "SamplesPerPixel", default=1),
+            bits_allocated=integer(dataset, "BitsAllocated"),
+        )
+        for index in range(frames(dataset))
+    ]
+
+
+def _samples(dataset: Dataset, index: int) -> tuple[bytes, bool]:
+    """Return a frame's samples with nothing in their unused bits, and whether something was."""
     frame = decode_frame(dataset, index, raw=True)
-    ordered = np.ascontiguousarray(frame, frame.dtype.newbyteorder("<"))
-    return encode_pixel_data(
-        clear_unused_bits(ordered.tobytes(), dataset, little_endian=True),
-        byteorder="<",
-        rows=integer(dataset, "Rows"),
-        columns=integer(dataset, "Columns"),
-        samples_per_pixel=integer(dataset, "SamplesPerPixel", default=1),
-        bits_allocated=integer(dataset, "BitsAllocated"),
-    )
+    allocated = np.dtype(f"<{frame.dtype.kind}{integer(dataset, 'BitsAllocated') // 8}")
+    found = np.ascontiguousarray(frame, allocated).tobytes()
+    cleared = clear_unused_bits(found, dataset, little_endian=True)
+    return cleared, cleared != found

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import RLELossless
 
 from pipeline.blank import check_not_blank
 from pipeline.burned_in import burned_in_warnings
-from pipeline.dicom_pixels import first_frame, frames
+from pipeline.dicom_pixels import first_frame, frames, has_unused_bits
 from pipeline.dicom_tags import code, integer, is_signed, kept_tags
 from pipeline.errors import RefusedError
 from pipeline.frontal import JUDGED, check_frontal
@@ -139,14 +138,15 @@ def _stored_values(
 ) -> NDArray[np.int64]:
     """PS3.5 8.1.1: take the stored bits out of the allocated ones.
 
-    Other bits may hold something else (old overlays), but not where a codec made the
-    values: those are whole, and would be torn by a wrong Bits Stored.
+    Other bits may hold something else (old overlays), but not where a lossy codec made the
+    values: those are whole, and would be torn where they lie a little beyond the bits stored.
     """
-    bits = integer(dataset, "BitsStored")
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_encapsulated and syntax != RLELossless:
+    if signed:
         half = 1 << (width - 1)
-        return (patterns + half) % (2 * half) - half if signed else patterns
+        patterns = (patterns + half) % (2 * half) - half
+    if not has_unused_bits(dataset):
+        return patterns
+    bits = integer(dataset, "BitsStored")
     shift = integer(dataset, "HighBit", default=bits - 1) + 1 - bits
     values = (patterns >> shift) & ((1 << bits) - 1)
     half = 1 << (bits - 1)

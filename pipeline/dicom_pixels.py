@@ -6,7 +6,18 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import JPEG2000, UID, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from pipeline import dicom_codecs
 from pipeline.dicom_tags import code, integer, label, raw_value
@@ -17,6 +28,10 @@ from pipeline.limits import Limits
 dicom_codecs.register()
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")  # PS3.3 C.7.6.3, C.7.6.24
+_LOSSLESS = (
+    *(JPEGLossless, JPEGLosslessSV1, JPEGLSLossless),
+    *(JPEG2000Lossless, HTJ2KLossless, HTJ2KLosslessRPCL),
+)
 _ONE_SAMPLE = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 # The faster and stricter decoder of several. Empty: whichever there is.
@@ -117,6 +132,21 @@ def is_jpeg_2000(dataset: Dataset) -> bool:
     return "2000" in dataset.file_meta.TransferSyntaxUID.name
 
 
+def has_unused_bits(dataset: Dataset) -> bool:
+    """Whether bits of a sample are not its own (PS3.5 8.1.1), though a codec may carry them.
+
+    What a lossy codec makes may lie a little beyond the bits stored, and is whole all the same.
+    """
+    syntax, stored = dataset.file_meta.TransferSyntaxUID, integer(dataset, "BitsStored")
+    if stored >= integer(dataset, "BitsAllocated"):
+        return False
+    if not syntax.is_encapsulated or syntax == RLELossless:
+        return True
+    # Codecs differ in where they put samples that are not stored in the lowest bits.
+    is_lowest = integer(dataset, "HighBit", default=stored - 1) == stored - 1
+    return syntax in _LOSSLESS and is_lowest
+
+
 def _check_encapsulated(dataset: Dataset, limits: Limits) -> None:
     """JPEG family: decoders fill what is missing with grey and say nothing."""
     codestream = _first_codestream(dataset)
@@ -142,7 +172,7 @@ def _first_codestream(dataset: Dataset) -> bytes:
 
 
 def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[Any]:
-    """Return the samples of one frame. raw: colours as stored. Raises RefusedError."""
+    """Return one frame's samples. raw: colours and unused bits as stored. Raises RefusedError."""
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
         decoder = get_decoder(syntax)
@@ -156,7 +186,7 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
                 raw=raw,
                 decoding_plugin=plugin,
                 **_OPTIONS,
-                **_described(dataset),
+                **_described(dataset, whole=raw),
             )
         except MemoryError:
             raise RefusedError("decoding takes too much memory") from None
@@ -167,7 +197,7 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
     raise RefusedError(f"the pixel data cannot be decoded as {_name(syntax)}")
 
 
-def _described(dataset: Dataset) -> dict[str, Any]:
+def _described(dataset: Dataset, *, whole: bool) -> dict[str, Any]:
     """What the tags say as we understand them: the library wants each one, of the right kind."""
     described: dict[str, Any] = {
         "rows": integer(dataset, "Rows"),
@@ -178,6 +208,8 @@ def _described(dataset: Dataset) -> dict[str, Any]:
     }
     if samples > 1:
         described["planar_configuration"] = integer(dataset, "PlanarConfiguration", default=0)
+    if whole:  # GDCM clears what is not stored
+        described["bits_stored"] = integer(dataset, "BitsAllocated")
     if "PixelData" in dataset:
         described["pixel_representation"] = integer(dataset, "PixelRepresentation", default=0)
     return described

@@ -60,6 +60,12 @@ def is_of_picture(marker: int) -> bool:
     return marker in _OF_PICTURE
 
 
+def precision(content: bytes) -> int:
+    """Return the bits of a sample that the stream states (T.81 B.2.2), 16 where it states none."""
+    frame = next((one for one in segments(content) if one.marker in _FRAMES), None)
+    return content[frame.start + 4] if frame else 16
+
+
 def check_jpeg(content: bytes, limits: Limits) -> None:
     """Raise RefusedError if the stream is cut short or damaged where markers tell.
 

@@ -3,6 +3,7 @@
 from pipeline.errors import RefusedError
 
 _SOC, _SOT, _SOD, _EOC, _COM = 0xFF4F, 0xFF90, 0xFF93, 0xFFD9, 0xFF64
+_SIZ, _PRECISION_AT = 0xFF51, 42  # of the first component
 _BARE = range(0xFF30, 0xFF40)  # markers without a length, A.1.3
 _CONTAINER = b"\x00\x00\x00\x0cjP  "  # T.800 I.5.1
 _DAMAGED = "the JPEG 2000 data are damaged: a marker is expected where there is none"
@@ -28,6 +29,14 @@ def strip_jpeg_2000(content: bytes) -> bytes:
     if _marker(stream, position) != _EOC:
         raise RefusedError("the JPEG 2000 data are cut short: no end marker")
     return bytes(stream[: position + 2])
+
+
+def precision_2000(content: bytes) -> int:
+    """Return the bits of a sample that the stream states (A.5.1), 16 where it states none."""
+    stream = bytearray(_codestream(content))
+    if len(stream) < _PRECISION_AT + 1 or _marker(stream, 2) != _SIZ:
+        return 16
+    return (stream[_PRECISION_AT] & 0x7F) + 1
 
 
 def _blank_comments(stream: bytearray, position: int) -> int:
