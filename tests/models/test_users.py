@@ -9,6 +9,7 @@ from sqlalchemy import select
 from models.people_tables import Role, Token, User
 from models.tokens import (
     find_api_token,
+    invited_users,
     issue_token,
     list_api_tokens,
     revoke_api_token,
@@ -98,6 +99,19 @@ def test_links_and_tokens_are_revoked_by_kind(database: Database) -> None:
         found = find_api_token(session, token)
         assert found is not None
         assert (found.user.name, found.role) == ("olga", Role.VIEWER)
+
+
+def test_invited_is_whom_a_link_waits_for(database: Database) -> None:
+    with database.sessions.begin() as session:
+        names = ("waits", "came", "too late", "by a token")
+        users = {name: a_user(session, name=name) for name in names}
+        issue_token(session, user=users["waits"], kind="invitation")
+        came = issue_token(session, user=users["came"], kind="invitation")
+        assert user_of_token(session, came, "invitation") is not None
+        late = timedelta(seconds=-1)
+        issue_token(session, user=users["too late"], kind="invitation", lifetime=late)
+        issue_token(session, user=users["by a token"], kind="api")
+        assert invited_users(session) == {users["waits"].id}
 
 
 def test_of_two_admins_who_put_each_other_out_one_stays(database: Database) -> None:
