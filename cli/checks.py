@@ -14,7 +14,7 @@ from cli.settings import CommandSettings
 from cli.shown_settings import masked
 from models.audit_check import newest_check
 from models.file_store import FileStore
-from models.orphans import find_orphans
+from models.orphans import MOST, find_orphans
 from models.session import make_engine, make_session_factory
 from models.versions import production_version, version_path
 from pipeline.errors import NetworkFolderError
@@ -129,7 +129,8 @@ def _orphans(settings: CommandSettings) -> str | None:
     finally:
         engine.dispose()
     if found:
-        raise LookupError(f"{len(found)}, among them {found[0]}")
+        number = f"{MOST} or more" if len(found) == MOST else len(found)
+        raise LookupError(f"{number}, among them {found[0]}")
     return "no row without its files, no file without its row"
 
 
