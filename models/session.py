@@ -25,9 +25,9 @@ PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-# The database does not answer, or not in time. It passes.
 # Beside the five that are kept: one for each thread of the portal (cli/processes.py).
 MORE_CONNECTIONS = 27
+# The database does not answer, or not in time. It passes.
 AWAY = (OperationalError, InterfaceError, TimeoutError)
 WRITES = {"overread_writes": True}
 
