@@ -139,7 +139,7 @@ def _pick_shares(session: Session, state: State, limit: int) -> list[int]:
     """Of some waiting jobs the same number each; what one does not use is left to those after it,
     and what all of them do not use to the jobs behind them.
     """
-    jobs = _some_jobs(session, state, most=min(limit, JOBS_A_CLAIM))
+    jobs = _some_jobs(session, state, limit=limit)
     picked: list[int] = []
     for place, job_id in enumerate(jobs):
         share = -(-(limit - len(picked)) // (len(jobs) - place))
@@ -152,13 +152,13 @@ def _pick_shares(session: Session, state: State, limit: int) -> list[int]:
     return picked
 
 
-def _some_jobs(session: Session, state: State, *, most: int) -> Sequence[str]:
+def _some_jobs(session: Session, state: State, *, limit: int) -> Sequence[str]:
     """Waiting jobs in random order; neighbours by their random ids where there are too many."""
-    jobs = _waiting_jobs(session, state, most=most + 1)
-    if len(jobs) > most:
-        after = uuid4().hex
-        jobs = [*_waiting_jobs(session, state, most=most, after=after), *jobs][:most]
-    return random.sample(jobs, len(jobs))
+    jobs = _waiting_jobs(session, state, most=JOBS_A_CLAIM + 1)
+    if len(jobs) > JOBS_A_CLAIM:
+        behind = _waiting_jobs(session, state, most=JOBS_A_CLAIM, after=uuid4().hex)
+        jobs = list(dict.fromkeys([*behind, *jobs]))[:JOBS_A_CLAIM]
+    return random.sample(jobs, min(len(jobs), limit))
 
 
 def _waiting_jobs(session: Session, state: State, *, most: int, after: str = "") -> Sequence[str]:
