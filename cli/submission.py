@@ -56,20 +56,39 @@ def submit_paths(
 
 
 def _submit(client: Client, walk: Walk, submission: Submission, *, name: str, total: int) -> Sent:
-    job_id = _job_to_go_on_with(client, submission)
-    if job_id is None:
+    job = _earlier_job(client, submission)
+    if job and job["closed_at"] and submission.is_sent:
+        return _sent_before(job, submission)
+    if job is None or job["closed_at"] or job["cancelled_at"]:
+        # What was closed or cancelled meanwhile is at its end; the same paths are sent anew.
         submission.forget()
         job_id = client.create_job((name or "upload")[:200])["id"]
         submission.remember(job_id)
     else:
+        job_id = job["id"]
         click.echo(f"going on with job {job_id}, which was cut off", err=True)
     with submission.journal() as journal:
-        sent = _send(client, job_id, walk, total=total, journal=journal)
+        unreadable, before = _send(client, job_id, walk, total=total, journal=journal)
+        submission.remember(job_id, is_sent=True)
+        ended, given_up = _close(client, job_id, journal)
+        sent = Sent(ended, journal.count_arrived(), before, unreadable + given_up)
     submission.forget()
     return sent
 
 
-def _send(client: Client, job_id: str, walk: Walk, *, total: int, journal: Journal) -> Sent:
+def _sent_before(job: dict[str, Any], submission: Submission) -> Sent:
+    """The command before this one did all, and never heard that the job was closed."""
+    click.echo(f"job {job['id']} has all of it already, and is closed", err=True)
+    with submission.journal() as journal:
+        arrived = journal.count_arrived()
+    submission.forget()
+    return Sent(job, arrived, arrived, [])
+
+
+def _send(
+    client: Client, job_id: str, walk: Walk, *, total: int, journal: Journal
+) -> tuple[list[tuple[str, str]], int]:
+    """Names and causes of what cannot be read, and how many files had arrived before."""
     with progress("Declaring", total=total) as shown:
         client.on_wait = shown.say
         unreadable = declare_all(client, job_id, walk, journal=journal, shown=shown)
@@ -77,8 +96,7 @@ def _send(client: Client, job_id: str, walk: Walk, *, total: int, journal: Journ
     with progress("Sending", total=total) as shown:
         client.on_wait = shown.say
         Sending(client, job_id, journal=journal, shown=shown).send_all()
-    job, given_up = _close(client, job_id, journal)
-    return Sent(job, journal.count_arrived(), before, unreadable + given_up)
+    return unreadable, before
 
 
 def _close(
@@ -106,13 +124,9 @@ def _left_open(number: int) -> str:
     )
 
 
-def _job_to_go_on_with(client: Client, submission: Submission) -> str | None:
-    """A closed or cancelled job is a finished submission; the same paths may be sent anew."""
+def _earlier_job(client: Client, submission: Submission) -> dict[str, Any] | None:
     job_id = submission.job_id()
-    if job_id is None:
-        return None
     try:
-        job = client.job(job_id)
+        return client.job(job_id) if job_id else None
     except NotFoundError:
         return None
-    return job_id if job["closed_at"] is None and job["cancelled_at"] is None else None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from cli.fatal import Failed
 from cli.journal import Journal
@@ -39,13 +40,23 @@ class Submission:
                 path.unlink(missing_ok=True)
 
     def job_id(self) -> str | None:
-        try:
-            return str(json.loads(self._path.read_text())["job_id"])
-        except (OSError, ValueError, KeyError):
-            return None
+        job_id = self._notes().get("job_id")
+        return str(job_id) if job_id else None
 
-    def remember(self, job_id: str) -> None:
-        write_private(self._path, json.dumps({"job_id": job_id}))
+    @property
+    def is_sent(self) -> bool:
+        """All has arrived, or is given up; whether the job's end was answered is not known."""
+        return bool(self._notes().get("sent"))
+
+    def remember(self, job_id: str, *, is_sent: bool = False) -> None:
+        write_private(self._path, json.dumps({"job_id": job_id, "sent": is_sent}))
+
+    def _notes(self) -> dict[str, Any]:
+        try:
+            notes: dict[str, Any] = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return notes
 
     def journal(self) -> Journal:
         return Journal(self._journal)

@@ -19,10 +19,11 @@ def discard_uploads(doors: Doors, sha256s: Sequence[str]) -> None:
 
     Should the same bytes arrive at this very moment, their image gets what is known of them.
     """
+    moment = time.time()
     with doors.sessions() as session:
         needed = wanted_uploads(session, sha256s)
     for sha256 in set(sha256s) - needed:
-        doors.store.delete(sha256)
+        doors.store.delete_if_before(moment, sha256)  # they may have come again meanwhile
 
 
 def discard_forgotten(doors: Doors, *, age_s: float = FORGOTTEN_AFTER_S) -> None:

@@ -12,6 +12,7 @@ from cli.answers import DiskFullError
 from cli.client import Client
 from cli.journal import Hashed, Journal
 from cli.sources import Source
+from models.jobs import close_job
 from models.settings import Settings
 from tests.served import Environment, Served, served
 from tests.service import wait_until
@@ -228,38 +229,29 @@ def test_files_that_someone_else_declared_keep_the_job_open(service: Served, fol
     assert service.newest_job().missing == 1
 
 
-def test_a_job_is_closed_cancelled_and_retried(service: Served, folder: Path) -> None:
-    job_id = service.portal.new_job()
-    with Client(service.url, service.token) as client:
-        client.declare(job_id, [{"file": "missing.dcm", "size": 5, "sha256": ""}])
-        client.send_files(job_id, [("a.png", a_png(seed=1))])
+def test_who_did_not_hear_that_all_is_closed_sends_nothing_again(
+    service: Served, folder: Path
+) -> None:
+    def close_and_say_nothing_of_it(environ: Environment) -> int | None:
+        if not environ["PATH_INFO"].endswith("/close"):
+            return None
+        with service.portal.database.sessions.begin() as session:
+            close_job(session, service.newest_job().id)
+        return 403
 
-    refused = service.run("jobs", job_id, "--close")
-    assert refused.exit_code == 1
-    assert "1 of 1 declared files has not arrived" in refused.stderr
-    assert f"overread jobs {job_id} --close --give-up-missing" in refused.stderr
-    closed = service.run("jobs", job_id, "--close", "--give-up-missing")
-    assert closed.exit_code == 0, closed.stderr
-    assert "given up" in closed.stdout
-    assert "reading" in closed.stdout
+    service.between.watcher = close_and_say_nothing_of_it
+    assert service.run("submit", folder).exit_code == 1
+    service.between.watcher = lambda _: None
+    service.between.requests.clear()
 
-    cancelled = service.run("jobs", job_id, "--cancel")
-    assert cancelled.exit_code == 0, cancelled.stderr
-    assert "cancelled" in cancelled.stdout
-    retried = service.run("jobs", job_id, "--retry", "failed")
-    assert retried.exit_code == 0, retried.stderr
-    assert "1 images are read again" in retried.stdout
-    assert service.newest_job().received == 1
+    again = service.run("submit", folder)
 
-
-@pytest.mark.parametrize(
-    "options", [["--cancel"], ["x", "--close", "--cancel"], ["x", "--give-up-missing"]]
-)
-def test_one_job_and_one_thing_at_a_time(service: Served, options: list[str]) -> None:
-    result = service.run("jobs", *options)
-
-    assert result.exit_code == 2
-    assert result.stderr.count("\n") == 1
+    assert again.exit_code == 0, again.stderr
+    assert f"job {service.newest_job().id} has all of it already" in again.stderr
+    assert "sent 9 files (9 of them earlier): 10 images\n" in again.stderr
+    assert [what for what in service.between.requests if what[0] == "POST"] == []
+    assert service.run("submit", folder).exit_code == 0
+    assert service.between.sent("jobs") == 1, "asked for once more, it is sent anew"
 
 
 def test_two_at_once_do_not_get_into_each_others_way(service: Served, folder: Path) -> None:

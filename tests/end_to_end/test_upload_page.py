@@ -120,6 +120,20 @@ def test_a_reloaded_page_goes_on_with_the_same_folder(
     assert service.between.sent("files") == 0, "what had arrived was sent again"
 
 
+def test_names_that_forms_write_in_other_ways_arrive(
+    page: Page, service: Served, tmp_path: Path
+) -> None:
+    folder = tmp_path / "50%"
+    folder.mkdir()
+    names = ['a"b.png', "a%22b.png", "a\\b.png", "ä.png"]
+    for name in names:
+        (folder / name).write_bytes(another_png())
+    page.set_input_files("#folder", folder)
+    expect(page.locator("#state")).to_have_text("Reading", timeout=WITHIN_MS)
+    job = service.newest_job()
+    assert (job.declared, job.missing, job.total) == (4, 0, 4)
+
+
 def test_a_file_that_goes_is_named_and_the_job_closed_without_it(
     page: Page, service: Served, folder: Path, pictures: Path
 ) -> None:
