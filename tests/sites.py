@@ -19,6 +19,7 @@ from models.learning_tables import (
     Split,
 )
 from models.purge_steps import NOTES, purge_step
+from models.purging import WhichJobs, next_purgeable
 from models.snapshots import SITE, Member, freeze
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import Image, ModelVersion, Prediction, State, Upload
@@ -112,6 +113,16 @@ class Site:
     def purge(self, job_id: str) -> None:
         while not purge_step(self.database.sessions, self.store, job_id, user_id=None).is_last:
             pass
+
+    def is_left(self, which: WhichJobs) -> bool:
+        with self.database.sessions() as session:
+            return next_purgeable(session, which) is not None
+
+    def images(self) -> set[tuple[str, str, str | None]]:
+        """Job, content and stored file of each."""
+        with self.database.sessions() as session:
+            rows = session.execute(select(Image.job_id, Image.sha256, Image.stored_sha256))
+            return {(job_id, sha256, stored) for job_id, sha256, stored in rows}
 
     def files(self) -> set[str]:
         areas = ("incoming", "stored", "inputs", NOTES)

@@ -1,13 +1,6 @@
 """A purge takes what nobody needs any more, all of it, and nothing else."""
 
 import io
-import os
-import shutil
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -17,17 +10,11 @@ from sqlalchemy import delete, func, select, update
 
 from models.audit import list_audit
 from models.base import Base, now
-from models.deletions import BackupRunningError, deleting, hold_deletions
-from models.file_store import FileStore
 from models.learning_tables import Night
 from models.orphans import find_orphans
 from models.partial_files import PartialFiles
 from models.purge_steps import (
-    NOTES,
     StillAtWorkError,
-    discard_noted,
-    lock_images,
-    note_contents,
 )
 from models.purging import (
     WhichJobs,
@@ -38,14 +25,7 @@ from models.purging import (
     next_purgeable,
 )
 from models.tables import Image, Job, Prediction, State, Study, Upload
-from tests.databases import Database, open_database
-from tests.deaths import Moment, after, is_killed, renaming_to
 from tests.sites import Site
-
-
-@pytest.fixture
-def site(database: Database) -> Site:
-    return Site(database, FileStore(database.settings.files_dir))
 
 
 def count(site: Site) -> dict[str, int]:
@@ -53,12 +33,6 @@ def count(site: Site) -> dict[str, int]:
         tables = {table.name: table for table in Base.metadata.sorted_tables}
         rows = {name: select(func.count()).select_from(table) for name, table in tables.items()}
         return {name: session.scalar(query) or 0 for name, query in rows.items()}
-
-
-def images(site: Site) -> set[tuple[str, str, str | None]]:
-    with site.database.sessions() as session:
-        rows = session.execute(select(Image.job_id, Image.sha256, Image.stored_sha256))
-        return {(job_id, sha256, stored) for job_id, sha256, stored in rows}
 
 
 CONTENTS = st.sets(st.integers(0, 5), max_size=5)
@@ -86,19 +60,19 @@ def test_whatever_jobs_share_only_what_nobody_needs_goes(
     site.label(*labelled & known)
     site.snapshot(*frozen & known)
     kept = {site.sha256(number) for number in frozen & labelled & known}
-    before, rows, files = images(site), count(site), site.files()
+    before, rows, files = site.images(), count(site), site.files()
     with site.database.sessions() as session:
         promised = count_purge(session, WhichJobs(job_id))
         inputs = list(iter_gone_inputs(session, WhichJobs(job_id)))
         stored = list(iter_gone_stored(session, WhichJobs(job_id)))
         (plan,) = list_plans(session, WhichJobs(job_id))
 
-    while is_left(site, WhichJobs(job_id)):
+    while site.is_left(WhichJobs(job_id)):
         site.purge(job_id)
 
     assert find_orphans(site.database.sessions, site.store) == []
     left = {image for image in before if image[0] != job_id or image[1] in kept}
-    assert images(site) == left
+    assert site.images() == left
     after = count(site)
     gone = {table: rows[table] - after[table] for table in rows if table != "audit"}
     expected = {
@@ -113,11 +87,6 @@ def test_whatever_jobs_share_only_what_nobody_needs_goes(
     assert gone == {table: expected.get(table, 0) for table in gone}
     assert plan.goes == promised.images == len(before) - len(left)
     assert len(files - site.files()) == len(inputs) + len(stored)
-
-
-def is_left(site: Site, which: WhichJobs) -> bool:
-    with site.database.sessions() as session:
-        return next_purgeable(session, which) is not None
 
 
 def plans(site: Site, which: WhichJobs) -> dict[str, str]:
@@ -174,118 +143,6 @@ def test_everything_of_a_cancelled_job_goes_and_each_step_is_audited(site: Site)
         assert [(one.action, one.target) for one in list_audit(session)] == [
             ("job.purged", f"{job_id}: 2 images, the last")
         ]
-
-
-def test_bytes_that_come_again_meanwhile_stay(site: Site) -> None:
-    """Their row is about to be written."""
-    job_id = site.job(1, state=State.FAILED)
-    site.store.put(io.BytesIO(b"1"))
-    with site.database.sessions.begin() as session:
-        session.execute(update(Image).values(created_at=now() - timedelta(seconds=9)))
-    site.purge(job_id)
-    assert site.store.exists(site.sha256(1), area="incoming")
-
-
-def test_a_purge_that_was_cut_off_goes_on(site: Site) -> None:
-    """As if the process had died after the rows were deleted: files are noted, and still there."""
-    job_id = site.job(1, 2)
-    files = site.files()
-    with hold_deletions(site.store.root), pytest.raises(BackupRunningError):
-        site.purge(job_id)
-    assert site.files() == files
-    assert len(images(site)) == 2
-    copy = site.store.root.with_name("copy")
-    shutil.copytree(site.store.root, copy)
-    site.purge(job_id)
-    shutil.rmtree(site.store.root)
-    copy.rename(site.store.root)
-    again = site.job(2)
-    note(site, [1, 2])
-    with hold_deletions(site.store.root):
-        discard_noted(site.database.sessions, site.store)
-    assert site.files() > files, "not while a backup is made"
-    discard_noted(site.database.sessions, site.store)
-    assert find_orphans(site.database.sessions, site.store) == []
-    assert {job for job, *_ in images(site)} == {again}
-
-
-@pytest.mark.parametrize(
-    "moment", [renaming_to(".json"), after(12), after(16)], ids=["before the note", "12", "16"]
-)
-def test_a_purge_that_is_killed_goes_on(site: Site, moment: Moment) -> None:
-    job_id, _ = site.job(1, 2, 3), site.job(2)
-
-    def purge() -> None:
-        with open_database(site.database.settings, make_tables=False) as database:
-            while is_left(Site(database, site.store), WhichJobs(job_id)):
-                Site(database, site.store).purge(job_id)
-
-    assert is_killed(purge, at=moment)
-    notes = site.store.root / NOTES
-    an_hour_ago = time.time() - 3601
-    for unwritten in notes.glob(".*"):
-        os.utime(unwritten, (an_hour_ago, an_hour_ago))
-    purge()
-    discard_noted(site.database.sessions, site.store)
-    assert find_orphans(site.database.sessions, site.store) == []
-    assert {sha256 for _, sha256, _ in images(site)} == {site.sha256(2)}
-    assert not list(notes.glob("*")) + list(notes.glob(".*"))
-
-
-def test_a_backup_that_begins_in_the_midst_of_a_purge_leaves_nothing_behind(site: Site) -> None:
-    """It waits for the purge, which deletes nothing any more: the note stays for the tidy."""
-    note(site, [1])
-    with in_hand(site, 1) as purges:
-        backup = threading.Thread(target=begin_backup, args=[site])
-        backup.start()
-        while may_delete(site):
-            time.sleep(0.01)
-    purges[0].result()
-    backup.join()
-    discard_noted(site.database.sessions, site.store)
-    assert site.files() == set()
-
-
-def begin_backup(site: Site) -> None:
-    with hold_deletions(site.store.root):
-        pass
-
-
-def may_delete(site: Site) -> bool:
-    with deleting(site.store.root) as it_may:
-        return it_may
-
-
-def test_two_purges_at_once_do_not_mind_each_other(site: Site) -> None:
-    note(site, [1])
-    with in_hand(site, 2) as purges:
-        pass
-    assert [purge.exception() for purge in purges] == [None, None]
-    assert site.files() == set()
-
-
-@contextmanager
-def in_hand(site: Site, purges: int) -> Iterator[list[Future[None]]]:
-    """They have read the note, and wait for the table that someone else is writing."""
-    with ThreadPoolExecutor(purges) as threads, site.database.sessions.begin() as session:
-        lock_images(session)
-        begun = [
-            threads.submit(discard_noted, site.database.sessions, site.store) for _ in range(purges)
-        ]
-        time.sleep(0.3)
-        yield begun
-
-
-def note(site: Site, contents: Sequence[int]) -> None:
-    """As `purge_step` leaves it."""
-    stored = [site.store.put_bytes(f"picture {n // 2}".encode()).sha256 for n in contents]
-    note_contents(
-        site.store,
-        [
-            Image(sha256=site.sha256(number), stored_sha256=one, created_at=now())
-            for number, one in zip(contents, stored, strict=True)
-        ],
-    )
 
 
 def test_studies_go_with_their_last_image(site: Site) -> None:
