@@ -120,7 +120,9 @@ def _live(
     """unless: to be live already is no surprise for whoever asks for it again."""
     live = production_version(session)
     if expected is not None and live is not None and live.name not in (expected, unless):
-        raise LiveChangedError(f"{live.name} is live by now, no longer {expected}: look again")
+        raise LiveChangedError(
+            f"the version {live.name} is live by now, no longer {expected}: look again"
+        )
     return live
 
 

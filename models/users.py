@@ -90,9 +90,11 @@ def end_logins(user: User) -> None:
 
 def _check_not_needed(session: Session, user: User) -> None:
     if user.name == ADMIN:
-        raise UserRefusedError(f"{ADMIN} stays as it is: this machine's own commands come in by it")
+        raise UserRefusedError(
+            f"the user {ADMIN} stays as it is: this machine's own commands come in by it"
+        )
     admins = select(User.id).where(User.role == Role.ADMIN, User.is_active)
     # All are locked, in one order: two admins cannot put each other out at the same moment.
     found = session.scalars(admins.order_by(User.id).with_for_update()).all()
     if list(found) == [user.id]:
-        raise UserRefusedError(f"{user.name} is the last admin: make another one first")
+        raise UserRefusedError(f"the last admin is {user.name}: make another one first")

@@ -180,7 +180,7 @@ def install_baseline(session: Session, *, data_dir: Path) -> None:
 def _check_still_live(live: ModelVersion | None, expected_id: int | None) -> None:
     if expected_id is not None and (live is None or live.id != expected_id):
         name = live.name if live else "no version"
-        raise LiveChangedError(f"{name} is live by now: look again, then decide")
+        raise LiveChangedError(f"the version {name} is live by now: look again, then decide")
 
 
 def _stack(moves: Iterable[tuple[int, Move]]) -> list[int]:

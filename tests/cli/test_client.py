@@ -243,6 +243,15 @@ def test_a_token_that_is_none_is_not_repeated_in_the_error() -> None:
     assert "geheim" not in result.stderr
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Also where a shell in the background has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_is_said_as_shells_say_it(url: str) -> None:
     Misbehaving.manners = ["interrupt"]
 

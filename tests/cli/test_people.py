@@ -43,7 +43,7 @@ def test_what_cannot_be_is_said_in_one_line(service: Served) -> None:
     assert unknown.stderr == "Error: there is no user nobody; list them: overread users\n"
     last = service.run("users", "deactivate", ADMIN)
     assert last.exit_code == 1
-    assert f"{ADMIN} is the last admin" in last.stderr
+    assert f"the last admin is {ADMIN}" in last.stderr
     service.run("users", "add", "olga", "--role", "reader")
     taken = service.run("users", "add", "olga", "--role", "viewer")
     assert "this name is taken" in taken.stderr

@@ -36,7 +36,7 @@ SETTINGS = {
     "night_at": "02:00",
     "night_policy": "automatic",
     "night_min_labels": "20",
-    "train_head_only_below": "20",  # so few labels, and the upper blocks learn, too
+    "train_head_only_below": "50",  # the first night teaches the head alone, the second more
     "gate_min_patients": "5",
     # What fifteen patients with pneumonia can show at all.
     "gate_auroc_margin": "0.05",

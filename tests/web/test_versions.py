@@ -168,7 +168,7 @@ def test_by_button_there_and_back(portal: Portal) -> None:
     assert live_name(portal) == live
     again = submit(admin, "/roll-back", live="night-1")
     assert again.status_code == 409
-    assert f"{live} is live by now, no longer night-1" in again.text
+    assert f"The version {live} is live by now, no longer night-1" in again.text
     assert "it finds too much" in words(admin, "/versions")
     actions = [(row.action, row.target) for row in portal.audit()]
     assert ("version.promoted", "night-1") in actions
