@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 from cli.labelled import LabelledSource, Refused
-from cli.readable import readable
 from pipeline.bootstrap import Interval
 from pipeline.evaluation import AT_THRESHOLD, OVERALL, Evaluation
+from pipeline.readable import readable
 
 SHOWN = 20  # refused files
 WORDS = {

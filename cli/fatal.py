@@ -2,7 +2,7 @@
 
 import click
 
-from cli.readable import readable
+from pipeline.readable import readable
 
 
 class _OneLine(click.ClickException):

@@ -24,7 +24,6 @@ from cli.files import sha256_of
 from cli.import_report import Findings, as_json, sentences
 from cli.labelled import Refused
 from cli.progress import Progress, progress
-from cli.readable import readable
 from models.audit import record
 from models.datasets import Added, NewImage, add_dataset, find_dataset, imported_contents
 from models.labelled_contents import hold_view, labelled_contents
@@ -37,6 +36,7 @@ from pipeline.errors import PipelineError, RefusedError
 from pipeline.leakage import Leak
 from pipeline.network_input import PREPROCESSING
 from pipeline.prepare import Prepared
+from pipeline.readable import readable
 from pipeline.sniff import DICOM, HEAD_BYTES, sniff
 from worker.doors import Doors, open_doors
 from worker.leaks import candidate_leaks, stored_candidates

@@ -34,8 +34,8 @@ def jobs(
     from cli.fatal import UsageProblem
     from cli.job_actions import close_job, every_job, retry_job
     from cli.job_table import print_jobs
-    from cli.readable import readable
     from cli.settings import read_settings
+    from pipeline.readable import readable
 
     _check(job_id, asked=sum((close, cancel, retry is not None)))
     if give_up_missing and not close:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli.given_path import GivenPath
-from cli.readable import readable
+from pipeline.readable import readable
 
 
 @click.command()

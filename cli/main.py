@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from cli.readable import readable
+from pipeline.readable import readable
 
 # Name -> file and function, and the line that `overread --help` shows without importing it.
 COMMANDS: dict[str, tuple[str, str]] = {

@@ -24,8 +24,8 @@ def results(job_id: str | None, format_: str, output: Path | None) -> None:
     from cli.answers import NotFoundError
     from cli.client import connect
     from cli.fatal import UsageProblem
-    from cli.readable import readable
     from cli.settings import read_settings
+    from pipeline.readable import readable
 
     if format_ == "table" and output:
         raise UsageProblem("a table is for the screen; with --output choose --format csv or jsonl")

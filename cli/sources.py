@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.fatal import UsageProblem
-from cli.readable import readable
 from pipeline.junk import is_junk
+from pipeline.readable import readable
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from cli.declaring import declare_all
 from cli.fatal import Failed
 from cli.journal import Journal
 from cli.progress import progress
-from cli.readable import readable
 from cli.sending import Sending
 from cli.sources import Walk
 from cli.submissions import Submission
+from pipeline.readable import readable
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,6 @@ def submit_paths(
     total = walk.count()
     if clause := walk.left_out():
         click.echo(clause, err=True)
-    client.on_wait = lambda line: click.echo(line, err=True)
     try:
         named = name or readable(paths[0].resolve().name)
         with submission.hold():

@@ -25,11 +25,11 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
     from cli.client import connect
     from cli.fatal import Interrupted
     from cli.job_table import print_jobs
-    from cli.readable import readable
     from cli.settings import read_settings
     from cli.submission import submit_paths
     from cli.submissions import Submission
     from cli.waiting import wait_and_print
+    from pipeline.readable import readable
 
     settings = read_settings()
     submission = Submission(settings.data_dir, service=settings.url, paths=paths)

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from cli.readable import readable
 from cli.tables import cells, console
+from pipeline.readable import readable
 
 
 class VersionTable:

@@ -2,15 +2,12 @@
 
 import re
 import struct
-import unicodedata
 import zipfile
 import zlib
 
 from pipeline.errors import RefusedError
+from pipeline.readable import readable
 
-# Control and format characters (among them those that reverse the direction of writing),
-# surrogates, private use, line and paragraph separators.
-_UNSHOWABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _LONGEST = 1000
 _LONGEST_READ = 4 * _LONGEST  # a name may have 65,535 bytes, and an archive many of them
 
@@ -44,10 +41,7 @@ def check_name(name: str) -> None:
 
 def shown_name(name: str) -> str:
     """Return a name that is safe to show and to store: plain characters, "/" between parts."""
-    plain = "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in _UNSHOWABLE else character
-        for character in name[-_LONGEST_READ:].replace("\\", "/")
-    )
+    plain = readable(name[-_LONGEST_READ:].replace("\\", "/"))
     parts = [part for part in plain.split("/") if part not in ("", ".", "..")]
     return "/".join(parts)[-_LONGEST:] or "(no name)"
 
