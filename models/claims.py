@@ -137,18 +137,19 @@ def _claim(session: Session, state: State, limit: int, lease_s: float, max_attem
 
 def _pick_shares(session: Session, state: State, limit: int) -> list[int]:
     """Of some waiting jobs the same number each; what one does not use is left to those after it,
-    and what all of them do not use to the jobs behind them.
+    and what all of them do not use to the jobs behind them, and at last to whatever waits.
     """
     jobs = _some_jobs(session, state, limit=limit)
+    fresh = (Image.state == state, Image.attempts == 0)
     picked: list[int] = []
     for place, job_id in enumerate(jobs):
         share = -(-(limit - len(picked)) // (len(jobs) - place))
-        which = (Image.state == state, Image.job_id == job_id, Image.attempts == 0)
-        picked += _pick(session, share, *which)
-    if len(jobs) == JOBS_A_CLAIM and len(picked) < limit:
-        which = (Image.state == state, Image.job_id > max(jobs), Image.attempts == 0)
-        by_job = (Image.job_id.expression, Image.id.expression)
-        picked += _pick(session, limit - len(picked), *which, order=by_job)
+        picked += _pick(session, share, *fresh, Image.job_id == job_id)
+    for after in [max(jobs), ""] if jobs else []:
+        if len(picked) < limit:
+            rest = (*fresh, Image.job_id > after, Image.id.not_in(picked))
+            by_job = (Image.job_id.expression, Image.id.expression)
+            picked += _pick(session, limit - len(picked), *rest, order=by_job)
     return picked
 
 
