@@ -91,7 +91,7 @@ def database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Dat
         with open_database(settings, make_tables=True) as opened:
             yield opened
         return
-    url = request.getfixturevalue("postgres").make_filled()
+    url = request.getfixturevalue("postgres").get_filled()
     settings = settings.model_copy(update={"database_url": url})
     with open_database(settings, make_tables=False) as opened:
         yield opened

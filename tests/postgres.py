@@ -71,9 +71,8 @@ class PostgresServer:
         self._process.wait(timeout=30)
 
     def stop(self) -> None:
-        self._process.terminate()
         try:
-            self._process.wait(timeout=10)
+            self.halt(immediate=True)
         finally:
             self._process.kill()
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -102,7 +101,7 @@ class PostgresServer:
         subprocess.run(initdb, check=True, **self._common())
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 psycopg.connect(self.url("postgres"), connect_timeout=1).close()
