@@ -3,13 +3,22 @@
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.server_urls import check_broker_url, check_database_url
+from models.setting_problems import first_problem, unknown_setting
+
 PREFIX = "OVERREAD_"
+
+# Beyond these, a database, a clock or a machine would be the first to say that it is too much.
+Few = Annotated[int, Field(ge=1, le=10_000)]
+Many = Annotated[int, Field(ge=1, le=10**9)]
+Seconds = Annotated[int, Field(ge=1, le=366 * 24 * 3600)]
+Bytes = Annotated[int, Field(ge=1, le=2**60)]
 
 
 class SettingsError(ValueError):
@@ -26,77 +35,92 @@ class Settings(BaseSettings):
     data: Path = Path("overread-data")
     database_url: str = ""  # default: SQLite in the data folder
     broker_url: str = ""  # default: the embedded broker that `overread up` starts
-    host: str = "127.0.0.1"
+    host: str = Field(
+        default="127.0.0.1",
+        pattern=r"^[\w.:%-]+$",
+        description="a name or address of this machine, such as 127.0.0.1",
+    )
     port: int = Field(default=8000, ge=0, le=65535)
     # Which of a version's thresholds decides: `pipeline.types.OperatingPoint`, which costs numpy.
     operating_point: Literal["balanced", "sensitive"] = "balanced"
 
-    chunk_size: PositiveInt = 32  # images a worker claims at once
-    chunk_time_limit_s: PositiveInt = 120  # hard limit of one chunk; the lease follows it
-    train_time_limit_s: PositiveInt = 6 * 3600  # one night, from its labels to its decision
-    sweep_interval_s: PositiveInt = 10
-    max_attempts: PositiveInt = 3
-    decode_processes: PositiveInt = 2
-    decode_timeout_s: PositiveInt = 20  # for one file
-    max_file_bytes: PositiveInt = 512 * 2**20
-    max_archive_bytes: PositiveInt = 20 * 2**30  # unpacked, whole archive
-    max_archive_files: PositiveInt = 200_000
-    disk_reserve_bytes: NonNegativeInt = 2 * 2**30  # with less free, uploads are refused for now
+    chunk_size: Few = 32  # images a worker claims at once
+    chunk_time_limit_s: Seconds = 120  # hard limit of one chunk; the lease follows it
+    train_time_limit_s: Seconds = 6 * 3600  # one night, from its labels to its decision
+    sweep_interval_s: Seconds = 10
+    max_attempts: Few = 3
+    decode_processes: Few = 2
+    decode_timeout_s: Seconds = 20  # for one file
+    max_file_bytes: Bytes = 512 * 2**20
+    max_archive_bytes: Bytes = 20 * 2**30  # unpacked, whole archive
+    max_archive_files: Many = 200_000
+    # With less free, uploads are refused for now.
+    disk_reserve_bytes: int = Field(default=2 * 2**30, ge=0, le=2**60)
 
     # Reverse proxies in front of the portal: whose X-Forwarded-For and -Proto are to be believed.
-    proxies: NonNegativeInt = 0
-    session_hours: PositiveInt = 12  # how long a login lasts
-    lockout_failures: PositiveInt = 5  # wrong passwords for one name, then it is locked
-    lockout_s: PositiveInt = 15 * 60
+    proxies: int = Field(default=0, ge=0, le=100)
+    session_hours: Few = 12  # how long a login lasts
+    lockout_failures: Few = 5  # wrong passwords for one name, then it is locked
+    lockout_s: Seconds = 15 * 60
     log_format: Literal["text", "json"] = "text"
 
     # The nightly job: when it runs, and what it needs to begin.
-    night_at: str = Field(default="02:00", pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")  # "": never
+    night_at: str = Field(
+        default="02:00",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$",
+        description="a time of day such as 02:00, or nothing for never",
+    )
     time_zone: str = ""  # of night_at, e.g. Europe/Berlin; default: this machine's
-    night_min_labels: PositiveInt = 20  # fewer new ones, and nothing is trained
+    night_min_labels: Many = 20  # fewer new ones, and nothing is trained
     night_policy: Literal["propose", "automatic"] = "propose"  # what a "yes" of the gate leads to
-    drift_days: PositiveInt = 7  # compared with what came before
+    drift_days: Few = 7  # compared with what came before
     # How a candidate is trained.
     train_start: Literal["production", "imagenet"] = "production"
     train_weights: Path | None = None  # a Keras file with ImageNet weights; default: downloaded
-    train_head_only_below: NonNegativeInt = 200  # so many labelled site images: upper blocks, too
+    # With so many labelled site images, the upper blocks, too.
+    train_head_only_below: int = Field(default=200, ge=0, le=10**9)
     train_base_share: float = Field(default=0.5, ge=0.0, lt=1.0)  # imported images among learned
-    train_cores: NonNegativeInt = 0  # 0: half of what there is, at least one
-    train_memory_mb: PositiveInt = 4096
+    # 0: half of what there is, at least one.
+    train_cores: int = Field(default=0, ge=0, le=10_000)
+    train_memory_mb: Many = 4096
     # What the gate asks of a candidate.
     gate_auroc_margin: float = Field(default=0.02, gt=0.0, lt=1.0)
     gate_sensitivity_margin: float = Field(default=0.05, gt=0.0, lt=1.0)
-    gate_min_patients: PositiveInt = 30  # of each finding, in every test set
+    gate_min_patients: Many = 30  # of each finding, in every test set
 
     @classmethod
     def read(cls) -> Self:
         """From the environment, strictly; SettingsError says which variable is wrong."""
-        unknown = sorted(
-            name
-            for name in os.environ
-            if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() not in cls.model_fields
-        )
-        if unknown:
-            raise SettingsError(f"{unknown[0]}: there is no such setting")
+        for name in sorted(os.environ):
+            if name.upper().startswith(PREFIX) and _field(name) not in cls.model_fields:
+                raise SettingsError(unknown_setting(name, prefix=PREFIX, fields=cls.model_fields))
         try:
             return cls()
         except ValidationError as error:
-            first = error.errors()[0]
-            name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-            raise SettingsError(f"{name}: {first['msg']}") from None
+            problem = first_problem(error, fields=cls.model_fields, prefix=PREFIX)
+            raise SettingsError(problem) from None
+
+    @field_validator("data", "train_weights", mode="before")
+    @classmethod
+    def _check_path(cls, path: Any) -> Any:
+        if path == "":
+            raise ValueError("expected a path; it is empty")
+        if str(path).startswith("~"):
+            raise ValueError("expected a path without ~, which is the shell's")
+        return path
 
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, url: str) -> str:
-        if url and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
-            raise ValueError("expected a URL beginning with sqlite:/// or postgresql+psycopg://")
+        if url:
+            check_database_url(url)
         return url
 
     @field_validator("broker_url")
     @classmethod
     def _check_broker_url(cls, url: str) -> str:
-        if url and not url.startswith(("redis://", "rediss://", "redis+socket://")):
-            raise ValueError("expected a URL beginning with redis://, rediss:// or redis+socket://")
+        if url:
+            check_broker_url(url)
         return url
 
     @field_validator("time_zone")
@@ -107,6 +131,15 @@ class Settings(BaseSettings):
         except (ValueError, OSError, ZoneInfoNotFoundError):
             message = "expected the name of a time zone, such as Europe/Berlin"
             raise ValueError(message) from None
+
+    @model_validator(mode="after")
+    def _check_times(self) -> Self:
+        if self.decode_timeout_s > self.chunk_time_limit_s:
+            raise ValueError(
+                f"{PREFIX}DECODE_TIMEOUT_S: expected at most {PREFIX}CHUNK_TIME_LIMIT_S, "
+                f"which is {self.chunk_time_limit_s}: a file would outlast its chunk"
+            )
+        return self
 
     @cached_property
     def data_dir(self) -> Path:
@@ -136,3 +169,7 @@ class Settings(BaseSettings):
     def visibility_timeout_s(self) -> int:
         """Longer than the longest task, or the broker hands a running task out again."""
         return int(1.1 * max(self.chunk_time_limit_s, self.train_time_limit_s))
+
+
+def _field(variable: str) -> str:
+    return variable[len(PREFIX) :].lower()

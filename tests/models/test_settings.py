@@ -1,5 +1,6 @@
 """Settings are strict and say in one line what is wrong; secrets are made once."""
 
+import re
 import stat
 from pathlib import Path
 from typing import get_args
@@ -7,38 +8,84 @@ from typing import get_args
 import pytest
 
 from models.secrets import read_or_make_secrets
-from models.settings import Settings, SettingsError
+from models.server_urls import NO_PORT
+from models.settings import PREFIX, Settings, SettingsError
 from pipeline.types import OperatingPoint
 
 
+def problem() -> str:
+    """Nothing where the environment is fine."""
+    try:
+        Settings.read()
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+def problem_with(name: str, value: str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name, value)
+        return problem()
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "said"),
     [
-        ("OVERREAD_CHUNK_SIZ", "3"),
-        ("OVERREAD_CHUNK_SIZE", "three"),
-        ("OVERREAD_CHUNK_SIZE", "0"),
-        ("OVERREAD_PORT", "70000"),
-        ("OVERREAD_DATABASE_URL", "mysql://me:secret@host/db"),
-        ("OVERREAD_OPERATING_POINT", "Sensitive"),
-        ("OVERREAD_OPERATING_POINT", ""),
-        ("OVERREAD_BROKER_URL", "amqp://me:secret@host"),
-        ("OVERREAD_NIGHT_AT", "24:00"),
-        ("OVERREAD_TIME_ZONE", "Mars/Olympus"),
-        ("OVERREAD_TIME_ZONE", "../../etc/passwd"),
-        ("OVERREAD_TRAIN_BASE_SHARE", "1"),
-        ("OVERREAD_NIGHT_POLICY", "yes"),
+        ("DATA", "", "expected a path; it is empty"),
+        ("DATA", "~/overread", "expected a path without ~, which is the shell's"),
+        ("HOST", "", "expected a name or address of this machine, such as 127.0.0.1"),
+        ("HOST", "http://here", "expected a name or address of this machine, such as 127.0.0.1"),
+        ("PORT", "many", "expected a whole number, at least 0, at most 65535"),
+        ("PORT", "70000", "expected a whole number, at least 0, at most 65535"),
+        ("CHUNK_SIZE", "0", "expected a whole number, at least 1, at most 10000"),
+        ("MAX_ATTEMPTS", "9" * 30, "expected a whole number, at least 1, at most 10000"),
+        ("OPERATING_POINT", "Sensitive", "expected balanced or sensitive"),
+        ("NIGHT_AT", "24:00", "expected a time of day such as 02:00, or nothing for never"),
+        (
+            "TIME_ZONE",
+            "../../etc/passwd",
+            "expected the name of a time zone, such as Europe/Berlin",
+        ),
+        ("TRAIN_BASE_SHARE", "1", "expected a number, at least 0.0, less than 1.0"),
+        ("DATABASE_URL", "sqlite:///:memory:", "expected a file's path after sqlite:///"),
+        ("BROKER_URL", "redis://:secret@host/name", "expected the number of a database after the"),
+        ("DATABASE_URL", "postgresql+psycopg://me:secret@host:port/db", NO_PORT),
+        ("BROKER_URL", "redis://:se/cret@host/0", NO_PORT),
     ],
 )
-def test_a_wrong_variable_is_named_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+def test_what_is_wrong_is_said_plainly(name: str, value: str, said: str) -> None:
+    assert problem_with(f"{PREFIX}{name}", value).startswith(f"{PREFIX}{name}: {said}")
+
+
+ODD = ("", " ", "secret", "-1", "1.5", "nan", "9" * 30, "two\nlines", "mysql://me:secret@host/db")
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_whatever_is_wrong_is_one_line_that_names_the_variable(field: str) -> None:
+    name = f"{PREFIX}{field.upper()}"
+    said = [problem for value in ODD if (problem := problem_with(name, value))]
+    assert said
+    for line in said:
+        assert re.fullmatch(f"{name}: expected [^\n]+", line)
+        assert "secret" not in line
+
+
+def test_settings_that_contradict_each_other_are_both_named(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError) as caught:
-        Settings.read()
-    message = str(caught.value)
-    assert message.startswith(f"{name}: ")
-    assert "\n" not in message
-    assert "secret" not in message
+    monkeypatch.setenv("OVERREAD_CHUNK_TIME_LIMIT_S", "10")
+    monkeypatch.setenv("OVERREAD_DECODE_TIMEOUT_S", "11")
+    assert problem() == (
+        "OVERREAD_DECODE_TIMEOUT_S: expected at most OVERREAD_CHUNK_TIME_LIMIT_S, which is 10: "
+        "a file would outlast its chunk"
+    )
+
+
+@pytest.mark.parametrize("name", ["OVERREAD_CHUNK_SIZ", "overread_chunk_siz"])
+def test_a_name_that_is_no_setting_is_told_with_the_one_that_is_meant(name: str) -> None:
+    said = f"{name}: there is no such setting; is OVERREAD_CHUNK_SIZE meant?"
+    assert problem_with(name, "3") == said
+    assert problem_with("OVERREAD_XYZ", "3") == "OVERREAD_XYZ: there is no such setting"
 
 
 def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ def test_a_chunk_that_hangs_ends_its_process_and_says_where(settings: Settings) 
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         cwd=ROOT,
-        env=environment(settings.model_copy(update={"chunk_time_limit_s": 1})),
+        env=environment(
+            settings.model_copy(update={"chunk_time_limit_s": 1, "decode_timeout_s": 1})
+        ),
         capture_output=True,
         text=True,
         timeout=60,
