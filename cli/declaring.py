@@ -1,7 +1,7 @@
 """Everything that will be sent is declared first, so that nothing can be missing in silence."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from cli.client import Client
@@ -14,21 +14,26 @@ from cli.sources import Source
 BATCH = 1000  # declarations in one request, the most that the service takes
 
 
+Declare = Callable[[list[Hashed]], None]
+
+
 def declare_all(
-    client: Client, job_id: str, sources: Iterable[Source], *, journal: Journal, shown: Progress
+    declare: Declare, sources: Iterable[Source], *, journal: Journal, shown: Progress
 ) -> list[tuple[str, str]]:
-    """Returns names and causes of files that cannot be read; they are not declared."""
+    """declare: called with some at a time, never with none. Returns names and causes of files that
+    cannot be read.
+    """
     unreadable: list[tuple[str, str]] = []
     done = 0
     hashed = _hash_all(sources, journal, unreadable)
     while some := list(islice(hashed, BATCH)):
-        _declare(client, job_id, some, journal)
+        declare(some)
         done += len(some)
         shown.show(done + len(unreadable))
     return unreadable
 
 
-def _declare(client: Client, job_id: str, files: list[Hashed], journal: Journal) -> None:
+def declare_to(client: Client, job_id: str, files: list[Hashed], journal: Journal) -> None:
     said = [
         {"file": found.source.file, "size": found.size, "sha256": found.sha256} for found in files
     ]

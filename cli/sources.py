@@ -49,7 +49,9 @@ class Walk:
         """Also says what is wrong with the paths as a whole: there is nothing in them."""
         number = sum(1 for _ in self)
         if not number:
-            raise UsageProblem(f"{readable(str(self._roots[0][0]))}: there are no files in it")
+            without = f" ({clause})" if (clause := self.left_out()) else ""
+            first = readable(str(self._roots[0][0]))
+            raise UsageProblem(f"{first}: there are no files in it{without}")
         return number
 
     def left_out(self) -> str | None:

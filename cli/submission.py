@@ -10,9 +10,9 @@ import click
 
 from cli.answers import CONFLICT, NotFoundError, Refused
 from cli.client import Client
-from cli.declaring import declare_all
+from cli.declaring import declare_all, declare_to
 from cli.fatal import Failed
-from cli.journal import Journal
+from cli.journal import Hashed, Journal
 from cli.progress import progress
 from cli.sending import Sending
 from cli.sources import Walk
@@ -54,6 +54,29 @@ def submit_paths(
         ) from None
 
 
+class NothingSent(Failed):
+    """unsent: names and causes. There is no job, for there is nothing to put into one."""
+
+    def __init__(self, unsent: list[tuple[str, str]]) -> None:
+        what = "the only file" if len(unsent) == 1 else f"none of the {len(unsent)} files"
+        super().__init__(f"nothing was sent: {what} could be read")
+        self.unsent = unsent
+
+
+class _Target:
+    """The job that was cut off, or one that is made once there is something to put into it."""
+
+    def __init__(self, client: Client, submission: Submission, *, name: str) -> None:
+        self._client, self._submission, self._name = client, submission, name
+        self.job_id = submission.job_id()
+
+    def declare(self, files: list[Hashed], journal: Journal) -> None:
+        if self.job_id is None:
+            self.job_id = str(self._client.create_job(self._name)["id"])
+            self._submission.remember(self.job_id)
+        declare_to(self._client, self.job_id, files, journal)
+
+
 def _submit(client: Client, walk: Walk, submission: Submission, *, name: str, total: int) -> Sent:
     job = _earlier_job(client, submission)
     if job and job["closed_at"] and submission.is_sent:
@@ -61,15 +84,18 @@ def _submit(client: Client, walk: Walk, submission: Submission, *, name: str, to
     if job is None or job["closed_at"] or job["cancelled_at"]:
         # What was closed or cancelled meanwhile is at its end; the same paths are sent anew.
         submission.forget()
-        job_id = client.create_job((name or "upload")[:200])["id"]
-        submission.remember(job_id)
     else:
-        job_id = job["id"]
-        click.echo(f"going on with job {job_id}, which was cut off", err=True)
+        click.echo(f"going on with job {job['id']}, which was cut off", err=True)
     with submission.journal() as journal:
-        unreadable, before = _send(client, job_id, walk, total=total, journal=journal)
-        submission.remember(job_id, is_sent=True)
-        ended, given_up = _close(client, job_id, journal)
+        target = _Target(client, submission, name=(name or "upload")[:200])
+        unreadable = _declare(client, target, walk, total=total, journal=journal)
+        if target.job_id is None:
+            submission.forget()
+            raise NothingSent(unreadable)
+        before = journal.count_arrived()
+        _send(client, target.job_id, total=total, journal=journal)
+        submission.remember(target.job_id, is_sent=True)
+        ended, given_up = _close(client, target.job_id, journal)
         sent = Sent(ended, journal.count_arrived(), before, unreadable + given_up)
     submission.forget()
     return sent
@@ -84,18 +110,21 @@ def _sent_before(job: dict[str, Any], submission: Submission) -> Sent:
     return Sent(job, arrived, arrived, [])
 
 
-def _send(
-    client: Client, job_id: str, walk: Walk, *, total: int, journal: Journal
-) -> tuple[list[tuple[str, str]], int]:
-    """Names and causes of what cannot be read, and how many files had arrived before."""
+def _declare(
+    client: Client, target: _Target, walk: Walk, *, total: int, journal: Journal
+) -> list[tuple[str, str]]:
+    """Returns names and causes of what cannot be read."""
     with progress("Declaring", total=total) as shown:
         client.on_wait = shown.say
-        unreadable = declare_all(client, job_id, walk, journal=journal, shown=shown)
-    before = journal.count_arrived()
+        return declare_all(
+            lambda files: target.declare(files, journal), walk, journal=journal, shown=shown
+        )
+
+
+def _send(client: Client, job_id: str, *, total: int, journal: Journal) -> None:
     with progress("Sending", total=total) as shown:
         client.on_wait = shown.say
         Sending(client, job_id, journal=journal, shown=shown).send_all()
-    return unreadable, before
 
 
 def _close(

@@ -26,10 +26,9 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
     from cli.fatal import Interrupted
     from cli.job_table import print_jobs
     from cli.settings import read_settings
-    from cli.submission import submit_paths
+    from cli.submission import NothingSent, submit_paths
     from cli.submissions import Submission
     from cli.waiting import wait_and_print
-    from pipeline.readable import readable
 
     settings = read_settings()
     submission = Submission(settings.data_dir, service=settings.url, paths=paths)
@@ -38,8 +37,10 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
             sent = submit_paths(client, paths, name=name, submission=submission)
         except KeyboardInterrupt:
             raise Interrupted("stopped; the same command goes on from there") from None
-        for file, cause in sent.unsent:
-            click.echo(readable(f"{file}: {cause}"), err=True)
+        except NothingSent as failure:
+            _name(failure.unsent)
+            raise
+        _name(sent.unsent)
         click.echo(sent.in_words(), err=True)
         if wait:
             all_predicted = wait_and_print(client, sent.job["id"], as_json=as_json)
@@ -49,3 +50,10 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
                 click.echo(f"{client.url}/jobs/{sent.job['id']}")
             all_predicted = True
     sys.exit(0 if all_predicted and not sent.unsent else 1)
+
+
+def _name(unsent: list[tuple[str, str]]) -> None:
+    from pipeline.readable import readable
+
+    for file, cause in unsent:
+        click.echo(readable(f"{file}: {cause}"), err=True)
