@@ -3,8 +3,10 @@
 One row for each version and operating point. A cursor over the images' ids says up to where workers
 have claimed them; while another version is live it waits, and goes on should its version come back.
 
-A claim is a lease on images that have their answer, and changes nothing else about them. What a
-worker that died had claimed is claimed anew at the end, once its lease has lapsed.
+A claim is a lease on images that have their answer. What a worker that died had claimed is claimed
+anew at the end, once its lease has lapsed: each image alone, so that one that kills its worker
+takes no other with it. `attempts` counts the claims of this re-reading that did not come back;
+after several alone the image is given up (see `models.claims`), and keeps the answer that it has.
 """
 
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import ColumnElement, Row, func, literal, select, update
 from sqlalchemy.orm import Session, aliased
 
 from models.base import now
@@ -78,27 +80,37 @@ def list_rereadings(session: Session) -> list[RereadingProgress]:
     return [_progress(session, row) for row in rows]
 
 
-def claim_chunk(session: Session, rereading_id: int, *, limit: int, lease_s: float) -> Chunk | None:
+def claim_chunk(
+    session: Session, rereading_id: int, *, limit: int, lease_s: float, max_attempts: int
+) -> Chunk | None:
     """The next images. None where nothing is left to claim, or others hold it."""
     rereading = session.get_one(Rereading, rereading_id, with_for_update=True)
     rows = _pick(session, rereading, _after(rereading), limit=limit)
     rereading.after_image_id = rows[-1].id if len(rows) == limit else rereading.last_image_id
-    rows = rows or _pick(session, rereading, Image.leased_until < now(), limit=limit)
+    attempts: ColumnElement[int] = literal(1)
+    if not rows:
+        is_left = _has_lapsed(), Image.attempts <= max_attempts
+        rows = _pick(session, rereading, *is_left, order=Image.attempts.expression, limit=1)
+        attempts = Image.attempts + 1
     if not rows:
         _finish_if_done(session, rereading)
         return None
     claim_id, ids = uuid4().hex, tuple(row.id for row in rows)
-    _lease(session, Image.id.in_(ids), by=claim_id, until=now() + timedelta(seconds=lease_s))
+    until = now() + timedelta(seconds=lease_s)
+    _lease(session, Image.id.in_(ids), by=claim_id, until=until, attempts=attempts)
     return Chunk(claim_id, rereading_id, ids, tuple(dict.fromkeys(row.sha256 for row in rows)))
 
 
 def settle_chunk(session: Session, chunk: Chunk) -> None:
     """Its answers are recorded; what could not be read keeps the answer that it has."""
-    mine = Image.id.in_(chunk.image_ids), Image.leased_by == chunk.claim_id
-    _lease(session, *mine, by=None, until=None)
-    rereading = session.get(Rereading, chunk.rereading_id, with_for_update=True)
-    if rereading is not None:
-        _finish_if_done(session, rereading)
+    rereading = session.get_one(Rereading, chunk.rereading_id, with_for_update=True)
+    _let_go(session, Image.id.in_(chunk.image_ids), Image.leased_by == chunk.claim_id)
+    _finish_if_done(session, rereading)
+
+
+def give_up_exhausted(session: Session, *, max_attempts: int) -> int:
+    """Images whose last permitted attempt has lapsed are not read again. Returns how many."""
+    return _let_go(session, _has_lapsed(), Image.attempts > max_attempts)
 
 
 def _finish_if_done(session: Session, rereading: Rereading) -> None:
@@ -108,9 +120,13 @@ def _finish_if_done(session: Session, rereading: Rereading) -> None:
 
 
 def _pick(
-    session: Session, rereading: Rereading, which: ColumnElement[bool], *, limit: int
+    session: Session,
+    rereading: Rereading,
+    *which: ColumnElement[bool],
+    limit: int,
+    order: ColumnElement[int] = Image.id.expression,
 ) -> Sequence[Row[int, str]]:
-    """Images that lack an answer, in the order of their ids."""
+    """Images that lack an answer."""
     known = aliased(Prediction)
     has_answer = (
         select(known.id)
@@ -123,22 +139,31 @@ def _pick(
     )
     missing = (
         select(Image.id, Image.sha256)
-        .where(*_within(rereading.last_image_id), which, ~has_answer)
-        .order_by(Image.id)
+        .where(*_within(rereading.last_image_id), *which, ~has_answer)
+        .order_by(order, Image.id)
         .limit(limit)
     )
     return session.execute(missing).all()
 
 
+def _let_go(session: Session, *which: ColumnElement[bool]) -> int:
+    return _lease(session, *which, by=None, until=None, attempts=literal(0))
+
+
 def _lease(
-    session: Session, *which: ColumnElement[bool], by: str | None, until: datetime | None
-) -> None:
-    session.execute(
+    session: Session,
+    *which: ColumnElement[bool],
+    by: str | None,
+    until: datetime | None,
+    attempts: ColumnElement[int],
+) -> int:
+    changed = session.execute(
         update(Image)
         .where(*which, Image.state == State.PREDICTED)
-        .values(leased_by=by, leased_until=until)
+        .values(leased_by=by, leased_until=until, attempts=attempts)
         .execution_options(synchronize_session=False)
     )
+    return changed.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
 def _progress(session: Session, rereading: Rereading) -> RereadingProgress:
@@ -152,6 +177,10 @@ def _count(session: Session, last: int) -> int:
 
 def _within(last: int) -> tuple[ColumnElement[bool], ...]:
     return Image.state == State.PREDICTED, Image.id <= last
+
+
+def _has_lapsed() -> ColumnElement[bool]:
+    return Image.leased_until < now()
 
 
 def _after(rereading: Rereading) -> ColumnElement[bool]:

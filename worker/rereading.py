@@ -45,7 +45,11 @@ def _claim(doors: Doors, rereading_id: int) -> Chunk | None:
     settings = doors.settings
     with doors.sessions.begin() as session:
         return claim_chunk(
-            session, rereading_id, limit=settings.chunk_size, lease_s=settings.lease_s
+            session,
+            rereading_id,
+            limit=settings.chunk_size,
+            lease_s=settings.lease_s,
+            max_attempts=settings.max_attempts,
         )
 
 

@@ -7,7 +7,7 @@ from models.base import now
 from models.claims import has_waiting, park_exhausted
 from models.jobs import NoJobError, cancel_some, half_cancelled_jobs
 from models.nights import has_waiting_night, park_exhausted_night
-from models.rereadings import due_rereading
+from models.rereadings import due_rereading, give_up_exhausted
 from models.schedule import begin_due_night
 from models.tables import State
 from worker.doors import Doors
@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 def sweep(doors: Doors) -> None:
     with doors.sessions.begin() as session:
         parked = park_exhausted(session, max_attempts=doors.settings.max_attempts)
+        given_up = give_up_exhausted(session, max_attempts=doors.settings.max_attempts)
+    if given_up:
+        log.error("%d images that stopped their worker too often are not read again", given_up)
     if parked:
         log.error("parked %d images that stopped their worker too often", len(parked))
         discard_uploads(doors, parked)

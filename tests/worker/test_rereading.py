@@ -31,6 +31,7 @@ from tests.rows import a_job, a_prediction, a_user, a_version, all_images, an_im
 from worker.doors import Doors
 from worker.predict import LivePredictor
 from worker.rereading import reread_chunk
+from worker.sweep import sweep
 
 POINT = "balanced"
 IMAGES = 5
@@ -160,7 +161,7 @@ def test_it_waits_while_another_version_is_live(doors: Doors) -> None:
 def claim(doors: Doors) -> Chunk | None:
     with doors.sessions.begin() as session:
         (one,) = list_rereadings(session)
-        return claim_chunk(session, one.rereading.id, limit=2, lease_s=60)
+        return claim_chunk(session, one.rereading.id, limit=2, lease_s=60, max_attempts=3)
 
 
 def test_no_two_workers_read_the_same_and_what_one_lost_is_read_at_the_end(doors: Doors) -> None:
@@ -176,7 +177,8 @@ def test_no_two_workers_read_the_same_and_what_one_lost_is_read_at_the_end(doors
         hand_back_everything(session)  # as a restored backup does
         lapse_leases(session)
     assert is_due(doors)
-    assert reread_chunk(doors, live)
+    while reread_chunk(doors, live):
+        pass
     assert list(answers(doors).values()) == [IMAGES, IMAGES]
     assert progress(doors) == (5, 5, True)
     with doors.sessions() as session:
@@ -273,3 +275,49 @@ def test_what_is_purged_meanwhile_gets_no_answer(doors: Doors) -> None:
     assert len(contents) == IMAGES - 1
     assert len(answered) == 1, "the chunk's other image"
     assert set(answered) < set(contents)
+
+
+def test_what_stops_its_worker_each_time_is_given_up_and_takes_no_other_with_it(
+    doors: Doors, caplog: pytest.LogCaptureFixture
+) -> None:
+    with doors.sessions() as session:
+        deadly = all_images(session)[1]
+    next(doors.store.root.glob(f"inputs/*/*/{deadly.sha256}")).write_bytes(b"cut short")
+    ask(doors)
+    live, deaths = LivePredictor(), 0
+    while is_due(doors):
+        assert deaths < 9, "it would be tried without end"
+        try:
+            while reread_chunk(doors, live):
+                pass
+        except ValueError:
+            deaths += 1
+        with doors.sessions.begin() as session:
+            lapse_leases(session)
+        sweep(doors)
+    assert deaths == 1 + doors.settings.max_attempts, "once in company, then alone"
+    assert list(answers(doors).values()) == [IMAGES, IMAGES - 1]
+    assert progress(doors) == (5, 5, True)
+    assert "1 images that stopped their worker too often are not read again" in caplog.text
+    with doors.sessions() as session:
+        images = all_images(session)
+    assert {(one.state, one.leased_by, one.attempts) for one in images} == {
+        (State.PREDICTED, None, 0)
+    }
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_how_often_an_image_was_claimed_before_does_not_count(doors: Doors) -> None:
+    """Predicting leaves its own count; an earlier re-reading may have left its own."""
+    with doors.sessions.begin() as session:
+        session.execute(update(Image).values(attempts=9))
+    ask(doors)
+    dying = claim(doors)
+    assert dying is not None
+    with doors.sessions.begin() as session:
+        lapse_leases(session)
+    sweep(doors)
+    live = LivePredictor()
+    while reread_chunk(doors, live):
+        pass
+    assert list(answers(doors).values()) == [IMAGES, IMAGES]
