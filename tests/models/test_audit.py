@@ -244,7 +244,7 @@ for number in range(25):
 def test_many_processes_make_one_chain(database: Database) -> None:
     command, ours = [sys.executable, "-c", WRITER], environment(database.settings)
     writers = [subprocess.Popen(command, cwd=ROOT, env=ours) for _ in range(3)]
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(300) for writer in writers] == [0, 0, 0]
     with database.sessions() as session:
         check = verify(session)
     assert (check.is_intact, check.rows) == (True, 75), check.why

@@ -61,7 +61,7 @@ def test_the_database_keeps_no_secret(database: Database) -> None:
 
 
 def test_expired_ones_count_no_longer_and_are_deleted(database: Database) -> None:
-    expired, alive = log_in(database, lasts=timedelta(0)), log_in(database)
+    expired, alive = log_in(database, lasts=-HOUR), log_in(database)
     assert names(database, expired, alive) == [None, "olga"]
     with database.sessions.begin() as session:
         assert len(list_logins(session, user_id=a_user(session).id)) == 1

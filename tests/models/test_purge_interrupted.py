@@ -11,16 +11,19 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Engine, update
+from sqlalchemy.orm import Session
 
 from models.base import now
 from models.deletions import BackupRunningError, deleting, hold_deletions
 from models.orphans import find_orphans
 from models.purge_steps import NOTES, discard_noted, lock_images, note_contents
 from models.purging import WhichJobs
+from models.session import Sessions
 from models.tables import Image, State
 from tests.databases import open_database
 from tests.deaths import Moment, after, is_killed, renaming_to
+from tests.service import wait_until
 from tests.sites import Site
 
 
@@ -87,8 +90,7 @@ def test_a_backup_that_begins_in_the_midst_of_a_purge_leaves_nothing_behind(site
     with in_hand(site, 1) as purges:
         backup = threading.Thread(target=begin_backup, args=[site])
         backup.start()
-        while may_delete(site):
-            time.sleep(0.01)
+        wait_until(lambda: not may_delete(site), within_s=60, what="a backup's beginning")
     purges[0].result()
     backup.join()
     discard_noted(site.database.sessions, site.store)
@@ -116,13 +118,26 @@ def test_two_purges_at_once_do_not_mind_each_other(site: Site) -> None:
 @contextmanager
 def in_hand(site: Site, purges: int) -> Iterator[list[Future[None]]]:
     """They have read the note, and wait for the table that someone else is writing."""
+    telling = TellingSessions(bind=site.database.engine)
     with ThreadPoolExecutor(purges) as threads, site.database.sessions.begin() as session:
         lock_images(session)
-        begun = [
-            threads.submit(discard_noted, site.database.sessions, site.store) for _ in range(purges)
-        ]
-        time.sleep(0.3)
+        begun = [threads.submit(discard_noted, telling, site.store) for _ in range(purges)]
+        assert all(telling.begun.acquire(timeout=60) for _ in begun)
         yield begun
+
+
+class TellingSessions(Sessions):
+    """As any; each says that it is about to begin."""
+
+    def __init__(self, bind: Engine) -> None:
+        super().__init__(bind=bind, expire_on_commit=False)
+        self.begun = threading.Semaphore(0)
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:  # type: ignore[override]
+        self.begun.release()
+        with super().begin() as session:
+            yield session
 
 
 def note(site: Site, contents: Sequence[int]) -> None:

@@ -124,7 +124,7 @@ def at_once(database: Database, moves: list[Callable[[Session], object]]) -> lis
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=300)
     return answers
 
 
