@@ -1,9 +1,11 @@
 """Processes are started, restarted, and stopped in order, with small programs for services."""
 
 import io
+import re
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,21 +16,24 @@ from tests.service import still_alive, wait_until
 
 pytestmark = pytest.mark.processes
 
-SLEEPS = "import time; print('here ready.', flush=True); time.sleep(60)"
-POLITE = (
-    "import signal, sys\n"
-    "def stop(*_): print('stops', flush=True); sys.exit()\n"
-    "signal.signal(signal.SIGTERM, stop)\n" + SLEEPS
-)
-STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPS
+SLEEPS = "import os, time; print('here', os.getpid(), 'ready.', flush=True); time.sleep(600)"
 ENDS = "print('bye', flush=True)"
+# Each writes down that it was asked to stop, all of them into one file.
+ASKED = (
+    "import os, signal, sys\n"
+    "def asked(*_):\n"
+    "    os.write(os.open({path!r}, os.O_CREAT | os.O_APPEND | os.O_WRONLY), b'{name} ')\n"
+    "    {then}\n"
+    "signal.signal(signal.SIGTERM, asked)\n" + SLEEPS
+)
 WITH_HELPER = (
     "import subprocess, sys;"
-    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);" + SLEEPS
+    "helper = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+    "print('helper', helper.pid, flush=True);" + SLEEPS
 )
 
 
-def program(name: str, script: str, *, rank: int = 1, stop_wait_s: float = 5.0) -> Program:
+def program(name: str, script: str, *, rank: int = 1, stop_wait_s: float = 60.0) -> Program:
     command = (sys.executable, "-c", script)
     return Program(name, command, rank=rank, stop_wait_s=stop_wait_s, says_when_ready=" ready.")
 
@@ -45,69 +50,71 @@ def supervisor(log: io.StringIO) -> Iterator[Supervisor]:
 
 
 def settle(supervisor: Supervisor) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not supervisor.are_all_ready():
         supervisor.step(timeout_s=0.05)
         assert time.monotonic() < deadline
 
 
-@pytest.fixture
-def others() -> set[psutil.Process]:
-    """Other tests' servers, which are not the supervisor's."""
-    return set(children())
+def told(log: io.StringIO, *, number: int) -> list[psutil.Process]:
+    """So many processes by what they said: other tests' come and go."""
 
+    def found() -> list[str]:
+        return re.findall(r"(?:here|helper) (\d+)\b", log.getvalue())
 
-def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    # A process is taken for ready a moment before its words are copied.
+    wait_until(lambda: len(found()) == number, within_s=60, what="their words")
+    return [psutil.Process(int(one)) for one in found()]
 
 
 def test_lines_carry_their_process_name(supervisor: Supervisor, log: io.StringIO) -> None:
     supervisor.start(program("one", SLEEPS))
     settle(supervisor)
 
-    assert "one     | here ready." in log.getvalue()
+    (process,) = told(log, number=1)
+    assert log.getvalue() == f"one     | here {process.pid} ready.\n"
 
 
 def test_who_ends_is_started_again_after_longer_and_longer_pauses(
     supervisor: Supervisor, log: io.StringIO
 ) -> None:
     supervisor.start(program("short", ENDS))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while log.getvalue().count("starting it again") < 3:
         supervisor.step(timeout_s=0.1)
         assert time.monotonic() < deadline
 
+    wait_until(lambda: log.getvalue().count("bye") >= 3, within_s=60, what="its last words")
     assert log.getvalue().count("bye") == 3
     pauses = [f"again in {pause} s" for pause in ("0.5", "1", "2")]
     assert [log.getvalue().count(pause) for pause in pauses] == [1, 1, 1]
 
 
 def test_the_highest_rank_stops_first_and_the_stubborn_are_killed(
-    others: set[psutil.Process], supervisor: Supervisor, log: io.StringIO
+    supervisor: Supervisor, log: io.StringIO, tmp_path: Path
 ) -> None:
-    supervisor.start(program("broker", POLITE, rank=0))
-    supervisor.start(program("portal", POLITE, rank=2))
-    supervisor.start(program("worker", STUBBORN, rank=1, stop_wait_s=0.5))
+    def asked(name: str, *, then: str) -> str:
+        return ASKED.format(path=str(tmp_path / "asked"), name=name, then=then)
+
+    supervisor.start(program("broker", asked("broker", then="sys.exit()"), rank=0))
+    supervisor.start(program("portal", asked("portal", then="sys.exit()"), rank=2))
+    supervisor.start(program("worker", asked("worker", then="pass"), rank=1, stop_wait_s=0.5))
     settle(supervisor)
-    before = list(set(children()) - others)
+    before = told(log, number=3)
 
     supervisor.stop()
 
-    assert len(before) == 3
     assert still_alive(before) == []
-    text = log.getvalue()
-    order = [text.index(s) for s in ("portal  | stops", "worker did not stop", "broker  | stops")]
-    assert order == sorted(order)
+    assert (tmp_path / "asked").read_text() == "portal worker broker "
+    assert log.getvalue().count("did not stop in time") == 1
+    assert "worker did not stop in time and was killed" in log.getvalue()
 
 
-def test_helpers_of_a_process_end_with_it(
-    others: set[psutil.Process], supervisor: Supervisor
-) -> None:
+def test_helpers_of_a_process_end_with_it(supervisor: Supervisor, log: io.StringIO) -> None:
     supervisor.start(program("parent", WITH_HELPER))
     settle(supervisor)
-    helpers = list(set(children()) - others)
-    assert len(helpers) == 2
+    processes = told(log, number=2)
 
     supervisor.stop()
 
-    wait_until(lambda: not still_alive(helpers), within_s=5, what="the helper's end")
+    wait_until(lambda: not still_alive(processes), within_s=60, what="the helper's end")
