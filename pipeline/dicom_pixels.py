@@ -23,6 +23,7 @@ from pipeline import dicom_codecs
 from pipeline.dicom_tags import code, integer, label, raw_value
 from pipeline.errors import RefusedError
 from pipeline.jpeg import check_jpeg
+from pipeline.jpeg_luminance import read_luminance
 from pipeline.limits import Limits
 
 dicom_codecs.register()
@@ -152,6 +153,7 @@ def _check_encapsulated(dataset: Dataset, limits: Limits) -> None:
     codestream = _first_codestream(dataset)
     if is_jpeg(dataset):
         check_jpeg(codestream, limits)
+        read_luminance(codestream, scale=8)
     if is_jpeg_2000(dataset):
         _check_jpeg_2000(codestream)
 

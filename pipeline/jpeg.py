@@ -69,8 +69,8 @@ def precision(content: bytes) -> int:
 def check_jpeg(content: bytes, limits: Limits) -> None:
     """Raise RefusedError if the stream is cut short or damaged where markers tell.
 
-    Decoders paint over both. Damage inside the coded data that looks like coded data is
-    not noticed here. Each scan goes over all pixels, so their number is bounded with the size.
+    Decoders paint over both. Damage that looks like coded data is left to `read_luminance`. Each
+    scan goes over all pixels, so their number is bounded with the size.
     """
     pixels = scans = 0
     for segment in segments(content):

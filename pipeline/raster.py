@@ -11,9 +11,10 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from pipeline.errors import RefusedError
 from pipeline.jpeg import check_jpeg
+from pipeline.jpeg_luminance import read_luminance
 from pipeline.limits import Limits
 from pipeline.png import read_pixels
-from pipeline.raster_grey import grey_picture
+from pipeline.raster_grey import grey_picture, scaled
 from pipeline.sniff import BMP, JPEG, JPEG2000, PNG, TIFF, WEBP
 from pipeline.types import DecodedImage
 
@@ -54,7 +55,7 @@ def decode_raster(
     name = _FORMATS[media_type]
     try:
         with Image.open(io.BytesIO(content), formats=[name]) as image:
-            return _decode(image, media_type, limits, minimum_size)
+            return _decode(image, content, media_type, limits, minimum_size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise RefusedError(
             f"the picture is too large: expected at most {limits.max_pixels} pixels"
@@ -71,24 +72,39 @@ def decode_raster(
 
 
 def _decode(
-    image: Image.Image, media_type: str, limits: Limits, minimum_size: int | None
+    image: Image.Image,
+    content: bytes,
+    media_type: str,
+    limits: Limits,
+    minimum_size: int | None,
 ) -> DecodedImage:
     columns, rows = _stored_size(image)
     limits.check_size(rows, columns)
     frames = int(getattr(image, "n_frames", 1))
     limits.check_frames(frames)
     orientation = _orientation(image)
-    if minimum_size and image.mode in ("L", "RGB"):
-        # libjpeg takes luminance from the stream and never makes colours.
-        image.draft("L", (minimum_size, minimum_size))
+    grey = _read_jpeg(content, image, minimum_size) if media_type == JPEG else None
     return DecodedImage(
-        pixels=turn_upright(grey_picture(image), orientation),
+        pixels=turn_upright(grey_picture(image) if grey is None else grey, orientation),
         media_type=media_type,
         rows=rows,
         columns=columns,
         frames=frames,
         warnings=(f"first of {frames} frames read",) if frames > 1 else (),
     )
+
+
+def _read_jpeg(
+    content: bytes, image: Image.Image, minimum_size: int | None
+) -> NDArray[np.float32] | None:
+    """None: of another kind than nearly all, and left to Pillow."""
+    scale = 1
+    while minimum_size and scale < 8 and min(image.size) >= 2 * scale * minimum_size:
+        scale *= 2
+    luminance = read_luminance(content, scale=scale)
+    if luminance is None or image.mode not in ("L", "RGB"):
+        return None
+    return scaled(luminance, 255)
 
 
 def read_orientation(content: bytes, media_type: str) -> int:

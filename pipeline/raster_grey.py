@@ -36,12 +36,12 @@ def _eight_bit(image: Image.Image) -> NDArray[np.float32]:
     grey = np.asarray(image)
     if grey.ndim == 3:
         grey = grey[..., 0]  # Y of YCbCr is the luminance
-    return _scaled(grey, 255)
+    return scaled(grey, 255)
 
 
 def _on_black(image: Image.Image) -> NDArray[np.float32]:
     coloured = image.convert("RGBA")
-    alpha = _scaled(np.asarray(coloured.getchannel("A")), 255)
+    alpha = scaled(np.asarray(coloured.getchannel("A")), 255)
     return _eight_bit(coloured.convert("RGB")) * alpha
 
 
@@ -51,13 +51,14 @@ def _sixteen_bit(image: Image.Image) -> NDArray[np.float32]:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         top = 2 ** image.tag_v2.get(_TIFF_BITS, (16,))[0] - 1
         inverted = image.tag_v2.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
-    grey = _scaled(np.asarray(image), top)
+    grey = scaled(np.asarray(image), top)
     return 1 - grey if inverted else grey
 
 
-def _scaled(stored: NDArray[Any], top: int) -> NDArray[np.float32]:
-    scaled: NDArray[np.float32] = np.multiply(stored, np.float32(1 / top), dtype=np.float32)
-    return scaled
+def scaled(stored: NDArray[Any], top: int) -> NDArray[np.float32]:
+    """Return float32 of the same shape in [0, 1]; stored: 0 to top."""
+    values: NDArray[np.float32] = np.multiply(stored, np.float32(1 / top), dtype=np.float32)
+    return values
 
 
 def _unbounded(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -69,7 +70,7 @@ def _unbounded(values: NDArray[Any]) -> NDArray[np.float32]:
     top = next((top for top in tops if greatest <= top), None)
     if top is None:
         raise RefusedError("expected pixel values of at most 32 bits, received greater ones")
-    return _scaled(values, top)
+    return scaled(values, top)
 
 
 def _lightness_to_grey() -> NDArray[np.float32]:

@@ -1,0 +1,81 @@
+"""Damage among the coded data of a JPEG is refused; what is whole has the values of any viewer."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.uid import JPEGBaseline8Bit
+
+from pipeline.decode import decode_content
+from pipeline.errors import RefusedError
+from pipeline.jpeg_luminance import read_luminance
+from tests.builders import make_dicom, make_picture
+
+PICTURE = make_picture(501, 667)
+KINDS: dict[str, dict[str, Any]] = {
+    "L": {},
+    "RGB": {},
+    "CMYK": {},
+    "L progressive": {"progressive": True},
+    "RGB in components": {"keep_rgb": True},
+    "RGB with restarts": {"restart_marker_rows": 2},
+}
+
+
+def make(kind: str) -> bytes:
+    target = io.BytesIO()
+    mode = kind.split()[0]
+    Image.fromarray(PICTURE).convert(mode).save(target, "JPEG", quality=90, **KINDS[kind])
+    return target.getvalue()
+
+
+def overwritten(content: bytes, new: bytes, *, at: float = 0.6) -> bytes:
+    place = int(at * len(content))
+    return content[:place] + new + content[place + len(new) :]
+
+
+def without_some(content: bytes) -> bytes:
+    return content[: len(content) // 2] + content[len(content) // 2 + 100 :]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_zeroed_blocks_and_missing_bytes_are_refused(kind: str) -> None:
+    content = make(kind)
+    assert decode_content(content).rows == 501
+    for damaged in (overwritten(content, bytes(512)), without_some(content)):
+        with pytest.raises(RefusedError, match=r"the JPEG data are damaged"):
+            decode_content(damaged)
+
+
+@pytest.mark.parametrize("kind", ["L", "RGB", "L progressive"])
+@pytest.mark.parametrize("minimum", [600, 250, 125, 30])
+def test_values_are_those_of_pillow_at_every_scale(kind: str, minimum: int) -> None:
+    content = make(kind)
+    with Image.open(io.BytesIO(content)) as image:
+        image.draft("L", (minimum, minimum))
+        expected = np.asarray(image)
+    pixels = decode_content(content, minimum_size=minimum).pixels
+    np.testing.assert_array_equal(np.rint(pixels * 255), expected)
+
+
+def test_what_the_decoder_lacks_is_left_to_others() -> None:
+    assert read_luminance(b"\xff\xd8\xff\xf7 no JPEG of its kind") is None
+    values: NDArray[np.uint8] | None = read_luminance(make("L"), scale=8)
+    assert values is not None
+    assert values.shape == (63, 84)
+
+
+def test_a_damaged_frame_of_dicom_is_refused(tmp_path: Any) -> None:
+    path = make_dicom(tmp_path / "x.dcm", PICTURE, transfer_syntax=JPEGBaseline8Bit)
+    assert decode_content(path.read_bytes()).rows == 501
+    dataset = pydicom.dcmread(path)
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    dataset.PixelData = encapsulate([overwritten(frame, bytes(512))])
+    dataset.save_as(path)
+    with pytest.raises(RefusedError, match=r"the JPEG data are damaged"):
+        decode_content(path.read_bytes())
