@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Playwright, expect
 
 from models.settings import PREFIX, Settings
 from tests.browser import ARGUMENTS, find_browser
@@ -46,6 +46,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """Ours instead of the plug-in's, which expects a browser of its own."""
+    expect.set_options(timeout=30_000)  # a busy machine takes longer than the usual five seconds
     opened = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
     yield opened
     opened.close()

@@ -45,12 +45,14 @@ def test_from_the_link_to_ones_own_token(portal: Portal, browser: Browser) -> No
         olga.click("text=Set it and log in")
         expect(olga.locator(".who")).to_have_text("olga · reader")
         olga.click("text=Log out")
+        expect(olga).to_have_url(f"{url}/login")  # going on at once would overtake it
         olga.goto(f"{url}/studies?order=label")
         olga.fill("[name=name]", "olga")
         olga.fill("[name=password]", PASSWORD)
         olga.press("[name=password]", "Enter")
-        olga.wait_for_url(f"{url}/studies?order=label")
+        expect(olga).to_have_url(f"{url}/studies?order=label")
         olga.click(".who")
+        expect(olga).to_have_url(f"{url}/account")
         olga.fill("[name=name]", "my script")
         olga.click("text=Make a token")
         expect(olga.locator("[data-secret]")).to_have_text(re.compile(r"^[\w-]{43}$"))
@@ -58,8 +60,9 @@ def test_from_the_link_to_ones_own_token(portal: Portal, browser: Browser) -> No
         admin.goto(f"{url}/users")
         admin.click("text=Deactivate … >> nth=-1")
         admin.click("text=Deactivate olga")
+        expect(admin.locator("tr", has_text="olga")).to_contain_text("deactivated")
         olga.goto(f"{url}/studies")
-        olga.wait_for_url(re.compile("/login"))
+        expect(olga).to_have_url(f"{url}/login?next=/studies")
         for page in (admin, olga):
             page.context.close()
     assert complaints == []
