@@ -1,20 +1,20 @@
 """What `overread doctor` looks at."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 
+from cli.database_checks import check_database, check_orphans, is_half_restored, under_way
+from cli.findings import Finding, checked
 from cli.processes import can_train
 from cli.service_file import is_held, running_service
 from cli.settings import CommandSettings
 from cli.shown_settings import masked
 from models.audit_check import newest_check
 from models.file_store import FileStore
-from models.orphans import MOST, find_orphans
 from models.session import make_engine, make_session_factory
 from models.versions import production_version, version_path
 from pipeline.errors import NetworkFolderError
@@ -22,90 +22,55 @@ from pipeline.predictor import Predictor
 from pipeline.version_folder import BASELINE
 from worker.embedded_broker import is_answering
 
-LOW_SPACE_BYTES = 2 * 2**30
-DAY_S = 24 * 3600
-
-
-@dataclass(frozen=True)
-class Finding:
-    mark: str  # "ok", "-" (not there, and need not be), "WRONG"
-    what: str
-    says: str
-
-    @property
-    def is_wrong(self) -> bool:
-        return self.mark == "WRONG"
-
 
 def check_everything(settings: CommandSettings) -> Iterator[Finding]:
     yield _check_data(settings)
-    yield _checked("database", lambda: _database(settings))
+    database = check_database(settings)
+    yield database
     yield _check_broker(settings)
-    yield _checked("files", lambda: _file_store(settings))
-    yield _checked("orphans", lambda: _orphans(settings))
-    yield _checked("network", lambda: _network(settings))
+    yield _check_files(settings)
+    yield check_orphans(settings, database)
+    yield _check_network(settings, database)
     yield _check_portal(settings)
     yield _check_audit(settings)
     yield _check_training()
-
-
-def _checked(what: str, check: Callable[[], str | None]) -> Finding:
-    """check: returns what is well, None where nothing is there yet; raises what is wrong."""
-    try:
-        says = check()
-    except Exception as error:
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Finding("WRONG", what, masked(line) if "://" in line else line)
-    return Finding("ok", what, says) if says else Finding("-", what, "not there yet: overread up")
 
 
 def _check_data(settings: CommandSettings) -> Finding:
     folder = settings.data_dir
     if not folder.exists():
         return Finding("-", "data", f"{folder} does not exist yet: overread up")
+    if is_half_restored(folder) and not is_held(folder):
+        says = f"a restore into {folder} has not ended: the same overread restore once more"
+        return Finding("WRONG", "data", says)
     free = shutil.disk_usage(folder).free
-    says = f"{folder}, {free / 2**30:.0f} GiB free"
+    says = f"{folder}, {free / 2**30:.1f} GiB free"
     if folder.stat().st_mode & 0o077:
         return Finding("WRONG", "data", f"{folder} is open to others: chmod 700 it")
-    return Finding("WRONG" if free < LOW_SPACE_BYTES else "ok", "data", says)
-
-
-def _database(settings: CommandSettings) -> str | None:
-    from models.revision import current_revision, newest_revision
-
-    if not _has_database(settings):
-        return None
-    engine = make_engine(settings)
-    try:
-        with engine.connect() as connection:
-            revision, newest = current_revision(connection), newest_revision()
-    finally:
-        engine.dispose()
-    if revision != newest:
-        raise LookupError(f"tables are at {revision}, expected {newest}: overread migrate")
-    return f"{engine.dialect.name}, tables at {revision}"
-
-
-def _has_database(settings: CommandSettings) -> bool:
-    from sqlalchemy import make_url
-
-    # Connecting would make the file.
-    return not settings.is_sqlite or Path(make_url(settings.database).database or "").exists()
+    if free < settings.disk_reserve_bytes:
+        says += ", less than OVERREAD_DISK_RESERVE_BYTES: uploads are refused"
+        return Finding("WRONG", "data", says)
+    return Finding("ok", "data", says)
 
 
 def _check_broker(settings: CommandSettings) -> Finding:
     service = running_service(settings.data_dir)
     url = settings.broker_url or (service.broker_url if service else "")
     if not url:
-        return Finding("-", "broker", "starts with the service: overread up")
+        says = under_way(settings.data_dir) or "starts with the service: overread up"
+        return Finding("-", "broker", says)
     says = "answers" if is_answering(url) else "does not answer"
     return Finding("ok" if says == "answers" else "WRONG", "broker", f"{masked(url)} {says}")
 
 
-def _file_store(settings: CommandSettings) -> str | None:
-    """Write, read and delete, as a worker would."""
+def _check_files(settings: CommandSettings) -> Finding:
     if not settings.data_dir.exists():
-        return None
+        return Finding("-", "files", "not there yet: overread up")
+    return checked("files", lambda: _files(settings))
+
+
+def _files(settings: CommandSettings) -> str:
+    """Write, read and delete, as a worker would."""
     store = FileStore(settings.files_dir)
     stored = store.put_bytes(b"overread doctor")
     read = store.path(stored.sha256).read_bytes()
@@ -115,28 +80,17 @@ def _file_store(settings: CommandSettings) -> str | None:
     return f"{settings.files_dir} can be written and read"
 
 
-def _orphans(settings: CommandSettings) -> str | None:
-    """Rows without files, files without rows; what work under way leaves behind is gone later."""
-    if not _has_database(settings):
-        return None
-    engine, store = make_engine(settings), FileStore(settings.files_dir)
-    sessions = make_session_factory(engine)
-    try:
-        found = find_orphans(sessions, store, age_s=DAY_S)
-        if found:  # once more: a worker may have been at work on them
-            later = set(find_orphans(sessions, store, age_s=DAY_S))
-            found = [line for line in found if line in later]
-    finally:
-        engine.dispose()
-    if found:
-        number = f"{MOST} or more" if len(found) == MOST else len(found)
-        raise LookupError(f"{number}, among them {found[0]}")
-    return "no row without its files, no file without its row"
+def _check_network(settings: CommandSettings, database: Finding) -> Finding:
+    """Before there is a database, the one that ships."""
+    if database.is_wrong:
+        return Finding("-", "network", "not looked at: the database knows which is live")
+    has_database = database.mark == "ok"
+    return checked("network", lambda: _network(settings, has_database=has_database))
 
 
-def _network(settings: CommandSettings) -> str:
+def _network(settings: CommandSettings, *, has_database: bool) -> str:
     """As a worker opens it: checksums first. Then one answer for an empty picture."""
-    folder = _live_folder(settings) if _has_database(settings) else BASELINE
+    folder = _live_folder(settings) if has_database else BASELINE
     predictor = Predictor.open(folder, operating_point=settings.operating_point)
     answers = predictor.predict(np.zeros((1, 224, 224), np.uint8))
     if not 0.0 <= answers[0].probability <= 1.0:
@@ -159,8 +113,8 @@ def _check_portal(settings: CommandSettings) -> Finding:
     service = running_service(settings.data_dir)
     url = settings.url or (service.url if service else "")
     if not url:
-        waits = "is starting" if is_held(settings.data_dir) else "is not running: overread up"
-        return Finding("-", "portal", waits)
+        says = under_way(settings.data_dir) or "is not running: overread up"
+        return Finding("-", "portal", says)
     try:
         answer = httpx.get(f"{url}/readyz", timeout=10.0, trust_env=False)
         down = [what for what, word in answer.json().items() if word == "down"]

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cli.checks import Finding, check_everything
+from cli.checks import check_everything
+from cli.findings import Finding
 from cli.settings import CommandSettings
 from models.file_store import FileStore
 from models.tables import State
