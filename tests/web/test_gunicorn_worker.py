@@ -53,7 +53,7 @@ def _is_up(port: int) -> bool:
 def ask(port: int, path: str = "/healthz", **headers: str) -> tuple[int, Message]:
     request = urllib.request.Request(f"http://{HOST}:{port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=8) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S - 1) as answer:
             return answer.status, answer.headers
     except HTTPError as error:
         return error.code, error.headers
@@ -75,9 +75,7 @@ def test_clients_that_say_no_more_keep_nobody_out(port: int, said: bytes) -> Non
         for _ in range(THREADS):
             stack.enter_context(socket.create_connection((HOST, port))).sendall(said)
         time.sleep(0.3)
-        began = time.monotonic()
-        assert ask(port)[0] == 200
-        assert time.monotonic() - began < 2.0
+        assert ask(port)[0] == 200, "before the portal's patience with any of them ends"
 
 
 def test_what_only_a_proxy_may_say_is_not_believed(port: int) -> None:
@@ -108,8 +106,10 @@ def test_what_comes_buys_time_and_what_gunicorn_has_set_stays() -> None:
     with ours, theirs:
         ours.begin()
         theirs.sendall(bytes(20_000))
+        began = time.monotonic()
         assert len(ours.recv(20_000)) == 20_000
-        assert PATIENCE_S + 9.0 < ours._left_s <= PATIENCE_S + 10.0
+        took_s = time.monotonic() - began
+        assert PATIENCE_S + 10.0 - took_s <= ours._left_s <= PATIENCE_S + 10.0
         ours.settimeout(0.01)
         with pytest.raises(TimeoutError):
             ours.recv(1)
