@@ -10,6 +10,8 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models.base import now
+from models.inserts import insert_new
 from models.settings import Settings
 from models.tables import ModelAlias, ModelVersion, Move
 from pipeline.errors import NetworkFolderError
@@ -39,13 +41,9 @@ def register_version(session: Session, *, folder: Path | None, data_dir: Path) -
     """A finished version folder becomes a row; not live. folder None: the shipped network."""
     card = load_card(folder or BASELINE)
     relative = folder.absolute().relative_to(data_dir).as_posix() if folder else None
-    known = find_version(session, card.model_version)
-    if known is not None:
-        return known
-    version = ModelVersion(name=card.model_version, folder=relative, card=dict(card.raw))
-    session.add(version)
-    session.flush()
-    return version
+    row = {"name": card.model_version, "folder": relative, "card": dict(card.raw)}
+    insert_new(session, ModelVersion, [row | {"created_at": now()}])
+    return session.scalars(select(ModelVersion).filter_by(name=card.model_version)).one()
 
 
 def find_version(session: Session, name: str) -> ModelVersion | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,15 +63,21 @@ def checkpoint_folder(output: Path) -> Path:
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, key: str) -> None:
-    """Under a temporary name first: a process killed while writing leaves the last one whole."""
+    """Under a temporary name first: a process killed while writing leaves the last one whole.
+
+    The name is this call's own, should two trainings of one version be under way.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{FILE}.partial"
+    partial = folder / f"{FILE}.{secrets.token_hex(8)}.partial"
     head = {"key": key, "epochs_done": checkpoint.epochs_done, "curves": asdict(checkpoint.curves)}
     arrays: dict[str, Any] = {f"weights_{n}": value for n, value in enumerate(checkpoint.weights)}
     arrays |= {f"optimizer_{n}": value for n, value in enumerate(checkpoint.optimizer)}
-    with partial.open("wb") as stream:
-        np.savez(stream, head=np.array(json.dumps(head)), **arrays)
-    partial.replace(folder / FILE)
+    try:
+        with partial.open("wb") as stream:
+            np.savez(stream, head=np.array(json.dumps(head)), **arrays)
+        partial.replace(folder / FILE)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path, *, key: str) -> Checkpoint | None:

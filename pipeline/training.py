@@ -15,6 +15,7 @@ from pipeline.guard import Guard
 from pipeline.split import split_of
 from pipeline.training_config import Progress, TrainingConfig, TrainingProgress
 from pipeline.training_plan import TrainingPlan
+from pipeline.version_folder import check_is_new
 
 
 def train(
@@ -32,7 +33,7 @@ def train(
     is measured as `others` are. See `train_on` for these and the rest. Raises DatasetError,
     StartWeightsError, FileExistsError.
     """
-    _check_is_new(output)
+    check_is_new(output)
     examples = _find(dataset)
     images = sum(map(len, examples.values()))
     # Of which some 15 % will be validation's; nobody minds that in an estimate.
@@ -68,7 +69,7 @@ def train_on(
     An interrupted training goes on from its last epoch, which is kept beside `output` until that
     is complete. Raises StartWeightsError, FileExistsError.
     """
-    _check_is_new(output)
+    check_is_new(output)
     judged = len(learning) + len(validation) + sum(map(len, (others or {}).values()))
     learned = len(learning) if places is None else len(places)
     plan = TrainingPlan(progress, learned=learned, judged=judged, config=config)
@@ -100,11 +101,6 @@ def _train(
     )  # fmt: skip
     remove_checkpoints(checkpoints)
     return folder
-
-
-def _check_is_new(output: Path) -> None:
-    if output.exists():
-        raise FileExistsError(f"{output} exists; a model version is never changed")
 
 
 def _find(dataset: Path) -> dict[str, list[Example]]:

@@ -1,6 +1,7 @@
 """A snapshot becomes a model version that is not live."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,11 @@ class ForeignFolderError(PipelineError):
     """The candidate's folder holds what was trained from something else."""
 
 
+def candidate_name(night_id: int) -> str:
+    """Of a night's version, and of its folder."""
+    return f"night-{night_id}"
+
+
 def train_candidate(
     doors: Doors, *, snapshot_id: int, production: ModelVersion, name: str, progress: Progress
 ) -> ModelVersion:
@@ -38,11 +44,11 @@ def train_candidate(
         raise ValueError(f"Expected a name of letters, digits, '.', '_', '-'. Received: {name!r}")
     data_dir = doors.settings.data_dir
     folder = data_dir / NETWORKS / name
-    if folder.exists():
-        _check_is_of(folder, doors, snapshot_id)
-    else:
+    if not folder.exists():
         lesson = read_lesson(doors, snapshot_id, progress=progress)
-        _train(lesson, production, folder, settings=doors.settings, progress=progress)
+        with suppress(FileExistsError):  # who had lost this night's claim went on, and was faster
+            _train(lesson, production, folder, settings=doors.settings, progress=progress)
+    _check_is_of(folder, doors, snapshot_id)
     with doors.sessions.begin() as session:
         return register_version(session, folder=folder, data_dir=data_dir)
 

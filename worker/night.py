@@ -39,7 +39,7 @@ from models.versions import (
 from pipeline.errors import PipelineError
 from pipeline.guard import is_guard_of
 from pipeline.promotion import Decision, Gate, decide_promotion
-from worker.candidate import NotEnoughImagesError, train_candidate
+from worker.candidate import NotEnoughImagesError, candidate_name, train_candidate
 from worker.chunks import WORLD
 from worker.comparing import compare_versions
 from worker.doors import Doors
@@ -167,7 +167,7 @@ class _Run:
             self._doors,
             snapshot_id=snapshot_id,
             production=production,
-            name=f"night-{self._claim.night_id}",
+            name=candidate_name(self._claim.night_id),
             progress=self._watch.tell,
         )
         self._note(candidate_id=candidate.id)

@@ -71,6 +71,7 @@ def tidy() -> None:
     from models.begun import discard_unsettled
     from models.purge_steps import discard_noted
     from worker.audit_watch import watch_audit
+    from worker.leftovers import discard_leftovers
     from worker.logins import forget_expired_logins
     from worker.sop_uids import fill_sop_instance_uids
     from worker.uploads import discard_forgotten
@@ -80,6 +81,7 @@ def tidy() -> None:
         partial(discard_forgotten, doors),
         partial(discard_noted, doors.sessions, doors.store),
         partial(discard_unsettled, doors.sessions, doors.store, age_s=2 * doors.settings.lease_s),
+        partial(discard_leftovers, doors),
         partial(forget_expired_logins, doors),
         partial(fill_sop_instance_uids, doors),
         partial(watch_audit, doors),

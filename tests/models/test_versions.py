@@ -3,6 +3,8 @@
 import shutil
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -153,6 +155,22 @@ def test_without_an_expectation_moves_queue_up(database: Database) -> None:
 def registered(session: Session, settings: Settings, name: str, **card: object) -> ModelVersion:
     folder = make_version(settings.data_dir / "networks" / name, **card)
     return register_version(session, folder=folder, data_dir=settings.data_dir)
+
+
+def test_a_version_that_two_register_at_once_is_one(database: Database) -> None:
+    with ThreadPoolExecutor() as threads:
+        with database.sessions.begin() as session:
+            first = registered(session, database.settings, "ours")
+            second = threads.submit(register_again, database, first.folder)
+            with suppress(TimeoutError):
+                second.result(timeout=0.2)  # it waits for this one's end
+        assert second.result(timeout=60) == first.id
+
+
+def register_again(database: Database, folder: str | None) -> int:
+    data_dir = database.settings.data_dir
+    with database.sessions.begin() as session:
+        return register_version(session, folder=data_dir / str(folder), data_dir=data_dir).id
 
 
 def folder_of(version: ModelVersion, settings: Settings) -> Path:

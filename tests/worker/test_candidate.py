@@ -10,7 +10,7 @@ import pytest
 
 from models.base import now
 from models.learning_tables import DatasetSnapshot, Label, LabelValue, Source, Split
-from models.snapshots import Member, freeze
+from models.snapshots import Member, freeze, snapshot_images
 from models.tables import ModelVersion
 from models.versions import install_baseline, production_version, version_path
 from pipeline.guard import Guard, is_guard_of
@@ -21,6 +21,7 @@ from pipeline.training_config import TrainingProgress
 from pipeline.types import Finding
 from pipeline.version_folder import BASELINE, FAMILIARITY_FILE
 from tests.rows import a_hash, a_user
+from tests.versions import make_version
 from worker.candidate import (
     ForeignFolderError,
     MissingImageError,
@@ -174,6 +175,23 @@ def test_a_folder_trained_from_something_else_is_no_candidate(doors: Doors) -> N
     shutil.copytree(BASELINE, doors.settings.data_dir / "networks" / "night-7")
     with pytest.raises(ForeignFolderError, match="trained from other images"):
         train(doors, snapshot, production)
+
+
+def test_who_is_overtaken_while_it_reads_takes_what_the_other_has_trained(doors: Doors) -> None:
+    snapshot, production = freeze_phantoms(doors, is_drawn=False), baseline(doors)
+    with doors.sessions() as session:
+        for image in snapshot_images(session, snapshot.id):
+            black = np.zeros((224, 224), np.uint8)
+            doors.store.put_network_input(image.sha256, PREPROCESSING, black)
+    folder = doors.settings.data_dir / "networks" / "night-7"
+
+    def overtake(step: TrainingProgress) -> None:
+        if not folder.exists():
+            make_version(folder, snapshot={"digest": snapshot.digest})
+
+    made = train(doors, snapshot, production, overtake)
+    assert made.name == "night-7"
+    assert version_path(made, data_dir=doors.settings.data_dir) == folder
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "", "a b", ".hidden"])
