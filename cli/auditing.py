@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from cli.deeds import record_deed
 from cli.fatal import Failed, UsageProblem
 from cli.files import save_whole
-from cli.tables import ROWS, console
+from cli.tables import ROWS, cells, console
 from cli.version_table import moment
 from models.audit_check import check_audit
 from models.audit_lists import AuditFilter, iter_audit, list_audit_page
@@ -26,14 +26,13 @@ SUFFIXES = {".csv": "csv", ".jsonl": "jsonl"}
 
 def print_audit(settings: Settings) -> None:
     from rich.table import Column, Table
-    from rich.text import Text
 
     table = Table(Column("row", justify="right"), "when", "person", "action", "on")
     with _open(settings) as sessions, sessions() as session:
         found = list_audit_page(session, EVERYTHING, page_size=ROWS)
     for row in found.items:
-        cells = (moment(row.created_at.isoformat()), row.person or "-", row.action, row.target)
-        table.add_row(str(row.id), *map(Text, cells))
+        when = moment(row.created_at.isoformat())
+        table.add_row(*cells(row.id, when, row.person or "-", row.action, row.target))
     console().print(table)
     if found.total > len(found.items):
         click.echo(f"... and {found.total - len(found.items)} earlier: --export FILE has them all")

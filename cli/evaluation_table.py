@@ -23,7 +23,7 @@ def print_evaluation(
     found: Evaluation, *, source: LabelledSource, refused: Sequence[Refused], refusals: int
 ) -> None:
     point = found.chosen
-    click.echo(f"{found.model_version} on {source.name}")
+    click.echo(readable(f"{found.model_version} on {source.name}"))
     click.echo(f"{found.n} images of {found.patients} patients; 95 % intervals over patients\n")
     click.echo(_lines((name, found.figures[name]) for name in OVERALL))
     click.echo(

@@ -50,14 +50,13 @@ def _which(age: str | None, job_id: str | None) -> dict[str, Any]:
 
 def _print(plan: dict[str, Any]) -> None:
     from rich.table import Column, Table
-    from rich.text import Text
 
-    from cli.tables import ROWS, console
+    from cli.tables import ROWS, cells, console
 
     table = Table(Column("job", no_wrap=True, min_width=32), "name", "of", "goes", "stays", "why")
     for job in plan["jobs"][:ROWS]:
-        cells = (job["id"], job["name"], job["created_at"][:10], job["goes"], job["stays"])
-        table.add_row(*(Text(str(cell)) for cell in (*cells, job["why"])))
+        told = (job[name] for name in ("goes", "stays", "why"))
+        table.add_row(*cells(job["id"], job["name"], job["created_at"][:10], *told))
     if plan["jobs"]:
         console().print(table)
     if len(plan["jobs"]) > ROWS:

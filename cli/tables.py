@@ -62,9 +62,9 @@ class ResultTable:
             table.add_row(*cells(*_told(result, figures)))
         terminal.print(table)
         if self._seen > len(self._kept):
-            console().print(f"... and {self._seen - len(self._kept)} more")
+            terminal.print(f"... and {self._seen - len(self._kept)} more")
         for line in sorted(self._readings):
-            console().print(line, markup=False)
+            terminal.print(readable(line), markup=False)
 
 
 def _weight(result: dict[str, Any]) -> float:
