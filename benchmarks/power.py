@@ -1,13 +1,16 @@
 """How often the gate says yes, by number of patients and true gain: `python benchmarks/power.py`.
 
 Invented answers go through the same comparison and decision as a night's. About 15 minutes on one
-core; the tables go to standard output, for docs/power.md.
+core; the tables go to standard output, for docs/power.md. For a site of one's own, in a minute:
+`python benchmarks/power.py --auroc 0.9 --patients 100 300 900 --trials 40 --skip-equal`.
 """
 
+import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +21,12 @@ from pipeline.comparison import compare, level_of_each
 from pipeline.metrics import auroc
 from pipeline.promotion import Gate, decide_promotion
 
-PATIENTS = (50, 100, 200, 400, 800, 1600)
+PATIENTS = [50, 100, 200, 400, 800, 1600]
+AUROCS = [0.95, 0.85]
+CORRELATIONS = [0.9, 0.7]
 GAINS = (0.0, 0.005, 0.01, 0.02, 0.05)
 TRIALS = 200
-EQUAL_TRIALS = 1000
+EQUAL = 5  # times as many trials where both versions are equally good: that share is small
 DRAWS = 500  # a night takes 2000; the tables differ by less than their own chance
 # Nothing but the proof of being better stands in the way.
 OPEN = Gate(auroc_margin=1, sensitivity_margin=1, specificity_margin=1, min_patients=1)
@@ -55,49 +60,70 @@ def equal_worlds() -> Iterator[tuple[World, int]]:
     yield World(200, 0.99, most_images=3), 1
 
 
-def patients_for(power: float, shares: list[float]) -> str:
+def patients_for(power: float, shares: Sequence[float], patients: Sequence[int]) -> str:
     """Between two columns by the logarithm of their numbers."""
     if shares[0] >= power:
-        return f"at most {PATIENTS[0]}"
+        return f"at most {patients[0]}"
     for place in range(1, len(shares)):
         if shares[place] >= power:
             below, above = shares[place - 1], shares[place]
             part = (power - below) / (above - below)
-            found = PATIENTS[place - 1] * (PATIENTS[place] / PATIENTS[place - 1]) ** part
+            found = patients[place - 1] * (patients[place] / patients[place - 1]) ** part
             return f"about {round(found, -1):.0f}"
-    return f"more than {PATIENTS[-1]}"
+    return f"more than {patients[-1]}"
 
 
-def print_power(world: World, *, gate: Gate, title: str) -> None:
-    print(f"\n{title}\n")
-    header = " | ".join(f"{count}" for count in PATIENTS)
-    print(f"| true gain | {header} | for 80 % |\n|---|{'---|' * (len(PATIENTS) + 1)}", flush=True)
+def print_power(world: World, *, patients: Sequence[int], trials: int) -> None:
+    print(f"\nProduction's AUROC {world.auroc:g}, correlation {world.correlation:g}:\n")
+    header = " | ".join(f"{count}" for count in patients)
+    print(f"| true gain | {header} | for 80 % |\n|---|{'---|' * (len(patients) + 1)}", flush=True)
     for gain in (gain for gain in GAINS if world.auroc + gain < 1):
         shares = [
-            share_of_yes(replace(world, gain=gain, patients=count), gate=gate, trials=TRIALS)
-            for count in PATIENTS
+            share_of_yes(replace(world, gain=gain, patients=count), gate=GATE, trials=trials)
+            for count in patients
         ]
         cells = " | ".join(f"{share:.1%}" for share in shares)
-        needed = patients_for(0.8, shares) if gain else "-"
+        needed = patients_for(0.8, shares, patients) if gain else "-"
         print(f"| {gain:g} | {cells} | {needed} |", flush=True)
 
 
-def print_equal() -> None:
+def print_equal(trials: int) -> None:
     print("| patients | AUROC of both | images of a patient | test sets | yes |")
     print("|---|---|---|---|---|")
     for world, sets in equal_worlds():
-        share = share_of_yes(world, gate=OPEN, trials=EQUAL_TRIALS, sets=sets)
+        share = share_of_yes(world, gate=OPEN, trials=trials, sets=sets)
         images = "1" if world.most_images == 1 else f"1 to {world.most_images}"
         print(f"| {world.patients} | {world.auroc} | {images} | {sets} | {share:.1%} |", flush=True)
 
 
-def main() -> None:
-    print_equal()
-    for auroc_of_production in (0.95, 0.85):
-        for correlation in (0.9, 0.7):
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = _read(arguments)
+    if not given.skip_equal:
+        print_equal(EQUAL * given.trials)
+    for auroc_of_production in given.auroc:
+        for correlation in given.correlation:
             world = World(0, auroc_of_production, correlation=correlation)
-            title = f"Production's AUROC {auroc_of_production}, correlation {correlation}"
-            print_power(world, gate=GATE, title=title)
+            print_power(world, patients=sorted(given.patients), trials=given.trials)
+
+
+def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    several: dict[str, Any] = {"nargs": "+", "metavar": "N"}
+    parser.add_argument("--auroc", type=float, **several, default=AUROCS, help="production's")
+    parser.add_argument(
+        "--correlation", type=float, **several, default=CORRELATIONS, help="of both scores"
+    )
+    parser.add_argument(
+        "--patients", type=int, **several, default=PATIENTS, help="of the test split"
+    )
+    parser.add_argument("--trials", type=int, default=TRIALS, help="for each share")
+    parser.add_argument("--skip-equal", action="store_true", help="not how often chance gets in")
+    given = parser.parse_args(arguments)
+    if not all(0 < number < 1 for number in [*given.auroc, *given.correlation]):
+        parser.error("--auroc and --correlation: expected numbers between 0 and 1")
+    if min(given.patients) < 2 or given.trials < 1:
+        parser.error("expected at least 2 --patients and 1 of --trials")
+    return given
 
 
 if __name__ == "__main__":
