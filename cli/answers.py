@@ -42,6 +42,10 @@ class BusyError(Exception):
     """Asked too soon or too often; worth another try."""
 
 
+class AtWorkError(Exception):
+    """The service still works on a request of ours that was given up on the way."""
+
+
 def checked(answer: httpx.Response) -> httpx.Response:
     status, title = answer.status_code, _title(answer)
     if status in BUSY:
@@ -56,7 +60,7 @@ def checked(answer: httpx.Response) -> httpx.Response:
         raise DiskFullError
     if status == CONFLICT and (offset := answer.headers.get("Upload-Offset")):
         if offset == answer.request.headers.get("Upload-Offset"):
-            raise BusyError(title)  # a request that we gave up is still at work there
+            raise AtWorkError(title)
         raise WrongOffsetError(int(offset))
     if answer.is_redirect:  # followed, the token might go to someone else
         raise Failed(f"{answer.url} leads to {answer.headers['Location']}: is that the address?")

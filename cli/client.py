@@ -1,5 +1,6 @@
 """The service's HTTP API, as the command line uses it."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from uuid import uuid4
 import click
 import httpx
 
-from cli.answers import BusyError, DiskFullError, checked, not_ours
+from cli.answers import AtWorkError, BusyError, DiskFullError, checked, not_ours
 from cli.fatal import Failed, UsageProblem
 from cli.service_file import running_service
 from cli.settings import CommandSettings
@@ -209,19 +210,26 @@ class Client:
         return self._stopped.is_set()
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
-        began, pause = time.monotonic(), 0.2
+        away_since, pause = math.inf, 0.2
         while True:
             try:
                 return ask()
+            except AtWorkError as error:
+                why = Failed(f"{self.url}: {error}")
+                away_since, patience_s = math.inf, 0.0  # it answers, so it is not away
+                waiting = "the service is still at work on what was sent; waiting"
             except (httpx.TransportError, BusyError) as error:
                 if distrust := why_distrusted(error):
                     raise Failed(f"{self.url}: {distrust}") from None
                 why = Failed(f"{self.url} does not answer: {error}")
+                # From the first failure on: a proxy may have waited for long before it gave up.
+                away_since = min(away_since, time.monotonic())
                 patience_s, waiting = self._patience_s, "the service does not answer; trying again"
             except DiskFullError as full:
                 why, patience_s = full, self._disk_patience_s
+                away_since = min(away_since, time.monotonic())
                 waiting = "the service's disk is nearly full; waiting for room"
-            if time.monotonic() + pause > began + patience_s:
+            if time.monotonic() + pause > away_since + patience_s:
                 raise why
             self._tell(waiting)
             if self._stopped.wait(pause):

@@ -5,6 +5,7 @@ import os
 import signal
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,6 +40,7 @@ class Misbehaving(BaseHTTPRequestHandler):
     manners: list[str | int] = []  # noqa: RUF012  emptied and filled by each test
     bodies: list[bytes] = []  # noqa: RUF012
     offset = 0  # said with every 409
+    late_s = 0.4
     words = media_type = ""
 
     def do_PATCH(self) -> None:
@@ -53,6 +55,9 @@ class Misbehaving(BaseHTTPRequestHandler):
         if manner == "hang up":
             self.connection.close()
             return
+        if manner == "too late":
+            time.sleep(self.late_s)
+            manner = 504
         if manner == "interrupt":
             os.kill(os.getpid(), signal.SIGINT)
             manner = 503
@@ -76,11 +81,16 @@ class Misbehaving(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Who is interrupted hangs up: no word of that belongs into what a command says."""
+
+
 @pytest.fixture
 def url() -> Iterator[str]:
     Misbehaving.manners, Misbehaving.bodies, Misbehaving.offset = [], [], 0
     Misbehaving.words = Misbehaving.media_type = ""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Misbehaving) as server:
+    with Server(("127.0.0.1", 0), Misbehaving) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -143,6 +153,17 @@ def test_a_request_that_is_still_at_work_is_waited_for(url: str) -> None:
     with Client(url, "token") as client:
         assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
     assert Misbehaving.bodies == [b"abc"] * 3
+
+
+def test_a_proxy_that_loses_patience_does_not_end_a_long_request(url: str) -> None:
+    """Nor does what the service needs to finish it: it answers, so it is not away."""
+    Misbehaving.manners = ["too late", 409]
+
+    with Client(url, "token", patience_s=0.3) as client:
+        assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
+    with Client(url, "token", patience_s=0.0) as client:
+        Misbehaving.manners = [409, 409]
+        assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
 
 
 def test_whoever_waits_can_be_stopped(url: str) -> None:
