@@ -109,10 +109,12 @@ class Upload {
     const rate = (size - this.bytesBefore) / elapsed;
     const canTell = elapsed > 2 && rate > 0 && size < sent.totalBytes;
     const left = canTell ? ` · ${duration((sent.totalBytes - size) / rate)} left` : "";
+    // A zip of many files is unpacked before the answer comes.
+    const isOver = size >= sent.totalBytes && files < sent.waiting.length;
     this.show(
       sent.totalBytes ? size / sent.totalBytes : 1,
       `${count(files)} of ${count(sent.waiting.length)} files · ${bytes(size)} of ${bytes(sent.totalBytes)}`,
-      left,
+      isOver ? " · all is sent; the service stores it" : left,
     );
   }
 

@@ -1,0 +1,99 @@
+"""A large zip is unpacked before the answer to its last piece comes; who waits is told, and may ask
+again.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.served import Environment, Served
+from tests.uploads import a_png
+from tests.web.portal import a_zip
+
+WITHIN_MS = 30_000
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    """Of a name by which it comes in pieces, however small."""
+    path = tmp_path / "50%.zip"
+    path.write_bytes(a_zip(("a.png", a_png(seed=1)), ("b.png", a_png(seed=2))))
+    return path
+
+
+@dataclass
+class Impatient:
+    """A proxy that gives up the first piece, at which the portal is still at work."""
+
+    portal: Callable[..., Any]
+    has_begun: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+    pieces: int = 0
+
+    def __call__(self, environ: Environment) -> int | None:
+        if environ["REQUEST_METHOD"] != "PATCH":
+            return None
+        self.pieces += 1
+        if self.pieces == 1:
+            slow = environ | {"wsgi.input": Slow(environ["wsgi.input"], self)}
+            self.work = threading.Thread(target=lambda: list(self.portal(slow, lambda *_: None)))
+            self.work.start()
+            assert self.has_begun.wait(timeout=20)
+            return 504
+        if self.pieces == 3:  # the second was told that the first is at work
+            self.may_end.set()
+            self.work.join()
+        return None
+
+
+@dataclass
+class Slow:
+    body: Any
+    proxy: Impatient
+
+    def read(self, size: int = -1) -> bytes:
+        self.proxy.has_begun.set()
+        assert self.proxy.may_end.wait(timeout=20)
+        return bytes(self.body.read(size))
+
+
+def test_who_asks_again_gets_the_answer(service: Served, packed: Path) -> None:
+    proxy = Impatient(service.between.portal)
+    service.between.watcher = proxy
+    result = service.run("submit", packed)
+    proxy.may_end.set()
+    assert result.exit_code == 0, result.output
+    assert "at work on what was sent; waiting" in result.stderr
+    job = service.newest_job()
+    assert (job.declared, job.missing, job.total) == (1, 0, 2)
+    assert proxy.pieces >= 3
+
+
+@pytest.mark.browser
+def test_a_page_says_what_it_waits_for(browser: Browser, service: Served, packed: Path) -> None:
+    may_go_on = threading.Event()
+
+    def watch(environ: Environment) -> None:
+        if environ["REQUEST_METHOD"] == "PATCH":
+            may_go_on.wait(timeout=60)
+
+    service.between.watcher = watch
+    context = browser.new_context()
+    page = context.new_page()
+    link = service.portal.token(kind="login", lifetime=timedelta(minutes=1))
+    page.goto(f"{service.url}/login?token={link}")
+    page.set_input_files("#files", packed)
+    try:
+        expect(page.locator("#sending-left")).to_have_text(
+            " · all is sent; the service stores it", timeout=WITHIN_MS
+        )
+    finally:
+        may_go_on.set()
+    expect(page.locator("#state")).to_have_text("Reading", timeout=WITHIN_MS)
+    context.close()
