@@ -1,11 +1,13 @@
-"""Well-formed files to begin from, small ones of every kind, by kind."""
+"""Well-formed files to begin from, small ones of every kind, by kind: the same in every run."""
 
 import io
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -15,11 +17,21 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
+    generate_uid,
 )
 
 from tests.builders import INVENTED_PATIENT, encoded, make_dicom, make_lut, make_picture
 
 PICTURE = make_picture(40, 48)
+# What would be drawn by chance, or taken from the clock.
+FIXED = {
+    **{
+        keyword: generate_uid(entropy_srcs=[keyword])
+        for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+    },
+    "StudyDate": "20260101",
+    "StudyTime": "120000",
+}
 SYNTAXES = {
     "explicit": ExplicitVRLittleEndian,
     "implicit": ImplicitVRLittleEndian,
@@ -35,21 +47,22 @@ SYNTAXES = {
 def dicoms() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.dcm"
-        made = {
-            name: make_dicom(path, PICTURE, transfer_syntax=syntax, **INVENTED_PATIENT).read_bytes()
-            for name, syntax in SYNTAXES.items()
-        }
+
+        def made(pixels: NDArray[Any], **options: Any) -> bytes:
+            return make_dicom(path, pixels, **FIXED | options).read_bytes()
+
         deep = make_picture(40, 48, top=1023)
         table = make_lut(np.arange(1024), first=0, bits=10)
-        made["tables"] = make_dicom(
-            path, deep, bits_stored=10, VOILUTSequence=[table], PixelPaddingValue=0
-        ).read_bytes()
-        made["window"] = make_dicom(
-            path, deep, bits_stored=10, WindowCenter=512, WindowWidth=900, RescaleSlope=2
-        ).read_bytes()
-        made["frames"] = make_dicom(path, np.stack([PICTURE, PICTURE])).read_bytes()
-        made["colours"] = make_dicom(path, np.stack([PICTURE] * 3, axis=-1)).read_bytes()
-    return made
+        return {
+            **{
+                name: made(PICTURE, transfer_syntax=syntax, **INVENTED_PATIENT)
+                for name, syntax in SYNTAXES.items()
+            },
+            "tables": made(deep, bits_stored=10, VOILUTSequence=[table], PixelPaddingValue=0),
+            "window": made(deep, bits_stored=10, WindowCenter=512, WindowWidth=900, RescaleSlope=2),
+            "frames": made(np.stack([PICTURE, PICTURE])),
+            "colours": made(np.stack([PICTURE] * 3, axis=-1)),
+        }
 
 
 def pictures() -> dict[str, bytes]:
@@ -83,7 +96,9 @@ def _zipped(method: int) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", method) as archive:
         for name in ("a/1.png", "a/2.dcm", "b/ü.jpg"):
-            archive.writestr(name, encoded(make_picture(8, 8), "PNG"))
+            entry = zipfile.ZipInfo(name)  # of 1980, not of now
+            entry.compress_type = method
+            archive.writestr(entry, encoded(make_picture(8, 8), "PNG"))
     return target.getvalue()
 
 

@@ -16,6 +16,7 @@ from pipeline.decode import decode_content
 from pipeline.deidentify import deidentify_content
 from pipeline.errors import RefusedError
 from tests.builders import encoded, make_dicom, make_picture
+from tests.fuzz.seeds import FIXED
 
 KINDS: dict[str, Callable[[Path], bytes]] = {
     **{
@@ -24,7 +25,7 @@ KINDS: dict[str, Callable[[Path], bytes]] = {
     },
     **{
         name: lambda folder, syntax=syntax: make_dicom(
-            folder / "x.dcm", transfer_syntax=syntax
+            folder / "x.dcm", transfer_syntax=syntax, **FIXED
         ).read_bytes()
         for name, syntax in {
             "DICOM": pydicom.uid.ExplicitVRLittleEndian,
