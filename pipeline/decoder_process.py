@@ -15,6 +15,7 @@ from typing import Final
 
 from pipeline.decoder_messages import READY, Answer, DecoderSettings, Stumble
 from pipeline.errors import RefusedError
+from pipeline.jpeg import DAMAGED, LIBJPEG_ON_DAMAGE
 from pipeline.prepare import prepare
 
 # What one process may hold. The greatest radiograph that `Limits` allows (64 million pixels of 16
@@ -22,6 +23,7 @@ from pipeline.prepare import prepare
 MEMORY_BYTES: Final = 1_000_000_000
 TOO_MUCH_MEMORY: Final = "reading the file takes too much memory"
 _GRACE_S: Final = 2.0
+_PIPE_BYTES: Final = 1 << 16  # what Linux keeps
 
 
 def main(descriptor: int) -> None:
@@ -33,18 +35,21 @@ def main(descriptor: int) -> None:
         _load_decoders()
         _bound_memory()
         connection.send(READY)
-        _silence_libraries()
+        complaints = _hear_libraries()
         while True:
-            connection.send(_answer(connection.recv(), settings))
+            connection.send(_answer(connection.recv(), settings, complaints))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the pool has gone
 
 
-def _answer(path: Path, settings: DecoderSettings) -> Answer:
+def _answer(path: Path, settings: DecoderSettings, complaints: int) -> Answer:
     """The alarm ends this process even inside a codec, should the pool be gone by then."""
     signal.setitimer(signal.ITIMER_REAL, settings.timeout_s + _GRACE_S)
     try:
-        return prepare(path, key=settings.key, limits=settings.limits)
+        _read_all(complaints)  # of the file before
+        prepared = prepare(path, key=settings.key, limits=settings.limits)
+        _check_complaints(_read_all(complaints))
+        return prepared
     except RefusedError as refusal:
         return refusal
     except MemoryError:
@@ -71,11 +76,29 @@ def _bound_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (idle + MEMORY_BYTES, idle + MEMORY_BYTES))
 
 
-def _silence_libraries() -> None:
-    """Codecs in C write complaints, with values from the file, straight to descriptor 2."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+def _hear_libraries() -> int:
+    """Codecs in C write complaints, with values from the file, straight to descriptor 2. Returns
+    where they can be read; more than a pipe holds is lost, as all of it is after the next file.
+    """
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    os.set_blocking(theirs, False)
+    os.dup2(theirs, 2)
+    os.close(theirs)
+    return ours
+
+
+def _read_all(pipe: int) -> bytes:
+    try:
+        return os.read(pipe, _PIPE_BYTES)
+    except BlockingIOError:
+        return b""  # nothing was said
+
+
+def _check_complaints(said: bytes) -> None:
+    """GDCM returns a damaged lossless JPEG as if nothing was wrong, and says so here only."""
+    if any(words.encode() in said for words in LIBJPEG_ON_DAMAGE):
+        raise RefusedError(DAMAGED)
 
 
 if __name__ == "__main__":

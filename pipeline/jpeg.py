@@ -13,6 +13,7 @@ APP0, APP1, APP14, APP15, COM = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _JPEG_LS_FRAME = 0xF7
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {_JPEG_LS_FRAME}  # T.81 B.1
+_HUFFMAN_DCT = frozenset({0xC0, 0xC1, 0xC2})
 # Progressive pictures have some ten, of large ones fewer.
 MAX_SCANS = 100
 MAX_SCANS_OF_LARGEST = 10
@@ -27,6 +28,14 @@ _AFTER_SCAN = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xD9, COM, *range(A
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 # T.87 C.1: in JPEG-LS it is followed by a byte below 0x80.
 _LS_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]", re.DOTALL)
+
+# How libjpeg's warnings of damage begin (its jerror.h), whichever library has it inside.
+LIBJPEG_ON_DAMAGE = (
+    "Corrupt JPEG data",
+    "Premature end of JPEG file",
+    "Inconsistent progression sequence",
+)
+DAMAGED = "the JPEG data are damaged: parts of the picture are lost"
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,13 @@ def precision(content: bytes) -> int:
     """Return the bits of a sample that the stream states (T.81 B.2.2), 16 where it states none."""
     frame = next((one for one in segments(content) if one.marker in _FRAMES), None)
     return content[frame.start + 4] if frame else 16
+
+
+def is_eight_bit_dct(content: bytes) -> bool:
+    """Whether the stream is of the common kind: baseline or progressive, Huffman, 8 bits."""
+    frames = [one for one in segments(content) if one.marker in _FRAMES]
+    kinds = {(one.marker in _HUFFMAN_DCT, content[one.start + 4]) for one in frames}
+    return kinds == {(True, 8)}
 
 
 def check_jpeg(content: bytes, limits: Limits) -> None:

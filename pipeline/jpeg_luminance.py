@@ -9,24 +9,19 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from pipeline.errors import RefusedError
-
-# How libjpeg's warnings of damage begin (its jerror.h). Whatever else it says means that it
-# cannot decode streams of this kind.
-_DAMAGE = (
-    "Corrupt JPEG data",
-    "Premature end of JPEG file",
-    "Inconsistent progression sequence",
-)
+from pipeline.jpeg import DAMAGED, LIBJPEG_ON_DAMAGE, is_eight_bit_dct
 
 
 def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | None:
     """Return uint8 (H, W), 0 = black, at 1/scale (1, 2, 4 or 8) of the sides, rounded up.
 
-    None: this decoder lacks streams of this kind, for instance those of 12 bits. Raises
+    None: the stream is of a rarer kind, for instance of 12 bits or lossless. Raises
     RefusedError where the coded data are damaged and it shows: of 150 films each, whenever
     100 bytes were missing or 512 were zero, for three in four with 64 random bytes, for one in
     ten with a single wrong bit.
     """
+    if not is_eight_bit_dct(content):  # of lossless ones it would write beyond its memory
+        return None
     try:
         rows, columns, _, _ = simplejpeg.decode_jpeg_header(content)
         luminance: NDArray[np.uint8] = simplejpeg.decode_jpeg(
@@ -38,7 +33,7 @@ def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | Non
             strict=True,
         )
     except ValueError as error:
-        if str(error).startswith(_DAMAGE):
-            raise RefusedError("the JPEG data are damaged: parts of the picture are lost") from None
-        return None
+        if str(error).startswith(LIBJPEG_ON_DAMAGE):
+            raise RefusedError(DAMAGED) from None
+        return None  # whatever else it says means that it cannot decode streams of this kind
     return luminance[..., 0]

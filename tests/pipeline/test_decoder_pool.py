@@ -11,7 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pydicom
 import pytest
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.uid import JPEGLosslessSV1
 
 from pipeline.decoder_pool import DecoderPool
 from pipeline.errors import RefusedError
@@ -81,6 +84,23 @@ def test_it_reads_only_a_little_ahead(good: list[Path]) -> None:
         next(answers)
         assert taken < 10
         answers.close()
+
+
+def test_damage_that_a_codec_tells_only_the_terminal_is_refused(tmp_path: Path) -> None:
+    """GDCM on lossless JPEG; the next file has nothing to do with it."""
+    whole = make_dicom(tmp_path / "1.dcm", make_picture(400, 400), transfer_syntax=JPEGLosslessSV1)
+    dataset = pydicom.dcmread(whole)
+    frame = bytearray(get_frame(dataset.PixelData, 0, number_of_frames=1))
+    frame[5000:5512] = bytes(512)
+    dataset.PixelData = encapsulate([bytes(frame)])
+    dataset.save_as(damaged := tmp_path / "2.dcm")
+    assert isinstance(prepare(damaged), Prepared), "seen nowhere else"
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        before, answer, after = pool.prepare_all([whole, damaged, whole])
+    assert isinstance(answer, RefusedError)
+    assert str(answer) == "the JPEG data are damaged: parts of the picture are lost"
+    assert isinstance(before, Prepared)
+    assert isinstance(after, Prepared)
 
 
 def test_a_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
