@@ -47,10 +47,19 @@ class Process:
         self._process.kill()
         self._process.wait()
 
-    def stop(self, *, timeout_s: float = 20.0) -> float:
-        """Returns how long it took."""
+    def freeze(self) -> None:
+        """Returns when it stands still."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.id, os.WUNTRACED)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self, *, timeout_s: float = 60.0) -> float:
+        """Returns how long it took; one that is frozen finds the request when it thaws."""
         began = time.monotonic()
         self._process.terminate()
+        self.thaw()
         self._process.wait(timeout_s)
         return time.monotonic() - began
 

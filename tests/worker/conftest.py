@@ -10,6 +10,7 @@ from worker import enqueue
 from worker.doors import Doors, open_doors
 
 KEY = b"an invented key"
+TIMEOUT_S = 120.0  # for one file: no test waits so long, however slow the machine
 
 
 @pytest.fixture
@@ -22,5 +23,5 @@ def doors(database: Database) -> Iterator[Doors]:
 
 @pytest.fixture(scope="session")
 def pool() -> Iterator[DecoderPool]:
-    with DecoderPool(processes=2, timeout_s=20, key=KEY) as running:
+    with DecoderPool(processes=2, timeout_s=TIMEOUT_S, key=KEY) as running:
         yield running

@@ -16,6 +16,7 @@ from pipeline.errors import RefusedError
 from pipeline.prepare import Prepared
 from tests.rows import a_job, all_images
 from tests.uploads import a_dicom, a_png, files_in, upload
+from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
 from worker.doors import Doors
 from worker.ingest import ingest_chunk
@@ -28,7 +29,7 @@ class Reading(DecoderPool):
     """Decodes as any; once everything is decoded, something happens."""
 
     def __init__(self, then: Callable[[], None]) -> None:
-        super().__init__(processes=1, timeout_s=20, key=b"an invented key")
+        super().__init__(processes=1, timeout_s=TIMEOUT_S, key=b"an invented key")
         self._then = then
 
     def prepare_all(self, paths: Iterable[Path]) -> Iterator[Prepared | RefusedError]:
@@ -74,7 +75,7 @@ def test_a_job_that_is_cancelled_while_it_is_read_leaves_no_file(doors: Doors, j
         ingest_chunk(doors, pool)
     with doors.sessions() as session:
         assert {image.state for image in all_images(session)} == {State.CANCELLED}
-    discard_unsettled(doors.sessions, doors.store, age_s=60)
+    discard_unsettled(doors.sessions, doors.store, age_s=3600)
     assert left(doors) == {"incoming": 2, "stored": 2, "inputs": 2, "begun": 2}, "too young"
     with hold_deletions(doors.store.root):
         tidy(doors)

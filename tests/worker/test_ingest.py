@@ -1,10 +1,8 @@
 """received -> ready | rejected, with real files and real decoder processes."""
 
-import os
-import signal
-import threading
+import shutil
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from pipeline.prepare import Prepared
 from tests.builders import INVENTED_PATIENT
 from tests.rows import a_job, a_prediction, a_version, all_images
 from tests.uploads import a_dicom, a_png, files_in, upload
+from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
 from worker.doors import Doors
 from worker.ingest import MISSING, ingest_chunk
@@ -130,7 +129,7 @@ def test_the_same_bytes_in_two_jobs_are_decoded_once(
     with doors.sessions.begin() as session:
         other = a_job(session)
     upload(doors, other, {"z/9.png": a_png()})
-    with DecoderPool(processes=1, timeout_s=20, key=b"never used") as unused:
+    with DecoderPool(processes=1, timeout_s=TIMEOUT_S, key=b"never used") as unused:
         unused.close()  # whoever asked it for anything would get a refusal
         first, second = ingest_all(doors, unused)
     assert (first.state, second.state) == (State.READY, State.READY)
@@ -195,7 +194,7 @@ class PurgingPool(DecoderPool):
     """Decodes as any; before it begins, a job is purged."""
 
     def __init__(self, doors: Doors, job: Job) -> None:
-        super().__init__(processes=1, timeout_s=20, key=b"an invented key")
+        super().__init__(processes=1, timeout_s=TIMEOUT_S, key=b"an invented key")
         self._doors, self._job_id = doors, job.id
 
     def prepare_all(self, paths: Iterable[Path]) -> Iterator[Prepared | RefusedError]:
@@ -250,12 +249,12 @@ def test_a_full_disk_is_no_files_fault(doors: Doors, pool: DecoderPool, job: Job
 
 
 def test_a_decoder_that_does_not_start_is_no_files_fault(
-    doors: Doors, pool: DecoderPool, job: Job
+    doors: Doors, pool: DecoderPool, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(doors, job, {"a/1.png": a_png()})
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with (
-        DecoderPool(processes=1, timeout_s=20) as short_lived,
-        killing(short_lived),
+        DecoderPool(processes=1, timeout_s=TIMEOUT_S) as short_lived,
         pytest.raises(PassingError, match="did not start"),
     ):
         ingest_chunk(doors, short_lived)
@@ -263,25 +262,6 @@ def test_a_decoder_that_does_not_start_is_no_files_fault(
         (image,) = all_images(session)
     assert (image.state, image.attempts) == (State.RECEIVED, 0)
     assert ingest_all(doors, pool)[0].state == State.READY
-
-
-@contextmanager
-def killing(pool: DecoderPool) -> Iterator[None]:
-    """Its processes, as soon as they are there."""
-    enough = threading.Event()
-
-    def kill() -> None:
-        while not enough.wait(0.01):
-            with suppress(ProcessLookupError):
-                os.kill(pool.process_ids()[0], signal.SIGKILL)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
-        yield
-    finally:
-        enough.set()
-        thread.join()
 
 
 def test_an_upload_stays_while_another_image_waits_for_it(

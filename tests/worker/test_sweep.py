@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -105,13 +106,15 @@ def test_only_old_uploads_that_nobody_waits_for_are_forgotten(doors: Doors) -> N
 def test_a_night_that_is_due_is_begun_once_and_its_worker_nudged(
     doors: Doors, with_broker: Settings, broker_url: str
 ) -> None:
+    night_at = (now() + timedelta(hours=12)).strftime("%H:%M")  # none begins just now
+    changed = {"night_at": night_at, "time_zone": "UTC"}
+    doors = replace(doors, settings=doors.settings.model_copy(update=changed))
     with doors.sessions.begin() as session:
         a_version(session)
     sweep(doors)
     assert nudges(broker_url, "train") == 0, "a new installation waits for its first night"
-    yesterday = now() - timedelta(days=1)
     with doors.sessions.begin() as session:
-        session.execute(update(ModelAlias).values(created_at=yesterday))
+        session.execute(update(ModelAlias).values(created_at=now() - timedelta(days=2)))
     sweep(doors)
     sweep(doors)
     assert nudges(broker_url, "train") == 2
