@@ -37,7 +37,9 @@ def bound_this_process(settings: Settings) -> None:
     cores = training_cores(settings, given=_given_cores())
     for thread in _threads():
         os.sched_setaffinity(thread, cores)
-        os.setpriority(os.PRIO_PROCESS, thread, BEHIND)
+        # Who is behind already stays there: only root may come forward.
+        nice = max(BEHIND, os.getpriority(os.PRIO_PROCESS, thread))
+        os.setpriority(os.PRIO_PROCESS, thread, nice)
     _lower_autogroup()
     os.environ.update(dict.fromkeys(THREADS, str(len(cores))))
 
