@@ -5,13 +5,15 @@ from pathlib import Path
 
 import click
 
+from cli.given_path import GivenPath
+
 
 @click.command()
 @click.option("--verify", is_flag=True, help="Look at every row and anchor; exit code 1: broken.")
 @click.option(
     "--export",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     help="Save every row: .csv or .jsonl.",
 )
 def audit(verify: bool, export: Path | None) -> None:

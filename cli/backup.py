@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from cli.given_path import GivenPath
+
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=GivenPath(file_okay=False))
 @click.option("--keep", type=click.IntRange(min=1), help="Then delete all but the newest so many.")
 @click.option("--check", is_flag=True, help="Read what is saved already; replace what is damaged.")
 def backup(folder: Path, keep: int | None, check: bool) -> None:

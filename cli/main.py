@@ -61,6 +61,7 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             _say_interrupted()
         except Exception as error:
+            _say_if_not_text(error)
             _say_if_database_is_not_ready(error)
             _say_if_of_the_machine(error)
             raise
@@ -82,6 +83,14 @@ def _say_interrupted() -> NoReturn:
     from cli.fatal import Interrupted
 
     raise Interrupted("interrupted") from None
+
+
+def _say_if_not_text(error: Exception) -> None:
+    """Paths may hold any bytes; names, reasons and ids go to the service as text."""
+    from cli.fatal import UsageProblem
+
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        raise UsageProblem("what was given is no text in UTF-8") from None
 
 
 def _say_if_of_the_machine(error: Exception) -> None:

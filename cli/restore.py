@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from cli.given_path import GivenPath
+
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=GivenPath(file_okay=False))
 @click.option("--from", "name", metavar="TIME", help="Which backup; default: the newest.")
 @click.option(
     "--without-damaged", is_flag=True, help="Leave out files that are damaged or missing."
