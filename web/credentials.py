@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from flask import current_app
 from sqlalchemy.orm import Session
 
 from models.audit import record
-from models.lockouts import begin_attempt, forgive_attempts, name_hash
+from models.lockouts import begin_attempt, forgive_attempts
 from models.passwords import hash_password, is_outdated, is_right
 from models.people_tables import User
 from models.users import end_logins, find_user, normal_name
+from web.known_browsers import counted_elsewhere, where_counted
 from web.services import services
 
 
@@ -42,16 +42,17 @@ def set_password(session: Session, user: User, hashed: str) -> None:
     """Ends all sessions of that user, and a lock-out. The caller records it."""
     user.password_hash = hashed
     end_logins(user)
-    forgive_attempts(session, _hashed(user.name))
+    for counted in {where_counted(user.name), counted_elsewhere(user.name)}:
+        forgive_attempts(session, counted)
 
 
 def _try(name: str, password: str) -> Tried:
     settings = services().settings
-    hashed = _hashed(name)
+    counted = where_counted(name)
     with services().sessions.begin() as session:
         is_free = begin_attempt(
             session,
-            hashed,
+            counted,
             failures=settings.lockout_failures,
             lockout=timedelta(seconds=settings.lockout_s),
         )
@@ -61,7 +62,7 @@ def _try(name: str, password: str) -> Tried:
     refusal = _refusal(user, is_free=is_free, fits=fits)
     if not refusal:
         with services().sessions.begin() as session:
-            forgive_attempts(session, hashed)
+            forgive_attempts(session, counted)
     return Tried(user, refusal)
 
 
@@ -87,7 +88,3 @@ def _newer_hash(tried: Tried, password: str) -> str | None:
     """Where today's parameters are others than those of the day it was set."""
     kept = tried.user.password_hash if tried.user and not tried.refusal else None
     return hash_password(password) if kept and is_outdated(kept) else None
-
-
-def _hashed(name: str) -> str:
-    return name_hash(name, key=str(current_app.secret_key))

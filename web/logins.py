@@ -12,6 +12,7 @@ from models.logins import begin_login, end_login, find_login
 from models.people_tables import Role, User
 from models.tokens import find_api_token
 from models.users import RANK, lesser_role
+from web.known_browsers import remember_browser
 from web.rates import count_wrong_token
 from web.services import services
 
@@ -47,6 +48,7 @@ def log_in(user: User) -> None:
         secret = begin_login(writing, user, lasts=current_app.permanent_session_lifetime)
     session.clear()
     _login_user(Person(user.id, user.name, user.role, login=secret))
+    remember_browser(user.name)
 
 
 def log_out() -> None:

@@ -1,0 +1,82 @@
+"""Browsers that somebody has logged in with before, so that others' guesses do not lock them out.
+
+Wrong passwords from such a browser are counted for it alone, those from everywhere else together:
+who guesses locks a name for strangers' browsers, not for its owner's. OWASP calls it a device
+cookie. It lets nobody in: it only says where wrong ones count.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Response, after_this_request, current_app, request
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from models.lockouts import name_hash
+from models.users import normal_name
+
+COOKIE = "overread-known"
+LASTS = timedelta(days=180)
+MOST = 20  # people who share a computer; who has not come for longest is forgotten
+
+
+@dataclass(frozen=True)
+class Browser:
+    """marks: of the names that have logged in with it, the last one first."""
+
+    id: str
+    marks: tuple[str, ...] = ()
+
+
+def where_counted(name: str) -> str:
+    """The key under which wrong passwords count: of the name, or of the name at this browser."""
+    browser = _this_browser()
+    is_known = browser is not None and _mark(name) in browser.marks
+    return _keyed(name, f"at {browser.id}") if browser and is_known else counted_elsewhere(name)
+
+
+def counted_elsewhere(name: str) -> str:
+    """For all browsers together that the name has not logged in with."""
+    return _keyed(name)
+
+
+def remember_browser(name: str) -> None:
+    """Somebody of that name has just been let in."""
+    browser = _this_browser() or Browser(secrets.token_urlsafe(16))
+    others = [mark for mark in browser.marks if mark != _mark(name)]
+    signed = _signer().dumps([browser.id, [_mark(name), *others][:MOST]])
+
+    @after_this_request
+    def send(response: Response) -> Response:
+        response.set_cookie(
+            COOKIE,
+            signed,
+            max_age=LASTS,
+            secure=request.is_secure,
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
+
+
+def _this_browser() -> Browser | None:
+    try:
+        signed = request.cookies.get(COOKIE, "")
+        browser_id, marks = _signer().loads(signed, max_age=int(LASTS.total_seconds()))
+    except BadData:
+        return None
+    return Browser(browser_id, tuple(marks))
+
+
+def _mark(name: str) -> str:
+    """Whose it is cannot be read from the cookie."""
+    return _keyed(name, "was here")[:16]
+
+
+def _keyed(name: str, *more: str) -> str:
+    text = " ".join((normal_name(name), *more))
+    return name_hash(text, key=str(current_app.secret_key))
+
+
+def _signer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(str(current_app.secret_key), salt="known browser")
