@@ -5,8 +5,10 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -55,16 +57,13 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _one_line():  # --help prints here
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> object:
-        try:
+        with _one_line():
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            _say_interrupted()
-        except Exception as error:
-            _say_if_not_text(error)
-            _say_if_database_is_not_ready(error)
-            _say_if_of_the_machine(error)
-            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -77,6 +76,20 @@ def _make_streams_take_all() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  for good
         getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Instead of a traceback, wherever it is not our own mistake."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say_interrupted()
+    except Exception as error:
+        _say_if_not_text(error)
+        _say_if_database_is_not_ready(error)
+        _say_if_of_the_machine(error)
+        raise
 
 
 def _say_interrupted() -> NoReturn:

@@ -72,3 +72,11 @@ def test_closed_streams_and_poor_encodings_are_no_trouble(service: Served) -> No
 
     assert poor.returncode == 0
     assert b"oddzia\\u0142" in poor.stdout
+
+
+def test_help_on_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(
+            [*OVERREAD, "--help"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (told.returncode, told.stderr) == (1, b"Error: No space left on device\n")
