@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 from playwright.sync_api import Browser, Playwright, expect
 
 from models.settings import PREFIX, Settings
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 # TensorFlow reads it once, when the first test imports it; processes that tests start set it, too.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# It would also draw from the constants of whatever has been imported by then, which depends on the
+# tests that this process has run before.
+providers._get_local_constants = Constants
 BROKERS = ["valkey", *(["redis"] if "TEST_REDIS_URL" in os.environ else [])]
 
 
