@@ -20,7 +20,8 @@ from typing import Any
 
 import psycopg
 
-from worker.embedded_broker import LOOPBACK, free_port
+from tests.ports import lasting_port
+from worker.embedded_broker import LOOPBACK
 
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 # Outlives the server's own death, not the machine's: commits are answered for once written.
@@ -40,8 +41,9 @@ class PostgresServer:
             self._copy_binaries()
             group = pwd.getpwnam("nobody").pw_gid
             self._who = {"user": "nobody", "group": group, "extra_groups": []}
-        self._password, self._port = secrets.token_hex(16), free_port()
+        self._password = secrets.token_hex(16)
         self._make_cluster()
+        self._port = lasting_port()
         self.start()
 
     def url(self, database: str) -> str:
