@@ -115,8 +115,11 @@ def give_up_exhausted(session: Session, *, max_attempts: int) -> int:
 
 def _finish_if_done(session: Session, rereading: Rereading) -> None:
     is_claimed = rereading.after_image_id >= rereading.last_image_id
-    if is_claimed and not _pick(session, rereading, Image.leased_by.is_not(None), limit=1):
+    is_held = Image.leased_by.is_not(None)
+    if is_claimed and not _pick(session, rereading, is_held, limit=1):
         rereading.finished_at = rereading.finished_at or now()
+        # Of who died between its answers and its end.
+        _let_go(session, is_held, *_within(rereading.last_image_id))
 
 
 def _pick(

@@ -6,107 +6,36 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import select, update
 
 from models import tables
 from models.base import now
 from models.file_store import FileStore
 from models.jobs import job_progress
-from models.people_tables import Role
-from models.predictions import add_predictions
 from models.purge_steps import purge_step
-from models.rereadings import (
-    Chunk,
-    claim_chunk,
-    due_rereading,
-    list_rereadings,
-    request_rereading,
-)
-from models.tables import Image, Job, ModelVersion, State
+from models.tables import Image, Job, State
 from models.unfinished import hand_back_everything
-from models.versions import install_baseline, production_version, promote, roll_back
-from pipeline.network_input import PREPROCESSING
-from tests.rows import a_job, a_prediction, a_user, a_version, all_images, an_image, lapse_leases
+from models.versions import promote, roll_back
+from tests.rereadings import (
+    IMAGES,
+    answers,
+    ask,
+    claim,
+    is_due,
+    live_version,
+    progress,
+    put_inputs,
+    read_before,
+)
+from tests.rows import a_job, a_version, all_images, an_image, lapse_leases
 from worker.doors import Doors
 from worker.predict import LivePredictor
 from worker.rereading import reread_chunk
-from worker.sweep import sweep
-
-POINT = "balanced"
-IMAGES = 5
 
 
 @pytest.fixture
 def doors(doors: Doors) -> Doors:
-    """Small chunks. Some images were read with an old version; the shipped one is live now."""
-    with doors.sessions.begin() as session:
-        old = a_version(session, name="old")
-        job = a_job(session)
-        images = [
-            an_image(session, job, content=str(number), state=State.PREDICTED)
-            for number in range(IMAGES)
-        ]
-        for image in images:
-            add_answer(session, image.sha256, old)
-        install_baseline(session, data_dir=doors.settings.data_dir)
-    put_inputs(doors, images)
-    return replace(doors, settings=doors.settings.model_copy(update={"chunk_size": 2}))
-
-
-def add_answer(session: Session, sha256: str, version: ModelVersion) -> None:
-    add_predictions(
-        session,
-        {sha256: a_prediction(model_version=version.name)},
-        model_version_id=version.id,
-        engine="a test",
-    )
-
-
-def put_inputs(doors: Doors, images: list[Image]) -> None:
-    for number, image in enumerate(images):
-        noise = np.random.default_rng(number).integers(0, 256, (224, 224), np.uint8)
-        doors.store.put_network_input(image.sha256, PREPROCESSING, noise)
-
-
-def live_id(doors: Doors) -> int:
-    with doors.sessions() as session:
-        live = production_version(session)
-    assert live is not None
-    return live.id
-
-
-def is_due(doors: Doors) -> bool:
-    with doors.sessions() as session:
-        return due_rereading(session, operating_point=POINT) is not None
-
-
-def ask(doors: Doors) -> None:
-    with doors.sessions.begin() as session:
-        request_rereading(
-            session,
-            model_version_id=live_id(doors),
-            operating_point=POINT,
-            user_id=a_user(session, role=Role.ADMIN).id,
-        )
-
-
-def answers(doors: Doors) -> dict[str, int]:
-    """How many, by version."""
-    counted = (
-        select(tables.ModelVersion.name, func.count().label("count"))
-        .join(tables.Prediction, tables.Prediction.model_version_id == tables.ModelVersion.id)
-        .group_by(tables.ModelVersion.id, tables.ModelVersion.name)
-        .order_by(tables.ModelVersion.id)
-    )
-    with doors.sessions() as session:
-        return {row.name: row._mapping["count"] for row in session.execute(counted)}
-
-
-def progress(doors: Doors) -> tuple[int, int, bool]:
-    with doors.sessions() as session:
-        (one,) = list_rereadings(session)
-    return one.done, one.total, one.rereading.finished_at is not None
+    return read_before(doors)
 
 
 def test_earlier_images_get_a_second_answer_and_keep_the_first(doors: Doors) -> None:
@@ -156,12 +85,6 @@ def test_it_waits_while_another_version_is_live(doors: Doors) -> None:
     while reread_chunk(doors, live):
         pass
     assert progress(doors) == (5, 5, True)
-
-
-def claim(doors: Doors) -> Chunk | None:
-    with doors.sessions.begin() as session:
-        (one,) = list_rereadings(session)
-        return claim_chunk(session, one.rereading.id, limit=2, lease_s=60, max_attempts=3)
 
 
 def test_no_two_workers_read_the_same_and_what_one_lost_is_read_at_the_end(doors: Doors) -> None:
@@ -269,55 +192,9 @@ def test_what_is_purged_meanwhile_gets_no_answer(doors: Doors) -> None:
         contents = session.scalars(select(Image.sha256)).all()
         answered = session.scalars(
             select(tables.Prediction.sha256).where(
-                tables.Prediction.model_version_id == live_id(doors)
+                tables.Prediction.model_version_id == live_version(doors).id
             )
         ).all()
     assert len(contents) == IMAGES - 1
     assert len(answered) == 1, "the chunk's other image"
     assert set(answered) < set(contents)
-
-
-def test_what_stops_its_worker_each_time_is_given_up_and_takes_no_other_with_it(
-    doors: Doors, caplog: pytest.LogCaptureFixture
-) -> None:
-    with doors.sessions() as session:
-        deadly = all_images(session)[1]
-    next(doors.store.root.glob(f"inputs/*/*/{deadly.sha256}")).write_bytes(b"cut short")
-    ask(doors)
-    live, deaths = LivePredictor(), 0
-    while is_due(doors):
-        assert deaths < 9, "it would be tried without end"
-        try:
-            while reread_chunk(doors, live):
-                pass
-        except ValueError:
-            deaths += 1
-        with doors.sessions.begin() as session:
-            lapse_leases(session)
-        sweep(doors)
-    assert deaths == 1 + doors.settings.max_attempts, "once in company, then alone"
-    assert list(answers(doors).values()) == [IMAGES, IMAGES - 1]
-    assert progress(doors) == (5, 5, True)
-    assert "1 images that stopped their worker too often are not read again" in caplog.text
-    with doors.sessions() as session:
-        images = all_images(session)
-    assert {(one.state, one.leased_by, one.attempts) for one in images} == {
-        (State.PREDICTED, None, 0)
-    }
-
-
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_how_often_an_image_was_claimed_before_does_not_count(doors: Doors) -> None:
-    """Predicting leaves its own count; an earlier re-reading may have left its own."""
-    with doors.sessions.begin() as session:
-        session.execute(update(Image).values(attempts=9))
-    ask(doors)
-    dying = claim(doors)
-    assert dying is not None
-    with doors.sessions.begin() as session:
-        lapse_leases(session)
-    sweep(doors)
-    live = LivePredictor()
-    while reread_chunk(doors, live):
-        pass
-    assert list(answers(doors).values()) == [IMAGES, IMAGES]

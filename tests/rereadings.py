@@ -1,0 +1,104 @@
+"""Images that were read with an old version, and are to be read again with the live one."""
+
+from dataclasses import replace
+
+import numpy as np
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models import tables
+from models.people_tables import Role
+from models.predictions import add_predictions
+from models.rereadings import (
+    Chunk,
+    claim_chunk,
+    due_rereading,
+    list_rereadings,
+    request_rereading,
+)
+from models.tables import Image, ModelVersion, State
+from models.versions import install_baseline, production_version
+from pipeline.network_input import PREPROCESSING
+from pipeline.types import OperatingPoint
+from tests.rows import a_job, a_prediction, a_user, a_version, an_image
+from worker.doors import Doors
+
+POINT: OperatingPoint = "balanced"
+IMAGES = 5
+
+
+def read_before(doors: Doors) -> Doors:
+    """Small chunks. Some images were read with an old version; the shipped one is live now."""
+    with doors.sessions.begin() as session:
+        old = a_version(session, name="old")
+        job = a_job(session)
+        images = [
+            an_image(session, job, content=str(number), state=State.PREDICTED)
+            for number in range(IMAGES)
+        ]
+        for image in images:
+            add_answer(session, image.sha256, old)
+        install_baseline(session, data_dir=doors.settings.data_dir)
+    put_inputs(doors, images)
+    return replace(doors, settings=doors.settings.model_copy(update={"chunk_size": 2}))
+
+
+def add_answer(session: Session, sha256: str, version: ModelVersion) -> None:
+    add_predictions(
+        session,
+        {sha256: a_prediction(model_version=version.name)},
+        model_version_id=version.id,
+        engine="a test",
+    )
+
+
+def put_inputs(doors: Doors, images: list[Image]) -> None:
+    for number, image in enumerate(images):
+        noise = np.random.default_rng(number).integers(0, 256, (224, 224), np.uint8)
+        doors.store.put_network_input(image.sha256, PREPROCESSING, noise)
+
+
+def live_version(doors: Doors) -> ModelVersion:
+    with doors.sessions() as session:
+        live = production_version(session)
+    assert live is not None
+    return live
+
+
+def is_due(doors: Doors) -> bool:
+    with doors.sessions() as session:
+        return due_rereading(session, operating_point=POINT) is not None
+
+
+def ask(doors: Doors) -> None:
+    with doors.sessions.begin() as session:
+        request_rereading(
+            session,
+            model_version_id=live_version(doors).id,
+            operating_point=POINT,
+            user_id=a_user(session, role=Role.ADMIN).id,
+        )
+
+
+def answers(doors: Doors) -> dict[str, int]:
+    """How many, by version."""
+    counted = (
+        select(tables.ModelVersion.name, func.count().label("count"))
+        .join(tables.Prediction, tables.Prediction.model_version_id == tables.ModelVersion.id)
+        .group_by(tables.ModelVersion.id, tables.ModelVersion.name)
+        .order_by(tables.ModelVersion.id)
+    )
+    with doors.sessions() as session:
+        return {row.name: row._mapping["count"] for row in session.execute(counted)}
+
+
+def progress(doors: Doors) -> tuple[int, int, bool]:
+    with doors.sessions() as session:
+        (one,) = list_rereadings(session)
+    return one.done, one.total, one.rereading.finished_at is not None
+
+
+def claim(doors: Doors) -> Chunk | None:
+    with doors.sessions.begin() as session:
+        (one,) = list_rereadings(session)
+        return claim_chunk(session, one.rereading.id, limit=2, lease_s=60, max_attempts=3)

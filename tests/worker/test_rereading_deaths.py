@@ -1,0 +1,90 @@
+"""Workers that die while they read again, and what kills them."""
+
+import pytest
+from sqlalchemy import update
+
+from models.tables import Image, State
+from tests.rereadings import (
+    IMAGES,
+    add_answer,
+    answers,
+    ask,
+    claim,
+    is_due,
+    live_version,
+    progress,
+    read_before,
+)
+from tests.rows import all_images, lapse_leases
+from worker.doors import Doors
+from worker.predict import LivePredictor
+from worker.rereading import reread_chunk
+from worker.sweep import sweep
+
+
+@pytest.fixture
+def doors(doors: Doors) -> Doors:
+    return read_before(doors)
+
+
+def test_what_stops_its_worker_each_time_is_given_up_and_takes_no_other_with_it(
+    doors: Doors, caplog: pytest.LogCaptureFixture
+) -> None:
+    with doors.sessions() as session:
+        deadly = all_images(session)[1]
+    next(doors.store.root.glob(f"inputs/*/*/{deadly.sha256}")).write_bytes(b"cut short")
+    ask(doors)
+    live, deaths = LivePredictor(), 0
+    while is_due(doors):
+        assert deaths < 9, "it would be tried without end"
+        try:
+            while reread_chunk(doors, live):
+                pass
+        except ValueError:
+            deaths += 1
+        with doors.sessions.begin() as session:
+            lapse_leases(session)
+        sweep(doors)
+    assert deaths == 1 + doors.settings.max_attempts, "once in company, then alone"
+    assert list(answers(doors).values()) == [IMAGES, IMAGES - 1]
+    assert progress(doors) == (5, 5, True)
+    assert "1 images that stopped their worker too often are not read again" in caplog.text
+    with doors.sessions() as session:
+        images = all_images(session)
+    assert {(one.state, one.leased_by, one.attempts) for one in images} == {
+        (State.PREDICTED, None, 0)
+    }
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_how_often_an_image_was_claimed_before_does_not_count(doors: Doors) -> None:
+    """Predicting leaves its own count; an earlier re-reading may have left its own."""
+    with doors.sessions.begin() as session:
+        session.execute(update(Image).values(attempts=9))
+    ask(doors)
+    dying = claim(doors)
+    assert dying is not None
+    with doors.sessions.begin() as session:
+        lapse_leases(session)
+    sweep(doors)
+    live = LivePredictor()
+    while reread_chunk(doors, live):
+        pass
+    assert list(answers(doors).values()) == [IMAGES, IMAGES]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_who_dies_after_its_answers_were_written_holds_nothing_for_ever(doors: Doors) -> None:
+    ask(doors)
+    dying = claim(doors)
+    assert dying is not None
+    version = live_version(doors)
+    with doors.sessions.begin() as session:
+        for sha256 in dying.sha256s:
+            add_answer(session, sha256, version)
+    live = LivePredictor()
+    while reread_chunk(doors, live):
+        pass
+    assert progress(doors) == (5, 5, True)
+    with doors.sessions() as session:
+        assert {image.leased_by for image in all_images(session)} == {None}
