@@ -1,18 +1,15 @@
 """The `overread` command. Each subcommand's file is imported only when that subcommand runs."""
 
-import errno
 import importlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from pipeline.readable import readable
+from cli.trouble import in_one_line
 
 # Name -> file and function, and the line that `overread --help` shows without importing it.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -58,11 +55,11 @@ class LazyGroup(click.Group):
         return command
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
-        with _one_line():  # --help prints here
+        with in_one_line():  # --help prints here
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> object:
-        with _one_line():
+        with in_one_line():
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -76,56 +73,6 @@ def _make_streams_take_all() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  for good
         getattr(sys, name).reconfigure(errors="backslashreplace")
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """Instead of a traceback, wherever it is not our own mistake."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _say_interrupted()
-    except Exception as error:
-        _say_if_not_text(error)
-        _say_if_database_is_not_ready(error)
-        _say_if_of_the_machine(error)
-        raise
-
-
-def _say_interrupted() -> NoReturn:
-    from cli.fatal import Interrupted
-
-    raise Interrupted("interrupted") from None
-
-
-def _say_if_not_text(error: Exception) -> None:
-    """Paths may hold any bytes; names, reasons and ids go to the service as text."""
-    from cli.fatal import UsageProblem
-
-    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
-        raise UsageProblem("what was given is no text in UTF-8") from None
-
-
-def _say_if_of_the_machine(error: Exception) -> None:
-    """A disk that is full, a folder that is not ours: nobody's mistake that a traceback shows."""
-    from cli.fatal import Failed
-
-    if isinstance(error, OSError) and error.strerror and error.errno != errno.EPIPE:
-        what = readable(f"{error.filename}: " if error.filename else "")
-        raise Failed(f"{what}{error.strerror}") from None
-
-
-def _say_if_database_is_not_ready(error: Exception) -> None:
-    if "sqlalchemy" not in sys.modules:
-        return  # most commands have no use for it, and start faster without
-    from cli.fatal import Failed
-    from models.session import AWAY, why_away
-    from models.upgrade import HalfRestoredError
-
-    if isinstance(error, AWAY):
-        raise Failed(f"the database does not answer: {why_away(error)}") from None
-    if isinstance(error, HalfRestoredError):
-        raise Failed(str(error)) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

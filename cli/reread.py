@@ -21,8 +21,17 @@ def reread(wait: bool) -> None:
     with connect(read_settings()) as client:
         begun = client.reread()
         if wait:
-            begun = _follow(client, begun)
+            begun = _wait(client, begun)
     click.echo(f"{begun['model_version']} has read {begun['done']} of {begun['total']} images")
+
+
+def _wait(client: Any, begun: dict[str, Any]) -> dict[str, Any]:
+    from cli.fatal import Interrupted
+
+    try:
+        return _follow(client, begun)
+    except KeyboardInterrupt:
+        raise Interrupted("the re-reading goes on; the same command follows it again") from None
 
 
 def _follow(client: Any, begun: dict[str, Any]) -> dict[str, Any]:

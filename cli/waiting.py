@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli.client import Client
+from cli.fatal import Interrupted
 from cli.job_table import job_counts
 from cli.progress import progress
 from cli.tables import ResultTable
@@ -17,7 +18,13 @@ FINAL = ("predicted", "rejected", "failed", "cancelled")
 
 def wait_and_print(client: Client, job_id: str, *, as_json: bool) -> bool:
     """True where every file was predicted."""
-    job = _follow(client, job_id)
+    try:
+        job = _follow(client, job_id)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"job {job_id} is read without this command, too; "
+            f"what came out: overread results --job {job_id}"
+        ) from None
     with client.stream_results(job_id=job_id, format_="jsonl") as lines:
         if as_json:
             for line in lines:

@@ -1,0 +1,63 @@
+"""What may go wrong in any command and is no mistake of the program's: one line, an exit code."""
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from cli.fatal import Failed, Interrupted, UsageProblem
+from pipeline.readable import readable
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Instead of a traceback, wherever it is not our own mistake."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say_interrupted()
+    except Exception as error:
+        _say_if_interrupted(error)
+        _say_if_not_text(error)
+        _say_if_database_is_not_ready(error)
+        _say_if_of_the_machine(error)
+        raise
+
+
+def _say_interrupted() -> NoReturn:
+    raise Interrupted("interrupted") from None
+
+
+def _say_if_interrupted(error: BaseException) -> None:
+    """Libraries that are interrupted while they are loaded make an error of their own of it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            _say_interrupted()
+        cause = cause.__cause__ if cause.__suppress_context__ else cause.__context__
+
+
+def _say_if_not_text(error: Exception) -> None:
+    """Paths may hold any bytes; names, reasons and ids go to the service as text."""
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        raise UsageProblem("what was given is no text in UTF-8") from None
+
+
+def _say_if_of_the_machine(error: Exception) -> None:
+    """A disk that is full, a folder that is not ours: nobody's mistake that a traceback shows."""
+    if isinstance(error, OSError) and error.strerror and error.errno != errno.EPIPE:
+        what = readable(f"{error.filename}: " if error.filename else "")
+        raise Failed(f"{what}{error.strerror}") from None
+
+
+def _say_if_database_is_not_ready(error: Exception) -> None:
+    if "sqlalchemy" not in sys.modules:
+        return  # most commands have no use for it, and start faster without
+    from models.session import AWAY, why_away
+    from models.upgrade import HalfRestoredError
+
+    if isinstance(error, AWAY):
+        raise Failed(f"the database does not answer: {why_away(error)}") from None
+    if isinstance(error, HalfRestoredError):
+        raise Failed(str(error)) from None
