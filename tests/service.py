@@ -15,7 +15,7 @@ from cli.service_file import RunningService, running_service
 from models.settings import PREFIX
 
 OVERREAD = (sys.executable, "-m", "cli")
-READY_WITHIN_S = 90.0
+READY_WITHIN_S = 300.0  # on the slowest machine
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
@@ -26,7 +26,7 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
 
 
 def overread(
-    data_dir: Path, *arguments: str | Path, timeout_s: float = 120.0, **settings: str
+    data_dir: Path, *arguments: str | Path, timeout_s: float = 300.0, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*OVERREAD, *map(str, arguments)],
@@ -97,11 +97,19 @@ class Service:
         supervisor = psutil.Process(self._process.pid)
         return [supervisor, *supervisor.children(recursive=True)]
 
+    def find_all(self, sign: str) -> list[psutil.Process]:
+        """Those with such words on their command line."""
+        return [process for process in self.processes() if sign in command_line(process)]
+
+    def find(self, sign: str) -> psutil.Process:
+        found, *_ = self.find_all(sign)
+        return found
+
     def interrupt(self) -> int:
         """Ctrl-C; returns the exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
-        return self._process.wait(timeout=60)
+        return self._process.wait(timeout=300)
 
     def kill(self) -> None:
         assert self._process is not None
@@ -114,6 +122,14 @@ class Service:
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return overread(self.data_dir, *arguments, **self.settings)
+
+
+def command_line(process: psutil.Process) -> str:
+    """Of one that has just ended: nothing."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def still_alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:

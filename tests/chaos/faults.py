@@ -1,9 +1,7 @@
 """What is done to a running service. Each returns what it hit, or None where there was nothing."""
 
-import os
 import random
 import shutil
-import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +14,10 @@ import psutil
 import psycopg
 import redis
 from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
 
 from cli.service_file import running_service
 from models.base import now
+from models.session import AWAY
 from models.tables import Image, State
 from pipeline.network_input import PREPROCESSING
 from tests.chaos.rig import Rig
@@ -225,7 +223,7 @@ def _unclaimed(rig: Rig, state: State) -> list[str]:
     try:
         with rig.sessions() as session:
             return sorted(session.scalars(free.limit(200)))
-    except OperationalError:
+    except AWAY:
         return []
 
 
@@ -238,7 +236,7 @@ def _wait_until_busy(rig: Rig, name: str) -> int:
     )
     deadline = time.monotonic() + SOON_S
     while time.monotonic() < deadline:
-        with suppress(OperationalError), rig.sessions() as session:
+        with suppress(*AWAY), rig.sessions() as session:
             if count := session.scalar(held):
                 return count
         time.sleep(0.01)
@@ -247,12 +245,12 @@ def _wait_until_busy(rig: Rig, name: str) -> int:
 
 @contextmanager
 def _frozen(victim: psutil.Process) -> Iterator[None]:
-    os.kill(victim.pid, signal.SIGSTOP)
+    victim.suspend()
     try:
         yield
     finally:
-        with suppress(ProcessLookupError):
-            os.kill(victim.pid, signal.SIGCONT)
+        with suppress(psutil.NoSuchProcess):
+            victim.resume()
 
 
 FAULTS = (

@@ -17,7 +17,7 @@ from models.tables import FINAL_STATES, Image, State
 from tests.chaos.namespace import mount_disk, unmount_disk
 from tests.chaos.sender import Sender
 from tests.postgres import PostgresServer
-from tests.service import Service, is_alive
+from tests.service import Service, command_line, is_alive
 
 # Short, so that what a killed worker held comes back within seconds.
 QUICK = {
@@ -88,7 +88,7 @@ class Rig:
         return next(iter(self.find_all(name)), None)
 
     def find_all(self, name: str) -> list[psutil.Process]:
-        return [one for one in self._processes() if SIGNS[name] in _command_line(one)]
+        return [one for one in self._processes() if SIGNS[name] in command_line(one)]
 
     def count(self) -> Counter[State]:
         """Images by state; what was counted before while the database is away."""
@@ -121,7 +121,7 @@ class Rig:
         found = {one for one in self.seen if one.is_running()}
         found |= {one for one in psutil.process_iter() if ours in _environment(one)}
         found -= {psutil.Process(os.getpid())}
-        return [_command_line(one) for one in found if is_alive(one)]
+        return [command_line(one) for one in found if is_alive(one)]
 
     def remove(self) -> None:
         self.sessions.kw["bind"].dispose()
@@ -136,13 +136,6 @@ class Rig:
             return self.service.processes()[1:]
         except psutil.NoSuchProcess:
             return []
-
-
-def _command_line(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
 
 
 def _environment(process: psutil.Process) -> list[str]:

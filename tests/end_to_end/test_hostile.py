@@ -22,7 +22,7 @@ REFUSED, NO_CHEST, READ = "refused", "no chest", "read"  # how a file can end
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[DecoderPool]:
-    with DecoderPool(processes=1, timeout_s=30, key=b"key") as running:
+    with DecoderPool(processes=1, timeout_s=120, key=b"key") as running:
         list(running.prepare_all([Path("/nothing")]))  # it has started
         yield running
 

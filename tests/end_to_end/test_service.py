@@ -7,6 +7,7 @@ import subprocess
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ import pytest
 
 from pipeline.phantom import write_phantom_studies
 from tests.builders import make_picture, make_png
+from tests.held_line import HeldLine
 from tests.processes import hearing_ctrl_c
-from tests.service import OVERREAD, Service, environment, wait_until
+from tests.service import OVERREAD, Service, environment, overread, wait_until
 
 pytestmark = pytest.mark.processes
 
 CHUNK = 8 * 2**20
-CHUNKS = 12
+CHUNKS = 3
+WITHIN_S = 300.0  # on the slowest machine
 ANSWER = ("status", "reason", "finding", "warnings", "model_version", "operating_point")
 FIGURES = (
     "probability",
@@ -88,9 +91,9 @@ def test_submitting_and_predicting_give_the_same_answers(service: Service, studi
 def test_results_are_listed_and_saved(service: Service, studies: Path, tmp_path: Path) -> None:
     sent = service.run("submit", studies, "--name", "saved", "--json")
     job_id = json.loads(sent.stdout)["id"]
-    wait_until(
-        lambda: "finished" in service.run("jobs", job_id).stdout, within_s=60, what="the job's end"
-    )
+    api, what = an_api(service), "the job's end"
+    wait_until(lambda: api.get(f"jobs/{job_id}").json()["finished"], within_s=WITHIN_S, what=what)
+    assert "finished" in service.run("jobs", job_id).stdout
 
     assert sent.returncode == 0
     assert job_id in service.run("jobs").stdout
@@ -103,10 +106,40 @@ def test_results_are_listed_and_saved(service: Service, studies: Path, tmp_path:
     assert service.run("results", "--job", "nosuchjob").returncode == 2
 
 
+def token_of(service: Service) -> str:
+    return (service.data_dir / "token").read_text().strip()
+
+
 def an_api(service: Service) -> httpx.Client:
-    token = (service.data_dir / "token").read_text().strip()
-    headers = {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=f"{service.url}/api/v1/", headers=headers)
+    headers = {"Authorization": f"Bearer {token_of(service)}"}
+    return httpx.Client(base_url=f"{service.url}/api/v1/", headers=headers, timeout=WITHIN_S)
+
+
+@dataclass
+class Sender:
+    """`overread submit` over a line that stands still in the midst of what is sent."""
+
+    service: Service
+    line: HeldLine
+    arguments: tuple[str | Path, ...]
+
+    def begin(self) -> subprocess.Popen[str]:
+        with hearing_ctrl_c():
+            return subprocess.Popen(
+                [*OVERREAD, "submit", *map(str, self.arguments)],
+                env=environment(self.service.data_dir, **self._remote()),
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+
+    def again(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """To the end."""
+        self.line.let_go()
+        data_dir, remote = self.service.data_dir, self._remote()
+        return overread(data_dir, "submit", *self.arguments, *options, timeout_s=WITHIN_S, **remote)
+
+    def _remote(self) -> dict[str, str]:
+        return {"url": self.line.url, "token": token_of(self.service)}
 
 
 def test_a_submission_that_was_cut_off_goes_on(service: Service, tmp_path: Path) -> None:
@@ -116,6 +149,7 @@ def test_a_submission_that_was_cut_off_goes_on(service: Service, tmp_path: Path)
         place = folder / f"patient{number % 10}" / f"{number}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(pictures[number % 4].read_bytes())
+    size = sum(path.stat().st_size for path in folder.rglob("*.png"))
     api = an_api(service)
     jobs_before = len(api.get("jobs").json()["jobs"])
 
@@ -123,21 +157,24 @@ def test_a_submission_that_was_cut_off_goes_on(service: Service, tmp_path: Path)
         jobs = api.get("jobs").json()["jobs"]
         return jobs[0] if len(jobs) > jobs_before else {"total": 0}
 
-    with subprocess.Popen(
-        [*OVERREAD, "submit", str(folder)], env=environment(service.data_dir)
-    ) as cut_off:
-        wait_until(lambda: newest_job()["total"] >= 64, within_s=60, what="the first files")
-        cut_off.kill()
-    assert newest_job()["total"] < 320, "it was through before it was cut off"
-    assert newest_job()["closed_at"] is None
+    # Two of five batches are through by then, whichever way they shared the line.
+    with HeldLine(service.url, after=size * 7 // 10) as line:
+        sender = Sender(service, line, (folder,))
+        with sender.begin() as cut_off:
+            wait_until(
+                lambda: newest_job()["total"] >= 64, within_s=WITHIN_S, what="the first files"
+            )
+            cut_off.kill()
+        assert newest_job()["total"] < 320
+        assert newest_job()["closed_at"] is None
 
-    again = service.run("submit", folder, "--wait", "--json")
+        again = sender.again("--wait", "--json")
 
-    assert f"going on with job {newest_job()['id']}" in again.stderr
-    assert again.returncode == 0
-    assert len(rows(again.stdout)) == 320
-    assert len(api.get("jobs").json()["jobs"]) == jobs_before + 1
-    assert service.run("submit", folder, "--json").stdout.count(newest_job()["id"]) == 1, "anew"
+        assert f"going on with job {newest_job()['id']}" in again.stderr
+        assert again.returncode == 0
+        assert len(rows(again.stdout)) == 320
+        assert len(api.get("jobs").json()["jobs"]) == jobs_before + 1
+        assert sender.again("--json").stdout.count(newest_job()["id"]) == 1, "anew"
 
 
 @pytest.fixture(scope="module")
@@ -151,17 +188,16 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def submitting(service: Service, folder: Path, *, name: str) -> Iterator[subprocess.Popen[str]]:
-    """`overread submit`, in the middle of its large file."""
-    command = [*OVERREAD, "submit", str(folder), "--name", name]
-    with hearing_ctrl_c():
-        process = subprocess.Popen(
-            command, env=environment(service.data_dir), stderr=subprocess.PIPE, text=True
-        )
-    with process:
-        api = an_api(service)
-        wait_until(lambda: is_midway(api, name), within_s=60, what="a chunk of the large file")
-        yield process
+def submitting(
+    service: Service, folder: Path, *, name: str
+) -> Iterator[tuple[Sender, subprocess.Popen[str]]]:
+    """In the middle of its large file."""
+    with HeldLine(service.url, after=CHUNK * 3 // 2) as line:
+        sender = Sender(service, line, (folder, "--name", name))
+        with sender.begin() as process:
+            api, what = an_api(service), "a chunk of the large file"
+            wait_until(lambda: is_midway(api, name), within_s=WITHIN_S, what=what)
+            yield sender, process
 
 
 def is_midway(api: httpx.Client, name: str) -> bool:
@@ -173,11 +209,11 @@ def is_midway(api: httpx.Client, name: str) -> bool:
 
 
 def test_the_portal_dies_in_mid_upload(service: Service, large: Path) -> None:
-    with submitting(service, large, name="the portal dies") as process:
-        for part in service.processes():
-            if any("gunicorn" in word for word in part.cmdline()):
-                part.kill()
-        _, said = process.communicate(timeout=90)
+    with submitting(service, large, name="the portal dies") as (sender, process):
+        for part in service.find_all("gunicorn"):
+            part.kill()
+        sender.line.let_go()
+        _, said = process.communicate(timeout=WITHIN_S)
 
     assert process.returncode == 0, said
     assert "the service does not answer; trying again" in said
@@ -187,13 +223,13 @@ def test_the_portal_dies_in_mid_upload(service: Service, large: Path) -> None:
 
 
 def test_ctrl_c_in_mid_upload(service: Service, large: Path) -> None:
-    with submitting(service, large, name="stopped") as process:
+    with submitting(service, large, name="stopped") as (sender, process):
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
-    assert process.returncode == 130, said
-    assert said.splitlines()[-1] == "Error: stopped; the same command goes on from there"
+        _, said = process.communicate(timeout=WITHIN_S)
+        assert process.returncode == 130, said
+        assert said.splitlines()[-1] == "Error: stopped; the same command goes on from there"
 
-    again = service.run("submit", large, "--name", "stopped")
+        again = sender.again()
 
     assert again.returncode == 0, again.stderr
     assert "going on with job" in again.stderr
@@ -206,10 +242,10 @@ def test_a_second_start_says_where_the_first_is(service: Service) -> None:
     assert second.returncode == 0
     assert f"Already running at {service.url}" in second.stdout
     link = next(word for word in second.stdout.split() if "/login?token=" in word)
-    with httpx.Client(follow_redirects=True) as browser:
+    with httpx.Client(follow_redirects=True, timeout=WITHIN_S) as browser:
         assert browser.get(link).is_success
         assert browser.get(service.url).is_success
-    assert httpx.get(link).status_code in (401, 403), "a link is good for one login"
+    assert httpx.get(link, timeout=WITHIN_S).status_code in (401, 403), "good for one login"
 
 
 def test_the_doctor_finds_nothing_wrong(service: Service) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.browser import expect_count
 from tests.served import Environment, Served
 from tests.uploads import a_png
 
@@ -17,7 +18,6 @@ pytestmark = pytest.mark.browser
 
 CHUNK = 8 * 2**20
 LARGE = 2 * CHUNK + 5
-WITHIN_MS = 30_000
 SEEDS = count()
 
 
@@ -27,7 +27,7 @@ def page(browser: Browser, service: Served) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.on("dialog", lambda dialog: dialog.accept())  # leave while sending?
-    link = service.portal.token(kind="login", lifetime=timedelta(minutes=1))
+    link = service.portal.token(kind="login", lifetime=timedelta(hours=1))
     page.goto(f"{service.url}/login?token={link}")
     yield page
     context.close()
@@ -54,10 +54,6 @@ def another_png() -> bytes:
     return a_png(seed=next(SEEDS))
 
 
-def number(page: Page, state: str) -> int:
-    return int(page.locator(f'[data-count="{state}"]').first.inner_text())
-
-
 def only_first_chunk(environ: Environment) -> int | None:
     return 503 if environ.get("HTTP_UPLOAD_OFFSET", "0") != "0" else None
 
@@ -67,8 +63,8 @@ def interrupt(page: Page, service: Served, folder: Path) -> None:
     service.between.watcher = only_first_chunk
     page.set_input_files("#folder", folder)
     waits = page.locator("#sending-waits")
-    expect(waits).to_contain_text("The service does not answer; trying again", timeout=WITHIN_MS)
-    expect(page.locator("#sending-numbers")).to_contain_text("1 of 2 files", timeout=WITHIN_MS)
+    expect(waits).to_contain_text("The service does not answer; trying again")
+    expect(page.locator("#sending-numbers")).to_contain_text("1 of 2 files")
 
 
 def missing(page: Page) -> Locator:
@@ -81,13 +77,14 @@ def test_an_upload_waits_for_network_and_portal(
     interrupt(page, service, folder)
     page.context.set_offline(True)
     waits = page.locator("#sending-waits")
-    expect(waits).to_contain_text("This computer is offline; trying again", timeout=WITHIN_MS)
+    expect(waits).to_contain_text("This computer is offline; trying again")
     page.screenshot(path=pictures / "offline.png")
     service.between.watcher = lambda _: None
     page.context.set_offline(False)
 
-    expect(page.locator("#state")).to_have_text("Reading", timeout=WITHIN_MS)
-    assert (number(page, "total"), number(page, "missing")) == (2, 0)
+    expect(page.locator("#state")).to_have_text("Reading")
+    expect_count(page, "total", 2)
+    expect_count(page, "missing", 0)
     arrived = {offset: size for offset, size in service.between.pieces() if size}
     assert arrived == {0: CHUNK, CHUNK: CHUNK, 2 * CHUNK: 5}
 
@@ -114,8 +111,8 @@ def test_a_reloaded_page_goes_on_with_the_same_folder(
     service.between.watcher = lambda _: None
     service.between.requests.clear()
     page.set_input_files("#folder", folder)
-    expect(page.locator("#state")).to_have_text("Reading", timeout=WITHIN_MS)
-    assert number(page, "total") == 2
+    expect(page.locator("#state")).to_have_text("Reading")
+    expect_count(page, "total", 2)
     assert service.between.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 5)]
     assert service.between.sent("files") == 0, "what had arrived was sent again"
 
@@ -129,7 +126,7 @@ def test_names_that_forms_write_in_other_ways_arrive(
     for name in names:
         (folder / name).write_bytes(another_png())
     page.set_input_files("#folder", folder)
-    expect(page.locator("#state")).to_have_text("Reading", timeout=WITHIN_MS)
+    expect(page.locator("#state")).to_have_text("Reading")
     job = service.newest_job()
     assert (job.declared, job.missing, job.total) == (4, 0, 4)
 
@@ -144,7 +141,7 @@ def test_a_file_that_goes_is_named_and_the_job_closed_without_it(
     service.between.watcher = interfere
     page.set_input_files("#folder", folder)
     trouble = page.locator("#trouble-list li")
-    expect(trouble).to_contain_text("ward 4/large.png", timeout=WITHIN_MS)
+    expect(trouble).to_contain_text("ward 4/large.png")
     expect(trouble).to_contain_text("cannot be read")
     page.get_by_role("link", name="To the job").click()
     page.locator("summary", has_text="Close without them").click()
@@ -165,11 +162,12 @@ def test_a_job_is_cancelled_and_retried(
     page.set_input_files("#files", [tmp_path / "1.png", tmp_path / "2.png"])
     page.wait_for_url(re.compile(r"/jobs/"))
     state = page.locator("#state")
-    expect(state).to_have_text("Reading", timeout=WITHIN_MS)
+    expect(state).to_have_text("Reading")
     page.locator("summary", has_text="Cancel the job").click()
     page.locator('[data-act="cancel"]').click()
     expect(state).to_have_text("Cancelled")
-    assert (number(page, "cancelled"), number(page, "received")) == (2, 0)
+    expect_count(page, "cancelled", 2)
+    expect_count(page, "received", 0)
     page.screenshot(path=pictures / "cancelled.png", full_page=True)
     job_url = page.url
     page.goto(service.url)
@@ -180,7 +178,7 @@ def test_a_job_is_cancelled_and_retried(
     page.get_by_role("button", name="Retry what failed or was cancelled").click()
     expect(state).to_have_text("Reading")
     service.portal.read_all()
-    expect(state).to_have_text("Finished", timeout=WITHIN_MS)
-    assert number(page, "predicted") == 2
+    expect(state).to_have_text("Finished")
+    expect_count(page, "predicted", 2)
     page.get_by_role("button", name="Retry all").click()
     expect(page.locator("#act-trouble")).to_contain_text("the live version has read all of it")

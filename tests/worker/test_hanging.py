@@ -29,7 +29,7 @@ def test_a_chunk_that_hangs_ends_its_process_and_says_where(settings: Settings) 
         ),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert ended.returncode == 1
