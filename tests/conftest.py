@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Playwright, expect
 from models.settings import PREFIX, Settings
 from tests.browser import ARGUMENTS, find_browser
 from tests.databases import Database, PostgresDatabases, open_database
+from tests.ports import lasting_port
 from worker.embedded_broker import EmbeddedBroker
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Dat
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
     """For tests that kill it: `kill()`, then `start()` again."""
-    with EmbeddedBroker(tmp_path / "broker", password="invented") as running:
+    folder, port = tmp_path / "broker", lasting_port()
+    with EmbeddedBroker(folder, password="invented", port=port) as running:
         yield running
 
 

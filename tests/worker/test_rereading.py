@@ -123,7 +123,7 @@ def test_two_workers_double_nothing(doors: Doors) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=300)
     assert list(answers(doors).values()) == [IMAGES, IMAGES]
     assert progress(doors) == (5, 5, True)
 
