@@ -55,9 +55,9 @@ def _say_if_database_is_not_ready(error: Exception) -> None:
     if "sqlalchemy" not in sys.modules:
         return  # most commands have no use for it, and start faster without
     from models.session import AWAY, why_away
-    from models.upgrade import HalfRestoredError
+    from models.upgrade import HalfRestoredError, NewerReleaseError
 
     if isinstance(error, AWAY):
         raise Failed(f"the database does not answer: {why_away(error)}") from None
-    if isinstance(error, HalfRestoredError):
+    if isinstance(error, HalfRestoredError | NewerReleaseError):
         raise Failed(str(error)) from None

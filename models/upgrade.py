@@ -7,6 +7,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
 from models.audit import chain_older
@@ -26,6 +28,10 @@ class HalfRestoredError(Exception):
     """One sentence: files may lie here whose rows do not, or the other way round."""
 
 
+class NewerReleaseError(Exception):
+    """One sentence: this program is older than the tables."""
+
+
 class ForeignKeyError(Exception):
     """The tables do not fit together; nothing was changed."""
 
@@ -33,7 +39,7 @@ class ForeignKeyError(Exception):
 def upgrade(settings: Settings) -> None:
     """Folder, secrets, tables, the shipped network, and the first user with a local token.
 
-    Raises HalfRestoredError.
+    Raises HalfRestoredError, NewerReleaseError.
     """
     _check_is_whole(settings.data_dir)
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -47,8 +53,17 @@ def upgrade(settings: Settings) -> None:
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
+    """Raises NewerReleaseError."""
     with migrating(engine) as connection:
-        command.upgrade(alembic_config(connection), revision)
+        try:
+            command.upgrade(alembic_config(connection), revision)
+        except CommandError as error:
+            if not isinstance(error.__cause__, ResolutionError):
+                raise
+            raise NewerReleaseError(
+                "the database's tables are those of a later release: "
+                "start that release, or restore a backup of this one"
+            ) from None
 
 
 def unmigrate(engine: Engine, revision: str = "base") -> None:
