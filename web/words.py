@@ -80,7 +80,10 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def when(moment: datetime) -> str:
+def when(moment: datetime | str) -> str:
+    """A card keeps it as text."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
