@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jinja2 import FileSystemBytecodeCache
 
 from tests.builders import make_dicom, make_png
 from tests.databases import Database
@@ -11,10 +12,17 @@ from web.app import create_app
 from web.services import KEY
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """Templates: every test has a portal of its own, but they are compiled once."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def portal(database: Database) -> Iterator[Portal]:
+def portal(database: Database, compiled: FileSystemBytecodeCache) -> Iterator[Portal]:
     app = create_app(database.settings)
     app.testing = True
+    app.jinja_env.bytecode_cache = compiled
     app.config["PROPAGATE_EXCEPTIONS"] = False  # errors become pages, as in service
     services = app.extensions[KEY]
     yield Portal(database, app, services)
