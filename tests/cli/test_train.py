@@ -5,7 +5,6 @@ import math
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from cli.training import read_config
 from pipeline.training_config import TrainingConfig, TrainingConfigError, TrainingProgress
 from pipeline.training_plan import TrainingPlan
 from tests.pipeline.networks import TOY, write_dataset
+from tests.processes import hearing_ctrl_c
+from tests.service import wait_until
 
 CONFIG = TrainingConfig()
 
@@ -146,17 +147,18 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     command = ["train", dataset, "--output", tmp_path / "new", "--config", config]
     kept = tmp_path / ".new.training" / "checkpoint.npz"
 
-    with subprocess.Popen(
-        [sys.executable, "-m", "cli", *command],
-        cwd=Path(__file__).parents[2],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as training:
-        deadline = time.monotonic() + 300
-        while not kept.exists() and training.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.1)
+    with (
+        hearing_ctrl_c(),
+        subprocess.Popen(
+            [sys.executable, "-m", "cli", *command],
+            cwd=Path(__file__).parents[2],
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as training,
+    ):
+        wait_until(lambda: kept.exists() or training.poll(), within_s=600, what="an epoch's end")
         training.send_signal(signal.SIGINT)
-        said = training.communicate(timeout=60)[1]
+        said = training.communicate(timeout=300)[1]
 
     assert training.returncode == 130, said
     last = said.strip().splitlines()[-1]

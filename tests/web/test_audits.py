@@ -55,10 +55,10 @@ def test_filters(recorded: Portal) -> None:
     with recorded.database.sessions.begin() as session:
         long_ago = now() - timedelta(days=40)
         session.execute(update(Audit).where(Audit.id == 1).values(created_at=long_ago))
-    today = now().date().isoformat()
+    lately = (long_ago + timedelta(days=1)).date().isoformat()
     assert _targets(recorded, "?action=study.viewed") == ["2", "1", "0"]
     assert _targets(recorded, "?person=ben&action=") == ["=all"]
-    assert _targets(recorded, f"?action=study.viewed&since={today}") == ["2", "1"]
+    assert _targets(recorded, f"?action=study.viewed&since={lately}") == ["2", "1"]
     assert _targets(recorded, f"?until={long_ago.date().isoformat()}") == ["0"]
     assert _targets(recorded, "?person=nobody") == []
 

@@ -106,7 +106,7 @@ def test_what_was_not_saved_is_said_and_the_page_stays(
         "Not saved: not today Going on a second time leaves it."
     )
     expect(visit.locator("#labels-said")).to_contain_text("None yet.")
-    assert visit.url.endswith("/studies/1?at=1")
+    expect(visit).to_have_url(f"{address}/studies/1?at=1")
     visit.locator("body").press("j")
     visit.wait_for_url("**/studies/2?at=2")
 
