@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.base import now
 from models.file_store import Stored
-from models.images import add_image
+from models.images import NewImage, add_image, add_images
 from models.jobs import create_job
 from models.people_tables import Role, User
 from models.tables import Image, Job, ModelVersion, State
@@ -54,8 +54,14 @@ def an_image(
 def some_images(
     session: Session, count: int, *, state: State = State.RECEIVED, job: Job | None = None
 ) -> list[Image]:
-    job = job or a_job(session)
-    return [an_image(session, job, state=state) for _ in range(count)]
+    job, first = job or a_job(session), uuid4().hex
+    files = [f"folder/{first}-{number:06}.png" for number in range(count)]
+    new = [NewImage(file, a_hash(file), 1000) for file in files]
+    images = add_images(session, job_id=job.id, new=new)
+    for image in images:
+        image.state = state
+    session.flush()
+    return images
 
 
 def a_version(session: Session, *, name: str = "v1", is_live: bool = True) -> ModelVersion:

@@ -12,7 +12,7 @@ from models.claims import Claim, claim_ready, give_up, has_waiting, park_exhaust
 from models.images import record_failed
 from models.tables import State
 from tests.databases import Database
-from tests.rows import a_job, all_images, an_image, lapse_leases, some_images
+from tests.rows import a_job, all_images, lapse_leases, some_images
 
 LEASE = timedelta(minutes=10)
 
@@ -50,8 +50,7 @@ def add_jobs(database: Database, *sizes: int) -> list[str]:
     with database.sessions.begin() as session:
         jobs = [a_job(session) for _ in sizes]
         for job, size in zip(jobs, sizes, strict=True):
-            for number in range(size):
-                an_image(session, job, file=f"{job.id}/{number}.png", state=State.READY)
+            some_images(session, size, state=State.READY, job=job)
         return [job.id for job in jobs]
 
 
