@@ -2,29 +2,60 @@
 
 gunicorn waits for a client as long as it takes, in one of a few threads: as many connections that
 send one letter each would shut everybody out. Here a request has some seconds of waiting, and more
-for what has come or gone meanwhile. A proxy that reads requests whole before it passes them on
-helps against those who come with many connections at a time.
+for what has come or gone meanwhile; where many threads wait, it has one. A proxy that reads
+requests whole before it passes them on helps against those who come with thousands of connections.
 """
 
 import errno
+import select
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 
 PATIENCE_S = 10.0  # of waiting, until a request's first bytes have come
 LONGEST_S = 60.0  # of waiting at a time, in the midst of an upload
+IN_A_CROWD_S = 1.0  # instead of PATIENCE_S
+CROWD = 16  # half of the threads (cli/processes.py)
+LOOK_AGAIN_S = 0.25
 BLOCK = 64 * 1024
 AT_ONCE_S = 0.05  # most clients send as soon as they are connected
+
+
+class Crowd:
+    """The threads that wait for a client at the moment."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._lock = Lock()
+
+    @property
+    def is_there(self) -> bool:
+        return self._waiting >= CROWD
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        with self._lock:
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+
+crowd = Crowd()
 
 
 class PacedSocket(socket.socket):
     """Counts the time in which it waits for the client, not that in which the portal works."""
 
     slowest = 2_000  # bytes a second
+    is_given_up = False
     _left_s = PATIENCE_S
 
     def begin(self) -> None:
@@ -37,33 +68,44 @@ class PacedSocket(socket.socket):
             super().setblocking(flag)
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        with self._waiting():
-            data = super().recv(size, flags)
+        self._wait_for(select.POLLIN)
+        data = super().recv(size, flags)
         self._moved(len(data))
         return data
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        for start in range(0, len(data), BLOCK):
-            block = memoryview(data)[start : start + BLOCK]
-            with self._waiting():
-                super().sendall(block, flags)
-            self._moved(len(block))
+        rest = memoryview(data)
+        while rest:
+            self._wait_for(select.POLLOUT)
+            # As much as there is room for: the remainder is waited for here.
+            sent = super().send(rest[:BLOCK], flags | socket.MSG_DONTWAIT)
+            self._moved(sent)
+            rest = rest[sent:]
 
-    @contextmanager
-    def _waiting(self) -> Iterator[None]:
-        """For as long as is left, or as gunicorn has set, which is put back afterwards."""
+    def _wait_for(self, event: int) -> None:
+        """For as long as is left, or as gunicorn has set."""
+        client = select.poll()
+        client.register(self, event)
+        if client.poll(0):
+            return
         given, began = self.gettimeout(), time.monotonic()
-        self.settimeout(self._left_s if given is None else min(given, self._left_s))
         try:
-            yield
-        except TimeoutError:
-            if given is not None:
-                raise
-            # As if it had gone: gunicorn passes over that without a word in the log.
-            raise ConnectionResetError(errno.ECONNRESET, "the client is too slow") from None
+            with crowd.one_more():
+                while (left_s := self._patience(given) - (time.monotonic() - began)) > 0:
+                    if client.poll(1000 * min(left_s, LOOK_AGAIN_S)):
+                        return
         finally:
-            self.settimeout(given)
-            self._left_s = max(self._left_s - (time.monotonic() - began), 0.001)
+            waited_s = time.monotonic() - began
+            self._left_s = max(self._left_s - waited_s, 0.001)
+        if given is not None and waited_s >= given:
+            raise TimeoutError
+        self.is_given_up = True
+        # As if it had gone: gunicorn passes over that without a word in the log.
+        raise ConnectionResetError(errno.ECONNRESET, "the client is too slow")
+
+    def _patience(self, given: float | None) -> float:
+        left_s = self._left_s - (PATIENCE_S - IN_A_CROWD_S if crowd.is_there else 0.0)
+        return left_s if given is None else min(given, left_s)
 
     def _moved(self, size: int) -> None:
         self._left_s = min(self._left_s + size / self.slowest, LONGEST_S)
@@ -79,5 +121,5 @@ class PortalWorker(ThreadWorker):  # type: ignore[misc]
         kept = super().handle(conn)
         if kept is False:
             # Here: gunicorn would wait for the client's farewell in the thread that serves all.
-            conn.close(graceful=True)
+            conn.close(graceful=not conn.sock.is_given_up)
         return kept

@@ -18,7 +18,7 @@ from models.settings import Settings
 from models.upgrade import upgrade
 from tests.processes import Process
 from tests.service import wait_until
-from web.gunicorn_worker import PATIENCE_S, PacedSocket
+from web.gunicorn_worker import CROWD, IN_A_CROWD_S, PATIENCE_S, PacedSocket, crowd
 
 HOST = "127.0.0.1"
 THREADS = 16  # more than that many clients at a time, and gunicorn's usual number would be taken
@@ -78,6 +78,18 @@ def test_clients_that_say_no_more_keep_nobody_out(port: int, said: bytes) -> Non
         assert ask(port)[0] == 200, "before the portal's patience with any of them ends"
 
 
+def test_of_a_crowd_each_has_less_time(port: int) -> None:
+    """Or who comes next would wait for as long as the portal's patience lasts, and once more for
+    every further crowd.
+    """
+    command = portal(host=HOST, port=port).command
+    number = int(command[command.index("--threads") + 1])
+    with ExitStack() as stack:
+        for _ in range(2 * number):
+            stack.enter_context(socket.create_connection((HOST, port))).sendall(b"GET /he")
+        assert ask(port)[0] == 200
+
+
 def test_what_only_a_proxy_may_say_is_not_believed(port: int) -> None:
     status, headers = ask(port, "/login", **{"X-Forwarded-Proto": "https"})
     assert status == 200
@@ -114,6 +126,18 @@ def test_what_comes_buys_time_and_what_gunicorn_has_set_stays() -> None:
         with pytest.raises(TimeoutError):
             ours.recv(1)
         assert ours.gettimeout() == 0.01
+
+
+def test_in_a_crowd_who_has_sent_much_may_still_pause() -> None:
+    ours, theirs = _pair()
+    with ours, theirs, ExitStack() as stack:
+        for _ in range(CROWD):
+            stack.enter_context(crowd.one_more())
+        ours.begin()
+        assert ours._patience(None) == pytest.approx(IN_A_CROWD_S)
+        theirs.sendall(bytes(20_000))
+        ours.recv(20_000)
+        assert ours._patience(None) == pytest.approx(IN_A_CROWD_S + 10.0)
 
 
 def _pair() -> tuple[PacedSocket, socket.socket]:
