@@ -1,12 +1,39 @@
-"""A process that is killed at one chosen moment: just before it changes something on the disk."""
+"""A process that is killed at one chosen moment: just before it changes something on the disk, or
+just before it commits.
+"""
 
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import Connection, event
+
+from models.session import Sessions
+
 Moment = Callable[[str, tuple[Any, ...]], bool]  # of Python's audit events and their arguments
+
+
+class DeathError(BaseException):
+    """No code of ours catches it, so what was not committed is lost, as when the process dies."""
+
+
+@contextmanager
+def dying(sessions: Sessions, *, before_commit: int) -> Iterator[None]:
+    """Raises DeathError just before that commit, counted from 1."""
+    left = iter(range(before_commit - 1))
+
+    def die(_: Connection) -> None:
+        if next(left, None) is None:
+            raise DeathError
+
+    event.listen(sessions.kw["bind"], "commit", die)
+    try:
+        yield
+    finally:
+        event.remove(sessions.kw["bind"], "commit", die)
 
 
 def is_killed(work: Callable[[], object], *, at: Moment) -> bool:
