@@ -40,6 +40,8 @@ def _check_data(settings: CommandSettings) -> Finding:
     folder = settings.data_dir
     if not folder.exists():
         return Finding("-", "data", f"{folder} does not exist yet: overread up")
+    if not folder.is_dir():
+        return Finding("WRONG", "data", f"{folder} is not a folder")
     if is_half_restored(folder) and not is_held(folder):
         says = f"a restore into {folder} has not ended: the same overread restore once more"
         return Finding("WRONG", "data", says)

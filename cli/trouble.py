@@ -20,7 +20,7 @@ def in_one_line() -> Iterator[None]:
     except Exception as error:
         _say_if_interrupted(error)
         _say_if_not_text(error)
-        _say_if_database_is_not_ready(error)
+        _say_if_of_the_database(error)
         _say_if_of_the_machine(error)
         raise
 
@@ -51,13 +51,17 @@ def _say_if_of_the_machine(error: Exception) -> None:
         raise Failed(f"{what}{error.strerror}") from None
 
 
-def _say_if_database_is_not_ready(error: Exception) -> None:
+def _say_if_of_the_database(error: Exception) -> None:
     if "sqlalchemy" not in sys.modules:
         return  # most commands have no use for it, and start faster without
+    from sqlalchemy.exc import DatabaseError
+
     from models.session import AWAY, why_away
     from models.upgrade import HalfRestoredError, NewerReleaseError
 
     if isinstance(error, AWAY):
         raise Failed(f"the database does not answer: {why_away(error)}") from None
+    if type(error) is DatabaseError:  # SQLite's word for a file that is damaged, or is none of its
+        raise Failed(f"the database cannot be read: {why_away(error)}") from None
     if isinstance(error, HalfRestoredError | NewerReleaseError):
         raise Failed(str(error)) from None

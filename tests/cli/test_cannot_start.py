@@ -1,0 +1,53 @@
+"""Why a service does not start is one line. In processes of their own: `up` closes its files to
+others for good.
+"""
+
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from models.settings import Settings
+from models.upgrade import upgrade
+from tests.databases import open_database
+from tests.service import overread
+
+COMMANDS = pytest.mark.parametrize("command", ["migrate", "up"])
+
+
+def last_line(refused: CompletedProcess[str]) -> str:
+    assert "Traceback" not in refused.stderr
+    return refused.stderr.splitlines()[-1]
+
+
+@COMMANDS
+def test_tables_of_a_later_release(command: str, tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data")
+    upgrade(settings)
+    with (
+        open_database(settings, make_tables=False) as database,
+        database.engine.begin() as connection,
+    ):
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    refused = overread(settings.data_dir, command)
+    assert refused.returncode == 1
+    assert last_line(refused) == (
+        "Error: the database's tables are those of a later release: "
+        "start that release, or restore a backup of this one"
+    )
+
+
+@COMMANDS
+def test_a_file_that_is_no_database(command: str, tmp_path: Path) -> None:
+    (tmp_path / "overread.sqlite3").write_text("damage" * 1000)
+    refused = overread(tmp_path, command)
+    assert refused.returncode == 1
+    assert last_line(refused) == "Error: the database cannot be read: file is not a database"
+
+
+def test_an_address_that_is_not_ours(tmp_path: Path) -> None:
+    """No port is to blame."""
+    refused = overread(tmp_path, "up", host="192.0.2.1", port="8000")
+    assert refused.returncode == 2
+    said = "Error: cannot listen on 192.0.2.1, port 8000: Cannot assign requested address\n"
+    assert refused.stderr == said
