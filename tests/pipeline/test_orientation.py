@@ -22,12 +22,12 @@ def stored(inputs: np.ndarray, way: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def orientation() -> Orientation:
-    return fit_orientation(phantom_inputs(count=60))
+    return fit_orientation(phantom_inputs(count=24))
 
 
 @pytest.fixture(scope="module")
 def others() -> np.ndarray:
-    return phantom_inputs(count=80)[60:]
+    return phantom_inputs(count=44)[24:]
 
 
 @pytest.mark.parametrize("way", range(WAYS))
