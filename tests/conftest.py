@@ -53,7 +53,9 @@ def settings(tmp_path: Path) -> Settings:
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """Ours instead of the plug-in's, which expects a browser of its own."""
     expect.set_options(timeout=30_000)  # a busy machine takes longer than the usual five seconds
-    opened = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
+    opened = playwright.chromium.launch(
+        executable_path=find_browser(), args=ARGUMENTS, timeout=300_000
+    )
     yield opened
     opened.close()
 
