@@ -5,6 +5,7 @@ just before it commits.
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,11 +23,11 @@ class DeathError(BaseException):
 
 @contextmanager
 def dying(sessions: Sessions, *, before_commit: int) -> Iterator[None]:
-    """Raises DeathError just before that commit, counted from 1."""
-    left = iter(range(before_commit - 1))
+    """Raises DeathError just before that commit of this thread, counted from 1."""
+    left, thread = iter(range(before_commit - 1)), threading.get_ident()
 
     def die(_: Connection) -> None:
-        if next(left, None) is None:
+        if threading.get_ident() == thread and next(left, None) is None:
             raise DeathError
 
     event.listen(sessions.kw["bind"], "commit", die)
