@@ -4,7 +4,7 @@ import logging
 import re
 from pathlib import Path
 
-from cli.fatal import UsageProblem
+from cli.fatal import Failed, UsageProblem
 from cli.items import Item
 from pipeline.decode import decode
 from pipeline.drawing import overlay_png
@@ -27,7 +27,10 @@ class OverlayFolder:
         heatmap = prediction.heatmap / peak if peak > 0 else prediction.heatmap
         # Decoded a second time, here: it went well a moment ago in a process of its own.
         picture = overlay_png(decode(item.path), heatmap)
-        (self._folder / overlay_name(item.file, item.sha256)).write_bytes(picture)
+        try:
+            (self._folder / overlay_name(item.file, item.sha256)).write_bytes(picture)
+        except OSError as error:
+            raise Failed(f"{self._folder}: cannot be written: {error.strerror}") from None
 
 
 def overlay_name(file: str, sha256: str) -> str:

@@ -1,5 +1,6 @@
 """What goes wrong with disks and databases, in one line that says what became of the work."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,5 +21,7 @@ def in_plain_words(place: Path, *, outcome: str) -> Iterator[None]:
     except DBAPIError as error:
         raise Failed(f"the database: {why_away(error)}; {outcome}") from None
     except OSError as error:
-        where, why = error.filename or place, error.strerror or error
+        # What is copied is named where there is no room for the copy.
+        where = place if error.errno == errno.ENOSPC else error.filename or place
+        why = error.strerror or error
         raise Failed(f"{where}: {why}; {outcome}") from None

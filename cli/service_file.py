@@ -44,7 +44,7 @@ def is_held(data_dir: Path) -> bool:
     path = data_dir / "supervisor.lock"
     if not path.exists():
         return False
-    with path.open("a") as lock:
+    with path.open() as lock:  # also where nothing can be written
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
