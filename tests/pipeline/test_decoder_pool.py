@@ -43,7 +43,7 @@ def never_ending(tmp_path: Path) -> Path:
     return path
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end
@@ -164,16 +164,14 @@ def test_a_process_that_died_while_idle_is_replaced(good: list[Path]) -> None:
 
 
 def test_closing_ends_the_processes_even_in_mid_file(never_ending: Path) -> None:
-    pool = DecoderPool(processes=2, timeout_s=60)
+    pool = DecoderPool(processes=2, timeout_s=600)
     ids = pool.process_ids()
     thread = threading.Thread(target=lambda: list(pool.prepare_all([never_ending])))
     thread.start()
     with never_ending.open("wb"):  # a decoder reads it now
-        start = time.monotonic()
         pool.close()
-    thread.join(timeout=10)
+    thread.join(timeout=30)  # not the ten minutes that its file may take
     assert not thread.is_alive()
-    assert time.monotonic() - start < 5
     assert not any(psutil.pid_exists(process_id) for process_id in ids)
 
 
@@ -200,11 +198,11 @@ def test_no_process_outlives_a_killed_parent(state: str, never_ending: Path) -> 
         with never_ending.open("wb"):  # a decoder reads it now
             parent.kill()
             parent.wait()
-            psutil.wait_procs(children, timeout=10)
+            psutil.wait_procs(children, timeout=60)
     else:
         parent.kill()
         parent.wait()
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=60)
     parent.stdin.close()
     parent.stdout.close()
     assert not alive
