@@ -15,7 +15,7 @@ from tests.command import run
 
 def test_the_folder_that_is_full_is_named() -> None:
     with (
-        pytest.raises(Failed, match="^backups: No space left on device; nothing was saved$"),
+        pytest.raises(Failed, match=r"^backups: No space left on device; nothing was saved$"),
         in_plain_words(Path("backups"), outcome="nothing was saved"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device", "data/secrets.json")
