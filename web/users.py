@@ -36,8 +36,12 @@ def index_page() -> str:
 @bp.post("/users")
 @bp.doc(hide=True)
 @needs(Role.ADMIN)
-def add_page() -> str:
-    return _page(_add(request.form.get("name", ""), _role(request.form.get("role", ""))))
+def add_page() -> ResponseReturnValue:
+    name, role = request.form.get("name", ""), _role(request.form.get("role", ""))
+    try:
+        return _page(_add(name, role))
+    except UserRefusedError as error:
+        return _page(against=str(error), name=name, role=role), 409
 
 
 @bp.post("/users/<int:user_id>")
@@ -73,7 +77,10 @@ def index() -> UsersOut:
 @needs(Role.ADMIN)
 def add(json_data: NewUser) -> InvitationOut:
     """A new user, and a link by which this person chooses a password."""
-    return _add(json_data.name, json_data.role)
+    try:
+        return _add(json_data.name, json_data.role)
+    except UserRefusedError as error:
+        abort(409, str(error))
 
 
 @bp.patch("/api/v1/users/<int:user_id>")
@@ -97,10 +104,7 @@ def link(user_id: int) -> InvitationOut:
 
 def _add(name: str, role: Role) -> InvitationOut:
     with services().sessions.begin() as session:
-        try:
-            user = add_user(session, name=name, role=role)
-        except UserRefusedError as error:
-            abort(409, str(error))
+        user = add_user(session, name=name, role=role)
         invitation = _invitation(session, user)
         _record(session, "user.added", user)
     return invitation
@@ -172,9 +176,15 @@ def _out(user: User) -> UserOut:
     return UserOut(**columns, has_password=has_password, created_at=user.created_at)
 
 
-def _page(invitation: InvitationOut | None = None) -> str:
+def _page(invitation: InvitationOut | None = None, **refused: str) -> str:
+    """refused: why (`against`), and what the form had."""
     with services().sessions() as session:
         users, invited = list_users(session), invited_users(session)
     return render_template(
-        "users.html", users=users, invited=invited, roles=list(Role), invitation=invitation
+        "users.html",
+        users=users,
+        invited=invited,
+        roles=list(Role),
+        invitation=invitation,
+        **refused,
     )

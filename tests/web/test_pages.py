@@ -179,7 +179,7 @@ def test_no_answer_is_never_shown_as_normal(portal: Portal, a_png: bytes) -> Non
         page = portal.browser().get(path).text
         assert "No answer: unlike the training images" in page
         assert "1 %" not in page
-    assert "too strange by far" in page
+    assert "Too strange by far." in page
     assert "heatmap.png" not in page
     assert "strange" not in portal.browser().get("/studies?finding=normal").text
     assert "strange" in portal.browser().get("/studies?finding=none").text

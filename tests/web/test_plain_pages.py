@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from models.people_tables import Role
 from models.versions import install_baseline, production_version
 from tests.web.pages import words
+from tests.web.people import submit
 from tests.web.portal import Portal
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -16,6 +18,16 @@ def test_an_empty_work_list_says_why(portal: Portal) -> None:
     assert "No studies here." in words(client, "/studies")
     assert "No studies here with this finding." in words(client, "/studies?finding=normal")
     assert "Of this job no study could be read so far." in words(client, f"/studies?job_id={job}")
+
+
+def test_a_name_that_is_refused_stays_in_the_form(portal: Portal) -> None:
+    admin = portal.browser(Role.ADMIN)
+    answer = submit(admin, "/users", page="/users", name="Dr. Olga", role="reader")
+    assert answer.status_code == 409
+    assert 'role="alert">A name is made of letters' in answer.text
+    assert 'value="Dr. Olga"' in answer.text
+    assert "<option selected>reader</option>" in answer.text
+    assert "New link" in answer.text, "it is the page of all users"
 
 
 def test_a_version_that_ships_with_the_project_was_not_made_here(portal: Portal) -> None:
