@@ -107,4 +107,4 @@ def test_a_million_of_nothing(bomb: bytes, words: str, tmp_path: Path) -> None:
     began_s = time.process_time()
     with pytest.raises(RefusedError, match=words):
         decode(path)
-    assert time.process_time() - began_s < 5
+    assert time.process_time() - began_s < 20
