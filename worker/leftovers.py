@@ -10,20 +10,20 @@ from worker.candidate import NETWORKS, candidate_name
 from worker.doors import Doors
 from worker.uploads import FORGOTTEN_AFTER_S
 
+LEFT = (".*.training", ".*.partial*")  # see `pipeline.checkpoint`, `pipeline.version_folder`
+
 
 def discard_leftovers(doors: Doors, *, age_s: float = FORGOTTEN_AFTER_S) -> None:
     """Checkpoints and half-written versions, unless the night is open, and may need them."""
     before = time.time() - age_s
-    left = [one for one in _hidden_folders(doors) if _is_older(one, before)]
+    networks = doors.settings.data_dir / NETWORKS
+    found = [path for kind in LEFT for path in networks.glob(kind)]
+    left = [path for path in found if _is_older(path, before)]
     with doors.sessions() as session:
         night = open_night(session)
     for folder in left:
         if night is None or not folder.name.startswith(f".{candidate_name(night.id)}."):
             rmtree(folder, ignore_errors=True)
-
-
-def _hidden_folders(doors: Doors) -> list[Path]:
-    return list((doors.settings.data_dir / NETWORKS).glob(".*"))
 
 
 def _is_older(path: Path, moment: float) -> bool:
