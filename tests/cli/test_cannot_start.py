@@ -1,27 +1,15 @@
-"""Why a service does not start is one line. In processes of their own: `up` closes its files to
-others for good.
-"""
+"""Why a service does not start is one line."""
 
 from pathlib import Path
-from subprocess import CompletedProcess
-
-import pytest
 
 from models.settings import Settings
 from models.upgrade import upgrade
+from tests.command import run
 from tests.databases import open_database
 from tests.service import overread
 
-COMMANDS = pytest.mark.parametrize("command", ["migrate", "up"])
 
-
-def last_line(refused: CompletedProcess[str]) -> str:
-    assert "Traceback" not in refused.stderr
-    return refused.stderr.splitlines()[-1]
-
-
-@COMMANDS
-def test_tables_of_a_later_release(command: str, tmp_path: Path) -> None:
+def test_tables_of_a_later_release(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "data")
     upgrade(settings)
     with (
@@ -29,20 +17,24 @@ def test_tables_of_a_later_release(command: str, tmp_path: Path) -> None:
         database.engine.begin() as connection,
     ):
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    refused = overread(settings.data_dir, command)
-    assert refused.returncode == 1
-    assert last_line(refused) == (
+    refused = run("migrate", OVERREAD_DATA=str(settings.data_dir))
+    assert refused.exit_code == 1
+    assert refused.stderr == (
         "Error: the database's tables are those of a later release: "
-        "start that release, or restore a backup of this one"
+        "start that release, or restore a backup of this one\n"
     )
 
 
-@COMMANDS
-def test_a_file_that_is_no_database(command: str, tmp_path: Path) -> None:
+# `up` in processes of its own: it closes what it writes to others, for good.
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "overread.sqlite3").write_text("damage" * 1000)
-    refused = overread(tmp_path, command)
+    refused = overread(tmp_path, "up")
     assert refused.returncode == 1
-    assert last_line(refused) == "Error: the database cannot be read: file is not a database"
+    said = "Error: the database cannot be read: file is not a database"
+    assert refused.stderr.splitlines()[-1] == said
+    assert "Traceback" not in refused.stderr
 
 
 def test_an_address_that_is_not_ours(tmp_path: Path) -> None:

@@ -3,14 +3,15 @@
 import errno
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cli.fatal import Failed
-from cli.files import sha256_of
-from cli.overlays import overlay_name
+from cli.items import Item
+from cli.overlays import OverlayFolder, overlay_name
 from cli.plain_words import in_plain_words
+from pipeline.types import HeatmapTrust, Prediction
 from tests.builders import make_png
-from tests.command import run
 
 
 def test_the_folder_that_is_full_is_named() -> None:
@@ -22,10 +23,24 @@ def test_the_folder_that_is_full_is_named() -> None:
 
 
 def test_no_room_for_an_overlay_is_one_line(tmp_path: Path) -> None:
-    picture, overlays = make_png(tmp_path / "a.png"), tmp_path / "overlays"
-    overlays.mkdir()
-    (overlays / overlay_name("a.png", sha256_of(picture))).symlink_to("/dev/full")
-    refused = run("predict", picture, "--overlays", overlays)
-    assert refused.exit_code == 1
-    said = f"Error: {overlays}: cannot be written: No space left on device\n"
-    assert refused.stderr == said
+    item = Item("a.png", "ab" * 32, make_png(tmp_path / "a.png"))
+    folder = tmp_path / "overlays"
+    pictures = OverlayFolder(folder)
+    (folder / overlay_name(item.file, item.sha256)).symlink_to("/dev/full")
+    prediction = Prediction(
+        logit=0.0,
+        probability=0.5,
+        threshold=0.5,
+        operating_point="balanced",
+        temperature=1.0,
+        finding="pneumonia",
+        unfamiliarity=0.0,
+        reason=None,
+        warnings=(),
+        heatmap=np.ones((7, 7), np.float32),
+        heatmap_trust=HeatmapTrust(1.0, 0.0, 1.0),
+        model_version="v1",
+    )
+    with pytest.raises(Failed, match="cannot be written: No space left on device") as refused:
+        pictures.draw(item, prediction)
+    assert str(refused.value).startswith(f"{folder}: ")
