@@ -15,6 +15,7 @@ from typing import TextIO
 from cli.processes import Program
 
 TETHER = Path(__file__).with_name("tether.py")
+LAST_WORDS_S = 1.0  # more than copying them takes, should something else hold their pipe open
 
 
 class Child:
@@ -43,7 +44,8 @@ class Child:
             start_new_session=True,
         )
         self.pid = self._process.pid
-        threading.Thread(target=self._copy_log, daemon=True).start()
+        self._copying = threading.Thread(target=self._copy_log, daemon=True)
+        self._copying.start()
         threading.Thread(target=self._wait, args=(on_exit,), daemon=True).start()
 
     @property
@@ -67,6 +69,7 @@ class Child:
             return False
         finally:
             self.kill()
+            self._copying.join(LAST_WORDS_S)
 
     def kill(self) -> None:
         """The whole group: a process that died leaves no helpers behind either."""

@@ -76,7 +76,7 @@ def due_rereading(session: Session, *, operating_point: OperatingPoint) -> Rerea
 
 def list_rereadings(session: Session) -> list[RereadingProgress]:
     """Newest first."""
-    rows = session.scalars(select(Rereading).order_by(Rereading.created_at.desc())).all()
+    rows = session.scalars(select(Rereading).order_by(Rereading.id.desc())).all()
     return [_progress(session, row) for row in rows]
 
 
