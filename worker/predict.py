@@ -26,6 +26,7 @@ from worker.enqueue import nudge_ingest
 log = logging.getLogger(__name__)
 
 MISSING = "what the network should have read is no longer in the file store"
+UNREADABLE = "what the network should have read cannot be read from the file store"
 UNEXPECTED = "unexpected error"
 
 
@@ -157,7 +158,17 @@ def load_inputs(
             inputs[sha256] = doors.store.network_input(sha256, preprocessing)
         except FileNotFoundError:
             failed[sha256] = MISSING
+        except (OSError, ValueError):  # a bad sector; what a crash of the machine cut short
+            failed[sha256] = _discard_input(doors, sha256, preprocessing)
     return inputs, failed
+
+
+def _discard_input(doors: Doors, sha256: str, preprocessing: str) -> str:
+    """So that it is made again. Raises OSError where it is the file store that is away."""
+    log.error("a network input cannot be read and is discarded: %s", sha256[:12])
+    doors.store.delete_network_inputs(sha256)
+    is_kept = doors.store.has_network_input(sha256, preprocessing)  # while a backup is made
+    return UNREADABLE if is_kept else MISSING
 
 
 def answer_all(

@@ -95,6 +95,19 @@ def test_a_missing_input_fails_alone_with_a_plain_reason(doors: Doors, live: Liv
     assert second.reason == "what the network should have read is no longer in the file store"
 
 
+def test_an_input_that_cannot_be_read_is_as_good_as_missing(
+    doors: Doors, live: LivePredictor
+) -> None:
+    images = add_ready(doors, 4)
+    paths = [next(doors.store.root.glob(f"inputs/*/*/{image.sha256}")) for image in images]
+    paths[0].write_bytes(paths[0].read_bytes()[:4096])
+    paths[1].unlink()
+    paths[1].symlink_to(paths[1])  # reading it is an error of the operating system's
+    states = [image.state for image in predict_all(doors, live)]
+    assert states == [State.FAILED, State.FAILED, State.PREDICTED, State.PREDICTED]
+    assert not any(path.is_symlink() or path.exists() for path in paths[:2])
+
+
 def test_the_next_chunk_is_read_by_the_version_that_went_live(
     doors: Doors, live: LivePredictor
 ) -> None:
