@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
@@ -191,7 +192,8 @@ class _Decoder:
             env=_environment(),
         )
         theirs.close()
-        self._connection.send(self._settings)
+        with suppress(OSError):  # it has ended already, which is noticed when it is needed
+            self._connection.send(self._settings)
 
     def _await_ready(self) -> None:
         """Return when the process can take a file; one that died or never came up is replaced."""

@@ -29,11 +29,13 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 # T.87 C.1: in JPEG-LS it is followed by a byte below 0x80.
 _LS_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]", re.DOTALL)
 
-# How libjpeg's warnings of damage begin (its jerror.h), whichever library has it inside.
+# Of libjpeg's warnings (its jerror.h) those of lost pixels, whichever library has it inside.
 LIBJPEG_ON_DAMAGE = (
-    "Corrupt JPEG data",
+    "extraneous bytes before marker",
+    "premature end of data segment",
+    "bad Huffman code",
+    "instead of RST",
     "Premature end of JPEG file",
-    "Inconsistent progression sequence",
 )
 DAMAGED = "the JPEG data are damaged: parts of the picture are lost"
 

@@ -33,7 +33,7 @@ def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | Non
             strict=True,
         )
     except ValueError as error:
-        if str(error).startswith(LIBJPEG_ON_DAMAGE):
+        if any(words in str(error) for words in LIBJPEG_ON_DAMAGE):
             raise RefusedError(DAMAGED) from None
-        return None  # whatever else it says means that it cannot decode streams of this kind
+        return None  # it cannot decode this stream, or dislikes something about its metadata
     return luminance[..., 0]

@@ -52,6 +52,15 @@ def test_zeroed_blocks_and_missing_bytes_are_refused(kind: str) -> None:
             decode_content(damaged)
 
 
+def test_metadata_that_the_decoder_dislikes_are_no_damage() -> None:
+    broken_profile = b"\xff\xe2\x00\x12ICC_PROFILE\0none"
+    content = make("RGB")
+    with_profile = content[:2] + broken_profile + content[2:]
+    assert read_luminance(with_profile) is None
+    pixels = decode_content(with_profile).pixels
+    np.testing.assert_allclose(pixels, decode_content(content).pixels, atol=2 / 255)
+
+
 @pytest.mark.parametrize("kind", ["L", "RGB", "L progressive"])
 @pytest.mark.parametrize("minimum", [600, 250, 125, 30])
 def test_values_are_those_of_pillow_at_every_scale(kind: str, minimum: int) -> None:

@@ -1,0 +1,36 @@
+"""Tests that share a database find nothing of each other in it."""
+
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.orm import Session
+
+from models.base import Base
+from tests.databases import PostgresDatabases
+from tests.rows import a_user
+
+
+def change(url: str, statement: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def test_tables_that_a_test_has_changed_are_not_handed_on(postgres: PostgresDatabases) -> None:
+    for statement in (
+        "DROP TABLE label CASCADE",
+        "CREATE TABLE alembic_version (version_num text)",
+        'ALTER TABLE "user" RENAME COLUMN name TO word',
+    ):
+        change(url := postgres.get_filled(), statement)
+        assert postgres.get_filled() != url
+    engine = create_engine(postgres.get_filled())
+    assert set(inspect(engine).get_table_names()) == set(Base.metadata.tables)
+    engine.dispose()
+
+
+def test_rows_and_counters_are_not_handed_on(postgres: PostgresDatabases) -> None:
+    for _ in range(2):
+        engine = create_engine(postgres.get_filled())
+        with Session(engine) as session, session.begin():
+            assert a_user(session).id == 1
+        engine.dispose()
