@@ -15,7 +15,7 @@ from typing import Final
 
 from pipeline.decoder_messages import READY, Answer, DecoderSettings, Stumble
 from pipeline.errors import RefusedError
-from pipeline.jpeg import DAMAGED, LIBJPEG_ON_DAMAGE
+from pipeline.jpeg import DAMAGED, tells_of_damage
 from pipeline.prepare import prepare
 
 # What one process may hold. The greatest radiograph that `Limits` allows (64 million pixels of 16
@@ -97,7 +97,7 @@ def _read_all(pipe: int) -> bytes:
 
 def _check_complaints(said: bytes) -> None:
     """GDCM returns a damaged lossless JPEG as if nothing was wrong, and says so here only."""
-    if any(words.encode() in said for words in LIBJPEG_ON_DAMAGE):
+    if tells_of_damage(said.decode(errors="replace")):
         raise RefusedError(DAMAGED)
 
 

@@ -29,13 +29,11 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 # T.87 C.1: in JPEG-LS it is followed by a byte below 0x80.
 _LS_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]", re.DOTALL)
 
-# Of libjpeg's warnings (its jerror.h) those of lost pixels, whichever library has it inside.
-LIBJPEG_ON_DAMAGE = (
-    "extraneous bytes before marker",
-    "premature end of data segment",
-    "bad Huffman code",
-    "instead of RST",
-    "Premature end of JPEG file",
+# Of libjpeg's warnings (its jerror.h) those of lost pixels, whichever library has it inside. Fewer
+# than ten bytes too many are padding, as some cameras write it.
+_LIBJPEG_ON_DAMAGE = re.compile(
+    r"\d\d extraneous bytes before marker|premature end of data segment|bad Huffman code"
+    r"|instead of RST|Premature end of JPEG file"
 )
 DAMAGED = "the JPEG data are damaged: parts of the picture are lost"
 
@@ -69,6 +67,11 @@ def segments(content: bytes) -> Iterator[Segment]:
 def is_of_picture(marker: int) -> bool:
     """Whether decoders need segments of this kind (T.81 table B.1, T.87 C.2)."""
     return marker in _OF_PICTURE
+
+
+def tells_of_damage(said: str) -> bool:
+    """said: warnings of libjpeg."""
+    return _LIBJPEG_ON_DAMAGE.search(said) is not None
 
 
 def precision(content: bytes) -> int:

@@ -9,7 +9,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from pipeline.errors import RefusedError
-from pipeline.jpeg import DAMAGED, LIBJPEG_ON_DAMAGE, is_eight_bit_dct
+from pipeline.jpeg import DAMAGED, is_eight_bit_dct, tells_of_damage
 
 
 def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | None:
@@ -33,7 +33,7 @@ def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | Non
             strict=True,
         )
     except ValueError as error:
-        if any(words in str(error) for words in LIBJPEG_ON_DAMAGE):
+        if tells_of_damage(str(error)):
             raise RefusedError(DAMAGED) from None
         return None  # it cannot decode this stream, or dislikes something about its metadata
     return luminance[..., 0]

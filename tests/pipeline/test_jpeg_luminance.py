@@ -61,6 +61,12 @@ def test_metadata_that_the_decoder_dislikes_are_no_damage() -> None:
     np.testing.assert_allclose(pixels, decode_content(content).pixels, atol=2 / 255)
 
 
+def test_padding_before_the_end_is_no_damage() -> None:
+    content = make("L")
+    padded = content[:-2] + b"\0\0" + content[-2:]
+    np.testing.assert_array_equal(decode_content(padded).pixels, decode_content(content).pixels)
+
+
 @pytest.mark.parametrize("kind", ["L", "RGB", "L progressive"])
 @pytest.mark.parametrize("minimum", [600, 250, 125, 30])
 def test_values_are_those_of_pillow_at_every_scale(kind: str, minimum: int) -> None:
