@@ -68,7 +68,7 @@ def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
     from pipeline.training import train
 
     try:
-        with progress("Training", total=100, unit="%") as shown, _interruptible() as check:
+        with progress("Training", total=100, unit="%") as shown, interruptible() as check:
 
             def tell(step: TrainingProgress) -> None:
                 check()
@@ -84,17 +84,20 @@ def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], None]]:
-    """Ctrl-C at once, or at the next step, should a library have swallowed the exception."""
-    is_asked = False
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Ctrl-C counts at the next step, a second one at once: raised in the midst of TensorFlow, the
+    exception may be taken for an answer, and an endless set of numbers be counted to its end.
+    """
+    times = 0
 
     def interrupt(*_: object) -> None:
-        nonlocal is_asked
-        is_asked = True
-        raise KeyboardInterrupt
+        nonlocal times
+        times += 1
+        if times > 1:
+            raise KeyboardInterrupt
 
     def check() -> None:
-        if is_asked:
+        if times:
             raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, interrupt)

@@ -13,7 +13,7 @@ import pytest
 
 from cli.fatal import UsageProblem
 from cli.progress import time_left
-from cli.training import read_config
+from cli.training import interruptible, read_config
 from pipeline.training_config import TrainingConfig, TrainingConfigError, TrainingProgress
 from pipeline.training_plan import TrainingPlan
 from tests.pipeline.networks import TOY, write_dataset
@@ -137,6 +137,17 @@ def test_the_time_left_is_told_in_words() -> None:
     assert time_left(100, 100, 100) == ""
 
 
+def test_ctrl_c_waits_for_the_next_step_but_not_twice() -> None:
+    """TensorFlow that is interrupted between two steps may never come to the next one."""
+    with interruptible() as check:
+        check()
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
 @pytest.mark.tensorflow
 @pytest.mark.processes
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
@@ -156,9 +167,12 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
             text=True,
         ) as training,
     ):
-        wait_until(lambda: kept.exists() or training.poll(), within_s=600, what="an epoch's end")
-        training.send_signal(signal.SIGINT)
-        said = training.communicate(timeout=300)[1]
+        try:
+            wait_until(lambda: kept.exists() or training.poll(), within_s=600, what="an epoch")
+            training.send_signal(signal.SIGINT)
+            said = training.communicate(timeout=300)[1]
+        finally:
+            training.kill()
 
     assert training.returncode == 130, said
     last = said.strip().splitlines()[-1]
