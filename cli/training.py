@@ -68,7 +68,7 @@ def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
     from pipeline.training import train
 
     try:
-        with progress("Training", total=100, unit="%") as shown, interruptible() as check:
+        with progress("Training", total=100, unit="%") as shown, _interruptible() as check:
 
             def tell(step: TrainingProgress) -> None:
                 check()
@@ -84,7 +84,7 @@ def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], None]]:
+def _interruptible() -> Iterator[Callable[[], None]]:
     """Ctrl-C counts at the next step, a second one at once: raised in the midst of TensorFlow, the
     exception may be taken for an answer, and an endless set of numbers be counted to its end.
     """

@@ -13,7 +13,7 @@ import pytest
 
 from cli.fatal import UsageProblem
 from cli.progress import time_left
-from cli.training import interruptible, read_config
+from cli.training import read_config
 from pipeline.training_config import TrainingConfig, TrainingConfigError, TrainingProgress
 from pipeline.training_plan import TrainingPlan
 from tests.pipeline.networks import TOY, write_dataset
@@ -135,17 +135,6 @@ def test_the_time_left_is_told_in_words() -> None:
     assert time_left(600, 25, 100) == "about 30 min left"
     assert time_left(1, 50, 100) == "", "too early to tell"
     assert time_left(100, 100, 100) == ""
-
-
-def test_ctrl_c_waits_for_the_next_step_but_not_twice() -> None:
-    """TensorFlow that is interrupted between two steps may never come to the next one."""
-    with interruptible() as check:
-        check()
-        signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            check()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.tensorflow
