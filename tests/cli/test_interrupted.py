@@ -1,40 +1,49 @@
 """Ctrl-C says what goes on without the command, and what goes on where it is said again."""
 
-import os
 import signal
-from collections.abc import Iterator
+import sys
+import threading
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
 from cli.fatal import Interrupted
 from cli.trouble import in_one_line
+from tests.processes import hearing_ctrl_c
 from tests.served import Environment, Served
 from tests.uploads import a_png
 
-
-@pytest.fixture(autouse=True)
-def _hears_ctrl_c() -> Iterator[None]:
-    """Also where a shell in the background has SIGINT ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_job_that_was_waited_for_is_read_all_the_same(service: Served, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(a_png())
+    is_waiting = threading.Event()
 
-    def interrupt(environ: Environment) -> None:
+    def watch(environ: Environment) -> None:
         if environ["REQUEST_METHOD"] == "GET":
-            service.between.watcher = lambda _: None  # a second one would reach the tests
-            os.kill(os.getpid(), signal.SIGINT)
+            is_waiting.set()
 
-    service.between.watcher = interrupt
-    stopped = service.run("submit", tmp_path / "a.png", "--wait")
+    service.between.watcher = watch
+    typed = [sys.executable, "-m", "cli", "submit", str(tmp_path / "a.png"), "--wait"]
+    environment = {
+        "OVERREAD_URL": service.url,
+        "OVERREAD_TOKEN": service.token,
+        "OVERREAD_DATA": str(service.settings.data_dir / "of the sender"),
+        "PATH": "/usr/bin:/bin",
+    }
+    with hearing_ctrl_c(), Popen(typed, cwd=ROOT, env=environment, stderr=PIPE, text=True) as it:
+        try:
+            assert is_waiting.wait(120)
+            it.send_signal(signal.SIGINT)
+            said = it.communicate(timeout=120)[1]
+        finally:
+            it.kill()
 
     job = service.newest_job()
-    assert stopped.exit_code == 130
-    assert stopped.stderr.splitlines()[-1] == (
+    assert it.returncode == 130
+    assert said.splitlines()[-1] == (
         f"Error: job {job.id} is read without this command, too; "
         f"what came out: overread results --job {job.id}"
     )
