@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.engine import COMPILED_FILE, NETWORK_FILE
 from pipeline.gradcam import forward_function
+from pipeline.openvino_setup import import_openvino
 
 if TYPE_CHECKING:
     import keras
@@ -42,8 +43,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _save_compiled(network: "keras.Model", path: Path) -> None:
-    import openvino
-
+    openvino = import_openvino()
     size = network.input_shape[1:]
     concrete = forward_function(network).get_concrete_function()
     compiled = openvino.convert_model(concrete, input=[("network_inputs", [-1, *size])])

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.matplotlib_setup import import_matplotlib
+
 
 @dataclass
 class LearningCurves:
@@ -20,6 +22,7 @@ class LearningCurves:
 
 def plot_learning_curves(curves: LearningCurves, path: Path) -> None:
     """Write a PNG of loss and AUROC by epoch."""
+    import_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.engine import COMPILED_FILE
 from pipeline.errors import NetworkFolderError
+from pipeline.openvino_setup import import_openvino
 from pipeline.types import Inference
 
 BATCH = 8  # one request; larger ones are no faster on processors and take more memory
@@ -17,10 +18,7 @@ class OpenVinoEngine:
     """Half a second from start to first answer."""
 
     def __init__(self, folder: Path, *, threads: int | None = None) -> None:
-        # Its import sends usage figures home unless told not to.
-        os.environ.setdefault("OPENVINO_TELEMETRY_DISABLED", "1")
-        import openvino
-
+        openvino = import_openvino()
         path = folder / COMPILED_FILE
         if not path.is_file():
             raise NetworkFolderError(f"{COMPILED_FILE} is missing in {folder}")

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.curves import CalibrationBin, precision_recall_curve, reliability_curve, roc_curve
 from pipeline.evaluation import Evaluation, Scores
+from pipeline.matplotlib_setup import import_matplotlib
 
 PNEUMONIA: Final = "#b5532a"
 NORMAL: Final = "#2f6f8f"
@@ -50,7 +51,7 @@ def draw_curves(scores: Scores, found: Evaluation) -> dict[str, str]:
 
 
 def _svg(plot: Callable[[Any], None]) -> str:
-    import matplotlib
+    matplotlib = import_matplotlib()
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 

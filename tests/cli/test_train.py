@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -146,12 +147,15 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     config.write_text(json.dumps(endless.as_json()))
     command = ["train", dataset, "--output", tmp_path / "new", "--config", config]
     kept = tmp_path / ".new.training" / "checkpoint.npz"
+    home = tmp_path / "home"
+    home.mkdir()
 
     with (
         hearing_ctrl_c(),
         subprocess.Popen(
             [sys.executable, "-m", "cli", *command],
             cwd=Path(__file__).parents[2],
+            env=os.environ | {"HOME": str(home)},
             stderr=subprocess.PIPE,
             text=True,
         ) as training,
@@ -169,3 +173,4 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         str(kept.parent)
     )
     assert not (tmp_path / "new").exists()
+    assert not list(home.iterdir()), "Keras and Matplotlib write there by default"

@@ -1,5 +1,6 @@
 """Training end to end on a toy network, and its refusals."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def test_a_toy_network_is_trained_and_written(dataset: Path, tmp_path: Path) -> 
     assert shares[-1] == pytest.approx(1)
     assert {step.stage for step in steps} == set(STAGES)
     assert not list(tmp_path.glob(".*")), "checkpoints and partial folders are removed"
+    assert "openvino_telemetry.main" not in sys.modules, "the export sends no telemetry"
     with pytest.raises(FileExistsError, match="never changed"):
         train(dataset, folder, config=TOY)
 

@@ -27,7 +27,7 @@ def loaded_by(statement: str) -> set[str]:
         ("import worker.app", TENSORFLOW),
         ("import worker.enqueue", (*TENSORFLOW, *DECODERS, "openvino", "pipeline")),
         (PREDICTING, (*TENSORFLOW, *DECODERS)),
-        (OPENED, (*TENSORFLOW, *DECODERS)),
+        (OPENED, (*TENSORFLOW, *DECODERS, "openvino_telemetry.main")),
         ("import worker.tasks, worker.ingest", (*TENSORFLOW, "openvino")),
     ],
 )

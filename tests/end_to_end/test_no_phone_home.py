@@ -1,0 +1,125 @@
+"""No command and no process looks up a name, connects elsewhere, or writes into the home folder.
+
+Some libraries send telemetry or write settings and caches to the home folder by default.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import off_machine, one_upload
+from tests.builders import make_png
+from tests.off_machine import NAMESPACE
+from tests.pipeline.networks import write_dataset
+from tests.processes import ROOT
+from tests.service import OVERREAD, environment
+
+pytestmark = pytest.mark.processes
+
+# Variables that libraries read: signs of a CI job, and other folders for their files.
+CI = ("CI", "TF_BUILD", "JENKINS_URL")
+PLACES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "KERAS_HOME")
+# HOME is unset and the user id has no passwd entry, as in a container started with a bare uid.
+WITHOUT_HOME = ("env", "--unset=HOME", "unshare", "--user", "--map-user=54321", "--map-group=54321")
+USERS = pytest.mark.parametrize("user", [(), WITHOUT_HOME], ids=["home", "no home"])
+REACHING = """
+import pathlib, socket
+pathlib.Path.home().joinpath("id").touch()
+for host in ("overread.example", "192.0.2.1"):
+    try:
+        socket.create_connection((host, 80), timeout=5)
+    except OSError:
+        pass
+"""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """packets: for other machines. files: in the home, working and temporary folders."""
+
+    returncode: int
+    said: str
+    packets: list[str]
+    files: list[Path]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _namespaces() -> None:
+    tried = [*NAMESPACE, *WITHOUT_HOME, "ip", "link", "show", "lo"]
+    try:
+        done = subprocess.run(tried, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        pytest.skip(f"no namespaces: {error}")
+    if done.returncode:
+        pytest.skip(f"no namespaces: {done.stderr.strip()}")
+
+
+def run(folder: Path, *command: str | Path, user: tuple[str, ...] = ()) -> Traces:
+    places = {name: folder / name for name in ("HOME", "PWD", "TMPDIR")}
+    for place in places.values():
+        place.mkdir()
+    plain = environment(folder / "data", decode_processes="1")
+    given = {name: value for name, value in plain.items() if name not in (*CI, *PLACES)}
+    given |= {name: str(place) for name, place in places.items()} | {"PYTHONPATH": str(ROOT)}
+    packets = folder / "packets"
+    done = subprocess.run(
+        [*NAMESPACE, sys.executable, off_machine.__file__, packets, *user, *command],
+        cwd=places["PWD"],
+        env=given,
+        capture_output=True,
+        text=True,
+        timeout=4 * one_upload.WITHIN_S,  # each wait in there has an end of its own
+        check=False,
+    )
+    files = [path for place in places.values() for path in place.rglob("*")]
+    return Traces(
+        done.returncode, done.stdout + done.stderr, packets.read_text().splitlines(), files
+    )
+
+
+def assert_nothing_is_left(traces: Traces) -> None:
+    assert traces.returncode == 0, traces.said
+    assert traces.packets == []
+    assert traces.files == []
+
+
+def test_lookups_connections_and_files_are_detected(tmp_path: Path) -> None:
+    traces = run(tmp_path, sys.executable, "-c", REACHING)
+    assert [path.name for path in traces.files] == ["id"]
+    assert any(" port 53: " in line and "overread.example" in line for line in traces.packets)
+    assert any(line.startswith("TCP 192.0.2.1 port 80") for line in traces.packets)
+
+
+@USERS
+def test_predicting(user: tuple[str, ...], tmp_path: Path) -> None:
+    picture = make_png(tmp_path / "picture.png")
+    traces = run(tmp_path, *OVERREAD, "predict", picture, "--json", user=user)
+    assert_nothing_is_left(traces)
+    assert '"status": "predicted"' in traces.said
+
+
+def test_the_doctor(tmp_path: Path) -> None:
+    assert_nothing_is_left(run(tmp_path, *OVERREAD, "doctor"))
+
+
+def test_evaluating(tmp_path: Path) -> None:
+    images = write_dataset(tmp_path / "images", patients=2)
+    report = tmp_path / "report"
+    assert_nothing_is_left(
+        run(tmp_path, *OVERREAD, "evaluate", images, "--split", "train", "--report", report)
+    )
+    assert (report / "index.html").exists()
+
+
+@USERS
+def test_the_service(user: tuple[str, ...], tmp_path: Path) -> None:
+    picture = make_png(tmp_path / "picture.png")
+    folder = tmp_path / "service"
+    folder.mkdir()
+    module = (sys.executable, "-m", one_upload.__name__)
+    traces = run(tmp_path, *module, folder, picture, user=user)
+    assert_nothing_is_left(traces)
+    assert '"status": "predicted"' in traces.said
