@@ -12,13 +12,13 @@ from hypothesis.internal.constants_ast import Constants
 from playwright.sync_api import Browser, Playwright, expect
 
 from models.settings import PREFIX, Settings
-from tests.browser import ARGUMENTS, find_browser
-from tests.databases import Database, PostgresDatabases, open_database
-from tests.ports import lasting_port
+from tests.support.servers.browser import ARGUMENTS, find_browser
+from tests.support.servers.databases import Database, PostgresDatabases, open_database
+from tests.support.servers.ports import lasting_port
 from worker.embedded_broker import EmbeddedBroker
 
 if TYPE_CHECKING:
-    from tests.served import Served
+    from tests.support.servers.served import Served
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 # TensorFlow reads it once, when the first test imports it; processes that tests start set it, too.
@@ -62,7 +62,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Served"]:
-    from tests.served import served  # costs the portal, which most tests do without
+    from tests.support.servers.served import served  # costs the portal, which most tests do without
 
     with served(Settings(data=tmp_path_factory.mktemp("served") / "data")) as running:
         yield running

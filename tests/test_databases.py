@@ -4,8 +4,8 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.orm import Session
 
 from models.base import Base
-from tests.databases import PostgresDatabases
-from tests.rows import a_user
+from tests.support.data.rows import a_user
+from tests.support.servers.databases import PostgresDatabases
 
 
 def change(url: str, statement: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.phantom_drawing import draw_phantom
 from pipeline.phantom_studies import make_phantom_dicom
 from pipeline.types import Finding
-from tests.uploads import a_png
+from tests.support.data.uploads import a_png
 
 SHARES = {"dicom": 0.03, "twin": 0.02, "refused": 0.02}  # the others are PNGs
 ZIPPED_SHARE = 0.05

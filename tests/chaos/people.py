@@ -18,8 +18,8 @@ from models.session import AWAY
 from models.tables import Image, Job
 from models.uploads import count_missing
 from tests.chaos.rig import Rig
-from tests.service import overread
-from tests.uploads import a_png
+from tests.support.data.uploads import a_png
+from tests.support.servers.service import overread
 
 PAUSES_S = (0.3, 2.0)
 PATIENCE_S = 60.0  # with a service that is away just now

@@ -16,8 +16,8 @@ from models.settings import Settings
 from models.tables import FINAL_STATES, Image, State
 from tests.chaos.namespace import mount_disk, unmount_disk
 from tests.chaos.sender import Sender
-from tests.postgres import PostgresServer
-from tests.service import Service, command_line, is_alive
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.service import Service, command_line, is_alive
 
 # Short, so that what a killed worker held comes back within seconds.
 QUICK = {

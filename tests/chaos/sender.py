@@ -5,7 +5,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.service import OVERREAD, environment
+from tests.support.servers.service import OVERREAD, environment
 
 PAUSE_S = 0.5  # a user would take longer
 

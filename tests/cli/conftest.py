@@ -7,8 +7,8 @@ import pytest
 from alembic import command
 
 from models.upgrade import alembic_config, upgrade
-from tests.databases import Database
-from tests.keeper import Keeper
+from tests.support.servers.databases import Database
+from tests.support.servers.keeper import Keeper
 from worker.doors import Doors, open_doors
 
 

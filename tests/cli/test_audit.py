@@ -12,8 +12,8 @@ from models.audit import record
 from models.settings import Settings
 from models.tables import Audit
 from models.upgrade import upgrade
-from tests.command import run
-from tests.databases import open_database
+from tests.support.servers.command import run
+from tests.support.servers.databases import open_database
 
 
 @pytest.fixture

@@ -23,12 +23,12 @@ from models.tables import Audit, Image, Prediction, State, Study
 from models.tokens import LinkKind, TokenKind, issue_token, user_of_link, user_of_token
 from models.upgrade import upgrade
 from models.versions import production_version
-from tests.databases import Database, open_database
-from tests.keeper import Keeper, files_of, loose_ends
-from tests.kept import all_rows, an_image_in, fill_history
 from tests.models.test_migrations import TIME, fill_first_tables
-from tests.rows import a_job, a_prediction, a_user
-from tests.service import wait_until
+from tests.support.data.kept import all_rows, an_image_in, fill_history
+from tests.support.data.rows import a_job, a_prediction, a_user
+from tests.support.servers.databases import Database, open_database
+from tests.support.servers.keeper import Keeper, files_of, loose_ends
+from tests.support.servers.service import wait_until
 from worker.doors import Doors, open_doors
 from worker.uploads import discard_uploads
 

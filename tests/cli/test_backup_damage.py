@@ -6,8 +6,8 @@ import pytest
 
 from cli.backup_folder import FILE_LIST, MANIFEST
 from models.settings import Settings
-from tests.keeper import Keeper, files_of, loose_ends
-from tests.kept import fill_history
+from tests.support.data.kept import fill_history
+from tests.support.servers.keeper import Keeper, files_of, loose_ends
 from worker.doors import Doors
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -13,10 +13,10 @@ from cli.service_file import hold_data_folder
 from models.deletions import hold_deletions
 from models.settings import Settings
 from models.tables import Image, State
-from tests.databases import PostgresDatabases
-from tests.keeper import Keeper, files_of, loose_ends, run_on
-from tests.kept import an_image_in, fill_history
-from tests.service import OVERREAD, environment
+from tests.support.data.kept import an_image_in, fill_history
+from tests.support.servers.databases import PostgresDatabases
+from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
+from tests.support.servers.service import OVERREAD, environment
 from worker.doors import Doors
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

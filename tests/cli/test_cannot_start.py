@@ -4,9 +4,9 @@ from pathlib import Path
 
 from models.settings import Settings
 from models.upgrade import upgrade
-from tests.command import run
-from tests.databases import open_database
-from tests.service import overread
+from tests.support.servers.command import run
+from tests.support.servers.databases import open_database
+from tests.support.servers.service import overread
 
 
 def test_tables_of_a_later_release(tmp_path: Path) -> None:

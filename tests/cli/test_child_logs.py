@@ -10,7 +10,7 @@ from cli.child import Child
 from cli.processes import Program
 from cli.supervisor import Supervisor
 from models.logs import make_formatter
-from tests.service import wait_until
+from tests.support.servers.service import wait_until
 
 PRINTS = """
 print("2026-11-23 06:00:00,000 INFO web.request_log: GET / 200")

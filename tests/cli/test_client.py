@@ -17,7 +17,7 @@ from cli.answers import Refused, WrongOffsetError
 from cli.client import Client
 from cli.fatal import Failed
 from cli.trust import trust, why_distrusted
-from tests.command import run
+from tests.support.servers.command import run
 
 AUTHORITY = """\
 -----BEGIN CERTIFICATE-----

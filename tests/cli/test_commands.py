@@ -16,10 +16,10 @@ from models.settings import Settings
 from models.upgrade import upgrade
 from models.versions import register_version, set_production
 from pipeline.version_folder import BASELINE, load_card
-from tests.builders import make_picture, make_png
-from tests.command import run
-from tests.databases import open_database
-from tests.versions import make_version
+from tests.support.data.builders import make_picture, make_png
+from tests.support.data.versions import make_version
+from tests.support.servers.command import run
+from tests.support.servers.databases import open_database
 
 
 def lines(result: Result) -> list[dict[str, Any]]:

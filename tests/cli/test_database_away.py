@@ -4,8 +4,8 @@ from pathlib import Path
 
 from cli.service import Upgrade
 from models.settings import Settings
-from tests.postgres import PostgresServer
-from tests.service import overread
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.service import overread
 
 
 def test_a_command_says_so_in_one_line(tmp_path: Path) -> None:

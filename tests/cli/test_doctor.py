@@ -8,8 +8,8 @@ from cli.settings import CommandSettings
 from models.file_store import FileStore
 from models.tables import State
 from models.upgrade import upgrade
-from tests.databases import open_database
-from tests.rows import a_job, an_image
+from tests.support.data.rows import a_job, an_image
+from tests.support.servers.databases import open_database
 
 
 def orphans(settings: CommandSettings) -> Finding:

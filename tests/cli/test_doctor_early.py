@@ -13,8 +13,8 @@ from cli.settings import CommandSettings
 from models.revision import newest_revision
 from models.settings import Settings
 from models.upgrade import RESTORING, alembic_config, migrate, migrating
-from tests.command import run
-from tests.databases import Database
+from tests.support.servers.command import run
+from tests.support.servers.databases import Database
 
 
 def doctor(settings: Settings) -> Result:

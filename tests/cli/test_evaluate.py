@@ -15,8 +15,8 @@ from cli.evaluating import open_source
 from cli.fatal import UsageProblem
 from cli.main import main
 from pipeline.version_folder import BASELINE, load_card
-from tests.builders import make_dicom, make_png
-from tests.pipeline.networks import write_dataset
+from tests.support.data.builders import make_dicom, make_png
+from tests.support.imaging.networks import write_dataset
 
 
 def run(*arguments: str | Path) -> Result:

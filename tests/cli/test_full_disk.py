@@ -11,7 +11,7 @@ from cli.items import Item
 from cli.overlays import OverlayFolder, overlay_name
 from cli.plain_words import in_plain_words
 from pipeline.types import HeatmapTrust, Prediction
-from tests.builders import make_png
+from tests.support.data.builders import make_png
 
 
 def test_the_folder_that_is_full_is_named() -> None:

@@ -13,8 +13,8 @@ from pipeline.network_input import PREPROCESSING
 from pipeline.phantom import draw_phantom
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.split import assign_split
-from tests.builders import make_dicom, make_picture
-from tests.imports import count, report, rows, run, write, write_public_set
+from tests.support.data.builders import make_dicom, make_picture
+from tests.support.servers.imports import count, report, rows, run, write, write_public_set
 from worker.doors import Doors
 from worker.snapshot import take_snapshot
 

@@ -18,10 +18,10 @@ from models.orphans import find_orphans
 from models.purge_steps import purge_step
 from models.tables import State
 from pipeline.leakage import Leak
-from tests.command import run as overread
-from tests.imports import count, rows, run, write, write_public_set
-from tests.processes import hearing_ctrl_c
-from tests.rows import a_job, an_image
+from tests.support.data.rows import a_job, an_image
+from tests.support.servers.command import run as overread
+from tests.support.servers.imports import count, rows, run, write, write_public_set
+from tests.support.servers.processes import hearing_ctrl_c
 from worker.doors import Doors
 
 

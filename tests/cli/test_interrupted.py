@@ -10,9 +10,9 @@ import pytest
 
 from cli.fatal import Interrupted
 from cli.trouble import in_one_line
-from tests.processes import hearing_ctrl_c
-from tests.served import Environment, Served
-from tests.uploads import a_png
+from tests.support.data.uploads import a_png
+from tests.support.servers.processes import hearing_ctrl_c
+from tests.support.servers.served import Environment, Served
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from cli.client import Client
-from tests.served import Served
-from tests.uploads import a_png
+from tests.support.data.uploads import a_png
+from tests.support.servers.served import Served
 
 
 def test_a_job_is_closed_cancelled_and_retried(service: Served) -> None:

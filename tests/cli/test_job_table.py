@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from cli.job_table import STATES, print_jobs
-from tests.served import Served
-from tests.service import OVERREAD
+from tests.support.servers.served import Served
+from tests.support.servers.service import OVERREAD
 
 
 def a_job(**further: Any) -> dict[str, Any]:

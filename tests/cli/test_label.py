@@ -8,8 +8,8 @@ import pytest
 from models.people_tables import Role
 from models.settings import Settings
 from pipeline.limits import MAX_TABLE_BYTES
-from tests.rows import a_job, an_image
-from tests.served import Served, served
+from tests.support.data.rows import a_job, an_image
+from tests.support.servers.served import Served, served
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import run
-from tests.served import Served
+from tests.support.servers.command import run
+from tests.support.servers.served import Served
 
 LATIN_1 = os.fsdecode(b"caf\xe9")
 

@@ -7,8 +7,8 @@ import cli
 from models.audit import record
 from models.people_tables import Role
 from models.settings import Settings
-from tests.command import run
-from tests.served import served
+from tests.support.servers.command import run
+from tests.support.servers.served import served
 
 ODD = "a\x1b[31m[b]\nc\u202ed"
 SHOWN = "a\ufffd[31m[b]\ufffdc\ufffdd"

@@ -10,8 +10,8 @@ import pytest
 from cli.client import Client
 from cli.fatal import UsageProblem
 from cli.files import save_whole
-from tests.served import Served
-from tests.service import OVERREAD
+from tests.support.servers.served import Served
+from tests.support.servers.service import OVERREAD
 
 
 def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from models.people_tables import Role
 from models.settings import Settings
-from tests.served import Served, served
+from tests.support.servers.served import Served, served
 
 ADMIN = "a admin"  # the portal's, of the tests
 

@@ -6,8 +6,8 @@ import pytest
 
 from models.people_tables import Role
 from models.settings import Settings
-from tests.served import Served, served
-from tests.uploads import a_png
+from tests.support.data.uploads import a_png
+from tests.support.servers.served import Served, served
 
 STAYS = "1 of the jobs have not ended and stay, however old they are: overread jobs ID --cancel"
 

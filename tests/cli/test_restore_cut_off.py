@@ -9,10 +9,10 @@ from sqlalchemy import Engine, text
 from models.local_token import local_token_path
 from models.settings import Settings
 from models.upgrade import upgrade
-from tests.databases import PostgresDatabases, open_database
-from tests.deaths import Moment, is_killed, renaming_to
-from tests.keeper import Keeper, files_of, loose_ends, run_on
-from tests.kept import all_rows, fill_history
+from tests.support.data.kept import all_rows, fill_history
+from tests.support.servers.databases import PostgresDatabases, open_database
+from tests.support.servers.deaths import Moment, is_killed, renaming_to
+from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
 from worker.doors import Doors
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

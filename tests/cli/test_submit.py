@@ -14,9 +14,9 @@ from cli.journal import Hashed, Journal
 from cli.sources import Source
 from models.jobs import close_job
 from models.settings import Settings
-from tests.served import Environment, Served, served
-from tests.service import wait_until
-from tests.uploads import a_png
+from tests.support.data.uploads import a_png
+from tests.support.servers.served import Environment, Served, served
+from tests.support.servers.service import wait_until
 
 CHUNK = 8 * 2**20
 LARGE = 2 * CHUNK + 1000

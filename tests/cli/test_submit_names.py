@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import run
-from tests.served import Served
-from tests.uploads import a_png
+from tests.support.data.uploads import a_png
+from tests.support.servers.command import run
+from tests.support.servers.served import Served
 
 NAMES = [b'quo"te.png', b"per%22cent.png", b"back\\slash.png", b"two\nlines.png", b"\x1b[31m.png"]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from models.jobs import list_jobs
-from tests.served import Served
-from tests.uploads import a_png
+from tests.support.data.uploads import a_png
+from tests.support.servers.served import Served
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from cli.processes import Program
 from cli.supervisor import Supervisor
-from tests.service import still_alive, wait_until
+from tests.support.servers.service import still_alive, wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -17,9 +17,9 @@ from cli.progress import time_left
 from cli.training import read_config
 from pipeline.training_config import TrainingConfig, TrainingConfigError, TrainingProgress
 from pipeline.training_plan import TrainingPlan
-from tests.pipeline.networks import TOY, write_dataset
-from tests.processes import hearing_ctrl_c
-from tests.service import wait_until
+from tests.support.imaging.networks import TOY, write_dataset
+from tests.support.servers.processes import hearing_ctrl_c
+from tests.support.servers.service import wait_until
 
 CONFIG = TrainingConfig()
 

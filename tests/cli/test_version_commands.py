@@ -9,8 +9,8 @@ from models.people_tables import Role
 from models.settings import Settings
 from models.versions import install_baseline
 from pipeline.version_folder import BASELINE, load_card
-from tests.nights import SAID, a_night, a_trained_version
-from tests.served import Served, served
+from tests.support.data.nights import SAID, a_night, a_trained_version
+from tests.support.servers.served import Served, served
 
 SHIPPED = load_card(BASELINE).model_version
 

@@ -18,9 +18,9 @@ from models.tables import FINAL_STATES, Image, Prediction, State
 from models.users import ADMIN, find_user
 from models.versions import production_history, promote, roll_back
 from pipeline.phantom import write_phantom_studies
-from tests.databases import Database, open_database
-from tests.nights import a_trained_version
-from tests.service import Service, wait_until
+from tests.support.data.nights import a_trained_version
+from tests.support.servers.databases import Database, open_database
+from tests.support.servers.service import Service, wait_until
 
 pytestmark = pytest.mark.processes
 

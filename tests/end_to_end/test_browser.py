@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pipeline.phantom import write_phantom_studies
-from tests.browser import expect_count
-from tests.service import Service
+from tests.support.servers.browser import expect_count
+from tests.support.servers.service import Service
 
 pytestmark = [pytest.mark.processes, pytest.mark.browser]
 

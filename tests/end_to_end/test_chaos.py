@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.processes import ROOT
+from tests.support.servers.processes import ROOT
 
 pytestmark = pytest.mark.processes
 

@@ -13,7 +13,7 @@ from pipeline.decoder_pool import DecoderPool
 from pipeline.errors import RefusedError
 from pipeline.predictor import Predictor
 from pipeline.prepare import Prepared
-from tests.decoding import WITHIN_S, answer_to
+from tests.support.data.decoding import WITHIN_S, answer_to
 
 pytestmark = [pytest.mark.processes, pytest.mark.shared]
 

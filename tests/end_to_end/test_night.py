@@ -26,8 +26,8 @@ from models.secrets import read_or_make_secrets, write_private
 from models.session import make_engine, make_session_factory
 from models.settings import Settings
 from models.tables import Image, ModelAlias, ModelVersion, Prediction
-from tests.service import Service, wait_until
-from tests.site_films import Film, write_films, write_public_set, write_table
+from tests.support.data.site_films import Film, write_films, write_public_set, write_table
+from tests.support.servers.service import Service, wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import off_machine, one_upload
-from tests.builders import make_png
-from tests.off_machine import NAMESPACE
-from tests.pipeline.networks import write_dataset
-from tests.processes import ROOT
-from tests.service import OVERREAD, environment
+from tests.support.data.builders import make_png
+from tests.support.imaging.networks import write_dataset
+from tests.support.servers import off_machine, one_upload
+from tests.support.servers.off_machine import NAMESPACE
+from tests.support.servers.processes import ROOT
+from tests.support.servers.service import OVERREAD, environment
 
 pytestmark = pytest.mark.processes
 

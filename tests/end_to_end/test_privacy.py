@@ -15,9 +15,9 @@ import httpx
 import pydicom
 import pytest
 
-from tests.planted_patients import CONTENTS, NAMES, write_labels, write_upload
-from tests.searching import found_in
-from tests.service import Service, command_line, wait_until
+from tests.support.data.planted_patients import CONTENTS, NAMES, write_labels, write_upload
+from tests.support.data.searching import found_in
+from tests.support.servers.service import Service, command_line, wait_until
 
 pytestmark = pytest.mark.processes
 

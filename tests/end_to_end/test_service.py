@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from pipeline.phantom import write_phantom_studies
-from tests.builders import make_picture, make_png
-from tests.held_line import HeldLine
-from tests.processes import hearing_ctrl_c
-from tests.service import OVERREAD, Service, environment, overread, wait_until
+from tests.support.data.builders import make_picture, make_png
+from tests.support.servers.held_line import HeldLine
+from tests.support.servers.processes import hearing_ctrl_c
+from tests.support.servers.service import OVERREAD, Service, environment, overread, wait_until
 
 pytestmark = pytest.mark.processes
 

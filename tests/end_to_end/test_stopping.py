@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import make_png
-from tests.service import Service, overread, still_alive, wait_until
+from tests.support.data.builders import make_png
+from tests.support.servers.service import Service, overread, still_alive, wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from pipeline.phantom import write_phantom_studies
-from tests.builders import make_dicom
-from tests.service import Service, command_line, wait_until
+from tests.support.data.builders import make_dicom
+from tests.support.servers.service import Service, command_line, wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser import expect_count
-from tests.served import Environment, Served
-from tests.uploads import a_png
+from tests.support.data.uploads import a_png
+from tests.support.servers.browser import expect_count
+from tests.support.servers.served import Environment, Served
 
 pytestmark = pytest.mark.browser
 

@@ -20,7 +20,13 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from tests.builders import INVENTED_PATIENT, encoded, make_dicom, make_lut, make_picture
+from tests.support.data.builders import (
+    INVENTED_PATIENT,
+    encoded,
+    make_dicom,
+    make_lut,
+    make_picture,
+)
 
 PICTURE = make_picture(40, 48)
 # What would be drawn by chance, or taken from the clock.

@@ -3,8 +3,8 @@
 import pytest
 
 from models.file_store import FileStore
-from tests.databases import Database
-from tests.sites import Site
+from tests.support.data.sites import Site
+from tests.support.servers.databases import Database
 
 
 @pytest.fixture

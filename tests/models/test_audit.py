@@ -18,9 +18,9 @@ from models.audit_check import ANCHORS_FILE, check_audit, newest_check, read_anc
 from models.base import now
 from models.tables import Audit
 from models.upgrade import upgrade
-from tests.databases import Database
-from tests.processes import ROOT, environment
-from tests.rows import a_user
+from tests.support.data.rows import a_user
+from tests.support.servers.databases import Database
+from tests.support.servers.processes import ROOT, environment
 
 ROWS = 12
 

@@ -11,8 +11,8 @@ from models.base import now
 from models.claims import Claim, claim_ready, give_up, has_waiting, park_exhausted, release
 from models.images import record_failed
 from models.tables import State
-from tests.databases import Database
-from tests.rows import a_job, all_images, lapse_leases, some_images
+from tests.support.data.rows import a_job, all_images, lapse_leases, some_images
+from tests.support.servers.databases import Database
 
 LEASE = timedelta(minutes=10)
 

@@ -14,10 +14,17 @@ from models.tables import Image, Prediction, State
 from models.upgrade import migrate, unmigrate, upgrade
 from models.versions import check_servable, find_version, production_version
 from pipeline.decoder_pool import DecoderPool
-from tests.databases import Database
-from tests.first_release import OPEN_JOB, OWN, TOKEN, Rows, install_first_release, read_rows
-from tests.kept import fill_history
-from tests.rows import a_hash
+from tests.support.data.first_release import (
+    OPEN_JOB,
+    OWN,
+    TOKEN,
+    Rows,
+    install_first_release,
+    read_rows,
+)
+from tests.support.data.kept import fill_history
+from tests.support.data.rows import a_hash
+from tests.support.servers.databases import Database
 from web.app import create_app
 from worker import enqueue
 from worker.doors import Doors, open_doors

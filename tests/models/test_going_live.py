@@ -21,9 +21,9 @@ from models.versions import (
     production_history,
     production_version,
 )
-from tests.databases import Database
-from tests.nights import SAID, a_night, a_trained_version
-from tests.rows import a_user, a_version
+from tests.support.data.nights import SAID, a_night, a_trained_version
+from tests.support.data.rows import a_user, a_version
+from tests.support.servers.databases import Database
 
 # How both databases keep moves in order is tested beside `models.versions`.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -26,8 +26,16 @@ from models.jobs import (
 from models.predictions import record_predictions
 from models.tables import Image, Job, Prediction, State
 from models.uploads import Declared, arrive, declare
-from tests.databases import Database
-from tests.rows import a_hash, a_job, a_prediction, a_user, a_version, all_images, some_images
+from tests.support.data.rows import (
+    a_hash,
+    a_job,
+    a_prediction,
+    a_user,
+    a_version,
+    all_images,
+    some_images,
+)
+from tests.support.servers.databases import Database
 
 
 def test_images_are_counted_by_state(database: Database) -> None:

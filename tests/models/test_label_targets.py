@@ -7,8 +7,8 @@ from models.label_targets import (
     contents_by_uid,
 )
 from models.learning_tables import ImportedDataset, ImportedImage, Split
-from tests.databases import Database
-from tests.rows import a_hash, a_job, a_user, an_image
+from tests.support.data.rows import a_hash, a_job, a_user, an_image
+from tests.support.servers.databases import Database
 
 
 def test_names_of_every_kind(database: Database) -> None:

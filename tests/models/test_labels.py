@@ -13,8 +13,8 @@ from models.labels import NewLabel, add_labels, content_labels, effective_labels
 from models.learning_tables import ImportedDataset, ImportedImage, Label, LabelValue, Source
 from models.people_tables import Role
 from models.studies import NewStudy, get_or_create_studies
-from tests.databases import Database
-from tests.rows import a_hash, a_job, a_user, an_image
+from tests.support.data.rows import a_hash, a_job, a_user, an_image
+from tests.support.servers.databases import Database
 
 PNEUMONIA, NORMAL, UNUSABLE = LabelValue
 START = now() - timedelta(days=1)

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from models.base import now
 from models.lockouts import begin_attempt, forgive_attempts, name_hash
 from models.people_tables import Lockout
-from tests.databases import Database
+from tests.support.servers.databases import Database
 
 FAILURES, LOCKOUT = 3, timedelta(minutes=15)
 OLGA = name_hash("olga", key="a key")

@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 from models.logins import begin_login, delete_expired_logins, end_login, find_login, list_logins
 from models.people_tables import Login, User
 from models.users import end_logins
-from tests.databases import Database
-from tests.rows import a_user
+from tests.support.data.rows import a_user
+from tests.support.servers.databases import Database
 
 HOUR = timedelta(hours=1)
 

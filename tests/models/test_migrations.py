@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from models.base import Base
 from models.upgrade import migrate, unmigrate
-from tests.databases import Database
+from tests.support.servers.databases import Database
 
 
 def test_migrated_tables_are_the_programs_tables(empty_database: Database) -> None:

@@ -26,7 +26,7 @@ from models.nights import (
     release_night,
     request_night,
 )
-from tests.databases import Database
+from tests.support.servers.databases import Database
 
 
 def claim(session: Session, *, lease_s: float = 60) -> NightClaim:

@@ -15,9 +15,9 @@ from models.orphans import find_orphans
 from models.predictions import add_predictions
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import Image, ModelVersion, State, Study
-from tests.databases import Database
-from tests.labelled import Archive
-from tests.rows import a_hash, a_job, a_prediction, a_version, an_image
+from tests.support.data.labelled import Archive
+from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image
+from tests.support.servers.databases import Database
 from worker.doors import Doors, open_doors
 
 Deed = Callable[[Doors, Image], None]

@@ -12,8 +12,15 @@ from models import tables
 from models.claims import Claim, claim_ready
 from models.predictions import finish_known, get_prediction, read_heatmap, record_predictions
 from models.tables import Image, State
-from tests.databases import Database
-from tests.rows import a_job, a_prediction, a_version, all_images, an_image, lapse_leases
+from tests.support.data.rows import (
+    a_job,
+    a_prediction,
+    a_version,
+    all_images,
+    an_image,
+    lapse_leases,
+)
+from tests.support.servers.databases import Database
 
 
 def claim_all(session: Session) -> Claim:

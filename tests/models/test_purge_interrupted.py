@@ -21,10 +21,10 @@ from models.purge_steps import NOTES, discard_noted, lock_images, note_contents
 from models.purging import WhichJobs
 from models.session import Sessions
 from models.tables import Image, State
-from tests.databases import open_database
-from tests.deaths import Moment, after, is_killed, renaming_to
-from tests.service import wait_until
-from tests.sites import Site
+from tests.support.data.sites import Site
+from tests.support.servers.databases import open_database
+from tests.support.servers.deaths import Moment, after, is_killed, renaming_to
+from tests.support.servers.service import wait_until
 
 
 def test_bytes_that_come_again_meanwhile_stay(site: Site) -> None:

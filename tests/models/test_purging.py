@@ -25,7 +25,7 @@ from models.purging import (
     next_purgeable,
 )
 from models.tables import Image, Job, Prediction, State, Study, Upload
-from tests.sites import Site
+from tests.support.data.sites import Site
 
 
 def count(site: Site) -> dict[str, int]:

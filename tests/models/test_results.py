@@ -14,8 +14,8 @@ from models.studies import NewStudy, get_or_create_studies
 from models.tables import Image, ModelVersion, State
 from models.versions import set_production
 from pipeline.types import Prediction
-from tests.databases import Database
-from tests.rows import a_hash, a_job, a_prediction, a_version, an_image, some_images
+from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image, some_images
+from tests.support.servers.databases import Database
 
 NORMAL = a_prediction(probability=0.1, finding="normal")
 STRANGE = a_prediction(probability=0.99, finding=None, reason="unlike a chest radiograph")

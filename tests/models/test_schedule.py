@@ -11,8 +11,8 @@ from models.learning_tables import Night
 from models.schedule import begin_due_night, last_due, next_due
 from models.settings import Settings
 from models.tables import ModelAlias
-from tests.databases import Database
-from tests.rows import a_version
+from tests.support.data.rows import a_version
+from tests.support.servers.databases import Database
 
 BERLIN = "Europe/Berlin"
 

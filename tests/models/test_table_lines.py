@@ -11,7 +11,7 @@ import pytest
 from models.session import WRITES
 from models.table_lines import NotLinesError, read_table, write_table
 from models.tables import Study
-from tests.databases import Database
+from tests.support.servers.databases import Database
 
 NAMES = {"id": "plain", "study_hash": "plain", "created_at": "time"}
 HEADER = {"table": "study", "columns": NAMES}

@@ -18,8 +18,8 @@ from models.versions import (
     version_path,
 )
 from pipeline.version_folder import BASELINE, load_card
-from tests.databases import Database, open_database
-from tests.rows import a_version
+from tests.support.data.rows import a_version
+from tests.support.servers.databases import Database, open_database
 
 
 def test_everything_that_a_start_needs_is_there(empty_database: Database) -> None:

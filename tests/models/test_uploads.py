@@ -15,8 +15,8 @@ from models.uploads import (
     give_up,
     list_uploads,
 )
-from tests.databases import Database
-from tests.rows import a_hash, a_job
+from tests.support.data.rows import a_hash, a_job
+from tests.support.servers.databases import Database
 
 FILE = Declared("a/b.png", 10, a_hash("b"))
 

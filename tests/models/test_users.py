@@ -18,8 +18,8 @@ from models.tokens import (
     user_of_token,
 )
 from models.users import UserRefusedError, add_user, change_role, deactivate, end_logins
-from tests.databases import Database
-from tests.rows import a_user
+from tests.support.data.rows import a_user
+from tests.support.servers.databases import Database
 
 
 def test_an_api_token_works_again_and_again(database: Database) -> None:

@@ -26,9 +26,9 @@ from models.versions import (
     roll_back,
     roll_back_target,
 )
-from tests.databases import Database
-from tests.rows import a_user, a_version
-from tests.versions import make_version
+from tests.support.data.rows import a_user, a_version
+from tests.support.data.versions import make_version
+from tests.support.servers.databases import Database
 
 
 def put_live(database: Database, *names: str) -> dict[str, ModelVersion]:

@@ -13,7 +13,7 @@ import pytest
 from pipeline.archive import is_archive, members
 from pipeline.decode import decode
 from pipeline.errors import RefusedError
-from tests.pipeline.zips import PNG, an_entry, fates, make_zip
+from tests.support.imaging.zips import PNG, an_entry, fates, make_zip
 
 
 def test_good_members_in_order_without_folders_and_junk(tmp_path: Path) -> None:

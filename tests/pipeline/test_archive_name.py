@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.archive_name import shown_name
-from tests.pipeline.zips import PNG, an_entry, fates, make_zip
+from tests.support.imaging.zips import PNG, an_entry, fates, make_zip
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pydicom.uid import (
 
 from pipeline.burned_in import FACE, HINT, TEXT
 from pipeline.decode import decode
-from tests.builders import make_dicom
+from tests.support.data.builders import make_dicom
 
 
 @pytest.mark.parametrize(

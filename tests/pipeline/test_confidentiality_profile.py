@@ -18,9 +18,9 @@ from pipeline.errors import RefusedError
 from pipeline.kept_attributes import NUMBERS, PIXELS, UIDS, kept_attributes
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from pipeline.sniff import DICOM
-from tests.builders import make_dataset, make_picture, save_dicom
-from tests.pipeline.confidentiality_profile import REPEATING, profile
-from tests.pipeline.planted import NAME, TRACES, UID, planted
+from tests.support.data.builders import make_dataset, make_picture, save_dicom
+from tests.support.imaging.confidentiality_profile import REPEATING, profile
+from tests.support.imaging.planted import NAME, TRACES, UID, planted
 
 KEY = b"an invented key"
 PROFILE = profile()

@@ -15,8 +15,8 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLEL
 from pipeline.decode import decode_content
 from pipeline.deidentify import deidentify_content
 from pipeline.errors import RefusedError
-from tests.builders import encoded, make_dicom, make_picture
 from tests.fuzz.seeds import FIXED
+from tests.support.data.builders import encoded, make_dicom, make_picture
 
 KINDS: dict[str, Callable[[Path], bytes]] = {
     **{

@@ -13,7 +13,14 @@ from pydicom.uid import (
 )
 
 from pipeline.decode import decode
-from tests.builders import LOSSLESS, make_dataset, make_dicom, make_lut, make_picture, save_dicom
+from tests.support.data.builders import (
+    LOSSLESS,
+    make_dataset,
+    make_dicom,
+    make_lut,
+    make_picture,
+    save_dicom,
+)
 
 PICTURE = make_picture(top=1023)  # 10 bits in 16
 REFERENCE = PICTURE / 1023

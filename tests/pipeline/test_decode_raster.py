@@ -11,7 +11,7 @@ from PIL import Image
 from pipeline.decode import decode
 from pipeline.errors import RefusedError
 from pipeline.limits import Limits
-from tests.builders import encoded, make_jpeg, make_picture, make_png, make_raster
+from tests.support.data.builders import encoded, make_jpeg, make_picture, make_png, make_raster
 
 PICTURE = make_picture()
 REFERENCE = PICTURE / 255

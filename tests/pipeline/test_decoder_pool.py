@@ -19,7 +19,7 @@ from pydicom.uid import JPEGLosslessSV1
 from pipeline.decoder_pool import DecoderPool
 from pipeline.errors import RefusedError
 from pipeline.prepare import Prepared, prepare
-from tests.builders import make_dicom, make_jpeg, make_picture, make_png
+from tests.support.data.builders import make_dicom, make_jpeg, make_picture, make_png
 
 pytestmark = pytest.mark.processes
 

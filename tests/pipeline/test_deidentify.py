@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 from pipeline.decode import decode
 from pipeline.deidentify import Deidentified, deidentify
 from pipeline.sniff import HEAD_BYTES, sniff
-from tests.builders import (
+from tests.support.data.builders import (
     INVENTED_PATIENT,
     encoded,
     jpeg_with,

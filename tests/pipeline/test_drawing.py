@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.drawing import display_png, heatmap_png, overlay_png
 from pipeline.types import DecodedImage
-from tests.builders import make_picture
+from tests.support.data.builders import make_picture
 
 PICTURE = make_picture(300, 400)
 IMAGE = DecodedImage((PICTURE / 255).astype(np.float32), "image/png", 300, 400)

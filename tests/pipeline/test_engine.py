@@ -10,7 +10,7 @@ from pipeline.engine import Engine, load_engine
 from pipeline.errors import NetworkFolderError
 from pipeline.types import Inference
 from pipeline.version_folder import BASELINE, load_card
-from tests.pipeline.networks import phantom_inputs, to_peak
+from tests.support.imaging.networks import phantom_inputs, to_peak
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pipeline.network import (
     freeze_lower,
     round_to_float16,
 )
-from tests.pipeline.networks import phantom_inputs, to_peak
+from tests.support.imaging.networks import phantom_inputs, to_peak
 
 pytestmark = pytest.mark.tensorflow
 

@@ -18,7 +18,7 @@ from pipeline.heatmap_score import (
     score_external,
 )
 from pipeline.version_folder import BASELINE
-from tests.pipeline.networks import phantom_inputs
+from tests.support.imaging.networks import phantom_inputs
 
 HEADER = "file,x,y,w,h,image_w,image_h\n"
 

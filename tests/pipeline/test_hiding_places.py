@@ -18,7 +18,7 @@ from pipeline.decode import decode_content
 from pipeline.deidentify import deidentify_content
 from pipeline.jpeg_2000 import strip_jpeg_2000
 from pipeline.sniff import HEAD_BYTES, sniff
-from tests.builders import (
+from tests.support.data.builders import (
     encoded,
     jpeg_with,
     make_dataset,

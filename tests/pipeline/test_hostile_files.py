@@ -22,7 +22,7 @@ from pipeline.decoder_process import MEMORY_BYTES
 from pipeline.errors import RefusedError
 from pipeline.limits import Limits
 from pipeline.prepare import Prepared
-from tests.builders import (
+from tests.support.data.builders import (
     encoded,
     make_dataset,
     make_dicom,
@@ -32,7 +32,7 @@ from tests.builders import (
     png_chunk,
     save_dicom,
 )
-from tests.decoding import WITHIN_S, answer_to, most_memory
+from tests.support.data.decoding import WITHIN_S, answer_to, most_memory
 
 pytestmark = pytest.mark.processes
 

@@ -14,7 +14,7 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless
 from pipeline.decode import decode_content
 from pipeline.errors import RefusedError
 from pipeline.jpeg_luminance import read_luminance
-from tests.builders import make_dicom, make_picture
+from tests.support.data.builders import make_dicom, make_picture
 
 PICTURE = make_picture(501, 667)
 KINDS: dict[str, dict[str, Any]] = {

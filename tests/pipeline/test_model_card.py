@@ -13,7 +13,7 @@ from pipeline.evaluation import Scores, evaluate
 from pipeline.model_card import render_model_card
 from pipeline.types import OperatingPoint
 from pipeline.version_folder import BASELINE, load_card
-from tests.pipeline.networks import TOY
+from tests.support.imaging.networks import TOY
 
 THRESHOLDS: dict[OperatingPoint, float] = {"balanced": 0.37, "sensitive": 0.12}
 INTERVAL = {"value": 0.4321, "low": 0.4, "high": 0.45}

@@ -8,7 +8,7 @@ import pytest
 from pipeline.decode import decode
 from pipeline.network_input import DECODED_SIZE, SIZE, network_input
 from pipeline.types import DecodedImage
-from tests.builders import make_jpeg, make_picture
+from tests.support.data.builders import make_jpeg, make_picture
 
 
 def image_of(pixels: np.ndarray) -> DecodedImage:

@@ -14,7 +14,7 @@ from pydicom.uid import RLELossless
 
 from pipeline.decode import decode
 from pipeline.errors import RefusedError
-from tests.builders import make_dataset, make_picture, save_dicom
+from tests.support.data.builders import make_dataset, make_picture, save_dicom
 
 PICTURE = make_picture(top=1023)
 

@@ -12,7 +12,7 @@ from pipeline.orientation import (
     fit_orientation,
     in_words,
 )
-from tests.pipeline.networks import phantom_inputs
+from tests.support.imaging.networks import phantom_inputs
 
 
 def stored(inputs: np.ndarray, way: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pipeline.decode import decode
 from pipeline.errors import RefusedError
 from pipeline.prepare import prepare
-from tests.builders import make_dataset, make_picture, save_dicom
+from tests.support.data.builders import make_dataset, make_picture, save_dicom
 
 GREY = make_picture()
 RAMP = np.arange(256)

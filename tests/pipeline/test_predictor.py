@@ -11,7 +11,7 @@ from pipeline.orientation import in_words
 from pipeline.phantom import draw_phantom
 from pipeline.predictor import Predictor
 from pipeline.prepare import prepare
-from tests.pipeline.networks import phantom_inputs
+from tests.support.imaging.networks import phantom_inputs
 
 NO_CHEST = (
     "dog_segmentation_256.bmp",

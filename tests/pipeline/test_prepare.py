@@ -10,7 +10,7 @@ from pipeline.deidentify import deidentify
 from pipeline.errors import RefusedError
 from pipeline.network_input import network_input
 from pipeline.prepare import prepare
-from tests.builders import make_dicom, make_jpeg, make_picture
+from tests.support.data.builders import make_dicom, make_jpeg, make_picture
 
 KEY = b"an invented key"
 

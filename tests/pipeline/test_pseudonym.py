@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipeline.deidentify import deidentify
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.sniff import DICOM
-from tests.builders import make_dicom
+from tests.support.data.builders import make_dicom
 
 KEY = b"an invented key"
 WORDS = st.text(max_size=20)

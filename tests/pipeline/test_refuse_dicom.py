@@ -17,7 +17,7 @@ from pipeline.decode import decode
 from pipeline.errors import RefusedError
 from pipeline.limits import Limits
 from pipeline.prepare import prepare
-from tests.builders import LOSSLESS, make_dataset, make_dicom, make_picture, save_dicom
+from tests.support.data.builders import LOSSLESS, make_dataset, make_dicom, make_picture, save_dicom
 
 PICTURE = make_picture(top=1023)  # 10 bits in 16
 

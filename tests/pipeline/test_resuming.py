@@ -21,7 +21,7 @@ from pipeline.dataset import Dataset, find_examples, read_examples
 from pipeline.learning_curves import LearningCurves
 from pipeline.training import split_dataset
 from pipeline.training_config import TrainingConfig, TrainingProgress
-from tests.pipeline.networks import TOY, write_dataset, write_start_weights
+from tests.support.imaging.networks import TOY, write_dataset, write_start_weights
 
 START_WEIGHTS = "start.keras"
 KILLED_AT = 8  # of five steps an epoch: in the middle of the second

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.errors import RefusedError
 from pipeline.sniff import sniff
-from tests.builders import encoded
+from tests.support.data.builders import encoded
 
 PICTURE = np.zeros((40, 40), np.uint8)
 

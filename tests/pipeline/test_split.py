@@ -15,7 +15,7 @@ from pipeline.split import (
     split_of,
 )
 from pipeline.version_folder import BASELINE, load_card
-from tests.rows import a_hash
+from tests.support.data.rows import a_hash
 
 NUMBERS = st.integers(1, 9999)
 PATIENTS = st.sets(st.text(min_size=1, max_size=12), max_size=30)

@@ -14,7 +14,7 @@ from pipeline.errors import RefusedError
 from pipeline.limits import Limits
 from pipeline.png import SIGNATURE, read_header
 from pipeline.sniff import JPEG, PNG
-from tests.builders import encoded, jpeg_with, make_picture, png_chunk, png_with
+from tests.support.data.builders import encoded, jpeg_with, make_picture, png_chunk, png_with
 
 PICTURE = make_picture()
 ROWS = b"".join(b"\0" + row.tobytes() for row in PICTURE)

@@ -12,7 +12,7 @@ from pipeline.network import StartWeightsError, build_network
 from pipeline.training import split_dataset, train
 from pipeline.training_config import TrainingProgress
 from pipeline.version_folder import BASELINE, load_card, verify_checksums
-from tests.pipeline.networks import TOY, write_dataset
+from tests.support.imaging.networks import TOY, write_dataset
 
 STAGES = ("read", "features", "head", "fine-tune", "export", "evaluate")
 
@@ -120,7 +120,7 @@ def test_a_version_to_go_on_from_answers_as_before() -> None:
         round_to_float16,
     )
     from pipeline.recipe import FROZEN_SHARE
-    from tests.pipeline.networks import phantom_inputs
+    from tests.support.imaging.networks import phantom_inputs
 
     images = phantom_inputs(count=4)
     expected = load_engine(BASELINE).infer(images)
@@ -139,7 +139,7 @@ def test_a_version_to_go_on_from_answers_as_before() -> None:
 @pytest.mark.tensorflow
 def test_augmentation_changes_images_and_keeps_their_kind() -> None:
     from pipeline.augmentation import augment
-    from tests.pipeline.networks import phantom_inputs
+    from tests.support.imaging.networks import phantom_inputs
 
     images = phantom_inputs(count=4)
     seed = np.array([1, 2], np.int32)

@@ -17,7 +17,7 @@ from pydicom.uid import (
 
 from pipeline.decode import decode, decode_content
 from pipeline.prepare import prepare
-from tests.builders import make_dicom, make_picture
+from tests.support.data.builders import make_dicom, make_picture
 
 PICTURE = make_picture(top=1023)
 LOSSLESS = [JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless]

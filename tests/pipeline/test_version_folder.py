@@ -10,8 +10,8 @@ from pipeline.errors import NetworkFolderError
 from pipeline.model_card import render_model_card
 from pipeline.predictor import Predictor
 from pipeline.version_folder import BASELINE, load_card, verify_checksums, write_folder
-from tests.pipeline.networks import phantom_inputs
-from tests.versions import make_first_format
+from tests.support.data.versions import make_first_format
+from tests.support.imaging.networks import phantom_inputs
 
 
 @pytest.fixture

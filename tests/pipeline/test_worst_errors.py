@@ -10,7 +10,7 @@ import pytest
 from pipeline.predictor import Predictor
 from pipeline.types import Prediction
 from pipeline.worst_errors import WorstErrors
-from tests.pipeline.networks import phantom_inputs
+from tests.support.imaging.networks import phantom_inputs
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from jinja2 import FileSystemBytecodeCache
 
-from tests.builders import make_dicom, make_png
-from tests.databases import Database
-from tests.web.portal import Portal
-from tests.web.sender import Sender
+from tests.support.data.builders import make_dicom, make_png
+from tests.support.servers.databases import Database
+from tests.support.web.portal import Portal
+from tests.support.web.sender import Sender
 from web.app import create_app
 from web.services import KEY
 

@@ -7,8 +7,8 @@ import pytest
 
 from models.tables import ModelVersion
 from models.versions import set_production
-from tests.versions import a_card
-from tests.web.portal import Portal
+from tests.support.data.versions import a_card
+from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

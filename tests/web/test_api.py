@@ -10,8 +10,8 @@ import pytest
 from PIL import Image as Picture
 
 from models.people_tables import Role
-from tests.nights import a_night, a_snapshot
-from tests.web.portal import Portal
+from tests.support.data.nights import a_night, a_snapshot
+from tests.support.web.portal import Portal
 
 RESULT_FIELDS = [
     "file",

@@ -14,10 +14,10 @@ from sqlalchemy import text
 from cli.processes import portal as portal_program
 from models.people_tables import Role
 from models.tokens import issue_token
-from tests.databases import Database
-from tests.rows import a_user
-from tests.service import wait_until
-from tests.web.portal import Portal
+from tests.support.data.rows import a_user
+from tests.support.servers.databases import Database
+from tests.support.servers.service import wait_until
+from tests.support.web.portal import Portal
 
 PICTURES = ("display", "overlay.png")
 AT_ONCE = 3

@@ -10,11 +10,11 @@ from flask.testing import FlaskClient
 from models.learning_tables import Outcome
 from models.people_tables import Role
 from models.versions import install_baseline
-from tests.nights import a_night, a_trained_version
-from tests.web.pages import forms_proof
-from tests.web.people import ANOTHER, PASSWORD, a_person, entered, written
-from tests.web.portal import Portal
-from tests.web.sender import PIECE
+from tests.support.data.nights import a_night, a_trained_version
+from tests.support.web.pages import forms_proof
+from tests.support.web.people import ANOTHER, PASSWORD, a_person, entered, written
+from tests.support.web.portal import Portal
+from tests.support.web.sender import PIECE
 from tests.web.test_roles import CHANGING, TABLE
 
 # What is written does not depend on the database.

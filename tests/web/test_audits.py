@@ -13,8 +13,8 @@ from models.audit import record
 from models.base import now
 from models.people_tables import Role
 from models.tables import Audit
-from tests.rows import a_user
-from tests.web.portal import Portal
+from tests.support.data.rows import a_user
+from tests.support.web.portal import Portal
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from models.people_tables import Role
-from tests.web.portal import Portal, send
+from tests.support.web.portal import Portal, send
 
 # Nothing here depends on the database; uploads and API are tested on both.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -99,7 +99,7 @@ def test_logging_out_ends_the_session(portal: Portal) -> None:
 
 
 def test_a_user_who_was_shut_out_is_out_at_once(portal: Portal) -> None:
-    from tests.rows import a_user
+    from tests.support.data.rows import a_user
 
     browser, program = portal.browser(), portal.program()
     with portal.database.sessions.begin() as session:

@@ -6,9 +6,9 @@ import pytest
 
 from models.people_tables import Role
 from pipeline.burned_in import TEXT
-from tests.builders import make_dicom
-from tests.web.pages import words
-from tests.web.portal import Portal
+from tests.support.data.builders import make_dicom
+from tests.support.web.pages import words
+from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.uploads import a_png
-from tests.web.portal import Portal
+from tests.support.data.uploads import a_png
+from tests.support.web.portal import Portal
 from web.csv_lines import SIGNS, as_text, csv_line, without_guard
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

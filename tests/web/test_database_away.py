@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from models.settings import Settings
-from tests.databases import open_database
-from tests.postgres import PostgresServer
-from tests.web.portal import Portal
+from tests.support.servers.databases import open_database
+from tests.support.servers.postgres import PostgresServer
+from tests.support.web.portal import Portal
 from web.app import create_app
 from web.services import KEY
 

@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 from models.learning_tables import Night, Outcome
 from models.people_tables import Role
 from models.versions import install_baseline
-from tests.nights import SAID, a_night, a_trained_version
-from tests.serving import serving
-from tests.web.portal import Portal
+from tests.support.data.nights import SAID, a_night, a_trained_version
+from tests.support.servers.serving import serving
+from tests.support.web.portal import Portal
 
 pytestmark = [
     pytest.mark.browser,

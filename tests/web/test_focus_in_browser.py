@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Browser
 
-from tests.served import Served
-from tests.uploads import a_png
+from tests.support.data.uploads import a_png
+from tests.support.servers.served import Served
 
 pytestmark = pytest.mark.browser
 

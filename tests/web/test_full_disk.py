@@ -6,9 +6,9 @@ from functools import partial
 import pytest
 
 from models.images import NewImage
-from tests.uploads import a_png, files_in
-from tests.web.portal import send
-from tests.web.sender import Sender
+from tests.support.data.uploads import a_png, files_in
+from tests.support.web.portal import send
+from tests.support.web.sender import Sender
 from web.arrivals import arriving, keep, store_side_by_side
 from web.disk import DiskFullError
 

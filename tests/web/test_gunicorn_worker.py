@@ -16,8 +16,8 @@ from cli.ports import free_port
 from cli.processes import portal
 from models.settings import Settings
 from models.upgrade import upgrade
-from tests.processes import Process
-from tests.service import wait_until
+from tests.support.servers.processes import Process
+from tests.support.servers.service import wait_until
 from web.gunicorn_worker import CROWD, IN_A_CROWD_S, PATIENCE_S, PacedSocket, crowd
 
 HOST = "127.0.0.1"

@@ -11,8 +11,8 @@ from models.settings import Settings
 from models.signs_of_life import give_sign
 from models.upgrade import unmigrate, upgrade
 from pipeline.version_folder import BASELINE
-from tests.databases import Database
-from tests.rows import a_version
+from tests.support.data.rows import a_version
+from tests.support.servers.databases import Database
 from web.app import create_app
 from web.health import KEY as STATES
 from web.health import LASTS_S

@@ -2,9 +2,9 @@
 
 from models.base import now
 from models.tables import Image, State
-from tests.uploads import a_png
-from tests.web.portal import Portal, send
-from tests.web.sender import Sender
+from tests.support.data.uploads import a_png
+from tests.support.web.portal import Portal, send
+from tests.support.web.sender import Sender
 
 
 def set_states(portal: Portal, *states: State) -> None:

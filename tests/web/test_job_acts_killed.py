@@ -4,10 +4,10 @@ import pytest
 
 from models.orphans import find_orphans
 from models.tables import State
-from tests.deaths import DeathError, dying
-from tests.uploads import a_png
-from tests.web.portal import Portal, send
-from tests.web.sender import Sender
+from tests.support.data.uploads import a_png
+from tests.support.servers.deaths import DeathError, dying
+from tests.support.web.portal import Portal, send
+from tests.support.web.sender import Sender
 from tests.web.test_job_acts import set_states, states
 
 CLOSED = {"received": 1, "ready": 1, "predicted": 1, "failed": 1}

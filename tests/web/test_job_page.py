@@ -1,7 +1,7 @@
 """A job's page before any script runs: what is said, and who may do what."""
 
 from models.people_tables import Role
-from tests.web.portal import Portal
+from tests.support.web.portal import Portal
 
 
 def declare(portal: Portal, job_id: str, *files: str) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.web.people import ANOTHER, a_person, enter, entered, is_in, submit
-from tests.web.portal import Portal
+from tests.support.web.people import ANOTHER, a_person, enter, entered, is_in, submit
+from tests.support.web.portal import Portal
 from web.known_browsers import COOKIE
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

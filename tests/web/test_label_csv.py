@@ -12,8 +12,8 @@ from models.secrets import read_or_make_secrets
 from models.tables import Image
 from pipeline.limits import MAX_TABLE_BYTES
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
-from tests.rows import a_hash, a_job, a_user, an_image
-from tests.web.portal import Portal
+from tests.support.data.rows import a_hash, a_job, a_user, an_image
+from tests.support.web.portal import Portal
 from web.csv_lines import csv_line
 
 # How labels and names are looked up is tested on both databases in tests/models.

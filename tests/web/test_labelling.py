@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 
 from models.labels import content_labels, effective_labels
 from models.people_tables import Role
-from tests.serving import serving
-from tests.uploads import a_png
-from tests.web.portal import Portal
+from tests.support.data.uploads import a_png
+from tests.support.servers.serving import serving
+from tests.support.web.portal import Portal
 
 pytestmark = [
     pytest.mark.browser,

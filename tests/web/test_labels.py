@@ -8,7 +8,7 @@ import pytest
 from models.labels import effective_labels
 from models.learning_tables import LabelValue
 from models.people_tables import Role
-from tests.web.portal import Portal
+from tests.support.web.portal import Portal
 
 # Which label counts is tested on both databases in tests/models.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -123,7 +123,7 @@ def test_whoever_looks_again_has_the_last_word_among_equals(
     portal: Portal, images: list[Any]
 ) -> None:
     with portal.database.sessions.begin() as session:
-        from tests.rows import a_user
+        from tests.support.data.rows import a_user
 
         a_user(session, name="other", role=Role.READER)
     label = {"image_id": 1, "label": "pneumonia"}

@@ -7,8 +7,8 @@ from playwright.sync_api import Browser
 
 from models.people_tables import Role
 from models.tokens import issue_token
-from tests.rows import a_user
-from tests.served import Served
+from tests.support.data.rows import a_user
+from tests.support.servers.served import Served
 
 pytestmark = pytest.mark.browser
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.served import Environment, Served
-from tests.uploads import a_png
-from tests.web.portal import a_zip
+from tests.support.data.uploads import a_png
+from tests.support.servers.served import Environment, Served
+from tests.support.web.portal import a_zip
 
 WITHIN_MS = 30_000
 

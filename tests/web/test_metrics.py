@@ -15,8 +15,8 @@ from models.people_tables import Role
 from models.reason_keys import KEYS, reason_key
 from models.signs_of_life import give_sign
 from models.tables import Image, State
-from tests.rows import a_job, a_version, an_image, some_images
-from tests.web.portal import Portal
+from tests.support.data.rows import a_job, a_version, an_image, some_images
+from tests.support.web.portal import Portal
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

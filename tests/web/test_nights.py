@@ -5,10 +5,10 @@ import pytest
 from models.base import now
 from models.learning_tables import Answer, Outcome
 from models.people_tables import Role
-from tests.nights import a_night, a_snapshot
-from tests.rows import a_version
-from tests.web.pages import forms_proof, words
-from tests.web.portal import Portal
+from tests.support.data.nights import a_night, a_snapshot
+from tests.support.data.rows import a_version
+from tests.support.web.pages import forms_proof, words
+from tests.support.web.portal import Portal
 from web.app import create_app
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -15,9 +15,9 @@ from sqlalchemy import select
 
 from models.people_tables import Role, Token
 from models.tokens import issue_token
-from tests.nights import a_night, a_snapshot
-from tests.rows import a_user, a_version
-from tests.web.portal import Portal
+from tests.support.data.nights import a_night, a_snapshot
+from tests.support.data.rows import a_user, a_version
+from tests.support.web.portal import Portal
 from worker.enqueue import connect
 
 # The description does not depend on the database.

@@ -9,8 +9,8 @@ from sqlalchemy import update
 
 from models.tables import Image, Prediction, State
 from pipeline.heatmap_trust import describe_trust
-from tests.builders import INVENTED_PATIENT, make_dicom
-from tests.web.portal import Portal
+from tests.support.data.builders import INVENTED_PATIENT, make_dicom
+from tests.support.web.portal import Portal
 from web.app import create_app
 from web.auth import open_to_all
 from web.security import NOTICE

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from models.base import now
 from models.passwords import is_outdated, is_right
 from models.people_tables import Lockout, Login, User
-from tests.web.people import (
+from tests.support.web.people import (
     ANOTHER,
     PASSWORD,
     a_person,
@@ -22,7 +22,7 @@ from tests.web.people import (
     the_user,
     written,
 )
-from tests.web.portal import Portal
+from tests.support.web.portal import Portal
 
 # Lock-outs and tokens are tried on both databases in tests/models.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from models.people_tables import Role
-from tests.serving import serving
-from tests.web.people import PASSWORD
-from tests.web.portal import Portal
+from tests.support.servers.serving import serving
+from tests.support.web.people import PASSWORD
+from tests.support.web.portal import Portal
 
 pytestmark = [
     pytest.mark.browser,

@@ -6,9 +6,9 @@ import pytest
 
 from models.people_tables import Role
 from models.versions import install_baseline, production_version
-from tests.web.pages import words
-from tests.web.people import submit
-from tests.web.portal import Portal
+from tests.support.web.pages import words
+from tests.support.web.people import submit
+from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

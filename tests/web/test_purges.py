@@ -11,8 +11,8 @@ from models.deletions import hold_deletions
 from models.orphans import find_orphans
 from models.people_tables import Role
 from models.tables import Job
-from tests.uploads import a_png
-from tests.web.portal import Portal
+from tests.support.data.uploads import a_png
+from tests.support.web.portal import Portal
 
 PURGES = "/api/v1/purges"
 

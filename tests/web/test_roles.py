@@ -7,8 +7,8 @@ from flask.testing import FlaskClient
 
 from models.people_tables import Role
 from models.users import RANK
-from tests.web.portal import Portal
-from tests.web.routes import Walked, walk
+from tests.support.web.portal import Portal
+from tests.support.web.routes import Walked, walk
 from web.auth import needs, open_to_all, rule_of
 
 # No rule depends on the database.

@@ -7,10 +7,10 @@ import pytest
 from flask import request
 
 from models.people_tables import Role
-from tests.builders import make_png, png_chunk, png_with
-from tests.databases import Database
-from tests.web.portal import Portal
-from tests.web.routes import walk
+from tests.support.data.builders import make_png, png_chunk, png_with
+from tests.support.servers.databases import Database
+from tests.support.web.portal import Portal
+from tests.support.web.routes import walk
 from web.app import create_app
 from web.auth import open_to_all
 

@@ -7,9 +7,9 @@ import pytest
 
 from models.learning_tables import DatasetSnapshot, Night, Split
 from models.people_tables import Role
-from tests.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
-from tests.rows import a_version
-from tests.web.portal import Portal
+from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
+from tests.support.data.rows import a_version
+from tests.support.web.portal import Portal
 from worker.doors import open_doors
 from worker.snapshot import take_snapshot
 

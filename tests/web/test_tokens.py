@@ -9,9 +9,9 @@ from sqlalchemy import update
 
 from models.base import now
 from models.people_tables import Role, Token, User
-from tests.web.pages import words
-from tests.web.people import is_in, submit, written
-from tests.web.portal import Portal
+from tests.support.web.pages import words
+from tests.support.web.people import is_in, submit, written
+from tests.support.web.portal import Portal
 
 # The queries are tried on both databases in tests/models.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

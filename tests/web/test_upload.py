@@ -6,7 +6,7 @@ from flask import request
 
 from models.people_tables import Role
 from models.tables import State
-from tests.web.portal import Portal, a_zip, send
+from tests.support.web.portal import Portal, a_zip, send
 from web.file_names import clean_file_name
 from web.incoming import MAX_BODY, TAKES_FILES
 

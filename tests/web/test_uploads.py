@@ -6,9 +6,9 @@ import pytest
 
 from models.partial_files import PartialFiles
 from models.uploads import advance
-from tests.uploads import a_png, files_in
-from tests.web.portal import a_zip, send
-from tests.web.sender import Sender, digest
+from tests.support.data.uploads import a_png, files_in
+from tests.support.web.portal import a_zip, send
+from tests.support.web.sender import Sender, digest
 
 
 def test_a_declaration_is_answered_in_its_order_and_again_with_the_same_rows(

@@ -10,10 +10,10 @@ from models.learning_tables import Evaluation, Outcome
 from models.people_tables import Role
 from models.tables import ModelVersion
 from models.versions import install_baseline, production_version
-from tests.nights import SAID, a_night, a_snapshot, a_trained_version
-from tests.rows import a_job, an_image
-from tests.web.pages import forms_proof, words
-from tests.web.portal import Portal
+from tests.support.data.nights import SAID, a_night, a_snapshot, a_trained_version
+from tests.support.data.rows import a_job, an_image
+from tests.support.web.pages import forms_proof, words
+from tests.support.web.portal import Portal
 
 # What both databases do is tested beside the rows.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

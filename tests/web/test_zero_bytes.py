@@ -3,8 +3,8 @@
 import pytest
 
 from models.people_tables import Role
-from tests.web.people import proof, submit
-from tests.web.portal import Portal, send
+from tests.support.web.people import proof, submit
+from tests.support.web.portal import Portal, send
 
 JOB = "/api/v1/jobs/%00"
 

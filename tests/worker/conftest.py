@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.decoder_pool import DecoderPool
-from tests.databases import Database
+from tests.support.servers.databases import Database
 from worker import enqueue
 from worker.doors import Doors, open_doors
 

@@ -14,8 +14,8 @@ from models.tables import Job, State
 from pipeline.decoder_pool import DecoderPool
 from pipeline.errors import RefusedError
 from pipeline.prepare import Prepared
-from tests.rows import a_job, all_images
-from tests.uploads import a_dicom, a_png, files_in, upload
+from tests.support.data.rows import a_job, all_images
+from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
 from worker.doors import Doors

@@ -20,8 +20,8 @@ from pipeline.predictor import Predictor
 from pipeline.training_config import TrainingProgress
 from pipeline.types import Finding
 from pipeline.version_folder import BASELINE, FAMILIARITY_FILE
-from tests.rows import a_hash, a_user
-from tests.versions import make_version
+from tests.support.data.rows import a_hash, a_user
+from tests.support.data.versions import make_version
 from worker.candidate import (
     ForeignFolderError,
     MissingImageError,

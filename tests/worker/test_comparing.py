@@ -21,8 +21,8 @@ from pipeline.phantom import draw_phantom
 from pipeline.promotion import Gate, decide_promotion
 from pipeline.training_config import TrainingProgress
 from pipeline.version_folder import BASELINE, load_card
-from tests.rows import a_hash, a_user
-from tests.versions import make_first_format, make_version
+from tests.support.data.rows import a_hash, a_user
+from tests.support.data.versions import make_first_format, make_version
 from worker.comparing import MissingInputError, compare_versions
 from worker.doors import Doors
 

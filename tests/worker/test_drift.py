@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from models.answer_history import past_answers
 from models.base import now
 from models.tables import Image, ModelVersion, Prediction, State, Study
-from tests.rows import a_hash, a_job, a_version
+from tests.support.data.rows import a_hash, a_job, a_version
 from worker.doors import Doors
 from worker.drift import measure_drift
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from models.settings import Settings
-from tests.processes import ROOT, environment
+from tests.support.servers.processes import ROOT, environment
 
 # A search that takes years, and holds the interpreter's lock all the while.
 SCRIPT = """

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.processes import ROOT
+from tests.support.servers.processes import ROOT
 
 TENSORFLOW = ("tensorflow", "keras")
 DECODERS = ("pydicom", "PIL", "gdcm", "openjpeg")

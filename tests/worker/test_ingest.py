@@ -20,9 +20,9 @@ from pipeline.decoder_pool import DecoderPool
 from pipeline.errors import RefusedError
 from pipeline.network_input import PREPROCESSING
 from pipeline.prepare import Prepared
-from tests.builders import INVENTED_PATIENT
-from tests.rows import a_job, a_prediction, a_version, all_images
-from tests.uploads import a_dicom, a_png, files_in, upload
+from tests.support.data.builders import INVENTED_PATIENT
+from tests.support.data.rows import a_job, a_prediction, a_version, all_images
+from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
 from worker.doors import Doors

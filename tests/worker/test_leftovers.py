@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.nights import cancel_night, request_night
-from tests.versions import make_version
+from tests.support.data.versions import make_version
 from worker.doors import Doors
 from worker.leftovers import discard_leftovers
 

@@ -10,8 +10,8 @@ from models.labelled_contents import ImportedFile, LabelledContent, SiteFile
 from models.labels import EffectiveLabel
 from models.learning_tables import LabelValue, Split
 from models.snapshots import SITE, Member, Place
-from tests.labelled import patient_of_split
-from tests.rows import a_hash
+from tests.support.data.labelled import patient_of_split
+from tests.support.data.rows import a_hash
 from worker.membership import decide_members
 
 KEY = b"an invented key"

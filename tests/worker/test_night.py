@@ -21,8 +21,8 @@ from models.versions import install_baseline, production_version
 from pipeline.network_input import PREPROCESSING
 from pipeline.phantom import draw_phantom
 from pipeline.types import Finding
-from tests.rows import a_job, a_user, an_image
-from tests.versions import make_version
+from tests.support.data.rows import a_job, a_user, an_image
+from tests.support.data.versions import make_version
 from worker.bounds import MemoryBoundError
 from worker.doors import Doors
 from worker.night import run_night

@@ -12,9 +12,9 @@ from models.tables import Image, ModelVersion, Prediction, State
 from models.versions import install_baseline, register_version, set_production
 from pipeline.network_input import PREPROCESSING
 from pipeline.predictor import Predictor
-from tests.databases import Database
-from tests.rows import a_job, all_images, an_image
-from tests.versions import make_version
+from tests.support.data.rows import a_job, all_images, an_image
+from tests.support.data.versions import make_version
+from tests.support.servers.databases import Database
 from worker.doors import Doors
 from worker.predict import LivePredictor, predict_chunk
 

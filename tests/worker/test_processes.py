@@ -15,10 +15,10 @@ from models.settings import Settings
 from models.tables import Image, Prediction, State
 from models.upgrade import upgrade
 from pipeline.network_input import PREPROCESSING
-from tests.processes import Process, Processes, running
-from tests.rows import a_hash, a_job, lapse_leases
-from tests.service import wait_until
-from tests.uploads import a_png, upload
+from tests.support.data.rows import a_hash, a_job, lapse_leases
+from tests.support.data.uploads import a_png, upload
+from tests.support.servers.processes import Process, Processes, running
+from tests.support.servers.service import wait_until
 from worker import enqueue
 from worker.chunks import TURN_S
 from worker.doors import Doors, open_doors

@@ -16,7 +16,7 @@ from models.purge_steps import purge_step
 from models.tables import Image, Job, State
 from models.unfinished import hand_back_everything
 from models.versions import promote, roll_back
-from tests.rereadings import (
+from tests.support.data.rereadings import (
     IMAGES,
     answers,
     ask,
@@ -27,7 +27,7 @@ from tests.rereadings import (
     put_inputs,
     read_before,
 )
-from tests.rows import a_job, a_version, all_images, an_image, lapse_leases
+from tests.support.data.rows import a_job, a_version, all_images, an_image, lapse_leases
 from worker.doors import Doors
 from worker.predict import LivePredictor
 from worker.rereading import reread_chunk

@@ -5,7 +5,7 @@ from sqlalchemy import update
 
 from models.rereadings import settle_chunk
 from models.tables import Image, State
-from tests.rereadings import (
+from tests.support.data.rereadings import (
     IMAGES,
     add_answer,
     answers,
@@ -16,7 +16,7 @@ from tests.rereadings import (
     progress,
     read_before,
 )
-from tests.rows import all_images, lapse_leases
+from tests.support.data.rows import all_images, lapse_leases
 from worker.doors import Doors
 from worker.predict import LivePredictor
 from worker.rereading import reread_chunk

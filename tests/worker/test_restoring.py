@@ -10,8 +10,8 @@ from models.tables import Image, Prediction, State
 from models.versions import install_baseline
 from pipeline.decoder_pool import DecoderPool
 from pipeline.network_input import PREPROCESSING
-from tests.rows import a_job, all_images
-from tests.uploads import a_dicom, a_png, files_in, upload
+from tests.support.data.rows import a_job, all_images
+from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from worker.doors import Doors
 from worker.ingest import ingest_chunk
 from worker.predict import LivePredictor, predict_chunk

@@ -20,8 +20,8 @@ from models.snapshots import (
 )
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.split import assign_split
-from tests.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
-from tests.rows import a_hash, a_version
+from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
+from tests.support.data.rows import a_hash, a_version
 from worker.doors import Doors
 from worker.snapshot import take_snapshot
 

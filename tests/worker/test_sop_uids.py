@@ -9,8 +9,8 @@ from sqlalchemy import update
 from models.tables import Image
 from pipeline.decoder_pool import DecoderPool
 from pipeline.pseudonym import pseudonymous_uid
-from tests.rows import a_job, all_images
-from tests.uploads import a_dicom, a_png, upload
+from tests.support.data.rows import a_job, all_images
+from tests.support.data.uploads import a_dicom, a_png, upload
 from tests.worker.conftest import KEY
 from worker.doors import Doors
 from worker.ingest import ingest_chunk

@@ -15,8 +15,8 @@ from models.jobs import cancel_job
 from models.nights import claim_night, list_nights
 from models.settings import Settings
 from models.tables import ModelAlias, State
-from tests.rows import a_job, a_version, all_images, lapse_leases
-from tests.uploads import a_png, files_in, upload
+from tests.support.data.rows import a_job, a_version, all_images, lapse_leases
+from tests.support.data.uploads import a_png, files_in, upload
 from worker import enqueue
 from worker.doors import Doors
 from worker.sweep import sweep

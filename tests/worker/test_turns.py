@@ -1,8 +1,8 @@
 """Whose files come first within a chunk."""
 
 from models.claims import claim_received
-from tests.databases import Database
-from tests.rows import a_hash, a_job, an_image
+from tests.support.data.rows import a_hash, a_job, an_image
+from tests.support.servers.databases import Database
 from worker.chunks import by_turns
 
 

@@ -12,8 +12,8 @@ from models.jobs import cancel_job, cancel_some
 from models.partial_files import PartialFiles
 from models.tables import Image, State, Upload
 from models.uploads import Declared, advance, declare, give_up
-from tests.rows import a_job
-from tests.uploads import a_png, files_in, upload
+from tests.support.data.rows import a_job
+from tests.support.data.uploads import a_png, files_in, upload
 from worker.doors import Doors
 from worker.uploads import discard_forgotten, discard_uploads
 

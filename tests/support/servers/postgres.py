@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg
 
-from tests.ports import lasting_port
+from tests.support.servers.ports import lasting_port
 from worker.embedded_broker import LOOPBACK
 
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}

@@ -9,7 +9,7 @@ from PIL import Image as Picture
 from models.file_store import FileStore
 from models.images import add_image
 from models.tables import Image, Job
-from tests.builders import make_dicom, make_picture
+from tests.support.data.builders import make_dicom, make_picture
 from worker.doors import Doors
 
 

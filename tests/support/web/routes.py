@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from werkzeug.routing import IntegerConverter, PathConverter
 from werkzeug.routing import Rule as Route
 
-from tests.web.portal import Portal
+from tests.support.web.portal import Portal
 
 NOTHING = 999_999  # no row has this id: a walk must not revoke its own token, say
 

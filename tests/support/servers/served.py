@@ -11,10 +11,10 @@ from click.testing import Result
 from models.jobs import JobProgress, list_jobs
 from models.people_tables import Role
 from models.settings import Settings
-from tests.command import run
-from tests.databases import open_database
-from tests.serving import serving
-from tests.web.portal import Portal
+from tests.support.servers.command import run
+from tests.support.servers.databases import open_database
+from tests.support.servers.serving import serving
+from tests.support.web.portal import Portal
 from web.app import create_app
 from web.services import KEY
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image as Picture
 from pydicom.dataset import Dataset
 
-from tests.builders import jpeg_with, make_dataset, make_picture, make_png, save_dicom
+from tests.support.data.builders import jpeg_with, make_dataset, make_picture, make_png, save_dicom
 
 # In files' contents: to be found nowhere. Long enough not to occur by chance.
 CONTENTS = (

@@ -22,8 +22,8 @@ from models.tables import Audit, Image, ModelVersion, State
 from models.tokens import issue_token
 from pipeline.network_input import PREPROCESSING
 from pipeline.prepare import prepare
-from tests.databases import Database
-from tests.rows import a_prediction, a_user, a_version
+from tests.support.data.rows import a_prediction, a_user, a_version
+from tests.support.servers.databases import Database
 from web.services import KEY as KEY_OF_SERVICES
 from web.services import Services
 

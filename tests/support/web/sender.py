@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from tests.uploads import files_in
-from tests.web.portal import Portal
+from tests.support.data.uploads import files_in
+from tests.support.web.portal import Portal
 
 PIECE = "application/offset+octet-stream"
 

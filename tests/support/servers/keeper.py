@@ -10,7 +10,7 @@ from click.testing import Result
 from cli.backup_folder import MANIFEST, Manifest, write_manifest
 from models.orphans import find_orphans
 from models.settings import Settings
-from tests.command import run
+from tests.support.servers.command import run
 from worker.doors import Doors, open_doors
 
 NAMES = "%Y%m%dT%H%M%SZ"

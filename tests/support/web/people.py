@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from models.passwords import hash_password
 from models.people_tables import Role, User
 from models.users import make_user
-from tests.web.portal import Portal
+from tests.support.web.portal import Portal
 
 PASSWORD = "quiet rooms at dusk"
 ANOTHER = "seven grey pigeons"

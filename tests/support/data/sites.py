@@ -23,9 +23,9 @@ from models.purging import WhichJobs, next_purgeable
 from models.snapshots import SITE, Member, freeze
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import Image, ModelVersion, Prediction, State, Upload
-from tests.databases import Database
-from tests.labelled import PNEUMONIA
-from tests.rows import a_hash, a_job, a_user, a_version
+from tests.support.data.labelled import PNEUMONIA
+from tests.support.data.rows import a_hash, a_job, a_user, a_version
+from tests.support.servers.databases import Database
 
 HEATMAP = {"heatmap": b"", "heatmap_rows": 1, "heatmap_columns": 1, "heatmap_peak": 0.0}
 ANSWER = {"logit": 0.0, "probability": 0.5, "threshold": 0.5, "operating_point": "balanced"}

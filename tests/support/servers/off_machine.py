@@ -1,6 +1,6 @@
 """Run a command and record every packet by which it tries to reach beyond this machine.
 
-    unshare --user --map-root-user --net --mount python tests/off_machine.py RECORD COMMAND...
+    unshare --user --map-root-user --net --mount python off_machine.py RECORD COMMAND...
 
 The network namespace has the loopback device alone, and every address leads to it: a lookup or a
 connection fails at once, but its packets are seen, whichever library or program sent them.

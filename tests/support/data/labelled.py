@@ -15,7 +15,7 @@ from models.studies import NewStudy, get_or_create_studies
 from models.tables import State
 from pipeline.network_input import PREPROCESSING
 from pipeline.split import assign_split
-from tests.rows import a_hash, a_job, a_user, an_image
+from tests.support.data.rows import a_hash, a_job, a_user, an_image
 from web.services import Services
 from worker.doors import Doors
 

@@ -10,8 +10,8 @@ from models.learning_tables import DatasetSnapshot, Night, Outcome
 from models.settings import Settings
 from models.tables import ModelVersion
 from models.versions import find_version, production_version, register_version
-from tests.rows import a_hash
-from tests.versions import make_version
+from tests.support.data.rows import a_hash
+from tests.support.data.versions import make_version
 
 SAID = {
     Outcome.NOTHING: "only 3 new labels came, 20 are needed",

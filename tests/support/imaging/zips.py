@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.archive import ArchiveLimits, members
 from pipeline.errors import RefusedError
-from tests.builders import encoded, make_picture
+from tests.support.data.builders import encoded, make_picture
 
 PNG = encoded(make_picture(), "PNG")
 

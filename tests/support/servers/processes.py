@@ -11,7 +11,7 @@ from pathlib import Path
 
 from models.settings import PREFIX, Settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 CELERY = (sys.executable, "-m", "celery", "-A", "worker.app")
 WORKER = (*CELERY, "worker", "--without-gossip", "--without-mingle")
 

@@ -1,9 +1,9 @@
-"""A whole service that reads one picture and stops: `python -m tests.one_upload FOLDER PICTURE`."""
+"""A whole service that reads one picture and stops: `python -m ... FOLDER PICTURE`."""
 
 import sys
 from pathlib import Path
 
-from tests.service import Service, wait_until
+from tests.support.servers.service import Service, wait_until
 
 WITHIN_S = 300.0  # on the slowest machine
 

@@ -17,9 +17,9 @@ from models.local_token import local_token_path
 from models.secrets import write_private
 from models.settings import Settings
 from models.upgrade import migrate
-from tests.rows import a_hash
-from tests.uploads import a_png
-from tests.versions import make_first_format
+from tests.support.data.rows import a_hash
+from tests.support.data.uploads import a_png
+from tests.support.data.versions import make_first_format
 
 TIME = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TOKEN = "an invented token of the first release"

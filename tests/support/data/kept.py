@@ -19,9 +19,9 @@ from models.studies import NewStudy, get_or_create_studies
 from models.tables import Image, State, Study, Upload
 from models.versions import promote, roll_back
 from pipeline.fingerprint import Fingerprint
-from tests.labelled import NORMAL, PNEUMONIA, Archive
-from tests.nights import a_night, a_trained_version
-from tests.rows import a_job, a_prediction, a_user
+from tests.support.data.labelled import NORMAL, PNEUMONIA, Archive
+from tests.support.data.nights import a_night, a_trained_version
+from tests.support.data.rows import a_job, a_prediction, a_user
 from worker.doors import Doors
 
 

@@ -1,0 +1,1 @@
+"""Builders, fixtures and servers shared by the tests."""

@@ -1,0 +1,1 @@
+"""Networks, DICOM datasets and zip archives for tests."""

@@ -1,0 +1,1 @@
+"""Servers, processes, databases and browsers for tests."""
