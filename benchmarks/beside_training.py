@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.settings import Settings
-from pipeline.dataset import Dataset, find_examples, read_examples
-from pipeline.engine import NETWORK_FILE
-from pipeline.phantom import draw_phantom
-from pipeline.predictor import Predictor
-from pipeline.version_folder import BASELINE
+from pipeline.inference.engine import NETWORK_FILE
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.version_folder import BASELINE
+from pipeline.phantom.drawing import draw_phantom
+from pipeline.training.dataset import Dataset, find_examples, read_examples
 
 DRAWN = 96
 BATCH = 32  # as a worker claims them
@@ -103,10 +103,9 @@ def train_for_ever(arguments: argparse.Namespace) -> None:
 
     if not arguments.plain:
         os.environ.update(dict.fromkeys(THREADS, str(arguments.cores)))
-    from pipeline.fitting import fit_network
-    from pipeline.recipe import candidate_config
-    from pipeline.training_config import TrainingProgress
-    from pipeline.version_folder import load_card
+    from pipeline.inference.version_folder import load_card
+    from pipeline.training.config import TrainingProgress, candidate_config
+    from pipeline.training.fit import fit_network
 
     is_bounded = arguments.plain
 

@@ -10,8 +10,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.comparison import Answers
-from pipeline.evaluation import Scores
+from pipeline.evaluation.compare import Answers
+from pipeline.evaluation.evaluate import Scores
 from pipeline.types import OperatingPoint
 
 _NORMAL = NormalDist()

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from shifts import SHIFTS, SWAPPED, swap_style
 from train_baseline import ADULTS, read_external
 
-from pipeline.calibration import choose_threshold, fit_temperature, probability_of
-from pipeline.dataset import Dataset, find_examples, read_examples
-from pipeline.fitting import fit_network, predict_logits
-from pipeline.metrics import auroc
-from pipeline.split import split_of
-from pipeline.training_config import TrainingConfig, TrainingConfigError
+from pipeline.evaluation.calibration import choose_threshold, fit_temperature, probability_of
+from pipeline.evaluation.metrics import auroc
+from pipeline.training.config import TrainingConfig, TrainingConfigError
+from pipeline.training.dataset import Dataset, find_examples, read_examples
+from pipeline.training.fit import fit_network, predict_logits
+from pipeline.training.splits import split_of
 
 FLOOR = 0.95  # of sensitivity, on validation images as they are
 

@@ -19,13 +19,13 @@ import pydicom
 from numpy.typing import NDArray
 
 from cli.labelled_folder import open_folder
-from pipeline.decode import decode
+from pipeline.decode.decode import decode
+from pipeline.decode.network_input import DECODED_SIZE, network_input
 from pipeline.errors import RefusedError
-from pipeline.metrics import auroc
-from pipeline.network_input import DECODED_SIZE, network_input
-from pipeline.predictor import Predictor
+from pipeline.evaluation.metrics import auroc
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.version_folder import BASELINE
 from pipeline.types import Prediction
-from pipeline.version_folder import BASELINE
 
 NO_CHEST = "not a chest radiograph"
 CLAIMS = ("Modality", "BodyPartExamined", "ViewPosition", "StudyDescription", "SeriesDescription")

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dataset import LABELS, find_examples, read_examples
+from pipeline.training.dataset import LABELS, find_examples, read_examples
 
 SIDE = 128
 COMPONENTS = 40

@@ -5,7 +5,7 @@
 
 EXTERNAL holds `boxes.csv` and its radiographs. With --sheet, a PNG of all overlays with the boxes.
 With --trust, how often the sentences about trust fall on the pictures of each folder (at most 400
-of each, drawn at random): the limits in `pipeline/heatmap_trust.py` come from this.
+of each, drawn at random): the limits in `pipeline/inference/heatmap.py` come from this.
 """
 
 import argparse
@@ -19,15 +19,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline.boxes import BoxedImage, read_boxes
-from pipeline.decode import decode
-from pipeline.drawing import overlay_png
-from pipeline.engine import load_engine
+from benchmarks.heatmap_score import METRICS, BoxedImage, read_boxes, read_inputs, score_external
+from pipeline.decode.decode import decode
+from pipeline.decode.network_input import DECODED_SIZE, network_input
 from pipeline.errors import PipelineError
-from pipeline.heatmap_score import METRICS, read_inputs, score_external
-from pipeline.heatmap_trust import FAINT, MUCH, NARROW, SOME, WIDE, body_shares, measure_trust
-from pipeline.network_input import DECODED_SIZE, network_input
-from pipeline.version_folder import BASELINE
+from pipeline.inference.drawing import overlay_png
+from pipeline.inference.engine import load_engine
+from pipeline.inference.heatmap import FAINT, MUCH, NARROW, SOME, WIDE, body_shares, measure_trust
+from pipeline.inference.version_folder import BASELINE
 
 TILE = 320  # pixels
 ACROSS = 8  # tiles

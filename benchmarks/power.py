@@ -17,9 +17,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.binormal import World
-from pipeline.comparison import compare, level_of_each
-from pipeline.metrics import auroc
-from pipeline.promotion import Gate, decide_promotion
+from pipeline.evaluation.compare import compare, level_of_each
+from pipeline.evaluation.metrics import auroc
+from pipeline.evaluation.promotion_gate import Gate, decide_promotion
 
 PATIENTS = [50, 100, 200, 400, 800, 1600]
 AUROCS = [0.95, 0.85]

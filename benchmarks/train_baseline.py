@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.dataset import Dataset, Example, read_examples
-from pipeline.heatmap_score import score_external
-from pipeline.training import train
-from pipeline.training_config import TrainingConfig, TrainingProgress
-from pipeline.version_folder import BASELINE
+from benchmarks.heatmap_score import score_external
+from pipeline.inference.version_folder import BASELINE
+from pipeline.training.config import TrainingConfig, TrainingProgress
+from pipeline.training.dataset import Dataset, Example, read_examples
+from pipeline.training.train import train
 
 CONFIG = TrainingConfig(
     model_version="baseline-2",

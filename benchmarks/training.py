@@ -27,11 +27,11 @@ from pathlib import Path
 
 from notebook_training import notebook_epochs
 
-from pipeline.dataset import LABELS, find_examples, read_examples
-from pipeline.fine_tuning import FineTuning, make_batches
-from pipeline.network import build_network
-from pipeline.tensorflow_setup import import_tensorflow
-from pipeline.training_config import TrainingConfig
+from pipeline.inference.tensorflow_engine import import_tensorflow
+from pipeline.training.config import TrainingConfig
+from pipeline.training.dataset import LABELS, find_examples, read_examples
+from pipeline.training.fine_tuning import FineTuning, make_batches
+from pipeline.training.network import build_network
 
 Epoch = Callable[[], float]
 

@@ -3,7 +3,7 @@
 import httpx
 
 from cli.fatal import Failed
-from pipeline.readable import readable
+from pipeline.text import readable
 
 BUSY = {429, 500, 502, 503, 504}  # 500, too: its database may be restarting
 CONFLICT = 409

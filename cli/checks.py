@@ -18,8 +18,8 @@ from models.file_store import FileStore
 from models.session import make_engine, make_session_factory
 from models.versions import production_version, version_path
 from pipeline.errors import NetworkFolderError
-from pipeline.predictor import Predictor
-from pipeline.version_folder import BASELINE
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.version_folder import BASELINE
 from worker.embedded_broker import is_answering
 
 

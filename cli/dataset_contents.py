@@ -8,7 +8,7 @@ from cli.dataset_folder import Listed
 from models.datasets import NewImage
 from models.learning_tables import SPLIT_RANK, LabelValue, Split
 from pipeline.pseudonym import patient_pseudonym, pseudonym
-from pipeline.split import known_patient_of
+from pipeline.training.splits import known_patient_of
 
 _VALUES: Final = {0: LabelValue.NORMAL, 1: LabelValue.PNEUMONIA}
 _FILE_LENGTH: Final = 1024

@@ -11,7 +11,7 @@ from pathlib import Path
 from cli.fatal import UsageProblem
 from cli.labelled import Labelled
 from cli.labelled_folder import LabelledFolder, class_folders
-from pipeline.split import Split, assign_split, imported_split, known_patient_of
+from pipeline.training.splits import Split, assign_split, imported_split, known_patient_of
 
 SPLIT_FOLDERS: dict[str, Split] = {
     "train": "train",

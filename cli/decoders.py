@@ -1,7 +1,7 @@
 """The decoder pool as the settings want it."""
 
 from models.settings import Settings
-from pipeline.decoder_pool import DecoderPool
+from pipeline.decode.pool import DecoderPool
 from pipeline.limits import Limits
 
 

@@ -67,7 +67,7 @@ def _environment(settings: CommandSettings) -> dict[str, str]:
 def _generated_studies(data_dir: Path) -> Path:
     folder = data_dir / "demo-studies"
     if not folder.exists():
-        from pipeline.phantom import write_phantom_studies
+        from pipeline.phantom.studies import write_phantom_studies
 
         click.echo("Drawing radiographs that show no one", err=True)
         partial = folder.with_name("demo-studies.partial")

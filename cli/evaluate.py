@@ -75,7 +75,7 @@ def evaluate(
     """
     from cli.evaluating import evaluate_source, open_source, open_version
     from cli.settings import read_settings
-    from pipeline.version_folder import BASELINE
+    from pipeline.inference.version_folder import BASELINE
 
     settings = read_settings()
     predictor = open_version(version or BASELINE, operating_point)

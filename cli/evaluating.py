@@ -17,11 +17,11 @@ from cli.progress import Progress, progress
 from cli.scoring import Scored, score_images
 from models.settings import Settings
 from pipeline.errors import NetworkFolderError
-from pipeline.evaluation import Evaluation, ScoreCollector, Scores, evaluate
-from pipeline.predictor import Predictor
+from pipeline.evaluation.evaluate import Evaluation, ScoreCollector, Scores, evaluate
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.version_folder import Card
+from pipeline.reports.evaluation_report import WorstErrors
 from pipeline.types import OperatingPoint
-from pipeline.version_folder import Card
-from pipeline.worst_errors import WorstErrors
 
 LISTED = 1000  # refused files that are named; all are counted
 
@@ -151,7 +151,7 @@ def _write(
     card: Card,
     command: str,
 ) -> None:
-    from pipeline.report import Source, write_report
+    from pipeline.reports.evaluation_report import Source, write_report
 
     described = Source(
         name=source.name,

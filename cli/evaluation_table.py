@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 from cli.labelled import LabelledSource, Refused
-from pipeline.bootstrap import Interval
-from pipeline.evaluation import AT_THRESHOLD, OVERALL, Evaluation
-from pipeline.readable import readable
+from pipeline.evaluation.bootstrap import Interval
+from pipeline.evaluation.evaluate import AT_THRESHOLD, OVERALL, Evaluation
+from pipeline.text import readable
 
 SHOWN = 20  # refused files
 WORDS = {

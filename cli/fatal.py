@@ -2,7 +2,7 @@
 
 import click
 
-from pipeline.readable import readable
+from pipeline.text import readable
 
 
 class _OneLine(click.ClickException):

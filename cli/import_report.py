@@ -9,7 +9,7 @@ from cli.labelled import Refused
 from models.datasets import Added, NewImage
 from models.learning_tables import LabelValue, Split
 from models.snapshots import LEARNABLE
-from pipeline.leakage import Leak, leak_report
+from pipeline.evaluation.leakage import Leak, leak_report
 
 LISTED = 1000  # refused files whose names are kept; all are counted
 NAMED = 10  # files that are named where the same picture has both labels

@@ -32,12 +32,12 @@ from models.settings import Settings
 from models.snapshots import SITE, Member, earlier_places
 from models.upgrade import upgrade
 from models.users import ADMIN, find_user
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.decode.prepare import Prepared
 from pipeline.errors import PipelineError, RefusedError
-from pipeline.leakage import Leak
-from pipeline.network_input import PREPROCESSING
-from pipeline.prepare import Prepared
-from pipeline.readable import readable
-from pipeline.sniff import DICOM, HEAD_BYTES, sniff
+from pipeline.evaluation.leakage import Leak
+from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
+from pipeline.text import readable
 from worker.doors import Doors, open_doors
 from worker.leaks import candidate_leaks, stored_candidates
 from worker.membership import Candidate, decide_members

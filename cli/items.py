@@ -8,8 +8,8 @@ from tempfile import NamedTemporaryFile
 
 from cli.files import sha256_of
 from cli.sources import Source
-from pipeline.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.errors import RefusedError
+from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def jobs(
     from cli.job_actions import close_job, every_job, retry_job
     from cli.job_table import print_jobs
     from cli.settings import read_settings
-    from pipeline.readable import readable
+    from pipeline.text import readable
 
     _check(job_id, asked=sum((close, cancel, retry is not None)))
     if give_up_missing and not close:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli.given_path import GivenPath
-from pipeline.readable import readable
+from pipeline.text import readable
 
 
 @click.command()

@@ -7,9 +7,9 @@ from pathlib import Path
 from cli.fatal import UsageProblem
 from cli.labelled import Labelled
 from cli.sources import Walk
-from pipeline.dataset import LABELS
-from pipeline.split import patient_of, split_of
-from pipeline.version_folder import Card
+from pipeline.inference.version_folder import Card
+from pipeline.training.dataset import LABELS
+from pipeline.training.splits import patient_of, split_of
 
 IsMeant = Callable[[str], bool]
 MAY_BE_LEARNED = "The network may have learned from images in a folder called train."

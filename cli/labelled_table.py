@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cli.fatal import UsageProblem
 from cli.labelled import Labelled, Refused
-from pipeline.split import patient_of
+from pipeline.training.splits import patient_of
 
 LABELS = {"normal": 0, "0": 0, "pneumonia": 1, "1": 1}
 PATIENT = "patient"

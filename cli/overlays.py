@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cli.fatal import Failed, UsageProblem
 from cli.items import Item
-from pipeline.decode import decode
-from pipeline.drawing import overlay_png
+from pipeline.decode.decode import decode
+from pipeline.inference.drawing import overlay_png
 from pipeline.types import Prediction
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import click
 from cli.given_path import GivenPath
 
 if TYPE_CHECKING:
-    from pipeline.engine import EngineKind
+    from pipeline.inference.engine import EngineKind
     from pipeline.types import OperatingPoint
 
 

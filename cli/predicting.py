@@ -18,10 +18,10 @@ from cli.reading import Answer, Reader
 from cli.sources import Walk
 from cli.tables import ResultTable
 from models.settings import Settings
-from pipeline.archive import ArchiveLimits
-from pipeline.engine import EngineKind
 from pipeline.errors import NetworkFolderError
-from pipeline.predictor import Predictor
+from pipeline.files.archive import ArchiveLimits
+from pipeline.inference.engine import EngineKind
+from pipeline.inference.predictor import Predictor
 from pipeline.types import OperatingPoint
 
 

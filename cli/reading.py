@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from cli.items import Item
-from pipeline.decoder_pool import DecoderPool
+from pipeline.decode.pool import DecoderPool
+from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
-from pipeline.predictor import Predictor
-from pipeline.prepare import Prepared
+from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
 
 BATCH = 32

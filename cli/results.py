@@ -25,7 +25,7 @@ def results(job_id: str | None, format_: str, output: Path | None) -> None:
     from cli.client import connect
     from cli.fatal import UsageProblem
     from cli.settings import read_settings
-    from pipeline.readable import readable
+    from pipeline.text import readable
 
     if format_ == "table" and output:
         raise UsageProblem("a table is for the screen; with --output choose --format csv or jsonl")

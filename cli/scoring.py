@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from cli.labelled import Labelled, Refused
-from pipeline.decoder_pool import DecoderPool
+from pipeline.decode.pool import DecoderPool
+from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
-from pipeline.predictor import Predictor
-from pipeline.prepare import Prepared
+from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
 
 BATCH = 32

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.fatal import UsageProblem
-from pipeline.junk import is_junk
-from pipeline.readable import readable
+from pipeline.files.sniff import is_junk
+from pipeline.text import readable
 
 
 @dataclass(frozen=True)

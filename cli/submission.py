@@ -17,7 +17,7 @@ from cli.progress import progress
 from cli.sending import Sending
 from cli.sources import Walk
 from cli.submissions import Submission
-from pipeline.readable import readable
+from pipeline.text import readable
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
 
 
 def _name(unsent: list[tuple[str, str]]) -> None:
-    from pipeline.readable import readable
+    from pipeline.text import readable
 
     for file, cause in unsent:
         click.echo(readable(f"{file}: {cause}"), err=True)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipeline.readable import readable
+from pipeline.text import readable
 
 ROWS = 40
 FIGURES = ("probability", "threshold", "unfamiliarity")

@@ -11,9 +11,9 @@ from pathlib import Path
 from cli.fatal import Failed, Interrupted, UsageProblem
 from cli.processes import can_train
 from cli.progress import Progress, progress
-from pipeline.checkpoint import checkpoint_folder, has_checkpoint
 from pipeline.errors import PipelineError
-from pipeline.training_config import TrainingConfig, TrainingConfigError, TrainingProgress
+from pipeline.training.checkpoint import checkpoint_folder, has_checkpoint
+from pipeline.training.config import TrainingConfig, TrainingConfigError, TrainingProgress
 
 STAGES = {
     "read": "reading",
@@ -65,7 +65,7 @@ def read_config(path: Path) -> TrainingConfig:
 
 def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
     # Only now: it imports TensorFlow.
-    from pipeline.training import train
+    from pipeline.training.train import train
 
     try:
         with progress("Training", total=100, unit="%") as shown, _interruptible() as check:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from cli.fatal import Failed, Interrupted, UsageProblem
-from pipeline.readable import readable
+from pipeline.text import readable
 
 
 @contextmanager

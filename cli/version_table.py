@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cli.tables import cells, console
-from pipeline.readable import readable
+from pipeline.text import readable
 
 
 class VersionTable:

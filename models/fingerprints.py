@@ -12,7 +12,7 @@ from models.paging import batches
 
 
 class Computed(Protocol):
-    """`pipeline.fingerprint.Fingerprint`, which costs numpy."""
+    """`pipeline.evaluation.fingerprint.Fingerprint`, which costs numpy."""
 
     @property
     def input_sha256(self) -> str: ...

@@ -198,7 +198,9 @@ class Evaluation(Base):
     model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
     snapshot_id: Mapped[int] = mapped_column(ForeignKey("dataset_snapshot.id"))
     origin: Mapped[str] = mapped_column(String(80))
-    figures: Mapped[dict[str, Any]]  # `pipeline.evaluation.Evaluation.as_json`, and the curves
+    figures: Mapped[
+        dict[str, Any]
+    ]  # `pipeline.evaluation.evaluate.Evaluation.as_json`, and the curves
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

@@ -15,7 +15,7 @@ from models.inserts import insert_new
 from models.settings import Settings
 from models.tables import ModelAlias, ModelVersion, Move
 from pipeline.errors import NetworkFolderError
-from pipeline.version_folder import BASELINE, load_card, verify_checksums
+from pipeline.inference.version_folder import BASELINE, load_card, verify_checksums
 
 PRODUCTION = "production"
 REASON_LENGTH = 500

@@ -1,6 +1,6 @@
 """Curves of two versions laid over each other, as numbers for an SVG of 100 by 100.
 
-Figures are those of an evaluation's row: `roc` as `pipeline.curves.thinned_roc` gives it,
+Figures are those of an evaluation's row: `roc` as `thinned_roc` gives it,
 `calibration` as `CalibrationBin.as_json`.
 """
 

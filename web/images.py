@@ -107,7 +107,7 @@ def _picture(kind: str, key: str | None, draw: Callable[[], bytes]) -> Response:
 
 
 def _draw_display(shown: Shown) -> bytes:
-    from pipeline.drawing import display_png
+    from pipeline.inference.drawing import display_png
 
     with _AT_ONCE:
         return display_png(_decode(shown.image))
@@ -121,7 +121,7 @@ def _draw_thumbnail(shown: Shown) -> bytes:
 
 def _draw_heatmap(prediction: tables.Prediction) -> bytes:
     from models.predictions import read_heatmap
-    from pipeline.drawing import heatmap_png
+    from pipeline.inference.drawing import heatmap_png
 
     # The page stretches it over the display, so its own shape is free.
     return heatmap_png(read_heatmap(prediction), size=(448, 448))
@@ -129,14 +129,14 @@ def _draw_heatmap(prediction: tables.Prediction) -> bytes:
 
 def _draw_overlay(shown: Shown) -> bytes:
     from models.predictions import read_heatmap
-    from pipeline.drawing import overlay_png
+    from pipeline.inference.drawing import overlay_png
 
     with _AT_ONCE:
         return overlay_png(_decode(shown.image), read_heatmap(_predicted(shown)))
 
 
 def _decode(image: tables.Image):  # type: ignore[no-untyped-def]
-    from pipeline.decode import decode
+    from pipeline.decode.decode import decode
 
     assert image.stored_sha256 is not None
     return decode(services().store.path(image.stored_sha256))

@@ -9,8 +9,8 @@ from models.jobs import JobStateError, require_open
 from models.partial_files import PartialFile, PartialFiles
 from models.tables import Upload
 from models.uploads import Declared, advance, find_upload
-from pipeline.archive import is_archive
-from pipeline.junk import is_junk
+from pipeline.files.archive import is_archive
+from pipeline.files.sniff import is_junk
 from web.arrivals import Arrivals, Receipt, arriving, describe, keep, refuse
 from web.disk import check_room, noticing_full_disk
 from web.services import Services

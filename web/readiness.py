@@ -14,7 +14,7 @@ from models.settings import Settings
 from models.signs_of_life import is_alive
 from models.versions import production_version, version_path
 from pipeline.errors import NetworkFolderError
-from pipeline.version_folder import REQUIRED, load_card
+from pipeline.inference.version_folder import REQUIRED, load_card
 from web.services import Services
 from worker.enqueue import is_broker_up
 

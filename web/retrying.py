@@ -53,7 +53,7 @@ def _some(services: Services, job_id: str, which: WhichImages, after: int) -> li
 
 def _step(services: Services, image: Ended) -> State | None:
     """How far back it has to go; None where nothing is left of it."""
-    from pipeline.network_input import PREPROCESSING  # costs Pillow, which few requests need
+    from pipeline.decode.network_input import PREPROCESSING  # costs Pillow, which few requests need
 
     if image.was_read and services.store.has_network_input(image.sha256, PREPROCESSING):
         return State.READY

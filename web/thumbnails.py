@@ -6,7 +6,7 @@ from PIL import Image
 
 from models import tables
 from models.file_store import FileStore
-from pipeline.network_input import PREPROCESSING
+from pipeline.decode.network_input import PREPROCESSING
 
 SIDE = 128
 

@@ -6,8 +6,8 @@ from functools import partial
 from typing import BinaryIO
 
 from models.images import NewImage
-from pipeline.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.errors import RefusedError
+from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from web.arrivals import refuse, store, store_side_by_side
 from web.file_names import clean_file_name
 from web.services import Services

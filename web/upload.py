@@ -10,7 +10,7 @@ from werkzeug.datastructures import FileStorage
 
 from models.file_store import sha256_of
 from models.uploads import Declared
-from pipeline.junk import is_junk
+from pipeline.files.sniff import is_junk
 from web.arrivals import Arrivals, Receipt, arriving, store, store_side_by_side
 from web.file_names import clean_file_name
 from web.services import Services

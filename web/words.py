@@ -8,7 +8,7 @@ from flask import Flask
 
 from models.results import Result
 from models.studies import StudySummary
-from pipeline.heatmap_trust import describe_trust
+from pipeline.inference.heatmap import describe_trust
 
 FINDINGS = {"pneumonia": "Pneumonia suspected", "normal": "Not suspected"}
 NO_ANSWER = "No answer: unlike the training images"

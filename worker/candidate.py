@@ -9,13 +9,12 @@ from models.settings import Settings
 from models.snapshots import get_snapshot
 from models.tables import ModelVersion
 from models.versions import register_version, version_path
-from pipeline.engine import NETWORK_FILE
 from pipeline.errors import PipelineError
-from pipeline.guard import Guard, is_enough_for_guard
-from pipeline.mixing import mix
-from pipeline.recipe import Mode, candidate_config
-from pipeline.training_config import Progress, TrainingConfig
-from pipeline.version_folder import FAMILIARITY_FILE, load_card
+from pipeline.familiarity.guard import Guard, is_enough_for_guard
+from pipeline.inference.engine import NETWORK_FILE
+from pipeline.inference.version_folder import FAMILIARITY_FILE, load_card
+from pipeline.training.config import Mode, Progress, TrainingConfig, candidate_config
+from pipeline.training.mixing import mix
 from worker.doors import Doors
 from worker.lesson import Lesson, MissingImageError, NotEnoughImagesError, read_lesson
 
@@ -69,7 +68,7 @@ def _train(
     settings: Settings,
     progress: Progress,
 ) -> None:
-    from pipeline.training import train_on  # it imports what serving does without
+    from pipeline.training.train import train_on  # it imports what serving does without
 
     config = _config(lesson, production, name=folder.name, settings=settings)
     mixture = mix(lesson.sha256s, lesson.is_site, base_share=settings.train_base_share)
@@ -127,7 +126,7 @@ def _start(production: ModelVersion, *, settings: Settings) -> dict[str, Any]:
 
 
 def _familiarity(lesson: Lesson, *, kept_from: str | None) -> dict[str, Any]:
-    """See `pipeline.guard.is_guard_of`."""
+    """See `pipeline.familiarity.guard.is_guard_of`."""
     counts = {"training_images": len(lesson.learning), "validation_images": len(lesson.validation)}
     guard = {"guard": "kept", "from": kept_from} if kept_from else {"guard": "fitted"}
     return {"snapshot": lesson.snapshot.digest, **guard, **counts}

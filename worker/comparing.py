@@ -14,13 +14,13 @@ from models.settings import Settings
 from models.snapshots import SITE, snapshot_images
 from models.tables import ModelVersion
 from models.versions import version_path
-from pipeline.bootstrap import LEVEL
-from pipeline.comparison import Answers, Comparison, compare, level_of_each
-from pipeline.curves import reliability_curve, thinned_roc
 from pipeline.errors import PipelineError
-from pipeline.evaluation import ScoreCollector, Scores, evaluate
-from pipeline.predictor import Predictor
-from pipeline.training_config import Progress, TrainingProgress
+from pipeline.evaluation.bootstrap import LEVEL
+from pipeline.evaluation.compare import Answers, Comparison, compare, level_of_each
+from pipeline.evaluation.curves import reliability_curve, thinned_roc
+from pipeline.evaluation.evaluate import ScoreCollector, Scores, evaluate
+from pipeline.inference.predictor import Predictor
+from pipeline.training.config import Progress, TrainingProgress
 from pipeline.types import OperatingPoint
 from worker.doors import Doors
 

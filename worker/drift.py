@@ -8,8 +8,7 @@ import numpy as np
 
 from models.answer_history import PastAnswer, past_answers
 from models.tables import ModelVersion
-from pipeline.drift import Window, compare_windows
-from pipeline.drift_words import describe_drift
+from pipeline.evaluation.drift import Window, compare_windows, describe_drift
 from worker.doors import Doors
 
 REFERENCE_DAYS: Final = 90  # at most so far back: seasons are no drift

@@ -6,8 +6,8 @@ from models.file_store import FileStore
 from models.fingerprints import add_fingerprints, known_fingerprints
 from models.paging import batches
 from models.session import Sessions
-from pipeline.fingerprint import Fingerprint, fingerprints
-from pipeline.network_input import PREPROCESSING
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.evaluation.fingerprint import Fingerprint, fingerprints
 
 BATCH = 256  # network inputs in memory at once: 13 MB
 

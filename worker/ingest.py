@@ -26,10 +26,10 @@ from models.purge_steps import hold_off_purges
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import Image, State
 from models.versions import production_version
-from pipeline.decoder_pool import DecoderError, DecoderPool
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.decode.pool import DecoderError, DecoderPool
+from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
-from pipeline.network_input import PREPROCESSING
-from pipeline.prepare import Prepared
 from pipeline.pseudonym import pseudonym
 from worker.chunks import PassingError, by_turns, holding, jobs_of, record
 from worker.doors import Doors

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.fingerprint import Fingerprint
-from pipeline.leakage import Film, Leak, find_leaks
-from pipeline.network_input import PREPROCESSING
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.evaluation.fingerprint import Fingerprint
+from pipeline.evaluation.leakage import Film, Leak, find_leaks
 from worker.doors import Doors
 from worker.fingerprints import stored_fingerprints
 from worker.membership import Candidate

@@ -10,7 +10,10 @@ from worker.candidate import NETWORKS, candidate_name
 from worker.doors import Doors
 from worker.uploads import FORGOTTEN_AFTER_S
 
-LEFT = (".*.training", ".*.partial*")  # see `pipeline.checkpoint`, `pipeline.version_folder`
+LEFT = (
+    ".*.training",
+    ".*.partial*",
+)  # see `pipeline.training.checkpoint`, `pipeline.inference.version_folder`
 
 
 def discard_leftovers(doors: Doors, *, age_s: float = FORGOTTEN_AFTER_S) -> None:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from models.file_store import FileStore
 from models.learning_tables import DatasetSnapshot, LabelValue, SnapshotImage, Split
 from models.snapshots import LEARNABLE, SITE, get_snapshot, snapshot_images
-from pipeline.dataset import Dataset
+from pipeline.decode.network_input import PREPROCESSING
 from pipeline.errors import PipelineError
-from pipeline.network_input import PREPROCESSING
-from pipeline.training_config import Progress, TrainingProgress
+from pipeline.training.config import Progress, TrainingProgress
+from pipeline.training.dataset import Dataset
 from worker.doors import Doors
 
 LEAST_PATIENTS = 10  # of each finding, to learn from and to choose thresholds by

@@ -15,7 +15,7 @@ from models.labelled_contents import LabelledContent
 from models.learning_tables import SPLIT_RANK, Split
 from models.snapshots import LEARNABLE, SITE, Member, Place
 from pipeline.pseudonym import patient_pseudonym
-from pipeline.split import assign_split, known_patient_of
+from pipeline.training.splits import assign_split, known_patient_of
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ from models.versions import (
     promote,
 )
 from pipeline.errors import PipelineError
-from pipeline.guard import is_guard_of
-from pipeline.promotion import Decision, Gate, decide_promotion
+from pipeline.evaluation.promotion_gate import Decision, Gate, decide_promotion
+from pipeline.familiarity.guard import is_guard_of
 from worker.candidate import NotEnoughImagesError, candidate_name, train_candidate
 from worker.chunks import WORLD
 from worker.comparing import compare_versions

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from models.nights import NightClaim, is_cancelled, note, prolong
 from pipeline.errors import PipelineError
-from pipeline.training_config import TrainingProgress
+from pipeline.training.config import TrainingProgress
 from worker.bounds import check_memory
 from worker.chunks import WORLD
 from worker.doors import Doors

@@ -17,7 +17,7 @@ from models.settings import Settings
 from models.tables import ModelVersion
 from models.versions import production_version, version_path
 from pipeline.errors import NetworkFolderError
-from pipeline.predictor import Predictor
+from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
 from worker.chunks import WORLD, holding, record
 from worker.doors import Doors

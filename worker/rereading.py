@@ -8,7 +8,7 @@ import logging
 from models.images import lock_contents
 from models.predictions import add_predictions
 from models.rereadings import Chunk, claim_chunk, due_rereading, settle_chunk
-from pipeline.predictor import Predictor
+from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
 from worker.doors import Doors
 from worker.predict import LivePredictor, answer_all, load_inputs

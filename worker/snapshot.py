@@ -14,7 +14,7 @@ from typing import Any
 from models.labelled_contents import LabelledContent, hold_view, labelled_contents
 from models.learning_tables import DatasetSnapshot, LabelValue, Split
 from models.snapshots import LEFT_OUT, Member, Place, earlier_places, freeze
-from pipeline.leakage import Leak, leak_report
+from pipeline.evaluation.leakage import Leak, leak_report
 from worker.doors import Doors
 from worker.leaks import candidate_leaks, stored_candidates
 from worker.membership import decide_members

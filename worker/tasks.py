@@ -27,7 +27,7 @@ from worker.queues import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.decoder_pool import DecoderPool
+    from pipeline.decode.pool import DecoderPool
     from worker.predict import LivePredictor
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def _handing_back(doors: Doors) -> Iterator[None]:
 
 @cache
 def _decoder_pool() -> "DecoderPool":
-    from pipeline.decoder_pool import DecoderPool
+    from pipeline.decode.pool import DecoderPool
     from pipeline.limits import Limits
 
     doors = process_doors()

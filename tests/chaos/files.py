@@ -7,8 +7,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.phantom_drawing import draw_phantom
-from pipeline.phantom_studies import make_phantom_dicom
+from pipeline.phantom.drawing import draw_phantom
+from pipeline.phantom.studies import make_phantom_dicom
 from pipeline.types import Finding
 from tests.support.data.uploads import a_png
 

@@ -37,7 +37,7 @@ SIGNS = {
     "predict": "-Q predict",
     "beat": "worker.app beat",
     "broker": "valkey-server",
-    "decoder": "pipeline.decoder_process",
+    "decoder": "pipeline.decode.process",
 }
 
 

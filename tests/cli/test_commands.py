@@ -15,7 +15,7 @@ from cli.main import COMMANDS
 from models.settings import Settings
 from models.upgrade import upgrade
 from models.versions import register_version, set_production
-from pipeline.version_folder import BASELINE, load_card
+from pipeline.inference.version_folder import BASELINE, load_card
 from tests.support.data.builders import make_picture, make_png
 from tests.support.data.versions import make_version
 from tests.support.servers.command import run

@@ -6,7 +6,7 @@ import pytest
 
 from cli.dataset_folder import NO_TEST, NO_VALIDATION, ONLY_TRAIN, open_dataset
 from cli.fatal import UsageProblem
-from pipeline.split import imported_split
+from pipeline.training.splits import imported_split
 
 
 def splits(folder: Path) -> dict[str, str]:

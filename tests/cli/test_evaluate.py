@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from cli.evaluating import open_source
 from cli.fatal import UsageProblem
 from cli.main import main
-from pipeline.version_folder import BASELINE, load_card
+from pipeline.inference.version_folder import BASELINE, load_card
 from tests.support.data.builders import make_dicom, make_png
 from tests.support.imaging.networks import write_dataset
 
@@ -145,7 +145,7 @@ def test_one_class_alone_is_no_crash(tmp_path: Path) -> None:
 
 
 def test_it_needs_neither_tensorflow_nor_curves_until_they_are_drawn() -> None:
-    code = "import sys, cli.evaluating, pipeline.report; print(*sys.modules)"
+    code = "import sys, cli.evaluating, pipeline.reports.evaluation_report; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"tensorflow", "keras", "matplotlib"} & set(done.stdout.split())
 

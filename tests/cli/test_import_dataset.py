@@ -9,10 +9,10 @@ from PIL import Image as Picture
 from models.audit import list_audit
 from models.labels import effective_labels
 from models.learning_tables import ImportedImage, Label, LabelValue, Source, Split
-from pipeline.network_input import PREPROCESSING
-from pipeline.phantom import draw_phantom
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.phantom.drawing import draw_phantom
 from pipeline.pseudonym import patient_pseudonym
-from pipeline.split import assign_split
+from pipeline.training.splits import assign_split
 from tests.support.data.builders import make_dicom, make_picture
 from tests.support.servers.imports import count, report, rows, run, write, write_public_set
 from worker.doors import Doors

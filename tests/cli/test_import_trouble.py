@@ -17,7 +17,7 @@ from models.learning_tables import ImportedImage, Label
 from models.orphans import find_orphans
 from models.purge_steps import purge_step
 from models.tables import State
-from pipeline.leakage import Leak
+from pipeline.evaluation.leakage import Leak
 from tests.support.data.rows import a_job, an_image
 from tests.support.servers.command import run as overread
 from tests.support.servers.imports import count, rows, run, write, write_public_set

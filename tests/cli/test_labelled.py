@@ -9,8 +9,8 @@ import pytest
 from cli.evaluating import open_source
 from cli.fatal import UsageProblem
 from cli.labelled import Labelled, LabelledSource, Refused
-from pipeline.split import patient_of, split_of
-from pipeline.version_folder import BASELINE, Card, load_card
+from pipeline.inference.version_folder import BASELINE, Card, load_card
+from pipeline.training.splits import patient_of, split_of
 
 SHARE = {"split_key": "a key", "validation_share": 0.4}
 

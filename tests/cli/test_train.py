@@ -15,8 +15,8 @@ import pytest
 from cli.fatal import UsageProblem
 from cli.progress import time_left
 from cli.training import read_config
-from pipeline.training_config import TrainingConfig, TrainingConfigError, TrainingProgress
-from pipeline.training_plan import TrainingPlan
+from pipeline.training.config import TrainingConfig, TrainingConfigError, TrainingProgress
+from pipeline.training.progress import TrainingPlan
 from tests.support.imaging.networks import TOY, write_dataset
 from tests.support.servers.processes import hearing_ctrl_c
 from tests.support.servers.service import wait_until
@@ -84,7 +84,7 @@ def test_a_config_made_in_code_is_checked_too() -> None:
 
 
 def test_every_number_of_the_config_has_limits() -> None:
-    from pipeline.training_config import LIMITS
+    from pipeline.training.config import LIMITS
 
     values = asdict(TrainingConfig())
     numbers = {f.name for f in fields(TrainingConfig) if isinstance(values[f.name], int | float)}

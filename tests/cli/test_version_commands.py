@@ -8,7 +8,7 @@ from models.learning_tables import Outcome
 from models.people_tables import Role
 from models.settings import Settings
 from models.versions import install_baseline
-from pipeline.version_folder import BASELINE, load_card
+from pipeline.inference.version_folder import BASELINE, load_card
 from tests.support.data.nights import SAID, a_night, a_trained_version
 from tests.support.servers.served import Served, served
 

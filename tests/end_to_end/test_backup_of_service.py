@@ -17,7 +17,7 @@ from models.settings import Settings
 from models.tables import FINAL_STATES, Image, Prediction, State
 from models.users import ADMIN, find_user
 from models.versions import production_history, promote, roll_back
-from pipeline.phantom import write_phantom_studies
+from pipeline.phantom.studies import write_phantom_studies
 from tests.support.data.nights import a_trained_version
 from tests.support.servers.databases import Database, open_database
 from tests.support.servers.service import Service, wait_until

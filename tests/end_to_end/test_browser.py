@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from pipeline.phantom import write_phantom_studies
+from pipeline.phantom.studies import write_phantom_studies
 from tests.support.servers.browser import expect_count
 from tests.support.servers.service import Service
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.phantom import write_phantom_studies
+from pipeline.phantom.studies import write_phantom_studies
 from tests.support.data.builders import make_picture, make_png
 from tests.support.servers.held_line import HeldLine
 from tests.support.servers.processes import hearing_ctrl_c

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from pipeline.phantom import write_phantom_studies
+from pipeline.phantom.studies import write_phantom_studies
 from tests.support.data.builders import make_dicom
 from tests.support.servers.service import Service, command_line, wait_until
 

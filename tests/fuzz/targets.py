@@ -5,10 +5,10 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
-from pipeline.archive import ArchiveLimits, is_archive, members
+from pipeline.decode.prepare import Prepared, prepare
 from pipeline.errors import RefusedError
+from pipeline.files.archive import ArchiveLimits, is_archive, members
 from pipeline.limits import Limits
-from pipeline.prepare import Prepared, prepare
 from web.label_table import NoTableError, read_label_table
 
 # Control and format characters, surrogates, separators of lines: none may be shown.

@@ -13,7 +13,7 @@ from models.results import iter_results
 from models.tables import Image, Prediction, State
 from models.upgrade import migrate, unmigrate, upgrade
 from models.versions import check_servable, find_version, production_version
-from pipeline.decoder_pool import DecoderPool
+from pipeline.decode.pool import DecoderPool
 from tests.support.data.first_release import (
     OPEN_JOB,
     OWN,

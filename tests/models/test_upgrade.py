@@ -17,7 +17,7 @@ from models.versions import (
     set_production,
     version_path,
 )
-from pipeline.version_folder import BASELINE, load_card
+from pipeline.inference.version_folder import BASELINE, load_card
 from tests.support.data.rows import a_version
 from tests.support.servers.databases import Database, open_database
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deidentify import deidentify
+from pipeline.deidentify.deidentify import deidentify
+from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import patient_pseudonym
-from pipeline.sniff import DICOM
 from tests.support.data.builders import make_dicom
 
 KEY = b"an invented key"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.people_tables import Role
-from pipeline.burned_in import TEXT
+from pipeline.dicom.frontal import TEXT
 from tests.support.data.builders import make_dicom
 from tests.support.web.pages import words
 from tests.support.web.portal import Portal

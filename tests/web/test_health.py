@@ -10,7 +10,7 @@ from models.session import make_engine
 from models.settings import Settings
 from models.signs_of_life import give_sign
 from models.upgrade import unmigrate, upgrade
-from pipeline.version_folder import BASELINE
+from pipeline.inference.version_folder import BASELINE
 from tests.support.data.rows import a_version
 from tests.support.servers.databases import Database
 from web.app import create_app

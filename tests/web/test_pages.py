@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from models.tables import Image, Prediction, State
-from pipeline.heatmap_trust import describe_trust
+from pipeline.inference.heatmap import describe_trust
 from tests.support.data.builders import INVENTED_PATIENT, make_dicom
 from tests.support.web.portal import Portal
 from web.app import create_app

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.decoder_pool import DecoderPool
+from pipeline.decode.pool import DecoderPool
 from tests.support.servers.databases import Database
 from worker import enqueue
 from worker.doors import Doors, open_doors

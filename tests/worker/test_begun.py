@@ -11,9 +11,9 @@ from models.jobs import cancel_job, cancel_some
 from models.orphans import find_orphans
 from models.purge_steps import purge_step
 from models.tables import Job, State
-from pipeline.decoder_pool import DecoderPool
+from pipeline.decode.pool import DecoderPool
+from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
-from pipeline.prepare import Prepared
 from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.worker.conftest import TIMEOUT_S

@@ -13,13 +13,13 @@ from models.learning_tables import DatasetSnapshot, Label, LabelValue, Source, S
 from models.snapshots import Member, freeze, snapshot_images
 from models.tables import ModelVersion
 from models.versions import install_baseline, production_version, version_path
-from pipeline.guard import Guard, is_guard_of
-from pipeline.network_input import PREPROCESSING
-from pipeline.phantom import draw_phantom
-from pipeline.predictor import Predictor
-from pipeline.training_config import TrainingProgress
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.familiarity.guard import Guard, is_guard_of
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.version_folder import BASELINE, FAMILIARITY_FILE
+from pipeline.phantom.drawing import draw_phantom
+from pipeline.training.config import TrainingProgress
 from pipeline.types import Finding
-from pipeline.version_folder import BASELINE, FAMILIARITY_FILE
 from tests.support.data.rows import a_hash, a_user
 from tests.support.data.versions import make_version
 from worker.candidate import (

@@ -16,11 +16,11 @@ from models.learning_tables import (
 )
 from models.tables import ModelVersion
 from models.versions import find_version, install_baseline, register_version
-from pipeline.network_input import PREPROCESSING
-from pipeline.phantom import draw_phantom
-from pipeline.promotion import Gate, decide_promotion
-from pipeline.training_config import TrainingProgress
-from pipeline.version_folder import BASELINE, load_card
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.evaluation.promotion_gate import Gate, decide_promotion
+from pipeline.inference.version_folder import BASELINE, load_card
+from pipeline.phantom.drawing import draw_phantom
+from pipeline.training.config import TrainingProgress
 from tests.support.data.rows import a_hash, a_user
 from tests.support.data.versions import make_first_format, make_version
 from worker.comparing import MissingInputError, compare_versions

@@ -10,7 +10,7 @@ from tests.support.servers.processes import ROOT
 TENSORFLOW = ("tensorflow", "keras")
 DECODERS = ("pydicom", "PIL", "gdcm", "openjpeg")
 PREDICTING = "import worker.tasks, worker.predict; worker.predict.LivePredictor().open"
-OPENED = "from pipeline.predictor import Predictor; import worker.tasks; Predictor.open()"
+OPENED = "from pipeline.inference.predictor import Predictor; import worker.tasks; Predictor.open()"
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -36,4 +36,4 @@ def test_a_process_loads_only_what_it_needs(statement: str, absent: tuple[str, .
 
 
 def test_what_is_looked_for_would_be_seen() -> None:
-    assert "PIL" in loaded_by("import pipeline.network_input")
+    assert "PIL" in loaded_by("import pipeline.decode.network_input")

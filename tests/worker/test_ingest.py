@@ -16,10 +16,10 @@ from models.jobs import close_job
 from models.predictions import record_predictions
 from models.purge_steps import purge_step
 from models.tables import Image, Job, State, Study
-from pipeline.decoder_pool import DecoderPool
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.decode.pool import DecoderPool
+from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
-from pipeline.network_input import PREPROCESSING
-from pipeline.prepare import Prepared
 from tests.support.data.builders import INVENTED_PATIENT
 from tests.support.data.rows import a_job, a_prediction, a_version, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload

@@ -18,8 +18,8 @@ from models.people_tables import Role
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import State
 from models.versions import install_baseline, production_version
-from pipeline.network_input import PREPROCESSING
-from pipeline.phantom import draw_phantom
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.phantom.drawing import draw_phantom
 from pipeline.types import Finding
 from tests.support.data.rows import a_job, a_user, an_image
 from tests.support.data.versions import make_version

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from models.predictions import get_prediction, read_heatmap
 from models.tables import Image, ModelVersion, Prediction, State
 from models.versions import install_baseline, register_version, set_production
-from pipeline.network_input import PREPROCESSING
-from pipeline.predictor import Predictor
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.inference.predictor import Predictor
 from tests.support.data.rows import a_job, all_images, an_image
 from tests.support.data.versions import make_version
 from tests.support.servers.databases import Database

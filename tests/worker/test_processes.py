@@ -14,7 +14,7 @@ from sqlalchemy import func, insert, select
 from models.settings import Settings
 from models.tables import Image, Prediction, State
 from models.upgrade import upgrade
-from pipeline.network_input import PREPROCESSING
+from pipeline.decode.network_input import PREPROCESSING
 from tests.support.data.rows import a_hash, a_job, lapse_leases
 from tests.support.data.uploads import a_png, upload
 from tests.support.servers.processes import Process, Processes, running

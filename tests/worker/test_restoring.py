@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from models.tables import Image, Prediction, State
 from models.versions import install_baseline
-from pipeline.decoder_pool import DecoderPool
-from pipeline.network_input import PREPROCESSING
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.decode.pool import DecoderPool
 from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from worker.doors import Doors

@@ -19,7 +19,7 @@ from models.snapshots import (
     snapshot_lines,
 )
 from pipeline.pseudonym import patient_pseudonym
-from pipeline.split import assign_split
+from pipeline.training.splits import assign_split
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.support.data.rows import a_hash, a_version
 from worker.doors import Doors

@@ -7,7 +7,7 @@ from pydicom.uid import generate_uid
 from sqlalchemy import update
 
 from models.tables import Image
-from pipeline.decoder_pool import DecoderPool
+from pipeline.decode.pool import DecoderPool
 from pipeline.pseudonym import pseudonymous_uid
 from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, upload

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.decoder_pool import DecoderPool
+from pipeline.decode.pool import DecoderPool
+from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
-from pipeline.prepare import Prepared
 
 WITHIN_S = 10.0
 RESIDENT_BYTES = 10**9

@@ -18,7 +18,7 @@ from models.snapshots import SITE, Member, freeze
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import Image, State, Study, Upload
 from models.versions import promote, roll_back
-from pipeline.fingerprint import Fingerprint
+from pipeline.evaluation.fingerprint import Fingerprint
 from tests.support.data.labelled import NORMAL, PNEUMONIA, Archive
 from tests.support.data.nights import a_night, a_trained_version
 from tests.support.data.rows import a_job, a_prediction, a_user

@@ -13,8 +13,8 @@ from models.learning_tables import ImportedDataset, ImportedImage, LabelValue, S
 from models.people_tables import Role
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import State
-from pipeline.network_input import PREPROCESSING
-from pipeline.split import assign_split
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.training.splits import assign_split
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
 from web.services import Services
 from worker.doors import Doors

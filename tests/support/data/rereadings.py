@@ -18,7 +18,7 @@ from models.rereadings import (
 )
 from models.tables import Image, ModelVersion, State
 from models.versions import install_baseline, production_version
-from pipeline.network_input import PREPROCESSING
+from pipeline.decode.network_input import PREPROCESSING
 from pipeline.types import OperatingPoint
 from tests.support.data.rows import a_job, a_prediction, a_user, a_version, an_image
 from worker.doors import Doors

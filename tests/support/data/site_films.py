@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.phantom import draw_phantom
+from pipeline.phantom.drawing import draw_phantom
 from pipeline.types import Finding
 
 SIDE = 224

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.version_folder import (
+from pipeline.inference.version_folder import (
     BASELINE,
     CARD_FILE,
     CHECKSUMS_FILE,

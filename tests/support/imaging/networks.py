@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.phantom import draw_phantom
-from pipeline.tensorflow_setup import import_tensorflow
-from pipeline.training_config import TrainingConfig
+from pipeline.inference.tensorflow_engine import import_tensorflow
+from pipeline.phantom.drawing import draw_phantom
+from pipeline.training.config import TrainingConfig
 from pipeline.types import Finding
 
 TOY = TrainingConfig(
@@ -44,7 +44,7 @@ def write_start_weights(path: Path) -> Path:
     import_tensorflow()  # with its switches, as training does
     import keras
 
-    from pipeline.network import build_network
+    from pipeline.training.network import build_network
 
     keras.utils.set_random_seed(3)
     network = build_network(size=TOY.size, alpha=TOY.alpha)

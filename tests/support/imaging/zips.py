@@ -3,8 +3,8 @@
 import zipfile
 from pathlib import Path
 
-from pipeline.archive import ArchiveLimits, members
 from pipeline.errors import RefusedError
+from pipeline.files.archive import ArchiveLimits, members
 from tests.support.data.builders import encoded, make_picture
 
 PNG = encoded(make_picture(), "PNG")

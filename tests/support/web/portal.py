@@ -20,8 +20,8 @@ from models.predictions import record_predictions
 from models.studies import NewStudy, get_or_create_studies
 from models.tables import Audit, Image, ModelVersion, State
 from models.tokens import issue_token
-from pipeline.network_input import PREPROCESSING
-from pipeline.prepare import prepare
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.decode.prepare import prepare
 from tests.support.data.rows import a_prediction, a_user, a_version
 from tests.support.servers.databases import Database
 from web.services import KEY as KEY_OF_SERVICES

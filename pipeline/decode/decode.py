@@ -1,0 +1,69 @@
+"""A file of any supported kind to the picture that a person would see.
+
+Pictures that show nothing.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pipeline.errors import RefusedError
+from pipeline.files.sniff import DICOM, HEAD_BYTES, read_content, sniff
+from pipeline.limits import Limits
+from pipeline.types import DecodedImage
+
+
+def check_not_blank(pixels: NDArray[Any]) -> None:
+    """Raise RefusedError for an array of any shape and type without two different values."""
+    if pixels.size == 0 or pixels.min() == pixels.max():
+        raise RefusedError("not a chest radiograph: every pixel has the same value")
+
+
+_DEFAULT = Limits()
+
+
+def decode(
+    path: Path, *, limits: Limits = _DEFAULT, minimum_size: int | None = None
+) -> DecodedImage:
+    """Decode the file's first picture, judging its kind by its content.
+
+    minimum_size: a JPEG may come back at reduced scale as long as both sides keep this
+    many pixels; other formats come back whole. Raises RefusedError for what is damaged,
+    unsupported, beyond `limits`, or no frontal chest radiograph by its tags.
+    """
+    return decode_content(read_content(path, limits), limits=limits, minimum_size=minimum_size)
+
+
+def decode_content(
+    content: bytes,
+    *,
+    limits: Limits = _DEFAULT,
+    minimum_size: int | None = None,
+    is_checked: bool = False,
+) -> DecodedImage:
+    """Like `decode`, for bytes that are in memory already. is_checked: see `decode_raster`."""
+    media_type = sniff(content[:HEAD_BYTES])
+    # Each family imports its own libraries: a process that sees only JPEG stays small.
+    if media_type == DICOM:
+        from pipeline.dicom.dataset import read_dicom
+        from pipeline.dicom.picture import decode_dataset
+
+        return check_picture(decode_dataset(read_dicom(content, limits), limits), limits)
+    from pipeline.decode.raster import decode_raster
+
+    image = decode_raster(
+        content,
+        media_type=media_type,
+        limits=limits,
+        minimum_size=minimum_size,
+        is_checked=is_checked,
+    )
+    return check_picture(image, limits)
+
+
+def check_picture(image: DecodedImage, limits: Limits) -> DecodedImage:
+    """Return `image`. Raises RefusedError where nothing can be seen in it."""
+    check_not_blank(image.pixels)
+    limits.check_size(*image.pixels.shape)
+    return image

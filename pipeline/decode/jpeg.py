@@ -1,0 +1,170 @@
+"""The segments of a JPEG or JPEG-LS stream (ITU-T T.81 annex B, T.87 annex C).
+
+The luminance of a JPEG, by a decoder that says where the coded data are damaged.
+
+Pillow has the same decoder (libjpeg-turbo) and gives the same values, but hides its warnings:
+it paints over what is missing, zeroed or exchanged.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from pipeline.errors import RefusedError
+from pipeline.limits import Limits
+
+SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
+APP0, APP1, APP14, APP15, COM = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
+_JPEG_LS_FRAME = 0xF7
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {_JPEG_LS_FRAME}  # T.81 B.1
+_HUFFMAN_DCT = frozenset({0xC0, 0xC1, 0xC2})
+# Progressive pictures have some ten, of large ones fewer.
+MAX_SCANS = 100
+MAX_SCANS_OF_LARGEST = 10
+_MAX_SEGMENTS = 20_000
+# Start, end, frames, scans, tables, restart interval, and the parameters of JPEG-LS.
+_OF_PICTURE = _FRAMES | _STANDALONE | {0xC4, 0xCC, SOI, EOI, SOS, 0xDB, 0xDD, 0xF8}
+# What may follow entropy-coded data: tables, a further scan, an application's segment, the end.
+_AFTER_SCAN = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xD9, COM, *range(APP0, APP15 + 1)})
+
+# T.81 B.1.1.5: in the coded data 0xFF is followed by 0 or is a restart marker.
+# (Both patterns begin with a plain byte, which lets the search run at memchr's speed.)
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+# T.87 C.1: in JPEG-LS it is followed by a byte below 0x80.
+_LS_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]", re.DOTALL)
+
+# Of libjpeg's warnings (its jerror.h) those of lost pixels, whichever library has it inside. Fewer
+# than ten bytes too many are padding, as some cameras write it.
+_LIBJPEG_ON_DAMAGE = re.compile(
+    r"\d\d extraneous bytes before marker|premature end of data segment|bad Huffman code"
+    r"|instead of RST|Premature end of JPEG file"
+)
+DAMAGED = "the JPEG data are damaged: parts of the picture are lost"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """`content[start:end]`, marker included; a scan's coded data belong to its SOS segment."""
+
+    marker: int
+    start: int
+    end: int
+
+
+def segments(content: bytes) -> Iterator[Segment]:
+    """Yield the segments up to and with EOI. Raises RefusedError where the stream is damaged."""
+    if content[:2] != b"\xff\xd8":
+        raise RefusedError("the JPEG data do not begin with a start marker")
+    yield Segment(SOI, 0, 2)
+    position, coded = 2, _MARKER
+    for _ in range(_MAX_SEGMENTS):
+        segment = _segment(content, position, coded)
+        yield segment
+        if segment.marker == EOI:
+            return
+        if segment.marker == _JPEG_LS_FRAME:
+            coded = _LS_MARKER
+        position = segment.end
+    raise RefusedError(f"the JPEG data come in more than {_MAX_SEGMENTS} segments")
+
+
+def is_of_picture(marker: int) -> bool:
+    """Whether decoders need segments of this kind (T.81 table B.1, T.87 C.2)."""
+    return marker in _OF_PICTURE
+
+
+def tells_of_damage(said: str) -> bool:
+    """said: warnings of libjpeg."""
+    return _LIBJPEG_ON_DAMAGE.search(said) is not None
+
+
+def precision(content: bytes) -> int:
+    """Return the bits of a sample that the stream states (T.81 B.2.2), 16 where it states none."""
+    frame = next((one for one in segments(content) if one.marker in _FRAMES), None)
+    return content[frame.start + 4] if frame else 16
+
+
+def is_eight_bit_dct(content: bytes) -> bool:
+    """Whether the stream is of the common kind: baseline or progressive, Huffman, 8 bits."""
+    frames = [one for one in segments(content) if one.marker in _FRAMES]
+    kinds = {(one.marker in _HUFFMAN_DCT, content[one.start + 4]) for one in frames}
+    return kinds == {(True, 8)}
+
+
+def check_jpeg(content: bytes, limits: Limits) -> None:
+    """Raise RefusedError if the stream is cut short or damaged where markers tell.
+
+    Decoders paint over both. Damage that looks like coded data is left to `read_luminance`. Each
+    scan goes over all pixels, so their number is bounded with the size.
+    """
+    pixels = scans = 0
+    for segment in segments(content):
+        if segment.marker in _FRAMES:  # T.81 B.2.2: rows and columns stand at 5 and 7
+            sides = content[segment.start + 5 : segment.start + 9].ljust(4, b"\0")
+            rows, columns = struct.unpack(">HH", sides)
+            if rows and columns:
+                limits.check_size(rows, columns)
+            pixels = max(pixels, rows * columns)
+        scans += segment.marker == SOS
+        if scans > MAX_SCANS or scans * pixels > MAX_SCANS_OF_LARGEST * limits.max_pixels:
+            raise RefusedError("the JPEG data come in too many scans")
+
+
+def _segment(content: bytes, position: int, coded: re.Pattern[bytes]) -> Segment:
+    start = position
+    while content[position : position + 2] == b"\xff\xff":  # fill bytes, T.81 B.1.1.2
+        position += 1
+    if position + 2 > len(content):
+        raise RefusedError("the JPEG data are cut short: no end marker")
+    if content[position] != 0xFF or content[position + 1] == 0:
+        raise RefusedError("the JPEG data are damaged: a marker is expected where there is none")
+    marker = content[position + 1]
+    if marker == EOI or marker in _STANDALONE:
+        return Segment(marker, start, position + 2)
+    length = int.from_bytes(content[position + 2 : position + 4], "big")
+    end = position + 2 + length
+    if length < 2:
+        raise RefusedError("the JPEG data are damaged: a segment has no length")
+    return Segment(marker, start, _scan_end(content, end, coded) if marker == SOS else end)
+
+
+def _scan_end(content: bytes, position: int, coded: re.Pattern[bytes]) -> int:
+    match = coded.search(content, position)
+    if match is None:
+        raise RefusedError("the JPEG data are cut short: no end marker")
+    if match[0][-1] not in _AFTER_SCAN:
+        raise RefusedError("the JPEG data are damaged: an unknown marker stands among the pixels")
+    return match.start()
+
+
+def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | None:
+    """Return uint8 (H, W), 0 = black, at 1/scale (1, 2, 4 or 8) of the sides, rounded up.
+
+    None: the stream is of a rarer kind, for instance of 12 bits or lossless. Raises
+    RefusedError where the coded data are damaged and it shows: of 150 films each, whenever
+    100 bytes were missing or 512 were zero, for three in four with 64 random bytes, for one in
+    ten with a single wrong bit.
+    """
+    if not is_eight_bit_dct(content):  # of lossless ones it would write beyond its memory
+        return None
+    try:
+        rows, columns, _, _ = simplejpeg.decode_jpeg_header(content)
+        luminance: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            content,
+            colorspace="GRAY",
+            min_height=-(-rows // scale),
+            min_width=-(-columns // scale),
+            min_factor=scale,
+            strict=True,
+        )
+    except ValueError as error:
+        if tells_of_damage(str(error)):
+            raise RefusedError(DAMAGED) from None
+        return None  # it cannot decode this stream, or dislikes something about its metadata
+    return luminance[..., 0]

@@ -1,0 +1,226 @@
+"""PNG, JPEG, TIFF and their like to the picture that a person would see.
+
+Every colour mode of Pillow to grey in [0, 1].
+"""
+
+import io
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
+
+from pipeline.decode.jpeg import check_jpeg, read_luminance
+from pipeline.decode.png import read_pixels
+from pipeline.errors import RefusedError
+from pipeline.files.sniff import BMP, JPEG, JPEG2000, PNG, TIFF, WEBP
+from pipeline.limits import Limits
+from pipeline.types import DecodedImage
+
+_TIFF_PHOTOMETRIC, _TIFF_BITS = 262, 258
+_WHITE_IS_ZERO = 0
+
+
+def grey_picture(image: Image.Image) -> NDArray[np.float32]:
+    """Return float32 (H, W) in [0, 1], 0 = black; colours become their luminance (BT.601).
+
+    Integers scale by what their bits can hold. Transparent parts lie on black.
+    """
+    if image.mode.startswith("I;16"):
+        return _sixteen_bit(image)
+    if image.mode in ("I", "F"):
+        return _unbounded(np.asarray(image))
+    if image.mode == "LAB":
+        return np.take(_LIGHTNESS_TO_GREY, np.asarray(image.getchannel(0)))
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        return _on_black(image)
+    return _eight_bit(image)
+
+
+def _eight_bit(image: Image.Image) -> NDArray[np.float32]:
+    if image.mode == "P":
+        image = image.convert("RGB")
+    if image.mode not in ("L", "YCbCr"):
+        image = image.convert("L")
+    grey = np.asarray(image)
+    if grey.ndim == 3:
+        grey = grey[..., 0]  # Y of YCbCr is the luminance
+    return scaled(grey, 255)
+
+
+def _on_black(image: Image.Image) -> NDArray[np.float32]:
+    coloured = image.convert("RGBA")
+    alpha = scaled(np.asarray(coloured.getchannel("A")), 255)
+    return _eight_bit(coloured.convert("RGB")) * alpha
+
+
+def _sixteen_bit(image: Image.Image) -> NDArray[np.float32]:
+    """12-bit TIFF arrives in the same mode as 16-bit; neither is inverted by Pillow."""
+    top, inverted = 2**16 - 1, False
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        top = 2 ** image.tag_v2.get(_TIFF_BITS, (16,))[0] - 1
+        inverted = image.tag_v2.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
+    grey = scaled(np.asarray(image), top)
+    return 1 - grey if inverted else grey
+
+
+def scaled(stored: NDArray[Any], top: int) -> NDArray[np.float32]:
+    """Return float32 of the same shape in [0, 1]; stored: 0 to top."""
+    values: NDArray[np.float32] = np.multiply(stored, np.float32(1 / top), dtype=np.float32)
+    return values
+
+
+def _unbounded(values: NDArray[Any]) -> NDArray[np.float32]:
+    """32-bit integers and floats state no range: the least common one that holds them."""
+    least, greatest = float(values.min()), float(values.max())  # no number where one is none
+    if not (np.isfinite(least) and np.isfinite(greatest)) or least < 0:
+        raise RefusedError("expected pixel values of 0 and more, received others")
+    tops = (1, 2**8 - 1, 2**12 - 1, 2**16 - 1, 2**32 - 1)
+    top = next((top for top in tops if greatest <= top), None)
+    if top is None:
+        raise RefusedError("expected pixel values of at most 32 bits, received greater ones")
+    return scaled(values, top)
+
+
+def _lightness_to_grey() -> NDArray[np.float32]:
+    """CIE 1976 L* (0 to 100 in 0 to 255) to the grey level of sRGB (IEC 61966-2-1)."""
+    lightness = np.arange(256) / 255 * 100
+    linear = np.where(lightness > 8, ((lightness + 16) / 116) ** 3, lightness / 903.3)
+    grey = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+    return np.clip(grey, 0, 1).astype(np.float32)
+
+
+_LIGHTNESS_TO_GREY = _lightness_to_grey()
+
+
+# Only these decoders may run: EPS, for one, would start Ghostscript.
+_FORMATS = {
+    PNG: "PNG",
+    JPEG: "JPEG",
+    TIFF: "TIFF",
+    BMP: "BMP",
+    WEBP: "WEBP",
+    JPEG2000: "JPEG2000",
+}
+_TIFF_COLUMNS, _TIFF_ROWS = 256, 257  # TIFF 6.0
+_CHECKS: dict[str, Callable[[bytes, Limits], object]] = {PNG: read_pixels, JPEG: check_jpeg}
+
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module="PIL", category=UserWarning)  # they quote metadata
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # its records quote EXIF values
+
+
+def decode_raster(
+    content: bytes,
+    *,
+    media_type: str,
+    limits: Limits,
+    minimum_size: int | None = None,
+    is_checked: bool = False,
+) -> DecodedImage:
+    """Decode the first picture of the file. Raises RefusedError.
+
+    is_checked: its metadata were stripped before, which takes the same look at its stream.
+
+    minimum_size: a JPEG may come back at 1/2, 1/4 or 1/8 of its size, whose decoding is
+    cheaper, as long as both sides keep this many pixels.
+    """
+    if media_type in _CHECKS and not is_checked:
+        _CHECKS[media_type](content, limits)
+    name = _FORMATS[media_type]
+    try:
+        with Image.open(io.BytesIO(content), formats=[name]) as image:
+            return _decode(image, content, media_type, limits, minimum_size)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise RefusedError(
+            f"the picture is too large: expected at most {limits.max_pixels} pixels"
+        ) from None
+    except UnidentifiedImageError:
+        raise RefusedError(f"the {name} header is damaged") from None
+    except MemoryError:
+        raise RefusedError("decoding takes too much memory") from None
+    except RefusedError:
+        raise
+    except Exception:
+        # Whatever a decoder stumbles over is the file's fault; its words are not ours.
+        raise RefusedError(f"the {name} data are damaged or cut short") from None
+
+
+def _decode(
+    image: Image.Image,
+    content: bytes,
+    media_type: str,
+    limits: Limits,
+    minimum_size: int | None,
+) -> DecodedImage:
+    columns, rows = _stored_size(image)
+    limits.check_size(rows, columns)
+    frames = int(getattr(image, "n_frames", 1))
+    limits.check_frames(frames)
+    orientation = _orientation(image)
+    grey = _read_jpeg(content, image, minimum_size) if media_type == JPEG else None
+    return DecodedImage(
+        pixels=turn_upright(grey_picture(image) if grey is None else grey, orientation),
+        media_type=media_type,
+        rows=rows,
+        columns=columns,
+        frames=frames,
+        warnings=(f"first of {frames} frames read",) if frames > 1 else (),
+    )
+
+
+def _read_jpeg(
+    content: bytes, image: Image.Image, minimum_size: int | None
+) -> NDArray[np.float32] | None:
+    """None: of another kind than nearly all, and left to Pillow."""
+    scale = 1
+    while minimum_size and scale < 8 and min(image.size) >= 2 * scale * minimum_size:
+        scale *= 2
+    luminance = read_luminance(content, scale=scale)
+    if luminance is None or image.mode not in ("L", "RGB"):
+        return None
+    return scaled(luminance, 255)
+
+
+def read_orientation(content: bytes, media_type: str) -> int:
+    """Return the EXIF orientation (1 to 8), 1 where the file cannot be opened."""
+    try:
+        with Image.open(io.BytesIO(content), formats=[_FORMATS[media_type]]) as image:
+            return _orientation(image)
+    except Exception:
+        return 1
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Return columns and rows as stored; Pillow states a TIFF's size as it will be shown."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(image.tag_v2[_TIFF_COLUMNS]), int(image.tag_v2[_TIFF_ROWS])
+    return image.size
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF 2.3, tag 0x0112: 1 to 8; what cannot be parsed counts as upright.
+
+    Pillow turns a TIFF upright by itself.
+    """
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 1
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def turn_upright(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+    """Undo an EXIF orientation. pixels: (H, W); 5 to 8 exchange the sides."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.T
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

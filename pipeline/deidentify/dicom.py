@@ -1,0 +1,193 @@
+"""DICOM without what names its patient (PS3.15 annex E, Basic Profile).
+
+A new data set is written from the attributes listed in `kept_attributes`; nothing is copied that
+could hold free text. Sex and age stay with the image's row in the database (`dicom_tags.TAGS`),
+where readers see them, and out of the file.
+
+Look-up tables of a data set, their numbers only.
+"""
+
+import hashlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
+
+from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS, Numbers
+from pipeline.deidentify.deidentify import Deidentified
+from pipeline.deidentify.pixels import clean_pixels
+from pipeline.dicom.attributes import raw_value, term, text
+from pipeline.dicom.grayscale import read_table
+from pipeline.dicom.palette import COLOURS, packed, read_palette
+from pipeline.errors import RefusedError
+from pipeline.files.sniff import DICOM
+from pipeline.pseudonym import patient_pseudonym, pseudonym, pseudonymous_uid
+
+
+def clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
+    """Return a Modality or VOI LUT Sequence (PS3.3 C.11.1, C.11.2) with its first table.
+
+    Entries are written anew as 16 bits each; what stands behind them is dropped, and so is
+    what the table says of itself in words. None where there is none. Raises RefusedError.
+    """
+    table = read_table(dataset, keyword)
+    if table is None:
+        return None
+    item = Dataset()
+    vr = "SS" if table.first < 0 else "US"
+    descriptor = [len(table.entries) % 2**16, table.first, table.bits]
+    item.add(DataElement(Tag("LUTDescriptor"), vr, descriptor))
+    order = "<u2" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">u2"
+    item.add(DataElement(Tag("LUTData"), "OW", table.entries.astype(order).tobytes()))
+    if keyword == "ModalityLUTSequence":
+        item.ModalityLUTType = "US"  # required (PS3.3 C.11.1); US stands for unspecified
+    return DataElement(Tag(keyword), "SQ", Sequence([item]))
+
+
+def clean_palette(dataset: Dataset) -> list[DataElement | None]:
+    """Return the colour tables (PS3.3 C.7.6.3.1.5) of a PALETTE COLOR picture, none of others."""
+    if term(dataset, "PhotometricInterpretation") != "PALETTE COLOR":
+        return []
+    descriptor, tables = packed(read_palette(dataset), dataset)
+    found: list[DataElement | None] = []
+    for colour, table in zip(COLOURS, tables, strict=True):
+        keyword = f"{colour}PaletteColorLookupTable"
+        found.append(DataElement(Tag(f"{keyword}Descriptor"), "US", descriptor))
+        found.append(DataElement(Tag(f"{keyword}Data"), "OW", table))
+    return found
+
+
+_METHOD = "Overread: PS3.15 E Basic Profile, kept attributes listed"
+_DECIMAL = re.compile(r"[-+0-9.eE]{1,16}")  # PS3.5 6.2, VR DS and IS
+_BY_SIGN = "US or SS"
+
+
+def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
+    """Return the DICOM file with only the attributes that picture and study need.
+
+    Raises RefusedError if the file cannot be written.
+    """
+    patient_id, study_uid = text(dataset, "PatientID"), text(dataset, "StudyInstanceUID")
+    issuer = text(dataset, "IssuerOfPatientID")
+    patient_hash = patient_pseudonym(key, patient_id, issuer=issuer) if patient_id else None
+    try:
+        kept = _kept(dataset, key, patient_hash)
+        content = _write(kept)
+    except RefusedError:
+        raise
+    except MemoryError:
+        raise RefusedError(
+            "writing the file without its patient's data takes too much memory"
+        ) from None
+    except Exception:
+        raise RefusedError("the DICOM file cannot be written without its patient's data") from None
+    return Deidentified(
+        content=content,
+        media_type=DICOM,
+        study_uid_hash=pseudonym(key, "study", study_uid) if study_uid else None,
+        patient_hash=patient_hash,
+        sop_instance_uid=str(kept.SOPInstanceUID),
+    )
+
+
+def read_sop_instance_uid(path: Path) -> str:
+    """Return the SOP Instance UID (PS3.3 C.12.1.1.1) of a DICOM file, without reading its pixels.
+
+    Raises RefusedError where there is none to read.
+    """
+    try:
+        found = pydicom.dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True)
+    except pydicom.errors.InvalidDicomError:
+        raise RefusedError("this is no DICOM file") from None
+    if not (uid := text(found, "SOPInstanceUID")):
+        raise RefusedError("SOP Instance UID (0008,0018) is missing")
+    return uid
+
+
+def _kept(dataset: Dataset, key: bytes, patient_hash: str | None) -> Dataset:
+    kept = Dataset()
+    for keyword in EMPTY:
+        setattr(kept, keyword, "")
+    _add_picture(kept, dataset)
+    for keyword in UIDS:
+        if text(dataset, keyword):
+            setattr(kept, keyword, pseudonymous_uid(key, text(dataset, keyword)))
+    if "SOPInstanceUID" not in kept:  # a file must have one: made from its content
+        digest = hashlib.sha256(dataset.get("PixelData") or b"").hexdigest()
+        kept.SOPInstanceUID = pseudonymous_uid(key, digest)
+    kept.SOPClassUID = _sop_class(dataset)
+    kept.PatientID = patient_hash or ""
+    _say_what_was_done(kept)
+    return kept
+
+
+def _add_picture(kept: Dataset, dataset: Dataset) -> None:
+    found = [_numbers(dataset, keyword, kind) for keyword, kind in NUMBERS.items()]
+    found += [clean_table(dataset, keyword) for keyword in TABLES]
+    found += clean_palette(dataset)
+    pixels, syntax = clean_pixels(dataset)
+    kept.file_meta = FileMetaDataset()
+    kept.file_meta.TransferSyntaxUID = syntax
+    for element in [*found, pixels]:
+        if element is not None:
+            kept.add(element)
+    for keyword in CODES:
+        if value := term(dataset, keyword):
+            setattr(kept, keyword, value.split("\\") if "\\" in value else value)
+
+
+def _numbers(dataset: Dataset, keyword: str, kind: Numbers) -> DataElement | None:
+    """The first `count` values, None where there are fewer or one is no number."""
+    value = raw_value(dataset, keyword)
+    values = list(value) if isinstance(value, (MultiValue, list)) else [value]
+    if value is None or len(values) < kind.count:
+        return None
+    try:
+        read = [_number(one, kind.vr) for one in values[: kind.count]]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    vr = kind.vr if kind.vr != _BY_SIGN else "SS" if read[0] < 0 else "US"
+    return DataElement(Tag(keyword), vr, read if kind.count > 1 else read[0])
+
+
+def _number(value: Any, vr: str) -> Any:
+    if vr != "DS":
+        return int(value)
+    written = str(value).strip()
+    if not _DECIMAL.fullmatch(written):
+        return pydicom.valuerep.DSfloat(float(value), auto_format=True)
+    float(written)
+    return written
+
+
+def _say_what_was_done(kept: Dataset) -> None:
+    kept.PatientIdentityRemoved = "YES"
+    kept.DeidentificationMethod = _METHOD
+    kept.LongitudinalTemporalInformationModified = "REMOVED"
+    profile = Dataset()
+    profile.CodeValue = "113100"
+    profile.CodingSchemeDesignator = "DCM"
+    profile.CodeMeaning = "Basic Application Confidentiality Profile"
+    kept.DeidentificationMethodCodeSequence = [profile]
+
+
+def _sop_class(dataset: Dataset) -> str:
+    """A class of the standard; anything else may be an identifier in disguise."""
+    uid = pydicom.uid.UID(text(dataset, "SOPClassUID"))
+    is_known = uid.name != str(uid) and uid.type == "SOP Class"
+    return str(uid) if is_known else str(pydicom.uid.SecondaryCaptureImageStorage)
+
+
+def _write(kept: Dataset) -> bytes:
+    kept.file_meta.MediaStorageSOPClassUID = kept.SOPClassUID
+    kept.file_meta.MediaStorageSOPInstanceUID = kept.SOPInstanceUID
+    target = io.BytesIO()
+    pydicom.dcmwrite(target, kept, enforce_file_format=True)
+    return target.getvalue()

@@ -1,0 +1,167 @@
+"""Pixel Data that hold the picture and nothing else; the picture stays the same.
+
+Bits that samples are allocated but do not store: old devices drew overlays there.
+
+PS3.5 8.1.1 (retired): names in an overlay would stay when the overlay's tags are gone.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.tag import Tag
+from pydicom.uid import UID, RLELossless
+from rle.utils import encode_pixel_data
+
+from pipeline.decode.jpeg import precision
+from pipeline.deidentify.jpeg2000 import precision_2000, strip_jpeg_2000
+from pipeline.deidentify.raster import strip_jpeg
+from pipeline.dicom.attributes import integer, is_signed
+from pipeline.dicom.picture import padding_mask
+from pipeline.dicom.pixels import (
+    PIXELS,
+    decode_frame,
+    frames,
+    has_unused_bits,
+    is_jpeg,
+    is_jpeg_2000,
+    pixel_data_length,
+)
+from pipeline.errors import RefusedError
+
+_KINDS = {8: np.uint8, 16: np.uint16, 32: np.uint32}
+
+
+def clear_unused_bits(content: bytes, dataset: Dataset, *, little_endian: bool) -> bytes:
+    """Return samples that are not encapsulated with nothing in their unused bits.
+
+    Padding keeps its value, which may lie beyond the stored bits. Signed samples are
+    continued by their sign.
+    """
+    allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
+    if allocated not in _KINDS or stored == allocated:
+        return content
+    order = np.dtype(_KINDS[allocated]).newbyteorder("<" if little_endian else ">")
+    count = len(content) // order.itemsize
+    samples = np.frombuffer(content, order, count)
+    cleared = _cleared(samples, dataset, stored=stored)
+    if (cleared == samples).all():
+        return content
+    padding = padding_mask(_as_seen(samples, dataset)[np.newaxis], dataset)
+    if padding is not None:
+        cleared = np.where(padding[0], samples, cleared)
+    return cleared.astype(order).tobytes() + content[count * order.itemsize :]
+
+
+def _cleared(samples: NDArray[Any], dataset: Dataset, *, stored: int) -> NDArray[Any]:
+    native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
+    kind, width = native.dtype.type, 8 * native.itemsize
+    shift = integer(dataset, "HighBit", default=stored - 1) + 1 - stored
+    if shift or not is_signed(dataset):
+        return np.asarray(native & kind(((1 << stored) - 1) << shift))
+    spare = width - stored
+    signed = (native << kind(spare)).view(f"i{native.itemsize}")
+    return np.asarray((signed >> spare).view(native.dtype))
+
+
+def _as_seen(samples: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+    native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
+    return native.view(f"i{native.itemsize}") if is_signed(dataset) else native
+
+
+_FLOAT_VR = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
+
+
+def clean_pixels(dataset: Dataset) -> tuple[DataElement | None, UID]:
+    """Return the element that holds the picture, None where there is none, and how it is encoded.
+
+    Bytes behind the pixels, comments inside encoded frames and overlays in unused bits are
+    gone. JPEG and JPEG 2000 keep their coded pixels, unless something stands in the unused bits
+    of a lossless one: it is encoded anew as RLE, like what was RLE before.
+    """
+    syntax = dataset.file_meta.TransferSyntaxUID
+    keyword = next((keyword for keyword in PIXELS if keyword in dataset), None)
+    if keyword == "PixelData" and syntax.is_encapsulated:
+        is_anew = syntax == RLELossless or _has_more_bits(dataset)
+        streams = _frames_anew(dataset) if is_anew else _clean_frames(dataset)
+        element = DataElement(Tag(keyword), "OB", encapsulate(streams))
+        return element, RLELossless if is_anew else syntax
+    return _clean_element(dataset, keyword) if keyword else None, syntax
+
+
+def _clean_element(dataset: Dataset, keyword: str) -> DataElement:
+    if keyword in _FLOAT_VR:
+        length = pixel_data_length(dataset, bits=32 if keyword == "FloatPixelData" else 64)
+        return DataElement(Tag(keyword), _FLOAT_VR[keyword], dataset[keyword].value[:length])
+    return DataElement(Tag(keyword), _native_vr(dataset), _clean_native(dataset))
+
+
+def _native_vr(dataset: Dataset) -> str:
+    """PS3.5 A.1, A.2: OW unless the samples are bytes in an explicit transfer syntax."""
+    is_implicit = dataset.file_meta.TransferSyntaxUID.is_implicit_VR
+    return "OW" if is_implicit or integer(dataset, "BitsAllocated") > 8 else "OB"
+
+
+def _clean_native(dataset: Dataset) -> bytes:
+    length = pixel_data_length(dataset)
+    pixels = dataset.PixelData[:length]
+    little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
+    pixels = clear_unused_bits(pixels, dataset, little_endian=little_endian)
+    return pixels + bytes(length % 2)
+
+
+def _has_more_bits(dataset: Dataset) -> bool:
+    """Whether a lossless picture has anything in the bits that are not its own.
+
+    Most streams state no more bits than the tags do, and need not be decoded for that.
+    """
+    stored = integer(dataset, "BitsStored")
+    if not has_unused_bits(dataset):
+        return False
+    precision_of = precision_2000 if is_jpeg_2000(dataset) else precision
+    if all(precision_of(stream) <= stored for stream in _streams(dataset)):
+        return False
+    return any(_samples(dataset, index)[1] for index in range(frames(dataset)))
+
+
+def _streams(dataset: Dataset) -> Iterator[bytes]:
+    count = frames(dataset)
+    return islice(generate_frames(dataset.PixelData, number_of_frames=count), count)
+
+
+def _clean_frames(dataset: Dataset) -> list[bytes]:
+    streams = _streams(dataset)
+    if is_jpeg(dataset):
+        return [strip_jpeg(stream) for stream in streams]
+    if is_jpeg_2000(dataset):
+        return [strip_jpeg_2000(stream) for stream in streams]
+    raise RefusedError("the transfer syntax cannot be rid of what may name the patient")
+
+
+def _frames_anew(dataset: Dataset) -> list[bytes]:
+    """What stands behind a segment's last run of RLE cannot be told from it without decoding."""
+    return [
+        encode_pixel_data(
+            _samples(dataset, index)[0],
+            byteorder="<",
+            rows=integer(dataset, "Rows"),
+            columns=integer(dataset, "Columns"),
+            samples_per_pixel=integer(dataset, "SamplesPerPixel", default=1),
+            bits_allocated=integer(dataset, "BitsAllocated"),
+        )
+        for index in range(frames(dataset))
+    ]
+
+
+def _samples(dataset: Dataset, index: int) -> tuple[bytes, bool]:
+    """Return a frame's samples with nothing in their unused bits, and whether something was."""
+    frame = decode_frame(dataset, index, raw=True)
+    allocated = np.dtype(f"<{frame.dtype.kind}{integer(dataset, 'BitsAllocated') // 8}")
+    found = np.ascontiguousarray(frame, allocated).tobytes()
+    cleared = clear_unused_bits(found, dataset, little_endian=True)
+    return cleared, cleared != found

@@ -1,0 +1,137 @@
+"""The short list of attributes that readers see, and how values are read from a data set."""
+
+import re
+from typing import Any
+
+from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
+
+from pipeline.dicom.terms import defined_term
+from pipeline.errors import RefusedError
+
+# What readers see of an image, and what rows in the database hold of its tags.
+TAGS = (
+    "Modality",
+    "BodyPartExamined",
+    "ViewPosition",
+    "PatientOrientation",
+    "PatientSex",
+    "PatientAge",
+    "PresentationIntentType",
+    "BurnedInAnnotation",
+    "RecognizableVisualFeatures",
+    "PhotometricInterpretation",
+)
+
+# Bytes of a sequence that is read at all: a table of 65536 words, and what is said of it. A
+# million empty items would take a minute.
+_LONGEST_SEQUENCE = 2**18
+
+# A code string (PS3.5 6.2, VR CS). Anything else in these attributes is free text that
+# somebody typed, which may name the patient.
+_CODE = re.compile(r"[A-Z0-9_ ]{1,16}(\\[A-Z0-9_ ]{1,16})*")
+_AGE = re.compile(r"(\d{3})([DWMY])")
+_OLDEST_YEARS = 89  # older ages are rare enough to point at a person: 45 CFR 164.514(b)(2)(i)(C)
+
+
+def kept_tags(dataset: Dataset) -> dict[str, str]:
+    """Return the attributes of `TAGS` that have a usable value, by keyword.
+
+    Code strings are kept where they are defined terms (see `defined_terms`), in upper case;
+    several values are joined by a backslash.
+    """
+    tags = {keyword: term(dataset, keyword) for keyword in TAGS if keyword != "PatientAge"}
+    tags["PatientAge"] = age(dataset)
+    return {keyword: value for keyword, value in tags.items() if value}
+
+
+def term(dataset: Dataset, keyword: str) -> str:
+    """Return a code string that the attribute may have, or "" where there is none."""
+    return defined_term(keyword, code(dataset, keyword))
+
+
+def code(dataset: Dataset, keyword: str) -> str:
+    """Return a code string in upper case, whatever it says, or "" where there is none."""
+    value = raw_value(dataset, keyword)
+    parts = value if isinstance(value, (MultiValue, list)) else [value]
+    text = "\\".join(str(part or "").strip().upper() for part in parts)
+    return text if _CODE.fullmatch(text) else ""
+
+
+def age(dataset: Dataset) -> str:
+    """Return Patient's Age (VR AS), ages above 89 years as 090Y, or ""."""
+    match = _AGE.fullmatch(str(raw_value(dataset, "PatientAge") or "").strip())
+    if not match:
+        return ""
+    if match[2] == "Y" and int(match[1]) > _OLDEST_YEARS:
+        return f"{_OLDEST_YEARS + 1:03d}Y"
+    return match[0]
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """Return the first value as a number, None where it is missing or empty."""
+    value = raw_value(dataset, keyword)
+    if isinstance(value, (MultiValue, list)):
+        value = value[0] if len(value) else None
+    if value is None or value == "":
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise RefusedError(f"{label(keyword)} is not a number") from None
+
+
+def integer(dataset: Dataset, keyword: str, *, default: int | None = None) -> int:
+    """Return the first value as a whole number. Raises RefusedError if there is none."""
+    value = number(dataset, keyword)
+    if value is None and default is not None:
+        return default
+    if value is None or not value.is_integer():
+        raise RefusedError(f"{label(keyword)} is {'missing' if value is None else 'not whole'}")
+    return int(value)
+
+
+def is_signed(dataset: Dataset) -> bool:
+    """Whether stored values are signed (Pixel Representation, PS3.3 C.7.6.3)."""
+    return integer(dataset, "PixelRepresentation", default=0) == 1
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    value = raw_value(dataset, keyword)
+    return "" if value is None else str(value).strip().strip("\0")
+
+
+def label(keyword: str) -> str:
+    """Return name and number of an attribute, e.g. `Rows (0028,0010)`."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        return keyword
+    return f"{dictionary_description(tag)} {str(Tag(tag)).replace(' ', '')}"
+
+
+def raw_value(dataset: Dataset, keyword: str) -> Any:
+    """Return an attribute's value, None where it is missing or of another kind than it should be.
+
+    The library parses on access and quotes the value when it fails: such messages must
+    not travel further, since values may be patient data.
+    """
+    if dictionary_VR(keyword) == "SQ" and _length(dataset, keyword) > _LONGEST_SEQUENCE:
+        raise RefusedError(f"{label(keyword)} is too long")
+    try:
+        value = dataset.get(keyword)
+    except Exception:
+        raise RefusedError(f"{label(keyword)} cannot be read") from None
+    # A file states each value's kind itself: data sets may come where text belongs, and text
+    # where data sets do.
+    is_misplaced = isinstance(value, Sequence) != (dictionary_VR(keyword) == "SQ")
+    return None if is_misplaced else value
+
+
+def _length(dataset: Dataset, keyword: str) -> int:
+    """Bytes of an attribute that the library has not parsed yet, else 0."""
+    found = dataset.get_item(keyword) if keyword in dataset else None
+    return len(found.value or b"") if isinstance(found, RawDataElement) else 0

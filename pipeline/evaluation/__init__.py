@@ -1,0 +1,1 @@
+"""Metrics, confidence intervals, comparison of versions, promotion gate, drift."""

@@ -1,0 +1,93 @@
+"""The curves of an evaluation as numbers: receiver operating characteristic and the others."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.evaluation.bootstrap import Interval, bootstrap
+from pipeline.evaluation.evaluate import Scores
+from pipeline.evaluation.metrics import CALIBRATION_BINS, Draws, Floats, Labels, in_bins, ratio
+
+Values = NDArray[np.float64]
+_BAND_DRAWS = 500
+
+
+def roc_curve(labels: Labels, scores: Floats) -> tuple[Values, Values]:
+    """False positive rate and sensitivity, both from 0 to 1, as the threshold falls."""
+    false, true = _counts(labels, scores)
+    return false / false[-1], true / true[-1]
+
+
+def thinned_roc(scores: Scores, *, points: int = 200) -> list[tuple[float, float]]:
+    """False positive rate and sensitivity, at most so many points, evenly along the curve.
+
+    Enough to draw it, however many images there are. Empty where one finding is missing.
+    """
+    if len(np.unique(scores.labels)) < 2:
+        return []
+    false, true = roc_curve(scores.labels, scores.probabilities)
+    places = np.searchsorted(false + true, np.linspace(0, 2, points) - 1e-9)
+    chosen = np.unique(np.minimum(places, len(false) - 1))
+    return [(round(float(false[n]), 6), round(float(true[n]), 6)) for n in chosen]
+
+
+def precision_recall_curve(labels: Labels, scores: Floats) -> tuple[Values, Values]:
+    """Precision, and recall from its smallest to 1, as the threshold falls."""
+    false, true = _counts(labels, scores)
+    return true[1:] / (true + false)[1:], true[1:] / true[-1]
+
+
+def _counts(labels: Labels, scores: Floats) -> tuple[Values, Values]:
+    """False and true positives at no threshold, then at every distinct score, highest first."""
+    order = np.argsort(-scores, kind="stable")
+    is_last = np.concatenate([np.diff(scores[order]) != 0, [True]])
+    true = np.cumsum(labels[order] == 1)[is_last]
+    called = np.flatnonzero(is_last) + 1
+    start = np.zeros(1)
+    return np.concatenate([start, called - true]), np.concatenate([start, true])
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Images whose probability lies in [low, high): how many, what was said, what was so."""
+
+    low: float
+    high: float
+    images: int
+    mean_probability: float
+    frequency: Interval
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "low": self.low,
+            "high": self.high,
+            "images": self.images,
+            "mean_probability": round(self.mean_probability, 6),
+            "frequency": self.frequency.as_json(),
+        }
+
+
+def reliability_curve(scores: Scores, *, bins: int = CALIBRATION_BINS) -> list[CalibrationBin]:
+    """Bins of equal width that hold any image, with a bootstrap interval over patients."""
+    members = in_bins(scores.probabilities, bins=bins)
+    is_ill = members * (scores.labels == 1)[:, None]
+
+    def frequencies(weights: Draws) -> dict[int, Draws]:
+        found = ratio(weights @ is_ill, weights @ members)
+        return {place: found[:, place] for place in range(bins)}
+
+    by_bin = bootstrap(frequencies, patients=scores.patients, draws=_BAND_DRAWS)
+    counts = members.sum(axis=0)
+    return [
+        CalibrationBin(
+            low=place / bins,
+            high=(place + 1) / bins,
+            images=int(counts[place]),
+            mean_probability=float(scores.probabilities @ members[:, place] / counts[place]),
+            frequency=by_bin[place],
+        )
+        for place in range(bins)
+        if counts[place]
+    ]

@@ -1,0 +1,1 @@
+"""Out-of-distribution detection: how unlike the training images an image is."""

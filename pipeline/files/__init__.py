@@ -1,0 +1,1 @@
+"""File formats before decoding: content sniffing and zip archives."""

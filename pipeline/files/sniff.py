@@ -1,0 +1,117 @@
+"""What a file is by its content, never by its name.
+
+A file's bytes, bounded.
+
+Files that systems and viewers leave beside people's pictures; nobody means to send them.
+"""
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import RefusedError
+from pipeline.limits import Limits
+
+DICOM = "application/dicom"
+PNG = "image/png"
+JPEG = "image/jpeg"
+TIFF = "image/tiff"
+BMP = "image/bmp"
+WEBP = "image/webp"
+JPEG2000 = "image/jp2"
+
+HEAD_BYTES = 2048
+
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", PNG),
+    (b"\xff\xd8\xff", JPEG),
+    (b"II*\x00", TIFF),
+    (b"MM\x00*", TIFF),
+    (b"II+\x00", TIFF),  # BigTIFF
+    (b"MM\x00+", TIFF),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", JPEG2000),
+    (b"\xff\x4f\xff\x51", JPEG2000),  # bare codestream
+)
+
+# Named in the refusal, so that people know what they sent.
+_KNOWN_BUT_UNSUPPORTED = (
+    (b"PK\x03\x04", "a zip archive"),
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"GIF8", "a GIF picture"),
+    (b"8BPS", "a Photoshop picture"),
+    (b"%!PS", "a PostScript file"),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript file"),
+    (b"%PDF", "a PDF file"),
+    (b"SIMPLE  =", "a FITS picture"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x00\x00\x01\x00", "an icon"),
+)
+
+_PREFIX = 128  # the preamble's length in bytes, PS3.10 7.1
+
+
+def sniff(head: bytes) -> str:
+    """Return the media type of a file that begins with `head` (`HEAD_BYTES` of it).
+
+    Raises RefusedError for an empty file and for anything that we do not read.
+    """
+    if not head:
+        raise RefusedError("the file is empty")
+    if head[_PREFIX : _PREFIX + 4] == b"DICM":
+        return DICOM
+    for signature, media_type in _SIGNATURES:
+        if head.startswith(signature):
+            return media_type
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return WEBP
+    if head[:2] == b"BM" and head[6:10] == b"\x00\x00\x00\x00":
+        return BMP
+    for signature, name in _KNOWN_BUT_UNSUPPORTED:
+        if head.startswith(signature):
+            raise RefusedError(
+                f"expected a radiograph as DICOM, PNG, JPEG or TIFF, received {name}"
+            )
+    if _is_bare_dicom(head):
+        return DICOM
+    if re.search(rb"<(!doctype|html|svg|\?xml)", head[:512], re.IGNORECASE):
+        raise RefusedError(
+            "expected a radiograph as DICOM, PNG, JPEG or TIFF, received markup text"
+        )
+    raise RefusedError("the content is neither DICOM, PNG, JPEG nor TIFF")
+
+
+def _is_bare_dicom(head: bytes) -> bool:
+    """Whether a data set begins at once, with neither preamble nor meta information.
+
+    Old archives hold such files. The first element is then in group 0002 or 0008
+    (PS3.6), with a length that fits in a group's beginning.
+    """
+    if len(head) < 16 or head[:2] not in (b"\x02\x00", b"\x08\x00"):
+        return False
+    if head[4:6].isalpha() and head[4:6].isupper():  # explicit VR
+        return True
+    return int.from_bytes(head[4:8], "little") < 1024  # implicit VR
+
+
+def read_content(path: Path, limits: Limits) -> bytes:
+    """Return the whole file. Raises RefusedError if it is too large or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            # No more than there is: the interpreter sets aside all that is asked for.
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(min(size, limits.max_bytes) + 1)
+    except OSError as error:
+        raise RefusedError(f"the file cannot be read: {error.strerror}") from None
+    limits.check_bytes(len(content))
+    return content
+
+
+# A DICOMDIR is a table of contents: its images come as files of their own.
+_NAMES = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "dicomdir"})
+_FOLDERS = frozenset({"__macosx", "@eadir", ".git"})
+
+
+def is_junk(name: str) -> bool:
+    """Judge a path by its parts, in any case; backslashes count as separators."""
+    *folders, last = PurePosixPath(name.replace("\\", "/").lower()).parts or ("",)
+    return last in _NAMES | _FOLDERS or last.startswith("._") or not _FOLDERS.isdisjoint(folders)

@@ -1,0 +1,1 @@
+"""Prediction with a model version: engines, probabilities, heatmaps, overlays."""

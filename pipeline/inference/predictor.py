@@ -1,0 +1,121 @@
+"""A model version opened for answering."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import NetworkFolderError
+from pipeline.evaluation.calibration import probability_of
+from pipeline.familiarity.guard import Guard
+from pipeline.familiarity.orientation import as_stored, corrected
+from pipeline.inference.engine import Engine, EngineKind, load_engine
+from pipeline.inference.heatmap import measure_trust
+from pipeline.inference.version_folder import (
+    BASELINE,
+    FAMILIARITY_FILE,
+    Card,
+    load_card,
+    verify_checksums,
+)
+from pipeline.types import Finding, HeatmapTrust, OperatingPoint, Prediction
+
+STRANGE = (
+    "too unlike the radiographs that the network learned from: "
+    "unfamiliarity {value:.2f}, expected at most {limit:.2f}"
+)
+
+
+class Predictor:
+    """Turns network inputs into answers. Not for several threads at once."""
+
+    def __init__(
+        self, *, card: Card, engine: Engine, guard: Guard, operating_point: OperatingPoint
+    ) -> None:
+        self.card = card
+        self.operating_point = operating_point
+        self.threshold = card.thresholds[operating_point]
+        self.engine = engine
+        self.guard = guard
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path = BASELINE,
+        *,
+        engine: EngineKind = "openvino",
+        threads: int | None = None,
+        operating_point: OperatingPoint = "balanced",
+    ) -> "Predictor":
+        """Check the folder's files and load them. Raises NetworkFolderError."""
+        verify_checksums(folder)
+        card = load_card(folder)
+        if operating_point not in card.thresholds:
+            raise NetworkFolderError(
+                f"{card.model_version} has no operating point {operating_point}, "
+                f"only {', '.join(card.thresholds)}"
+            )
+        return cls(
+            card=card,
+            operating_point=operating_point,
+            engine=load_engine(folder, kind=engine, threads=threads),
+            guard=Guard.load(folder / FAMILIARITY_FILE),
+        )
+
+    @property
+    def model_version(self) -> str:
+        return self.card.model_version
+
+    def predict(self, network_inputs: NDArray[np.uint8]) -> list[Prediction]:
+        """uint8 (n, 224, 224), 0 = black -> n answers, in order."""
+        ways, sentences = self.guard.orientation.judge(network_inputs)
+        upright = corrected(network_inputs, ways)
+        inference = self.engine.infer(upright)
+        probabilities = probability_of(inference.logits, temperature=self.card.temperature)
+        unfamiliarities = self.guard.unfamiliarity(upright, inference.features)
+        trusts = measure_trust(inference.heatmaps, upright)
+        heatmaps = as_stored(inference.heatmaps, ways)
+        return [
+            self._answer(
+                logit=float(inference.logits[n]),
+                probability=float(probabilities[n]),
+                unfamiliarity=float(unfamiliarities[n]),
+                warnings=self._warnings(sentences[n], unfamiliarity=float(unfamiliarities[n])),
+                heatmap=heatmaps[n],
+                trust=trusts[n],
+            )
+            for n in range(len(upright))
+        ]
+
+    def _warnings(self, orientation: str | None, *, unfamiliarity: float) -> tuple[str, ...]:
+        is_near_limit = self.card.warning_limit < unfamiliarity <= self.card.unfamiliarity_limit
+        sentences = orientation, self.card.warning if is_near_limit else None
+        return tuple(sentence for sentence in sentences if sentence)
+
+    def _answer(
+        self,
+        *,
+        logit: float,
+        probability: float,
+        unfamiliarity: float,
+        warnings: tuple[str, ...],
+        heatmap: NDArray[np.float32],
+        trust: HeatmapTrust,
+    ) -> Prediction:
+        limit = self.card.unfamiliarity_limit
+        is_strange = unfamiliarity > limit
+        finding: Finding = "pneumonia" if probability >= self.threshold else "normal"
+        return Prediction(
+            logit=logit,
+            probability=probability,
+            threshold=self.threshold,
+            operating_point=self.operating_point,
+            temperature=self.card.temperature,
+            finding=None if is_strange else finding,
+            unfamiliarity=unfamiliarity,
+            reason=STRANGE.format(value=unfamiliarity, limit=limit) if is_strange else None,
+            warnings=warnings,
+            heatmap=heatmap,
+            heatmap_trust=trust,
+            model_version=self.card.model_version,
+        )

@@ -1,0 +1,169 @@
+"""A model version's folder: written once, checked when opened, never changed."""
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, Final
+
+from pipeline.errors import NetworkFolderError
+from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE
+from pipeline.types import OperatingPoint
+
+BASELINE: Final = Path(__file__).parents[1] / "baseline"  # the network that ships with the project
+CARD_FILE: Final = "card.json"
+CHECKSUMS_FILE: Final = "checksums.sha256"  # as `sha256sum --check` reads it
+FAMILIARITY_FILE: Final = "familiarity.npz"
+REQUIRED: Final = (
+    NETWORK_FILE,
+    COMPILED_FILE,
+    "network.bin",
+    CARD_FILE,
+    "MODEL_CARD.md",
+    FAMILIARITY_FILE,
+)
+FORMAT: Final = 2  # 1 had one operating point and no warning limit; it is still read
+ABANDONED_AFTER_S: Final = 24 * 3600.0  # far longer than a version takes to be written
+
+
+@dataclass(frozen=True)
+class Card:
+    """What an answer needs to know of its version; `raw` holds the whole of card.json.
+
+    temperature: divides the logit. thresholds: of the calibrated probability, by operating point.
+    unfamiliarity_limit: above it there is no finding. warning_limit: above it there is
+    `warning`, a plain sentence.
+    """
+
+    model_version: str
+    temperature: float
+    thresholds: Mapping[OperatingPoint, float]
+    unfamiliarity_limit: float
+    warning_limit: float
+    warning: str
+    metrics: Mapping[str, Any]
+    raw: Mapping[str, Any]
+
+
+def load_card(folder: Path) -> Card:
+    """Read card.json. Raises NetworkFolderError."""
+    path = folder / CARD_FILE
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NetworkFolderError(f"{CARD_FILE} is missing in {folder}") from error
+    except ValueError as error:
+        raise NetworkFolderError(f"{CARD_FILE} in {folder} is not JSON: {error}") from error
+    try:
+        if raw["format"] not in (1, FORMAT):
+            raise NetworkFolderError(
+                f"{CARD_FILE} in {folder}: expected format {FORMAT}, received {raw['format']}"
+            )
+        return _card(raw)
+    except (KeyError, TypeError, ValueError) as error:
+        raise NetworkFolderError(f"{CARD_FILE} in {folder} lacks {error}") from error
+
+
+def _card(raw: Mapping[str, Any]) -> Card:
+    is_first = raw["format"] == 1
+    points: Mapping[OperatingPoint, Any]
+    points = {"balanced": raw} if is_first else raw["operating_points"]
+    return Card(
+        model_version=str(raw["model_version"]),
+        temperature=float(raw["temperature"]),
+        thresholds={name: float(point["threshold"]) for name, point in points.items()},
+        unfamiliarity_limit=float(raw["unfamiliarity_limit"]),
+        warning_limit=float(raw["unfamiliarity_limit" if is_first else "warning_limit"]),
+        warning="" if is_first else str(raw["warning"]),
+        metrics=raw["metrics"],
+        raw=raw,
+    )
+
+
+def verify_checksums(folder: Path) -> None:
+    """Raise NetworkFolderError unless every file is there and is what was written."""
+    listed = _read_checksums(folder)
+    for name in REQUIRED:
+        if name not in listed:
+            raise NetworkFolderError(f"{CHECKSUMS_FILE} in {folder} does not list {name}")
+    for name, expected in listed.items():
+        path = folder / name
+        if not path.is_file():
+            raise NetworkFolderError(f"{name} is missing in {folder}")
+        if _sha256(path) != expected:
+            raise NetworkFolderError(f"{name} in {folder} is damaged: its checksum differs")
+
+
+def _read_checksums(folder: Path) -> dict[str, str]:
+    try:
+        lines = (folder / CHECKSUMS_FILE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise NetworkFolderError(f"{CHECKSUMS_FILE} is missing in {folder}") from error
+    listed = {}
+    for line in lines:
+        digest, separator, name = line.partition("  ")
+        if not separator or Path(name).name != name:
+            raise NetworkFolderError(f"{CHECKSUMS_FILE} in {folder} cannot be read")
+        listed[name] = digest
+    return listed
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_folder(folder: Path, *, fill: Callable[[Path], None]) -> Path:
+    """Let `fill` write the files under a temporary name, then rename: all or nothing.
+
+    The name is this call's own: where two write the same version at once, the first one to end has
+    written it. Raises FileExistsError, since a version never changes.
+    """
+    check_is_new(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _discard_abandoned(folder)
+    partial = folder.with_name(f"{_partial_name(folder)}{secrets.token_hex(8)}")
+    partial.mkdir()
+    try:
+        fill(partial)
+        files = sorted(path for path in partial.iterdir() if path.name != CHECKSUMS_FILE)
+        lines = [f"{_sha256(path)}  {path.name}\n" for path in files]
+        (partial / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8")
+        verify_checksums(partial)
+        _rename(partial, folder)
+    finally:
+        rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def check_is_new(folder: Path) -> None:
+    """Raises FileExistsError."""
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists; a model version is never changed")
+
+
+def _rename(partial: Path, folder: Path) -> None:
+    try:
+        partial.rename(folder)
+    except OSError:
+        check_is_new(folder)
+        raise
+
+
+def _discard_abandoned(folder: Path) -> None:
+    """What a process left behind that was killed while it wrote this version."""
+    before = time.time() - ABANDONED_AFTER_S
+    for path in folder.parent.glob(f"{escape(_partial_name(folder))}*"):
+        with suppress(FileNotFoundError):  # another one is discarding it, too
+            if path.stat().st_mtime < before:
+                rmtree(path, ignore_errors=True)
+
+
+def _partial_name(folder: Path) -> str:
+    return f".{folder.name}.partial-"

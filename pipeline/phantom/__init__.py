@@ -1,0 +1,1 @@
+"""Generated chest radiographs that show no one, for the demo and for tests."""

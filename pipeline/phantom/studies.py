@@ -1,0 +1,115 @@
+"""A folder of phantoms as an archive would hold them: DICOM, PNG and JPEG, invented patients."""
+
+import hashlib
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.phantom.drawing import MARK, draw_phantom
+from pipeline.types import Finding
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_NAMES = (
+    "ALDER", "BIRCH", "CEDAR", "DOGWOOD", "ELM", "FIR", "GINKGO", "HAZEL", "IVY", "JUNIPER",
+    "KATSURA", "LARCH", "MAPLE", "NUTMEG", "OAK", "PINE", "QUINCE", "ROWAN", "SPRUCE", "TEAK",
+)  # fmt: skip
+_CR_STORAGE = "1.2.840.10008.5.1.4.1.1.1"
+_DX_STORAGE = "1.2.840.10008.5.1.4.1.1.1.1"  # Digital X-Ray, for presentation
+_EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+
+
+def write_phantom_studies(
+    folder: Path, *, studies: int = 24, seed: int = 0, size: tuple[int, int] = (1024, 1024)
+) -> list[Path]:
+    """Write one folder per study, half of them DICOM; return the files in order.
+
+    Every fifth study has two images. Nothing in names or tags tells the finding.
+    """
+    random = np.random.default_rng(seed)
+    written = []
+    for number in range(1, studies + 1):
+        finding: Finding = "pneumonia" if random.random() < 0.4 else "normal"
+        for image in range(1, 3 if number % 5 == 0 else 2):
+            pixels = draw_phantom(seed=seed + 1000 * number + image, finding=finding, size=size)
+            study = folder / f"study-{number:03d}"
+            study.mkdir(parents=True, exist_ok=True)
+            written.append(_write(pixels, study, number=number, image=image, seed=seed))
+    return written
+
+
+def _write(pixels: NDArray[np.uint8], study: Path, *, number: int, image: int, seed: int) -> Path:
+    kind = ("dcm", "png", "dcm", "jpeg")[number % 4]
+    path = study / f"image-{image}.{kind}"
+    if kind == "dcm":
+        dataset = make_phantom_dicom(pixels, number=number, image=image, seed=seed)
+        dataset.save_as(path, enforce_file_format=True)
+    elif kind == "png":
+        Image.fromarray(pixels).save(path, optimize=False)
+    else:
+        Image.fromarray(pixels).save(path, quality=92)
+    return path
+
+
+def make_phantom_dicom(
+    pixels: NDArray[np.uint8], *, number: int, image: int, seed: int
+) -> "Dataset":
+    """A CR or DX object (PS3.3 A.2, A.26) with 12 bits stored, of an invented patient."""
+    from pydicom import Dataset
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import UID
+
+    is_dx = number % 4 == 0
+    dataset = Dataset()
+    dataset.SOPClassUID = UID(_DX_STORAGE if is_dx else _CR_STORAGE)
+    dataset.SOPInstanceUID = _uid(seed, number, image)
+    dataset.Modality = "DX" if is_dx else "CR"
+    _describe_patient(dataset, number=number, seed=seed)
+    dataset.StudyInstanceUID = _uid(seed, number)
+    dataset.SeriesInstanceUID = _uid(seed, number, "series")
+    dataset.SeriesNumber, dataset.InstanceNumber = "1", str(image)
+    dataset.SeriesDescription = f"{MARK} CHEST"
+    dataset.ImageComments = f"{MARK}: generated, shows no one"
+    dataset.BodyPartExamined, dataset.ViewPosition = "CHEST", "AP"
+    _add_pixels(dataset, pixels, is_monochrome1=number % 8 == 6)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = UID(_EXPLICIT_LITTLE_ENDIAN)
+    return dataset
+
+
+def _uid(*parts: object) -> str:
+    """The same parts give the same UID, under the root of PS3.5 B.2."""
+    text = "/".join(["overread phantom", *map(str, parts)])
+    return f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
+
+
+def _describe_patient(dataset: "Dataset", *, number: int, seed: int) -> None:
+    random = np.random.default_rng([seed, number])
+    born = date(2019, 1, 1) + timedelta(days=int(random.integers(0, 4 * 365)))
+    taken = date(2024, 1, 1) + timedelta(days=int(random.integers(0, 700)))
+    dataset.PatientName = f"{MARK}^{_NAMES[number % len(_NAMES)]}"
+    dataset.PatientID = f"SYN-{seed:03d}-{number:04d}"
+    dataset.PatientBirthDate = born.strftime("%Y%m%d")
+    dataset.PatientSex = "FM"[int(random.integers(2))]
+    dataset.StudyDate = taken.strftime("%Y%m%d")
+    dataset.StudyTime = "120000"
+    dataset.AccessionNumber = f"SYN{number:06d}"
+    dataset.ReferringPhysicianName = ""
+    dataset.StudyID = str(number)
+
+
+def _add_pixels(dataset: "Dataset", pixels: NDArray[np.uint8], *, is_monochrome1: bool) -> None:
+    """Image Pixel module, PS3.3 C.7.6.3; identity window over the 12 bits."""
+    stored = pixels.astype(np.uint16) * 16 + 8
+    dataset.PhotometricInterpretation = "MONOCHROME1" if is_monochrome1 else "MONOCHROME2"
+    dataset.SamplesPerPixel = 1
+    dataset.Rows, dataset.Columns = pixels.shape
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PixelRepresentation = 0
+    dataset.WindowCenter, dataset.WindowWidth = "2048", "4096"
+    dataset.PixelData = (4095 - stored if is_monochrome1 else stored).astype("<u2").tobytes()

@@ -1,0 +1,1 @@
+"""Evaluation report, model card and the card of a version."""

@@ -1,0 +1,134 @@
+"""card.json: what a model version is, what it was made of, and how good it is."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.evaluation.calibration import THRESHOLD_RULE
+from pipeline.evaluation.evaluate import Evaluation
+from pipeline.familiarity.distance import LIMIT, WARNING_LIMIT
+from pipeline.familiarity.fit import UNFAMILIARITY_RULE
+from pipeline.inference.version_folder import CARD_FILE, FORMAT
+from pipeline.reports.model_card import render_model_card
+from pipeline.training.config import TrainingConfig
+from pipeline.training.dataset import Dataset
+from pipeline.types import OperatingPoint
+
+CALIBRATION = "temperature scaling on validation patients, for a prevalence of one half"
+LIBRARIES = ("tensorflow", "keras", "openvino", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a card is written from. evaluations: by the name of the images.
+
+    groups: parts of the validation images that temperature and thresholds do for, each by itself.
+    """
+
+    learning: Dataset
+    validation: Dataset
+    temperature: float
+    thresholds: Mapping[OperatingPoint, float]
+    evaluations: Mapping[str, Evaluation]
+    heatmap_size: tuple[int, ...]
+    groups: tuple[str, ...] = ()
+
+
+def make_card(
+    ingredients: Ingredients, *, config: TrainingConfig, curves: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The whole of card.json."""
+    floors = config.sensitivity_floors()
+    return {
+        "format": FORMAT,
+        "model_version": config.model_version,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "architecture": f"MobileNetV2 {config.alpha} with one dense unit on pooled features",
+        "preprocessing": PREPROCESSING,
+        "network_input": [config.size, config.size],
+        "heatmap": list(ingredients.heatmap_size),
+        "temperature": ingredients.temperature,
+        "calibration": _told(CALIBRATION, "; each of these weighs the same: ", ingredients.groups),
+        "operating_points": {
+            name: {
+                "threshold": threshold,
+                "rule": _told(
+                    THRESHOLD_RULE.format(floor=floors[name]),
+                    ", and as many in each of these alone: ",
+                    ingredients.groups,
+                ),
+            }
+            for name, threshold in ingredients.thresholds.items()
+        },
+        "unfamiliarity_limit": LIMIT,
+        "warning_limit": WARNING_LIMIT,
+        "warning": config.unfamiliar_warning,
+        "unfamiliarity_rule": UNFAMILIARITY_RULE,
+        "metrics": {name: found.as_json() for name, found in ingredients.evaluations.items()},
+        "data": {
+            "train": describe(ingredients.learning),
+            "validation": describe(ingredients.validation),
+        },
+        "population": config.population,
+        "known_limits": list(config.known_limits),
+        "config": config.as_json(),
+        "learning_curves": dict(curves),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "git_commit": _git_commit(),
+    }
+
+
+def _told(sentence: str, more: str, groups: tuple[str, ...]) -> str:
+    return sentence + more + ", ".join(groups) if groups else sentence
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """How many of what; the hash names exactly these pixels with these labels, in any order."""
+    rows = zip(dataset.patients, dataset.labels, dataset.images, strict=True)
+    digests = sorted(
+        hashlib.sha256(f"{patient}\0{label}\0".encode() + image.tobytes()).digest()
+        for patient, label, image in rows
+    )
+    return {
+        "images": len(dataset),
+        "patients": len(np.unique(dataset.patients)),
+        "pneumonia_images": int((dataset.labels == 1).sum()),
+        "sha256": hashlib.sha256(b"".join(digests)).hexdigest(),
+    }
+
+
+def write_card(card: Mapping[str, Any], folder: Path) -> None:
+    """card.json for programs, and MODEL_CARD.md for people, made from it."""
+    text = json.dumps(card, indent=2) + "\n"
+    (folder / CARD_FILE).write_text(text, encoding="utf-8")
+    (folder / "MODEL_CARD.md").write_text(render_model_card(card), encoding="utf-8")
+
+
+def _version(distribution: str) -> str | None:
+    names = [distribution, f"{distribution}-cpu"]  # tensorflow-cpu is TensorFlow, too
+    for name in names:
+        try:
+            return version(name)
+        except ImportError:
+            continue
+    return None
+
+
+def _git_commit() -> str | None:
+    """Of the code that trained, where it is a checkout."""
+    command = ["git", "rev-parse", "HEAD"]
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()

@@ -1,0 +1,1 @@
+"""Training and export of a network with TensorFlow."""

@@ -1,0 +1,154 @@
+"""What an interrupted training needs to go on as if nothing had happened.
+
+The learning curves as a picture.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.inference.matplotlib_setup import import_matplotlib
+from pipeline.training.config import TrainingConfig
+from pipeline.training.dataset import Dataset
+
+
+@dataclass
+class LearningCurves:
+    """One number per epoch; the head's epochs first. head_epochs says where they end.
+
+    Losses are binary cross-entropies with both classes weighing the same; the training loss is
+    over augmented images, so it may lie above validation's.
+    """
+
+    head_epochs: int = 0
+    loss: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    validation_auroc: list[float] = field(default_factory=list)
+
+
+def plot_learning_curves(curves: LearningCurves, path: Path) -> None:
+    """Write a PNG of loss and AUROC by epoch."""
+    import_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    epochs = range(1, len(curves.loss) + 1)
+    left.plot(epochs, curves.loss, label="training (augmented)", marker=".")
+    left.plot(epochs, curves.validation_loss, label="validation patients", marker=".")
+    left.set(title="Loss", xlabel="epoch", ylim=(0, None))
+    left.legend(frameon=False)
+    right.plot(epochs, curves.validation_auroc, color="tab:orange", marker=".")
+    right.set(title="AUROC, validation patients", xlabel="epoch")
+    for axes in (left, right):
+        axes.axvline(curves.head_epochs + 0.5, color="0.6", linestyle=":")
+        axes.grid(alpha=0.3)
+    right.text(
+        curves.head_epochs + 0.3, right.get_ylim()[0], " head | upper blocks",
+        ha="center", va="bottom", color="0.4", fontsize=8,
+    )  # fmt: skip
+    figure.savefig(path, dpi=90)
+
+
+FILE = "checkpoint.npz"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """After the head (epochs_done is 0) or an epoch of fine-tuning.
+
+    weights: the network's, as the optimizer left them, not their average.
+    optimizer: its variables, in its order: step count, moments, and the weights' average.
+
+    There is no random state: order, augmentation and dropout follow from seed, epoch and step.
+    """
+
+    epochs_done: int
+    weights: Sequence[NDArray[np.float32]]
+    optimizer: Sequence[NDArray[Any]]
+    curves: LearningCurves
+
+
+def training_key(
+    train: Dataset,
+    validation: Dataset,
+    *,
+    config: TrainingConfig,
+    lesson: NDArray[np.intp] | None = None,
+) -> str:
+    """Equal for trainings that would do the same: config, images, labels and start weights.
+
+    lesson: which images an epoch learns from; None for each once.
+    """
+    digest = hashlib.sha256(json.dumps(config.as_json(), sort_keys=True).encode())
+    places = np.arange(len(train)) if lesson is None else lesson
+    digest.update(places.astype(np.int64).tobytes())
+    for part in (train, validation):
+        digest.update(part.digest().encode())
+    if isinstance(config.start_weights, Path) and config.start_weights.is_file():
+        digest.update(hashlib.sha256(config.start_weights.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def checkpoint_folder(output: Path) -> Path:
+    """Beside the version's folder, so that it can be renamed on the same disk."""
+    return output.with_name(f".{output.name}.training")
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, key: str) -> None:
+    """Under a temporary name first: a process killed while writing leaves the last one whole.
+
+    The name is this call's own, should two trainings of one version be under way.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{FILE}.{secrets.token_hex(8)}.partial"
+    head = {"key": key, "epochs_done": checkpoint.epochs_done, "curves": asdict(checkpoint.curves)}
+    arrays: dict[str, Any] = {f"weights_{n}": value for n, value in enumerate(checkpoint.weights)}
+    arrays |= {f"optimizer_{n}": value for n, value in enumerate(checkpoint.optimizer)}
+    try:
+        with partial.open("wb") as stream:
+            np.savez(stream, head=np.array(json.dumps(head)), **arrays)
+        partial.replace(folder / FILE)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_checkpoint(folder: Path, *, key: str) -> Checkpoint | None:
+    """None where there is none, or none of this training."""
+    try:
+        with np.load(folder / FILE, allow_pickle=False) as stored:
+            head = json.loads(str(stored["head"]))
+            if head["key"] != key:
+                return None
+            return Checkpoint(
+                epochs_done=head["epochs_done"],
+                weights=_numbered(stored, "weights"),
+                optimizer=_numbered(stored, "optimizer"),
+                curves=LearningCurves(**head["curves"]),
+            )
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return None
+
+
+def has_checkpoint(folder: Path) -> bool:
+    return (folder / FILE).is_file()
+
+
+def remove_checkpoints(folder: Path) -> None:
+    rmtree(folder, ignore_errors=True)
+
+
+def _numbered(stored: Any, name: str) -> list[NDArray[Any]]:
+    count = sum(entry.startswith(f"{name}_") for entry in stored.files)
+    return [stored[f"{name}_{n}"] for n in range(count)]

@@ -1,0 +1,279 @@
+"""From trained weights to a model version's folder: export, calibrate, judge, describe.
+
+The trained network as files: Keras's for training on, a compiled copy for serving.
+"""
+
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.evaluation.calibration import (
+    even_weights,
+    fit_temperature,
+    large_groups,
+    probability_of,
+    threshold_for_each,
+)
+from pipeline.evaluation.evaluate import Scores, collect, evaluate
+from pipeline.familiarity.distance import LIMIT, WARNING_LIMIT
+from pipeline.familiarity.fit import fit_guard
+from pipeline.familiarity.guard import Guard
+from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE, Engine, load_engine
+from pipeline.inference.openvino_setup import import_openvino
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.version_folder import FAMILIARITY_FILE, Card, write_folder
+from pipeline.phantom.images import drawn_films
+from pipeline.reports.card import Ingredients, make_card, write_card
+from pipeline.training.augmentation import Shares
+from pipeline.training.checkpoint import LearningCurves, plot_learning_curves
+from pipeline.training.config import Progress, TrainingConfig, TrainingProgress
+from pipeline.training.dataset import Dataset
+from pipeline.training.gradcam import forward_function
+from pipeline.training.network import fold_batch_normalisation, round_to_float16
+from pipeline.types import Inference, OperatingPoint, Prediction
+
+if TYPE_CHECKING:
+    import keras
+
+
+def export_network(network: "keras.Model", folder: Path) -> None:
+    """Write network.keras, network.xml and network.bin into `folder`.
+
+    Expects weights that float16 holds exactly (`round_to_float16`): then the compiled copy,
+    whose weights are stored in half precision and computed with in single, loses nothing.
+    """
+    _save_keras(network, folder / NETWORK_FILE)
+    _save_compiled(network, folder / COMPILED_FILE)
+
+
+def _save_keras(network: "keras.Model", path: Path) -> None:
+    """Keras stores its archive uncompressed; zeros in every weight's tail deflate well."""
+    stored = path.with_suffix(".stored.keras")
+    network.save(stored)
+    with (
+        zipfile.ZipFile(stored) as source,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target,
+    ):
+        for name in source.namelist():
+            # A fixed date: the same weights give the same bytes.
+            target.writestr(_entry(name), source.read(name))
+    stored.unlink()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
+
+
+def _save_compiled(network: "keras.Model", path: Path) -> None:
+    openvino = import_openvino()
+    size = network.input_shape[1:]
+    concrete = forward_function(network).get_concrete_function()
+    compiled = openvino.convert_model(concrete, input=[("network_inputs", [-1, *size])])
+    for output in compiled.outputs:
+        names = {"logits": 1, "heatmaps": 3, "features": 2}
+        rank = len(output.partial_shape)
+        output.get_tensor().set_names({next(n for n, r in names.items() if r == rank)})
+    openvino.save_model(compiled, path, compress_to_fp16=True)
+
+
+CHANGED_VIEWS = 2
+BATCH = 64
+
+Groups = Mapping[str, NDArray[np.bool_]]
+
+
+def finish(
+    network: "keras.Model",
+    learning: Dataset,
+    validation: Dataset,
+    *,
+    output: Path,
+    config: TrainingConfig,
+    curves: LearningCurves,
+    others: Mapping[str, Dataset] | None = None,
+    groups: Groups | None = None,
+    guard: Guard | None = None,
+    progress: Progress = lambda step: None,
+    extras: Callable[[Path], Mapping[str, Any]] = lambda folder: {},
+) -> Path:
+    """Export a trained network, calibrate and measure what was exported, and write its folder.
+
+    Every figure comes from the compiled engine with the weights as they are served.
+    groups: parts of the validation images, bool (n,), by name. Those that are large enough (see
+    `large_groups`) weigh the same for the temperature, and the thresholds hold in each.
+    guard: kept as it is; None fits one to the learning images. extras: more entries of the card,
+    from the folder that has all but its card.
+    """
+    fold_batch_normalisation(network)
+    round_to_float16(network)
+    judging = _Judging(
+        learning, validation,
+        config=config, others=others or {}, groups=groups or {}, guard=guard, progress=progress,
+    )  # fmt: skip
+
+    def fill(folder: Path) -> None:
+        progress(TrainingProgress(stage="export", done=0, total=1))
+        export_network(network, folder)
+        plot_learning_curves(curves, folder / "learning_curves.png")
+        progress(TrainingProgress(stage="export", done=1, total=1))
+        card = make_card(judging.run(folder), config=config, curves=asdict(curves))
+        write_card(card | dict(extras(folder)), folder)
+        judging.tell_end()
+
+    return write_folder(output, fill=fill)
+
+
+class _Judging:
+    """What an exported network is worth; says after each batch how far it is."""
+
+    def __init__(
+        self,
+        learning: Dataset,
+        validation: Dataset,
+        *,
+        config: TrainingConfig,
+        others: Mapping[str, Dataset],
+        groups: Groups,
+        guard: Guard | None,
+        progress: Progress,
+    ) -> None:
+        self._learning, self._validation, self._config = learning, validation, config
+        self._others, self._guard, self._progress = others, guard, progress
+        self._groups = large_groups(validation.labels, groups)
+        fitted = 0 if guard else config.drawn_films + len(learning)
+        measured = sum(map(len, others.values()))
+        self._done, self._total = 0, (2 + CHANGED_VIEWS) * len(validation) + fitted + measured + 1
+
+    def run(self, folder: Path) -> Ingredients:
+        engine = load_engine(folder)
+        seen = self._infer(engine, self._validation.images, "calibrating")
+        temperature, thresholds = self._calibrate(engine, plain=seen.logits)
+        guard = self._guard or self._fit_guard(engine, seen=seen)
+        guard.save(folder / FAMILIARITY_FILE)
+        card = _card(self._config, temperature=temperature, thresholds=thresholds)
+        predictor = Predictor(card=card, engine=engine, guard=guard, operating_point="balanced")
+        return Ingredients(
+            learning=self._learning,
+            validation=self._validation,
+            temperature=temperature,
+            thresholds=thresholds,
+            evaluations={
+                name: evaluate(self._scores(predictor, part), card=card)
+                for name, part in ({"validation": self._validation} | dict(self._others)).items()
+            },
+            heatmap_size=seen.heatmaps.shape[1:],
+            groups=tuple(self._groups),
+        )
+
+    def tell_end(self) -> None:
+        self._tell(self._total - self._done)
+
+    def _calibrate(
+        self, engine: Engine, *, plain: NDArray[np.float32]
+    ) -> tuple[float, dict[OperatingPoint, float]]:
+        """Temperature and thresholds on every validation image as it is and in changed views.
+
+        Elsewhere the films will differ from these, and a network is less sure of itself there.
+        """
+        views = [self._view_logits(engine, seed=seed) for seed in range(CHANGED_VIEWS)]
+        logits = np.concatenate([plain, *views])
+        labels = np.tile(self._validation.labels, 1 + CHANGED_VIEWS)
+        groups = [np.tile(group, 1 + CHANGED_VIEWS) for group in self._groups.values()]
+        temperature = fit_temperature(labels, logits, weights=even_weights(labels, groups))
+        probabilities = probability_of(logits, temperature=temperature)
+        as_they_are = np.arange(len(labels)) < len(self._validation)
+        parts = [part & rows for part in (_all(labels), *groups) for rows in (as_they_are, True)]
+        return temperature, {
+            name: threshold_for_each(labels, probabilities, parts=parts, sensitivity_floor=floor)
+            for name, floor in self._config.sensitivity_floors().items()
+        }
+
+    def _view_logits(self, engine: Engine, *, seed: int) -> NDArray[np.float32]:
+        """float32 (n,), of every validation image once, augmented; the same for the same seed."""
+        shares = self._config.augmentation_shares()
+        found = []
+        for start, batch in _batches(self._validation.images):
+            found.append(engine.infer(_view(batch, seed=(seed, start), shares=shares)).logits)
+            self._tell(len(batch), "calibrating")
+        return np.concatenate(found)
+
+    def _fit_guard(self, engine: Engine, *, seen: Inference) -> Guard:
+        config = self._config
+        drawn = drawn_films(
+            config.drawn_films, size=config.size, told=lambda _: self._tell(1, "drawing films")
+        )
+        return fit_guard(
+            images=self._learning.images,
+            features=self._infer(engine, self._learning.images, "learning what is usual").features,
+            synthetic_features=engine.infer(drawn).features,
+            validation_images=self._validation.images,
+            validation_features=seen.features,
+        )
+
+    def _scores(self, predictor: Predictor, part: Dataset) -> Scores:
+        """As served, corrections of inverted films included: `overread evaluate` agrees."""
+        predictions = self._predictions(predictor, part)
+        return collect(predictions, labels=part.labels, patients=part.patients)
+
+    def _predictions(self, predictor: Predictor, part: Dataset) -> Iterator[Prediction]:
+        for _, batch in _batches(part.images):
+            yield from predictor.predict(batch)
+            self._tell(len(batch), "measuring")
+
+    def _infer(self, engine: Engine, images: NDArray[np.uint8], text: str) -> Inference:
+        parts = []
+        for _, batch in _batches(images):
+            parts.append(engine.infer(batch))
+            self._tell(len(batch), text)
+        return _joined(parts)
+
+    def _tell(self, images: int, text: str = "") -> None:
+        self._done += images
+        self._progress(
+            TrainingProgress(stage="evaluate", done=self._done, total=self._total, text=text)
+        )
+
+
+def _batches(images: NDArray[np.uint8]) -> Sequence[tuple[int, NDArray[np.uint8]]]:
+    return [(start, images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+
+
+def _joined(parts: Sequence[Inference]) -> Inference:
+    names = [field.name for field in fields(Inference)]
+    return Inference(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
+
+
+def _all(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.ones(len(labels), np.bool_)
+
+
+def _view(images: NDArray[np.uint8], *, seed: tuple[int, int], shares: Shares) -> NDArray[np.uint8]:
+    import tensorflow as tf
+
+    from pipeline.training.augmentation import augment
+
+    view: NDArray[np.uint8] = augment(images, seed=tf.constant(seed), shares=shares).numpy()
+    return view
+
+
+def _card(
+    config: TrainingConfig, *, temperature: float, thresholds: Mapping[OperatingPoint, float]
+) -> Card:
+    """What measuring needs of it."""
+    return Card(
+        model_version=config.model_version,
+        temperature=temperature,
+        thresholds=thresholds,
+        unfamiliarity_limit=LIMIT,
+        warning_limit=WARNING_LIMIT,
+        warning=config.unfamiliar_warning,
+        metrics={},
+        raw={},
+    )

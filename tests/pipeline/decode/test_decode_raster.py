@@ -1,0 +1,240 @@
+"""PNG, JPEG, TIFF and their like: the same picture in every mode."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.decode.decode import decode
+from pipeline.errors import RefusedError
+from pipeline.limits import Limits
+from tests.support.data.builders import encoded, make_jpeg, make_picture, make_png, make_raster
+
+PICTURE = make_picture()
+REFERENCE = PICTURE / 255
+SIXTEEN = make_picture(top=65535)
+
+
+def converted(path: Path, mode: str, **options: Any) -> NDArray[np.float32]:
+    Image.fromarray(PICTURE).convert(mode).save(path, **options)
+    return decode(path).pixels
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA"])
+def test_png_modes(tmp_path: Path, mode: str) -> None:
+    np.testing.assert_allclose(converted(tmp_path / "x.png", mode), REFERENCE, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK", "LA", "YCbCr"])
+def test_tiff_modes(tmp_path: Path, mode: str) -> None:
+    np.testing.assert_allclose(converted(tmp_path / "x.tif", mode), REFERENCE, atol=2.1 / 255)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_jpeg_modes(tmp_path: Path, mode: str) -> None:
+    pixels = converted(tmp_path / "x.jpg", mode, quality=98)
+    np.testing.assert_allclose(pixels, REFERENCE, atol=8 / 255)
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "webp", "jp2"])
+def test_other_formats(tmp_path: Path, suffix: str) -> None:
+    options = {"lossless": True} if suffix == "webp" else {}
+    path = make_raster(tmp_path / f"x.{suffix}", PICTURE, **options)
+    np.testing.assert_allclose(decode(path).pixels, REFERENCE, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_scale_by_65535(tmp_path: Path, suffix: str) -> None:
+    path = make_raster(tmp_path / f"x.{suffix}", SIXTEEN // 2)
+    np.testing.assert_allclose(decode(path).pixels, (SIXTEEN // 2) / 65535, atol=1e-6)
+
+
+def test_big_endian_sixteen_bit_tiff(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    Image.fromarray(SIXTEEN.astype(">u2")).save(path)
+    assert path.read_bytes()[:2] == b"MM"
+    np.testing.assert_allclose(decode(path).pixels, SIXTEEN / 65535, atol=1e-6)
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_white_is_zero_in_sixteen_bit_tiff(tmp_path: Path, photometric: int) -> None:
+    path = make_raster(tmp_path / "x.tif", SIXTEEN)
+    content = bytearray(path.read_bytes())
+    # Directory entry of tag 262: SHORT, one value.
+    entry = content.index((262).to_bytes(2, "little") + b"\x03\x00\x01\x00\x00\x00")
+    content[entry + 8] = photometric
+    path.write_bytes(content)
+    expected = SIXTEEN / 65535 if photometric else 1 - SIXTEEN / 65535
+    np.testing.assert_allclose(decode(path).pixels, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (REFERENCE.astype(np.float32), REFERENCE),
+        (PICTURE.astype(np.float32), REFERENCE),
+        (PICTURE.astype(np.int32), REFERENCE),
+        (SIXTEEN.astype(np.int32), SIXTEEN / 65535),
+    ],
+)
+def test_thirty_two_bits_take_the_least_common_range(
+    tmp_path: Path, values: NDArray[Any], expected: NDArray[Any]
+) -> None:
+    path = make_raster(tmp_path / "x.tif", values)
+    np.testing.assert_allclose(decode(path).pixels, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+def test_floats_beyond_any_range_are_refused(tmp_path: Path, bad: float) -> None:
+    values = REFERENCE.astype(np.float32)
+    values[3, 3] = bad
+    with pytest.raises(RefusedError, match="expected pixel values of 0 and more"):
+        decode(make_raster(tmp_path / "x.tif", values))
+
+
+def test_one_bit(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    Image.fromarray(PICTURE > 127).save(path)
+    np.testing.assert_array_equal(decode(path).pixels, (PICTURE > 127).astype(np.float32))
+
+
+def test_lab(tmp_path: Path) -> None:
+    """Grey 119 of sRGB has L* 50 (IEC 61966-2-1, CIE 1976)."""
+    lab = np.zeros((64, 64, 3), np.uint8)
+    lab[..., 0], lab[:32, :, 0] = 128, 255
+    path = tmp_path / "x.tif"
+    Image.fromarray(lab, "LAB").save(path)
+    pixels = decode(path).pixels
+    assert pixels[0, 0] == pytest.approx(1, abs=1e-3)
+    assert pixels[-1, -1] * 255 == pytest.approx(119, abs=1)
+
+
+def test_colour_becomes_luminance(tmp_path: Path) -> None:
+    colour = np.zeros((64, 64, 3), np.uint8)
+    colour[:, :32, 0], colour[:, 32:, 1] = 255, 255
+    pixels = decode(make_png(tmp_path / "x.png", colour)).pixels
+    assert pixels[0, 0] == pytest.approx(0.299, abs=0.003)
+    assert pixels[0, -1] == pytest.approx(0.587, abs=0.003)
+
+
+def test_transparent_parts_lie_on_black(tmp_path: Path) -> None:
+    rgba = np.dstack([PICTURE] * 3 + [np.full_like(PICTURE, 255)])
+    rgba[:40, :, 3] = 0
+    pixels = decode(make_png(tmp_path / "x.png", rgba)).pixels
+    assert pixels[:40].max() == 0
+    np.testing.assert_allclose(pixels[40:], REFERENCE[40:], atol=1e-6)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None:
+    """Stored as the tag tells, shown upright; the reverse turns are Pillow's own."""
+    turns = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,  # EXIF 6 asks for a quarter turn clockwise
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = Image.fromarray(PICTURE)
+    if orientation in turns:
+        stored = stored.transpose(turns[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"x.{suffix}"
+    stored.save(path, exif=exif, **({"quality": 98} if suffix == "jpg" else {}))
+    image = decode(path)
+    np.testing.assert_allclose(image.pixels, REFERENCE, atol=8 / 255)
+    assert (image.rows, image.columns) == stored.size[::-1]
+
+
+def test_large_jpeg_is_decoded_at_reduced_scale_within_the_bound(tmp_path: Path) -> None:
+    path = make_jpeg(tmp_path / "x.jpg", make_picture(1000, 1900))
+    assert decode(path).pixels.shape == (1000, 1900)
+    reduced = decode(path, minimum_size=448)
+    assert reduced.pixels.shape == (500, 950)
+    assert (reduced.rows, reduced.columns) == (1000, 1900)
+
+
+def test_reduced_scale_does_not_break_colour_modes(tmp_path: Path) -> None:
+    picture = Image.fromarray(make_picture(1000, 1000))
+    for mode in ("RGB", "CMYK"):
+        path = tmp_path / f"{mode}.jpg"
+        picture.convert(mode).save(path, quality=98)
+        pixels = decode(path, minimum_size=224).pixels
+        assert abs(pixels.mean() - decode(path).pixels.mean()) < 0.01
+
+
+def test_first_picture_of_several(tmp_path: Path) -> None:
+    path = tmp_path / "x.tif"
+    pages = [Image.fromarray(PICTURE), Image.fromarray(255 - PICTURE)]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    image = decode(path)
+    np.testing.assert_allclose(image.pixels, REFERENCE, atol=1e-6)
+    assert image.frames == 2
+    assert image.warnings == ("first of 2 frames read",)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "JPEG2000", "WEBP"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
+def test_cut_file_is_refused(tmp_path: Path, kind: str, share: float) -> None:
+    content = encoded(make_picture(400, 400), kind)
+    path = tmp_path / "x"
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(RefusedError):
+        decode(path)
+
+
+def test_flipped_byte_in_png_is_refused(tmp_path: Path) -> None:
+    content = bytearray(encoded(PICTURE, "PNG"))
+    content[len(content) // 2] ^= 0xFF
+    path = tmp_path / "x.png"
+    path.write_bytes(content)
+    with pytest.raises(RefusedError, match="checksum"):
+        decode(path)
+
+
+def test_damaged_jpeg_is_refused(tmp_path: Path) -> None:
+    content = bytearray(encoded(make_picture(400, 400), "JPEG"))
+    middle = len(content) // 2
+    content[middle : middle + 4] = b"\xff\x02\xff\x10"
+    path = tmp_path / "x.jpg"
+    path.write_bytes(content)
+    with pytest.raises(RefusedError, match="unknown marker"):
+        decode(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((31, 200), "too small"),
+        ((40, 400), "within 1 : 8"),
+        ((300, 300), "expected at most 80000 pixels, received 300 x 300 pixels"),
+    ],
+)
+def test_sizes_beyond_the_limits(tmp_path: Path, shape: tuple[int, int], words: str) -> None:
+    path = make_png(tmp_path / "x.png", make_picture(*shape))
+    with pytest.raises(RefusedError, match=words):
+        decode(path, limits=Limits(max_pixels=80_000))
+
+
+def test_bytes_beyond_the_limit(tmp_path: Path) -> None:
+    path = make_png(tmp_path / "x.png")
+    with pytest.raises(RefusedError, match="too large: expected at most 100 bytes"):
+        decode(path, limits=Limits(max_bytes=100))
+
+
+def test_blank_picture_is_no_radiograph(tmp_path: Path) -> None:
+    path = make_png(tmp_path / "x.png", np.zeros((64, 64), np.uint8))
+    with pytest.raises(RefusedError, match="every pixel has the same value"):
+        decode(path)
+
+
+def test_missing_file_is_a_refusal(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="cannot be read: No such file"):
+        decode(tmp_path / "nothing.png")

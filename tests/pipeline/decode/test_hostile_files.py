@@ -1,0 +1,230 @@
+"""Files made to break a reader: each ends in an answer, soon, and within bounds of memory."""
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    MRImageStorage,
+    UltrasoundImageStorage,
+)
+
+from pipeline.decode.pool import DecoderPool
+from pipeline.decode.prepare import Prepared
+from pipeline.decode.process import MEMORY_BYTES
+from pipeline.errors import RefusedError
+from pipeline.files.archive import members
+from pipeline.limits import Limits
+from tests.support.data.builders import (
+    encoded,
+    make_dataset,
+    make_dicom,
+    make_jpeg,
+    make_picture,
+    make_png,
+    png_chunk,
+    save_dicom,
+)
+from tests.support.data.decoding import WITHIN_S, answer_to, most_memory
+
+pytestmark = pytest.mark.processes
+
+PICTURE = make_picture()
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[DecoderPool]:
+    with DecoderPool(processes=1, timeout_s=WITHIN_S, key=b"key") as running:
+        list(running.prepare_all([Path("/nothing")]))  # it has started
+        yield running
+
+
+def refusal_of(pool: DecoderPool, path: Path) -> str:
+    answer = answer_to(pool, path)
+    assert isinstance(answer, RefusedError), path.name
+    assert "unexpected" not in str(answer)
+    assert path.stem not in str(answer)
+    return str(answer)
+
+
+def png_of_zeros(side: int) -> bytes:
+    """Some bytes for each million pixels."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(side + 1)) for _ in range(side)) + packer.flush()
+    chunks = [(b"IHDR", header), (b"IDAT", rows), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+
+
+def jpeg_that_says(rows: int, columns: int) -> bytes:
+    jpeg = bytearray(encoded(PICTURE, "JPEG"))
+    start = jpeg.index(b"\xff\xc0") + 5
+    jpeg[start : start + 4] = struct.pack(">HH", rows, columns)
+    return bytes(jpeg)
+
+
+def tiff_that_says(rows: int) -> bytes:
+    tiff = bytearray(encoded(PICTURE, "TIFF"))
+    directory = int.from_bytes(tiff[4:8], "little")
+    for number in range(int.from_bytes(tiff[directory : directory + 2], "little")):
+        entry = directory + 2 + 12 * number
+        if int.from_bytes(tiff[entry : entry + 2], "little") == 257:  # ImageLength
+            tiff[entry + 2 : entry + 12] = struct.pack("<HII", 4, 1, rows)
+    return bytes(tiff)
+
+
+def text_bomb() -> bytes:
+    packed = zlib.compress(bytes(200_000_000), 1)
+    png = encoded(PICTURE, "PNG")
+    return png[:33] + png_chunk(b"zTXt", b"Patient\0\0" + packed) + png[33:]
+
+
+BOMBS: dict[str, Callable[[Path], bytes]] = {
+    "png": lambda _: png_of_zeros(8_100),
+    "jpeg": lambda _: jpeg_that_says(65_500, 65_500),
+    "tiff": lambda _: tiff_that_says(2**31),
+    "bmp": lambda _: (
+        b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 9**9, 9**9, 1, 8, *[0] * 6)
+    ),
+    "dicom that says 65535 x 65535": lambda folder: make_dicom(
+        folder / "x", Rows=65535, Columns=65535
+    ).read_bytes(),
+    "deflated dicom": lambda folder: make_dicom(
+        folder / "x",
+        np.zeros((5000, 5000), np.uint16),
+        transfer_syntax=DeflatedExplicitVRLittleEndian,
+    ).read_bytes(),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_bombs(kind: str, pool: DecoderPool, tmp_path: Path) -> None:
+    path = tmp_path / "a-bomb"
+    path.write_bytes(BOMBS[kind](tmp_path))
+    assert path.stat().st_size < 500_000
+    assert refusal_of(pool, path)
+
+
+def test_a_bomb_in_the_text_of_a_picture_is_not_unpacked(pool: DecoderPool, tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    path.write_bytes(text_bomb())
+    answer = answer_to(pool, path)
+    assert isinstance(answer, (Prepared, RefusedError))
+    assert "unexpected" not in str(answer)
+
+
+def test_a_picture_that_takes_too_much_memory(tmp_path: Path) -> None:
+    """48 million pixels in colours of 16 bits: a third is read twice, and more is needed then."""
+    path = tmp_path / "x.dcm"
+    dataset = make_dataset(np.zeros((40, 40, 3), np.uint16), Rows=8000, Columns=6000)
+    dataset.PixelData = b""
+    save_dicom(path, dataset)
+    length = 8000 * 6000 * 6
+    with path.open("r+b") as file:  # mostly a hole
+        file.seek(-4, io.SEEK_END)
+        file.write(length.to_bytes(4, "little"))
+        file.write(b"\x77")
+        file.truncate(file.tell() - 1 + length)
+    good = make_png(tmp_path / "good.png")
+    with DecoderPool(processes=1, timeout_s=60, limits=Limits(max_bytes=10**9)) as pool:
+        before = pool.process_ids()
+        refused, read = pool.prepare_all([path, good])
+        assert pool.process_ids() == before, "it was refused, not killed"
+        assert most_memory(pool) < MEMORY_BYTES
+    assert "too much memory" in str(refused)
+    assert isinstance(read, Prepared)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+        bytes(128) + b"DICM",
+        b"<html><script>alert(1)</script>",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%!PS-Adobe-3.0 EPSF-3.0",
+        b"%PDF-1.7",
+        b"GIF89a",
+        b"just text",
+    ],
+)
+def test_what_is_no_picture_whatever_its_name(
+    content: bytes, pool: DecoderPool, tmp_path: Path
+) -> None:
+    for name in ("a-name.png", "a-name.dcm", "a-name.jpg"):
+        (tmp_path / name).write_bytes(content)
+        assert refusal_of(pool, tmp_path / name)
+
+
+@pytest.mark.parametrize("make", [make_png, make_jpeg, make_dicom])
+def test_wrong_extensions_do_not_matter(
+    make: Callable[[Path], Path], pool: DecoderPool, tmp_path: Path
+) -> None:
+    for name in ("x.dcm", "x.png", "x", "x.JPEG", "x.exe"):
+        path = make(tmp_path / "written").rename(tmp_path / name)
+        assert isinstance(answer_to(pool, path), Prepared)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("make", [make_png, make_jpeg, make_dicom])
+def test_truncated(
+    make: Callable[[Path], Path], share: float, pool: DecoderPool, tmp_path: Path
+) -> None:
+    content = make(tmp_path / "whole").read_bytes()
+    (tmp_path / "a-part").write_bytes(content[: int(len(content) * share)])
+    assert refusal_of(pool, tmp_path / "a-part")
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality"),
+    [(CTImageStorage, "CT"), (MRImageStorage, "MR"), (UltrasoundImageStorage, "US")],
+)
+def test_dicom_of_something_else(
+    sop_class: str, modality: str, pool: DecoderPool, tmp_path: Path
+) -> None:
+    path = make_dicom(tmp_path / "a-scan.dcm", SOPClassUID=sop_class, Modality=modality)
+    assert refusal_of(pool, path).startswith("not a chest radiograph")
+
+
+def zipped(*entries: tuple[zipfile.ZipInfo | str, bytes]) -> io.BytesIO:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return target
+
+
+def a_link() -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("link.png")
+    info.external_attr = 0o120777 << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        zipped(("../../evil.png", b"x")),
+        zipped(("..\\evil.png", b"x")),
+        zipped(("/etc/passwd", b"x")),
+        zipped(("C:\\evil.png", b"x")),
+        zipped((a_link(), b"/etc/passwd")),
+        zipped(("bomb.png", bytes(300_000_000))),
+        zipped(*[(f"{number}.png", b"") for number in range(3000)]),
+    ],
+    ids=["slip", "slip-windows", "absolute", "drive", "link", "bomb", "empty"],
+)
+def test_archives(archive: io.BytesIO) -> None:
+    try:
+        refusals = [member.refusal for member in members(archive)]
+    except RefusedError:
+        return  # the archive as a whole
+    assert refusals, "left out in silence"
+    assert all(refusals)

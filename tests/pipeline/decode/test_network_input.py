@@ -1,0 +1,64 @@
+"""What the network eats."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.decode.decode import decode
+from pipeline.decode.network_input import DECODED_SIZE, SIZE, network_input
+from pipeline.types import DecodedImage
+from tests.support.data.builders import make_jpeg, make_picture
+
+
+def image_of(pixels: np.ndarray) -> DecodedImage:
+    return DecodedImage(pixels.astype(np.float32), "image/png", *pixels.shape)
+
+
+def test_shape_type_and_range() -> None:
+    result = network_input(image_of(make_picture(300, 500) / 255))
+    assert result.shape == (SIZE, SIZE) == (224, 224)
+    assert result.dtype == np.uint8
+    assert result.min() < 10
+    assert result.max() > 245
+
+
+def test_a_training_image_is_hardly_touched(tmp_path: Path) -> None:
+    """It went through the same size and compression before."""
+    learned = decode(make_jpeg(tmp_path / "x.jpg", make_picture(224, 224), quality=75))
+    assert abs(network_input(learned) - learned.pixels * 255).mean() < 0.05
+
+
+def test_a_picture_that_was_never_compressed_looks_as_if_it_had_been(tmp_path: Path) -> None:
+    picture = make_picture(224, 224)
+    learned = decode(make_jpeg(tmp_path / "x.jpg", picture, quality=75)).pixels * 255
+    np.testing.assert_allclose(network_input(image_of(picture / 255)), learned, atol=1)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.2, 0.5, 1.0])
+def test_flat_pictures_stay_flat(level: float) -> None:
+    flat = network_input(image_of(np.full((901, 577), level)))
+    assert set(np.unique(flat)) == {round(level * 255)}
+
+
+def test_it_is_antialiased() -> None:
+    """Stripes finer than the target's pixels become grey instead of aliasing."""
+    stripes = np.tile([0.0, 1.0], 1000)
+    result = network_input(image_of(np.tile(stripes, (1000, 1))))
+    assert abs(result.astype(int) - 128).max() <= 2
+
+
+def test_orientation_is_kept() -> None:
+    pixels = np.zeros((400, 600))
+    pixels[:100, :100] = 1
+    result = network_input(image_of(pixels))
+    assert result[10, 10] == 255
+    assert result[-10, 10] == result[10, -10] == 0
+
+
+def test_reduced_decoding_changes_it_little(tmp_path: Path) -> None:
+    path = make_jpeg(tmp_path / "x.jpg", make_picture(2000, 1800))
+    whole = network_input(decode(path)).astype(int)
+    reduced = network_input(decode(path, minimum_size=DECODED_SIZE)).astype(int)
+    assert abs(whole - reduced).mean() < 0.5
+    assert abs(whole - reduced).max() <= 3

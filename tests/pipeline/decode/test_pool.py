@@ -1,0 +1,232 @@
+"""Real processes: what they crash and hang on costs one file."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pydicom
+import pytest
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.uid import JPEGLosslessSV1
+
+from pipeline.decode.pool import DecoderPool
+from pipeline.decode.prepare import Prepared, prepare
+from pipeline.errors import RefusedError
+from tests.support.data.builders import make_dicom, make_jpeg, make_picture, make_png
+
+pytestmark = pytest.mark.processes
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> list[Path]:
+    return [
+        make_png(tmp_path / "1.png"),
+        make_dicom(tmp_path / "2.dcm"),
+        make_jpeg(tmp_path / "3.jpg", make_picture(500, 600)),
+    ]
+
+
+@pytest.fixture
+def never_ending(tmp_path: Path) -> Path:
+    """Reading it blocks for ever, as a hanging codec would."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    return path
+
+
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_answers_come_in_order_and_equal_those_of_this_process(
+    good: list[Path], tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad"
+    bad.write_bytes(b"no picture")
+    paths = [good[0], bad, *good, bad, *good] * 3
+    with DecoderPool(processes=2, timeout_s=20, key=b"key") as pool:
+        answers = list(pool.prepare_all(paths))
+    assert len(answers) == len(paths)
+    for path, answer in zip(paths, answers, strict=True):
+        if path == bad:
+            assert isinstance(answer, RefusedError)
+            assert str(answer) == "the content is neither DICOM, PNG, JPEG nor TIFF"
+            continue
+        expected = prepare(path, key=b"key")
+        assert isinstance(answer, Prepared)
+        np.testing.assert_array_equal(answer.network_input, expected.network_input)
+        assert answer.deidentified == expected.deidentified
+
+
+def test_it_reads_only_a_little_ahead(good: list[Path]) -> None:
+    taken = 0
+
+    def counted() -> Iterator[Path]:
+        nonlocal taken
+        for _ in range(1000):
+            taken += 1
+            yield good[0]
+
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        answers = pool.prepare_all(counted())
+        next(answers)
+        assert taken < 10
+        answers.close()
+
+
+def test_damage_that_a_codec_tells_only_the_terminal_is_refused(tmp_path: Path) -> None:
+    """GDCM on lossless JPEG; the next file has nothing to do with it."""
+    whole = make_dicom(tmp_path / "1.dcm", make_picture(400, 400), transfer_syntax=JPEGLosslessSV1)
+    dataset = pydicom.dcmread(whole)
+    frame = bytearray(get_frame(dataset.PixelData, 0, number_of_frames=1))
+    frame[5000:5512] = bytes(512)
+    dataset.PixelData = encapsulate([bytes(frame)])
+    dataset.save_as(damaged := tmp_path / "2.dcm")
+    assert isinstance(prepare(damaged), Prepared), "seen nowhere else"
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        before, answer, after = pool.prepare_all([whole, damaged, whole])
+    assert isinstance(answer, RefusedError)
+    assert str(answer) == "the JPEG data are damaged: parts of the picture are lost"
+    assert isinstance(before, Prepared)
+    assert isinstance(after, Prepared)
+
+
+def test_a_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
+    with DecoderPool(processes=1, timeout_s=1) as pool:
+        before = pool.process_ids()
+        answers = list(pool.prepare_all([good[0], never_ending, good[1]]))
+        assert pool.process_ids() != before
+    assert isinstance(answers[0], Prepared)
+    assert str(answers[1]) == "decoding took longer than 1 s"
+    assert isinstance(answers[2], Prepared)
+
+
+def test_a_crash_costs_one_file(good: list[Path], never_ending: Path) -> None:
+    with DecoderPool(processes=1, timeout_s=60) as pool:
+
+        def crash() -> None:
+            for _ in range(2):  # once might be the machine's doing
+                (process_id,) = pool.process_ids()
+                # Opening the other end of the pipe succeeds once the decoder has opened its own.
+                with never_ending.open("wb"):
+                    os.kill(process_id, signal.SIGSEGV)
+                    wait_until(lambda gone=process_id: pool.process_ids() != [gone])
+
+        thread = threading.Thread(target=crash)
+        thread.start()
+        answers = list(pool.prepare_all([good[0], never_ending, good[1]]))
+        thread.join()
+    assert isinstance(answers[0], Prepared)
+    assert str(answers[1]) == "the decoder crashed on this file"
+    assert isinstance(answers[2], Prepared)
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "standing still"])
+def test_a_file_is_not_to_blame_for_what_befell_its_decoder(
+    good: list[Path], is_killed: bool
+) -> None:
+    with DecoderPool(processes=1, timeout_s=3) as pool:
+        list(pool.prepare_all(good[:1]))
+        stopped = psutil.Process(pool.process_ids()[0])
+        stopped.suspend()
+        timer = threading.Timer(0.3, stopped.kill if is_killed else stopped.status)
+        timer.start()
+        (answer,) = pool.prepare_all(good[:1])
+    assert isinstance(answer, Prepared)
+
+
+def test_a_process_that_is_killed_while_it_starts_is_replaced(good: list[Path]) -> None:
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        os.kill(pool.process_ids()[0], signal.SIGKILL)
+        (answer,) = pool.prepare_all(good[:1])
+    assert isinstance(answer, Prepared)
+
+
+def test_a_process_that_died_while_idle_is_replaced(good: list[Path]) -> None:
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        list(pool.prepare_all(good))
+        (process_id,) = pool.process_ids()
+        os.kill(process_id, signal.SIGKILL)
+        wait_until(lambda: psutil.Process(process_id).status() == psutil.STATUS_ZOMBIE)
+        assert all(isinstance(answer, Prepared) for answer in pool.prepare_all(good))
+
+
+def test_closing_ends_the_processes_even_in_mid_file(never_ending: Path) -> None:
+    pool = DecoderPool(processes=2, timeout_s=600)
+    ids = pool.process_ids()
+    thread = threading.Thread(target=lambda: list(pool.prepare_all([never_ending])))
+    thread.start()
+    with never_ending.open("wb"):  # a decoder reads it now
+        pool.close()
+    thread.join(timeout=30)  # not the ten minutes that its file may take
+    assert not thread.is_alive()
+    assert not any(psutil.pid_exists(process_id) for process_id in ids)
+
+
+@pytest.mark.parametrize("state", ["idle", "reading"])
+def test_no_process_outlives_a_killed_parent(state: str, never_ending: Path) -> None:
+    script = (
+        "import sys, pathlib; from pipeline.decode.pool import DecoderPool\n"
+        "pool = DecoderPool(processes=2, timeout_s=1)\n"
+        "print(*pool.process_ids(), flush=True)\n"
+        "sys.stdin.readline() if sys.argv[1] == 'idle' else "
+        "list(pool.prepare_all([pathlib.Path(sys.argv[2])]))\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, state, str(never_ending)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    children = [psutil.Process(int(word)) for word in parent.stdout.readline().split()]
+    assert len(children) == 2
+    if state == "reading":
+        with never_ending.open("wb"):  # a decoder reads it now
+            parent.kill()
+            parent.wait()
+            psutil.wait_procs(children, timeout=60)
+    else:
+        parent.kill()
+        parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    parent.stdin.close()
+    parent.stdout.close()
+    assert not alive
+
+
+def test_it_loads_nothing_but_decoders() -> None:
+    """A decoder process is paid for once per core: no framework may slip in."""
+    script = "import sys, pipeline.decode.process as p; p._load_decoders(); print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in result.stdout.split()}
+    assert {"numpy", "PIL", "pydicom"} <= loaded
+    assert not loaded & {"tensorflow", "keras", "openvino", "flask", "celery", "sqlalchemy", "cv2"}
+
+
+def test_a_stumble_costs_one_file_and_tells_no_name(
+    good: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A null character in a path is what no code expects: an error of ours, for real."""
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        answers = list(pool.prepare_all([good[0], Path("/of/Jane\0Doe.dcm"), good[1]]))
+    assert isinstance(answers[0], Prepared)
+    assert str(answers[1]) == "an unexpected error while decoding"
+    assert isinstance(answers[2], Prepared)
+    assert "ValueError at decoder_process.py:" in caplog.text
+    assert "Doe" not in caplog.text

@@ -1,0 +1,100 @@
+"""The shared files behave as their manifests expect."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.decode.decode import decode
+from pipeline.decode.network_input import network_input
+from pipeline.decode.prepare import prepare
+from pipeline.errors import RefusedError
+
+pytestmark = pytest.mark.shared
+
+# Mean difference in grey levels (of 255) that a file may have from the first of its group,
+# where it is not the same picture to the last bit.
+ALLOWED = {
+    "rg1_cr_15bit_jpegls_near": 1,  # lossy, as is the first of its group
+    "siim_cr_8bit_jpeg_fake_mono1.dcm": 0.05,  # JPEG of a negative, turned back
+    "drv_cr10_rescale.dcm": 10,  # states no window: all stored values are shown
+    "drv_cr10_rgb8.dcm": 16,  # was scaled to the picture's own maximum when it was made
+    "drv_cr10_voilut_seq.dcm": 40,  # a table with gamma 0.7
+}
+INVERTED = "siim_cr_8bit_jpeg_fake_mono1.dcm"  # its tag says so, though its pixels do not
+
+
+def rows_of(manifest: Path) -> list[dict[str, str]]:
+    with manifest.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_dicom_file_decodes_and_groups_agree(shared_data: Path) -> None:
+    first: dict[str, np.ndarray] = {}
+    rows = rows_of(shared_data / "dicom" / "manifest.csv")
+    for row in rows:
+        name = Path(row["file"]).name
+        image = decode(shared_data / row["file"])
+        assert (str(image.rows), str(image.columns)) == (row["rows"], row["cols"]), name
+        assert str(image.frames) == row["frames"], name
+        assert image.tags.get("Modality", "") == row["modality"], name
+        found = network_input(image).astype(int)
+        if name == INVERTED:
+            found = 255 - found
+        reference = first.setdefault(row["image_group"], found)
+        assert abs(found - reference).mean() <= ALLOWED.get(name, 0), name
+    assert len(rows) == 31
+    assert len(first) == 9
+
+
+def test_padding_border_is_gone(shared_data: Path) -> None:
+    padded = decode(shared_data / "dicom" / "drv_cr10_pixel_padding.dcm")
+    plain = decode(shared_data / "dicom" / "drv_cr10_explicit_le.dcm")
+    np.testing.assert_array_equal(padded.pixels, plain.pixels)
+
+
+def test_reencoded_pictures_agree(shared_data: Path) -> None:
+    folder = shared_data / "hostile" / "cxr_reencoded"
+    reference = network_input(decode(folder / "s_cxr_ref.png")).astype(int)
+    for path in sorted(folder.iterdir()):
+        found = network_input(decode(path)).astype(int)
+        assert abs(found - reference).mean() < 1, path.name
+        assert abs(found - reference).max() < 12, path.name
+
+
+def test_refusals_hold_no_patient_data(shared_data: Path) -> None:
+    path = shared_data / "hostile" / "dicom_odd" / "chrJapMulti.dcm"
+    with pytest.raises(RefusedError) as refusal:
+        decode(path)
+    assert "Yamada" not in str(refusal.value)
+    assert "without Pixel Data (7FE0,0010)" in str(refusal.value)
+
+
+def test_full_resolution_gives_the_input_that_the_network_learned_from(shared_data: Path) -> None:
+    """The training images are the same films, shrunk and compressed by someone else."""
+    learned = shared_data / "chest_xray" / "train"
+    differences = [
+        abs(input_of(path) - input_of(learned / path.parent.name / path.name)).mean()
+        for path in sorted((shared_data / "chest_xray_full_resolution").glob("*/*.jpeg"))
+        if (learned / path.parent.name / path.name).exists()
+    ]
+    assert len(differences) > 50
+    assert np.mean(differences) < 0.8  # 1.6 without the compression
+
+
+def input_of(path: Path) -> np.ndarray:
+    return prepare(path).network_input.astype(int)
+
+
+def test_full_resolution_radiographs_decode_at_reduced_scale(shared_data: Path) -> None:
+    paths = sorted((shared_data / "chest_xray_full_resolution").glob("*/*.jpeg"))[:12]
+    assert paths
+    differences = []
+    for path in paths:
+        whole = network_input(decode(path)).astype(int)
+        reduced = network_input(decode(path, minimum_size=448)).astype(int)
+        differences.append(abs(whole - reduced).mean())
+    # The input's own compression rounds 0.13 levels of difference up to 0.7.
+    assert np.mean(differences) < 1
+    assert max(differences) < 2

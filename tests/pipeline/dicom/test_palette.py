@@ -1,0 +1,81 @@
+"""PALETTE COLOR as devices and converters write it: tables of 8 and 16 bits, packed or not."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+
+from pipeline.decode.decode import decode
+from pipeline.decode.prepare import prepare
+from pipeline.errors import RefusedError
+from tests.support.data.builders import make_dataset, make_picture, save_dicom
+
+GREY = make_picture()
+RAMP = np.arange(256)
+
+
+def in_colours(pixels: Any, table: bytes, *, bits: int, count: int = 256, **tags: Any) -> Dataset:
+    dataset = make_dataset(pixels, PhotometricInterpretation="PALETTE COLOR", **tags)
+    for colour in ("Red", "Green", "Blue"):
+        keyword = f"{colour}PaletteColorLookupTable"
+        setattr(dataset, f"{keyword}Descriptor", [count, 0, bits])
+        setattr(dataset, f"{keyword}Data", table)
+        dataset[f"{keyword}Data"].VR = "OW"
+    return dataset
+
+
+DEEP = GREY.astype(np.uint16)
+TABLES = {
+    "sixteen bits": in_colours(GREY, (RAMP * 257).astype("<u2").tobytes(), bits=16),
+    "eight bits": in_colours(GREY, RAMP.astype(np.uint8).tobytes(), bits=8),
+    "eight bits, one to a word": in_colours(GREY, RAMP.astype("<u2").tobytes(), bits=8),
+    "eight bits for sixteen": in_colours(DEEP, RAMP.astype(np.uint8).tobytes(), bits=8),
+    "eight of sixteen bits stored": in_colours(
+        DEEP | 0x4100, RAMP.astype(np.uint8).tobytes(), bits=8, bits_stored=8
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_kind_shows_the_same_and_is_stored_so(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.dcm"
+    save_dicom(path, TABLES[kind])
+    np.testing.assert_allclose(decode(path).pixels, GREY / 255, atol=1e-5)
+    stored = prepare(path, key=b"key").deidentified
+    assert stored is not None
+    path.write_bytes(stored.content)
+    np.testing.assert_allclose(decode(path).pixels, GREY / 255, atol=1e-5)
+
+
+def test_nothing_is_kept_behind_the_entries(tmp_path: Path) -> None:
+    """A table of bytes may be as long again before it counts as one of words."""
+    table = RAMP[:200].astype(np.uint8).tobytes() + b"Planted Person"
+    path = tmp_path / "x.dcm"
+    save_dicom(path, in_colours(GREY, table, bits=8, count=200))
+    stored = prepare(path, key=b"key").deidentified
+    assert stored is not None
+    assert b"Planted" not in stored.content
+    assert len(pydicom.dcmread(path).RedPaletteColorLookupTableData) > 200
+
+
+@pytest.mark.parametrize(
+    ("table", "bits", "count"), [(b"", 16, 256), (bytes(100), 16, 256), (bytes(512), 12, 256)]
+)
+def test_tables_that_cannot_be_used(table: bytes, bits: int, count: int, tmp_path: Path) -> None:
+    save_dicom(tmp_path / "x.dcm", in_colours(GREY, table, bits=bits, count=count))
+    with pytest.raises(RefusedError, match="the colour tables"):
+        decode(tmp_path / "x.dcm")
+
+
+def test_missing_and_segmented_tables(tmp_path: Path) -> None:
+    dataset = make_dataset(GREY, PhotometricInterpretation="PALETTE COLOR")
+    save_dicom(tmp_path / "x.dcm", dataset)
+    with pytest.raises(RefusedError, match="missing or contradict"):
+        decode(tmp_path / "x.dcm")
+    dataset.SegmentedRedPaletteColorLookupTableData = bytes(6)
+    save_dicom(tmp_path / "x.dcm", dataset)
+    with pytest.raises(RefusedError, match="segmented"):
+        decode(tmp_path / "x.dcm")

@@ -1,0 +1,121 @@
+"""DICOM that cannot be decoded is refused, naming tag and cause, and nothing is quoted from it."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
+from pydicom.uid import MPEG2MPML, DeflatedExplicitVRLittleEndian, RLELossless
+
+from pipeline.decode.decode import decode
+from pipeline.decode.prepare import prepare
+from pipeline.errors import RefusedError
+from pipeline.limits import Limits
+from tests.support.data.builders import LOSSLESS, make_dataset, make_dicom, make_picture, save_dicom
+
+PICTURE = make_picture(top=1023)  # 10 bits in 16
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"PixelData": None}, "without Pixel Data (7FE0,0010)"),
+        ({"Rows": None}, "Rows (0028,0010) is missing"),
+        ({"Rows": 97}, "cut short: expected 12416 bytes, received 12288"),
+        ({"Rows": 65535, "Columns": 65535}, "too large: expected at most 64000000 pixels"),
+        ({"Rows": 8, "Columns": 8}, "too small"),
+        ({"NumberOfFrames": "4000"}, "expected 1 to 1000 frames, received 4000"),
+        ({"NumberOfFrames": "0"}, "expected 1 to 1000 frames, received 0"),
+        ({"BitsStored": 9}, "contradict each other"),
+        ({"BitsAllocated": None}, "Bits Allocated (0028,0100) is missing"),
+        ({"PhotometricInterpretation": "CMYK"}, "Photometric Interpretation (0028,0004) is CMYK"),
+        ({"SamplesPerPixel": 2}, "Samples per Pixel (0028,0002) is 2"),
+        ({"RescaleSlope": 0, "RescaleIntercept": 0}, "Rescale Slope (0028,1053) is not usable"),
+        ({"RescaleSlope": 1e308, "RescaleIntercept": 1e308}, "Slope (0028,1053) is not usable"),
+        ({"VOILUTFunction": "CUBIC", "WindowCenter": 1, "WindowWidth": 2}, "VOI LUT Function"),
+    ],
+)
+def test_refusals_name_tag_and_cause(
+    tmp_path: Path, attributes: dict[str, Any], words: str
+) -> None:
+    path = make_dicom(tmp_path / "x.dcm", **attributes)
+    with pytest.raises(RefusedError) as refusal:
+        decode(path)
+    assert words in str(refusal.value)
+
+
+def test_value_that_cannot_be_parsed_is_not_quoted(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "x.dcm", RescaleSlope=1234567)
+    path.write_bytes(path.read_bytes().replace(b"1234567", b"DoeJane"))
+    with pytest.raises(RefusedError) as refusal:
+        decode(path)
+    assert "Rescale Slope (0028,1053)" in str(refusal.value)
+    assert "Doe" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("keyword", ["Modality", "PatientOrientation", "Rows", "PatientID"])
+def test_data_sets_where_a_value_belongs(tmp_path: Path, keyword: str) -> None:
+    """The one inside cannot be read: its value's kind is none that exists. Nobody looks."""
+    dataset = make_dataset(PICTURE)
+    item = Dataset()
+    item.add_new(0x53430002, "LO", "Jane Doe")
+    dataset.pop(keyword, None)
+    dataset.add(DataElement(Tag(keyword), "SQ", Sequence([item])))
+    path = tmp_path / "x.dcm"
+    save_dicom(path, dataset)
+    path.write_bytes(path.read_bytes().replace(b"\x43\x53\x02\x00LO", b"\x43\x53\x02\x00PA"))
+    with suppress(RefusedError):
+        deidentified = prepare(path, key=b"key").deidentified
+        assert deidentified is not None
+        assert b"Doe" not in deidentified.content
+
+
+@pytest.mark.parametrize("vr", ["PN", "DS", "OB"])
+@pytest.mark.parametrize("keyword", ["VOILUTSequence", "ModalityLUTSequence"])
+def test_values_where_a_sequence_belongs(tmp_path: Path, keyword: str, vr: str) -> None:
+    dataset = make_dataset(PICTURE)
+    dataset.add(DataElement(Tag(keyword), vr, b"12" if vr == "OB" else "12"))
+    save_dicom(tmp_path / "x.dcm", dataset)
+    assert prepare(tmp_path / "x.dcm", key=b"key").deidentified is not None
+
+
+def test_unsupported_transfer_syntax(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "x.dcm", transfer_syntax=RLELossless)
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = MPEG2MPML
+    dataset.save_as(path)
+    with pytest.raises(RefusedError, match=r"transfer syntax MPEG2 .* is not supported"):
+        decode(path)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("syntax", LOSSLESS)
+def test_cut_file_is_refused(tmp_path: Path, syntax: str, share: float) -> None:
+    path = make_dicom(tmp_path / "x.dcm", PICTURE, bits_stored=10, transfer_syntax=syntax)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(RefusedError):
+        decode(path)
+
+
+def test_deflated_file_is_inflated_within_bounds(tmp_path: Path) -> None:
+    path = make_dicom(
+        tmp_path / "x.dcm",
+        np.zeros((2000, 2000), np.uint16),
+        transfer_syntax=DeflatedExplicitVRLittleEndian,
+    )
+    assert path.stat().st_size < 100_000
+    with pytest.raises(RefusedError, match="too large: expected at most 1000000 bytes"):
+        decode(path, limits=Limits(max_bytes=1_000_000))
+
+
+def test_blank_picture_is_no_radiograph(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "x.dcm", np.full((96, 96), 77, np.uint8))
+    with pytest.raises(RefusedError, match="every pixel has the same value"):
+        decode(path)

@@ -1,0 +1,162 @@
+"""Figures whose answers are known by hand."""
+
+import numpy as np
+import pytest
+import sklearn.metrics as sklearn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.evaluation.calibration import (
+    balanced_weights,
+    choose_threshold,
+    fit_temperature,
+    probability_of,
+)
+from pipeline.evaluation.curves import precision_recall_curve, roc_curve
+from pipeline.evaluation.metrics import (
+    auroc,
+    auroc_of_draws,
+    average_precision,
+    brier,
+    confusion_matrix,
+    expected_calibration_error,
+    rates,
+)
+
+
+def labels(*values: int) -> np.ndarray:
+    return np.array(values, np.uint8)
+
+
+def test_auroc_of_known_orders() -> None:
+    assert auroc(labels(0, 0, 1, 1), np.array([0.1, 0.2, 0.3, 0.4])) == 1
+    assert auroc(labels(1, 1, 0, 0), np.array([0.1, 0.2, 0.3, 0.4])) == 0
+    assert auroc(labels(0, 1, 0, 1), np.array([0.1, 0.35, 0.4, 0.8])) == 0.75
+    assert auroc(labels(0, 1, 1), np.array([0.5, 0.5, 0.9])) == 0.75  # a tie counts half
+
+
+def test_auroc_wants_both_classes() -> None:
+    with pytest.raises(ValueError, match="both classes"):
+        auroc(labels(1, 1), np.array([0.1, 0.2]))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5)), min_size=2, max_size=40).filter(
+        lambda pairs: 0 < sum(label for label, _ in pairs) < len(pairs)
+    )
+)
+def test_auroc_is_the_share_of_pairs_in_order(pairs: list[tuple[int, int]]) -> None:
+    positive = [score for label, score in pairs if label]
+    negative = [score for label, score in pairs if not label]
+    wins = sum((p > n) + 0.5 * (p == n) for p in positive for n in negative)
+    scores = np.array([float(score) for _, score in pairs])
+    found = auroc(labels(*(label for label, _ in pairs)), scores)
+    assert found == pytest.approx(wins / (len(positive) * len(negative)))
+
+
+def once(count: int) -> np.ndarray:
+    return np.ones((1, count))
+
+
+SCORED = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 20), st.integers(0, 3)), min_size=1, max_size=40
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SCORED)
+def test_figures_are_those_of_the_reference(rows: list[tuple[int, int, int]]) -> None:
+    """Ties, one class only, and weights included."""
+    truth, levels, weight = (np.array(column) for column in zip(*rows, strict=True))
+    truth, probabilities = truth.astype(np.uint8), levels / 20
+    weight = weight.astype(np.float64)
+    if not weight.sum():
+        weight += 1
+    called = probabilities >= 0.5
+    counts = confusion_matrix(truth, called, weights=weight[None])
+    found = {name: values[0] for name, values in rates(counts).items()}
+    options = {"sample_weight": weight, "zero_division": np.nan}
+    expected = {
+        "accuracy": sklearn.accuracy_score(truth, called, sample_weight=weight),
+        "sensitivity": sklearn.recall_score(truth, called, **options),
+        "specificity": sklearn.recall_score(truth, called, pos_label=0, **options),
+        "precision": sklearn.precision_score(truth, called, **options),
+        "f1": sklearn.f1_score(truth, called, **options),
+    }
+    assert found == pytest.approx(expected, nan_ok=True)
+    (error,) = brier(truth, probabilities, weights=weight[None])
+    assert error == pytest.approx(np.average((probabilities - truth) ** 2, weights=weight))
+    ranked = [
+        auroc_of_draws(truth, probabilities, weights=weight[None])[0],
+        average_precision(truth, probabilities, weights=weight[None])[0],
+    ]
+    if len(np.unique(truth[weight > 0])) < 2:
+        assert np.isnan(ranked).all()
+    else:
+        judged = {"y_true": truth, "y_score": probabilities, "sample_weight": weight}
+        references = [sklearn.roc_auc_score(**judged), sklearn.average_precision_score(**judged)]
+        assert ranked == pytest.approx(references)
+
+
+def test_brier_and_curves_are_those_of_the_reference() -> None:
+    random = np.random.default_rng(0)
+    truth = (random.random(300) < 0.4).astype(np.uint8)
+    scores = np.round(np.clip(random.normal(0.3 + 0.3 * truth, 0.2), 0, 1), 2)
+    found = brier(truth, scores, weights=once(300))[0]
+    assert found == pytest.approx(sklearn.brier_score_loss(truth, scores))
+    expected = sklearn.roc_curve(truth, scores, drop_intermediate=False)
+    for ours, theirs in zip(roc_curve(truth, scores), expected, strict=False):
+        np.testing.assert_allclose(ours, theirs)
+    precision, recall, _ = sklearn.precision_recall_curve(truth, scores)
+    ours = precision_recall_curve(truth, scores)
+    np.testing.assert_allclose(ours[0], precision[-2::-1])  # theirs begins with an invented point
+    np.testing.assert_allclose(ours[1], recall[-2::-1])
+
+
+def test_calibration_error_by_hand() -> None:
+    """Three in the lowest bin, one of them ill; one in the highest, not ill."""
+    truth = labels(1, 0, 0, 0)
+    probabilities = np.array([0.05, 0.05, 0.05, 1.0])
+    found = expected_calibration_error(truth, probabilities, weights=once(4))[0]
+    assert found == pytest.approx(3 / 4 * (1 / 3 - 0.05) + 1 / 4 * 1)
+
+
+def test_confusion_matrix_counts_each_image_as_often_as_it_weighs() -> None:
+    called = np.array([True, False, True, False])
+    counts = confusion_matrix(labels(1, 1, 0, 0), called, weights=np.array([[1, 2, 3, 4.0]]))
+    assert {name: int(count[0]) for name, count in counts.items()} == {
+        "true_positives": 1,
+        "false_negatives": 2,
+        "false_positives": 3,
+        "true_negatives": 4,
+    }
+
+
+def test_the_threshold_keeps_its_floor_and_no_more() -> None:
+    truth = labels(*[1] * 20, *[0] * 5)
+    probabilities = np.concatenate([np.arange(20) / 20 + 0.03, np.full(5, 0.01)])
+    threshold = choose_threshold(truth, probabilities, sensitivity_floor=0.95)
+    assert (probabilities[:20] >= threshold).mean() == 0.95
+    assert (probabilities[:20] > threshold).mean() < 0.95
+
+
+def test_the_threshold_is_in_hundredths_and_keeps_its_floor() -> None:
+    probabilities = np.array([0.4178, 0.9, 0.1])
+    assert choose_threshold(labels(1, 1, 0), probabilities, sensitivity_floor=0.95) == 0.41
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    random = np.random.default_rng(0)
+    honest = random.normal(0, 2, 20_000)
+    truth = (random.random(20_000) < probability_of(honest, temperature=1)).astype(np.uint8)
+    assert fit_temperature(truth, honest * 3) == pytest.approx(3, rel=0.1)
+
+
+def test_balanced_weights_make_classes_equal() -> None:
+    weights = balanced_weights(labels(1, 1, 1, 0))
+    assert weights[:3].sum() == pytest.approx(weights[3:].sum()) == pytest.approx(2)
+
+
+def test_probability_of_extreme_logits_stays_in_range() -> None:
+    found = probability_of(np.array([-1e6, 0, 1e6], np.float32), temperature=1)
+    assert found.tolist() == pytest.approx([0, 0.5, 1])

@@ -1,0 +1,73 @@
+"""Turned and inverted films are found, and the way back is exact."""
+
+import numpy as np
+import pytest
+
+from pipeline.familiarity.orientation import (
+    DOUBT,
+    WAYS,
+    Orientation,
+    as_stored,
+    corrected,
+    fit_orientation,
+    in_words,
+)
+from tests.support.imaging.networks import phantom_inputs
+
+
+def stored(inputs: np.ndarray, way: int) -> np.ndarray:
+    turned = np.rot90(inputs, way % 4, axes=(1, 2))
+    return 255 - turned if way >= 4 else turned
+
+
+@pytest.fixture(scope="module")
+def orientation() -> Orientation:
+    return fit_orientation(phantom_inputs(count=24))
+
+
+@pytest.fixture(scope="module")
+def others() -> np.ndarray:
+    return phantom_inputs(count=44)[24:]
+
+
+@pytest.mark.parametrize("way", range(WAYS))
+def test_every_way_is_found_and_undone(
+    orientation: Orientation, others: np.ndarray, way: int
+) -> None:
+    ways, sentences = orientation.judge(stored(others, way))
+    assert (ways == way).mean() >= 0.9
+    right = ways == way
+    np.testing.assert_array_equal(corrected(stored(others, way), ways)[right], others[right])
+    assert all(
+        in_words(way) == said for said, ok in zip(sentences, right, strict=True) if ok and way
+    )
+
+
+@pytest.mark.parametrize("way", range(WAYS))
+def test_heatmaps_are_turned_back_as_they_were_stored(way: int) -> None:
+    upright = np.arange(49, dtype=np.float32).reshape(1, 7, 7)
+    ways = np.array([way])
+    on_stored = as_stored(upright, ways)
+    np.testing.assert_array_equal(np.rot90(on_stored[0], -(way % 4)), upright[0])
+
+
+def test_what_is_doubtful_is_left_and_said() -> None:
+    weights = np.zeros((785, WAYS), np.float32)
+    weights[-1, 2] = 0.1  # a little ahead of "as it should be"
+    ways, sentences = Orientation(weights).judge(phantom_inputs(count=1))
+    assert ways.tolist() == [0]
+    assert sentences == [DOUBT]
+
+
+def test_no_image_gives_no_answer() -> None:
+    none = np.empty((0, 224, 224), np.uint8)
+    ways, sentences = Orientation(np.zeros((785, WAYS), np.float32)).judge(none)
+    assert len(ways) == len(sentences) == 0
+    assert corrected(none, ways).shape == none.shape
+
+
+def test_the_words() -> None:
+    assert in_words(0) is None
+    assert in_words(2) == "the film looked upside down; it was read with that corrected"
+    assert in_words(4) == "the film looked inverted; it was read with that corrected"
+    assert "upside down and inverted" in (in_words(6) or "")

@@ -1,0 +1,61 @@
+"""Names in zip archives, in whatever encoding: safe to show, and none hides where it leads."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from pipeline.files.archive_checks import shown_name
+from tests.support.imaging.zips import PNG, an_entry, fates, make_zip
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a\\b\\c.png", "a/b/c.png"),
+        ("../../x.png", "x.png"),
+        ("a\x1b[31m.png", "a\N{REPLACEMENT CHARACTER}[31m.png"),
+        ("gnp.\u202exe", "gnp.\N{REPLACEMENT CHARACTER}xe"),
+        ("Röntgen/ü.png", "Röntgen/ü.png"),
+        ("", "(no name)"),
+    ],
+)
+def test_shown_names(name: str, shown: str) -> None:
+    assert shown_name(name) == shown
+
+
+def unicode_path(name: str, *, raw: bytes) -> bytes:
+    """APPNOTE 4.6.9."""
+    field = struct.pack("<BI", 1, zlib.crc32(raw)) + name.encode()
+    return struct.pack("<HH", 0x7075, len(field)) + field
+
+
+@pytest.mark.parametrize(
+    ("stored", "extra", "shown"),
+    [
+        ("Muller.png", unicode_path("Müller/胸部.png", raw=b"Muller.png"), "Müller/胸部.png"),
+        ("Muller.png", unicode_path("other.png", raw=b"not this one"), "Muller.png"),
+        ("Muller.png", b"\x75\x70\x03\x00\x01ab", "Muller.png"),
+        ("a.png", unicode_path("\u202egnp.exe", raw=b"a.png"), "\N{REPLACEMENT CHARACTER}gnp.exe"),
+    ],
+)
+def test_names_in_the_field_for_utf_8(
+    tmp_path: Path, stored: str, extra: bytes, shown: str
+) -> None:
+    path = make_zip(tmp_path / "x.zip", [(an_entry(stored, extra=extra), PNG)])
+    assert fates(path) == {shown: PNG}
+
+
+@pytest.mark.parametrize("hidden", ["../evil.png", "/etc/evil.png", "C:\\evil.png", "inner.zip"])
+def test_a_name_in_the_field_for_utf_8_hides_nothing(tmp_path: Path, hidden: str) -> None:
+    entry = an_entry("good.png", extra=unicode_path(hidden, raw=b"good.png"))
+    (fate,) = fates(make_zip(tmp_path / "x.zip", [(entry, PNG)])).values()
+    assert isinstance(fate, str)
+
+
+def test_names_in_old_code_pages_are_odd_but_harmless(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "x.zip", [("a?b.png", PNG)])
+    raw = path.read_bytes().replace(b"a?b.png", b"a\x81b.png")
+    path.write_bytes(raw)
+    assert fates(path) == {"aüb.png": PNG}

@@ -1,0 +1,58 @@
+"""Content tells the kind; names never do."""
+
+import numpy as np
+import pytest
+
+from pipeline.errors import RefusedError
+from pipeline.files.sniff import sniff
+from tests.support.data.builders import encoded
+
+PICTURE = np.zeros((40, 40), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [
+        ("PNG", "image/png"),
+        ("JPEG", "image/jpeg"),
+        ("TIFF", "image/tiff"),
+        ("BMP", "image/bmp"),
+        ("WEBP", "image/webp"),
+        ("JPEG2000", "image/jp2"),
+    ],
+)
+def test_pictures(kind: str, media_type: str) -> None:
+    assert sniff(encoded(PICTURE, kind)) == media_type
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        bytes(128) + b"DICM",
+        b"\xff\xd8\xff" + bytes(125) + b"DICM",  # a preamble may look like anything
+        b"\x08\x00\x05\x00\x0a\x00\x00\x00ISO_IR 100",  # implicit VR, no preamble
+        b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100",  # explicit VR, no preamble
+        b"\x02\x00\x00\x00UL\x04\x00\xb0\x00\x00\x00\x02\x00\x01\x00",  # meta information
+    ],
+)
+def test_dicom(head: bytes) -> None:
+    assert sniff(head) == "application/dicom"
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"", "empty"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"%PDF-1.4", "a PDF file"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "a PostScript file"),
+        (b"GIF89a", "a GIF picture"),
+        (b"<!DOCTYPE html><html>", "markup text"),
+        (b"  <svg xmlns=", "markup text"),
+        (b"hello", "neither DICOM, PNG, JPEG nor TIFF"),
+        (b"\x08\x00\x05\x00\xff\xff\xff\x7f" + bytes(20), "neither DICOM"),
+    ],
+)
+def test_others_are_refused_by_name(head: bytes, words: str) -> None:
+    with pytest.raises(RefusedError, match=words):
+        sniff(head)

@@ -1,0 +1,66 @@
+"""Pictures for people."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.inference.drawing import display_png, heatmap_png, overlay_png
+from pipeline.types import DecodedImage
+from tests.support.data.builders import make_picture
+
+PICTURE = make_picture(300, 400)
+IMAGE = DecodedImage((PICTURE / 255).astype(np.float32), "image/png", 300, 400)
+
+
+def opened(content: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGBA") if image.mode == "P" else image)
+
+
+def test_display_shows_the_picture_itself() -> None:
+    np.testing.assert_array_equal(opened(display_png(IMAGE)), PICTURE)
+
+
+def test_display_is_bounded_and_keeps_its_aspect() -> None:
+    assert opened(display_png(IMAGE, max_side=200)).shape == (150, 200)
+
+
+def test_heatmap_is_clear_where_nothing_was_seen_and_opaque_at_its_peak() -> None:
+    heatmap = np.zeros((7, 7), np.float32)
+    heatmap[1, 5] = 1
+    drawn = opened(heatmap_png(heatmap, size=(400, 300)))
+    assert drawn.shape == (300, 400, 4)
+    alpha = drawn[..., 3]
+    row, column = np.unravel_index(alpha.argmax(), alpha.shape)
+    # The middle of cell (1, 5) of seven.
+    assert abs(row - 1.5 / 7 * 300) < 12
+    assert abs(column - 5.5 / 7 * 400) < 12
+    assert alpha.max() > 230
+    assert (alpha[150:] == 0).all()
+
+
+def test_stronger_is_brighter() -> None:
+    """Lightness (BT.601) grows with strength all along the scale."""
+    ramp = np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(2, axis=0)
+    drawn = opened(heatmap_png(ramp, size=(64, 2)))[0].astype(float)
+    lightness = drawn[:, :3] @ [0.299, 0.587, 0.114]
+    assert (np.diff(lightness) > 0).all()
+    assert (np.diff(drawn[:, 3]) >= 0).all()
+
+
+def test_overlay_leaves_the_picture_where_nothing_was_seen() -> None:
+    heatmap = np.zeros((7, 7), np.float32)
+    heatmap[1, 5] = 1
+    drawn = opened(overlay_png(IMAGE, heatmap, opacity=0.5))
+    assert drawn.shape == (300, 400, 3)
+    np.testing.assert_array_equal(drawn[200:], np.dstack([PICTURE] * 3)[200:])
+    assert np.ptp(drawn[64, 314].astype(int)) > 20
+
+
+@pytest.mark.parametrize("bad", [np.zeros((7, 7)), np.full((7, 7), np.nan)])
+def test_empty_heatmap_draws_nothing(bad: np.ndarray) -> None:
+    assert opened(heatmap_png(bad, size=(40, 30)))[..., 3].max() == 0
+    np.testing.assert_array_equal(opened(overlay_png(IMAGE, bad))[..., 0], PICTURE)

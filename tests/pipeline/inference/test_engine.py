@@ -1,0 +1,89 @@
+"""Both engines of the shipped network say the same, and what the tape says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import NetworkFolderError
+from pipeline.evaluation.calibration import probability_of
+from pipeline.inference.engine import Engine, load_engine
+from pipeline.inference.version_folder import BASELINE, load_card
+from pipeline.types import Inference
+from tests.support.imaging.networks import phantom_inputs, to_peak
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Engine:
+    return load_engine(BASELINE, threads=1)
+
+
+def shared_inputs(shared_data: Path) -> np.ndarray:
+    from pipeline.training.dataset import find_examples, read_examples
+
+    return read_examples(find_examples(shared_data / "chest_xray" / "train")[::500]).images
+
+
+def assert_same(one: Inference, other: Inference) -> None:
+    temperature = load_card(BASELINE).temperature
+    probabilities = [probability_of(i.logits, temperature=temperature) for i in (one, other)]
+    np.testing.assert_allclose(*probabilities, atol=1e-3)
+    np.testing.assert_allclose(to_peak(one.heatmaps), to_peak(other.heatmaps), atol=1e-2)
+    np.testing.assert_allclose(one.features, other.features, atol=1e-2)
+
+
+@pytest.mark.tensorflow
+def test_compiled_equals_reference_equals_tape(compiled: Engine) -> None:
+    import keras
+
+    from pipeline.training.gradcam import gradcam_by_tape
+
+    inputs = phantom_inputs()
+    found = compiled.infer(inputs)
+    assert found.heatmaps.max() > 0
+    assert_same(found, load_engine(BASELINE, kind="tensorflow").infer(inputs))
+    network = keras.models.load_model(BASELINE / "network.keras", compile=False)
+    assert_same(found, gradcam_by_tape(network, inputs))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.shared
+def test_engines_agree_on_radiographs(compiled: Engine, shared_data: Path) -> None:
+    inputs = shared_inputs(shared_data)
+    reference = load_engine(BASELINE, kind="tensorflow")
+    assert_same(compiled.infer(inputs), reference.infer(inputs))
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(compiled: Engine) -> None:
+    """Chunks of every size go through requests of a fixed size."""
+    inputs = phantom_inputs(count=19)
+    together = compiled.infer(inputs)
+    alone = [compiled.infer(inputs[n : n + 1]) for n in range(19)]
+    np.testing.assert_allclose(together.logits, [a.logits[0] for a in alone], atol=1e-4)
+
+
+def test_shapes_and_types(compiled: Engine) -> None:
+    found = compiled.infer(phantom_inputs(count=3))
+    assert (found.logits.shape, found.heatmaps.shape) == ((3,), (3, 7, 7))
+    assert found.features.shape == (3, 128)
+    assert found.logits.dtype == found.heatmaps.dtype == found.features.dtype == np.float32
+    assert found.heatmaps.min() >= 0
+
+
+def test_no_images_give_no_answers(compiled: Engine) -> None:
+    assert compiled.infer(np.empty((0, 224, 224), np.uint8)).logits.shape == (0,)
+
+
+def test_the_name_says_what_computes(compiled: Engine) -> None:
+    assert compiled.name.startswith("openvino 20")
+    assert compiled.name.endswith("float32")
+
+
+def test_a_folder_without_network_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NetworkFolderError, match=r"network\.xml is missing"):
+        load_engine(tmp_path)
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(ValueError, match="received abacus"):
+        load_engine(BASELINE, kind="abacus")  # type: ignore[arg-type]

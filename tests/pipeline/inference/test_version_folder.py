@@ -1,0 +1,103 @@
+"""A version's folder is written whole or not at all, and damage is noticed."""
+
+import json
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from pipeline.errors import NetworkFolderError
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.version_folder import BASELINE, load_card, verify_checksums, write_folder
+from pipeline.reports.model_card import render_model_card
+from tests.support.data.versions import make_first_format
+from tests.support.imaging.networks import phantom_inputs
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return copytree(BASELINE, tmp_path / "version")
+
+
+def test_the_shipped_folder_is_whole_and_small() -> None:
+    verify_checksums(BASELINE)
+    assert sum(path.stat().st_size for path in BASELINE.iterdir()) <= 12 * 2**20
+
+
+def test_the_shipped_network_reached_its_floor() -> None:
+    card = load_card(BASELINE)
+    assert card.metrics["validation"]["auroc"]["value"] >= 0.99
+    assert 0 < card.thresholds["sensitive"] < card.thresholds["balanced"] < 1
+    at_sensitive = card.metrics["validation"]["operating_points"]["sensitive"]
+    assert at_sensitive["sensitivity"]["value"] >= 0.98
+
+
+def test_the_model_card_was_made_from_the_card() -> None:
+    card = load_card(BASELINE)
+    text = (BASELINE / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert text == render_model_card(card.raw)
+    assert "Research use only" in text
+
+
+@pytest.mark.parametrize("name", ["network.bin", "familiarity.npz", "card.json"])
+def test_a_changed_byte_is_noticed(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(NetworkFolderError, match=f"{name} in .* is damaged"):
+        Predictor.open(folder)
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / "network.bin").unlink()
+    with pytest.raises(NetworkFolderError, match=r"network\.bin is missing"):
+        verify_checksums(folder)
+
+
+def test_a_file_taken_off_the_list_is_noticed(folder: Path) -> None:
+    path = folder / "checksums.sha256"
+    lines = [line for line in path.read_text().splitlines() if "network.bin" not in line]
+    path.write_text("\n".join(lines))
+    with pytest.raises(NetworkFolderError, match=r"does not list network\.bin"):
+        verify_checksums(folder)
+
+
+def test_a_folder_of_the_first_release_still_answers(tmp_path: Path) -> None:
+    folder = make_first_format(tmp_path / "ours")
+    predictor = Predictor.open(folder, threads=1)
+    inputs = phantom_inputs(count=2)
+    for answer in predictor.predict(255 - inputs):
+        assert answer.threshold == 0.41
+        assert answer.operating_point == "balanced"
+        assert "inverted" in answer.warnings[0]
+    with pytest.raises(NetworkFolderError, match="ours has no operating point sensitive"):
+        Predictor.open(folder, operating_point="sensitive")
+
+
+def test_another_format_is_refused(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | {"format": 99}))
+    with pytest.raises(NetworkFolderError, match="expected format 2, received 99"):
+        load_card(folder)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1}', "null"])
+def test_a_card_that_is_none_is_refused(folder: Path, content: str) -> None:
+    (folder / "card.json").write_text(content)
+    with pytest.raises(NetworkFolderError, match=r"card\.json"):
+        load_card(folder)
+
+
+def test_a_version_is_never_written_over(folder: Path) -> None:
+    with pytest.raises(FileExistsError, match="never changed"):
+        write_folder(folder, fill=lambda partial: None)
+
+
+def test_a_failed_writing_leaves_nothing(tmp_path: Path) -> None:
+    def fill(partial: Path) -> None:
+        (partial / "card.json").write_text("{}")
+        raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError, match="disk"):
+        write_folder(tmp_path / "version", fill=fill)
+    assert list(tmp_path.iterdir()) == []

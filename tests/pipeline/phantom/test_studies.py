@@ -1,0 +1,44 @@
+"""A folder of invented studies reads like an archive's, and says that it is synthetic."""
+
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from pipeline.decode.prepare import prepare
+from pipeline.phantom.studies import write_phantom_studies
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_phantom_studies(tmp_path_factory.mktemp("studies"), studies=8, size=(256, 240))
+
+
+def test_every_kind_is_there_and_can_be_read(files: list[Path]) -> None:
+    kinds = {prepare(path).media_type for path in files}
+    assert kinds == {"application/dicom", "image/png", "image/jpeg"}
+    assert len(files) == 9  # the fifth study has two images
+
+
+def test_dicom_says_that_it_shows_no_one(files: list[Path]) -> None:
+    datasets = [dcmread(path) for path in files if path.suffix == ".dcm"]
+    for dataset in datasets:
+        assert "SYNTHETIC" in str(dataset.PatientName)
+        assert "SYNTHETIC" in dataset.ImageComments
+        assert "SYNTHETIC" in dataset.SeriesDescription
+    assert len({d.StudyInstanceUID for d in datasets}) == len(datasets)
+    assert {d.PhotometricInterpretation for d in datasets} == {"MONOCHROME1", "MONOCHROME2"}
+
+
+def test_the_same_seed_writes_the_same_files(files: list[Path], tmp_path: Path) -> None:
+    again = write_phantom_studies(tmp_path, studies=2, size=(256, 240))
+    for old, new in zip(files, again, strict=False):
+        assert old.read_bytes() == new.read_bytes()
+
+
+def test_inversion_is_undone(tmp_path: Path) -> None:
+    """Study 6 is stored as MONOCHROME1; its border is dark for the reader all the same."""
+    files = write_phantom_studies(tmp_path, studies=6, size=(128, 128))
+    means = [prepare(path).network_input[:, :6].mean() for path in files if path.suffix == ".dcm"]
+    assert len(means) == 3
+    assert max(means) < 120

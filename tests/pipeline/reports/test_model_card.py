@@ -1,0 +1,129 @@
+"""The card in words says what the card in numbers says."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.evaluation.evaluate import Scores, evaluate
+from pipeline.inference.version_folder import BASELINE, load_card
+from pipeline.reports.card import Ingredients, make_card
+from pipeline.reports.model_card import render_model_card
+from pipeline.training.dataset import Dataset
+from pipeline.types import OperatingPoint
+from tests.support.imaging.networks import TOY
+
+THRESHOLDS: dict[OperatingPoint, float] = {"balanced": 0.37, "sensitive": 0.12}
+INTERVAL = {"value": 0.4321, "low": 0.4, "high": 0.45}
+
+
+def dataset(count: int) -> Dataset:
+    labels = np.arange(count) % 2
+    patients = np.array([f"patient {n // 2}" for n in range(count)])
+    return Dataset(np.zeros((count, 8, 8), np.uint8), labels.astype(np.uint8), patients)
+
+
+def scores(count: int) -> Scores:
+    random = np.random.default_rng(count)
+    labels = (np.arange(count) % 2).astype(np.uint8)
+    probabilities = np.clip(random.normal(0.2 + 0.4 * labels, 0.2), 0, 1)
+    return Scores(labels, probabilities, random.random(count), np.arange(count, dtype=np.uint64))
+
+
+@pytest.fixture(scope="module")
+def card() -> dict[str, Any]:
+    version = replace(load_card(BASELINE), model_version="toy-1", thresholds=THRESHOLDS)
+    ingredients = Ingredients(
+        learning=dataset(20),
+        validation=dataset(10),
+        temperature=1.25,
+        thresholds=THRESHOLDS,
+        evaluations={
+            "validation": evaluate(scores(60), card=version),
+            "adults": evaluate(scores(40), card=version),
+        },
+        heatmap_size=(7, 7),
+    )
+    config = replace(TOY, known_limits=("It is a toy.",), population="Phantoms, made up.")
+    return json.loads(json.dumps(make_card(ingredients, config=config, curves={})))
+
+
+def test_the_cards_metrics_are_the_evaluation_itself(card: dict[str, Any]) -> None:
+    version = replace(load_card(BASELINE), model_version="toy-1", thresholds=THRESHOLDS)
+    assert card["metrics"]["adults"] == evaluate(scores(40), card=version).as_json()
+
+
+def test_every_figure_with_its_interval_is_there(card: dict[str, Any]) -> None:
+    text = render_model_card(card)
+    for row in card["metrics"].values():
+        points = row["operating_points"]
+        figures = [row["auroc"], row["average_precision"], row["brier"], row["ece"]]
+        figures += [point[name] for point in points.values() for name in ("sensitivity", "f1")]
+        for figure in figures:
+            words = f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+            assert words in text
+    assert "**Balanced**, threshold 0.37" in text
+    assert "**Sensitive**, threshold 0.12" in text
+    assert "temperature 1.250" in text
+
+
+def test_what_a_reader_has_to_know_is_there(card: dict[str, Any]) -> None:
+    text = render_model_card(card)
+    for heading in (
+        "Intended use", "Out of scope", "Whom it learned from", "Recipe", "Calibration", "Adults",
+        "When it gives no finding", "Known failures and limits", "The heatmap", "Learning curves",
+    ):  # fmt: skip
+        assert heading in text
+    for words in ("Research use only", "It is a toy.", "Phantoms, made up.", "`split_key`"):
+        assert words in text
+    assert "{" not in text
+
+
+def test_every_row_has_its_command(card: dict[str, Any]) -> None:
+    command = "overread evaluate adults.csv --patient-column who"
+    text = render_model_card(card | {"commands": {"adults": command}})
+    assert "| validation | `overread evaluate chest_xray --split validation` |" in text
+    assert f"| adults | `{command}` |" in text
+
+
+def test_the_heatmaps_scores_are_shown_where_there_are_any(card: dict[str, Any]) -> None:
+    one = dict.fromkeys(("pointing_game", "mean_iou", "energy_inside"), INTERVAL)
+    prior = one | {"mean_iou_gain": {"value": -0.1, "low": -0.2, "high": 0.1}}
+    layer = {"layers": "head", "correlation": 0.25, "low": 0.2, "high": 0.3, "empty": 0.5}
+    found = {"images": 17, **one, "centre_prior": prior, "randomisation": [layer]}
+    text = render_model_card(card | {"heatmap_scores": found})
+    assert "not compared" in render_model_card(card)
+    assert "on 17 films" in text
+    assert "| a spot in the middle of every film | 0.432 (0.400 to 0.450)" in text
+    assert "| -0.100 (-0.200 to 0.100) |" in text
+    assert "| head | 0.250 (0.200 to 0.300) | 50% |" in text
+
+
+def test_a_missing_figure_is_a_dash(card: dict[str, Any]) -> None:
+    nothing = {"value": None, "low": None, "high": None}
+    row = card["metrics"]["adults"] | {"auroc": nothing}
+    assert "| – |" in render_model_card(card | {"metrics": {"adults": row}})
+
+
+def test_a_snapshot_is_told_with_its_mixture(card: dict[str, Any]) -> None:
+    from pipeline.training.mixing import mix
+
+    places = mix([str(n) for n in range(20)], np.arange(20) < 5, base_share=0.5, least_base=10)
+    text = render_model_card(
+        card
+        | {
+            "snapshot": {"id": 3, "digest": "0123abcd"},
+            "started_from": {"version": "baseline-2"},
+            "mode": "upper blocks",
+            "mixture": places.as_json(),
+            "familiarity": {"snapshot": "0123abcd", "guard": "fitted"},
+        }
+    )
+    words = " ".join(text.split())
+    assert "snapshot 3 (`0123abcd`)" in words
+    assert "went on from baseline-2 and taught head and upper blocks" in words
+    assert "5 images of this site 2.0 times each, and to 10 imported ones, 50% of an epoch" in words
+    assert "learned anew" in words
+    assert "overread evaluate chest_xray" not in words, "these images are in no folder"

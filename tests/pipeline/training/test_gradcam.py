@@ -1,0 +1,106 @@
+"""The closed form is Grad-CAM: equal to the tape, and right where the answer is known by hand."""
+
+import numpy as np
+import pytest
+
+from pipeline.training.gradcam import forward_function, gradcam_by_tape
+from pipeline.training.network import (
+    FEATURE_MAP,
+    HEAD,
+    MIDDLE_MAP,
+    build_network,
+    fold_batch_normalisation,
+    freeze_lower,
+    round_to_float16,
+)
+from tests.support.imaging.networks import phantom_inputs, to_peak
+
+pytestmark = pytest.mark.tensorflow
+
+
+def make_known_network():  # type: ignore[no-untyped-def]
+    """Two channels of the input's own brightness, so every number can be followed."""
+    import keras
+
+    grey = keras.Input((2, 2), dtype="uint8")
+    channel = keras.layers.Reshape((2, 2, 1))(grey)
+    scaled = keras.layers.Rescaling(1.0, name=MIDDLE_MAP)(channel)
+    feature_map = keras.layers.Conv2D(2, 1, name=FEATURE_MAP)(scaled)
+    pooled = keras.layers.GlobalAveragePooling2D(name="features")(feature_map)
+    network = keras.Model(grey, keras.layers.Dense(1, name=HEAD)(pooled))
+    # Channel 0 is the pixel, channel 1 is 10 minus the pixel.
+    network.get_layer(FEATURE_MAP).set_weights([np.array([[[[1.0, -1.0]]]]), np.array([0.0, 10.0])])
+    network.get_layer(HEAD).set_weights([np.array([[3.0], [1.0]]), np.array([0.5])])
+    return network
+
+
+def test_a_network_whose_answer_is_known_by_hand() -> None:
+    pixels = np.array([[[0, 4], [8, 0]]], np.uint8)
+    answer = forward_function(make_known_network())(pixels)
+    # Means are 3 and 7, so the logit is 3 * 3 + 7 + 0.5. The gradient is (3, 1) / 4 everywhere:
+    # the heatmap is (3 p + 10 - p) / 4.
+    # What is judged for familiarity is the middle map's mean and deviation: here, the pixels'.
+    assert answer["features"].numpy()[0] == pytest.approx([3, np.sqrt(11)], abs=1e-5)
+    assert answer["logits"].numpy().tolist() == [16.5]
+    assert answer["heatmaps"].numpy().tolist() == [[[2.5, 4.5], [6.5, 2.5]]]
+
+
+def test_negative_evidence_is_cut_off() -> None:
+    network = make_known_network()
+    network.get_layer(HEAD).set_weights([np.array([[1.0], [-1.0]]), np.array([0.0])])
+    answer = forward_function(network)(np.array([[[0, 4], [8, 0]]], np.uint8))
+    assert answer["heatmaps"].numpy().tolist() == [[[0, 0], [1.5, 0]]]
+
+
+def make_random_network():  # type: ignore[no-untyped-def]
+    """Convolutions that let signals through, and batch statistics other than nought and one."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    network = build_network(size=96, alpha=0.35)
+    random = np.random.default_rng(1)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            gamma, beta, mean, variance = layer.get_weights()
+            noise = random.uniform(0, 0.02, (4, len(gamma)))
+            layer.set_weights(
+                [gamma + noise[0], beta + noise[1], mean + noise[2], variance + noise[3]]
+            )
+        elif layer.weights:
+            layer.set_weights([3 * value for value in layer.get_weights()])
+    network.get_layer(HEAD).set_weights([random.normal(size=(1280, 1)), np.array([0.3])])
+    return network
+
+
+def test_the_tape_agrees_on_mobilenet() -> None:
+    network = make_random_network()
+    inputs = np.random.default_rng(0).integers(0, 256, (5, 96, 96)).astype(np.uint8)
+    closed, taped = forward_function(network)(inputs), gradcam_by_tape(network, inputs)
+    np.testing.assert_allclose(closed["logits"], taped.logits, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(closed["features"], taped.features, rtol=1e-4, atol=1e-4)
+    assert taped.heatmaps.max() > 0
+    np.testing.assert_allclose(
+        to_peak(closed["heatmaps"].numpy()), to_peak(taped.heatmaps), atol=1e-4
+    )
+
+
+def test_folding_changes_nothing_and_rounding_makes_halves() -> None:
+    network = make_random_network()
+    inputs = phantom_inputs(count=2)[:, ::2, ::2][:, :96, :96]
+    before = network.predict(inputs, verbose=0)
+    fold_batch_normalisation(network)
+    np.testing.assert_allclose(network.predict(inputs, verbose=0), before, rtol=1e-3, atol=1e-3)
+    round_to_float16(network)
+    for layer in network.layers:
+        if layer.weights and "batch" not in type(layer).__name__.lower():
+            for value in layer.get_weights():
+                assert (value == value.astype(np.float16)).all()
+
+
+def test_freezing_leaves_the_upper_blocks_and_no_batch_statistics() -> None:
+    network = build_network(size=96, alpha=0.35)
+    freeze_lower(network, share=1 / 3)
+    assert not network.get_layer("Conv1").trainable
+    assert network.get_layer("Conv_1").trainable
+    assert network.get_layer(HEAD).trainable
+    assert not network.get_layer("Conv_1_bn").trainable

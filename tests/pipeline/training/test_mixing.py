@@ -1,0 +1,96 @@
+"""Which images an epoch learns from: the stated share, the same for the same images."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.training.mixing import MOST_REPEATS, Mixture, mix
+
+
+def mixture(*, site: int, base: int, share: float = 0.5, least: int = 0) -> Mixture:
+    return mix(hashes(site + base), is_site(site, base), base_share=share, least_base=least)
+
+
+def hashes(count: int) -> list[str]:
+    return [hashlib.sha256(str(n).encode()).hexdigest() for n in range(count)]
+
+
+def is_site(site: int, base: int) -> np.ndarray:
+    return np.arange(site + base) < site
+
+
+counts = st.integers(1, 300)
+shares = st.floats(0.05, 0.95)
+
+
+@given(counts, counts, shares, st.integers(0, 200))
+def test_every_site_image_is_there_and_none_of_the_base_twice(
+    site: int, base: int, share: float, least: int
+) -> None:
+    found = mixture(site=site, base=base, share=share, least=least)
+    times = np.bincount(found.places, minlength=site + base)
+    assert (times[:site] >= 1).all()
+    assert np.ptp(times[:site]) <= 1, "none of them more often than another"
+    assert times[:site].max() <= MOST_REPEATS
+    assert (times[site:] <= 1).all()
+    assert (found.site, found.base) == (site, int(times[site:].sum()))
+    assert found.base >= min(least, base)
+
+
+@given(counts, st.integers(1, 3000), shares, st.integers(0, 200))
+def test_the_share_is_kept_where_it_can_be(site: int, base: int, share: float, least: int) -> None:
+    found = mixture(site=site, base=base, share=share, least=least)
+    assert found.base_share == pytest.approx(found.base / len(found.places))
+    is_base_used_up = found.base == base
+    is_site_repeated_enough = found.site_times == MOST_REPEATS
+    if not is_base_used_up and not is_site_repeated_enough:
+        # By less than one image of the base, or half a one of the site.
+        assert abs(found.base - share * len(found.places)) <= 1
+
+
+@given(counts, counts, st.randoms())
+def test_the_same_images_give_the_same_choice_in_any_order(
+    site: int, base: int, random: np.random.Generator
+) -> None:
+    names, own = hashes(site + base), is_site(site, base)
+    order = list(range(site + base))
+    random.shuffle(order)
+    shuffled = mix([names[n] for n in order], own[order], base_share=0.5, least_base=0)
+    plain = mix(names, own, base_share=0.5, least_base=0)
+    assert [names[n] for n in plain.places] == [names[order[n]] for n in shuffled.places]
+
+
+def test_one_more_site_image_changes_little_of_the_base() -> None:
+    """Only what the share adds, so that one night's network is comparable with the next one's."""
+    before, after = (
+        mixture(site=50, base=400),
+        mix(["new", *hashes(450)], np.append(True, is_site(50, 400)), base_share=0.5, least_base=0),
+    )
+    assert set(before.places[:50] + 1) <= set(after.places)
+
+
+def test_only_one_of_the_two_is_taken_whole_and_once() -> None:
+    for site, base in ((7, 0), (0, 7)):
+        found = mixture(site=site, base=base, least=500)
+        assert sorted(found.places) == list(range(7))
+        assert (found.site, found.base) == (site, base)
+
+
+def test_no_share_is_no_base() -> None:
+    found = mixture(site=5, base=50, share=0.0, least=500)
+    assert (found.site, found.base, found.base_share) == (5, 0, 0.0)
+
+
+def test_few_site_images_are_repeated_beside_the_least_base() -> None:
+    found = mixture(site=100, base=5000, least=500)
+    assert found.as_json() == {
+        "site_images": 100,
+        "base_images": 500,
+        "images_an_epoch": 1000,
+        "site_times_an_epoch": 5.0,
+        "base_share": 0.5,
+    }
+    assert mixture(site=20, base=5000, least=500).base_share == pytest.approx(500 / 700)

@@ -1,0 +1,107 @@
+"""The same patient never lies in two splits, now or later."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.inference.version_folder import BASELINE, load_card
+from pipeline.training.splits import (
+    TEST_SHARE,
+    VALIDATION_SHARE,
+    assign_split,
+    imported_split,
+    known_patient_of,
+    patient_of,
+    split_of,
+)
+from tests.support.data.rows import a_hash
+
+NUMBERS = st.integers(1, 9999)
+PATIENTS = st.sets(st.text(min_size=1, max_size=12), max_size=30)
+
+
+def test_patients_are_read_from_the_public_set_s_names() -> None:
+    assert patient_of("person123_bacteria_45.jpeg") == "person123"
+    assert patient_of("person123_virus_9.jpeg") == "person123"
+    assert patient_of("IM-0133-0001-0002.jpeg") == "IM-0133"
+    assert patient_of("IM-0133-0001.jpeg") == "IM-0133"
+    assert patient_of("NORMAL2-IM-1427-0001.jpeg") == "NORMAL2-IM-1427"
+
+
+def test_an_unknown_name_is_a_patient_of_its_own() -> None:
+    assert patient_of("frontal.png") == "frontal.png"
+    assert patient_of("person.jpeg") != patient_of("person2.jpeg")
+    assert known_patient_of("frontal.png") is None
+    assert known_patient_of("person12_virus_3.jpeg") == "person12"
+
+
+@given(person=NUMBERS, first=NUMBERS, second=NUMBERS, share=st.floats(0.05, 0.95))
+def test_all_images_of_a_patient_share_a_split(
+    person: int, first: int, second: int, share: float
+) -> None:
+    names = [f"person{person}_bacteria_{first}.jpeg", f"person{person}_virus_{second}.jpeg"]
+    splits = {split_of(patient_of(name), key="key", validation_share=share) for name in names}
+    assert len(splits) == 1
+
+
+@given(patient=st.text(max_size=30), low=st.floats(0, 1), high=st.floats(0, 1))
+def test_a_larger_validation_share_only_adds_patients(
+    patient: str, low: float, high: float
+) -> None:
+    small, large = sorted((low, high))
+    if split_of(patient, key="key", validation_share=small) == "validation":
+        assert split_of(patient, key="key", validation_share=large) == "validation"
+
+
+def test_the_assignment_is_the_same_for_ever() -> None:
+    """These were written down once; another answer would leak patients between versions."""
+    patients = ["person1", "person7", "IM-0133", "NORMAL2-IM-1427", "frontal.png"]
+    splits = [split_of(p, key="overread-1", validation_share=0.5)[0] for p in patients]
+    assert "".join(splits) == "tvvvt"
+
+
+def test_shares_come_out_as_asked() -> None:
+    splits = [split_of(f"person{n}", key="key", validation_share=0.15) for n in range(4000)]
+    assert 0.13 < splits.count("validation") / 4000 < 0.17
+
+
+@given(some=PATIENTS, more=PATIENTS, seed=st.randoms(use_true_random=False))
+def test_a_patient_s_split_depends_on_nobody_else(
+    some: set[str], more: set[str], seed: random.Random
+) -> None:
+    """However many there are, in whichever order they come: adding patients moves none."""
+    for rule in (assign_split, imported_split):
+        before = {patient: rule(patient) for patient in sorted(some)}
+        everyone = list(some | more)
+        seed.shuffle(everyone)
+        after = {patient: rule(patient) for patient in everyone}
+        assert before.items() <= after.items()
+
+
+def test_a_site_s_shares_come_out_as_stated() -> None:
+    splits = [assign_split(a_hash(f"patient {n}")) for n in range(8000)]
+    assert abs(splits.count("test") / 8000 - TEST_SHARE) < 0.015
+    assert abs(splits.count("validation") / 8000 - VALIDATION_SHARE) < 0.015
+
+
+def test_a_site_s_assignment_is_the_same_for_ever() -> None:
+    """Written down once, like the one above."""
+    splits = [assign_split(a_hash(f"patient {n}"))[:2] for n in range(12)]
+    assert " ".join(splits) == "tr tr tr te tr tr tr tr tr tr tr tr"
+
+
+@given(patient=st.text(max_size=30))
+def test_a_shipped_network_never_learned_from_an_imported_test_patient(patient: str) -> None:
+    """By the rule on its card, which must therefore be the rule here."""
+    rule = load_card(BASELINE).raw["config"]
+    learned = split_of(patient, key=rule["split_key"], validation_share=rule["validation_share"])
+    assert (imported_split(patient) == "train") == (learned == "train")
+
+
+def test_patients_set_aside_are_halved_for_ever() -> None:
+    splits = [imported_split(f"person{n}") for n in range(8000)]
+    assert 0.06 < splits.count("test") / 8000 < 0.09
+    assert 0.06 < splits.count("validation") / 8000 < 0.09
+    aside = [split[0] for split in splits if split != "train"]
+    assert "".join(aside[:12]) == "vttvvvvtttvv"

@@ -1,0 +1,149 @@
+"""Training end to end on a toy network, and its refusals."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.inference.version_folder import BASELINE, load_card, verify_checksums
+from pipeline.training.config import TrainingProgress
+from pipeline.training.dataset import DatasetError, find_examples, read_examples
+from pipeline.training.network import StartWeightsError, build_network
+from pipeline.training.train import split_dataset, train
+from tests.support.imaging.networks import TOY, write_dataset
+
+STAGES = ("read", "features", "head", "fine-tune", "export", "evaluate")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.mark.tensorflow
+def test_a_toy_network_is_trained_and_written(dataset: Path, tmp_path: Path) -> None:
+    steps: list[TrainingProgress] = []
+    folder = train(dataset, tmp_path / "toy", config=TOY, progress=steps.append)
+    verify_checksums(folder)
+    card = load_card(folder)
+    assert card.model_version == "toy-1"
+    data = card.raw["data"]
+    assert data["train"]["images"] + data["validation"]["images"] == 32
+    assert card.metrics["validation"]["n"] == data["validation"]["images"]
+    assert (folder / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    assert [step.stage for step in steps if step.done == step.total][-1] == "evaluate"
+    shares = [step.share for step in steps]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    assert {step.stage for step in steps} == set(STAGES)
+    assert not list(tmp_path.glob(".*")), "checkpoints and partial folders are removed"
+    assert "openvino_telemetry.main" not in sys.modules, "the export sends no telemetry"
+    with pytest.raises(FileExistsError, match="never changed"):
+        train(dataset, folder, config=TOY)
+
+
+def test_no_patient_is_in_both_splits(dataset: Path) -> None:
+    everything = read_examples(find_examples(dataset / "train"), size=64)
+    learning, validation = split_dataset(everything, config=TOY)
+    assert not set(learning.patients) & set(validation.patients)
+    assert len(learning) + len(validation) == len(everything)
+
+
+def test_a_split_without_one_class_is_refused(dataset: Path) -> None:
+    everything = read_examples(find_examples(dataset / "train"), size=64)
+    with pytest.raises(DatasetError, match="too few patients: the validation split"):
+        split_dataset(everything, config=replace(TOY, validation_share=0.0))
+
+
+def test_another_layout_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="expected a folder train"):
+        train(tmp_path, tmp_path / "out", config=TOY)
+    (tmp_path / "train" / "NORMAL").mkdir(parents=True)
+    with pytest.raises(DatasetError, match="found none"):
+        train(tmp_path, tmp_path / "out", config=TOY)
+
+
+def test_a_damaged_training_image_is_named(tmp_path: Path) -> None:
+    write_dataset(tmp_path, patients=1)
+    (tmp_path / "train" / "NORMAL" / "broken.jpeg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    with pytest.raises(DatasetError, match=r"broken\.jpeg: "):
+        train(tmp_path, tmp_path / "out", config=TOY)
+
+
+@pytest.mark.tensorflow
+def test_start_weights_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StartWeightsError, match="no such file"):
+        build_network(size=64, alpha=0.35, start_weights=tmp_path / "none.keras")
+    (tmp_path / "bad.keras").write_bytes(b"not a network")
+    with pytest.raises(StartWeightsError, match=r"bad\.keras is not a Keras file"):
+        build_network(size=64, alpha=0.35, start_weights=tmp_path / "bad.keras")
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("start") / "start.keras"
+    build_network(size=64, alpha=0.35).save(path)
+    return path
+
+
+@pytest.mark.tensorflow
+def test_start_weights_of_another_width_are_refused(start: Path) -> None:
+    with pytest.raises(StartWeightsError) as caught:
+        build_network(size=64, alpha=0.5, start_weights=start)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.tensorflow
+def test_start_weights_are_taken_over(start: Path) -> None:
+    import keras
+
+    given = keras.models.load_model(start, compile=False)
+    taken = build_network(size=64, alpha=0.35, start_weights=start)
+    for layer in ("Conv1", "block_5_expand", "Conv_1_bn"):
+        for ours, theirs in zip(
+            taken.get_layer(layer).get_weights(), given.get_layer(layer).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.tensorflow
+def test_a_version_to_go_on_from_answers_as_before() -> None:
+    """Its normalisations are folded and its head is ours: nothing learned, nothing changed."""
+    from pipeline.inference.engine import NETWORK_FILE, load_engine
+    from pipeline.training.config import FROZEN_SHARE
+    from pipeline.training.gradcam import forward_function
+    from pipeline.training.network import (
+        MIDDLE_MAP,
+        fold_batch_normalisation,
+        freeze_lower,
+        round_to_float16,
+    )
+    from tests.support.imaging.networks import phantom_inputs
+
+    images = phantom_inputs(count=4)
+    expected = load_engine(BASELINE).infer(images)
+    network = build_network(start_weights=BASELINE / NETWORK_FILE)
+    fold_batch_normalisation(network)
+    round_to_float16(network)
+    freeze_lower(network, share=FROZEN_SHARE)
+    names = [layer.name for layer in network.layers]
+    below = network.layers[: names.index(MIDDLE_MAP) + 1]
+    assert not any(layer.trainable for layer in below), "what the guard judges by stays"
+    again = forward_function(network)(images)  # as it is exported
+    np.testing.assert_allclose(again["logits"], expected.logits, atol=1e-3)
+    np.testing.assert_allclose(again["features"], expected.features, atol=1e-3)
+
+
+@pytest.mark.tensorflow
+def test_augmentation_changes_images_and_keeps_their_kind() -> None:
+    from pipeline.training.augmentation import augment
+    from tests.support.imaging.networks import phantom_inputs
+
+    images = phantom_inputs(count=4)
+    seed = np.array([1, 2], np.int32)
+    changed = augment(images, seed=seed, shares=TOY.augmentation_shares()).numpy()
+    assert changed.shape == images.shape
+    assert changed.dtype == np.uint8
+    assert all((one != other).mean() > 0.5 for one, other in zip(images, changed, strict=True))

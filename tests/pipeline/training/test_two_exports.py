@@ -1,0 +1,76 @@
+"""Two who write the same version at once, and what killed ones leave."""
+
+import os
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pipeline.inference.version_folder import (
+    ABANDONED_AFTER_S,
+    BASELINE,
+    verify_checksums,
+    write_folder,
+)
+from pipeline.training.checkpoint import (
+    Checkpoint,
+    LearningCurves,
+    load_checkpoint,
+    save_checkpoint,
+)
+
+
+def copy_baseline(partial: Path) -> None:
+    shutil.copytree(BASELINE, partial, dirs_exist_ok=True)
+
+
+def test_the_first_to_end_has_written_it_and_the_other_leaves_nothing(tmp_path: Path) -> None:
+    both_begun = threading.Barrier(2, timeout=20)
+    first_ended = threading.Event()
+
+    def fill_first(partial: Path) -> None:
+        both_begun.wait()
+        copy_baseline(partial)
+
+    def fill_second(partial: Path) -> None:
+        copy_baseline(partial)
+        (partial / "card.json").write_text("another's")
+        both_begun.wait()
+        assert first_ended.wait(timeout=20)
+
+    version = tmp_path / "night-1"
+    with ThreadPoolExecutor() as threads:
+        second = threads.submit(write_folder, version, fill=fill_second)
+        write_folder(version, fill=fill_first)
+        first_ended.set()
+        assert isinstance(second.exception(), FileExistsError)
+    verify_checksums(version)
+    assert (version / "card.json").read_bytes() == (BASELINE / "card.json").read_bytes()
+    assert list(tmp_path.iterdir()) == [version]
+
+
+def test_what_a_killed_one_left_goes_after_a_day(tmp_path: Path) -> None:
+    old, new = (tmp_path / f".night-1.partial-{name}" for name in ("old", "new"))
+    another = tmp_path / ".night-10.partial-old"
+    long_ago = time.time() - ABANDONED_AFTER_S - 1
+    for left in (old, new, another):
+        left.mkdir()
+        (left / "network.keras").write_bytes(b"half of it")
+    for left in (old, another):
+        os.utime(left, (long_ago, long_ago))
+    version = write_folder(tmp_path / "night-1", fill=copy_baseline)
+    assert sorted(tmp_path.iterdir()) == [new, another, version]
+
+
+def test_a_checkpoint_that_another_writes_too_is_whole(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as threads:
+        kept = [
+            threads.submit(
+                save_checkpoint, Checkpoint(n, [], [], LearningCurves()), tmp_path, key="k"
+            )
+            for n in range(40)
+        ]
+    assert [one.exception() for one in kept] == [None] * 40
+    assert load_checkpoint(tmp_path, key="k") is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]
