@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.settings import Settings
+from models.config.settings import Settings
 from pipeline.inference.engine import NETWORK_FILE
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE

@@ -14,10 +14,10 @@ from cli.fatal import Failed, UsageProblem
 from cli.files import save_whole
 from cli.tables import ROWS, cells, console
 from cli.version_table import moment
-from models.audit_check import check_audit
-from models.audit_lists import AuditFilter, iter_audit, list_audit_page
+from models.audit.lists import AuditFilter, iter_audit, list_audit_page
+from models.audit.verify import check_audit
+from models.config.settings import Settings
 from models.session import Sessions, make_engine, make_session_factory
-from models.settings import Settings
 from web.audit_lines import Format, audit_lines
 
 EVERYTHING = AuditFilter()

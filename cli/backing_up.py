@@ -36,8 +36,12 @@ from cli.files import sha256_of
 from cli.plain_words import in_plain_words
 from cli.progress import progress
 from cli.saving_files import EarlierList, Saver
-from models.audit_check import ANCHORS_FILE
-from models.database_copy import (
+from models.audit.verify import ANCHORS_FILE
+from models.config.settings import Settings
+from models.files.deletion_lock import BackupRunningError, hold_deletions
+from models.files.references import Needed, needed_files
+from models.files.store import sync_folder
+from models.operations.dump import (
     DatabaseCopy,
     UnknownRevisionError,
     is_empty,
@@ -45,11 +49,7 @@ from models.database_copy import (
     row_count,
     write_database,
 )
-from models.deletions import BackupRunningError, hold_deletions
-from models.file_store import sync_folder
-from models.needed_files import Needed, needed_files
 from models.session import make_engine, make_session_factory
-from models.settings import Settings
 
 SECRETS_FILE = "secrets.json"
 NEEDED = "needed.txt"  # while the backup is made

@@ -13,10 +13,10 @@ from cli.processes import can_train
 from cli.service_file import is_held, running_service
 from cli.settings import CommandSettings
 from cli.shown_settings import masked
-from models.audit_check import newest_check
-from models.file_store import FileStore
+from models.audit.verify import newest_check
+from models.files.store import FileStore
+from models.learning.versions import production_version, version_path
 from models.session import make_engine, make_session_factory
-from models.versions import production_version, version_path
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE

@@ -6,13 +6,12 @@ from sqlalchemy import Engine, make_url
 
 from cli.findings import Finding, checked
 from cli.service_file import is_held, running_service
-from models.database_copy import UnknownRevisionError, check_revision, is_empty
-from models.file_store import FileStore
-from models.orphans import MOST, find_orphans
-from models.revision import current_revision, newest_revision
+from models.config.settings import Settings
+from models.files.orphans import MOST, find_orphans
+from models.files.store import FileStore
+from models.operations.dump import UnknownRevisionError, check_revision, is_empty
+from models.operations.upgrade import RESTORING, current_revision, newest_revision
 from models.session import make_engine, make_session_factory
-from models.settings import Settings
-from models.upgrade import RESTORING
 
 DAY_S = 24 * 3600
 

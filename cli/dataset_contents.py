@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from cli.dataset_folder import Listed
-from models.datasets import NewImage
-from models.learning_tables import SPLIT_RANK, LabelValue, Split
+from models.learning.datasets import NewImage
+from models.tables.learning import SPLIT_RANK, LabelValue, Split
 from pipeline.pseudonym import patient_pseudonym, pseudonym
 from pipeline.training.splits import known_patient_of
 

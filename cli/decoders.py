@@ -1,6 +1,6 @@
 """The decoder pool as the settings want it."""
 
-from models.settings import Settings
+from models.config.settings import Settings
 from pipeline.decode.pool import DecoderPool
 from pipeline.limits import Limits
 

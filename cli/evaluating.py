@@ -15,7 +15,7 @@ from cli.labelled_folder import open_folder
 from cli.labelled_table import LabelledTable
 from cli.progress import Progress, progress
 from cli.scoring import Scored, score_images
-from models.settings import Settings
+from models.config.settings import Settings
 from pipeline.errors import NetworkFolderError
 from pipeline.evaluation.evaluate import Evaluation, ScoreCollector, Scores, evaluate
 from pipeline.inference.predictor import Predictor

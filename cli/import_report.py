@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.labelled import Refused
-from models.datasets import Added, NewImage
-from models.learning_tables import LabelValue, Split
-from models.snapshots import LEARNABLE
+from models.learning.datasets import Added, NewImage
+from models.learning.snapshots import LEARNABLE
+from models.tables.learning import LabelValue, Split
 from pipeline.evaluation.leakage import Leak, leak_report
 
 LISTED = 1000  # refused files whose names are kept; all are counted

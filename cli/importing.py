@@ -24,14 +24,14 @@ from cli.files import sha256_of
 from cli.import_report import Findings, as_json, sentences
 from cli.labelled import Refused
 from cli.progress import Progress, progress
-from models.audit import record
-from models.datasets import Added, NewImage, add_dataset, find_dataset, imported_contents
-from models.labelled_contents import hold_view, labelled_contents
-from models.purge_steps import hold_off_purges
-from models.settings import Settings
-from models.snapshots import SITE, Member, earlier_places
-from models.upgrade import upgrade
-from models.users import ADMIN, find_user
+from models.audit.log import record
+from models.config.settings import Settings
+from models.files.purge import hold_off_purges
+from models.learning.datasets import Added, NewImage, add_dataset, find_dataset, imported_contents
+from models.learning.labelled_contents import hold_view, labelled_contents
+from models.learning.snapshots import SITE, Member, earlier_places
+from models.operations.upgrade import upgrade
+from models.people.users import ADMIN, find_user
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.decode.prepare import Prepared
 from pipeline.errors import PipelineError, RefusedError

@@ -10,6 +10,6 @@ def migrate() -> None:
     `overread up` does it by itself. Where containers run, this runs once before them.
     """
     from cli.settings import read_settings
-    from models.upgrade import upgrade
+    from models.operations.upgrade import upgrade
 
     upgrade(read_settings())

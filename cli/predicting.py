@@ -17,7 +17,7 @@ from cli.progress import Progress, progress
 from cli.reading import Answer, Reader
 from cli.sources import Walk
 from cli.tables import ResultTable
-from models.settings import Settings
+from models.config.settings import Settings
 from pipeline.errors import NetworkFolderError
 from pipeline.files.archive import ArchiveLimits
 from pipeline.inference.engine import EngineKind

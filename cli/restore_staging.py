@@ -5,7 +5,7 @@ others -> move into place -> discard what is left here, the note last
 
 Who is killed before the commit has restored nothing, and the next restore begins anew. Killed after
 it, the next one finds that row and moves what is still here. A database elsewhere and the files
-here so count together; `models.upgrade` starts no service in between.
+here so count together; `models.operations.upgrade` starts no service in between.
 """
 
 import json
@@ -14,9 +14,9 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from models.file_store import sync_folder
-from models.secrets import write_private
-from models.upgrade import RESTORING
+from models.config.secrets import write_private
+from models.files.store import sync_folder
+from models.operations.upgrade import RESTORING
 
 _NOTE = "note.json"
 _READY = "ready"

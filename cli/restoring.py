@@ -32,26 +32,27 @@ from cli.plain_words import in_plain_words
 from cli.progress import progress
 from cli.restore_staging import Note, Staging
 from cli.service_file import AlreadyRunningError, hold_data_folder
-from models.audit import list_audit
-from models.database_copy import (
+from models.audit.log import list_audit
+from models.config.settings import Settings
+from models.operations.dump import (
     DatabaseCopy,
+    NotLinesError,
     UnknownRevisionError,
     check_revision,
+    end_logins,
+    hand_back_everything,
     is_empty,
     read_database,
     set_last_ids,
 )
-from models.session import make_engine
-from models.settings import Settings
-from models.table_lines import NotLinesError
-from models.unfinished import end_logins, hand_back_everything
-from models.upgrade import (
+from models.operations.upgrade import (
     RESTORING,
     ForeignKeyError,
     alembic_config,
     check_foreign_keys,
     migrating,
 )
+from models.session import make_engine
 
 NOTHING = "nothing was restored"
 UNSURE = "say the same again, it goes on or begins anew"

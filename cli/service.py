@@ -22,13 +22,12 @@ from cli.service_file import (
 )
 from cli.settings import REMOTE_VARIABLES, CommandSettings
 from cli.supervisor import Supervisor
-from models.local_token import local_token_path
-from models.secrets import read_or_make_secrets
+from models.config.secrets import read_or_make_secrets
+from models.config.settings import Settings
+from models.operations.upgrade import upgrade
+from models.people.tokens import issue_token, local_token_path
+from models.people.users import ADMIN, find_user
 from models.session import AWAY, make_engine, make_session_factory, why_away
-from models.settings import Settings
-from models.tokens import issue_token
-from models.upgrade import upgrade
-from models.users import ADMIN, find_user
 from worker.embedded_broker import BrokerProgram, is_answering, prepare_broker
 
 READY_WITHIN_S = 60.0

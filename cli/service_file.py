@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from models.secrets import write_private
+from models.config.secrets import write_private
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, field_validator
 
 from cli.fatal import UsageProblem
-from models.settings import Settings, SettingsError
+from models.config.settings import Settings, SettingsError
 
 REMOTE_VARIABLES = ("OVERREAD_URL", "OVERREAD_TOKEN")  # of no use to the service's own processes
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cli.fatal import Failed
 from cli.journal import Journal
-from models.secrets import write_private
+from models.config.secrets import write_private
 
 
 class Submission:

@@ -56,8 +56,8 @@ def _say_if_of_the_database(error: Exception) -> None:
         return  # most commands have no use for it, and start faster without
     from sqlalchemy.exc import DatabaseError
 
+    from models.operations.upgrade import HalfRestoredError, NewerReleaseError
     from models.session import AWAY, why_away
-    from models.upgrade import HalfRestoredError, NewerReleaseError
 
     if isinstance(error, AWAY):
         raise Failed(f"the database does not answer: {why_away(error)}") from None

@@ -1,9 +1,11 @@
-"""Run by Alembic. `models.upgrade` hands over an open connection whose transaction it owns."""
+"""Run by Alembic. `models.operations.upgrade` hands over an open connection
+whose transaction it owns.
+"""
 
 from alembic import context
 
-from models import learning_tables  # noqa: F401  adds its tables to the metadata
 from models.base import Base
+from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
 
 LOCK_TIMEOUT = "10s"  # a migration that waits behind others blocks those that come after it
 

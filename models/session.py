@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Timeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from models.settings import Settings
+from models.config.settings import Settings
 
 BUSY_TIMEOUT_MS = 30_000
 # A server that was switched off says nothing at all; without these its clients wait for hours.

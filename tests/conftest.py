@@ -11,7 +11,7 @@ from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 from playwright.sync_api import Browser, Playwright, expect
 
-from models.settings import PREFIX, Settings
+from models.config.settings import PREFIX, Settings
 from tests.support.servers.browser import ARGUMENTS, find_browser
 from tests.support.servers.databases import Database, PostgresDatabases, open_database
 from tests.support.servers.ports import lasting_port

@@ -3,9 +3,9 @@
 from apiflask import APIBlueprint
 from flask import render_template
 
-from models.people_tables import Role
-from models.version_lists import live_periods
-from models.versions import production_version
+from models.learning.version_lists import live_periods
+from models.learning.versions import production_version
+from models.tables.people import Role
 from web.auth import needs
 from web.services import services
 from web.version_pages import card_words

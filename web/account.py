@@ -3,12 +3,12 @@
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.audit import record
-from models.logins import list_logins
-from models.passwords import hash_password
-from models.people_tables import Role, User
-from models.tokens import list_api_tokens
-from models.users import RANK, end_logins
+from models.audit.log import record
+from models.people.logins import list_logins
+from models.people.passwords import hash_password
+from models.people.tokens import list_api_tokens
+from models.people.users import RANK, end_logins
+from models.tables.people import Role, User
 from web.auth import needs, person
 from web.credentials import confirm, set_password
 from web.invitations import twice

@@ -5,8 +5,8 @@ from typing import Any
 from apiflask import APIFlask
 from flask_login import current_user
 
-from models.secrets import read_or_make_secrets
-from models.settings import Settings
+from models.config.secrets import read_or_make_secrets
+from models.config.settings import Settings
 from web import (
     about,
     account,

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from models.file_store import FileTooLargeError, Stored
-from models.images import NewImage, add_images, wanted_uploads
-from models.jobs import require_open
-from models.results import reason_sentence
-from models.tables import Image
-from models.uploads import Declared, arrive
+from models.files.store import FileTooLargeError, Stored
+from models.intake.images import NewImage, add_images, wanted_uploads
+from models.intake.jobs import require_open
+from models.intake.uploads import Declared, arrive
+from models.reading.results import reason_sentence
+from models.tables.intake import Image
 from web.disk import DiskFullError, check_room, noticing_full_disk
 from web.schemas import FileOut
 from web.services import Services

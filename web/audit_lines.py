@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from typing import Literal
 
-from models.audit_lists import AuditRow
+from models.audit.lists import AuditRow
 from web.csv_lines import csv_line
 
 Format = Literal["jsonl", "csv"]

@@ -7,8 +7,7 @@ from apiflask import APIBlueprint
 from flask import Response, redirect, render_template, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 
-from models.audit_check import Check, check_audit, newest_check
-from models.audit_lists import (
+from models.audit.lists import (
     AuditFilter,
     AuditRow,
     audit_actions,
@@ -17,7 +16,8 @@ from models.audit_lists import (
     list_audit_page,
     of_days,
 )
-from models.people_tables import Role
+from models.audit.verify import Check, check_audit, newest_check
+from models.tables.people import Role
 from web.audit_lines import audit_lines
 from web.auth import audit, needs
 from web.queries import read_query

@@ -14,8 +14,8 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 
-from models.audit import record
-from models.people_tables import Role
+from models.audit.log import record
+from models.tables.people import Role
 from web.logins import Person, install_logins
 from web.services import services
 

@@ -2,7 +2,7 @@
 
 import time
 
-from models.jobs import JobStateError, cancel_some
+from models.intake.jobs import JobStateError, cancel_some
 from web.services import Services
 
 PAUSE_S = 0.05

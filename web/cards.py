@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.learning_tables import Evaluation
+from models.tables.learning import Evaluation
 
 OVERALL = {"auroc": "AUROC", "ece": "Calibration error"}
 AT_THRESHOLD = {

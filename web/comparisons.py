@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from models.evaluations import figures_of_night
-from models.learning_tables import Night
-from models.snapshots import SITE
+from models.learning.evaluations import figures_of_night
+from models.learning.snapshots import SITE
+from models.tables.learning import Night
 from web.cards import Figure
 from web.charts import Chart, calibration_chart, roc_chart
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from models.audit import record
-from models.lockouts import begin_attempt, forgive_attempts
-from models.passwords import hash_password, is_outdated, is_right
-from models.people_tables import User
-from models.users import end_logins, find_user, normal_name
+from models.audit.log import record
+from models.people.logins import begin_attempt, forgive_attempts
+from models.people.passwords import hash_password, is_outdated, is_right
+from models.people.users import end_logins, find_user, normal_name
+from models.tables.people import User
 from web.known_browsers import counted_elsewhere, where_counted
 from web.services import services
 

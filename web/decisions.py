@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from flask import abort
 from sqlalchemy.orm import Session
 
-from models.audit import record
-from models.going_live import AgainstGateError, go_back, go_live, reject
-from models.tables import ModelVersion
-from models.versions import NotMovedError, find_version
+from models.audit.log import record
+from models.learning.promotion import AgainstGateError, go_back, go_live, reject
+from models.learning.versions import NotMovedError, find_version
+from models.tables.intake import ModelVersion
 from web.auth import person
 from web.services import services
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from models.logs import set_up_logging
-from models.settings import Settings
+from models.config.logs import set_up_logging
+from models.config.settings import Settings
 
 
 class PortalLogger(Logger):  # type: ignore[misc]

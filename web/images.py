@@ -8,10 +8,10 @@ from apiflask import APIBlueprint
 from apiflask.schemas import FileSchema
 from flask import Response, abort, request
 
-from models import tables
-from models.images import get_image
-from models.people_tables import Role
-from models.predictions import get_prediction
+from models.intake.images import get_image
+from models.reading.predictions import get_prediction
+from models.tables import intake as tables
+from models.tables.people import Role
 from web.auth import needs
 from web.looks import record_picture
 from web.services import services
@@ -120,7 +120,7 @@ def _draw_thumbnail(shown: Shown) -> bytes:
 
 
 def _draw_heatmap(prediction: tables.Prediction) -> bytes:
-    from models.predictions import read_heatmap
+    from models.reading.predictions import read_heatmap
     from pipeline.inference.drawing import heatmap_png
 
     # The page stretches it over the display, so its own shape is free.
@@ -128,7 +128,7 @@ def _draw_heatmap(prediction: tables.Prediction) -> bytes:
 
 
 def _draw_overlay(shown: Shown) -> bytes:
-    from models.predictions import read_heatmap
+    from models.reading.predictions import read_heatmap
     from pipeline.inference.drawing import overlay_png
 
     with _AT_ONCE:

@@ -9,8 +9,8 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import BadRequest
 from werkzeug.formparser import FormDataParser, MultiPartParser
 
-from models.file_store import make_private_folder
-from models.settings import Settings
+from models.config.settings import Settings
+from models.files.store import make_private_folder
 from web.disk import check_room, noticing_full_disk
 from web.services import services
 

@@ -6,10 +6,10 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from models.audit import record
-from models.passwords import hash_password, objection
-from models.people_tables import User
-from models.tokens import issue_token, revoke_tokens, user_of_link, user_of_token
+from models.audit.log import record
+from models.people.passwords import hash_password, objection
+from models.people.tokens import issue_token, revoke_tokens, user_of_link, user_of_token
+from models.tables.people import User
 from web.auth import open_to_all
 from web.credentials import set_password
 from web.logins import log_in

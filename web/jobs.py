@@ -8,9 +8,9 @@ from flask import abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict, NotFound
 
-from models.audit import record
-from models.images import known_files
-from models.jobs import (
+from models.audit.log import record
+from models.intake.images import known_files
+from models.intake.jobs import (
     JobProgress,
     JobStateError,
     NoJobError,
@@ -23,9 +23,9 @@ from models.jobs import (
     require_job,
     require_open,
 )
-from models.people_tables import Role
-from models.results import list_results
-from models.tables import State
+from models.reading.results import list_results
+from models.tables.intake import State
+from models.tables.people import Role
 from web.auth import audit, needs, person
 from web.cancelling import cancel_images
 from web.file_names import clean_file_name

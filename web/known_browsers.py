@@ -12,8 +12,8 @@ from datetime import timedelta
 from flask import Response, after_this_request, current_app, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from models.lockouts import name_hash
-from models.users import normal_name
+from models.people.logins import name_hash
+from models.people.users import normal_name
 
 COOKIE = "overread-known"
 LASTS = timedelta(days=180)

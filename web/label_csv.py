@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.audit import record
-from models.label_targets import Contents, contents_by_file, contents_by_hash, contents_by_uid
-from models.labels import NewLabel, add_labels
-from models.learning_tables import LabelValue, Source
-from models.paging import batches
-from models.people_tables import Role, User
-from models.secrets import read_or_make_secrets
-from models.users import RANK, normal_name
+from models.audit.log import record
+from models.config.secrets import read_or_make_secrets
+from models.learning.label_targets import (
+    Contents,
+    contents_by_file,
+    contents_by_hash,
+    contents_by_uid,
+)
+from models.learning.labels import NewLabel, add_labels
+from models.people.users import RANK, normal_name
+from models.query import batches
+from models.tables.learning import LabelValue, Source
+from models.tables.people import Role, User
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from web.label_table import BadRow, LabelRow, LabelTable, read_label_table
 from web.logins import Person

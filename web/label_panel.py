@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from models.labels import latest_labels
-from models.learning_tables import Label, LabelValue, Source
-from models.users import RANK
+from models.learning.labels import latest_labels
+from models.people.users import RANK
+from models.tables.learning import Label, LabelValue, Source
 from web.words import when
 
 WORDS = {

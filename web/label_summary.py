@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.label_lists import label_counts
-from models.schedule import next_due
-from models.settings import Settings
-from models.snapshots import new_label_count
+from models.config.settings import Settings
+from models.learning.label_lists import label_counts
+from models.learning.nights import next_due
+from models.learning.snapshots import new_label_count
 from web.schemas_labels import LabelSummaryOut
 
 

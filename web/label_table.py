@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from models.base import now
-from models.learning_tables import LabelValue
+from models.tables.learning import LabelValue
 from web.csv_lines import without_guard
 from web.file_names import clean_file_name
 

@@ -8,13 +8,13 @@ from flask import abort, render_template, request
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from models.audit import record
-from models.images import get_image
-from models.label_lists import ListedLabel, list_labels
-from models.label_targets import contents_by_hash, contents_by_image
-from models.labels import NewLabel, add_labels
-from models.learning_tables import Label, Source
-from models.people_tables import Role
+from models.audit.log import record
+from models.intake.images import get_image
+from models.learning.label_lists import ListedLabel, list_labels
+from models.learning.label_targets import contents_by_hash, contents_by_image
+from models.learning.labels import NewLabel, add_labels
+from models.tables.learning import Label, Source
+from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
 from web.auth import needs, person
 from web.label_csv import take_label_table

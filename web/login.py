@@ -4,9 +4,9 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from models.audit import record
-from models.people_tables import Role
-from models.tokens import user_of_token
+from models.audit.log import record
+from models.people.tokens import user_of_token
+from models.tables.people import Role
 from web.auth import audit, needs, open_to_all
 from web.credentials import admit
 from web.local_paths import local_path

@@ -8,10 +8,10 @@ from flask_login import LoginManager, UserMixin, logout_user
 from flask_login import login_user as _login_user
 from sqlalchemy.orm import Session
 
-from models.logins import begin_login, end_login, find_login
-from models.people_tables import Role, User
-from models.tokens import find_api_token
-from models.users import RANK, lesser_role
+from models.people.logins import begin_login, end_login, find_login
+from models.people.tokens import find_api_token
+from models.people.users import RANK, lesser_role
+from models.tables.people import Role, User
 from web.known_browsers import remember_browser
 from web.rates import count_wrong_token
 from web.services import services

@@ -7,7 +7,7 @@ from flask import Flask, Response, current_app, request
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.exposition import choose_encoder
 
-from models.people_tables import Role
+from models.tables.people import Role
 from web.auth import needs
 from web.request_log import route, seconds_taken
 from web.service_figures import ServiceFigures

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from flask import Flask
 
-from models.learning_tables import Answer, Night, Outcome
-from models.version_lists import ListedVersion
+from models.learning.version_lists import ListedVersion
+from models.tables.learning import Answer, Night, Outcome
 from web.cards import learned_images, validation_auroc
 
 STAGES = {

@@ -5,13 +5,19 @@ from flask import abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from models.audit import record
+from models.audit.log import record
 from models.base import now
-from models.learning_tables import Night
-from models.nights import cancel_night, get_night, list_nights, open_night, request_night
-from models.people_tables import Role
-from models.schedule import next_due
-from models.users import user_names
+from models.learning.nights import (
+    cancel_night,
+    get_night,
+    list_nights,
+    next_due,
+    open_night,
+    request_night,
+)
+from models.people.users import user_names
+from models.tables.learning import Night
+from models.tables.people import Role
 from web.auth import needs, person
 from web.comparisons import compared_sets
 from web.night_words import night_words

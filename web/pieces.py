@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from models.file_store import Stored
-from models.images import images_of_file
-from models.jobs import JobStateError, require_open
-from models.partial_files import PartialFile, PartialFiles
-from models.tables import Upload
-from models.uploads import Declared, advance, find_upload
+from models.files.partial import PartialFile, PartialFiles
+from models.files.store import Stored
+from models.intake.images import images_of_file
+from models.intake.jobs import JobStateError, require_open
+from models.intake.uploads import Declared, advance, find_upload
+from models.tables.intake import Upload
 from pipeline.files.archive import is_archive
 from pipeline.files.sniff import is_junk
 from web.arrivals import Arrivals, Receipt, arriving, describe, keep, refuse

@@ -10,11 +10,9 @@ from flask import abort
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.deletions import BackupRunningError
-from models.jobs import require_job
-from models.people_tables import Role
-from models.purge_steps import StillAtWorkError, discard_noted, purge_step
-from models.purging import (
+from models.files.deletion_lock import BackupRunningError
+from models.files.purge import StillAtWorkError, discard_noted, purge_step
+from models.files.purge_plan import (
     WhichJobs,
     count_purge,
     iter_gone_inputs,
@@ -22,6 +20,8 @@ from models.purging import (
     list_plans,
     next_purgeable,
 )
+from models.intake.jobs import require_job
+from models.tables.people import Role
 from web.auth import needs, person
 from web.schemas_purges import Purge, PurgeCountsOut, PurgeJobOut, PurgeOut
 from web.services import services

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from models.settings import Settings
-from models.signs_of_life import is_alive
-from models.versions import production_version, version_path
+from models.config.settings import Settings
+from models.learning.versions import production_version, version_path
+from models.operations.heartbeat import is_alive
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.version_folder import REQUIRED, load_card
 from web.services import Services
@@ -55,7 +55,10 @@ def _is_database_up(services: Services) -> bool:
 
 
 def _in_database(services: Services) -> dict[str, bool]:
-    from models.revision import current_revision, newest_revision  # costs Alembic, once asked
+    from models.operations.upgrade import (  # costs Alembic, once asked
+        current_revision,
+        newest_revision,
+    )
 
     found = dict.fromkeys(("database", "tables", "model_version"), False)
     found["database"] = _is_database_up(services)

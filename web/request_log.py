@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from flask import Flask, Response, g, request
 
-from models.logs import follow, followed, forget
+from models.config.logs import follow, followed, forget
 
 log = logging.getLogger(__name__)
 

@@ -3,11 +3,11 @@
 from apiflask import APIBlueprint
 from flask import abort
 
-from models.audit import record
-from models.people_tables import Role
-from models.rereadings import RereadingProgress, list_rereadings, request_rereading
-from models.tables import ModelVersion
-from models.versions import production_version
+from models.audit.log import record
+from models.learning.versions import production_version
+from models.reading.rereadings import RereadingProgress, list_rereadings, request_rereading
+from models.tables.intake import ModelVersion
+from models.tables.people import Role
 from web.auth import needs, person
 from web.schemas_versions import RereadingOut, RereadingsOut
 from web.services import services

@@ -8,9 +8,9 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, stream_with_context
 
-from models.jobs import require_job
-from models.people_tables import Role
-from models.results import Result, iter_results
+from models.intake.jobs import require_job
+from models.reading.results import Result, iter_results
+from models.tables.people import Role
 from web.auth import audit, needs
 from web.csv_lines import csv_line
 from web.schemas import ResultsQuery

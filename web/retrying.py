@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from models.jobs import require_not_cancelled
-from models.retries import Ended, WhichImages, ended_images, take_up
-from models.tables import State
-from models.versions import production_version
+from models.intake.jobs import require_not_cancelled
+from models.intake.retries import Ended, WhichImages, ended_images, take_up
+from models.learning.versions import production_version
+from models.tables.intake import State
 from web.services import Services
 from worker.enqueue import nudge_ingest, nudge_predict
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.tables import State
+from models.tables.intake import State
 
 # Filters and orders of the work list.
 Order = Literal["probability", "created_at", "label", "images"]

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from pydantic import Field, model_validator
 
-from models.learning_tables import LabelValue, Source
-from models.people_tables import Role
+from models.tables.learning import LabelValue, Source
+from models.tables.people import Role
 from web.ids import LARGEST
 from web.schemas import In, Out, Paging
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from models.learning_tables import Answer, Outcome
+from models.tables.learning import Answer, Outcome
 from web.schemas import Out
 
 

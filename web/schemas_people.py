@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from models.people_tables import Role
+from models.tables.people import Role
 from web.schemas import In, Out
 
 

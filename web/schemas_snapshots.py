@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from models.learning_tables import Split
+from models.tables.learning import Split
 from web.schemas import Out, Paging
 
 

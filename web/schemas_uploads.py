@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from models.uploads import UploadState
+from models.intake.uploads import UploadState
 from web.schemas import FilesOut, In, JobOut, Out, Paging
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from models.tables import Move
+from models.tables.intake import Move
 from web.schemas import In, Out
 
 

@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from models.settings import Settings
+from models.config.settings import Settings
 
 NOTICE = "Research use only. Not a medical device."
 

@@ -14,15 +14,15 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from models import figures
-from models.audit_check import newest_check
+from models.audit.verify import newest_check
 from models.base import now
-from models.learning_tables import Outcome
-from models.reason_keys import KEYS
-from models.settings import Settings
-from models.signs_of_life import last_sign
-from models.tables import FINAL_STATES, State
-from models.versions import production_version
+from models.config.settings import Settings
+from models.learning.versions import production_version
+from models.operations import figures
+from models.operations.figures import KEYS
+from models.operations.heartbeat import last_sign
+from models.tables.intake import FINAL_STATES, State
+from models.tables.learning import Outcome
 from web.services import Services
 
 log = logging.getLogger(__name__)

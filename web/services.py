@@ -5,9 +5,9 @@ from typing import cast
 
 from flask import current_app
 
-from models.file_store import FileStore
+from models.config.settings import Settings
+from models.files.store import FileStore
 from models.session import Sessions, make_engine, make_session_factory
-from models.settings import Settings
 
 KEY = "overread"
 

@@ -6,10 +6,10 @@ from apiflask import APIBlueprint
 from flask import Response, abort, render_template
 from sqlalchemy.orm import Session
 
-from models.learning_tables import DatasetSnapshot
-from models.people_tables import Role
-from models.snapshot_lists import list_snapshot_images, nights_of_snapshot
-from models.snapshots import get_snapshot, list_snapshots, snapshot_images, snapshot_lines
+from models.learning.snapshot_images import list_snapshot_images, nights_of_snapshot
+from models.learning.snapshots import get_snapshot, list_snapshots, snapshot_images, snapshot_lines
+from models.tables.learning import DatasetSnapshot
+from models.tables.people import Role
 from web.auth import audit, needs
 from web.queries import read_query
 from web.schemas import Paging

@@ -7,14 +7,14 @@ from apiflask import APIBlueprint
 from flask import abort, render_template, request
 from sqlalchemy.orm import Session
 
-from models.images import get_image
-from models.jobs import get_job
-from models.paging import Page
-from models.people_tables import Role
-from models.results import Result
-from models.studies import StudyDetail, StudySummary, get_study, list_studies
-from models.tables import Image
-from models.versions import find_version
+from models.intake.images import get_image
+from models.intake.jobs import get_job
+from models.learning.versions import find_version
+from models.query import Page
+from models.reading.results import Result
+from models.reading.studies import StudyDetail, StudySummary, get_study, list_studies
+from models.tables.intake import Image
+from models.tables.people import Role
 from web.auth import needs
 from web.label_panel import choices, conflict_words, labels_said
 from web.looks import record_study

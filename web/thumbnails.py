@@ -4,8 +4,8 @@ import io
 
 from PIL import Image
 
-from models import tables
-from models.file_store import FileStore
+from models.files.store import FileStore
+from models.tables import intake as tables
 from pipeline.decode.network_input import PREPROCESSING
 
 SIDE = 128

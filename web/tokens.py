@@ -5,11 +5,11 @@ from datetime import timedelta
 from apiflask import APIBlueprint
 from flask import abort
 
-from models.audit import record
+from models.audit.log import record
 from models.base import now
-from models.people_tables import Role, Token, User
-from models.tokens import find_api_token, issue_token, list_api_tokens, revoke_api_token
-from models.users import lesser_role
+from models.people.tokens import find_api_token, issue_token, list_api_tokens, revoke_api_token
+from models.people.users import lesser_role
+from models.tables.people import Role, Token, User
 from web.auth import needs, person
 from web.schemas_people import IssuedOut, NewToken, TokenOut, TokensOut
 from web.services import services

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import BinaryIO
 
-from models.images import NewImage
+from models.intake.images import NewImage
 from pipeline.errors import RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from web.arrivals import refuse, store, store_side_by_side

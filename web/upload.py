@@ -8,8 +8,8 @@ from typing import BinaryIO, cast
 
 from werkzeug.datastructures import FileStorage
 
-from models.file_store import sha256_of
-from models.uploads import Declared
+from models.files.store import sha256_of
+from models.intake.uploads import Declared
 from pipeline.files.sniff import is_junk
 from web.arrivals import Arrivals, Receipt, arriving, store, store_side_by_side
 from web.file_names import clean_file_name

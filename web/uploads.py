@@ -7,12 +7,12 @@ from apiflask import APIBlueprint
 from flask import Response, abort, request
 from werkzeug.exceptions import ClientDisconnected
 
-from models.audit import record
-from models.jobs import require_job, require_open
-from models.partial_files import BusyError
-from models.people_tables import Role
-from models.tables import Upload
-from models.uploads import Declared, TooManyUploadsError, declare, list_uploads
+from models.audit.log import record
+from models.files.partial import BusyError
+from models.intake.jobs import require_job, require_open
+from models.intake.uploads import Declared, TooManyUploadsError, declare, list_uploads
+from models.tables.intake import Upload
+from models.tables.people import Role
 from web.auth import audit, needs, person
 from web.disk import check_room, noticing_full_disk
 from web.errors import problem

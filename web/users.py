@@ -5,17 +5,17 @@ from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from models.audit import record
+from models.audit.log import record
 from models.base import now
-from models.people_tables import Role, User
-from models.tokens import TokenKind, invited_users, revoke_tokens
-from models.users import (
+from models.people.tokens import TokenKind, invited_users, revoke_tokens
+from models.people.users import (
     UserRefusedError,
     add_user,
     change_role,
     deactivate,
     list_users,
 )
+from models.tables.people import Role, User
 from web.auth import needs, person
 from web.invitations import LIFETIME, invite
 from web.schemas_people import InvitationOut, NewUser, UserChange, UserOut, UsersOut

@@ -4,11 +4,11 @@ from apiflask import APIBlueprint
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.evaluations import evaluations_of
-from models.going_live import objection, open_proposal
-from models.people_tables import Role
-from models.version_lists import list_versions_page, listed_version, live_periods
-from models.versions import production_version, roll_back_target
+from models.learning.evaluations import evaluations_of
+from models.learning.promotion import objection, open_proposal
+from models.learning.version_lists import list_versions_page, listed_version, live_periods
+from models.learning.versions import production_version, roll_back_target
+from models.tables.people import Role
 from web import decisions, rereadings
 from web.auth import needs
 from web.cards import AT_THRESHOLD, OVERALL, evaluation_row, figure_rows, operating_points

@@ -2,9 +2,9 @@
 
 from apiflask import APIBlueprint
 
-from models.people_tables import Role
-from models.version_lists import ListedVersion, list_versions_page, live_periods
-from models.versions import production_version, roll_back_target
+from models.learning.version_lists import ListedVersion, list_versions_page, live_periods
+from models.learning.versions import production_version, roll_back_target
+from models.tables.people import Role
 from web import decisions
 from web.auth import needs
 from web.night_words import version_status

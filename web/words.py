@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import Flask
 
-from models.results import Result
-from models.studies import StudySummary
+from models.reading.results import Result
+from models.reading.studies import StudySummary
 from pipeline.inference.heatmap import describe_trust
 
 FINDINGS = {"pneumonia": "Pneumonia suspected", "normal": "Not suspected"}

@@ -7,6 +7,6 @@
 
 Settings come from OVERREAD_DATA, OVERREAD_BROKER_URL and, where it is not the SQLite file in the
 data folder, OVERREAD_DATABASE_URL. Every worker needs the data folder; the database must have been
-upgraded (`models.upgrade`). More workers of a kind on one host need names of their own.
+upgraded (`models.operations.upgrade`). More workers of a kind on one host need names of their own.
 SIGTERM stops them warmly: ingest and predict hand back within a few seconds what they hold.
 """  # noqa: E501 (commands to copy)

@@ -6,8 +6,8 @@ from typing import Any
 
 from celery import Celery, signals
 
-from models.logs import set_up_logging
-from models.settings import Settings
+from models.config.logs import set_up_logging
+from models.config.settings import Settings
 from worker.configuration import worker_configuration
 
 log = logging.getLogger(__name__)

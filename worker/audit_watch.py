@@ -2,7 +2,7 @@
 
 import logging
 
-from models.audit_check import check_audit
+from models.audit.verify import check_audit
 from worker.doors import Doors
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from models.settings import Settings
+from models.config.settings import Settings
 from pipeline.errors import PipelineError
 
 BEHIND = 10  # nice value: a tenth of a core that predictions want too, so that nights do end

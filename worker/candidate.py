@@ -5,10 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from models.settings import Settings
-from models.snapshots import get_snapshot
-from models.tables import ModelVersion
-from models.versions import register_version, version_path
+from models.config.settings import Settings
+from models.learning.snapshots import get_snapshot
+from models.learning.versions import register_version, version_path
+from models.tables.intake import ModelVersion
 from pipeline.errors import PipelineError
 from pipeline.familiarity.guard import Guard, is_enough_for_guard
 from pipeline.inference.engine import NETWORK_FILE

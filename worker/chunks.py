@@ -10,8 +10,8 @@ from itertools import zip_longest
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.claims import Claim, give_up, release
-from models.logs import following
+from models.config.logs import following
+from models.intake.claims import Claim, give_up, release
 from models.session import AWAY, why_away
 from worker.doors import Doors
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluations import add_evaluation
-from models.learning_tables import LabelValue, SnapshotImage, Split
-from models.settings import Settings
-from models.snapshots import SITE, snapshot_images
-from models.tables import ModelVersion
-from models.versions import version_path
+from models.config.settings import Settings
+from models.learning.evaluations import add_evaluation
+from models.learning.snapshots import SITE, snapshot_images
+from models.learning.versions import version_path
+from models.tables.intake import ModelVersion
+from models.tables.learning import LabelValue, SnapshotImage, Split
 from pipeline.errors import PipelineError
 from pipeline.evaluation.bootstrap import LEVEL
 from pipeline.evaluation.compare import Answers, Comparison, compare, level_of_each

@@ -7,7 +7,7 @@ training.
 
 from typing import Any
 
-from models.settings import Settings, SettingsError
+from models.config.settings import Settings, SettingsError
 from worker.queues import (
     INGEST,
     INGEST_TASK,

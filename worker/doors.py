@@ -6,10 +6,10 @@ from functools import cache
 
 from sqlalchemy import Engine
 
-from models.file_store import FileStore
-from models.secrets import Secrets, read_or_make_secrets
+from models.config.secrets import Secrets, read_or_make_secrets
+from models.config.settings import Settings
+from models.files.store import FileStore
 from models.session import Sessions, make_engine, make_session_factory
-from models.settings import Settings
 
 
 @dataclass(frozen=True)

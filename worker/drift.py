@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.answer_history import PastAnswer, past_answers
-from models.tables import ModelVersion
+from models.reading.history import PastAnswer, past_answers
+from models.tables.intake import ModelVersion
 from pipeline.evaluation.drift import Window, compare_windows, describe_drift
 from worker.doors import Doors
 

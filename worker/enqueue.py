@@ -11,7 +11,7 @@ from functools import cache
 from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
-from models.settings import Settings
+from models.config.settings import Settings
 from worker.configuration import sender_configuration
 from worker.queues import (
     INGEST,

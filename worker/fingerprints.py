@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from models.file_store import FileStore
-from models.fingerprints import add_fingerprints, known_fingerprints
-from models.paging import batches
+from models.files.store import FileStore
+from models.learning.datasets import add_fingerprints, known_fingerprints
+from models.query import batches
 from models.session import Sessions
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.evaluation.fingerprint import Fingerprint, fingerprints

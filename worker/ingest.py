@@ -18,14 +18,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from models.begun import Begun, note, settle
-from models.claims import Claim, ClaimedImage, claim_received, still_held
-from models.images import ReadImage, find_twins, record_read
-from models.predictions import finish_known
-from models.purge_steps import hold_off_purges
-from models.studies import NewStudy, get_or_create_studies
-from models.tables import Image, State
-from models.versions import production_version
+from models.files.pending import Begun, note, settle
+from models.files.purge import hold_off_purges
+from models.intake.claims import Claim, ClaimedImage, claim_received, still_held
+from models.intake.images import ReadImage, find_twins, record_read
+from models.learning.versions import production_version
+from models.reading.predictions import finish_known
+from models.reading.studies import NewStudy, get_or_create_studies
+from models.tables.intake import Image, State
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.decode.pool import DecoderError, DecoderPool
 from pipeline.decode.prepare import Prepared

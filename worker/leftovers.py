@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 
-from models.nights import open_night
+from models.learning.nights import open_night
 from worker.candidate import NETWORKS, candidate_name
 from worker.doors import Doors
 from worker.uploads import FORGOTTEN_AFTER_S

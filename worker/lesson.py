@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.file_store import FileStore
-from models.learning_tables import DatasetSnapshot, LabelValue, SnapshotImage, Split
-from models.snapshots import LEARNABLE, SITE, get_snapshot, snapshot_images
+from models.files.store import FileStore
+from models.learning.snapshots import LEARNABLE, SITE, get_snapshot, snapshot_images
+from models.tables.learning import DatasetSnapshot, LabelValue, SnapshotImage, Split
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.errors import PipelineError
 from pipeline.training.config import Progress, TrainingProgress

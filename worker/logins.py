@@ -1,6 +1,6 @@
 """Rows of logins that count no longer."""
 
-from models.logins import delete_expired_logins
+from models.people.logins import delete_expired_logins
 from worker.doors import Doors
 
 

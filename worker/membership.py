@@ -11,9 +11,9 @@ learned from.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.labelled_contents import LabelledContent
-from models.learning_tables import SPLIT_RANK, Split
-from models.snapshots import LEARNABLE, SITE, Member, Place
+from models.learning.labelled_contents import LabelledContent
+from models.learning.snapshots import LEARNABLE, SITE, Member, Place
+from models.tables.learning import SPLIT_RANK, Split
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split, known_patient_of
 

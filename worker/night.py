@@ -13,10 +13,10 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy.orm import Session
 
-from models.audit import record
+from models.audit.log import record
 from models.base import now
-from models.learning_tables import Night, Outcome
-from models.nights import (
+from models.config.settings import Settings
+from models.learning.nights import (
     NightClaim,
     claim_night,
     finish_night,
@@ -26,16 +26,16 @@ from models.nights import (
     reach,
     release_night,
 )
-from models.settings import Settings
-from models.snapshots import get_snapshot, new_label_count
-from models.tables import ModelVersion
-from models.versions import (
+from models.learning.snapshots import get_snapshot, new_label_count
+from models.learning.versions import (
     NotMovedError,
     check_servable,
     lock_history,
     production_version,
     promote,
 )
+from models.tables.intake import ModelVersion
+from models.tables.learning import Night, Outcome
 from pipeline.errors import PipelineError
 from pipeline.evaluation.promotion_gate import Decision, Gate, decide_promotion
 from pipeline.familiarity.guard import is_guard_of

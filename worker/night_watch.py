@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from models.nights import NightClaim, is_cancelled, note, prolong
+from models.learning.nights import NightClaim, is_cancelled, note, prolong
 from pipeline.errors import PipelineError
 from pipeline.training.config import TrainingProgress
 from worker.bounds import check_memory

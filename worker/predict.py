@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from models.claims import Claim, claim_ready
-from models.images import find_twins, record_failed, send_back
-from models.predictions import finish_known, record_predictions
-from models.settings import Settings
-from models.tables import ModelVersion
-from models.versions import production_version, version_path
+from models.config.settings import Settings
+from models.intake.claims import Claim, claim_ready
+from models.intake.images import find_twins, record_failed, send_back
+from models.learning.versions import production_version, version_path
+from models.reading.predictions import finish_known, record_predictions
+from models.tables.intake import ModelVersion
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction

@@ -5,9 +5,9 @@ Their states stay as they are. Chunks are claimed, so that several workers share
 
 import logging
 
-from models.images import lock_contents
-from models.predictions import add_predictions
-from models.rereadings import Chunk, claim_chunk, due_rereading, settle_chunk
+from models.intake.images import lock_contents
+from models.reading.predictions import add_predictions
+from models.reading.rereadings import Chunk, claim_chunk, due_rereading, settle_chunk
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
 from worker.doors import Doors

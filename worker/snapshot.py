@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from models.labelled_contents import LabelledContent, hold_view, labelled_contents
-from models.learning_tables import DatasetSnapshot, LabelValue, Split
-from models.snapshots import LEFT_OUT, Member, Place, earlier_places, freeze
+from models.learning.labelled_contents import LabelledContent, hold_view, labelled_contents
+from models.learning.snapshots import LEFT_OUT, Member, Place, earlier_places, freeze
+from models.tables.learning import DatasetSnapshot, LabelValue, Split
 from pipeline.evaluation.leakage import Leak, leak_report
 from worker.doors import Doors
 from worker.leaks import candidate_leaks, stored_candidates

@@ -1,6 +1,6 @@
 """SOP Instance UIDs of images that came before they were kept, read from the stored files."""
 
-from models.images import set_sop_uids, without_sop_uid
+from models.intake.images import set_sop_uids, without_sop_uid
 from pipeline.deidentify.dicom import read_sop_instance_uid
 from pipeline.errors import RefusedError
 from worker.doors import Doors

@@ -4,12 +4,11 @@ import logging
 from contextlib import suppress
 
 from models.base import now
-from models.claims import has_waiting, park_exhausted
-from models.jobs import NoJobError, cancel_some, half_cancelled_jobs
-from models.nights import has_waiting_night, park_exhausted_night
-from models.rereadings import due_rereading, give_up_exhausted
-from models.schedule import begin_due_night
-from models.tables import State
+from models.intake.claims import has_waiting, park_exhausted
+from models.intake.jobs import NoJobError, cancel_some, half_cancelled_jobs
+from models.learning.nights import begin_due_night, has_waiting_night, park_exhausted_night
+from models.reading.rereadings import due_rereading, give_up_exhausted
+from models.tables.intake import State
 from worker.doors import Doors
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_reread, nudge_train
 from worker.uploads import discard_uploads

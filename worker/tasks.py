@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
-from models.signs_of_life import give_sign
+from models.operations.heartbeat import give_sign
 from worker.app import app
 from worker.chunks import WORLD, plainly, repeat
 from worker.doors import Doors, process_doors
@@ -68,8 +68,8 @@ def sweep(self: Any) -> None:
 
 @app.task(name=TIDY_TASK)  # type: ignore[untyped-decorator]
 def tidy() -> None:
-    from models.begun import discard_unsettled
-    from models.purge_steps import discard_noted
+    from models.files.pending import discard_unsettled
+    from models.files.purge import discard_noted
     from worker.audit_watch import watch_audit
     from worker.leftovers import discard_leftovers
     from worker.logins import forget_expired_logins

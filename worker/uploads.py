@@ -4,11 +4,11 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from models.images import wanted_uploads
-from models.paging import batches
-from models.partial_files import BusyError, PartialFiles
-from models.tables import Upload
-from models.uploads import advance, missing_uploads
+from models.files.partial import BusyError, PartialFiles
+from models.intake.images import wanted_uploads
+from models.intake.uploads import advance, missing_uploads
+from models.query import batches
+from models.tables.intake import Upload
 from worker.doors import Doors
 
 FORGOTTEN_AFTER_S = 24 * 3600

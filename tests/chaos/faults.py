@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from cli.service_file import running_service
 from models.base import now
 from models.session import AWAY
-from models.tables import Image, State
+from models.tables.intake import Image, State
 from pipeline.decode.network_input import PREPROCESSING
 from tests.chaos.rig import Rig
 

@@ -14,9 +14,9 @@ from typing import Self
 
 from sqlalchemy import func, select
 
+from models.intake.uploads import count_missing
 from models.session import AWAY
-from models.tables import Image, Job
-from models.uploads import count_missing
+from models.tables.intake import Image, Job
 from tests.chaos.rig import Rig
 from tests.support.data.uploads import a_png
 from tests.support.servers.service import overread

@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 from sqlalchemy import func, select
 
-from models.file_store import FileStore
+from models.config.settings import Settings
+from models.files.store import FileStore
 from models.session import AWAY, Sessions, make_engine, make_session_factory
-from models.settings import Settings
-from models.tables import FINAL_STATES, Image, State
+from models.tables.intake import FINAL_STATES, Image, State
 from tests.chaos.namespace import mount_disk, unmount_disk
 from tests.chaos.sender import Sender
 from tests.support.servers.postgres import PostgresServer

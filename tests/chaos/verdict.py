@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models.audit_check import verify
-from models.begun import discard_unsettled
-from models.jobs import job_progress
-from models.orphans import find_orphans
-from models.purge_steps import discard_noted
-from models.tables import FINAL_STATES, Image, Job, Prediction, State
+from models.audit.verify import verify
+from models.files.orphans import find_orphans
+from models.files.pending import discard_unsettled
+from models.files.purge import discard_noted
+from models.intake.jobs import job_progress
+from models.tables.intake import FINAL_STATES, Image, Job, Prediction, State
 from tests.chaos.files import Sent
 from tests.chaos.rig import Rig
 from tests.chaos.storm import Strike

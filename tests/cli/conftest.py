@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 
-from models.upgrade import alembic_config, upgrade
+from models.operations.upgrade import alembic_config, upgrade
 from tests.support.servers.databases import Database
 from tests.support.servers.keeper import Keeper
 from worker.doors import Doors, open_doors

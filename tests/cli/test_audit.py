@@ -8,10 +8,10 @@ import pytest
 from click.testing import Result
 from sqlalchemy import update
 
-from models.audit import record
-from models.settings import Settings
-from models.tables import Audit
-from models.upgrade import upgrade
+from models.audit.log import record
+from models.config.settings import Settings
+from models.operations.upgrade import upgrade
+from models.tables.intake import Audit
 from tests.support.servers.command import run
 from tests.support.servers.databases import open_database
 

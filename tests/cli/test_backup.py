@@ -12,18 +12,24 @@ import numpy as np
 import pytest
 from sqlalchemy import MetaData, delete, select
 
-from models.deletions import hold_deletions
-from models.local_token import local_token_path
-from models.logins import begin_login, find_login
-from models.predictions import add_predictions
-from models.settings import Settings
-from models.studies import NewStudy, get_or_create_studies
-from models.table_lines import write_table
-from models.tables import Audit, Image, Prediction, State, Study
-from models.tokens import LinkKind, TokenKind, issue_token, user_of_link, user_of_token
-from models.upgrade import upgrade
-from models.versions import production_version
-from tests.models.test_migrations import TIME, fill_first_tables
+from models.config.settings import Settings
+from models.files.deletion_lock import hold_deletions
+from models.learning.versions import production_version
+from models.operations.dump import write_table
+from models.operations.upgrade import upgrade
+from models.people.logins import begin_login, find_login
+from models.people.tokens import (
+    LinkKind,
+    TokenKind,
+    issue_token,
+    local_token_path,
+    user_of_link,
+    user_of_token,
+)
+from models.reading.predictions import add_predictions
+from models.reading.studies import NewStudy, get_or_create_studies
+from models.tables.intake import Audit, Image, Prediction, State, Study
+from tests.models.operations.test_migrations import TIME, fill_first_tables
 from tests.support.data.kept import all_rows, an_image_in, fill_history
 from tests.support.data.rows import a_job, a_prediction, a_user
 from tests.support.servers.databases import Database, open_database

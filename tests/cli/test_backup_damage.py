@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.backup_folder import FILE_LIST, MANIFEST
-from models.settings import Settings
+from models.config.settings import Settings
 from tests.support.data.kept import fill_history
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
 from worker.doors import Doors

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from cli.service_file import hold_data_folder
-from models.deletions import hold_deletions
-from models.settings import Settings
-from models.tables import Image, State
+from models.config.settings import Settings
+from models.files.deletion_lock import hold_deletions
+from models.tables.intake import Image, State
 from tests.support.data.kept import an_image_in, fill_history
 from tests.support.servers.databases import PostgresDatabases
 from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on

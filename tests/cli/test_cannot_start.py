@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from models.settings import Settings
-from models.upgrade import upgrade
+from models.config.settings import Settings
+from models.operations.upgrade import upgrade
 from tests.support.servers.command import run
 from tests.support.servers.databases import open_database
 from tests.support.servers.service import overread

@@ -9,7 +9,7 @@ import sys
 from cli.child import Child
 from cli.processes import Program
 from cli.supervisor import Supervisor
-from models.logs import make_formatter
+from models.config.logs import make_formatter
 from tests.support.servers.service import wait_until
 
 PRINTS = """

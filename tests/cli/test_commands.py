@@ -12,9 +12,9 @@ import pytest
 from click.testing import Result
 
 from cli.main import COMMANDS
-from models.settings import Settings
-from models.upgrade import upgrade
-from models.versions import register_version, set_production
+from models.config.settings import Settings
+from models.learning.versions import register_version, set_production
+from models.operations.upgrade import upgrade
 from pipeline.inference.version_folder import BASELINE, load_card
 from tests.support.data.builders import make_picture, make_png
 from tests.support.data.versions import make_version

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cli.service import Upgrade
-from models.settings import Settings
+from models.config.settings import Settings
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.service import overread
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from cli.checks import check_everything
 from cli.findings import Finding
 from cli.settings import CommandSettings
-from models.file_store import FileStore
-from models.tables import State
-from models.upgrade import upgrade
+from models.files.store import FileStore
+from models.operations.upgrade import upgrade
+from models.tables.intake import State
 from tests.support.data.rows import a_job, an_image
 from tests.support.servers.databases import open_database
 

@@ -10,9 +10,8 @@ from cli.database_checks import check_database
 from cli.findings import Finding
 from cli.service_file import hold_data_folder
 from cli.settings import CommandSettings
-from models.revision import newest_revision
-from models.settings import Settings
-from models.upgrade import RESTORING, alembic_config, migrate, migrating
+from models.config.settings import Settings
+from models.operations.upgrade import RESTORING, alembic_config, migrate, migrating, newest_revision
 from tests.support.servers.command import run
 from tests.support.servers.databases import Database
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image as Picture
 
-from models.audit import list_audit
-from models.labels import effective_labels
-from models.learning_tables import ImportedImage, Label, LabelValue, Source, Split
+from models.audit.log import list_audit
+from models.learning.labels import effective_labels
+from models.tables.learning import ImportedImage, Label, LabelValue, Source, Split
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.pseudonym import patient_pseudonym

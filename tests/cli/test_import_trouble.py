@@ -11,12 +11,12 @@ import pytest
 from cli.dataset_folder import open_dataset
 from cli.fatal import Failed
 from cli.importing import _Import
-from models.datasets import NewImage
-from models.jobs import close_job
-from models.learning_tables import ImportedImage, Label
-from models.orphans import find_orphans
-from models.purge_steps import purge_step
-from models.tables import State
+from models.files.orphans import find_orphans
+from models.files.purge import purge_step
+from models.intake.jobs import close_job
+from models.learning.datasets import NewImage
+from models.tables.intake import State
+from models.tables.learning import ImportedImage, Label
 from pipeline.evaluation.leakage import Leak
 from tests.support.data.rows import a_job, an_image
 from tests.support.servers.command import run as overread

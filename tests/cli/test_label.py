@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.people_tables import Role
-from models.settings import Settings
+from models.config.settings import Settings
+from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
 from tests.support.data.rows import a_job, an_image
 from tests.support.servers.served import Served, served

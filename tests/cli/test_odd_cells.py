@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import cli
-from models.audit import record
-from models.people_tables import Role
-from models.settings import Settings
+from models.audit.log import record
+from models.config.settings import Settings
+from models.tables.people import Role
 from tests.support.servers.command import run
 from tests.support.servers.served import served
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from models.people_tables import Role
-from models.settings import Settings
+from models.config.settings import Settings
+from models.tables.people import Role
 from tests.support.servers.served import Served, served
 
 ADMIN = "a admin"  # the portal's, of the tests

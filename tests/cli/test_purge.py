@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from models.people_tables import Role
-from models.settings import Settings
+from models.config.settings import Settings
+from models.tables.people import Role
 from tests.support.data.uploads import a_png
 from tests.support.servers.served import Served, served
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from models.local_token import local_token_path
-from models.settings import Settings
-from models.upgrade import upgrade
+from models.config.settings import Settings
+from models.operations.upgrade import upgrade
+from models.people.tokens import local_token_path
 from tests.support.data.kept import all_rows, fill_history
 from tests.support.servers.databases import PostgresDatabases, open_database
 from tests.support.servers.deaths import Moment, is_killed, renaming_to

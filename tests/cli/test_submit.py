@@ -12,8 +12,8 @@ from cli.answers import DiskFullError
 from cli.client import Client
 from cli.journal import Hashed, Journal
 from cli.sources import Source
-from models.jobs import close_job
-from models.settings import Settings
+from models.config.settings import Settings
+from models.intake.jobs import close_job
 from tests.support.data.uploads import a_png
 from tests.support.servers.served import Environment, Served, served
 from tests.support.servers.service import wait_until

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.jobs import list_jobs
+from models.intake.jobs import list_jobs
 from tests.support.data.uploads import a_png
 from tests.support.servers.served import Served
 

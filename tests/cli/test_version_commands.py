@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from models.learning_tables import Outcome
-from models.people_tables import Role
-from models.settings import Settings
-from models.versions import install_baseline
+from models.config.settings import Settings
+from models.learning.versions import install_baseline
+from models.tables.learning import Outcome
+from models.tables.people import Role
 from pipeline.inference.version_folder import BASELINE, load_card
 from tests.support.data.nights import SAID, a_night, a_trained_version
 from tests.support.servers.served import Served, served

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from models.audit_check import verify
-from models.file_store import FileStore
-from models.learning_tables import Label
-from models.orphans import find_orphans
-from models.settings import Settings
-from models.tables import FINAL_STATES, Image, Prediction, State
-from models.users import ADMIN, find_user
-from models.versions import production_history, promote, roll_back
+from models.audit.verify import verify
+from models.config.settings import Settings
+from models.files.orphans import find_orphans
+from models.files.store import FileStore
+from models.learning.versions import production_history, promote, roll_back
+from models.people.users import ADMIN, find_user
+from models.tables.intake import FINAL_STATES, Image, Prediction, State
+from models.tables.learning import Label
 from pipeline.phantom.studies import write_phantom_studies
 from tests.support.data.nights import a_trained_version
 from tests.support.servers.databases import Database, open_database

@@ -20,12 +20,12 @@ from sqlalchemy.orm import Session
 
 from cli.client import Client
 from models.base import now
-from models.learning_tables import Evaluation, Label, Night, Outcome
-from models.local_token import local_token_path
-from models.secrets import read_or_make_secrets, write_private
+from models.config.secrets import read_or_make_secrets, write_private
+from models.config.settings import Settings
+from models.people.tokens import local_token_path
 from models.session import make_engine, make_session_factory
-from models.settings import Settings
-from models.tables import Image, ModelAlias, ModelVersion, Prediction
+from models.tables.intake import Image, ModelAlias, ModelVersion, Prediction
+from models.tables.learning import Evaluation, Label, Night, Outcome
 from tests.support.data.site_films import Film, write_films, write_public_set, write_table
 from tests.support.servers.service import Service, wait_until
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.file_store import FileStore
+from models.files.store import FileStore
 from tests.support.data.sites import Site
 from tests.support.servers.databases import Database
 

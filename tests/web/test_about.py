@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from models.tables import ModelVersion
-from models.versions import set_production
+from models.learning.versions import set_production
+from models.tables.intake import ModelVersion
 from tests.support.data.versions import a_card
 from tests.support.web.portal import Portal
 

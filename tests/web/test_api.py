@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from models.people_tables import Role
+from models.tables.people import Role
 from tests.support.data.nights import a_night, a_snapshot
 from tests.support.web.portal import Portal
 

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from cli.processes import portal as portal_program
-from models.people_tables import Role
-from models.tokens import issue_token
+from models.people.tokens import issue_token
+from models.tables.people import Role
 from tests.support.data.rows import a_user
 from tests.support.servers.databases import Database
 from tests.support.servers.service import wait_until

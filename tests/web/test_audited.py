@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from models.learning_tables import Outcome
-from models.people_tables import Role
-from models.versions import install_baseline
+from models.learning.versions import install_baseline
+from models.tables.learning import Outcome
+from models.tables.people import Role
 from tests.support.data.nights import a_night, a_trained_version
 from tests.support.web.pages import forms_proof
 from tests.support.web.people import ANOTHER, PASSWORD, a_person, entered, written

@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from models.audit import record
+from models.audit.log import record
 from models.base import now
-from models.people_tables import Role
-from models.tables import Audit
+from models.tables.intake import Audit
+from models.tables.people import Role
 from tests.support.data.rows import a_user
 from tests.support.web.portal import Portal
 

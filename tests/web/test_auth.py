@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from models.people_tables import Role
+from models.tables.people import Role
 from tests.support.web.portal import Portal, send
 
 # Nothing here depends on the database; uploads and API are tested on both.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.people_tables import Role
+from models.tables.people import Role
 from pipeline.dicom.frontal import TEXT
 from tests.support.data.builders import make_dicom
 from tests.support.web.pages import words

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.settings import Settings
+from models.config.settings import Settings
 from tests.support.servers.databases import open_database
 from tests.support.servers.postgres import PostgresServer
 from tests.support.web.portal import Portal

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from models.learning_tables import Night, Outcome
-from models.people_tables import Role
-from models.versions import install_baseline
+from models.learning.versions import install_baseline
+from models.tables.learning import Night, Outcome
+from models.tables.people import Role
 from tests.support.data.nights import SAID, a_night, a_trained_version
 from tests.support.servers.serving import serving
 from tests.support.web.portal import Portal

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from models.images import NewImage
+from models.intake.images import NewImage
 from tests.support.data.uploads import a_png, files_in
 from tests.support.web.portal import send
 from tests.support.web.sender import Sender

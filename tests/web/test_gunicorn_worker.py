@@ -14,8 +14,8 @@ import pytest
 
 from cli.ports import free_port
 from cli.processes import portal
-from models.settings import Settings
-from models.upgrade import upgrade
+from models.config.settings import Settings
+from models.operations.upgrade import upgrade
 from tests.support.servers.processes import Process
 from tests.support.servers.service import wait_until
 from web.gunicorn_worker import CROWD, IN_A_CROWD_S, PATIENCE_S, PacedSocket, crowd

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from models.config.settings import Settings
+from models.operations.heartbeat import give_sign
+from models.operations.upgrade import unmigrate, upgrade
 from models.session import make_engine
-from models.settings import Settings
-from models.signs_of_life import give_sign
-from models.upgrade import unmigrate, upgrade
 from pipeline.inference.version_folder import BASELINE
 from tests.support.data.rows import a_version
 from tests.support.servers.databases import Database

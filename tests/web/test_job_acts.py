@@ -1,7 +1,7 @@
 """Closing, cancelling and trying again, as programs ask for it."""
 
 from models.base import now
-from models.tables import Image, State
+from models.tables.intake import Image, State
 from tests.support.data.uploads import a_png
 from tests.support.web.portal import Portal, send
 from tests.support.web.sender import Sender

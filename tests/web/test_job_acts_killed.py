@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.orphans import find_orphans
-from models.tables import State
+from models.files.orphans import find_orphans
+from models.tables.intake import State
 from tests.support.data.uploads import a_png
 from tests.support.servers.deaths import DeathError, dying
 from tests.support.web.portal import Portal, send

@@ -1,6 +1,6 @@
 """A job's page before any script runs: what is said, and who may do what."""
 
-from models.people_tables import Role
+from models.tables.people import Role
 from tests.support.web.portal import Portal
 
 

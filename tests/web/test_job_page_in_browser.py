@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from models.people_tables import Role
+from models.tables.people import Role
 from tests.support.servers.serving import serving
 from tests.support.web.portal import Portal
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from models.labels import content_labels, effective_labels
-from models.learning_tables import Label, LabelValue
-from models.people_tables import Role
-from models.secrets import read_or_make_secrets
-from models.tables import Image
+from models.config.secrets import read_or_make_secrets
+from models.learning.labels import content_labels, effective_labels
+from models.tables.intake import Image
+from models.tables.learning import Label, LabelValue
+from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from tests.support.data.rows import a_hash, a_job, a_user, an_image

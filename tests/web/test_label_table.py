@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.base import now
-from models.learning_tables import LabelValue
+from models.tables.learning import LabelValue
 from web.label_table import LabelTable, NoTableError, read_label_table
 
 PNEUMONIA, NORMAL, UNUSABLE = LabelValue

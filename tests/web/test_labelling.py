@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 
-from models.labels import content_labels, effective_labels
-from models.people_tables import Role
+from models.learning.labels import content_labels, effective_labels
+from models.tables.people import Role
 from tests.support.data.uploads import a_png
 from tests.support.servers.serving import serving
 from tests.support.web.portal import Portal

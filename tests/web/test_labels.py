@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from models.labels import effective_labels
-from models.learning_tables import LabelValue
-from models.people_tables import Role
+from models.learning.labels import effective_labels
+from models.tables.learning import LabelValue
+from models.tables.people import Role
 from tests.support.web.portal import Portal
 
 # Which label counts is tested on both databases in tests/models.

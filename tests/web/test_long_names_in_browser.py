@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Browser
 
-from models.people_tables import Role
-from models.tokens import issue_token
+from models.people.tokens import issue_token
+from models.tables.people import Role
 from tests.support.data.rows import a_user
 from tests.support.servers.served import Served
 

@@ -6,15 +6,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select, update
 
-from models.audit import record
-from models.audit_check import check_audit
+from models.audit.log import record
+from models.audit.verify import check_audit
 from models.base import now
-from models.learning_tables import Outcome
-from models.nights import request_night
-from models.people_tables import Role
-from models.reason_keys import KEYS, reason_key
-from models.signs_of_life import give_sign
-from models.tables import Image, State
+from models.learning.nights import request_night
+from models.operations.figures import KEYS, reason_key
+from models.operations.heartbeat import give_sign
+from models.tables.intake import Image, State
+from models.tables.learning import Outcome
+from models.tables.people import Role
 from tests.support.data.rows import a_job, a_version, an_image, some_images
 from tests.support.web.portal import Portal
 

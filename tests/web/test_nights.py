@@ -3,8 +3,8 @@
 import pytest
 
 from models.base import now
-from models.learning_tables import Answer, Outcome
-from models.people_tables import Role
+from models.tables.learning import Answer, Outcome
+from models.tables.people import Role
 from tests.support.data.nights import a_night, a_snapshot
 from tests.support.data.rows import a_version
 from tests.support.web.pages import forms_proof, words

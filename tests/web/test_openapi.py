@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 from sqlalchemy import select
 
-from models.people_tables import Role, Token
-from models.tokens import issue_token
+from models.people.tokens import issue_token
+from models.tables.people import Role, Token
 from tests.support.data.nights import a_night, a_snapshot
 from tests.support.data.rows import a_user, a_version
 from tests.support.web.portal import Portal

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from models.tables import Image, Prediction, State
+from models.tables.intake import Image, Prediction, State
 from pipeline.inference.heatmap import describe_trust
 from tests.support.data.builders import INVENTED_PATIENT, make_dicom
 from tests.support.web.portal import Portal

@@ -8,8 +8,8 @@ from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
 from models.base import now
-from models.passwords import is_outdated, is_right
-from models.people_tables import Lockout, Login, User
+from models.people.passwords import is_outdated, is_right
+from models.tables.people import Lockout, Login, User
 from tests.support.web.people import (
     ANOTHER,
     PASSWORD,

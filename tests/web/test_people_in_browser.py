@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from models.people_tables import Role
+from models.tables.people import Role
 from tests.support.servers.serving import serving
 from tests.support.web.people import PASSWORD
 from tests.support.web.portal import Portal

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from models.people_tables import Role
-from models.versions import install_baseline, production_version
+from models.learning.versions import install_baseline, production_version
+from models.tables.people import Role
 from tests.support.web.pages import words
 from tests.support.web.people import submit
 from tests.support.web.portal import Portal

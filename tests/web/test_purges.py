@@ -7,10 +7,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from models.base import now
-from models.deletions import hold_deletions
-from models.orphans import find_orphans
-from models.people_tables import Role
-from models.tables import Job
+from models.files.deletion_lock import hold_deletions
+from models.files.orphans import find_orphans
+from models.tables.intake import Job
+from models.tables.people import Role
 from tests.support.data.uploads import a_png
 from tests.support.web.portal import Portal
 

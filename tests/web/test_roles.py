@@ -5,8 +5,8 @@ import logging
 import pytest
 from flask.testing import FlaskClient
 
-from models.people_tables import Role
-from models.users import RANK
+from models.people.users import RANK
+from models.tables.people import Role
 from tests.support.web.portal import Portal
 from tests.support.web.routes import Walked, walk
 from web.auth import needs, open_to_all, rule_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flask import request
 
-from models.people_tables import Role
+from models.tables.people import Role
 from tests.support.data.builders import make_png, png_chunk, png_with
 from tests.support.servers.databases import Database
 from tests.support.web.portal import Portal

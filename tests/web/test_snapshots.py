@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from models.learning_tables import DatasetSnapshot, Night, Split
-from models.people_tables import Role
+from models.tables.learning import DatasetSnapshot, Night, Split
+from models.tables.people import Role
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.support.data.rows import a_version
 from tests.support.web.portal import Portal

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from models.base import now
-from models.people_tables import Role, Token, User
+from models.tables.people import Role, Token, User
 from tests.support.web.pages import words
 from tests.support.web.people import is_in, submit, written
 from tests.support.web.portal import Portal

@@ -4,8 +4,8 @@ import tracemalloc
 import pytest
 from flask import request
 
-from models.people_tables import Role
-from models.tables import State
+from models.tables.intake import State
+from models.tables.people import Role
 from tests.support.web.portal import Portal, a_zip, send
 from web.file_names import clean_file_name
 from web.incoming import MAX_BODY, TAKES_FILES

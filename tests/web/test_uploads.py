@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from models.partial_files import PartialFiles
-from models.uploads import advance
+from models.files.partial import PartialFiles
+from models.intake.uploads import advance
 from tests.support.data.uploads import a_png, files_in
 from tests.support.web.portal import a_zip, send
 from tests.support.web.sender import Sender, digest

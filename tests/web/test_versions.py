@@ -6,10 +6,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from models.learning_tables import Evaluation, Outcome
-from models.people_tables import Role
-from models.tables import ModelVersion
-from models.versions import install_baseline, production_version
+from models.learning.versions import install_baseline, production_version
+from models.tables.intake import ModelVersion
+from models.tables.learning import Evaluation, Outcome
+from models.tables.people import Role
 from tests.support.data.nights import SAID, a_night, a_snapshot, a_trained_version
 from tests.support.data.rows import a_job, an_image
 from tests.support.web.pages import forms_proof, words

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.people_tables import Role
+from models.tables.people import Role
 from tests.support.web.people import proof, submit
 from tests.support.web.portal import Portal, send
 

@@ -5,10 +5,10 @@ import logging
 import pytest
 from sqlalchemy import update
 
-from models.audit import record
-from models.audit_check import newest_check, read_anchors
-from models.signs_of_life import is_alive
-from models.tables import Audit
+from models.audit.log import record
+from models.audit.verify import newest_check, read_anchors
+from models.operations.heartbeat import is_alive
+from models.tables.intake import Audit
 from worker.audit_watch import watch_audit
 from worker.doors import Doors
 

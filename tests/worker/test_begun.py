@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from models.begun import discard_unsettled
-from models.deletions import hold_deletions
-from models.jobs import cancel_job, cancel_some
-from models.orphans import find_orphans
-from models.purge_steps import purge_step
-from models.tables import Job, State
+from models.files.deletion_lock import hold_deletions
+from models.files.orphans import find_orphans
+from models.files.pending import discard_unsettled
+from models.files.purge import purge_step
+from models.intake.jobs import cancel_job, cancel_some
+from models.tables.intake import Job, State
 from pipeline.decode.pool import DecoderPool
 from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from models.settings import Settings
+from models.config.settings import Settings
 from worker.bounds import MemoryBoundError, check_memory, training_cores
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="by Linux's means")
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="by
 SCRIPT = """
 import json, os, sys, threading, time
 from pathlib import Path
-from models.settings import Settings
+from models.config.settings import Settings
 from worker.bounds import bound_this_process
 
 earlier = threading.Thread(target=time.sleep, args=(60,), daemon=True)

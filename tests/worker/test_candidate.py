@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from models.base import now
-from models.learning_tables import DatasetSnapshot, Label, LabelValue, Source, Split
-from models.snapshots import Member, freeze, snapshot_images
-from models.tables import ModelVersion
-from models.versions import install_baseline, production_version, version_path
+from models.learning.snapshots import Member, freeze, snapshot_images
+from models.learning.versions import install_baseline, production_version, version_path
+from models.tables.intake import ModelVersion
+from models.tables.learning import DatasetSnapshot, Label, LabelValue, Source, Split
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.familiarity.guard import Guard, is_guard_of
 from pipeline.inference.predictor import Predictor

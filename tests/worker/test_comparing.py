@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
-from models.learning_tables import (
+from models.learning.versions import find_version, install_baseline, register_version
+from models.tables.intake import ModelVersion
+from models.tables.learning import (
     DatasetSnapshot,
     Evaluation,
     Label,
@@ -14,8 +16,6 @@ from models.learning_tables import (
     Source,
     Split,
 )
-from models.tables import ModelVersion
-from models.versions import find_version, install_baseline, register_version
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.evaluation.promotion_gate import Gate, decide_promotion
 from pipeline.inference.version_folder import BASELINE, load_card

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy import insert
 
-from models.answer_history import past_answers
 from models.base import now
-from models.tables import Image, ModelVersion, Prediction, State, Study
+from models.reading.history import past_answers
+from models.tables.intake import Image, ModelVersion, Prediction, State, Study
 from tests.support.data.rows import a_hash, a_job, a_version
 from worker.doors import Doors
 from worker.drift import measure_drift

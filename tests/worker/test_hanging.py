@@ -3,13 +3,13 @@
 import subprocess
 import sys
 
-from models.settings import Settings
+from models.config.settings import Settings
 from tests.support.servers.processes import ROOT, environment
 
 # A search that takes years, and holds the interpreter's lock all the while.
 SCRIPT = """
 import re
-from models.settings import Settings
+from models.config.settings import Settings
 from worker.chunks import repeat
 from worker.doors import open_doors
 

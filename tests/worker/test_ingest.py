@@ -10,12 +10,12 @@ import pytest
 from pydicom.uid import generate_uid
 from sqlalchemy import select, update
 
-from models.claims import claim_ready
-from models.images import cancel_waiting
-from models.jobs import close_job
-from models.predictions import record_predictions
-from models.purge_steps import purge_step
-from models.tables import Image, Job, State, Study
+from models.files.purge import purge_step
+from models.intake.claims import claim_ready
+from models.intake.images import cancel_waiting
+from models.intake.jobs import close_job
+from models.reading.predictions import record_predictions
+from models.tables.intake import Image, Job, State, Study
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.decode.pool import DecoderPool
 from pipeline.decode.prepare import Prepared

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.nights import cancel_night, request_night
+from models.learning.nights import cancel_night, request_night
 from tests.support.data.versions import make_version
 from worker.doors import Doors
 from worker.leftovers import discard_leftovers

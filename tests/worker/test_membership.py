@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.labelled_contents import ImportedFile, LabelledContent, SiteFile
-from models.labels import EffectiveLabel
-from models.learning_tables import LabelValue, Split
-from models.snapshots import SITE, Member, Place
+from models.learning.labelled_contents import ImportedFile, LabelledContent, SiteFile
+from models.learning.labels import EffectiveLabel
+from models.learning.snapshots import SITE, Member, Place
+from models.tables.learning import LabelValue, Split
 from tests.support.data.labelled import patient_of_split
 from tests.support.data.rows import a_hash
 from worker.membership import decide_members

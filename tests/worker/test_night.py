@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import update
 
-from models.labels import NewLabel, add_labels
-from models.learning_tables import LabelValue, Night, Outcome, Source
-from models.nights import cancel_night, claim_night, get_night, request_night
-from models.people_tables import Role
-from models.studies import NewStudy, get_or_create_studies
-from models.tables import State
-from models.versions import install_baseline, production_version
+from models.learning.labels import NewLabel, add_labels
+from models.learning.nights import cancel_night, claim_night, get_night, request_night
+from models.learning.versions import install_baseline, production_version
+from models.reading.studies import NewStudy, get_or_create_studies
+from models.tables.intake import State
+from models.tables.learning import LabelValue, Night, Outcome, Source
+from models.tables.people import Role
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.types import Finding

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from models.predictions import get_prediction, read_heatmap
-from models.tables import Image, ModelVersion, Prediction, State
-from models.versions import install_baseline, register_version, set_production
+from models.learning.versions import install_baseline, register_version, set_production
+from models.reading.predictions import get_prediction, read_heatmap
+from models.tables.intake import Image, ModelVersion, Prediction, State
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.inference.predictor import Predictor
 from tests.support.data.rows import a_job, all_images, an_image

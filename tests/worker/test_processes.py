@@ -11,9 +11,9 @@ import pytest
 import redis
 from sqlalchemy import func, insert, select
 
-from models.settings import Settings
-from models.tables import Image, Prediction, State
-from models.upgrade import upgrade
+from models.config.settings import Settings
+from models.operations.upgrade import upgrade
+from models.tables.intake import Image, Prediction, State
 from pipeline.decode.network_input import PREPROCESSING
 from tests.support.data.rows import a_hash, a_job, lapse_leases
 from tests.support.data.uploads import a_png, upload

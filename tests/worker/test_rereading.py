@@ -8,14 +8,14 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import select, update
 
-from models import tables
 from models.base import now
-from models.file_store import FileStore
-from models.jobs import job_progress
-from models.purge_steps import purge_step
-from models.tables import Image, Job, State
-from models.unfinished import hand_back_everything
-from models.versions import promote, roll_back
+from models.files.purge import purge_step
+from models.files.store import FileStore
+from models.intake.jobs import job_progress
+from models.learning.versions import promote, roll_back
+from models.operations.dump import hand_back_everything
+from models.tables import intake as tables
+from models.tables.intake import Image, Job, State
 from tests.support.data.rereadings import (
     IMAGES,
     answers,

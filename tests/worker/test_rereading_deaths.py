@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import update
 
-from models.rereadings import settle_chunk
-from models.tables import Image, State
+from models.reading.rereadings import settle_chunk
+from models.tables.intake import Image, State
 from tests.support.data.rereadings import (
     IMAGES,
     add_answer,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from models.tables import Image, Prediction, State
-from models.versions import install_baseline
+from models.learning.versions import install_baseline
+from models.tables.intake import Image, Prediction, State
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.decode.pool import DecoderPool
 from tests.support.data.rows import a_job, all_images

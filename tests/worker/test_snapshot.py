@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 from sqlalchemy import event, func, select
 
-from models.labelled_contents import hold_view, labelled_contents
-from models.labels import effective_labels
-from models.learning_tables import DatasetSnapshot, Night, SnapshotImage, Split
-from models.people_tables import Role
-from models.snapshots import (
+from models.learning.labelled_contents import hold_view, labelled_contents
+from models.learning.labels import effective_labels
+from models.learning.snapshots import (
     SITE,
     get_snapshot,
     last_trained_snapshot,
@@ -18,6 +16,8 @@ from models.snapshots import (
     snapshot_images,
     snapshot_lines,
 )
+from models.tables.learning import DatasetSnapshot, Night, SnapshotImage, Split
+from models.tables.people import Role
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split

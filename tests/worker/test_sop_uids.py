@@ -6,7 +6,7 @@ import pydicom
 from pydicom.uid import generate_uid
 from sqlalchemy import update
 
-from models.tables import Image
+from models.tables.intake import Image
 from pipeline.decode.pool import DecoderPool
 from pipeline.pseudonym import pseudonymous_uid
 from tests.support.data.rows import a_job, all_images

@@ -10,11 +10,11 @@ import redis
 from sqlalchemy import update
 
 from models.base import now
-from models.claims import claim_received
-from models.jobs import cancel_job
-from models.nights import claim_night, list_nights
-from models.settings import Settings
-from models.tables import ModelAlias, State
+from models.config.settings import Settings
+from models.intake.claims import claim_received
+from models.intake.jobs import cancel_job
+from models.learning.nights import claim_night, list_nights
+from models.tables.intake import ModelAlias, State
 from tests.support.data.rows import a_job, a_version, all_images, lapse_leases
 from tests.support.data.uploads import a_png, files_in, upload
 from worker import enqueue

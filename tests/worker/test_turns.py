@@ -1,6 +1,6 @@
 """Whose files come first within a chunk."""
 
-from models.claims import claim_received
+from models.intake.claims import claim_received
 from tests.support.data.rows import a_hash, a_job, an_image
 from tests.support.servers.databases import Database
 from worker.chunks import by_turns

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import update
 
 from models.base import now
-from models.jobs import cancel_job, cancel_some
-from models.partial_files import PartialFiles
-from models.tables import Image, State, Upload
-from models.uploads import Declared, advance, declare, give_up
+from models.files.partial import PartialFiles
+from models.intake.jobs import cancel_job, cancel_some
+from models.intake.uploads import Declared, advance, declare, give_up
+from models.tables.intake import Image, State, Upload
 from tests.support.data.rows import a_job
 from tests.support.data.uploads import a_png, files_in, upload
 from worker.doors import Doors

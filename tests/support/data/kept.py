@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, select
 
-from models import learning_tables  # noqa: F401  adds its tables to the metadata
-from models.audit import record
+from models.audit.log import record
 from models.base import Base, now
-from models.fingerprints import add_fingerprints
-from models.learning_tables import Label, Split
-from models.people_tables import Lockout
-from models.predictions import add_predictions
-from models.snapshots import SITE, Member, freeze
-from models.studies import NewStudy, get_or_create_studies
-from models.tables import Image, State, Study, Upload
-from models.versions import promote, roll_back
+from models.learning.datasets import add_fingerprints
+from models.learning.snapshots import SITE, Member, freeze
+from models.learning.versions import promote, roll_back
+from models.reading.predictions import add_predictions
+from models.reading.studies import NewStudy, get_or_create_studies
+from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
+from models.tables.intake import Image, State, Study, Upload
+from models.tables.learning import Label, Split
+from models.tables.people import Lockout
 from pipeline.evaluation.fingerprint import Fingerprint
 from tests.support.data.labelled import NORMAL, PNEUMONIA, Archive
 from tests.support.data.nights import a_night, a_trained_version

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from models.labels import NewLabel, add_labels
-from models.learning_tables import ImportedDataset, ImportedImage, LabelValue, Source, Split
-from models.people_tables import Role
-from models.studies import NewStudy, get_or_create_studies
-from models.tables import State
+from models.learning.labels import NewLabel, add_labels
+from models.reading.studies import NewStudy, get_or_create_studies
+from models.tables.intake import State
+from models.tables.learning import ImportedDataset, ImportedImage, LabelValue, Source, Split
+from models.tables.people import Role
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.training.splits import assign_split
 from tests.support.data.rows import a_hash, a_job, a_user, an_image

@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.learning_tables import DatasetSnapshot, Night, Outcome
-from models.settings import Settings
-from models.tables import ModelVersion
-from models.versions import find_version, production_version, register_version
+from models.config.settings import Settings
+from models.learning.versions import find_version, production_version, register_version
+from models.tables.intake import ModelVersion
+from models.tables.learning import DatasetSnapshot, Night, Outcome
 from tests.support.data.rows import a_hash
 from tests.support.data.versions import make_version
 

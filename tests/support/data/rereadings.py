@@ -6,18 +6,18 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import tables
-from models.people_tables import Role
-from models.predictions import add_predictions
-from models.rereadings import (
+from models.learning.versions import install_baseline, production_version
+from models.reading.predictions import add_predictions
+from models.reading.rereadings import (
     Chunk,
     claim_chunk,
     due_rereading,
     list_rereadings,
     request_rereading,
 )
-from models.tables import Image, ModelVersion, State
-from models.versions import install_baseline, production_version
+from models.tables import intake as tables
+from models.tables.intake import Image, ModelVersion, State
+from models.tables.people import Role
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.types import OperatingPoint
 from tests.support.data.rows import a_job, a_prediction, a_user, a_version, an_image

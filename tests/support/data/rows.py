@@ -9,13 +9,13 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.file_store import Stored
-from models.images import NewImage, add_image, add_images
-from models.jobs import create_job
-from models.people_tables import Role, User
-from models.tables import Image, Job, ModelVersion, State
-from models.users import find_user, make_user
-from models.versions import set_production
+from models.files.store import Stored
+from models.intake.images import NewImage, add_image, add_images
+from models.intake.jobs import create_job
+from models.learning.versions import set_production
+from models.people.users import find_user, make_user
+from models.tables.intake import Image, Job, ModelVersion, State
+from models.tables.people import Role, User
 from pipeline.types import Finding, HeatmapTrust, OperatingPoint, Prediction
 
 

@@ -9,8 +9,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.base import Base, now
-from models.file_store import FileStore
-from models.learning_tables import (
+from models.files.purge import NOTES, purge_step
+from models.files.purge_plan import WhichJobs, next_purgeable
+from models.files.store import FileStore
+from models.learning.snapshots import SITE, Member, freeze
+from models.reading.studies import NewStudy, get_or_create_studies
+from models.tables.intake import Image, ModelVersion, Prediction, State, Upload
+from models.tables.learning import (
     Fingerprint,
     ImportedDataset,
     ImportedImage,
@@ -18,11 +23,6 @@ from models.learning_tables import (
     Source,
     Split,
 )
-from models.purge_steps import NOTES, purge_step
-from models.purging import WhichJobs, next_purgeable
-from models.snapshots import SITE, Member, freeze
-from models.studies import NewStudy, get_or_create_studies
-from models.tables import Image, ModelVersion, Prediction, State, Upload
 from tests.support.data.labelled import PNEUMONIA
 from tests.support.data.rows import a_hash, a_job, a_user, a_version
 from tests.support.servers.databases import Database

@@ -6,9 +6,9 @@ from typing import Any
 
 from PIL import Image as Picture
 
-from models.file_store import FileStore
-from models.images import add_image
-from models.tables import Image, Job
+from models.files.store import FileStore
+from models.intake.images import add_image
+from models.tables.intake import Image, Job
 from tests.support.data.builders import make_dicom, make_picture
 from worker.doors import Doors
 

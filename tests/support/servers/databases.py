@@ -12,10 +12,10 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine, create_engine, text
 
-from models import learning_tables  # noqa: F401  adds its tables to the metadata
 from models.base import Base
+from models.config.settings import Settings
 from models.session import Sessions, make_engine, make_session_factory
-from models.settings import Settings
+from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
 from tests.support.servers.postgres import PostgresServer
 
 TEMPLATE = f"overread_template_{os.getpid()}"

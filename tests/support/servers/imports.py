@@ -7,7 +7,7 @@ from PIL import Image as Picture
 from sqlalchemy import func, select
 
 from cli.importing import import_dataset
-from models.learning_tables import ImportedDataset, ImportedImage, Label
+from models.tables.learning import ImportedDataset, ImportedImage, Label
 from worker.doors import Doors
 
 

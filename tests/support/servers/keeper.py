@@ -8,8 +8,8 @@ from typing import Any
 from click.testing import Result
 
 from cli.backup_folder import MANIFEST, Manifest, write_manifest
-from models.orphans import find_orphans
-from models.settings import Settings
+from models.config.settings import Settings
+from models.files.orphans import find_orphans
 from tests.support.servers.command import run
 from worker.doors import Doors, open_doors
 

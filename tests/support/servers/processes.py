@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from models.settings import PREFIX, Settings
+from models.config.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[3]
 CELERY = (sys.executable, "-m", "celery", "-A", "worker.app")

@@ -8,9 +8,9 @@ from typing import Any
 
 from click.testing import Result
 
-from models.jobs import JobProgress, list_jobs
-from models.people_tables import Role
-from models.settings import Settings
+from models.config.settings import Settings
+from models.intake.jobs import JobProgress, list_jobs
+from models.tables.people import Role
 from tests.support.servers.command import run
 from tests.support.servers.databases import open_database
 from tests.support.servers.serving import serving

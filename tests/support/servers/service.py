@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from cli.service_file import RunningService, running_service
-from models.settings import PREFIX
+from models.config.settings import PREFIX
 
 OVERREAD = (sys.executable, "-m", "cli")
 READY_WITHIN_S = 300.0  # on the slowest machine

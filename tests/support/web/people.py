@@ -6,9 +6,9 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from models.passwords import hash_password
-from models.people_tables import Role, User
-from models.users import make_user
+from models.people.passwords import hash_password
+from models.people.users import make_user
+from models.tables.people import Role, User
 from tests.support.web.portal import Portal
 
 PASSWORD = "quiet rooms at dusk"

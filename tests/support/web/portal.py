@@ -12,14 +12,14 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from models.audit import list_audit
+from models.audit.log import list_audit
 from models.base import now
-from models.claims import Claim
-from models.people_tables import Role
-from models.predictions import record_predictions
-from models.studies import NewStudy, get_or_create_studies
-from models.tables import Audit, Image, ModelVersion, State
-from models.tokens import issue_token
+from models.intake.claims import Claim
+from models.people.tokens import issue_token
+from models.reading.predictions import record_predictions
+from models.reading.studies import NewStudy, get_or_create_studies
+from models.tables.intake import Audit, Image, ModelVersion, State
+from models.tables.people import Role
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.decode.prepare import prepare
 from tests.support.data.rows import a_prediction, a_user, a_version

@@ -1,0 +1,1 @@
+"""Settings, secrets and log configuration of a process."""

@@ -1,0 +1,258 @@
+"""Every setting, read once from `OVERREAD_*` variables at a process's front door.
+
+What is wrong with a setting, in one line that names its variable and never shows its value.
+
+Addresses of database and broker, looked at before anything connects. Errors show none of them:
+they may hold a password.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+KINDS = {int: "a whole number", float: "a number"}
+LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+
+
+def first_problem(error: ValidationError, *, fields: Mapping[str, FieldInfo], prefix: str) -> str:
+    """Of a check that concerns several settings, what the check says of them itself."""
+    first = error.errors()[0]
+    said = first.get("ctx", {}).get("error")  # by a check of ours
+    if not first["loc"]:
+        return str(said)
+    name = str(first["loc"][0])
+    return f"{prefix}{name.upper()}: {said or 'expected ' + _meant(fields[name])}"
+
+
+def unknown_setting(variable: str, *, fields: Iterable[str], prefix: str) -> str:
+    close = get_close_matches(variable[len(prefix) :].lower(), fields, n=1)
+    meant = f"; is {prefix}{close[0].upper()} meant?" if close else ""
+    return f"{variable}: there is no such setting{meant}"
+
+
+def _meant(field: FieldInfo) -> str:
+    if field.description:
+        return field.description
+    if field.annotation in KINDS:
+        return ", ".join([KINDS[field.annotation], *_limits(field.metadata)])
+    return " or ".join(map(str, get_args(field.annotation)))
+
+
+def _limits(metadata: Iterable[Any]) -> Iterable[str]:
+    for limit in metadata:
+        for name, words in LIMITS.items():
+            if hasattr(limit, name):
+                yield f"{words} {getattr(limit, name)}"
+
+
+SQLITE, POSTGRES = "sqlite:///", "postgresql+psycopg://"
+REDIS = ("redis://", "rediss://")
+NO_PORT = (
+    "expected a port from 1 to 65535 after the host; "
+    "are signs such as / and @ in its password written %2F, %40?"
+)
+
+
+def check_database_url(url: str) -> None:
+    """Raises ValueError."""
+    if url.startswith(SQLITE):
+        if url.removeprefix(SQLITE).partition("?")[0] in ("", ":memory:"):
+            raise ValueError(f"expected a file's path after {SQLITE}")
+    elif url.startswith(POSTGRES):
+        # SQLAlchemy takes passwords with a slash, so what is before "@" is none of our business.
+        address = url.removeprefix(POSTGRES).rpartition("@")[2]
+        _check_port("//" + address)
+    else:
+        raise ValueError(f"expected a URL beginning with {SQLITE} or {POSTGRES}")
+
+
+def check_broker_url(url: str) -> None:
+    """Raises ValueError."""
+    if url.startswith(REDIS):
+        _check_port(url)
+        if not re.fullmatch("/?[0-9]*", urlsplit(url).path):
+            raise ValueError("expected the number of a database after the host, such as /0")
+    elif not url.startswith("redis+socket://"):
+        raise ValueError("expected a URL beginning with redis://, rediss:// or redis+socket://")
+
+
+def _check_port(url: str) -> None:
+    try:
+        is_port = urlsplit(url).port != 0
+    except ValueError:
+        is_port = False
+    if not is_port:
+        raise ValueError(NO_PORT)
+
+
+PREFIX = "OVERREAD_"
+
+# Beyond these, a database, a clock or a machine would be the first to say that it is too much.
+Few = Annotated[int, Field(ge=1, le=10_000)]
+Many = Annotated[int, Field(ge=1, le=10**9)]
+Seconds = Annotated[int, Field(ge=1, le=366 * 24 * 3600)]
+Bytes = Annotated[int, Field(ge=1, le=2**60)]
+
+
+class SettingsError(ValueError):
+    """One line that names the variable; never a URL, which may hold a password."""
+
+
+class Settings(BaseSettings):
+    """Derived values are computed here, so that each number is set in one place."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    data: Path = Path("overread-data")
+    database_url: str = ""  # default: SQLite in the data folder
+    broker_url: str = ""  # default: the embedded broker that `overread up` starts
+    host: str = Field(
+        default="127.0.0.1",
+        pattern=r"^[\w.:%-]+$",
+        description="a name or address of this machine, such as 127.0.0.1",
+    )
+    port: int = Field(default=8000, ge=0, le=65535)
+    # Which of a version's thresholds decides: `pipeline.types.OperatingPoint`, which costs numpy.
+    operating_point: Literal["balanced", "sensitive"] = "balanced"
+
+    chunk_size: Few = 32  # images a worker claims at once
+    chunk_time_limit_s: Seconds = 120  # hard limit of one chunk; the lease follows it
+    train_time_limit_s: Seconds = 6 * 3600  # one night, from its labels to its decision
+    sweep_interval_s: Seconds = 10
+    max_attempts: Few = 3
+    decode_processes: Few = 2
+    decode_timeout_s: Seconds = 20  # for one file
+    max_file_bytes: Bytes = 512 * 2**20
+    max_archive_bytes: Bytes = 20 * 2**30  # unpacked, whole archive
+    max_archive_files: Many = 200_000
+    # With less free, uploads are refused for now.
+    disk_reserve_bytes: int = Field(default=2 * 2**30, ge=0, le=2**60)
+
+    # Reverse proxies in front of the portal: whose X-Forwarded-For and -Proto are to be believed.
+    proxies: int = Field(default=0, ge=0, le=100)
+    session_hours: Few = 12  # how long a login lasts
+    lockout_failures: Few = 5  # wrong passwords for one name, then it is locked
+    lockout_s: Seconds = 15 * 60
+    log_format: Literal["text", "json"] = "text"
+
+    # The nightly job: when it runs, and what it needs to begin.
+    night_at: str = Field(
+        default="02:00",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$",
+        description="a time of day such as 02:00, or nothing for never",
+    )
+    time_zone: str = ""  # of night_at, e.g. Europe/Berlin; default: this machine's
+    night_min_labels: Many = 20  # fewer new ones, and nothing is trained
+    night_policy: Literal["propose", "automatic"] = "propose"  # what a "yes" of the gate leads to
+    drift_days: Few = 7  # compared with what came before
+    # How a candidate is trained.
+    train_start: Literal["production", "imagenet"] = "production"
+    train_weights: Path | None = None  # a Keras file with ImageNet weights; default: downloaded
+    # With so many labelled site images, the upper blocks, too.
+    train_head_only_below: int = Field(default=200, ge=0, le=10**9)
+    train_base_share: float = Field(default=0.5, ge=0.0, lt=1.0)  # imported images among learned
+    # 0: half of what there is, at least one.
+    train_cores: int = Field(default=0, ge=0, le=10_000)
+    train_memory_mb: Many = 4096
+    # What the gate asks of a candidate.
+    gate_auroc_margin: float = Field(default=0.02, gt=0.0, lt=1.0)
+    gate_sensitivity_margin: float = Field(default=0.05, gt=0.0, lt=1.0)
+    gate_min_patients: Many = 30  # of each finding, in every test set
+
+    @classmethod
+    def read(cls) -> Self:
+        """From the environment, strictly; SettingsError says which variable is wrong."""
+        for name in sorted(os.environ):
+            if name.upper().startswith(PREFIX) and _field(name) not in cls.model_fields:
+                raise SettingsError(unknown_setting(name, prefix=PREFIX, fields=cls.model_fields))
+        try:
+            return cls()
+        except ValidationError as error:
+            problem = first_problem(error, fields=cls.model_fields, prefix=PREFIX)
+            raise SettingsError(problem) from None
+
+    @field_validator("data", "train_weights", mode="before")
+    @classmethod
+    def _check_path(cls, path: Any) -> Any:
+        if path == "":
+            raise ValueError("expected a path; it is empty")
+        if str(path).startswith("~"):
+            raise ValueError("expected a path without ~, which is the shell's")
+        return path
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, url: str) -> str:
+        if url:
+            check_database_url(url)
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _check_broker_url(cls, url: str) -> str:
+        if url:
+            check_broker_url(url)
+        return url
+
+    @field_validator("time_zone")
+    @classmethod
+    def _check_time_zone(cls, name: str) -> str:
+        try:
+            return ZoneInfo(name).key if name else ""
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            message = "expected the name of a time zone, such as Europe/Berlin"
+            raise ValueError(message) from None
+
+    @model_validator(mode="after")
+    def _check_times(self) -> Self:
+        if self.decode_timeout_s > self.chunk_time_limit_s:
+            raise ValueError(
+                f"{PREFIX}DECODE_TIMEOUT_S: expected at most {PREFIX}CHUNK_TIME_LIMIT_S, "
+                f"which is {self.chunk_time_limit_s}: a file would outlast its chunk"
+            )
+        return self
+
+    @cached_property
+    def data_dir(self) -> Path:
+        return self.data.absolute()
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'overread.sqlite3'}"
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database.startswith("sqlite:")
+
+    @property
+    def files_dir(self) -> Path:
+        return self.data_dir / "files"
+
+    @property
+    def lease_s(self) -> int:
+        return self.chunk_time_limit_s
+
+    @property
+    def soft_chunk_time_limit_s(self) -> float:
+        return 0.9 * self.chunk_time_limit_s
+
+    @property
+    def visibility_timeout_s(self) -> int:
+        """Longer than the longest task, or the broker hands a running task out again."""
+        return int(1.1 * max(self.chunk_time_limit_s, self.train_time_limit_s))
+
+
+def _field(variable: str) -> str:
+    return variable[len(PREFIX) :].lower()

@@ -1,0 +1,1 @@
+"""The file store, and which of its files may be deleted."""

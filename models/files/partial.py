@@ -1,0 +1,119 @@
+"""Uploads on their way: the bytes so far, in `partial/` of the file store, named by upload.
+
+What the row counts as received is on disk first. A crash between the two leaves bytes that
+nobody counts, and the next piece is written over them.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from models.files.store import BLOCK, FileStore, make_private_folder, sha256_of, sync_folder
+
+
+class BusyError(Exception):
+    """Another request is writing this file at the moment."""
+
+
+@dataclass(frozen=True)
+class PartialFile:
+    """Held by one request alone."""
+
+    path: Path
+    descriptor: int
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self.descriptor).st_size
+
+    @property
+    def modified_at(self) -> float:
+        """Seconds since the epoch."""
+        return os.fstat(self.descriptor).st_mtime
+
+    def append(self, stream: BinaryIO, *, at: int, max_bytes: int) -> int:
+        """At most `max_bytes` of the stream, durable on return; returns how many.
+
+        They begin at `at`; what lay from there on goes. OSError keeps nothing of them.
+        """
+        self.cut(at)
+        written = 0
+        try:
+            while written < max_bytes and (block := stream.read(min(BLOCK, max_bytes - written))):
+                _write(self.descriptor, block, at=at + written)
+                written += len(block)
+            os.fsync(self.descriptor)
+        except OSError:
+            self.cut(at)
+            raise
+        if at == 0:
+            sync_folder(self.path.parent)
+        return written
+
+    def cut(self, size: int) -> None:
+        os.ftruncate(self.descriptor, size)
+
+    def open(self) -> BinaryIO:
+        return self.path.open("rb")
+
+    def head(self, length: int) -> bytes:
+        return os.pread(self.descriptor, length, 0)
+
+    def sha256(self) -> str:
+        with self.open() as file:
+            return sha256_of(file)
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+class PartialFiles:
+    def __init__(self, store: FileStore) -> None:
+        self._folder = store.root / "partial"
+
+    @contextmanager
+    def hold(self, upload_id: int) -> Iterator[PartialFile]:
+        """BusyError where another request or process holds it. The kernel lets go for the dead."""
+        partial = self._open(upload_id)
+        try:
+            yield partial
+        finally:
+            if partial.size == 0 and _is_still(partial.path, partial.descriptor):
+                partial.discard()
+            os.close(partial.descriptor)
+
+    def all(self) -> list[int]:
+        """The uploads of which there is something."""
+        return sorted(int(path.name) for path in self._folder.glob("*"))
+
+    def _open(self, upload_id: int) -> PartialFile:
+        make_private_folder(self._folder)
+        path = self._folder / str(upload_id)
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_still(path, descriptor):
+                    return PartialFile(path, descriptor)
+            except BlockingIOError:
+                os.close(descriptor)
+                raise BusyError from None
+            os.close(descriptor)  # who held it before has finished it, and deleted it
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _write(descriptor: int, block: bytes, *, at: int) -> None:
+    rest = memoryview(block)
+    while rest:
+        written = os.pwrite(descriptor, rest, at)
+        rest, at = rest[written:], at + written

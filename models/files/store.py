@@ -1,0 +1,218 @@
+"""Files beside the database, addressed by the SHA-256 of their content.
+
+incoming/  as uploaded, until a worker has read and de-identified them; then deleted
+stored/    de-identified, for people to look at
+inputs/    what the network eats, by the upload's hash and the preprocessing's version
+partial/   uploads that come in pieces, see `models.files.partial`
+
+Everything else is written under a temporary name and renamed: a name that exists is complete.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.files.deletion_lock import deleting
+
+Area = Literal["incoming", "stored"]
+BLOCK = 1 << 20
+INPUT_SIDE = 224
+
+
+@dataclass(frozen=True)
+class Stored:
+    sha256: str
+    size: int  # bytes
+
+
+class FileTooLargeError(ValueError):
+    """One plain clause for the person who sent the file."""
+
+
+class FileStore:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def temporary(self) -> Path:
+        return self.root / "temporary"
+
+    def put(self, stream: BinaryIO, *, max_bytes: int | None = None) -> Stored:
+        """An upload into `incoming`, durable on return. FileTooLargeError keeps nothing."""
+        digest, size = hashlib.sha256(), 0
+        with self._writing() as (file, temporary):
+            while block := stream.read(BLOCK):
+                size += len(block)
+                if max_bytes is not None and size > max_bytes:
+                    raise FileTooLargeError(f"larger than {max_bytes / 2**20:.0f} MiB")
+                digest.update(block)
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+            stored = Stored(digest.hexdigest(), size)
+            self._take_in(temporary, stored.sha256)
+        return stored
+
+    def adopt(self, file: Path, sha256: str) -> None:
+        """A complete and durable file becomes an upload without a copy; its old name stays, so
+        that a crash before the row is written loses nothing.
+        """
+        os.utime(file)  # as new as one that came in one piece
+        link = self._make_folder(self.temporary) / secrets.token_hex(16)
+        os.link(file, link)
+        try:
+            self._take_in(link, sha256)
+        finally:
+            # Renaming to another name of the same file does nothing, says POSIX.
+            link.unlink(missing_ok=True)
+
+    def put_bytes(
+        self, content: bytes, *, area: Area = "stored", sha256: str | None = None
+    ) -> Stored:
+        """sha256: the content's, where the caller has computed it already."""
+        stored = Stored(sha256 or hashlib.sha256(content).hexdigest(), len(content))
+        self._write(self.path(stored.sha256, area=area), content)
+        return stored
+
+    def path(self, sha256: str, *, area: Area = "stored") -> Path:
+        return self.root / area / sha256[:2] / sha256
+
+    def exists(self, sha256: str, *, area: Area = "stored") -> bool:
+        return self.path(sha256, area=area).exists()
+
+    def delete(self, sha256: str, *, area: Area = "incoming") -> None:
+        """While a backup is made it stays, and the tidy comes for it."""
+        with deleting(self.root) as may_delete:
+            if may_delete:
+                self.path(sha256, area=area).unlink(missing_ok=True)
+
+    def incoming_before(self, moment: float) -> list[str]:
+        """Uploads that came before a time (seconds since the epoch)."""
+        folder = self.root / "incoming"
+        return [path.name for path in folder.glob("*/*") if _is_before(moment, path)]
+
+    def delete_if_before(self, moment: float, sha256: str) -> None:
+        path = self.path(sha256, area="incoming")
+        with deleting(self.root) as may_delete:
+            if may_delete and _is_before(moment, path):
+                path.unlink(missing_ok=True)
+
+    def discard_temporary(self, moment: float) -> None:
+        """What a process left behind that was killed while it wrote, before a time."""
+        for path in self.temporary.glob("*"):
+            if _is_before(moment, path):
+                path.unlink(missing_ok=True)
+
+    def put_network_input(
+        self, sha256: str, preprocessing: str, network_input: NDArray[np.uint8]
+    ) -> None:
+        """network_input: uint8 (224, 224)."""
+        self._write(self._input_path(sha256, preprocessing), network_input.tobytes())
+
+    def preprocessings(self) -> list[str]:
+        """By which network inputs were ever made."""
+        try:
+            return [one.name for one in os.scandir(self.root / "inputs") if one.is_dir()]
+        except FileNotFoundError:
+            return []
+
+    def has_network_input(self, sha256: str, preprocessing: str) -> bool:
+        return self._input_path(sha256, preprocessing).exists()
+
+    def delete_network_inputs(self, sha256: str) -> None:
+        """Of every preprocessing."""
+        with deleting(self.root) as may_delete:
+            for path in self._input_paths(sha256) if may_delete else ():
+                path.unlink(missing_ok=True)
+
+    def paths_of_upload(self, sha256: str) -> list[Path]:
+        """Where the upload itself would be, and its network inputs of every preprocessing."""
+        return [self.path(sha256, area="incoming"), *self._input_paths(sha256)]
+
+    def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
+        """uint8 (224, 224); FileNotFoundError where it was never made."""
+        content = self._input_path(sha256, preprocessing).read_bytes()
+        return np.frombuffer(content, np.uint8).reshape(INPUT_SIDE, INPUT_SIDE)
+
+    def network_inputs(self, sha256s: Sequence[str], preprocessing: str) -> NDArray[np.uint8]:
+        """uint8 (n, 224, 224), in the order asked for."""
+        inputs = [self.network_input(sha256, preprocessing) for sha256 in sha256s]
+        return np.stack(inputs) if inputs else np.empty((0, INPUT_SIDE, INPUT_SIDE), np.uint8)
+
+    def _input_paths(self, sha256: str) -> list[Path]:
+        return [self._input_path(sha256, one) for one in self.preprocessings()]
+
+    def _input_path(self, sha256: str, preprocessing: str) -> Path:
+        return self.root / "inputs" / preprocessing / sha256[:2] / sha256
+
+    def _write(self, target: Path, content: bytes) -> None:
+        if target.exists():
+            return
+        with self._writing() as (file, temporary):
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            self._rename(temporary, target)
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[BinaryIO, Path]]:
+        temporary = self._make_folder(self.temporary) / secrets.token_hex(16)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file, temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _take_in(self, temporary: Path, sha256: str) -> None:
+        target = self.path(sha256, area="incoming")
+        self._rename(temporary, target)
+        sync_folder(target.parent)  # its name is durable, too: the sender is told that it is safe
+
+    def _rename(self, temporary: Path, target: Path) -> None:
+        self._make_folder(target.parent)
+        temporary.replace(target)
+
+    def _make_folder(self, folder: Path) -> Path:
+        return make_private_folder(folder)
+
+
+def _is_before(moment: float, path: Path) -> bool:
+    try:
+        return path.stat().st_mtime < moment
+    except FileNotFoundError:
+        return False
+
+
+def sha256_of(stream: BinaryIO) -> str:
+    """Of the rest of it."""
+    digest = hashlib.sha256()
+    while block := stream.read(BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def make_private_folder(folder: Path) -> Path:
+    """With those above it that are missing."""
+    if not folder.is_dir():
+        make_private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)
+    return folder
+
+
+def sync_folder(folder: Path) -> None:
+    """Names in it are durable on return."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Queries on jobs, uploads and images, and the claims of workers."""

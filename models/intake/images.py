@@ -1,0 +1,240 @@
+"""Images: one file of one job each, and what becomes of it before the network sees it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from models.base import now
+from models.files.store import Stored
+from models.intake.claims import Claim, still_held
+from models.query import batches, insert_new
+from models.tables.intake import FINAL_STATES, UNFINISHED_STATES, WAITING_STATES, Image, State
+
+REASON_LENGTH = 500
+DICOM = "application/dicom"
+CANCELLED = "the job was cancelled before this file was read"
+
+
+@dataclass(frozen=True)
+class ReadImage:
+    """What ingest found out about a file."""
+
+    media_type: str
+    stored_sha256: str
+    rows: int
+    columns: int
+    tags: dict[str, Any]
+    warnings: list[str]
+    study_id: int
+    sop_instance_uid: str | None = None
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """A file that has come. refused: why its bytes were not kept, without its name."""
+
+    file: str
+    sha256: str
+    size: int  # bytes
+    refused: str | None = None
+
+
+def get_image(session: Session, image_id: int) -> Image | None:
+    return session.get(Image, image_id)
+
+
+def add_image(session: Session, *, job_id: str, file: str, stored: Stored) -> Image:
+    return add_images(session, job_id=job_id, new=[NewImage(file, stored.sha256, stored.size)])[0]
+
+
+def add_images(session: Session, *, job_id: str, new: Sequence[NewImage]) -> list[Image]:
+    """In the order given. The same file with the same bytes is the row that is already there."""
+    rows = [
+        _row(job_id, one)
+        for one in sorted(new, key=_file_and_hash)  # in one order, or writers deadlock
+    ]
+    insert_new(session, Image, rows)
+    found: dict[tuple[str, str], Image] = {}
+    for names in batches(sorted({one.file for one in new})):
+        images = select(Image).where(Image.job_id == job_id, Image.file.in_(names))
+        found |= {(image.file, image.sha256): image for image in session.scalars(images)}
+    return [found[_file_and_hash(one)] for one in new]
+
+
+def images_of_file(session: Session, *, job_id: str, file: str, limit: int = 100) -> list[Image]:
+    """More than one where other bytes came under the same name."""
+    images = select(Image).where(Image.job_id == job_id, Image.file == file)
+    return list(session.scalars(images.order_by(Image.id).limit(limit)))
+
+
+def known_files(session: Session, *, job_id: str, files: Sequence[tuple[str, str]]) -> list[int]:
+    """Which of these (file, sha256) the job already has, by their index."""
+    known: set[tuple[str, str]] = set()
+    for names in batches(sorted({file for file, _ in files})):
+        rows = select(Image.file, Image.sha256).where(Image.job_id == job_id, Image.file.in_(names))
+        known.update((file, sha256) for file, sha256 in session.execute(rows))
+    return [index for index, pair in enumerate(files) if tuple(pair) in known]
+
+
+def find_twins(session: Session, sha256s: Sequence[str]) -> dict[str, Image]:
+    """For bytes that came before: the image that tells what became of them.
+
+    One that was read, where there is one; else one that was refused or failed.
+    """
+    known = (
+        select(Image)
+        .where(
+            Image.sha256.in_(sha256s),
+            or_(Image.stored_sha256.is_not(None), Image.state.in_(FINAL_STATES)),
+        )
+        .options(joinedload(Image.study))
+        .order_by(Image.stored_sha256.is_not(None))  # the later wins below
+    )
+    return {image.sha256: image for image in session.scalars(known)}
+
+
+def wanted_uploads(
+    session: Session, sha256s: Sequence[str], *, ended_after: datetime | None = None
+) -> set[str]:
+    """Those whose uploaded bytes some image still needs, see `wants_upload`."""
+    wanted = select(Image.sha256).where(wants_upload(ended_after=ended_after))
+    return set(session.scalars(wanted.where(Image.sha256.in_(sha256s))))
+
+
+def wants_upload(*, ended_after: datetime | None = None) -> ColumnElement[bool]:
+    """Of an image: it waits to have its bytes read, or it ended unread and may be tried again.
+
+    ended_after: those that ended before have had their time.
+    """
+    ended: list[ColumnElement[bool]] = [
+        Image.state.in_(UNFINISHED_STATES),
+        Image.stored_sha256.is_(None),
+    ]
+    if ended_after is not None:
+        ended.append(Image.finished_at > ended_after)
+    return or_(Image.state == State.RECEIVED, and_(*ended))
+
+
+def lock_contents(session: Session, sha256s: Sequence[str]) -> list[str]:
+    """Of these contents, those that some image has, and keeps until the transaction ends."""
+    held = select(Image.sha256).where(Image.sha256.in_(sha256s)).order_by(Image.sha256, Image.id)
+    return list(dict.fromkeys(session.scalars(held.with_for_update(read=True))))
+
+
+def cancel_waiting(session: Session, job_id: str, *, limit: int) -> int:
+    """Whoever works on them finds its claim broken. Returns how many.
+
+    Passes over rows that a worker is writing at this moment: workers lock rows in other orders.
+    """
+    waiting = (
+        select(Image.id)
+        .where(Image.job_id == job_id, Image.state.in_(WAITING_STATES))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("waiting")
+    )
+    cancelled = session.scalars(
+        update(Image)
+        .where(Image.id.in_(select(waiting.c.id)))
+        .values(
+            state=State.CANCELLED,
+            reason=CANCELLED,
+            finished_at=now(),
+            leased_by=None,
+            leased_until=None,
+        )
+        .returning(Image.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(cancelled.all())
+
+
+def has_waiting_images(session: Session, job_id: str) -> bool:
+    waiting = select(Image.id).where(Image.job_id == job_id, Image.state.in_(WAITING_STATES))
+    return session.scalar(waiting.limit(1)) is not None
+
+
+def without_sop_uid(session: Session, *, limit: int) -> dict[int, str]:
+    """Images that came before their UID was kept: the hash of each one's stored DICOM file."""
+    images = select(Image.id, Image.stored_sha256).where(
+        Image.media_type == DICOM,
+        Image.stored_sha256.is_not(None),
+        Image.sop_instance_uid.is_(None),
+    )
+    rows = session.execute(images.order_by(Image.id).limit(limit))
+    return {image_id: stored for image_id, stored in rows if stored is not None}
+
+
+def set_sop_uids(session: Session, uids: dict[int, str]) -> None:
+    rows = [{"id": image_id, "sop_instance_uid": uid} for image_id, uid in uids.items()]
+    session.execute(update(Image), rows)
+
+
+def record_read(
+    session: Session,
+    claim: Claim,
+    *,
+    read: dict[int, ReadImage],
+    refused: dict[int, str],
+    failed: dict[int, str],
+) -> set[int]:
+    """A chunk's outcomes by image id, written only where the claim stands; returns those ids."""
+    held = still_held(session, claim)
+    for image_id, found in read.items():
+        if image_id in held:
+            _finish(session, image_id, state=State.READY, attempts=0, **vars(found))
+    outcomes = ((refused, State.REJECTED), (failed, State.FAILED))
+    for reasons, state in outcomes:
+        for image_id, reason in reasons.items():
+            if image_id in held:
+                _end(session, image_id, state, reason)
+    return held
+
+
+def record_failed(session: Session, claim: Claim, reasons: dict[int, str]) -> None:
+    held = still_held(session, claim)
+    for image_id, reason in reasons.items():
+        if image_id in held:
+            _end(session, image_id, State.FAILED, reason)
+
+
+def send_back(session: Session, claim: Claim, image_ids: Sequence[int]) -> None:
+    """Ready images whose network input got lost are received again, to have it made anew."""
+    held = still_held(session, claim)
+    for image_id in held & set(image_ids):
+        _finish(session, image_id, state=State.RECEIVED, attempts=0)
+
+
+def _end(session: Session, image_id: int, state: State, reason: str) -> None:
+    _finish(session, image_id, state=state, reason=reason[:REASON_LENGTH], finished_at=now())
+
+
+def _finish(session: Session, image_id: int, **values: Any) -> None:
+    session.execute(
+        update(Image)
+        .where(Image.id == image_id)
+        .values(leased_by=None, leased_until=None, **values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _row(job_id: str, new: NewImage) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "file": new.file,
+        "sha256": new.sha256,
+        "size": new.size,
+        "state": State.REJECTED if new.refused else State.RECEIVED,
+        "reason": new.refused[:REASON_LENGTH] if new.refused else None,
+        "finished_at": now() if new.refused else None,
+        "attempts": 0,
+        "created_at": now(),
+    }
+
+
+def _file_and_hash(new: NewImage) -> tuple[str, str]:
+    return new.file, new.sha256

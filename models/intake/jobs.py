@@ -1,0 +1,276 @@
+"""Jobs: one bulk upload each. How far one is, is counted from its images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from models.base import now
+from models.intake.images import cancel_waiting, has_waiting_images
+from models.intake.uploads import count_missing, count_uploads, give_up
+from models.query import Page, insert_new
+from models.tables.intake import FINAL_STATES, WAITING_STATES, Image, Job, State, Upload
+
+RATE_WINDOW_S = 30.0
+
+
+class JobStateError(Exception):
+    """What was asked for does not go with the job's state; one sentence for the person."""
+
+
+class NoJobError(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class UploadCounts:
+    """Of what the sender has declared. missing: neither arrived nor given up."""
+
+    declared: int = 0
+    missing: int = 0
+    given_up: int = 0
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """A job, its images by state, and what is still to come.
+
+    finished: all was sent, or the job was cancelled; every state is final, nothing is missing.
+    """
+
+    id: str
+    name: str
+    created_at: datetime
+    closed_at: datetime | None
+    finished: bool
+    received: int
+    ready: int
+    predicted: int
+    rejected: int
+    failed: int
+    total: int
+    images_per_second: float | None  # lately; of the whole job once it is finished
+    seconds_left: float | None  # None while nobody can tell
+    cancelled: int
+    cancelled_at: datetime | None
+    declared: int
+    missing: int
+    given_up: int
+
+
+def create_job(session: Session, *, name: str, user_id: int, key: str) -> tuple[str, bool]:
+    """The id of the job that this user's key has made, and whether it was made now."""
+    job_id = uuid4().hex
+    row = {"id": job_id, "name": name, "user_id": user_id, "key": key, "created_at": now()}
+    insert_new(session, Job, [row])
+    made = session.scalars(select(Job.id).where(Job.user_id == user_id, Job.key == key)).one()
+    return made, made == job_id
+
+
+def get_job(session: Session, job_id: str) -> Job | None:
+    return session.get(Job, job_id)
+
+
+def require_job(session: Session, job_id: str) -> Job:
+    job = session.get(Job, job_id)
+    if job is None:
+        raise NoJobError
+    return job
+
+
+def require_open(session: Session, job_id: str) -> None:
+    """For who adds files to a job: until this transaction ends, nobody closes or cancels it."""
+    job = _lock(session, job_id, shared=True)
+    if job.cancelled_at is not None:
+        raise JobStateError("this job was cancelled: it takes no more files")
+    if job.closed_at is not None:
+        raise JobStateError("this job is closed: make a new one for more files")
+
+
+def close_job(session: Session, job_id: str, *, give_up_missing: bool = False) -> bool:
+    """All was sent. JobStateError while declared files are missing, unless they are given up.
+
+    Returns whether it was open until now.
+    """
+    job = _lock(session, job_id)
+    missing = count_missing(session, job_id)
+    if missing and not give_up_missing:
+        declared = count_uploads(session, job_id)
+        have = "has" if missing == 1 else "have"
+        raise JobStateError(f"{missing} of {declared} declared files {have} not arrived")
+    give_up(session, job_id)
+    was_open = job.closed_at is None
+    job.closed_at = job.closed_at or now()
+    return was_open
+
+
+def cancel_job(session: Session, job_id: str) -> bool:
+    """No more files are taken. Its waiting images are cancelled afterwards, see `cancel_some`.
+
+    False where it was cancelled before. JobStateError where it has ended by itself.
+    """
+    job = _lock(session, job_id)
+    if job.cancelled_at is not None:
+        return False
+    if job.closed_at is not None and not has_waiting_images(session, job_id):
+        raise JobStateError("this job has ended: nothing of it is left to cancel")
+    job.cancelled_at = now()
+    give_up(session, job_id)
+    return True
+
+
+def cancel_some(session: Session, job_id: str, *, limit: int = 2000) -> bool:
+    """Some of a cancelled job's waiting images; returns whether others still wait.
+
+    A few thousand at a time, so that nobody else waits long to write.
+    """
+    if _lock(session, job_id, shared=True).cancelled_at is None:
+        return False  # taken up again meanwhile
+    cancel_waiting(session, job_id, limit=limit)
+    return has_waiting_images(session, job_id)
+
+
+def half_cancelled_jobs(session: Session) -> list[str]:
+    """Those whose cancelling was cut off."""
+    waiting = exists().where(Image.job_id == Job.id, Image.state.in_(WAITING_STATES))
+    return list(session.scalars(select(Job.id).where(Job.cancelled_at.is_not(None), waiting)))
+
+
+def lift_cancellation(session: Session, job_id: str) -> None:
+    _lock(session, job_id).cancelled_at = None
+
+
+def require_not_cancelled(session: Session, job_id: str) -> None:
+    """Until this transaction ends, nobody cancels it."""
+    if _lock(session, job_id, shared=True).cancelled_at is not None:
+        raise JobStateError("this job was cancelled meanwhile")
+
+
+def job_progress(session: Session, job_id: str) -> JobProgress | None:
+    job = session.get(Job, job_id)
+    return _progress(session, [job])[0] if job is not None else None
+
+
+def list_jobs(session: Session, *, page: int = 1, page_size: int = 50) -> Page[JobProgress]:
+    newest = select(Job).order_by(Job.created_at.desc(), Job.id)
+    jobs = session.scalars(newest.limit(page_size).offset((page - 1) * page_size)).all()
+    total = session.scalar(select(func.count()).select_from(Job)) or 0
+    return Page(_progress(session, jobs), page, page_size, total)
+
+
+def _progress(session: Session, jobs: Sequence[Job]) -> list[JobProgress]:
+    ids = [job.id for job in jobs]
+    counts = _count_states(session, ids)
+    recent = _count_recent(session, ids)
+    last = _last_finished(session, ids)
+    uploads = _count_uploads(session, ids)
+    return [
+        _describe(
+            job,
+            counts.get(job.id, {}),
+            uploads.get(job.id, UploadCounts()),
+            recent.get(job.id, 0),
+            last.get(job.id),
+        )
+        for job in jobs
+    ]
+
+
+def _describe(
+    job: Job, counts: dict[State, int], uploads: UploadCounts, recent: int, last: datetime | None
+) -> JobProgress:
+    total = sum(counts.values())
+    waiting = total - sum(counts.get(state, 0) for state in FINAL_STATES)
+    takes_no_more = job.closed_at is not None or job.cancelled_at is not None
+    finished = takes_no_more and waiting == 0 and uploads.missing == 0
+    rate = _overall_rate(job, total, last) if finished else _recent_rate(job, recent)
+    return JobProgress(
+        id=job.id,
+        name=job.name,
+        created_at=job.created_at,
+        closed_at=job.closed_at,
+        finished=finished,
+        cancelled_at=job.cancelled_at,
+        **{state.value: counts.get(state, 0) for state in State},
+        **vars(uploads),
+        total=total,
+        images_per_second=rate,
+        seconds_left=0.0 if finished else waiting / rate if rate else None,
+    )
+
+
+def _recent_rate(job: Job, recent: int) -> float | None:
+    age_s = (now() - job.created_at).total_seconds()
+    return recent / min(RATE_WINDOW_S, age_s) if recent and age_s > 0 else None
+
+
+def _overall_rate(job: Job, total: int, last: datetime | None) -> float | None:
+    took_s = (last - job.created_at).total_seconds() if last is not None else 0.0
+    return total / took_s if took_s > 0 else None
+
+
+def _count_states(session: Session, job_ids: list[str]) -> dict[str, dict[State, int]]:
+    rows = session.execute(
+        select(Image.job_id, Image.state, func.count())
+        .where(Image.job_id.in_(job_ids))
+        .group_by(Image.job_id, Image.state)
+    )
+    counts: dict[str, dict[State, int]] = {}
+    for job_id, state, count in rows:
+        counts.setdefault(job_id, {})[state] = count
+    return counts
+
+
+def _count_uploads(session: Session, job_ids: list[str]) -> dict[str, UploadCounts]:
+    counts = select(Upload.job_id, func.count(), func.count(Upload.arrived_at))
+    rows = session.execute(counts.where(Upload.job_id.in_(job_ids)).group_by(Upload.job_id)).all()
+    # Apart, so that the index counts those that arrived without a look at their rows.
+    given_up = _count_given_up(session, job_ids)
+    return {
+        job_id: UploadCounts(
+            declared, declared - arrived - given_up.get(job_id, 0), given_up.get(job_id, 0)
+        )
+        for job_id, declared, arrived in rows
+    }
+
+
+def _count_given_up(session: Session, job_ids: list[str]) -> dict[str, int]:
+    given_up = (
+        select(Upload.job_id, func.count())
+        .where(Upload.job_id.in_(job_ids))
+        .where(Upload.arrived_at.is_(None), Upload.given_up_at.is_not(None))
+        .group_by(Upload.job_id)
+    )
+    return dict(session.execute(given_up).all())  # type: ignore[arg-type]
+
+
+def _lock(session: Session, job_id: str, *, shared: bool = False) -> Job:
+    """SQLite's writers exclude each other anyway."""
+    # Not against those who only refer to the row, as every new image does.
+    how = {"read": True} if shared else {"key_share": True}
+    job = session.get(Job, job_id, with_for_update=how)
+    if job is None:
+        raise NoJobError
+    return job
+
+
+def _count_recent(session: Session, job_ids: list[str]) -> dict[str, int]:
+    since = now() - timedelta(seconds=RATE_WINDOW_S)
+    rows = session.execute(
+        select(Image.job_id, func.count())
+        .where(Image.job_id.in_(job_ids), Image.finished_at > since)
+        .group_by(Image.job_id)
+    )
+    return dict(rows.all())
+
+
+def _last_finished(session: Session, job_ids: list[str]) -> dict[str, datetime]:
+    rows = session.execute(
+        select(Image.job_id, func.max(Image.finished_at))
+        .where(Image.job_id.in_(job_ids), Image.finished_at.is_not(None))
+        .group_by(Image.job_id)
+    )
+    return {job_id: last for job_id, last in rows if last is not None}

@@ -1,0 +1,81 @@
+"""Images that are tried again: which may be, and the step back to where they wait for a worker."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from models.tables.intake import UNFINISHED_STATES, Image, Prediction, State
+from pipeline.types import OperatingPoint
+
+WhichImages = Literal["failed", "all"]
+
+BY_CHOICE = (State.PREDICTED, State.REJECTED)
+
+
+@dataclass(frozen=True)
+class Ended:
+    id: int
+    sha256: str
+    was_read: bool
+    state: State
+
+
+def ended_images(
+    session: Session,
+    job_id: str,
+    *,
+    which: WhichImages,
+    version_id: int | None,
+    operating_point: OperatingPoint,
+    after: int,
+    limit: int,
+) -> list[Ended]:
+    """In the order of their ids, those after one.
+
+    all: also what was refused, and what this version has not read yet at this point.
+    """
+    rows = (
+        select(Image.id, Image.sha256, Image.stored_sha256.is_not(None), Image.state)
+        .where(Image.job_id == job_id, Image.id > after)
+        .where(_may_be_retried(which, version_id, operating_point))
+        .order_by(Image.id)
+        .limit(limit)
+    )
+    return [Ended(*row) for row in session.execute(rows)]
+
+
+def take_up(session: Session, image_ids: Sequence[int], *, state: State) -> int:
+    """They wait again, as if they had just come to this state. Returns how many."""
+    taken = session.scalars(
+        update(Image)
+        .where(Image.id.in_(image_ids), Image.state.in_(UNFINISHED_STATES + BY_CHOICE))
+        .values(
+            state=state,
+            reason=None,
+            finished_at=None,
+            attempts=0,
+            leased_by=None,
+            leased_until=None,
+        )
+        .returning(Image.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(taken.all())
+
+
+def _may_be_retried(
+    which: WhichImages, version_id: int | None, operating_point: OperatingPoint
+) -> ColumnElement[bool]:
+    unfinished = Image.state.in_(UNFINISHED_STATES)
+    if which == "failed":
+        return unfinished
+    read_by_it = exists().where(
+        Prediction.sha256 == Image.sha256,
+        Prediction.model_version_id == version_id,
+        Prediction.operating_point == operating_point,
+    )
+    unread = and_(Image.state == State.PREDICTED, ~read_by_it)
+    return or_(unfinished, Image.state == State.REJECTED, unread)

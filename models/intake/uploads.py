@@ -1,0 +1,143 @@
+"""Uploads: files that a job's sender has declared, so that none can be missing unnoticed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session
+
+from models.base import now
+from models.query import Page, batches, insert_new
+from models.tables.intake import Upload
+
+MAX_A_JOB = 200_000
+
+UploadState = Literal["missing", "arrived", "given_up"]
+
+
+class TooManyUploadsError(ValueError):
+    """One sentence for the person who declares."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """sha256: empty where the sender did not say."""
+
+    file: str
+    size: int  # bytes
+    sha256: str = ""
+
+
+def declare(session: Session, *, job_id: str, files: Sequence[Declared]) -> list[Upload]:
+    """In the order asked for. The same declaration again is the row that is already there, and
+    one that was given up is expected again.
+    """
+    rows = [
+        {"job_id": job_id, **vars(one), "received": 0, "created_at": now()}
+        for one in sorted(set(files), key=_in_order)  # in one order, or writers deadlock
+    ]
+    insert_new(session, Upload, rows)
+    if count_uploads(session, job_id) > MAX_A_JOB:
+        raise TooManyUploadsError(
+            f"a job may declare {MAX_A_JOB} files at most: make another job for the others"
+        )
+    found = _find_declared(session, job_id, files)
+    for upload in sorted(found.values(), key=lambda upload: upload.id):
+        if upload.given_up_at is not None:
+            upload.given_up_at = None
+    session.flush()
+    return [found[one] for one in files]
+
+
+def count_uploads(session: Session, job_id: str) -> int:
+    count = select(func.count()).select_from(Upload).where(Upload.job_id == job_id)
+    return session.scalar(count) or 0
+
+
+def count_missing(session: Session, job_id: str) -> int:
+    missing = select(func.count()).select_from(Upload).where(Upload.job_id == job_id, *MISSING)
+    return session.scalar(missing) or 0
+
+
+def find_upload(session: Session, *, job_id: str, upload_id: int) -> Upload | None:
+    upload = session.get(Upload, upload_id)
+    return upload if upload is not None and upload.job_id == job_id else None
+
+
+def list_uploads(
+    session: Session, job_id: str, *, state: UploadState | None, page: int, page_size: int
+) -> Page[Upload]:
+    """Declaration by declaration; those of one sorted by name."""
+    which = (Upload.job_id == job_id, *_STATES[state])
+    rows = select(Upload).where(*which).order_by(Upload.id)
+    total = session.scalar(select(func.count()).select_from(Upload).where(*which)) or 0
+    items = session.scalars(rows.limit(page_size).offset((page - 1) * page_size))
+    return Page(list(items), page, page_size, total)
+
+
+def advance(session: Session, upload_id: int, *, before: int, received: int) -> bool:
+    """So many bytes are safe now. False where someone else was faster, or nobody waits for it."""
+    moved = session.execute(
+        update(Upload)
+        .where(Upload.id == upload_id, Upload.received == before, *MISSING)
+        .values(received=received)
+        .execution_options(synchronize_session=False)
+    )
+    return moved.rowcount == 1  # type: ignore[attr-defined, no-any-return]
+
+
+def arrive(session: Session, *, job_id: str, files: Sequence[Declared]) -> None:
+    """Files whose images have rows. Those that nobody declared are passed over."""
+    wanted = set(files) | {Declared(one.file, one.size) for one in files}
+    found = _find_declared(session, job_id, list(wanted))
+    for upload in sorted(found.values(), key=lambda upload: upload.id):
+        if upload.arrived_at is None:
+            upload.received, upload.arrived_at, upload.given_up_at = upload.size, now(), None
+    session.flush()
+
+
+def give_up(session: Session, job_id: str) -> int:
+    """What has not arrived is not expected any more; it stays on the job's list."""
+    given_up = session.execute(
+        update(Upload)
+        .where(Upload.job_id == job_id, *MISSING)
+        .values(given_up_at=now())
+        .execution_options(synchronize_session=False)
+    )
+    return given_up.rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def missing_uploads(session: Session, upload_ids: Sequence[int]) -> dict[int, Upload]:
+    """Those of them that neither arrived nor were given up."""
+    missing = select(Upload).where(Upload.id.in_(upload_ids), *MISSING)
+    return {upload.id: upload for upload in session.scalars(missing)}
+
+
+MISSING: tuple[ColumnElement[bool], ...] = (
+    Upload.arrived_at.is_(None),
+    Upload.given_up_at.is_(None),
+)
+_STATES: dict[UploadState | None, tuple[ColumnElement[bool], ...]] = {
+    None: (),
+    "missing": MISSING,
+    "arrived": (Upload.arrived_at.is_not(None),),
+    "given_up": (Upload.given_up_at.is_not(None),),
+}
+
+
+def _find_declared(
+    session: Session, job_id: str, files: Sequence[Declared]
+) -> dict[Declared, Upload]:
+    wanted, found = set(files), {}
+    for names in batches(sorted({one.file for one in files})):
+        rows = select(Upload).where(Upload.job_id == job_id, Upload.file.in_(names))
+        for upload in session.scalars(rows):
+            declared = Declared(upload.file, upload.size, upload.sha256)
+            if declared in wanted:
+                found[declared] = upload
+    return found
+
+
+def _in_order(one: Declared) -> tuple[str, int, str]:
+    return one.file, one.size, one.sha256

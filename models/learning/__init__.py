@@ -1,0 +1,1 @@
+"""Queries on labels, datasets, snapshots, nights, model versions and promotion."""

@@ -1,0 +1,143 @@
+"""Imported sets: labelled images that came with their labels, each content in one set only.
+
+Fingerprints of contents, kept so that each is computed once.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.base import now
+from models.learning.labels import NewLabel, add_labels
+from models.query import batches, insert_new
+from models.tables.learning import (
+    Fingerprint,
+    ImportedDataset,
+    ImportedImage,
+    LabelValue,
+    Source,
+    Split,
+)
+
+
+@dataclass(frozen=True)
+class NewImage:
+    """file: its path within the set, the first place it was found at."""
+
+    sha256: str
+    file: str
+    patient_hash: str
+    study_hash: str | None
+    split: Split
+    value: LabelValue
+
+
+@dataclass(frozen=True)
+class Added:
+    """What an import changed. labels: those of images that were in the set before, too."""
+
+    images: int
+    labels: int
+
+
+def find_dataset(session: Session, name: str) -> ImportedDataset | None:
+    return session.scalar(select(ImportedDataset).where(ImportedDataset.name == name))
+
+
+def imported_contents(session: Session, sha256s: Collection[str]) -> dict[str, tuple[str, Split]]:
+    """Of these contents, those that some set has: its name, and the split it lies in."""
+    found: dict[str, tuple[str, Split]] = {}
+    rows = select(ImportedImage.sha256, ImportedDataset.name, ImportedImage.split).join(
+        ImportedDataset, ImportedDataset.id == ImportedImage.dataset_id
+    )
+    for some in batches(sorted(sha256s)):
+        for sha256, name, split in session.execute(rows.where(ImportedImage.sha256.in_(some))):
+            found[sha256] = (name, split)
+    return found
+
+
+def add_dataset(
+    session: Session,
+    name: str,
+    images: Sequence[NewImage],
+    *,
+    has_own_splits: bool,
+    user_id: int,
+    report: dict[str, Any],
+) -> Added:
+    """The set with all its images and labels, or what is new of them.
+
+    An image that is there already keeps its split; a label that differs supersedes the former.
+    """
+    row = {"name": name, "has_own_splits": has_own_splits, "user_id": user_id, "report": report}
+    insert_new(session, ImportedDataset, [{**row, "created_at": now()}])
+    dataset = session.scalars(select(ImportedDataset).filter_by(name=name)).one()
+    before = _count(session, dataset)
+    columns = ("sha256", "file", "patient_hash", "study_hash", "split")
+    for some in batches(images):
+        rows = [{column: getattr(image, column) for column in columns} for image in some]
+        insert_new(session, ImportedImage, [{"dataset_id": dataset.id, **row} for row in rows])
+    labels = add_labels(session, [_label(image, dataset, user_id) for image in images])
+    added = Added(_count(session, dataset) - before, labels)
+    if added.images or added.labels:
+        dataset.report = report
+    return added
+
+
+def _label(image: NewImage, dataset: ImportedDataset, user_id: int) -> NewLabel:
+    return NewLabel(
+        sha256=image.sha256,
+        value=image.value,
+        reader=f"dataset {dataset.name}"[:80],
+        role=None,
+        user_id=user_id,
+        source=Source.DATASET,
+        dataset_id=dataset.id,
+    )
+
+
+def _count(session: Session, dataset: ImportedDataset) -> int:
+    of_set = select(func.count()).where(ImportedImage.dataset_id == dataset.id)
+    return session.scalar(of_set) or 0
+
+
+class Computed(Protocol):
+    """`pipeline.evaluation.fingerprint.Fingerprint`, which costs numpy."""
+
+    @property
+    def input_sha256(self) -> str: ...
+
+    @property
+    def perceptual_hash(self) -> str: ...
+
+
+def known_fingerprints(
+    session: Session, sha256s: Collection[str], *, preprocessing: str
+) -> dict[str, tuple[str, str]]:
+    """input_sha256 and perceptual_hash by content, of those that have them."""
+    columns = (Fingerprint.sha256, Fingerprint.input_sha256, Fingerprint.perceptual_hash)
+    of_now = select(*columns).where(Fingerprint.preprocessing == preprocessing)
+    found: dict[str, tuple[str, str]] = {}
+    for some in batches(sorted(sha256s)):
+        for sha256, *hashes in session.execute(of_now.where(Fingerprint.sha256.in_(some))):
+            found[sha256] = (hashes[0], hashes[1])
+    return found
+
+
+def add_fingerprints(
+    session: Session, computed: Mapping[str, Computed], *, preprocessing: str
+) -> None:
+    """By content; those that are there already stay."""
+    rows = [
+        {
+            "sha256": sha256,
+            "preprocessing": preprocessing,
+            "input_sha256": found.input_sha256,
+            "perceptual_hash": found.perceptual_hash,
+        }
+        for sha256, found in sorted(computed.items())
+    ]
+    insert_new(session, Fingerprint, rows)

@@ -1,0 +1,143 @@
+"""Labels as lists and counts, for people who look at all of them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Row, Subquery, case, func, select
+from sqlalchemy.orm import Session
+
+from models.learning.labels import EffectiveLabel, effective, latest_labels
+from models.learning.snapshots import SITE
+from models.query import Page
+from models.reading.studies import study_label
+from models.tables.intake import Image, Study
+from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a content can be looked at: its first image that belongs to a study."""
+
+    image_id: int
+    study_id: int
+    study: str
+
+
+@dataclass(frozen=True)
+class ListedLabel:
+    """said: each reader's latest, the effective one first. place: None where only imported."""
+
+    label: EffectiveLabel
+    said: list[Label]
+    place: Place | None
+
+
+@dataclass(frozen=True)
+class OriginCounts:
+    """Contents by what counts of them."""
+
+    origin: str
+    pneumonia: int
+    normal: int
+    unusable: int
+
+
+@dataclass(frozen=True)
+class ReaderCounts:
+    """labels: all that this reader ever gave."""
+
+    reader: str
+    labels: int
+    last_read_at: datetime
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """today, this_week: labels that came in since, imported sets' aside."""
+
+    origins: list[OriginCounts]
+    conflicts: int
+    today: int
+    this_week: int
+    readers: list[ReaderCounts]
+
+
+def list_labels(
+    session: Session, *, only_conflicts: bool = False, page: int = 1, page_size: int = 100
+) -> Page[ListedLabel]:
+    """One entry for each content, the latest added first."""
+    labels = effective().subquery()
+    chosen = [labels.c.is_conflict] if only_conflicts else []
+    # Counted by the way: deciding what counts is nearly all of the work.
+    newest = select(labels, func.count().over()).where(*chosen).order_by(labels.c.label_id.desc())
+    rows = session.execute(newest.limit(page_size).offset((page - 1) * page_size)).all()
+    total = rows[0][-1] if rows else 0
+    found = [EffectiveLabel(*row[:-1]) for row in rows]
+    hashes = [label.sha256 for label in found]
+    said, places = latest_labels(session, hashes), find_places(session, hashes)
+    items = [ListedLabel(one, said[one.sha256], places.get(one.sha256)) for one in found]
+    return Page(items, page, page_size, total)
+
+
+def label_counts(session: Session, *, today: datetime, this_week: datetime) -> LabelCounts:
+    """today, this_week: when they began."""
+    rows = _count_contents(session)
+    by_origin: dict[str, dict[LabelValue, int]] = {SITE: {}}
+    for origin, value, count, _ in rows:
+        by_origin.setdefault(origin, {})[value] = count
+    return LabelCounts(
+        origins=[
+            OriginCounts(origin, **{value: counts.get(value, 0) for value in LabelValue})
+            for origin, counts in by_origin.items()
+        ],
+        conflicts=sum(conflicts for _, _, _, conflicts in rows),
+        today=_count_since(session, today),
+        this_week=_count_since(session, this_week),
+        readers=_readers(session),
+    )
+
+
+def _count_contents(session: Session) -> Sequence[Row[str, LabelValue, int, int]]:
+    labels, sets = effective().subquery(), _imported_sets()
+    origin = func.coalesce(sets.c.name, SITE)
+    conflicts = func.sum(case((labels.c.is_conflict, 1), else_=0))
+    counts = select(origin, labels.c.value, func.count(), conflicts)
+    counts = counts.outerjoin(sets, sets.c.sha256 == labels.c.sha256)
+    return session.execute(counts.group_by(origin, labels.c.value).order_by(origin)).all()
+
+
+def _imported_sets() -> Subquery:
+    """By content the first set that held it."""
+    first = func.min(ImportedImage.dataset_id).label("id")
+    firsts = select(ImportedImage.sha256, first).group_by(ImportedImage.sha256).subquery("firsts")
+    named = select(firsts.c.sha256, ImportedDataset.name)
+    return named.join(ImportedDataset, ImportedDataset.id == firsts.c.id).subquery("sets")
+
+
+def _count_since(session: Session, moment: datetime) -> int:
+    rows = select(func.count()).select_from(Label)
+    given = Label.source != Source.DATASET
+    return session.scalar(rows.where(Label.created_at >= moment, given)) or 0
+
+
+def _readers(session: Session) -> list[ReaderCounts]:
+    count = func.count().label("count")
+    rows = select(Label.reader, count, func.max(Label.read_at)).where(
+        Label.source != Source.DATASET
+    )
+    busiest = rows.group_by(Label.reader).order_by(count.desc(), Label.reader)
+    return [ReaderCounts(*row) for row in session.execute(busiest)]
+
+
+def find_places(session: Session, sha256s: Collection[str]) -> dict[str, Place]:
+    rows = (
+        select(Image.sha256, Image.id, Study.id, Study.study_hash, Study.folder)
+        .join(Study, Study.id == Image.study_id)
+        .where(Image.sha256.in_(sha256s))
+        .order_by(Image.id.desc())  # the first one wins below
+    )
+    return {
+        sha256: Place(image_id, study_id, study_label(study_hash, folder))
+        for sha256, image_id, study_id, study_hash, folder in session.execute(rows)
+    }

@@ -1,0 +1,105 @@
+"""Labelled contents with all that the database knows of where they came from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from sqlalchemy import Select, select, text
+from sqlalchemy.orm import Session
+
+from models.learning.labels import EffectiveLabel, effective_labels
+from models.tables.intake import Image, Study
+from models.tables.learning import ImportedDataset, ImportedImage, Label, Split
+
+
+@dataclass(frozen=True)
+class SiteFile:
+    """A file that was uploaded here. name: without its folder; may hold a patient's name.
+
+    study_hash: of the folder where no DICOM attribute says which study it belongs to.
+    """
+
+    name: str
+    patient_hash: str | None
+    study_hash: str
+    is_dicom_study: bool
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """A file of an imported set, by the set's name."""
+
+    dataset: str
+    split: Split
+    patient_hash: str
+    study_hash: str | None
+
+
+@dataclass(frozen=True)
+class LabelledContent:
+    """One content with its effective label; at least one of `site` and `imported` is known."""
+
+    label: EffectiveLabel
+    site: tuple[SiteFile, ...]  # the same bytes may have come in several jobs
+    imported: ImportedFile | None
+
+
+def hold_view(session: Session) -> None:
+    """Before anything is read: all that the session reads is of one moment.
+
+    SQLite reads so by itself.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+
+
+def labelled_contents(session: Session) -> list[LabelledContent]:
+    """All whose file was read here, sorted by content."""
+    labels = effective_labels(session)
+    site = _site_files(session.execute(_of_site()))
+    imported = _imported_files(session.execute(_of_sets()))
+    return [
+        LabelledContent(label, tuple(site.get(sha256, ())), imported.get(sha256))
+        for sha256, label in sorted(labels.items())
+        if sha256 in site or sha256 in imported
+    ]
+
+
+def _of_site() -> Select[*tuple[Any, ...]]:
+    return (
+        select(Image.sha256, Image.file, Study.patient_hash, Study.study_hash, Study.folder)
+        .join(Study, Study.id == Image.study_id)
+        .where(Image.stored_sha256.is_not(None), Image.sha256.in_(select(Label.sha256)))
+        .order_by(Image.id)
+    )
+
+
+def _of_sets() -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            ImportedImage.sha256,
+            ImportedImage.split,
+            ImportedImage.patient_hash,
+            ImportedImage.study_hash,
+            ImportedDataset.name,
+        )
+        .join(ImportedDataset, ImportedDataset.id == ImportedImage.dataset_id)
+        .order_by(ImportedDataset.id.desc())  # the first set that held it comes last, and counts
+    )
+
+
+def _site_files(rows: Iterable[Any]) -> dict[str, list[SiteFile]]:
+    files: dict[str, list[SiteFile]] = {}
+    for row in rows:
+        name, is_dicom_study = PurePosixPath(row.file).name, row.folder is None
+        file = SiteFile(name, row.patient_hash, row.study_hash, is_dicom_study)
+        files.setdefault(row.sha256, []).append(file)
+    return files
+
+
+def _imported_files(rows: Iterable[Any]) -> dict[str, ImportedFile]:
+    return {
+        row.sha256: ImportedFile(row.name, row.split, row.patient_hash, row.study_hash)
+        for row in rows
+    }

@@ -1,0 +1,199 @@
+"""Labels: what readers say of a file's content. Rows are only ever added.
+
+The effective label of a content: each reader's latest row counts; of these the one of the highest
+role, then the latest. Where readers' latest rows differ there is a conflict. Labels that came with
+an imported set have no role: any reader overrules them, and they take no part in conflicts.
+"""
+
+from bisect import insort
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Subquery, case, func, insert, select, text
+from sqlalchemy.orm import Session, joinedload
+
+from models.base import now
+from models.people.users import RANK
+from models.query import batches
+from models.tables.learning import Label, LabelValue, Source
+from models.tables.people import Role
+
+
+@dataclass(frozen=True)
+class NewLabel:
+    """reader, role: who judged; user_id: who handed it in. read_at None: now."""
+
+    sha256: str
+    value: LabelValue
+    reader: str
+    role: Role | None
+    user_id: int
+    source: Source
+    patient_hash: str | None = None
+    dataset_id: int | None = None
+    read_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class EffectiveLabel:
+    """What counts of one content. patient_hash: of the latest label that names a patient."""
+
+    sha256: str
+    value: LabelValue
+    label_id: int
+    patient_hash: str | None
+    is_conflict: bool
+    reader: str
+    role: Role | None
+    read_at: datetime
+
+
+def add_labels(session: Session, rows: Sequence[NewLabel], *, insist: bool = False) -> int:
+    """Returns how many were added: what a reader had said already by then adds nothing.
+
+    insist: it does where another reader has spoken since, and so becomes the latest again.
+    """
+    # Two that add the same label at once would both find it missing. SQLite has one writer anyway.
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("LOCK TABLE label IN SHARE ROW EXCLUSIVE MODE"))
+    return sum(_add(session, some, insist=insist) for some in batches(rows))
+
+
+def effective_labels(
+    session: Session, *, sha256s: Collection[str] | None = None
+) -> dict[str, EffectiveLabel]:
+    """By content: of all that have a label, or of these."""
+    if sha256s is None:
+        rows = session.execute(effective()).all()
+    else:
+        some = batches(sorted(set(sha256s)))
+        rows = [row for part in some for row in session.execute(effective(part))]
+    return {row.sha256: EffectiveLabel(*row) for row in rows}
+
+
+def content_labels(session: Session, sha256: str) -> list[Label]:
+    """All that was ever said of it, the latest first."""
+    rows = select(Label).where(Label.sha256 == sha256)
+    return list(session.scalars(rows.order_by(Label.read_at.desc(), Label.id.desc())))
+
+
+def latest_labels(session: Session, sha256s: Collection[str]) -> dict[str, list[Label]]:
+    """Each reader's latest of these contents; in each list the effective one comes first."""
+    found: dict[str, list[Label]] = {sha256: [] for sha256 in sha256s}
+    for some in batches(sorted(found)):
+        latest = _latest(some)
+        rows = (
+            select(Label)
+            .join(latest, latest.c.id == Label.id)
+            .where(latest.c.place == 1)
+            .options(joinedload(Label.user))
+            .order_by(_rank(Label.role.expression).desc(), Label.read_at.desc(), Label.id.desc())
+        )
+        for label in session.scalars(rows):
+            found[label.sha256].append(label)
+    return found
+
+
+def effective(sha256s: Collection[str] | None = None) -> Select[*tuple[Any, ...]]:
+    """The query behind `effective_labels`, with the fields of EffectiveLabel in their order."""
+    latest, named = _latest(sha256s), _named_patients(sha256s)
+    readers_value = case((latest.c.role.is_not(None), latest.c.value))
+    weight = (_rank(latest.c.role).desc(), latest.c.read_at.desc(), latest.c.id.desc())
+    of_content = latest.c.sha256
+    ranked = (
+        select(
+            latest,
+            func.row_number().over(partition_by=of_content, order_by=weight).label("weight"),
+            func.min(readers_value).over(partition_by=of_content).label("least"),
+            func.max(readers_value).over(partition_by=of_content).label("greatest"),
+        )
+        .where(latest.c.place == 1)
+        .subquery("ranked")
+    )
+    return (
+        select(
+            ranked.c.sha256,
+            ranked.c.value,
+            ranked.c.id.label("label_id"),
+            named.c.patient_hash,
+            func.coalesce(ranked.c.least != ranked.c.greatest, False).label("is_conflict"),
+            ranked.c.reader,
+            ranked.c.role,
+            ranked.c.read_at,
+        )
+        .outerjoin(named, (named.c.sha256 == ranked.c.sha256) & (named.c.place == 1))
+        .where(ranked.c.weight == 1)
+    )
+
+
+def _add(session: Session, rows: Sequence[NewLabel], *, insist: bool) -> int:
+    history = _history(session, {row.sha256 for row in rows})
+    added = []
+    for row in rows:
+        row = row if row.read_at else replace(row, read_at=now())
+        said = history.setdefault(row.sha256, [])
+        if not _is_said(row, said) or (insist and said[-1].reader != row.reader):
+            added.append(row)
+            insort(said, row, key=_moment)
+    if added:
+        session.execute(insert(Label), [{**vars(row), "created_at": now()} for row in added])
+    return len(added)
+
+
+def _history(session: Session, sha256s: Collection[str]) -> dict[str, list[NewLabel]]:
+    """All that was said of these contents so far, the latest last."""
+    columns = [getattr(Label, name.name) for name in fields(NewLabel)]
+    rows = select(*columns).where(Label.sha256.in_(sha256s)).order_by(Label.read_at, Label.id)
+    history: dict[str, list[NewLabel]] = {}
+    for row in session.execute(rows):
+        history.setdefault(row.sha256, []).append(NewLabel(*row))
+    return history
+
+
+def _is_said(row: NewLabel, history: Sequence[NewLabel]) -> bool:
+    """Whether its reader's latest label at the time of this row says as much."""
+    mine = (said for said in reversed(history) if said.reader == row.reader)
+    last = next((said for said in mine if _moment(said) <= _moment(row)), None)
+    return (
+        last is not None
+        and last.value == row.value
+        and row.patient_hash in (None, last.patient_hash)
+        and _weight(row.role) <= _weight(last.role)
+    )
+
+
+def _moment(row: NewLabel) -> datetime:
+    assert row.read_at is not None
+    return row.read_at
+
+
+def _weight(role: Role | None) -> int:
+    return -1 if role is None else RANK[role]
+
+
+def _latest(sha256s: Collection[str] | None) -> Subquery:
+    """Every label with its place among its reader's of the same content: 1 is the latest."""
+    columns = (Label.id, Label.sha256, Label.value, Label.reader, Label.role, Label.read_at)
+    place = func.row_number().over(
+        partition_by=(Label.sha256, Label.reader),
+        order_by=(Label.read_at.desc(), Label.id.desc()),
+    )
+    return select(*columns, place.label("place")).where(*_of(sha256s)).subquery("latest")
+
+
+def _named_patients(sha256s: Collection[str] | None) -> Subquery:
+    place = func.row_number().over(
+        partition_by=Label.sha256, order_by=(Label.read_at.desc(), Label.id.desc())
+    )
+    rows = select(Label.sha256, Label.patient_hash, place.label("place"))
+    return rows.where(Label.patient_hash.is_not(None), *_of(sha256s)).subquery("named")
+
+
+def _of(sha256s: Collection[str] | None) -> list[ColumnElement[bool]]:
+    return [] if sha256s is None else [Label.sha256.in_(sha256s)]
+
+
+def _rank(role: ColumnElement[Any]) -> ColumnElement[int]:
+    return case(*((role == one, _weight(one)) for one in Role), else_=_weight(None))

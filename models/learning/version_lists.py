@@ -1,0 +1,86 @@
+"""Versions with all that a list tells: when they were live, by whom, which night made them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.learning.versions import PRODUCTION
+from models.query import Page
+from models.tables.intake import ModelAlias, ModelVersion, Move
+from models.tables.learning import Night
+from models.tables.people import User
+
+
+@dataclass(frozen=True)
+class LivePeriod:
+    """until: None while it lasts. by: None where nobody was asked."""
+
+    version: str
+    since: datetime
+    until: datetime | None
+    by: str | None
+    move: Move
+    reason: str
+
+
+@dataclass(frozen=True)
+class ListedVersion:
+    """periods: newest first; none where it never was live. night: the one that made it."""
+
+    version: ModelVersion
+    periods: tuple[LivePeriod, ...]
+    night: Night | None
+
+    @property
+    def is_live(self) -> bool:
+        return bool(self.periods) and self.periods[0].until is None
+
+
+def live_periods(session: Session) -> list[LivePeriod]:
+    """What was live when, newest first."""
+    rows = session.execute(
+        select(ModelAlias, ModelVersion.name, User.name)
+        .join(ModelVersion, ModelVersion.id == ModelAlias.model_version_id)
+        .outerjoin(User, User.id == ModelAlias.user_id)
+        .where(ModelAlias.name == PRODUCTION)
+        .order_by(ModelAlias.id.desc())
+    ).all()
+    ends: list[datetime | None] = [None, *(entry.created_at for entry, _, _ in rows)]
+    return [
+        LivePeriod(version, entry.created_at, until, by, entry.move, entry.reason)
+        for (entry, version, by), until in zip(rows, ends, strict=False)
+    ]
+
+
+def list_versions_page(
+    session: Session, *, page: int = 1, page_size: int = 50
+) -> Page[ListedVersion]:
+    """Newest first."""
+    newest = select(ModelVersion).order_by(ModelVersion.id.desc())
+    rows = session.scalars(newest.limit(page_size).offset((page - 1) * page_size)).all()
+    total = session.scalar(select(func.count()).select_from(ModelVersion)) or 0
+    return Page(_listed(session, rows), page, page_size, total)
+
+
+def listed_version(session: Session, version: ModelVersion) -> ListedVersion:
+    return _listed(session, [version])[0]
+
+
+def _listed(session: Session, versions: Sequence[ModelVersion]) -> list[ListedVersion]:
+    periods, nights = live_periods(session), _nights(session, [one.id for one in versions])
+    return [
+        ListedVersion(
+            version,
+            tuple(period for period in periods if period.version == version.name),
+            nights.get(version.id),
+        )
+        for version in versions
+    ]
+
+
+def _nights(session: Session, version_ids: Sequence[int]) -> Mapping[int, Night]:
+    made = select(Night).where(Night.candidate_id.in_(version_ids)).order_by(Night.id)
+    return {night.candidate_id: night for night in session.scalars(made) if night.candidate_id}

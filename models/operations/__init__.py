@@ -1,0 +1,1 @@
+"""Database upgrades, backup of rows, heartbeats and figures for monitoring."""

@@ -1,0 +1,127 @@
+"""Figures for those who watch over the service; each answered from an index, however many rows.
+
+Reasons as a handful of keys, for figures. The sentences quote sizes and tags; keys never do.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.base import now
+from models.tables.intake import WAITING_STATES, Audit, Image, Job, State
+from models.tables.learning import Night
+
+# The first whose words are found in the reason is its key.
+WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("stopped-worker", ("stopped its worker",)),
+    ("bytes-missing", ("no longer in the file store",)),
+    ("decoder-timeout", ("decoding took longer",)),
+    ("decoder-crash", ("the decoder crashed",)),
+    ("unexpected", ("unexpected error",)),
+    ("not-an-image", ("neither DICOM", "is no DICOM file", "the file is empty")),
+    ("not-frontal-chest", ("not a chest radiograph", "frontal views only", "not a radiograph")),
+    ("archive", ("archive",)),
+    ("too-large", ("too large", "larger than", "too much memory", "frames, received")),
+    ("too-small", ("too small",)),
+    ("unsupported", ("not supported", "is unknown", "private or unknown", "cannot be decoded as")),
+    ("damaged", ("damaged", "cut short", "cannot be read", "do not begin with", "is missing")),
+)
+OTHER = "other"
+KEYS = (*(key for key, _ in WORDS), OTHER)
+
+
+def reason_key(reason: str | None) -> str:
+    for key, words in WORDS:
+        if any(word in (reason or "") for word in words):
+            return key
+    return OTHER
+
+
+LATENCY_WINDOW = timedelta(minutes=15)
+LATENCY_SAMPLE = 1000  # the newest of the window
+QUANTILES = (0.5, 0.9, 0.99)
+
+
+@dataclass(frozen=True)
+class StateFigures:
+    """oldest_at: when the image that is longest in the queue came; None where none waits."""
+
+    images: dict[State, int]
+    oldest_at: dict[State, datetime | None]
+
+
+def images_by_state(session: Session) -> StateFigures:
+    """The lowest id stands for the oldest: finding the earliest time would read every row."""
+    rows = session.execute(
+        select(Image.state, func.count(), func.min(Image.id)).group_by(Image.state)
+    ).all()
+    counts = {state: count for state, count, _ in rows}
+    first = {image_id: state for state, _, image_id in rows if state in WAITING_STATES}
+    oldest = select(Image.id, Image.created_at).where(Image.id.in_(first))
+    came = {first[image_id]: moment for image_id, moment in session.execute(oldest)}
+    return StateFigures(
+        images={state: counts.get(state, 0) for state in State},
+        oldest_at={state: came.get(state) for state in WAITING_STATES},
+    )
+
+
+def finished_since(session: Session, moment: datetime) -> int:
+    finished = select(func.count()).select_from(Image).where(Image.finished_at >= moment)
+    return session.scalar(finished) or 0
+
+
+def latency_quantiles(session: Session) -> dict[float, float]:
+    """Seconds from arrival to prediction, of the newest within the window; empty without any."""
+    recent = (
+        select(Image.state, Image.created_at, Image.finished_at)
+        .where(Image.finished_at >= now() - LATENCY_WINDOW)
+        .order_by(Image.finished_at.desc())
+        .limit(LATENCY_SAMPLE)
+    )
+    took_s = sorted(
+        (finished - came).total_seconds()
+        for state, came, finished in session.execute(recent)
+        if finished is not None and state == State.PREDICTED
+    )
+    return {quantile: _quantile(took_s, quantile) for quantile in QUANTILES} if took_s else {}
+
+
+def reasons_by_key(session: Session) -> Counter[tuple[State, str]]:
+    rows = session.execute(
+        select(Image.state, Image.reason, func.count())
+        .where(Image.state.in_((State.REJECTED, State.FAILED)))
+        .group_by(Image.state, Image.reason)
+    )
+    found: Counter[tuple[State, str]] = Counter()
+    for state, reason, count in rows:
+        found[state, reason_key(reason)] += count
+    return found
+
+
+def open_jobs(session: Session) -> int:
+    """Those that may take more files."""
+    is_open = Job.closed_at.is_(None), Job.cancelled_at.is_(None)
+    return session.scalar(select(func.count()).select_from(Job).where(*is_open)) or 0
+
+
+def nights_by_outcome(session: Session) -> dict[str, int]:
+    rows = session.execute(
+        select(Night.outcome, func.count())
+        .where(Night.outcome.is_not(None))
+        .group_by(Night.outcome)
+    )
+    return {outcome.value: count for outcome, count in rows if outcome is not None}
+
+
+def audit_rows(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Audit)) or 0
+
+
+def _quantile(ordered: Sequence[float], quantile: float) -> float:
+    """At least this share is no greater; one of the values, none between two."""
+    return ordered[max(ceil(quantile * len(ordered)) - 1, 0)]

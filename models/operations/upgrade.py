@@ -1,0 +1,143 @@
+"""Brings the data folder and the database to this version of the program; safe to repeat.
+
+Which migration the database is at, and which this program expects.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine
+
+from models.audit.log import chain_older
+from models.config.secrets import read_or_make_secrets
+from models.config.settings import Settings
+from models.learning.versions import install_baseline
+from models.people.tokens import read_or_make_local_token
+from models.people.users import ADMIN, find_user, make_user
+from models.session import WRITES, make_engine, make_session_factory
+from models.tables.people import Role
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+RESTORING = ".restoring"  # in the data folder; holds something while a restore has not ended
+
+
+class HalfRestoredError(Exception):
+    """One sentence: files may lie here whose rows do not, or the other way round."""
+
+
+class NewerReleaseError(Exception):
+    """One sentence: this program is older than the tables."""
+
+
+class ForeignKeyError(Exception):
+    """The tables do not fit together; nothing was changed."""
+
+
+def upgrade(settings: Settings) -> None:
+    """Folder, secrets, tables, the shipped network, and the first user with a local token.
+
+    Raises HalfRestoredError, NewerReleaseError.
+    """
+    _check_is_whole(settings.data_dir)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    read_or_make_secrets(settings.data_dir)
+    engine = make_engine(settings)
+    try:
+        migrate(engine)
+        _fill(engine, settings.data_dir)
+    finally:
+        engine.dispose()
+
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Raises NewerReleaseError."""
+    with migrating(engine) as connection:
+        try:
+            command.upgrade(alembic_config(connection), revision)
+        except CommandError as error:
+            if not isinstance(error.__cause__, ResolutionError):
+                raise
+            raise NewerReleaseError(
+                "the database's tables are those of a later release: "
+                "start that release, or restore a backup of this one"
+            ) from None
+
+
+def unmigrate(engine: Engine, revision: str = "base") -> None:
+    """Back to an older revision; what only the newer tables could hold is lost."""
+    with migrating(engine) as connection:
+        command.downgrade(alembic_config(connection), revision)
+
+
+@contextmanager
+def migrating(engine: Engine) -> Iterator[Connection]:
+    """One transaction, in which tables may be replaced that others refer to.
+
+    SQLite replaces a table by dropping it, which takes along what refers to it unless foreign keys
+    are off; they can be switched outside of transactions only. They are checked at the end.
+    """
+    with engine.execution_options(**WRITES).connect() as connection:
+        _switch_foreign_keys(connection, "OFF")
+        try:
+            with connection.begin():
+                yield connection
+                check_foreign_keys(connection)
+        finally:
+            _switch_foreign_keys(connection, "ON")
+
+
+def _switch_foreign_keys(connection: Connection, position: str) -> None:
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection  # beside SQLAlchemy's transactions
+        driver.execute(f"PRAGMA foreign_keys = {position}")
+
+
+def check_foreign_keys(connection: Connection) -> None:
+    """PostgreSQL's need no asking. Raises ForeignKeyError."""
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if broken:
+            raise ForeignKeyError(
+                f"{len(broken)} rows of {broken[0][0]} refer to rows that are gone"
+            )
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """With a connection to work on, or only to look at the migrations."""
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _check_is_whole(data_dir: Path) -> None:
+    if any((data_dir / RESTORING).glob("*")):
+        raise HalfRestoredError(
+            f"a restore into {data_dir} has not ended: say overread restore once more, "
+            "or name a new data folder"
+        )
+
+
+def _fill(engine: Engine, data_dir: Path) -> None:
+    with make_session_factory(engine).begin() as session:
+        user = find_user(session, ADMIN) or make_user(session, name=ADMIN, role=Role.ADMIN)
+        read_or_make_local_token(session, user, data_dir)
+        install_baseline(session, data_dir=data_dir)
+        chain_older(session)
+
+
+def current_revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+@cache
+def newest_revision() -> str | None:
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()

@@ -1,0 +1,1 @@
+"""Queries on users, passwords, logins and API tokens."""

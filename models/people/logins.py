@@ -1,0 +1,92 @@
+"""Logins: browsers that somebody came in with, until each is ended.
+
+Wrong passwords are counted by name, whether or not anyone has that name.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import Session, contains_eager
+
+from models.base import now
+from models.people.tokens import digest_of
+from models.people.users import normal_name
+from models.query import insert_new
+from models.tables.people import Lockout, Login, User
+
+
+def begin_login(session: Session, user: User, *, lasts: timedelta) -> str:
+    """The secret for the cookie, which nobody else learns.
+
+    user: as it was when it was let in; where its logins have been ended since, so is this one.
+    """
+    secret = secrets.token_urlsafe(32)
+    session.add(
+        Login(
+            user_id=user.id,
+            epoch=user.session_epoch,
+            digest=digest_of(secret),
+            expires_at=now() + lasts,
+        )
+    )
+    return secret
+
+
+def find_login(session: Session, secret: str) -> Login | None:
+    """With its user, who may still come in."""
+    query = select(Login).join(Login.user).where(Login.digest == digest_of(secret), *_alive())
+    return session.scalar(query.options(contains_eager(Login.user)))
+
+
+def list_logins(session: Session, *, user_id: int) -> Sequence[Login]:
+    """Those that still count, newest first."""
+    query = select(Login).join(Login.user).where(Login.user_id == user_id, *_alive())
+    return session.scalars(query.order_by(Login.id.desc())).all()
+
+
+def end_login(session: Session, secret: str) -> None:
+    session.execute(delete(Login).where(Login.digest == digest_of(secret)))
+
+
+def delete_expired_logins(session: Session) -> None:
+    session.execute(delete(Login).where(Login.expires_at <= now()))
+
+
+def _alive() -> tuple[ColumnElement[bool], ...]:
+    return (Login.expires_at > now(), Login.epoch == User.session_epoch, User.is_active.is_(True))
+
+
+KEPT = timedelta(days=1)
+
+
+def name_hash(name: str, *, key: str) -> str:
+    """Keyed: what was typed for a name may be a password, so the table must not give it away."""
+    plain = f"lockout {normal_name(name)}"
+    return hmac.new(key.encode(), plain.encode(), hashlib.sha256).hexdigest()
+
+
+def begin_attempt(session: Session, hashed: str, *, failures: int, lockout: timedelta) -> bool:
+    """Counts as wrong until `forgive_attempts`, so that guessing in parallel gains nothing.
+
+    failures: so many in a row lock the name for `lockout`. False while it is locked.
+    """
+    moment = now()
+    session.execute(delete(Lockout).where(Lockout.failed_at < moment - max(KEPT, lockout)))
+    new = {"name_hash": hashed, "failures": 0, "failed_at": moment, "locked_until": None}
+    insert_new(session, Lockout, [new])
+    row = session.get_one(Lockout, hashed, with_for_update=True, populate_existing=True)
+    if row.locked_until is not None and row.locked_until > moment:
+        return False
+    is_over = row.locked_until is not None or row.failed_at < moment - lockout
+    row.failures = 1 if is_over else row.failures + 1
+    row.failed_at = moment
+    row.locked_until = moment + lockout if row.failures >= failures else None
+    return True
+
+
+def forgive_attempts(session: Session, hashed: str) -> None:
+    session.execute(delete(Lockout).where(Lockout.name_hash == hashed))

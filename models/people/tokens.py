@@ -1,0 +1,150 @@
+"""The secrets that stand for users: API tokens, and links that work once.
+
+The token by which the command line on this machine comes in as `admin`.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy.orm import Session, contains_eager
+
+from models.base import now
+from models.config.secrets import write_private
+from models.people.users import get_user
+from models.tables.people import Role, Token, User
+
+# A login link lets in; with an invitation its owner sets a password.
+LinkKind = Literal["login", "invitation"]
+TokenKind = Literal["api"] | LinkKind
+
+
+def issue_token(
+    session: Session,
+    *,
+    user: User,
+    kind: TokenKind,
+    lifetime: timedelta | None = None,
+    name: str | None = None,
+    role: Role | None = None,
+) -> str:
+    """The token itself is known only to the caller; the row keeps its digest.
+
+    role: may do at most what this role may; None: all that the user may.
+    """
+    token = secrets.token_urlsafe(32)
+    session.add(
+        Token(
+            user_id=user.id,
+            kind=kind,
+            name=name,
+            role=role,
+            digest=digest_of(token),
+            expires_at=now() + lifetime if lifetime is not None else None,
+        )
+    )
+    session.flush()
+    return token
+
+
+def user_of_token(session: Session, token: str, kind: TokenKind) -> User | None:
+    """A link is used up by this; that needs a writing session. An API token is only read."""
+    if kind == "api":
+        found = find_api_token(session, token)
+        return found.user if found else None
+    user_id = _use_link(session, token, kind)
+    return get_user(session, user_id) if user_id is not None else None
+
+
+def find_api_token(session: Session, token: str) -> Token | None:
+    """With its user, who may still come in."""
+    query = select(Token).join(Token.user).where(*_valid(token, "api"), User.is_active)
+    return session.scalar(query.options(contains_eager(Token.user)))
+
+
+def user_of_link(session: Session, token: str, kind: LinkKind) -> User | None:
+    """Whose it is, without using it up."""
+    query = select(User).join(Token, Token.user_id == User.id)
+    return session.scalar(query.where(*_valid(token, kind), Token.used_at.is_(None)))
+
+
+def invited_users(session: Session) -> set[int]:
+    """Those whom a link waits for."""
+    waiting = (Token.kind == "invitation", Token.used_at.is_(None), *_alive())
+    return set(session.scalars(select(Token.user_id).where(*waiting)))
+
+
+def list_api_tokens(session: Session, *, user_id: int) -> list[Token]:
+    """Those that still work, newest first."""
+    query = select(Token).where(Token.user_id == user_id, Token.kind == "api", *_alive())
+    return list(session.scalars(query.order_by(Token.id.desc())))
+
+
+def revoke_api_token(session: Session, *, token_id: int, user_id: int) -> bool:
+    """False where that user has no such token, or it was revoked before."""
+    ours = (Token.id == token_id, Token.user_id == user_id, Token.kind == "api")
+    return _revoke(session, *ours) > 0
+
+
+def revoke_tokens(session: Session, *, user_id: int, kinds: Sequence[TokenKind]) -> None:
+    _revoke(session, Token.user_id == user_id, Token.kind.in_(kinds))
+
+
+def _revoke(session: Session, *which: ColumnElement[bool]) -> int:
+    revoked = (
+        update(Token)
+        .where(*which, Token.revoked_at.is_(None))
+        .values(revoked_at=now())
+        .returning(Token.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(session.scalars(revoked).all())
+
+
+def _use_link(session: Session, token: str, kind: LinkKind) -> int | None:
+    # One conditional UPDATE: of two requests with the same link, one gets in.
+    used = (
+        update(Token)
+        .where(*_valid(token, kind), Token.used_at.is_(None))
+        .values(used_at=now())
+        .returning(Token.user_id)
+        .execution_options(synchronize_session=False)
+    )
+    return session.scalar(used)
+
+
+def _valid(token: str, kind: TokenKind) -> tuple[ColumnElement[bool], ...]:
+    return (Token.digest == digest_of(token), Token.kind == kind, *_alive())
+
+
+def _alive() -> tuple[ColumnElement[bool], ...]:
+    return (
+        or_(Token.expires_at.is_(None), Token.expires_at > now()),
+        Token.revoked_at.is_(None),
+    )
+
+
+def digest_of(token: str) -> str:
+    # Tokens are random and long, so a plain hash is as good as a slow one.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+NAME = "the command line on this machine"
+
+
+def local_token_path(data_dir: Path) -> Path:
+    return data_dir / "token"
+
+
+def read_or_make_local_token(session: Session, user: User, data_dir: Path) -> str:
+    """Kept while it is valid, so that a running `overread submit` survives a restart."""
+    path = local_token_path(data_dir)
+    token = path.read_text().strip() if path.exists() else ""
+    if not token or user_of_token(session, token, "api") is None:
+        token = issue_token(session, user=user, kind="api", name=NAME)
+        write_private(path, token + "\n")
+    return token

@@ -1,0 +1,1 @@
+"""Queries on studies, predictions, results and re-readings."""

@@ -1,0 +1,137 @@
+"""Predictions: what one model version says of one file's bytes, kept once for all its images."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from models.base import now
+from models.intake.claims import Claim
+from models.query import insert_new
+from models.reading.results import shown_prediction_id
+from models.tables import intake as tables
+from models.tables.intake import Image, State
+from pipeline.types import OperatingPoint, Prediction
+
+
+def record_predictions(
+    session: Session,
+    claim: Claim,
+    predictions: Mapping[str, Prediction],
+    *,
+    model_version_id: int,
+    engine: str,
+) -> None:
+    """A chunk's answers by SHA-256. Writes only what the claim still holds."""
+    hashes = _lock_held(session, claim, list(predictions))
+    held = {sha256: predictions[sha256] for sha256 in hashes}
+    add_predictions(session, held, model_version_id=model_version_id, engine=engine)
+    _finish_ready(session, hashes)
+
+
+def add_predictions(
+    session: Session,
+    predictions: Mapping[str, Prediction],
+    *,
+    model_version_id: int,
+    engine: str,
+) -> None:
+    """Answers by SHA-256; what this version had said already at this point stays as it is."""
+    rows = [
+        {
+            "sha256": sha256,
+            "model_version_id": model_version_id,
+            "engine": engine,
+            "created_at": now(),
+            **_columns(prediction),
+        }
+        for sha256, prediction in sorted(predictions.items())  # in one order, or writers deadlock
+    ]
+    insert_new(session, tables.Prediction, rows)
+
+
+def finish_known(
+    session: Session,
+    sha256s: Sequence[str],
+    *,
+    model_version_id: int,
+    operating_point: OperatingPoint,
+) -> set[str]:
+    """Ready images whose bytes were read already, at this point, need no second reading."""
+    query = select(tables.Prediction.sha256).where(
+        tables.Prediction.sha256.in_(sha256s),
+        tables.Prediction.model_version_id == model_version_id,
+        tables.Prediction.operating_point == operating_point,
+    )
+    known = set(session.scalars(query))
+    _finish_ready(session, sorted(known))
+    return known
+
+
+def get_prediction(
+    session: Session, image: Image, *, operating_point: OperatingPoint
+) -> tables.Prediction | None:
+    """The one that is shown; see `shown_prediction_id`."""
+    query = (
+        select(tables.Prediction)
+        .join(Image, tables.Prediction.id == shown_prediction_id(operating_point))
+        .where(Image.id == image.id)
+    )
+    return session.scalar(query)
+
+
+def read_heatmap(prediction: tables.Prediction) -> NDArray[np.float32]:
+    """float32 (h, w) in [0, 1], scaled to its peak; all 0 where the network saw nothing."""
+    flat = np.frombuffer(prediction.heatmap, "<f2").astype(np.float32)
+    return flat.reshape(prediction.heatmap_rows, prediction.heatmap_columns)
+
+
+def _lock_held(session: Session, claim: Claim, sha256s: Sequence[str]) -> list[str]:
+    """Of these contents, those that the claim still holds.
+
+    Locks every image of them, also those that others hold, always in the same order: two workers
+    that hold images of equal bytes then wait for one another instead of deadlocking.
+    """
+    ready = (
+        select(Image.sha256, Image.leased_by)
+        .where(Image.sha256.in_(sha256s), Image.state == State.READY)
+        .order_by(Image.sha256, Image.id)
+        .with_for_update()
+    )
+    return sorted({sha256 for sha256, holder in session.execute(ready) if holder == claim.id})
+
+
+def _finish_ready(session: Session, sha256s: Sequence[str]) -> None:
+    # All images of these bytes, claimed or not: whoever else holds one finds it done.
+    session.execute(
+        update(Image)
+        .where(Image.sha256.in_(sha256s), Image.state == State.READY)
+        .values(state=State.PREDICTED, finished_at=now(), leased_by=None, leased_until=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _columns(prediction: Prediction) -> dict[str, Any]:
+    peak = float(prediction.heatmap.max(initial=0.0))
+    scaled = prediction.heatmap / peak if peak > 0 else prediction.heatmap
+    rows, columns = prediction.heatmap.shape
+    return {
+        "logit": float(prediction.logit),
+        "probability": float(prediction.probability),
+        "threshold": float(prediction.threshold),
+        "operating_point": prediction.operating_point,
+        "temperature": float(prediction.temperature),
+        "finding": prediction.finding,
+        "unfamiliarity": float(prediction.unfamiliarity),
+        "reason": prediction.reason,
+        "warnings": list(prediction.warnings),
+        "heatmap": scaled.astype("<f2").tobytes(),
+        "heatmap_rows": rows,
+        "heatmap_columns": columns,
+        "heatmap_peak": peak,
+        "heatmap_concentration": float(prediction.heatmap_trust.concentration),
+        "heatmap_inside_body": float(prediction.heatmap_trust.inside_body),
+    }

@@ -1,0 +1,204 @@
+"""Results: one image's answer as scripts and people see it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy.orm import Session, aliased
+
+from models.learning.versions import PRODUCTION
+from models.query import Page
+from models.tables.intake import Image, ModelAlias, ModelVersion, Prediction, State, Study
+from pipeline.types import OperatingPoint
+
+PAGE_SIZE = 1000
+
+
+@dataclass(frozen=True)
+class Result:
+    """The fields of a JSON line, in their order; new ones come last. status: the image's state.
+
+    operating_point: the one whose threshold was used. temperature: calibrates the probability.
+    heatmap_...: how far the heatmap can be trusted, see `pipeline.types.HeatmapTrust`.
+    """
+
+    file: str
+    sha256: str
+    status: str
+    reason: str | None
+    finding: str | None
+    probability: float | None
+    threshold: float | None
+    unfamiliarity: float | None
+    warnings: list[str]
+    model_version: str | None
+    study: str | None
+    job_id: str
+    image_id: int
+    operating_point: str | None
+    temperature: float | None
+    heatmap_peak: float | None
+    heatmap_concentration: float | None
+    heatmap_inside_body: float | None
+
+
+def reason_sentence(file: str, clause: str) -> str:
+    return f"{PurePosixPath(file).name}: {clause}"
+
+
+def iter_results(
+    session: Session, *, operating_point: OperatingPoint, job_id: str | None = None
+) -> Iterator[Result]:
+    """In the order of arrival, however many, a page in memory at a time."""
+    after = 0
+    while True:
+        query = _results(operating_point).where(Image.id > after).order_by(Image.id)
+        if job_id is not None:
+            query = query.where(Image.job_id == job_id)
+        page = session.execute(query.limit(PAGE_SIZE)).all()
+        yield from (_result(row) for row in page)
+        if len(page) < PAGE_SIZE:
+            return
+        after = page[-1].id
+
+
+def list_results(
+    session: Session,
+    *,
+    operating_point: OperatingPoint,
+    job_id: str,
+    state: State | None = None,
+    page: int = 1,
+    page_size: int = 100,
+) -> Page[Result]:
+    chosen = [Image.job_id == job_id]
+    if state is not None:
+        chosen.append(Image.state == state)
+    total = session.scalar(select(func.count()).select_from(Image).where(*chosen)) or 0
+    query = _results(operating_point).where(*chosen).order_by(Image.id)
+    rows = session.execute(query.limit(page_size).offset((page - 1) * page_size))
+    return Page([_result(row) for row in rows], page, page_size, total)
+
+
+def list_study_results(
+    session: Session, study_id: int, *, operating_point: OperatingPoint
+) -> list[Result]:
+    """The most suspicious first; images without an answer last."""
+    query = _results(operating_point).where(Image.study_id == study_id).order_by(*_SUSPICION)
+    return [_result(row) for row in session.execute(query)]
+
+
+def first_results(
+    session: Session,
+    study_ids: Sequence[int],
+    *,
+    operating_point: OperatingPoint,
+    job_id: str | None = None,
+) -> dict[int, Result]:
+    """Each study's most suspicious image, of one job or all, by the study's id."""
+    chosen: list[ColumnElement[bool]] = [Image.study_id.in_(study_ids)]
+    if job_id is not None:
+        chosen.append(Image.job_id == job_id)
+    rank = func.row_number().over(partition_by=Image.study_id, order_by=_SUSPICION)
+    ranked = (
+        select(Image.id, rank.label("rank"))
+        .outerjoin(Prediction, Prediction.id == shown_prediction_id(operating_point))
+        .where(*chosen)
+        .subquery()
+    )
+    first = select(ranked.c.id).where(ranked.c.rank == 1)
+    rows = session.execute(_results(operating_point).where(Image.id.in_(first)))
+    return {row.study_id: _result(row) for row in rows}
+
+
+def shown_prediction_id(operating_point: OperatingPoint) -> ColumnElement[int]:
+    """Of an image's predictions, the live version's at the operating point that is set.
+
+    Until it has read the image so, its newest at another point; until it has read it at all, the
+    newest of any version. So neither a promotion nor another setting makes answers vanish, and
+    setting either back brings the former answers back. Each answer names its version and point.
+    """
+    live = (
+        select(ModelAlias.model_version_id)
+        .where(ModelAlias.name == PRODUCTION)
+        .order_by(ModelAlias.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    one = aliased(Prediction)
+    by_live = one.model_version_id == live
+    as_set = and_(by_live, one.operating_point == operating_point)
+    # Sorted rather than looked up three times: each file has but a few, found by their hash, and
+    # with a condition on the version SQLite walks through all that this version has read.
+    return (
+        select(one.id)
+        .where(one.sha256 == Image.sha256)
+        .order_by(as_set.desc(), by_live.desc(), one.id.desc())
+        .limit(1)
+        .correlate(Image)
+        .scalar_subquery()
+    )
+
+
+_SUSPICION = (
+    Prediction.finding.is_(None),
+    Prediction.finding != "pneumonia",
+    Prediction.probability.desc().nulls_last(),
+    Image.id,
+)
+
+
+def _results(operating_point: OperatingPoint) -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            Image.id,
+            Image.job_id,
+            Image.study_id,
+            Image.file,
+            Image.sha256,
+            Image.state,
+            Image.reason,
+            Image.warnings,
+            Study.study_hash,
+            Prediction.finding,
+            Prediction.probability,
+            Prediction.threshold,
+            Prediction.unfamiliarity,
+            Prediction.reason.label("no_finding"),
+            Prediction.warnings.label("doubts"),
+            Prediction.operating_point,
+            Prediction.temperature,
+            Prediction.heatmap_peak,
+            Prediction.heatmap_concentration,
+            Prediction.heatmap_inside_body,
+            ModelVersion.name.label("model_version"),
+        )
+        .outerjoin(Study, Study.id == Image.study_id)
+        .outerjoin(Prediction, Prediction.id == shown_prediction_id(operating_point))
+        .outerjoin(ModelVersion, ModelVersion.id == Prediction.model_version_id)
+    )
+
+
+def _result(row: Any) -> Result:
+    return Result(
+        file=row.file,
+        sha256=row.sha256,
+        status=row.state.value,
+        reason=reason_sentence(row.file, row.reason) if row.reason else row.no_finding,
+        finding=row.finding,
+        probability=row.probability,
+        threshold=row.threshold,
+        unfamiliarity=row.unfamiliarity,
+        warnings=[*(row.warnings or ()), *(row.doubts or ())],
+        model_version=row.model_version,
+        study=row.study_hash[:8] if row.study_hash else None,
+        job_id=row.job_id,
+        image_id=row.id,
+        operating_point=row.operating_point,
+        temperature=row.temperature,
+        heatmap_peak=row.heatmap_peak,
+        heatmap_concentration=row.heatmap_concentration,
+        heatmap_inside_body=row.heatmap_inside_body,
+    )

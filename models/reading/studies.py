@@ -1,0 +1,166 @@
+"""Studies. A study's answer is that of its most suspicious image, computed when asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy.orm import Session
+
+from models.base import now
+from models.query import Page, insert_new
+from models.reading.results import Result, first_results, list_study_results, shown_prediction_id
+from models.tables.intake import Image, Prediction, Study
+from pipeline.types import OperatingPoint
+
+Order = Literal["probability", "created_at", "label", "images"]
+
+
+@dataclass(frozen=True)
+class NewStudy:
+    study_hash: str
+    patient_hash: str | None = None
+    folder: str | None = None
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """A line of the work list. first: the study's most suspicious image.
+
+    finding and what belongs to it are that image's; None where no image has a finding.
+    """
+
+    id: int
+    label: str
+    created_at: datetime
+    images: int
+    predicted: int
+    finding: str | None
+    probability: float | None
+    threshold: float | None
+    operating_point: str | None
+    temperature: float | None
+    first: Result | None
+
+
+@dataclass(frozen=True)
+class StudyDetail:
+    summary: StudySummary
+    images: list[Result]
+
+
+def get_or_create_studies(session: Session, studies: Sequence[NewStudy]) -> dict[str, int]:
+    """Ids by study hash."""
+    # Sorted: two workers that add the same studies in different orders would wait on each other.
+    wanted = {study.study_hash: study for study in sorted(studies, key=lambda s: s.study_hash)}
+    insert_new(session, Study, [{**vars(study), "created_at": now()} for study in wanted.values()])
+    rows = select(Study.study_hash, Study.id).where(Study.study_hash.in_(wanted))
+    return dict(session.execute(rows).all())
+
+
+def list_studies(
+    session: Session,
+    *,
+    operating_point: OperatingPoint,
+    order: Order = "probability",
+    descending: bool = True,
+    finding: str | None = None,
+    job_id: str | None = None,
+    page: int = 1,
+    page_size: int = 50,
+) -> Page[StudySummary]:
+    """finding: "pneumonia", "normal", or "none" for studies without an answer."""
+    summaries = _summaries(operating_point, job_id=job_id)
+    if finding is not None:
+        summaries = summaries.having(_has_finding(finding))
+        total = session.scalar(select(func.count()).select_from(summaries.subquery())) or 0
+    else:  # counting needs no answers, which are nine tenths of the work
+        studies = select(func.count(func.distinct(Image.study_id)))
+        total = session.scalar(studies.where(*_in_job(job_id))) or 0
+    key = _order_key(order)
+    ordered = summaries.order_by((key.desc() if descending else key.asc()).nulls_last(), Study.id)
+    rows = session.execute(ordered.limit(page_size).offset((page - 1) * page_size)).all()
+    ids = [row.id for row in rows]
+    first = first_results(session, ids, operating_point=operating_point, job_id=job_id)
+    return Page([_summary(row, first.get(row.id)) for row in rows], page, page_size, total)
+
+
+def get_study(
+    session: Session, study_id: int, *, operating_point: OperatingPoint
+) -> StudyDetail | None:
+    summaries = _summaries(operating_point, job_id=None)
+    row = session.execute(summaries.where(Study.id == study_id)).first()
+    if row is None:
+        return None
+    images = list_study_results(session, study_id, operating_point=operating_point)
+    return StudyDetail(_summary(row, next(iter(images), None)), images)
+
+
+def study_label(study_hash: str, folder: str | None) -> str:
+    """For people: the folder's name, or the beginning of the hash where the file named none."""
+    return folder if folder else f"Study {study_hash[:8]}"
+
+
+_answered = Prediction.finding.is_not(None)
+_suspected = Prediction.finding == "pneumonia"
+_positive = func.max(case((_suspected, 1), (_answered, 0)))
+# Images may differ in their thresholds: one that is suspected goes before one that is likelier.
+_probability = func.coalesce(
+    func.max(case((_suspected, Prediction.probability))),
+    func.max(case((_answered, Prediction.probability))),
+)
+
+
+def _summaries(operating_point: OperatingPoint, *, job_id: str | None) -> Select[*tuple[Any, ...]]:
+    query = (
+        select(
+            Study.id,
+            Study.study_hash,
+            Study.folder,
+            Study.created_at,
+            func.count(Image.id).label("images"),
+            func.count(Prediction.id).label("predicted"),
+            _positive.label("positive"),
+        )
+        .join(Image, Image.study_id == Study.id)
+        .outerjoin(Prediction, Prediction.id == shown_prediction_id(operating_point))
+        .group_by(Study.id)
+    )
+    return query.where(*_in_job(job_id))
+
+
+def _in_job(job_id: str | None) -> list[ColumnElement[bool]]:
+    return [] if job_id is None else [Image.job_id == job_id]
+
+
+def _has_finding(finding: str) -> ColumnElement[bool]:
+    wanted = {"pneumonia": _positive == 1, "normal": _positive == 0}
+    return wanted.get(finding, _positive.is_(None))
+
+
+def _order_key(order: Order) -> ColumnElement[Any]:
+    keys: dict[str, ColumnElement[Any]] = {
+        "probability": _probability,
+        "created_at": Study.created_at.expression,
+        "label": func.coalesce(Study.folder, Study.study_hash),
+        "images": func.count(Image.id),
+    }
+    return keys[order]
+
+
+def _summary(row: Any, first: Result | None) -> StudySummary:
+    answer = first if first is not None and first.finding is not None else None
+    return StudySummary(
+        id=row.id,
+        label=study_label(row.study_hash, row.folder),
+        created_at=row.created_at,
+        images=row.images,
+        predicted=row.predicted,
+        finding=answer.finding if answer else None,
+        probability=answer.probability if answer else None,
+        threshold=answer.threshold if answer else None,
+        operating_point=answer.operating_point if answer else None,
+        temperature=answer.temperature if answer else None,
+        first=first,
+    )

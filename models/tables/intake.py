@@ -1,0 +1,224 @@
+"""The tables. States are stored only for images; a job's and a study's are computed from them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import IDS_ONCE, Base, now, text_enum
+from models.tables.people import User
+
+
+class State(StrEnum):
+    """Where an image is. The first two wait for a worker, the others are final."""
+
+    RECEIVED = "received"
+    READY = "ready"
+    PREDICTED = "predicted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+WAITING_STATES = (State.RECEIVED, State.READY)
+FINAL_STATES = (State.PREDICTED, State.REJECTED, State.FAILED, State.CANCELLED)
+UNFINISHED_STATES = (State.FAILED, State.CANCELLED)  # final, but may be tried again
+
+
+class Job(Base):
+    """One bulk upload."""
+
+    __tablename__ = "job"
+    __table_args__ = (UniqueConstraint("user_id", "key"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)  # uuid4 hex
+    name: Mapped[str] = mapped_column(String(200))
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    # Idempotency-Key of the request that made it: asked for again, it is the same job.
+    key: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    # Set when the sender says that everything was sent; until then more files may come.
+    closed_at: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship()
+
+
+class Upload(Base):
+    """A file that a job's sender has declared: it has arrived, is on its way, or is missing."""
+
+    __tablename__ = "upload"
+    __table_args__ = (
+        UniqueConstraint("job_id", "file", "size", "sha256"),
+        Index("ix_upload_job_id_arrived_at", "job_id", "arrived_at"),
+        IDS_ONCE,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"))
+    # Path within the upload, as Image.file; an archive has one, too. May hold a name: never logged.
+    file: Mapped[str] = mapped_column(String(1024))
+    size: Mapped[int] = mapped_column(BigInteger)  # bytes
+    sha256: Mapped[str] = mapped_column(String(64), default="")  # empty where the sender said none
+    received: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes of it that are safe
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    arrived_at: Mapped[datetime | None]  # whole, checked, and its images have rows
+    given_up_at: Mapped[datetime | None]  # the job was closed or cancelled without it
+
+
+class Study(Base):
+    """One examination of one patient, known only by keyed hashes."""
+
+    __tablename__ = "study"
+    __table_args__ = IDS_ONCE
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    # DICOM: keyed hash of the Study Instance UID. Other formats: of job and folder.
+    study_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    # Keyed hash of the Patient ID; None where the file names no patient.
+    patient_hash: Mapped[str | None] = mapped_column(String(64), index=True)
+    # For formats without Study Instance UID: folder within the upload, or a loose file's name.
+    folder: Mapped[str | None] = mapped_column(String(1024))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Image(Base):
+    """One file of one job."""
+
+    __tablename__ = "image"
+    __table_args__ = (
+        UniqueConstraint("job_id", "file", "sha256"),
+        Index("ix_image_state_job_id_id", "state", "job_id", "id"),
+        Index("ix_image_state_attempts_id", "state", "attempts", "id"),
+        Index("ix_image_sha256_state", "sha256", "state"),
+        Index("ix_image_job_id_id", "job_id", "id"),
+        Index("ix_image_job_id_state_id", "job_id", "state", "id"),
+        Index("ix_image_job_id_finished_at", "job_id", "finished_at"),
+        Index("ix_image_finished_at", "finished_at"),
+        IDS_ONCE,
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"))
+    study_id: Mapped[int | None] = mapped_column(ForeignKey("study.id"), index=True)
+    # Path within the upload, "/" between parts. May hold a name: never logged.
+    file: Mapped[str] = mapped_column(String(1024))
+    sha256: Mapped[str] = mapped_column(String(64))  # of the bytes as uploaded
+    size: Mapped[int]  # bytes as uploaded
+    state: Mapped[State] = mapped_column(text_enum(State), default=State.RECEIVED)
+    # Why it was rejected or failed, without the file's name.
+    reason: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    finished_at: Mapped[datetime | None]
+
+    # Set by ingest.
+    media_type: Mapped[str | None] = mapped_column(String(40))
+    stored_sha256: Mapped[str | None] = mapped_column(String(64))  # the de-identified file
+    # DICOM: the pseudonymous one of the stored file, see `pseudonymous_uid`.
+    sop_instance_uid: Mapped[str | None] = mapped_column(String(64), index=True)
+    rows: Mapped[int | None]
+    columns: Mapped[int | None]
+    tags: Mapped[dict[str, Any] | None]
+    warnings: Mapped[list[str] | None]  # of decoding
+
+    # The claim: who works on it, and until when that counts.
+    attempts: Mapped[int] = mapped_column(default=0)
+    leased_by: Mapped[str | None] = mapped_column(String(32))
+    leased_until: Mapped[datetime | None]
+
+    job: Mapped[Job] = relationship()
+    study: Mapped[Study | None] = relationship()
+
+
+class ModelVersion(Base):
+    """One trained network. Its folder is written once and never changed."""
+
+    __tablename__ = "model_version"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    # Relative to the data folder; None for the network that ships with the project.
+    folder: Mapped[str | None] = mapped_column(String(200))
+    card: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Move(StrEnum):
+    """How a version came to be live. A roll-back undoes the promotion before it."""
+
+    PROMOTION = "promotion"
+    ROLL_BACK = "roll-back"
+
+
+class ModelAlias(Base):
+    """Append-only history of which version was live; the newest row of a name counts."""
+
+    __tablename__ = "model_alias"
+    __table_args__ = (Index("ix_model_alias_name_id", "name", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(40))  # "production"
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    reason: Mapped[str] = mapped_column(String(500))
+    move: Mapped[Move] = mapped_column(text_enum(Move), default=Move.PROMOTION)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    model_version: Mapped[ModelVersion] = relationship()
+
+
+class Prediction(Base):
+    """What one model version says of one file's content; images of equal bytes share it.
+
+    At the other operating point it is read again, into a row of its own: what was shown stays.
+    """
+
+    __tablename__ = "prediction"
+    __table_args__ = (UniqueConstraint("sha256", "model_version_id", "operating_point"), IDS_ONCE)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))  # Image.sha256
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"), index=True)
+    logit: Mapped[float]
+    probability: Mapped[float]
+    threshold: Mapped[float]
+    operating_point: Mapped[str] = mapped_column(String(16))  # whose threshold it is
+    temperature: Mapped[float | None]  # None where it was read before it was kept
+    finding: Mapped[str | None] = mapped_column(String(16))  # "pneumonia", "normal" or None
+    unfamiliarity: Mapped[float]
+    reason: Mapped[str | None] = mapped_column(String(500))  # why there is no finding
+    warnings: Mapped[list[str]]
+    # float16, little-endian, row by row, divided by heatmap_peak.
+    heatmap: Mapped[bytes] = mapped_column(LargeBinary)
+    heatmap_rows: Mapped[int]
+    heatmap_columns: Mapped[int]
+    heatmap_peak: Mapped[float]
+    # None where it was read before these were measured.
+    heatmap_concentration: Mapped[float | None]
+    heatmap_inside_body: Mapped[float | None]
+    engine: Mapped[str] = mapped_column(String(80))  # name, version, precision
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    model_version: Mapped[ModelVersion] = relationship()
+
+
+class Audit(Base):
+    """Append-only: who did what to which thing, when. Each row's digest covers all before it."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    action: Mapped[str] = mapped_column(String(40))
+    target: Mapped[str] = mapped_column(String(120))
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    digest: Mapped[str | None] = mapped_column(String(64))  # None only until the next start

@@ -1,0 +1,222 @@
+"""The tables of learning: labels, frozen training data, nights, and what came of them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import IDS_ONCE, Base, now, text_enum
+from models.tables.intake import ModelVersion
+from models.tables.people import Role, User
+
+
+class LabelValue(StrEnum):
+    PNEUMONIA = "pneumonia"
+    NORMAL = "normal"
+    UNUSABLE = "unusable"  # no radiograph to learn from, or nobody can tell
+
+
+class Source(StrEnum):
+    """Where a label came from."""
+
+    PORTAL = "portal"
+    CSV = "csv"
+    DATASET = "dataset"  # came with an imported set
+
+
+class Split(StrEnum):
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+SPLIT_RANK = {split: rank for rank, split in enumerate(Split)}  # a later one binds more
+
+
+class Outcome(StrEnum):
+    """How a night ended."""
+
+    NOTHING = "nothing"  # too little came to learn from
+    REFUSED = "refused"  # the gate said no
+    PROPOSED = "proposed"  # the gate said yes; an admin answers
+    PROMOTED = "promoted"  # the gate said yes, and the policy is automatic
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class Answer(StrEnum):
+    """What an admin made of a night's candidate, whatever the gate said."""
+
+    PROMOTED = "promoted"
+    REJECTED = "rejected"
+
+
+class Label(Base):
+    """What someone says of one file's content. Append-only: a later row supersedes, none is edited.
+
+    reader: who judged; the user's own name unless a CSV names another. role: the reader's, which
+    decides between readers; None ranks below all: the label came with an imported set.
+    """
+
+    __tablename__ = "label"
+    __table_args__ = (Index("ix_label_sha256_id", "sha256", "id"), IDS_ONCE)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))  # of an image or an imported image
+    value: Mapped[LabelValue] = mapped_column(text_enum(LabelValue))
+    patient_hash: Mapped[str | None] = mapped_column(String(64))  # where the source names one
+    reader: Mapped[str] = mapped_column(String(80))
+    role: Mapped[Role | None] = mapped_column(text_enum(Role))
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))  # who handed it in
+    source: Mapped[Source] = mapped_column(text_enum(Source))
+    dataset_id: Mapped[int | None] = mapped_column(ForeignKey("imported_dataset.id"))
+    read_at: Mapped[datetime]  # when the reader judged
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    user: Mapped[User] = relationship()
+
+
+class ImportedDataset(Base):
+    """A labelled folder in the public layout, imported once."""
+
+    __tablename__ = "imported_dataset"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    has_own_splits: Mapped[bool]
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    report: Mapped[dict[str, Any]]  # counts, refused files, leaks found at import
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ImportedImage(Base):
+    """One file of an imported set. Its network input lies in the file store, the file does not."""
+
+    __tablename__ = "imported_image"
+
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("imported_dataset.id"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+    # Path within the set. May hold a name: never logged.
+    file: Mapped[str] = mapped_column(String(1024))
+    patient_hash: Mapped[str] = mapped_column(String(64))
+    study_hash: Mapped[str | None] = mapped_column(String(64))  # where the file states a study
+    split: Mapped[Split] = mapped_column(text_enum(Split))
+
+
+class Fingerprint(Base):
+    """What recognises a picture under another name; computed from its network input."""
+
+    __tablename__ = "fingerprint"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    preprocessing: Mapped[str] = mapped_column(String(16), primary_key=True)
+    input_sha256: Mapped[str] = mapped_column(String(64))  # of the network input's bytes
+    perceptual_hash: Mapped[str] = mapped_column(String(64))  # 256 bits, hexadecimal
+
+
+class DatasetSnapshot(Base):
+    """Frozen training data. Equal content has an equal digest, and is one row."""
+
+    __tablename__ = "dataset_snapshot"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    report: Mapped[dict[str, Any]]  # counts, conflicts, leaks and what was kept out for them
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class SnapshotImage(Base):
+    """One image of a snapshot, with all that training needs to know of it."""
+
+    __tablename__ = "snapshot_image"
+
+    snapshot_id: Mapped[int] = mapped_column(ForeignKey("dataset_snapshot.id"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    label: Mapped[LabelValue] = mapped_column(text_enum(LabelValue))
+    label_id: Mapped[int] = mapped_column(ForeignKey("label.id"))
+    patient_hash: Mapped[str] = mapped_column(String(64))
+    split: Mapped[Split] = mapped_column(text_enum(Split))
+    origin: Mapped[str] = mapped_column(String(80))  # "site", or the imported set's name
+
+
+class Night(Base):
+    """One run of the nightly job: what it saw, did and decided.
+
+    It waits, is claimed by one worker with a lease, and goes through its stages; each stage can
+    be begun again, so a worker's death costs time and nothing else.
+    """
+
+    __tablename__ = "night"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    due_at: Mapped[datetime | None] = mapped_column(unique=True)  # None: asked for by a person
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))  # who asked for it
+    # True until it has ended, then None: unique, so that there are never two at once.
+    is_open: Mapped[bool | None] = mapped_column(unique=True, default=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    # The claim: who works on it, and until when that counts.
+    attempts: Mapped[int] = mapped_column(default=0)
+    leased_by: Mapped[str | None] = mapped_column(String(32))
+    leased_until: Mapped[datetime | None]
+    is_cancelled: Mapped[bool] = mapped_column(default=False)  # someone asked it to stop
+
+    stage: Mapped[str] = mapped_column(String(16), default="waiting")
+    share: Mapped[float] = mapped_column(default=0.0)  # of the training, in [0, 1]
+    progress: Mapped[str] = mapped_column(String(300), default="")
+
+    new_labels: Mapped[int | None]
+    snapshot_id: Mapped[int | None] = mapped_column(ForeignKey("dataset_snapshot.id"))
+    # What was live, and what was trained to replace it.
+    production_id: Mapped[int | None] = mapped_column(ForeignKey("model_version.id"))
+    candidate_id: Mapped[int | None] = mapped_column(ForeignKey("model_version.id"))
+    outcome: Mapped[Outcome | None] = mapped_column(text_enum(Outcome))
+    reason: Mapped[str | None] = mapped_column(String(500))  # one sentence
+    decision: Mapped[dict[str, Any] | None]  # the gate's numbers
+    drift: Mapped[dict[str, Any] | None]
+
+    answer: Mapped[Answer | None] = mapped_column(text_enum(Answer))
+    answered_by: Mapped[int | None] = mapped_column(ForeignKey("user.id"))
+    answered_at: Mapped[datetime | None]
+
+    snapshot: Mapped[DatasetSnapshot | None] = relationship()
+    production: Mapped[ModelVersion | None] = relationship(foreign_keys=[production_id])
+    candidate: Mapped[ModelVersion | None] = relationship(foreign_keys=[candidate_id])
+
+
+class Evaluation(Base):
+    """One version on one snapshot's test images of one origin."""
+
+    __tablename__ = "evaluation"
+    __table_args__ = (UniqueConstraint("model_version_id", "snapshot_id", "origin"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
+    snapshot_id: Mapped[int] = mapped_column(ForeignKey("dataset_snapshot.id"))
+    origin: Mapped[str] = mapped_column(String(80))
+    figures: Mapped[
+        dict[str, Any]
+    ]  # `pipeline.evaluation.evaluate.Evaluation.as_json`, and the curves
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Rereading(Base):
+    """Earlier studies read again with a newer version; old predictions stay."""
+
+    __tablename__ = "rereading"
+    __table_args__ = (UniqueConstraint("model_version_id", "operating_point"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
+    operating_point: Mapped[str] = mapped_column(String(16))
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
+    after_image_id: Mapped[int] = mapped_column(default=0)  # up to here it is done
+    last_image_id: Mapped[int]  # later images are read with the version anyway
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    finished_at: Mapped[datetime | None]
+
+    model_version: Mapped[ModelVersion] = relationship()

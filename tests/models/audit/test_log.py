@@ -1,0 +1,250 @@
+"""The audit shows what was done to it."""
+
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from models.audit.log import Sealed, chain_older, digest_of, record
+from models.audit.verify import ANCHORS_FILE, check_audit, newest_check, read_anchors, verify
+from models.base import now
+from models.operations.upgrade import upgrade
+from models.tables.intake import Audit
+from tests.support.data.rows import a_user
+from tests.support.servers.databases import Database
+from tests.support.servers.processes import ROOT, environment
+
+ROWS = 12
+
+
+@pytest.fixture
+def recorded(database: Database) -> Database:
+    with database.sessions.begin() as session:
+        user = a_user(session)
+        for number in range(ROWS):
+            record(session, user_id=user.id, action="study.viewed", target=str(number))
+    return database
+
+
+def test_what_nobody_touched_is_intact(recorded: Database) -> None:
+    with recorded.sessions() as session:
+        check = verify(session)
+    assert (check.is_intact, check.rows, check.last_id) == (True, ROWS, ROWS)
+
+
+def _alter(session: Session) -> None:
+    session.execute(update(Audit).where(Audit.id == 5).values(target="another"))
+
+
+def _alter_time(session: Session) -> None:
+    later = now() + timedelta(hours=1)
+    session.execute(update(Audit).where(Audit.id == 5).values(created_at=later))
+
+
+def _delete(session: Session) -> None:
+    session.execute(delete(Audit).where(Audit.id == 4))
+
+
+def _insert(session: Session) -> None:
+    """In the place of a row that goes to the end."""
+    session.execute(update(Audit).where(Audit.id == 5).values(id=ROWS + 1))
+    session.flush()
+    session.add(Audit(id=5, user_id=1, action="login", target="", digest="0" * 64))
+
+
+def _swap(session: Session) -> None:
+    for was, becomes in ((5, 100), (6, 5), (100, 6)):
+        session.execute(update(Audit).where(Audit.id == was).values(id=becomes))
+
+
+def _unseal(session: Session) -> None:
+    session.execute(update(Audit).where(Audit.id == 5).values(digest=None))
+
+
+@pytest.mark.parametrize("tamper", [_alter, _alter_time, _delete, _insert, _swap, _unseal])
+def test_tampering_is_found_at_its_row(
+    recorded: Database, tamper: Callable[[Session], None]
+) -> None:
+    with recorded.sessions.begin() as session:
+        tamper(session)
+    with recorded.sessions() as session:
+        check = verify(session)
+    assert not check.is_intact
+    assert check.broken == 5
+    assert (check.rows, check.last_id) == ((3, 3) if tamper is _delete else (4, 4))
+
+
+def test_a_row_at_the_end_that_nobody_recorded_is_found(recorded: Database) -> None:
+    with recorded.sessions.begin() as session:
+        session.add(Audit(user_id=1, action="login", target="", digest="0" * 64))
+        session.flush()
+        record(session, user_id=1, action="logout")
+    with recorded.sessions() as session:
+        assert verify(session).broken == ROWS + 1
+
+
+def test_a_cut_off_end_is_found_by_its_anchor(recorded: Database) -> None:
+    data_dir = recorded.settings.data_dir
+    with recorded.sessions() as session:
+        assert check_audit(session, data_dir).is_intact
+    with recorded.sessions.begin() as session:
+        session.execute(delete(Audit).where(Audit.id == ROWS))
+    with recorded.sessions() as session:
+        assert verify(session).is_intact, "the chain alone cannot see it"
+        check = check_audit(session, data_dir)
+    assert (check.broken, check.rows) == (ROWS, ROWS - 1)
+    assert "is gone" in check.why
+
+
+def test_a_cut_off_end_is_found_after_more_came(recorded: Database) -> None:
+    with recorded.sessions() as session:
+        check_audit(session, recorded.settings.data_dir)
+    with recorded.sessions.begin() as session:
+        session.execute(delete(Audit).where(Audit.id == ROWS))
+        session.add(Audit(id=ROWS + 5, user_id=None, action="login", target="", digest=None))
+    with recorded.sessions.begin() as session:
+        _rewrite(session)
+    with recorded.sessions() as session:
+        assert check_audit(session, recorded.settings.data_dir).broken == ROWS
+
+
+def test_a_chain_written_anew_is_found_by_its_anchor(recorded: Database) -> None:
+    data_dir = recorded.settings.data_dir
+    with recorded.sessions() as session:
+        check_audit(session, data_dir)
+    with recorded.sessions.begin() as session:
+        _alter(session)
+        _rewrite(session)
+    with recorded.sessions() as session:
+        assert verify(session).is_intact, "the chain alone cannot see it"
+        check = check_audit(session, data_dir)
+    assert check.broken == ROWS
+    assert "anchored" in check.why
+
+
+def _rewrite(session: Session) -> None:
+    before = ""
+    for row in session.scalars(select(Audit).order_by(Audit.id)):
+        what = Sealed(row.user_id, row.action, row.target, row.created_at)
+        row.digest = before = digest_of(what, before=before)
+
+
+def test_anchors_are_private_one_for_each_new_end(recorded: Database) -> None:
+    data_dir = recorded.settings.data_dir
+    with recorded.sessions.begin() as session:
+        check_audit(session, data_dir)
+        check_audit(session, data_dir)
+        record(session, user_id=None, action="login.bad")
+        check = check_audit(session, data_dir)
+    file = data_dir / ANCHORS_FILE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert list(read_anchors(data_dir)) == [ROWS, ROWS + 1]
+    assert list(json.loads(file.read_text().splitlines()[0])) == ["time", "id", "digest"]
+    assert newest_check(data_dir) == check
+
+
+def test_what_is_broken_gets_no_anchor(recorded: Database) -> None:
+    with recorded.sessions.begin() as session:
+        _alter(session)
+        check_audit(session, recorded.settings.data_dir)
+    assert not (recorded.settings.data_dir / ANCHORS_FILE).exists()
+
+
+def test_anchors_that_cannot_be_read_are_said(recorded: Database) -> None:
+    data_dir: Path = recorded.settings.data_dir
+    with recorded.sessions() as session:
+        check_audit(session, data_dir)
+        with (data_dir / ANCHORS_FILE).open("a") as file:
+            file.write("{}\n")
+        check = check_audit(session, data_dir)
+    assert check.why == f"{ANCHORS_FILE}, line 2: this is no anchor"
+
+
+def test_an_anchor_that_a_full_disk_cut_off_does_not_count(recorded: Database) -> None:
+    data_dir = recorded.settings.data_dir
+    with recorded.sessions() as session:
+        check_audit(session, data_dir)
+        with (data_dir / ANCHORS_FILE).open("a") as file:
+            file.write('{"time": "20')
+        assert check_audit(session, data_dir).is_intact
+        assert list(read_anchors(data_dir)) == [ROWS]
+    with recorded.sessions.begin() as session:
+        record(session, user_id=None, action="one.more")
+    with recorded.sessions() as session:
+        assert check_audit(session, data_dir).is_intact
+    assert list(read_anchors(data_dir)) == [ROWS, ROWS + 1]
+
+
+def test_rows_of_older_releases_are_sealed_once(database: Database) -> None:
+    with database.sessions.begin() as session:
+        session.add_all(Audit(action="login", target=str(number)) for number in range(1500))
+    with database.sessions.begin() as session:
+        chain_older(session)
+    with database.sessions.begin() as session:
+        record(session, user_id=None, action="logout")
+        assert verify(session).rows == 1501
+        _unseal(session)
+    with database.sessions.begin() as session:
+        chain_older(session)  # no second chance for what lost its seal since
+        assert verify(session).broken == 5
+
+
+def test_a_start_seals_what_older_releases_wrote(empty_database: Database) -> None:
+    upgrade(empty_database.settings)
+    with empty_database.sessions.begin() as session:
+        session.add_all(Audit(action="login", target=str(number)) for number in range(3))
+    upgrade(empty_database.settings)
+    with empty_database.sessions() as session:
+        check = verify(session)
+    assert (check.is_intact, check.rows) == (True, 3)
+
+
+def test_the_first_row_after_older_releases_seals_theirs(database: Database) -> None:
+    with database.sessions.begin() as session:
+        session.add_all(Audit(action="login", target=str(number)) for number in range(3))
+        record(session, user_id=None, action="backup.restored")
+        check = verify(session)
+    assert (check.is_intact, check.rows) == (True, 4)
+
+
+def test_many_writers_make_one_chain(database: Database) -> None:
+    def write(writer: int) -> None:
+        for number in range(15):
+            with database.sessions.begin() as session:
+                a_user(session, name=f"{writer}-{number}")
+                record(session, user_id=None, action="login", target=str(writer))
+
+    with ThreadPoolExecutor(8) as writers:
+        list(writers.map(write, range(8)))
+    with database.sessions() as session:
+        check = verify(session)
+    assert (check.is_intact, check.rows) == (True, 120), check.why
+
+
+WRITER = """
+from models.audit.log import record
+from models.session import make_engine, make_session_factory
+from models.config.settings import Settings
+
+sessions = make_session_factory(make_engine(Settings.read()))
+for number in range(25):
+    with sessions.begin() as session:
+        record(session, user_id=None, action="login", target=str(number))
+"""
+
+
+def test_many_processes_make_one_chain(database: Database) -> None:
+    command, ours = [sys.executable, "-c", WRITER], environment(database.settings)
+    writers = [subprocess.Popen(command, cwd=ROOT, env=ours) for _ in range(3)]
+    assert [writer.wait(300) for writer in writers] == [0, 0, 0]
+    with database.sessions() as session:
+        check = verify(session)
+    assert (check.is_intact, check.rows) == (True, 75), check.why

@@ -1,0 +1,118 @@
+"""Settings are strict and say in one line what is wrong; secrets are made once."""
+
+import re
+import stat
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from models.config.secrets import read_or_make_secrets
+from models.config.settings import NO_PORT, PREFIX, Settings, SettingsError
+from pipeline.types import OperatingPoint
+
+
+def problem() -> str:
+    """Nothing where the environment is fine."""
+    try:
+        Settings.read()
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+def problem_with(name: str, value: str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name, value)
+        return problem()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DATA", "", "expected a path; it is empty"),
+        ("DATA", "~/overread", "expected a path without ~, which is the shell's"),
+        ("HOST", "", "expected a name or address of this machine, such as 127.0.0.1"),
+        ("HOST", "http://here", "expected a name or address of this machine, such as 127.0.0.1"),
+        ("PORT", "many", "expected a whole number, at least 0, at most 65535"),
+        ("PORT", "70000", "expected a whole number, at least 0, at most 65535"),
+        ("CHUNK_SIZE", "0", "expected a whole number, at least 1, at most 10000"),
+        ("MAX_ATTEMPTS", "9" * 30, "expected a whole number, at least 1, at most 10000"),
+        ("OPERATING_POINT", "Sensitive", "expected balanced or sensitive"),
+        ("NIGHT_AT", "24:00", "expected a time of day such as 02:00, or nothing for never"),
+        (
+            "TIME_ZONE",
+            "../../etc/passwd",
+            "expected the name of a time zone, such as Europe/Berlin",
+        ),
+        ("TRAIN_BASE_SHARE", "1", "expected a number, at least 0.0, less than 1.0"),
+        ("DATABASE_URL", "sqlite:///:memory:", "expected a file's path after sqlite:///"),
+        ("BROKER_URL", "redis://:secret@host/name", "expected the number of a database after the"),
+        ("DATABASE_URL", "postgresql+psycopg://me:secret@host:port/db", NO_PORT),
+        ("BROKER_URL", "redis://:se/cret@host/0", NO_PORT),
+    ],
+)
+def test_what_is_wrong_is_said_plainly(name: str, value: str, said: str) -> None:
+    assert problem_with(f"{PREFIX}{name}", value).startswith(f"{PREFIX}{name}: {said}")
+
+
+ODD = ("", " ", "secret", "-1", "1.5", "nan", "9" * 30, "two\nlines", "mysql://me:secret@host/db")
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_whatever_is_wrong_is_one_line_that_names_the_variable(field: str) -> None:
+    name = f"{PREFIX}{field.upper()}"
+    said = [problem for value in ODD if (problem := problem_with(name, value))]
+    assert said
+    for line in said:
+        assert re.fullmatch(f"{name}: expected [^\n]+", line)
+        assert "secret" not in line
+
+
+def test_settings_that_contradict_each_other_are_both_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OVERREAD_CHUNK_TIME_LIMIT_S", "10")
+    monkeypatch.setenv("OVERREAD_DECODE_TIMEOUT_S", "11")
+    assert problem() == (
+        "OVERREAD_DECODE_TIMEOUT_S: expected at most OVERREAD_CHUNK_TIME_LIMIT_S, which is 10: "
+        "a file would outlast its chunk"
+    )
+
+
+@pytest.mark.parametrize("name", ["OVERREAD_CHUNK_SIZ", "overread_chunk_siz"])
+def test_a_name_that_is_no_setting_is_told_with_the_one_that_is_meant(name: str) -> None:
+    said = f"{name}: there is no such setting; is OVERREAD_CHUNK_SIZE meant?"
+    assert problem_with(name, "3") == said
+    assert problem_with("OVERREAD_XYZ", "3") == "OVERREAD_XYZ: there is no such setting"
+
+
+def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OVERREAD_DATA", str(tmp_path))
+    monkeypatch.setenv("OVERREAD_CHUNK_SIZE", "8")
+    settings = Settings.read()
+    assert (settings.data_dir, settings.chunk_size) == (tmp_path, 8)
+    assert settings.database == f"sqlite:///{tmp_path}/overread.sqlite3"
+
+
+def test_the_operating_points_are_the_pipelines(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.read().operating_point == "balanced"
+    for point in get_args(OperatingPoint):
+        monkeypatch.setenv("OVERREAD_OPERATING_POINT", point)
+        assert Settings.read().operating_point == point
+
+
+def test_every_time_limit_follows_from_one_number() -> None:
+    settings = Settings(chunk_time_limit_s=100, train_time_limit_s=1000)
+    assert settings.lease_s == 100
+    assert settings.soft_chunk_time_limit_s == 90
+    assert settings.visibility_timeout_s == 1100
+
+
+def test_secrets_are_made_once_and_private(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    made = read_or_make_secrets(folder)
+    assert read_or_make_secrets(folder) == made
+    assert len(made.identity_key) == 32
+    assert stat.S_IMODE((folder / "secrets.json").stat().st_mode) == 0o600
+    assert made.broker_password not in repr(made)

@@ -1,0 +1,126 @@
+"""The file store: same bytes once, never half a file, nobody else's eyes."""
+
+import errno
+import hashlib
+import io
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.files.partial import BusyError, PartialFiles
+from models.files.store import FileStore, FileTooLargeError
+
+CONTENT = b"bytes of a radiograph" * 1000
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "files")
+
+
+def files_in(store: FileStore) -> list[Path]:
+    return [path for path in store.root.rglob("*") if path.is_file()]
+
+
+def test_an_upload_is_found_by_its_hash(store: FileStore) -> None:
+    stored = store.put(io.BytesIO(CONTENT))
+    assert stored.sha256 == hashlib.sha256(CONTENT).hexdigest()
+    assert stored.size == len(CONTENT)
+    assert store.path(stored.sha256, area="incoming").read_bytes() == CONTENT
+
+
+def test_the_same_bytes_are_stored_once(store: FileStore) -> None:
+    for _ in range(3):
+        store.put(io.BytesIO(CONTENT))
+        store.put_bytes(CONTENT)
+    assert len(files_in(store)) == 2  # one uploaded, one stored
+
+
+def test_too_large_an_upload_leaves_nothing(store: FileStore) -> None:
+    with pytest.raises(FileTooLargeError, match="larger than"):
+        store.put(io.BytesIO(CONTENT), max_bytes=len(CONTENT) - 1)
+    assert files_in(store) == []
+    assert store.put(io.BytesIO(CONTENT), max_bytes=len(CONTENT)).size == len(CONTENT)
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(store: FileStore) -> None:
+    class BreaksOff(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell():
+                raise ConnectionError("cut off")
+            return super().read(10)
+
+    with pytest.raises(ConnectionError):
+        store.put(BreaksOff(CONTENT))
+    assert files_in(store) == []
+
+
+def test_a_complete_file_becomes_an_upload_without_a_copy(store: FileStore, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.write_bytes(CONTENT)
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    for _ in range(2):  # a crash after the first time
+        store.adopt(whole, sha256)
+        assert store.path(sha256, area="incoming").samefile(whole)
+        assert [path.name for path in files_in(store)] == [sha256]
+
+
+def test_files_and_folders_are_the_owners_alone(store: FileStore) -> None:
+    store.put(io.BytesIO(CONTENT))
+    with PartialFiles(store).hold(1) as partial:
+        partial.append(io.BytesIO(CONTENT), at=0, max_bytes=10)
+    store.put_network_input("ab" * 32, "1", np.zeros((224, 224), np.uint8))
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in files_in(store)}
+    folders = {stat.S_IMODE(p.stat().st_mode) for p in store.root.rglob("*") if p.is_dir()}
+    assert modes == {0o600}
+    assert folders == {0o700}
+
+
+def test_network_inputs_come_back_in_the_order_asked_for(store: FileStore) -> None:
+    inputs = {f"{n:02x}" * 32: np.full((224, 224), n, np.uint8) for n in range(3)}
+    for sha256, network_input in inputs.items():
+        store.put_network_input(sha256, "1", network_input)
+    wanted = list(reversed(inputs))
+    read = store.network_inputs(wanted, "1")
+    assert read.shape == (3, 224, 224)
+    assert [int(one[0, 0]) for one in read] == [2, 1, 0]
+    assert not store.has_network_input(wanted[0], "2")
+    with pytest.raises(FileNotFoundError):
+        store.network_input(wanted[0], "2")
+
+
+def test_deleting_what_is_not_there_is_no_error(store: FileStore) -> None:
+    stored = store.put(io.BytesIO(CONTENT))
+    store.delete(stored.sha256)
+    store.delete(stored.sha256)
+    assert not store.exists(stored.sha256, area="incoming")
+
+
+def test_of_a_piece_that_breaks_off_for_want_of_room_nothing_is_kept(store: FileStore) -> None:
+    class DiskIsFull(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell():
+                raise OSError(errno.ENOSPC, "no space left")
+            return super().read(10)
+
+    with PartialFiles(store).hold(1) as partial:
+        partial.append(io.BytesIO(CONTENT), at=0, max_bytes=100)
+        with pytest.raises(OSError, match="no space left"):
+            partial.append(DiskIsFull(CONTENT), at=100, max_bytes=100)
+        assert partial.size == 100
+
+
+def test_a_partial_file_is_held_by_one_alone(store: FileStore) -> None:
+    files = PartialFiles(store)
+    with files.hold(1) as partial:
+        partial.append(io.BytesIO(CONTENT), at=0, max_bytes=10)
+        with pytest.raises(BusyError), files.hold(1):
+            pass
+        with files.hold(2):
+            pass
+    with files.hold(1) as partial:
+        assert partial.head(10) == CONTENT[:10]
+        partial.discard()
+    assert files.all() == []

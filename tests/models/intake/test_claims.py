@@ -1,0 +1,216 @@
+"""Claims: nobody works on what another holds, and nothing that lost its worker is lost."""
+
+import random
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from models.base import now
+from models.intake.claims import Claim, claim_ready, give_up, has_waiting, park_exhausted, release
+from models.intake.images import record_failed
+from models.tables.intake import State
+from tests.support.data.rows import a_job, all_images, lapse_leases, some_images
+from tests.support.servers.databases import Database
+
+LEASE = timedelta(minutes=10)
+
+
+@pytest.fixture(autouse=True)
+def _the_same_draws() -> None:
+    random.seed(1)
+
+
+def claim(database: Database, *, limit: int = 4) -> Claim:
+    with database.sessions.begin() as session:
+        return claim_ready(session, limit=limit, lease_s=LEASE.total_seconds(), max_attempts=3)
+
+
+def add_ready(database: Database, count: int) -> None:
+    with database.sessions.begin() as session:
+        some_images(session, count, state=State.READY)
+
+
+def test_a_claim_takes_the_oldest_up_to_its_limit(database: Database) -> None:
+    add_ready(database, 6)
+    before = now()
+    taken = claim(database)
+    assert timedelta(0) <= taken.until - before - LEASE <= now() - before
+    with database.sessions() as session:
+        images = all_images(session)
+    assert [image.id for image in taken.images] == [image.id for image in images[:4]]
+    assert {image.leased_by for image in images[:4]} == {taken.id}
+    assert {image.attempts for image in images[:4]} == {1}
+    assert {image.leased_by for image in images[4:]} == {None}
+
+
+def add_jobs(database: Database, *sizes: int) -> list[str]:
+    """Ready images in jobs of their own; returns the jobs' ids."""
+    with database.sessions.begin() as session:
+        jobs = [a_job(session) for _ in sizes]
+        for job, size in zip(jobs, sizes, strict=True):
+            some_images(session, size, state=State.READY, job=job)
+        return [job.id for job in jobs]
+
+
+def test_a_small_job_does_not_wait_for_a_huge_one(database: Database) -> None:
+    huge, small = add_jobs(database, 50, 3)
+    taken = Counter(image.job_id for image in claim(database, limit=8).images)
+    assert taken[small] == 3
+    assert taken[huge] == 5, "the rest of the chunk"
+
+
+def test_every_waiting_job_gets_an_equal_share(database: Database) -> None:
+    jobs = add_jobs(database, 20, 20, 20, 20)
+    taken = Counter(image.job_id for image in claim(database, limit=8).images)
+    assert taken == dict.fromkeys(jobs, 2)
+
+
+def test_with_more_jobs_than_places_each_has_its_turn(database: Database) -> None:
+    jobs = add_jobs(database, *[15] * 6)
+    first: set[str] = set()
+    for _ in range(30):
+        first |= {image.job_id for image in claim(database, limit=2).images}
+    assert first == set(jobs)
+
+
+def test_many_tiny_jobs_still_fill_a_chunk(database: Database) -> None:
+    jobs = add_jobs(database, *[1] * 60)
+    claims = [claim(database, limit=20) for _ in range(3)]
+    assert [len(one.images) for one in claims] == [20, 20, 20], "not one image a query"
+    assert Counter(image.job_id for one in claims for image in one.images) == dict.fromkeys(jobs, 1)
+
+
+def test_what_is_claimed_is_not_claimed_again(database: Database) -> None:
+    add_ready(database, 6)
+    first, second, third = claim(database), claim(database), claim(database)
+    assert len(first.images) == 4
+    assert len(second.images) == 2
+    assert third.images == ()
+    assert not {image.id for image in first.images} & {image.id for image in second.images}
+
+
+def test_other_states_are_left_alone(database: Database) -> None:
+    with database.sessions.begin() as session:
+        for state in set(State) - {State.READY}:
+            some_images(session, 2, state=state)
+    assert claim(database).images == ()
+
+
+def test_many_workers_at_once_share_without_overlap(database: Database) -> None:
+    add_ready(database, 120)
+
+    def take_all(_: int) -> list[int]:
+        mine: list[int] = []
+        while images := claim(database, limit=5).images:
+            mine += [image.id for image in images]
+        return mine
+
+    with ThreadPoolExecutor(6) as threads:
+        taken = [image_id for mine in threads.map(take_all, range(6)) for image_id in mine]
+    assert len(taken) == 120
+    assert len(set(taken)) == 120
+
+
+def test_after_a_lapse_images_are_retried_one_by_one_and_mostly_after_the_fresh(
+    database: Database,
+) -> None:
+    add_ready(database, 3)
+    lost = claim(database)
+    with database.sessions.begin() as session:
+        lapse_leases(session)
+    add_ready(database, 2)
+    fresh, first, second = claim(database), claim(database), claim(database)
+    assert len(fresh.images) == 2
+    assert [image.attempts for image in fresh.images] == [1, 1]
+    assert [image.id for image in first.images] == [lost.images[0].id]
+    assert [image.id for image in second.images] == [lost.images[1].id]
+    assert first.images[0].attempts == 2
+
+
+def test_what_lost_its_worker_has_its_turn_while_fresh_images_wait(database: Database) -> None:
+    add_ready(database, 1)
+    lost = claim(database)
+    with database.sessions.begin() as session:
+        lapse_leases(session)
+    add_ready(database, 110)
+    turns = [claim(database, limit=2) for _ in range(50)]
+    assert [lost.images[0].id] in [[image.id for image in turn.images] for turn in turns]
+
+
+def test_who_was_lost_least_often_goes_first(database: Database) -> None:
+    add_ready(database, 3)
+    claim(database)
+    taken = []
+    for _ in range(6):
+        with database.sessions.begin() as session:
+            lapse_leases(session)
+        taken += [image.id for image in claim(database).images]
+    assert taken[:3] == taken[3:]
+    assert len(set(taken)) == 3
+
+
+def test_an_image_is_parked_after_its_last_attempt_alone(database: Database) -> None:
+    add_ready(database, 1)
+    for attempt in (1, 2, 3, 4):
+        assert [image.attempts for image in claim(database).images] == [attempt]
+        with database.sessions.begin() as session:
+            assert park_exhausted(session, max_attempts=3) == []  # its lease still stands
+            lapse_leases(session)
+    assert claim(database).images == ()
+    with database.sessions.begin() as session:
+        assert len(park_exhausted(session, max_attempts=3)) == 1
+        (image,) = all_images(session)
+    assert image.state == State.FAILED
+    assert image.reason == "this file stopped its worker 3 times"
+    assert image.finished_at is not None
+
+
+def test_released_images_are_as_good_as_never_claimed(database: Database) -> None:
+    add_ready(database, 3)
+    taken = claim(database)
+    with database.sessions.begin() as session:
+        release(session, taken)
+    again = claim(database)
+    assert [image.attempts for image in again.images] == [1, 1, 1]
+
+
+def test_given_up_images_keep_their_attempt(database: Database) -> None:
+    add_ready(database, 3)
+    taken = claim(database)
+    with database.sessions.begin() as session:
+        give_up(session, taken)
+    again = claim(database)
+    assert [image.attempts for image in again.images] == [2]
+
+
+def test_who_lost_the_claim_writes_nothing(database: Database) -> None:
+    add_ready(database, 1)
+    late = claim(database)
+    with database.sessions.begin() as session:
+        lapse_leases(session)
+    current = claim(database)
+    with database.sessions.begin() as session:
+        record_failed(session, late, {late.images[0].id: "too late"})
+        release(session, late)
+    with database.sessions() as session:
+        (image,) = all_images(session)
+    assert image.state == State.READY
+    assert image.leased_by == current.id
+    assert image.attempts == 2
+
+
+def test_waiting_means_without_a_standing_lease(database: Database) -> None:
+    def is_waiting() -> bool:
+        with database.sessions() as session:
+            return has_waiting(session, State.READY)
+
+    assert not is_waiting()
+    add_ready(database, 1)
+    assert is_waiting()
+    claim(database)
+    assert not is_waiting()
+    with database.sessions.begin() as session:
+        lapse_leases(session)
+    assert is_waiting()

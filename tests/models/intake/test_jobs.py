@@ -1,0 +1,300 @@
+"""A job's progress is counted from its images."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.base import now
+from models.intake.claims import claim_ready, claim_received, give_up, release, still_held
+from models.intake.images import NewImage, add_images, record_read
+from models.intake.jobs import (
+    JobProgress,
+    JobStateError,
+    cancel_job,
+    cancel_some,
+    close_job,
+    create_job,
+    job_progress,
+    lift_cancellation,
+    list_jobs,
+    require_open,
+)
+from models.intake.uploads import Declared, arrive, declare
+from models.reading.predictions import record_predictions
+from models.tables.intake import Image, Job, Prediction, State
+from tests.support.data.rows import (
+    a_hash,
+    a_job,
+    a_prediction,
+    a_user,
+    a_version,
+    all_images,
+    some_images,
+)
+from tests.support.servers.databases import Database
+
+
+def test_images_are_counted_by_state(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job, other = a_job(session), a_job(session)
+        for number, state in enumerate(State, start=1):
+            some_images(session, number, state=state, job=job)
+        some_images(session, 7, job=other)
+        progress = job_progress(session, job.id)
+    assert progress is not None
+    counts = {state.value: getattr(progress, state.value) for state in State}
+    assert counts == {
+        "received": 1,
+        "ready": 2,
+        "predicted": 3,
+        "rejected": 4,
+        "failed": 5,
+        "cancelled": 6,
+    }
+    assert progress.total == 21
+    assert not progress.finished
+
+
+def test_finished_when_all_was_sent_and_nothing_waits(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        (image,) = some_images(session, 1, job=job, state=State.PREDICTED)
+
+        def is_finished() -> bool:
+            progress = job_progress(session, job.id)
+            assert progress is not None
+            return progress.finished
+
+        assert not is_finished()
+        close_job(session, job.id)
+        assert is_finished()
+        image.state = State.READY
+        session.flush()
+        assert not is_finished()
+
+
+def test_an_empty_job_that_was_closed_is_finished(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        close_job(session, job.id)
+        progress = job_progress(session, job.id)
+    assert progress is not None
+    assert progress.finished
+    assert progress.images_per_second is None
+
+
+def test_the_rate_is_that_of_the_last_half_minute(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        job.created_at = now() - timedelta(hours=1)
+        some_images(session, 30, job=job, state=State.READY)
+        old, new = (some_images(session, 60, job=job, state=State.PREDICTED) for _ in range(2))
+        finish(old, at=now() - timedelta(minutes=10))
+        finish(new, at=now())
+        progress = job_progress(session, job.id)
+    assert progress is not None
+    assert progress.images_per_second == pytest.approx(2.0)
+    assert progress.seconds_left == pytest.approx(15.0)
+
+
+def test_once_finished_the_rate_is_that_of_the_whole_job(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        job.created_at = now() - timedelta(hours=1)
+        images = some_images(session, 50, job=job, state=State.PREDICTED)
+        finish(images, at=job.created_at + timedelta(seconds=100))
+        close_job(session, job.id)
+        progress = job_progress(session, job.id)
+    assert progress is not None
+    assert progress.images_per_second == pytest.approx(0.5)
+    assert progress.seconds_left == 0.0
+
+
+def test_jobs_are_listed_newest_first_in_pages(database: Database) -> None:
+    with database.sessions.begin() as session:
+        for number in range(5):
+            job = a_job(session, name=str(number))
+            job.created_at = now() + timedelta(seconds=number)
+            some_images(session, number, job=job)
+        first = list_jobs(session, page=1, page_size=3)
+        second = list_jobs(session, page=2, page_size=3)
+    assert [(job.name, job.total) for job in first.items] == [("4", 4), ("3", 3), ("2", 2)]
+    assert [job.name for job in second.items] == ["1", "0"]
+    assert (first.next, second.next, first.total) == (2, None, 5)
+
+
+def test_a_key_makes_one_job_of_its_user(database: Database) -> None:
+    def ask(user: str, key: str) -> tuple[str, bool]:
+        with database.sessions.begin() as session:
+            user_id = a_user(session, name=user).id
+            return create_job(session, name="a folder", user_id=user_id, key=key)
+
+    first, is_new = ask("olga", "a key")
+    assert is_new
+    assert ask("olga", "a key") == (first, False)
+    assert ask("olga", "another")[1]
+    assert ask("ivan", "a key")[1], "a key means nothing for others"
+
+
+def test_there_is_no_progress_of_no_job(database: Database) -> None:
+    with database.sessions() as session:
+        assert job_progress(session, "no such job") is None
+
+
+def progress_of(session: Session, job: Job) -> JobProgress:
+    progress = job_progress(session, job.id)
+    assert progress is not None
+    return progress
+
+
+def three_declared(session: Session, job: Job) -> list[Declared]:
+    files = [Declared(f"{number}.png", 10, a_hash(str(number))) for number in range(3)]
+    declare(session, job_id=job.id, files=files)
+    return files
+
+
+def test_a_job_that_misses_declared_files_is_not_closed_unless_they_are_given_up(
+    database: Database,
+) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        first, *_ = three_declared(session, job)
+        arrive(session, job_id=job.id, files=[first])
+        with pytest.raises(JobStateError, match="2 of 3 declared files have not arrived"):
+            close_job(session, job.id)
+        assert job.closed_at is None
+        assert close_job(session, job.id, give_up_missing=True)
+        progress = progress_of(session, job)
+    assert (progress.declared, progress.missing, progress.given_up) == (3, 0, 2)
+    assert progress.finished
+
+
+def test_a_cancelled_job_is_finished_and_takes_no_more(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        three_declared(session, job)
+        for state in State:
+            some_images(session, 1, state=state, job=job)
+        cancel_job(session, job.id)
+        assert cancel_some(session, job.id, limit=1)
+        assert not cancel_some(session, job.id, limit=1)
+        progress = progress_of(session, job)
+        with pytest.raises(JobStateError, match="cancelled"):
+            require_open(session, job.id)
+    assert (progress.received, progress.ready, progress.cancelled) == (0, 0, 3)
+    assert (progress.predicted, progress.rejected, progress.failed) == (1, 1, 1)
+    assert (progress.given_up, progress.missing) == (3, 0)
+    assert progress.finished
+    assert progress.cancelled_at is not None
+
+
+def test_a_worker_finds_the_claim_of_a_cancelled_image_broken(database: Database) -> None:
+    with database.sessions.begin() as session:
+        version = a_version(session)
+        job = a_job(session)
+        (waiting,) = some_images(session, 1, job=job)
+        (ready,) = some_images(session, 1, job=job, state=State.READY)
+        received = claim_received(session, limit=1, lease_s=60, max_attempts=3)
+        decoded = claim_ready(session, limit=1, lease_s=60, max_attempts=3)
+    with database.sessions.begin() as session:
+        cancel_job(session, job.id)
+        assert not cancel_some(session, job.id)
+    with database.sessions.begin() as session:
+        failed = {waiting.id: "the decoder crashed"}
+        assert record_read(session, received, read={}, refused={}, failed=failed) == set()
+        record_predictions(
+            session,
+            decoded,
+            {ready.sha256: a_prediction()},
+            model_version_id=version.id,
+            engine="test",
+        )
+        give_up(session, received)
+        release(session, decoded)
+    with database.sessions() as session:
+        images = all_images(session)
+        assert [image.state for image in images] == [State.CANCELLED] * 2
+        assert [image.leased_by for image in images] == [None] * 2
+        assert session.scalars(select(Prediction)).all() == []
+
+
+@pytest.mark.parametrize("end", [close_job, cancel_job])
+def test_whoever_ends_a_job_waits_for_files_that_are_being_added(
+    database: Database, end: Callable[[Session, str], object]
+) -> None:
+    """And whoever adds files afterwards is told."""
+    with database.sessions.begin() as session:
+        job_id = a_job(session).id
+    began, ended = threading.Event(), threading.Event()
+
+    def end_it() -> None:
+        began.set()
+        with database.sessions.begin() as other:
+            end(other, job_id)
+        ended.set()
+
+    with database.sessions.begin() as session:
+        require_open(session, job_id)
+        thread = threading.Thread(target=end_it)
+        thread.start()
+        assert began.wait(30)
+        add_images(session, job_id=job_id, new=[NewImage("late.png", a_hash("late"), 10)])
+        assert not ended.wait(0.3)
+    thread.join(60)
+    assert ended.is_set()
+    with database.sessions.begin() as session:
+        with pytest.raises(JobStateError):
+            require_open(session, job_id)
+        assert [image.file for image in all_images(session)] == ["late.png"]
+
+
+def test_images_that_a_worker_is_writing_are_cancelled_as_soon_as_it_has(
+    database: Database,
+) -> None:
+    """On PostgreSQL, where rows are locked one by one: nobody waits for the other in a circle."""
+    if database.settings.is_sqlite:
+        return
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        some_images(session, 3, job=job)
+        claim = claim_received(session, limit=2, lease_s=60, max_attempts=3)
+        cancel_job(session, job.id)
+    with database.sessions.begin() as worker, database.sessions.begin() as session:
+        assert len(still_held(worker, claim)) == 2
+        assert cancel_some(session, job.id)
+    with database.sessions.begin() as session:
+        assert not cancel_some(session, job.id)
+        assert {image.state for image in all_images(session)} == {State.CANCELLED}
+
+
+def test_a_job_that_was_taken_up_again_is_not_cancelled_any_further(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        some_images(session, 1, job=job)
+        cancel_job(session, job.id)
+        lift_cancellation(session, job.id)
+        assert not cancel_some(session, job.id)
+        assert [image.state for image in all_images(session)] == [State.RECEIVED]
+
+
+def test_two_may_add_files_at_once(database: Database) -> None:
+    """On PostgreSQL; SQLite knows one writer at a time."""
+    if database.settings.is_sqlite:
+        return
+    with database.sessions.begin() as session:
+        job_id = a_job(session).id
+    with database.sessions.begin() as one, database.sessions.begin() as other:
+        for session, name in ((one, "a.png"), (other, "b.png")):
+            require_open(session, job_id)
+            add_images(session, job_id=job_id, new=[NewImage(name, a_hash(name), 10)])
+    with database.sessions() as session:
+        assert len(all_images(session)) == 2
+
+
+def finish(images: list[Image], *, at: datetime) -> None:
+    for image in images:
+        image.finished_at = at

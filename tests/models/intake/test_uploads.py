@@ -1,0 +1,86 @@
+"""Declared uploads: none is counted twice, none is lost from the count."""
+
+import pytest
+
+from models.intake import uploads
+from models.intake.uploads import (
+    Declared,
+    TooManyUploadsError,
+    advance,
+    arrive,
+    count_missing,
+    declare,
+    find_upload,
+    give_up,
+    list_uploads,
+)
+from models.tables.intake import Upload
+from tests.support.data.rows import a_hash, a_job
+from tests.support.servers.databases import Database
+
+FILE = Declared("a/b.png", 10, a_hash("b"))
+
+
+def test_a_file_is_known_by_name_size_and_hash(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job, other = a_job(session), a_job(session)
+        files = [FILE, Declared(FILE.file, 10), Declared(FILE.file, 11, FILE.sha256)]
+        ids = [upload.id for upload in declare(session, job_id=job.id, files=files)]
+        assert len(set(ids)) == 3
+        again = declare(session, job_id=job.id, files=[*reversed(files), FILE])
+        assert [upload.id for upload in again] == [*reversed(ids), ids[0]]
+        (elsewhere,) = declare(session, job_id=other.id, files=[FILE])
+        assert elsewhere.id not in ids
+        assert find_upload(session, job_id=job.id, upload_id=elsewhere.id) is None
+
+
+def test_progress_counts_only_from_where_it_was(database: Database) -> None:
+    with database.sessions.begin() as session:
+        (upload,) = declare(session, job_id=a_job(session).id, files=[FILE])
+        assert advance(session, upload.id, before=0, received=4)
+        assert not advance(session, upload.id, before=0, received=6)
+        assert advance(session, upload.id, before=4, received=10)
+        session.refresh(upload)
+        assert upload.received == 10
+
+
+def test_what_arrived_meets_declarations_with_its_hash_and_without(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        other_bytes = Declared(FILE.file, 10, a_hash("other"))
+        files = [FILE, Declared(FILE.file, 10), other_bytes, Declared(FILE.file, 9)]
+        declare(session, job_id=job.id, files=files)
+        arrive(session, job_id=job.id, files=[FILE, Declared("undeclared.png", 3, a_hash("u"))])
+        assert count_missing(session, job.id) == 2
+        missing = list_uploads(session, job.id, state="missing", page=1, page_size=10)
+    assert {(one.size, one.sha256) for one in missing.items} == {(10, a_hash("other")), (9, "")}
+
+
+def test_what_was_given_up_is_not_expected_until_it_is_declared_again(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        (upload,) = declare(session, job_id=job.id, files=[FILE])
+        assert give_up(session, job.id) == 1
+        session.refresh(upload)
+        assert not advance(session, upload.id, before=0, received=4)
+        assert count_missing(session, job.id) == 0
+        assert declare(session, job_id=job.id, files=[FILE])[0].given_up_at is None
+        assert count_missing(session, job.id) == 1
+
+
+def test_a_job_declares_no_more_than_the_limit(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MAX_A_JOB", 3)
+    with database.sessions.begin() as session:
+        job_id = a_job(session).id
+        files = [Declared(f"{number}.png", 1) for number in range(4)]
+        declare(session, job_id=job_id, files=files[:3])
+        declare(session, job_id=job_id, files=files[:3])
+    with (
+        pytest.raises(TooManyUploadsError, match="at most"),
+        database.sessions.begin() as session,
+    ):
+        declare(session, job_id=job_id, files=files)
+    with database.sessions() as session:
+        assert session.query(Upload).count() == 3

@@ -1,0 +1,229 @@
+"""Labels: whose counts, what is kept, and that nothing is ever changed."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.base import now
+from models.learning.label_lists import OriginCounts, Place, label_counts, list_labels
+from models.learning.labels import (
+    NewLabel,
+    add_labels,
+    content_labels,
+    effective_labels,
+    latest_labels,
+)
+from models.reading.studies import NewStudy, get_or_create_studies
+from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
+from models.tables.people import Role
+from tests.support.data.rows import a_hash, a_job, a_user, an_image
+from tests.support.servers.databases import Database
+
+PNEUMONIA, NORMAL, UNUSABLE = LabelValue
+START = now() - timedelta(days=1)
+FILM = a_hash("a film")
+
+
+def a_label(session: Session, value: LabelValue = PNEUMONIA, **further: Any) -> NewLabel:
+    """minute: when it was said, counted from a fixed moment; by default now."""
+    minute = further.pop("minute", None)
+    given = {"sha256": FILM, "reader": "rita", "role": Role.READER, "source": Source.PORTAL}
+    if minute is not None:
+        given["read_at"] = START + timedelta(minutes=minute)
+    return NewLabel(**given | {"value": value, "user_id": a_user(session).id} | further)
+
+
+def count(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Label)) or 0
+
+
+def test_the_latest_of_a_reader_counts(database: Database) -> None:
+    with database.sessions.begin() as session:
+        assert add_labels(session, [a_label(session, NORMAL)]) == 1
+    with database.sessions.begin() as session:
+        assert add_labels(session, [a_label(session, PNEUMONIA)]) == 1
+    with database.sessions() as session:
+        label = effective_labels(session)[FILM]
+        assert (label.value, label.reader, label.role) == (PNEUMONIA, "rita", Role.READER)
+        assert not label.is_conflict, "she changed her mind"
+        assert [said.value for said in content_labels(session, FILM)] == [PNEUMONIA, NORMAL]
+
+
+def test_a_higher_role_wins_over_a_later_label(database: Database) -> None:
+    with database.sessions.begin() as session:
+        add_labels(
+            session,
+            [
+                a_label(session, NORMAL, reader="adam", role=Role.ADMIN, minute=1),
+                a_label(session, PNEUMONIA, reader="olga", role=Role.OPERATOR, minute=2),
+                a_label(session, PNEUMONIA, minute=3),
+            ],
+        )
+        label = effective_labels(session)[FILM]
+        assert (label.value, label.reader, label.is_conflict) == (NORMAL, "adam", True)
+        said = latest_labels(session, [FILM])[FILM]
+        assert [(row.reader, row.value) for row in said] == [
+            ("adam", NORMAL),
+            ("olga", PNEUMONIA),
+            ("rita", PNEUMONIA),
+        ]
+
+
+def test_of_equal_roles_the_later_counts_and_agreement_ends_the_conflict(
+    database: Database,
+) -> None:
+    with database.sessions.begin() as session:
+        add_labels(session, [a_label(session, NORMAL, minute=1)])
+        add_labels(session, [a_label(session, UNUSABLE, reader="rolf", minute=2)])
+        label = effective_labels(session)[FILM]
+        assert (label.value, label.is_conflict) == (UNUSABLE, True)
+        add_labels(session, [a_label(session, UNUSABLE, minute=3)])
+        label = effective_labels(session)[FILM]
+        assert (label.value, label.reader, label.is_conflict) == (UNUSABLE, "rita", False)
+
+
+def test_any_reader_overrules_an_imported_label_and_that_is_no_conflict(
+    database: Database,
+) -> None:
+    with database.sessions.begin() as session:
+        imported = {"reader": "a set", "role": None, "source": Source.DATASET}
+        add_labels(session, [a_label(session, NORMAL, minute=5, **imported)])
+        assert effective_labels(session)[FILM].value == NORMAL
+        add_labels(session, [a_label(session, PNEUMONIA, role=Role.VIEWER, minute=1)])
+        label = effective_labels(session)[FILM]
+        assert (label.value, label.is_conflict) == (PNEUMONIA, False)
+
+
+def test_the_same_label_again_adds_nothing(database: Database) -> None:
+    with database.sessions.begin() as session:
+        rows = [
+            a_label(session, NORMAL, minute=1),
+            a_label(session, PNEUMONIA, minute=2),
+            a_label(session, NORMAL, reader="rolf", minute=3),
+        ]
+        assert add_labels(session, rows) == 3
+        assert add_labels(session, rows) == 0, "a table that is sent again"
+        assert add_labels(session, [a_label(session, PNEUMONIA)] * 2) == 0
+        assert add_labels(session, [a_label(session, NORMAL)] * 2) == 1
+        assert count(session) == 4
+
+
+def test_what_says_more_is_added(database: Database) -> None:
+    with database.sessions.begin() as session:
+        add_labels(session, [a_label(session)])
+        assert add_labels(session, [a_label(session, patient_hash="p1")]) == 1
+        assert add_labels(session, [a_label(session, patient_hash="p1")]) == 0
+        assert add_labels(session, [a_label(session)]) == 0, "it names no other patient"
+        assert add_labels(session, [a_label(session, role=Role.OPERATOR)]) == 1
+        assert add_labels(session, [a_label(session, role=Role.VIEWER)]) == 0
+
+
+def test_whoever_insists_becomes_the_latest_once(database: Database) -> None:
+    with database.sessions.begin() as session:
+        add_labels(session, [a_label(session, NORMAL, minute=1)])
+        add_labels(session, [a_label(session, PNEUMONIA, reader="rolf", minute=2)])
+        assert add_labels(session, [a_label(session, NORMAL)]) == 0
+        assert effective_labels(session)[FILM].reader == "rolf"
+        assert add_labels(session, [a_label(session, NORMAL)], insist=True) == 1
+        assert effective_labels(session)[FILM].reader == "rita"
+        assert add_labels(session, [a_label(session, NORMAL)], insist=True) == 0
+
+
+def test_the_patient_is_the_latest_that_anyone_named(database: Database) -> None:
+    with database.sessions.begin() as session:
+        add_labels(session, [a_label(session, reader="x", patient_hash="old", minute=1)])
+        add_labels(session, [a_label(session, reader="x", patient_hash="new", minute=2)])
+        add_labels(session, [a_label(session, role=Role.ADMIN, minute=3)])
+        label = effective_labels(session)[FILM]
+        assert (label.reader, label.patient_hash) == ("rita", "new")
+
+
+def test_rows_are_never_changed(database: Database) -> None:
+    def rows(session: Session) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in session.execute(select(Label.__table__).order_by("id"))]
+
+    with database.sessions.begin() as session:
+        add_labels(session, [a_label(session, NORMAL), a_label(session, reader="rolf")])
+    with database.sessions.begin() as session:
+        before = rows(session)
+        add_labels(session, [a_label(session, UNUSABLE), a_label(session, NORMAL, reader="rolf")])
+        assert rows(session)[:2] == before
+        assert count(session) == 4
+
+
+def test_the_same_label_from_two_sides_at_once_is_one_row(database: Database) -> None:
+    with database.sessions.begin() as session:
+        label = a_label(session)
+
+    def add() -> int:
+        with database.sessions.begin() as session:
+            return add_labels(session, [label])
+
+    with ThreadPoolExecutor(4) as threads:
+        added = [done.result() for done in [threads.submit(add) for _ in range(8)]]
+    assert sorted(added) == [0] * 7 + [1]
+
+
+def test_thousands_of_contents_and_only_those_asked_for(database: Database) -> None:
+    hashes = [a_hash(str(number)) for number in range(600)]
+    with database.sessions.begin() as session:
+        rows = [a_label(session, sha256=sha256, minute=1) for sha256 in hashes]
+        assert add_labels(session, rows) == 600
+        assert add_labels(session, rows) == 0
+        assert len(effective_labels(session)) == 600
+        asked = effective_labels(session, sha256s=[*hashes[:3], a_hash("no such film")])
+    assert sorted(asked) == sorted(hashes[:3])
+
+
+def test_lists_and_counts(database: Database) -> None:
+    with database.sessions.begin() as session:
+        imported = a_dataset(session, "a set", [a_hash("imported"), a_hash("both")])
+        image = an_image(session, a_job(session), content="a film")
+        study = get_or_create_studies(session, [NewStudy(a_hash("s"), None, "ward 3")])
+        image.study_id = study[a_hash("s")]
+        came = {"role": None, "source": Source.DATASET, "reader": "a set", "dataset_id": imported}
+        add_labels(
+            session,
+            [
+                a_label(session, NORMAL, sha256=a_hash("imported"), **came),
+                a_label(session, NORMAL, sha256=a_hash("both"), **came),
+                a_label(session, UNUSABLE, sha256=a_hash("both")),
+                a_label(session, NORMAL, minute=1),
+                a_label(session, PNEUMONIA, reader="adam", role=Role.ADMIN, minute=2),
+            ],
+        )
+        soon = now() + timedelta(hours=1)
+        counts = label_counts(session, today=soon, this_week=START)
+        assert counts.origins == [
+            OriginCounts("site", pneumonia=1, normal=0, unusable=0),
+            OriginCounts("a set", pneumonia=0, normal=1, unusable=1),
+        ]
+        assert (counts.conflicts, counts.today, counts.this_week) == (1, 0, 3)
+        assert [(one.reader, one.labels) for one in counts.readers] == [("rita", 2), ("adam", 1)]
+        pages = [list_labels(session, page=page, page_size=2) for page in (1, 2)]
+        assert [page.total for page in pages] == [3, 3]
+        assert [one.label.sha256 for page in pages for one in page.items] == [
+            FILM,
+            a_hash("both"),
+            a_hash("imported"),
+        ]
+        (conflict,) = list_labels(session, only_conflicts=True).items
+        assert [label.reader for label in conflict.said] == ["adam", "rita"]
+        assert conflict.place == Place(image.id, image.study_id or 0, "ward 3")
+        assert pages[0].items[1].place is None
+        assert list_labels(session, page=9).items == []
+
+
+def a_dataset(session: Session, name: str, hashes: list[str]) -> int:
+    user = a_user(session).id
+    dataset = ImportedDataset(name=name, has_own_splits=False, user_id=user, report={})
+    session.add(dataset)
+    session.flush()
+    for number, sha256 in enumerate(hashes):
+        image = {"sha256": sha256, "file": f"{number}.png", "patient_hash": "p", "split": "test"}
+        session.add(ImportedImage(dataset_id=dataset.id, **image))
+    session.flush()
+    return dataset.id

@@ -1,0 +1,201 @@
+"""Going live and back: a history that is only added to, read as a stack."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session
+
+from models.config.settings import Settings
+from models.learning.versions import (
+    LiveChangedError,
+    NothingToGoBackToError,
+    NotMovedError,
+    NotServableError,
+    check_servable,
+    install_baseline,
+    production_history,
+    production_version,
+    promote,
+    register_version,
+    roll_back,
+    roll_back_target,
+)
+from models.tables.intake import ModelVersion, Move
+from tests.support.data.rows import a_user, a_version
+from tests.support.data.versions import make_version
+from tests.support.servers.databases import Database
+
+
+def put_live(database: Database, *names: str) -> dict[str, ModelVersion]:
+    with database.sessions.begin() as session:
+        versions = {name: a_version(session, name=name, is_live=False) for name in names}
+        for version in versions.values():
+            promote(session, version, user_id=None, reason=f"{version.name} is better")
+    return versions
+
+
+def back(database: Database) -> str:
+    with database.sessions.begin() as session:
+        return roll_back(session, user_id=None, reason="worse").name
+
+
+def live_name(database: Database) -> str:
+    with database.sessions() as session:
+        live = production_version(session)
+    assert live is not None
+    return live.name
+
+
+def test_rolling_back_undoes_one_promotion_after_the_other(database: Database) -> None:
+    put_live(database, "A", "B", "C")
+    assert [back(database), back(database)] == ["B", "A"]
+    with pytest.raises(NothingToGoBackToError, match="nothing to go back to"):
+        back(database)
+    assert live_name(database) == "A"
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_promotion_after_a_roll_back_begins_from_there(database: Database) -> None:
+    put_live(database, "A", "B")
+    assert back(database) == "A"
+    put_live(database, "C")
+    with database.sessions() as session:
+        target = roll_back_target(session)
+    assert target is not None
+    assert (target.name, back(database)) == ("A", "A")
+
+
+def test_the_history_says_who_when_and_why(database: Database) -> None:
+    with database.sessions.begin() as session:
+        user = a_user(session, name="ada")
+        a_version(session, name="A")
+        new = a_version(session, name="B", is_live=False)
+        promote(session, new, user_id=user.id, reason="it finds more")
+        roll_back(session, user_id=user.id, reason="it finds too much" * 100)
+    with database.sessions() as session:
+        told = [
+            (entry.model_version.name, entry.move, entry.user_id, entry.reason[:17])
+            for entry in production_history(session)
+        ]
+    assert told == [
+        ("A", Move.ROLL_BACK, user.id, "it finds too much"),
+        ("B", Move.PROMOTION, user.id, "it finds more"),
+        ("A", Move.PROMOTION, None, "for a test"),
+    ]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_is_live_is_not_promoted_again(database: Database) -> None:
+    versions = put_live(database, "A", "B")
+    with database.sessions.begin() as session:
+        assert not promote(session, versions["B"], user_id=None, reason="again")
+        assert len(production_history(session)) == 2
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_decision_about_what_is_no_longer_live_is_refused(database: Database) -> None:
+    versions = put_live(database, "A", "B", "C")
+    seen = versions["B"].id
+    with database.sessions.begin() as session:
+        with pytest.raises(LiveChangedError, match="C is live by now"):
+            roll_back(session, user_id=None, reason="worse", instead_of=seen)
+        with pytest.raises(LiveChangedError):
+            promote(session, versions["A"], user_id=None, reason="better", instead_of=seen)
+    assert live_name(database) == "C"
+
+
+def at_once(database: Database, moves: list[Callable[[Session], object]]) -> list[object]:
+    """Each in a transaction and thread of its own, all begun before any may end."""
+    answers: list[object] = [None] * len(moves)
+    begun = threading.Barrier(len(moves))
+
+    def run(place: int) -> None:
+        begun.wait()
+        try:
+            with database.sessions.begin() as session:
+                answers[place] = moves[place](session)
+        except NotMovedError as error:
+            answers[place] = error
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(moves))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=300)
+    return answers
+
+
+def test_two_admins_who_roll_back_at_once_go_one_step(database: Database) -> None:
+    versions = put_live(database, "A", "B", "C")
+
+    def step(session: Session) -> object:
+        return roll_back(session, user_id=None, reason="worse", instead_of=versions["C"].id).name
+
+    answers = at_once(database, [step] * 4)
+    assert [answer for answer in answers if isinstance(answer, str)] == ["B"]
+    assert sum(isinstance(answer, LiveChangedError) for answer in answers) == 3
+    assert live_name(database) == "B"
+
+
+def test_without_an_expectation_moves_queue_up(database: Database) -> None:
+    put_live(database, "A", "B", "C", "D")
+
+    def step(session: Session) -> object:
+        return roll_back(session, user_id=None, reason="worse").name
+
+    assert sorted(map(str, at_once(database, [step] * 3))) == ["A", "B", "C"]
+    assert live_name(database) == "A"
+
+
+def registered(session: Session, settings: Settings, name: str, **card: object) -> ModelVersion:
+    folder = make_version(settings.data_dir / "networks" / name, **card)
+    return register_version(session, folder=folder, data_dir=settings.data_dir)
+
+
+def test_a_version_that_two_register_at_once_is_one(database: Database) -> None:
+    with ThreadPoolExecutor() as threads:
+        with database.sessions.begin() as session:
+            first = registered(session, database.settings, "ours")
+            second = threads.submit(register_again, database, first.folder)
+            with suppress(TimeoutError):
+                second.result(timeout=0.2)  # it waits for this one's end
+        assert second.result(timeout=60) == first.id
+
+
+def register_again(database: Database, folder: str | None) -> int:
+    data_dir = database.settings.data_dir
+    with database.sessions.begin() as session:
+        return register_version(session, folder=data_dir / str(folder), data_dir=data_dir).id
+
+
+def folder_of(version: ModelVersion, settings: Settings) -> Path:
+    return settings.data_dir / str(version.folder)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_only_what_workers_can_open_may_go_live(database: Database) -> None:
+    settings = database.settings
+    sensitive = settings.model_copy(update={"operating_point": "sensitive"})
+    with database.sessions.begin() as session:
+        install_baseline(session, data_dir=settings.data_dir)
+        shipped = production_version(session)
+        assert shipped is not None
+        check_servable(shipped, settings)
+        one_point = registered(session, settings, "one-point", points={"balanced": 0.5})
+        check_servable(one_point, settings)
+        with pytest.raises(NotServableError, match="one-point has no operating point sensitive"):
+            check_servable(one_point, sensitive)
+        earlier = a_version(session, name="baseline-0", is_live=False)
+        with pytest.raises(NotServableError, match="baseline-0 shipped with an earlier release"):
+            check_servable(earlier, settings)
+        (folder_of(one_point, settings) / "network.bin").write_bytes(b"damaged")
+        with pytest.raises(NotServableError, match=r"one-point cannot be read: network\.bin"):
+            check_servable(one_point, settings)
+        shutil.rmtree(folder_of(one_point, settings))
+        with pytest.raises(NotServableError, match="one-point cannot be read"):
+            check_servable(one_point, settings)

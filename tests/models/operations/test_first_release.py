@@ -1,0 +1,190 @@
+"""An installation of the first release comes up to date with all it holds, and back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, inspect, select, text
+
+from models.audit.verify import verify
+from models.files.orphans import find_orphans
+from models.learning.versions import check_servable, find_version, production_version
+from models.operations.upgrade import migrate, unmigrate, upgrade
+from models.reading.results import iter_results
+from models.tables.intake import Image, Prediction, State
+from models.tables.people import Role, Token, User
+from pipeline.decode.pool import DecoderPool
+from tests.support.data.first_release import (
+    OPEN_JOB,
+    OWN,
+    TOKEN,
+    Rows,
+    install_first_release,
+    read_rows,
+)
+from tests.support.data.kept import fill_history
+from tests.support.data.rows import a_hash
+from tests.support.servers.databases import Database
+from web.app import create_app
+from worker import enqueue
+from worker.doors import Doors, open_doors
+from worker.ingest import ingest_chunk
+from worker.predict import LivePredictor, predict_chunk
+
+ON_SQLITE = pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def doors(empty_database: Database) -> Iterator[Doors]:
+    """Installed as the first release was, then upgraded."""
+    settings = empty_database.settings
+    install_first_release(settings, empty_database.engine)
+    before, files = read_rows(empty_database.engine), files_in(settings.data_dir)
+    upgrade(settings)
+    check_rows(before, read_rows(empty_database.engine))
+    assert files_in(settings.data_dir) == files
+    opened = open_doors(settings)
+    yield opened
+    opened.close()
+
+
+def files_in(data_dir: Path) -> dict[str, bytes]:
+    paths = [path for path in data_dir.rglob("*") if path.is_file() and "sqlite" not in path.name]
+    found = {str(path.relative_to(data_dir)): path.read_bytes() for path in paths}
+    assert {"token", "secrets.json"} < found.keys()
+    return found
+
+
+def check_rows(before: Rows, after: Rows, *, but: tuple[str, ...] = ()) -> None:
+    """What both know is equal: rows may have come, and columns have come or gone."""
+    for table in (before.keys() & after.keys()) - set(but):
+        known = after[table][: len(before[table])]
+        for old, new in zip(before[table], known, strict=True):
+            common = old.keys() & new.keys()
+            assert {name: old[name] for name in common} == {name: new[name] for name in common}
+
+
+def test_everything_is_there_and_nothing_hangs_loose(doors: Doors) -> None:
+    assert find_orphans(doors.sessions, doors.store) == []
+    with doors.sessions() as session:
+        assert verify(session).is_intact
+        own, live = find_version(session, OWN), production_version(session)
+        assert own is not None
+        assert live is own, "a site's own network stays live"
+        check_servable(own, doors.settings)
+        answers = [(row.model_version, row.probability) for row in shown(doors) if row.finding]
+    assert answers == [(OWN, 0.7), ("baseline-1", 0.7)]
+
+
+def test_ids_of_rows_that_are_deleted_are_not_given_out_again(doors: Doors) -> None:
+    """SQLite's tables of the first release did so."""
+    with doors.sessions.begin() as session:
+        newest = session.scalars(select(Prediction).order_by(Prediction.id.desc())).first()
+        assert newest is not None
+        copied = {name: value for name, value in vars(newest).items() if name[0] != "_"}
+        session.delete(newest)
+        session.flush()
+        again = Prediction(**copied | {"id": None})
+        session.add(again)
+        session.flush()
+        assert again.id == copied["id"] + 1
+
+
+def shown(doors: Doors) -> list[object]:
+    with doors.sessions() as session:
+        return list(iter_results(session, operating_point=doors.settings.operating_point))
+
+
+@ON_SQLITE
+def test_old_answers_are_shown_to_who_could_come_in_before(doors: Doors) -> None:
+    enqueue.connect(doors.settings)
+    app = create_app(doors.settings)
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+    listed = client.get("/api/v1/results?format=json").json
+    by_id = {row["image_id"]: row for row in listed["results"]}
+    first = by_id[3]
+    assert (first["operating_point"], first["threshold"]) == ("balanced", 0.41)
+    assert first["warnings"] == ["colour picture", "dark"]
+    assert by_id[5]["reason"] == "Müller 5.png: not an image"
+    for path in ("studies/2?image=3", "api/v1/images/3/overlay.png", "jobs/" + OPEN_JOB, "nights"):
+        answer = client.get(f"/{path}")
+        assert answer.status_code == 200, answer.text
+    app.extensions["overread"].sessions.kw["bind"].dispose()
+
+
+@ON_SQLITE
+def test_work_goes_on_where_the_first_release_left_it(doors: Doors) -> None:
+    enqueue.connect(doors.settings)
+    with DecoderPool(processes=1, timeout_s=20, key=doors.secrets.identity_key) as pool:
+        assert ingest_chunk(doors, pool)
+    live = LivePredictor()
+    while predict_chunk(doors, live):
+        pass
+    with doors.sessions() as session:
+        states = session.scalars(select(Image.state).order_by(Image.id)).all()
+        assert session.scalar(select(func.count()).select_from(Prediction)) == 3 + 2
+    assert states[:4] == [State.PREDICTED] * 4
+    assert find_orphans(doors.sessions, doors.store) == []
+
+
+def test_back_to_the_first_tables_and_up_again(doors: Doors, empty_database: Database) -> None:
+    engine = empty_database.engine
+    before = read_rows(engine)
+    unmigrate(engine, "0001")
+    check_rows(before, read_rows(engine))
+    upgrade(doors.settings)
+    check_rows(before, read_rows(engine), but=("audit",))
+    with doors.sessions() as session:
+        assert verify(session).is_intact
+
+
+STEPS = ("0003", "0002", "0001")
+
+
+def test_each_step_down_and_up_keeps_what_the_older_tables_can_hold(
+    empty_database: Database,
+) -> None:
+    """From a history with labels, nights, snapshots, declared uploads, scoped tokens."""
+    engine, settings = empty_database.engine, empty_database.settings
+    upgrade(settings)
+    doors = open_doors(settings)
+    fill_history(doors)
+    give_scoped_token(doors)
+    newest = read_rows(engine)
+    for step in STEPS:
+        before = read_rows(engine)
+        unmigrate(engine, step)
+        older = read_rows(engine)
+        check_rows(before, older, but=("image", "token"))
+        check_references(empty_database)
+        migrate(engine)
+        check_rows(older, read_rows(engine))
+    after = read_rows(engine)
+    assert {name for name in newest if newest[name] and not after[name]} == {
+        *("dataset_snapshot", "evaluation", "fingerprint", "imported_dataset", "imported_image"),
+        *("label", "lockout", "night", "rereading", "snapshot_image", "upload"),
+    } & {name for name, rows in newest.items() if rows}
+    states = {row["id"]: (row["state"], row["reason"]) for row in after["image"]}
+    for row in newest["image"]:
+        was = (row["state"], row["reason"])
+        cancelled = ("failed", "the job was cancelled")
+        assert states[row["id"]] == (cancelled if was[0] == "cancelled" else was)
+    assert [row["name"] for row in after["token"]] == [None], "the scoped one did not come back"
+    doors.close()
+
+
+def give_scoped_token(doors: Doors) -> None:
+    with doors.sessions.begin() as session:
+        user = session.scalars(select(User).where(User.name == "olga")).one()
+        user.password_hash = "argon2"
+        scoped = Token(user_id=user.id, kind="api", digest=a_hash("t"), role=Role.VIEWER)
+        session.add(scoped)
+
+
+def check_references(database: Database) -> None:
+    """That no row refers to one that is gone; PostgreSQL sees to that by itself."""
+    if database.settings.is_sqlite:
+        with database.engine.connect() as connection:
+            assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+    assert inspect(database.engine).has_table("image")

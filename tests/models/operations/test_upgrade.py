@@ -1,0 +1,90 @@
+"""From nothing to a folder and a database that the service can start on."""
+
+import stat
+
+from sqlalchemy import func, select
+
+from models.config.settings import Settings
+from models.learning.versions import (
+    find_version,
+    production_history,
+    production_version,
+    set_production,
+    version_path,
+)
+from models.operations.upgrade import upgrade
+from models.people.tokens import local_token_path, user_of_token
+from models.tables.intake import ModelAlias, ModelVersion
+from models.tables.people import Role, User
+from pipeline.inference.version_folder import BASELINE, load_card
+from tests.support.data.rows import a_version
+from tests.support.servers.databases import Database, open_database
+
+
+def test_everything_that_a_start_needs_is_there(empty_database: Database) -> None:
+    settings = empty_database.settings
+    upgrade(settings)
+    token = local_token_path(settings.data_dir)
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    with empty_database.sessions() as session:
+        user = user_of_token(session, token.read_text().strip(), "api")
+        version = production_version(session)
+    assert user is not None
+    assert (user.name, user.role) == ("admin", Role.ADMIN)
+    assert version is not None
+    assert version.card["model_version"] == version.name
+    assert version_path(version, data_dir=settings.data_dir) == BASELINE
+
+
+def test_a_second_time_changes_nothing(empty_database: Database) -> None:
+    settings = empty_database.settings
+    upgrade(settings)
+    token = local_token_path(settings.data_dir).read_text()
+    upgrade(settings)
+    assert local_token_path(settings.data_dir).read_text() == token
+    with empty_database.sessions() as session:
+        assert session.scalar(select(func.count()).select_from(User)) == 1
+        assert session.scalar(select(func.count()).select_from(ModelAlias)) == 1
+        assert len(production_history(session)) == 1
+
+
+def test_a_token_of_another_database_is_replaced(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    local_token_path(settings.data_dir).write_text("from elsewhere\n")
+    upgrade(settings)
+    token = local_token_path(settings.data_dir).read_text().strip()
+    with (
+        open_database(settings, make_tables=False) as database,
+        database.sessions() as session,
+    ):
+        assert user_of_token(session, token, "api") is not None
+
+
+def test_a_new_release_replaces_the_network_that_shipped_before(empty_database: Database) -> None:
+    settings = empty_database.settings
+    upgrade(settings)
+    with empty_database.sessions.begin() as session:
+        a_version(session, name="baseline-0")
+    upgrade(settings)
+    with empty_database.sessions() as session:
+        live = production_version(session)
+        newest = production_history(session)[0]
+        assert find_version(session, "baseline-0") is not None
+    assert live is not None
+    assert live.name == load_card(BASELINE).model_version
+    assert newest.reason == "replaces baseline-0, which shipped before"
+
+
+def test_a_network_of_the_sites_own_stays_live(empty_database: Database) -> None:
+    settings = empty_database.settings
+    upgrade(settings)
+    with empty_database.sessions.begin() as session:
+        own = ModelVersion(name="ours", folder="versions/ours", card={"model_version": "ours"})
+        session.add(own)
+        session.flush()
+        set_production(session, own, reason="better")
+    upgrade(settings)
+    with empty_database.sessions() as session:
+        live = production_version(session)
+    assert live is not None
+    assert live.name == "ours"

@@ -1,0 +1,158 @@
+"""Users and what stands for them: tokens, and links that work once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from models.people.tokens import (
+    find_api_token,
+    invited_users,
+    issue_token,
+    list_api_tokens,
+    revoke_api_token,
+    revoke_tokens,
+    user_of_link,
+    user_of_token,
+)
+from models.people.users import UserRefusedError, add_user, change_role, deactivate, end_logins
+from models.tables.people import Role, Token, User
+from tests.support.data.rows import a_user
+from tests.support.servers.databases import Database
+
+
+def test_an_api_token_works_again_and_again(database: Database) -> None:
+    with database.sessions.begin() as session:
+        token = issue_token(session, user=a_user(session), kind="api")
+    for _ in range(2):
+        with database.sessions() as session:
+            user = user_of_token(session, token, "api")
+            assert user is not None
+            assert user.name == "olga"
+
+
+def test_only_the_digest_is_kept(database: Database) -> None:
+    with database.sessions.begin() as session:
+        token = issue_token(session, user=a_user(session), kind="api")
+        (digest,) = session.scalars(select(Token.digest))
+    assert token not in digest
+    assert len(digest) == 64
+
+
+def test_of_many_who_follow_one_login_link_one_gets_in(database: Database) -> None:
+    with database.sessions.begin() as session:
+        token = issue_token(session, user=a_user(session), kind="login")
+
+    def log_in(_: int) -> bool:
+        with database.sessions.begin() as session:
+            return user_of_token(session, token, "login") is not None
+
+    with ThreadPoolExecutor(5) as threads:
+        assert sum(threads.map(log_in, range(10))) == 1
+
+
+def test_expired_foreign_and_invented_tokens_do_not_work(database: Database) -> None:
+    with database.sessions.begin() as session:
+        user = a_user(session)
+        expired = issue_token(session, user=user, kind="api", lifetime=timedelta(seconds=-1))
+        login = issue_token(session, user=user, kind="login", lifetime=timedelta(minutes=5))
+        assert user_of_token(session, expired, "api") is None
+        assert user_of_token(session, login, "api") is None
+        assert user_of_token(session, "invented", "api") is None
+        assert user_of_token(session, login, "login") is not None
+
+
+def test_a_user_who_was_shut_out_stays_out(database: Database) -> None:
+    with database.sessions.begin() as session:
+        user = a_user(session)
+        token = issue_token(session, user=user, kind="api")
+        user.is_active = False
+        session.flush()
+        assert user_of_token(session, token, "api") is None
+
+
+def test_a_revoked_token_is_gone_and_others_stay(database: Database) -> None:
+    with database.sessions.begin() as session:
+        user, other = a_user(session), a_user(session, name="oleg")
+        first, second = (issue_token(session, user=user, kind="api", name=n) for n in "ab")
+        issue_token(session, user=other, kind="api")
+        newest, oldest = list_api_tokens(session, user_id=user.id)
+        assert (newest.name, oldest.name) == ("b", "a")
+        assert not revoke_api_token(session, token_id=oldest.id, user_id=other.id)
+        assert revoke_api_token(session, token_id=oldest.id, user_id=user.id)
+        assert not revoke_api_token(session, token_id=oldest.id, user_id=user.id)
+        assert user_of_token(session, first, "api") is None
+        assert user_of_token(session, second, "api") is not None
+        assert len(list_api_tokens(session, user_id=user.id)) == 1
+
+
+def test_links_and_tokens_are_revoked_by_kind(database: Database) -> None:
+    with database.sessions.begin() as session:
+        user = a_user(session)
+        invitation = issue_token(session, user=user, kind="invitation")
+        token = issue_token(session, user=user, kind="api", role=Role.VIEWER)
+        assert user_of_link(session, invitation, "invitation") is not None
+        revoke_tokens(session, user_id=user.id, kinds=("invitation",))
+        assert user_of_link(session, invitation, "invitation") is None
+        assert user_of_token(session, invitation, "invitation") is None
+        found = find_api_token(session, token)
+        assert found is not None
+        assert (found.user.name, found.role) == ("olga", Role.VIEWER)
+
+
+def test_invited_is_whom_a_link_waits_for(database: Database) -> None:
+    with database.sessions.begin() as session:
+        names = ("waits", "came", "too late", "by a token")
+        users = {name: a_user(session, name=name) for name in names}
+        issue_token(session, user=users["waits"], kind="invitation")
+        came = issue_token(session, user=users["came"], kind="invitation")
+        assert user_of_token(session, came, "invitation") is not None
+        late = timedelta(seconds=-1)
+        issue_token(session, user=users["too late"], kind="invitation", lifetime=late)
+        issue_token(session, user=users["by a token"], kind="api")
+        assert invited_users(session) == {users["waits"].id}
+
+
+def test_of_two_admins_who_put_each_other_out_one_stays(database: Database) -> None:
+    with database.sessions.begin() as session:
+        users = [a_user(session, name=name, role=Role.ADMIN).id for name in ("ada", "adam")]
+
+    def put_out(user_id: int) -> bool:
+        with database.sessions.begin() as session:
+            try:
+                deactivate(session, session.get_one(User, user_id))
+            except UserRefusedError:
+                return False
+            return True
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(put_out, users)) == [False, True]
+
+
+def test_an_admin_stays_only_where_no_other_is_there(database: Database) -> None:
+    with database.sessions.begin() as session:
+        ada, adam = (a_user(session, name=name, role=Role.ADMIN) for name in ("ada", "adam"))
+        change_role(session, ada, Role.READER)
+        session.flush()
+        with pytest.raises(UserRefusedError, match="last admin"):
+            change_role(session, adam, Role.OPERATOR)
+        change_role(session, adam, Role.ADMIN)
+        deactivate(session, ada)
+
+
+def test_sessions_end_by_an_epoch_that_counts_up_in_the_database(database: Database) -> None:
+    with database.sessions.begin() as session:
+        user_id = a_user(session).id
+    for _ in range(2):
+        with database.sessions.begin() as session:
+            end_logins(session.get_one(User, user_id))
+    with database.sessions() as session:
+        assert session.get_one(User, user_id).session_epoch == 2
+
+
+def test_a_name_is_kept_as_it_is_compared(database: Database) -> None:
+    with database.sessions.begin() as session:
+        assert add_user(session, name=" Jürgen.K ", role=Role.READER).name == "jürgen.k"
+        with pytest.raises(UserRefusedError, match="taken"):
+            add_user(session, name="JU\u0308RGEN.K", role=Role.READER)

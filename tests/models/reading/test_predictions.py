@@ -1,0 +1,155 @@
+"""The same bytes are predicted once per model version, whoever asks and how often."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.intake.claims import Claim, claim_ready
+from models.reading.predictions import (
+    finish_known,
+    get_prediction,
+    read_heatmap,
+    record_predictions,
+)
+from models.tables import intake as tables
+from models.tables.intake import Image, State
+from tests.support.data.rows import (
+    a_job,
+    a_prediction,
+    a_version,
+    all_images,
+    an_image,
+    lapse_leases,
+)
+from tests.support.servers.databases import Database
+
+
+def claim_all(session: Session) -> Claim:
+    return claim_ready(session, limit=100, lease_s=60, max_attempts=3)
+
+
+def record_all(session: Session, claim: Claim, *, version_id: int) -> None:
+    predictions = {image.sha256: a_prediction() for image in claim.images}
+    record_predictions(session, claim, predictions, model_version_id=version_id, engine="a test")
+
+
+def count_predictions(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(tables.Prediction)) or 0
+
+
+def test_a_chunk_is_recorded(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job, version = a_job(session), a_version(session)
+        for _ in range(3):
+            an_image(session, job, state=State.READY)
+        record_all(session, claim_all(session), version_id=version.id)
+    with database.sessions() as session:
+        images = all_images(session)
+        assert {image.state for image in images} == {State.PREDICTED}
+        assert {image.leased_by for image in images} == {None}
+        assert all(image.finished_at for image in images)
+        assert count_predictions(session) == 3
+
+
+def test_the_heatmap_comes_back_scaled_to_its_peak(database: Database) -> None:
+    with database.sessions.begin() as session:
+        image = an_image(session, a_job(session), state=State.READY)
+        record_all(session, claim_all(session), version_id=a_version(session).id)
+    with database.sessions() as session:
+        prediction = get_prediction(
+            session, session.get_one(Image, image.id), operating_point="balanced"
+        )
+    assert prediction is not None
+    assert prediction.heatmap_peak == 3.0
+    assert (prediction.heatmap_concentration, prediction.heatmap_inside_body) == (0.2, 0.9)
+    assert (prediction.operating_point, prediction.temperature) == ("balanced", 1.5)
+    assert len(prediction.heatmap) == 98
+    expected = a_prediction().heatmap / 3.0
+    np.testing.assert_allclose(read_heatmap(prediction), expected, atol=1e-3)
+
+
+def test_images_of_equal_bytes_share_one_prediction(database: Database) -> None:
+    with database.sessions.begin() as session:
+        version = a_version(session)
+        first, second = a_job(session), a_job(session)
+        an_image(session, first, content="same", state=State.READY)
+        claim = claim_all(session)
+        an_image(session, second, content="same", state=State.READY)
+        record_all(session, claim, version_id=version.id)
+    with database.sessions() as session:
+        assert [image.state for image in all_images(session)] == [State.PREDICTED] * 2
+        assert count_predictions(session) == 1
+
+
+def test_bytes_that_were_read_before_need_no_second_reading(database: Database) -> None:
+    with database.sessions.begin() as session:
+        version, other = a_version(session), a_version(session, name="v2", is_live=False)
+        an_image(session, a_job(session), content="same", state=State.READY)
+        record_all(session, claim_all(session), version_id=version.id)
+        late = an_image(session, a_job(session), content="same", state=State.READY)
+        known = partial(finish_known, session, [late.sha256])
+        assert known(model_version_id=other.id, operating_point="balanced") == set()
+        assert known(model_version_id=version.id, operating_point="sensitive") == set()
+        assert late.state == State.READY
+        assert known(model_version_id=version.id, operating_point="balanced") == {late.sha256}
+    with database.sessions() as session:
+        assert [image.state for image in all_images(session)] == [State.PREDICTED] * 2
+
+
+def test_two_workers_that_hold_the_same_bytes_predict_them_once(database: Database) -> None:
+    with database.sessions.begin() as session:
+        version = a_version(session)
+        claims = []
+        for job in (a_job(session), a_job(session)):
+            for number in range(20):
+                an_image(session, job, content=str(number), state=State.READY)
+            claims.append(claim_ready(session, limit=20, lease_s=60, max_attempts=3))
+    one, other = claims
+
+    def finish(claim: Claim) -> None:
+        with database.sessions.begin() as session:
+            record_all(session, claim, version_id=version.id)
+
+    assert {image.sha256 for image in one.images} == {image.sha256 for image in other.images}
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(finish, (one, other)))
+    with database.sessions() as session:
+        assert {image.state for image in all_images(session)} == {State.PREDICTED}
+        assert count_predictions(session) == 20
+
+
+def test_who_lost_the_claim_records_nothing(database: Database) -> None:
+    with database.sessions.begin() as session:
+        version = a_version(session)
+        an_image(session, a_job(session), state=State.READY)
+        late = claim_all(session)
+        lapse_leases(session)
+        claim_all(session)
+        record_all(session, late, version_id=version.id)
+    with database.sessions() as session:
+        assert [image.state for image in all_images(session)] == [State.READY]
+        assert count_predictions(session) == 0
+
+
+@pytest.mark.parametrize("peak", [0.0, 7.5])
+def test_a_heatmap_of_any_peak_survives(database: Database, peak: float) -> None:
+    from dataclasses import replace
+
+    heatmap = np.full((7, 7), peak, np.float32)
+    with database.sessions.begin() as session:
+        image = an_image(session, a_job(session), state=State.READY)
+        claim = claim_all(session)
+        record_predictions(
+            session,
+            claim,
+            {image.sha256: replace(a_prediction(), heatmap=heatmap)},
+            model_version_id=a_version(session).id,
+            engine="a test",
+        )
+        prediction = get_prediction(session, image, operating_point="balanced")
+    assert prediction is not None
+    np.testing.assert_allclose(read_heatmap(prediction) * prediction.heatmap_peak, heatmap)

@@ -1,0 +1,238 @@
+"""Results as scripts see them, and studies' answers."""
+
+from dataclasses import replace
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from models.intake.claims import claim_ready
+from models.intake.images import NewImage, add_images
+from models.learning.versions import set_production
+from models.reading import results as results_module
+from models.reading import studies as studies_module
+from models.reading.predictions import record_predictions
+from models.reading.studies import NewStudy, get_or_create_studies
+from models.tables.intake import Image, ModelVersion, State
+from pipeline.types import Prediction
+from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image, some_images
+from tests.support.servers.databases import Database
+
+NORMAL = a_prediction(probability=0.1, finding="normal")
+STRANGE = a_prediction(probability=0.99, finding=None, reason="unlike a chest radiograph")
+SENSITIVE = a_prediction(probability=0.3, threshold=0.2, operating_point="sensitive")
+
+# As a service shows them that is set to the balanced point.
+iter_results = partial(results_module.iter_results, operating_point="balanced")
+list_results = partial(results_module.list_results, operating_point="balanced")
+get_study = partial(studies_module.get_study, operating_point="balanced")
+list_studies = partial(studies_module.list_studies, operating_point="balanced")
+
+
+def predict(session: Session, version: ModelVersion, predictions: dict[int, Prediction]) -> None:
+    claim = claim_ready(session, limit=1000, lease_s=60, max_attempts=3)
+    by_hash = {image.sha256: predictions[image.id] for image in claim.images}
+    record_predictions(session, claim, by_hash, model_version_id=version.id, engine="a test")
+
+
+def a_study(session: Session, name: str, images: list[Image]) -> int:
+    ids = get_or_create_studies(session, [NewStudy(a_hash(name), None, name)])
+    for image in images:
+        image.study_id = ids[a_hash(name)]
+    session.flush()
+    return ids[a_hash(name)]
+
+
+def test_every_image_has_a_line_whatever_its_state(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        done = an_image(session, job, file="a/done.png", state=State.READY)
+        predict(session, a_version(session), {done.id: a_prediction()})
+        an_image(session, job, file="a/waits.png")
+        text = NewImage("a/text.txt", a_hash("x"), 1, refused="no image")
+        add_images(session, job_id=job.id, new=[text])
+    with database.sessions() as session:
+        predicted, received, rejected = iter_results(session, job_id=job.id)
+    assert (predicted.status, predicted.finding, predicted.probability, predicted.threshold) == (
+        "predicted",
+        "pneumonia",
+        0.9,
+        0.5,
+    )
+    assert (predicted.reason, predicted.model_version) == (None, "v1")
+    assert (received.status, received.probability, received.model_version) == (
+        "received",
+        None,
+        None,
+    )
+    assert (rejected.status, rejected.reason) == ("rejected", "text.txt: no image")
+
+
+def test_an_image_without_a_finding_says_why_and_is_not_normal(database: Database) -> None:
+    with database.sessions.begin() as session:
+        image = an_image(session, a_job(session), state=State.READY)
+        predict(session, a_version(session), {image.id: STRANGE})
+        (result,) = iter_results(session)
+    assert (result.status, result.finding) == ("predicted", None)
+    assert result.reason == "unlike a chest radiograph"
+
+
+def test_results_stream_beyond_one_page_in_order(database: Database) -> None:
+    with database.sessions.begin() as session:
+        images = some_images(session, results_module.PAGE_SIZE + 5)
+        some_images(session, 3)
+        found = [result.image_id for result in iter_results(session, job_id=images[0].job_id)]
+        everything = list(iter_results(session))
+    assert found == [image.id for image in images]
+    assert len(everything) == results_module.PAGE_SIZE + 8
+
+
+def test_a_page_of_one_state(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        some_images(session, 5, job=job, state=State.REJECTED)
+        some_images(session, 4, job=job, state=State.READY)
+        page = list_results(session, job_id=job.id, state=State.REJECTED, page=2, page_size=3)
+    assert ([result.status for result in page.items], page.total) == (["rejected"] * 2, 5)
+
+
+def test_the_live_versions_answer_is_shown_and_the_newest_until_it_has_one(
+    database: Database,
+) -> None:
+    with database.sessions.begin() as session:
+        old, new = a_version(session), a_version(session, name="v2", is_live=False)
+        job = a_job(session)
+        both, only_old = (an_image(session, job, state=State.READY) for _ in range(2))
+        predict(session, old, {both.id: a_prediction(), only_old.id: a_prediction()})
+        read_again(session, new, both, NORMAL)
+        assert [result.model_version for result in iter_results(session)] == ["v1", "v1"]
+        set_production(session, new, reason="better")
+        assert [result.model_version for result in iter_results(session)] == ["v2", "v1"]
+
+
+def read_again(session: Session, version: ModelVersion, image: Image, answer: Prediction) -> None:
+    session.refresh(image)
+    image.state = State.READY
+    session.flush()
+    predict(session, version, {image.id: answer})
+
+
+def test_the_answer_at_the_point_that_is_set_is_shown_and_none_is_lost(database: Database) -> None:
+    """Also where the other point's answer is the newer one; and each says whose it is."""
+    shown = partial(results_module.iter_results, job_id=None)
+    with database.sessions.begin() as session:
+        version = a_version(session)
+        image = an_image(session, a_job(session), state=State.READY)
+        predict(session, version, {image.id: NORMAL})
+        (before,) = shown(session, operating_point="sensitive")
+        read_again(session, version, image, SENSITIVE)
+        (balanced,) = shown(session, operating_point="balanced")
+        (sensitive,) = shown(session, operating_point="sensitive")
+    assert (before.operating_point, before.threshold, before.finding) == (
+        ("balanced", 0.5, "normal")
+    )
+    assert balanced == before
+    assert (sensitive.operating_point, sensitive.threshold, sensitive.finding) == (
+        ("sensitive", 0.2, "pneumonia")
+    )
+
+
+def test_a_result_carries_calibration_and_trust_in_its_heatmap(database: Database) -> None:
+    with database.sessions.begin() as session:
+        image = an_image(session, a_job(session), state=State.READY)
+        predict(session, a_version(session), {image.id: a_prediction(inside_body=0.6)})
+        an_image(session, a_job(session))
+        result, waiting = iter_results(session)
+    assert (result.temperature, result.heatmap_peak) == (1.5, 3.0)
+    assert (result.heatmap_concentration, result.heatmap_inside_body) == (0.2, 0.6)
+    assert (waiting.operating_point, waiting.temperature, waiting.heatmap_peak) == (None,) * 3
+
+
+def test_a_suspected_image_goes_before_a_likelier_one_that_is_not(database: Database) -> None:
+    """Thresholds differ between operating points; probability and threshold stay one image's."""
+    with database.sessions.begin() as session:
+        likelier, suspected = some_images(session, 2, state=State.READY)
+        a_study(session, "one", [likelier, suspected])
+        version = a_version(session)
+        answers = {likelier.id: replace(NORMAL, probability=0.4), suspected.id: SENSITIVE}
+        predict(session, version, answers)
+        (summary,) = list_studies(session).items
+        detail = get_study(session, summary.id)
+    assert detail is not None
+    assert detail.summary == summary
+    assert (summary.finding, summary.probability, summary.threshold) == ("pneumonia", 0.3, 0.2)
+    assert summary.operating_point == "sensitive"
+    assert [image.image_id for image in detail.images] == [suspected.id, likelier.id]
+
+
+def test_of_one_job_only_its_images_count(database: Database) -> None:
+    with database.sessions.begin() as session:
+        (mine,) = some_images(session, 1, state=State.READY)
+        (other,) = some_images(session, 1, state=State.READY)
+        a_study(session, "shared", [mine, other])
+        predict(session, a_version(session), {mine.id: NORMAL, other.id: a_prediction()})
+        (summary,) = list_studies(session, job_id=mine.job_id).items
+    assert (summary.finding, summary.images) == ("normal", 1)
+    assert summary.first is not None
+    assert summary.first.image_id == mine.id
+
+
+def test_a_studys_answer_is_its_most_suspicious_familiar_images(database: Database) -> None:
+    with database.sessions.begin() as session:
+        images = some_images(session, 4, state=State.READY)
+        answers = [NORMAL, a_prediction(probability=0.8), STRANGE, NORMAL]
+        study_id = a_study(session, "one", images)
+        predictions = {image.id: answer for image, answer in zip(images, answers, strict=True)}
+        predict(session, a_version(session), predictions)
+        detail = get_study(session, study_id)
+    assert detail is not None
+    assert (detail.summary.finding, detail.summary.probability) == ("pneumonia", 0.8)
+    assert (detail.summary.images, detail.summary.predicted) == (4, 4)
+    assert [image.image_id for image in detail.images] == [
+        images[number].id for number in (1, 0, 3, 2)
+    ]
+
+
+def test_a_study_of_strange_images_only_has_no_answer(database: Database) -> None:
+    with database.sessions.begin() as session:
+        (image,) = some_images(session, 1, state=State.READY)
+        a_study(session, "strange", [image])
+        predict(session, a_version(session), {image.id: STRANGE})
+        (summary,) = list_studies(session).items
+        assert list_studies(session, finding="normal").total == 0
+        assert list_studies(session, finding="none").total == 1
+    assert (summary.finding, summary.probability, summary.threshold) == (None, None, None)
+
+
+def test_the_work_list_sorts_filters_and_pages(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job, other = a_job(session), a_job(session)
+        predictions = {}
+        for number in range(5):
+            (image,) = some_images(session, 1, state=State.READY, job=job)
+            a_study(session, f"folder {number}", [image])
+            share = number / 10
+            predictions[image.id] = replace(
+                a_prediction(probability=share), finding="pneumonia" if share > 0.2 else "normal"
+            )
+        (waiting,) = some_images(session, 1, job=other)
+        a_study(session, "waiting", [waiting])
+        predict(session, a_version(session), predictions)
+
+        highest = list_studies(session, page_size=2)
+        assert [study.probability for study in highest.items] == [0.4, 0.3]
+        assert (highest.total, highest.next) == (6, 2)
+        lowest = list_studies(session, descending=False)
+        assert [study.probability for study in lowest.items] == [0.0, 0.1, 0.2, 0.3, 0.4, None]
+        assert list_studies(session, finding="pneumonia").total == 2
+        assert list_studies(session, job_id=other.id).items[0].label == "waiting"
+        by_label = list_studies(session, order="label", descending=False)
+        assert [study.label for study in by_label.items[:2]] == ["folder 0", "folder 1"]
+
+
+def test_studies_are_made_once(database: Database) -> None:
+    study = NewStudy(a_hash("one"), a_hash("patient"))
+    with database.sessions.begin() as session:
+        first = get_or_create_studies(session, [study, study])
+    with database.sessions.begin() as session:
+        assert get_or_create_studies(session, [study]) == first
+        assert get_or_create_studies(session, []) == {}
