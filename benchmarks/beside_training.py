@@ -2,10 +2,11 @@
 
     python benchmarks/beside_training.py [FOLDER] [--cores 1] [--seconds 20] [--rounds 3]
 
-The training is a process of its own that bounds itself as the night's does (`worker.bounds`) and
-teaches the upper blocks of the shipped network: on the images of FOLDER (NORMAL, PNEUMONIA), or
-on drawn ones. It is stopped (SIGSTOP) and let go on in turns, so that whatever else the machine
-does slows down both sides alike. Predictions take every core. `--plain` leaves out the bounds.
+The training is a process of its own that bounds itself as the night's does
+(`worker.night.resources`) and teaches the upper blocks of the shipped network: on the images of
+FOLDER (NORMAL, PNEUMONIA), or on drawn ones. It is stopped (SIGSTOP) and let go on in turns, so
+that whatever else the machine does slows down both sides alike. Predictions take every core.
+`--plain` leaves out the bounds.
 """
 
 import argparse
@@ -99,7 +100,7 @@ def waiting_lines(training: subprocess.Popen[bytes]) -> int:
 
 def train_for_ever(arguments: argparse.Namespace) -> None:
     """Bounded from its first step on: on a busy machine its start would take minutes."""
-    from worker.bounds import THREADS, bound_this_process
+    from worker.night.resources import THREADS, bound_this_process
 
     if not arguments.plain:
         os.environ.update(dict.fromkeys(THREADS, str(arguments.cores)))

@@ -38,9 +38,9 @@ from pipeline.errors import PipelineError, RefusedError
 from pipeline.evaluation.leakage import Leak
 from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
 from pipeline.text import readable
-from worker.doors import Doors, open_doors
-from worker.leaks import candidate_leaks, stored_candidates
-from worker.membership import Candidate, decide_members
+from worker.context import Doors, open_doors
+from worker.night.leaks import candidate_leaks, stored_candidates
+from worker.night.membership import Candidate, decide_members
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,71}")
 HASHERS = 4

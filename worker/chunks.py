@@ -13,7 +13,7 @@ from models.base import now
 from models.config.logs import following
 from models.intake.claims import Claim, give_up, release
 from models.session import AWAY, why_away
-from worker.doors import Doors
+from worker.context import Doors
 
 log = logging.getLogger(__name__)
 

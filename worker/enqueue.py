@@ -12,8 +12,7 @@ from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
 from models.config.settings import Settings
-from worker.configuration import sender_configuration
-from worker.queues import (
+from worker.celery_config import (
     INGEST,
     INGEST_TASK,
     NIGHT_TASK,
@@ -21,6 +20,7 @@ from worker.queues import (
     PREDICT_TASK,
     REREAD_TASK,
     TRAIN,
+    sender_configuration,
 )
 
 log = logging.getLogger(__name__)

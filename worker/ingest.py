@@ -32,9 +32,9 @@ from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
 from pipeline.pseudonym import pseudonym
 from worker.chunks import PassingError, by_turns, holding, jobs_of, record
-from worker.doors import Doors
+from worker.context import Doors
 from worker.enqueue import nudge_predict
-from worker.uploads import discard_uploads
+from worker.tidy import discard_uploads
 
 # Files are forced to disk before the upload they come from is deleted. Waiting for the disk one
 # by one costs 1.3 ms an image, four at a time a tenth of that.

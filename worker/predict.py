@@ -20,7 +20,7 @@ from pipeline.errors import NetworkFolderError
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
 from worker.chunks import WORLD, holding, record
-from worker.doors import Doors
+from worker.context import Doors
 from worker.enqueue import nudge_ingest
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from models.intake.jobs import NoJobError, cancel_some, half_cancelled_jobs
 from models.learning.nights import begin_due_night, has_waiting_night, park_exhausted_night
 from models.reading.rereadings import due_rereading, give_up_exhausted
 from models.tables.intake import State
-from worker.doors import Doors
+from worker.context import Doors
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_reread, nudge_train
-from worker.uploads import discard_uploads
+from worker.tidy import discard_uploads
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,7 @@ from celery import signals
 
 from models.operations.heartbeat import give_sign
 from worker.app import app
-from worker.chunks import WORLD, plainly, repeat
-from worker.doors import Doors, process_doors
-from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue, nudge_reread
-from worker.queues import (
+from worker.celery_config import (
     INGEST_TASK,
     NIGHT_TASK,
     PREDICT_TASK,
@@ -25,6 +22,9 @@ from worker.queues import (
     SWEEP_TASK,
     TIDY_TASK,
 )
+from worker.chunks import WORLD, plainly, repeat
+from worker.context import Doors, process_doors
+from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue, nudge_reread
 
 if TYPE_CHECKING:
     from pipeline.decode.pool import DecoderPool
@@ -70,11 +70,13 @@ def sweep(self: Any) -> None:
 def tidy() -> None:
     from models.files.pending import discard_unsettled
     from models.files.purge import discard_noted
-    from worker.audit_watch import watch_audit
-    from worker.leftovers import discard_leftovers
-    from worker.logins import forget_expired_logins
-    from worker.sop_uids import fill_sop_instance_uids
-    from worker.uploads import discard_forgotten
+    from worker.tidy import (
+        discard_forgotten,
+        discard_leftovers,
+        fill_sop_instance_uids,
+        forget_expired_logins,
+        watch_audit,
+    )
 
     doors = process_doors()
     steps = (
@@ -93,7 +95,7 @@ def tidy() -> None:
 
 @app.task(name=REREAD_TASK)  # type: ignore[untyped-decorator]
 def reread() -> None:
-    from worker.rereading import reread_chunk
+    from worker.reread import reread_chunk
 
     doors = process_doors()
     with _passing_failures():
@@ -103,8 +105,8 @@ def reread() -> None:
 
 @app.task(name=NIGHT_TASK)  # type: ignore[untyped-decorator]
 def night() -> None:
-    from worker.bounds import bound_this_process
-    from worker.night import run_night
+    from worker.night.resources import bound_this_process
+    from worker.night.run import run_night
 
     doors = process_doors()
     bound_this_process(doors.settings)  # before anything imports TensorFlow

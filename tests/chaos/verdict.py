@@ -18,8 +18,8 @@ from models.tables.intake import FINAL_STATES, Image, Job, Prediction, State
 from tests.chaos.files import Sent
 from tests.chaos.rig import Rig
 from tests.chaos.storm import Strike
-from worker.doors import open_doors
-from worker.uploads import discard_forgotten
+from worker.context import open_doors
+from worker.tidy import discard_forgotten
 
 GONE = "no longer in the file store"
 SHOWN = 20  # losses that are named

@@ -9,7 +9,7 @@ from alembic import command
 from models.operations.upgrade import alembic_config, upgrade
 from tests.support.servers.databases import Database
 from tests.support.servers.keeper import Keeper
-from worker.doors import Doors, open_doors
+from worker.context import Doors, open_doors
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ from tests.support.data.rows import a_job, a_prediction, a_user
 from tests.support.servers.databases import Database, open_database
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
 from tests.support.servers.service import wait_until
-from worker.doors import Doors, open_doors
-from worker.uploads import discard_uploads
+from worker.context import Doors, open_doors
+from worker.tidy import discard_uploads
 
 LINKS: tuple[LinkKind, ...] = ("login", "invitation")
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

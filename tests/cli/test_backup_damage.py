@@ -8,7 +8,7 @@ from cli.backup_folder import FILE_LIST, MANIFEST
 from models.config.settings import Settings
 from tests.support.data.kept import fill_history
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
-from worker.doors import Doors
+from worker.context import Doors
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

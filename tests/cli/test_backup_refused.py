@@ -17,7 +17,7 @@ from tests.support.data.kept import an_image_in, fill_history
 from tests.support.servers.databases import PostgresDatabases
 from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
 from tests.support.servers.service import OVERREAD, environment
-from worker.doors import Doors
+from worker.context import Doors
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

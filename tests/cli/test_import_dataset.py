@@ -15,8 +15,8 @@ from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split
 from tests.support.data.builders import make_dicom, make_picture
 from tests.support.servers.imports import count, report, rows, run, write, write_public_set
-from worker.doors import Doors
-from worker.snapshot import take_snapshot
+from worker.context import Doors
+from worker.night.snapshot import take_snapshot
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 TRAIN, VALIDATION, TEST = Split.TRAIN, Split.VALIDATION, Split.TEST

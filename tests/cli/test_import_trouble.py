@@ -22,7 +22,7 @@ from tests.support.data.rows import a_job, an_image
 from tests.support.servers.command import run as overread
 from tests.support.servers.imports import count, rows, run, write, write_public_set
 from tests.support.servers.processes import hearing_ctrl_c
-from worker.doors import Doors
+from worker.context import Doors
 
 
 class PurgedImport(_Import):

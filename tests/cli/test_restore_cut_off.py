@@ -13,7 +13,7 @@ from tests.support.data.kept import all_rows, fill_history
 from tests.support.servers.databases import PostgresDatabases, open_database
 from tests.support.servers.deaths import Moment, is_killed, renaming_to
 from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
-from worker.doors import Doors
+from worker.context import Doors
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 BEFORE_IT_COUNTS = renaming_to("note.json")

@@ -10,8 +10,8 @@ from models.tables.people import Role
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.support.data.rows import a_version
 from tests.support.web.portal import Portal
-from worker.doors import open_doors
-from worker.snapshot import take_snapshot
+from worker.context import open_doors
+from worker.night.snapshot import take_snapshot
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

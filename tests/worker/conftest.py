@@ -7,7 +7,7 @@ import pytest
 from pipeline.decode.pool import DecoderPool
 from tests.support.servers.databases import Database
 from worker import enqueue
-from worker.doors import Doors, open_doors
+from worker.context import Doors, open_doors
 
 KEY = b"an invented key"
 TIMEOUT_S = 120.0  # for one file: no test waits so long, however slow the machine

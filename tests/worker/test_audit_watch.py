@@ -9,8 +9,8 @@ from models.audit.log import record
 from models.audit.verify import newest_check, read_anchors
 from models.operations.heartbeat import is_alive
 from models.tables.intake import Audit
-from worker.audit_watch import watch_audit
-from worker.doors import Doors
+from worker.context import Doors
+from worker.tidy import watch_audit
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

@@ -18,9 +18,9 @@ from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
-from worker.doors import Doors
+from worker.context import Doors
 from worker.ingest import ingest_chunk
-from worker.uploads import discard_forgotten
+from worker.tidy import discard_forgotten
 
 AREAS = ("incoming", "stored", "inputs", "begun", "temporary")
 

@@ -11,7 +11,7 @@ SCRIPT = """
 import re
 from models.config.settings import Settings
 from worker.chunks import repeat
-from worker.doors import open_doors
+from worker.context import open_doors
 
 def hang():
     re.match("(a+)+b", "a" * 100)

@@ -25,7 +25,7 @@ from tests.support.data.rows import a_job, a_prediction, a_version, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
-from worker.doors import Doors
+from worker.context import Doors
 from worker.ingest import MISSING, ingest_chunk
 
 

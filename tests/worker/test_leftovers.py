@@ -8,8 +8,8 @@ import pytest
 
 from models.learning.nights import cancel_night, request_night
 from tests.support.data.versions import make_version
-from worker.doors import Doors
-from worker.leftovers import discard_leftovers
+from worker.context import Doors
+from worker.tidy import discard_leftovers
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

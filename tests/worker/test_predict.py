@@ -15,7 +15,7 @@ from pipeline.inference.predictor import Predictor
 from tests.support.data.rows import a_job, all_images, an_image
 from tests.support.data.versions import make_version
 from tests.support.servers.databases import Database
-from worker.doors import Doors
+from worker.context import Doors
 from worker.predict import LivePredictor, predict_chunk
 
 

@@ -21,7 +21,7 @@ from tests.support.servers.processes import Process, Processes, running
 from tests.support.servers.service import wait_until
 from worker import enqueue
 from worker.chunks import TURN_S
-from worker.doors import Doors, open_doors
+from worker.context import Doors, open_doors
 from worker.embedded_broker import EmbeddedBroker
 
 pytestmark = pytest.mark.processes

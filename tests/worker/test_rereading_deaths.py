@@ -17,9 +17,9 @@ from tests.support.data.rereadings import (
     read_before,
 )
 from tests.support.data.rows import all_images, lapse_leases
-from worker.doors import Doors
+from worker.context import Doors
 from worker.predict import LivePredictor
-from worker.rereading import reread_chunk
+from worker.reread import reread_chunk
 from worker.sweep import sweep
 
 

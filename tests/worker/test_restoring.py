@@ -12,7 +12,7 @@ from pipeline.decode.network_input import PREPROCESSING
 from pipeline.decode.pool import DecoderPool
 from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
-from worker.doors import Doors
+from worker.context import Doors
 from worker.ingest import ingest_chunk
 from worker.predict import LivePredictor, predict_chunk
 

@@ -12,9 +12,9 @@ from pipeline.pseudonym import pseudonymous_uid
 from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, upload
 from tests.worker.conftest import KEY
-from worker.doors import Doors
+from worker.context import Doors
 from worker.ingest import ingest_chunk
-from worker.sop_uids import fill_sop_instance_uids
+from worker.tidy import fill_sop_instance_uids
 
 
 def sop_uids(doors: Doors) -> list[str | None]:

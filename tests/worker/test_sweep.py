@@ -18,9 +18,9 @@ from models.tables.intake import ModelAlias, State
 from tests.support.data.rows import a_job, a_version, all_images, lapse_leases
 from tests.support.data.uploads import a_png, files_in, upload
 from worker import enqueue
-from worker.doors import Doors
+from worker.context import Doors
 from worker.sweep import sweep
-from worker.uploads import discard_forgotten
+from worker.tidy import discard_forgotten
 
 
 def nudges(broker_url: str, queue: str) -> int:

@@ -14,8 +14,8 @@ from models.intake.uploads import Declared, advance, declare, give_up
 from models.tables.intake import Image, State, Upload
 from tests.support.data.rows import a_job
 from tests.support.data.uploads import a_png, files_in, upload
-from worker.doors import Doors
-from worker.uploads import discard_forgotten, discard_uploads
+from worker.context import Doors
+from worker.tidy import discard_forgotten, discard_uploads
 
 LONG_AGO_S = 25 * 3600
 

@@ -18,7 +18,7 @@ from models.tables.learning import Fingerprint
 from tests.support.data.labelled import Archive
 from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image
 from tests.support.servers.databases import Database
-from worker.doors import Doors, open_doors
+from worker.context import Doors, open_doors
 
 Deed = Callable[[Doors, Image], None]
 

@@ -27,7 +27,7 @@ from tests.support.data.rows import a_hash
 from tests.support.servers.databases import Database
 from web.app import create_app
 from worker import enqueue
-from worker.doors import Doors, open_doors
+from worker.context import Doors, open_doors
 from worker.ingest import ingest_chunk
 from worker.predict import LivePredictor, predict_chunk
 

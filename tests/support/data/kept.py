@@ -22,7 +22,7 @@ from pipeline.evaluation.fingerprint import Fingerprint
 from tests.support.data.labelled import NORMAL, PNEUMONIA, Archive
 from tests.support.data.nights import a_night, a_trained_version
 from tests.support.data.rows import a_job, a_prediction, a_user
-from worker.doors import Doors
+from worker.context import Doors
 
 
 def fill_history(doors: Doors, *, name: str = "a folder") -> str:

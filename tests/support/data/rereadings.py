@@ -21,7 +21,7 @@ from models.tables.people import Role
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.types import OperatingPoint
 from tests.support.data.rows import a_job, a_prediction, a_user, a_version, an_image
-from worker.doors import Doors
+from worker.context import Doors
 
 POINT: OperatingPoint = "balanced"
 IMAGES = 5

@@ -10,7 +10,7 @@ from models.files.store import FileStore
 from models.intake.images import add_image
 from models.tables.intake import Image, Job
 from tests.support.data.builders import make_dicom, make_picture
-from worker.doors import Doors
+from worker.context import Doors
 
 
 def a_png(*, seed: int = 0, rows: int = 96) -> bytes:

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from cli.importing import import_dataset
 from models.tables.learning import ImportedDataset, ImportedImage, Label
-from worker.doors import Doors
+from worker.context import Doors
 
 
 def write(path: Path, *, seed: int) -> Path:

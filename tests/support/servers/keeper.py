@@ -11,7 +11,7 @@ from cli.backup_folder import MANIFEST, Manifest, write_manifest
 from models.config.settings import Settings
 from models.files.orphans import find_orphans
 from tests.support.servers.command import run
-from worker.doors import Doors, open_doors
+from worker.context import Doors, open_doors
 
 NAMES = "%Y%m%dT%H%M%SZ"
 

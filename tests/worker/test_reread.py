@@ -28,9 +28,9 @@ from tests.support.data.rereadings import (
     read_before,
 )
 from tests.support.data.rows import a_job, a_version, all_images, an_image, lapse_leases
-from worker.doors import Doors
+from worker.context import Doors
 from worker.predict import LivePredictor
-from worker.rereading import reread_chunk
+from worker.reread import reread_chunk
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from models.config.settings import Settings
-from worker.bounds import MemoryBoundError, check_memory, training_cores
+from worker.night.resources import MemoryBoundError, check_memory, training_cores
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="by Linux's means")
 
@@ -18,7 +18,7 @@ SCRIPT = """
 import json, os, sys, threading, time
 from pathlib import Path
 from models.config.settings import Settings
-from worker.bounds import bound_this_process
+from worker.night.resources import bound_this_process
 
 earlier = threading.Thread(target=time.sleep, args=(60,), daemon=True)
 earlier.start()
@@ -40,7 +40,7 @@ def bounded(cores: int, *, own_session: bool = False) -> dict[str, Any]:
     """What a process that bounded itself says of itself."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(cores)],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         start_new_session=own_session,
         stdout=subprocess.PIPE,
         check=True,

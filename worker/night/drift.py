@@ -9,7 +9,7 @@ import numpy as np
 from models.reading.history import PastAnswer, past_answers
 from models.tables.intake import ModelVersion
 from pipeline.evaluation.drift import Window, compare_windows, describe_drift
-from worker.doors import Doors
+from worker.context import Doors
 
 REFERENCE_DAYS: Final = 90  # at most so far back: seasons are no drift
 SAMPLED: Final = "These images are a sample, since there are very many."

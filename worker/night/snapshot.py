@@ -15,9 +15,9 @@ from models.learning.labelled_contents import LabelledContent, hold_view, labell
 from models.learning.snapshots import LEFT_OUT, Member, Place, earlier_places, freeze
 from models.tables.learning import DatasetSnapshot, LabelValue, Split
 from pipeline.evaluation.leakage import Leak, leak_report
-from worker.doors import Doors
-from worker.leaks import candidate_leaks, stored_candidates
-from worker.membership import decide_members
+from worker.context import Doors
+from worker.night.leaks import candidate_leaks, stored_candidates
+from worker.night.membership import decide_members
 
 log = logging.getLogger(__name__)
 

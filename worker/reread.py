@@ -10,7 +10,7 @@ from models.reading.predictions import add_predictions
 from models.reading.rereadings import Chunk, claim_chunk, due_rereading, settle_chunk
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
-from worker.doors import Doors
+from worker.context import Doors
 from worker.predict import LivePredictor, answer_all, load_inputs
 
 log = logging.getLogger(__name__)

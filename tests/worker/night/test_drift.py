@@ -10,8 +10,8 @@ from models.base import now
 from models.reading.history import past_answers
 from models.tables.intake import Image, ModelVersion, Prediction, State, Study
 from tests.support.data.rows import a_hash, a_job, a_version
-from worker.doors import Doors
-from worker.drift import measure_drift
+from worker.context import Doors
+from worker.night.drift import measure_drift
 
 MOMENT = now()
 ANSWER = {

@@ -13,7 +13,7 @@ from pipeline.decode.network_input import PREPROCESSING
 from pipeline.errors import PipelineError
 from pipeline.training.config import Progress, TrainingProgress
 from pipeline.training.dataset import Dataset
-from worker.doors import Doors
+from worker.context import Doors
 
 LEAST_PATIENTS = 10  # of each finding, to learn from and to choose thresholds by
 TELL_EVERY = 50

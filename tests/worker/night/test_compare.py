@@ -23,8 +23,8 @@ from pipeline.phantom.drawing import draw_phantom
 from pipeline.training.config import TrainingProgress
 from tests.support.data.rows import a_hash, a_user
 from tests.support.data.versions import make_first_format, make_version
-from worker.comparing import MissingInputError, compare_versions
-from worker.doors import Doors
+from worker.context import Doors
+from worker.night.compare import MissingInputError, compare_versions
 
 SITE, PUBLIC = "site", "public"
 

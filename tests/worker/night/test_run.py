@@ -23,11 +23,11 @@ from pipeline.phantom.drawing import draw_phantom
 from pipeline.types import Finding
 from tests.support.data.rows import a_job, a_user, an_image
 from tests.support.data.versions import make_version
-from worker.bounds import MemoryBoundError
-from worker.doors import Doors
-from worker.night import run_night
-from worker.night_watch import CancelledError, LostClaimError, NightWatch
-from worker.snapshot import take_snapshot
+from worker.context import Doors
+from worker.night.progress import CancelledError, LostClaimError, NightWatch
+from worker.night.resources import MemoryBoundError
+from worker.night.run import run_night
+from worker.night.snapshot import take_snapshot
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

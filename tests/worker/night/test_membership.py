@@ -12,7 +12,7 @@ from models.learning.snapshots import SITE, Member, Place
 from models.tables.learning import LabelValue, Split
 from tests.support.data.labelled import patient_of_split
 from tests.support.data.rows import a_hash
-from worker.membership import decide_members
+from worker.night.membership import decide_members
 
 KEY = b"an invented key"
 # What may be known of an image: its patient, the set it came with, and what a reader says of it.

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from models.learning.nights import NightClaim, is_cancelled, note, prolong
 from pipeline.errors import PipelineError
 from pipeline.training.config import TrainingProgress
-from worker.bounds import check_memory
 from worker.chunks import WORLD
-from worker.doors import Doors
+from worker.context import Doors
+from worker.night.resources import check_memory
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from pipeline.evaluation.evaluate import ScoreCollector, Scores, evaluate
 from pipeline.inference.predictor import Predictor
 from pipeline.training.config import Progress, TrainingProgress
 from pipeline.types import OperatingPoint
-from worker.doors import Doors
+from worker.context import Doors
 
 log = logging.getLogger(__name__)
 

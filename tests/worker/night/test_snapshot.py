@@ -22,8 +22,8 @@ from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.support.data.rows import a_hash, a_version
-from worker.doors import Doors
-from worker.snapshot import take_snapshot
+from worker.context import Doors
+from worker.night.snapshot import take_snapshot
 
 TRAIN, VALIDATION, TEST = Split.TRAIN, Split.VALIDATION, Split.TEST
 

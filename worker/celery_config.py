@@ -3,22 +3,25 @@
 Messages are nudges: acknowledged on arrival, because losing one costs one sweep, while a message
 kept until its end would come back only after the visibility timeout, which follows the longest
 training.
+
+Names of queues and tasks.
 """
 
 from typing import Any
 
 from models.config.settings import Settings, SettingsError
-from worker.queues import (
-    INGEST,
-    INGEST_TASK,
-    NIGHT_TASK,
-    PREDICT,
-    PREDICT_TASK,
-    REREAD_TASK,
-    SWEEP_TASK,
-    TIDY_TASK,
-    TRAIN,
-)
+
+INGEST = "ingest"
+PREDICT = "predict"
+TRAIN = "train"
+
+INGEST_TASK = "overread.ingest"
+PREDICT_TASK = "overread.predict"
+SWEEP_TASK = "overread.sweep"
+TIDY_TASK = "overread.tidy"
+NIGHT_TASK = "overread.night"
+REREAD_TASK = "overread.reread"
+
 
 HOUR_S = 3600
 
@@ -36,7 +39,7 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
         "worker_proc_alive_timeout": 120.0,  # on a busy machine the default of 4 s is too short
         "worker_max_tasks_per_child": 1,  # TensorFlow gives its memory back only by ending
         "task_annotations": {NIGHT_TASK: _night_limits(settings)},
-        "beat_scheduler": "worker.beat:Beat",
+        "beat_scheduler": "worker.app:Beat",
         "beat_schedule": _schedule(settings),
         "beat_schedule_filename": str(settings.data_dir / "beat-schedule"),
         "beat_max_loop_interval": 5,

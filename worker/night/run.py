@@ -39,12 +39,12 @@ from models.tables.learning import Night, Outcome
 from pipeline.errors import PipelineError
 from pipeline.evaluation.promotion_gate import Decision, Gate, decide_promotion
 from pipeline.familiarity.guard import is_guard_of
-from worker.candidate import NotEnoughImagesError, candidate_name, train_candidate
 from worker.chunks import WORLD
-from worker.comparing import compare_versions
-from worker.doors import Doors
-from worker.drift import measure_drift
-from worker.night_watch import (
+from worker.context import Doors
+from worker.night.candidate import NotEnoughImagesError, candidate_name, train_candidate
+from worker.night.compare import compare_versions
+from worker.night.drift import measure_drift
+from worker.night.progress import (
     LEASE_S,
     CancelledError,
     LostClaimError,
@@ -52,7 +52,7 @@ from worker.night_watch import (
     StoppingError,
     watching,
 )
-from worker.snapshot import take_snapshot
+from worker.night.snapshot import take_snapshot
 
 log = logging.getLogger(__name__)
 

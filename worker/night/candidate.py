@@ -15,8 +15,8 @@ from pipeline.inference.engine import NETWORK_FILE
 from pipeline.inference.version_folder import FAMILIARITY_FILE, load_card
 from pipeline.training.config import Mode, Progress, TrainingConfig, candidate_config
 from pipeline.training.mixing import mix
-from worker.doors import Doors
-from worker.lesson import Lesson, MissingImageError, NotEnoughImagesError, read_lesson
+from worker.context import Doors
+from worker.night.training_data import Lesson, MissingImageError, NotEnoughImagesError, read_lesson
 
 __all__ = ["MissingImageError", "NotEnoughImagesError", "train_candidate"]
 

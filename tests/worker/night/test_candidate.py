@@ -22,13 +22,13 @@ from pipeline.training.config import TrainingProgress
 from pipeline.types import Finding
 from tests.support.data.rows import a_hash, a_user
 from tests.support.data.versions import make_version
-from worker.candidate import (
+from worker.context import Doors
+from worker.night.candidate import (
     ForeignFolderError,
     MissingImageError,
     NotEnoughImagesError,
     train_candidate,
 )
-from worker.doors import Doors
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

@@ -1,0 +1,61 @@
+"""The leakage check on stored images: of a snapshot, and of a set that is being imported.
+
+Fingerprints of stored network inputs: computed where they are missing, in small batches.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.files.store import FileStore
+from models.learning.datasets import add_fingerprints, known_fingerprints
+from models.query import batches
+from models.session import Sessions
+from pipeline.decode.network_input import PREPROCESSING
+from pipeline.evaluation.fingerprint import Fingerprint, fingerprints
+from pipeline.evaluation.leakage import Film, Leak, find_leaks
+from worker.context import Doors
+from worker.night.membership import Candidate
+
+BATCH = 256  # network inputs in memory at once: 13 MB
+
+
+def stored_fingerprints(
+    sessions: Sessions, store: FileStore, sha256s: Sequence[str]
+) -> dict[str, Fingerprint]:
+    """By content. Each must have a network input in the store, or a fingerprint already."""
+    with sessions() as session:
+        rows = known_fingerprints(session, sha256s, preprocessing=PREPROCESSING)
+    known = {sha256: Fingerprint(*row) for sha256, row in rows.items()}
+    missing = [sha256 for sha256 in dict.fromkeys(sha256s) if sha256 not in known]
+    for batch in batches(missing, BATCH):
+        inputs = store.network_inputs(batch, PREPROCESSING)
+        computed = dict(zip(batch, fingerprints(inputs), strict=True))
+        with sessions.begin() as session:
+            add_fingerprints(session, computed, preprocessing=PREPROCESSING)
+        known |= computed
+    return known
+
+
+def stored_candidates(doors: Doors, candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Those with a network input in the file store."""
+    has_input = doors.store.has_network_input
+    return [one for one in candidates if has_input(one.member.sha256, PREPROCESSING)]
+
+
+def candidate_leaks(doors: Doors, candidates: Sequence[Candidate]) -> list[Leak]:
+    """All must be stored."""
+    sha256s = [one.member.sha256 for one in candidates]
+    found = stored_fingerprints(doors.sessions, doors.store, sha256s)
+
+    def read_inputs(some: Sequence[str]) -> NDArray[np.uint8]:
+        return doors.store.network_inputs(some, PREPROCESSING)
+
+    films = [_film(one, found[one.member.sha256]) for one in candidates]
+    return find_leaks(films, read_inputs=read_inputs)
+
+
+def _film(one: Candidate, fingerprint: Fingerprint) -> Film:
+    member = one.member
+    return Film(member.sha256, member.split.value, member.patient_hash, one.study_hash, fingerprint)
