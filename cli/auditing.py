@@ -18,7 +18,7 @@ from models.audit.lists import AuditFilter, iter_audit, list_audit_page
 from models.audit.verify import check_audit
 from models.config.settings import Settings
 from models.session import Sessions, make_engine, make_session_factory
-from web.audit_lines import Format, audit_lines
+from web.operations.audit import Format, audit_lines
 
 EVERYTHING = AuditFilter()
 SUFFIXES = {".csv": "csv", ".jsonl": "jsonl"}

@@ -78,7 +78,7 @@ class Client:
         return self._json("POST", f"{_job(job_id)}/retry", json={"which": which})
 
     def purge(self, which: Mapping[str, Any]) -> dict[str, Any]:
-        """which: as in `web.schemas_purges.Purge`; with `dry_run` False, until it is `done`."""
+        """which: as in `web.operations.schemas.Purge`; with `dry_run` False, until it is `done`."""
         return self._json("POST", "purges", json=dict(which))
 
     def jobs(self, *, page: int = 1) -> dict[str, Any]:

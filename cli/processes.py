@@ -35,14 +35,14 @@ def broker(command: tuple[str, ...]) -> Program:
 def portal(*, host: str, port: int) -> Program:
     # One process with threads: it moves bytes and reads rows, the workers do the computing.
     # gunicorn's control socket would lie in the home folder, shared by every instance.
-    options = ("--worker-class", "web.gunicorn_worker.PortalWorker", "--workers", "1")
+    options = ("--worker-class", "web.http.gunicorn.PortalWorker", "--workers", "1")
     threads = ("--threads", "32", "--no-sendfile", "--graceful-timeout", "5")
     bind = ("--bind", f"{host}:{port}", "--no-control-socket")
-    # Whom to believe is decided by our own settings (web/security.py), not by where it comes from.
+    # Whom to believe is decided by our own settings (web/http/security.py), not by where it comes from.
     beliefs = ("--forwarded-allow-ips", "", "--forwarder-headers", "")
-    logs = ("--logger-class", "web.gunicorn_logger.PortalLogger")
+    logs = ("--logger-class", "web.http.gunicorn.PortalLogger")
     command = ("gunicorn", *options, *threads, *bind, *beliefs, *logs, "web.app:create_app()")
-    return Program("portal", command, hushed=(" web.request_log: ", " worker.enqueue: "))
+    return Program("portal", command, hushed=(" web.http.request_log: ", " worker.enqueue: "))
 
 
 def ingest() -> Program:

@@ -7,41 +7,25 @@ from flask_login import current_user
 
 from models.config.secrets import read_or_make_secrets
 from models.config.settings import Settings
-from web import (
-    about,
-    account,
-    audits,
-    health,
-    images,
-    invitations,
-    jobs,
-    labels,
-    login,
-    metrics,
-    nights,
-    purges,
-    rereadings,
-    results,
-    snapshots,
-    studies,
-    tokens,
-    uploads,
-    users,
-    version_pages,
-    versions,
-)
-from web.auth import install_auth
-from web.errors import PROBLEM, install_errors
-from web.ids import install_ids
-from web.incoming import install_limits
-from web.label_panel import install_label_words
-from web.night_words import install_night_words
-from web.rates import install_rates
-from web.request_log import install_request_log
-from web.schemas import Problem
-from web.security import NOTICE, install_security
-from web.services import KEY, make_services
-from web.words import install_words
+from web.auth import account, invitations, login, tokens, users
+from web.auth.credentials import install_rates
+from web.auth.rules import install_auth
+from web.context import KEY, make_services
+from web.http.errors import PROBLEM, install_errors
+from web.http.filters import install_words
+from web.http.forms import install_limits
+from web.http.params import install_ids
+from web.http.request_log import install_request_log
+from web.http.schemas import Problem
+from web.http.security import NOTICE, install_security
+from web.intake import jobs, uploads
+from web.labels import views as labels
+from web.labels.panel import install_label_words
+from web.learning import nights, rereadings, snapshots, version_pages, versions
+from web.learning.wording import install_night_words
+from web.operations import audit as audits
+from web.operations import health, metrics, purges
+from web.reading import about, images, results, studies
 from worker.enqueue import connect
 
 BLUEPRINTS = (

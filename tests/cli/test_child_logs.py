@@ -13,16 +13,16 @@ from models.config.logs import make_formatter
 from tests.support.servers.service import wait_until
 
 PRINTS = """
-print("2026-11-23 06:00:00,000 INFO web.request_log: GET / 200")
-print("2026-11-23 06:00:00,000 ERROR web.request_log: worth knowing")
+print("2026-11-23 06:00:00,000 INFO web.http.request_log: GET / 200")
+print("2026-11-23 06:00:00,000 ERROR web.http.request_log: worth knowing")
 print("2026-11-23 06:00:00,000 INFO gunicorn.error: up")
-print('{"process": "one", "logger": "web.request_log", "message": "the end"}', flush=True)
+print('{"process": "one", "logger": "web.http.request_log", "message": "the end"}', flush=True)
 """
 
 
 def _logged(log_format: str) -> list[str]:
     log = io.StringIO()
-    program = Program("one", (sys.executable, "-c", PRINTS), hushed=(" web.request_log: ",))
+    program = Program("one", (sys.executable, "-c", PRINTS), hushed=(" web.http.request_log: ",))
     environment = {**os.environ, "OVERREAD_LOG_FORMAT": log_format}
     Child(program, environment=environment, log=log, on_exit=lambda _: None)
     wait_until(lambda: "the end" in log.getvalue(), within_s=20, what="the last line")
@@ -38,8 +38,8 @@ def test_people_read_what_is_worth_it() -> None:
 def test_machines_get_json_and_nothing_else() -> None:
     said = [json.loads(line) for line in _logged("json")]
     assert [one["process"] for one in said] == ["one"] * 3
-    assert said[0]["message"].endswith("ERROR web.request_log: worth knowing")
-    assert said[2]["logger"] == "web.request_log"
+    assert said[0]["message"].endswith("ERROR web.http.request_log: worth knowing")
+    assert said[2]["logger"] == "web.http.request_log"
 
 
 def test_the_supervisor_speaks_json_too() -> None:

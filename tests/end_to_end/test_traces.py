@@ -70,7 +70,10 @@ def _about(lines: list[Line], job: str) -> list[Line]:
 
 def test_the_id_is_found_on_every_station(service: Service, job: str) -> None:
     stations = {
-        *{("portal", "web.request_log"), ("portal", "worker.enqueue")},  # the nudge as it was sent
+        *{
+            ("portal", "web.http.request_log"),
+            ("portal", "worker.enqueue"),
+        },  # the nudge as it was sent
         *{("ingest", "worker.app"), ("ingest", "worker.chunks")},  # the same nudge as it arrived
         *{("ingest", "worker.enqueue"), ("predict", "worker.app"), ("predict", "worker.chunks")},
     }
@@ -82,7 +85,9 @@ def test_the_id_is_found_on_every_station(service: Service, job: str) -> None:
 
 
 def test_requests_are_logged_by_route_and_user(service: Service, job: str) -> None:
-    requests = [one for one in _about(_lines(service), job) if one["logger"] == "web.request_log"]
+    requests = [
+        one for one in _about(_lines(service), job) if one["logger"] == "web.http.request_log"
+    ]
     made = next(one for one in requests if one["route"] == "/api/v1/jobs")
     assert (made["method"], made["status"], made["user"]) == ("POST", 201, 1)
     assert made["duration_ms"] > 0

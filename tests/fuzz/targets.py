@@ -9,7 +9,7 @@ from pipeline.decode.prepare import Prepared, prepare
 from pipeline.errors import RefusedError
 from pipeline.files.archive import ArchiveLimits, is_archive, members
 from pipeline.limits import Limits
-from web.label_table import NoTableError, read_label_table
+from web.labels.csv_file import NoTableError, read_label_table
 
 # Control and format characters, surrogates, separators of lines: none may be shown.
 UNSHOWABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -9,7 +9,7 @@ from tests.support.servers.databases import Database
 from tests.support.web.portal import Portal
 from tests.support.web.sender import Sender
 from web.app import create_app
-from web.services import KEY
+from web.context import KEY
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from tests.support.web.pages import forms_proof
 from tests.support.web.people import ANOTHER, PASSWORD, a_person, entered, written
 from tests.support.web.portal import Portal
 from tests.support.web.sender import PIECE
-from tests.web.test_roles import CHANGING, TABLE
+from tests.web.auth.test_roles import CHANGING, TABLE
 
 # What is written does not depend on the database.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

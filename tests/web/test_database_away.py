@@ -10,7 +10,7 @@ from tests.support.servers.databases import open_database
 from tests.support.servers.postgres import PostgresServer
 from tests.support.web.portal import Portal
 from web.app import create_app
-from web.services import KEY
+from web.context import KEY
 
 
 @pytest.fixture

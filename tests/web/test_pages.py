@@ -12,9 +12,9 @@ from pipeline.inference.heatmap import describe_trust
 from tests.support.data.builders import INVENTED_PATIENT, make_dicom
 from tests.support.web.portal import Portal
 from web.app import create_app
-from web.auth import open_to_all
-from web.security import NOTICE
-from web.services import KEY
+from web.auth.rules import open_to_all
+from web.context import KEY
+from web.http.security import NOTICE
 
 # Nothing here depends on the database; uploads and API are tested on both.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

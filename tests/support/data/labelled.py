@@ -16,7 +16,7 @@ from models.tables.people import Role
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.training.splits import assign_split
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
-from web.services import Services
+from web.context import Services
 from worker.context import Doors
 
 PNEUMONIA, NORMAL, UNUSABLE = LabelValue.PNEUMONIA, LabelValue.NORMAL, LabelValue.UNUSABLE

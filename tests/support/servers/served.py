@@ -16,7 +16,7 @@ from tests.support.servers.databases import open_database
 from tests.support.servers.serving import serving
 from tests.support.web.portal import Portal
 from web.app import create_app
-from web.services import KEY
+from web.context import KEY
 
 Environment = dict[str, Any]
 # Told of every request before it is answered; a number is answered instead of the portal.

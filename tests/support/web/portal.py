@@ -24,8 +24,8 @@ from pipeline.decode.network_input import PREPROCESSING
 from pipeline.decode.prepare import prepare
 from tests.support.data.rows import a_prediction, a_user, a_version
 from tests.support.servers.databases import Database
-from web.services import KEY as KEY_OF_SERVICES
-from web.services import Services
+from web.context import KEY as KEY_OF_SERVICES
+from web.context import Services
 
 KEY = b"invented key of thirty-two bytes"
 

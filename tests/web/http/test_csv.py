@@ -1,0 +1,79 @@
+"""Nothing that anyone named runs in a spreadsheet."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.data.uploads import a_png
+from tests.support.web.portal import Portal
+from web.http.csv import SIGNS, as_text, csv_line, without_guard
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+HOSTILE = (
+    "=cmd|' /C calc'!A0.png",
+    "+1+1.png",
+    "-2+3.png",
+    "@SUM(1,1).png",
+    '"=1+1".png',
+    "'=1+1.png",
+    " =1+1.png",
+    "\uff1d1+1.png",
+    "a;=1+1.png",
+    'a,"=1+1.png',
+)
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "\t=1", "\r=1", "\n=1", "\xa0=1", "\ufeff=1"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_no_cell_begins_as_a_formula(text: str, separator: str) -> None:
+    for cell, *more in csv.reader(io.StringIO(csv_line([text, 1]), newline=""), delimiter=","):
+        assert not _would_run(cell)
+        assert more == ["1"]
+    # Where another separator is the custom, quotes keep the text in one cell.
+    for cells in csv.reader(io.StringIO(csv_line([text]), newline=""), delimiter=separator):
+        assert not any(_would_run(cell) for cell in cells)
+
+
+def _would_run(cell: str) -> bool:
+    return cell.startswith(("=", "+", "-", "@", "\t", "\r", "\uff1d")) or cell.lstrip(
+        ' "\xa0\ufeff'
+    ).startswith(("=", "+", "-", "@"))
+
+
+@given(st.text() | st.text("'=\t 1"))
+def test_a_text_is_kept_but_for_the_apostrophe(text: str) -> None:
+    said = as_text(text)
+    assert said in (text, f"'{text}")
+    assert not said.startswith(SIGNS)
+    assert without_guard(said) == text
+
+
+def test_an_apostrophe_of_ones_own_is_kept() -> None:
+    for name in ("'s-Hertogenbosch/1.png", "''twice.png", "'"):
+        assert without_guard(name) == name
+
+
+def test_numbers_stay_numbers_and_nothing_stays_nothing() -> None:
+    assert csv_line([-0.5, 3, None, "a", ["b", "c"]]) == '-0.5,3,"","a","b; c"\r\n'
+
+
+def test_plain_names_are_left_alone() -> None:
+    assert as_text("ward-7/one =1.png") == "ward-7/one =1.png"
+
+
+@on_sqlite
+def test_results_with_hostile_names(portal: Portal) -> None:
+    job = portal.new_job()
+    files = [(name, a_png(seed=number)) for number, name in enumerate(HOSTILE)]
+    portal.send(job, *files)
+    portal.read_all(probability=0.25)
+    answer = portal.program().get(f"/api/v1/results?job_id={job}&format=csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert len(rows) == len(HOSTILE)
+    for row in rows:
+        assert not any(_would_run(cell) for cell in row.values())
+    assert ",0.25," in answer.text

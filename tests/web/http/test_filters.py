@@ -1,0 +1,38 @@
+"""How numbers are put to people, from cards of both formats."""
+
+import pytest
+
+from web.http.filters import unfamiliarity_words
+from web.learning.cards import Figure, figure_rows, operating_points
+
+
+@pytest.mark.parametrize(
+    ("unfamiliarity", "card", "words"),
+    [
+        (0.2, {"unfamiliarity_limit": 0.5, "warning_limit": 0.3}, "like them"),
+        (0.4, {"unfamiliarity_limit": 0.5, "warning_limit": 0.3}, "somewhat unlike them"),
+        (0.6, {"unfamiliarity_limit": 0.5, "warning_limit": 0.3}, "unlike them"),
+        (0.4, {"unfamiliarity_limit": 0.5}, "like them"),
+    ],
+)
+def test_familiarity_is_told_by_the_versions_own_limits(
+    unfamiliarity: float, card: dict[str, float], words: str
+) -> None:
+    assert unfamiliarity_words(unfamiliarity, card) == words
+
+
+def test_figures_without_points_belong_to_the_one_that_is_named() -> None:
+    found = {
+        "n": 9,
+        "auroc": {"value": 0.9, "low": 0.8, "high": 1.0},
+        "operating_point": "sensitive",
+    }
+    (row,) = figure_rows({"metrics": {"a": found}})
+    assert (row.point, row.images, row.patients) == ("sensitive", 9, None)
+    assert row.figures["auroc"] == Figure(0.9, 0.8, 1.0)
+    assert row.figures["ece"] == Figure(None)
+
+
+def test_an_empty_card_has_nothing_to_show() -> None:
+    assert operating_points({}) == []
+    assert figure_rows({}) == []

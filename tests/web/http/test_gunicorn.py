@@ -1,0 +1,145 @@
+"""The portal as it is served: slow clients keep nobody else out, and headers are not believed."""
+
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from email.message import Message
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+
+from cli.ports import free_port
+from cli.processes import portal
+from models.config.settings import Settings
+from models.operations.upgrade import upgrade
+from tests.support.servers.processes import Process
+from tests.support.servers.service import wait_until
+from web.http.gunicorn import CROWD, IN_A_CROWD_S, PATIENCE_S, PacedSocket, crowd
+
+HOST = "127.0.0.1"
+THREADS = 16  # more than that many clients at a time, and gunicorn's usual number would be taken
+FORM = (
+    b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\ncsrf_token="
+)
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    folder = tmp_path_factory.mktemp("portal")
+    settings = Settings(data=folder / "data")
+    settings.data_dir.mkdir()
+    upgrade(settings)
+    found = free_port(HOST)
+    command = (sys.executable, "-m", *portal(host=HOST, port=found).command)
+    process = Process(command, settings=settings, log=Path(folder / "log"))
+    try:
+        wait_until(lambda: _is_up(found), within_s=60, what="the portal")
+        yield found
+    finally:
+        process.end()
+
+
+def _is_up(port: int) -> bool:
+    try:
+        return ask(port)[0] == 200
+    except OSError:
+        return False
+
+
+def ask(port: int, path: str = "/healthz", **headers: str) -> tuple[int, Message]:
+    request = urllib.request.Request(f"http://{HOST}:{port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S - 1) as answer:
+            return answer.status, answer.headers
+    except HTTPError as error:
+        return error.code, error.headers
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"G",
+        b"GET /login HTTP/1.1\r\nHost: x\r\n",
+        b"POST /login HTTP/1.1\r\nHost: x\r\n" + FORM,
+        b"GET /healthz HTTP/1.0\r\nHost: x\r\n\r\n",
+    ],
+    ids=["nothing", "one letter", "half a head", "half a form", "no farewell"],
+)
+def test_clients_that_say_no_more_keep_nobody_out(port: int, said: bytes) -> None:
+    with ExitStack() as stack:
+        for _ in range(THREADS):
+            stack.enter_context(socket.create_connection((HOST, port))).sendall(said)
+        time.sleep(0.3)
+        assert ask(port)[0] == 200, "before the portal's patience with any of them ends"
+
+
+def test_of_a_crowd_each_has_less_time(port: int) -> None:
+    """Or who comes next would wait for as long as the portal's patience lasts, and once more for
+    every further crowd.
+    """
+    command = portal(host=HOST, port=port).command
+    number = int(command[command.index("--threads") + 1])
+    with ExitStack() as stack:
+        for _ in range(2 * number):
+            stack.enter_context(socket.create_connection((HOST, port))).sendall(b"GET /he")
+        assert ask(port)[0] == 200
+
+
+def test_what_only_a_proxy_may_say_is_not_believed(port: int) -> None:
+    status, headers = ask(port, "/login", **{"X-Forwarded-Proto": "https"})
+    assert status == 200
+    assert "Strict-Transport-Security" not in headers
+    assert "Secure" not in headers["Set-Cookie"]
+    assert ask(port, "/login", SCRIPT_NAME="//evil.example")[0] == 200
+
+
+Act = Callable[[PacedSocket, socket.socket], None]
+
+
+@pytest.mark.parametrize(
+    "act",
+    [lambda ours, _: ours.recv(10), lambda ours, _: ours.sendall(bytes(2**24))],
+    ids=["says nothing", "reads nothing"],
+)
+def test_patience_ends(act: Act) -> None:
+    ours, theirs = _pair()
+    ours._left_s, ours.slowest = 0.05, 10**9
+    with ours, theirs, pytest.raises(ConnectionResetError, match="too slow"):
+        act(ours, theirs)
+
+
+def test_what_comes_buys_time_and_what_gunicorn_has_set_stays() -> None:
+    ours, theirs = _pair()
+    with ours, theirs:
+        ours.begin()
+        theirs.sendall(bytes(20_000))
+        began = time.monotonic()
+        assert len(ours.recv(20_000)) == 20_000
+        took_s = time.monotonic() - began
+        assert PATIENCE_S + 10.0 - took_s <= ours._left_s <= PATIENCE_S + 10.0
+        ours.settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            ours.recv(1)
+        assert ours.gettimeout() == 0.01
+
+
+def test_in_a_crowd_who_has_sent_much_may_still_pause() -> None:
+    ours, theirs = _pair()
+    with ours, theirs, ExitStack() as stack:
+        for _ in range(CROWD):
+            stack.enter_context(crowd.one_more())
+        ours.begin()
+        assert ours._patience(None) == pytest.approx(IN_A_CROWD_S)
+        theirs.sendall(bytes(20_000))
+        ours.recv(20_000)
+        assert ours._patience(None) == pytest.approx(IN_A_CROWD_S + 10.0)
+
+
+def _pair() -> tuple[PacedSocket, socket.socket]:
+    ours, theirs = socket.socketpair()
+    return PacedSocket(fileno=ours.detach()), theirs

@@ -1,0 +1,107 @@
+"""What every answer carries, and that nothing which was sent comes back as a page."""
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import request
+
+from models.tables.people import Role
+from tests.support.data.builders import make_png, png_chunk, png_with
+from tests.support.servers.databases import Database
+from tests.support.web.portal import Portal
+from tests.support.web.routes import walk
+from web.app import create_app
+from web.auth.rules import open_to_all
+
+# No header depends on the database.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+WANTED = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+POLICY = {
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+}
+SCRIPT = b"<html><script>alert(1)</script>"
+DATA = re.compile(r"(application/(problem\+|openapi\+)?json|application/x-ndjson|text/csv)")
+
+
+def a_page_too(folder: Path) -> bytes:
+    """A radiograph with a page in its comment."""
+    picture = make_png(folder / "a.png").read_bytes()
+    return png_with(picture, png_chunk(b"tEXt", b"Comment\0" + SCRIPT))
+
+
+def test_every_answer_carries_every_header(portal: Portal) -> None:
+    client = portal.program(Role.ADMIN)
+    for route in walk(portal):
+        headers = client.open(route.path, method=route.method, base_url="https://here").headers
+        assert {name: headers.get(name) for name in WANTED} == WANTED, route
+        assert set(headers["Content-Security-Policy"].split("; ")) == POLICY, route
+        assert "camera=()" in headers["Permissions-Policy"]
+        assert headers["Strict-Transport-Security"] == "max-age=31536000"
+        assert "Server" not in headers
+
+
+@pytest.mark.parametrize("proxies", [0, 1])
+def test_a_proxy_is_believed_only_where_there_is_one(database: Database, proxies: int) -> None:
+    settings = database.settings.model_copy(update={"proxies": proxies})
+    app = create_app(settings)
+    said = {"X-Forwarded-For": "192.0.2.7, 198.51.100.1", "X-Forwarded-Proto": "https"}
+
+    @app.get("/who")
+    @open_to_all("a test asks")
+    def who() -> str:
+        return f"{request.remote_addr} {request.is_secure} {request.host}"
+
+    answer = app.test_client().get("/who", headers=said | {"X-Forwarded-Host": "evil.example"})
+    seen = ["127.0.0.1 False localhost", "198.51.100.1 True localhost"]
+    assert answer.text == seen[proxies]
+    assert ("Strict-Transport-Security" in answer.headers) == bool(proxies)
+
+
+def test_what_was_sent_never_comes_back_as_a_page(portal: Portal, tmp_path: Path) -> None:
+    job = portal.new_job("<script>alert(2)</script>")
+    portal.send(job, ("<script>alert(3)</script>.html", a_page_too(tmp_path)))
+    portal.read_all()
+    admin = portal.program(Role.ADMIN)
+    there = {"job_id": job, "image_id": 1, "study_id": 1}
+    for route in walk(portal, **there):
+        if route.method == "GET" and route.endpoint != "static":
+            answer = admin.get(route.path)
+            assert b"<script>alert" not in answer.data or DATA.match(answer.content_type), route
+            if route.pattern.startswith("/api/"):
+                assert not answer.content_type.startswith(("text/html", "image/svg")), route
+
+
+def test_pictures_are_drawn_anew_and_named_by_us(portal: Portal, tmp_path: Path) -> None:
+    portal.send(portal.new_job(), ("x.html", a_page_too(tmp_path)))
+    portal.read_all()
+    viewer = portal.program(Role.VIEWER)
+    for kind in ("display", "thumbnail", "heatmap.png", "overlay.png"):
+        answer = viewer.get(f"/api/v1/images/1/{kind}")
+        assert answer.status_code == 200, kind
+        assert answer.content_type == "image/png"
+        name = f"{kind.removesuffix('.png')}.png"
+        assert answer.headers["Content-Disposition"] == f'inline; filename="{name}"'
+        assert SCRIPT not in answer.data
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv"])
+def test_exports_are_saved_not_shown(portal: Portal, kind: str) -> None:
+    answer = portal.program(Role.VIEWER).get(f"/api/v1/results?format={kind}")
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="overread')
+    assert DATA.match(answer.content_type)

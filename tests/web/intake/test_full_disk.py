@@ -1,0 +1,66 @@
+"""Without room nothing half-written stays, what was safe has its row, and senders are told when."""
+
+import io
+from functools import partial
+
+import pytest
+
+from models.intake.images import NewImage
+from tests.support.data.uploads import a_png, files_in
+from tests.support.web.portal import send
+from tests.support.web.sender import Sender
+from web.http.disk import DiskFullError
+from web.intake.receive import arriving, keep, store_side_by_side
+
+
+def test_without_room_nothing_is_declared_or_taken(sender: Sender) -> None:
+    content = a_png()
+    (upload,) = sender.declare(("a.png", content))
+    sender.piece(upload, 0, content[:10])
+    sender.portal.change_settings(disk_reserve_bytes=2**60)
+    refused = [
+        sender.client.post(f"{sender.url}/uploads", json={"files": [{"file": "b", "size": 1}]}),
+        sender.piece(upload, 10, content[10:]),
+        send(sender.client, sender.job, ("c.png", content)),
+    ]
+    for answer in refused:
+        assert (answer.status_code, answer.headers["Retry-After"]) == (507, "60")
+        assert answer.json["title"].startswith("the service's disk is nearly full")
+    assert sender.portal.images() == []
+    assert files_in(sender.portal.services.store, "temporary") == []
+    sender.portal.change_settings(disk_reserve_bytes=0)
+    assert sender.piece(upload, 10, content[10:]).json["arrived"]
+
+
+def test_what_was_safe_before_the_disk_was_full_has_its_row(sender: Sender) -> None:
+    services = sender.portal.services
+
+    def stored(name: str) -> NewImage:
+        return keep(name, services.store.put(io.BytesIO(name.encode())))
+
+    def full() -> NewImage:
+        raise DiskFullError
+
+    tasks = [partial(stored, "a.png"), full, partial(stored, "b.png")]
+
+    def take_all() -> None:
+        with arriving(services, sender.job) as arrivals:
+            for image in store_side_by_side(tasks):
+                arrivals.add(image)
+
+    with pytest.raises(DiskFullError):
+        take_all()
+    assert [image.file for image in sender.portal.images()] == ["a.png", "b.png"]
+    assert len(files_in(services.store, "incoming")) == 2
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_database_without_room_is_a_full_disk(sender: Sender) -> None:
+    engine = sender.portal.services.sessions.kw["bind"]
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no more than there are
+    files = [{"file": f"{number:0900d}", "size": 1} for number in range(500)]
+    answer = sender.client.post(f"{sender.url}/uploads", json={"files": files})
+    assert answer.status_code == 507
+    answer = sender.client.post("/api/v1/jobs", json={"name": "x" * 200})
+    assert answer.status_code in (201, 507), "whatever fits on the pages that there are"

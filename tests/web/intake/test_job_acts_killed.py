@@ -1,0 +1,76 @@
+"""The portal is killed before each commit of an act in turn; whoever asked for it asks again."""
+
+import pytest
+
+from models.files.orphans import find_orphans
+from models.tables.intake import State
+from tests.support.data.uploads import a_png
+from tests.support.servers.deaths import DeathError, dying
+from tests.support.web.portal import Portal, send
+from tests.support.web.sender import Sender
+from tests.web.intake.test_job_acts import set_states, states
+
+CLOSED = {"received": 1, "ready": 1, "predicted": 1, "failed": 1}
+CANCELLED = {"cancelled": 2, "predicted": 1, "failed": 1}
+TRIED_AGAIN = {"received": 2, "ready": 1, "predicted": 1}
+
+
+@pytest.fixture
+def sender(sender: Sender) -> Sender:
+    """Images that wait, were read, have failed; one more file has not come yet."""
+    portal = sender.portal
+    send(sender.client, sender.job, *((f"{n}.png", a_png(seed=n)) for n in range(4)))
+    _, ready, predicted, _ = portal.images()
+    portal._read(ready)
+    portal._read(predicted)
+    portal._predict(predicted.id)
+    set_states(portal, State.RECEIVED, State.READY, State.PREDICTED, State.FAILED)
+    sender.declare(("late.png", b"0123456789"))
+    return sender
+
+
+def ask_until_it_lives(sender: Sender, act: str, **fields: str) -> int:
+    """The number of times that it died."""
+    sessions, deaths = sender.portal.services.sessions, 0
+    while True:
+        try:
+            with dying(sessions, before_commit=deaths + 1):
+                assert sender.client.post(f"{sender.url}/{act}", json=fields).status_code == 200
+        except DeathError:
+            deaths += 1
+        else:
+            return deaths
+
+
+def audited(portal: Portal, action: str) -> int:
+    return [row.action for row in portal.audit()].count(action)
+
+
+def counted(sender: Sender) -> dict[str, int]:
+    names = states(sender.portal)
+    return {name: names.count(name) for name in names}
+
+
+def test_a_job_is_closed_once(sender: Sender) -> None:
+    assert ask_until_it_lives(sender, "close", missing="give_up") >= 1
+    shown = sender.show()
+    assert (shown["given_up"], shown["missing"], bool(shown["closed_at"])) == (1, 0, True)
+    assert counted(sender) == CLOSED
+    assert audited(sender.portal, "job.closed") == 1
+
+
+def test_a_job_is_cancelled_once(sender: Sender) -> None:
+    assert ask_until_it_lives(sender, "cancel") >= 2
+    assert sender.show()["finished"]
+    assert counted(sender) == CANCELLED
+    assert audited(sender.portal, "job.cancelled") == 1
+
+
+@pytest.mark.parametrize("which", ["failed", "all"])
+def test_what_is_tried_again_waits_once(sender: Sender, which: str) -> None:
+    sender.post("cancel")
+    assert ask_until_it_lives(sender, "retry", which=which) >= 2
+    assert counted(sender) == TRIED_AGAIN
+    assert sender.show()["cancelled_at"] is None
+    portal = sender.portal
+    assert find_orphans(portal.services.sessions, portal.services.store) == []

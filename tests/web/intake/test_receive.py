@@ -1,0 +1,222 @@
+import hashlib
+import tracemalloc
+
+import pytest
+from flask import request
+
+from models.tables.intake import State
+from models.tables.people import Role
+from tests.support.web.portal import Portal, a_zip, send
+from web.http.forms import MAX_BODY, TAKES_FILES
+from web.intake.receive import clean_file_name
+
+
+def test_one_file_becomes_one_row_and_its_bytes_are_kept(portal: Portal, a_png: bytes) -> None:
+    answer = portal.send(portal.new_job(), ("folder/a.png", a_png))
+    digest = hashlib.sha256(a_png).hexdigest()
+    assert answer.json["files"] == [
+        {"file": "folder/a.png", "sha256": digest, "status": "received", "reason": None}
+    ]
+    assert portal.services.store.path(digest, area="incoming").read_bytes() == a_png
+    assert [image.size for image in portal.images()] == [len(a_png)]
+
+
+def test_folders_keep_their_paths(portal: Portal, a_png: bytes) -> None:
+    portal.send(portal.new_job(), ("archive/case 1/a.png", a_png), ("archive/case 2/b.png", a_png))
+    assert [i.file for i in portal.images()] == ["archive/case 1/a.png", "archive/case 2/b.png"]
+
+
+def test_the_same_file_again_is_no_second_row(portal: Portal, a_png: bytes) -> None:
+    job = portal.new_job()
+    portal.send(job, ("a.png", a_png))
+    again = portal.send(job, ("a.png", a_png))
+    assert again.status_code == 200
+    assert len(again.json["files"]) == len(portal.images()) == 1
+
+
+def test_bytes_that_come_again_after_they_were_read_do_not_stay(
+    portal: Portal, a_dicom: bytes
+) -> None:
+    job = portal.new_job()
+    portal.send(job, ("a.dcm", a_dicom))
+    portal.read_all()
+    again = portal.send(job, ("a.dcm", a_dicom)).json["files"][0]
+    assert again["status"] == "predicted"
+    assert not portal.services.store.exists(again["sha256"], area="incoming")
+
+
+def test_bytes_that_another_image_waits_for_stay(portal: Portal, a_dicom: bytes) -> None:
+    job = portal.new_job()
+    portal.send(job, ("a.dcm", a_dicom))
+    portal.read_all()
+    sent = portal.send(job, ("a.dcm", a_dicom), ("b.dcm", a_dicom)).json["files"]
+    assert [file["status"] for file in sent] == ["predicted", "received"]
+    assert portal.services.store.exists(sent[0]["sha256"], area="incoming")
+
+
+def test_a_zip_is_unpacked_whatever_its_name(portal: Portal, a_png: bytes) -> None:
+    packed = a_zip(
+        ("s/a.png", a_png), ("s/b.txt", b"text"), ("__MACOSX/._a", b"?"), ("s/DICOMDIR", b"?")
+    )
+    answer = portal.send(portal.new_job(), ("studies.bin", packed)).json
+    assert [file["file"] for file in answer["files"]] == [
+        "studies.bin/s/a.png",
+        "studies.bin/s/b.txt",
+    ]
+
+
+def test_a_damaged_zip_is_a_refused_file_with_its_reason(portal: Portal, a_png: bytes) -> None:
+    packed = a_zip(("a.png", a_png))[:-30]
+    (file,) = portal.send(portal.new_job(), ("folder/broken.zip", packed)).json["files"]
+    assert file["status"] == "rejected"
+    assert file["reason"].startswith("broken.zip: the zip archive is damaged")
+
+
+def test_a_member_that_leads_out_of_the_zip_is_refused(portal: Portal, a_png: bytes) -> None:
+    packed = a_zip(("../../evil.png", a_png), ("good.png", a_png))
+    files = portal.send(portal.new_job(), ("a.zip", packed)).json["files"]
+    assert [file["status"] for file in files] == ["rejected", "received"]
+    assert ".." not in files[0]["file"]
+
+
+def test_equal_files_in_two_zips_are_two_files(portal: Portal, a_png: bytes) -> None:
+    packed = a_zip(("p/a.png", a_png))
+    job_id = portal.new_job()
+    for name in ("one.zip", "two.zip"):
+        portal.send(job_id, (name, packed))
+    assert sorted(image.file for image in portal.images()) == ["one.zip/p/a.png", "two.zip/p/a.png"]
+
+
+def test_companions_of_file_systems_are_ignored_and_said_so(portal: Portal, a_png: bytes) -> None:
+    answer = portal.send(
+        portal.new_job(), ("d/.DS_Store", b"1"), ("d/Thumbs.db", b"2"), ("d/a.png", a_png)
+    )
+    assert answer.json["ignored"] == ["d/.DS_Store", "d/Thumbs.db"]
+    assert [image.file for image in portal.images()] == ["d/a.png"]
+
+
+def test_a_file_too_large_is_refused_and_its_neighbours_go_on(portal: Portal, a_png: bytes) -> None:
+    portal.change_settings(max_file_bytes=len(a_png))
+    large, fits = portal.send(
+        portal.new_job(), ("large.png", a_png + b"!"), ("fits.png", a_png)
+    ).json["files"]
+    assert (large["status"], fits["status"]) == ("rejected", "received")
+    assert large["reason"].startswith("large.png: larger than")
+
+
+def test_known_tells_what_need_not_be_sent_again(portal: Portal, a_png: bytes) -> None:
+    job = portal.new_job()
+    portal.send(job, ("d/a.png", a_png))
+    digest = hashlib.sha256(a_png).hexdigest()
+    asked = [
+        {"file": "d/other.png", "sha256": digest},
+        {"file": "d/a.png", "sha256": digest},
+        {"file": "d/a.png", "sha256": "0" * 64},
+    ]
+    answer = portal.program().post(f"/api/v1/jobs/{job}/known", json={"files": asked})
+    assert answer.json == {"known": [1]}
+
+
+def test_known_sees_names_as_they_were_kept(portal: Portal, a_png: bytes) -> None:
+    job = portal.new_job()
+    portal.send(job, ("../d/a\x07.png", a_png))
+    asked = [{"file": "../d/a\x07.png", "sha256": hashlib.sha256(a_png).hexdigest()}]
+    answer = portal.program().post(f"/api/v1/jobs/{job}/known", json={"files": asked})
+    assert answer.json == {"known": [0]}
+
+
+def test_nothing_sent_is_an_error_and_not_silence(portal: Portal) -> None:
+    job = portal.new_job()
+    assert portal.program().post(f"/api/v1/jobs/{job}/files").status_code == 422
+
+
+def test_a_form_cut_off_is_an_error_and_not_silence(portal: Portal) -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nabc'
+    answer = portal.program().post(
+        f"/api/v1/jobs/{portal.new_job()}/files",
+        data=body,
+        content_type="multipart/form-data; boundary=b",
+    )
+    assert answer.status_code == 400
+    assert portal.images() == []
+
+
+def test_a_closed_job_takes_no_more(portal: Portal, a_png: bytes) -> None:
+    job = portal.new_job()
+    closed = portal.program().post(f"/api/v1/jobs/{job}/close", json={})
+    assert closed.json["finished"] is True
+    assert portal.send(job, ("a.png", a_png)).status_code == 409
+
+
+def test_viewers_and_readers_may_not_upload(portal: Portal, a_png: bytes) -> None:
+    job = portal.new_job()
+    for role in (Role.VIEWER, Role.READER):
+        answer = send(portal.program(role), job, ("a.png", a_png))
+        assert answer.status_code == 403
+        assert answer.json["title"].startswith("this needs the role operator")
+    assert portal.images() == []
+
+
+def test_more_than_the_limit_is_413(portal: Portal, a_png: bytes) -> None:
+    portal.app.config["MAX_CONTENT_LENGTH"] = 100
+    answer = portal.send(portal.new_job(), ("a.png", a_png))
+    assert answer.status_code == 413
+    assert answer.json["status"] == 413
+
+
+def test_only_who_sends_files_to_a_job_may_send_much(portal: Portal) -> None:
+    """The proof against forgery is read from the form, before the view is asked."""
+    form = {"content_type": "multipart/form-data; boundary=x", "data": b"--x--\r\n"}
+    much = {"CONTENT_LENGTH": str(MAX_BODY + 1)}
+    browser = portal.browser(Role.VIEWER)
+    assert browser.post("/logout", **form).status_code == 400  # no proof
+    assert browser.post("/logout", **form, environ_overrides=much).status_code == 413
+    files = f"/api/v1/jobs/{portal.new_job()}/files"
+    assert portal.program().post(files, **form, environ_overrides=much).status_code != 413
+    assert TAKES_FILES in portal.app.view_functions
+
+
+def test_many_parts_are_not_kept_in_memory(portal: Portal) -> None:
+    portal.program()  # loads what is loaded once
+    content = bytes(1_000_000)
+    tracemalloc.start()
+    with portal.app.test_request_context("/"):
+        streams = [request._get_file_stream(100 * len(content)) for _ in range(100)]  # type: ignore[attr-defined]
+        for stream in streams:
+            stream.write(content)
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
+def test_a_large_part_goes_through_the_disk_unharmed(portal: Portal) -> None:
+    content = bytes(range(256)) * 40_000  # 10 MB, with every line ending there is
+    (file,) = portal.send(portal.new_job(), ("large.bin", content)).json["files"]
+    kept = portal.services.store.path(file["sha256"], area="incoming").read_bytes()
+    assert kept == content
+    assert portal.images()[0].state == State.RECEIVED
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("folder/a.dcm", "folder/a.dcm"),
+        ("/etc/passwd", "etc/passwd"),
+        ("../../etc/passwd", "etc/passwd"),
+        ("C:\\scans\\a.dcm", "scans/a.dcm"),
+        ("a/./b//c.png", "a/b/c.png"),
+        ("nul\x00l\nline\x1b[31m.png", "nullline[31m.png"),
+        ("right\u202eto\u202cleft.png", "righttoleft.png"),
+        ("Müller 胸部.png", "Müller 胸部.png"),
+        ("", "unnamed"),
+        ("..", "unnamed"),
+        ("../", "unnamed"),
+    ],
+)
+def test_names_are_kept_readable_and_made_harmless(raw: str, clean: str) -> None:
+    assert clean_file_name(raw) == clean
+
+
+def test_long_names_keep_their_end() -> None:
+    name = clean_file_name("/".join(["folder" * 20] * 20) + "/last.dcm")
+    assert len(name) <= 1024
+    assert name.endswith("/last.dcm")

@@ -1,0 +1,110 @@
+"""Tables of labels as people have them: spellings, separators, bad rows by their line."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from models.base import now
+from models.tables.learning import LabelValue
+from web.labels.csv_file import LabelTable, NoTableError, read_label_table
+
+PNEUMONIA, NORMAL, UNUSABLE = LabelValue
+
+
+def read(text: str | bytes, *, time_zone: str = "Europe/Berlin") -> LabelTable:
+    content = text.encode() if isinstance(text, str) else text
+    return read_label_table(content, time_zone=time_zone)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file,label\na/1.png,normal\na/2.png,pneumonia\n",
+        "\ufefffile;label\r\na/1.png;normal\r\na/2.png;pneumonia\r\n",
+        'File\tLabel\n"a/1.png"\t"NORMAL"\n"a/2.png"\t"Pneumonia"',
+        "label,file,comment\n0,a/1.png,\n1,a/2.png,sure\n",
+        "File name,label\n\n./a\\1.png,normal\n/a/2.png,1\n,\n",
+    ],
+)
+def test_separators_quotes_and_spellings(text: str) -> None:
+    table = read(text)
+    assert [(row.file, row.value) for row in table.rows] == [
+        ("a/1.png", NORMAL),
+        ("a/2.png", PNEUMONIA),
+    ]
+    assert table.problems == []
+    assert table.ignored_columns == (["comment"] if "comment" in text else [])
+
+
+@pytest.mark.parametrize("title", ["SOP Instance UID", "SOPInstanceUID", "sop_instance_uid"])
+def test_spellings_of_the_uid(title: str) -> None:
+    (row,) = read(f"{title},label\n1.2.3,unusable\n").rows
+    assert (row.uid, row.file, row.value) == ("1.2.3", "", UNUSABLE)
+
+
+def test_bad_rows_are_told_by_their_line_and_leave_the_rest() -> None:
+    table = read(
+        "file,label,time\n"
+        "a.png,ill,\n"
+        ",normal,\n"
+        "b.png,normal,2026-01-02T03:04:05Z\n"
+        "c.png\n"
+        "d.png,normal,yesterday\n"
+        f"e.png,normal,{(now() + timedelta(hours=1)).isoformat()}\n"
+        "f.png,normal,\n"
+        "g.png,normal,,,\n"
+        "ward 3, bed 2/h.png,normal,2026-01-01\n"
+    )
+    assert [row.file for row in table.rows] == ["b.png", "f.png", "g.png"]
+    assert [(problem.line, problem.reason.split(":")[0]) for problem in table.problems] == [
+        (2, "expected a label"),
+        (3, "it names no image"),
+        (5, "it has too few cells"),
+        (6, "expected a time such as 2026-03-01T14"),
+        (7, "its time lies in the future"),
+        (10, "it has more cells than the first line; quote those that hold a separator"),
+    ]
+
+
+def test_an_open_quote_hides_no_rows() -> None:
+    table = read('file,label\na.png,"normal\nb.png,normal\nc.png",normal\nd.png,normal\n')
+    assert [row.file for row in table.rows] == ["d.png"]
+    ((line, reason),) = [(problem.line, problem.reason) for problem in table.problems]
+    assert line == 2
+    assert "goes on over several lines" in reason
+
+
+def test_times_without_a_zone_are_local() -> None:
+    times = ["2026-01-02T12:00", "2026-07-02 12:00:00", "2026-01-02", "2026-01-02T12:00:00-05:00"]
+    table = read("file,label,time\n" + "".join(f"{n},normal,{t}\n" for n, t in enumerate(times)))
+    assert [row.read_at and row.read_at.astimezone(UTC) for row in table.rows] == [
+        datetime(2026, 1, 2, 11, tzinfo=UTC),
+        datetime(2026, 7, 2, 10, tzinfo=UTC),
+        datetime(2026, 1, 1, 23, tzinfo=UTC),
+        datetime(2026, 1, 2, 17, tzinfo=UTC),
+    ]
+    (row,) = read("file,label,time\na,normal,2026-01-02T12:00\n", time_zone="").rows
+    assert row.read_at == datetime(2026, 1, 2, 12).astimezone()
+    assert read("file,label,time\na,normal,0001-01-01\n").rows == []
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "expected a first line"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "line 1 is not UTF-8"),
+        (b"file,label\na,normal\n\xff,normal\n", "line 3 is not UTF-8"),
+        (b"PK\x03\x04\0\0\0", "zero bytes"),
+        (b"a.png,normal\n", "expected a first line"),
+        (b"file,finding\na.png,normal\n", "expected a first line"),
+        (b"file,path,label\na,b,normal\n", "two columns mean the same: file, path"),
+        (b'file,label\n"' + b"x" * 200_000, "line 2 cannot be read"),
+        (b"file,label,la\x10bel" + b"\x7f" * 500 + b"\n", "the same: label, la bel$"),
+        (b"file,label\n" + b",\n" * 300_001, "300,000 rows; send it in parts"),
+        (b"file,label" + b",a" * 200 + b"\n", "200 columns"),
+    ],
+)
+def test_what_is_no_table_is_one_line(content: bytes, complaint: str) -> None:
+    with pytest.raises(NoTableError, match=complaint) as caught:
+        read(content)
+    assert "\n" not in str(caught.value)

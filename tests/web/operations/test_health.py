@@ -1,0 +1,127 @@
+"""What load balancers and supervisors ask: alive, ready, and what is missing."""
+
+import shutil
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from models.config.settings import Settings
+from models.operations.heartbeat import give_sign
+from models.operations.upgrade import unmigrate, upgrade
+from models.session import make_engine
+from pipeline.inference.version_folder import BASELINE
+from tests.support.data.rows import a_version
+from tests.support.servers.databases import Database
+from web.app import create_app
+from web.context import KEY
+from web.operations.health import KEY as STATES
+from web.operations.health import LASTS_S, Recent, states
+
+on_sqlite = pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def ready(empty_database: Database, broker_url: str) -> Settings:
+    """Everything is there, and workers have been heard of."""
+    settings = empty_database.settings.model_copy(
+        update={"broker_url": broker_url, "disk_reserve_bytes": 0}
+    )
+    upgrade(settings)
+    for worker in ("ingest", "predict"):
+        give_sign(settings.data_dir, worker)
+    return settings
+
+
+def _ask(settings: Settings, path: str = "/readyz") -> tuple[int, Any]:
+    app = create_app(settings)
+    client: FlaskClient = app.test_client()
+    answer = client.get(path)
+    app.extensions[KEY].sessions.kw["bind"].dispose()
+    return answer.status_code, answer.json
+
+
+def _down(settings: Settings) -> tuple[int, set[str]]:
+    status, words = _ask(settings)
+    assert set(words.values()) <= {"up", "down"}
+    return status, {what for what, word in words.items() if word == "down"}
+
+
+def test_a_whole_service_is_ready(ready: Settings) -> None:
+    status, words = _ask(ready)
+    assert (status, words.pop("status")) == (200, "up")
+    assert words == dict.fromkeys(
+        (
+            "database",
+            "tables",
+            "broker",
+            "files",
+            "model_version",
+            "disk",
+            "ingest_worker",
+            "predict_worker",
+        ),
+        "up",
+    )
+
+
+def test_what_is_missing_is_named(ready: Settings) -> None:
+    no_broker = ready.model_copy(update={"broker_url": "redis://127.0.0.1:1/0"})
+    assert _down(no_broker) == (503, {"status", "broker"})
+    engine = make_engine(ready)
+    unmigrate(engine, "0003")
+    engine.dispose()
+    assert _down(ready) == (503, {"status", "tables"})
+
+
+@on_sqlite
+def test_files_that_cannot_be_written(ready: Settings) -> None:
+    shutil.rmtree(ready.files_dir, ignore_errors=True)
+    ready.files_dir.write_text("not a folder")
+    assert _down(ready) == (503, {"status", "files"})
+
+
+@on_sqlite
+def test_a_live_version_whose_files_are_gone(ready: Settings, empty_database: Database) -> None:
+    folder = ready.data_dir / "networks" / "ours"
+    shutil.copytree(BASELINE, folder)
+    with empty_database.sessions.begin() as session:
+        version = a_version(session, name="ours")
+        version.folder = str(folder.relative_to(ready.data_dir))
+    assert _down(ready) == (200, set())
+    (folder / "network.bin").unlink()
+    assert _down(ready) == (503, {"status", "model_version"})
+
+
+@on_sqlite
+def test_a_full_disk_and_silent_workers_are_named_and_nobody_is_sent_away(ready: Settings) -> None:
+    """Results can still be read, and what arrives waits."""
+    (ready.data_dir / "workers" / "predict").unlink()
+    full = ready.model_copy(update={"disk_reserve_bytes": 2**60})
+    assert _down(full) == (200, {"disk", "predict_worker"})
+
+
+@on_sqlite
+def test_a_database_that_does_not_answer(ready: Settings) -> None:
+    gone = ready.model_copy(
+        update={"database_url": "postgresql+psycopg://nobody:secret@127.0.0.1:1/gone"}
+    )
+    status, down = _down(gone)
+    assert (status, down) == (503, {"status", "database", "tables", "model_version"})
+    assert _ask(gone, "/healthz") == (200, {"status": "up"})
+    assert _ask(gone, "/health")[0] == 503
+
+
+@on_sqlite
+def test_whoever_asks_often_is_told_what_was_found_a_moment_ago(ready: Settings) -> None:
+    app = create_app(ready)
+    app.extensions[STATES] = Recent(lambda: states(app.extensions[KEY]), lasts_s=3600)
+    client: FlaskClient = app.test_client()
+    before = client.get("/readyz").json
+    shutil.rmtree(ready.files_dir, ignore_errors=True)
+    ready.files_dir.write_text("not a folder")
+    assert client.get("/readyz").json == before
+    assert client.get("/health").status_code == 200
+    app.extensions[KEY].sessions.kw["bind"].dispose()
+    assert LASTS_S <= 1.0
+    assert _ask(ready)[1]["files"] == "down"

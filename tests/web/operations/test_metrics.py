@@ -1,0 +1,159 @@
+"""Prometheus reads what is in the database, and nothing that anyone wrote."""
+
+from datetime import timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import select, update
+
+from models.audit.log import record
+from models.audit.verify import check_audit
+from models.base import now
+from models.learning.nights import request_night
+from models.operations.figures import KEYS, reason_key
+from models.operations.heartbeat import give_sign
+from models.tables.intake import Image, State
+from models.tables.learning import Outcome
+from models.tables.people import Role
+from tests.support.data.rows import a_job, a_version, an_image, some_images
+from tests.support.web.portal import Portal
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+Samples = dict[tuple[str, tuple[str, ...]], float]
+
+
+def _scrape(portal: Portal) -> Samples:
+    answer = portal.program(Role.VIEWER).get("/metrics")
+    assert answer.status_code == 200
+    return {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def _value(samples: Samples, name: str, *labels: str) -> float:
+    return samples[f"overread_{name}", labels]
+
+
+@on_sqlite
+def test_only_who_is_known_may_look(portal: Portal) -> None:
+    assert portal.app.test_client().get("/metrics").status_code == 401
+    assert portal.program(Role.VIEWER).get("/metrics").status_code == 200
+
+
+def test_images_by_state_and_how_long_they_wait(portal: Portal) -> None:
+    with portal.database.sessions.begin() as session:
+        some_images(session, 3, state=State.RECEIVED)
+        some_images(session, 2, state=State.PREDICTED)
+        first = session.scalars(select(Image.id).order_by(Image.id)).first()
+        an_hour_ago = now() - timedelta(hours=1)
+        session.execute(update(Image).where(Image.id == first).values(created_at=an_hour_ago))
+    samples = _scrape(portal)
+    assert _value(samples, "images", "received") == 3
+    assert _value(samples, "images", "ready") == 0
+    assert _value(samples, "images_finished_total", "predicted") == 2
+    assert ("overread_images_finished_total", ("received",)) not in samples
+    assert _value(samples, "oldest_waiting_image_age_seconds", "received") == pytest.approx(
+        3600, abs=60
+    )
+    assert _value(samples, "oldest_waiting_image_age_seconds", "ready") == 0
+
+
+def test_speed_and_latency(portal: Portal) -> None:
+    took_s = (1, 2, 3, 4, 100)
+    with portal.database.sessions.begin() as session:
+        for image, seconds in zip(some_images(session, 5), took_s, strict=True):
+            image.state, image.finished_at = State.PREDICTED, now()
+            image.created_at = image.finished_at - timedelta(seconds=seconds)
+        (old,) = some_images(session, 1, state=State.PREDICTED)
+        old.finished_at = now() - timedelta(hours=2)
+    samples = _scrape(portal)
+    assert _value(samples, "images_finished_per_second") == pytest.approx(5 / 60)
+    assert _value(samples, "image_latency_seconds", "0.5") == pytest.approx(3)
+    assert _value(samples, "image_latency_seconds", "0.99") == pytest.approx(100)
+
+
+def test_reasons_are_few_and_quote_nobody(portal: Portal) -> None:
+    reasons = ["the PNG data are damaged or cut short", "too large: expected at most 5 bytes"]
+    with portal.database.sessions.begin() as session:
+        job = a_job(session)
+        for reason in (*reasons, *reasons[:1], "Mustermann wrote something new"):
+            an_image(session, job, state=State.REJECTED).reason = reason
+        an_image(session, job, state=State.FAILED).reason = "unexpected error"
+    samples = _scrape(portal)
+    assert _value(samples, "images_refused_total", "damaged") == 2
+    assert _value(samples, "images_refused_total", "too-large") == 1
+    assert _value(samples, "images_refused_total", "other") == 1
+    assert _value(samples, "images_failed_total", "unexpected") == 1
+    assert {labels[0] for name, labels in samples if name.endswith("_refused_total")} == set(KEYS)
+    assert "Mustermann" not in portal.program(Role.VIEWER).get("/metrics").text
+
+
+def test_version_nights_jobs_disk_and_audit(portal: Portal) -> None:
+    data_dir = portal.services.settings.data_dir
+    with portal.database.sessions.begin() as session:
+        a_version(session, name="v7")
+        a_job(session)
+        a_job(session).closed_at = now()
+        for _ in range(2):
+            night = request_night(session, user_id=None)
+            night.outcome, night.is_open = Outcome.REFUSED, None
+            session.flush()
+        for _ in range(3):
+            record(session, user_id=None, action="login.bad")
+        check_audit(session, data_dir)
+    give_sign(data_dir, "predict")
+    samples = _scrape(portal)
+    assert _value(samples, "live_model_version_info", "v7") == 1
+    assert _value(samples, "nights_total", "refused") == 2
+    assert _value(samples, "nights_total", "promoted") == 0
+    assert _value(samples, "jobs_open") == 1
+    assert _value(samples, "disk_free_bytes") > 0
+    assert _value(samples, "audit_rows") == 3
+    assert _value(samples, "audit_intact") == 1
+    assert _value(samples, "worker_last_seen_timestamp_seconds", "predict") == pytest.approx(
+        now().timestamp(), abs=60
+    )
+
+
+@on_sqlite
+def test_requests_are_counted_by_route_never_by_address(portal: Portal) -> None:
+    client = portal.program(Role.VIEWER)
+    for job_id in ("a" * 32, "b" * 32):
+        assert client.get(f"/api/v1/jobs/{job_id}").status_code == 404
+    client.get("/api/v1/jobs?page=2")
+    client.get("/Mustermann")
+    samples = _scrape(portal)
+    name = "request_duration_seconds_count"
+    assert _value(samples, name, "GET", "/api/v1/jobs/<job_id>", "404") == 2
+    assert _value(samples, name, "GET", "/api/v1/jobs", "200") == 1
+    assert _value(samples, name, "GET", "-", "404") == 1
+
+
+def test_a_database_that_is_down_is_said(portal: Portal) -> None:
+    """With it goes the token's owner; so the figures are asked for directly."""
+    from web.operations.metrics import ServiceFigures
+
+    with portal.database.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE image RENAME TO gone")
+    values = {family.name: family for family in ServiceFigures(portal.services).collect()}
+    assert values["overread_database_up"].samples[0].value == 0
+    assert "overread_disk_free_bytes" in values
+
+
+@pytest.mark.parametrize(
+    ("reason", "key"),
+    [
+        ("not a chest radiograph: Modality (0008,0060) is CT, expected ...", "not-frontal-chest"),
+        ("the content is neither DICOM, PNG, JPEG nor TIFF", "not-an-image"),
+        ("the transfer syntax MPEG2 is not supported", "unsupported"),
+        ("this file stopped its worker 3 times", "stopped-worker"),
+        ("the zip archive is damaged: its entries overlap", "archive"),
+        ("decoding took longer than 20 s", "decoder-timeout"),
+        (None, "other"),
+    ],
+)
+def test_keys_of_reasons(reason: str | None, key: str) -> None:
+    assert reason_key(reason) == key

@@ -1,0 +1,1 @@
+"""Logins, users, API tokens, and who may call which route."""

@@ -1,0 +1,115 @@
+"""One's own account: the password, and leaving everywhere at once."""
+
+from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from models.audit.log import record
+from models.people.logins import list_logins
+from models.people.passwords import hash_password
+from models.people.tokens import list_api_tokens
+from models.people.users import RANK, end_logins
+from models.tables.people import Role, User
+from web.auth.credentials import LOGINS, confirm, limiter, set_password
+from web.auth.invitations import twice
+from web.auth.rules import needs, person
+from web.auth.schemas import IssuedOut
+from web.auth.sessions import log_in
+from web.auth.tokens import issue, revoke, token_out
+from web.context import services
+
+bp = Blueprint("account", __name__)
+
+EXPIRIES_DAYS = (7, 30, 90, 365)
+
+
+@bp.get("/account")
+@needs(Role.VIEWER)
+def show() -> str:
+    return _page(changed="changed" in request.args)
+
+
+@bp.post("/account/password")
+@limiter.limit(LOGINS)
+@needs(Role.VIEWER)
+def change_password() -> ResponseReturnValue:
+    _in_person()
+    password = request.form.get("password", "")
+    against = twice(password, name=person().name)
+    if against is None and not _is_confirmed():
+        against = "that is not your password, or it was tried too often: wait a while"
+    if against is not None:
+        return _page(against=against), 422
+    _set(hash_password(password))
+    return redirect(url_for("account.show", changed=""), code=303)
+
+
+@bp.post("/account/leave")
+@needs(Role.VIEWER)
+def leave_everywhere() -> ResponseReturnValue:
+    _in_person()
+    with services().sessions.begin() as session:
+        end_logins(session.get_one(User, person().id))
+        record(session, user_id=person().id, action="logout.everywhere")
+    return redirect(url_for("login.show"), code=303)
+
+
+@bp.post("/account/tokens")
+@needs(Role.VIEWER)
+def issue_token() -> str:
+    _in_person()
+    form = request.form
+    name, role, days = form.get("name", "").strip(), form.get("role", ""), form.get("days", "")
+    if not 0 < len(name) <= 80 or role not in list(Role) or days not in map(str, EXPIRIES_DAYS):
+        abort(422, "a token needs a name, a role, and a day on which it expires")
+    return _page(issued=issue(name, role=Role(role), days=int(days)))
+
+
+@bp.post("/account/tokens/<int:token_id>/revoke")
+@needs(Role.VIEWER)
+def revoke_token(token_id: int) -> ResponseReturnValue:
+    _in_person()
+    revoke(token_id)
+    return redirect(url_for("account.show"), code=303)
+
+
+def _in_person() -> None:
+    """A token of narrow scope must not make itself a login of full rights here."""
+    if g.get("came_with_token"):
+        abort(403, "this is for people who have logged in, not for API tokens")
+
+
+def _is_confirmed() -> bool:
+    """Whoever came by a link and has no password yet has none to show."""
+    with services().sessions() as session:
+        has_password = session.get_one(User, person().id).password_hash is not None
+    return not has_password or confirm(person().name, request.form.get("current", ""))
+
+
+def _set(hashed: str) -> None:
+    with services().sessions.begin() as session:
+        user = session.get_one(User, person().id)
+        set_password(session, user, hashed)
+        session.flush()
+        session.refresh(user)
+        record(session, user_id=user.id, action="password.set", target=str(user.id))
+    log_in(user)  # the session that it was changed in has ended, too
+
+
+def _page(
+    *, against: str | None = None, changed: bool = False, issued: IssuedOut | None = None
+) -> str:
+    with services().sessions() as session:
+        user = session.get_one(User, person().id)
+        tokens = list_api_tokens(session, user_id=user.id)
+        elsewhere = len(list_logins(session, user_id=user.id)) - 1
+    return render_template(
+        "account.html",
+        user=user,
+        elsewhere=elsewhere,
+        tokens=[token_out(token, user.role) for token in tokens],
+        roles=[role for role in Role if RANK[role] <= RANK[person().role]],
+        expiries=EXPIRIES_DAYS,
+        against=against,
+        changed=changed,
+        issued=issued,
+    )

@@ -1,0 +1,112 @@
+"""Names and passwords. Whatever does not fit, the answer is the same, and takes as long.
+
+How often an address may try. In memory, so per process; `overread up` has one portal.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Flask
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from limits import parse
+from sqlalchemy.orm import Session
+
+from models.audit.log import record
+from models.people.logins import begin_attempt, forgive_attempts
+from models.people.passwords import hash_password, is_outdated, is_right
+from models.people.users import end_logins, find_user, normal_name
+from models.tables.people import User
+from web.auth.known_browsers import counted_elsewhere, where_counted
+from web.context import services
+
+
+@dataclass(frozen=True)
+class Tried:
+    """user: whom the name means. refusal: why not, for the audit alone; empty where all fits."""
+
+    user: User | None
+    refusal: str
+
+
+def admit(name: str, password: str) -> User | None:
+    """For a login."""
+    tried = _try(name, password)
+    action = "login.refused" if tried.refusal else "login"
+    _record(tried, action, newer_hash=_newer_hash(tried, password))
+    return None if tried.refusal else tried.user
+
+
+def confirm(name: str, password: str) -> bool:
+    """Someone who is logged in shows that it is really them; guessing is counted all the same."""
+    tried = _try(name, password)
+    if tried.refusal:
+        _record(tried, "password.refused")
+    return not tried.refusal
+
+
+def set_password(session: Session, user: User, hashed: str) -> None:
+    """Ends all sessions of that user, and a lock-out. The caller records it."""
+    user.password_hash = hashed
+    end_logins(user)
+    for counted in {where_counted(user.name), counted_elsewhere(user.name)}:
+        forgive_attempts(session, counted)
+
+
+def _try(name: str, password: str) -> Tried:
+    settings = services().settings
+    counted = where_counted(name)
+    with services().sessions.begin() as session:
+        is_free = begin_attempt(
+            session,
+            counted,
+            failures=settings.lockout_failures,
+            lockout=timedelta(seconds=settings.lockout_s),
+        )
+        user = find_user(session, normal_name(name))
+    # No transaction is open meanwhile.
+    fits = is_right(password, user.password_hash if user else None)
+    refusal = _refusal(user, is_free=is_free, fits=fits)
+    if not refusal:
+        with services().sessions.begin() as session:
+            forgive_attempts(session, counted)
+    return Tried(user, refusal)
+
+
+def _refusal(user: User | None, *, is_free: bool, fits: bool) -> str:
+    if user is None:
+        return "unknown name"
+    if not is_free:
+        return "locked"
+    if not fits:
+        return "wrong password"
+    return "" if user.is_active else "deactivated"
+
+
+def _record(tried: Tried, action: str, *, newer_hash: str | None = None) -> None:
+    with services().sessions.begin() as session:
+        if newer_hash and tried.user:
+            session.get_one(User, tried.user.id).password_hash = newer_hash
+        user_id = tried.user.id if tried.user else None
+        record(session, user_id=user_id, action=action, target=tried.refusal)
+
+
+def _newer_hash(tried: Tried, password: str) -> str | None:
+    """Where today's parameters are others than those of the day it was set."""
+    kept = tried.user.password_hash if tried.user and not tried.refusal else None
+    return hash_password(password) if kept and is_outdated(kept) else None
+
+
+LOGINS = "20 per minute; 200 per hour"
+WRONG_TOKENS = parse("30 per minute")
+
+limiter = Limiter(get_remote_address, storage_uri="memory://")
+
+
+def count_wrong_token() -> bool:
+    """False where this address has sent too many; a right token always works, whoever else errs."""
+    return limiter.limiter.hit(WRONG_TOKENS, "wrong token", get_remote_address())
+
+
+def install_rates(app: Flask) -> None:
+    limiter.init_app(app)

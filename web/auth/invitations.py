@@ -1,0 +1,89 @@
+"""A link by which someone chooses a password: new here, or the old one is forgotten."""
+
+from datetime import timedelta
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from models.audit.log import record
+from models.people.passwords import hash_password, objection
+from models.people.tokens import issue_token, revoke_tokens, user_of_link, user_of_token
+from models.tables.people import User
+from web.auth.credentials import LOGINS, limiter, set_password
+from web.auth.rules import open_to_all
+from web.auth.sessions import log_in
+from web.context import services
+
+bp = Blueprint("invitations", __name__)
+
+LIFETIME = timedelta(days=3)
+
+
+def invite(session: Session, user: User) -> str:
+    """The path of a link for that user; earlier ones no longer work. The caller records it."""
+    revoke_tokens(session, user_id=user.id, kinds=("invitation",))
+    token = issue_token(session, user=user, kind="invitation", lifetime=LIFETIME)
+    return url_for("invitations.show", token=token)
+
+
+def twice(password: str, *, name: str) -> str | None:
+    """What speaks against a password that a form asks for twice."""
+    against = objection(password, name=name)
+    if against is None and password != request.form.get("again", ""):
+        return "the two passwords are not the same"
+    return against
+
+
+@bp.get("/welcome")
+@limiter.limit("20 per minute")
+@open_to_all("who is new here has no login yet; its link says who it is for")
+def show() -> ResponseReturnValue:
+    user = _invited(request.args.get("token", ""))
+    return _page(200, user) if user else _refused()
+
+
+@bp.post("/welcome")
+@limiter.limit(LOGINS)
+@open_to_all("who is new here has no login yet; its link says who it is for")
+def accept() -> ResponseReturnValue:
+    token, password = request.form.get("token", ""), request.form.get("password", "")
+    user = _invited(token)
+    if user is None:
+        return _refused()
+    against = twice(password, name=user.name)
+    if against is not None:
+        return _page(422, user, against=against)
+    entered = _use(token, hash_password(password))
+    if entered is None:
+        return _refused()
+    log_in(entered)
+    return redirect(url_for("jobs.index"), code=303)
+
+
+def _invited(token: str) -> User | None:
+    with services().sessions() as session:
+        return user_of_link(session, token, "invitation")
+
+
+def _use(token: str, hashed: str) -> User | None:
+    with services().sessions.begin() as session:
+        user = user_of_token(session, token, "invitation")
+        if user is None:
+            return None
+        set_password(session, user, hashed)
+        session.flush()
+        session.refresh(user)
+        record(session, user_id=user.id, action="password.set", target=str(user.id))
+    return user
+
+
+def _page(status: int, user: User, *, against: str | None = None) -> ResponseReturnValue:
+    token = request.values.get("token", "")
+    return render_template("welcome.html", user=user, token=token, against=against), status
+
+
+def _refused() -> ResponseReturnValue:
+    with services().sessions.begin() as session:
+        record(session, user_id=None, action="login.refused", target="invitation")
+    return render_template("login.html", refused="invitation", name="", next="/"), 410

@@ -1,0 +1,80 @@
+"""The way in, by name and password or by a link that works once; and the way out."""
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from models.audit.log import record
+from models.people.tokens import user_of_token
+from models.tables.people import Role
+from web.auth.credentials import LOGINS, admit, limiter
+from web.auth.rules import audit, needs, open_to_all
+from web.auth.sessions import log_in, log_out
+from web.context import services
+from web.http.security import local_path
+
+bp = Blueprint("login", __name__)
+
+
+@bp.get("/login")
+@limiter.limit("20 per minute")
+@open_to_all("it is the way in")
+def show() -> ResponseReturnValue:
+    token = request.args.get("token", "")
+    if not token:
+        return _go_on() if current_user.is_authenticated else _page(200)
+    if _is_only_looking():
+        # A browser that fetches ahead, or a link checker, must not use the link up.
+        return Response(status=503)
+    return _go_on() if _use(token) else _page(403, refused="link")
+
+
+@bp.post("/login")
+@limiter.limit(LOGINS)
+@open_to_all("it is the way in")
+def enter() -> ResponseReturnValue:
+    user = admit(request.form.get("name", ""), request.form.get("password", ""))
+    if user is None:
+        return _page(403, refused="password")
+    log_in(user)
+    return _go_on()
+
+
+@bp.post("/logout")
+@needs(Role.VIEWER)
+def logout() -> ResponseReturnValue:
+    audit("logout")
+    log_out()
+    answer = redirect(url_for("login.show"), code=303)
+    answer.headers["Clear-Site-Data"] = '"cache"'  # the pictures that the browser kept
+    return answer
+
+
+def _is_only_looking() -> bool:
+    purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
+    return request.method != "GET" or "prefetch" in purpose
+
+
+def _use(token: str) -> bool:
+    with services().sessions.begin() as writing:
+        user = user_of_token(writing, token, "login")
+        user_id = user.id if user else None
+        record(writing, user_id=user_id, action="login" if user else "login.refused", target="link")
+    if user is None:
+        return False
+    log_in(user)
+    return True
+
+
+def _go_on() -> ResponseReturnValue:
+    return redirect(local_path(request.values.get("next", "")))
+
+
+def _page(status: int, *, refused: str = "") -> ResponseReturnValue:
+    return render_template(
+        "login.html",
+        refused=refused,
+        name=request.form.get("name", ""),
+        next=local_path(request.values.get("next", "")),
+        lockout_minutes=max(1, round(services().settings.lockout_s / 60)),
+    ), status

@@ -1,0 +1,116 @@
+"""Who may do what. Every view carries one rule; what carries none is closed to everybody.
+
+A person comes with a session cookie, a program with `Authorization: Bearer`. Only cookies travel
+by themselves, so only they need the proof against forged requests.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flask import Flask, abort, current_app, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf.csrf import CSRFProtect
+
+from models.audit.log import record
+from models.tables.people import Role
+from web.auth.sessions import Person, install_logins
+from web.context import services
+
+log = logging.getLogger(__name__)
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+FOR_PROGRAMS = ("/health", "/healthz", "/readyz", "/metrics")
+OPEN_BODY_BYTES = 64 * 1024  # what strangers may send
+
+csrf = CSRFProtect()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who may use a view: this role and the ones above it, or everybody, and why."""
+
+    role: Role | None = None
+    why_open: str = ""
+
+
+def needs(role: Role) -> Callable[[View], View]:
+    """The view is for this role and the ones above it."""
+    return _rule(Rule(role=role))
+
+
+def open_to_all(why: str) -> Callable[[View], View]:
+    """The view needs no login. `why` is for the reader, and for the test that asks."""
+    return _rule(Rule(why_open=why))
+
+
+def rule_of(view: Callable[..., Any]) -> Rule | None:
+    return view.__dict__.get("rule")
+
+
+def person() -> Person:
+    """Who is asking; only within a view that needs a login."""
+    return current_user._get_current_object()  # type: ignore[no-any-return]
+
+
+def audit(action: str, target: str = "") -> None:
+    """In a transaction of its own: reading a page opens no writing one otherwise."""
+    with services().sessions.begin() as session:
+        record(session, user_id=person().id, action=action, target=target)
+
+
+def is_api_request() -> bool:
+    return request.path.startswith("/api/") or request.path in FOR_PROGRAMS
+
+
+def guard() -> ResponseReturnValue | None:
+    """Before every request: login, then role, then the form's proof. Bodies are read last."""
+    if request.endpoint is None:  # nothing is there, or not by this method: Flask says so next
+        return None
+    rule = rule_of(current_app.view_functions[request.endpoint])
+    if rule is None:
+        log.error("nobody is let in: no rule says who may use %s", request.endpoint)
+        abort(500)
+    if rule.role is None:
+        request.max_content_length = OPEN_BODY_BYTES
+    elif not current_user.is_authenticated:
+        return _ask_to_log_in()
+    elif not person().may(rule.role):
+        abort(403, f"this needs the role {rule.role.value}; yours is {person().role.value}")
+    if not g.get("came_with_token"):
+        csrf.protect()
+    return None
+
+
+def install_auth(app: Flask) -> None:
+    # Checked by guard(), which knows who came with a token.
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    app.config["WTF_CSRF_TIME_LIMIT"] = None  # lives as long as the session
+    csrf.init_app(app)
+    install_logins(app)
+    app.before_request(guard)
+    # Views that are not ours.
+    open_to_all("style, scripts and pictures of the login page")(app.view_functions["static"])
+    needs(Role.VIEWER)(app.view_functions["openapi.spec"])
+
+
+def _rule(rule: Rule) -> Callable[[View], View]:
+    def mark(view: View) -> View:
+        if rule_of(view) is not None:
+            raise TypeError(f"{view.__name__} has a rule already; of two, which would count?")
+        view.__dict__["rule"] = rule
+        return view
+
+    return mark
+
+
+def _ask_to_log_in() -> ResponseReturnValue:
+    if g.get("tried_too_often"):
+        abort(429, "too many wrong tokens from this address; wait a minute")
+    if is_api_request():
+        abort(401, "log in, or send an API token as `Authorization: Bearer <token>`")
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    return redirect(url_for("login.show", next=wanted if wanted != "/" else None))

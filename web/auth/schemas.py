@@ -1,0 +1,69 @@
+"""What the API says and accepts of users and their tokens."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from models.tables.people import Role
+from web.http.schemas import In, Out
+
+
+class NewUser(In):
+    name: str = Field(min_length=1, max_length=80)
+    role: Role
+
+
+class UserChange(In):
+    """What is not given stays."""
+
+    role: Role | None = None
+    is_active: bool | None = None
+
+
+class UserOut(Out):
+    """has_password: otherwise links are the only way in."""
+
+    id: int
+    name: str
+    role: Role
+    is_active: bool
+    has_password: bool
+    created_at: datetime
+
+
+class UsersOut(Out):
+    users: list[UserOut]
+
+
+class InvitationOut(Out):
+    """link: to be put behind the portal's address; works once, until expires_at."""
+
+    user: UserOut
+    link: str
+    expires_at: datetime
+
+
+class NewToken(In):
+    """role: may do at most what this role may; not more than who asks."""
+
+    name: str = Field(min_length=1, max_length=80)
+    role: Role
+    days: int = Field(ge=1, le=365)
+
+
+class TokenOut(Out):
+    id: int
+    name: str | None
+    role: Role
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class TokensOut(Out):
+    tokens: list[TokenOut]
+
+
+class IssuedOut(TokenOut):
+    """token: said this once, and never again."""
+
+    token: str

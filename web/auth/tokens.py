@@ -1,0 +1,89 @@
+"""API tokens: each has an owner, a scope and an end, and is said once."""
+
+from datetime import timedelta
+
+from apiflask import APIBlueprint
+from flask import abort
+
+from models.audit.log import record
+from models.base import now
+from models.people.tokens import find_api_token, issue_token, list_api_tokens, revoke_api_token
+from models.people.users import lesser_role
+from models.tables.people import Role, Token, User
+from web.auth.rules import needs, person
+from web.auth.schemas import IssuedOut, NewToken, TokenOut, TokensOut
+from web.context import services
+
+bp = APIBlueprint("tokens", __name__, tag="Tokens")
+
+
+@bp.get("/api/v1/tokens")
+@bp.output(TokensOut)
+@needs(Role.VIEWER)
+def index() -> TokensOut:
+    """Your own that still work, newest first."""
+    return _left()
+
+
+@bp.post("/api/v1/tokens")
+@bp.input(NewToken)
+@bp.output(IssuedOut, status_code=201)
+@bp.doc(responses=[403])
+@needs(Role.VIEWER)
+def create(json_data: NewToken) -> IssuedOut:
+    """A token of your own. It may do no more than you, nor outlive the token that asks for it."""
+    return issue(json_data.name, role=json_data.role, days=json_data.days)
+
+
+@bp.post("/api/v1/tokens/<int:token_id>/revoke")
+@bp.output(TokensOut)
+@bp.doc(responses=[404])
+@needs(Role.VIEWER)
+def revoke_own(token_id: int) -> TokensOut:
+    """It no longer works, from now on. Answers with those that are left."""
+    revoke(token_id)
+    return _left()
+
+
+def issue(name: str, *, role: Role, days: int) -> IssuedOut:
+    asking = person()
+    if not asking.may(role):
+        abort(403, f"a token cannot have the role {role.value}: yours is {asking.role.value}")
+    lifetime = timedelta(days=days)
+    if asking.until is not None and now() + lifetime > asking.until:
+        abort(403, "a token cannot outlive the one that asks for it")
+    with services().sessions.begin() as session:
+        owner = session.get_one(User, asking.id)
+        text = issue_token(session, user=owner, kind="api", lifetime=lifetime, name=name, role=role)
+        token = find_api_token(session, text)
+        assert token is not None
+        record(session, user_id=owner.id, action="token.issued", target=str(token.id))
+    return IssuedOut(**token_out(token, owner.role).model_dump(), token=text)
+
+
+def revoke(token_id: int) -> None:
+    """One's own; another's is not there. A token ends none that may do more."""
+    asking = person()
+    with services().sessions.begin() as session:
+        owner = session.get_one(User, asking.id)
+        own = {token.id: token for token in list_api_tokens(session, user_id=owner.id)}
+        if token_id not in own:
+            abort(404, "you have no such token")
+        role = lesser_role(owner.role, own[token_id].role)
+        if not asking.may(role):
+            abort(403, f"that token may do what is for the role {role.value}")
+        if revoke_api_token(session, token_id=token_id, user_id=owner.id):
+            record(session, user_id=owner.id, action="token.revoked", target=str(token_id))
+
+
+def _left() -> TokensOut:
+    with services().sessions() as session:
+        owner = session.get_one(User, person().id)
+        tokens = list_api_tokens(session, user_id=owner.id)
+    return TokensOut(tokens=[token_out(token, owner.role) for token in tokens])
+
+
+def token_out(token: Token, owners_role: Role) -> TokenOut:
+    """role: what it may do now, its owner's role being what it is."""
+    columns = {name: getattr(token, name) for name in ("id", "name", "created_at", "expires_at")}
+    return TokenOut(**columns, role=lesser_role(owners_role, token.role))

@@ -1,0 +1,190 @@
+"""Users, for admins: who may come in, and as what."""
+
+from apiflask import APIBlueprint
+from flask import abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from models.audit.log import record
+from models.base import now
+from models.people.tokens import TokenKind, invited_users, revoke_tokens
+from models.people.users import (
+    UserRefusedError,
+    add_user,
+    change_role,
+    deactivate,
+    list_users,
+)
+from models.tables.people import Role, User
+from web.auth.invitations import LIFETIME, invite
+from web.auth.rules import needs, person
+from web.auth.schemas import InvitationOut, NewUser, UserChange, UserOut, UsersOut
+from web.context import services
+
+bp = APIBlueprint("users", __name__, tag="Users")
+
+ALL_KINDS: tuple[TokenKind, ...] = ("api", "login", "invitation")
+
+
+@bp.get("/users")
+@bp.doc(hide=True)
+@needs(Role.ADMIN)
+def index_page() -> str:
+    return _page()
+
+
+@bp.post("/users")
+@bp.doc(hide=True)
+@needs(Role.ADMIN)
+def add_page() -> ResponseReturnValue:
+    name, role = request.form.get("name", ""), _role(request.form.get("role", ""))
+    try:
+        return _page(_add(name, role))
+    except UserRefusedError as error:
+        return _page(against=str(error), name=name, role=role), 409
+
+
+@bp.post("/users/<int:user_id>")
+@bp.doc(hide=True)
+@needs(Role.ADMIN)
+def change_page(user_id: int) -> ResponseReturnValue:
+    role, active = request.form.get("role"), request.form.get("active")
+    is_active = None if active is None else active == "yes"
+    _change(user_id, role=_role(role) if role else None, is_active=is_active)
+    return redirect(url_for("users.index_page"), code=303)
+
+
+@bp.post("/users/<int:user_id>/link")
+@bp.doc(hide=True)
+@needs(Role.ADMIN)
+def link_page(user_id: int) -> str:
+    return _page(_invite(user_id))
+
+
+@bp.get("/api/v1/users")
+@bp.output(UsersOut)
+@needs(Role.ADMIN)
+def index() -> UsersOut:
+    """All users, also those who may no longer come in."""
+    with services().sessions() as session:
+        return UsersOut(users=[_out(user) for user in list_users(session)])
+
+
+@bp.post("/api/v1/users")
+@bp.input(NewUser)
+@bp.output(InvitationOut, status_code=201)
+@bp.doc(responses=[409])
+@needs(Role.ADMIN)
+def add(json_data: NewUser) -> InvitationOut:
+    """A new user, and a link by which this person chooses a password."""
+    try:
+        return _add(json_data.name, json_data.role)
+    except UserRefusedError as error:
+        abort(409, str(error))
+
+
+@bp.patch("/api/v1/users/<int:user_id>")
+@bp.input(UserChange)
+@bp.output(UserOut)
+@bp.doc(responses=[404, 409])
+@needs(Role.ADMIN)
+def change(user_id: int, json_data: UserChange) -> UserOut:
+    """Another role, in or out. All sessions of that user end; who is out has no tokens left."""
+    return _change(user_id, role=json_data.role, is_active=json_data.is_active)
+
+
+@bp.post("/api/v1/users/<int:user_id>/link")
+@bp.output(InvitationOut, status_code=201)
+@bp.doc(responses=[404, 409])
+@needs(Role.ADMIN)
+def link(user_id: int) -> InvitationOut:
+    """A new link by which this person chooses a password; earlier ones no longer work."""
+    return _invite(user_id)
+
+
+def _add(name: str, role: Role) -> InvitationOut:
+    with services().sessions.begin() as session:
+        user = add_user(session, name=name, role=role)
+        invitation = _invitation(session, user)
+        _record(session, "user.added", user)
+    return invitation
+
+
+def _change(user_id: int, *, role: Role | None, is_active: bool | None) -> UserOut:
+    with services().sessions.begin() as session:
+        user = _find(session, user_id)
+        actions = []
+        try:
+            if role is not None and role != user.role:
+                change_role(session, user, role)
+                actions.append("user.role-changed")
+            if is_active is not None and is_active != user.is_active:
+                _let_in_or_out(session, user, is_active)
+                actions.append("user.activated" if is_active else "user.deactivated")
+        except UserRefusedError as error:
+            abort(409, str(error))
+        for action in actions:
+            _record(session, action, user)
+        return _out(user)
+
+
+def _let_in_or_out(session: Session, user: User, is_active: bool) -> None:
+    if is_active:
+        user.is_active = True
+        return
+    deactivate(session, user)
+    # Who is let in again one day must not bring back what was handed out before.
+    revoke_tokens(session, user_id=user.id, kinds=ALL_KINDS)
+
+
+def _invite(user_id: int) -> InvitationOut:
+    with services().sessions.begin() as session:
+        user = _find(session, user_id)
+        if not user.is_active:
+            abort(409, f"{user.name} is deactivated: activate first")
+        invitation = _invitation(session, user)
+        _record(session, "user.invited", user)
+    return invitation
+
+
+def _invitation(session: Session, user: User) -> InvitationOut:
+    link = invite(session, user)
+    return InvitationOut(user=_out(user), link=link, expires_at=now() + LIFETIME)
+
+
+def _find(session: Session, user_id: int) -> User:
+    user = session.get(User, user_id)
+    if user is None:
+        abort(404, "there is no such user")
+    return user
+
+
+def _record(session: Session, action: str, user: User) -> None:
+    record(session, user_id=person().id, action=action, target=str(user.id))
+
+
+def _role(text: str) -> Role:
+    try:
+        return Role(text)
+    except ValueError:
+        abort(422, f"expected a role: {', '.join(Role)}")
+
+
+def _out(user: User) -> UserOut:
+    columns = {name: getattr(user, name) for name in ("id", "name", "role", "is_active")}
+    has_password = user.password_hash is not None
+    return UserOut(**columns, has_password=has_password, created_at=user.created_at)
+
+
+def _page(invitation: InvitationOut | None = None, **refused: str) -> str:
+    """refused: why (`against`), and what the form had."""
+    with services().sessions() as session:
+        users, invited = list_users(session), invited_users(session)
+    return render_template(
+        "users.html",
+        users=users,
+        invited=invited,
+        roles=list(Role),
+        invitation=invitation,
+        **refused,
+    )

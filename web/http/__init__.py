@@ -1,0 +1,1 @@
+"""HTTP in general: errors, security headers, forms, parameters, server."""

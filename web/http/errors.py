@@ -1,0 +1,117 @@
+"""What went wrong: a page for people, RFC 9457 problem details for programs."""
+
+import logging
+from typing import Any
+
+from apiflask import APIFlask, HTTPError
+from flask import Response, g, json, render_template
+from flask_limiter import RateLimitExceeded
+from flask_login import AnonymousUserMixin
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DataError
+from werkzeug.exceptions import HTTPException
+
+from models.session import AWAY, why_away
+from web.auth.rules import is_api_request
+from web.http.disk import DiskFullError, is_full
+
+log = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+RETRY_AFTER_S = 5  # the database is being restarted, most likely
+TITLES = {
+    400: "That request could not be understood",
+    401: "Log in first",
+    403: "That is not for your role",
+    404: "There is nothing here",
+    405: "That cannot be done here",
+    409: "Not as things stand",
+    413: "Too much at once",
+    422: "That does not fit",
+    429: "Too many attempts",
+    500: "Something went wrong on our side",
+    503: "Back in a moment",
+    507: "There is no room at the moment",
+}
+
+
+def install_errors(app: APIFlask) -> None:
+    app.register_error_handler(HTTPError, _validation_error)
+    app.register_error_handler(CSRFError, _forged)
+    app.register_error_handler(RateLimitExceeded, _too_often)
+    app.register_error_handler(DataError, _cannot_be_kept)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def problem(status: int, title: str) -> Response:
+    body = json.dumps({"title": title, "status": status})
+    return Response(body, status=status, content_type=PROBLEM)
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    own_words = error.description if error.description != type(error).description else None
+    answer = _answer(status, own_words)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            answer.headers[name] = value
+    return answer
+
+
+def _validation_error(error: HTTPError) -> Response:
+    return _answer(error.status_code, _first_complaint(error.detail) or error.message)
+
+
+def _forged(error: CSRFError) -> Response:
+    return _answer(400, "the form was open for too long, or came from elsewhere: reload the page")
+
+
+def _too_often(error: RateLimitExceeded) -> Response:
+    seconds = error.limit.limit.get_expiry()
+    answer = _answer(429, f"wait {'an hour' if seconds > 60 else 'a minute'}, then try again")
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
+
+
+def _cannot_be_kept(_: DataError) -> Response:
+    """What PostgreSQL takes in no column: a zero byte, mostly, which people do not type."""
+    return _answer(422, "a text in it holds a character that cannot be kept")
+
+
+def _unexpected(error: Exception) -> Response:
+    if is_full(error):
+        return _http_error(DiskFullError())
+    if isinstance(error, AWAY):
+        return _database_away(error)
+    # The type and where, never the text: it may quote a file name.
+    log.error("unexpected error", exc_info=_without_text(error))
+    return _answer(500, None)
+
+
+def _database_away(error: Exception) -> Response:
+    log.error("the database does not answer: %s", why_away(error))
+    g._login_user = AnonymousUserMixin()  # or the page would ask the database who reads it
+    answer = _answer(503, "the database does not answer just now; try again in a moment")
+    answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
+
+
+def _without_text(error: Exception) -> tuple[type[BaseException], BaseException, Any]:
+    return type(error), Exception(type(error).__name__), error.__traceback__
+
+
+def _answer(status: int, own_words: str | None) -> Response:
+    general = TITLES.get(status, "That did not work")
+    if is_api_request():
+        return problem(status, own_words or general)
+    page = render_template("error.html", status=status, title=general, words=own_words)
+    return Response(page, status=status)
+
+
+def _first_complaint(detail: Any) -> str | None:
+    """`{"json": {"name": ["Field required"]}}` in one line."""
+    for fields in detail.values() if isinstance(detail, dict) else ():
+        for field, complaints in fields.items():
+            return f"{field}: {complaints[0]}"
+    return None

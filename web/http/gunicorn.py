@@ -1,0 +1,159 @@
+"""gunicorn's worker with threads, in which a client that is slow keeps nobody else waiting.
+
+gunicorn waits for a client as long as it takes, in one of a few threads: as many connections that
+send one letter each would shut everybody out. Here a request has some seconds of waiting, and more
+for what has come or gone meanwhile; where many threads wait, it has one. A proxy that reads
+requests whole before it passes them on helps against those who come with thousands of connections.
+
+What gunicorn itself logs, in the portal's format.
+
+Its access lines are off, and what it quotes of a request when something fails is left out:
+addresses and headers may hold names, searches and login links.
+"""
+
+import errno
+import select
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
+
+from models.config.logs import set_up_logging
+from models.config.settings import Settings
+
+PATIENCE_S = 10.0  # of waiting, until a request's first bytes have come
+LONGEST_S = 60.0  # of waiting at a time, in the midst of an upload
+IN_A_CROWD_S = 1.0  # instead of PATIENCE_S
+CROWD = 16  # half of the threads (cli/processes.py)
+LOOK_AGAIN_S = 0.25
+BLOCK = 64 * 1024
+AT_ONCE_S = 0.05  # most clients send as soon as they are connected
+
+
+class Crowd:
+    """The threads that wait for a client at the moment."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._lock = Lock()
+
+    @property
+    def is_there(self) -> bool:
+        return self._waiting >= CROWD
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        with self._lock:
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+
+crowd = Crowd()
+
+
+class PacedSocket(socket.socket):
+    """Counts the time in which it waits for the client, not that in which the portal works."""
+
+    slowest = 2_000  # bytes a second
+    is_given_up = False
+    _left_s = PATIENCE_S
+
+    def begin(self) -> None:
+        """A new request."""
+        self._left_s = PATIENCE_S
+
+    def setblocking(self, flag: bool) -> None:
+        """gunicorn asks for it once more after the end."""
+        if self.fileno() != -1:
+            super().setblocking(flag)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        self._wait_for(select.POLLIN)
+        data = super().recv(size, flags)
+        self._moved(len(data))
+        return data
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        rest = memoryview(data)
+        while rest:
+            self._wait_for(select.POLLOUT)
+            # As much as there is room for: the remainder is waited for here.
+            sent = super().send(rest[:BLOCK], flags | socket.MSG_DONTWAIT)
+            self._moved(sent)
+            rest = rest[sent:]
+
+    def _wait_for(self, event: int) -> None:
+        """For as long as is left, or as gunicorn has set."""
+        client = select.poll()
+        client.register(self, event)
+        if client.poll(0):
+            return
+        given, began = self.gettimeout(), time.monotonic()
+        try:
+            with crowd.one_more():
+                while (left_s := self._patience(given) - (time.monotonic() - began)) > 0:
+                    if client.poll(1000 * min(left_s, LOOK_AGAIN_S)):
+                        return
+        finally:
+            waited_s = time.monotonic() - began
+            self._left_s = max(self._left_s - waited_s, 0.001)
+        if given is not None and waited_s >= given:
+            raise TimeoutError
+        self.is_given_up = True
+        # As if it had gone: gunicorn passes over that without a word in the log.
+        raise ConnectionResetError(errno.ECONNRESET, "the client is too slow")
+
+    def _patience(self, given: float | None) -> float:
+        left_s = self._left_s - (PATIENCE_S - IN_A_CROWD_S if crowd.is_there else 0.0)
+        return left_s if given is None else min(given, left_s)
+
+    def _moved(self, size: int) -> None:
+        self._left_s = min(self._left_s + size / self.slowest, LONGEST_S)
+
+
+class PortalWorker(ThreadWorker):  # type: ignore[misc]
+    def handle(self, conn: TConn) -> Any:
+        if not isinstance(conn.sock, PacedSocket):
+            conn.sock = PacedSocket(fileno=conn.sock.detach())
+        if not (conn.initialized or conn.data_ready or conn.wait_for_data(AT_ONCE_S)):
+            return _DEFER  # it waits without a thread
+        conn.sock.begin()
+        kept = super().handle(conn)
+        if kept is False:
+            # Here: gunicorn would wait for the client's farewell in the thread that serves all.
+            conn.close(graceful=not conn.sock.is_given_up)
+        return kept
+
+
+class PortalLogger(Logger):  # type: ignore[misc]
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        set_up_logging(Settings.read(), process="portal")
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+            log.propagate = True
+
+    def warning(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        if str(msg).startswith("Invalid request"):
+            msg, args = "an invalid request was refused", ()
+        super().warning(msg, *args, **kwargs)
+
+    def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Of a request's: where, and what kind; never the text. A start that fails says why."""
+        if not str(msg).startswith("Error handling"):
+            super().exception(msg, *args, **kwargs)
+            return
+        kind, _, trace = sys.exc_info()
+        name = kind.__name__ if kind else "nothing"
+        words = str(msg).partition("%")[0].strip()
+        self.error_log.error("%s: %s", words, name, exc_info=(Exception, Exception(name), trace))

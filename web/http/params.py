@@ -1,0 +1,37 @@
+"""Numbers of rows in addresses.
+
+What a page's address asks for, checked like an API call's.
+"""
+
+from typing import TypeVar
+
+from flask import Flask, abort, request
+from pydantic import BaseModel, ValidationError
+from werkzeug.routing import IntegerConverter
+
+LARGEST = 2**31 - 1  # what an integer column of the databases holds
+
+
+class RowId(IntegerConverter):
+    """`int` in a path. What no database can count to is 0, which no row has, and no error."""
+
+    def to_python(self, value: str) -> int:
+        row_id = int(super().to_python(value))
+        return row_id if row_id <= LARGEST else 0
+
+
+def install_ids(app: Flask) -> None:
+    app.url_map.converters["int"] = RowId
+
+
+Query = TypeVar("Query", bound=BaseModel)
+
+
+def read_query(kind: type[Query]) -> Query:
+    """Unknown and empty parameters count as not given, as forms send them."""
+    names = kind.model_fields
+    given = {name: value for name, value in request.args.items() if name in names and value}
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        abort(422, f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}")

@@ -1,0 +1,168 @@
+"""A declared file that comes in pieces: each is safe before it counts, the last completes it."""
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from models.files.partial import PartialFile, PartialFiles
+from models.files.store import Stored
+from models.intake.images import images_of_file
+from models.intake.jobs import JobStateError, require_open
+from models.intake.uploads import Declared, advance, find_upload
+from models.tables.intake import Upload
+from pipeline.files.archive import is_archive
+from pipeline.files.sniff import is_junk
+from web.context import Services
+from web.http.disk import check_room, noticing_full_disk
+from web.intake.receive import Arrivals, Receipt, arriving, describe, keep, refuse, unpack
+
+MAX_PIECE_BYTES = 16 * 2**20
+SIGNATURE_BYTES = 4
+
+
+class NoUploadError(Exception):
+    pass
+
+
+class PieceError(Exception):
+    """Why a piece was not taken, in a sentence. received: where the next one has to begin."""
+
+    def __init__(self, why: str, *, status: int, received: int) -> None:
+        super().__init__(why)
+        self.status = status
+        self.received = received
+
+
+@dataclass(frozen=True)
+class Taken:
+    """is_new: it arrived by this very piece."""
+
+    received: int
+    arrived: bool
+    receipt: Receipt
+    is_new: bool = False
+
+
+def current_upload(services: Services, *, job_id: str, upload_id: int) -> Upload:
+    with services.sessions() as session:
+        upload = find_upload(session, job_id=job_id, upload_id=upload_id)
+    if upload is None:
+        raise NoUploadError
+    return upload
+
+
+def take_piece(
+    services: Services, *, job_id: str, upload_id: int, offset: int, body: BinaryIO
+) -> Taken:
+    """BusyError while another request sends a piece of the same file."""
+    upload = current_upload(services, job_id=job_id, upload_id=upload_id)
+    if upload.arrived_at is not None:
+        return _repeat(services, upload, offset)
+    with PartialFiles(services.store).hold(upload_id) as partial:
+        # Once more, now that nobody else can change it.
+        upload = current_upload(services, job_id=job_id, upload_id=upload_id)
+        if upload.arrived_at is not None:
+            return _repeat(services, upload, offset)
+        try:
+            return _take(services, upload, partial, offset=offset, body=body)
+        except JobStateError:
+            partial.discard()  # the job takes no more files: nobody will ask for it
+            raise
+
+
+def _repeat(services: Services, upload: Upload, offset: int) -> Taken:
+    """The last answer was lost on its way."""
+    _require(offset, upload.size)
+    receipt = Receipt()
+    with services.sessions() as session:
+        images = images_of_file(session, job_id=upload.job_id, file=upload.file)
+    receipt.add([describe(image) for image in images])
+    return Taken(upload.size, True, receipt)
+
+
+def _take(
+    services: Services, upload: Upload, partial: PartialFile, *, offset: int, body: BinaryIO
+) -> Taken:
+    received = min(upload.received, partial.size)
+    if received < upload.received:  # someone took the file away
+        _count(services, upload, received)
+    _require(offset, received)
+    received = _append(services, upload, partial, at=received, body=body)
+    too_large = _too_large(services, upload, partial)
+    if received < upload.size and not too_large:
+        return Taken(received, False, Receipt())
+    with arriving(services, upload.job_id) as arrivals:
+        if too_large:
+            arrivals.add(refuse(upload.file, too_large))
+            arrivals.complete(Declared(upload.file, upload.size, upload.sha256))
+        else:
+            _complete(services, upload, partial, arrivals)
+    partial.discard()
+    return Taken(upload.size, True, arrivals.receipt, is_new=True)
+
+
+def _append(
+    services: Services, upload: Upload, partial: PartialFile, *, at: int, body: BinaryIO
+) -> int:
+    """Returns how many bytes of the whole are safe now."""
+    room = min(upload.size - at, MAX_PIECE_BYTES)
+    check_room(services, wanted=room)
+    with noticing_full_disk():
+        written = partial.append(body, at=at, max_bytes=room)
+    if body.read(1):
+        partial.cut(at)
+        raise PieceError(
+            f"a piece of {room} bytes at most was expected; it is longer", status=413, received=at
+        )
+    _count(services, upload, at + written)
+    return at + written
+
+
+def _count(services: Services, upload: Upload, received: int) -> None:
+    with noticing_full_disk(), services.sessions.begin() as session:
+        require_open(session, upload.job_id)
+        if not advance(session, upload.id, before=upload.received, received=received):
+            raise JobStateError("this file is not expected any more")
+    upload.received = received
+
+
+def _complete(services: Services, upload: Upload, partial: PartialFile, arrivals: Arrivals) -> None:
+    """All bytes are there: checked, unpacked, moved into the store."""
+    sha256 = partial.sha256()
+    if upload.sha256 not in ("", sha256):
+        _count(services, upload, 0)
+        partial.discard()
+        raise PieceError(
+            "the bytes that arrived are not those that were declared (their SHA-256 differs): "
+            "send the file again from its start",
+            status=422,
+            received=0,
+        )
+    if is_junk(upload.file):
+        arrivals.receipt.ignored.append(upload.file)
+    elif is_archive(partial.head(SIGNATURE_BYTES)):
+        with partial.open() as stream:
+            for image in unpack(services, upload.file, stream):
+                arrivals.add(image)
+    else:
+        with noticing_full_disk():
+            services.store.adopt(partial.path, sha256)
+        arrivals.add(keep(upload.file, Stored(sha256, upload.size)))
+    arrivals.complete(Declared(upload.file, upload.size, sha256))
+
+
+def _too_large(services: Services, upload: Upload, partial: PartialFile) -> str | None:
+    """Why it is of no use to send the rest; its first bytes tell what it is."""
+    settings, head = services.settings, partial.head(SIGNATURE_BYTES)
+    if len(head) < min(SIGNATURE_BYTES, upload.size):
+        return None
+    limit = settings.max_archive_bytes if is_archive(head) else settings.max_file_bytes
+    return f"larger than {limit / 2**20:.0f} MiB" if upload.size > limit else None
+
+
+def _require(offset: int, received: int) -> None:
+    if offset != received:
+        raise PieceError(
+            f"expected the bytes from {received} on, not from {offset}",
+            status=409,
+            received=received,
+        )

@@ -1,0 +1,206 @@
+"""Declared files of a job: what is to come, what has come, and the pieces in which it comes."""
+
+import re
+from typing import Any, BinaryIO, cast
+
+from apiflask import APIBlueprint
+from flask import Response, abort, request
+from werkzeug.exceptions import ClientDisconnected
+
+from models.audit.log import record
+from models.files.partial import BusyError
+from models.intake.jobs import require_job, require_open
+from models.intake.uploads import Declared, TooManyUploadsError, declare, list_uploads
+from models.tables.intake import Upload
+from models.tables.people import Role
+from web.auth.rules import audit, needs, person
+from web.context import services
+from web.http.disk import check_room, noticing_full_disk
+from web.http.errors import problem
+from web.intake.pieces import (
+    MAX_PIECE_BYTES,
+    NoUploadError,
+    PieceError,
+    Taken,
+    current_upload,
+    take_piece,
+)
+from web.intake.receive import clean_file_name
+from web.intake.schemas import (
+    DeclaredFiles,
+    PieceOut,
+    UploadOut,
+    UploadsOut,
+    UploadsPageOut,
+    UploadsQuery,
+)
+from web.reading.view_log import record_part_of_job
+
+bp = APIBlueprint("uploads", __name__, tag="Uploads")
+
+PAGE_SIZE = 1000
+PIECE = "application/offset+octet-stream"  # as in tus, an open protocol for resumable uploads
+LIST = "/api/v1/jobs/<job_id>/uploads"
+ONE = "/api/v1/jobs/<job_id>/uploads/<int:upload_id>"
+NO_UPLOAD = "there is no such upload"
+
+
+@bp.post(LIST)
+@bp.input(DeclaredFiles)
+@bp.output(UploadsOut)
+@bp.doc(responses=[409, 507])
+@needs(Role.OPERATOR)
+def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
+    """Says which files will come, so that none can be missing unnoticed.
+
+    The same declaration again is the same upload. Files may come in pieces or as parts of a form.
+    """
+    files = [
+        Declared(clean_file_name(one.file), one.size, one.sha256 or "") for one in json_data.files
+    ]
+    check_room(services())
+    with noticing_full_disk(), services().sessions.begin() as session:
+        require_open(session, job_id)
+        try:
+            uploads = declare(session, job_id=job_id, files=files)
+        except TooManyUploadsError as error:
+            abort(409, str(error))
+        record(session, user_id=person().id, action="files.declared", target=job_id)
+    return UploadsOut(uploads=[_describe(upload) for upload in uploads])
+
+
+@bp.get(LIST)
+@bp.input(UploadsQuery, location="query")
+@bp.output(UploadsPageOut)
+@needs(Role.VIEWER)
+def list_page(job_id: str, query_data: UploadsQuery) -> UploadsPageOut:
+    """What was declared, declaration by declaration; for going on after an interruption."""
+    with services().sessions() as session:
+        require_job(session, job_id)
+        found = list_uploads(
+            session, job_id, state=query_data.state, page=query_data.page, page_size=PAGE_SIZE
+        )
+    record_part_of_job(job_id)
+    return UploadsPageOut(uploads=[_describe(upload) for upload in found.items], next=found.next)
+
+
+@bp.route(ONE, methods=["HEAD"])
+@needs(Role.VIEWER)
+def show_offset(job_id: str, upload_id: int) -> Response:
+    """How much of a declared file is safe here."""
+    upload = current_upload(services(), job_id=job_id, upload_id=upload_id)
+    headers = {"Upload-Offset": str(upload.received), "Upload-Length": str(upload.size)}
+    return Response(headers=headers)
+
+
+@bp.patch(ONE)
+@bp.output(PieceOut)
+@bp.doc(responses=[409, 413, 415, 422, 507])
+@needs(Role.OPERATOR)
+def send_piece(job_id: str, upload_id: int) -> tuple[PieceOut, int, dict[str, str]]:
+    """The next piece of a declared file; the last one completes it.
+
+    Its first byte is the one that `Upload-Offset` counts. With the last, size and SHA-256 are
+    checked and a zip is unpacked. A piece of no bytes finishes what a fault cut off after that.
+    """
+    offset, body = _offset(), _body()
+    try:
+        taken = take_piece(services(), job_id=job_id, upload_id=upload_id, offset=offset, body=body)
+    except BusyError:
+        upload = current_upload(services(), job_id=job_id, upload_id=upload_id)
+        why = "another request is sending this file at the moment"
+        raise PieceError(why, status=409, received=upload.received) from None
+    if taken.is_new:
+        audit("files.received", job_id)
+    return _answer(taken), 200, {"Upload-Offset": str(taken.received)}
+
+
+@bp.app_errorhandler(NoUploadError)
+def _no_upload(_: NoUploadError) -> Response:
+    return problem(404, NO_UPLOAD)
+
+
+@bp.app_errorhandler(PieceError)
+def _refused_piece(error: PieceError) -> Response:
+    answer = problem(error.status, str(error))
+    answer.headers["Upload-Offset"] = str(error.received)
+    return answer
+
+
+def describe_pieces(spec: dict[str, Any]) -> dict[str, Any]:
+    """What APIFlask cannot see: a body that is no JSON, and HEAD."""
+    item = spec["paths"]["/api/v1/jobs/{job_id}/uploads/{upload_id}"]
+    patch = item["patch"]
+    ids = [one for one in patch["parameters"] if one["in"] == "path"]
+    offset = {"type": "integer", "minimum": 0}
+    patch["parameters"] = [
+        *ids,
+        {"in": "header", "name": "Upload-Offset", "required": True, "schema": offset},
+    ]
+    body = {"schema": {"type": "string", "format": "binary", "maxLength": MAX_PIECE_BYTES}}
+    patch["requestBody"] = {"required": True, "content": {PIECE: body}}
+    patch["responses"]["200"]["headers"] = {"Upload-Offset": {"schema": offset}}
+    item["head"] = {
+        "operationId": "head_uploads_show_offset",
+        "summary": "How much of a declared file is safe here.",
+        "tags": patch["tags"],
+        "parameters": ids,
+        "responses": {
+            "200": {
+                "description": "It was declared",
+                "headers": {
+                    "Upload-Offset": {"schema": offset},
+                    "Upload-Length": {"schema": offset},
+                },
+            },
+            "404": {"description": NO_UPLOAD},
+        },
+    }
+    return spec
+
+
+class _Body:
+    """The request's bytes; one that is cut off ends where it was cut, and what came counts."""
+
+    def read(self, size: int) -> bytes:
+        try:
+            return request.stream.read(size)
+        except ClientDisconnected:
+            return b""
+
+
+def _body() -> BinaryIO:
+    if request.mimetype != PIECE:
+        abort(415, f"expected a body of the type {PIECE}")
+    if (request.content_length or 0) > MAX_PIECE_BYTES:
+        abort(413, f"a piece may have {MAX_PIECE_BYTES} bytes at most")
+    return cast(BinaryIO, _Body())
+
+
+def _offset() -> int:
+    offset = request.headers.get("Upload-Offset", "")
+    if not re.fullmatch("[0-9]{1,16}", offset):
+        abort(422, "expected a header `Upload-Offset` with a number of bytes")
+    return int(offset)
+
+
+def _answer(taken: Taken) -> PieceOut:
+    receipt = taken.receipt
+    return PieceOut(
+        received=taken.received,
+        arrived=taken.arrived,
+        files=receipt.files,
+        ignored=receipt.ignored,
+        unlisted=receipt.unlisted,
+    )
+
+
+def _describe(upload: Upload) -> UploadOut:
+    return UploadOut(
+        id=upload.id,
+        file=upload.file,
+        size=upload.size,
+        sha256=upload.sha256,
+        received=upload.received,
+        arrived=upload.arrived_at is not None,
+    )

@@ -1,0 +1,1 @@
+"""Labels given on a study page or by CSV."""

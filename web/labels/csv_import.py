@@ -1,0 +1,154 @@
+"""A table of labels is taken in: its lines find their images, what is new becomes labels.
+
+text -> rows -> contents (one walk through all images) -> labels, some at a time
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.audit.log import record
+from models.config.secrets import read_or_make_secrets
+from models.learning.label_targets import (
+    Contents,
+    contents_by_file,
+    contents_by_hash,
+    contents_by_uid,
+)
+from models.learning.labels import NewLabel, add_labels
+from models.people.users import RANK, normal_name
+from models.query import batches
+from models.tables.learning import LabelValue, Source
+from models.tables.people import Role, User
+from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
+from web.auth.sessions import Person
+from web.context import Services
+from web.labels.csv_file import BadRow, LabelRow, LabelTable, read_label_table
+
+ROWS_A_TRANSACTION = 1000
+
+
+@dataclass
+class Taken:
+    added: int = 0
+    unchanged: int = 0
+    problems: list[BadRow] = field(default_factory=list)
+    ignored_columns: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the database knows of a table's names. uids: by the pseudonymous ones."""
+
+    hashes: Contents
+    uids: Contents
+    files: Contents
+    roles: dict[str, Role]
+
+
+def take_label_table(services: Services, content: bytes, *, sender: Person) -> Taken:
+    """Raises NoTableError; a row that cannot be taken is a problem, the rest is taken."""
+    table = read_label_table(content, time_zone=services.settings.time_zone)
+    key = read_or_make_secrets(services.settings.data_dir).identity_key
+    with services.sessions() as session:
+        known = _look_up(session, table, key=key)
+    taken = Taken(problems=table.problems, ignored_columns=table.ignored_columns)
+    labels = list(_labels(table, known, taken.problems, sender=sender, key=key))
+    for some in batches(labels, ROWS_A_TRANSACTION):
+        with services.sessions.begin() as session:
+            taken.added += add_labels(session, some)
+    taken.unchanged = len(labels) - taken.added
+    taken.problems.sort(key=lambda problem: problem.line)
+    with services.sessions.begin() as session:
+        target = f"{len(labels)} rows, {len(taken.problems)} refused"
+        record(session, user_id=sender.id, action="labels.sent", target=target)
+    return taken
+
+
+def _look_up(session: Session, table: LabelTable, *, key: bytes) -> Known:
+    rows = table.rows
+    return Known(
+        hashes=contents_by_hash(session, {row.sha256 for row in rows if row.sha256}),
+        uids=contents_by_uid(session, {pseudonymous_uid(key, row.uid) for row in rows if row.uid}),
+        files=contents_by_file(session, {row.file for row in rows if row.file}),
+        roles=dict(session.execute(select(User.name, User.role)).all()),
+    )
+
+
+def _labels(
+    table: LabelTable, known: Known, problems: list[BadRow], *, sender: Person, key: bytes
+) -> Iterator[NewLabel]:
+    undated: dict[tuple[str, str], tuple[int, LabelValue]] = {}
+    for row in table.rows:
+        try:
+            label = _label(row, known, sender=sender, key=key)
+            _check_agreement(row, label, undated)
+        except ValueError as error:
+            problems.append(BadRow(row.line, str(error)))
+        else:
+            yield label
+
+
+def _label(row: LabelRow, known: Known, *, sender: Person, key: bytes) -> NewLabel:
+    reader = _reader(row.reader, known)
+    return NewLabel(
+        sha256=_content(row, known, key=key),
+        value=row.value,
+        reader=reader or sender.name,
+        role=_role(reader, known, sender),
+        user_id=sender.id,
+        source=Source.CSV,
+        patient_hash=patient_pseudonym(key, row.patient) if row.patient else None,
+        read_at=row.read_at,
+    )
+
+
+def _content(row: LabelRow, known: Known, *, key: bytes) -> str:
+    """Whatever names the row gives must mean the same image."""
+    found: list[set[str]] = []
+    for name, given, contents in (
+        ("sha256", row.sha256, known.hashes),
+        ("SOP Instance UID", row.uid and pseudonymous_uid(key, row.uid), known.uids),
+        ("file name", row.file, known.files),
+    ):
+        if given:
+            found.append(contents.get(given, set()))
+            if not found[-1]:
+                raise ValueError(f"no image here has this {name}")
+    common = set.intersection(*found)
+    if not common:
+        raise ValueError("its columns name different images")
+    if len(common) > 1:
+        raise ValueError(f"{len(common)} different images are called so; give their sha256")
+    return common.pop()
+
+
+def _reader(given: str, known: Known) -> str:
+    """A user's name as it is kept: `Anna` is neither a second reader nor a way around her role."""
+    name = normal_name(given)
+    return name if name in known.roles else given
+
+
+def _role(reader: str, known: Known, sender: Person) -> Role:
+    """Nobody lends a label more weight than a label of their own would have.
+
+    Nor less to someone else's: as that reader's latest it would replace one of higher weight.
+    """
+    if not reader:
+        return sender.role
+    role = known.roles.get(reader, Role.READER)
+    if RANK[role] > RANK[sender.role]:
+        raise ValueError("its reader's role is above yours, so it is theirs to hand in")
+    return role
+
+
+def _check_agreement(
+    row: LabelRow, label: NewLabel, undated: dict[tuple[str, str], tuple[int, LabelValue]]
+) -> None:
+    """Of two labels by one reader the later counts, so a table must tell which one that is."""
+    if label.read_at is None:
+        line, value = undated.setdefault((label.sha256, label.reader), (row.line, row.value))
+        if value != row.value:
+            raise ValueError(f"line {line} says otherwise of the same image")

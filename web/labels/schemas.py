@@ -1,0 +1,106 @@
+"""What the API says and accepts of labels."""
+
+from datetime import datetime
+
+from pydantic import Field, model_validator
+
+from models.tables.learning import LabelValue, Source
+from models.tables.people import Role
+from web.http.params import LARGEST
+from web.http.schemas import In, Out, Paging
+
+
+class GivenLabel(In):
+    """Of one content, named by its hash or by an image that has it."""
+
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    image_id: int | None = Field(None, ge=1, le=LARGEST)
+    label: LabelValue
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "GivenLabel":
+        if (self.sha256 is None) == (self.image_id is None):
+            raise ValueError("expected either sha256 or image_id")
+        return self
+
+
+class GivenLabels(In):
+    labels: list[GivenLabel] = Field(min_length=1, max_length=1000)
+
+
+class TakenOut(Out):
+    """unchanged: the reader had said so already."""
+
+    added: int
+    unchanged: int
+
+
+class BadRowOut(Out):
+    line: int
+    reason: str
+
+
+class TableTakenOut(TakenOut):
+    """problems: rows that were refused. ignored_columns: names that mean nothing here."""
+
+    problems: list[BadRowOut]
+    ignored_columns: list[str]
+
+
+class LabelsQuery(Paging):
+    only_conflicts: bool = False
+
+
+class SaidOut(Out):
+    """role: None where it came with an imported set. sent_by: the user who handed it in."""
+
+    label: LabelValue
+    reader: str
+    role: Role | None
+    read_at: datetime
+    source: Source
+    sent_by: str
+
+
+class LabelOut(SaidOut):
+    """What counts of one content. said: each reader's latest, this one first."""
+
+    sha256: str
+    image_id: int | None
+    study_id: int | None
+    is_conflict: bool
+    said: list[SaidOut]
+
+
+class LabelsOut(Out):
+    labels: list[LabelOut]
+    total: int
+    next: int | None
+
+
+class OriginOut(Out):
+    """Contents by what counts of them."""
+
+    origin: str
+    pneumonia: int
+    normal: int
+    unusable: int
+
+
+class ReaderOut(Out):
+    reader: str
+    labels: int
+    last_read_at: datetime
+
+
+class LabelSummaryOut(Out):
+    """new: labels since the last training; wanted: so many lead to the next."""
+
+    origins: list[OriginOut]
+    conflicts: int
+    today: int
+    this_week: int
+    readers: list[ReaderOut]
+    new: int
+    wanted: int
+    next_night: datetime | None

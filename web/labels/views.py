@@ -1,0 +1,205 @@
+"""Labels: what readers say, taken in and shown.
+
+How many labels there are, and how many the next retraining waits for.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from apiflask import APIBlueprint
+from flask import abort, render_template, request
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from models.audit.log import record
+from models.base import now
+from models.config.settings import Settings
+from models.intake.images import get_image
+from models.learning.label_lists import ListedLabel, label_counts, list_labels
+from models.learning.label_targets import contents_by_hash, contents_by_image
+from models.learning.labels import NewLabel, add_labels
+from models.learning.nights import next_due
+from models.learning.snapshots import new_label_count
+from models.tables.learning import Label, Source
+from models.tables.people import Role
+from pipeline.limits import MAX_TABLE_BYTES
+from web.auth.rules import needs, person
+from web.context import services
+from web.http.params import read_query
+from web.http.schemas import Paging
+from web.labels.csv_file import NoTableError
+from web.labels.csv_import import take_label_table
+from web.labels.panel import conflict_words, labels_said
+from web.labels.schemas import (
+    GivenLabel,
+    GivenLabels,
+    LabelOut,
+    LabelsOut,
+    LabelsQuery,
+    LabelSummaryOut,
+    SaidOut,
+    TableTakenOut,
+    TakenOut,
+)
+
+
+def label_summary(session: Session, settings: Settings) -> LabelSummaryOut:
+    today, this_week = _beginnings(settings.time_zone)
+    counts = label_counts(session, today=today, this_week=this_week)
+    return LabelSummaryOut.model_validate(
+        vars(counts)
+        | {
+            "new": new_label_count(session),
+            "wanted": settings.night_min_labels,
+            "next_night": next_due(now(), settings),
+        }
+    )
+
+
+def _beginnings(time_zone: str) -> tuple[datetime, datetime]:
+    """Of today and of this week, which begins on Monday, where the installation stands."""
+    here = now().astimezone(ZoneInfo(time_zone) if time_zone else None)
+    today = here.replace(hour=0, minute=0, second=0, microsecond=0)
+    return today, today - timedelta(days=today.weekday())
+
+
+bp = APIBlueprint("labels", __name__, tag="Labels")
+
+PAGE_SIZE = 100
+CONFLICTS_A_PAGE = 25
+
+
+@bp.get("/labels")
+@bp.doc(hide=True)
+@needs(Role.VIEWER)
+def show_page() -> str:
+    page = read_query(Paging).page
+    with services().sessions() as session:
+        conflicts = list_labels(session, only_conflicts=True, page=page, page_size=CONFLICTS_A_PAGE)
+        summary = label_summary(session, services().settings)
+    return render_template(
+        "labels.html", conflicts=conflicts, summary=summary, conflict_words=conflict_words
+    )
+
+
+@bp.get("/labels/images/<int:image_id>")
+@bp.doc(hide=True)
+@needs(Role.VIEWER)
+def show_said(image_id: int) -> str:
+    """The piece of the study page that changes with a label."""
+    with services().sessions() as session:
+        image = get_image(session, image_id)
+        if image is None:
+            abort(404, "there is no such image")
+        said = labels_said(session, image.sha256)
+    return render_template("labels_said.html", said=said, conflict=conflict_words(said))
+
+
+@bp.get("/api/v1/labels")
+@bp.input(LabelsQuery, location="query")
+@bp.output(LabelsOut)
+@needs(Role.VIEWER)
+def index(query_data: LabelsQuery) -> LabelsOut:
+    """What counts of each content and who said what, the latest first."""
+    with services().sessions() as session:
+        found = list_labels(session, **query_data.model_dump(), page_size=PAGE_SIZE)
+    return LabelsOut(labels=[_out(one) for one in found.items], total=found.total, next=found.next)
+
+
+@bp.get("/api/v1/labels/summary")
+@bp.output(LabelSummaryOut)
+@needs(Role.VIEWER)
+def summary() -> LabelSummaryOut:
+    """How many labels there are, and how many the next retraining waits for."""
+    with services().sessions() as session:
+        return label_summary(session, services().settings)
+
+
+@bp.post("/api/v1/labels")
+@bp.input(GivenLabels)
+@bp.output(TakenOut)
+@needs(Role.READER)
+def give(json_data: GivenLabels) -> TakenOut:
+    """Labels by the one who asks. All of them are taken, or none."""
+    with services().sessions.begin() as session:
+        hashes = _contents(session, json_data.labels)
+        rows = [_new(sha256, one) for sha256, one in zip(hashes, json_data.labels, strict=True)]
+        added = add_labels(session, rows, insist=True)
+        target = f"{len(rows)} images" if len(rows) > 1 else hashes[0]
+        record(session, user_id=person().id, action="labels.given", target=target)
+    return TakenOut(added=added, unchanged=len(rows) - added)
+
+
+@bp.post("/api/v1/labels/csv")
+@bp.output(TableTakenOut)
+@bp.doc(description="A CSV in UTF-8 whose first line names its columns.", responses=[413, 415, 422])
+@needs(Role.READER)
+def give_table() -> TableTakenOut:
+    """A table of labels. Bad rows are told by their line, the others are taken."""
+    if request.mimetype != "text/csv":
+        abort(415, "expected text/csv")
+    request.max_content_length = MAX_TABLE_BYTES
+    try:
+        taken = take_label_table(services(), request.get_data(cache=False), sender=person())
+    except RequestEntityTooLarge:
+        abort(413, f"a table may have {MAX_TABLE_BYTES // 2**20} MiB; send it in parts")
+    except NoTableError as error:
+        abort(422, str(error))
+    return TableTakenOut.model_validate(taken)
+
+
+def describe_table(spec: dict[str, Any]) -> dict[str, Any]:
+    """The one body that APIFlask cannot see: it is no JSON."""
+    operation = spec["paths"]["/api/v1/labels/csv"]["post"]
+    content = {"text/csv": {"schema": {"type": "string"}}}
+    operation["requestBody"] = {"required": True, "content": content}
+    return spec
+
+
+def _contents(session: Session, given: Sequence[GivenLabel]) -> list[str]:
+    by_image = contents_by_image(session, {one.image_id for one in given if one.image_id})
+    by_hash = contents_by_hash(session, {one.sha256 for one in given if one.sha256})
+    found = [
+        by_image.get(one.image_id) if one.image_id is not None else one.sha256 for one in given
+    ]
+    for number, (one, sha256) in enumerate(zip(given, found, strict=True)):
+        if sha256 is None or (one.sha256 is not None and sha256 not in by_hash):
+            abort(422, f"labels[{number}]: there is no such image; none was taken")
+    return [sha256 for sha256 in found if sha256 is not None]
+
+
+def _new(sha256: str, given: GivenLabel) -> NewLabel:
+    reader = person()
+    return NewLabel(
+        sha256=sha256,
+        value=given.label,
+        reader=reader.name,
+        role=reader.role,
+        user_id=reader.id,
+        source=Source.PORTAL,
+    )
+
+
+def _out(listed: ListedLabel) -> LabelOut:
+    label, place = listed.label, listed.place
+    return LabelOut(
+        **_said(listed.said[0]).model_dump(),
+        sha256=label.sha256,
+        image_id=place.image_id if place else None,
+        study_id=place.study_id if place else None,
+        is_conflict=label.is_conflict,
+        said=[_said(one) for one in listed.said],
+    )
+
+
+def _said(label: Label) -> SaidOut:
+    return SaidOut(
+        label=label.value,
+        reader=label.reader,
+        role=label.role,
+        read_at=label.read_at,
+        source=label.source,
+        sent_by=label.user.name,
+    )

@@ -1,0 +1,1 @@
+"""Nights, snapshots, model versions and promotions."""

@@ -1,0 +1,162 @@
+"""Nights: what each saw, did and decided; the one that runs, live."""
+
+from apiflask import APIBlueprint
+from flask import abort, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from models.audit.log import record
+from models.base import now
+from models.learning.nights import (
+    cancel_night,
+    get_night,
+    list_nights,
+    next_due,
+    open_night,
+    request_night,
+)
+from models.people.users import user_names
+from models.tables.learning import Night
+from models.tables.people import Role
+from web.auth.rules import needs, person
+from web.context import services
+from web.http.params import read_query
+from web.http.schemas import Paging
+from web.learning.comparisons import compared_sets
+from web.learning.schemas import NightOut, NightsOut
+from web.learning.wording import night_words
+from worker.enqueue import nudge_train
+
+bp = APIBlueprint("nights", __name__, tag="Nights")
+
+PAGE_SIZE = 30
+NO_NIGHT = "there is no such night"
+
+
+@bp.get("/nights")
+@bp.doc(hide=True)
+@needs(Role.VIEWER)
+def index_page() -> str:
+    page = read_query(Paging).page
+    with services().sessions() as session:
+        return render_template(
+            "nights.html",
+            nights=list_nights(session, page=page, page_size=PAGE_SIZE),
+            running=open_night(session),
+            due=next_due(now(), services().settings),
+        )
+
+
+@bp.get("/nights/<int:night_id>")
+@bp.doc(hide=True)
+@needs(Role.VIEWER)
+def show_page(night_id: int) -> str:
+    with services().sessions() as session:
+        night = _find(session, night_id)
+        return render_template(
+            "night.html",
+            night=night,
+            names=user_names(session, (night.user_id, night.answered_by)),
+            sets=compared_sets(session, night),
+        )
+
+
+@bp.post("/nights")
+@bp.doc(hide=True)
+@needs(Role.OPERATOR)
+def begin_page() -> ResponseReturnValue:
+    return _to_page(_begin())
+
+
+@bp.post("/nights/<int:night_id>/cancel")
+@bp.doc(hide=True)
+@needs(Role.OPERATOR)
+def cancel_page(night_id: int) -> ResponseReturnValue:
+    _cancel(night_id)
+    return _to_page(night_id)
+
+
+@bp.get("/api/v1/nights")
+@bp.input(Paging, location="query")
+@bp.output(NightsOut)
+@needs(Role.VIEWER)
+def index(query_data: Paging) -> NightsOut:
+    """Nights, newest first, and when the next is due."""
+    with services().sessions() as session:
+        page = list_nights(session, page=query_data.page, page_size=PAGE_SIZE)
+        nights = [_out(session, night) for night in page.items]
+    due = next_due(now(), services().settings)
+    return NightsOut(nights=nights, next=page.next, next_due=due)
+
+
+@bp.get("/api/v1/nights/<int:night_id>")
+@bp.output(NightOut)
+@needs(Role.VIEWER)
+def show(night_id: int) -> NightOut:
+    """One night: what it saw, did and decided, or how far it is."""
+    return _told(night_id)
+
+
+@bp.post("/api/v1/nights")
+@bp.output(NightOut, status_code=202)
+@needs(Role.OPERATOR)
+def begin() -> NightOut:
+    """At once; where one is open already, that one."""
+    return _told(_begin())
+
+
+@bp.post("/api/v1/nights/<int:night_id>/cancel")
+@bp.output(NightOut)
+@needs(Role.OPERATOR)
+def cancel(night_id: int) -> NightOut:
+    """It ends at its next step. One that has ended stays as it is."""
+    _cancel(night_id)
+    return _told(night_id)
+
+
+def _told(night_id: int) -> NightOut:
+    with services().sessions() as session:
+        return _out(session, _find(session, night_id))
+
+
+def _begin() -> int:
+    with services().sessions.begin() as session:
+        night = request_night(session, user_id=person().id)
+        record(session, user_id=person().id, action="night.asked", target=str(night.id))
+        night_id = night.id
+    nudge_train()
+    return night_id
+
+
+def _cancel(night_id: int) -> None:
+    with services().sessions.begin() as session:
+        _find(session, night_id)
+        cancel_night(session, night_id)
+        record(session, user_id=person().id, action="night.cancelled", target=str(night_id))
+
+
+def _find(session: Session, night_id: int) -> Night:
+    night = get_night(session, night_id)
+    if night is None:
+        abort(404, NO_NIGHT)
+    return night
+
+
+def _to_page(night_id: int) -> ResponseReturnValue:
+    return redirect(url_for("nights.show_page", night_id=night_id), code=303)
+
+
+def _out(session: Session, night: Night) -> NightOut:
+    names = user_names(session, (night.user_id, night.answered_by))
+    columns = {name: getattr(night, name) for name in NightOut.model_fields if hasattr(night, name)}
+    return NightOut.model_validate(
+        columns
+        | {
+            "is_open": bool(night.is_open),
+            "asked_by": names.get(night.user_id or 0),
+            "answered_by": names.get(night.answered_by or 0),
+            "production": night.production.name if night.production else None,
+            "candidate": night.candidate.name if night.candidate else None,
+            "words": night_words(night),
+        }
+    )

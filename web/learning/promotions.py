@@ -1,0 +1,74 @@
+"""An admin's decisions about what is live: one doing for portal and API, with its audit row."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import abort
+from sqlalchemy.orm import Session
+
+from models.audit.log import record
+from models.learning.promotion import AgainstGateError, go_back, go_live, reject
+from models.learning.versions import NotMovedError, find_version
+from models.tables.intake import ModelVersion
+from web.auth.rules import person
+from web.context import services
+
+NO_VERSION = "there is no such model version"
+ALL_THE_SAME = "; to promote it all the same, say so (despite refusal)"
+
+
+def promote(
+    name: str, *, reason: str = "", despite_refusal: bool = False, live: str | None = None
+) -> None:
+    with _deciding() as session:
+        version = known_version(session, name)
+        moved = go_live(
+            session,
+            version,
+            settings=services().settings,
+            user_id=person().id,
+            reason=reason,
+            despite_refusal=despite_refusal,
+            expected_live=live,
+        )
+        if moved:
+            _record(session, "version.promoted", name)
+
+
+def roll_back(*, live: str, reason: str = "") -> str:
+    """Returns the name of what is live then."""
+    with _deciding() as session:
+        settings, user_id = services().settings, person().id
+        target = go_back(
+            session, settings=settings, user_id=user_id, expected_live=live, reason=reason
+        )
+        _record(session, "version.rolled-back", target.name)
+        return target.name
+
+
+def reject_candidate(name: str) -> None:
+    with _deciding() as session:
+        reject(session, known_version(session, name), user_id=person().id)
+        _record(session, "version.rejected", name)
+
+
+def known_version(session: Session, name: str) -> ModelVersion:
+    version = find_version(session, name)
+    if version is None:
+        abort(404, NO_VERSION)
+    return version
+
+
+@contextmanager
+def _deciding() -> Iterator[Session]:
+    try:
+        with services().sessions.begin() as session:
+            yield session
+    except AgainstGateError as error:
+        abort(409, f"{str(error).removesuffix('.')}{ALL_THE_SAME}")
+    except NotMovedError as error:
+        abort(409, str(error))
+
+
+def _record(session: Session, action: str, target: str) -> None:
+    record(session, user_id=person().id, action=action, target=target)

@@ -1,0 +1,161 @@
+"""What the API says of nights.
+
+What the API says and accepts of model versions.
+
+What the API says of dataset snapshots.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from models.tables.intake import Move
+from models.tables.learning import Answer, Outcome, Split
+from web.http.schemas import In, Out, Paging
+
+
+class NightOut(Out):
+    """due_at: none where a person asked for it, whom `asked_by` names.
+
+    share: of the training, in [0, 1]. decision: the gate's numbers. words: how it stands, in short.
+    """
+
+    id: int
+    due_at: datetime | None
+    asked_by: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    is_open: bool
+    is_cancelled: bool
+    stage: str
+    share: float
+    progress: str
+    words: str
+    new_labels: int | None
+    snapshot_id: int | None
+    production: str | None
+    candidate: str | None
+    outcome: Outcome | None
+    reason: str | None
+    decision: dict[str, Any] | None
+    drift: dict[str, Any] | None
+    answer: Answer | None
+    answered_by: str | None
+    answered_at: datetime | None
+
+
+class NightsOut(Out):
+    nights: list[NightOut]
+    next: int | None
+    next_due: datetime | None
+
+
+class LivePeriodOut(Out):
+    """until: none while it lasts. by: none where nobody was asked."""
+
+    version: str
+    since: datetime
+    until: datetime | None
+    by: str | None
+    move: Move
+    reason: str
+
+
+class VersionOut(Out):
+    """night_id: the night that made it. status: in words."""
+
+    name: str
+    created_at: datetime
+    is_production: bool
+    night_id: int | None
+    status: str
+    card: dict[str, Any]
+
+
+class VersionsOut(Out):
+    """live: the version that answers. back: where a roll-back would lead. history: newest first."""
+
+    model_versions: list[VersionOut]
+    live: str | None
+    back: str | None
+    history: list[LivePeriodOut]
+
+
+class Promotion(In):
+    """live: what you take for live; a promotion is refused where something else is.
+
+    despite_refusal: live whatever the gate says.
+    """
+
+    live: str | None = None
+    reason: str = Field("", max_length=300)
+    despite_refusal: bool = False
+
+
+class RollBack(In):
+    """live: what is rolled back. Said twice, it is refused instead of done twice."""
+
+    live: str
+    reason: str = Field("", max_length=300)
+
+
+class MovedOut(Out):
+    """live: the version that answers now. back: where a roll-back would lead."""
+
+    live: str
+    back: str | None
+
+
+class RereadingOut(Out):
+    """done, total: earlier images. is_waiting: another version or operating point is in use."""
+
+    model_version: str
+    operating_point: str
+    created_at: datetime
+    finished_at: datetime | None
+    is_waiting: bool
+    done: int
+    total: int
+
+
+class RereadingsOut(Out):
+    rereadings: list[RereadingOut]
+
+
+class LeaksOut(Out):
+    """images: kept out in all. words: one sentence for each kind and pair of splits."""
+
+    images: int = 0
+    words: list[str] = Field(default_factory=list)
+
+
+class SnapshotOut(Out):
+    """digest: the SHA-256 of images.csv. origins: images by label, and patients, of each split.
+
+    conflicts: images on which readers disagree. without_input: labelled ones that the file store
+    has no network input of. left_test: test images of earlier snapshots that are in none now.
+    """
+
+    id: int
+    digest: str
+    created_at: datetime
+    images: int = 0
+    patients: int = 0
+    origins: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict)
+    conflicts: int = 0
+    unusable: int = 0
+    without_input: int = 0
+    left_test: int = 0
+    leaks: LeaksOut = Field(default_factory=LeaksOut)
+
+
+class SnapshotsOut(Out):
+    snapshots: list[SnapshotOut]
+    next: int | None
+
+
+class SnapshotImagesQuery(Paging):
+    split: Split | None = None
+    origin: str | None = Field(None, max_length=80)

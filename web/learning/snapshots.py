@@ -1,0 +1,91 @@
+"""Dataset snapshots: what a network learned from, image by image."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, abort, render_template
+from sqlalchemy.orm import Session
+
+from models.learning.snapshot_images import list_snapshot_images, nights_of_snapshot
+from models.learning.snapshots import get_snapshot, list_snapshots, snapshot_images, snapshot_lines
+from models.tables.learning import DatasetSnapshot
+from models.tables.people import Role
+from web.auth.rules import audit, needs
+from web.context import services
+from web.http.params import read_query
+from web.http.schemas import Paging
+from web.learning.schemas import SnapshotImagesQuery, SnapshotOut, SnapshotsOut
+
+bp = APIBlueprint("snapshots", __name__, tag="Snapshots")
+
+PAGE_SIZE = 50
+_CSV: dict[int | str, Any] = {
+    200: {"description": "One line for each image", "content": {"text/csv": {"schema": {}}}}
+}
+
+
+@bp.get("/snapshots/<int:snapshot_id>")
+@bp.doc(hide=True)
+@needs(Role.VIEWER)
+def show_page(snapshot_id: int) -> str:
+    query = read_query(SnapshotImagesQuery)
+    chosen = query.model_dump(exclude={"page"})
+    with services().sessions() as session:
+        return render_template(
+            "snapshot.html",
+            snapshot=_described(_find(session, snapshot_id)),
+            nights=nights_of_snapshot(session, snapshot_id),
+            query=query,
+            kept=query.model_dump(mode="json", exclude={"page"}, exclude_none=True),
+            images=list_snapshot_images(
+                session, snapshot_id, **chosen, page=query.page, page_size=PAGE_SIZE
+            ),
+        )
+
+
+@bp.get("/api/v1/snapshots")
+@bp.input(Paging, location="query")
+@bp.output(SnapshotsOut)
+@needs(Role.VIEWER)
+def index(query_data: Paging) -> SnapshotsOut:
+    """Every snapshot, newest first."""
+    with services().sessions() as session:
+        found = list_snapshots(session, page=query_data.page, page_size=PAGE_SIZE)
+        return SnapshotsOut(snapshots=[_described(one) for one in found.items], next=found.next)
+
+
+@bp.get("/api/v1/snapshots/<int:snapshot_id>")
+@bp.output(SnapshotOut)
+@needs(Role.VIEWER)
+def show(snapshot_id: int) -> SnapshotOut:
+    """One snapshot: its digest, and what it holds and leaves out."""
+    with services().sessions() as session:
+        return _described(_find(session, snapshot_id))
+
+
+@bp.get("/api/v1/snapshots/<int:snapshot_id>/images.csv")
+@bp.doc(responses=_CSV)
+@needs(Role.VIEWER)
+def export(snapshot_id: int) -> Response:
+    """Its images, labels, splits and keyed patients. The SHA-256 of this file is the digest."""
+    with services().sessions() as session:
+        _find(session, snapshot_id)
+        # As they were digested: no cell can begin with a formula's sign, see `snapshot_lines`.
+        lines = "".join(snapshot_lines(snapshot_images(session, snapshot_id)))
+    audit("snapshot.exported", str(snapshot_id))
+    answer = Response(lines, content_type="text/csv; charset=utf-8")
+    name = f"overread-research-use-only-snapshot-{snapshot_id}.csv"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _find(session: Session, snapshot_id: int) -> DatasetSnapshot:
+    found = get_snapshot(session, snapshot_id)
+    if found is None:
+        abort(404, "there is no such snapshot")
+    return found
+
+
+def _described(snapshot: DatasetSnapshot) -> SnapshotOut:
+    row = {"id": snapshot.id, "digest": snapshot.digest, "created_at": snapshot.created_at}
+    return SnapshotOut.model_validate(snapshot.report | row)

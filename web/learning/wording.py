@@ -1,0 +1,87 @@
+"""How nights and the versions they made are put to people."""
+
+from datetime import timedelta
+
+from flask import Flask
+
+from models.learning.version_lists import ListedVersion
+from models.tables.learning import Answer, Night, Outcome
+from web.learning.cards import learned_images, validation_auroc
+
+STAGES = {
+    "waiting": "waiting to begin",
+    "labels": "counting labels",
+    "snapshot": "freezing the training data",
+    "training": "training",
+    "evaluation": "comparing with what is live",
+    "done": "done",
+}
+OUTCOMES = {
+    Outcome.NOTHING: "nothing to learn",
+    Outcome.REFUSED: "refused by the gate",
+    Outcome.PROPOSED: "proposed",
+    Outcome.PROMOTED: "promoted by itself",
+    Outcome.CANCELLED: "cancelled",
+    Outcome.FAILED: "failed",
+}
+UNANSWERED = "waits for an admin's answer"
+ANSWERS = {Answer.PROMOTED: "promoted by an admin", Answer.REJECTED: "rejected by an admin"}
+
+
+def night_words(night: Night) -> str:
+    """How it stands, or how it ended and what an admin made of it."""
+    if night.outcome is None:
+        return "stopping" if night.is_cancelled else STAGES.get(night.stage, night.stage)
+    words = OUTCOMES[night.outcome]
+    if night.answer is not None:
+        return f"{words}, {ANSWERS[night.answer]}"
+    return f"{words}, {UNANSWERED}" if night.outcome is Outcome.PROPOSED else words
+
+
+def night_mark(night: Night) -> str:
+    """For the class of its words; colour only besides."""
+    if night.answer is not None:
+        return night.answer.value
+    return night.outcome.value if night.outcome else "open"
+
+
+def night_seconds(night: Night) -> float | None:
+    if night.started_at is None or night.finished_at is None:
+        return None
+    return max(night.finished_at - night.started_at, timedelta()).total_seconds()
+
+
+def version_status(listed: ListedVersion) -> str:
+    """In a word or two, without its times."""
+    if listed.periods:
+        return "live" if listed.is_live else "was live"
+    night = listed.night
+    if night is None:
+        return "never live"
+    if night.outcome is None:
+        return "being compared"
+    if night.answer is Answer.REJECTED:
+        return "rejected"
+    if night.outcome in (Outcome.REFUSED, Outcome.PROPOSED):
+        return OUTCOMES[night.outcome]
+    return "never compared"
+
+
+def sentence(words: str) -> str:
+    """With a capital and a full stop, whoever wrote it."""
+    begun = words[:1].upper() + words[1:]
+    return begun if begun.endswith((".", "!", "?")) else f"{begun}."
+
+
+def install_night_words(app: Flask) -> None:
+    for function in (
+        sentence,
+        night_words,
+        night_mark,
+        night_seconds,
+        version_status,
+        learned_images,
+        validation_auroc,
+    ):
+        app.add_template_filter(function)
+    app.jinja_env.globals["STAGE_WORDS"] = STAGES

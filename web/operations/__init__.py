@@ -1,0 +1,1 @@
+"""Health checks, metrics, audit and purges."""

@@ -1,0 +1,120 @@
+"""The audit, for admins: who did what, and whether that is still what was written.
+
+The audit as a file: CSV for spreadsheets, JSON lines for programs.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
+from typing import Any, Literal
+
+from apiflask import APIBlueprint
+from flask import Response, redirect, render_template, stream_with_context, url_for
+from flask.typing import ResponseReturnValue
+
+from models.audit.lists import (
+    AuditFilter,
+    AuditRow,
+    audit_actions,
+    audit_people,
+    iter_audit,
+    list_audit_page,
+    of_days,
+)
+from models.audit.verify import Check, check_audit, newest_check
+from models.tables.people import Role
+from web.auth.rules import audit, needs
+from web.context import services
+from web.http.csv import csv_line
+from web.http.params import read_query
+from web.operations.schemas import AuditCheckOut, AuditExportQuery, AuditPageQuery, AuditQuery
+from web.reading.results import MEDIA_TYPES, joined
+
+Format = Literal["jsonl", "csv"]
+COLUMNS = [field.name for field in fields(AuditRow)]
+
+
+def audit_lines(rows: Iterable[AuditRow], format_: Format) -> Iterator[str]:
+    if format_ == "csv":
+        yield csv_line(COLUMNS)
+    for row in rows:
+        yield csv_line(asdict(row).values()) if format_ == "csv" else _json_line(row)
+
+
+def _json_line(row: AuditRow) -> str:
+    return json.dumps(asdict(row) | {"created_at": row.created_at.isoformat()}) + "\n"
+
+
+bp = APIBlueprint("audits", __name__, tag="Audit")
+
+PAGE_SIZE = 100
+_EXPORTED: dict[int | str, Any] = {
+    200: {
+        "description": "One line for each row, oldest first",
+        "content": {MEDIA_TYPES[name].split(";")[0]: {"schema": {}} for name in ("jsonl", "csv")},
+    }
+}
+
+
+@bp.get("/audit")
+@bp.doc(hide=True)
+@needs(Role.ADMIN)
+def show_page() -> str:
+    query = read_query(AuditPageQuery)
+    kept = query.model_dump(mode="json", exclude={"page"}, exclude_none=True)
+    data_dir = services().settings.data_dir
+    with services().sessions() as session:
+        return render_template(
+            "audit.html",
+            check=newest_check(data_dir) or check_audit(session, data_dir),
+            rows=list_audit_page(session, _filter(query), page=query.page, page_size=PAGE_SIZE),
+            actions=audit_actions(session),
+            people=audit_people(session),
+            query=query,
+            kept=kept,
+        )
+
+
+@bp.post("/audit/check")
+@bp.doc(hide=True)
+@needs(Role.ADMIN)
+def check_page() -> ResponseReturnValue:
+    _check()
+    return redirect(url_for("audits.show_page"), code=303)
+
+
+@bp.get("/api/v1/audit")
+@bp.input(AuditExportQuery, location="query")
+@bp.doc(responses=_EXPORTED)
+@needs(Role.ADMIN)
+def export(query_data: AuditExportQuery) -> Response:
+    """The audit's rows, oldest first, as JSON lines or CSV."""
+    audit("audit.exported")
+    lines = joined(audit_lines(_read(_filter(query_data)), query_data.format))
+    answer = Response(stream_with_context(lines), content_type=MEDIA_TYPES[query_data.format])
+    name = f"overread-audit.{query_data.format}"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+@bp.post("/api/v1/audit/check")
+@bp.output(AuditCheckOut)
+@needs(Role.ADMIN)
+def check() -> Check:
+    """Looks at every row and every anchor now. Some seconds for hundreds of thousands."""
+    return _check()
+
+
+def _check() -> Check:
+    audit("audit.checked")
+    with services().sessions() as session:
+        return check_audit(session, services().settings.data_dir)
+
+
+def _filter(query: AuditQuery) -> AuditFilter:
+    return of_days(action=query.action, person=query.person, first=query.since, last=query.until)
+
+
+def _read(chosen: AuditFilter) -> Iterator[AuditRow]:
+    with services().sessions() as session:
+        yield from iter_audit(session, chosen)

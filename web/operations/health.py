@@ -1,0 +1,179 @@
+"""Is it alive, is it well? For load balancers and supervisors, which have no login.
+
+What the service needs, and whether it is there: a word for each, nothing else.
+
+An answer that is good for a moment, however many ask for it meanwhile.
+"""
+
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar, cast
+
+from apiflask import APIBlueprint
+from flask import current_app
+from flask.typing import ResponseReturnValue
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from models.config.settings import Settings
+from models.learning.versions import production_version, version_path
+from models.operations.heartbeat import is_alive
+from pipeline.errors import NetworkFolderError
+from pipeline.inference.version_folder import REQUIRED, load_card
+from web.auth.rules import open_to_all
+from web.context import Services, services
+from web.http.schemas import HealthOut
+from worker.enqueue import is_broker_up
+
+log = logging.getLogger(__name__)
+
+Word = Literal["up", "down"]
+# Without these the portal answers wrongly or not at all. With a nearly full disk it refuses uploads
+# and shows everything; with its workers down it takes uploads, which wait. Neither is helped by
+# sending people elsewhere, so those are named and do not count.
+NEEDED = ("database", "tables", "broker", "files", "model_version")
+
+
+def states(services: Services) -> dict[str, Word]:
+    settings = services.settings
+    found = {
+        **_in_database(services),
+        "broker": is_broker_up(),
+        "files": _can_write(settings.files_dir),
+        "disk": _has_reserve(settings),
+        "ingest_worker": is_alive(settings, "ingest"),
+        "predict_worker": is_alive(settings, "predict"),
+    }
+    return {what: "up" if is_up else "down" for what, is_up in found.items()}
+
+
+def is_ready(found: dict[str, Word]) -> bool:
+    return all(found[what] == "up" for what in NEEDED)
+
+
+def _is_database_up(services: Services) -> bool:
+    try:
+        with services.sessions() as session:
+            session.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        log.error("database does not answer: %s", type(error).__name__)
+        return False
+    return True
+
+
+def _in_database(services: Services) -> dict[str, bool]:
+    from models.operations.upgrade import (  # costs Alembic, once asked
+        current_revision,
+        newest_revision,
+    )
+
+    found = dict.fromkeys(("database", "tables", "model_version"), False)
+    found["database"] = _is_database_up(services)
+    if found["database"]:
+        try:
+            with services.sessions() as session:
+                revision = current_revision(session.connection())
+                found["tables"] = revision == newest_revision()
+                found["model_version"] = _can_open_version(session, services.settings)
+        except SQLAlchemyError as error:
+            log.error("a table does not answer: %s", type(error).__name__)
+    return found
+
+
+def _can_open_version(session: Session, settings: Settings) -> bool:
+    """Its files are there and its card can be read. A worker checks what is in them, too."""
+    version = production_version(session)
+    if version is None:
+        return False
+    folder = version_path(version, data_dir=settings.data_dir)
+    try:
+        load_card(folder)
+    except NetworkFolderError:
+        return False
+    return all((folder / name).is_file() for name in REQUIRED)
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(b"readyz")
+    except OSError:
+        return False
+    return True
+
+
+def _has_reserve(settings: Settings) -> bool:
+    try:
+        return shutil.disk_usage(settings.data_dir).free >= settings.disk_reserve_bytes
+    except OSError:
+        return False
+
+
+Answer = TypeVar("Answer")
+
+
+class Recent(Generic[Answer]):
+    def __init__(self, ask: Callable[[], Answer], *, lasts_s: float) -> None:
+        self._ask, self._lasts_s = ask, lasts_s
+        self._answer: tuple[float, Answer] | None = None
+        self._lock = threading.Lock()
+
+    def get(self) -> Answer:
+        """Of many who ask at once, one finds out, and the others wait for that."""
+        with self._lock:
+            if self._answer is None or time.monotonic() - self._answer[0] > self._lasts_s:
+                answer = self._ask()
+                self._answer = time.monotonic(), answer
+            return self._answer[1]
+
+
+bp = APIBlueprint("health", __name__, tag="Health")
+
+KEY = "overread-states"
+LASTS_S = 1.0  # strangers may ask as often as they like
+WHY = "load balancers have no login; it says nothing but up or down"
+_UNWELL: dict[int | str, Any] = {503: {"description": "Database or broker does not answer"}}
+
+
+@bp.get("/health")
+@bp.output(HealthOut)
+@bp.doc(responses=_UNWELL)
+@open_to_all(WHY)
+def show() -> tuple[HealthOut, int]:
+    """Whether database and broker answer."""
+    found = _states()
+    database, broker = found["database"] == "up", found["broker"] == "up"
+    well = database and broker
+    health = HealthOut(status="ok" if well else "unhealthy", database=database, broker=broker)
+    return health, 200 if well else 503
+
+
+@bp.get("/healthz")
+@bp.doc(hide=True)
+@open_to_all(WHY)
+def alive() -> ResponseReturnValue:
+    """This process answers. It looks at nothing: what only waits must not be restarted."""
+    return {"status": "up"}
+
+
+@bp.get("/readyz")
+@bp.doc(hide=True)
+@open_to_all(WHY)
+def ready() -> ResponseReturnValue:
+    found = _states()
+    well = is_ready(found)
+    return {"status": "up" if well else "down", **found}, 200 if well else 503
+
+
+def _states() -> dict[str, Word]:
+    """As they were a moment ago: asking takes the database, the broker and a file."""
+    new = Recent(lambda: states(services()), lasts_s=LASTS_S)
+    kept = current_app.extensions.setdefault(KEY, new)
+    return cast(Recent[dict[str, Word]], kept).get()

@@ -1,0 +1,202 @@
+"""/metrics: figures in Prometheus' words, the database's and those of this process's requests.
+
+What the database and the data folder say of the service, at the moment of asking.
+
+Images that have ended are counted there, too. A purge takes some of them away; a counter that
+falls is to Prometheus one that began anew.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import cast
+
+from apiflask import APIBlueprint
+from flask import Flask, Response, current_app, request
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from models.audit.verify import newest_check
+from models.base import now
+from models.config.settings import Settings
+from models.learning.versions import production_version
+from models.operations import figures
+from models.operations.figures import KEYS
+from models.operations.heartbeat import last_sign
+from models.tables.intake import FINAL_STATES, State
+from models.tables.learning import Outcome
+from models.tables.people import Role
+from web.auth.rules import needs
+from web.context import KEY as SERVICES
+from web.context import Services
+from web.http.request_log import route, seconds_taken
+
+log = logging.getLogger(__name__)
+
+RATE_WINDOW_S = 60
+WORKERS = ("ingest", "predict")
+
+
+class ServiceFigures(Collector):
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _disk(self._services.settings)
+        yield from _audit_check(self._services.settings)
+        yield _signs(self._services.settings)
+        try:
+            with self._services.sessions() as session:
+                found = [metric for read in READERS for metric in read(session)]
+        except SQLAlchemyError as error:
+            log.error("no figures from the database: %s", type(error).__name__)
+            found = []
+        yield from found
+        yield _gauge("database_up", "1 where the database answers.", float(bool(found)))
+
+
+def _images(session: Session) -> Iterator[Metric]:
+    found = figures.images_by_state(session)
+    counts = {state.value: count for state, count in found.images.items()}
+    ages = {state.value: _age_s(at) for state, at in found.oldest_at.items()}
+    ended = {state.value: found.images[state] for state in FINAL_STATES}
+    yield _gauges("images", "Images by state.", "state", counts)
+    yield _gauges(
+        "oldest_waiting_image_age_seconds",
+        "Since the image that waits longest in this state arrived; 0 where none waits.",
+        "state",
+        ages,
+    )
+    yield _counters("images_finished", "Images that have ended, by state.", "state", ended)
+
+
+def _speed(session: Session) -> Iterator[Metric]:
+    since = now() - timedelta(seconds=RATE_WINDOW_S)
+    rate = figures.finished_since(session, since) / RATE_WINDOW_S
+    yield _gauge("images_finished_per_second", "Over the last minute.", rate)
+    yield _gauges(
+        "image_latency_seconds",
+        "From arrival to prediction, of the newest within a quarter of an hour.",
+        "quantile",
+        {f"{quantile:g}": s for quantile, s in figures.latency_quantiles(session).items()},
+    )
+
+
+def _reasons(session: Session) -> Iterator[Metric]:
+    found = figures.reasons_by_key(session)
+    for state, what in ((State.REJECTED, "refused"), (State.FAILED, "failed")):
+        by_key = {key: found[state, key] for key in KEYS}
+        yield _counters(f"images_{what}", f"Images that were {what}, by reason.", "reason", by_key)
+
+
+def _versions(session: Session) -> Iterator[Metric]:
+    live = production_version(session)
+    names = {live.name: 1.0} if live else {}
+    yield _gauges("live_model_version_info", "The version that answers.", "version", names)
+
+
+def _rest(session: Session) -> Iterator[Metric]:
+    ended = figures.nights_by_outcome(session)
+    by_outcome = {outcome.value: ended.get(outcome.value, 0) for outcome in Outcome}
+    yield _counters("nights", "Nights that have ended, by outcome.", "outcome", by_outcome)
+    yield _gauge("jobs_open", "Jobs that may take more files.", figures.open_jobs(session))
+    yield _gauge("audit_rows", "Rows of the audit.", figures.audit_rows(session))
+
+
+READERS: tuple[Callable[[Session], Iterator[Metric]], ...] = (
+    _images,
+    _speed,
+    _reasons,
+    _versions,
+    _rest,
+)
+
+
+def _disk(settings: Settings) -> Iterator[Metric]:
+    try:
+        free = shutil.disk_usage(settings.data_dir).free
+    except OSError:
+        return
+    yield _gauge("disk_free_bytes", "In the data folder's file system.", free)
+    reserve = settings.disk_reserve_bytes
+    yield _gauge("disk_reserve_bytes", "With less free, uploads are refused.", reserve)
+
+
+def _audit_check(settings: Settings) -> Iterator[Metric]:
+    check = newest_check(settings.data_dir)
+    if check is not None:
+        at = check.time.timestamp()
+        yield _gauge("audit_intact", "1 where the newest check found nothing.", check.is_intact)
+        yield _gauge("audit_checked_timestamp_seconds", "When that was.", at)
+
+
+def _signs(settings: Settings) -> Metric:
+    signs = {worker: last_sign(settings.data_dir, worker) for worker in WORKERS}
+    times = {worker: sign.timestamp() for worker, sign in signs.items() if sign}
+    return _gauges("worker_last_seen_timestamp_seconds", "Its last sign of life.", "worker", times)
+
+
+def _age_s(moment: datetime | None) -> float:
+    return max((now() - moment).total_seconds(), 0.0) if moment else 0.0
+
+
+def _gauge(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"overread_{name}", words, value=float(value))
+
+
+def _gauges(name: str, words: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"overread_{name}", words, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _counters(name: str, words: str, label: str, values: Mapping[str, float]) -> Metric:
+    """`_total` is added to the name."""
+    family = CounterMetricFamily(f"overread_{name}", words, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+bp = APIBlueprint("metrics", __name__, tag="Health")
+
+KEY = "overread-metrics"
+BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+@bp.get("/metrics")
+@bp.doc(hide=True)
+@needs(Role.VIEWER)
+def show() -> Response:
+    """Prometheus comes with a viewer's token: `authorization: {credentials: ...}`."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    registry = cast(CollectorRegistry, current_app.extensions[KEY])
+    return Response(encode(registry), content_type=content_type)
+
+
+def install_metrics(app: Flask) -> None:
+    """A registry of its own for each app: the library's is one for all of a process."""
+    registry = CollectorRegistry()
+    registry.register(ServiceFigures(app.extensions[SERVICES]))
+    times = Histogram(
+        "overread_request_duration_seconds",
+        "Until the portal's answer began, by route template.",
+        ("method", "route", "status"),
+        buckets=BOUNDS_S,
+        registry=registry,
+    )
+
+    def observe(answer: Response) -> Response:
+        method = request.method if request.method in METHODS else "other"
+        times.labels(method, route(), str(answer.status_code)).observe(seconds_taken())
+        return answer
+
+    app.extensions[KEY] = registry
+    app.after_request(observe)

@@ -1,0 +1,103 @@
+"""What the API says and accepts of the audit.
+
+What the API says and accepts of purges.
+"""
+
+from datetime import date, datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from web.http.schemas import In, Out, Paging
+
+EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)  # there is no day after the last
+NO_NUL = "^[^\\x00]*$"  # which PostgreSQL does not take
+
+
+class AuditQuery(BaseModel):
+    """since, until: days in UTC, both whole."""
+
+    action: str | None = Field(None, max_length=40, pattern=NO_NUL)
+    person: str | None = Field(None, max_length=80, pattern=NO_NUL)
+    since: date | None = Field(None, ge=EARLIEST, le=LATEST)
+    until: date | None = Field(None, ge=EARLIEST, le=LATEST)
+
+
+class AuditPageQuery(AuditQuery, Paging):
+    pass
+
+
+class AuditExportQuery(AuditQuery):
+    format: Literal["jsonl", "csv"] = "jsonl"
+
+
+class AuditCheckOut(Out):
+    """rows: that are as they were written, oldest first; last_id: the newest of them.
+
+    broken: the first row that is not as it was written, or where one is missing.
+    """
+
+    is_intact: bool
+    time: datetime
+    rows: int
+    last_id: int
+    last_digest: str
+    broken: int | None
+    why: str
+
+
+class Purge(In):
+    """One job, or all that ended so many days ago. dry_run: say what would go, delete nothing."""
+
+    older_than_days: int | None = Field(None, ge=0, le=100_000)
+    job_id: str | None = Field(None, min_length=1, max_length=32)
+    dry_run: bool = True
+
+    @model_validator(mode="after")
+    def _check_is_one(self) -> Self:
+        if (self.older_than_days is None) == (self.job_id is None):
+            raise ValueError("say either older_than_days or job_id")
+        return self
+
+
+class PurgeJobOut(Out):
+    """goes, stays: its images. why: what keeps them, or all of the job."""
+
+    id: str
+    name: str
+    created_at: datetime
+    goes: int
+    stays: int
+    why: str
+
+
+class PurgeCountsOut(Out):
+    """What goes, of all jobs. unended: jobs of that age that stay, since they have not ended.
+
+    shared: contents that another job has, too: their files stay.
+    """
+
+    jobs: int
+    unended: int
+    images: int
+    contents: int
+    shared: int
+    predictions: int
+    labels: int
+    fingerprints: int
+    uploads: int
+    files: int
+    bytes: int
+
+
+class PurgeOut(Out):
+    """jobs: the oldest 500. purged: images that this request deleted. done: none is left to go.
+
+    A purge goes on for a few seconds a request: send the same again until it is done.
+    """
+
+    dry_run: bool
+    jobs: list[PurgeJobOut]
+    counts: PurgeCountsOut | None
+    purged: int
+    done: bool

@@ -1,0 +1,1 @@
+"""Work list, study pages, images and results."""

@@ -1,0 +1,25 @@
+"""What answers here, what it is for, and how to read an answer."""
+
+from apiflask import APIBlueprint
+from flask import render_template
+
+from models.learning.version_lists import live_periods
+from models.learning.versions import production_version
+from models.tables.people import Role
+from web.auth.rules import needs
+from web.context import services
+from web.learning.version_pages import card_words
+
+bp = APIBlueprint("about", __name__)
+
+
+@bp.get("/about")
+@bp.doc(hide=True)
+@needs(Role.VIEWER)
+def show() -> str:
+    with services().sessions() as session:
+        live = production_version(session)
+        history = live_periods(session)[:5]
+    return render_template(
+        "about.html", version=live, history=history, **card_words(live.card if live else {})
+    )
