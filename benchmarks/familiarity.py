@@ -18,7 +18,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from cli.labelled_folder import open_folder
+from cli.learn.labelled_images import open_folder
 from pipeline.decode.decode import decode
 from pipeline.decode.network_input import DECODED_SIZE, network_input
 from pipeline.errors import RefusedError

@@ -9,37 +9,40 @@ from typing import Any
 
 import click
 
-from cli.trouble import in_one_line
+from cli.errors import in_one_line
 
 # Name -> file and function, and the line that `overread --help` shows without importing it.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("cli.demo:demo", "Start everything, read some radiographs, keep serving."),
-    "up": ("cli.up:up", "Start the service on this machine."),
-    "doctor": ("cli.doctor:doctor", "Say what is set, what is reachable, what is wrong."),
-    "submit": ("cli.submit:submit", "Send files, folders or zips to a running service."),
-    "jobs": ("cli.jobs:jobs", "List jobs; show, close, cancel or retry one."),
-    "results": ("cli.results:results", "Print or save results."),
-    "label": ("cli.label:label", "Send a table of labels to a running service."),
-    "night": ("cli.night:night", "List the nights, run one now, or cancel it."),
-    "predict": ("cli.predict:predict", "Read files here and now; no service needed."),
-    "train": ("cli.train:train", "Train a network on a folder of labelled images."),
-    "evaluate": ("cli.evaluate:evaluate", "Measure a network on labelled images."),
+    "demo": ("cli.service.demo:demo", "Start everything, read some radiographs, keep serving."),
+    "up": ("cli.service.up:up", "Start the service on this machine."),
+    "doctor": ("cli.service.doctor:doctor", "Say what is set, what is reachable, what is wrong."),
+    "submit": ("cli.submit.submit:submit", "Send files, folders or zips to a running service."),
+    "jobs": ("cli.remote.jobs:jobs", "List jobs; show, close, cancel or retry one."),
+    "results": ("cli.remote.results:results", "Print or save results."),
+    "label": ("cli.remote.label:label", "Send a table of labels to a running service."),
+    "night": ("cli.remote.night:night", "List the nights, run one now, or cancel it."),
+    "predict": ("cli.predict.predict:predict", "Read files here and now; no service needed."),
+    "train": ("cli.learn.train:train", "Train a network on a folder of labelled images."),
+    "evaluate": ("cli.learn.evaluate:evaluate", "Measure a network on labelled images."),
     "import-dataset": (
-        "cli.import_dataset:import_dataset",
+        "cli.learn.import_dataset:import_dataset",
         "Import labelled images, for training and comparing.",
     ),
-    "versions": ("cli.versions:versions", "List model versions and what was live when."),
-    "promote": ("cli.promote:promote", "Make a model version live."),
-    "roll-back": ("cli.roll_back:roll_back", "Go back to the version that was live before."),
-    "reread": ("cli.reread:reread", "Read earlier images again with the live version."),
-    "users": ("cli.users:users", "List users, add them, change what they may."),
-    "tokens": ("cli.tokens:tokens", "List your API tokens, make one, revoke one."),
-    "login-link": ("cli.login_link:login_link", "Print a link that logs in once."),
-    "migrate": ("cli.migrate:migrate", "Bring the database to the newest tables."),
-    "audit": ("cli.audit:audit", "Print, verify or save who did what."),
-    "purge": ("cli.purge:purge", "Delete jobs that ended long ago; first say what would go."),
-    "backup": ("cli.backup:backup", "Save everything, while the service works on."),
-    "restore": ("cli.restore:restore", "Fill a new data folder from a backup."),
+    "versions": ("cli.remote.versions:versions", "List model versions and what was live when."),
+    "promote": ("cli.remote.promote:promote", "Make a model version live."),
+    "roll-back": ("cli.remote.roll_back:roll_back", "Go back to the version that was live before."),
+    "reread": ("cli.remote.reread:reread", "Read earlier images again with the live version."),
+    "users": ("cli.remote.users:users", "List users, add them, change what they may."),
+    "tokens": ("cli.remote.tokens:tokens", "List your API tokens, make one, revoke one."),
+    "login-link": ("cli.service.login_link:login_link", "Print a link that logs in once."),
+    "migrate": ("cli.service.migrate:migrate", "Bring the database to the newest tables."),
+    "audit": ("cli.admin.audit:audit", "Print, verify or save who did what."),
+    "purge": (
+        "cli.remote.purge:purge",
+        "Delete jobs that ended long ago; first say what would go.",
+    ),
+    "backup": ("cli.admin.backup:backup", "Save everything, while the service works on."),
+    "restore": ("cli.admin.restore:restore", "Fill a new data folder from a backup."),
 }
 
 

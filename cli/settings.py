@@ -1,11 +1,15 @@
-"""Settings of the command line: those of the service, and where a remote one is."""
+"""Settings of the command line: those of the service, and where a remote one is.
+
+Settings as they may be shown: no password, no token.
+"""
 
 import re
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator
 
-from cli.fatal import UsageProblem
+from cli.errors import UsageProblem
 from models.config.settings import Settings, SettingsError
 
 REMOTE_VARIABLES = ("OVERREAD_URL", "OVERREAD_TOKEN")  # of no use to the service's own processes
@@ -42,3 +46,23 @@ def read_settings() -> CommandSettings:
         return CommandSettings.read()
     except SettingsError as error:
         raise UsageProblem(str(error)) from None
+
+
+def shown_settings(settings: CommandSettings) -> Iterator[tuple[str, str, bool]]:
+    """Name as in the environment, value, and whether it was set."""
+    for field in type(settings).model_fields:
+        value = getattr(settings, field)
+        yield field.upper(), _shown(value), field in settings.model_fields_set
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else "-"
+    text = "" if value is None else str(value)
+    return masked(text) if "://" in text else text or "-"
+
+
+def masked(url: str) -> str:
+    """A URL may carry a password between ":" and "@"."""
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":********@") if password else url

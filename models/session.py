@@ -25,7 +25,7 @@ PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-# Beside the five that are kept: one for each thread of the portal (cli/processes.py).
+# Beside the five that are kept: one for each thread of the portal (cli/service/processes.py).
 MORE_CONNECTIONS = 27
 # The database does not answer, or not in time. It passes.
 AWAY = (OperationalError, InterfaceError, TimeoutError)

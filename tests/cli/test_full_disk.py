@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.fatal import Failed
-from cli.items import Item
-from cli.overlays import OverlayFolder, overlay_name
-from cli.plain_words import in_plain_words
+from cli.errors import Failed, in_plain_words
+from cli.predict.overlays import OverlayFolder, overlay_name
+from cli.predict.reader import Item
 from pipeline.types import HeatmapTrust, Prediction
 from tests.support.data.builders import make_png
 

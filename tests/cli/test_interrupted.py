@@ -8,8 +8,7 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from cli.fatal import Interrupted
-from cli.trouble import in_one_line
+from cli.errors import Interrupted, in_one_line
 from tests.support.data.uploads import a_png
 from tests.support.servers.processes import hearing_ctrl_c
 from tests.support.servers.served import Environment, Served

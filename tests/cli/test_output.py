@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.client import Client
-from cli.fatal import UsageProblem
-from cli.files import save_whole
+from cli.api.client import Client
+from cli.errors import UsageProblem
+from cli.output import save_whole
 from tests.support.servers.served import Served
 from tests.support.servers.service import OVERREAD
 

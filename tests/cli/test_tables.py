@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli.tables import ResultTable
+from cli.output import ResultTable
 
 
 def a_result(**further: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cli.client import Client
+from cli.api.client import Client
 from models.base import now
 from models.config.secrets import read_or_make_secrets, write_private
 from models.config.settings import Settings

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from cli.processes import portal as portal_program
+from cli.service.processes import portal as portal_program
 from models.people.tokens import issue_token
 from models.tables.people import Role
 from tests.support.data.rows import a_user

@@ -30,7 +30,7 @@ from models.config.settings import Settings
 PATIENCE_S = 10.0  # of waiting, until a request's first bytes have come
 LONGEST_S = 60.0  # of waiting at a time, in the midst of an upload
 IN_A_CROWD_S = 1.0  # instead of PATIENCE_S
-CROWD = 16  # half of the threads (cli/processes.py)
+CROWD = 16  # half of the threads (cli/service/processes.py)
 LOOK_AGAIN_S = 0.25
 BLOCK = 64 * 1024
 AT_ONCE_S = 0.05  # most clients send as soon as they are connected

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image as Picture
 from sqlalchemy import func, select
 
-from cli.importing import import_dataset
+from cli.learn.importing import import_dataset
 from models.tables.learning import ImportedDataset, ImportedImage, Label
 from worker.context import Doors
 

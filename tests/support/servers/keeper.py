@@ -7,7 +7,7 @@ from typing import Any
 
 from click.testing import Result
 
-from cli.backup_folder import MANIFEST, Manifest, write_manifest
+from cli.admin.backup_folder import MANIFEST, Manifest, write_manifest
 from models.config.settings import Settings
 from models.files.orphans import find_orphans
 from tests.support.servers.command import run

@@ -1,0 +1,1 @@
+"""Commands that work on the database and data folder: audit, backup, restore."""

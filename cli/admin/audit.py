@@ -1,0 +1,117 @@
+"""`overread audit`
+
+The audit for people at a terminal, from the database itself.
+
+What commands do to the data themselves: whoever can read the data folder is its admin.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import click
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from cli.errors import Failed, UsageProblem
+from cli.output import ROWS, cells, console, save_whole
+from cli.params import GivenPath
+from cli.remote.versions import moment
+from models.audit.lists import AuditFilter, iter_audit, list_audit_page
+from models.audit.log import record
+from models.audit.verify import check_audit
+from models.config.settings import Settings
+from models.people.users import ADMIN, find_user
+from models.session import Sessions, make_engine, make_session_factory
+from web.operations.audit import Format, audit_lines
+
+
+@click.command()
+@click.option("--verify", is_flag=True, help="Look at every row and anchor; exit code 1: broken.")
+@click.option(
+    "--export",
+    metavar="FILE",
+    type=GivenPath(dir_okay=False),
+    help="Save every row: .csv or .jsonl.",
+)
+def audit(verify: bool, export: Path | None) -> None:
+    """Print the newest rows of the audit; verify it; save it.
+
+    Reads the database itself, on a machine that has the data folder; no service need run.
+    """
+    from cli.settings import read_settings
+
+    settings = read_settings()
+    if export:
+        export_audit(settings, export)
+    if verify:
+        sys.exit(0 if verify_audit(settings) else 1)
+    if not export:
+        print_audit(settings)
+
+
+def record_deed(session: Session, action: str, *, target: str = "") -> None:
+    """As `models.audit.log.record`."""
+    user = find_user(session, ADMIN)
+    record(session, user_id=user.id if user else None, action=action, target=target)
+
+
+EVERYTHING = AuditFilter()
+SUFFIXES = {".csv": "csv", ".jsonl": "jsonl"}
+
+
+def print_audit(settings: Settings) -> None:
+    from rich.table import Column, Table
+
+    table = Table(Column("row", justify="right"), "when", "person", "action", "on")
+    with _open(settings) as sessions, sessions() as session:
+        found = list_audit_page(session, EVERYTHING, page_size=ROWS)
+    for row in found.items:
+        when = moment(row.created_at.isoformat())
+        table.add_row(*cells(row.id, when, row.person or "-", row.action, row.target))
+    console().print(table)
+    if found.total > len(found.items):
+        click.echo(f"... and {found.total - len(found.items)} earlier: --export FILE has them all")
+
+
+def verify_audit(settings: Settings) -> bool:
+    """Prints what was found; whether that is nothing."""
+    with _open(settings) as sessions, sessions() as session:
+        check = check_audit(session, settings.data_dir)
+    if check.is_intact:
+        click.echo(f"intact: {check.rows} rows are as written, up to row {check.last_id}")
+    else:
+        where = f" at row {check.broken}" if check.broken else ""
+        click.echo(f"BROKEN{where}: {check.why}", err=True)
+        click.echo(f"{check.rows} rows are as written, up to row {check.last_id}", err=True)
+    return check.is_intact
+
+
+def export_audit(settings: Settings, output: Path) -> None:
+    format_ = SUFFIXES.get(output.suffix.lower())
+    if format_ is None:
+        raise UsageProblem(f"{output}: expected a name that ends in .csv or .jsonl")
+    with _open(settings) as sessions:
+        with sessions.begin() as session:
+            record_deed(session, "audit.exported")
+        with sessions() as session:
+            lines = audit_lines(iter_audit(session, EVERYTHING), cast(Format, format_))
+            save_whole(lines, output)
+
+
+@contextmanager
+def _open(settings: Settings) -> Iterator[Sessions]:
+    file = make_url(settings.database).database if settings.is_sqlite else None
+    if file and not Path(file).exists():  # connecting would make it
+        raise UsageProblem(f"{settings.data} holds no database: no service has run there")
+    engine = make_engine(settings)
+    try:
+        yield make_session_factory(engine)
+    except SQLAlchemyError as error:
+        name = type(error).__name__
+        raise Failed(f"the database cannot be read ({name}); see: overread doctor") from None
+    finally:
+        engine.dispose()

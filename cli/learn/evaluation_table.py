@@ -1,0 +1,74 @@
+"""An evaluation for a terminal."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import click
+
+from cli.learn.labelled_images import LabelledSource, Refused
+from pipeline.evaluation.bootstrap import Interval
+from pipeline.evaluation.evaluate import AT_THRESHOLD, OVERALL, Evaluation
+from pipeline.text import readable
+
+SHOWN = 20  # refused files
+WORDS = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "ece": "calibration error (ECE)",
+    "f1": "F1",
+}
+
+
+def print_evaluation(
+    found: Evaluation, *, source: LabelledSource, refused: Sequence[Refused], refusals: int
+) -> None:
+    point = found.chosen
+    click.echo(readable(f"{found.model_version} on {source.name}"))
+    click.echo(f"{found.n} images of {found.patients} patients; 95 % intervals over patients\n")
+    click.echo(_lines((name, found.figures[name]) for name in OVERALL))
+    click.echo(
+        f"\nOperating point {found.operating_point}: pneumonia from {point.threshold:.2f} on, "
+        f"temperature {found.temperature:.3f}\n"
+    )
+    click.echo(_lines((name, point.figures[name]) for name in AT_THRESHOLD))
+    click.echo(_matrix(point.confusion_matrix))
+    remainder = [
+        f"unfamiliar, so without a finding, yet counted above: {found.unfamiliar}",
+        *source.notes,
+        *_left_out(source.left_out),
+        *_refused(refused, refusals),
+    ]
+    click.echo("\n".join(map(readable, remainder)))
+
+
+def _lines(figures: Iterable[tuple[str, Interval]]) -> str:
+    return "\n".join(f"  {WORDS.get(name, name):<24} {_text(figure)}" for name, figure in figures)
+
+
+def _text(figure: Interval) -> str:
+    if figure.value is None:
+        return "    -  (needs both classes, or something called pneumonia)"
+    return f"{figure.value:.4f}  {figure.low:.4f} to {figure.high:.4f}"
+
+
+def _matrix(counts: Mapping[str, int]) -> str:
+    rows = [
+        ("", "called pneumonia", "called normal"),
+        ("is pneumonia", counts["true_positives"], counts["false_negatives"]),
+        ("is normal", counts["false_positives"], counts["true_negatives"]),
+    ]
+    return "\n" + "".join(f"  {name:<14}{called:>18}{clear:>16}\n" for name, called, clear in rows)
+
+
+def _left_out(labels: Mapping[str, int]) -> list[str]:
+    named = ", ".join(f"{label or 'none'}: {count}" for label, count in labels.items())
+    return [f"left out for labels that are neither normal nor pneumonia: {named}"] if named else []
+
+
+def _refused(refused: Sequence[Refused], refusals: int) -> list[str]:
+    if not refusals:
+        return []
+    lines = [f"refused: {refusals}"]
+    lines += [f"  {one.file}: {one.reason}" for one in refused[:SHOWN]]
+    more = refusals - min(SHOWN, len(refused))
+    return lines + ([f"  ... and {more} more; --json and --report name them"] if more else [])

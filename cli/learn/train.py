@@ -1,0 +1,161 @@
+"""`overread train`
+
+`overread train`, put together: a configuration from a file, a bar, one clear line on trouble.
+"""
+
+import json
+import signal
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from cli.errors import Failed, Interrupted, UsageProblem
+from cli.params import GivenPath
+from cli.progress import Progress, progress
+from cli.service.processes import can_train
+from pipeline.errors import PipelineError
+from pipeline.training.checkpoint import checkpoint_folder, has_checkpoint
+from pipeline.training.config import TrainingConfig, TrainingConfigError, TrainingProgress
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=GivenPath())
+@click.option(
+    "--output",
+    metavar="DIR",
+    required=True,
+    type=GivenPath(file_okay=False),
+    help="The new model version's folder; must not exist.",
+)
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    type=GivenPath(dir_okay=False),
+    help="JSON or TOML with any of the training's settings, or a version's card.json.",
+)
+@click.option(
+    "--weights",
+    metavar="FILE",
+    type=GivenPath(dir_okay=False),
+    help="Keras file with the ImageNet weights to start from; without, they are downloaded.",
+)
+def train(directory: Path, output: Path, config_file: Path | None, weights: Path | None) -> None:
+    """Train a network on DIR (train/NORMAL, train/PNEUMONIA), split by patient.
+
+    DIR/test, where there is one, is only measured. An interrupted training goes on from its last
+    epoch when the same command is given again.
+    """
+
+    folder = train_folder(directory, output=output, config_file=config_file, weights=weights)
+    click.echo(folder)
+
+
+STAGES = {
+    "read": "reading",
+    "features": "features",
+    "head": "head",
+    "fine-tune": "upper blocks",
+    "export": "exporting",
+    "evaluate": "evaluating",
+}
+
+
+def train_folder(
+    dataset: Path, *, output: Path, config_file: Path | None, weights: Path | None
+) -> Path:
+    if not dataset.is_dir():
+        raise UsageProblem(f"{dataset}: no such folder")
+    if output.exists():
+        raise UsageProblem(f"{output}: exists; a model version is never changed")
+    config = read_config(config_file) if config_file else TrainingConfig()
+    if config.model_version == TrainingConfig.model_version:
+        config = replace(config, model_version=output.name)
+    if weights:
+        config = replace(config, start_weights=weights)
+    if isinstance(config.start_weights, Path) and not config.start_weights.is_file():
+        raise UsageProblem(f"{config.start_weights}: no such file; name it with --weights")
+    if not can_train():
+        raise UsageProblem("TensorFlow is not installed; install it with: make setup-train")
+    return _train(dataset, output, config)
+
+
+def read_config(path: Path) -> TrainingConfig:
+    """JSON or TOML with some of TrainingConfig's names, or a whole card.json."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise UsageProblem(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageProblem(f"{path}: cannot be understood: {error}") from None
+    if isinstance(values, dict) and isinstance(values.get("config"), dict):
+        values = values["config"]
+    if not isinstance(values, dict):
+        raise UsageProblem(f"{path}: expected names with values")
+    try:
+        return TrainingConfig.from_json(values)
+    except TrainingConfigError as error:
+        raise UsageProblem(f"{path}: {error}") from None
+
+
+def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
+    # Only now: it imports TensorFlow.
+    from pipeline.training.train import train
+
+    try:
+        with progress("Training", total=100, unit="%") as shown, _interruptible() as check:
+
+            def tell(step: TrainingProgress) -> None:
+                check()
+                _show(shown, step)
+
+            return train(dataset, output, config=config, progress=tell)
+    except PipelineError as error:
+        raise Failed(str(error)) from None
+    except OSError as error:
+        raise Failed(f"{error.filename or output}: {error.strerror or error}") from None
+    except KeyboardInterrupt:
+        raise Interrupted(_how_to_go_on(checkpoint_folder(output))) from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Ctrl-C counts at the next step, a second one at once: raised in the midst of TensorFlow, the
+    exception may be taken for an answer, and an endless set of numbers be counted to its end.
+    """
+    times = 0
+
+    def interrupt(*_: object) -> None:
+        nonlocal times
+        times += 1
+        if times > 1:
+            raise KeyboardInterrupt
+
+    def check() -> None:
+        if times:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _show(shown: Progress, step: TrainingProgress) -> None:
+    if step.stage in ("resume", "restart"):
+        shown.say(step.text)
+        return
+    note = f"{STAGES.get(step.stage, step.stage)} {step.done}/{step.total} {step.text}".rstrip()
+    shown.show(100 * step.share, note=note)
+
+
+def _how_to_go_on(folder: Path) -> str:
+    if has_checkpoint(folder):
+        return f"interrupted; the same command goes on from the last epoch, kept in {folder}"
+    return "interrupted before the first checkpoint; the same command starts afresh"

@@ -1,0 +1,145 @@
+"""Tables for people: the most suspicious first, and no more rows than anyone reads.
+
+Small things about files that several commands need.
+"""
+
+import hashlib
+import heapq
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cli.errors import UsageProblem
+from pipeline.text import readable
+
+ROWS = 40
+FIGURES = ("probability", "threshold", "unfamiliarity")
+
+
+NARROW = 72  # narrower, the terminal breaks the lines: columns would lose what is in them
+WIDE = 120  # columns of a terminal; narrower, what few look at gives way to names and reasons
+
+
+def console() -> Any:
+    from rich.console import Console
+
+    # A file or pipe has no width; cut-off names would be of no use there.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    return Console(highlight=False, width=max(NARROW, width))
+
+
+def cells(*values: object) -> Iterator[Any]:
+    """Harmless to the terminal, whoever wrote them; brackets are not taken for markup."""
+    from rich.text import Text
+
+    return (Text("" if value is None else readable(str(value))) for value in values)
+
+
+class ResultTable:
+    """Keeps the rows worth showing, however many go by: refused ones, then by probability."""
+
+    def __init__(self, rows: int = ROWS) -> None:
+        self._rows = rows
+        self._kept: list[tuple[float, int, dict[str, Any]]] = []
+        self._seen = 0
+        self._readings: set[str] = set()
+
+    def add(self, result: dict[str, Any]) -> None:
+        self._seen += 1
+        if result["probability"] is not None:
+            self._readings.add(_reading(result))
+        # The count breaks ties: earlier is greater, and dicts are never compared.
+        item = (_weight(result), -self._seen, result)
+        if len(self._kept) < self._rows:
+            heapq.heappush(self._kept, item)
+        else:
+            heapq.heappushpop(self._kept, item)
+
+    def print(self) -> None:
+        from rich.table import Column, Table
+
+        terminal = console()
+        figures = FIGURES if terminal.width >= WIDE else FIGURES[:2]
+        short = (Column(name, no_wrap=True) for name in ("finding", *figures))
+        table = Table(Column("file", overflow="fold"), *short, Column("says", overflow="fold"))
+        for _, _, result in sorted(self._kept, reverse=True):
+            table.add_row(*cells(*_told(result, figures)))
+        terminal.print(table)
+        if self._seen > len(self._kept):
+            terminal.print(f"... and {self._seen - len(self._kept)} more")
+        for line in sorted(self._readings):
+            terminal.print(readable(line), markup=False)
+
+
+def _weight(result: dict[str, Any]) -> float:
+    if result["status"] != "predicted" or result["finding"] is None:
+        return 2.0
+    return float(result["probability"])
+
+
+def _reading(result: dict[str, Any]) -> str:
+    """What every probability needs beside it, in the portal's words."""
+    temperature = result["temperature"]
+    calibration = (
+        "its calibration was not recorded"
+        if temperature is None
+        else f"calibrated with temperature {temperature:.3g}"
+    )
+    threshold = f"threshold {result['threshold']:.3f}, {result['operating_point']}"
+    return f"{result['model_version']}: {threshold}; {calibration}"
+
+
+def _told(result: dict[str, Any], figures: Sequence[str]) -> tuple[str, ...]:
+    numbers = (result[name] for name in figures)
+    finding = result["finding"] or ("no answer" if result["status"] == "predicted" else "-")
+    says = "; ".join([*filter(None, [result["reason"]]), *result["warnings"]])
+    shown = (f"{number:.3f}" if number is not None else "-" for number in numbers)
+    return (result["file"], finding, *shown, says)
+
+
+BLOCK = 1 << 20
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy_hashed(source: Path, target: Path) -> str:
+    """Returns the SHA-256 of what was written."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while block := reading.read(BLOCK):
+            digest.update(block)
+            writing.write(block)
+    return digest.hexdigest()
+
+
+def save_whole(lines: Iterable[str], output: Path) -> None:
+    """Whole or not at all: a cut-off file would look like fewer rows. UsageProblem.
+
+    A link is followed; a pipe or device cannot be replaced, so it is written to.
+    """
+    if output.exists() and not output.is_file():
+        _save(lines, output, named=output)
+        return
+    target = Path(os.path.realpath(output))
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        _save(lines, partial, named=output)
+        partial.replace(target)
+    finally:
+        with suppress(OSError):  # in a folder that may not be entered, too
+            partial.unlink()
+
+
+def _save(lines: Iterable[str], path: Path, *, named: Path) -> None:
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(lines)
+    except OSError as error:
+        raise UsageProblem(f"{named}: cannot be written: {error.strerror}") from None

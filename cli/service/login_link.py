@@ -1,0 +1,23 @@
+"""`overread login-link`"""
+
+import click
+
+
+@click.command("login-link")
+def login_link() -> None:
+    """Print a link to the portal that logs in once, within fifteen minutes."""
+    from cli.api.client import shown
+    from cli.errors import UsageProblem
+    from cli.service.lockfile import running_service
+    from cli.service.start import login_link as make_link
+    from cli.settings import read_settings
+
+    settings = read_settings()
+    service = running_service(settings.data_dir)
+    # In containers nothing leaves a service file; OVERREAD_URL says where the portal answers.
+    url = settings.url.rstrip("/") or (service.url if service else "")
+    if not url:
+        raise UsageProblem(
+            f"no service is running for {shown(settings)}; start it with: overread up"
+        )
+    click.echo(make_link(settings, url))

@@ -1,0 +1,221 @@
+"""Keeps the service's processes running and stops them in order.
+
+    start:  as the caller says
+    stop:   portal and beat -> workers, each with its own wait -> broker (by Program.rank)
+
+A process that ends is started again, after a pause that doubles. Children die with this process,
+even if it is killed (see tether.py). Off-the-shelf supervisors kill after a fixed few seconds,
+which would cut off a training; hence our own.
+
+One process of the service: started, listened to, stopped; never left behind.
+"""
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from cli.service.processes import Program
+
+TETHER = Path(__file__).with_name("parent_watch.py")
+LAST_WORDS_S = 1.0  # more than copying them takes, should something else hold their pipe open
+
+
+class Child:
+    """Start it from the main thread only: the kernel ties its life to the thread that made it."""
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        environment: Mapping[str, str],
+        log: TextIO,
+        on_exit: Callable[["Child"], None],
+    ) -> None:
+        self.program = program
+        self.started_at = time.monotonic()
+        self.is_ready = program.says_when_ready is None
+        self._log = log
+        self._environment = environment
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-E", str(TETHER), str(os.getpid()), *_found(program.command)],
+            env={**environment, **dict(program.environment)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # Its own session: Ctrl-C reaches the supervisor alone, which stops things in order.
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self._copying = threading.Thread(target=self._copy_log, daemon=True)
+        self._copying.start()
+        threading.Thread(target=self._wait, args=(on_exit,), daemon=True).start()
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.returncode
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.started_at
+
+    def ask_to_stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def wait_or_kill(self, deadline: float) -> bool:
+        """Wait until `deadline` (monotonic clock), then kill. False if it had to be killed."""
+        try:
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+            return True
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            self.kill()
+            self._copying.join(LAST_WORDS_S)
+
+    def kill(self) -> None:
+        """The whole group: a process that died leaves no helpers behind either."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self._process.wait()
+
+    def _copy_log(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            text = line.decode(errors="replace").rstrip()
+            self.is_ready = self.is_ready or str(self.program.says_when_ready) in text
+            if " INFO " in text and any(words in text for words in self.program.hushed):
+                continue
+            write_line(self._log, text, process=self.program.name, environment=self._environment)
+
+    def _wait(self, on_exit: Callable[["Child"], None]) -> None:
+        self._process.wait()
+        on_exit(self)
+
+
+def write_line(log: TextIO, text: str, *, process: str, environment: Mapping[str, str]) -> None:
+    """Where lines are for machines, what is no JSON (the broker's, a crash's) is wrapped."""
+    if environment.get("OVERREAD_LOG_FORMAT") != "json":
+        text = f"{process:<8}| {text}"
+    elif not text.startswith("{"):
+        text = json.dumps({"process": process, "message": text})
+    log.write(text + "\n")
+    log.flush()
+
+
+def _found(command: tuple[str, ...]) -> list[str]:
+    """Prefer the programs of our own environment, whatever PATH says."""
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return [shutil.which(command[0], path=places) or command[0], *command[1:]]
+
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+STEADY_AFTER_S = 10.0  # who ran this long was not the cause of its own end: the pause is short
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Supervisor:
+    def __init__(self, *, environment: Mapping[str, str], log: TextIO = sys.stderr) -> None:
+        self._environment = environment
+        self._log = log
+        self._children: dict[str, Child] = {}
+        self._pauses: dict[str, float] = {}
+        self._due: dict[str, tuple[float, Program]] = {}
+        # None asks to stop. SimpleQueue may be put into from a signal handler.
+        self._events: queue.SimpleQueue[Child | None] = queue.SimpleQueue()
+        self.is_stopping = False
+
+    def __enter__(self) -> "Supervisor":
+        self._handlers = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def start(self, *programs: Program) -> None:
+        for program in programs:
+            self._start(program)
+
+    def run(self) -> None:
+        """Until asked to stop."""
+        while not self.is_stopping:
+            self.step(timeout_s=None)
+
+    def step(self, *, timeout_s: float | None) -> None:
+        """Wait for one event, or until a process is due to start again."""
+        self._start_due()
+        waits = [due - time.monotonic() for due, _ in self._due.values()]
+        waits += [timeout_s] if timeout_s is not None else []
+        try:
+            child = self._events.get(timeout=max(0.01, min(waits)) if waits else None)
+        except queue.Empty:
+            return
+        if child is None:
+            self.is_stopping = True
+        elif not self.is_stopping:
+            self._plan_restart(child)
+
+    def are_all_ready(self) -> bool:
+        return not self._due and all(child.is_ready for child in self._children.values())
+
+    def stop(self) -> None:
+        self.is_stopping = True
+        self._due.clear()
+        ranks = sorted({child.program.rank for child in self._children.values()}, reverse=True)
+        for rank in ranks:
+            self._stop_together([c for c in self._children.values() if c.program.rank == rank])
+        self._children.clear()
+
+    def say(self, text: str) -> None:
+        write_line(self._log, text, process="up", environment=self._environment)
+
+    def _start(self, program: Program) -> None:
+        self._children[program.name] = Child(
+            program, environment=self._environment, log=self._log, on_exit=self._events.put
+        )
+
+    def _start_due(self) -> None:
+        for name, (due, program) in list(self._due.items()):
+            if due <= time.monotonic():
+                del self._due[name]
+                self._start(program)
+
+    def _plan_restart(self, child: Child) -> None:
+        child.kill()  # its helpers
+        name = child.program.name
+        pause = self._pauses.get(name, FIRST_PAUSE_S)
+        if child.age_s > STEADY_AFTER_S:
+            pause = FIRST_PAUSE_S
+        self._pauses[name] = min(2 * pause, LONGEST_PAUSE_S)
+        self._due[name] = (time.monotonic() + pause, child.program)
+        self.say(f"{name} ended with {child.exit_code}; starting it again in {pause:g} s")
+
+    def _stop_together(self, children: Sequence[Child]) -> None:
+        for child in children:
+            child.ask_to_stop()
+        asked_at = time.monotonic()
+        for child in children:
+            if not child.wait_or_kill(asked_at + child.program.stop_wait_s):
+                self.say(f"{child.program.name} did not stop in time and was killed")
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.is_stopping and number == signal.SIGINT:
+            # Someone who presses Ctrl-C again does not want to wait.
+            for child in list(self._children.values()):
+                child.kill()
+        self._events.put(None)

@@ -1,0 +1,69 @@
+"""A folder of backups is data from elsewhere: what is not as it was written is not believed."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from cli.admin.backup_folder import FILE_LIST, FORMAT, MANIFEST, Backups, Manifest, write_manifest
+from cli.errors import Failed
+
+NAME = "20260101T000000Z"
+CONTENT = "a" * 64
+
+
+@pytest.fixture
+def backups(tmp_path: Path) -> Backups:
+    (tmp_path / "backups" / NAME).mkdir(parents=True)
+    return Backups(tmp_path)
+
+
+def write_list(backups: Backups, *lines: object) -> None:
+    with gzip.open(backups.folder / NAME / FILE_LIST, "wt") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("../../elsewhere", "/etc/cron.d/mine", "files/../../elsewhere", "networks/../token"),
+        *("overread.sqlite3", "secrets.json", "service.json", ".restoring/note.json", "files", ""),
+        *("files/temporary/x", "files/purged/x.json", "./files/stored/x", "files/stored//x"),
+        *("files/stored/\0", "files/stored/\ud800", "files/stored/\n", "networks/ä", 7, None),
+    ],
+)
+def test_a_list_names_no_place_but_those_of_files_and_networks(
+    backups: Backups, path: object
+) -> None:
+    good = ["files/stored/aa/" + CONTENT, CONTENT, 1, 1]
+    write_list(backups, good, [path, CONTENT, 1, 1])
+    files = backups.files(NAME)
+    assert next(files).path == good[0]
+    with pytest.raises(Failed, match="damaged"):
+        next(files)
+
+
+@pytest.mark.parametrize("line", [[], ["networks/v2/card.json", "../x", 1, 1], {}, 3, "x" * 9])
+def test_a_list_of_something_else_is_damaged(backups: Backups, line: object) -> None:
+    write_list(backups, line)
+    with pytest.raises(Failed, match="damaged"):
+        list(backups.files(NAME))
+
+
+def test_no_byte_of_a_manifest_can_change_unnoticed(backups: Backups) -> None:
+    path = backups.folder / NAME / MANIFEST
+    counts = {"image": 7}
+    manifest = Manifest(FORMAT, "now", "1", "0006", counts, counts, 1, 1, 0, 0, {"token": CONTENT})
+    write_manifest(path, manifest)
+    good = path.read_bytes()
+    assert backups.manifest(NAME) == manifest.sealed()
+    draw = random.Random(5)
+    for _ in range(300):
+        at, bit = draw.randrange(len(good)), 1 << draw.randrange(8)
+        path.write_bytes(good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :])
+        try:
+            assert backups.manifest(NAME) == manifest.sealed(), "a blank is as good as another"
+        except Failed:
+            continue

@@ -1,0 +1,129 @@
+"""What cannot be saved or restored is said in one line, and nothing has changed."""
+
+import hashlib
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from cli.service.lockfile import hold_data_folder
+from models.config.settings import Settings
+from models.files.deletion_lock import hold_deletions
+from models.tables.intake import Image, State
+from tests.support.data.kept import an_image_in, fill_history
+from tests.support.servers.databases import PostgresDatabases
+from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
+from tests.support.servers.service import OVERREAD, environment
+from worker.context import Doors
+
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@ON_SQLITE
+def test_what_is_damaged_is_not_restored(keeper: Keeper, doors: Doors, tmp_path: Path) -> None:
+    fill_history(doors)
+    keeper.backup()
+    new = Settings(data=tmp_path / "new", database_url="")
+    rows, content = keeper.newest() / "tables" / "image.jsonl.gz", keeper.contents()[0]
+    for path in (rows, content):
+        good = path.read_bytes()
+        path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        said = keeper.restore(new, fine=False).output
+        assert str(path) in said
+        assert "nothing was restored" in said
+        path.write_bytes(good)
+        assert [left.name for left in new.data_dir.iterdir()] == ["supervisor.lock"]
+    content.rename(tmp_path / "gone")
+    assert (
+        f"1 of {len(files_of(doors.settings.data_dir))}" in keeper.restore(new, fine=False).output
+    )
+    (tmp_path / "gone").rename(content)
+    keeper.restore(new)
+    assert loose_ends(new) == []
+
+
+@ON_SQLITE
+def test_nothing_is_overwritten(
+    keeper: Keeper, doors: Doors, tmp_path: Path, postgres: PostgresDatabases
+) -> None:
+    assert "no backup that is whole" in keeper.restore(doors.settings, fine=False).output
+    keeper.backup()
+    assert "is not empty" in keeper.restore(doors.settings, fine=False).output
+    filled = Settings(data=tmp_path / "new", database_url=postgres.make_filled())
+    assert "the database is not empty" in keeper.restore(filled, fine=False).output
+    new = Settings(data=tmp_path / "new", database_url="")
+    with hold_data_folder(new.data_dir):
+        assert "a service is running on" in keeper.restore(new, fine=False).output
+    assert "no such backup" in keeper.restore(new, "--from", "yesterday", fine=False).output
+    unfinished = keeper.newest().with_name("20990101T000000Z.unfinished")
+    shutil.copytree(keeper.newest(), unfinished)
+    keeper.restore(new)
+
+
+@ON_SQLITE
+def test_backups_of_nothing_and_into_the_data_folder_are_refused(
+    keeper: Keeper, doors: Doors, tmp_path: Path
+) -> None:
+    data_dir = doors.settings.data_dir
+    (tmp_path / "link").symlink_to(data_dir)
+    for inside in (data_dir / "kept", tmp_path / "link" / "kept", tmp_path / "x" / ".." / "data"):
+        refused = run_on(doors.settings, "backup", inside)
+        assert "would be lost with it" in refused.output
+    keeper.folder = data_dir / ".." / "kept"
+    keeper.backup()
+    nowhere = Settings(data=tmp_path / "nothing", database_url="")
+    nothing = run_on(nowhere, "backup", keeper.folder)
+    assert "there is nothing to save" in nothing.output
+    with hold_deletions(doors.store.root):
+        assert "another backup of this service" in keeper.backup(fine=False).output
+
+
+@ON_SQLITE
+def test_a_database_may_lie_deeper_in_the_data_folder(keeper: Keeper, tmp_path: Path) -> None:
+    keeper.backup()
+    deeper = f"sqlite:///{tmp_path}/new/deeper/rows.sqlite3"
+    new = Settings(data=tmp_path / "new", database_url=deeper)
+    keeper.restore(new)
+    assert loose_ends(new) == []
+    assert {one.name for one in new.data_dir.iterdir()} >= {"deeper", "secrets.json"}
+
+
+@ON_SQLITE
+def test_a_disk_that_is_full_is_said_in_one_line(keeper: Keeper, doors: Doors) -> None:
+    """Its place is taken by a limit on the size of files, which needs no disk of its own."""
+    fill_history(doors)
+    done = subprocess.run(
+        [*OVERREAD, "backup", str(keeper.folder)],
+        env=environment(doors.settings.data_dir),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "File too large; nothing was saved" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    keeper.backup()
+    assert [path.name for path in (keeper.folder / "backups").iterdir()] == [keeper.newest().name]
+
+
+@ON_SQLITE
+def test_a_release_that_is_too_old_or_damaged_files_are_told(
+    keeper: Keeper, doors: Doors, tmp_path: Path
+) -> None:
+    job_id = fill_history(doors)
+    with doors.sessions() as session:
+        ready = session.scalars(select(Image).where(Image.state == State.READY)).one()
+    assert ready.stored_sha256 is not None
+    doors.store.path(ready.stored_sha256).write_bytes(b"rot")
+    an_image_in(doors, job_id, State.RECEIVED, number=50)
+    doors.store.delete(hashlib.sha256(f"upload {job_id} 50".encode()).hexdigest())
+    saved = keeper.backup()
+    assert "1 files that rows need were not there" in saved.output
+    assert "1 files are not what their names say" in saved.output
+    keeper.rewrite_manifest(revision="9999")
+    said = keeper.restore(Settings(data=tmp_path / "new", database_url=""), fine=False).output
+    assert "its tables are at 9999, and this release knows them up to" in said

@@ -1,0 +1,162 @@
+"""`overread evaluate`, end to end on phantoms with the shipped network."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.errors import UsageProblem
+from cli.learn.evaluate import open_source
+from cli.main import main
+from pipeline.inference.version_folder import BASELINE, load_card
+from tests.support.data.builders import make_dicom, make_png
+from tests.support.imaging.networks import write_dataset
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["evaluate", *map(str, arguments)])
+
+
+def figures(*arguments: str | Path, exit_code: int = 0) -> dict[str, Any]:
+    result = run(*arguments, "--json")
+    assert result.exit_code == exit_code, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_a_folder_gives_the_figures(tmp_path: Path) -> None:
+    found = figures(write_dataset(tmp_path, patients=4), "--split", "train")
+
+    assert (found["n"], found["patients"], found["prevalence"]["value"]) == (16, 8, 0.5)
+    assert 0 <= found["auroc"]["low"] <= found["auroc"]["value"] <= found["auroc"]["high"] <= 1
+    assert sum(found["confusion_matrix"].values()) == 16
+    assert found["model_version"] == load_card(BASELINE).model_version
+    assert found["refused"] == {"count": 0, "files": []}
+    assert found["left_out"] == {"count": 0, "labels": {}}
+
+
+def test_a_table_gives_the_figures_and_names_what_it_cannot_use(tmp_path: Path) -> None:
+    make_png(tmp_path / "good.png")
+    make_dicom(tmp_path / "knee.dcm", BodyPartExamined="KNEE")
+    (tmp_path / "t.csv").write_text(
+        "file,label\ngood.png,1\nnone.png,1\nknee.dcm,normal\ngood.png,0\ngood.png,other\n"
+    )
+
+    result = run(tmp_path / "t.csv")
+    found = figures(tmp_path / "t.csv", exit_code=1)
+
+    assert result.exit_code == 1
+    assert (found["n"], found["auroc"]["value"]) == (2, 0.5)
+    assert found["left_out"] == {"count": 1, "labels": {"other": 1}}
+    by_file = {one["file"]: one["reason"] for one in found["refused"]["files"]}
+    assert by_file.keys() == {"t.csv, line 3: none.png", "knee.dcm"}
+    assert "KNEE" in by_file["knee.dcm"]
+    assert all(f"{file}: {reason}" in result.stdout for file, reason in by_file.items())
+    assert "other: 1" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("NORMAL/a.txt", "none of its images could be read; NORMAL/a.txt: "),
+        ("NORMAL/.a", "no labe"),
+    ],
+)
+def test_where_nothing_can_be_read_there_are_no_figures(
+    tmp_path: Path, name: str, complaint: str
+) -> None:
+    (tmp_path / "NORMAL").mkdir()
+    (tmp_path / name).write_text("no picture")
+
+    result = run(tmp_path)
+
+    assert result.exit_code in (1, 2)
+    assert complaint in result.stderr.splitlines()[-1]
+
+
+def test_a_pipe_cannot_be_read_twice(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    unset: dict[str, Any] = dict.fromkeys(("split", "root", "patient_column"))
+
+    with pytest.raises(UsageProblem, match=r"pipe\.csv: neither a file nor a folder"):
+        open_source(tmp_path / "pipe.csv", card=load_card(BASELINE), as_normal=(), **unset)
+
+
+def test_a_version_that_is_none_is_one_line(tmp_path: Path) -> None:
+    result = run(tmp_path, "--version", tmp_path)
+
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "checksums.sha256 is missing" in result.stderr
+
+
+def test_the_report_is_one_page_that_needs_nothing_else(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path, patients=2) / "train"
+    swapped = tmp_path / "in"
+    swapped.mkdir()
+    # The wrong way round, so that there are errors to show.
+    (dataset / "NORMAL").rename(swapped / "PNEUMONIA")
+    (dataset / "PNEUMONIA").rename(swapped / "NORMAL")
+    (swapped / "NORMAL" / "<b>broken.png").write_bytes(b"broken")
+    make_dicom(swapped / "NORMAL" / "a.dcm", PatientName="Secret^Name", PatientID="secret id")
+
+    result = run(swapped, "--report", tmp_path / "report")
+
+    assert result.exit_code == 1, "one file is broken"
+    (page,) = (tmp_path / "report").iterdir()
+    text = page.read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", text)
+    assert not re.search(r"@import|url\((?!#)", text)
+    addresses = set(re.findall(r"https?://[^\s\"'<]+", text))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert text.count("<svg") == 4
+    assert text.count('src="data:image/jpeg;base64,') >= 4
+    assert "&lt;b&gt;broken.png" in text
+    assert "<b>broken.png" not in text
+    assert "secret" not in text.lower(), "nothing of a DICOM's patient"
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "NORMAL").mkdir()
+    make_png(tmp_path / "NORMAL" / "a.png")
+
+    result = run(tmp_path, "--report", tmp_path / "NORMAL" / "a.png" / "report")
+
+    assert result.exit_code == 2
+    assert "cannot be made: Not a directory" in result.stderr
+
+
+def test_one_class_alone_is_no_crash(tmp_path: Path) -> None:
+    (tmp_path / "NORMAL").mkdir()
+    make_png(tmp_path / "NORMAL" / "a.png")
+
+    found = figures(tmp_path, "--report", tmp_path / "report")
+
+    assert found["auroc"] == {"value": None, "low": None, "high": None}
+    assert found["specificity"]["value"] in (0, 1)
+    assert "needs both classes" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_it_needs_neither_tensorflow_nor_curves_until_they_are_drawn() -> None:
+    code = "import sys, cli.learn.evaluate, pipeline.reports.evaluation_report; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"tensorflow", "keras", "matplotlib"} & set(done.stdout.split())
+
+
+@pytest.mark.shared
+def test_the_shipped_cards_figures_are_reproduced(shared_data: Path) -> None:
+    """By the command that the card names."""
+    card = load_card(BASELINE)
+    if card.raw["format"] == 1:
+        pytest.skip("a card of format 1 has other figures")
+    found = figures(shared_data / "chest_xray", "--split", "validation")
+    expected = card.metrics["validation"]
+    for name in ("auroc", "accuracy", "brier", "ece", "sensitivity", "specificity"):
+        assert found[name] == pytest.approx(expected[name], abs=1e-3)

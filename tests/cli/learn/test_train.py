@@ -1,0 +1,176 @@
+"""`overread train` from the outside: configuration, progress, Ctrl-C."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.errors import UsageProblem
+from cli.learn.train import read_config
+from cli.progress import time_left
+from pipeline.training.config import TrainingConfig, TrainingConfigError, TrainingProgress
+from pipeline.training.progress import TrainingPlan
+from tests.support.imaging.networks import TOY, write_dataset
+from tests.support.servers.processes import hearing_ctrl_c
+from tests.support.servers.service import wait_until
+
+CONFIG = TrainingConfig()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        TrainingConfig(),
+        TOY,
+        replace(TOY, start_weights=Path("start.keras"), known_limits=("one", "two"), dropout=0.0),
+    ],
+)
+def test_a_saved_config_is_read_as_it_was(config: TrainingConfig, tmp_path: Path) -> None:
+    plain = tmp_path / "config.json"
+    plain.write_text(json.dumps(config.as_json()))
+    card = tmp_path / "card.json"
+    card.write_text(json.dumps({"format": 2, "config": config.as_json()}))
+    assert read_config(plain) == config
+    assert read_config(card) == config
+
+
+def test_toml_may_name_some_settings_only(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('epochs = 2\nlearning_rate = 1\nknown_limits = ["small"]\n')
+    config = read_config(file)
+    assert config == TrainingConfig(epochs=2, learning_rate=1.0, known_limits=("small",))
+    assert isinstance(config.learning_rate, float)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"epoch": 1}, "epoch: a training has no such setting"),
+        ({"epochs": 1.5}, "epochs: expected a whole number, received 1.5"),
+        ({"epochs": True}, "epochs: expected a whole number, received True"),
+        ({"epochs": -1}, "epochs: expected 0 to 10000, received -1"),
+        ({"learning_rate": "fast"}, "learning_rate: expected a number, received 'fast'"),
+        ({"learning_rate": math.nan}, "learning_rate: expected 1e-09 to 10, received nan"),
+        ({"validation_share": 1.5}, "validation_share: expected 0 to 1, received 1.5"),
+        ({"frozen_share": -0.1}, "frozen_share: expected 0 to 1"),
+        ({"batch_size": 0}, "batch_size: expected 1 to 4096"),
+        ({"known_limits": [1]}, "known_limits: expected a list of texts, received (1,)"),
+        ({"known_limits": "one"}, "known_limits: expected a list of texts, received 'one'"),
+        ({"model_version": None}, "model_version: expected a text, received None"),
+        ({"start_weights": 3}, "start_weights: expected a text, received 3"),
+        ([1], "expected names with values"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(values: Any, complaint: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(values))
+    with pytest.raises(UsageProblem) as caught:
+        read_config(file)
+    assert complaint in caught.value.message
+    assert caught.value.message.startswith(str(file))
+    assert "\n" not in caught.value.message
+
+
+def test_a_config_made_in_code_is_checked_too() -> None:
+    with pytest.raises(TrainingConfigError, match="dropout: expected 0 to"):
+        TrainingConfig(dropout=1.0)
+
+
+def test_every_number_of_the_config_has_limits() -> None:
+    from pipeline.training.config import LIMITS
+
+    values = asdict(TrainingConfig())
+    numbers = {f.name for f in fields(TrainingConfig) if isinstance(values[f.name], int | float)}
+    assert numbers == set(LIMITS)
+
+
+def test_the_share_grows_over_the_whole_training_and_ends_at_one() -> None:
+    told = tell_all(
+        ("read", 100), ("features", 50), ("head", 2), ("fine-tune", 10), ("export", 1),
+        ("evaluate", 20),
+    )  # fmt: skip
+    shares = [step.share for step in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    judged = [step.share for step in told if step.stage == "evaluate"]
+    assert judged[-2] < 1, "the end of it is told, too"
+    assert len(set(judged)) == 21, "it moves in every stage"
+    learned = [step.share for step in told if step.stage == "fine-tune"]
+    assert learned[-1] - learned[0] > 0.5 * (shares[-1] - shares[0]), "it takes most of the time"
+
+
+def test_what_was_done_before_is_no_part_of_the_work() -> None:
+    resumed = TrainingProgress(stage="resume", done=4, total=5)
+    told = tell_all(("read", 100), resumed, ("fine-tune", 10, 8), ("export", 1), ("evaluate", 1))
+    shares = [step.share for step in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    read = next(step.share for step in told if step.stage == "fine-tune")
+    whole = tell_all(("read", 100), ("features", 2), ("head", 2), ("fine-tune", 10))
+    assert read > next(step.share for step in whole if step.stage == "features")
+
+
+def tell_all(*stages: Any) -> list[TrainingProgress]:
+    """Each stage is (name, total) or (name, total, first), or a step of its own."""
+    told: list[TrainingProgress] = []
+    plan = TrainingPlan(told.append, read=5000, learned=5000, judged=5000, config=CONFIG)
+    for stage in stages:
+        if isinstance(stage, TrainingProgress):
+            plan(stage)
+            continue
+        name, total, *first = stage
+        for done in range(*(first or [0]), total + 1):
+            plan(TrainingProgress(stage=name, done=done, total=total))
+    return told
+
+
+def test_the_time_left_is_told_in_words() -> None:
+    assert time_left(10, 20, 100) == "about 40 s left"
+    assert time_left(600, 25, 100) == "about 30 min left"
+    assert time_left(1, 50, 100) == "", "too early to tell"
+    assert time_left(100, 100, 100) == ""
+
+
+@pytest.mark.tensorflow
+@pytest.mark.processes
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "data", patients=6)
+    config = tmp_path / "config.json"
+    endless = replace(TOY, epochs=10_000, head_epochs=1, model_version="candidate")
+    config.write_text(json.dumps(endless.as_json()))
+    command = ["train", dataset, "--output", tmp_path / "new", "--config", config]
+    kept = tmp_path / ".new.training" / "checkpoint.npz"
+    home = tmp_path / "home"
+    home.mkdir()
+
+    with (
+        hearing_ctrl_c(),
+        subprocess.Popen(
+            [sys.executable, "-m", "cli", *command],
+            cwd=Path(__file__).parents[3],
+            env=os.environ | {"HOME": str(home)},
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as training,
+    ):
+        try:
+            wait_until(lambda: kept.exists() or training.poll(), within_s=600, what="an epoch")
+            training.send_signal(signal.SIGINT)
+            said = training.communicate(timeout=300)[1]
+        finally:
+            training.kill()
+
+    assert training.returncode == 130, said
+    last = said.strip().splitlines()[-1]
+    assert last == "Error: interrupted; the same command goes on from the last epoch, kept in " + (
+        str(kept.parent)
+    )
+    assert not (tmp_path / "new").exists()
+    assert not list(home.iterdir()), "Keras and Matplotlib write there by default"

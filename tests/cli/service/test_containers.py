@@ -1,0 +1,75 @@
+"""docker-compose.yml: no engine runs here, so what can be wrong in it is looked for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from cli.service import processes
+
+ROOT = Path(__file__).parents[3]
+TEXT = (ROOT / "docker-compose.yml").read_text()
+COMPOSE: dict[str, Any] = YAML(typ="safe").load(TEXT)
+SERVICES: dict[str, Any] = COMPOSE["services"]
+
+PROGRAMS = {
+    "web": processes.portal(host="0.0.0.0", port=8000),  # noqa: S104  inside the container
+    "ingest": processes.ingest(),
+    "predict": processes.predict(),
+    "train": processes.train(),
+    "beat": processes.beat(),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_containers_run_what_the_supervisor_runs(name: str) -> None:
+    program, service = PROGRAMS[name], SERVICES[name]
+
+    assert tuple(service["command"]) == program.command
+    assert dict(program.environment).items() <= service["environment"].items()
+    if "stop_grace_period" in service:
+        assert service["stop_grace_period"] == f"{program.stop_wait_s:g}s"
+
+
+def test_all_services_are_accounted_for() -> None:
+    assert SERVICES.keys() == {"redis", "postgres", "migrate", *PROGRAMS}
+    assert SERVICES["migrate"]["command"] == ["overread", "migrate"]
+
+
+def test_what_is_depended_on_exists_and_can_be_waited_for() -> None:
+    for name, service in SERVICES.items():
+        for other, condition in service.get("depends_on", {}).items():
+            assert other in SERVICES, f"{name} depends on {other}"
+            if condition["condition"] == "service_healthy":
+                assert "healthcheck" in SERVICES[other]
+
+
+def test_volumes_are_declared() -> None:
+    used = {volume.split(":")[0] for s in SERVICES.values() for volume in s.get("volumes", [])}
+    assert used == COMPOSE["volumes"].keys()
+
+
+def test_ports_are_on_loopback() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_everything_that_stays_up_has_a_health_check() -> None:
+    assert [name for name, s in SERVICES.items() if "healthcheck" not in s] == ["migrate"]
+
+
+def test_there_is_no_default_password() -> None:
+    named = [line for line in TEXT.splitlines() if "PASSWORD" in line and not line.startswith("#")]
+    assert len(named) >= 4
+    for line in named:
+        assert "${POSTGRES_PASSWORD:?" in line or "${REDIS_PASSWORD:?" in line or "$$REDIS" in line
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.train"])
+def test_images_do_not_run_as_root(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
+    users = [line for line in lines if line.startswith("USER ")]
+    assert users == ["USER 10001:10001"]
+    assert lines.index(users[0]) > lines.index("COPY . .")

@@ -1,0 +1,120 @@
+"""Processes are started, restarted, and stopped in order, with small programs for services."""
+
+import io
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cli.service.processes import Program
+from cli.service.supervisor import Supervisor
+from tests.support.servers.service import still_alive, wait_until
+
+pytestmark = pytest.mark.processes
+
+SLEEPS = "import os, time; print('here', os.getpid(), 'ready.', flush=True); time.sleep(600)"
+ENDS = "print('bye', flush=True)"
+# Each writes down that it was asked to stop, all of them into one file.
+ASKED = (
+    "import os, signal, sys\n"
+    "def asked(*_):\n"
+    "    os.write(os.open({path!r}, os.O_CREAT | os.O_APPEND | os.O_WRONLY), b'{name} ')\n"
+    "    {then}\n"
+    "signal.signal(signal.SIGTERM, asked)\n" + SLEEPS
+)
+WITH_HELPER = (
+    "import subprocess, sys;"
+    "helper = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+    "print('helper', helper.pid, flush=True);" + SLEEPS
+)
+
+
+def program(name: str, script: str, *, rank: int = 1, stop_wait_s: float = 60.0) -> Program:
+    command = (sys.executable, "-c", script)
+    return Program(name, command, rank=rank, stop_wait_s=stop_wait_s, says_when_ready=" ready.")
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def supervisor(log: io.StringIO) -> Iterator[Supervisor]:
+    with Supervisor(environment={}, log=log) as running:
+        yield running
+
+
+def settle(supervisor: Supervisor) -> None:
+    deadline = time.monotonic() + 60
+    while not supervisor.are_all_ready():
+        supervisor.step(timeout_s=0.05)
+        assert time.monotonic() < deadline
+
+
+def told(log: io.StringIO, *, number: int) -> list[psutil.Process]:
+    """So many processes by what they said: other tests' come and go."""
+
+    def found() -> list[str]:
+        return re.findall(r"(?:here|helper) (\d+)\b", log.getvalue())
+
+    # A process is taken for ready a moment before its words are copied.
+    wait_until(lambda: len(found()) == number, within_s=60, what="their words")
+    return [psutil.Process(int(one)) for one in found()]
+
+
+def test_lines_carry_their_process_name(supervisor: Supervisor, log: io.StringIO) -> None:
+    supervisor.start(program("one", SLEEPS))
+    settle(supervisor)
+
+    (process,) = told(log, number=1)
+    assert log.getvalue() == f"one     | here {process.pid} ready.\n"
+
+
+def test_who_ends_is_started_again_after_longer_and_longer_pauses(
+    supervisor: Supervisor, log: io.StringIO
+) -> None:
+    supervisor.start(program("short", ENDS))
+    deadline = time.monotonic() + 60
+    while log.getvalue().count("starting it again") < 3:
+        supervisor.step(timeout_s=0.1)
+        assert time.monotonic() < deadline
+
+    wait_until(lambda: log.getvalue().count("bye") >= 3, within_s=60, what="its last words")
+    assert log.getvalue().count("bye") == 3
+    pauses = [f"again in {pause} s" for pause in ("0.5", "1", "2")]
+    assert [log.getvalue().count(pause) for pause in pauses] == [1, 1, 1]
+
+
+def test_the_highest_rank_stops_first_and_the_stubborn_are_killed(
+    supervisor: Supervisor, log: io.StringIO, tmp_path: Path
+) -> None:
+    def asked(name: str, *, then: str) -> str:
+        return ASKED.format(path=str(tmp_path / "asked"), name=name, then=then)
+
+    supervisor.start(program("broker", asked("broker", then="sys.exit()"), rank=0))
+    supervisor.start(program("portal", asked("portal", then="sys.exit()"), rank=2))
+    supervisor.start(program("worker", asked("worker", then="pass"), rank=1, stop_wait_s=0.5))
+    settle(supervisor)
+    before = told(log, number=3)
+
+    supervisor.stop()
+
+    assert still_alive(before) == []
+    assert (tmp_path / "asked").read_text() == "portal worker broker "
+    assert log.getvalue().count("did not stop in time") == 1
+    assert "worker did not stop in time and was killed" in log.getvalue()
+
+
+def test_helpers_of_a_process_end_with_it(supervisor: Supervisor, log: io.StringIO) -> None:
+    supervisor.start(program("parent", WITH_HELPER))
+    settle(supervisor)
+    processes = told(log, number=2)
+
+    supervisor.stop()
+
+    wait_until(lambda: not still_alive(processes), within_s=60, what="the helper's end")

@@ -1,0 +1,126 @@
+"""Which files are meant, and what they are called."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+
+from cli.errors import UsageProblem
+from cli.submit.walk import Walk
+
+
+def make(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"content")
+
+
+def files(*paths: Path) -> list[str]:
+    return [source.file for source in Walk(paths)]
+
+
+def test_a_folder_is_walked_in_order_and_named_after_itself(tmp_path: Path) -> None:
+    make(tmp_path / "in/b/2.dcm", tmp_path / "in/a.dcm", tmp_path / "in/b/1.dcm")
+
+    assert files(tmp_path / "in") == ["in/a.dcm", "in/b/1.dcm", "in/b/2.dcm"]
+
+
+def test_junk_is_left_out_and_counted(tmp_path: Path) -> None:
+    make(
+        *(tmp_path / "in" / name for name in ("a.dcm", ".DS_Store", "Thumbs.db", "__MACOSX/a.dcm"))
+    )
+    walk = Walk([tmp_path / "in"])
+
+    assert walk.count() == 1
+    assert walk.left_out() == "left out: 3 hidden or junk"
+
+
+def test_links_are_followed_only_inside_the_folder(tmp_path: Path) -> None:
+    make(tmp_path / "secret.dcm", tmp_path / "in/a.dcm", tmp_path / "else/b.dcm")
+    (tmp_path / "in/inside.dcm").symlink_to(tmp_path / "in/a.dcm")
+    (tmp_path / "in/outside.dcm").symlink_to(tmp_path / "secret.dcm")
+    (tmp_path / "in/folder").symlink_to(tmp_path / "else")
+    walk = Walk([tmp_path / "in"])
+
+    assert [source.file for source in walk] == ["in/a.dcm", "in/inside.dcm"]
+    assert walk.left_out() == "left out: 2 links out of the folder"
+
+
+def test_a_link_to_its_own_folder_does_not_go_round(tmp_path: Path) -> None:
+    make(tmp_path / "in/a.dcm")
+    (tmp_path / "in/loop").symlink_to(tmp_path / "in")
+
+    assert files(tmp_path / "in") == ["in/a.dcm"]
+
+
+def test_links_that_go_round_in_circles_are_files_that_cannot_be_read(tmp_path: Path) -> None:
+    make(tmp_path / "in/a.dcm")
+    (tmp_path / "in/b.dcm").symlink_to("c.dcm")
+    (tmp_path / "in/c.dcm").symlink_to("b.dcm")
+
+    assert files(tmp_path / "in") == ["in/a.dcm", "in/b.dcm", "in/c.dcm"]
+
+
+def test_a_folder_that_cannot_be_listed_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    make(tmp_path / "in/z.dcm")
+    deep = tmp_path / "in"
+    with contextlib.chdir(deep):
+        for _ in range(17):  # until its whole path is longer than the kernel takes
+            Path("d" * 250).mkdir()
+            os.chdir("d" * 250)
+    *found, last = files(tmp_path / "in")
+
+    assert last == "in/z.dcm"
+    assert [name.rsplit("/", 1)[1] for name in found] == ["d" * 250]
+
+
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    make(tmp_path / "in/a.dcm")
+    os.mkfifo(tmp_path / "in/pipe")
+
+    assert files(tmp_path / "in") == ["in/a.dcm"]
+    with pytest.raises(UsageProblem, match="pipe: neither a file nor a folder"):
+        Walk([tmp_path / "in/pipe"])
+
+
+def test_names_command_no_terminal(tmp_path: Path) -> None:
+    for name in (
+        b"esc\x1b[31m",
+        b"latin\xe9",
+        b"two\nlines",
+        "turned\u202e".encode(),
+        "ß".encode(),
+    ):
+        (tmp_path / os.fsdecode(name)).touch()
+
+    shown = [name.rsplit("/", 1)[1] for name in files(tmp_path)]
+    assert shown == ["esc\ufffd[31m", "latin\ufffd", "turned\ufffd", "two\ufffdlines", "ß"]
+
+
+def test_files_are_named_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "studies/p1/a.dcm", tmp_path / "studies/p2/a.dcm")
+    monkeypatch.chdir(tmp_path)
+
+    given = [Path("studies/p1/a.dcm"), Path("studies/p2/a.dcm")]
+    assert files(*given) == ["studies/p1/a.dcm", "studies/p2/a.dcm"]
+    # Absolute: no more of the path than tells them apart.
+    assert files(*(path.absolute() for path in given)) == ["p1/a.dcm", "p2/a.dcm"]
+    assert files(given[0].absolute()) == ["a.dcm"]
+
+
+def test_folders_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    make(tmp_path / "x/NORMAL/a.png", tmp_path / "y/NORMAL/a.png")
+
+    assert files(tmp_path / "x/NORMAL", tmp_path / "y/NORMAL") == [
+        "x/NORMAL/a.png",
+        "y/NORMAL/a.png",
+    ]
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_nothing_to_read_is_wrong_usage(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(UsageProblem, match=name):
+        Walk([tmp_path / name]).count()
