@@ -5,12 +5,12 @@ from typing import Any
 from apiflask import APIFlask
 from flask_login import current_user
 
-from models.config.secrets import read_or_make_secrets
 from models.config.settings import Settings
+from models.context import open_context
 from web.auth import account, invitations, login, tokens, users
 from web.auth.credentials import install_rates
 from web.auth.rules import install_auth
-from web.context import KEY, make_services
+from web.context import KEY
 from web.http.errors import PROBLEM, install_errors
 from web.http.filters import install_words
 from web.http.forms import install_limits
@@ -67,11 +67,11 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     # Needless slashes would be answered by a redirect to whatever host the request names.
     app.url_map.merge_slashes = False
     install_ids(app)
-    app.extensions[KEY] = make_services(settings)
+    app.extensions[KEY] = open_context(settings)
     connect(settings)
     install_request_log(app)
     metrics.install_metrics(app)
-    key = read_or_make_secrets(settings.data_dir).session_key
+    key = app.extensions[KEY].secrets.session_key
     install_security(app, settings, session_key=key)
     install_limits(app, settings)
     install_auth(app)

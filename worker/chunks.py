@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from models.base import now
 from models.config.logs import following
+from models.context import AppContext
 from models.intake.claims import Claim, give_up, release
 from models.session import AWAY, why_away
-from worker.context import Doors
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +31,11 @@ class PassingError(Exception):
 WORLD = (OSError, PassingError, *AWAY)
 
 
-def repeat(work: Callable[[], bool], *, doors: Doors, turn_s: float = TURN_S) -> bool:
+def repeat(work: Callable[[], bool], *, context: AppContext, turn_s: float = TURN_S) -> bool:
     """Until nothing waits (False), or time is up or the process stops (True: nudge again)."""
     deadline = time.monotonic() + turn_s
-    while not doors.stopping.is_set():
-        with _ending_what_hangs(after_s=HUNG_AFTER * doors.settings.lease_s):
+    while not context.stopping.is_set():
+        with _ending_what_hangs(after_s=HUNG_AFTER * context.settings.lease_s):
             had_work = work()
         if not had_work:
             return False
@@ -60,7 +60,7 @@ def _ending_what_hangs(*, after_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def holding(claim: Claim, *, doors: Doors) -> Iterator[None]:
+def holding(claim: Claim, *, context: AppContext) -> Iterator[None]:
     """Whatever the body left undone goes back at its end, without waiting for the lease.
 
     After the world's failure or a request to stop it goes back as if never claimed. After an
@@ -78,7 +78,7 @@ def holding(claim: Claim, *, doors: Doors) -> Iterator[None]:
             raise
         finally:
             try:
-                with doors.sessions.begin() as session:
+                with context.sessions.begin() as session:
                     give_back(session, claim)
             except WORLD:
                 log.warning("a claim could not be given back; its lease will lapse")
@@ -108,15 +108,15 @@ def by_turns(claim: Claim) -> list[str]:
     return list(dict.fromkeys(sha256 for turn in turns for sha256 in turn if sha256 is not None))
 
 
-def record(write: Callable[[Session], None], *, claim: Claim, doors: Doors) -> None:
+def record(write: Callable[[Session], None], *, claim: Claim, context: AppContext) -> None:
     """One short transaction; while the database is away, again until the claim has lapsed."""
     pause_s = FIRST_PAUSE_S
     while True:
         try:
-            with doors.sessions.begin() as session:
+            with context.sessions.begin() as session:
                 write(session)
             return
         except AWAY:
-            if now() > claim.until or doors.stopping.wait(pause_s):
+            if now() > claim.until or context.stopping.wait(pause_s):
                 raise
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

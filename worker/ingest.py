@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from models.context import AppContext
 from models.files.pending import Begun, note, settle
 from models.files.purge import hold_off_purges
 from models.intake.claims import Claim, ClaimedImage, claim_received, still_held
@@ -32,7 +33,6 @@ from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
 from pipeline.pseudonym import pseudonym
 from worker.chunks import PassingError, by_turns, holding, jobs_of, record
-from worker.context import Doors
 from worker.enqueue import nudge_predict
 from worker.tidy import discard_uploads
 
@@ -73,10 +73,10 @@ class Outcomes:
         return sha256 in self.read or sha256 in self.refused or sha256 in self.failed
 
 
-def ingest_chunk(doors: Doors, pool: DecoderPool) -> bool:
+def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
     """Returns whether there was anything to do."""
-    settings = doors.settings
-    with doors.sessions.begin() as session:
+    settings = context.settings
+    with context.sessions.begin() as session:
         claim = claim_received(
             session,
             limit=settings.chunk_size,
@@ -85,27 +85,29 @@ def ingest_chunk(doors: Doors, pool: DecoderPool) -> bool:
         )
     if not claim.images:
         return False
-    with holding(claim, doors=doors):
-        outcomes = _find_known(doors, claim)
-        _read_new(doors, pool, claim, outcomes)
-        record(lambda session: _record(session, doors, claim, outcomes), claim=claim, doors=doors)
-        _settle(doors, claim, outcomes)
-    discard_uploads(doors, [image.sha256 for image in claim.images if outcomes.of(image.sha256)])
+    with holding(claim, context=context):
+        outcomes = _find_known(context, claim)
+        _read_new(context, pool, claim, outcomes)
+        record(
+            lambda session: _record(session, context, claim, outcomes), claim=claim, context=context
+        )
+        _settle(context, claim, outcomes)
+    discard_uploads(context, [image.sha256 for image in claim.images if outcomes.of(image.sha256)])
     nudge_predict(job_ids=jobs_of(claim))
     return True
 
 
-def _find_known(doors: Doors, claim: Claim) -> Outcomes:
+def _find_known(context: AppContext, claim: Claim) -> Outcomes:
     hashes = [image.sha256 for image in claim.images]
     outcomes = Outcomes()
-    with doors.sessions() as session:
+    with context.sessions() as session:
         twins = find_twins(session, hashes)
     for sha256 in hashes:
         twin = twins.get(sha256)
-        known = _of_twin(twin, doors) if twin else None
-        if known and doors.store.has_network_input(sha256, PREPROCESSING):
+        known = _of_twin(twin, context) if twin else None
+        if known and context.store.has_network_input(sha256, PREPROCESSING):
             outcomes.read[sha256] = known
-        elif doors.store.exists(sha256, area="incoming"):
+        elif context.store.exists(sha256, area="incoming"):
             continue
         elif known:
             outcomes.to_restore[sha256] = known
@@ -124,34 +126,36 @@ def _explain_missing(sha256: str, twin: Image | None, outcomes: Outcomes) -> Non
         outcomes.failed[sha256] = MISSING
 
 
-def _read_new(doors: Doors, pool: DecoderPool, claim: Claim, outcomes: Outcomes) -> None:
+def _read_new(context: AppContext, pool: DecoderPool, claim: Claim, outcomes: Outcomes) -> None:
     """Stops early, with what it has, when the process is asked to stop or time runs out."""
-    settings = doors.settings
+    settings = context.settings
     deadline = time.monotonic() + settings.soft_chunk_time_limit_s - settings.decode_timeout_s
     new = [sha256 for sha256 in by_turns(claim) if not outcomes.of(sha256)]
-    answers = pool.prepare_all(_path(doors, sha256, outcomes) for sha256 in new)
+    answers = pool.prepare_all(_path(context, sha256, outcomes) for sha256 in new)
     being_stored: dict[str, Future[ReadContent]] = {}
     with ThreadPoolExecutor(WRITERS, thread_name_prefix="writer") as writers, _starting_decoders():
         for sha256, answer in zip(new, answers, strict=True):
-            if doors.stopping.is_set():
+            if context.stopping.is_set():
                 break  # before the answer is used: it may be that of a decoder that was stopped
             if isinstance(answer, RefusedError):
                 outcomes.refused[sha256] = str(answer)
             elif sha256 in outcomes.to_restore:
                 known = outcomes.to_restore[sha256]
-                being_stored[sha256] = writers.submit(_restore, doors, claim, sha256, answer, known)
+                being_stored[sha256] = writers.submit(
+                    _restore, context, claim, sha256, answer, known
+                )
             else:
-                being_stored[sha256] = writers.submit(_store, doors, claim, sha256, answer)
+                being_stored[sha256] = writers.submit(_store, context, claim, sha256, answer)
             if time.monotonic() > deadline:
                 break
     for sha256, stored in being_stored.items():
         outcomes.read[sha256] = stored.result()
 
 
-def _path(doors: Doors, sha256: str, outcomes: Outcomes) -> Path:
+def _path(context: AppContext, sha256: str, outcomes: Outcomes) -> Path:
     if sha256 in outcomes.to_restore:
-        return doors.store.path(outcomes.to_restore[sha256].stored_sha256)
-    return doors.store.path(sha256, area="incoming")
+        return context.store.path(outcomes.to_restore[sha256].stored_sha256)
+    return context.store.path(sha256, area="incoming")
 
 
 @contextmanager
@@ -164,20 +168,20 @@ def _starting_decoders() -> Iterator[None]:
 
 
 def _restore(
-    doors: Doors, claim: Claim, sha256: str, prepared: Prepared, known: ReadContent
+    context: AppContext, claim: Claim, sha256: str, prepared: Prepared, known: ReadContent
 ) -> ReadContent:
-    note(doors.store, Begun(claim.id, sha256, known.stored_sha256))
-    doors.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
+    note(context.store, Begun(claim.id, sha256, known.stored_sha256))
+    context.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
     return known
 
 
-def _store(doors: Doors, claim: Claim, sha256: str, prepared: Prepared) -> ReadContent:
+def _store(context: AppContext, claim: Claim, sha256: str, prepared: Prepared) -> ReadContent:
     deidentified = prepared.deidentified
     assert deidentified is not None, "the pool has a key"
     stored_sha256 = hashlib.sha256(deidentified.content).hexdigest()
-    note(doors.store, Begun(claim.id, sha256, stored_sha256))
-    doors.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
-    doors.store.put_bytes(deidentified.content, sha256=stored_sha256)
+    note(context.store, Begun(claim.id, sha256, stored_sha256))
+    context.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
+    context.store.put_bytes(deidentified.content, sha256=stored_sha256)
     return ReadContent(
         media_type=deidentified.media_type,
         stored_sha256=stored_sha256,
@@ -191,9 +195,9 @@ def _store(doors: Doors, claim: Claim, sha256: str, prepared: Prepared) -> ReadC
     )
 
 
-def _of_twin(twin: Image, doors: Doors) -> ReadContent | None:
+def _of_twin(twin: Image, context: AppContext) -> ReadContent | None:
     """None where it was not read, or its picture is gone."""
-    if twin.stored_sha256 is None or not doors.store.exists(twin.stored_sha256):
+    if twin.stored_sha256 is None or not context.store.exists(twin.stored_sha256):
         return None
     study = twin.study
     by_uid = study is not None and study.folder is None
@@ -210,12 +214,12 @@ def _of_twin(twin: Image, doors: Doors) -> ReadContent | None:
     )
 
 
-def _record(session: Session, doors: Doors, claim: Claim, outcomes: Outcomes) -> None:
+def _record(session: Session, context: AppContext, claim: Claim, outcomes: Outcomes) -> None:
     hold_off_purges(session)
-    _leave_purged(doors, outcomes)
+    _leave_purged(context, outcomes)
     held = still_held(session, claim)  # a study of others only would have no image
     read = [image for image in claim.images if image.id in held and image.sha256 in outcomes.read]
-    studies = {image.id: _study(image, outcomes.read[image.sha256], doors) for image in read}
+    studies = {image.id: _study(image, outcomes.read[image.sha256], context) for image in read}
     ids = get_or_create_studies(session, list(studies.values()))
     outcomes.recorded = record_read(
         session,
@@ -233,11 +237,11 @@ def _record(session: Session, doors: Doors, claim: Claim, outcomes: Outcomes) ->
             session,
             list(outcomes.read),
             model_version_id=production.id,
-            operating_point=doors.settings.operating_point,
+            operating_point=context.settings.operating_point,
         )
 
 
-def _settle(doors: Doors, claim: Claim, outcomes: Outcomes) -> None:
+def _settle(context: AppContext, claim: Claim, outcomes: Outcomes) -> None:
     """What was cancelled meanwhile, or is another's by now, is left to the tidy."""
     read = [image for image in claim.images if image.sha256 in outcomes.read]
     recorded = {image.sha256 for image in read if image.id in outcomes.recorded}
@@ -245,18 +249,18 @@ def _settle(doors: Doors, claim: Claim, outcomes: Outcomes) -> None:
         sha256: Begun(claim.id, sha256, content.stored_sha256)
         for sha256, content in outcomes.read.items()
     }
-    settle(doors.store, [begun[sha256] for sha256 in recorded])
+    settle(context.store, [begun[sha256] for sha256 in recorded])
     for sha256 in begun.keys() - recorded:
-        note(doors.store, begun[sha256])  # anew: this process may have stood still for hours
+        note(context.store, begun[sha256])  # anew: this process may have stood still for hours
 
 
-def _leave_purged(doors: Doors, outcomes: Outcomes) -> None:
+def _leave_purged(context: AppContext, outcomes: Outcomes) -> None:
     """A purge of other jobs' images may just have taken files that these share: read anew."""
     gone = [
         sha256
         for sha256, content in outcomes.read.items()
-        if not doors.store.exists(content.stored_sha256)
-        or not doors.store.has_network_input(sha256, PREPROCESSING)
+        if not context.store.exists(content.stored_sha256)
+        or not context.store.has_network_input(sha256, PREPROCESSING)
     ]
     for sha256 in gone:
         del outcomes.read[sha256]
@@ -275,7 +279,7 @@ def _read_image(content: ReadContent, study_id: int) -> ReadImage:
     )
 
 
-def _study(image: ClaimedImage, content: ReadContent, doors: Doors) -> NewStudy:
+def _study(image: ClaimedImage, content: ReadContent, context: AppContext) -> NewStudy:
     """DICOM says which study it belongs to; other files belong to the folder they lie in.
 
     A loose file lies in no folder: a handful picked in a file dialog is not one patient.
@@ -284,7 +288,7 @@ def _study(image: ClaimedImage, content: ReadContent, doors: Doors) -> NewStudy:
         return NewStudy(content.study_hash, content.patient_hash)
     path = PurePosixPath(image.file)
     folder = str(path if path.parent == PurePosixPath() else path.parent)
-    key = doors.secrets.identity_key
+    key = context.secrets.identity_key
     study_hash = pseudonym(key, "folder", image.job_id, folder)
     return NewStudy(study_hash, content.patient_hash, folder)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from models.config.settings import Settings
+from models.context import AppContext
 from models.intake.claims import Claim, claim_ready
 from models.intake.images import find_twins, record_failed, send_back
 from models.learning.versions import production_version, version_path
@@ -20,7 +21,6 @@ from pipeline.errors import NetworkFolderError
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
 from worker.chunks import WORLD, holding, record
-from worker.context import Doors
 from worker.enqueue import nudge_ingest
 
 log = logging.getLogger(__name__)
@@ -38,11 +38,11 @@ class LivePredictor:
         self._predictor: Predictor | None = None
         self._complaint = ""
 
-    def open(self, version: ModelVersion, doors: Doors) -> Predictor | None:
+    def open(self, version: ModelVersion, context: AppContext) -> Predictor | None:
         """None where it cannot be opened; the log says why, once for each reason."""
         if self._predictor is None or version.id != self._version_id:
             try:
-                self._predictor = _open(version, doors.settings)
+                self._predictor = _open(version, context.settings)
             except NetworkFolderError as error:
                 self._predictor = None
                 self._complain(str(error))
@@ -63,29 +63,29 @@ def _open(version: ModelVersion, settings: Settings) -> Predictor:
     return predictor
 
 
-def predict_chunk(doors: Doors, live: LivePredictor) -> bool:
+def predict_chunk(context: AppContext, live: LivePredictor) -> bool:
     """Returns whether there was anything to do."""
-    with doors.sessions() as session:
+    with context.sessions() as session:
         version = production_version(session)
     if version is None:
         log.error("no model version is live: nothing is predicted")
         return False
-    predictor = live.open(version, doors)  # before the claim: if it fails, no image is to blame
+    predictor = live.open(version, context)  # before the claim: if it fails, no image is to blame
     if predictor is None:
         return False
-    claim, known = _claim(doors, version)
+    claim, known = _claim(context, version)
     if not claim.images:
         return False
     new = list(dict.fromkeys(image.sha256 for image in claim.images if image.sha256 not in known))
-    with holding(claim, doors=doors):
-        _predict(doors, claim, new, predictor=predictor, version=version)
+    with holding(claim, context=context):
+        _predict(context, claim, new, predictor=predictor, version=version)
     return True
 
 
-def _claim(doors: Doors, version: ModelVersion) -> tuple[Claim, set[str]]:
+def _claim(context: AppContext, version: ModelVersion) -> tuple[Claim, set[str]]:
     """And which of the claimed contents need no second reading; those are done by this."""
-    settings = doors.settings
-    with doors.sessions.begin() as session:
+    settings = context.settings
+    with context.sessions.begin() as session:
         claim = claim_ready(
             session,
             limit=settings.chunk_size,
@@ -103,11 +103,18 @@ def _claim(doors: Doors, version: ModelVersion) -> tuple[Claim, set[str]]:
 
 
 def _predict(
-    doors: Doors, claim: Claim, new: Sequence[str], *, predictor: Predictor, version: ModelVersion
+    context: AppContext,
+    claim: Claim,
+    new: Sequence[str],
+    *,
+    predictor: Predictor,
+    version: ModelVersion,
 ) -> None:
-    inputs, failed = load_inputs(doors, new, preprocessing=str(predictor.card.raw["preprocessing"]))
+    inputs, failed = load_inputs(
+        context, new, preprocessing=str(predictor.card.raw["preprocessing"])
+    )
     can_be_restored = _with_picture(
-        doors, [sha256 for sha256 in failed if failed[sha256] == MISSING]
+        context, [sha256 for sha256 in failed if failed[sha256] == MISSING]
     )
     predictions = answer_all(predictor, inputs, failed)
     back = [image.id for image in claim.images if image.sha256 in can_be_restored]
@@ -128,46 +135,46 @@ def _predict(
         record_failed(session, claim, reasons)
         send_back(session, claim, back)
 
-    record(write, claim=claim, doors=doors)
+    record(write, claim=claim, context=context)
     if back:
         log.warning("%d network inputs are gone and will be made again", len(can_be_restored))
         nudge_ingest()
 
 
-def _with_picture(doors: Doors, sha256s: Sequence[str]) -> set[str]:
+def _with_picture(context: AppContext, sha256s: Sequence[str]) -> set[str]:
     """Those contents whose de-identified picture is there, to make the network input from."""
     if not sha256s:
         return set()
-    with doors.sessions() as session:
+    with context.sessions() as session:
         twins = find_twins(session, sha256s)
     return {
         sha256
         for sha256, twin in twins.items()
-        if twin.stored_sha256 and doors.store.exists(twin.stored_sha256)
+        if twin.stored_sha256 and context.store.exists(twin.stored_sha256)
     }
 
 
 def load_inputs(
-    doors: Doors, sha256s: Sequence[str], *, preprocessing: str
+    context: AppContext, sha256s: Sequence[str], *, preprocessing: str
 ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, str]]:
     """The inputs that are there, and a reason for each that is not."""
     inputs: dict[str, NDArray[np.uint8]] = {}
     failed: dict[str, str] = {}
     for sha256 in sha256s:
         try:
-            inputs[sha256] = doors.store.network_input(sha256, preprocessing)
+            inputs[sha256] = context.store.network_input(sha256, preprocessing)
         except FileNotFoundError:
             failed[sha256] = MISSING
         except (OSError, ValueError):  # a bad sector; what a crash of the machine cut short
-            failed[sha256] = _discard_input(doors, sha256, preprocessing)
+            failed[sha256] = _discard_input(context, sha256, preprocessing)
     return inputs, failed
 
 
-def _discard_input(doors: Doors, sha256: str, preprocessing: str) -> str:
+def _discard_input(context: AppContext, sha256: str, preprocessing: str) -> str:
     """So that it is made again. Raises OSError where it is the file store that is away."""
     log.error("a network input cannot be read and is discarded: %s", sha256[:12])
-    doors.store.delete_network_inputs(sha256)
-    is_kept = doors.store.has_network_input(sha256, preprocessing)  # while a backup is made
+    context.store.delete_network_inputs(sha256)
+    is_kept = context.store.has_network_input(sha256, preprocessing)  # while a backup is made
     return UNREADABLE if is_kept else MISSING
 
 

@@ -5,45 +5,45 @@ Their states stay as they are. Chunks are claimed, so that several workers share
 
 import logging
 
+from models.context import AppContext
 from models.intake.images import lock_contents
 from models.reading.predictions import add_predictions
 from models.reading.rereadings import Chunk, claim_chunk, due_rereading, settle_chunk
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
-from worker.context import Doors
 from worker.predict import LivePredictor, answer_all, load_inputs
 
 log = logging.getLogger(__name__)
 
 
-def reread_chunk(doors: Doors, live: LivePredictor) -> bool:
+def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
     """Returns whether there was anything to do. Fresh images go first: then it is False, too."""
-    with doors.sessions() as session:
-        rereading = due_rereading(session, operating_point=doors.settings.operating_point)
+    with context.sessions() as session:
+        rereading = due_rereading(session, operating_point=context.settings.operating_point)
         if rereading is None:
             return False
         version = rereading.model_version
-    predictor = live.open(version, doors)
+    predictor = live.open(version, context)
     if predictor is None:
         return False
-    chunk = _claim(doors, rereading.id)
+    chunk = _claim(context, rereading.id)
     if chunk is None:
         return False
-    predictions = _predict(doors, predictor, chunk)
-    with doors.sessions.begin() as session:
+    predictions = _predict(context, predictor, chunk)
+    with context.sessions.begin() as session:
         kept = lock_contents(session, list(predictions))  # a purge may have taken some meanwhile
         predictions = {sha256: predictions[sha256] for sha256 in kept}
         add_predictions(
             session, predictions, model_version_id=version.id, engine=predictor.engine.name
         )
-    with doors.sessions.begin() as session:  # apart: twins' images may be locked by two workers
+    with context.sessions.begin() as session:  # apart: twins' images may be locked by two workers
         settle_chunk(session, chunk)
     return True
 
 
-def _claim(doors: Doors, rereading_id: int) -> Chunk | None:
-    settings = doors.settings
-    with doors.sessions.begin() as session:
+def _claim(context: AppContext, rereading_id: int) -> Chunk | None:
+    settings = context.settings
+    with context.sessions.begin() as session:
         return claim_chunk(
             session,
             rereading_id,
@@ -53,9 +53,9 @@ def _claim(doors: Doors, rereading_id: int) -> Chunk | None:
         )
 
 
-def _predict(doors: Doors, predictor: Predictor, chunk: Chunk) -> dict[str, Prediction]:
+def _predict(context: AppContext, predictor: Predictor, chunk: Chunk) -> dict[str, Prediction]:
     preprocessing = str(predictor.card.raw["preprocessing"])
-    inputs, failed = load_inputs(doors, chunk.sha256s, preprocessing=preprocessing)
+    inputs, failed = load_inputs(context, chunk.sha256s, preprocessing=preprocessing)
     predictions = answer_all(predictor, inputs, failed)
     if failed:
         # They keep the answer that they have.

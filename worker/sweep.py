@@ -4,33 +4,33 @@ import logging
 from contextlib import suppress
 
 from models.base import now
+from models.context import AppContext
 from models.intake.claims import has_waiting, park_exhausted
 from models.intake.jobs import NoJobError, cancel_some, half_cancelled_jobs
 from models.learning.nights import begin_due_night, has_waiting_night, park_exhausted_night
 from models.reading.rereadings import due_rereading, give_up_exhausted
 from models.tables.intake import State
-from worker.context import Doors
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_reread, nudge_train
 from worker.tidy import discard_uploads
 
 log = logging.getLogger(__name__)
 
 
-def sweep(doors: Doors) -> None:
-    with doors.sessions.begin() as session:
-        parked = park_exhausted(session, max_attempts=doors.settings.max_attempts)
-        given_up = give_up_exhausted(session, max_attempts=doors.settings.max_attempts)
+def sweep(context: AppContext) -> None:
+    with context.sessions.begin() as session:
+        parked = park_exhausted(session, max_attempts=context.settings.max_attempts)
+        given_up = give_up_exhausted(session, max_attempts=context.settings.max_attempts)
     if given_up:
         log.error("%d images that stopped their worker too often are not read again", given_up)
     if parked:
         log.error("parked %d images that stopped their worker too often", len(parked))
-        discard_uploads(doors, parked)
-    _sweep_cancelled(doors)
-    _sweep_nights(doors)
-    with doors.sessions() as session:
+        discard_uploads(context, parked)
+    _sweep_cancelled(context)
+    _sweep_nights(context)
+    with context.sessions() as session:
         received = has_waiting(session, State.RECEIVED)
         ready = has_waiting(session, State.READY)
-        reread = due_rereading(session, operating_point=doors.settings.operating_point)
+        reread = due_rereading(session, operating_point=context.settings.operating_point)
     if received:
         nudge_ingest()
     if ready:
@@ -39,19 +39,19 @@ def sweep(doors: Doors) -> None:
         nudge_reread()
 
 
-def _sweep_cancelled(doors: Doors) -> None:
+def _sweep_cancelled(context: AppContext) -> None:
     """The portal was stopped while it cancelled a job: what waits is not read after all."""
-    with doors.sessions() as session:
+    with context.sessions() as session:
         job_ids = half_cancelled_jobs(session)
     for job_id in job_ids:
         # Purged meanwhile: nothing of it waits.
-        with suppress(NoJobError), doors.sessions.begin() as session:
+        with suppress(NoJobError), context.sessions.begin() as session:
             cancel_some(session, job_id)
 
 
-def _sweep_nights(doors: Doors) -> None:
-    settings = doors.settings
-    with doors.sessions.begin() as session:
+def _sweep_nights(context: AppContext) -> None:
+    settings = context.settings
+    with context.sessions.begin() as session:
         if park_exhausted_night(session, max_attempts=settings.max_attempts):
             log.error("a night did not come to its end in %d attempts", settings.max_attempts)
         begin_due_night(session, settings, moment=now())

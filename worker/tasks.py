@@ -1,4 +1,4 @@
-"""Celery's side: each task names its queue, opens the doors, and calls one function."""
+"""Celery's side: each task names its queue, opens the context, and calls one function."""
 
 import logging
 import os
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
+from models.context import AppContext, process_context
 from models.operations.heartbeat import give_sign
 from worker.app import app
 from worker.celery_config import (
@@ -23,7 +24,6 @@ from worker.celery_config import (
     TIDY_TASK,
 )
 from worker.chunks import WORLD, plainly, repeat
-from worker.context import Doors, process_doors
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue, nudge_reread
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ DECODERS_MAY_FINISH_S = 2.0
 def ingest() -> None:
     from worker.ingest import ingest_chunk
 
-    doors = process_doors()
+    context = process_context()
     with _passing_failures():
-        if repeat(partial(ingest_chunk, doors, _decoder_pool()), doors=doors):
+        if repeat(partial(ingest_chunk, context, _decoder_pool()), context=context):
             nudge_ingest()
 
 
@@ -49,9 +49,9 @@ def ingest() -> None:
 def predict() -> None:
     from worker.predict import predict_chunk
 
-    doors = process_doors()
+    context = process_context()
     with _passing_failures():
-        if repeat(partial(predict_chunk, doors, _live_predictor()), doors=doors):
+        if repeat(partial(predict_chunk, context, _live_predictor()), context=context):
             nudge_predict()
 
 
@@ -59,11 +59,11 @@ def predict() -> None:
 def sweep(self: Any) -> None:
     from worker.sweep import sweep
 
-    doors = process_doors()
+    context = process_context()
     with _passing_failures():
-        give_sign(doors.settings.data_dir, self.request.delivery_info["routing_key"])
+        give_sign(context.settings.data_dir, self.request.delivery_info["routing_key"])
     with _passing_failures():  # of its own: where no sign can be written, there is still to sweep
-        sweep(doors)
+        sweep(context)
 
 
 @app.task(name=TIDY_TASK)  # type: ignore[untyped-decorator]
@@ -78,15 +78,17 @@ def tidy() -> None:
         watch_audit,
     )
 
-    doors = process_doors()
+    context = process_context()
     steps = (
-        partial(discard_forgotten, doors),
-        partial(discard_noted, doors.sessions, doors.store),
-        partial(discard_unsettled, doors.sessions, doors.store, age_s=2 * doors.settings.lease_s),
-        partial(discard_leftovers, doors),
-        partial(forget_expired_logins, doors),
-        partial(fill_sop_instance_uids, doors),
-        partial(watch_audit, doors),
+        partial(discard_forgotten, context),
+        partial(discard_noted, context.sessions, context.store),
+        partial(
+            discard_unsettled, context.sessions, context.store, age_s=2 * context.settings.lease_s
+        ),
+        partial(discard_leftovers, context),
+        partial(forget_expired_logins, context),
+        partial(fill_sop_instance_uids, context),
+        partial(watch_audit, context),
     )
     for step in steps:
         with _passing_failures():
@@ -97,9 +99,9 @@ def tidy() -> None:
 def reread() -> None:
     from worker.reread import reread_chunk
 
-    doors = process_doors()
+    context = process_context()
     with _passing_failures():
-        if repeat(partial(reread_chunk, doors, _live_predictor()), doors=doors):
+        if repeat(partial(reread_chunk, context, _live_predictor()), context=context):
             nudge_reread()
 
 
@@ -108,23 +110,23 @@ def night() -> None:
     from worker.night.resources import bound_this_process
     from worker.night.run import run_night
 
-    doors = process_doors()
-    bound_this_process(doors.settings)  # before anything imports TensorFlow
-    with _handing_back(doors), _passing_failures():
-        run_night(doors)
+    context = process_context()
+    bound_this_process(context.settings)  # before anything imports TensorFlow
+    with _handing_back(context), _passing_failures():
+        run_night(context)
 
 
 @contextmanager
-def _handing_back(doors: Doors) -> Iterator[None]:
+def _handing_back(context: AppContext) -> Iterator[None]:
     """This process is the night's alone. Its pool ends it by one of these, and does not ask twice:
     the night goes back, and the process ends.
     """
     signals_of_pool = signal.SIGTERM, signal.SIGQUIT
-    before = [signal.signal(one, lambda *_: doors.stopping.set()) for one in signals_of_pool]
+    before = [signal.signal(one, lambda *_: context.stopping.set()) for one in signals_of_pool]
     yield
     for one, handler in zip(signals_of_pool, before, strict=True):
         signal.signal(one, handler)
-    if doors.stopping.is_set():
+    if context.stopping.is_set():
         logging.shutdown()
         os._exit(0)
 
@@ -134,12 +136,12 @@ def _decoder_pool() -> "DecoderPool":
     from pipeline.decode.pool import DecoderPool
     from pipeline.limits import Limits
 
-    doors = process_doors()
+    context = process_context()
     return DecoderPool(
-        processes=doors.settings.decode_processes,
-        timeout_s=doors.settings.decode_timeout_s,
-        limits=Limits(max_bytes=doors.settings.max_file_bytes),
-        key=doors.secrets.identity_key,
+        processes=context.settings.decode_processes,
+        timeout_s=context.settings.decode_timeout_s,
+        limits=Limits(max_bytes=context.settings.max_file_bytes),
+        key=context.secrets.identity_key,
     )
 
 
@@ -163,14 +165,14 @@ def _passing_failures() -> Iterator[None]:
 def _begin(sender: Any, **_: Any) -> None:
     """What waited while no worker ran does not wait for the sweeper too."""
     for queue in sender.app.amqp.queues.consume_from:
-        give_sign(process_doors().settings.data_dir, queue)
+        give_sign(process_context().settings.data_dir, queue)
         nudge_queue(queue)
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _stop(**_: Any) -> None:
     """Chunks in hand are finished or handed back; a decoder at work gets a moment, no more."""
-    process_doors().stopping.set()
+    process_context().stopping.set()
     if _decoder_pool.cache_info().currsize:
         timer = threading.Timer(DECODERS_MAY_FINISH_S, _decoder_pool().close)
         timer.daemon = True

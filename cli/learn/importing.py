@@ -26,6 +26,7 @@ from cli.predict.predict import open_decoders
 from cli.progress import Progress, progress
 from models.audit.log import record
 from models.config.settings import Settings
+from models.context import AppContext, open_context
 from models.files.purge import hold_off_purges
 from models.learning.datasets import Added, NewImage, add_dataset, find_dataset, imported_contents
 from models.learning.labelled_contents import hold_view, labelled_contents
@@ -38,7 +39,6 @@ from pipeline.errors import PipelineError, RefusedError
 from pipeline.evaluation.leakage import Leak
 from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
 from pipeline.text import readable
-from worker.context import Doors, open_doors
 from worker.night.leaks import candidate_leaks, stored_candidates
 from worker.night.membership import Candidate, decide_members
 
@@ -52,9 +52,9 @@ def import_dataset(folder: Path, *, name: str | None, settings: Settings) -> boo
     found = open_dataset(folder)
     chosen = _checked_name(name or folder.resolve().name)
     upgrade(settings)
-    doors = open_doors(settings)
+    context = open_context(settings)
     try:
-        run = _Import(doors, chosen, found)
+        run = _Import(context, chosen, found)
         run.run()
     except KeyboardInterrupt:
         raise Interrupted("interrupted; the same command goes on where this one was") from None
@@ -63,7 +63,7 @@ def import_dataset(folder: Path, *, name: str | None, settings: Settings) -> boo
     except OSError as error:
         raise Failed(f"{error.filename or settings.data_dir}: {error.strerror or error}") from None
     finally:
-        doors.close()
+        context.close()
     return not run.findings.refused
 
 
@@ -78,7 +78,7 @@ def _checked_name(name: str) -> str:
 
 @dataclass
 class _Import:
-    doors: Doors
+    context: AppContext
     name: str
     folder: DatasetFolder
     findings: Findings = field(init=False)
@@ -123,7 +123,7 @@ class _Import:
 
     def _usable(self, contents: Sequence[Content]) -> list[Content]:
         """Without contradictions, and without what other sets have."""
-        with self.doors.sessions() as session:
+        with self.context.sessions() as session:
             known = imported_contents(session, [content.sha256 for content in contents])
         usable = []
         for content in contents:
@@ -145,9 +145,9 @@ class _Import:
 
     def _read_new(self, new: Sequence[Content]) -> dict[str, Identity]:
         identities: dict[str, Identity] = {}
-        key = self.doors.secrets.identity_key
+        key = self.context.secrets.identity_key
         with (
-            open_decoders(self.doors.settings, key=key) as pool,
+            open_decoders(self.context.settings, key=key) as pool,
             ThreadPoolExecutor(WRITERS) as writers,
             progress("Reading", total=len(new)) as shown,
         ):
@@ -165,19 +165,19 @@ class _Import:
         return identities
 
     def _is_read(self, content: Content) -> bool:
-        has_input = self.doors.store.has_network_input(content.sha256, PREPROCESSING)
+        has_input = self.context.store.has_network_input(content.sha256, PREPROCESSING)
         return has_input and not _is_dicom(content.files[0].path)
 
     def _store(self, sha256: str, network_input: NDArray[np.uint8]) -> None:
-        self.doors.store.put_network_input(sha256, PREPROCESSING, network_input)
+        self.context.store.put_network_input(sha256, PREPROCESSING, network_input)
 
     def _place(self, content: Content, identity: Identity) -> Placed:
-        key = self.doors.secrets.identity_key
+        key = self.context.secrets.identity_key
         return place(content, identity, dataset=self.name, key=key)
 
     def _kept_in_place(self, images: Sequence[NewImage]) -> list[NewImage]:
         """What the set has already stays in its split, wherever the folder has it now."""
-        with self.doors.sessions() as session:
+        with self.context.sessions() as session:
             known = imported_contents(session, [image.sha256 for image in images])
         kept = []
         for image in images:
@@ -189,19 +189,19 @@ class _Import:
     def _leaks(self, images: Sequence[NewImage]) -> list[Leak]:
         """Those that this set has part in: with itself, other sets, and labelled site images."""
         click.echo("Looking for leaks between the splits.", err=True)
-        with self.doors.sessions() as session:
+        with self.context.sessions() as session:
             hold_view(session)
             contents, places = labelled_contents(session), earlier_places(session)
-        key = self.doors.secrets.identity_key
+        key = self.context.secrets.identity_key
         mine = {image.sha256: _candidate(image, self.name) for image in images}
         others = decide_members(contents, places=places, key=key)
         beside = [one for one in others if one.member.sha256 not in mine]
-        films = [*mine.values(), *stored_candidates(self.doors, beside)]
-        leaks = candidate_leaks(self.doors, films)
+        films = [*mine.values(), *stored_candidates(self.context, beside)]
+        leaks = candidate_leaks(self.context, films)
         return [leak for leak in leaks if leak.kept_out in mine or leak.other in mine]
 
     def _record(self, images: Sequence[NewImage]) -> None:
-        with self.doors.sessions.begin() as session:
+        with self.context.sessions.begin() as session:
             hold_off_purges(session)
             self._check_inputs(images)
             user = find_user(session, ADMIN)
@@ -221,7 +221,7 @@ class _Import:
 
     def _check_inputs(self, images: Sequence[NewImage]) -> None:
         """Those that some job's images had already may be gone with them."""
-        has_input = self.doors.store.has_network_input
+        has_input = self.context.store.has_network_input
         gone = sum(not has_input(image.sha256, PREPROCESSING) for image in images)
         if gone:
             raise Failed(
@@ -235,7 +235,7 @@ class _Import:
         self._tell(None, is_new=False)
 
     def _tell(self, added: Added | None, *, is_new: bool) -> None:
-        few = self.doors.settings.gate_min_patients
+        few = self.context.settings.gate_min_patients
         told = sentences(self.name, self.findings, added=added, is_new=is_new, min_patients=few)
         for line in told:
             click.echo(readable(line))

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.audit.verify import verify
+from models.context import open_context
 from models.files.orphans import find_orphans
 from models.files.pending import discard_unsettled
 from models.files.purge import discard_noted
@@ -18,7 +19,6 @@ from models.tables.intake import FINAL_STATES, Image, Job, Prediction, State
 from tests.chaos.files import Sent
 from tests.chaos.rig import Rig
 from tests.chaos.storm import Strike
-from worker.context import open_doors
 from worker.tidy import discard_forgotten
 
 GONE = "no longer in the file store"
@@ -53,11 +53,11 @@ class Verdict:
 
 def tidy(rig: Rig) -> None:
     """What the service does every hour with what senders left behind, at once."""
-    doors = open_doors(rig.settings)
-    discard_forgotten(doors, age_s=0)
-    discard_noted(doors.sessions, doors.store)
-    discard_unsettled(doors.sessions, doors.store, age_s=0)
-    doors.close()
+    context = open_context(rig.settings)
+    discard_forgotten(context, age_s=0)
+    discard_noted(context.sessions, context.store)
+    discard_unsettled(context.sessions, context.store, age_s=0)
+    context.close()
 
 
 def judge(rig: Rig, sent: Sequence[Sent], strikes: Sequence[Strike]) -> Verdict:

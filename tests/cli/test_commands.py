@@ -1,4 +1,4 @@
-"""The commands' front doors: quick help, exit codes, one clear line."""
+"""The commands' front context: quick help, exit codes, one clear line."""
 
 import json
 import subprocess

@@ -24,9 +24,9 @@ def portal(database: Database, compiled: FileSystemBytecodeCache) -> Iterator[Po
     app.testing = True
     app.jinja_env.bytecode_cache = compiled
     app.config["PROPAGATE_EXCEPTIONS"] = False  # errors become pages, as in service
-    services = app.extensions[KEY]
-    yield Portal(database, app, services)
-    services.sessions.kw["bind"].dispose()  # a server waits for its connections before it stops
+    context = app.extensions[KEY]
+    yield Portal(database, app, context)
+    context.sessions.kw["bind"].dispose()  # a server waits for its connections before it stops
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def test_three_pictures_are_drawn_at_once_and_no_more(portal: Portal, a_png: byt
     (image,) = portal.images()
     assert image.stored_sha256 is not None
     path = f"/api/v1/images/{image.id}"
-    file = portal.services.store.path(image.stored_sha256)
+    file = portal.context.store.path(image.stored_sha256)
     with ThreadPoolExecutor(len(people)) as threads, a_pipe_instead_of(file) as pipe:
         asked = [
             threads.submit(person.get, f"{path}/{PICTURES[number % 2]}")

@@ -87,7 +87,7 @@ def test_no_patient_data_anywhere(
         "/api/v1/images/1/display",
     ]
     seen = b"".join(browser.get(path).data for path in paths) + caplog.text.encode()
-    seen += b"".join(file.read_bytes() for file in portal.services.store.root.rglob("*/??/*"))
+    seen += b"".join(file.read_bytes() for file in portal.context.store.root.rglob("*/??/*"))
     assert b"study.html" not in seen
     for value in INVENTED_PATIENT.values():
         assert value.encode() not in seen, value
@@ -162,7 +162,7 @@ def test_an_answer_of_the_other_point_is_named_as_such(portal: Portal, job: str)
     assert "threshold 20 %, sensitive" in page
     assert note not in page
     assert "threshold 50 %, balanced" in portal.browser().get("/studies/1").text
-    other.services.sessions.kw["bind"].dispose()
+    other.context.sessions.kw["bind"].dispose()
 
 
 def read_again(portal: Portal, **answer: Any) -> None:

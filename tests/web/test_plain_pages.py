@@ -32,7 +32,7 @@ def test_a_name_that_is_refused_stays_in_the_form(portal: Portal) -> None:
 
 def test_a_version_that_ships_with_the_project_was_not_made_here(portal: Portal) -> None:
     with portal.database.sessions.begin() as session:
-        install_baseline(session, data_dir=portal.services.settings.data_dir)
+        install_baseline(session, data_dir=portal.context.settings.data_dir)
         live = production_version(session)
     assert live is not None
     date = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"

@@ -1,22 +1,22 @@
-"""What worker tests share: doors into a database and a folder of their own, one decoder pool."""
+"""What worker tests share: context into a database and a folder of their own, one decoder pool."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from models.context import AppContext, open_context
 from pipeline.decode.pool import DecoderPool
 from tests.support.servers.databases import Database
 from worker import enqueue
-from worker.context import Doors, open_doors
 
 KEY = b"an invented key"
 TIMEOUT_S = 120.0  # for one file: no test waits so long, however slow the machine
 
 
 @pytest.fixture
-def doors(database: Database) -> Iterator[Doors]:
+def context(database: Database) -> Iterator[AppContext]:
     enqueue.connect(database.settings)  # no broker: nudges are logged and lost, as they may be
-    opened = open_doors(database.settings)
+    opened = open_context(database.settings)
     yield opened
     opened.close()
 

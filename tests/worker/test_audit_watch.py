@@ -7,25 +7,25 @@ from sqlalchemy import update
 
 from models.audit.log import record
 from models.audit.verify import newest_check, read_anchors
+from models.context import AppContext
 from models.operations.heartbeat import is_alive
 from models.tables.intake import Audit
-from worker.context import Doors
 from worker.tidy import watch_audit
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
-def test_the_hourly_look(doors: Doors, caplog: pytest.LogCaptureFixture) -> None:
-    data_dir = doors.settings.data_dir
-    with doors.sessions.begin() as session:
+def test_the_hourly_look(context: AppContext, caplog: pytest.LogCaptureFixture) -> None:
+    data_dir = context.settings.data_dir
+    with context.sessions.begin() as session:
         for number in range(3):
             record(session, user_id=None, action="login.bad", target=str(number))
-    watch_audit(doors)
+    watch_audit(context)
     assert list(read_anchors(data_dir)) == [3]
     assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         session.execute(update(Audit).where(Audit.id == 2).values(action="login"))
-    watch_audit(doors)
+    watch_audit(context)
     assert "BROKEN at row 2" in caplog.text
     assert list(read_anchors(data_dir)) == [3]
     check = newest_check(data_dir)
@@ -33,5 +33,5 @@ def test_the_hourly_look(doors: Doors, caplog: pytest.LogCaptureFixture) -> None
     assert check.broken == 2
 
 
-def test_a_worker_that_gave_no_sign_is_not_alive(doors: Doors) -> None:
-    assert not is_alive(doors.settings, "ingest")
+def test_a_worker_that_gave_no_sign_is_not_alive(context: AppContext) -> None:
+    assert not is_alive(context.settings, "ingest")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from models.context import AppContext
 from models.files.deletion_lock import hold_deletions
 from models.files.orphans import find_orphans
 from models.files.pending import discard_unsettled
@@ -18,7 +19,6 @@ from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
-from worker.context import Doors
 from worker.ingest import ingest_chunk
 from worker.tidy import discard_forgotten
 
@@ -38,86 +38,90 @@ class Reading(DecoderPool):
 
 
 @pytest.fixture
-def job(doors: Doors, tmp_path: Path) -> Job:
-    with doors.sessions.begin() as session:
+def job(context: AppContext, tmp_path: Path) -> Job:
+    with context.sessions.begin() as session:
         made = a_job(session)
-    upload(doors, made, {"a/1.png": a_png(), "a/2.dcm": a_dicom(tmp_path)})
+    upload(context, made, {"a/1.png": a_png(), "a/2.dcm": a_dicom(tmp_path)})
     return made
 
 
-def cancel(doors: Doors, job: Job) -> None:
-    with doors.sessions.begin() as session:
+def cancel(context: AppContext, job: Job) -> None:
+    with context.sessions.begin() as session:
         cancel_job(session, job.id)
         cancel_some(session, job.id)
 
 
-def left(doors: Doors) -> dict[str, int]:
-    counts = {area: len(files_in(doors.store, area)) for area in AREAS}
+def left(context: AppContext) -> dict[str, int]:
+    counts = {area: len(files_in(context.store, area)) for area in AREAS}
     return {area: count for area, count in counts.items() if count}
 
 
-def tidy(doors: Doors) -> None:
-    discard_forgotten(doors, age_s=-1)
-    discard_unsettled(doors.sessions, doors.store, age_s=-1)
+def tidy(context: AppContext) -> None:
+    discard_forgotten(context, age_s=-1)
+    discard_unsettled(context.sessions, context.store, age_s=-1)
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_what_is_read_to_its_end_leaves_no_note(doors: Doors, job: Job) -> None:
+def test_what_is_read_to_its_end_leaves_no_note(context: AppContext, job: Job) -> None:
     with Reading(lambda: None) as pool:
-        ingest_chunk(doors, pool)
-    assert left(doors) == {"stored": 2, "inputs": 2}
-    tidy(doors)
-    assert left(doors) == {"stored": 2, "inputs": 2}
+        ingest_chunk(context, pool)
+    assert left(context) == {"stored": 2, "inputs": 2}
+    tidy(context)
+    assert left(context) == {"stored": 2, "inputs": 2}
 
 
-def test_a_job_that_is_cancelled_while_it_is_read_leaves_no_file(doors: Doors, job: Job) -> None:
-    with Reading(lambda: cancel(doors, job)) as pool:
-        ingest_chunk(doors, pool)
-    with doors.sessions() as session:
+def test_a_job_that_is_cancelled_while_it_is_read_leaves_no_file(
+    context: AppContext, job: Job
+) -> None:
+    with Reading(lambda: cancel(context, job)) as pool:
+        ingest_chunk(context, pool)
+    with context.sessions() as session:
         assert {image.state for image in all_images(session)} == {State.CANCELLED}
-    discard_unsettled(doors.sessions, doors.store, age_s=3600)
-    assert left(doors) == {"incoming": 2, "stored": 2, "inputs": 2, "begun": 2}, "too young"
-    with hold_deletions(doors.store.root):
-        tidy(doors)
-    assert len(files_in(doors.store, "begun")) == 2, "they wait for the end of a backup"
-    tidy(doors)
-    assert find_orphans(doors.sessions, doors.store) == []
-    assert left(doors) == {}
+    discard_unsettled(context.sessions, context.store, age_s=3600)
+    assert left(context) == {"incoming": 2, "stored": 2, "inputs": 2, "begun": 2}, "too young"
+    with hold_deletions(context.store.root):
+        tidy(context)
+    assert len(files_in(context.store, "begun")) == 2, "they wait for the end of a backup"
+    tidy(context)
+    assert find_orphans(context.sessions, context.store) == []
+    assert left(context) == {}
 
 
-def test_a_job_that_is_purged_while_it_is_read_leaves_no_file(doors: Doors, job: Job) -> None:
+def test_a_job_that_is_purged_while_it_is_read_leaves_no_file(
+    context: AppContext, job: Job
+) -> None:
     def purge() -> None:
-        cancel(doors, job)
-        purge_step(doors.sessions, doors.store, job.id, user_id=None)
+        cancel(context, job)
+        purge_step(context.sessions, context.store, job.id, user_id=None)
 
     with Reading(purge) as pool:
-        ingest_chunk(doors, pool)
-    tidy(doors)
-    assert left(doors) == {}
+        ingest_chunk(context, pool)
+    tidy(context)
+    assert left(context) == {}
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_nor_does_one_whose_worker_breaks_off_and_that_is_cancelled_then(
-    doors: Doors, job: Job
+    context: AppContext, job: Job
 ) -> None:
     def break_off() -> None:
         raise PassingError("the power is cut")
 
     with Reading(break_off) as pool, pytest.raises(PassingError):
-        ingest_chunk(doors, pool)
-    cancel(doors, job)
-    tidy(doors)
-    assert left(doors) == {}
+        ingest_chunk(context, pool)
+    cancel(context, job)
+    tidy(context)
+    assert left(context) == {}
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_what_another_job_has_too_stays(doors: Doors, job: Job) -> None:
-    with doors.sessions.begin() as session:
+def test_what_another_job_has_too_stays(context: AppContext, job: Job) -> None:
+    with context.sessions.begin() as session:
         other = a_job(session)
-    upload(doors, other, {"b/1.png": a_png()})
-    with Reading(lambda: cancel(doors, job)) as pool:
-        while ingest_chunk(doors, pool):
+    upload(context, other, {"b/1.png": a_png()})
+    with Reading(lambda: cancel(context, job)) as pool:
+        while ingest_chunk(context, pool):
             pass
-    tidy(doors)
-    assert find_orphans(doors.sessions, doors.store) == []
-    assert left(doors) == {"stored": 1, "inputs": 1}
+    tidy(context)
+    assert find_orphans(context.sessions, context.store) == []
+    assert left(context) == {"stored": 1, "inputs": 1}

@@ -11,12 +11,12 @@ SCRIPT = """
 import re
 from models.config.settings import Settings
 from worker.chunks import repeat
-from worker.context import open_doors
+from models.context import open_context
 
 def hang():
     re.match("(a+)+b", "a" * 100)
 
-repeat(hang, doors=open_doors(Settings.read()))
+repeat(hang, context=open_context(Settings.read()))
 """
 
 

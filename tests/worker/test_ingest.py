@@ -10,6 +10,7 @@ import pytest
 from pydicom.uid import generate_uid
 from sqlalchemy import select, update
 
+from models.context import AppContext
 from models.files.purge import purge_step
 from models.intake.claims import claim_ready
 from models.intake.images import cancel_waiting
@@ -25,54 +26,53 @@ from tests.support.data.rows import a_job, a_prediction, a_version, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
-from worker.context import Doors
 from worker.ingest import MISSING, ingest_chunk
 
 
 @pytest.fixture
-def job(doors: Doors) -> Job:
-    with doors.sessions.begin() as session:
+def job(context: AppContext) -> Job:
+    with context.sessions.begin() as session:
         return a_job(session)
 
 
-def ingest_all(doors: Doors, pool: DecoderPool) -> list[Image]:
-    while ingest_chunk(doors, pool):
+def ingest_all(context: AppContext, pool: DecoderPool) -> list[Image]:
+    while ingest_chunk(context, pool):
         pass
-    with doors.sessions() as session:
+    with context.sessions() as session:
         return all_images(session)
 
 
-def studies(doors: Doors) -> dict[int, Study]:
-    with doors.sessions() as session:
+def studies(context: AppContext) -> dict[int, Study]:
+    with context.sessions() as session:
         return {study.id: study for study in session.scalars(select(Study))}
 
 
-def test_a_picture_becomes_ready(doors: Doors, pool: DecoderPool, job: Job) -> None:
-    (uploaded,) = upload(doors, job, {"folder/a.png": a_png()})
-    (image,) = ingest_all(doors, pool)
+def test_a_picture_becomes_ready(context: AppContext, pool: DecoderPool, job: Job) -> None:
+    (uploaded,) = upload(context, job, {"folder/a.png": a_png()})
+    (image,) = ingest_all(context, pool)
     assert (image.state, image.attempts, image.leased_by) == (State.READY, 0, None)
     assert (image.media_type, image.rows, image.columns) == ("image/png", 96, 128)
     assert image.finished_at is None
-    assert doors.store.network_input(uploaded.sha256, PREPROCESSING).shape == (224, 224)
+    assert context.store.network_input(uploaded.sha256, PREPROCESSING).shape == (224, 224)
     assert image.stored_sha256 is not None
-    assert doors.store.exists(image.stored_sha256)
-    assert files_in(doors.store, "incoming") == []
+    assert context.store.exists(image.stored_sha256)
+    assert files_in(context.store, "incoming") == []
 
 
 def test_what_cannot_be_read_is_rejected_with_a_reason(
-    doors: Doors, pool: DecoderPool, job: Job
+    context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    upload(doors, job, {"a/notes.txt": b"no picture at all", "a/b.png": a_png()})
-    refused, fine = ingest_all(doors, pool)
+    upload(context, job, {"a/notes.txt": b"no picture at all", "a/b.png": a_png()})
+    refused, fine = ingest_all(context, pool)
     assert (refused.state, fine.state) == (State.REJECTED, State.READY)
     assert refused.reason
     assert "notes" not in refused.reason
     assert refused.finished_at is not None
-    assert files_in(doors.store, "incoming") == []
+    assert files_in(context.store, "incoming") == []
 
 
 def test_dicom_is_grouped_by_its_study_whatever_its_folder(
-    doors: Doors, pool: DecoderPool, job: Job, tmp_path: Path
+    context: AppContext, pool: DecoderPool, job: Job, tmp_path: Path
 ) -> None:
     one, other = generate_uid(), generate_uid()
     files = {
@@ -80,122 +80,122 @@ def test_dicom_is_grouped_by_its_study_whatever_its_folder(
         "b/2": a_dicom(tmp_path, StudyInstanceUID=one),
         "a/3": a_dicom(tmp_path, StudyInstanceUID=other),
     }
-    upload(doors, job, files)
-    first, second, third = ingest_all(doors, pool)
+    upload(context, job, files)
+    first, second, third = ingest_all(context, pool)
     assert first.study_id == second.study_id != third.study_id
     assert first.study_id is not None
-    study = studies(doors)[first.study_id]
+    study = studies(context)[first.study_id]
     assert study.folder is None
     assert study.patient_hash is not None
     assert one not in study.study_hash
 
 
 def test_pictures_are_grouped_by_folder_within_their_upload(
-    doors: Doors, pool: DecoderPool, job: Job
+    context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
     names = ["a/1.png", "a/2.png", "b/3.png", "loose.png", "also loose.png"]
-    upload(doors, job, {name: a_png(seed=number) for number, name in enumerate(names)})
-    with doors.sessions.begin() as session:
+    upload(context, job, {name: a_png(seed=number) for number, name in enumerate(names)})
+    with context.sessions.begin() as session:
         other = a_job(session)
-    upload(doors, other, {"a/1.png": a_png(seed=9)})
-    images = ingest_all(doors, pool)
+    upload(context, other, {"a/1.png": a_png(seed=9)})
+    images = ingest_all(context, pool)
     groups = [image.study_id for image in images]
     assert groups[0] == groups[1]
     assert len(set(groups)) == 5
-    assert studies(doors)[groups[0] or 0].folder == "a"
+    assert studies(context)[groups[0] or 0].folder == "a"
 
 
 def test_no_identifier_stays_anywhere(
-    doors: Doors, pool: DecoderPool, job: Job, tmp_path: Path
+    context: AppContext, pool: DecoderPool, job: Job, tmp_path: Path
 ) -> None:
     uid = generate_uid()
     content = a_dicom(tmp_path, StudyInstanceUID=uid, **INVENTED_PATIENT)
     assert b"Testperson" in content
-    upload(doors, job, {"x/1.dcm": content})
-    (image,) = ingest_all(doors, pool)
+    upload(context, job, {"x/1.dcm": content})
+    (image,) = ingest_all(context, pool)
     assert image.state == State.READY
-    kept = b"".join(path.read_bytes() for path in doors.settings.data_dir.rglob("*.*"))
-    kept += b"".join(path.read_bytes() for path in doors.store.root.rglob("*") if path.is_file())
-    kept += repr([vars(image), *map(vars, studies(doors).values())]).encode()
+    kept = b"".join(path.read_bytes() for path in context.settings.data_dir.rglob("*.*"))
+    kept += b"".join(path.read_bytes() for path in context.store.root.rglob("*") if path.is_file())
+    kept += repr([vars(image), *map(vars, studies(context).values())]).encode()
     for identifier in [*INVENTED_PATIENT.values(), uid]:
         assert identifier.encode() not in kept
 
 
 def test_the_same_bytes_in_two_jobs_are_decoded_once(
-    doors: Doors, pool: DecoderPool, job: Job
+    context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    upload(doors, job, {"a/1.png": a_png()})
-    ingest_all(doors, pool)
-    with doors.sessions.begin() as session:
+    upload(context, job, {"a/1.png": a_png()})
+    ingest_all(context, pool)
+    with context.sessions.begin() as session:
         other = a_job(session)
-    upload(doors, other, {"z/9.png": a_png()})
+    upload(context, other, {"z/9.png": a_png()})
     with DecoderPool(processes=1, timeout_s=TIMEOUT_S, key=b"never used") as unused:
         unused.close()  # whoever asked it for anything would get a refusal
-        first, second = ingest_all(doors, unused)
+        first, second = ingest_all(context, unused)
     assert (first.state, second.state) == (State.READY, State.READY)
     assert first.stored_sha256 == second.stored_sha256
     assert first.study_id != second.study_id  # other upload, other folder
-    assert files_in(doors.store, "incoming") == []
-    assert len(files_in(doors.store, "inputs")) == len(files_in(doors.store, "stored")) == 1
+    assert files_in(context.store, "incoming") == []
+    assert len(files_in(context.store, "inputs")) == len(files_in(context.store, "stored")) == 1
 
 
 def test_bytes_with_an_answer_are_predicted_at_once(
-    doors: Doors, pool: DecoderPool, job: Job
+    context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    upload(doors, job, {"a/1.png": a_png()})
-    ingest_all(doors, pool)
-    with doors.sessions.begin() as session:
+    upload(context, job, {"a/1.png": a_png()})
+    ingest_all(context, pool)
+    with context.sessions.begin() as session:
         claim = claim_ready(session, limit=9, lease_s=60, max_attempts=3)
         answers = {image.sha256: a_prediction() for image in claim.images}
         version = a_version(session)
         record_predictions(session, claim, answers, model_version_id=version.id, engine="a test")
-    upload(doors, job, {"a/again.png": a_png()})
-    assert [image.state for image in ingest_all(doors, pool)] == [State.PREDICTED] * 2
-    settings = doors.settings.model_copy(update={"operating_point": "sensitive"})
-    upload(doors, job, {"a/at another point.png": a_png()})
-    *_, last = ingest_all(replace(doors, settings=settings), pool)
+    upload(context, job, {"a/again.png": a_png()})
+    assert [image.state for image in ingest_all(context, pool)] == [State.PREDICTED] * 2
+    settings = context.settings.model_copy(update={"operating_point": "sensitive"})
+    upload(context, job, {"a/at another point.png": a_png()})
+    *_, last = ingest_all(replace(context, settings=settings), pool)
     assert last.state == State.READY, "the answer that is there is another point's"
 
 
 def test_refused_bytes_that_were_deleted_as_they_came_again_are_refused_again(
-    doors: Doors, pool: DecoderPool, job: Job
+    context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    (first,) = upload(doors, job, {"a/1.txt": b"no picture at all"})
-    ingest_all(doors, pool)
-    upload(doors, job, {"a/2.txt": b"no picture at all"})
-    doors.store.delete(first.sha256)
-    before, after = ingest_all(doors, pool)
+    (first,) = upload(context, job, {"a/1.txt": b"no picture at all"})
+    ingest_all(context, pool)
+    upload(context, job, {"a/2.txt": b"no picture at all"})
+    context.store.delete(first.sha256)
+    before, after = ingest_all(context, pool)
     assert (after.state, after.reason) == (State.REJECTED, before.reason)
 
 
 def test_a_file_that_vanished_fails_with_a_plain_reason(
-    doors: Doors, pool: DecoderPool, job: Job
+    context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    (gone,) = upload(doors, job, {"a/1.png": a_png()})
-    doors.store.delete(gone.sha256)
-    (image,) = ingest_all(doors, pool)
+    (gone,) = upload(context, job, {"a/1.png": a_png()})
+    context.store.delete(gone.sha256)
+    (image,) = ingest_all(context, pool)
     assert image.state == State.FAILED
     assert image.reason == MISSING == "the uploaded file is no longer in the file store"
 
 
 def test_what_was_cancelled_and_vanished_does_not_say_so_of_others(
-    doors: Doors, pool: DecoderPool, job: Job
+    context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    (gone,) = upload(doors, job, {"a/1.png": a_png()})
-    with doors.sessions.begin() as session:
+    (gone,) = upload(context, job, {"a/1.png": a_png()})
+    with context.sessions.begin() as session:
         cancel_waiting(session, job.id, limit=9)
-    upload(doors, job, {"a/2.png": a_png()})
-    doors.store.delete(gone.sha256)
-    _, image = ingest_all(doors, pool)
+    upload(context, job, {"a/2.png": a_png()})
+    context.store.delete(gone.sha256)
+    _, image = ingest_all(context, pool)
     assert (image.state, image.reason) == (State.FAILED, MISSING)
 
 
 class PurgingPool(DecoderPool):
     """Decodes as any; before it begins, a job is purged."""
 
-    def __init__(self, doors: Doors, job: Job) -> None:
+    def __init__(self, context: AppContext, job: Job) -> None:
         super().__init__(processes=1, timeout_s=TIMEOUT_S, key=b"an invented key")
-        self._doors, self._job_id = doors, job.id
+        self._doors, self._job_id = context, job.id
 
     def prepare_all(self, paths: Iterable[Path]) -> Iterator[Prepared | RefusedError]:
         purge_step(self._doors.sessions, self._doors.store, self._job_id, user_id=None)
@@ -203,77 +203,77 @@ class PurgingPool(DecoderPool):
 
 
 def test_a_picture_that_is_purged_meanwhile_is_made_again(
-    doors: Doors, pool: DecoderPool, job: Job
+    context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    upload(doors, job, {"a/1.png": a_png()})
-    (first,) = ingest_all(doors, pool)
-    with doors.sessions.begin() as session:
+    upload(context, job, {"a/1.png": a_png()})
+    (first,) = ingest_all(context, pool)
+    with context.sessions.begin() as session:
         close_job(session, job.id)
         session.execute(update(Image).values(state=State.PREDICTED))
         other = a_job(session)
-    upload(doors, other, {"z/9.png": a_png()})
-    with PurgingPool(doors, job) as purging:
-        ingest_chunk(doors, purging)
-    (second,) = ingest_all(doors, pool)
+    upload(context, other, {"z/9.png": a_png()})
+    with PurgingPool(context, job) as purging:
+        ingest_chunk(context, purging)
+    (second,) = ingest_all(context, pool)
     assert (second.job_id, second.state, second.attempts) == (other.id, State.READY, 0)
     assert second.stored_sha256 == first.stored_sha256
-    assert doors.store.exists(second.stored_sha256 or "")
+    assert context.store.exists(second.stored_sha256 or "")
 
 
 def test_asked_to_stop_it_hands_back_what_it_did_not_begin(
-    doors: Doors, pool: DecoderPool, job: Job
+    context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    upload(doors, job, {f"a/{n}.png": a_png(seed=n) for n in range(4)})
-    doors.stopping.set()
-    ingest_chunk(doors, pool)
-    with doors.sessions() as session:
+    upload(context, job, {f"a/{n}.png": a_png(seed=n) for n in range(4)})
+    context.stopping.set()
+    ingest_chunk(context, pool)
+    with context.sessions() as session:
         images = all_images(session)
     assert {(image.state, image.attempts, image.leased_by) for image in images} == {
         (State.RECEIVED, 0, None)
     }
-    doors.stopping.clear()
-    assert {image.state for image in ingest_all(doors, pool)} == {State.READY}
+    context.stopping.clear()
+    assert {image.state for image in ingest_all(context, pool)} == {State.READY}
 
 
-def test_a_full_disk_is_no_files_fault(doors: Doors, pool: DecoderPool, job: Job) -> None:
-    upload(doors, job, {"a/1.png": a_png()})
-    blocked = doors.store.root / "inputs"
+def test_a_full_disk_is_no_files_fault(context: AppContext, pool: DecoderPool, job: Job) -> None:
+    upload(context, job, {"a/1.png": a_png()})
+    blocked = context.store.root / "inputs"
     blocked.write_bytes(b"")  # a file where a folder is wanted: every write below it fails
     with pytest.raises(OSError):  # noqa: PT011 (which one is the system's choice)
-        ingest_chunk(doors, pool)
+        ingest_chunk(context, pool)
     blocked.unlink()
-    with doors.sessions() as session:
+    with context.sessions() as session:
         (image,) = all_images(session)
     assert (image.state, image.attempts) == (State.RECEIVED, 0)
-    assert ingest_all(doors, pool)[0].state == State.READY
+    assert ingest_all(context, pool)[0].state == State.READY
 
 
 def test_a_decoder_that_does_not_start_is_no_files_fault(
-    doors: Doors, pool: DecoderPool, job: Job, monkeypatch: pytest.MonkeyPatch
+    context: AppContext, pool: DecoderPool, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload(doors, job, {"a/1.png": a_png()})
+    upload(context, job, {"a/1.png": a_png()})
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with (
         DecoderPool(processes=1, timeout_s=TIMEOUT_S) as short_lived,
         pytest.raises(PassingError, match="did not start"),
     ):
-        ingest_chunk(doors, short_lived)
-    with doors.sessions() as session:
+        ingest_chunk(context, short_lived)
+    with context.sessions() as session:
         (image,) = all_images(session)
     assert (image.state, image.attempts) == (State.RECEIVED, 0)
-    assert ingest_all(doors, pool)[0].state == State.READY
+    assert ingest_all(context, pool)[0].state == State.READY
 
 
 def test_an_upload_stays_while_another_image_waits_for_it(
-    doors: Doors, pool: DecoderPool, job: Job
+    context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    settings = doors.settings.model_copy(update={"chunk_size": 1})
-    small = Doors(settings, doors.sessions, doors.store, doors.secrets)
-    with doors.sessions.begin() as session:
+    settings = context.settings.model_copy(update={"chunk_size": 1})
+    small = AppContext(settings, context.sessions, context.store, context.secrets)
+    with context.sessions.begin() as session:
         other = a_job(session)
-    upload(doors, job, {"a/1.txt": b"no picture at all"})
-    upload(doors, other, {"a/1.txt": b"no picture at all"})
+    upload(context, job, {"a/1.txt": b"no picture at all"})
+    upload(context, other, {"a/1.txt": b"no picture at all"})
     ingest_chunk(small, pool)
-    assert len(files_in(doors.store, "incoming")) == 1
-    assert {image.state for image in ingest_all(doors, pool)} == {State.REJECTED}
-    assert files_in(doors.store, "incoming") == []
+    assert len(files_in(context.store, "incoming")) == 1
+    assert {image.state for image in ingest_all(context, pool)} == {State.REJECTED}
+    assert files_in(context.store, "incoming") == []

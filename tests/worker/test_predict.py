@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from models.context import AppContext
 from models.learning.versions import install_baseline, register_version, set_production
 from models.reading.predictions import get_prediction, read_heatmap
 from models.tables.intake import Image, ModelVersion, Prediction, State
@@ -15,19 +16,18 @@ from pipeline.inference.predictor import Predictor
 from tests.support.data.rows import a_job, all_images, an_image
 from tests.support.data.versions import make_version
 from tests.support.servers.databases import Database
-from worker.context import Doors
 from worker.predict import LivePredictor, predict_chunk
 
 
 @pytest.fixture
-def live(doors: Doors, database: Database) -> LivePredictor:
+def live(context: AppContext, database: Database) -> LivePredictor:
     with database.sessions.begin() as session:
         install_baseline(session, data_dir=database.settings.data_dir)
     return LivePredictor()
 
 
-def add_ready(doors: Doors, count: int, *, first: int = 0) -> list[Image]:
-    with doors.sessions.begin() as session:
+def add_ready(context: AppContext, count: int, *, first: int = 0) -> list[Image]:
+    with context.sessions.begin() as session:
         job = a_job(session)
         images = [
             an_image(session, job, content=str(n), state=State.READY)
@@ -35,29 +35,29 @@ def add_ready(doors: Doors, count: int, *, first: int = 0) -> list[Image]:
         ]
     for number, image in enumerate(images, start=first):
         noise = np.random.default_rng(number).integers(0, 256, (224, 224), np.uint8)
-        doors.store.put_network_input(image.sha256, PREPROCESSING, noise)
+        context.store.put_network_input(image.sha256, PREPROCESSING, noise)
     return images
 
 
-def predict_all(doors: Doors, live: LivePredictor) -> list[Image]:
-    while predict_chunk(doors, live):
+def predict_all(context: AppContext, live: LivePredictor) -> list[Image]:
+    while predict_chunk(context, live):
         pass
-    with doors.sessions() as session:
+    with context.sessions() as session:
         return all_images(session)
 
 
-def predictions(doors: Doors) -> list[Prediction]:
-    with doors.sessions() as session:
+def predictions(context: AppContext) -> list[Prediction]:
+    with context.sessions() as session:
         return list(session.scalars(select(Prediction).order_by(Prediction.id)))
 
 
-def test_what_is_stored_is_what_the_network_said(doors: Doors, live: LivePredictor) -> None:
-    (image,) = add_ready(doors, 1)
-    predict_all(doors, live)
-    network_input = doors.store.network_input(image.sha256, PREPROCESSING)
+def test_what_is_stored_is_what_the_network_said(context: AppContext, live: LivePredictor) -> None:
+    (image,) = add_ready(context, 1)
+    predict_all(context, live)
+    network_input = context.store.network_input(image.sha256, PREPROCESSING)
     predictor = Predictor.open()
     (expected,) = predictor.predict(network_input[None])
-    with doors.sessions() as session:
+    with context.sessions() as session:
         row = session.get_one(Image, image.id)
         stored = get_prediction(session, row, operating_point="balanced")
     assert stored is not None
@@ -71,110 +71,112 @@ def test_what_is_stored_is_what_the_network_said(doors: Doors, live: LivePredict
     np.testing.assert_allclose(heatmap, expected.heatmap, atol=1e-3 * stored.heatmap_peak)
 
 
-def test_a_job_of_several_chunks_ends(doors: Doors, live: LivePredictor) -> None:
-    add_ready(doors, 2 * doors.settings.chunk_size + 3)
-    assert {image.state for image in predict_all(doors, live)} == {State.PREDICTED}
-    assert len(predictions(doors)) == 2 * doors.settings.chunk_size + 3
+def test_a_job_of_several_chunks_ends(context: AppContext, live: LivePredictor) -> None:
+    add_ready(context, 2 * context.settings.chunk_size + 3)
+    assert {image.state for image in predict_all(context, live)} == {State.PREDICTED}
+    assert len(predictions(context)) == 2 * context.settings.chunk_size + 3
 
 
-def test_the_same_bytes_are_predicted_once(doors: Doors, live: LivePredictor) -> None:
-    add_ready(doors, 3)
-    add_ready(doors, 3)
-    predict_all(doors, live)
-    add_ready(doors, 3)
-    assert [image.state for image in predict_all(doors, live)] == [State.PREDICTED] * 9
-    assert len(predictions(doors)) == 3
+def test_the_same_bytes_are_predicted_once(context: AppContext, live: LivePredictor) -> None:
+    add_ready(context, 3)
+    add_ready(context, 3)
+    predict_all(context, live)
+    add_ready(context, 3)
+    assert [image.state for image in predict_all(context, live)] == [State.PREDICTED] * 9
+    assert len(predictions(context)) == 3
 
 
-def test_a_missing_input_fails_alone_with_a_plain_reason(doors: Doors, live: LivePredictor) -> None:
-    images = add_ready(doors, 3)
-    next(doors.store.root.glob(f"inputs/*/*/{images[1].sha256}")).unlink()
-    first, second, third = predict_all(doors, live)
+def test_a_missing_input_fails_alone_with_a_plain_reason(
+    context: AppContext, live: LivePredictor
+) -> None:
+    images = add_ready(context, 3)
+    next(context.store.root.glob(f"inputs/*/*/{images[1].sha256}")).unlink()
+    first, second, third = predict_all(context, live)
     assert (first.state, third.state) == (State.PREDICTED, State.PREDICTED)
     assert second.state == State.FAILED
     assert second.reason == "what the network should have read is no longer in the file store"
 
 
 def test_an_input_that_cannot_be_read_is_as_good_as_missing(
-    doors: Doors, live: LivePredictor
+    context: AppContext, live: LivePredictor
 ) -> None:
-    images = add_ready(doors, 4)
-    paths = [next(doors.store.root.glob(f"inputs/*/*/{image.sha256}")) for image in images]
+    images = add_ready(context, 4)
+    paths = [next(context.store.root.glob(f"inputs/*/*/{image.sha256}")) for image in images]
     paths[0].write_bytes(paths[0].read_bytes()[:4096])
     paths[1].unlink()
     paths[1].symlink_to(paths[1])  # reading it is an error of the operating system's
-    states = [image.state for image in predict_all(doors, live)]
+    states = [image.state for image in predict_all(context, live)]
     assert states == [State.FAILED, State.FAILED, State.PREDICTED, State.PREDICTED]
     assert not any(path.is_symlink() or path.exists() for path in paths[:2])
 
 
 def test_the_next_chunk_is_read_by_the_version_that_went_live(
-    doors: Doors, live: LivePredictor
+    context: AppContext, live: LivePredictor
 ) -> None:
-    add_ready(doors, 1)
-    predict_all(doors, live)
-    with doors.sessions.begin() as session:
+    add_ready(context, 1)
+    predict_all(context, live)
+    with context.sessions.begin() as session:
         other = ModelVersion(name="other", folder=None, card={})  # the same network again
         session.add(other)
         session.flush()
         set_production(session, other, reason="for a test")
-    add_ready(doors, 1, first=1)
-    predict_all(doors, live)
-    assert [one.model_version_id for one in predictions(doors)] == [1, 2]
+    add_ready(context, 1, first=1)
+    predict_all(context, live)
+    assert [one.model_version_id for one in predictions(context)] == [1, 2]
 
 
 def test_a_version_that_cannot_be_opened_blames_no_image(
-    doors: Doors, live: LivePredictor, caplog: pytest.LogCaptureFixture
+    context: AppContext, live: LivePredictor, caplog: pytest.LogCaptureFixture
 ) -> None:
-    add_ready(doors, 1)
-    with doors.sessions.begin() as session:
+    add_ready(context, 1)
+    with context.sessions.begin() as session:
         broken = ModelVersion(name="broken", folder="networks/none", card={})
         session.add(broken)
         session.flush()
         set_production(session, broken, reason="for a test")
     for _ in range(5):
-        assert not predict_chunk(doors, live)
-    with doors.sessions() as session:
+        assert not predict_chunk(context, live)
+    with context.sessions() as session:
         (image,) = all_images(session)
     assert (image.state, image.attempts) == (State.READY, 0)
     assert caplog.text.count("networks/none") == 1, "said once, however often it is tried"
 
 
-def put_live(doors: Doors, name: str, **card: Any) -> None:
-    folder = make_version(doors.settings.data_dir / "networks" / name, **card)
-    with doors.sessions.begin() as session:
-        version = register_version(session, folder=folder, data_dir=doors.settings.data_dir)
+def put_live(context: AppContext, name: str, **card: Any) -> None:
+    folder = make_version(context.settings.data_dir / "networks" / name, **card)
+    with context.sessions.begin() as session:
+        version = register_version(session, folder=folder, data_dir=context.settings.data_dir)
         set_production(session, version, reason="for a test")
 
 
-def at_point(doors: Doors, point: str) -> Doors:
+def at_point(context: AppContext, point: str) -> AppContext:
     """As if the service had been started anew with another setting."""
-    settings = doors.settings.model_copy(update={"operating_point": point})
-    return replace(doors, settings=settings)
+    settings = context.settings.model_copy(update={"operating_point": point})
+    return replace(context, settings=settings)
 
 
 def test_the_operating_point_decides_and_what_was_read_at_the_other_is_read_again(
-    doors: Doors,
+    context: AppContext,
 ) -> None:
-    put_live(doors, "two-points", points={"balanced": 1.0, "sensitive": 0.0})
+    put_live(context, "two-points", points={"balanced": 1.0, "sensitive": 0.0})
     for point in ("balanced", "sensitive", "balanced", "sensitive"):
-        add_ready(doors, 1)
-        images = predict_all(at_point(doors, point), LivePredictor())
+        add_ready(context, 1)
+        images = predict_all(at_point(context, point), LivePredictor())
         assert {image.state for image in images} == {State.PREDICTED}
-    found = [(one.operating_point, one.threshold, one.probability) for one in predictions(doors)]
+    found = [(one.operating_point, one.threshold, one.probability) for one in predictions(context)]
     probability = found[0][2]
     assert found == [("balanced", 1.0, probability), ("sensitive", 0.0, probability)]
 
 
 def test_a_version_without_the_point_says_so_once_and_images_wait(
-    doors: Doors, caplog: pytest.LogCaptureFixture
+    context: AppContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put_live(doors, "one-point", points={"balanced": 0.5})
-    add_ready(doors, 2)
+    put_live(context, "one-point", points={"balanced": 0.5})
+    add_ready(context, 2)
     live = LivePredictor()
     for _ in range(3):
-        assert not predict_chunk(at_point(doors, "sensitive"), live)
-    with doors.sessions() as session:
+        assert not predict_chunk(at_point(context, "sensitive"), live)
+    with context.sessions() as session:
         images = all_images(session)
     assert [(image.state, image.attempts) for image in images] == [(State.READY, 0)] * 2
     (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
@@ -184,6 +186,6 @@ def test_a_version_without_the_point_says_so_once_and_images_wait(
     )
     assert line.exc_info is None
 
-    put_live(doors, "two-points")
-    images = predict_all(at_point(doors, "sensitive"), live)
+    put_live(context, "two-points")
+    images = predict_all(at_point(context, "sensitive"), live)
     assert [image.state for image in images] == [State.PREDICTED] * 2

@@ -12,6 +12,7 @@ import redis
 from sqlalchemy import func, insert, select
 
 from models.config.settings import Settings
+from models.context import AppContext, open_context
 from models.operations.upgrade import upgrade
 from models.tables.intake import Image, Prediction, State
 from pipeline.decode.network_input import PREPROCESSING
@@ -21,7 +22,6 @@ from tests.support.servers.processes import Process, Processes, running
 from tests.support.servers.service import wait_until
 from worker import enqueue
 from worker.chunks import TURN_S
-from worker.context import Doors, open_doors
 from worker.embedded_broker import EmbeddedBroker
 
 pytestmark = pytest.mark.processes
@@ -36,25 +36,25 @@ class Service:
     """A database, a file store and the processes that work on them."""
 
     def __init__(self, settings: Settings, processes: Processes) -> None:
-        self.doors: Doors = open_doors(settings)
+        self.context: AppContext = open_context(settings)
         self.processes = processes
-        with self.doors.sessions.begin() as session:
+        with self.context.sessions.begin() as session:
             self._job = a_job(session)
 
     def upload(self, count: int, *, first: int = 0) -> None:
         files = {f"a/{n}.png": a_png(seed=n) for n in range(first, first + count)}
-        upload(self.doors, self._job, files)
+        upload(self.context, self._job, files)
         enqueue.nudge_ingest()
 
     def add_ready(self, name: str, count: int) -> str:
         """A job whose images are read already; all share one network input's bytes."""
-        store, hashes = self.doors.store, [a_hash(f"{name} {n}") for n in range(count)]
+        store, hashes = self.context.store, [a_hash(f"{name} {n}") for n in range(count)]
         store.put_network_input(hashes[0], PREPROCESSING, np.zeros((224, 224), np.uint8))
         folder = store.root / "inputs" / PREPROCESSING
         for one in hashes[1:]:
             (folder / one[:2]).mkdir(exist_ok=True)
             os.link(folder / hashes[0][:2] / hashes[0], folder / one[:2] / one)
-        with self.doors.sessions.begin() as session:
+        with self.context.sessions.begin() as session:
             job_id = a_job(session, name=name).id
             rows = [
                 {"job_id": job_id, "file": one, "sha256": one, "size": 1, "state": State.READY}
@@ -67,7 +67,7 @@ class Service:
         """How many of one job, from when the other came until it was done."""
         of_small = select(func.min(Image.created_at), func.max(Image.finished_at))
         of_huge = select(func.count()).where(Image.job_id == huge)
-        with self.doors.sessions() as session:
+        with self.context.sessions() as session:
             came, done = session.execute(of_small.where(Image.job_id == small)).one()
             return session.scalar(of_huge.where(Image.finished_at.between(came, done))) or 0
 
@@ -75,18 +75,18 @@ class Service:
         return self.states()[state]
 
     def states(self) -> Counter[State]:
-        with self.doors.sessions() as session:
+        with self.context.sessions() as session:
             return Counter(session.scalars(select(Image.state)))
 
     def leased(self, *states: State) -> int:
-        with self.doors.sessions() as session:
+        with self.context.sessions() as session:
             leased = select(func.count()).where(
                 Image.leased_by.is_not(None), Image.state.in_(states or State)
             )
             return session.scalar(leased) or 0
 
     def lapse_leases(self) -> None:
-        with self.doors.sessions.begin() as session:
+        with self.context.sessions.begin() as session:
             lapse_leases(session)
 
     def wait_until(self, state: State, count: int) -> None:
@@ -98,7 +98,7 @@ class Service:
 
     def assert_each_predicted_once(self, count: int) -> None:
         assert self.states() == {State.PREDICTED: count}
-        with self.doors.sessions() as session:
+        with self.context.sessions() as session:
             hashes = list(session.scalars(select(Prediction.sha256)))
         assert len(hashes) == len(set(hashes)) == count
 
@@ -152,7 +152,7 @@ def test_a_worker_asked_to_stop_in_mid_job_leaves_nothing_claimed(service: Servi
     assert max(ingest.stop(), predict.stop()) < AT_ONCE_S
     assert service.leased() == 0
     assert service.count(State.PREDICTED) < 80
-    with service.doors.sessions() as session:
+    with service.context.sessions() as session:
         waiting = select(Image.attempts).where(Image.state.in_([State.RECEIVED, State.READY]))
         assert set(session.scalars(waiting)) <= {0}
     for queue in ("ingest", "predict"):

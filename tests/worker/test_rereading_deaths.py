@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import update
 
+from models.context import AppContext
 from models.reading.rereadings import settle_chunk
 from models.tables.intake import Image, State
 from tests.support.data.rereadings import (
@@ -17,42 +18,41 @@ from tests.support.data.rereadings import (
     read_before,
 )
 from tests.support.data.rows import all_images, lapse_leases
-from worker.context import Doors
 from worker.predict import LivePredictor
 from worker.reread import reread_chunk
 from worker.sweep import sweep
 
 
 @pytest.fixture
-def doors(doors: Doors) -> Doors:
-    return read_before(doors)
+def context(context: AppContext) -> AppContext:
+    return read_before(context)
 
 
 def test_what_stops_its_worker_each_time_is_given_up_and_takes_no_other_with_it(
-    doors: Doors, caplog: pytest.LogCaptureFixture
+    context: AppContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with doors.sessions() as session:
+    with context.sessions() as session:
         deadly = all_images(session)[1].id
-    ask(doors)
+    ask(context)
     deaths = 0
-    while is_due(doors):
+    while is_due(context):
         assert deaths < 9, "it would be tried without end"
-        while chunk := claim(doors):
+        while chunk := claim(context):
             if deadly in chunk.image_ids:
                 deaths += 1  # nothing more is heard of this worker
                 break
-            with doors.sessions.begin() as session:
+            with context.sessions.begin() as session:
                 for sha256 in chunk.sha256s:
-                    add_answer(session, sha256, live_version(doors))
+                    add_answer(session, sha256, live_version(context))
                 settle_chunk(session, chunk)
-        with doors.sessions.begin() as session:
+        with context.sessions.begin() as session:
             lapse_leases(session)
-        sweep(doors)
-    assert deaths == 1 + doors.settings.max_attempts, "once in company, then alone"
-    assert list(answers(doors).values()) == [IMAGES, IMAGES - 1]
-    assert progress(doors) == (5, 5, True)
+        sweep(context)
+    assert deaths == 1 + context.settings.max_attempts, "once in company, then alone"
+    assert list(answers(context).values()) == [IMAGES, IMAGES - 1]
+    assert progress(context) == (5, 5, True)
     assert "1 images that stopped their worker too often are not read again" in caplog.text
-    with doors.sessions() as session:
+    with context.sessions() as session:
         images = all_images(session)
     assert {(one.state, one.leased_by, one.attempts) for one in images} == {
         (State.PREDICTED, None, 0)
@@ -60,34 +60,36 @@ def test_what_stops_its_worker_each_time_is_given_up_and_takes_no_other_with_it(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_how_often_an_image_was_claimed_before_does_not_count(doors: Doors) -> None:
+def test_how_often_an_image_was_claimed_before_does_not_count(context: AppContext) -> None:
     """Predicting leaves its own count; an earlier re-reading may have left its own."""
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         session.execute(update(Image).values(attempts=9))
-    ask(doors)
-    dying = claim(doors)
+    ask(context)
+    dying = claim(context)
     assert dying is not None
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         lapse_leases(session)
-    sweep(doors)
+    sweep(context)
     live = LivePredictor()
-    while reread_chunk(doors, live):
+    while reread_chunk(context, live):
         pass
-    assert list(answers(doors).values()) == [IMAGES, IMAGES]
+    assert list(answers(context).values()) == [IMAGES, IMAGES]
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_who_dies_after_its_answers_were_written_holds_nothing_for_ever(doors: Doors) -> None:
-    ask(doors)
-    dying = claim(doors)
+def test_who_dies_after_its_answers_were_written_holds_nothing_for_ever(
+    context: AppContext,
+) -> None:
+    ask(context)
+    dying = claim(context)
     assert dying is not None
-    version = live_version(doors)
-    with doors.sessions.begin() as session:
+    version = live_version(context)
+    with context.sessions.begin() as session:
         for sha256 in dying.sha256s:
             add_answer(session, sha256, version)
     live = LivePredictor()
-    while reread_chunk(doors, live):
+    while reread_chunk(context, live):
         pass
-    assert progress(doors) == (5, 5, True)
-    with doors.sessions() as session:
+    assert progress(context) == (5, 5, True)
+    with context.sessions() as session:
         assert {image.leased_by for image in all_images(session)} == {None}

@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from models.base import now
 from models.config.settings import Settings
+from models.context import AppContext
 from models.intake.claims import claim_received
 from models.intake.jobs import cancel_job
 from models.learning.nights import claim_night, list_nights
@@ -18,7 +19,6 @@ from models.tables.intake import ModelAlias, State
 from tests.support.data.rows import a_job, a_version, all_images, lapse_leases
 from tests.support.data.uploads import a_png, files_in, upload
 from worker import enqueue
-from worker.context import Doors
 from worker.sweep import sweep
 from worker.tidy import discard_forgotten
 
@@ -29,97 +29,99 @@ def nudges(broker_url: str, queue: str) -> int:
 
 
 @pytest.fixture
-def with_broker(doors: Doors, broker_url: str) -> Settings:
-    settings = doors.settings.model_copy(update={"broker_url": broker_url})
+def with_broker(context: AppContext, broker_url: str) -> Settings:
+    settings = context.settings.model_copy(update={"broker_url": broker_url})
     enqueue.connect(settings)
     return settings
 
 
 def test_what_waits_is_nudged_and_what_is_held_is_not(
-    doors: Doors, with_broker: Settings, broker_url: str
+    context: AppContext, with_broker: Settings, broker_url: str
 ) -> None:
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         job = a_job(session)
-    sweep(doors)
+    sweep(context)
     assert nudges(broker_url, "ingest") == 0
-    upload(doors, job, {"a/1.png": a_png()})
-    sweep(doors)
+    upload(context, job, {"a/1.png": a_png()})
+    sweep(context)
     assert nudges(broker_url, "ingest") == 1
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         claim_received(session, limit=1, lease_s=60, max_attempts=3)
-    sweep(doors)
+    sweep(context)
     assert nudges(broker_url, "ingest") == 1
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         lapse_leases(session)
-    sweep(doors)
+    sweep(context)
     assert nudges(broker_url, "ingest") == 2
     assert nudges(broker_url, "predict") == 0
 
 
-def test_a_parked_images_upload_stays_a_day_so_that_it_can_be_tried_again(doors: Doors) -> None:
-    with doors.sessions.begin() as session:
+def test_a_parked_images_upload_stays_a_day_so_that_it_can_be_tried_again(
+    context: AppContext,
+) -> None:
+    with context.sessions.begin() as session:
         job = a_job(session)
-    upload(doors, job, {"a/1.png": a_png()})
-    for _ in range(doors.settings.max_attempts + 1):
-        with doors.sessions.begin() as session:
+    upload(context, job, {"a/1.png": a_png()})
+    for _ in range(context.settings.max_attempts + 1):
+        with context.sessions.begin() as session:
             assert claim_received(session, limit=1, lease_s=60, max_attempts=3).images
             lapse_leases(session)
-    sweep(doors)
-    with doors.sessions() as session:
+    sweep(context)
+    with context.sessions() as session:
         (image,) = all_images(session)
     assert image.state == State.FAILED
-    assert len(files_in(doors.store, "incoming")) == 1
-    discard_forgotten(doors, age_s=-1)
-    assert files_in(doors.store, "incoming") == []
+    assert len(files_in(context.store, "incoming")) == 1
+    discard_forgotten(context, age_s=-1)
+    assert files_in(context.store, "incoming") == []
 
 
-def test_a_cancelling_that_was_cut_off_is_finished(doors: Doors) -> None:
-    with doors.sessions.begin() as session:
+def test_a_cancelling_that_was_cut_off_is_finished(context: AppContext) -> None:
+    with context.sessions.begin() as session:
         job, other = a_job(session), a_job(session)
-    upload(doors, job, {"a/1.png": a_png(seed=1)})
-    upload(doors, other, {"a/2.png": a_png(seed=2)})
-    with doors.sessions.begin() as session:
+    upload(context, job, {"a/1.png": a_png(seed=1)})
+    upload(context, other, {"a/2.png": a_png(seed=2)})
+    with context.sessions.begin() as session:
         cancel_job(session, job.id)
-    sweep(doors)
-    with doors.sessions() as session:
+    sweep(context)
+    with context.sessions() as session:
         states = [image.state for image in all_images(session)]
     assert states == [State.CANCELLED, State.RECEIVED]
 
 
-def test_only_old_uploads_that_nobody_waits_for_are_forgotten(doors: Doors) -> None:
-    with doors.sessions.begin() as session:
+def test_only_old_uploads_that_nobody_waits_for_are_forgotten(context: AppContext) -> None:
+    with context.sessions.begin() as session:
         job = a_job(session)
-    (waiting,) = upload(doors, job, {"a/1.png": a_png(seed=1)})
-    orphan = doors.store.path(waiting.sha256[::-1], area="incoming")
+    (waiting,) = upload(context, job, {"a/1.png": a_png(seed=1)})
+    orphan = context.store.path(waiting.sha256[::-1], area="incoming")
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"cut off")
-    discard_forgotten(doors)
+    discard_forgotten(context)
     assert orphan.exists()
     long_ago = time.time() - 25 * 3600
-    for path in files_in(doors.store, "incoming"):
+    for path in files_in(context.store, "incoming"):
         os.utime(path, (long_ago, long_ago))
-    discard_forgotten(doors)
+    discard_forgotten(context)
     assert not orphan.exists()
-    assert doors.store.exists(waiting.sha256, area="incoming")
+    assert context.store.exists(waiting.sha256, area="incoming")
 
 
 def test_a_night_that_is_due_is_begun_once_and_its_worker_nudged(
-    doors: Doors, with_broker: Settings, broker_url: str
+    context: AppContext, with_broker: Settings, broker_url: str
 ) -> None:
     night_at = (now() + timedelta(hours=12)).strftime("%H:%M")  # none begins just now
     changed = {"night_at": night_at, "time_zone": "UTC"}
-    doors = replace(doors, settings=doors.settings.model_copy(update=changed))
-    with doors.sessions.begin() as session:
+    context = replace(context, settings=context.settings.model_copy(update=changed))
+    with context.sessions.begin() as session:
         a_version(session)
-    sweep(doors)
+    sweep(context)
     assert nudges(broker_url, "train") == 0, "a new installation waits for its first night"
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         session.execute(update(ModelAlias).values(created_at=now() - timedelta(days=2)))
-    sweep(doors)
-    sweep(doors)
+    sweep(context)
+    sweep(context)
     assert nudges(broker_url, "train") == 2
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         assert list_nights(session).total == 1
         assert claim_night(session, lease_s=60, max_attempts=3) is not None
-    sweep(doors)
+    sweep(context)
     assert nudges(broker_url, "train") == 2, "someone works on it"

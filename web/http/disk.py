@@ -11,7 +11,7 @@ from psycopg.errors import DiskFull
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from web.context import Services
+from models.context import AppContext
 
 RETRY_AFTER_S = 60
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -29,10 +29,10 @@ class DiskFullError(HTTPException):
         return [("Retry-After", str(RETRY_AFTER_S))]
 
 
-def check_room(services: Services, *, wanted: int = 0) -> None:
+def check_room(context: AppContext, *, wanted: int = 0) -> None:
     """wanted: bytes that are about to come."""
-    folder = _existing(services.store.root)
-    if shutil.disk_usage(folder).free - wanted < services.settings.disk_reserve_bytes:
+    folder = _existing(context.store.root)
+    if shutil.disk_usage(folder).free - wanted < context.settings.disk_reserve_bytes:
         raise DiskFullError
 
 

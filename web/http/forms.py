@@ -11,7 +11,7 @@ from werkzeug.formparser import FormDataParser, MultiPartParser
 
 from models.config.settings import Settings
 from models.files.store import make_private_folder
-from web.context import services
+from web.context import current_context
 from web.http.disk import check_room, noticing_full_disk
 
 BLOCK = 256 * 1024  # four times the parser's default: fewer rounds through Python
@@ -66,8 +66,8 @@ class Incoming(Request):
 
     def _get_file_stream(self, total_content_length: int | None, *_: Any, **__: Any) -> IO[bytes]:
         """Where a part is kept until it is stored: beside the store, whose room is watched."""
-        check_room(services(), wanted=total_content_length or 0)
-        folder = make_private_folder(services().store.temporary)
+        check_room(current_context(), wanted=total_content_length or 0)
+        folder = make_private_folder(current_context().store.temporary)
         is_small = total_content_length is not None and total_content_length <= SMALL_FORM
         spool = SPOOL if is_small else SPOOL_OF_LARGE_FORM
         return cast(IO[bytes], SpooledTemporaryFile(max_size=spool, dir=str(folder)))

@@ -27,7 +27,7 @@ from models.reading.results import list_results
 from models.tables.intake import State
 from models.tables.people import Role
 from web.auth.rules import audit, needs, person
-from web.context import services
+from web.context import current_context
 from web.http.params import read_query
 from web.http.request_log import follow_job
 from web.http.schemas import (
@@ -69,7 +69,7 @@ _PARTS = {
 @needs(Role.VIEWER)
 def index() -> str:
     page = read_query(Paging).page
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         jobs = list_jobs(session, page=page, page_size=PAGE_SIZE)
     return render_template("jobs.html", jobs=jobs)
 
@@ -89,7 +89,7 @@ def show_page(job_id: str) -> str:
 @needs(Role.VIEWER)
 def list_page(query_data: Paging) -> JobsOut:
     """Jobs, newest first."""
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         jobs = list_jobs(session, page=query_data.page, page_size=PAGE_SIZE)
     return JobsOut(jobs=[JobOut.model_validate(job) for job in jobs.items], next=jobs.next)
 
@@ -100,7 +100,7 @@ def list_page(query_data: Paging) -> JobsOut:
 @needs(Role.OPERATOR)
 def create(json_data: NewJob) -> JobProgress:
     """A new job, open for files. Asked for again with the same key, it is the same job."""
-    with services().sessions.begin() as session:
+    with current_context().sessions.begin() as session:
         job_id, is_new = create_job(
             session,
             name=json_data.name,
@@ -130,12 +130,12 @@ def show(job_id: str) -> JobProgress:
 @needs(Role.OPERATOR)
 def send(job_id: str) -> FilesOut:
     """Files of a job. Sending the same file again changes nothing."""
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         require_open(session, job_id)  # said before all of it is read; asked again with the rows
     parts = request.files.getlist("files")
     if not parts:
         abort(422, "expected multipart/form-data with parts named `files`; there is none")
-    receipt = receive(services(), job_id=job_id, parts=parts)
+    receipt = receive(current_context(), job_id=job_id, parts=parts)
     audit("files.received", job_id)
     return FilesOut(files=receipt.files, ignored=receipt.ignored, unlisted=receipt.unlisted)
 
@@ -147,7 +147,7 @@ def send(job_id: str) -> FilesOut:
 def known(job_id: str, json_data: SentFiles) -> KnownOut:
     """Which of these files the job already has, by their place in the list."""
     files = [(clean_file_name(sent.file), sent.sha256) for sent in json_data.files]
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         require_job(session, job_id)
         return KnownOut(known=known_files(session, job_id=job_id, files=files))
 
@@ -160,7 +160,7 @@ def known(job_id: str, json_data: SentFiles) -> KnownOut:
 def close(job_id: str, json_data: Closing) -> JobProgress:
     """All was sent. Declared files that have not arrived are an error, or are given up."""
     give_up = json_data.missing == "give_up"
-    with services().sessions.begin() as session:
+    with current_context().sessions.begin() as session:
         if close_job(session, job_id, give_up_missing=give_up):
             record(session, user_id=person().id, action="job.closed", target=job_id)
     return _progress(job_id)
@@ -172,10 +172,10 @@ def close(job_id: str, json_data: Closing) -> JobProgress:
 @needs(Role.OPERATOR)
 def cancel(job_id: str) -> JobProgress:
     """What waits is not read any more, and no more files are taken. What was read stays."""
-    with services().sessions.begin() as session:
+    with current_context().sessions.begin() as session:
         if cancel_job(session, job_id):
             record(session, user_id=person().id, action="job.cancelled", target=job_id)
-    cancel_images(services(), job_id)
+    cancel_images(current_context(), job_id)
     return _progress(job_id)
 
 
@@ -186,10 +186,10 @@ def cancel(job_id: str) -> JobProgress:
 @needs(Role.OPERATOR)
 def retry(job_id: str, json_data: Retrying) -> RetriedOut:
     """Images wait again, as far as their bytes are still there. A cancellation is lifted."""
-    with services().sessions.begin() as session:
+    with current_context().sessions.begin() as session:
         lift_cancellation(session, job_id)
         record(session, user_id=person().id, action="job.retried", target=job_id)
-    done = retry_images(services(), job_id, which=json_data.which)
+    done = retry_images(current_context(), job_id, which=json_data.which)
     job = JobOut.model_validate(_progress(job_id))
     return RetriedOut(retried=done.retried, left=done.left, job=job)
 
@@ -200,12 +200,12 @@ def retry(job_id: str, json_data: Retrying) -> RetriedOut:
 @needs(Role.VIEWER)
 def images(job_id: str, query_data: ImagesQuery) -> ResultsOut:
     """A job's images in the order of arrival, all or those in one state."""
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         require_job(session, job_id)
         state = State(query_data.state) if query_data.state else None
         found = list_results(
             session,
-            operating_point=services().settings.operating_point,
+            operating_point=current_context().settings.operating_point,
             job_id=job_id,
             state=state,
             page=query_data.page,
@@ -238,7 +238,7 @@ def _not_as_things_stand(error: JobStateError) -> ResponseReturnValue:
 
 
 def _progress(job_id: str) -> JobProgress:
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         found = job_progress(session, job_id)
     if found is None:
         raise NoJobError

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from models.context import AppContext
 from models.files.partial import PartialFile, PartialFiles
 from models.files.store import Stored
 from models.intake.images import images_of_file
@@ -11,7 +12,6 @@ from models.intake.uploads import Declared, advance, find_upload
 from models.tables.intake import Upload
 from pipeline.files.archive import is_archive
 from pipeline.files.sniff import is_junk
-from web.context import Services
 from web.http.disk import check_room, noticing_full_disk
 from web.intake.receive import Arrivals, Receipt, arriving, describe, keep, refuse, unpack
 
@@ -42,8 +42,8 @@ class Taken:
     is_new: bool = False
 
 
-def current_upload(services: Services, *, job_id: str, upload_id: int) -> Upload:
-    with services.sessions() as session:
+def current_upload(context: AppContext, *, job_id: str, upload_id: int) -> Upload:
+    with context.sessions() as session:
         upload = find_upload(session, job_id=job_id, upload_id=upload_id)
     if upload is None:
         raise NoUploadError
@@ -51,61 +51,61 @@ def current_upload(services: Services, *, job_id: str, upload_id: int) -> Upload
 
 
 def take_piece(
-    services: Services, *, job_id: str, upload_id: int, offset: int, body: BinaryIO
+    context: AppContext, *, job_id: str, upload_id: int, offset: int, body: BinaryIO
 ) -> Taken:
     """BusyError while another request sends a piece of the same file."""
-    upload = current_upload(services, job_id=job_id, upload_id=upload_id)
+    upload = current_upload(context, job_id=job_id, upload_id=upload_id)
     if upload.arrived_at is not None:
-        return _repeat(services, upload, offset)
-    with PartialFiles(services.store).hold(upload_id) as partial:
+        return _repeat(context, upload, offset)
+    with PartialFiles(context.store).hold(upload_id) as partial:
         # Once more, now that nobody else can change it.
-        upload = current_upload(services, job_id=job_id, upload_id=upload_id)
+        upload = current_upload(context, job_id=job_id, upload_id=upload_id)
         if upload.arrived_at is not None:
-            return _repeat(services, upload, offset)
+            return _repeat(context, upload, offset)
         try:
-            return _take(services, upload, partial, offset=offset, body=body)
+            return _take(context, upload, partial, offset=offset, body=body)
         except JobStateError:
             partial.discard()  # the job takes no more files: nobody will ask for it
             raise
 
 
-def _repeat(services: Services, upload: Upload, offset: int) -> Taken:
+def _repeat(context: AppContext, upload: Upload, offset: int) -> Taken:
     """The last answer was lost on its way."""
     _require(offset, upload.size)
     receipt = Receipt()
-    with services.sessions() as session:
+    with context.sessions() as session:
         images = images_of_file(session, job_id=upload.job_id, file=upload.file)
     receipt.add([describe(image) for image in images])
     return Taken(upload.size, True, receipt)
 
 
 def _take(
-    services: Services, upload: Upload, partial: PartialFile, *, offset: int, body: BinaryIO
+    context: AppContext, upload: Upload, partial: PartialFile, *, offset: int, body: BinaryIO
 ) -> Taken:
     received = min(upload.received, partial.size)
     if received < upload.received:  # someone took the file away
-        _count(services, upload, received)
+        _count(context, upload, received)
     _require(offset, received)
-    received = _append(services, upload, partial, at=received, body=body)
-    too_large = _too_large(services, upload, partial)
+    received = _append(context, upload, partial, at=received, body=body)
+    too_large = _too_large(context, upload, partial)
     if received < upload.size and not too_large:
         return Taken(received, False, Receipt())
-    with arriving(services, upload.job_id) as arrivals:
+    with arriving(context, upload.job_id) as arrivals:
         if too_large:
             arrivals.add(refuse(upload.file, too_large))
             arrivals.complete(Declared(upload.file, upload.size, upload.sha256))
         else:
-            _complete(services, upload, partial, arrivals)
+            _complete(context, upload, partial, arrivals)
     partial.discard()
     return Taken(upload.size, True, arrivals.receipt, is_new=True)
 
 
 def _append(
-    services: Services, upload: Upload, partial: PartialFile, *, at: int, body: BinaryIO
+    context: AppContext, upload: Upload, partial: PartialFile, *, at: int, body: BinaryIO
 ) -> int:
     """Returns how many bytes of the whole are safe now."""
     room = min(upload.size - at, MAX_PIECE_BYTES)
-    check_room(services, wanted=room)
+    check_room(context, wanted=room)
     with noticing_full_disk():
         written = partial.append(body, at=at, max_bytes=room)
     if body.read(1):
@@ -113,23 +113,25 @@ def _append(
         raise PieceError(
             f"a piece of {room} bytes at most was expected; it is longer", status=413, received=at
         )
-    _count(services, upload, at + written)
+    _count(context, upload, at + written)
     return at + written
 
 
-def _count(services: Services, upload: Upload, received: int) -> None:
-    with noticing_full_disk(), services.sessions.begin() as session:
+def _count(context: AppContext, upload: Upload, received: int) -> None:
+    with noticing_full_disk(), context.sessions.begin() as session:
         require_open(session, upload.job_id)
         if not advance(session, upload.id, before=upload.received, received=received):
             raise JobStateError("this file is not expected any more")
     upload.received = received
 
 
-def _complete(services: Services, upload: Upload, partial: PartialFile, arrivals: Arrivals) -> None:
+def _complete(
+    context: AppContext, upload: Upload, partial: PartialFile, arrivals: Arrivals
+) -> None:
     """All bytes are there: checked, unpacked, moved into the store."""
     sha256 = partial.sha256()
     if upload.sha256 not in ("", sha256):
-        _count(services, upload, 0)
+        _count(context, upload, 0)
         partial.discard()
         raise PieceError(
             "the bytes that arrived are not those that were declared (their SHA-256 differs): "
@@ -141,18 +143,18 @@ def _complete(services: Services, upload: Upload, partial: PartialFile, arrivals
         arrivals.receipt.ignored.append(upload.file)
     elif is_archive(partial.head(SIGNATURE_BYTES)):
         with partial.open() as stream:
-            for image in unpack(services, upload.file, stream):
+            for image in unpack(context, upload.file, stream):
                 arrivals.add(image)
     else:
         with noticing_full_disk():
-            services.store.adopt(partial.path, sha256)
+            context.store.adopt(partial.path, sha256)
         arrivals.add(keep(upload.file, Stored(sha256, upload.size)))
     arrivals.complete(Declared(upload.file, upload.size, sha256))
 
 
-def _too_large(services: Services, upload: Upload, partial: PartialFile) -> str | None:
+def _too_large(context: AppContext, upload: Upload, partial: PartialFile) -> str | None:
     """Why it is of no use to send the rest; its first bytes tell what it is."""
-    settings, head = services.settings, partial.head(SIGNATURE_BYTES)
+    settings, head = context.settings, partial.head(SIGNATURE_BYTES)
     if len(head) < min(SIGNATURE_BYTES, upload.size):
         return None
     limit = settings.max_archive_bytes if is_archive(head) else settings.max_file_bytes

@@ -23,6 +23,7 @@ from typing import BinaryIO, cast
 
 from werkzeug.datastructures import FileStorage
 
+from models.context import AppContext
 from models.files.store import FileTooLargeError, Stored, sha256_of
 from models.intake.images import NewImage, add_images, wanted_uploads
 from models.intake.jobs import require_open
@@ -32,7 +33,6 @@ from models.tables.intake import Image
 from pipeline.errors import RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.files.sniff import is_junk
-from web.context import Services
 from web.http.disk import DiskFullError, check_room, noticing_full_disk
 from web.http.schemas import FileOut
 from worker.enqueue import nudge_ingest
@@ -61,9 +61,9 @@ class Receipt:
 class Arrivals:
     """Gathers what came for a job and writes its rows, some hundred at a time."""
 
-    def __init__(self, services: Services, job_id: str) -> None:
+    def __init__(self, context: AppContext, job_id: str) -> None:
         self.receipt = Receipt()
-        self._services = services
+        self._services = context
         self._job_id = job_id
         self._images: list[NewImage] = []
         self._complete: list[Declared] = []
@@ -95,9 +95,9 @@ class Arrivals:
 
 
 @contextmanager
-def arriving(services: Services, job_id: str) -> Iterator[Arrivals]:
+def arriving(context: AppContext, job_id: str) -> Iterator[Arrivals]:
     """What is safe gets its row, also when the disk is too full for what follows it."""
-    arrivals = Arrivals(services, job_id)
+    arrivals = Arrivals(context, job_id)
     try:
         yield arrivals
     except DiskFullError:
@@ -106,11 +106,11 @@ def arriving(services: Services, job_id: str) -> Iterator[Arrivals]:
     arrivals.write()
 
 
-def store(services: Services, file: str, stream: BinaryIO) -> NewImage:
-    check_room(services)
+def store(context: AppContext, file: str, stream: BinaryIO) -> NewImage:
+    check_room(context)
     try:
         with noticing_full_disk():
-            kept = services.store.put(stream, max_bytes=services.settings.max_file_bytes)
+            kept = context.store.put(stream, max_bytes=context.settings.max_file_bytes)
     except FileTooLargeError as error:
         return refuse(file, str(error))
     return keep(file, kept)
@@ -176,38 +176,38 @@ def is_zip(stream: BinaryIO) -> bool:
     return is_archive(head)
 
 
-def unpack(services: Services, archive: str, stream: BinaryIO) -> Iterator[NewImage]:
+def unpack(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[NewImage]:
     """In the archive's order. One that is refused as a whole is one refused file."""
-    return store_side_by_side(_tasks(services, archive, stream))
+    return store_side_by_side(_tasks(context, archive, stream))
 
 
-def _tasks(services: Services, archive: str, stream: BinaryIO) -> Iterator[Callable[[], NewImage]]:
+def _tasks(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[Callable[[], NewImage]]:
     try:
-        for member in members(stream, limits=_limits(services)):
+        for member in members(stream, limits=_limits(context)):
             # The zip is a folder like any other: equal names in two zips are two files.
             file = clean_file_name(f"{archive}/{member.name}")
-            yield _task(services, file, member)
+            yield _task(context, file, member)
     except RefusedError as refusal:
         reason = str(refusal)
         yield lambda: refuse(archive, reason)
 
 
-def _task(services: Services, file: str, member: Member) -> Callable[[], NewImage]:
+def _task(context: AppContext, file: str, member: Member) -> Callable[[], NewImage]:
     """A member is read before the next one is asked for."""
     try:
         with member.open() as stream:
             if member.size > SMALL:
-                stored = store(services, file, stream)
+                stored = store(context, file, stream)
                 return lambda: stored
             content = io.BytesIO(stream.read(SMALL + 1))
     except RefusedError as refusal:
         refused = refuse(file, str(refusal))
         return lambda: refused
-    return partial(store, services, file, content)
+    return partial(store, context, file, content)
 
 
-def _limits(services: Services) -> ArchiveLimits:
-    settings = services.settings
+def _limits(context: AppContext) -> ArchiveLimits:
+    settings = context.settings
     return ArchiveLimits(
         max_files=settings.max_archive_files,
         max_bytes=settings.max_archive_bytes,
@@ -215,34 +215,34 @@ def _limits(services: Services) -> ArchiveLimits:
     )
 
 
-def receive(services: Services, *, job_id: str, parts: Sequence[FileStorage]) -> Receipt:
+def receive(context: AppContext, *, job_id: str, parts: Sequence[FileStorage]) -> Receipt:
     """Rows for all parts; a zip's members count as parts. The same file again is the same row."""
-    with arriving(services, job_id) as arrivals:
+    with arriving(context, job_id) as arrivals:
         for are_plain, some in groupby(parts, _is_plain):
             if are_plain:
-                _receive_plain(services, arrivals, list(some))
+                _receive_plain(context, arrivals, list(some))
             else:
                 for part in some:
-                    _receive_special(services, arrivals, part)
+                    _receive_special(context, arrivals, part)
     return arrivals.receipt
 
 
-def _receive_plain(services: Services, arrivals: Arrivals, parts: Sequence[FileStorage]) -> None:
-    for image in store_side_by_side(partial(store, services, _name(p), _stream(p)) for p in parts):
+def _receive_plain(context: AppContext, arrivals: Arrivals, parts: Sequence[FileStorage]) -> None:
+    for image in store_side_by_side(partial(store, context, _name(p), _stream(p)) for p in parts):
         arrivals.add(image)
         if not image.refused:
             arrivals.complete(Declared(image.file, image.size, image.sha256))
     for part in parts:
-        if _size(part) > services.settings.max_file_bytes:
+        if _size(part) > context.settings.max_file_bytes:
             arrivals.complete(_declaration(part))
         part.close()  # the copy that the parser spooled
 
 
-def _receive_special(services: Services, arrivals: Arrivals, part: FileStorage) -> None:
+def _receive_special(context: AppContext, arrivals: Arrivals, part: FileStorage) -> None:
     if is_junk(_name(part)):
         arrivals.receipt.ignored.append(_name(part))
     else:
-        for image in unpack(services, _name(part), _stream(part)):
+        for image in unpack(context, _name(part), _stream(part)):
             arrivals.add(image)
     arrivals.complete(_declaration(part))
     part.close()

@@ -14,7 +14,7 @@ from models.intake.uploads import Declared, TooManyUploadsError, declare, list_u
 from models.tables.intake import Upload
 from models.tables.people import Role
 from web.auth.rules import audit, needs, person
-from web.context import services
+from web.context import current_context
 from web.http.disk import check_room, noticing_full_disk
 from web.http.errors import problem
 from web.intake.pieces import (
@@ -58,8 +58,8 @@ def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
     files = [
         Declared(clean_file_name(one.file), one.size, one.sha256 or "") for one in json_data.files
     ]
-    check_room(services())
-    with noticing_full_disk(), services().sessions.begin() as session:
+    check_room(current_context())
+    with noticing_full_disk(), current_context().sessions.begin() as session:
         require_open(session, job_id)
         try:
             uploads = declare(session, job_id=job_id, files=files)
@@ -75,7 +75,7 @@ def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
 @needs(Role.VIEWER)
 def list_page(job_id: str, query_data: UploadsQuery) -> UploadsPageOut:
     """What was declared, declaration by declaration; for going on after an interruption."""
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         require_job(session, job_id)
         found = list_uploads(
             session, job_id, state=query_data.state, page=query_data.page, page_size=PAGE_SIZE
@@ -88,7 +88,7 @@ def list_page(job_id: str, query_data: UploadsQuery) -> UploadsPageOut:
 @needs(Role.VIEWER)
 def show_offset(job_id: str, upload_id: int) -> Response:
     """How much of a declared file is safe here."""
-    upload = current_upload(services(), job_id=job_id, upload_id=upload_id)
+    upload = current_upload(current_context(), job_id=job_id, upload_id=upload_id)
     headers = {"Upload-Offset": str(upload.received), "Upload-Length": str(upload.size)}
     return Response(headers=headers)
 
@@ -105,9 +105,11 @@ def send_piece(job_id: str, upload_id: int) -> tuple[PieceOut, int, dict[str, st
     """
     offset, body = _offset(), _body()
     try:
-        taken = take_piece(services(), job_id=job_id, upload_id=upload_id, offset=offset, body=body)
+        taken = take_piece(
+            current_context(), job_id=job_id, upload_id=upload_id, offset=offset, body=body
+        )
     except BusyError:
-        upload = current_upload(services(), job_id=job_id, upload_id=upload_id)
+        upload = current_upload(current_context(), job_id=job_id, upload_id=upload_id)
         why = "another request is sending this file at the moment"
         raise PieceError(why, status=409, received=upload.received) from None
     if taken.is_new:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from models.audit.log import record
 from models.config.secrets import read_or_make_secrets
+from models.context import AppContext
 from models.learning.label_targets import (
     Contents,
     contents_by_file,
@@ -24,7 +25,6 @@ from models.tables.learning import LabelValue, Source
 from models.tables.people import Role, User
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from web.auth.sessions import Person
-from web.context import Services
 from web.labels.csv_file import BadRow, LabelRow, LabelTable, read_label_table
 
 ROWS_A_TRANSACTION = 1000
@@ -48,20 +48,20 @@ class Known:
     roles: dict[str, Role]
 
 
-def take_label_table(services: Services, content: bytes, *, sender: Person) -> Taken:
+def take_label_table(context: AppContext, content: bytes, *, sender: Person) -> Taken:
     """Raises NoTableError; a row that cannot be taken is a problem, the rest is taken."""
-    table = read_label_table(content, time_zone=services.settings.time_zone)
-    key = read_or_make_secrets(services.settings.data_dir).identity_key
-    with services.sessions() as session:
+    table = read_label_table(content, time_zone=context.settings.time_zone)
+    key = read_or_make_secrets(context.settings.data_dir).identity_key
+    with context.sessions() as session:
         known = _look_up(session, table, key=key)
     taken = Taken(problems=table.problems, ignored_columns=table.ignored_columns)
     labels = list(_labels(table, known, taken.problems, sender=sender, key=key))
     for some in batches(labels, ROWS_A_TRANSACTION):
-        with services.sessions.begin() as session:
+        with context.sessions.begin() as session:
             taken.added += add_labels(session, some)
     taken.unchanged = len(labels) - taken.added
     taken.problems.sort(key=lambda problem: problem.line)
-    with services.sessions.begin() as session:
+    with context.sessions.begin() as session:
         target = f"{len(labels)} rows, {len(taken.problems)} refused"
         record(session, user_id=sender.id, action="labels.sent", target=target)
     return taken

@@ -26,7 +26,7 @@ from models.tables.learning import Label, Source
 from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
 from web.auth.rules import needs, person
-from web.context import services
+from web.context import current_context
 from web.http.params import read_query
 from web.http.schemas import Paging
 from web.labels.csv_file import NoTableError
@@ -76,9 +76,9 @@ CONFLICTS_A_PAGE = 25
 @needs(Role.VIEWER)
 def show_page() -> str:
     page = read_query(Paging).page
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         conflicts = list_labels(session, only_conflicts=True, page=page, page_size=CONFLICTS_A_PAGE)
-        summary = label_summary(session, services().settings)
+        summary = label_summary(session, current_context().settings)
     return render_template(
         "labels.html", conflicts=conflicts, summary=summary, conflict_words=conflict_words
     )
@@ -89,7 +89,7 @@ def show_page() -> str:
 @needs(Role.VIEWER)
 def show_said(image_id: int) -> str:
     """The piece of the study page that changes with a label."""
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         image = get_image(session, image_id)
         if image is None:
             abort(404, "there is no such image")
@@ -103,7 +103,7 @@ def show_said(image_id: int) -> str:
 @needs(Role.VIEWER)
 def index(query_data: LabelsQuery) -> LabelsOut:
     """What counts of each content and who said what, the latest first."""
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         found = list_labels(session, **query_data.model_dump(), page_size=PAGE_SIZE)
     return LabelsOut(labels=[_out(one) for one in found.items], total=found.total, next=found.next)
 
@@ -113,8 +113,8 @@ def index(query_data: LabelsQuery) -> LabelsOut:
 @needs(Role.VIEWER)
 def summary() -> LabelSummaryOut:
     """How many labels there are, and how many the next retraining waits for."""
-    with services().sessions() as session:
-        return label_summary(session, services().settings)
+    with current_context().sessions() as session:
+        return label_summary(session, current_context().settings)
 
 
 @bp.post("/api/v1/labels")
@@ -123,7 +123,7 @@ def summary() -> LabelSummaryOut:
 @needs(Role.READER)
 def give(json_data: GivenLabels) -> TakenOut:
     """Labels by the one who asks. All of them are taken, or none."""
-    with services().sessions.begin() as session:
+    with current_context().sessions.begin() as session:
         hashes = _contents(session, json_data.labels)
         rows = [_new(sha256, one) for sha256, one in zip(hashes, json_data.labels, strict=True)]
         added = add_labels(session, rows, insist=True)
@@ -142,7 +142,7 @@ def give_table() -> TableTakenOut:
         abort(415, "expected text/csv")
     request.max_content_length = MAX_TABLE_BYTES
     try:
-        taken = take_label_table(services(), request.get_data(cache=False), sender=person())
+        taken = take_label_table(current_context(), request.get_data(cache=False), sender=person())
     except RequestEntityTooLarge:
         abort(413, f"a table may have {MAX_TABLE_BYTES // 2**20} MiB; send it in parts")
     except NoTableError as error:

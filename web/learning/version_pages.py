@@ -10,7 +10,7 @@ from models.learning.version_lists import list_versions_page, listed_version, li
 from models.learning.versions import production_version, roll_back_target
 from models.tables.people import Role
 from web.auth.rules import needs
-from web.context import services
+from web.context import current_context
 from web.http.params import read_query
 from web.http.schemas import Paging
 from web.learning import promotions as decisions
@@ -29,7 +29,7 @@ HISTORY = 20
 @needs(Role.VIEWER)
 def index() -> str:
     page = read_query(Paging).page
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         live, proposal = production_version(session), open_proposal(session)
         return render_template(
             "versions.html",
@@ -48,7 +48,7 @@ def index() -> str:
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show(name: str) -> str:
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         version = decisions.known_version(session, name)
         listed, live = listed_version(session, version), production_version(session)
         return render_template(
@@ -107,7 +107,7 @@ def card_words(card: dict[str, object]) -> dict[str, object]:
     """What `cards.html` shows of a card."""
     return {
         "points": operating_points(card),
-        "point_now": services().settings.operating_point,
+        "point_now": current_context().settings.operating_point,
         "figure_rows": figure_rows(card),
         "figure_names": OVERALL | AT_THRESHOLD,
     }

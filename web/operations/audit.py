@@ -24,7 +24,7 @@ from models.audit.lists import (
 from models.audit.verify import Check, check_audit, newest_check
 from models.tables.people import Role
 from web.auth.rules import audit, needs
-from web.context import services
+from web.context import current_context
 from web.http.csv import csv_line
 from web.http.params import read_query
 from web.operations.schemas import AuditCheckOut, AuditExportQuery, AuditPageQuery, AuditQuery
@@ -62,8 +62,8 @@ _EXPORTED: dict[int | str, Any] = {
 def show_page() -> str:
     query = read_query(AuditPageQuery)
     kept = query.model_dump(mode="json", exclude={"page"}, exclude_none=True)
-    data_dir = services().settings.data_dir
-    with services().sessions() as session:
+    data_dir = current_context().settings.data_dir
+    with current_context().sessions() as session:
         return render_template(
             "audit.html",
             check=newest_check(data_dir) or check_audit(session, data_dir),
@@ -107,8 +107,8 @@ def check() -> Check:
 
 def _check() -> Check:
     audit("audit.checked")
-    with services().sessions() as session:
-        return check_audit(session, services().settings.data_dir)
+    with current_context().sessions() as session:
+        return check_audit(session, current_context().settings.data_dir)
 
 
 def _filter(query: AuditQuery) -> AuditFilter:
@@ -116,5 +116,5 @@ def _filter(query: AuditQuery) -> AuditFilter:
 
 
 def _read(chosen: AuditFilter) -> Iterator[AuditRow]:
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         yield from iter_audit(session, chosen)

@@ -22,12 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from models.config.settings import Settings
+from models.context import AppContext
 from models.learning.versions import production_version, version_path
 from models.operations.heartbeat import is_alive
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.version_folder import REQUIRED, load_card
 from web.auth.rules import open_to_all
-from web.context import Services, services
+from web.context import current_context
 from web.http.schemas import HealthOut
 from worker.enqueue import is_broker_up
 
@@ -40,10 +41,10 @@ Word = Literal["up", "down"]
 NEEDED = ("database", "tables", "broker", "files", "model_version")
 
 
-def states(services: Services) -> dict[str, Word]:
-    settings = services.settings
+def states(context: AppContext) -> dict[str, Word]:
+    settings = context.settings
     found = {
-        **_in_database(services),
+        **_in_database(context),
         "broker": is_broker_up(),
         "files": _can_write(settings.files_dir),
         "disk": _has_reserve(settings),
@@ -57,9 +58,9 @@ def is_ready(found: dict[str, Word]) -> bool:
     return all(found[what] == "up" for what in NEEDED)
 
 
-def _is_database_up(services: Services) -> bool:
+def _is_database_up(context: AppContext) -> bool:
     try:
-        with services.sessions() as session:
+        with context.sessions() as session:
             session.execute(text("SELECT 1"))
     except SQLAlchemyError as error:
         log.error("database does not answer: %s", type(error).__name__)
@@ -67,20 +68,20 @@ def _is_database_up(services: Services) -> bool:
     return True
 
 
-def _in_database(services: Services) -> dict[str, bool]:
+def _in_database(context: AppContext) -> dict[str, bool]:
     from models.operations.upgrade import (  # costs Alembic, once asked
         current_revision,
         newest_revision,
     )
 
     found = dict.fromkeys(("database", "tables", "model_version"), False)
-    found["database"] = _is_database_up(services)
+    found["database"] = _is_database_up(context)
     if found["database"]:
         try:
-            with services.sessions() as session:
+            with context.sessions() as session:
                 revision = current_revision(session.connection())
                 found["tables"] = revision == newest_revision()
-                found["model_version"] = _can_open_version(session, services.settings)
+                found["model_version"] = _can_open_version(session, context.settings)
         except SQLAlchemyError as error:
             log.error("a table does not answer: %s", type(error).__name__)
     return found
@@ -174,6 +175,6 @@ def ready() -> ResponseReturnValue:
 
 def _states() -> dict[str, Word]:
     """As they were a moment ago: asking takes the database, the broker and a file."""
-    new = Recent(lambda: states(services()), lasts_s=LASTS_S)
+    new = Recent(lambda: states(current_context()), lasts_s=LASTS_S)
     kept = current_app.extensions.setdefault(KEY, new)
     return cast(Recent[dict[str, Word]], kept).get()

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from models.audit.verify import newest_check
 from models.base import now
 from models.config.settings import Settings
+from models.context import AppContext
 from models.learning.versions import production_version
 from models.operations import figures
 from models.operations.figures import KEYS
@@ -33,7 +34,6 @@ from models.tables.learning import Outcome
 from models.tables.people import Role
 from web.auth.rules import needs
 from web.context import KEY as SERVICES
-from web.context import Services
 from web.http.request_log import route, seconds_taken
 
 log = logging.getLogger(__name__)
@@ -43,8 +43,8 @@ WORKERS = ("ingest", "predict")
 
 
 class ServiceFigures(Collector):
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, context: AppContext) -> None:
+        self._services = context
 
     def collect(self) -> Iterator[Metric]:
         yield from _disk(self._services.settings)

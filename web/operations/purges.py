@@ -23,7 +23,7 @@ from models.files.purge_plan import (
 from models.intake.jobs import require_job
 from models.tables.people import Role
 from web.auth.rules import needs, person
-from web.context import services
+from web.context import current_context
 from web.operations.schemas import Purge, PurgeCountsOut, PurgeJobOut, PurgeOut
 
 bp = APIBlueprint("purges", __name__, tag="Purges")
@@ -40,7 +40,7 @@ def create(json_data: Purge) -> PurgeOut:
     """What is left of ended jobs: say what would go, or delete some of it."""
     which = _which(json_data)
     if json_data.dry_run:
-        with services().sessions() as session:
+        with current_context().sessions() as session:
             return _plan(session, which)
     return _purge(which)
 
@@ -48,7 +48,7 @@ def create(json_data: Purge) -> PurgeOut:
 def _which(purge: Purge) -> WhichJobs:
     if purge.older_than_days is not None:
         return WhichJobs(ended_before=now() - timedelta(days=purge.older_than_days))
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         require_job(session, purge.job_id or "")
     return WhichJobs(job_id=purge.job_id)
 
@@ -68,7 +68,7 @@ def _plan(session: Session, which: WhichJobs) -> PurgeOut:
 
 def _gone_files(session: Session, which: WhichJobs) -> tuple[int, int]:
     """How many, and of how many bytes."""
-    store, count, size = services().store, 0, 0
+    store, count, size = current_context().store, 0, 0
     inputs = (store.paths_of_upload(one) for one in iter_gone_inputs(session, which))
     stored = (store.path(one) for one in iter_gone_stored(session, which))
     for path in chain(chain.from_iterable(inputs), stored):
@@ -80,7 +80,7 @@ def _gone_files(session: Session, which: WhichJobs) -> tuple[int, int]:
 
 def _purge(which: WhichJobs) -> PurgeOut:
     """Steps are short, and so are requests: whoever asks can show how far it is, and stop."""
-    sessions, store, user_id = services().sessions, services().store, person().id
+    sessions, store, user_id = current_context().sessions, current_context().store, person().id
     discard_noted(sessions, store)
     until, purged = time.monotonic() + SECONDS_A_REQUEST, 0
     while job_id := _next_job(which):
@@ -99,5 +99,5 @@ def _purge(which: WhichJobs) -> PurgeOut:
 
 
 def _next_job(which: WhichJobs) -> str | None:
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         return next_purgeable(session, which)

@@ -20,7 +20,7 @@ from models.tables import intake as tables
 from models.tables.people import Role
 from pipeline.decode.network_input import PREPROCESSING
 from web.auth.rules import needs
-from web.context import services
+from web.context import current_context
 from web.reading.view_log import record_picture
 
 bp = APIBlueprint("images", __name__, tag="Images")
@@ -83,11 +83,11 @@ def _look_at(image_id: int) -> Shown:
 
 
 def _find(image_id: int) -> Shown:
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         image = get_image(session, image_id)
         if image is None or image.stored_sha256 is None:
             abort(404, "there is no picture of this image")
-        point = services().settings.operating_point
+        point = current_context().settings.operating_point
         return Shown(image, get_prediction(session, image, operating_point=point))
 
 
@@ -122,7 +122,7 @@ def _draw_display(shown: Shown) -> bytes:
 
 def _draw_thumbnail(shown: Shown) -> bytes:
 
-    return thumbnail_png(shown.image, services().store)
+    return thumbnail_png(shown.image, current_context().store)
 
 
 def _draw_heatmap(prediction: tables.Prediction) -> bytes:
@@ -145,7 +145,7 @@ def _decode(image: tables.Image):  # type: ignore[no-untyped-def]
     from pipeline.decode.decode import decode
 
     assert image.stored_sha256 is not None
-    return decode(services().store.path(image.stored_sha256))
+    return decode(current_context().store.path(image.stored_sha256))
 
 
 SIDE = 128

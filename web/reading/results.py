@@ -12,7 +12,7 @@ from models.intake.jobs import require_job
 from models.reading.results import Result, iter_results
 from models.tables.people import Role
 from web.auth.rules import audit, needs
-from web.context import services
+from web.context import current_context
 from web.http.csv import csv_line
 from web.http.schemas import ResultsQuery
 
@@ -41,7 +41,7 @@ _RESPONSES: dict[int | str, Any] = {
 def export(query_data: ResultsQuery) -> Response:
     """Every result, or one job's, as JSON lines, JSON or CSV."""
     if query_data.job_id is not None:
-        with services().sessions() as session:
+        with current_context().sessions() as session:
             require_job(session, query_data.job_id)
     audit("results.exported", query_data.job_id or "all")
     write = {"jsonl": _jsonl, "json": _json, "csv": _csv}[query_data.format]
@@ -53,8 +53,8 @@ def export(query_data: ResultsQuery) -> Response:
 
 
 def _read(job_id: str | None) -> Iterator[Result]:
-    with services().sessions() as session:
-        point = services().settings.operating_point
+    with current_context().sessions() as session:
+        point = current_context().settings.operating_point
         yield from iter_results(session, operating_point=point, job_id=job_id)
 
 

@@ -16,7 +16,7 @@ from models.reading.studies import StudyDetail, StudySummary, get_study, list_st
 from models.tables.intake import Image
 from models.tables.people import Role
 from web.auth.rules import needs
-from web.context import services
+from web.context import current_context
 from web.http.params import read_query
 from web.http.schemas import LAST_PAGE, StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
 from web.labels.panel import choices, conflict_words, labels_said
@@ -47,7 +47,7 @@ class Neighbours:
 @needs(Role.VIEWER)
 def worklist() -> str:
     query = read_query(StudiesQuery)
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         page = _list(session, query, page_size=PAGE_SIZE)
         job = get_job(session, query.job_id) if query.job_id else None
     return render_template(
@@ -66,7 +66,7 @@ def worklist() -> str:
 @needs(Role.VIEWER)
 def show_page(study_id: int) -> str:
     query, position = read_query(StudiesQuery), request.args.get("at", type=int)
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         study = _find(session, study_id)
         chosen = _chosen(study, request.args.get("image", type=int))
         image = get_image(session, chosen.image_id) if chosen else None
@@ -82,7 +82,7 @@ def show_page(study_id: int) -> str:
         choices=choices(chosen.finding) if chosen else [],
         tags=_tags(image),
         card=version.card if version else {},
-        point_now=services().settings.operating_point,
+        point_now=current_context().settings.operating_point,
         kept=_kept(query),
         position=position,
         list_page=((position or 1) - 1) // PAGE_SIZE + 1,
@@ -96,7 +96,7 @@ def show_page(study_id: int) -> str:
 @needs(Role.VIEWER)
 def index(query_data: StudiesQuery) -> StudiesOut:
     """The work list: most suspicious first unless asked otherwise."""
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         page = _list(session, query_data, page_size=API_PAGE_SIZE)
     studies = [StudyOut.model_validate(study) for study in page.items]
     return StudiesOut(studies=studies, total=page.total, next=page.next)
@@ -107,19 +107,19 @@ def index(query_data: StudiesQuery) -> StudiesOut:
 @needs(Role.VIEWER)
 def show(study_id: int) -> StudyDetail:
     """One study and the results of its images."""
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         study = _find(session, study_id)
     record_study(study_id)
     return study
 
 
 def _list(session: Session, query: StudiesQuery, *, page_size: int) -> Page[StudySummary]:
-    point = services().settings.operating_point
+    point = current_context().settings.operating_point
     return list_studies(session, operating_point=point, **query.model_dump(), page_size=page_size)
 
 
 def _find(session: Session, study_id: int) -> StudyDetail:
-    point = services().settings.operating_point
+    point = current_context().settings.operating_point
     study = get_study(session, study_id, operating_point=point)
     if study is None:
         abort(404, "there is no such study")
@@ -168,6 +168,6 @@ def _id_at(query: StudiesQuery, position: int) -> int | None:
     if not 1 <= position <= LAST_PAGE:
         return None
     one = query.model_copy(update={"page": position})
-    with services().sessions() as session:
+    with current_context().sessions() as session:
         found = _list(session, one, page_size=1).items
     return found[0].id if found else None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from models.config.settings import Settings
+from models.context import AppContext
 from models.learning.snapshots import get_snapshot
 from models.learning.versions import register_version, version_path
 from models.tables.intake import ModelVersion
@@ -15,7 +16,6 @@ from pipeline.inference.engine import NETWORK_FILE
 from pipeline.inference.version_folder import FAMILIARITY_FILE, load_card
 from pipeline.training.config import Mode, Progress, TrainingConfig, candidate_config
 from pipeline.training.mixing import mix
-from worker.context import Doors
 from worker.night.training_data import Lesson, MissingImageError, NotEnoughImagesError, read_lesson
 
 __all__ = ["MissingImageError", "NotEnoughImagesError", "train_candidate"]
@@ -33,7 +33,12 @@ def candidate_name(night_id: int) -> str:
 
 
 def train_candidate(
-    doors: Doors, *, snapshot_id: int, production: ModelVersion, name: str, progress: Progress
+    context: AppContext,
+    *,
+    snapshot_id: int,
+    production: ModelVersion,
+    name: str,
+    progress: Progress,
 ) -> ModelVersion:
     """Trained, or trained on from where it was interrupted; a finished folder is only registered.
 
@@ -41,19 +46,19 @@ def train_candidate(
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
         raise ValueError(f"Expected a name of letters, digits, '.', '_', '-'. Received: {name!r}")
-    data_dir = doors.settings.data_dir
+    data_dir = context.settings.data_dir
     folder = data_dir / NETWORKS / name
     if not folder.exists():
-        lesson = read_lesson(doors, snapshot_id, progress=progress)
+        lesson = read_lesson(context, snapshot_id, progress=progress)
         with suppress(FileExistsError):  # who had lost this night's claim went on, and was faster
-            _train(lesson, production, folder, settings=doors.settings, progress=progress)
-    _check_is_of(folder, doors, snapshot_id)
-    with doors.sessions.begin() as session:
+            _train(lesson, production, folder, settings=context.settings, progress=progress)
+    _check_is_of(folder, context, snapshot_id)
+    with context.sessions.begin() as session:
         return register_version(session, folder=folder, data_dir=data_dir)
 
 
-def _check_is_of(folder: Path, doors: Doors, snapshot_id: int) -> None:
-    with doors.sessions() as session:
+def _check_is_of(folder: Path, context: AppContext, snapshot_id: int) -> None:
+    with context.sessions() as session:
         snapshot = get_snapshot(session, snapshot_id)
     learned_from = load_card(folder).raw.get("snapshot", {}).get("digest")
     if snapshot is None or learned_from != snapshot.digest:

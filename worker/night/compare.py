@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config.settings import Settings
+from models.context import AppContext
 from models.learning.evaluations import add_evaluation
 from models.learning.snapshots import SITE, snapshot_images
 from models.learning.versions import version_path
@@ -22,7 +23,6 @@ from pipeline.evaluation.evaluate import ScoreCollector, Scores, evaluate
 from pipeline.inference.predictor import Predictor
 from pipeline.training.config import Progress, TrainingProgress
 from pipeline.types import OperatingPoint
-from worker.context import Doors
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Opened:
 
 
 def compare_versions(
-    doors: Doors,
+    context: AppContext,
     *,
     snapshot_id: int,
     candidate: ModelVersion,
@@ -75,23 +75,23 @@ def compare_versions(
     level: of the intervals of all comparisons together. progress: told after each batch; what it
     raises passes through. Raises NetworkFolderError, MissingInputError.
     """
-    sets = _test_sets(doors, snapshot_id)
-    both = _open_both(doors.settings, candidate=candidate, production=production)
+    sets = _test_sets(context, snapshot_id)
+    both = _open_both(context.settings, candidate=candidate, production=production)
     teller = _Teller(progress, total=sum(len(images) for images in sets.values()))
     level_of_one = level_of_each(len(sets), level=level)
     comparisons = []
     for origin, images in sets.items():
-        ours, theirs = _read(doors, images, both, teller)
+        ours, theirs = _read(context, images, both, teller)
         for opened, answers in zip(both, (ours, theirs), strict=True):
-            _keep(doors, opened, answers, snapshot_id=snapshot_id, origin=origin)
+            _keep(context, opened, answers, snapshot_id=snapshot_id, origin=origin)
             teller.tell()
         comparisons.append(compare(origin, ours, theirs, level=level_of_one))
     return comparisons
 
 
-def _test_sets(doors: Doors, snapshot_id: int) -> dict[str, list[SnapshotImage]]:
+def _test_sets(context: AppContext, snapshot_id: int) -> dict[str, list[SnapshotImage]]:
     """By origin, the site's own first; images always in the same order."""
-    with doors.sessions() as session:
+    with context.sessions() as session:
         images = snapshot_images(session, snapshot_id, split=Split.TEST)
     origins = sorted({image.origin for image in images}, key=lambda name: (name != SITE, name))
     return {name: [image for image in images if image.origin == name] for name in origins}
@@ -135,14 +135,14 @@ class _Teller:
 
 
 def _read(
-    doors: Doors, images: Sequence[SnapshotImage], both: Sequence[Opened], teller: _Teller
+    context: AppContext, images: Sequence[SnapshotImage], both: Sequence[Opened], teller: _Teller
 ) -> list[Answers]:
     """Each version's."""
     collectors = [ScoreCollector() for _ in both]
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
         for opened, collector in zip(both, collectors, strict=True):
-            inputs = _inputs(doors, batch, opened.predictor)
+            inputs = _inputs(context, batch, opened.predictor)
             answers = opened.predictor.predict(inputs)
             for image, answer in zip(batch, answers, strict=True):
                 label = int(image.label is LabelValue.PNEUMONIA)
@@ -155,11 +155,11 @@ def _read(
 
 
 def _inputs(
-    doors: Doors, images: Sequence[SnapshotImage], predictor: Predictor
+    context: AppContext, images: Sequence[SnapshotImage], predictor: Predictor
 ) -> NDArray[np.uint8]:
     preprocessing = str(predictor.card.raw["preprocessing"])
     try:
-        return doors.store.network_inputs([image.sha256 for image in images], preprocessing)
+        return context.store.network_inputs([image.sha256 for image in images], preprocessing)
     except FileNotFoundError:
         raise MissingInputError(
             f"what {predictor.model_version} should read of the test images "
@@ -167,12 +167,14 @@ def _inputs(
         ) from None
 
 
-def _keep(doors: Doors, opened: Opened, answers: Answers, *, snapshot_id: int, origin: str) -> None:
+def _keep(
+    context: AppContext, opened: Opened, answers: Answers, *, snapshot_id: int, origin: str
+) -> None:
     """There are figures of numbers only; the gate refuses a version that gives others."""
     if not answers.are_numbers:
         return
     figures = opened.figures(answers.scores)
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         add_evaluation(
             session,
             figures,

@@ -6,21 +6,23 @@ from typing import Any, Final
 
 import numpy as np
 
+from models.context import AppContext
 from models.reading.history import PastAnswer, past_answers
 from models.tables.intake import ModelVersion
 from pipeline.evaluation.drift import Window, compare_windows, describe_drift
-from worker.context import Doors
 
 REFERENCE_DAYS: Final = 90  # at most so far back: seasons are no drift
 SAMPLED: Final = "These images are a sample, since there are very many."
 
 
-def measure_drift(doors: Doors, version: ModelVersion, *, moment: datetime) -> dict[str, Any]:
+def measure_drift(
+    context: AppContext, version: ModelVersion, *, moment: datetime
+) -> dict[str, Any]:
     """JSON: `words` for people, both windows, and figures where there are enough images."""
-    days = doors.settings.drift_days
+    days = context.settings.drift_days
     recent_since = moment - timedelta(days=days)
     since = moment - timedelta(days=days + REFERENCE_DAYS)
-    with doors.sessions() as session:
+    with context.sessions() as session:
         history = past_answers(session, version.id, since=since, recent_since=recent_since)
     recent = _window([one for one in history.answers if one.is_recent])
     reference = _window([one for one in history.answers if not one.is_recent])

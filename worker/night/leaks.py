@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from models.context import AppContext
 from models.files.store import FileStore
 from models.learning.datasets import add_fingerprints, known_fingerprints
 from models.query import batches
@@ -15,7 +16,6 @@ from models.session import Sessions
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.evaluation.fingerprint import Fingerprint, fingerprints
 from pipeline.evaluation.leakage import Film, Leak, find_leaks
-from worker.context import Doors
 from worker.night.membership import Candidate
 
 BATCH = 256  # network inputs in memory at once: 13 MB
@@ -38,19 +38,19 @@ def stored_fingerprints(
     return known
 
 
-def stored_candidates(doors: Doors, candidates: Iterable[Candidate]) -> list[Candidate]:
+def stored_candidates(context: AppContext, candidates: Iterable[Candidate]) -> list[Candidate]:
     """Those with a network input in the file store."""
-    has_input = doors.store.has_network_input
+    has_input = context.store.has_network_input
     return [one for one in candidates if has_input(one.member.sha256, PREPROCESSING)]
 
 
-def candidate_leaks(doors: Doors, candidates: Sequence[Candidate]) -> list[Leak]:
+def candidate_leaks(context: AppContext, candidates: Sequence[Candidate]) -> list[Leak]:
     """All must be stored."""
     sha256s = [one.member.sha256 for one in candidates]
-    found = stored_fingerprints(doors.sessions, doors.store, sha256s)
+    found = stored_fingerprints(context.sessions, context.store, sha256s)
 
     def read_inputs(some: Sequence[str]) -> NDArray[np.uint8]:
-        return doors.store.network_inputs(some, PREPROCESSING)
+        return context.store.network_inputs(some, PREPROCESSING)
 
     films = [_film(one, found[one.member.sha256]) for one in candidates]
     return find_leaks(films, read_inputs=read_inputs)

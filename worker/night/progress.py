@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from models.context import AppContext
 from models.learning.nights import NightClaim, is_cancelled, note, prolong
 from pipeline.errors import PipelineError
 from pipeline.training.config import TrainingProgress
 from worker.chunks import WORLD
-from worker.context import Doors
 from worker.night.resources import check_memory
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ class StoppingError(Exception):
 class NightWatch:
     """One thread prolongs the lease. Trouble is raised where the work asks, by `check`."""
 
-    def __init__(self, doors: Doors, claim: NightClaim) -> None:
-        self._doors, self._claim = doors, claim
+    def __init__(self, context: AppContext, claim: NightClaim) -> None:
+        self._doors, self._claim = context, claim
         self._trouble: Exception | None = None
         self._written_at = 0.0
 
@@ -85,8 +85,8 @@ class NightWatch:
 
 
 @contextmanager
-def watching(doors: Doors, claim: NightClaim) -> Iterator[NightWatch]:
-    watch = NightWatch(doors, claim)
+def watching(context: AppContext, claim: NightClaim) -> Iterator[NightWatch]:
+    watch = NightWatch(context, claim)
     is_over = threading.Event()
     thread = threading.Thread(target=_keep, args=(watch, is_over), name="night-watch", daemon=True)
     thread.start()

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from models.audit.log import record
 from models.base import now
 from models.config.settings import Settings
+from models.context import AppContext
 from models.learning.nights import (
     NightClaim,
     claim_night,
@@ -40,7 +41,6 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.promotion_gate import Decision, Gate, decide_promotion
 from pipeline.familiarity.guard import is_guard_of
 from worker.chunks import WORLD
-from worker.context import Doors
 from worker.night.candidate import NotEnoughImagesError, candidate_name, train_candidate
 from worker.night.compare import compare_versions
 from worker.night.drift import measure_drift
@@ -66,48 +66,48 @@ class CannotTrainError(PipelineError):
     """This machine serves only."""
 
 
-def run_night(doors: Doors) -> bool:
+def run_night(context: AppContext) -> bool:
     """The night that waits, to its end. Returns whether there was one."""
-    settings = doors.settings
-    with doors.sessions.begin() as session:
+    settings = context.settings
+    with context.sessions.begin() as session:
         claim = claim_night(session, lease_s=LEASE_S, max_attempts=settings.max_attempts)
     if claim is None:
         return False
-    with watching(doors, claim) as watch, _ending(doors, claim):
-        _Run(doors, claim, watch).run()
+    with watching(context, claim) as watch, _ending(context, claim):
+        _Run(context, claim, watch).run()
     return True
 
 
 @contextmanager
-def _ending(doors: Doors, claim: NightClaim) -> Iterator[None]:
+def _ending(context: AppContext, claim: NightClaim) -> Iterator[None]:
     """How a night ends, or goes back, when its work breaks off."""
     try:
         yield
     except LostClaimError:
         log.warning("night %d is another worker's now", claim.night_id)
     except CancelledError:
-        _end(doors, claim, Outcome.CANCELLED, "cancelled while it was at work")
+        _end(context, claim, Outcome.CANCELLED, "cancelled while it was at work")
     except NotEnoughImagesError as error:
-        _end(doors, claim, Outcome.NOTHING, str(error))
+        _end(context, claim, Outcome.NOTHING, str(error))
     except (PipelineError, NotMovedError) as error:
         log.error("night %d failed: %s", claim.night_id, error)
-        _end(doors, claim, Outcome.FAILED, str(error))
+        _end(context, claim, Outcome.FAILED, str(error))
     except SoftTimeLimitExceeded:
-        hours = doors.settings.train_time_limit_s / 3600
-        _end(doors, claim, Outcome.FAILED, TOO_LONG.format(hours=hours))
+        hours = context.settings.train_time_limit_s / 3600
+        _end(context, claim, Outcome.FAILED, TOO_LONG.format(hours=hours))
     except StoppingError:
-        with doors.sessions.begin() as session:
+        with context.sessions.begin() as session:
             release_night(session, claim)
     except WORLD as error:  # when the lease has lapsed it is tried again
         log.warning("night %d was interrupted by %s", claim.night_id, type(error).__name__)
     except Exception:
         log.exception("night %d failed unexpectedly", claim.night_id)
-        with doors.sessions.begin() as session:
+        with context.sessions.begin() as session:
             give_up_night(session, claim)
 
 
-def _end(doors: Doors, claim: NightClaim, outcome: Outcome, reason: str) -> None:
-    with doors.sessions.begin() as session:
+def _end(context: AppContext, claim: NightClaim, outcome: Outcome, reason: str) -> None:
+    with context.sessions.begin() as session:
         if finish_night(session, claim, outcome, reason):
             log.warning("night %d ended: %s: %s", claim.night_id, outcome.value, reason)
 
@@ -115,9 +115,9 @@ def _end(doors: Doors, claim: NightClaim, outcome: Outcome, reason: str) -> None
 class _Run:
     """One claim's work on one night."""
 
-    def __init__(self, doors: Doors, claim: NightClaim, watch: NightWatch) -> None:
-        self._doors, self._claim, self._watch = doors, claim, watch
-        self._settings = doors.settings
+    def __init__(self, context: AppContext, claim: NightClaim, watch: NightWatch) -> None:
+        self._doors, self._claim, self._watch = context, claim, watch
+        self._settings = context.settings
 
     def run(self) -> None:
         production = self._production()

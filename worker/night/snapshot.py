@@ -11,30 +11,30 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from models.context import AppContext
 from models.learning.labelled_contents import LabelledContent, hold_view, labelled_contents
 from models.learning.snapshots import LEFT_OUT, Member, Place, earlier_places, freeze
 from models.tables.learning import DatasetSnapshot, LabelValue, Split
 from pipeline.evaluation.leakage import Leak, leak_report
-from worker.context import Doors
 from worker.night.leaks import candidate_leaks, stored_candidates
 from worker.night.membership import decide_members
 
 log = logging.getLogger(__name__)
 
 
-def take_snapshot(doors: Doors) -> DatasetSnapshot:
+def take_snapshot(context: AppContext) -> DatasetSnapshot:
     """Without changes since the last one, that one again."""
-    with doors.sessions() as session:
+    with context.sessions() as session:
         hold_view(session)
         contents, places = labelled_contents(session), earlier_places(session)
-    wanted = decide_members(contents, places=places, key=doors.secrets.identity_key)
-    candidates = stored_candidates(doors, wanted)
-    leaks = candidate_leaks(doors, candidates)
+    wanted = decide_members(contents, places=places, key=context.secrets.identity_key)
+    candidates = stored_candidates(context, wanted)
+    leaks = candidate_leaks(context, candidates)
     kept_out = {leak.kept_out for leak in leaks}
     members = [one.member for one in candidates if one.member.sha256 not in kept_out]
     report = _report(contents, members, leaks, places)
     report["without_input"] = len(wanted) - len(candidates)
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         snapshot = freeze(session, members, report=report)
     log.info("snapshot %d: %d images, %d kept out", snapshot.id, len(members), len(kept_out))
     return snapshot

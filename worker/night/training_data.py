@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.context import AppContext
 from models.files.store import FileStore
 from models.learning.snapshots import LEARNABLE, SITE, get_snapshot, snapshot_images
 from models.tables.learning import DatasetSnapshot, LabelValue, SnapshotImage, Split
@@ -13,7 +14,6 @@ from pipeline.decode.network_input import PREPROCESSING
 from pipeline.errors import PipelineError
 from pipeline.training.config import Progress, TrainingProgress
 from pipeline.training.dataset import Dataset
-from worker.context import Doors
 
 LEAST_PATIENTS = 10  # of each finding, to learn from and to choose thresholds by
 TELL_EVERY = 50
@@ -44,15 +44,15 @@ class Lesson:
         return int(self.is_site.sum())
 
 
-def read_lesson(doors: Doors, snapshot_id: int, *, progress: Progress) -> Lesson:
+def read_lesson(context: AppContext, snapshot_id: int, *, progress: Progress) -> Lesson:
     """Raises NotEnoughImagesError before anything is read, MissingImageError."""
-    with doors.sessions() as session:
+    with context.sessions() as session:
         snapshot = get_snapshot(session, snapshot_id)
         assert snapshot is not None, "snapshots are never deleted"
         parts = [snapshot_images(session, snapshot_id, split=split) for split in SPLITS]
     check_enough(dict(zip(SPLITS, parts, strict=True)))
     learned, seen = parts
-    reading = _Reading(doors.store, total=len(learned) + len(seen), progress=progress)
+    reading = _Reading(context.store, total=len(learned) + len(seen), progress=progress)
     return Lesson(
         snapshot=snapshot,
         learning=reading.dataset(learned),

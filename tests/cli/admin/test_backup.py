@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import MetaData, delete, select
 
 from models.config.settings import Settings
+from models.context import AppContext, open_context
 from models.files.deletion_lock import hold_deletions
 from models.learning.versions import production_version
 from models.operations.dump import write_table
@@ -35,7 +36,6 @@ from tests.support.data.rows import a_job, a_prediction, a_user
 from tests.support.servers.databases import Database, open_database
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
 from tests.support.servers.service import wait_until
-from worker.context import Doors, open_doors
 from worker.tidy import discard_uploads
 
 LINKS: tuple[LinkKind, ...] = ("login", "invitation")
@@ -43,9 +43,9 @@ ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def elsewhere(request: pytest.FixtureRequest, doors: Doors, tmp_path: Path) -> Settings:
+def elsewhere(request: pytest.FixtureRequest, context: AppContext, tmp_path: Path) -> Settings:
     """A place on the other database."""
-    url = request.getfixturevalue("postgres").make() if doors.settings.is_sqlite else ""
+    url = request.getfixturevalue("postgres").make() if context.settings.is_sqlite else ""
     return Settings(data=tmp_path / "elsewhere", database_url=url)
 
 
@@ -64,14 +64,14 @@ def expected(rows: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any
 
 
 def test_everything_comes_back_on_the_other_database(
-    keeper: Keeper, doors: Doors, elsewhere: Settings
+    keeper: Keeper, context: AppContext, elsewhere: Settings
 ) -> None:
-    fill_history(doors)
-    settings = doors.settings
+    fill_history(context)
+    settings = context.settings
     with open_database(settings, make_tables=False) as database:
         before = all_rows(database.engine)
     saved = keeper.backup()
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         a_job(session, name="after the backup")
 
     restored = keeper.restore(elsewhere)
@@ -108,17 +108,17 @@ def check_new_ids(database: Database) -> None:
 
 
 @ON_SQLITE
-def test_a_second_backup_copies_only_what_is_new(keeper: Keeper, doors: Doors) -> None:
-    job_id = fill_history(doors)
+def test_a_second_backup_copies_only_what_is_new(keeper: Keeper, context: AppContext) -> None:
+    job_id = fill_history(context)
     keeper.backup()
     first, saved = keeper.newest(), {path: path.stat().st_mtime_ns for path in keeper.contents()}
-    an_image_in(doors, job_id, State.RECEIVED, number=99)
+    an_image_in(context, job_id, State.RECEIVED, number=99)
     keeper.backup()
     now_saved = {path: path.stat().st_mtime_ns for path in keeper.contents()}
     assert saved.items() < now_saved.items()
     assert len(now_saved) == len(saved) + 1
 
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         session.execute(delete(Image).where(Image.file == "ä/99.png"))
     pruned = keeper.backup("--keep", "1")
     assert "Deleted 2 older backups and 1 files" in pruned.output
@@ -133,7 +133,7 @@ def test_an_older_releases_backup_is_brought_to_todays_tables(
     engine, source = empty_database.engine, Settings(data=tmp_path / "source", database_url="")
     fill_first_tables(engine)
     upgrade(source)
-    keeper = Keeper(open_doors(source), tmp_path / "kept")
+    keeper = Keeper(open_context(source), tmp_path / "kept")
     keeper.backup()
     old = MetaData()
     old.reflect(engine)
@@ -160,10 +160,12 @@ def test_an_older_releases_backup_is_brought_to_todays_tables(
 
 
 @ON_SQLITE
-def test_a_backup_lets_nobody_in_who_has_left(keeper: Keeper, doors: Doors, tmp_path: Path) -> None:
+def test_a_backup_lets_nobody_in_who_has_left(
+    keeper: Keeper, context: AppContext, tmp_path: Path
+) -> None:
     """By a copy of a cookie, or by a link that was used after it was made."""
     kinds: tuple[TokenKind, ...] = (*LINKS, "api")
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         user, lasts = a_user(session), timedelta(days=3)
         cookie = begin_login(session, user, lasts=lasts)
         secrets = {
@@ -172,7 +174,7 @@ def test_a_backup_lets_nobody_in_who_has_left(keeper: Keeper, doors: Doors, tmp_
     keeper.backup()
     restored = Settings(data=tmp_path / "restored", database_url="")
     assert "Everybody logs in anew" in keeper.restore(restored).output
-    for settings, holds in ((doors.settings, True), (restored, False)):
+    for settings, holds in ((context.settings, True), (restored, False)):
         with open_database(settings, make_tables=False) as opened, opened.sessions() as reading:
             assert (find_login(reading, cookie) is not None) == holds
             links = [user_of_link(reading, secrets[kind], kind) for kind in LINKS]
@@ -185,24 +187,24 @@ def len_of(rows: int) -> None:
 
 
 @ON_SQLITE
-def test_while_a_backup_is_made_uploads_stay(doors: Doors) -> None:
-    stored = doors.store.put(io.BytesIO(b"read by now"))
-    with hold_deletions(doors.store.root):
-        discard_uploads(doors, [stored.sha256])
-        assert doors.store.exists(stored.sha256, area="incoming")
-    discard_uploads(doors, [stored.sha256])
-    assert not doors.store.exists(stored.sha256, area="incoming")
+def test_while_a_backup_is_made_uploads_stay(context: AppContext) -> None:
+    stored = context.store.put(io.BytesIO(b"read by now"))
+    with hold_deletions(context.store.root):
+        discard_uploads(context, [stored.sha256])
+        assert context.store.exists(stored.sha256, area="incoming")
+    discard_uploads(context, [stored.sha256])
+    assert not context.store.exists(stored.sha256, area="incoming")
 
 
 class Busy:
     """A thread that uploads and reads images one after the other, as portal and workers do."""
 
-    def __init__(self, doors: Doors, version_id: int) -> None:
-        self._doors, self._version_id = doors, version_id
+    def __init__(self, context: AppContext, version_id: int) -> None:
+        self._doors, self._version_id = context, version_id
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(1)
         self.images = 0
-        with doors.sessions.begin() as session:
+        with context.sessions.begin() as session:
             self._job_id = str(a_job(session).id)
 
     def __enter__(self) -> "Busy":
@@ -221,25 +223,27 @@ class Busy:
             self.images += 1
 
     def _read(self, sha256: str) -> None:
-        doors = self._doors
-        doors.store.put_network_input(sha256, "1", np.zeros((224, 224), np.uint8))
-        stored = doors.store.put_bytes(sha256.encode()).sha256
-        with doors.sessions.begin() as session:
+        context = self._doors
+        context.store.put_network_input(sha256, "1", np.zeros((224, 224), np.uint8))
+        stored = context.store.put_bytes(sha256.encode()).sha256
+        with context.sessions.begin() as session:
             study = NewStudy(f"study of {sha256}"[:64])
             study_id = get_or_create_studies(session, [study])[study.study_hash]
             image = session.scalars(select(Image).where(Image.sha256 == sha256)).one()
             image.state, image.stored_sha256, image.study_id = State.PREDICTED, stored, study_id
             answers = {sha256: a_prediction()}
             add_predictions(session, answers, model_version_id=self._version_id, engine="a test")
-        discard_uploads(doors, [sha256])
+        discard_uploads(context, [sha256])
 
 
-def test_a_backup_of_a_busy_service_is_whole(keeper: Keeper, doors: Doors, tmp_path: Path) -> None:
+def test_a_backup_of_a_busy_service_is_whole(
+    keeper: Keeper, context: AppContext, tmp_path: Path
+) -> None:
     """Every row has its files, whatever was written and deleted meanwhile."""
-    with doors.sessions() as session:
+    with context.sessions() as session:
         version = production_version(session)
     assert version is not None
-    with Busy(doors, version.id) as busy:
+    with Busy(context, version.id) as busy:
         for number in range(3):
             wait_until(lambda least=number: busy.images > least, within_s=30, what="some work")  # type: ignore[misc]
             saved = keeper.backup()

@@ -6,9 +6,9 @@ import pytest
 
 from cli.admin.backup_folder import FILE_LIST, MANIFEST
 from models.config.settings import Settings
+from models.context import AppContext
 from tests.support.data.kept import fill_history
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
-from worker.context import Doors
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -21,9 +21,9 @@ def rot(path: Path) -> None:
 
 @pytest.mark.parametrize("name", [FILE_LIST, MANIFEST])
 def test_a_damaged_list_stops_no_later_backup(
-    keeper: Keeper, doors: Doors, tmp_path: Path, name: str
+    keeper: Keeper, context: AppContext, tmp_path: Path, name: str
 ) -> None:
-    fill_history(doors)
+    fill_history(context)
     keeper.backup()
     damaged, contents = keeper.newest(), keeper.contents()
     rot(damaged / name)
@@ -33,13 +33,15 @@ def test_a_damaged_list_stops_no_later_backup(
     restored = Settings(data=tmp_path / "restored", database_url="")
     assert "damaged" in keeper.restore(restored, "--from", damaged.name, fine=False).output
     keeper.restore(restored)
-    assert files_of(restored.data_dir) == files_of(doors.settings.data_dir)
+    assert files_of(restored.data_dir) == files_of(context.settings.data_dir)
 
 
-def test_no_file_is_deleted_while_a_list_cannot_be_read(keeper: Keeper, doors: Doors) -> None:
+def test_no_file_is_deleted_while_a_list_cannot_be_read(
+    keeper: Keeper, context: AppContext
+) -> None:
     keeper.backup()
     first = keeper.newest()
-    fill_history(doors)
+    fill_history(context)
     keeper.backup()
     second, contents = keeper.newest(), keeper.contents()
     rot(second / FILE_LIST)
@@ -50,9 +52,9 @@ def test_no_file_is_deleted_while_a_list_cannot_be_read(keeper: Keeper, doors: D
 
 
 def test_what_rotted_in_the_backup_is_saved_anew(
-    keeper: Keeper, doors: Doors, tmp_path: Path
+    keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
-    fill_history(doors)
+    fill_history(context)
     keeper.backup()
     rot(keeper.contents()[3])
     assert "warning" not in keeper.backup().output, "it costs a look at every byte"
@@ -64,11 +66,11 @@ def test_what_rotted_in_the_backup_is_saved_anew(
 
 
 def test_what_nobody_can_mend_keeps_nothing_else_from_coming_back(
-    keeper: Keeper, doors: Doors, tmp_path: Path
+    keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
-    fill_history(doors)
+    fill_history(context)
     keeper.backup()
-    before = files_of(doors.settings.data_dir)
+    before = files_of(context.settings.data_dir)
     lost = next(path for path in sorted(before) if path.startswith("files/stored/"))
     rot(keeper.folder / "files" / Path(lost).name[:2] / Path(lost).name)
     restored = Settings(data=tmp_path / "restored", database_url="")

@@ -11,20 +11,22 @@ from sqlalchemy import select
 
 from cli.service.lockfile import hold_data_folder
 from models.config.settings import Settings
+from models.context import AppContext
 from models.files.deletion_lock import hold_deletions
 from models.tables.intake import Image, State
 from tests.support.data.kept import an_image_in, fill_history
 from tests.support.servers.databases import PostgresDatabases
 from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
 from tests.support.servers.service import OVERREAD, environment
-from worker.context import Doors
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @ON_SQLITE
-def test_what_is_damaged_is_not_restored(keeper: Keeper, doors: Doors, tmp_path: Path) -> None:
-    fill_history(doors)
+def test_what_is_damaged_is_not_restored(
+    keeper: Keeper, context: AppContext, tmp_path: Path
+) -> None:
+    fill_history(context)
     keeper.backup()
     new = Settings(data=tmp_path / "new", database_url="")
     rows, content = keeper.newest() / "tables" / "image.jsonl.gz", keeper.contents()[0]
@@ -38,7 +40,7 @@ def test_what_is_damaged_is_not_restored(keeper: Keeper, doors: Doors, tmp_path:
         assert [left.name for left in new.data_dir.iterdir()] == ["supervisor.lock"]
     content.rename(tmp_path / "gone")
     assert (
-        f"1 of {len(files_of(doors.settings.data_dir))}" in keeper.restore(new, fine=False).output
+        f"1 of {len(files_of(context.settings.data_dir))}" in keeper.restore(new, fine=False).output
     )
     (tmp_path / "gone").rename(content)
     keeper.restore(new)
@@ -47,11 +49,11 @@ def test_what_is_damaged_is_not_restored(keeper: Keeper, doors: Doors, tmp_path:
 
 @ON_SQLITE
 def test_nothing_is_overwritten(
-    keeper: Keeper, doors: Doors, tmp_path: Path, postgres: PostgresDatabases
+    keeper: Keeper, context: AppContext, tmp_path: Path, postgres: PostgresDatabases
 ) -> None:
-    assert "no backup that is whole" in keeper.restore(doors.settings, fine=False).output
+    assert "no backup that is whole" in keeper.restore(context.settings, fine=False).output
     keeper.backup()
-    assert "is not empty" in keeper.restore(doors.settings, fine=False).output
+    assert "is not empty" in keeper.restore(context.settings, fine=False).output
     filled = Settings(data=tmp_path / "new", database_url=postgres.make_filled())
     assert "the database is not empty" in keeper.restore(filled, fine=False).output
     new = Settings(data=tmp_path / "new", database_url="")
@@ -65,19 +67,19 @@ def test_nothing_is_overwritten(
 
 @ON_SQLITE
 def test_backups_of_nothing_and_into_the_data_folder_are_refused(
-    keeper: Keeper, doors: Doors, tmp_path: Path
+    keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
-    data_dir = doors.settings.data_dir
+    data_dir = context.settings.data_dir
     (tmp_path / "link").symlink_to(data_dir)
     for inside in (data_dir / "kept", tmp_path / "link" / "kept", tmp_path / "x" / ".." / "data"):
-        refused = run_on(doors.settings, "backup", inside)
+        refused = run_on(context.settings, "backup", inside)
         assert "would be lost with it" in refused.output
     keeper.folder = data_dir / ".." / "kept"
     keeper.backup()
     nowhere = Settings(data=tmp_path / "nothing", database_url="")
     nothing = run_on(nowhere, "backup", keeper.folder)
     assert "there is nothing to save" in nothing.output
-    with hold_deletions(doors.store.root):
+    with hold_deletions(context.store.root):
         assert "another backup of this service" in keeper.backup(fine=False).output
 
 
@@ -92,12 +94,12 @@ def test_a_database_may_lie_deeper_in_the_data_folder(keeper: Keeper, tmp_path: 
 
 
 @ON_SQLITE
-def test_a_disk_that_is_full_is_said_in_one_line(keeper: Keeper, doors: Doors) -> None:
+def test_a_disk_that_is_full_is_said_in_one_line(keeper: Keeper, context: AppContext) -> None:
     """Its place is taken by a limit on the size of files, which needs no disk of its own."""
-    fill_history(doors)
+    fill_history(context)
     done = subprocess.run(
         [*OVERREAD, "backup", str(keeper.folder)],
-        env=environment(doors.settings.data_dir),
+        env=environment(context.settings.data_dir),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16)),
         capture_output=True,
         text=True,
@@ -112,15 +114,15 @@ def test_a_disk_that_is_full_is_said_in_one_line(keeper: Keeper, doors: Doors) -
 
 @ON_SQLITE
 def test_a_release_that_is_too_old_or_damaged_files_are_told(
-    keeper: Keeper, doors: Doors, tmp_path: Path
+    keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
-    job_id = fill_history(doors)
-    with doors.sessions() as session:
+    job_id = fill_history(context)
+    with context.sessions() as session:
         ready = session.scalars(select(Image).where(Image.state == State.READY)).one()
     assert ready.stored_sha256 is not None
-    doors.store.path(ready.stored_sha256).write_bytes(b"rot")
-    an_image_in(doors, job_id, State.RECEIVED, number=50)
-    doors.store.delete(hashlib.sha256(f"upload {job_id} 50".encode()).hexdigest())
+    context.store.path(ready.stored_sha256).write_bytes(b"rot")
+    an_image_in(context, job_id, State.RECEIVED, number=50)
+    context.store.delete(hashlib.sha256(f"upload {job_id} 50".encode()).hexdigest())
     saved = keeper.backup()
     assert "1 files that rows need were not there" in saved.output
     assert "1 files are not what their names say" in saved.output

@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import Engine, text
 
 from models.config.settings import Settings
+from models.context import AppContext
 from models.operations.upgrade import upgrade
 from models.people.tokens import local_token_path
 from tests.support.data.kept import all_rows, fill_history
 from tests.support.servers.databases import PostgresDatabases, open_database
 from tests.support.servers.deaths import Moment, is_killed, renaming_to
 from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
-from worker.context import Doors
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 BEFORE_IT_COUNTS = renaming_to("note.json")
@@ -30,9 +30,9 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 @ON_SQLITE
 @pytest.mark.parametrize("at", [BEFORE_IT_COUNTS, WITH_THE_FILES_IN_PLACE], ids=["before", "after"])
 def test_who_is_killed_says_the_same_again(
-    keeper: Keeper, doors: Doors, new: Settings, at: Moment
+    keeper: Keeper, context: AppContext, new: Settings, at: Moment
 ) -> None:
-    fill_history(doors)
+    fill_history(context)
     keeper.backup()
     assert is_killed(lambda: keeper.restore(new), at=at)
     placed = {one.name for one in new.data_dir.iterdir()} - {".restoring", "supervisor.lock"}
@@ -46,7 +46,7 @@ def test_who_is_killed_says_the_same_again(
 
 
 def check_is_whole(keeper: Keeper, new: Settings) -> None:
-    before = keeper.doors.settings
+    before = keeper.context.settings
     assert files_of(new.data_dir) == files_of(before.data_dir)
     assert loose_ends(new) == []
     with open_database(before, make_tables=False) as old:
@@ -96,10 +96,10 @@ CREATE EVENT TRIGGER armed ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECU
 
 @ON_SQLITE
 def test_a_commit_that_is_refused_leaves_nothing_in_the_way(
-    keeper: Keeper, doors: Doors, refusing: tuple[Settings, Engine]
+    keeper: Keeper, context: AppContext, refusing: tuple[Settings, Engine]
 ) -> None:
     new, engine = refusing
-    fill_history(doors)
+    fill_history(context)
     keeper.backup()
     refused = keeper.restore(new, fine=False)
     assert "no room; say the same again, it goes on or begins anew" in refused.output

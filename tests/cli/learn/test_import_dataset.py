@@ -7,6 +7,7 @@ import pytest
 from PIL import Image as Picture
 
 from models.audit.log import list_audit
+from models.context import AppContext
 from models.learning.labels import effective_labels
 from models.tables.learning import ImportedImage, Label, LabelValue, Source, Split
 from pipeline.decode.network_input import PREPROCESSING
@@ -15,7 +16,6 @@ from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split
 from tests.support.data.builders import make_dicom, make_picture
 from tests.support.servers.imports import count, report, rows, run, write, write_public_set
-from worker.context import Doors
 from worker.night.snapshot import take_snapshot
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -28,11 +28,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_set_keeps_its_own_splits_and_twice_changes_nothing(
-    doors: Doors, folder: Path, capsys: pytest.CaptureFixture[str]
+    context: AppContext, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(folder, doors)
+    assert run(folder, context)
 
-    found = rows(doors)
+    found = rows(context)
     assert {file: row.split for file, row in found.items()} == {
         "train/NORMAL/person0_virus_0.png": TRAIN,
         "train/PNEUMONIA/person1_virus_1.png": TRAIN,
@@ -41,11 +41,11 @@ def test_a_set_keeps_its_own_splits_and_twice_changes_nothing(
         "test/NORMAL/person4_virus_4.png": TEST,
         "test/PNEUMONIA/person5_virus_5.png": TEST,
     }
-    key = doors.secrets.identity_key
+    key = context.secrets.identity_key
     one = found["val/PNEUMONIA/person3_virus_3.png"]
     assert one.patient_hash == patient_pseudonym(key, "person3")
-    assert doors.store.has_network_input(one.sha256, PREPROCESSING)
-    with doors.sessions() as session:
+    assert context.store.has_network_input(one.sha256, PREPROCESSING)
+    with context.sessions() as session:
         label = effective_labels(session)[one.sha256]
         row = session.get_one(Label, label.label_id)
     assert (label.value, label.role, label.reader) == (
@@ -59,53 +59,53 @@ def test_a_set_keeps_its_own_splits_and_twice_changes_nothing(
     assert "Leaks between the splits: none found." in told
     assert "1 with pneumonia and 1 with normal images, and it takes 30 of each" in told
 
-    kept = report(doors)
-    assert run(folder, doors)
+    kept = report(context)
+    assert run(folder, context)
     assert "public: nothing new; all 6 images were there before." in capsys.readouterr().out
-    assert rows(doors).keys() == found.keys()
-    assert (count(doors, Label), report(doors)) == (6, kept)
-    with doors.sessions() as session:
+    assert rows(context).keys() == found.keys()
+    assert (count(context, Label), report(context)) == (6, kept)
+    with context.sessions() as session:
         audited = [(row.action, row.target) for row in list_audit(session)]
     assert audited == [("dataset.imported", "public")]
 
 
 @ON_SQLITE
 def test_what_is_new_or_labelled_anew_is_added(
-    doors: Doors, folder: Path, capsys: pytest.CaptureFixture[str]
+    context: AppContext, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(folder, doors)
+    run(folder, context)
     write(folder / "test" / "NORMAL" / "person9_virus_9.png", seed=9)
     moved = folder / "train" / "NORMAL" / "person0_virus_0.png"
     moved.rename(folder / "val" / "PNEUMONIA" / moved.name)
-    run(folder, doors)
+    run(folder, context)
 
     told = capsys.readouterr().out
     assert "public: 1 new image and 1 changed label; now 7 images" in told
     assert "1 image in another split now than when imported" in told
-    row = rows(doors)["train/NORMAL/person0_virus_0.png"]
+    row = rows(context)["train/NORMAL/person0_virus_0.png"]
     assert row.split == TRAIN
-    with doors.sessions() as session:
+    with context.sessions() as session:
         assert effective_labels(session)[row.sha256].value == LabelValue.PNEUMONIA
-    assert count(doors, Label) == 8, "none is edited"
+    assert count(context, Label) == 8, "none is edited"
 
 
 @ON_SQLITE
 def test_under_another_name_images_stay_with_their_first_set(
-    doors: Doors, folder: Path, capsys: pytest.CaptureFixture[str]
+    context: AppContext, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(folder, doors)
-    run(folder, doors, name="again")
+    run(folder, context)
+    run(folder, context, name="again")
     assert "again: nothing to import." in capsys.readouterr().out
     write(folder / "test" / "NORMAL" / "person9_virus_9.png", seed=9)
-    run(folder, doors, name="again")
+    run(folder, context, name="again")
     assert "6 images came with the set public before and stay there." in capsys.readouterr().out
-    assert report(doors, "again")["elsewhere"] == {"public": 6}
-    assert count(doors, ImportedImage) == 7
+    assert report(context, "again")["elsewhere"] == {"public": 6}
+    assert count(context, ImportedImage) == 7
 
 
 @ON_SQLITE
 def test_copies_count_once_and_what_contradicts_itself_or_cannot_be_read_not_at_all(
-    doors: Doors, folder: Path, capsys: pytest.CaptureFixture[str]
+    context: AppContext, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     learned = folder / "train" / "NORMAL" / "person0_virus_0.png"
     shutil.copy(learned, folder / "test" / "NORMAL" / "person0_virus_7.png")
@@ -114,22 +114,22 @@ def test_copies_count_once_and_what_contradicts_itself_or_cannot_be_read_not_at_
         folder / "val" / "PNEUMONIA" / "person2_virus_8.png",
     )
     (folder / "train" / "NORMAL" / "notes.txt").write_text("no picture")
-    assert not run(folder, doors)
+    assert not run(folder, context)
 
-    found = rows(doors)
+    found = rows(context)
     assert found["test/NORMAL/person0_virus_7.png"].split == TEST
     assert len(found) == 5
     assert not any("person2" in file for file in found)
     told, complaints = capsys.readouterr()
     assert "train/NORMAL/notes.txt: " in complaints
-    assert report(doors)["refused"] == 1
+    assert report(context)["refused"] == 1
     assert "1 picture had copies in several splits" in told
     assert "under both NORMAL and PNEUMONIA left out: val/NORMAL/person2_virus_2.png" in told
 
 
 @ON_SQLITE
 def test_planted_leaks_are_reported_and_kept_out_of_snapshots(
-    doors: Doors, folder: Path, capsys: pytest.CaptureFixture[str]
+    context: AppContext, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tested = folder / "test" / "NORMAL" / "person4_virus_4.png"
     train = folder / "train" / "NORMAL"
@@ -142,9 +142,9 @@ def test_planted_leaks_are_reported_and_kept_out_of_snapshots(
         path = folder / split / "NORMAL" / f"{split}.dcm"
         pixels = make_picture(96 if split == "test" else 120)
         make_dicom(path, pixels, StudyInstanceUID="1.2.3", PatientID=f"of {split}")
-    run(folder, doors)
+    run(folder, context)
 
-    leaks = report(doors)["leaks"]
+    leaks = report(context)["leaks"]
     assert isinstance(leaks, dict)
     assert leaks["images"] == 4
     counts = {kind: found["images"] for kind, found in leaks["kinds"].items()}
@@ -152,21 +152,21 @@ def test_planted_leaks_are_reported_and_kept_out_of_snapshots(
     told = capsys.readouterr().out
     assert "4 images will be kept out of snapshots on the training side." in told
     assert "1 image of train kept out: nearly the same picture is also in test." in told
-    snapshot = take_snapshot(doors)
+    snapshot = take_snapshot(context)
     assert snapshot.report["leaks"]["images"] == 4
-    assert snapshot.report["images"] == len(rows(doors)) - 4
+    assert snapshot.report["images"] == len(rows(context)) - 4
 
 
 @ON_SQLITE
-def test_dicom_says_patient_and_study(doors: Doors, tmp_path: Path) -> None:
+def test_dicom_says_patient_and_study(context: AppContext, tmp_path: Path) -> None:
     folder = tmp_path / "dicom"
     (folder / "NORMAL").mkdir(parents=True)
     for name in "ab":
         pixels = make_picture(90 if name == "a" else 130)
         make_dicom(folder / "NORMAL" / name, pixels, PatientID="P1", StudyInstanceUID="1.2.3")
-    run(folder, doors)
-    first, second = rows(doors).values()
+    run(folder, context)
+    first, second = rows(context).values()
     assert first.patient_hash == second.patient_hash
-    assert first.patient_hash == patient_pseudonym(doors.secrets.identity_key, "P1")
+    assert first.patient_hash == patient_pseudonym(context.secrets.identity_key, "P1")
     assert first.study_hash == second.study_hash is not None
     assert first.split == second.split == assign_split(first.patient_hash)

@@ -11,6 +11,7 @@ import pytest
 from cli.errors import Failed
 from cli.learn.dataset_layout import open_dataset
 from cli.learn.importing import _Import
+from models.context import AppContext
 from models.files.orphans import find_orphans
 from models.files.purge import purge_step
 from models.intake.jobs import close_job
@@ -22,7 +23,6 @@ from tests.support.data.rows import a_job, an_image
 from tests.support.servers.command import run as overread
 from tests.support.servers.imports import count, rows, run, write, write_public_set
 from tests.support.servers.processes import hearing_ctrl_c
-from worker.context import Doors
 
 
 class PurgedImport(_Import):
@@ -30,24 +30,24 @@ class PurgedImport(_Import):
 
     def _leaks(self, images: Sequence[NewImage]) -> list[Leak]:
         found = super()._leaks(images)
-        with self.doors.sessions.begin() as session:
+        with self.context.sessions.begin() as session:
             job = a_job(session)
             close_job(session, job.id)
             row = an_image(session, job, state=State.REJECTED)
             row.sha256 = images[0].sha256
-        purge_step(self.doors.sessions, self.doors.store, job.id, user_id=None)
+        purge_step(self.context.sessions, self.context.store, job.id, user_id=None)
         return found
 
 
-def test_what_a_purge_takes_meanwhile_is_made_anew(doors: Doors, tmp_path: Path) -> None:
+def test_what_a_purge_takes_meanwhile_is_made_anew(context: AppContext, tmp_path: Path) -> None:
     folder = write_public_set(tmp_path / "public")
-    small = replace(doors, settings=doors.settings.model_copy(update={"decode_processes": 1}))
+    small = replace(context, settings=context.settings.model_copy(update={"decode_processes": 1}))
     with pytest.raises(Failed, match="what the network reads of 1 images"):
         PurgedImport(small, "public", open_dataset(folder)).run()
-    assert rows(doors) == {}
-    assert run(folder, doors)
-    assert len(rows(doors)) == 6
-    assert find_orphans(doors.sessions, doors.store) == []
+    assert rows(context) == {}
+    assert run(folder, context)
+    assert len(rows(context)) == 6
+    assert find_orphans(context.sessions, context.store) == []
 
 
 FILES = 60  # more than are read ahead
@@ -70,13 +70,15 @@ main()
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_an_interrupted_import_shows_nothing_and_goes_on(doors: Doors, tmp_path: Path) -> None:
+def test_an_interrupted_import_shows_nothing_and_goes_on(
+    context: AppContext, tmp_path: Path
+) -> None:
     folder = tmp_path / "public"
     for seed in range(FILES):
         write(folder / "NORMAL" / f"person{seed}_virus_1.png", seed=seed)
     typed = [sys.executable, "-c", INTERRUPTED, "import-dataset", str(folder)]
     environment = {
-        "OVERREAD_DATA": str(doors.settings.data_dir),
+        "OVERREAD_DATA": str(context.settings.data_dir),
         "OVERREAD_DECODE_PROCESSES": "1",
         "PATH": "/usr/bin:/bin",
     }
@@ -87,12 +89,12 @@ def test_an_interrupted_import_shows_nothing_and_goes_on(doors: Doors, tmp_path:
         130,
         "Error: interrupted; the same command goes on where this one was",
     )
-    assert count(doors, ImportedImage) == 0
-    inputs = doors.store.root / "inputs"
+    assert count(context, ImportedImage) == 0
+    inputs = context.store.root / "inputs"
     made = {path.name: path.stat().st_mtime_ns for path in inputs.glob("*/*/*")}
     assert 10 <= len(made) < FILES
-    assert run(folder, doors)
-    assert (count(doors, ImportedImage), count(doors, Label)) == (FILES, FILES)
+    assert run(folder, context)
+    assert (count(context, ImportedImage), count(context, Label)) == (FILES, FILES)
     again = {path.name: path.stat().st_mtime_ns for path in inputs.glob("*/*/*")}
     assert made.items() <= again.items(), "what was made is not made again"
 

@@ -1,4 +1,4 @@
-"""Processes are started, restarted, and stopped in order, with small programs for services."""
+"""Processes are started, restarted, and stopped in order, with small programs for context."""
 
 import io
 import re

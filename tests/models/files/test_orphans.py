@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import delete, select, update
 
+from models.context import AppContext, open_context
 from models.files.orphans import find_orphans
 from models.files.store import FileStore
 from models.reading.predictions import add_predictions
@@ -18,22 +19,21 @@ from models.tables.learning import Fingerprint
 from tests.support.data.labelled import Archive
 from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image
 from tests.support.servers.databases import Database
-from worker.context import Doors, open_doors
 
-Deed = Callable[[Doors, Image], None]
+Deed = Callable[[AppContext, Image], None]
 
 
 @pytest.fixture
-def doors(database: Database) -> Iterator[Doors]:
-    opened = open_doors(database.settings)
+def context(database: Database) -> Iterator[AppContext]:
+    opened = open_context(database.settings)
     yield opened
     opened.close()
 
 
-def read_image(doors: Doors) -> Image:
+def read_image(context: AppContext) -> Image:
     """Predicted, with all its files."""
-    stored = doors.store.put_bytes(b"a picture")
-    with doors.sessions.begin() as session:
+    stored = context.store.put_bytes(b"a picture")
+    with context.sessions.begin() as session:
         version = a_version(session)
         image = an_image(session, a_job(session), content="c", state=State.PREDICTED)
         image.study_id = get_or_create_studies(session, [NewStudy("s")])["s"]
@@ -41,20 +41,20 @@ def read_image(doors: Doors) -> Image:
         add_predictions(
             session, {image.sha256: a_prediction()}, model_version_id=version.id, engine="test"
         )
-    doors.store.put_network_input(image.sha256, "1", np.zeros((224, 224), np.uint8))
+    context.store.put_network_input(image.sha256, "1", np.zeros((224, 224), np.uint8))
     return image
 
 
-def found(doors: Doors) -> list[str]:
-    return find_orphans(doors.sessions, doors.store)
+def found(context: AppContext) -> list[str]:
+    return find_orphans(context.sessions, context.store)
 
 
-def test_nothing_hangs_loose_where_all_is_well(doors: Doors) -> None:
-    read_image(doors)
-    archive = Archive(doors)
+def test_nothing_hangs_loose_where_all_is_well(context: AppContext) -> None:
+    read_image(context)
+    archive = Archive(context)
     (imported,) = archive.imported_set("a set", [("train", "p", "normal")])  # type: ignore[list-item]
-    waiting = doors.store.put(io.BytesIO(b"just come"))
-    with doors.sessions.begin() as session:
+    waiting = context.store.put(io.BytesIO(b"just come"))
+    with context.sessions.begin() as session:
         image = an_image(session, a_job(session))
         image.sha256 = waiting.sha256
         session.add(
@@ -62,55 +62,55 @@ def test_nothing_hangs_loose_where_all_is_well(doors: Doors) -> None:
                 sha256=imported, preprocessing="1", input_sha256=imported, perceptual_hash="0"
             )
         )
-    assert found(doors) == []
+    assert found(context) == []
 
 
-def lose_picture(doors: Doors, image: Image) -> None:
+def lose_picture(context: AppContext, image: Image) -> None:
     assert image.stored_sha256 is not None
-    doors.store.delete(image.stored_sha256, area="stored")
+    context.store.delete(image.stored_sha256, area="stored")
 
 
-def lose_input(doors: Doors, image: Image) -> None:
-    next((doors.store.root / "inputs").rglob(image.sha256)).unlink()
+def lose_input(context: AppContext, image: Image) -> None:
+    next((context.store.root / "inputs").rglob(image.sha256)).unlink()
 
 
-def leave_upload(doors: Doors, _: Image) -> None:
-    doors.store.put(io.BytesIO(b"an upload without a row"))
+def leave_upload(context: AppContext, _: Image) -> None:
+    context.store.put(io.BytesIO(b"an upload without a row"))
 
 
-def leave_picture(doors: Doors, _: Image) -> None:
-    doors.store.put_bytes(b"a picture without a row")
+def leave_picture(context: AppContext, _: Image) -> None:
+    context.store.put_bytes(b"a picture without a row")
 
 
-def misplace_picture(doors: Doors, image: Image) -> None:
-    folder = doors.store.root / "stored" / "zz"
+def misplace_picture(context: AppContext, image: Image) -> None:
+    folder = context.store.root / "stored" / "zz"
     folder.mkdir()
     (folder / str(image.stored_sha256)).write_bytes(b"a picture")
 
 
-def leave_half_a_file(doors: Doors, _: Image) -> None:
-    (doors.store.root / "temporary" / "0").write_bytes(b"half")
+def leave_half_a_file(context: AppContext, _: Image) -> None:
+    (context.store.root / "temporary" / "0").write_bytes(b"half")
 
 
-def leave_study(doors: Doors, _: Image) -> None:
-    with doors.sessions.begin() as session:
+def leave_study(context: AppContext, _: Image) -> None:
+    with context.sessions.begin() as session:
         session.add(Study(study_hash="lonely"))
 
 
-def lose_version(doors: Doors, _: Image) -> None:
-    with doors.sessions.begin() as session:
+def lose_version(context: AppContext, _: Image) -> None:
+    with context.sessions.begin() as session:
         session.add(ModelVersion(name="v2", folder="networks/v2", card={}))
 
 
-def forget_answer(doors: Doors, image: Image) -> None:
-    with doors.sessions.begin() as session:
+def forget_answer(context: AppContext, image: Image) -> None:
+    with context.sessions.begin() as session:
         session.execute(update(Image).values(sha256=a_hash("other")))
-    network_input = next((doors.store.root / "inputs").rglob(image.sha256))
+    network_input = next((context.store.root / "inputs").rglob(image.sha256))
     network_input.rename(network_input.with_name(a_hash("other")))
 
 
-def lose_upload(doors: Doors, image: Image) -> None:
-    with doors.sessions.begin() as session:
+def lose_upload(context: AppContext, image: Image) -> None:
+    with context.sessions.begin() as session:
         job = a_job(session)
         an_image(session, job, content="never came")
 
@@ -131,45 +131,47 @@ def lose_upload(doors: Doors, image: Image) -> None:
         (forget_answer, "image 1 is predicted, but no version has answered"),
     ],
 )
-def test_each_loose_end_is_named(doors: Doors, deed: Deed, says: str) -> None:
-    image = read_image(doors)
-    deed(doors, image)
-    assert [line for line in found(doors) if says in line], found(doors)
+def test_each_loose_end_is_named(context: AppContext, deed: Deed, says: str) -> None:
+    image = read_image(context)
+    deed(context, image)
+    assert [line for line in found(context) if says in line], found(context)
 
 
-def test_files_without_rows_are_found_before_and_after_those_that_have_one(doors: Doors) -> None:
-    pictures = [doors.store.put_bytes(str(number).encode()).sha256 for number in range(40)]
+def test_files_without_rows_are_found_before_and_after_those_that_have_one(
+    context: AppContext,
+) -> None:
+    pictures = [context.store.put_bytes(str(number).encode()).sha256 for number in range(40)]
     kept = set(sorted(pictures)[::3])
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         for sha256 in kept:
             image = an_image(session, a_job(session), state=State.REJECTED)
             image.stored_sha256 = sha256
     loose = sorted(set(pictures) - kept)
-    assert [line for line in found(doors) if line.startswith("stored/")] == [
+    assert [line for line in found(context) if line.startswith("stored/")] == [
         f"stored/{sha256}: no row needs this file" for sha256 in loose
     ]
 
 
-def test_labels_and_fingerprints_of_nothing_are_named(doors: Doors) -> None:
-    sha256 = Archive(doors).site_image()
-    with doors.sessions.begin() as session:
+def test_labels_and_fingerprints_of_nothing_are_named(context: AppContext) -> None:
+    sha256 = Archive(context).site_image()
+    with context.sessions.begin() as session:
         session.add(
             Fingerprint(sha256=sha256, preprocessing="1", input_sha256="0", perceptual_hash="0")
         )
         session.execute(delete(Image))
-    lines = found(doors)
+    lines = found(context)
     assert "label 1: nothing has its content" in lines
     assert f"fingerprint {sha256}: nothing has its content" in lines
     assert f"inputs/{sha256}: no row needs this file" in lines
 
 
-def test_young_files_are_passed_over_where_work_goes_on(doors: Doors) -> None:
-    read_image(doors)
-    old = FileStore(doors.store.root).put_bytes(b"old").sha256
+def test_young_files_are_passed_over_where_work_goes_on(context: AppContext) -> None:
+    read_image(context)
+    old = FileStore(context.store.root).put_bytes(b"old").sha256
     an_hour_ago = time.time() - 3600
-    os.utime(doors.store.path(old), (an_hour_ago, an_hour_ago))
-    doors.store.put_bytes(b"young")
-    lines = find_orphans(doors.sessions, doors.store, age_s=600)
+    os.utime(context.store.path(old), (an_hour_ago, an_hour_ago))
+    context.store.put_bytes(b"young")
+    lines = find_orphans(context.sessions, context.store, age_s=600)
     assert lines == [f"stored/{old}: no row needs this file"]
-    with doors.sessions() as session:
+    with context.sessions() as session:
         assert session.scalar(select(Image.state)) == State.PREDICTED

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, inspect, select, text
 
 from models.audit.verify import verify
+from models.context import AppContext, open_context
 from models.files.orphans import find_orphans
 from models.learning.versions import check_servable, find_version, production_version
 from models.operations.upgrade import migrate, unmigrate, upgrade
@@ -27,7 +28,6 @@ from tests.support.data.rows import a_hash
 from tests.support.servers.databases import Database
 from web.app import create_app
 from worker import enqueue
-from worker.context import Doors, open_doors
 from worker.ingest import ingest_chunk
 from worker.predict import LivePredictor, predict_chunk
 
@@ -35,7 +35,7 @@ ON_SQLITE = pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def doors(empty_database: Database) -> Iterator[Doors]:
+def context(empty_database: Database) -> Iterator[AppContext]:
     """Installed as the first release was, then upgraded."""
     settings = empty_database.settings
     install_first_release(settings, empty_database.engine)
@@ -43,7 +43,7 @@ def doors(empty_database: Database) -> Iterator[Doors]:
     upgrade(settings)
     check_rows(before, read_rows(empty_database.engine))
     assert files_in(settings.data_dir) == files
-    opened = open_doors(settings)
+    opened = open_context(settings)
     yield opened
     opened.close()
 
@@ -64,21 +64,21 @@ def check_rows(before: Rows, after: Rows, *, but: tuple[str, ...] = ()) -> None:
             assert {name: old[name] for name in common} == {name: new[name] for name in common}
 
 
-def test_everything_is_there_and_nothing_hangs_loose(doors: Doors) -> None:
-    assert find_orphans(doors.sessions, doors.store) == []
-    with doors.sessions() as session:
+def test_everything_is_there_and_nothing_hangs_loose(context: AppContext) -> None:
+    assert find_orphans(context.sessions, context.store) == []
+    with context.sessions() as session:
         assert verify(session).is_intact
         own, live = find_version(session, OWN), production_version(session)
         assert own is not None
         assert live is own, "a site's own network stays live"
-        check_servable(own, doors.settings)
-        answers = [(row.model_version, row.probability) for row in shown(doors) if row.finding]
+        check_servable(own, context.settings)
+        answers = [(row.model_version, row.probability) for row in shown(context) if row.finding]
     assert answers == [(OWN, 0.7), ("baseline-1", 0.7)]
 
 
-def test_ids_of_rows_that_are_deleted_are_not_given_out_again(doors: Doors) -> None:
+def test_ids_of_rows_that_are_deleted_are_not_given_out_again(context: AppContext) -> None:
     """SQLite's tables of the first release did so."""
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         newest = session.scalars(select(Prediction).order_by(Prediction.id.desc())).first()
         assert newest is not None
         copied = {name: value for name, value in vars(newest).items() if name[0] != "_"}
@@ -90,15 +90,15 @@ def test_ids_of_rows_that_are_deleted_are_not_given_out_again(doors: Doors) -> N
         assert again.id == copied["id"] + 1
 
 
-def shown(doors: Doors) -> list[object]:
-    with doors.sessions() as session:
-        return list(iter_results(session, operating_point=doors.settings.operating_point))
+def shown(context: AppContext) -> list[object]:
+    with context.sessions() as session:
+        return list(iter_results(session, operating_point=context.settings.operating_point))
 
 
 @ON_SQLITE
-def test_old_answers_are_shown_to_who_could_come_in_before(doors: Doors) -> None:
-    enqueue.connect(doors.settings)
-    app = create_app(doors.settings)
+def test_old_answers_are_shown_to_who_could_come_in_before(context: AppContext) -> None:
+    enqueue.connect(context.settings)
+    app = create_app(context.settings)
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
     listed = client.get("/api/v1/results?format=json").json
@@ -114,28 +114,30 @@ def test_old_answers_are_shown_to_who_could_come_in_before(doors: Doors) -> None
 
 
 @ON_SQLITE
-def test_work_goes_on_where_the_first_release_left_it(doors: Doors) -> None:
-    enqueue.connect(doors.settings)
-    with DecoderPool(processes=1, timeout_s=20, key=doors.secrets.identity_key) as pool:
-        assert ingest_chunk(doors, pool)
+def test_work_goes_on_where_the_first_release_left_it(context: AppContext) -> None:
+    enqueue.connect(context.settings)
+    with DecoderPool(processes=1, timeout_s=20, key=context.secrets.identity_key) as pool:
+        assert ingest_chunk(context, pool)
     live = LivePredictor()
-    while predict_chunk(doors, live):
+    while predict_chunk(context, live):
         pass
-    with doors.sessions() as session:
+    with context.sessions() as session:
         states = session.scalars(select(Image.state).order_by(Image.id)).all()
         assert session.scalar(select(func.count()).select_from(Prediction)) == 3 + 2
     assert states[:4] == [State.PREDICTED] * 4
-    assert find_orphans(doors.sessions, doors.store) == []
+    assert find_orphans(context.sessions, context.store) == []
 
 
-def test_back_to_the_first_tables_and_up_again(doors: Doors, empty_database: Database) -> None:
+def test_back_to_the_first_tables_and_up_again(
+    context: AppContext, empty_database: Database
+) -> None:
     engine = empty_database.engine
     before = read_rows(engine)
     unmigrate(engine, "0001")
     check_rows(before, read_rows(engine))
-    upgrade(doors.settings)
+    upgrade(context.settings)
     check_rows(before, read_rows(engine), but=("audit",))
-    with doors.sessions() as session:
+    with context.sessions() as session:
         assert verify(session).is_intact
 
 
@@ -148,9 +150,9 @@ def test_each_step_down_and_up_keeps_what_the_older_tables_can_hold(
     """From a history with labels, nights, snapshots, declared uploads, scoped tokens."""
     engine, settings = empty_database.engine, empty_database.settings
     upgrade(settings)
-    doors = open_doors(settings)
-    fill_history(doors)
-    give_scoped_token(doors)
+    context = open_context(settings)
+    fill_history(context)
+    give_scoped_token(context)
     newest = read_rows(engine)
     for step in STEPS:
         before = read_rows(engine)
@@ -171,11 +173,11 @@ def test_each_step_down_and_up_keeps_what_the_older_tables_can_hold(
         cancelled = ("failed", "the job was cancelled")
         assert states[row["id"]] == (cancelled if was[0] == "cancelled" else was)
     assert [row["name"] for row in after["token"]] == [None], "the scoped one did not come back"
-    doors.close()
+    context.close()
 
 
-def give_scoped_token(doors: Doors) -> None:
-    with doors.sessions.begin() as session:
+def give_scoped_token(context: AppContext) -> None:
+    with context.sessions.begin() as session:
         user = session.scalars(select(User).where(User.name == "olga")).one()
         user.password_hash = "argon2"
         scoped = Token(user_id=user.id, kind="api", digest=a_hash("t"), role=Role.VIEWER)

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select
 
 from models.audit.log import record
 from models.base import Base, now
+from models.context import AppContext
 from models.learning.datasets import add_fingerprints
 from models.learning.snapshots import SITE, Member, freeze
 from models.learning.versions import promote, roll_back
@@ -22,17 +23,16 @@ from pipeline.evaluation.fingerprint import Fingerprint
 from tests.support.data.labelled import NORMAL, PNEUMONIA, Archive
 from tests.support.data.nights import a_night, a_trained_version
 from tests.support.data.rows import a_job, a_prediction, a_user
-from worker.context import Doors
 
 
-def fill_history(doors: Doors, *, name: str = "a folder") -> str:
+def fill_history(context: AppContext, *, name: str = "a folder") -> str:
     """Returns the id of a job with images in every state, of which a worker holds two."""
-    archive = Archive(doors)
+    archive = Archive(context)
     archive.imported_set("a public set", [(Split.TRAIN, "p", NORMAL), (Split.TEST, "q", PNEUMONIA)])
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         job = a_job(session, name=name)
         user_id = a_user(session).id
-        version = a_trained_version(session, doors.settings)
+        version = a_trained_version(session, context.settings)
         promote(session, version, user_id=user_id, reason="better")
         roll_back(session, user_id=user_id, reason="it was not")
         session.add(Lockout(name_hash="0" * 64, failures=2, failed_at=now()))
@@ -41,23 +41,23 @@ def fill_history(doors: Doors, *, name: str = "a folder") -> str:
         record(session, user_id=user_id, action="job.created", target=job.id)
     for number, state in enumerate(State):
         by = version.id if state == State.PREDICTED else None
-        an_image_in(doors, job.id, state, number=number, version_id=by)
-    read = an_image_in(doors, job.id, State.PREDICTED, number=7, version_id=version.id)
+        an_image_in(context, job.id, state, number=number, version_id=by)
+    read = an_image_in(context, job.id, State.PREDICTED, number=7, version_id=version.id)
     archive.label(read, PNEUMONIA, patient_hash="p" * 64)
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         label = session.scalars(select(Label).where(Label.sha256 == read)).one()
         members = [Member(read, PNEUMONIA, Split.TEST, SITE, "p" * 64, label.id)]
         snapshot = freeze(session, members, report={"images": 1, "naïve": None})
         a_night(session, None, candidate=version, snapshot_id=snapshot.id, **a_claim())
         found = {read: Fingerprint("1" * 64, "2" * 64)}
         add_fingerprints(session, found, preprocessing="1")
-    forget_newest_study(doors)
+    forget_newest_study(context)
     return str(job.id)
 
 
-def forget_newest_study(doors: Doors) -> None:
+def forget_newest_study(context: AppContext) -> None:
     """As a purge does: its id is never given out again."""
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         study = Study(study_hash="forgotten")
         session.add(study)
         session.flush()
@@ -69,12 +69,12 @@ def a_claim() -> dict[str, Any]:
 
 
 def an_image_in(
-    doors: Doors, job_id: str, state: State, *, number: int, version_id: int | None = None
+    context: AppContext, job_id: str, state: State, *, number: int, version_id: int | None = None
 ) -> str:
     """With the files and rows that such an image has; returns its content's hash."""
-    upload = doors.store.put(io.BytesIO(f"upload {job_id} {number}".encode()))
+    upload = context.store.put(io.BytesIO(f"upload {job_id} {number}".encode()))
     is_read = state in (State.READY, State.PREDICTED)
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         image = Image(job_id=job_id, file=f"ä/{number}.png", sha256=upload.sha256, size=9)
         image.state = state
         image.tags, image.warnings = {"Modality": "DX"}, ["a warning"]
@@ -83,16 +83,16 @@ def an_image_in(
         if is_read:
             new = NewStudy(f"study {job_id} {number}", folder="ä")
             image.study_id = get_or_create_studies(session, [new])[new.study_hash]
-            image.stored_sha256 = doors.store.put_bytes(f"picture {number}".encode()).sha256
+            image.stored_sha256 = context.store.put_bytes(f"picture {number}".encode()).sha256
         session.add(image)
         if version_id is not None:
             answers = {upload.sha256: a_prediction(warnings=("dark",))}
             add_predictions(session, answers, model_version_id=version_id, engine="a test")
     if is_read:
         pixels = np.full((224, 224), number, np.uint8)
-        doors.store.put_network_input(upload.sha256, "1", pixels)
+        context.store.put_network_input(upload.sha256, "1", pixels)
     if state in (State.READY, State.PREDICTED, State.REJECTED):
-        doors.store.delete(upload.sha256)
+        context.store.delete(upload.sha256)
     return upload.sha256
 
 

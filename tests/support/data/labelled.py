@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from models.context import AppContext
 from models.learning.labels import NewLabel, add_labels
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
@@ -16,8 +17,6 @@ from models.tables.people import Role
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.training.splits import assign_split
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
-from web.context import Services
-from worker.context import Doors
 
 PNEUMONIA, NORMAL, UNUSABLE = LabelValue.PNEUMONIA, LabelValue.NORMAL, LabelValue.UNUSABLE
 
@@ -26,7 +25,7 @@ PNEUMONIA, NORMAL, UNUSABLE = LabelValue.PNEUMONIA, LabelValue.NORMAL, LabelValu
 class Archive:
     """Adds labelled images; each shows noise of its own unless a picture is given."""
 
-    doors: Doors | Services
+    context: AppContext | AppContext
     number: int = field(default=0)
 
     def site_image(
@@ -43,7 +42,7 @@ class Archive:
         self.number += 1
         patient_hash = a_hash(patient or f"patient {self.number}") if patient is not None else None
         study_hash = a_hash(study or f"study {self.number}")
-        with self.doors.sessions.begin() as session:
+        with self.context.sessions.begin() as session:
             new = NewStudy(study_hash, patient_hash, folder)
             row = an_image(session, a_job(session), file=file, content=f"content {self.number}")
             row.study_id = get_or_create_studies(session, [new])[study_hash]
@@ -58,7 +57,7 @@ class Archive:
         self, name: str, images: Sequence[tuple[Split, str, LabelValue]], **known: Any
     ) -> list[str]:
         """images: split, patient, label. Returns their sha256."""
-        with self.doors.sessions.begin() as session:
+        with self.context.sessions.begin() as session:
             user = a_user(session)
             row = ImportedDataset(name=name, has_own_splits=True, user_id=user.id, report={})
             session.add(row)
@@ -71,7 +70,7 @@ class Archive:
     def label(
         self, sha256: str, value: LabelValue, *, reader: str = "rita", **further: Any
     ) -> None:
-        with self.doors.sessions.begin() as session:
+        with self.context.sessions.begin() as session:
             add_labels(session, [self.new_label(session, sha256, value, reader=reader, **further)])
 
     def new_label(
@@ -84,7 +83,7 @@ class Archive:
         seed = int(sha256[:8], 16)
         if picture is None:
             picture = np.random.default_rng(seed).integers(0, 256, (224, 224), np.uint8)
-        self.doors.store.put_network_input(sha256, PREPROCESSING, picture)
+        self.context.store.put_network_input(sha256, PREPROCESSING, picture)
 
     def _imported(
         self,

@@ -6,6 +6,7 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.context import AppContext
 from models.learning.versions import install_baseline, production_version
 from models.reading.predictions import add_predictions
 from models.reading.rereadings import (
@@ -21,15 +22,14 @@ from models.tables.people import Role
 from pipeline.decode.network_input import PREPROCESSING
 from pipeline.types import OperatingPoint
 from tests.support.data.rows import a_job, a_prediction, a_user, a_version, an_image
-from worker.context import Doors
 
 POINT: OperatingPoint = "balanced"
 IMAGES = 5
 
 
-def read_before(doors: Doors) -> Doors:
+def read_before(context: AppContext) -> AppContext:
     """Small chunks. Some images were read with an old version; the shipped one is live now."""
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         old = a_version(session, name="old")
         job = a_job(session)
         images = [
@@ -38,9 +38,9 @@ def read_before(doors: Doors) -> Doors:
         ]
         for image in images:
             add_answer(session, image.sha256, old)
-        install_baseline(session, data_dir=doors.settings.data_dir)
-    put_inputs(doors, images)
-    return replace(doors, settings=doors.settings.model_copy(update={"chunk_size": 2}))
+        install_baseline(session, data_dir=context.settings.data_dir)
+    put_inputs(context, images)
+    return replace(context, settings=context.settings.model_copy(update={"chunk_size": 2}))
 
 
 def add_answer(session: Session, sha256: str, version: ModelVersion) -> None:
@@ -52,35 +52,35 @@ def add_answer(session: Session, sha256: str, version: ModelVersion) -> None:
     )
 
 
-def put_inputs(doors: Doors, images: list[Image]) -> None:
+def put_inputs(context: AppContext, images: list[Image]) -> None:
     for number, image in enumerate(images):
         noise = np.random.default_rng(number).integers(0, 256, (224, 224), np.uint8)
-        doors.store.put_network_input(image.sha256, PREPROCESSING, noise)
+        context.store.put_network_input(image.sha256, PREPROCESSING, noise)
 
 
-def live_version(doors: Doors) -> ModelVersion:
-    with doors.sessions() as session:
+def live_version(context: AppContext) -> ModelVersion:
+    with context.sessions() as session:
         live = production_version(session)
     assert live is not None
     return live
 
 
-def is_due(doors: Doors) -> bool:
-    with doors.sessions() as session:
+def is_due(context: AppContext) -> bool:
+    with context.sessions() as session:
         return due_rereading(session, operating_point=POINT) is not None
 
 
-def ask(doors: Doors) -> None:
-    with doors.sessions.begin() as session:
+def ask(context: AppContext) -> None:
+    with context.sessions.begin() as session:
         request_rereading(
             session,
-            model_version_id=live_version(doors).id,
+            model_version_id=live_version(context).id,
             operating_point=POINT,
             user_id=a_user(session, role=Role.ADMIN).id,
         )
 
 
-def answers(doors: Doors) -> dict[str, int]:
+def answers(context: AppContext) -> dict[str, int]:
     """How many, by version."""
     counted = (
         select(tables.ModelVersion.name, func.count().label("count"))
@@ -88,17 +88,17 @@ def answers(doors: Doors) -> dict[str, int]:
         .group_by(tables.ModelVersion.id, tables.ModelVersion.name)
         .order_by(tables.ModelVersion.id)
     )
-    with doors.sessions() as session:
+    with context.sessions() as session:
         return {row.name: row._mapping["count"] for row in session.execute(counted)}
 
 
-def progress(doors: Doors) -> tuple[int, int, bool]:
-    with doors.sessions() as session:
+def progress(context: AppContext) -> tuple[int, int, bool]:
+    with context.sessions() as session:
         (one,) = list_rereadings(session)
     return one.done, one.total, one.rereading.finished_at is not None
 
 
-def claim(doors: Doors) -> Chunk | None:
-    with doors.sessions.begin() as session:
+def claim(context: AppContext) -> Chunk | None:
+    with context.sessions.begin() as session:
         (one,) = list_rereadings(session)
         return claim_chunk(session, one.rereading.id, limit=2, lease_s=60, max_attempts=3)

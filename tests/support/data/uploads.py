@@ -6,11 +6,11 @@ from typing import Any
 
 from PIL import Image as Picture
 
+from models.context import AppContext
 from models.files.store import FileStore
 from models.intake.images import add_image
 from models.tables.intake import Image, Job
 from tests.support.data.builders import make_dicom, make_picture
-from worker.context import Doors
 
 
 def a_png(*, seed: int = 0, rows: int = 96) -> bytes:
@@ -27,9 +27,9 @@ def a_dicom(folder: Path, **attributes: Any) -> bytes:
     return make_dicom(folder / "written.dcm", **attributes).read_bytes()
 
 
-def upload(doors: Doors, job: Job, files: dict[str, bytes]) -> list[Image]:
-    stored = [doors.store.put(io.BytesIO(content)) for content in files.values()]
-    with doors.sessions.begin() as session:
+def upload(context: AppContext, job: Job, files: dict[str, bytes]) -> list[Image]:
+    stored = [context.store.put(io.BytesIO(content)) for content in files.values()]
+    with context.sessions.begin() as session:
         return [
             add_image(session, job_id=job.id, file=file, stored=one)
             for file, one in zip(files, stored, strict=True)

@@ -7,8 +7,8 @@ from PIL import Image as Picture
 from sqlalchemy import func, select
 
 from cli.learn.importing import import_dataset
+from models.context import AppContext
 from models.tables.learning import ImportedDataset, ImportedImage, Label
-from worker.context import Doors
 
 
 def write(path: Path, *, seed: int) -> Path:
@@ -28,22 +28,22 @@ def write_public_set(folder: Path) -> Path:
     return folder
 
 
-def run(folder: Path, doors: Doors, *, name: str | None = None) -> bool:
-    settings = doors.settings.model_copy(update={"decode_processes": 1})
+def run(folder: Path, context: AppContext, *, name: str | None = None) -> bool:
+    settings = context.settings.model_copy(update={"decode_processes": 1})
     return import_dataset(folder, name=name, settings=settings)
 
 
-def rows(doors: Doors) -> dict[str, ImportedImage]:
-    with doors.sessions() as session:
+def rows(context: AppContext) -> dict[str, ImportedImage]:
+    with context.sessions() as session:
         return {row.file: row for row in session.scalars(select(ImportedImage))}
 
 
-def report(doors: Doors, name: str = "public") -> dict[str, object]:
-    with doors.sessions() as session:
+def report(context: AppContext, name: str = "public") -> dict[str, object]:
+    with context.sessions() as session:
         found = session.scalars(select(ImportedDataset).filter_by(name=name)).one()
         return found.report
 
 
-def count(doors: Doors, table: type[ImportedImage] | type[Label]) -> int:
-    with doors.sessions() as session:
+def count(context: AppContext, table: type[ImportedImage] | type[Label]) -> int:
+    with context.sessions() as session:
         return session.scalar(select(func.count()).select_from(table)) or 0

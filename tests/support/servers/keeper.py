@@ -9,9 +9,9 @@ from click.testing import Result
 
 from cli.admin.backup_folder import MANIFEST, Manifest, write_manifest
 from models.config.settings import Settings
+from models.context import AppContext, open_context
 from models.files.orphans import find_orphans
 from tests.support.servers.command import run
-from worker.context import Doors, open_doors
 
 NAMES = "%Y%m%dT%H%M%SZ"
 
@@ -23,16 +23,16 @@ def run_on(settings: Settings, *arguments: str | Path) -> Result:
 
 
 class Keeper:
-    """Backs up the service of `doors` to a folder, and restores it elsewhere."""
+    """Backs up the service of `context` to a folder, and restores it elsewhere."""
 
-    def __init__(self, doors: Doors, folder: Path) -> None:
-        self.doors, self.folder = doors, folder
+    def __init__(self, context: AppContext, folder: Path) -> None:
+        self.context, self.folder = context, folder
 
     def backup(self, *options: str, fine: bool = True) -> Result:
         """Named by its second, so that there is one a second."""
         while self._names() and time.strftime(NAMES, time.gmtime()) <= self.newest().name:
             time.sleep(0.02)
-        done = run_on(self.doors.settings, "backup", self.folder, *options)
+        done = run_on(self.context.settings, "backup", self.folder, *options)
         assert (done.exit_code == 0) == fine, done.output
         return done
 
@@ -64,7 +64,7 @@ def files_of(data_dir: Path) -> dict[str, bytes]:
 
 
 def loose_ends(settings: Settings) -> list[str]:
-    opened = open_doors(settings)
+    opened = open_context(settings)
     try:
         return find_orphans(opened.sessions, opened.store)
     finally:

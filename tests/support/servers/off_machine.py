@@ -47,7 +47,7 @@ def _lead_all_addresses_to_loopback() -> None:
 
 
 def _look_names_up_by_packets(file: Path) -> None:
-    """Other services than DNS would be asked over a socket in the file system."""
+    """Other context than DNS would be asked over a socket in the file system."""
     if NAME_SERVICE.exists():
         file.write_text("hosts: files dns\n")
         subprocess.run(["mount", "--bind", file, NAME_SERVICE], check=True)

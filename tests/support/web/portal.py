@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from models.audit.log import list_audit
 from models.base import now
+from models.context import AppContext
 from models.intake.claims import Claim
 from models.people.tokens import issue_token
 from models.reading.predictions import record_predictions
@@ -25,7 +26,6 @@ from pipeline.decode.prepare import prepare
 from tests.support.data.rows import a_prediction, a_user, a_version
 from tests.support.servers.databases import Database
 from web.context import KEY as KEY_OF_SERVICES
-from web.context import Services
 
 KEY = b"invented key of thirty-two bytes"
 
@@ -34,7 +34,7 @@ KEY = b"invented key of thirty-two bytes"
 class Portal:
     database: Database
     app: APIFlask
-    services: Services
+    context: AppContext
 
     def token(self, role: Role = Role.OPERATOR, *, kind: Any = "api", **options: Any) -> str:
         with self.database.sessions.begin() as session:
@@ -63,8 +63,8 @@ class Portal:
         return send(self.program(), job_id, *files)
 
     def change_settings(self, **changes: Any) -> None:
-        settings = self.services.settings.model_copy(update=changes)
-        self.app.extensions[KEY_OF_SERVICES] = replace(self.services, settings=settings)
+        settings = self.context.settings.model_copy(update=changes)
+        self.app.extensions[KEY_OF_SERVICES] = replace(self.context, settings=settings)
 
     def images(self) -> list[Image]:
         with self.database.sessions() as session:
@@ -86,7 +86,7 @@ class Portal:
             a_version(session, name=name)
 
     def _read(self, image: Image) -> None:
-        store = self.services.store
+        store = self.context.store
         prepared = prepare(store.path(image.sha256, area="incoming"), key=KEY)
         assert prepared.deidentified is not None
         store.put_network_input(image.sha256, PREPROCESSING, prepared.network_input)

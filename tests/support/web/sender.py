@@ -53,4 +53,4 @@ class Sender:
         return dict(self.client.get(self.url).json)
 
     def partial_files(self) -> list[str]:
-        return [path.name for path in files_in(self.portal.services.store, "partial")]
+        return [path.name for path in files_in(self.portal.context.store, "partial")]

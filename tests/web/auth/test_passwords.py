@@ -128,7 +128,7 @@ def test_a_login_begins_a_new_session(portal: Portal) -> None:
 
 def test_a_session_ends_after_its_hours_however_busy(portal: Portal) -> None:
     browser = portal.browser()
-    hours = portal.services.settings.session_hours
+    hours = portal.context.settings.session_hours
     make_logins_older(portal, timedelta(hours=hours, minutes=-1))
     assert is_in(browser)
     make_logins_older(portal, timedelta(minutes=2))

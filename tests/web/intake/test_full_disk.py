@@ -27,16 +27,16 @@ def test_without_room_nothing_is_declared_or_taken(sender: Sender) -> None:
         assert (answer.status_code, answer.headers["Retry-After"]) == (507, "60")
         assert answer.json["title"].startswith("the service's disk is nearly full")
     assert sender.portal.images() == []
-    assert files_in(sender.portal.services.store, "temporary") == []
+    assert files_in(sender.portal.context.store, "temporary") == []
     sender.portal.change_settings(disk_reserve_bytes=0)
     assert sender.piece(upload, 10, content[10:]).json["arrived"]
 
 
 def test_what_was_safe_before_the_disk_was_full_has_its_row(sender: Sender) -> None:
-    services = sender.portal.services
+    context = sender.portal.context
 
     def stored(name: str) -> NewImage:
-        return keep(name, services.store.put(io.BytesIO(name.encode())))
+        return keep(name, context.store.put(io.BytesIO(name.encode())))
 
     def full() -> NewImage:
         raise DiskFullError
@@ -44,19 +44,19 @@ def test_what_was_safe_before_the_disk_was_full_has_its_row(sender: Sender) -> N
     tasks = [partial(stored, "a.png"), full, partial(stored, "b.png")]
 
     def take_all() -> None:
-        with arriving(services, sender.job) as arrivals:
+        with arriving(context, sender.job) as arrivals:
             for image in store_side_by_side(tasks):
                 arrivals.add(image)
 
     with pytest.raises(DiskFullError):
         take_all()
     assert [image.file for image in sender.portal.images()] == ["a.png", "b.png"]
-    assert len(files_in(services.store, "incoming")) == 2
+    assert len(files_in(context.store, "incoming")) == 2
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_database_without_room_is_a_full_disk(sender: Sender) -> None:
-    engine = sender.portal.services.sessions.kw["bind"]
+    engine = sender.portal.context.sessions.kw["bind"]
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no more than there are
     files = [{"file": f"{number:0900d}", "size": 1} for number in range(500)]

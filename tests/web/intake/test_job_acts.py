@@ -82,9 +82,9 @@ def test_what_failed_waits_again_where_its_files_allow(sender: Sender) -> None:
     portal._read(images[0])
     portal._read(images[1])
     set_states(portal, State.FAILED, State.FAILED, State.FAILED, State.FAILED, State.REJECTED)
-    for path in (portal.services.store.root / "inputs").rglob(images[1].sha256):
+    for path in (portal.context.store.root / "inputs").rglob(images[1].sha256):
         path.unlink()  # read, but what the network eats is gone
-    portal.services.store.delete(images[3].sha256)
+    portal.context.store.delete(images[3].sha256)
     answer = sender.post("retry", which="failed").json
     assert (answer["retried"], answer["left"]) == (2, 2)
     assert states(portal) == ["ready", "failed", "received", "failed", "rejected"]

@@ -31,7 +31,7 @@ def sender(sender: Sender) -> Sender:
 
 def ask_until_it_lives(sender: Sender, act: str, **fields: str) -> int:
     """The number of times that it died."""
-    sessions, deaths = sender.portal.services.sessions, 0
+    sessions, deaths = sender.portal.context.sessions, 0
     while True:
         try:
             with dying(sessions, before_commit=deaths + 1):
@@ -73,4 +73,4 @@ def test_what_is_tried_again_waits_once(sender: Sender, which: str) -> None:
     assert counted(sender) == TRIED_AGAIN
     assert sender.show()["cancelled_at"] is None
     portal = sender.portal
-    assert find_orphans(portal.services.sessions, portal.services.store) == []
+    assert find_orphans(portal.context.sessions, portal.context.store) == []

@@ -17,7 +17,7 @@ def test_one_file_becomes_one_row_and_its_bytes_are_kept(portal: Portal, a_png: 
     assert answer.json["files"] == [
         {"file": "folder/a.png", "sha256": digest, "status": "received", "reason": None}
     ]
-    assert portal.services.store.path(digest, area="incoming").read_bytes() == a_png
+    assert portal.context.store.path(digest, area="incoming").read_bytes() == a_png
     assert [image.size for image in portal.images()] == [len(a_png)]
 
 
@@ -42,7 +42,7 @@ def test_bytes_that_come_again_after_they_were_read_do_not_stay(
     portal.read_all()
     again = portal.send(job, ("a.dcm", a_dicom)).json["files"][0]
     assert again["status"] == "predicted"
-    assert not portal.services.store.exists(again["sha256"], area="incoming")
+    assert not portal.context.store.exists(again["sha256"], area="incoming")
 
 
 def test_bytes_that_another_image_waits_for_stay(portal: Portal, a_dicom: bytes) -> None:
@@ -51,7 +51,7 @@ def test_bytes_that_another_image_waits_for_stay(portal: Portal, a_dicom: bytes)
     portal.read_all()
     sent = portal.send(job, ("a.dcm", a_dicom), ("b.dcm", a_dicom)).json["files"]
     assert [file["status"] for file in sent] == ["predicted", "received"]
-    assert portal.services.store.exists(sent[0]["sha256"], area="incoming")
+    assert portal.context.store.exists(sent[0]["sha256"], area="incoming")
 
 
 def test_a_zip_is_unpacked_whatever_its_name(portal: Portal, a_png: bytes) -> None:
@@ -191,7 +191,7 @@ def test_many_parts_are_not_kept_in_memory(portal: Portal) -> None:
 def test_a_large_part_goes_through_the_disk_unharmed(portal: Portal) -> None:
     content = bytes(range(256)) * 40_000  # 10 MB, with every line ending there is
     (file,) = portal.send(portal.new_job(), ("large.bin", content)).json["files"]
-    kept = portal.services.store.path(file["sha256"], area="incoming").read_bytes()
+    kept = portal.context.store.path(file["sha256"], area="incoming").read_bytes()
     assert kept == content
     assert portal.images()[0].state == State.RECEIVED
 

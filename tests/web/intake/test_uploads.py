@@ -41,7 +41,7 @@ def test_a_file_comes_in_pieces_and_becomes_an_image(sender: Sender) -> None:
     assert [file["status"] for file in last.json["files"]] == ["received"]
     (image,) = sender.portal.images()
     assert (image.file, image.sha256, image.size) == ("d/a.png", digest(content), len(content))
-    store = sender.portal.services.store
+    store = sender.portal.context.store
     assert store.path(image.sha256, area="incoming").read_bytes() == content
     assert sender.partial_files() == []
     assert sender.show()["missing"] == 0
@@ -58,7 +58,7 @@ def test_bytes_that_nobody_counted_are_written_over(sender: Sender) -> None:
     content = a_png()
     (upload,) = sender.declare(("a.png", content))
     sender.piece(upload, 0, content[:100])
-    with PartialFiles(sender.portal.services.store).hold(upload["id"]) as so_far:
+    with PartialFiles(sender.portal.context.store).hold(upload["id"]) as so_far:
         so_far.append(io.BytesIO(b"other bytes"), at=100, max_bytes=99)
     assert sender.piece(upload, 100, content[100:]).json["arrived"]
     assert [image.sha256 for image in sender.portal.images()] == [digest(content)]
@@ -68,7 +68,7 @@ def test_pieces_that_were_taken_away_are_asked_for_again(sender: Sender) -> None
     content = a_png()
     (upload,) = sender.declare(("a.png", content))
     sender.piece(upload, 0, content[:100])
-    (sender.portal.services.store.root / "partial" / str(upload["id"])).unlink()
+    (sender.portal.context.store.root / "partial" / str(upload["id"])).unlink()
     refused = sender.piece(upload, 100, content[100:])
     assert (refused.status_code, refused.headers["Upload-Offset"]) == (409, "0")
     assert sender.piece(upload, 0, content).json["arrived"]
@@ -81,7 +81,7 @@ def test_a_portal_killed_before_the_row_finishes_when_asked_again(
     """All bytes are safe and counted, also moved into the store; the row was never written."""
     content = a_png()
     (upload,) = sender.declare(("a.png", content), hashed=hashed)
-    store = sender.portal.services.store
+    store = sender.portal.context.store
     with PartialFiles(store).hold(upload["id"]) as so_far:
         so_far.append(io.BytesIO(content), at=0, max_bytes=len(content))
         store.adopt(so_far.path, digest(content))
@@ -137,7 +137,7 @@ def test_a_piece_says_what_it_is(sender: Sender, headers: dict[str, str], status
 def test_of_two_requests_at_once_the_second_is_sent_away(sender: Sender) -> None:
     content = a_png()
     (upload,) = sender.declare(("a.png", content))
-    with PartialFiles(sender.portal.services.store).hold(upload["id"]):
+    with PartialFiles(sender.portal.context.store).hold(upload["id"]):
         refused = sender.piece(upload, 0, content)
     assert (refused.status_code, refused.headers["Upload-Offset"]) == (409, "0")
     assert "another request" in refused.json["title"]

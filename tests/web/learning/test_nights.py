@@ -27,7 +27,7 @@ def test_before_the_first_night(portal: Portal) -> None:
 
 def test_nights_may_be_switched_off(portal: Portal) -> None:
     settings = portal.database.settings.model_copy(update={"night_at": ""})
-    off = Portal(portal.database, create_app(settings), portal.services)
+    off = Portal(portal.database, create_app(settings), portal.context)
     assert "switched off" in words(off.browser(), "/nights")
     assert off.program().get("/api/v1/nights").json["next_due"] is None
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from models.context import open_context
 from models.tables.learning import DatasetSnapshot, Night, Split
 from models.tables.people import Role
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.support.data.rows import a_version
 from tests.support.web.portal import Portal
-from worker.context import open_doors
 from worker.night.snapshot import take_snapshot
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def archive(portal: Portal) -> Archive:
-    return Archive(portal.services)
+    return Archive(portal.context)
 
 
 def frozen(portal: Portal) -> DatasetSnapshot:
-    doors = open_doors(portal.database.settings)
-    snapshot = take_snapshot(doors)
-    doors.close()
+    context = open_context(portal.database.settings)
+    snapshot = take_snapshot(context)
+    context.close()
     return snapshot
 
 

@@ -92,7 +92,7 @@ def test_reasons_are_few_and_quote_nobody(portal: Portal) -> None:
 
 
 def test_version_nights_jobs_disk_and_audit(portal: Portal) -> None:
-    data_dir = portal.services.settings.data_dir
+    data_dir = portal.context.settings.data_dir
     with portal.database.sessions.begin() as session:
         a_version(session, name="v7")
         a_job(session)
@@ -138,7 +138,7 @@ def test_a_database_that_is_down_is_said(portal: Portal) -> None:
 
     with portal.database.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE image RENAME TO gone")
-    values = {family.name: family for family in ServiceFigures(portal.services).collect()}
+    values = {family.name: family for family in ServiceFigures(portal.context).collect()}
     assert values["overread_database_up"].samples[0].value == 0
     assert "overread_disk_free_bytes" in values
 

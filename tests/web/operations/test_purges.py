@@ -48,7 +48,7 @@ def test_a_dry_run_says_what_a_purge_then_deletes(portal: Portal, admin: FlaskCl
     assert (done["purged"], done["done"]) == (2, True)
 
     assert [image.job_id for image in portal.images()] == [other]
-    assert find_orphans(portal.services.sessions, portal.services.store) == []
+    assert find_orphans(portal.context.sessions, portal.context.store) == []
     assert admin.post(PURGES, json={"job_id": job_id}).status_code == 404
     assert portal.audit()[0].target == f"{job_id}: 2 images, the last"
 
@@ -77,7 +77,7 @@ def test_age_counts_from_a_jobs_end(portal: Portal, admin: FlaskClient) -> None:
 def test_nothing_is_deleted_while_a_backup_is_made(portal: Portal, admin: FlaskClient) -> None:
     job_id = a_read_job(portal, 1)
     portal.program().post(f"/api/v1/jobs/{job_id}/close", json={})
-    with hold_deletions(portal.services.store.root):
+    with hold_deletions(portal.context.store.root):
         refused = admin.post(PURGES, json={"job_id": job_id, "dry_run": False})
     assert refused.status_code == 409
     assert "a backup is being made" in refused.json["title"]

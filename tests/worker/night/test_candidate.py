@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.base import now
+from models.context import AppContext
 from models.learning.snapshots import Member, freeze, snapshot_images
 from models.learning.versions import install_baseline, production_version, version_path
 from models.tables.intake import ModelVersion
@@ -22,7 +23,6 @@ from pipeline.training.config import TrainingProgress
 from pipeline.types import Finding
 from tests.support.data.rows import a_hash, a_user
 from tests.support.data.versions import make_version
-from worker.context import Doors
 from worker.night.candidate import (
     ForeignFolderError,
     MissingImageError,
@@ -44,11 +44,11 @@ class CutOffError(Exception):
 
 
 def freeze_phantoms(
-    doors: Doors, *, patients: int = 10, is_drawn: bool = True, base: int = 0
+    context: AppContext, *, patients: int = 10, is_drawn: bool = True, base: int = 0
 ) -> DatasetSnapshot:
     """So many patients of each finding to learn from and to choose by, one image each."""
     members = []
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         user = a_user(session)
         for split in (Split.TRAIN, Split.VALIDATION):
             for n in range(2 * patients):
@@ -65,33 +65,33 @@ def freeze_phantoms(
                 if is_drawn:
                     seed = n + (1000 if split is Split.TRAIN else 0)
                     drawn = draw_phantom(seed=seed, finding=FINDINGS[n % 2], size=(224, 224))
-                    doors.store.put_network_input(sha256, PREPROCESSING, drawn)
+                    context.store.put_network_input(sha256, PREPROCESSING, drawn)
         return freeze(session, members, report={})
 
 
-def baseline(doors: Doors) -> ModelVersion:
-    with doors.sessions.begin() as session:
-        install_baseline(session, data_dir=doors.settings.data_dir)
+def baseline(context: AppContext) -> ModelVersion:
+    with context.sessions.begin() as session:
+        install_baseline(session, data_dir=context.settings.data_dir)
         version = production_version(session)
     assert version is not None
     return version
 
 
 def train(
-    doors: Doors,
+    context: AppContext,
     snapshot: DatasetSnapshot,
     production: ModelVersion,
     progress: Callable[[TrainingProgress], None] = no_progress,
 ) -> ModelVersion:
     return train_candidate(
-        doors, snapshot_id=snapshot.id, production=production, name="night-7", progress=progress
+        context, snapshot_id=snapshot.id, production=production, name="night-7", progress=progress
     )
 
 
 @pytest.mark.tensorflow
-def test_a_candidate_goes_on_from_production_and_from_an_interruption(doors: Doors) -> None:
-    production, snapshot = baseline(doors), freeze_phantoms(doors, base=4)
-    folder = doors.settings.data_dir / "networks" / "night-7"
+def test_a_candidate_goes_on_from_production_and_from_an_interruption(context: AppContext) -> None:
+    production, snapshot = baseline(context), freeze_phantoms(context, base=4)
+    folder = context.settings.data_dir / "networks" / "night-7"
     steps: list[TrainingProgress] = []
 
     def cancel(step: TrainingProgress) -> None:
@@ -100,17 +100,17 @@ def test_a_candidate_goes_on_from_production_and_from_an_interruption(doors: Doo
             raise CutOffError
 
     with pytest.raises(CutOffError):
-        train(doors, snapshot, production, cancel)
+        train(context, snapshot, production, cancel)
     assert not folder.exists()
     assert {step.stage for step in steps} == {"read", "features", "head", "export"}
 
     steps.clear()
-    made = train(doors, snapshot, production, steps.append)
+    made = train(context, snapshot, production, steps.append)
     assert {step.stage for step in steps} == {"read", "resume", "export", "evaluate"}
     assert steps[-1].share == pytest.approx(1)
-    with doors.sessions() as session:
+    with context.sessions() as session:
         assert production_version(session).id == production.id  # type: ignore[union-attr]
-    assert version_path(made, data_dir=doors.settings.data_dir) == folder
+    assert version_path(made, data_dir=context.settings.data_dir) == folder
     assert [path.name for path in folder.parent.iterdir()] == ["night-7"], "nothing is left over"
 
     check_card(made, snapshot)
@@ -119,7 +119,7 @@ def test_a_candidate_goes_on_from_production_and_from_an_interruption(doors: Doo
     assert "was kept from baseline-2" in words
     check_answers(folder)
     steps.clear()
-    assert train(doors, snapshot, production, steps.append).id == made.id
+    assert train(context, snapshot, production, steps.append).id == made.id
     assert not steps, "what is finished is only registered"
 
 
@@ -157,46 +157,48 @@ def check_answers(folder: Path) -> None:
     np.testing.assert_allclose(unfamiliar, old.guard.unfamiliarity(images, before.features))
 
 
-def test_too_few_patients_are_told_before_anything_is_read(doors: Doors) -> None:
-    snapshot = freeze_phantoms(doors, patients=9, is_drawn=False)
+def test_too_few_patients_are_told_before_anything_is_read(context: AppContext) -> None:
+    snapshot = freeze_phantoms(context, patients=9, is_drawn=False)
     with pytest.raises(NotEnoughImagesError) as caught:
-        train(doors, snapshot, baseline(doors))
+        train(context, snapshot, baseline(context))
     assert str(caught.value) == "9 patients with pneumonia to learn from, 10 are needed"
 
 
-def test_an_image_that_is_gone_is_named_by_its_hash(doors: Doors) -> None:
-    snapshot = freeze_phantoms(doors, is_drawn=False)
+def test_an_image_that_is_gone_is_named_by_its_hash(context: AppContext) -> None:
+    snapshot = freeze_phantoms(context, is_drawn=False)
     with pytest.raises(MissingImageError, match="no longer in the file store"):
-        train(doors, snapshot, baseline(doors))
+        train(context, snapshot, baseline(context))
 
 
-def test_a_folder_trained_from_something_else_is_no_candidate(doors: Doors) -> None:
-    snapshot, production = freeze_phantoms(doors, is_drawn=False), baseline(doors)
-    shutil.copytree(BASELINE, doors.settings.data_dir / "networks" / "night-7")
+def test_a_folder_trained_from_something_else_is_no_candidate(context: AppContext) -> None:
+    snapshot, production = freeze_phantoms(context, is_drawn=False), baseline(context)
+    shutil.copytree(BASELINE, context.settings.data_dir / "networks" / "night-7")
     with pytest.raises(ForeignFolderError, match="trained from other images"):
-        train(doors, snapshot, production)
+        train(context, snapshot, production)
 
 
-def test_who_is_overtaken_while_it_reads_takes_what_the_other_has_trained(doors: Doors) -> None:
-    snapshot, production = freeze_phantoms(doors, is_drawn=False), baseline(doors)
-    with doors.sessions() as session:
+def test_who_is_overtaken_while_it_reads_takes_what_the_other_has_trained(
+    context: AppContext,
+) -> None:
+    snapshot, production = freeze_phantoms(context, is_drawn=False), baseline(context)
+    with context.sessions() as session:
         for image in snapshot_images(session, snapshot.id):
             black = np.zeros((224, 224), np.uint8)
-            doors.store.put_network_input(image.sha256, PREPROCESSING, black)
-    folder = doors.settings.data_dir / "networks" / "night-7"
+            context.store.put_network_input(image.sha256, PREPROCESSING, black)
+    folder = context.settings.data_dir / "networks" / "night-7"
 
     def overtake(step: TrainingProgress) -> None:
         if not folder.exists():
             make_version(folder, snapshot={"digest": snapshot.digest})
 
-    made = train(doors, snapshot, production, overtake)
+    made = train(context, snapshot, production, overtake)
     assert made.name == "night-7"
-    assert version_path(made, data_dir=doors.settings.data_dir) == folder
+    assert version_path(made, data_dir=context.settings.data_dir) == folder
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "", "a b", ".hidden"])
-def test_a_name_that_is_no_folder_name_is_refused(doors: Doors, name: str) -> None:
+def test_a_name_that_is_no_folder_name_is_refused(context: AppContext, name: str) -> None:
     with pytest.raises(ValueError, match="Expected a name"):
         train_candidate(
-            doors, snapshot_id=1, production=baseline(doors), name=name, progress=no_progress
+            context, snapshot_id=1, production=baseline(context), name=name, progress=no_progress
         )

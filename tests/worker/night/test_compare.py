@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
+from models.context import AppContext
 from models.learning.versions import find_version, install_baseline, register_version
 from models.tables.intake import ModelVersion
 from models.tables.learning import (
@@ -23,34 +24,33 @@ from pipeline.phantom.drawing import draw_phantom
 from pipeline.training.config import TrainingProgress
 from tests.support.data.rows import a_hash, a_user
 from tests.support.data.versions import make_first_format, make_version
-from worker.context import Doors
 from worker.night.compare import MissingInputError, compare_versions
 
 SITE, PUBLIC = "site", "public"
 
 
 @pytest.fixture
-def production(doors: Doors) -> ModelVersion:
-    with doors.sessions.begin() as session:
-        install_baseline(session, data_dir=doors.settings.data_dir)
+def production(context: AppContext) -> ModelVersion:
+    with context.sessions.begin() as session:
+        install_baseline(session, data_dir=context.settings.data_dir)
         found = find_version(session, load_card(BASELINE).model_version)
     assert found is not None
     return found
 
 
 @pytest.fixture
-def candidate(doors: Doors) -> ModelVersion:
+def candidate(context: AppContext) -> ModelVersion:
     """The same network under another name, with other thresholds."""
-    folder = doors.settings.data_dir / "networks" / "night-1"
-    with doors.sessions.begin() as session:
+    folder = context.settings.data_dir / "networks" / "night-1"
+    with context.sessions.begin() as session:
         return register_version(
-            session, folder=make_version(folder), data_dir=doors.settings.data_dir
+            session, folder=make_version(folder), data_dir=context.settings.data_dir
         )
 
 
-def freeze_phantoms(doors: Doors, *, of_each: int = 3) -> int:
+def freeze_phantoms(context: AppContext, *, of_each: int = 3) -> int:
     """A snapshot of phantoms: of both origins so many of each finding, and one to learn from."""
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         snapshot = DatasetSnapshot(digest=a_hash("phantoms"), report={})
         session.add(snapshot)
         session.flush()
@@ -58,15 +58,15 @@ def freeze_phantoms(doors: Doors, *, of_each: int = 3) -> int:
         for origin in (PUBLIC, SITE):
             for seed in range(of_each):
                 for value in (LabelValue.PNEUMONIA, LabelValue.NORMAL):
-                    _add(doors, session, snapshot.id, user_id, origin, value, seed)
-        _add(doors, session, snapshot.id, user_id, SITE, LabelValue.NORMAL, 99, Split.TRAIN)
+                    _add(context, session, snapshot.id, user_id, origin, value, seed)
+        _add(context, session, snapshot.id, user_id, SITE, LabelValue.NORMAL, 99, Split.TRAIN)
         return snapshot.id
 
 
-def _add(doors, session, snapshot_id, user_id, origin, value, seed, split=Split.TEST) -> None:
+def _add(context, session, snapshot_id, user_id, origin, value, seed, split=Split.TEST) -> None:
     sha256 = a_hash(f"{origin} {value} {seed}")
     drawn = draw_phantom(seed=seed, finding=value.value, size=(224, 224))
-    doors.store.put_network_input(sha256, PREPROCESSING, drawn)
+    context.store.put_network_input(sha256, PREPROCESSING, drawn)
     label = Label(
         sha256=sha256,
         value=value,
@@ -90,18 +90,18 @@ def _add(doors, session, snapshot_id, user_id, origin, value, seed, split=Split.
     )
 
 
-def evaluations(doors: Doors) -> list[Evaluation]:
-    with doors.sessions() as session:
+def evaluations(context: AppContext) -> list[Evaluation]:
+    with context.sessions() as session:
         return list(session.scalars(select(Evaluation).order_by(Evaluation.id)))
 
 
 def test_the_same_network_is_no_better_and_is_refused(
-    doors: Doors, candidate: ModelVersion, production: ModelVersion
+    context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
     told: list[TrainingProgress] = []
-    snapshot_id = freeze_phantoms(doors)
+    snapshot_id = freeze_phantoms(context)
     site, public = compare_versions(
-        doors,
+        context,
         snapshot_id=snapshot_id,
         candidate=candidate,
         production=production,
@@ -116,7 +116,7 @@ def test_the_same_network_is_no_better_and_is_refused(
     decision = decide_promotion([site, public], gate=Gate(min_patients=2))
     assert not decision.is_yes
     assert (told[0].total, told[-1].done) == (12, 12)
-    rows = {(row.model_version_id, row.origin): row.figures for row in evaluations(doors)}
+    rows = {(row.model_version_id, row.origin): row.figures for row in evaluations(context)}
     assert len(rows) == 4
     figures = rows[candidate.id, SITE]
     assert figures["auroc"]["value"] == site.auroc.candidate.value
@@ -126,42 +126,44 @@ def test_the_same_network_is_no_better_and_is_refused(
 
 
 def test_what_was_measured_stays_when_it_is_begun_again(
-    doors: Doors, candidate: ModelVersion, production: ModelVersion
+    context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
-    snapshot_id = freeze_phantoms(doors, of_each=1)
+    snapshot_id = freeze_phantoms(context, of_each=1)
 
     class KilledError(Exception):
         pass
 
     def die(step: TrainingProgress) -> None:
-        if evaluations(doors):
+        if evaluations(context):
             raise KilledError
 
     versions = {"snapshot_id": snapshot_id, "candidate": candidate, "production": production}
     with pytest.raises(KilledError):
-        compare_versions(doors, **versions, progress=die)
-    first = evaluations(doors)
+        compare_versions(context, **versions, progress=die)
+    first = evaluations(context)
     assert len(first) == 1
-    assert len(compare_versions(doors, **versions)) == 2
-    rows = evaluations(doors)
+    assert len(compare_versions(context, **versions)) == 2
+    rows = evaluations(context)
     assert len(rows) == 4
     assert (rows[0].id, rows[0].created_at) == (first[0].id, first[0].created_at)
 
 
 def test_where_one_knows_no_such_operating_point_both_are_judged_at_the_balanced_one(
-    doors: Doors, candidate: ModelVersion, caplog: pytest.LogCaptureFixture
+    context: AppContext, candidate: ModelVersion, caplog: pytest.LogCaptureFixture
 ) -> None:
-    doors = Doors(
-        settings=doors.settings.model_copy(update={"operating_point": "sensitive"}),
-        sessions=doors.sessions,
-        store=doors.store,
-        secrets=doors.secrets,
+    context = AppContext(
+        settings=context.settings.model_copy(update={"operating_point": "sensitive"}),
+        sessions=context.sessions,
+        store=context.store,
+        secrets=context.secrets,
     )
-    folder = make_first_format(doors.settings.data_dir / "networks" / "old")
-    with doors.sessions.begin() as session:
-        old = register_version(session, folder=folder, data_dir=doors.settings.data_dir)
-    snapshot_id = freeze_phantoms(doors, of_each=1)
-    site, _ = compare_versions(doors, snapshot_id=snapshot_id, candidate=candidate, production=old)
+    folder = make_first_format(context.settings.data_dir / "networks" / "old")
+    with context.sessions.begin() as session:
+        old = register_version(session, folder=folder, data_dir=context.settings.data_dir)
+    snapshot_id = freeze_phantoms(context, of_each=1)
+    site, _ = compare_versions(
+        context, snapshot_id=snapshot_id, candidate=candidate, production=old
+    )
     used = site.candidate["operating_point"], site.production["operating_point"]
     assert used == ("balanced", "balanced")
     assert (site.candidate["threshold"], site.production["threshold"]) == (0.5, 0.41)
@@ -169,21 +171,23 @@ def test_where_one_knows_no_such_operating_point_both_are_judged_at_the_balanced
 
 
 def test_a_lost_network_input_is_said(
-    doors: Doors, candidate: ModelVersion, production: ModelVersion
+    context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
-    snapshot_id = freeze_phantoms(doors, of_each=1)
-    for path in (doors.settings.files_dir / "inputs").glob("*/*/*"):
+    snapshot_id = freeze_phantoms(context, of_each=1)
+    for path in (context.settings.files_dir / "inputs").glob("*/*/*"):
         path.unlink()
     with pytest.raises(MissingInputError, match="is not in the file store"):
-        compare_versions(doors, snapshot_id=snapshot_id, candidate=candidate, production=production)
+        compare_versions(
+            context, snapshot_id=snapshot_id, candidate=candidate, production=production
+        )
 
 
 def test_no_test_image_is_no_evidence(
-    doors: Doors, candidate: ModelVersion, production: ModelVersion
+    context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
-    snapshot_id = freeze_phantoms(doors, of_each=0)
+    snapshot_id = freeze_phantoms(context, of_each=0)
     found = compare_versions(
-        doors, snapshot_id=snapshot_id, candidate=candidate, production=production
+        context, snapshot_id=snapshot_id, candidate=candidate, production=production
     )
     assert found == []
     assert "no labelled test image" in decide_promotion(found, gate=Gate()).reason

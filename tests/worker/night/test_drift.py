@@ -7,10 +7,10 @@ import numpy as np
 from sqlalchemy import insert
 
 from models.base import now
+from models.context import AppContext
 from models.reading.history import past_answers
 from models.tables.intake import Image, ModelVersion, Prediction, State, Study
 from tests.support.data.rows import a_hash, a_job, a_version
-from worker.context import Doors
 from worker.night.drift import measure_drift
 
 MOMENT = now()
@@ -29,14 +29,14 @@ ANSWER = {
 
 
 def add_answers(
-    doors: Doors, version: ModelVersion, count: int, *, age_days: float, shift: float = 0.0
+    context: AppContext, version: ModelVersion, count: int, *, age_days: float, shift: float = 0.0
 ) -> None:
     """Images that came so many days ago, of different patients, with their answers."""
     random = np.random.default_rng(int(age_days))
     probabilities = 1 / (1 + np.exp(-random.normal(shift, 2, count)))
     names = [f"{version.name} {age_days} {shift} {n}" for n in range(count)]
     came = MOMENT - timedelta(days=age_days)
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         job = a_job(session)
         studies = [{"study_hash": a_hash(name), "created_at": came} for name in names]
         session.execute(insert(Study), studies)
@@ -70,18 +70,18 @@ def an_image(job_id: str, name: str, came: datetime) -> dict[str, Any]:
     }
 
 
-def the_version(doors: Doors, name: str = "v1") -> ModelVersion:
-    with doors.sessions.begin() as session:
+def the_version(context: AppContext, name: str = "v1") -> ModelVersion:
+    with context.sessions.begin() as session:
         return a_version(session, name=name)
 
 
-def test_a_moved_world_is_said_in_words(doors: Doors) -> None:
-    version, other = the_version(doors), the_version(doors, "v2")
-    add_answers(doors, version, 400, age_days=30)
-    add_answers(doors, version, 150, age_days=2, shift=3)
-    add_answers(doors, version, 150, age_days=200, shift=3)  # too long ago to count
-    add_answers(doors, other, 150, age_days=31, shift=3)
-    found = measure_drift(doors, version, moment=MOMENT)
+def test_a_moved_world_is_said_in_words(context: AppContext) -> None:
+    version, other = the_version(context), the_version(context, "v2")
+    add_answers(context, version, 400, age_days=30)
+    add_answers(context, version, 150, age_days=2, shift=3)
+    add_answers(context, version, 150, age_days=200, shift=3)  # too long ago to count
+    add_answers(context, other, 150, age_days=31, shift=3)
+    found = measure_drift(context, version, moment=MOMENT)
     assert (found["recent"]["images"], found["reference"]["images"]) == (150, 400)
     assert (found["degree"], found["unfamiliarity"]["degree"]) == ("much", "none")
     assert found["words"].startswith("The world has moved much: 150 images of the last 7 days are")
@@ -89,29 +89,29 @@ def test_a_moved_world_is_said_in_words(doors: Doors) -> None:
     assert found["model_version"] == "v1"
 
 
-def test_an_unmoved_world_is_said_in_words(doors: Doors) -> None:
-    version = the_version(doors)
-    add_answers(doors, version, 400, age_days=30)
-    add_answers(doors, version, 150, age_days=2)
-    found = measure_drift(doors, version, moment=MOMENT)
+def test_an_unmoved_world_is_said_in_words(context: AppContext) -> None:
+    version = the_version(context)
+    add_answers(context, version, 400, age_days=30)
+    add_answers(context, version, 150, age_days=2)
+    found = measure_drift(context, version, moment=MOMENT)
     assert found["degree"] == "none"
     assert found["words"].startswith("Nothing has moved: 150 images of the last 7 days")
 
 
-def test_no_images_are_too_few(doors: Doors) -> None:
-    found = measure_drift(doors, the_version(doors), moment=MOMENT)
+def test_no_images_are_too_few(context: AppContext) -> None:
+    found = measure_drift(context, the_version(context), moment=MOMENT)
     assert found["degree"] is None
     assert found["words"].startswith("Too few images to tell")
 
 
-def test_a_content_that_came_again_is_no_news(doors: Doors) -> None:
-    version = the_version(doors)
-    add_answers(doors, version, 3, age_days=30)
-    add_answers(doors, version, 2, age_days=1)
-    with doors.sessions.begin() as session:
+def test_a_content_that_came_again_is_no_news(context: AppContext) -> None:
+    version = the_version(context)
+    add_answers(context, version, 3, age_days=30)
+    add_answers(context, version, 2, age_days=1)
+    with context.sessions.begin() as session:
         again = an_image(a_job(session).id, "v1 30 0.0 1", MOMENT - timedelta(hours=1))
         session.execute(insert(Image), [again])
-    with doors.sessions() as session:
+    with context.sessions() as session:
         since, recent_since = MOMENT - timedelta(days=90), MOMENT - timedelta(days=7)
         found = past_answers(session, version.id, since=since, recent_since=recent_since)
         some = past_answers(session, version.id, since=since, recent_since=recent_since, sample=3)

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import update
 
+from models.context import AppContext
 from models.learning.labels import NewLabel, add_labels
 from models.learning.nights import cancel_night, claim_night, get_night, request_night
 from models.learning.versions import install_baseline, production_version
@@ -23,7 +24,6 @@ from pipeline.phantom.drawing import draw_phantom
 from pipeline.types import Finding
 from tests.support.data.rows import a_job, a_user, an_image
 from tests.support.data.versions import make_version
-from worker.context import Doors
 from worker.night.progress import CancelledError, LostClaimError, NightWatch
 from worker.night.resources import MemoryBoundError
 from worker.night.run import run_night
@@ -36,16 +36,16 @@ NEEDED = {"night_min_labels": 10, "gate_min_patients": 2, "train_memory_mb": 100
 
 
 @pytest.fixture
-def doors(doors: Doors) -> Doors:
-    with doors.sessions.begin() as session:
-        install_baseline(session, data_dir=doors.settings.data_dir)
+def context(context: AppContext) -> AppContext:
+    with context.sessions.begin() as session:
+        install_baseline(session, data_dir=context.settings.data_dir)
         user_id, job = a_user(session).id, a_job(session)
         study = get_or_create_studies(session, [NewStudy("a study", folder="films")])["a study"]
         for number in range(PATIENTS):
             image = an_image(session, job, file=f"{number}.png", state=State.PREDICTED)
             image.stored_sha256, image.study_id = image.sha256, study
-            _label(doors, session, image.sha256, number=number, user_id=user_id)
-    return doors
+            _label(context, session, image.sha256, number=number, user_id=user_id)
+    return context
 
 
 @cache
@@ -54,9 +54,9 @@ def film(number: int) -> NDArray[np.uint8]:
     return draw_phantom(seed=number, finding=finding, size=(224, 224))
 
 
-def _label(doors: Doors, session: Any, sha256: str, *, number: int, user_id: int) -> None:
+def _label(context: AppContext, session: Any, sha256: str, *, number: int, user_id: int) -> None:
     value = (LabelValue.NORMAL, LabelValue.PNEUMONIA)[number % 2]
-    doors.store.put_network_input(sha256, PREPROCESSING, film(number))
+    context.store.put_network_input(sha256, PREPROCESSING, film(number))
     label = NewLabel(
         sha256=sha256,
         value=value,
@@ -69,25 +69,27 @@ def _label(doors: Doors, session: Any, sha256: str, *, number: int, user_id: int
     add_labels(session, [label])
 
 
-def asked(doors: Doors, **settings: Any) -> tuple[Doors, int]:
+def asked(context: AppContext, **settings: Any) -> tuple[AppContext, int]:
     """A night that someone asked for; with few labels and patients needed unless said otherwise."""
-    changed = doors.settings.model_copy(update=NEEDED | settings)
-    with doors.sessions.begin() as session:
+    changed = context.settings.model_copy(update=NEEDED | settings)
+    with context.sessions.begin() as session:
         night = request_night(session, user_id=None)
-    return Doors(changed, doors.sessions, doors.store, doors.secrets, doors.stopping), night.id
+    return AppContext(
+        changed, context.sessions, context.store, context.secrets, context.stopping
+    ), night.id
 
 
-def finish_training(doors: Doors, night_id: int) -> str:
+def finish_training(context: AppContext, night_id: int) -> str:
     """The folder of a candidate that is the shipped network again."""
-    digest = take_snapshot(doors).digest
+    digest = take_snapshot(context).digest
     familiarity = {"snapshot": digest, "guard": "fitted"}
-    folder = doors.settings.data_dir / "networks" / f"night-{night_id}"
+    folder = context.settings.data_dir / "networks" / f"night-{night_id}"
     make_version(folder, snapshot={"digest": digest}, familiarity=familiarity)
     return digest
 
 
-def ended(doors: Doors, night_id: int) -> Night:
-    with doors.sessions() as session:
+def ended(context: AppContext, night_id: int) -> Night:
+    with context.sessions() as session:
         night = get_night(session, night_id)
         assert night is not None
         assert night.snapshot is None or night.snapshot.digest
@@ -95,34 +97,34 @@ def ended(doors: Doors, night_id: int) -> Night:
         return night
 
 
-def test_no_night_waits(doors: Doors) -> None:
-    assert not run_night(doors)
+def test_no_night_waits(context: AppContext) -> None:
+    assert not run_night(context)
 
 
-def test_too_few_new_labels_train_nothing_and_say_so(doors: Doors) -> None:
-    doors, night_id = asked(doors, night_min_labels=PATIENTS + 1)
-    assert run_night(doors)
-    night = ended(doors, night_id)
+def test_too_few_new_labels_train_nothing_and_say_so(context: AppContext) -> None:
+    context, night_id = asked(context, night_min_labels=PATIENTS + 1)
+    assert run_night(context)
+    night = ended(context, night_id)
     assert (night.outcome, night.new_labels, night.snapshot_id) == (Outcome.NOTHING, PATIENTS, None)
     assert night.reason == "60 new labels since the last training, 61 are needed"
     assert night.drift is not None, "it looks at what was predicted all the same"
-    assert not run_night(doors)
+    assert not run_night(context)
 
 
-def test_too_few_patients_train_nothing_and_say_so(doors: Doors) -> None:
-    doors, night_id = asked(doors)
-    run_night(doors)
-    night = ended(doors, night_id)
+def test_too_few_patients_train_nothing_and_say_so(context: AppContext) -> None:
+    context, night_id = asked(context)
+    run_night(context)
+    night = ended(context, night_id)
     assert (night.outcome, night.candidate_id) == (Outcome.NOTHING, None)
     assert night.reason is not None
     assert "patients" in night.reason
 
 
-def test_the_same_network_again_is_refused_and_stays_out(doors: Doors) -> None:
-    doors, night_id = asked(doors, night_policy="automatic")
-    digest = finish_training(doors, night_id)
-    run_night(doors)
-    night = ended(doors, night_id)
+def test_the_same_network_again_is_refused_and_stays_out(context: AppContext) -> None:
+    context, night_id = asked(context, night_policy="automatic")
+    digest = finish_training(context, night_id)
+    run_night(context)
+    night = ended(context, night_id)
     assert night.outcome is Outcome.REFUSED
     assert night.snapshot is not None
     assert night.snapshot.digest == digest
@@ -130,71 +132,71 @@ def test_the_same_network_again_is_refused_and_stays_out(doors: Doors) -> None:
     assert night.decision is not None
     compared = night.decision["comparisons"][0]
     assert compared["auroc"]["difference"]["value"] == 0.0
-    with doors.sessions() as session:
+    with context.sessions() as session:
         live = production_version(session)
     assert live is not None
     assert live.id == night.production_id
     assert live.name != night.candidate.name
 
 
-def test_what_was_trained_from_is_not_new_the_next_night(doors: Doors) -> None:
-    doors, first = asked(doors)
-    finish_training(doors, first)
-    run_night(doors)
-    doors, second = asked(doors)
-    run_night(doors)
-    assert ended(doors, second).reason == "0 new labels since the last training, 10 are needed"
+def test_what_was_trained_from_is_not_new_the_next_night(context: AppContext) -> None:
+    context, first = asked(context)
+    finish_training(context, first)
+    run_night(context)
+    context, second = asked(context)
+    run_night(context)
+    assert ended(context, second).reason == "0 new labels since the last training, 10 are needed"
 
 
-def test_a_night_that_goes_on_keeps_what_it_had_counted(doors: Doors) -> None:
+def test_a_night_that_goes_on_keeps_what_it_had_counted(context: AppContext) -> None:
     """Its own candidate makes the labels old: counted again they would be none."""
-    doors, night_id = asked(doors)
-    finish_training(doors, night_id)
-    with doors.sessions.begin() as session:
+    context, night_id = asked(context)
+    finish_training(context, night_id)
+    with context.sessions.begin() as session:
         session.execute(update(Night).where(Night.id == night_id).values(new_labels=42))
-    run_night(doors)
-    assert ended(doors, night_id).new_labels == 42
+    run_night(context)
+    assert ended(context, night_id).new_labels == 42
 
 
-def test_a_cancelled_night_is_told_to_stop(doors: Doors) -> None:
-    doors, night_id = asked(doors)
-    with doors.sessions.begin() as session:
+def test_a_cancelled_night_is_told_to_stop(context: AppContext) -> None:
+    context, night_id = asked(context)
+    with context.sessions.begin() as session:
         claim = claim_night(session, lease_s=60, max_attempts=3)
         cancel_night(session, night_id)
     assert claim is not None
-    watch = NightWatch(doors, claim)
+    watch = NightWatch(context, claim)
     watch.check()
     watch.beat()
     with pytest.raises(CancelledError):
         watch.check()
 
 
-def test_a_training_that_takes_too_much_memory_is_told_to_stop(doors: Doors) -> None:
-    doors, _ = asked(doors, train_memory_mb=1)
-    with doors.sessions.begin() as session:
+def test_a_training_that_takes_too_much_memory_is_told_to_stop(context: AppContext) -> None:
+    context, _ = asked(context, train_memory_mb=1)
+    with context.sessions.begin() as session:
         claim = claim_night(session, lease_s=60, max_attempts=3)
     assert claim is not None
-    watch = NightWatch(doors, claim)
+    watch = NightWatch(context, claim)
     watch.beat()
     with pytest.raises(MemoryBoundError, match="OVERREAD_TRAIN_MEMORY_MB"):
         watch.check()
 
 
-def test_a_night_whose_process_is_asked_to_stop_goes_back_uncounted(doors: Doors) -> None:
-    doors, night_id = asked(doors)
-    doors.stopping.set()
-    run_night(doors)
-    night = ended(doors, night_id)
+def test_a_night_whose_process_is_asked_to_stop_goes_back_uncounted(context: AppContext) -> None:
+    context, night_id = asked(context)
+    context.stopping.set()
+    run_night(context)
+    night = ended(context, night_id)
     assert (night.outcome, night.attempts, night.leased_by) == (None, 0, None)
 
 
-def test_a_night_taken_over_meanwhile_is_left_to_the_other(doors: Doors) -> None:
-    doors, _ = asked(doors)
-    with doors.sessions.begin() as session:
+def test_a_night_taken_over_meanwhile_is_left_to_the_other(context: AppContext) -> None:
+    context, _ = asked(context)
+    with context.sessions.begin() as session:
         claim = claim_night(session, lease_s=60, max_attempts=3)
         session.execute(update(Night).values(leased_by="another"))
     assert claim is not None
-    watch = NightWatch(doors, claim)
+    watch = NightWatch(context, claim)
     watch.beat()
     with pytest.raises(LostClaimError):
         watch.check()

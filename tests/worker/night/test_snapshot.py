@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import event, func, select
 
+from models.context import AppContext
 from models.learning.labelled_contents import hold_view, labelled_contents
 from models.learning.labels import effective_labels
 from models.learning.snapshots import (
@@ -22,19 +23,18 @@ from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.support.data.rows import a_hash, a_version
-from worker.context import Doors
 from worker.night.snapshot import take_snapshot
 
 TRAIN, VALIDATION, TEST = Split.TRAIN, Split.VALIDATION, Split.TEST
 
 
 @pytest.fixture
-def archive(doors: Doors) -> Archive:
-    return Archive(doors)
+def archive(context: AppContext) -> Archive:
+    return Archive(context)
 
 
-def images(doors: Doors, snapshot: DatasetSnapshot) -> dict[str, SnapshotImage]:
-    with doors.sessions() as session:
+def images(context: AppContext, snapshot: DatasetSnapshot) -> dict[str, SnapshotImage]:
+    with context.sessions() as session:
         return {image.sha256: image for image in snapshot_images(session, snapshot.id)}
 
 
@@ -42,14 +42,14 @@ def contents(found: dict[str, SnapshotImage]) -> list[str]:
     return list(snapshot_lines(found.values()))
 
 
-def new_labels(doors: Doors) -> int:
-    with doors.sessions() as session:
+def new_labels(context: AppContext) -> int:
+    with context.sessions() as session:
         return new_label_count(session)
 
 
-def learn_from(doors: Doors, snapshot: DatasetSnapshot) -> None:
+def learn_from(context: AppContext, snapshot: DatasetSnapshot) -> None:
     """A night that trained a candidate from it."""
-    with doors.sessions.begin() as session:
+    with context.sessions.begin() as session:
         version = a_version(session, name=f"night-{snapshot.id}", is_live=False)
         night = Night(snapshot_id=snapshot.id, candidate_id=version.id)
         session.add(night)
@@ -58,103 +58,103 @@ def learn_from(doors: Doors, snapshot: DatasetSnapshot) -> None:
 
 
 def test_what_a_snapshot_holds(archive: Archive) -> None:
-    doors = archive.doors
+    context = archive.context
     of_site = archive.site_image(value=PNEUMONIA, patient="anna")
     archive.site_image(value=UNUSABLE)
     archive.site_image(value=None)
     of_set, _ = archive.imported_set("public", [(TEST, "berta", NORMAL), (TRAIN, "carl", NORMAL)])
-    snapshot = take_snapshot(doors)
+    snapshot = take_snapshot(context)
 
-    found = images(doors, snapshot)
+    found = images(context, snapshot)
     assert len(found) == 3
     site, public = found[of_site], found[of_set]
     assert (site.label, site.origin, site.patient_hash) == (PNEUMONIA, SITE, a_hash("anna"))
     assert site.split == assign_split(a_hash("anna"))
     assert (public.label, public.origin, public.split) == (NORMAL, "public", TEST)
-    with doors.sessions() as session:
+    with context.sessions() as session:
         assert site.label_id == effective_labels(session)[of_site].label_id
     assert (snapshot.report["images"], snapshot.report["unusable"]) == (3, 1)
     assert snapshot.report["origins"]["public"]["test"] == {"normal": 1, "patients": 1}
 
 
 def test_without_changes_it_is_the_same_and_any_change_is_seen(archive: Archive) -> None:
-    doors = archive.doors
+    context = archive.context
     first_image = archive.site_image(value=PNEUMONIA)
     archive.imported_set("public", [(TRAIN, "anna", NORMAL)])
-    first, again = take_snapshot(doors), take_snapshot(doors)
+    first, again = take_snapshot(context), take_snapshot(context)
     assert (first.id, first.digest) == (again.id, again.digest)
 
     archive.label(first_image, NORMAL)
-    corrected = take_snapshot(doors)
+    corrected = take_snapshot(context)
     assert corrected.digest != first.digest
     archive.site_image()
-    assert take_snapshot(doors).digest not in (first.digest, corrected.digest)
+    assert take_snapshot(context).digest not in (first.digest, corrected.digest)
     archive.site_image(value=None)
-    with doors.sessions() as session:
+    with context.sessions() as session:
         assert session.scalar(select(func.count()).select_from(DatasetSnapshot)) == 3
 
 
 def test_it_can_be_read_again_whatever_came_since(archive: Archive) -> None:
-    doors = archive.doors
+    context = archive.context
     some = [archive.site_image(value=value) for value in (PNEUMONIA, NORMAL, NORMAL)]
-    snapshot = take_snapshot(doors)
+    snapshot = take_snapshot(context)
     before = {
         sha256: vars(image) | {"_sa_instance_state": 0}
-        for sha256, image in images(doors, snapshot).items()
+        for sha256, image in images(context, snapshot).items()
     }
     archive.label(some[0], NORMAL, reader="another", role=Role.ADMIN)
     archive.label(some[1], UNUSABLE)
     archive.site_image()
-    take_snapshot(doors)
+    take_snapshot(context)
 
     after = {
         sha256: vars(image) | {"_sa_instance_state": 0}
-        for sha256, image in images(doors, snapshot).items()
+        for sha256, image in images(context, snapshot).items()
     }
     assert after == before
-    with doors.sessions() as session:
+    with context.sessions() as session:
         kept = get_snapshot(session, snapshot.id)
         assert kept is not None
         lines = "".join(snapshot_lines(snapshot_images(session, kept.id)))
     assert hashlib.sha256(lines.encode()).hexdigest() == kept.digest
 
 
-def test_an_empty_database_gives_an_empty_snapshot(doors: Doors) -> None:
-    snapshot = take_snapshot(doors)
-    assert images(doors, snapshot) == {}
-    assert take_snapshot(doors).id == snapshot.id
+def test_an_empty_database_gives_an_empty_snapshot(context: AppContext) -> None:
+    snapshot = take_snapshot(context)
+    assert images(context, snapshot) == {}
+    assert take_snapshot(context).id == snapshot.id
 
 
 def test_a_test_image_stays_one_even_where_its_patient_is_named_anew(archive: Archive) -> None:
-    doors = archive.doors
+    context = archive.context
     tested = archive.site_image(patient=patient_of_split(TEST))
     learned = archive.site_image(patient=patient_of_split(TRAIN))
-    learn_from(doors, take_snapshot(doors))
+    learn_from(context, take_snapshot(context))
     archive.label(tested, NORMAL, patient_hash=a_hash(patient_of_split(TRAIN, number=1)))
     archive.label(learned, NORMAL, patient_hash=a_hash(patient_of_split(TEST, number=1)))
     beside_learned = archive.site_image(patient=patient_of_split(TEST, number=1))
-    found = images(doors, take_snapshot(doors))
+    found = images(context, take_snapshot(context))
     assert found[tested].split == TEST
     assert found[learned].split == TRAIN, "production may have learned from it"
     assert found[beside_learned].split == TRAIN, "and from its patient"
 
 
 def test_an_unusable_test_image_leaves_and_comes_back_as_one(archive: Archive) -> None:
-    doors = archive.doors
+    context = archive.context
     tested = archive.site_image(patient=patient_of_split(TEST))
-    take_snapshot(doors)
+    take_snapshot(context)
     archive.label(tested, UNUSABLE)
-    without = take_snapshot(doors)
-    assert (tested in images(doors, without), without.report["left_test"]) == (False, 1)
+    without = take_snapshot(context)
+    assert (tested in images(context, without), without.report["left_test"]) == (False, 1)
     archive.label(tested, NORMAL, patient_hash=a_hash(patient_of_split(TRAIN)))
-    again = take_snapshot(doors)
-    assert images(doors, again)[tested].split == TEST
+    again = take_snapshot(context)
+    assert images(context, again)[tested].split == TEST
     assert again.report["left_test"] == 0
 
 
 def test_patients_are_known_from_the_best_source(archive: Archive) -> None:
-    doors = archive.doors
-    key = doors.secrets.identity_key
+    context = archive.context
+    key = context.secrets.identity_key
     by_label = archive.site_image(patient="dicom")
     archive.label(by_label, NORMAL, patient_hash=a_hash("table"))
     public_name = {"patient": None, "folder": "f", "file": "f/person7_virus_1.png"}
@@ -162,14 +162,14 @@ def test_patients_are_known_from_the_best_source(archive: Archive) -> None:
     loose = [
         archive.site_image(patient=None, study="s", folder="g", file=f"g/{n}.png") for n in "ab"
     ]
-    found = images(doors, take_snapshot(doors))
+    found = images(context, take_snapshot(context))
     assert found[by_label].patient_hash == a_hash("table")
     assert found[by_name].patient_hash == patient_pseudonym(key, "person7")
     assert {found[sha256].patient_hash for sha256 in loose} == {a_hash("s")}
 
 
 def test_planted_leaks_are_kept_out_and_counted(archive: Archive) -> None:
-    doors = archive.doors
+    context = archive.context
     picture = np.random.default_rng(5).integers(0, 200, (224, 224), np.uint8)
     learned = patient_of_split(TRAIN)
     archive.imported_set("public", [(TEST, learned, NORMAL)])
@@ -183,9 +183,9 @@ def test_planted_leaks_are_kept_out_and_counted(archive: Archive) -> None:
         patient=patient_of_split(VALIDATION), picture=(picture * 0.9 + 5).astype(np.uint8)
     )
     harmless = archive.site_image(patient=patient_of_split(TRAIN, number=3))
-    snapshot = take_snapshot(doors)
+    snapshot = take_snapshot(context)
 
-    found = images(doors, snapshot)
+    found = images(context, snapshot)
     assert harmless in found
     assert len(found) == 3
     assert not {same_patient, same_study, same_pixels, near} & found.keys()
@@ -195,52 +195,52 @@ def test_planted_leaks_are_kept_out_and_counted(archive: Archive) -> None:
 
 
 def test_an_image_without_network_input_is_counted_and_left_out(archive: Archive) -> None:
-    doors = archive.doors
+    context = archive.context
     archive.site_image()
-    (gone,) = doors.store.root.glob("inputs/*/*/*")
+    (gone,) = context.store.root.glob("inputs/*/*/*")
     gone.unlink()
-    snapshot = take_snapshot(doors)
+    snapshot = take_snapshot(context)
     assert (snapshot.report["images"], snapshot.report["without_input"]) == (0, 1)
 
 
 def test_labels_are_new_until_a_candidate_learned_from_them(archive: Archive) -> None:
-    doors = archive.doors
+    context = archive.context
     learned = patient_of_split(TRAIN)
     archive.imported_set("public", [(TEST, learned, NORMAL), (TRAIN, "anna", NORMAL)])
     first = archive.site_image()
     archive.site_image(patient=learned)  # a leak: seen, and not learned from
     archive.site_image(value=UNUSABLE)
     archive.site_image(value=None)
-    assert new_labels(doors) == 2
-    snapshot = take_snapshot(doors)
-    assert new_labels(doors) == 2, "taking a snapshot is not learning"
-    learn_from(doors, snapshot)
-    assert new_labels(doors) == 0
+    assert new_labels(context) == 2
+    snapshot = take_snapshot(context)
+    assert new_labels(context) == 2, "taking a snapshot is not learning"
+    learn_from(context, snapshot)
+    assert new_labels(context) == 0
     archive.label(first, PNEUMONIA)
     archive.site_image()
-    assert new_labels(doors) == 2
-    with doors.sessions() as session:
+    assert new_labels(context) == 2
+    with context.sessions() as session:
         last = last_trained_snapshot(session)
     assert last is not None
     assert last.id == snapshot.id
 
 
 def test_a_view_is_of_one_moment(archive: Archive) -> None:
-    doors = archive.doors
+    context = archive.context
     archive.site_image()
     late = archive.site_image(value=None)
-    with doors.sessions() as session:
+    with context.sessions() as session:
         hold_view(session)
         before = labelled_contents(session)
         archive.label(late, NORMAL)
         assert labelled_contents(session) == before
-    with doors.sessions() as session:
+    with context.sessions() as session:
         assert len(labelled_contents(session)) == len(before) + 1
 
 
 def test_a_label_that_comes_meanwhile_is_wholly_in_it_or_new_afterwards(archive: Archive) -> None:
     """It comes while the snapshot reads: after the labels were read, before the files are."""
-    doors = archive.doors
+    context = archive.context
     early = [archive.site_image(value=PNEUMONIA) for _ in range(3)]
     late = archive.site_image(value=None)
     is_added = False
@@ -252,18 +252,18 @@ def test_a_label_that_comes_meanwhile_is_wholly_in_it_or_new_afterwards(archive:
             archive.label(late, NORMAL)
             archive.label(early[0], NORMAL)
 
-    engine = doors.sessions.kw["bind"]
+    engine = context.sessions.kw["bind"]
     event.listen(engine, "before_cursor_execute", add)
     try:
-        snapshot = take_snapshot(doors)
+        snapshot = take_snapshot(context)
     finally:
         event.remove(engine, "before_cursor_execute", add)
-    learn_from(doors, snapshot)
+    learn_from(context, snapshot)
 
     assert is_added
-    found = images(doors, snapshot)
+    found = images(context, snapshot)
     assert found.keys() == set(early)
     assert found[early[0]].label == PNEUMONIA
-    assert new_labels(doors) == 2
-    then = images(doors, take_snapshot(doors))
+    assert new_labels(context) == 2
+    then = images(context, take_snapshot(context))
     assert (then[late].label, then[early[0]].label) == (NORMAL, NORMAL)

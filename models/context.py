@@ -1,4 +1,4 @@
-"""What a worker process opens once: settings, database, file store, secrets."""
+"""The application context: what a process opens once and passes to its functions."""
 
 import threading
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from models.session import Sessions, make_engine, make_session_factory
 
 
 @dataclass(frozen=True)
-class Doors:
+class AppContext:
     settings: Settings
     sessions: Sessions
     store: FileStore
@@ -28,8 +28,8 @@ class Doors:
         bind.dispose()
 
 
-def open_doors(settings: Settings) -> Doors:
-    return Doors(
+def open_context(settings: Settings) -> AppContext:
+    return AppContext(
         settings=settings,
         sessions=make_session_factory(make_engine(settings)),
         store=FileStore(settings.files_dir),
@@ -38,5 +38,5 @@ def open_doors(settings: Settings) -> Doors:
 
 
 @cache
-def process_doors() -> Doors:
-    return open_doors(Settings.read())
+def process_context() -> AppContext:
+    return open_context(Settings.read())
