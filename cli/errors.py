@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-from sqlalchemy.exc import DBAPIError
 
-from models.session import why_away
 from pipeline.text import readable
 
 
@@ -106,10 +104,18 @@ def in_plain_words(place: Path, *, outcome: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; {outcome}") from None
-    except DBAPIError as error:
-        raise Failed(f"the database: {why_away(error)}; {outcome}") from None
     except OSError as error:
         # What is copied is named where there is no room for the copy.
         where = place if error.errno == errno.ENOSPC else error.filename or place
         why = error.strerror or error
         raise Failed(f"{where}: {why}; {outcome}") from None
+    except Exception as error:
+        if "sqlalchemy" not in sys.modules:
+            raise
+        from sqlalchemy.exc import DBAPIError
+
+        from models.session import why_away
+
+        if not isinstance(error, DBAPIError):
+            raise
+        raise Failed(f"the database: {why_away(error)}; {outcome}") from None

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Finding = Literal["pneumonia", "normal"]
 OperatingPoint = Literal["balanced", "sensitive"]
+
+# Version of the preprocessing, part of the names of stored network inputs: raise it whenever the
+# same file would give other bytes.
+PREPROCESSING: Final = "1"
 
 
 @dataclass(frozen=True)

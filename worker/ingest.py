@@ -27,11 +27,11 @@ from models.learning.versions import production_version
 from models.reading.predictions import finish_known
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Image, State
-from pipeline.decode.network_input import PREPROCESSING
 from pipeline.decode.pool import DecoderError, DecoderPool
 from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
 from pipeline.pseudonym import pseudonym
+from pipeline.types import PREPROCESSING
 from worker.chunks import PassingError, by_turns, holding, jobs_of, record
 from worker.enqueue import nudge_predict
 from worker.tidy import discard_uploads

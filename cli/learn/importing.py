@@ -33,12 +33,12 @@ from models.learning.labelled_contents import hold_view, labelled_contents
 from models.learning.snapshots import SITE, Member, earlier_places
 from models.operations.upgrade import upgrade
 from models.people.users import ADMIN, find_user
-from pipeline.decode.network_input import PREPROCESSING
 from pipeline.decode.prepare import Prepared
 from pipeline.errors import PipelineError, RefusedError
 from pipeline.evaluation.leakage import Leak
 from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
 from pipeline.text import readable
+from pipeline.types import PREPROCESSING
 from worker.night.leaks import candidate_leaks, stored_candidates
 from worker.night.membership import Candidate, decide_members
 

@@ -9,9 +9,6 @@ from PIL import Image
 
 from pipeline.types import DecodedImage
 
-# Part of the names of derived files: raise it whenever the same file would give other bytes.
-PREPROCESSING: Final = "1"
-
 SIZE: Final = 224
 # A JPEG is decoded at reduced scale down to this side. Twice the network's size keeps the
 # coarse block filter of the reduced decoding well below what the resize removes anyway.

@@ -64,7 +64,9 @@ def _answer(path: Path, settings: DecoderSettings, complaints: int) -> Answer:
 
 def _load_decoders() -> None:
     """Import them now, so that the first file's time is its own."""
-    import pipeline.decode.raster  # noqa: F401
+    import pipeline.decode.raster
+    import pipeline.deidentify.dicom
+    import pipeline.dicom.picture  # noqa: F401
 
 
 def _bound_memory() -> None:

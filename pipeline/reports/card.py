@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.decode.network_input import PREPROCESSING
 from pipeline.evaluation.calibration import THRESHOLD_RULE
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.familiarity.distance import LIMIT, WARNING_LIMIT
@@ -21,7 +20,7 @@ from pipeline.inference.version_folder import CARD_FILE, FORMAT
 from pipeline.reports.model_card import render_model_card
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset
-from pipeline.types import OperatingPoint
+from pipeline.types import PREPROCESSING, OperatingPoint
 
 CALIBRATION = "temperature scaling on validation patients, for a prevalence of one half"
 LIBRARIES = ("tensorflow", "keras", "openvino", "numpy", "pillow")

@@ -19,7 +19,7 @@ from cli.service.lockfile import running_service
 from models.base import now
 from models.session import AWAY
 from models.tables.intake import Image, State
-from pipeline.decode.network_input import PREPROCESSING
+from pipeline.types import PREPROCESSING
 from tests.chaos.rig import Rig
 
 Hit = Callable[[Rig, random.Random], str | None]

@@ -11,8 +11,8 @@ from models.context import AppContext
 from models.learning.versions import install_baseline, register_version, set_production
 from models.reading.predictions import get_prediction, read_heatmap
 from models.tables.intake import Image, ModelVersion, Prediction, State
-from pipeline.decode.network_input import PREPROCESSING
 from pipeline.inference.predictor import Predictor
+from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_job, all_images, an_image
 from tests.support.data.versions import make_version
 from tests.support.servers.databases import Database

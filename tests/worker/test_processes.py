@@ -15,7 +15,7 @@ from models.config.settings import Settings
 from models.context import AppContext, open_context
 from models.operations.upgrade import upgrade
 from models.tables.intake import Image, Prediction, State
-from pipeline.decode.network_input import PREPROCESSING
+from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_hash, a_job, lapse_leases
 from tests.support.data.uploads import a_png, upload
 from tests.support.servers.processes import Process, Processes, running

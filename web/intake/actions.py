@@ -11,6 +11,7 @@ from models.intake.jobs import JobStateError, cancel_some, require_not_cancelled
 from models.intake.retries import Ended, WhichImages, ended_images, take_up
 from models.learning.versions import production_version
 from models.tables.intake import State
+from pipeline.types import PREPROCESSING
 from worker.enqueue import nudge_ingest, nudge_predict
 
 PAUSE_S = 0.05
@@ -75,8 +76,6 @@ def _next_batch(context: AppContext, job_id: str, which: WhichImages, after: int
 
 def _step(context: AppContext, image: Ended) -> State | None:
     """How far back it has to go; None where nothing is left of it."""
-    from pipeline.decode.network_input import PREPROCESSING  # costs Pillow, which few requests need
-
     if image.was_read and context.store.has_network_input(image.sha256, PREPROCESSING):
         return State.READY
     if image.sha256 and context.store.exists(image.sha256, area="incoming"):

@@ -11,14 +11,13 @@ from threading import BoundedSemaphore
 from apiflask import APIBlueprint
 from apiflask.schemas import FileSchema
 from flask import Response, abort, request
-from PIL import Image
 
 from models.files.store import FileStore
 from models.intake.images import get_image
 from models.reading.predictions import get_prediction
 from models.tables import intake as tables
 from models.tables.people import Role
-from pipeline.decode.network_input import PREPROCESSING
+from pipeline.types import PREPROCESSING
 from web.auth.rules import needs
 from web.context import current_context
 from web.reading.view_log import record_picture
@@ -153,6 +152,8 @@ SIDE = 128
 
 def thumbnail_png(image: tables.Image, store: FileStore) -> bytes:
     """The network's input is squashed to a square; this restores the picture's own shape."""
+    from PIL import Image
+
     squashed = Image.fromarray(store.network_input(image.sha256, PREPROCESSING))
     small = squashed.resize(_size(image.columns or 1, image.rows or 1), Image.Resampling.BOX)
     target = io.BytesIO()

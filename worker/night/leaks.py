@@ -13,9 +13,9 @@ from models.files.store import FileStore
 from models.learning.datasets import add_fingerprints, known_fingerprints
 from models.query import batches
 from models.session import Sessions
-from pipeline.decode.network_input import PREPROCESSING
 from pipeline.evaluation.fingerprint import Fingerprint, fingerprints
 from pipeline.evaluation.leakage import Film, Leak, find_leaks
+from pipeline.types import PREPROCESSING
 from worker.night.membership import Candidate
 
 BATCH = 256  # network inputs in memory at once: 13 MB

@@ -228,5 +228,5 @@ def test_a_stumble_costs_one_file_and_tells_no_name(
     assert isinstance(answers[0], Prepared)
     assert str(answers[1]) == "an unexpected error while decoding"
     assert isinstance(answers[2], Prepared)
-    assert "ValueError at decoder_process.py:" in caplog.text
+    assert "ValueError at process.py:" in caplog.text
     assert "Doe" not in caplog.text

@@ -19,8 +19,7 @@ from models.reading.rereadings import (
 from models.tables import intake as tables
 from models.tables.intake import Image, ModelVersion, State
 from models.tables.people import Role
-from pipeline.decode.network_input import PREPROCESSING
-from pipeline.types import OperatingPoint
+from pipeline.types import PREPROCESSING, OperatingPoint
 from tests.support.data.rows import a_job, a_prediction, a_user, a_version, an_image
 
 POINT: OperatingPoint = "balanced"

@@ -21,8 +21,8 @@ from models.reading.predictions import record_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Audit, Image, ModelVersion, State
 from models.tables.people import Role
-from pipeline.decode.network_input import PREPROCESSING
 from pipeline.decode.prepare import prepare
+from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_prediction, a_user, a_version
 from tests.support.servers.databases import Database
 from web.context import KEY as KEY_OF_SERVICES

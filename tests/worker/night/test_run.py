@@ -19,9 +19,8 @@ from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
 from models.tables.learning import LabelValue, Night, Outcome, Source
 from models.tables.people import Role
-from pipeline.decode.network_input import PREPROCESSING
 from pipeline.phantom.drawing import draw_phantom
-from pipeline.types import Finding
+from pipeline.types import PREPROCESSING, Finding
 from tests.support.data.rows import a_job, a_user, an_image
 from tests.support.data.versions import make_version
 from worker.night.progress import CancelledError, LostClaimError, NightWatch
