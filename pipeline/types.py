@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, Literal
 
 import numpy as np
@@ -13,6 +14,21 @@ OperatingPoint = Literal["balanced", "sensitive"]
 # Version of the preprocessing, part of the names of stored network inputs: raise it whenever the
 # same file would give other bytes.
 PREPROCESSING: Final = "1"
+
+
+class Split(StrEnum):
+    """Which part of the labelled images a patient belongs to, in ascending rank.
+
+    Where copies of an image lie in two splits, the one of higher rank keeps it.
+    """
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+    @property
+    def rank(self) -> int:
+        return list(Split).index(self)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 from cli.learn.dataset_layout import Listed
 from models.learning.datasets import NewImage
-from models.tables.learning import SPLIT_RANK, LabelValue, Split
+from models.tables.learning import LabelValue
 from pipeline.pseudonym import patient_pseudonym, pseudonym
 from pipeline.training.splits import known_patient_of
 
@@ -52,8 +52,8 @@ def contents_of(files: Iterable[tuple[Listed, str]]) -> list[Content]:
 
 def place(content: Content, identity: Identity, *, dataset: str, key: bytes) -> Placed:
     """Patient and split of a content that all its names call the same."""
-    splits = {file: Split(file.split(identity.patient_hash)) for file in content.files}
-    first = max(content.files, key=lambda file: SPLIT_RANK[splits[file]])
+    splits = {file: file.split(identity.patient_hash) for file in content.files}
+    first = max(content.files, key=lambda file: splits[file].rank)
     image = NewImage(
         sha256=content.sha256,
         file=first.file[-_FILE_LENGTH:],

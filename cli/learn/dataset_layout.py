@@ -10,14 +10,15 @@ from pathlib import Path
 
 from cli.errors import UsageProblem
 from cli.learn.labelled_images import Labelled, LabelledFolder, class_folders
-from pipeline.training.splits import Split, assign_split, imported_split, known_patient_of
+from pipeline.training.splits import assign_split, imported_split, known_patient_of
+from pipeline.types import Split
 
 SPLIT_FOLDERS: dict[str, Split] = {
-    "train": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
+    "train": Split.TRAIN,
+    "val": Split.VALIDATION,
+    "valid": Split.VALIDATION,
+    "validation": Split.VALIDATION,
+    "test": Split.TEST,
 }
 NO_SPLITS = "It states no splits; they were made by a keyed hash of the patients."
 ONLY_TRAIN = "It has train alone; test and validation were set aside from it by patients."
@@ -115,13 +116,17 @@ def _made(
 
 
 def _rules(splits: set[Split]) -> dict[Split, Rule]:
-    if "test" not in splits:
+    if Split.TEST not in splits:
         of_train: Rule = _by_hash
-    elif "validation" not in splits:
+    elif Split.VALIDATION not in splits:
         of_train = _never_test
     else:
-        of_train = _always("train")
-    return {"train": of_train, "validation": _always("validation"), "test": _always("test")}
+        of_train = _always(Split.TRAIN)
+    return {
+        Split.TRAIN: of_train,
+        Split.VALIDATION: _always(Split.VALIDATION),
+        Split.TEST: _always(Split.TEST),
+    }
 
 
 def _by_hash(split: Split) -> Split:
@@ -129,7 +134,7 @@ def _by_hash(split: Split) -> Split:
 
 
 def _never_test(split: Split) -> Split:
-    return "validation" if split == "test" else split
+    return Split.VALIDATION if split is Split.TEST else split
 
 
 def _always(stated: Split) -> Rule:

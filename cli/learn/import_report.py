@@ -8,8 +8,9 @@ from typing import Any
 from cli.learn.labelled_images import Refused
 from models.learning.datasets import Added, NewImage
 from models.learning.snapshots import LEARNABLE
-from models.tables.learning import LabelValue, Split
+from models.tables.learning import LabelValue
 from pipeline.evaluation.leakage import Leak, leak_report
+from pipeline.types import Split
 
 LISTED = 1000  # refused files whose names are kept; all are counted
 NAMED = 10  # files that are named where the same picture has both labels

@@ -13,14 +13,8 @@ from sqlalchemy.orm import Session
 from models.base import now
 from models.learning.labels import NewLabel, add_labels
 from models.query import batches, insert_new
-from models.tables.learning import (
-    Fingerprint,
-    ImportedDataset,
-    ImportedImage,
-    LabelValue,
-    Source,
-    Split,
-)
+from models.tables.learning import Fingerprint, ImportedDataset, ImportedImage, LabelValue, Source
+from pipeline.types import Split
 
 
 @dataclass(frozen=True)

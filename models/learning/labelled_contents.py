@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from models.learning.labels import EffectiveLabel, effective_labels
 from models.tables.intake import Image, Study
-from models.tables.learning import ImportedDataset, ImportedImage, Label, Split
+from models.tables.learning import ImportedDataset, ImportedImage, Label
+from pipeline.types import Split
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session, joinedload
 from models.learning.label_lists import Place, find_places
 from models.learning.snapshots import SITE
 from models.query import Page
-from models.tables.learning import Label, Night, SnapshotImage, Split
+from models.tables.learning import Label, Night, SnapshotImage
+from pipeline.types import Split
 
 
 @dataclass(frozen=True)

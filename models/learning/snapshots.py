@@ -16,15 +16,8 @@ from models.base import now
 from models.learning.labels import effective
 from models.query import Page, insert_new
 from models.tables.intake import Image
-from models.tables.learning import (
-    SPLIT_RANK,
-    DatasetSnapshot,
-    ImportedImage,
-    LabelValue,
-    Night,
-    SnapshotImage,
-    Split,
-)
+from models.tables.learning import DatasetSnapshot, ImportedImage, LabelValue, Night, SnapshotImage
+from pipeline.types import Split
 
 SITE = "site"  # the origin of what was uploaded here
 LEARNABLE = (LabelValue.PNEUMONIA, LabelValue.NORMAL)
@@ -122,7 +115,7 @@ def earlier_places(session: Session) -> dict[str, Place]:
         .distinct()
     )
     # The last one counts: learned goes before not learned, test before the others.
-    found = sorted(session.execute(rows), key=lambda row: (row.is_learned, SPLIT_RANK[row.split]))
+    found = sorted(session.execute(rows), key=lambda row: (row.is_learned, row.split.rank))
     return {
         row.sha256: Place(row.split, row.origin, row.patient_hash, row.is_learned) for row in found
     }

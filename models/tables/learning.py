@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from models.base import IDS_ONCE, Base, now, text_enum
 from models.tables.intake import ModelVersion
 from models.tables.people import Role, User
+from pipeline.types import Split
 
 
 class LabelValue(StrEnum):
@@ -24,15 +25,6 @@ class Source(StrEnum):
     PORTAL = "portal"
     CSV = "csv"
     DATASET = "dataset"  # came with an imported set
-
-
-class Split(StrEnum):
-    TRAIN = "train"
-    VALIDATION = "validation"
-    TEST = "test"
-
-
-SPLIT_RANK = {split: rank for rank, split in enumerate(Split)}  # a later one binds more
 
 
 class Outcome(StrEnum):

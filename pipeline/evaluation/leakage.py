@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.fingerprint import HASH_BITS, Fingerprint, detail_correlation, hash_signs
-from pipeline.training.splits import Split
+from pipeline.types import Split
 
 MAX_DISTANCE: Final = 64  # of 256 bits
 MIN_CORRELATION: Final = 0.9  # of detail
@@ -34,7 +34,6 @@ Kind = Literal["patient", "study", "pixels", "near"]
 Signs = NDArray[np.float32]  # (n, 256) of -1 and 1
 ReadInputs = Callable[[Sequence[str]], NDArray[np.uint8]]
 
-_RANK: Final[dict[Split, int]] = {"train": 0, "validation": 1, "test": 2}
 _ROWS: Final = 1024  # of the table of distances at once; with _COLUMNS 16 MB
 _COLUMNS: Final = 4096
 _NEAREST: Final = 4  # so many candidates are looked at for each image
@@ -104,14 +103,16 @@ def _shared(films: Iterable[Film], kind: Kind, of: Callable[[Film], str | None])
         if (common := of(film)) is not None:
             groups[common].append(film)
     for group in groups.values():
-        first = max(group, key=lambda film: _RANK[film.split])
-        yield from (_leak(kind, film, first) for film in group if _goes_after(film, first))
+        first = max(group, key=lambda film: film.split.rank)
+        yield from (
+            _leak(kind, film, first) for film in group if film.split.rank < first.split.rank
+        )
 
 
 def _near(films: Sequence[Film], read_inputs: ReadInputs) -> Iterator[Leak]:
-    test = [film for film in films if film.split == "test"]
-    validation = [film for film in films if film.split == "validation"]
-    train = [film for film in films if film.split == "train"]
+    test = [film for film in films if film.split is Split.TEST]
+    validation = [film for film in films if film.split is Split.VALIDATION]
+    train = [film for film in films if film.split is Split.TRAIN]
     yield from _near_between(validation, test, read_inputs)
     yield from _near_between(train, [*test, *validation], read_inputs)
 
@@ -163,10 +164,6 @@ def _nearest(below: Signs, above: Signs) -> list[tuple[int, int]]:
         for _, distance, column in list(group)[:_NEAREST]
         if distance <= MAX_DISTANCE
     ]
-
-
-def _goes_after(film: Film, other: Film) -> bool:
-    return _RANK[film.split] < _RANK[other.split]
 
 
 def _leak(kind: Kind, film: Film, other: Film) -> Leak:

@@ -8,9 +8,9 @@ for the same reason: another value would move patients from test into training.
 import hashlib
 import hmac
 import re
-from typing import Final, Literal
+from typing import Final
 
-Split = Literal["train", "validation", "test"]
+from pipeline.types import Split
 
 TEST_SHARE: Final = 0.25
 VALIDATION_SHARE: Final = 0.15
@@ -40,8 +40,8 @@ def patient_of(file_name: str) -> str:
 
 
 def split_of(patient: str, *, key: str, validation_share: float) -> Split:
-    """Either "validation" or "train", by the patient's clear name."""
-    return "validation" if _fraction(key, patient) < validation_share else "train"
+    """Validation or train, by the patient's clear name."""
+    return Split.VALIDATION if _fraction(key, patient) < validation_share else Split.TRAIN
 
 
 def assign_split(patient_hash: str) -> Split:
@@ -51,8 +51,8 @@ def assign_split(patient_hash: str) -> Split:
     """
     fraction = _fraction(_SITE_KEY, patient_hash)
     if fraction < TEST_SHARE:
-        return "test"
-    return "validation" if fraction < TEST_SHARE + VALIDATION_SHARE else "train"
+        return Split.TEST
+    return Split.VALIDATION if fraction < TEST_SHARE + VALIDATION_SHARE else Split.TRAIN
 
 
 def imported_split(patient: str) -> Split:
@@ -61,9 +61,9 @@ def imported_split(patient: str) -> Split:
     Patients that the shipped networks' training set aside (15 %) are halved into test and
     validation, so that a shipped network never learned from an imported test patient.
     """
-    if split_of(patient, key=_PUBLIC_KEY, validation_share=_PUBLIC_SHARE) == "train":
-        return "train"
-    return "test" if _fraction(_HALVES_KEY, patient) < 0.5 else "validation"
+    if split_of(patient, key=_PUBLIC_KEY, validation_share=_PUBLIC_SHARE) is Split.TRAIN:
+        return Split.TRAIN
+    return Split.TEST if _fraction(_HALVES_KEY, patient) < 0.5 else Split.VALIDATION
 
 
 def _fraction(key: str, patient: str) -> float:

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import Field
 
 from models.tables.intake import Move
-from models.tables.learning import Answer, Outcome, Split
+from models.tables.learning import Answer, Outcome
+from pipeline.types import Split
 from web.http.schemas import In, Out, Paging
 
 

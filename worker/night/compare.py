@@ -14,7 +14,7 @@ from models.learning.evaluations import add_evaluation
 from models.learning.snapshots import SITE, snapshot_images
 from models.learning.versions import version_path
 from models.tables.intake import ModelVersion
-from models.tables.learning import LabelValue, SnapshotImage, Split
+from models.tables.learning import LabelValue, SnapshotImage
 from pipeline.errors import PipelineError
 from pipeline.evaluation.bootstrap import LEVEL
 from pipeline.evaluation.compare import Answers, Comparison, compare, level_of_each
@@ -22,7 +22,7 @@ from pipeline.evaluation.curves import reliability_curve, thinned_roc
 from pipeline.evaluation.evaluate import ScoreCollector, Scores, evaluate
 from pipeline.inference.predictor import Predictor
 from pipeline.training.config import Progress, TrainingProgress
-from pipeline.types import OperatingPoint
+from pipeline.types import OperatingPoint, Split
 
 log = logging.getLogger(__name__)
 

@@ -58,4 +58,4 @@ def candidate_leaks(context: AppContext, candidates: Sequence[Candidate]) -> lis
 
 def _film(one: Candidate, fingerprint: Fingerprint) -> Film:
     member = one.member
-    return Film(member.sha256, member.split.value, member.patient_hash, one.study_hash, fingerprint)
+    return Film(member.sha256, member.split, member.patient_hash, one.study_hash, fingerprint)

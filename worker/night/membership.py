@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from models.learning.labelled_contents import LabelledContent
 from models.learning.snapshots import LEARNABLE, SITE, Member, Place
-from models.tables.learning import SPLIT_RANK, Split
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split, known_patient_of
+from pipeline.types import Split
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _earlier_splits(patients: Mapping[str, str], binding: Mapping[str, Place]) -
     for sha256, place in binding.items():
         if place.origin == SITE:
             before = splits.get(patients[sha256], place.split)
-            splits[patients[sha256]] = max(before, place.split, key=SPLIT_RANK.__getitem__)
+            splits[patients[sha256]] = max(before, place.split, key=lambda split: split.rank)
     return splits
 
 
@@ -101,7 +101,7 @@ def _candidate(
     elif imported:
         split, origin = imported.split, imported.dataset
     else:
-        split, origin = earlier.get(patient) or Split(assign_split(patient)), SITE
+        split, origin = earlier.get(patient) or assign_split(patient), SITE
     member = Member(label.sha256, label.value, split, origin, patient, label.label_id)
     return Candidate(member, _study(content))
 

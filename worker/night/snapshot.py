@@ -14,8 +14,9 @@ from typing import Any
 from models.context import AppContext
 from models.learning.labelled_contents import LabelledContent, hold_view, labelled_contents
 from models.learning.snapshots import LEFT_OUT, Member, Place, earlier_places, freeze
-from models.tables.learning import DatasetSnapshot, LabelValue, Split
+from models.tables.learning import DatasetSnapshot, LabelValue
 from pipeline.evaluation.leakage import Leak, leak_report
+from pipeline.types import Split
 from worker.night.leaks import candidate_leaks, stored_candidates
 from worker.night.membership import decide_members
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from models.context import AppContext
 from models.files.store import FileStore
 from models.learning.snapshots import LEARNABLE, SITE, get_snapshot, snapshot_images
-from models.tables.learning import DatasetSnapshot, LabelValue, SnapshotImage, Split
+from models.tables.learning import DatasetSnapshot, LabelValue, SnapshotImage
 from pipeline.errors import PipelineError
 from pipeline.training.config import Progress, TrainingProgress
 from pipeline.training.dataset import Dataset
-from pipeline.types import PREPROCESSING
+from pipeline.types import PREPROCESSING, Split
 
 LEAST_PATIENTS = 10  # of each finding, to learn from and to choose thresholds by
 TELL_EVERY = 50

@@ -9,11 +9,11 @@ from PIL import Image as Picture
 from models.audit.log import list_audit
 from models.context import AppContext
 from models.learning.labels import effective_labels
-from models.tables.learning import ImportedImage, Label, LabelValue, Source, Split
+from models.tables.learning import ImportedImage, Label, LabelValue, Source
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split
-from pipeline.types import PREPROCESSING
+from pipeline.types import PREPROCESSING, Split
 from tests.support.data.builders import make_dicom, make_picture
 from tests.support.servers.imports import count, report, rows, run, write, write_public_set
 from worker.night.snapshot import take_snapshot

@@ -6,7 +6,8 @@ from models.learning.label_targets import (
     contents_by_image,
     contents_by_uid,
 )
-from models.tables.learning import ImportedDataset, ImportedImage, Split
+from models.tables.learning import ImportedDataset, ImportedImage
+from pipeline.types import Split
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
 from tests.support.servers.databases import Database
 

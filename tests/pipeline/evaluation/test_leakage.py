@@ -29,9 +29,10 @@ from pipeline.evaluation.leakage import (
     leak_report,
 )
 from pipeline.phantom.drawing import draw_phantom
-from pipeline.training.splits import Split, patient_of
+from pipeline.training.splits import patient_of
+from pipeline.types import Split
 
-SPLITS: list[Split] = ["train", "validation", "test"]
+TRAIN, VALIDATION, TEST = Split
 Picture = NDArray[np.uint8]
 
 
@@ -91,13 +92,13 @@ def near_copy(picture: Picture) -> Picture:
         ("pixels", {"picture": phantom()}),
     ],
 )
-@pytest.mark.parametrize("lower", ["train", "validation"])
-@pytest.mark.parametrize("upper", ["validation", "test"])
+@pytest.mark.parametrize("lower", [TRAIN, VALIDATION])
+@pytest.mark.parametrize("upper", [VALIDATION, TEST])
 def test_what_two_splits_share_is_kept_out_of_the_training_side(
     kind: str, common: dict[str, Any], lower: Split, upper: Split
 ) -> None:
     films = Films()
-    for split in SPLITS:
+    for split in Split:
         films.add(split)
     kept_out = films.add(lower, **common)
     other = films.add(upper, **common)
@@ -106,10 +107,10 @@ def test_what_two_splits_share_is_kept_out_of_the_training_side(
 
 
 @pytest.mark.parametrize("how", list(altered(phantom())))
-@pytest.mark.parametrize(("lower", "upper"), [("train", "test"), ("validation", "test")])
+@pytest.mark.parametrize(("lower", "upper"), [(TRAIN, TEST), (VALIDATION, TEST)])
 def test_an_altered_copy_is_found(how: str, lower: Split, upper: Split) -> None:
     films = Films()
-    for split in SPLITS:
+    for split in Split:
         films.add(split)
     other = films.add(upper, picture=phantom())
     kept_out = films.add(lower, picture=altered(phantom())[how])
@@ -118,9 +119,9 @@ def test_an_altered_copy_is_found(how: str, lower: Split, upper: Split) -> None:
 
 def test_one_image_may_be_kept_out_for_several_reasons_and_counts_once() -> None:
     films = Films()
-    films.add("test", patient_hash="same", picture=phantom())
-    films.add("train", patient_hash="same", picture=phantom())
-    films.add("train", picture=near_copy(phantom()))
+    films.add(TEST, patient_hash="same", picture=phantom())
+    films.add(TRAIN, patient_hash="same", picture=phantom())
+    films.add(TRAIN, picture=near_copy(phantom()))
     report = leak_report(films.leaks())
     assert (report["images"], report["splits"]) == (2, {"train": 2})
     counts = {kind: found["images"] for kind, found in report["kinds"].items()}
@@ -130,19 +131,19 @@ def test_one_image_may_be_kept_out_for_several_reasons_and_counts_once() -> None
 
 def test_the_order_of_the_films_changes_nothing() -> None:
     films = Films()
-    for split in SPLITS * 4:
+    for split in list(Split) * 4:
         films.add(split, patient_hash="same", picture=phantom())
     backwards = find_leaks(films.films[::-1], read_inputs=films.read)
     assert backwards == films.leaks()
     assert {leak.kept_out for leak in backwards} == {
-        film.sha256 for film in films.films if film.split != "test"
+        film.sha256 for film in films.films if film.split != TEST
     }
 
 
 def test_pictures_without_detail_are_not_alike() -> None:
     films = Films()
-    films.add("test", picture=np.zeros((224, 224), np.uint8))
-    films.add("train", picture=np.full((224, 224), 7, np.uint8))
+    films.add(TEST, picture=np.zeros((224, 224), np.uint8))
+    films.add(TRAIN, picture=np.full((224, 224), 7, np.uint8))
     assert films.leaks() == []
 
 
@@ -156,7 +157,7 @@ def test_many_candidates_cost_little() -> None:
         return np.zeros((len(sha256s), 224, 224), np.uint8)
 
     films = [
-        Film(f"{n}", "test" if n % 2 else "train", f"{n}", None, Fingerprint(f"{n}", "0" * 64))
+        Film(f"{n}", TEST if n % 2 else TRAIN, f"{n}", None, Fingerprint(f"{n}", "0" * 64))
         for n in range(100)
     ]
     assert find_leaks(films, read_inputs=read) == []

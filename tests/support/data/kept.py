@@ -17,9 +17,10 @@ from models.reading.predictions import add_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
 from models.tables.intake import Image, State, Study, Upload
-from models.tables.learning import Label, Split
+from models.tables.learning import Label
 from models.tables.people import Lockout
 from pipeline.evaluation.fingerprint import Fingerprint
+from pipeline.types import Split
 from tests.support.data.labelled import NORMAL, PNEUMONIA, Archive
 from tests.support.data.nights import a_night, a_trained_version
 from tests.support.data.rows import a_job, a_prediction, a_user

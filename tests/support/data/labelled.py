@@ -12,10 +12,10 @@ from models.context import AppContext
 from models.learning.labels import NewLabel, add_labels
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
-from models.tables.learning import ImportedDataset, ImportedImage, LabelValue, Source, Split
+from models.tables.learning import ImportedDataset, ImportedImage, LabelValue, Source
 from models.tables.people import Role
 from pipeline.training.splits import assign_split
-from pipeline.types import PREPROCESSING
+from pipeline.types import PREPROCESSING, Split
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
 
 PNEUMONIA, NORMAL, UNUSABLE = LabelValue.PNEUMONIA, LabelValue.NORMAL, LabelValue.UNUSABLE

@@ -15,14 +15,8 @@ from models.files.store import FileStore
 from models.learning.snapshots import SITE, Member, freeze
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Image, ModelVersion, Prediction, State, Upload
-from models.tables.learning import (
-    Fingerprint,
-    ImportedDataset,
-    ImportedImage,
-    Label,
-    Source,
-    Split,
-)
+from models.tables.learning import Fingerprint, ImportedDataset, ImportedImage, Label, Source
+from pipeline.types import Split
 from tests.support.data.labelled import PNEUMONIA
 from tests.support.data.rows import a_hash, a_job, a_user, a_version
 from tests.support.servers.databases import Database

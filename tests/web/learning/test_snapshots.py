@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from models.context import open_context
-from models.tables.learning import DatasetSnapshot, Night, Split
+from models.tables.learning import DatasetSnapshot, Night
 from models.tables.people import Role
+from pipeline.types import Split
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.support.data.rows import a_version
 from tests.support.web.portal import Portal

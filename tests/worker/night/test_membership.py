@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from models.learning.labelled_contents import ImportedFile, LabelledContent, SiteFile
 from models.learning.labels import EffectiveLabel
 from models.learning.snapshots import SITE, Member, Place
-from models.tables.learning import LabelValue, Split
+from models.tables.learning import LabelValue
+from pipeline.types import Split
 from tests.support.data.labelled import patient_of_split
 from tests.support.data.rows import a_hash
 from worker.night.membership import decide_members

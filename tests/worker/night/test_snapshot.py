@@ -17,10 +17,11 @@ from models.learning.snapshots import (
     snapshot_images,
     snapshot_lines,
 )
-from models.tables.learning import DatasetSnapshot, Night, SnapshotImage, Split
+from models.tables.learning import DatasetSnapshot, Night, SnapshotImage
 from models.tables.people import Role
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split
+from pipeline.types import Split
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.support.data.rows import a_hash, a_version
 from worker.night.snapshot import take_snapshot
