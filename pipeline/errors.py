@@ -1,15 +1,44 @@
 """What can be wrong with a file, in words for the person who sent it."""
 
+from enum import StrEnum
+
 
 class PipelineError(Exception):
     """Base of everything that `pipeline` raises on purpose."""
 
 
-class RefusedError(PipelineError):
-    """The file's fault: one plain clause, without the file's name and without patient data.
+class RefusalCode(StrEnum):
+    """Kinds of refusals. The values are labels of Prometheus metrics: never rename one."""
 
-    Callers that show it put the file's name in front: `f"{name}: {error}"`.
+    STOPPED_WORKER = "stopped-worker"
+    BYTES_MISSING = "bytes-missing"
+    DECODER_TIMEOUT = "decoder-timeout"
+    DECODER_CRASH = "decoder-crash"
+    UNEXPECTED = "unexpected"
+    NOT_AN_IMAGE = "not-an-image"
+    NOT_FRONTAL_CHEST = "not-frontal-chest"
+    ARCHIVE = "archive"
+    TOO_LARGE = "too-large"
+    TOO_SMALL = "too-small"
+    UNSUPPORTED = "unsupported"
+    DAMAGED = "damaged"
+    OTHER = "other"
+
+
+class RefusedError(PipelineError):
+    """A file cannot be used, and the file is at fault.
+
+    `str(error)` is one plain clause, without the file's name and without patient data; callers
+    that show it put the name in front: `f"{name}: {error}"`.
     """
+
+    def __init__(self, code: RefusalCode, sentence: str) -> None:
+        super().__init__(code, sentence)  # both in `args`, so that it can be pickled
+        self.code = code
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return self.sentence
 
 
 class NetworkFolderError(PipelineError):

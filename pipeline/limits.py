@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 
 MAX_TABLE_BYTES = 32 * 2**20  # of a table of labels: some 300,000 rows
 
@@ -27,27 +27,34 @@ class Limits:
 
     def check_bytes(self, size: int) -> None:
         if size > self.max_bytes:
-            raise RefusedError(f"too large: expected at most {self.max_bytes} bytes")
+            raise RefusedError(
+                RefusalCode.TOO_LARGE, f"too large: expected at most {self.max_bytes} bytes"
+            )
 
     def check_size(self, rows: int, columns: int) -> None:
         """Raise RefusedError unless a picture of rows x columns may be decoded."""
         shape = f"{columns} x {rows} pixels"
         if min(rows, columns) < self.min_side:
             raise RefusedError(
+                RefusalCode.TOO_SMALL,
                 f"the picture is too small: expected sides of at least {self.min_side} pixels, "
-                f"received {shape}"
+                f"received {shape}",
             )
         if rows * columns > self.max_pixels:
             raise RefusedError(
+                RefusalCode.TOO_LARGE,
                 f"the picture is too large: expected at most {self.max_pixels} pixels, "
-                f"received {shape}"
+                f"received {shape}",
             )
         if max(rows, columns) > self.max_aspect * min(rows, columns):
             raise RefusedError(
+                RefusalCode.NOT_FRONTAL_CHEST,
                 f"not a chest radiograph: expected sides within 1 : {self.max_aspect:g}, "
-                f"received {shape}"
+                f"received {shape}",
             )
 
     def check_frames(self, frames: int) -> None:
         if not 1 <= frames <= self.max_frames:
-            raise RefusedError(f"expected 1 to {self.max_frames} frames, received {frames}")
+            raise RefusedError(
+                RefusalCode.TOO_LARGE, f"expected 1 to {self.max_frames} frames, received {frames}"
+            )

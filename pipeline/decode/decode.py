@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.sniff import DICOM, HEAD_BYTES, read_content, sniff
 from pipeline.limits import Limits
 from pipeline.types import DecodedImage
@@ -17,7 +17,9 @@ from pipeline.types import DecodedImage
 def check_not_blank(pixels: NDArray[Any]) -> None:
     """Raise RefusedError for an array of any shape and type without two different values."""
     if pixels.size == 0 or pixels.min() == pixels.max():
-        raise RefusedError("not a chest radiograph: every pixel has the same value")
+        raise RefusedError(
+            RefusalCode.NOT_FRONTAL_CHEST, "not a chest radiograph: every pixel has the same value"
+        )
 
 
 _DEFAULT = Limits()

@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
 
 SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
@@ -60,7 +60,7 @@ class Segment:
 def segments(content: bytes) -> Iterator[Segment]:
     """Yield the segments up to and with EOI. Raises RefusedError where the stream is damaged."""
     if content[:2] != b"\xff\xd8":
-        raise RefusedError("the JPEG data do not begin with a start marker")
+        raise RefusedError(RefusalCode.DAMAGED, "the JPEG data do not begin with a start marker")
     yield Segment(SOI, 0, 2)
     position, coded = 2, _MARKER
     for _ in range(_MAX_SEGMENTS):
@@ -71,7 +71,9 @@ def segments(content: bytes) -> Iterator[Segment]:
         if segment.marker == _JPEG_LS_FRAME:
             coded = _LS_MARKER
         position = segment.end
-    raise RefusedError(f"the JPEG data come in more than {_MAX_SEGMENTS} segments")
+    raise RefusedError(
+        RefusalCode.TOO_LARGE, f"the JPEG data come in more than {_MAX_SEGMENTS} segments"
+    )
 
 
 def is_of_picture(marker: int) -> bool:
@@ -113,7 +115,7 @@ def check_jpeg(content: bytes, limits: Limits) -> None:
             pixels = max(pixels, rows * columns)
         scans += segment.marker == SOS
         if scans > MAX_SCANS or scans * pixels > MAX_SCANS_OF_LARGEST * limits.max_pixels:
-            raise RefusedError("the JPEG data come in too many scans")
+            raise RefusedError(RefusalCode.TOO_LARGE, "the JPEG data come in too many scans")
 
 
 def _segment(content: bytes, position: int, coded: re.Pattern[bytes]) -> Segment:
@@ -121,25 +123,33 @@ def _segment(content: bytes, position: int, coded: re.Pattern[bytes]) -> Segment
     while content[position : position + 2] == b"\xff\xff":  # fill bytes, T.81 B.1.1.2
         position += 1
     if position + 2 > len(content):
-        raise RefusedError("the JPEG data are cut short: no end marker")
+        raise RefusedError(RefusalCode.DAMAGED, "the JPEG data are cut short: no end marker")
     if content[position] != 0xFF or content[position + 1] == 0:
-        raise RefusedError("the JPEG data are damaged: a marker is expected where there is none")
+        raise RefusedError(
+            RefusalCode.DAMAGED,
+            "the JPEG data are damaged: a marker is expected where there is none",
+        )
     marker = content[position + 1]
     if marker == EOI or marker in _STANDALONE:
         return Segment(marker, start, position + 2)
     length = int.from_bytes(content[position + 2 : position + 4], "big")
     end = position + 2 + length
     if length < 2:
-        raise RefusedError("the JPEG data are damaged: a segment has no length")
+        raise RefusedError(
+            RefusalCode.DAMAGED, "the JPEG data are damaged: a segment has no length"
+        )
     return Segment(marker, start, _scan_end(content, end, coded) if marker == SOS else end)
 
 
 def _scan_end(content: bytes, position: int, coded: re.Pattern[bytes]) -> int:
     match = coded.search(content, position)
     if match is None:
-        raise RefusedError("the JPEG data are cut short: no end marker")
+        raise RefusedError(RefusalCode.DAMAGED, "the JPEG data are cut short: no end marker")
     if match[0][-1] not in _AFTER_SCAN:
-        raise RefusedError("the JPEG data are damaged: an unknown marker stands among the pixels")
+        raise RefusedError(
+            RefusalCode.DAMAGED,
+            "the JPEG data are damaged: an unknown marker stands among the pixels",
+        )
     return match.start()
 
 
@@ -165,6 +175,6 @@ def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | Non
         )
     except ValueError as error:
         if tells_of_damage(str(error)):
-            raise RefusedError(DAMAGED) from None
+            raise RefusedError(RefusalCode.DAMAGED, DAMAGED) from None
         return None  # it cannot decode this stream, or dislikes something about its metadata
     return luminance[..., 0]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -71,27 +71,31 @@ def chunks(content: bytes) -> Iterator[Chunk]:
         kind = content[position + 4 : position + 8]
         end = position + 12 + length
         if end > len(content):
-            raise RefusedError("the PNG data are cut short: no end chunk")
+            raise RefusedError(RefusalCode.DAMAGED, "the PNG data are cut short: no end chunk")
         checksum = int.from_bytes(content[end - 4 : end], "big")
         if zlib.crc32(memoryview(content)[position + 4 : end - 4]) != checksum:
-            raise RefusedError("the PNG data are damaged: a checksum does not match")
+            raise RefusedError(
+                RefusalCode.DAMAGED, "the PNG data are damaged: a checksum does not match"
+            )
         yield Chunk(kind, position, end)
         if kind == b"IEND":
             return
         position = end
-    raise RefusedError(f"the PNG data come in more than {_MAX_CHUNKS} chunks")
+    raise RefusedError(
+        RefusalCode.TOO_LARGE, f"the PNG data come in more than {_MAX_CHUNKS} chunks"
+    )
 
 
 def read_header(content: bytes) -> Header:
     """Raises RefusedError unless the picture begins with a header that the standard allows."""
     start = len(SIGNATURE)
     if content[start : start + 8] != b"\0\0\0\rIHDR" or len(content) < HEADER_END:
-        raise RefusedError("the PNG header is damaged")
+        raise RefusedError(RefusalCode.DAMAGED, "the PNG header is damaged")
     columns, rows, depth, colour_type, _, _, interlace = struct.unpack(
         ">IIBBBBB", content[start + 8 : start + 21]
     )
     if colour_type not in _CHANNELS or depth not in (1, 2, 4, 8, 16) or interlace not in (0, 1):
-        raise RefusedError("the PNG header is damaged")
+        raise RefusedError(RefusalCode.DAMAGED, "the PNG header is damaged")
     return Header(columns, rows, depth, colour_type, is_interlaced=interlace == 1)
 
 
@@ -114,7 +118,9 @@ class PixelStream:
             try:
                 piece = self._inflater.decompress(body, _PIECE_BYTES)
             except zlib.error:
-                raise RefusedError("the PNG data are damaged: they cannot be unpacked") from None
+                raise RefusedError(
+                    RefusalCode.DAMAGED, "the PNG data are damaged: they cannot be unpacked"
+                ) from None
             self._check_filters(piece)
             self._unpacked += len(piece)
             body = self._inflater.unconsumed_tail
@@ -123,13 +129,16 @@ class PixelStream:
         if self._stride and self._unpacked + len(piece) <= self._expected:
             filters = piece[-self._unpacked % self._stride :: self._stride]
             if filters and max(filters) > _LAST_FILTER:
-                raise RefusedError("the PNG data are damaged: a row's filter is unknown")
+                raise RefusedError(
+                    RefusalCode.DAMAGED, "the PNG data are damaged: a row's filter is unknown"
+                )
 
     def check_whole(self) -> None:
         if self._unpacked < self._expected:
             raise RefusedError(
+                RefusalCode.DAMAGED,
                 f"the PNG data are cut short: expected {self._expected} bytes of pixels, "
-                f"received {self._unpacked}"
+                f"received {self._unpacked}",
             )
 
     @property
@@ -153,7 +162,9 @@ def read_pixels(content: bytes, limits: Limits) -> PixelStream:
         if one.kind == b"IDAT":
             pixels.feed(content[one.start + 8 : one.end - 4])
         if one.kind == b"IHDR" and one.end > HEADER_END:
-            raise RefusedError("the PNG data are damaged: they have two headers")
+            raise RefusedError(
+                RefusalCode.DAMAGED, "the PNG data are damaged: they have two headers"
+            )
     pixels.check_whole()
     return pixels
 

@@ -23,7 +23,7 @@ from typing import Final, Self
 
 from pipeline.decode.messages import READY, DecoderSettings, Stumble
 from pipeline.decode.prepare import Prepared
-from pipeline.errors import PipelineError, RefusedError
+from pipeline.errors import PipelineError, RefusalCode, RefusedError
 from pipeline.limits import Limits
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class DecoderError(PipelineError):
 class _Lost:
     """A process that gave no answer. may_be_innocent: the file, that is."""
 
-    clause: str
+    refusal: RefusedError
     may_be_innocent: bool
 
 
@@ -141,10 +141,10 @@ class _Decoder:
         if isinstance(answer, _Lost) and answer.may_be_innocent and not self._has_ended:
             answer = self._try(path)
         if isinstance(answer, _Lost):
-            return RefusedError(answer.clause)
+            return answer.refusal
         if isinstance(answer, Stumble):
             log.error("decoding failed unexpectedly: %s", answer.trace)
-            return RefusedError("an unexpected error while decoding")
+            return RefusedError(RefusalCode.UNEXPECTED, "an unexpected error while decoding")
         if not isinstance(answer, (Prepared, RefusedError)):
             raise TypeError(f"Expected Prepared or RefusedError. Received: {type(answer)}")
         return answer
@@ -158,11 +158,13 @@ class _Decoder:
                 return self._connection.recv()
         except (EOFError, OSError):
             self._restart()
-            return _Lost("the decoder crashed on this file", may_be_innocent=True)
+            crash = RefusedError(RefusalCode.DECODER_CRASH, "the decoder crashed on this file")
+            return _Lost(crash, may_be_innocent=True)
         worked_s = _cpu_seconds(self.process_id) - began_s
         self._restart()
-        clause = f"decoding took longer than {timeout_s:g} s"
-        return _Lost(clause, may_be_innocent=worked_s < _BUSY_SHARE * timeout_s)
+        sentence = f"decoding took longer than {timeout_s:g} s"
+        timeout = RefusedError(RefusalCode.DECODER_TIMEOUT, sentence)
+        return _Lost(timeout, may_be_innocent=worked_s < _BUSY_SHARE * timeout_s)
 
     def end(self) -> None:
         """Kill the process for good. Whoever waits for its answer sees the pipe close."""

@@ -16,7 +16,7 @@ from typing import Final
 from pipeline.decode.jpeg import DAMAGED, tells_of_damage
 from pipeline.decode.messages import READY, Answer, DecoderSettings, Stumble
 from pipeline.decode.prepare import prepare
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 
 # What one process may hold. The greatest radiograph that `Limits` allows (64 million pixels of 16
 # bits) takes 0.85 of it; a picture in colours or floats of that size may not fit, and is refused.
@@ -53,7 +53,7 @@ def _answer(path: Path, settings: DecoderSettings, complaints: int) -> Answer:
     except RefusedError as refusal:
         return refusal
     except MemoryError:
-        return RefusedError(TOO_MUCH_MEMORY)
+        return RefusedError(RefusalCode.TOO_LARGE, TOO_MUCH_MEMORY)
     except Exception as error:
         places = traceback.extract_tb(error.__traceback__)
         trace = "; ".join(f"{Path(place.filename).name}:{place.lineno}" for place in places)
@@ -98,7 +98,7 @@ def _read_all(pipe: int) -> bytes:
 def _check_complaints(said: bytes) -> None:
     """GDCM returns a damaged lossless JPEG as if nothing was wrong, and says so here only."""
     if tells_of_damage(said.decode(errors="replace")):
-        raise RefusedError(DAMAGED)
+        raise RefusedError(RefusalCode.DAMAGED, DAMAGED)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from pipeline.decode.jpeg import check_jpeg, read_luminance
 from pipeline.decode.png import read_pixels
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.sniff import BMP, JPEG, JPEG2000, PNG, TIFF, WEBP
 from pipeline.limits import Limits
 from pipeline.types import DecodedImage
@@ -77,11 +77,16 @@ def _unbounded(values: NDArray[Any]) -> NDArray[np.float32]:
     """32-bit integers and floats state no range: the least common one that holds them."""
     least, greatest = float(values.min()), float(values.max())  # no number where one is none
     if not (np.isfinite(least) and np.isfinite(greatest)) or least < 0:
-        raise RefusedError("expected pixel values of 0 and more, received others")
+        raise RefusedError(
+            RefusalCode.UNSUPPORTED, "expected pixel values of 0 and more, received others"
+        )
     tops = (1, 2**8 - 1, 2**12 - 1, 2**16 - 1, 2**32 - 1)
     top = next((top for top in tops if greatest <= top), None)
     if top is None:
-        raise RefusedError("expected pixel values of at most 32 bits, received greater ones")
+        raise RefusedError(
+            RefusalCode.UNSUPPORTED,
+            "expected pixel values of at most 32 bits, received greater ones",
+        )
     return scaled(values, top)
 
 
@@ -136,17 +141,20 @@ def decode_raster(
             return _decode(image, content, media_type, limits, minimum_size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise RefusedError(
-            f"the picture is too large: expected at most {limits.max_pixels} pixels"
+            RefusalCode.TOO_LARGE,
+            f"the picture is too large: expected at most {limits.max_pixels} pixels",
         ) from None
     except UnidentifiedImageError:
-        raise RefusedError(f"the {name} header is damaged") from None
+        raise RefusedError(RefusalCode.DAMAGED, f"the {name} header is damaged") from None
     except MemoryError:
-        raise RefusedError("decoding takes too much memory") from None
+        raise RefusedError(RefusalCode.TOO_LARGE, "decoding takes too much memory") from None
     except RefusedError:
         raise
     except Exception:
         # Whatever a decoder stumbles over is the file's fault; its words are not ours.
-        raise RefusedError(f"the {name} data are damaged or cut short") from None
+        raise RefusedError(
+            RefusalCode.DAMAGED, f"the {name} data are damaged or cut short"
+        ) from None
 
 
 def _decode(

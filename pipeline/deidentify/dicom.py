@@ -26,7 +26,7 @@ from pipeline.deidentify.pixels import clean_pixels
 from pipeline.dicom.attributes import raw_value, term, text
 from pipeline.dicom.grayscale import read_table
 from pipeline.dicom.palette import COLOURS, packed, read_palette
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import patient_pseudonym, pseudonym, pseudonymous_uid
 
@@ -84,10 +84,13 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
         raise
     except MemoryError:
         raise RefusedError(
-            "writing the file without its patient's data takes too much memory"
+            RefusalCode.TOO_LARGE,
+            "writing the file without its patient's data takes too much memory",
         ) from None
     except Exception:
-        raise RefusedError("the DICOM file cannot be written without its patient's data") from None
+        raise RefusedError(
+            RefusalCode.OTHER, "the DICOM file cannot be written without its patient's data"
+        ) from None
     return Deidentified(
         content=content,
         media_type=DICOM,
@@ -105,9 +108,9 @@ def read_sop_instance_uid(path: Path) -> str:
     try:
         found = pydicom.dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True)
     except pydicom.errors.InvalidDicomError:
-        raise RefusedError("this is no DICOM file") from None
+        raise RefusedError(RefusalCode.NOT_AN_IMAGE, "this is no DICOM file") from None
     if not (uid := text(found, "SOPInstanceUID")):
-        raise RefusedError("SOP Instance UID (0008,0018) is missing")
+        raise RefusedError(RefusalCode.DAMAGED, "SOP Instance UID (0008,0018) is missing")
     return uid
 
 

@@ -32,7 +32,7 @@ from pipeline.dicom.pixels import (
     is_jpeg_2000,
     pixel_data_length,
 )
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 
 _KINDS = {8: np.uint8, 16: np.uint16, 32: np.uint32}
 
@@ -140,7 +140,9 @@ def _clean_frames(dataset: Dataset) -> list[bytes]:
         return [strip_jpeg(stream) for stream in streams]
     if is_jpeg_2000(dataset):
         return [strip_jpeg_2000(stream) for stream in streams]
-    raise RefusedError("the transfer syntax cannot be rid of what may name the patient")
+    raise RefusedError(
+        RefusalCode.UNSUPPORTED, "the transfer syntax cannot be rid of what may name the patient"
+    )
 
 
 def _frames_anew(dataset: Dataset) -> list[bytes]:

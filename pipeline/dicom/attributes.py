@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from pipeline.dicom.terms import defined_term
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 
 # What readers see of an image, and what rows in the database hold of its tags.
 TAGS = (
@@ -82,7 +82,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise RefusedError(f"{label(keyword)} is not a number") from None
+        raise RefusedError(RefusalCode.DAMAGED, f"{label(keyword)} is not a number") from None
 
 
 def integer(dataset: Dataset, keyword: str, *, default: int | None = None) -> int:
@@ -91,7 +91,10 @@ def integer(dataset: Dataset, keyword: str, *, default: int | None = None) -> in
     if value is None and default is not None:
         return default
     if value is None or not value.is_integer():
-        raise RefusedError(f"{label(keyword)} is {'missing' if value is None else 'not whole'}")
+        raise RefusedError(
+            RefusalCode.DAMAGED,
+            f"{label(keyword)} is {'missing' if value is None else 'not whole'}",
+        )
     return int(value)
 
 
@@ -120,11 +123,11 @@ def raw_value(dataset: Dataset, keyword: str) -> Any:
     not travel further, since values may be patient data.
     """
     if dictionary_VR(keyword) == "SQ" and _length(dataset, keyword) > _LONGEST_SEQUENCE:
-        raise RefusedError(f"{label(keyword)} is too long")
+        raise RefusedError(RefusalCode.TOO_LARGE, f"{label(keyword)} is too long")
     try:
         value = dataset.get(keyword)
     except Exception:
-        raise RefusedError(f"{label(keyword)} cannot be read") from None
+        raise RefusedError(RefusalCode.DAMAGED, f"{label(keyword)} cannot be read") from None
     # A file states each value's kind itself: data sets may come where text belongs, and text
     # where data sets do.
     is_misplaced = isinstance(value, Sequence) != (dictionary_VR(keyword) == "SQ")

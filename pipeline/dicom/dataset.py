@@ -15,7 +15,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
 
 # The library quotes values, which may be patient data, in its warnings and log records.
@@ -45,11 +45,17 @@ def read_dicom(content: bytes, limits: Limits) -> Dataset:
     except RefusedError:
         raise
     except MemoryError:
-        raise RefusedError("reading the data set takes too much memory") from None
+        raise RefusedError(
+            RefusalCode.TOO_LARGE, "reading the data set takes too much memory"
+        ) from None
     except Exception:
-        raise RefusedError("the DICOM data set is damaged: its elements cannot be parsed") from None
+        raise RefusedError(
+            RefusalCode.DAMAGED, "the DICOM data set is damaged: its elements cannot be parsed"
+        ) from None
     if not dataset:
-        raise RefusedError("the DICOM file is cut short: no elements can be read")
+        raise RefusedError(
+            RefusalCode.DAMAGED, "the DICOM file is cut short: no elements can be read"
+        )
     return dataset
 
 
@@ -63,7 +69,7 @@ class _Bounded(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         self._reads += 1
         if self._reads > _MAX_READS:
-            raise RefusedError("the DICOM data set holds too many elements")
+            raise RefusedError(RefusalCode.TOO_LARGE, "the DICOM data set holds too many elements")
         return super().read(size)
 
 
@@ -88,11 +94,16 @@ def _fill_in_syntax(dataset: Dataset) -> None:
         dataset.file_meta = FileMetaDataset()
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax and not syntax.is_transfer_syntax:
-        raise RefusedError("Transfer Syntax UID (0002,0010) is private or unknown")
+        raise RefusedError(
+            RefusalCode.UNSUPPORTED, "Transfer Syntax UID (0002,0010) is private or unknown"
+        )
     if not syntax:
         implicit, little = dataset.original_encoding
         if not little:
-            raise RefusedError("Transfer Syntax UID (0002,0010) is missing from a big endian file")
+            raise RefusedError(
+                RefusalCode.DAMAGED,
+                "Transfer Syntax UID (0002,0010) is missing from a big endian file",
+            )
         guess = ImplicitVRLittleEndian if implicit in (True, None) else ExplicitVRLittleEndian
         dataset.file_meta.TransferSyntaxUID = guess
 
@@ -107,7 +118,9 @@ def _inflate(content: bytes, limits: Limits) -> Dataset | None:
         return None
     tag, vr, length, group_length = struct.unpack("<4s2sHI", head[:_GROUP_LENGTH_BYTES])
     if (tag, vr, length) != (b"\x02\x00\x00\x00", b"UL", 4):
-        raise RefusedError("File Meta Information Group Length (0002,0000) is missing")
+        raise RefusedError(
+            RefusalCode.DAMAGED, "File Meta Information Group Length (0002,0000) is missing"
+        )
     start = _META_START + _GROUP_LENGTH_BYTES + group_length
     meta = pydicom.dcmread(io.BytesIO(content[:start]), force=True).file_meta
     if meta.TransferSyntaxUID != DeflatedExplicitVRLittleEndian:
@@ -127,8 +140,8 @@ def _inflate_bytes(deflated: bytes, limits: Limits) -> bytes:
     try:
         inflated = inflater.decompress(deflated, limits.max_bytes + 1)
     except zlib.error:
-        raise RefusedError("the deflated data set is damaged") from None
+        raise RefusedError(RefusalCode.DAMAGED, "the deflated data set is damaged") from None
     limits.check_bytes(len(inflated))
     if not inflater.eof:
-        raise RefusedError("the deflated data set is cut short")
+        raise RefusedError(RefusalCode.DAMAGED, "the deflated data set is cut short")
     return inflated

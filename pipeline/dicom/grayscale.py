@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import code, is_signed, label, number, raw_value
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 
 Values = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def _apply_modality(values: Values, span: Span, dataset: Dataset) -> tuple[Value
     intercept = 0.0 if intercept is None else intercept
     ends = sorted((span.low * slope + intercept, span.high * slope + intercept))
     if not np.isfinite(ends).all() or ends[0] == ends[1]:
-        raise RefusedError(f"{label('RescaleSlope')} is not usable")
+        raise RefusedError(RefusalCode.DAMAGED, f"{label('RescaleSlope')} is not usable")
     return values * slope + intercept, Span(*ends)
 
 
@@ -96,7 +96,7 @@ def _window(values: Values, centre: float, width: float, function: str) -> Value
 def _window_function(dataset: Dataset) -> str:
     function = code(dataset, "VOILUTFunction") or "LINEAR"
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        raise RefusedError(f"{label('VOILUTFunction')} is unknown")
+        raise RefusedError(RefusalCode.UNSUPPORTED, f"{label('VOILUTFunction')} is unknown")
     return function
 
 
@@ -129,14 +129,15 @@ def read_table(dataset: Dataset, keyword: str) -> LookUpTable | None:
         count, first, bits = (int(value) for value in descriptor)
         entries = _entries(data, little_endian=_is_little_endian(dataset), bits=bits)
     except (TypeError, ValueError):
-        raise RefusedError(f"{label(keyword)} holds no usable table") from None
+        raise RefusedError(RefusalCode.DAMAGED, f"{label(keyword)} holds no usable table") from None
     count = count or 2**16  # 0 stands for 65536
     if first >= 2**15 and is_signed(dataset):
         first -= 2**16  # written as unsigned where the values are signed
     if len(entries) < count or not 1 <= bits <= 16:
         raise RefusedError(
+            RefusalCode.DAMAGED,
             f"{label(keyword)}: expected {count} entries of at most 16 bits, "
-            f"received {len(entries)} of {bits}"
+            f"received {len(entries)} of {bits}",
         )
     return LookUpTable(first, entries[:count], bits)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import is_signed, raw_value
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 
 COLOURS: Final = ("Red", "Green", "Blue")
 _UNUSABLE: Final = "the colour tables (0028,1101-1203) are missing or contradict themselves"
@@ -33,11 +33,13 @@ class Palette:
 def read_palette(dataset: Dataset) -> Palette:
     """Return the tables. Raises RefusedError where they are missing, damaged or segmented."""
     if "SegmentedRedPaletteColorLookupTableData" in dataset:
-        raise RefusedError("segmented colour tables (0028,1221) are not supported")
+        raise RefusedError(
+            RefusalCode.UNSUPPORTED, "segmented colour tables (0028,1221) are not supported"
+        )
     descriptors = [_descriptor(dataset, colour) for colour in COLOURS]
     count, first, bits = descriptors[0]
     if any(one != descriptors[0] for one in descriptors) or bits not in (8, 16):
-        raise RefusedError(_UNUSABLE)
+        raise RefusedError(RefusalCode.DAMAGED, _UNUSABLE)
     if first >= 2**15 and is_signed(dataset):
         first -= 2**16  # written as unsigned where the values are signed
     columns = [_entries(dataset, colour, count, bits) for colour in COLOURS]
@@ -51,19 +53,19 @@ def _descriptor(dataset: Dataset, colour: str) -> tuple[int, int, int]:
         count, first, bits = raw_value(dataset, f"{colour}PaletteColorLookupTableDescriptor")
         return int(count) or 2**16, int(first), int(bits)
     except (TypeError, ValueError):
-        raise RefusedError(_UNUSABLE) from None
+        raise RefusedError(RefusalCode.DAMAGED, _UNUSABLE) from None
 
 
 def _entries(dataset: Dataset, colour: str, count: int, bits: int) -> NDArray[np.uint16]:
     """Entries of eight bits come one to a byte, or, from some writers, one to a word."""
     data = raw_value(dataset, f"{colour}PaletteColorLookupTableData")
     if not isinstance(data, bytes):
-        raise RefusedError(_UNUSABLE)
+        raise RefusedError(RefusalCode.DAMAGED, _UNUSABLE)
     words = np.frombuffer(data[: len(data) // 2 * 2], _words(dataset)).astype("<u2")
     is_packed = bits == 8 and len(data) < 2 * count
     entries = words.view(np.uint8).astype(np.uint16) if is_packed else words
     if len(entries) < count:
-        raise RefusedError(_UNUSABLE)
+        raise RefusedError(RefusalCode.DAMAGED, _UNUSABLE)
     return entries[:count]
 
 

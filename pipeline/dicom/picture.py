@@ -16,7 +16,7 @@ from pipeline.dicom.frontal import JUDGED, burned_in_warnings, check_frontal
 from pipeline.dicom.grayscale import Span, grey_levels, has_broken_window
 from pipeline.dicom.palette import read_palette
 from pipeline.dicom.pixels import first_frame, frames, has_unused_bits
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.sniff import DICOM
 from pipeline.limits import Limits
 from pipeline.types import DecodedImage
@@ -194,6 +194,8 @@ def _float_picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]
     """Float samples (C.7.6.24) state no range: the window tells, else their own ends do."""
     values = frame.astype(np.float64)
     if not np.isfinite(values).all():
-        raise RefusedError("the float pixel data hold values that are no numbers")
+        raise RefusedError(
+            RefusalCode.DAMAGED, "the float pixel data hold values that are no numbers"
+        )
     low, high = float(values.min()), float(values.max())
     return grey_levels(values, dataset, stored=Span(low, high if high > low else low + 1))

@@ -22,7 +22,7 @@ from pydicom.uid import (
 from pipeline.decode.jpeg import check_jpeg, read_luminance
 from pipeline.dicom import codecs as dicom_codecs
 from pipeline.dicom.attributes import code, integer, label, raw_value
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
 
 dicom_codecs.register()
@@ -66,7 +66,8 @@ def _check_described(dataset: Dataset, limits: Limits) -> str:
     keyword = next((keyword for keyword in PIXELS if keyword in dataset), None)
     if keyword is None:
         raise RefusedError(
-            "expected a picture, received a DICOM file without Pixel Data (7FE0,0010)"
+            RefusalCode.NOT_AN_IMAGE,
+            "expected a picture, received a DICOM file without Pixel Data (7FE0,0010)",
         )
     limits.check_size(integer(dataset, "Rows"), integer(dataset, "Columns"))
     limits.check_frames(frames(dataset))
@@ -74,12 +75,14 @@ def _check_described(dataset: Dataset, limits: Limits) -> str:
     samples = integer(dataset, "SamplesPerPixel", default=1)
     if photometric not in _ONE_SAMPLE + _COLOUR:
         raise RefusedError(
+            RefusalCode.UNSUPPORTED,
             f"{label('PhotometricInterpretation')} is {photometric or 'missing'}, "
-            "expected MONOCHROME1, MONOCHROME2, RGB, YBR or PALETTE COLOR"
+            "expected MONOCHROME1, MONOCHROME2, RGB, YBR or PALETTE COLOR",
         )
     if samples not in (1, 3) or (photometric in _ONE_SAMPLE and samples != 1):
         raise RefusedError(
-            f"{label('SamplesPerPixel')} is {samples}, which {photometric} does not allow"
+            RefusalCode.DAMAGED,
+            f"{label('SamplesPerPixel')} is {samples}, which {photometric} does not allow",
         )
     if keyword == "PixelData":
         _check_bits(dataset)
@@ -95,8 +98,9 @@ def _check_bits(dataset: Dataset) -> None:
         or not stored - 1 <= high < allocated
     ):
         raise RefusedError(
+            RefusalCode.DAMAGED,
             f"Bits Allocated, Bits Stored and High Bit (0028,0100-0102) are "
-            f"{allocated}, {stored} and {high}, which contradict each other"
+            f"{allocated}, {stored} and {high}, which contradict each other",
         )
 
 
@@ -118,7 +122,8 @@ def _check_length(dataset: Dataset) -> None:
     expected, received = pixel_data_length(dataset), len(raw_value(dataset, "PixelData") or b"")
     if received < expected:
         raise RefusedError(
-            f"Pixel Data (7FE0,0010) is cut short: expected {expected} bytes, received {received}"
+            RefusalCode.DAMAGED,
+            f"Pixel Data (7FE0,0010) is cut short: expected {expected} bytes, received {received}",
         )
 
 
@@ -160,7 +165,7 @@ def _check_encapsulated(dataset: Dataset, limits: Limits) -> None:
 def _check_jpeg_2000(codestream: bytes) -> None:
     """ITU-T T.800 A.4.4: the end marker, perhaps padded to an even length (PS3.5 A.4)."""
     if not codestream.rstrip(b"\0").endswith(b"\xff\xd9"):
-        raise RefusedError("the JPEG 2000 data are cut short: no end marker")
+        raise RefusedError(RefusalCode.DAMAGED, "the JPEG 2000 data are cut short: no end marker")
 
 
 def _first_codestream(dataset: Dataset) -> bytes:
@@ -168,7 +173,7 @@ def _first_codestream(dataset: Dataset) -> bytes:
         return get_frame(dataset.PixelData, 0, number_of_frames=frames(dataset))
     except Exception:
         raise RefusedError(
-            "Pixel Data (7FE0,0010) is cut short or its fragments are damaged"
+            RefusalCode.DAMAGED, "Pixel Data (7FE0,0010) is cut short or its fragments are damaged"
         ) from None
 
 
@@ -178,7 +183,9 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
-        raise RefusedError(f"the transfer syntax {_name(syntax)} is not supported") from None
+        raise RefusedError(
+            RefusalCode.UNSUPPORTED, f"the transfer syntax {_name(syntax)} is not supported"
+        ) from None
     for plugin in _PREFERRED.get(syntax, ("",)):
         try:
             frame, _ = decoder.as_array(
@@ -190,12 +197,14 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
                 **_described(dataset, whole=raw),
             )
         except MemoryError:
-            raise RefusedError("decoding takes too much memory") from None
+            raise RefusedError(RefusalCode.TOO_LARGE, "decoding takes too much memory") from None
         except Exception:  # noqa: S112 (what a decoder stumbles over is the file's fault)
             continue
         native: NDArray[Any] = frame.astype(frame.dtype.newbyteorder("="), copy=False)
         return native
-    raise RefusedError(f"the pixel data cannot be decoded as {_name(syntax)}")
+    raise RefusedError(
+        RefusalCode.UNSUPPORTED, f"the pixel data cannot be decoded as {_name(syntax)}"
+    )
 
 
 def _described(dataset: Dataset, *, whole: bool) -> dict[str, Any]:

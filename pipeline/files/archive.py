@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.archive_checks import check_directory, check_name, name_of, shown_name
 from pipeline.files.sniff import is_junk
 
@@ -62,12 +62,12 @@ class ArchiveLimits:
 class Member:
     """One file of an archive.
 
-    name: safe to show, unique within the archive. refusal: why it must not be opened, a
-    plain clause; None where it may be. size: bytes, unpacked, as the archive states.
+    name: safe to show, unique within the archive. refusal: why it must not be
+    opened, None where it may be. size: bytes, unpacked, as the archive states.
     """
 
     name: str
-    refusal: str | None
+    refusal: RefusedError | None
     size: int
     _archive: zipfile.ZipFile
     _info: zipfile.ZipInfo
@@ -78,14 +78,14 @@ class Member:
         Raises RefusedError, also from `read`, where the member is damaged or refused.
         """
         if self.refusal:
-            raise RefusedError(self.refusal)
+            raise self.refusal
         try:
             content = _Stream(self._archive.open(self._info))
         except _READ_ERRORS:
-            raise RefusedError("the archive is damaged at this file") from None
+            raise RefusedError(RefusalCode.DAMAGED, "the archive is damaged at this file") from None
         if is_archive(content.begin()):
             content.close()
-            raise RefusedError(_NESTED)
+            raise RefusedError(RefusalCode.ARCHIVE, _NESTED)
         return cast(BinaryIO, content)
 
 
@@ -125,7 +125,9 @@ def _open(source: Path | BinaryIO, limits: ArchiveLimits) -> Iterator[zipfile.Zi
             check_directory(stream, max_entries=2 * limits.max_files)  # folders and junk, too
             archive = stack.enter_context(zipfile.ZipFile(stream))
         except _READ_ERRORS:
-            raise RefusedError("the zip archive is damaged: its directory cannot be read") from None
+            raise RefusedError(
+                RefusalCode.DAMAGED, "the zip archive is damaged: its directory cannot be read"
+            ) from None
         yield archive
 
 
@@ -147,18 +149,23 @@ def _check_archive(
     archive: zipfile.ZipFile, files: list[zipfile.ZipInfo], limits: ArchiveLimits
 ) -> None:
     if not files:
-        raise RefusedError("the zip archive holds no files")
+        raise RefusedError(RefusalCode.ARCHIVE, "the zip archive holds no files")
     if len(files) > limits.max_files:
         raise RefusedError(
-            f"the zip archive holds {len(files)} files, expected at most {limits.max_files}"
+            RefusalCode.ARCHIVE,
+            f"the zip archive holds {len(files)} files, expected at most {limits.max_files}",
         )
     if sum(info.file_size for info in files) > limits.max_bytes:
-        raise RefusedError(f"the zip archive unpacks to more than {limits.max_bytes} bytes")
+        raise RefusedError(
+            RefusalCode.ARCHIVE, f"the zip archive unpacks to more than {limits.max_bytes} bytes"
+        )
     if min(info.header_offset for info in archive.infolist()) > 0:
         # As in two archives behind each other, of which the library sees the second alone.
-        raise RefusedError("the zip archive is damaged: it begins with what it does not list")
+        raise RefusedError(
+            RefusalCode.DAMAGED, "the zip archive is damaged: it begins with what it does not list"
+        )
     if _overlap(archive):
-        raise RefusedError("the zip archive is damaged: its entries overlap")
+        raise RefusedError(RefusalCode.DAMAGED, "the zip archive is damaged: its entries overlap")
 
 
 def _overlap(archive: zipfile.ZipFile) -> bool:
@@ -172,27 +179,31 @@ def _overlap(archive: zipfile.ZipFile) -> bool:
     )
 
 
-def _refusal(info: zipfile.ZipInfo, limits: ArchiveLimits) -> str | None:
+def _refusal(info: zipfile.ZipInfo, limits: ArchiveLimits) -> RefusedError | None:
     try:
         for name in (info.orig_filename, name_of(info)):
             check_name(name)
     except RefusedError as refusal:
-        return str(refusal)
+        return refusal
     mode = info.external_attr >> 16
     if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        return "it is a link or another special file"
+        return RefusedError(RefusalCode.ARCHIVE, "it is a link or another special file")
     if info.flag_bits & _ENCRYPTED:
-        return "it is encrypted"
+        return RefusedError(RefusalCode.UNSUPPORTED, "it is encrypted")
     if info.compress_type not in _METHODS:
-        return "its compression method is not supported"
+        return RefusedError(RefusalCode.UNSUPPORTED, "its compression method is not supported")
     if name_of(info).lower().endswith(".zip"):
-        return _NESTED
+        return RefusedError(RefusalCode.ARCHIVE, _NESTED)
     if info.file_size == 0:
-        return "the file is empty"
+        return RefusedError(RefusalCode.NOT_AN_IMAGE, "the file is empty")
     if info.file_size > limits.max_member_bytes:
-        return f"it unpacks to more than {limits.max_member_bytes} bytes"
+        return RefusedError(
+            RefusalCode.TOO_LARGE, f"it unpacks to more than {limits.max_member_bytes} bytes"
+        )
     if info.file_size > limits.ratio_floor_bytes + limits.max_ratio * info.compress_size:
-        return f"it unpacks to more than {limits.max_ratio:g} times its size"
+        return RefusedError(
+            RefusalCode.TOO_LARGE, f"it unpacks to more than {limits.max_ratio:g} times its size"
+        )
     return None
 
 
@@ -226,4 +237,4 @@ class _Stream(io.RawIOBase):
         try:
             return self._stream.read(size)
         except _READ_ERRORS:
-            raise RefusedError("the archive is damaged at this file") from None
+            raise RefusedError(RefusalCode.DAMAGED, "the archive is damaged at this file") from None

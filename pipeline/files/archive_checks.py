@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from typing import BinaryIO
 
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.text import readable
 
 MAX_BYTES = 64 * 2**20  # 200,000 entries with names of 300 bytes
@@ -36,7 +36,10 @@ def check_directory(stream: BinaryIO, *, max_entries: int) -> None:
         return
     size = end[_SIZE]
     if size > MAX_BYTES:
-        raise RefusedError(f"the zip archive's directory is larger than {MAX_BYTES // 2**20} MiB")
+        raise RefusedError(
+            RefusalCode.ARCHIVE,
+            f"the zip archive's directory is larger than {MAX_BYTES // 2**20} MiB",
+        )
     start = end[_LOCATION] - size - (_ZIP64_BYTES if end[_SIGNATURE] == _ZIP64 else 0)
     if start >= 0:
         stream.seek(start)
@@ -51,9 +54,13 @@ def _count(directory: bytes, max_entries: int) -> None:
         entries += 1
         extras += extra
         if extra > MAX_EXTRA_BYTES or extras > MAX_EXTRAS_BYTES:
-            raise RefusedError("the zip archive's directory holds too much besides names")
+            raise RefusedError(
+                RefusalCode.ARCHIVE, "the zip archive's directory holds too much besides names"
+            )
         if entries > max_entries:
-            raise RefusedError(f"the zip archive lists more than {max_entries} entries")
+            raise RefusedError(
+                RefusalCode.ARCHIVE, f"the zip archive lists more than {max_entries} entries"
+            )
 
 
 _LONGEST = 1000
@@ -80,11 +87,11 @@ def check_name(name: str) -> None:
     """
     parts = name.replace("\\", "/").split("/")
     if ".." in parts:
-        raise RefusedError("its name leads out of the archive ('..')")
+        raise RefusedError(RefusalCode.ARCHIVE, "its name leads out of the archive ('..')")
     if parts[0] == "" or re.match(r"[A-Za-z]:", name):
-        raise RefusedError("its name is an absolute path")
+        raise RefusedError(RefusalCode.ARCHIVE, "its name is an absolute path")
     if "\0" in name:
-        raise RefusedError("its name holds a null character")
+        raise RefusedError(RefusalCode.ARCHIVE, "its name holds a null character")
 
 
 def shown_name(name: str) -> str:

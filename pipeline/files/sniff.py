@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
 
 DICOM = "application/dicom"
@@ -56,7 +56,7 @@ def sniff(head: bytes) -> str:
     Raises RefusedError for an empty file and for anything that we do not read.
     """
     if not head:
-        raise RefusedError("the file is empty")
+        raise RefusedError(RefusalCode.NOT_AN_IMAGE, "the file is empty")
     if head[_PREFIX : _PREFIX + 4] == b"DICM":
         return DICOM
     for signature, media_type in _SIGNATURES:
@@ -69,15 +69,17 @@ def sniff(head: bytes) -> str:
     for signature, name in _KNOWN_BUT_UNSUPPORTED:
         if head.startswith(signature):
             raise RefusedError(
-                f"expected a radiograph as DICOM, PNG, JPEG or TIFF, received {name}"
+                RefusalCode.NOT_AN_IMAGE,
+                f"expected a radiograph as DICOM, PNG, JPEG or TIFF, received {name}",
             )
     if _is_bare_dicom(head):
         return DICOM
     if re.search(rb"<(!doctype|html|svg|\?xml)", head[:512], re.IGNORECASE):
         raise RefusedError(
-            "expected a radiograph as DICOM, PNG, JPEG or TIFF, received markup text"
+            RefusalCode.NOT_AN_IMAGE,
+            "expected a radiograph as DICOM, PNG, JPEG or TIFF, received markup text",
         )
-    raise RefusedError("the content is neither DICOM, PNG, JPEG nor TIFF")
+    raise RefusedError(RefusalCode.NOT_AN_IMAGE, "the content is neither DICOM, PNG, JPEG nor TIFF")
 
 
 def _is_bare_dicom(head: bytes) -> bool:
@@ -101,7 +103,9 @@ def read_content(path: Path, limits: Limits) -> bytes:
             size = os.fstat(file.fileno()).st_size
             content = file.read(min(size, limits.max_bytes) + 1)
     except OSError as error:
-        raise RefusedError(f"the file cannot be read: {error.strerror}") from None
+        raise RefusedError(
+            RefusalCode.OTHER, f"the file cannot be read: {error.strerror}"
+        ) from None
     limits.check_bytes(len(content))
     return content
 

@@ -18,7 +18,7 @@ from pydicom.uid import JPEGLosslessSV1
 
 from pipeline.decode.pool import DecoderPool
 from pipeline.decode.prepare import Prepared, prepare
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from tests.support.data.builders import make_dicom, make_jpeg, make_picture, make_png
 
 pytestmark = pytest.mark.processes
@@ -109,7 +109,9 @@ def test_a_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
         answers = list(pool.prepare_all([good[0], never_ending, good[1]]))
         assert pool.process_ids() != before
     assert isinstance(answers[0], Prepared)
+    assert isinstance(answers[1], RefusedError)
     assert str(answers[1]) == "decoding took longer than 1 s"
+    assert answers[1].code == RefusalCode.DECODER_TIMEOUT
     assert isinstance(answers[2], Prepared)
 
 
@@ -129,7 +131,9 @@ def test_a_crash_costs_one_file(good: list[Path], never_ending: Path) -> None:
         answers = list(pool.prepare_all([good[0], never_ending, good[1]]))
         thread.join()
     assert isinstance(answers[0], Prepared)
+    assert isinstance(answers[1], RefusedError)
     assert str(answers[1]) == "the decoder crashed on this file"
+    assert answers[1].code == RefusalCode.DECODER_CRASH
     assert isinstance(answers[2], Prepared)
 
 
@@ -226,7 +230,9 @@ def test_a_stumble_costs_one_file_and_tells_no_name(
     with DecoderPool(processes=1, timeout_s=20) as pool:
         answers = list(pool.prepare_all([good[0], Path("/of/Jane\0Doe.dcm"), good[1]]))
     assert isinstance(answers[0], Prepared)
+    assert isinstance(answers[1], RefusedError)
     assert str(answers[1]) == "an unexpected error while decoding"
+    assert answers[1].code == RefusalCode.UNEXPECTED
     assert isinstance(answers[2], Prepared)
     assert "ValueError at process.py:" in caplog.text
     assert "Doe" not in caplog.text

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.decode.decode import decode
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.archive import is_archive, members
 from tests.support.imaging.zips import PNG, an_entry, fates, make_zip
 
@@ -98,8 +98,9 @@ def test_cut_archive_is_refused(tmp_path: Path, share: float) -> None:
     path = make_zip(tmp_path / "x.zip", [("a.png", PNG)])
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(RefusedError, match="directory cannot be read"):
+    with pytest.raises(RefusedError, match="directory cannot be read") as refusal:
         fates(path)
+    assert refusal.value.code == RefusalCode.DAMAGED
 
 
 def test_empty_archive_is_refused(tmp_path: Path) -> None:
