@@ -10,6 +10,7 @@ from models.learning.datasets import Added, NewImage
 from models.learning.snapshots import LEARNABLE
 from models.tables.learning import LabelValue
 from pipeline.evaluation.leakage import Leak, leak_report
+from pipeline.text import plural
 from pipeline.types import Split
 
 LISTED = 1000  # refused files whose names are kept; all are counted
@@ -69,7 +70,7 @@ def sentences(
         yield from _told_of_leaks(leak_report(findings.leaks))
     yield from _told_of_copies(findings)
     if findings.refused:
-        yield f"{_count(len(findings.refused), 'file')} could not be read; named above."
+        yield f"{plural(len(findings.refused), 'file')} could not be read; named above."
 
 
 def _headline(name: str, findings: Findings, added: Added | None, is_new: bool) -> str:
@@ -77,13 +78,13 @@ def _headline(name: str, findings: Findings, added: Added | None, is_new: bool) 
         return f"{name}: nothing to import."
     if not added.images and not added.labels:
         return (
-            f"{name}: nothing new; all {_count(len(findings.images), 'image')} were there before."
+            f"{name}: nothing new; all {plural(len(findings.images), 'image')} were there before."
         )
     if is_new:
         return f"{name}: {_described(findings.images)}, imported."
     changed = added.labels - added.images
-    also = f" and {_count(changed, 'changed label')}" if changed > 0 else ""
-    return f"{name}: {_count(added.images, 'new image')}{also}; now {_described(findings.images)}."
+    also = f" and {plural(changed, 'changed label')}" if changed > 0 else ""
+    return f"{name}: {plural(added.images, 'new image')}{also}; now {_described(findings.images)}."
 
 
 def _told_of_few(images: Sequence[NewImage], min_patients: int) -> Iterator[str]:
@@ -107,7 +108,7 @@ def _told_of_leaks(report: dict[str, Any]) -> Iterator[str]:
         yield "Leaks between the splits: none found."
         return
     yield (
-        f"Leaks between the splits: {_count(report['images'], 'image')} will be kept out of "
+        f"Leaks between the splits: {plural(report['images'], 'image')} will be kept out of "
         "snapshots on the training side."
     )
     yield from (f"  {sentence}" for sentence in report["words"])
@@ -115,23 +116,23 @@ def _told_of_leaks(report: dict[str, Any]) -> Iterator[str]:
 
 def _told_of_copies(findings: Findings) -> Iterator[str]:
     if findings.copies:
-        yield f"{_count(findings.copies, 'file')} with the same bytes as another counted once."
+        yield f"{plural(findings.copies, 'file')} with the same bytes as another counted once."
     if findings.on_two_sides:
         yield (
-            f"{_count(findings.on_two_sides, 'picture')} had copies in several splits; "
+            f"{plural(findings.on_two_sides, 'picture')} had copies in several splits; "
             "test goes before validation, validation before train."
         )
     if findings.contradictory:
         named = ", ".join(findings.contradictory[:NAMED])
         yield (
-            f"{_count(len(findings.contradictory), 'picture')} under both NORMAL and PNEUMONIA "
+            f"{plural(len(findings.contradictory), 'picture')} under both NORMAL and PNEUMONIA "
             f"left out: {named}{', ...' if len(findings.contradictory) > NAMED else ''}"
         )
     for other, number in findings.elsewhere.items():
-        yield f"{_count(number, 'image')} came with the set {other} before and stay there."
+        yield f"{plural(number, 'image')} came with the set {other} before and stay there."
     if findings.moved:
         yield (
-            f"{_count(findings.moved, 'image')} in another split now than when imported; "
+            f"{plural(findings.moved, 'image')} in another split now than when imported; "
             "the split of the import stays."
         )
 
@@ -139,7 +140,7 @@ def _told_of_copies(findings: Findings) -> Iterator[str]:
 def _described(images: Sequence[NewImage]) -> str:
     values = Counter(image.value for image in images)
     return (
-        f"{_count(len(images), 'image')} of {_count(_patients(images), 'patient')} "
+        f"{plural(len(images), 'image')} of {plural(_patients(images), 'patient')} "
         f"({values[LabelValue.PNEUMONIA]:,} pneumonia, {values[LabelValue.NORMAL]:,} normal)"
     )
 
@@ -151,7 +152,3 @@ def _of_split(images: Sequence[NewImage], split: Split) -> dict[str, int]:
 
 def _patients(images: Sequence[NewImage]) -> int:
     return len({image.patient_hash for image in images})
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -16,6 +16,7 @@ from cli.api.client import Client
 from cli.api.errors import CONFLICT, Refused
 from cli.errors import Failed
 from cli.output import cells, console
+from pipeline.text import plural
 
 
 @click.command()
@@ -145,12 +146,10 @@ def _print_table(jobs: Sequence[Mapping[str, Any]]) -> None:
 def job_counts(job: Mapping[str, Any]) -> str:
     """Images by their state, then declared files that never became any."""
     images = ", ".join(f"{job[state]} {state}" for state in STATES if job[state])
-    files = ", ".join(_files(job[name], name.replace("_", " ")) for name in ABSENT if job[name])
+    files = ", ".join(
+        f"{plural(job[name], 'file')} {name.replace('_', ' ')}" for name in ABSENT if job[name]
+    )
     return "; ".join(part for part in (images, files) if part) or "none"
-
-
-def _files(number: int, which: str) -> str:
-    return f"{number} {'file' if number == 1 else 'files'} {which}"
 
 
 def _job_state(job: Mapping[str, Any]) -> str:

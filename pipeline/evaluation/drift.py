@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.metrics import Floats
+from pipeline.text import plural
 
 Degree = Literal["none", "some", "much"]
 BINS: Final = 10
@@ -205,8 +206,8 @@ def describe_drift(
     drift: Drift | None, recent: Window, reference: Window, *, days: int, days_before: int
 ) -> str:
     """One or two plain sentences. days: of the recent window; days_before: of the reference."""
-    came = f"{_images(len(recent))} of the last {days} days"
-    before = f"{_images(len(reference))} of the {days_before} days before"
+    came = f"{plural(len(recent), 'image')} of the last {days} days"
+    before = f"{plural(len(reference), 'image')} of the {days_before} days before"
     if drift is None:
         return (
             f"Too few images to tell whether anything has moved: {came}, {before}, and it takes "
@@ -234,7 +235,3 @@ def _shifted(name: str, shift: Shift) -> str:
         f"above {MUCH:g} much; median {shift.recent_median:.2f}, before "
         f"{shift.reference_median:.2f}"
     )
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count:,} images"

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.fingerprint import HASH_BITS, Fingerprint, detail_correlation, hash_signs
+from pipeline.text import plural
 from pipeline.types import Split
 
 MAX_DISTANCE: Final = 64  # of 256 bits
@@ -179,10 +180,6 @@ def _of_kind(leaks: Iterable[Leak], kind: Kind) -> dict[str, Any]:
 def _sentences(leaks: Iterable[Leak]) -> list[str]:
     counts = Counter((leak.kind, leak.split, leak.other_split) for leak in leaks)
     return [
-        f"{_images(number)} of {split} kept out: {_SAME[kind].format(other=other)}."
+        f"{plural(number, 'image')} of {split} kept out: {_SAME[kind].format(other=other)}."
         for (kind, split, other), number in counts.items()
     ]
-
-
-def _images(number: int) -> str:
-    return "1 image" if number == 1 else f"{number} images"

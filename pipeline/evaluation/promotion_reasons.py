@@ -2,6 +2,7 @@
 
 from pipeline.evaluation.bootstrap import Interval
 from pipeline.evaluation.compare import Comparison, Pair
+from pipeline.text import plural
 
 NO_IMAGES = "Not enough evidence: there is no labelled test image to compare on."
 OLD_GUARD = "Refused: the candidate's familiarity statistics were not fitted to it."
@@ -29,10 +30,11 @@ def not_shown(name: str, pair: Pair, comparison: Comparison, *, margin: float) -
 
 
 def too_few(comparison: Comparison, *, needed: int) -> str:
-    ill, normal = comparison.pneumonia_patients, comparison.normal_patients
+    pneumonia = plural(comparison.pneumonia_patients, "patient")
     return (
-        f"Not enough evidence: the test images of {comparison.name} show {_patients(ill)} with "
-        f"pneumonia and {normal} with normal images, and it takes {needed} of each."
+        f"Not enough evidence: the test images of {comparison.name} show {pneumonia} with "
+        f"pneumonia and {comparison.normal_patients} with normal images, "
+        f"and {needed} of each are needed."
     )
 
 
@@ -67,11 +69,7 @@ def _sides(pair: Pair) -> str:
 
 
 def _on(comparison: Comparison) -> str:
-    return f"on {comparison.name} ({_patients(comparison.patients)})"
-
-
-def _patients(count: int) -> str:
-    return "1 patient" if count == 1 else f"{count} patients"
+    return f"on {comparison.name} ({plural(comparison.patients, 'patient')})"
 
 
 def _interval(interval: Interval) -> str:

@@ -9,6 +9,7 @@ from flask import Flask
 from models.reading.results import Result
 from models.reading.studies import StudySummary
 from pipeline.inference.heatmap import describe_trust
+from pipeline.text import percent, plural, probability_percent
 
 FINDINGS = {"pneumonia": "Pneumonia suspected", "normal": "Not suspected"}
 NO_ANSWER = "No answer: unlike the training images"
@@ -41,7 +42,7 @@ def unfamiliarity_words(value: float, card: Mapping[str, Any]) -> str:
 
 def threshold_words(answer: Result | StudySummary) -> str:
     """What stands beside every probability."""
-    return f"threshold {percent(answer.threshold)}, {answer.operating_point}"
+    return f"threshold {probability_percent(answer.threshold)}, {answer.operating_point}"
 
 
 def reading_words(answer: Result | StudySummary) -> str:
@@ -61,15 +62,6 @@ def heatmap_words(answer: Result) -> str:
     if peak is None or spread is None or inside is None:
         return "How far it can be trusted was not measured when this image was read."
     return describe_trust(peak=peak, concentration=spread, inside_body=inside)
-
-
-def percent(value: float | None) -> str:
-    """Never 0 % or 100 %: the network is not that sure of anything."""
-    if value is None:
-        return "–"
-    if value < 0.01:
-        return "< 1 %"
-    return "> 99 %" if value > 0.99 else f"{100 * value:.0f} %"
 
 
 def duration(seconds: float | None) -> str:
@@ -106,6 +98,8 @@ def install_words(app: Flask, **texts: Any) -> None:
         reading_words,
         heatmap_words,
         percent,
+        plural,
+        probability_percent,
         duration,
         when,
         tag_name,

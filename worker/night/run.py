@@ -40,6 +40,7 @@ from models.tables.learning import Night, Outcome
 from pipeline.errors import PipelineError
 from pipeline.evaluation.promotion_gate import Decision, Gate, decide_promotion
 from pipeline.familiarity.guard import is_guard_of
+from pipeline.text import plural
 from worker.chunks import WORLD
 from worker.night.candidate import NotEnoughImagesError, candidate_name, train_candidate
 from worker.night.compare import compare_versions
@@ -151,7 +152,7 @@ class _Run:
             return night.snapshot_id
         new, needed = night.new_labels or 0, self._settings.night_min_labels
         if new < needed:
-            came = "1 new label" if new == 1 else f"{new} new labels"
+            came = plural(new, "new label")
             self._finish(Outcome.NOTHING, TOO_FEW.format(came=came, needed=needed))
             return None
         self._reach("snapshot")
