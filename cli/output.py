@@ -5,16 +5,21 @@ Small things about files that several commands need.
 
 import hashlib
 import heapq
+import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import click
+
 from cli.errors import UsageProblem
-from pipeline.text import readable
+from pipeline.text import plural, readable
 
 ROWS = 40
 FIGURES = ("probability", "threshold", "unfamiliarity")
@@ -99,6 +104,60 @@ def _told(result: dict[str, Any], figures: Sequence[str]) -> tuple[str, ...]:
     says = "; ".join([*filter(None, [result["reason"]]), *result["warnings"]])
     shown = (f"{number:.3f}" if number is not None else "-" for number in numbers)
     return (result["file"], finding, *shown, says)
+
+
+def moment(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+LISTED_JOBS = 50
+STATES = ("received", "ready", "predicted", "rejected", "failed", "cancelled")
+ABSENT = ("missing", "given_up")
+
+
+def print_jobs(jobs: Iterable[Mapping[str, Any]], *, as_json: bool, url: str) -> None:
+    """A table of the first; as JSON all of them. url: of the portal, which lists all."""
+    if as_json:
+        for job in jobs:
+            click.echo(json.dumps(job))
+        return
+    remaining = iter(jobs)
+    _print_job_table(list(islice(remaining, LISTED_JOBS)))
+    if next(remaining, None) is not None:
+        click.echo(f"... and earlier ones: --json prints all, {url}/jobs shows them")
+
+
+def _print_job_table(jobs: Sequence[Mapping[str, Any]]) -> None:
+    """Fits a terminal of 80 columns: counts are words in one column, and none is zero."""
+    from rich.table import Column, Table
+
+    table = Table(
+        # An identifier is there to be copied: whole, whatever else has to give way.
+        Column("id", no_wrap=True, min_width=32),
+        Column("name", overflow="fold", min_width=4),
+        Column("state", no_wrap=True, min_width=9),
+        Column("images", overflow="fold", min_width=9),
+    )
+    for job in jobs:
+        table.add_row(*cells(job["id"], job["name"], _job_state(job), job_counts(job)))
+    console().print(table)
+
+
+def job_counts(job: Mapping[str, Any]) -> str:
+    """Images by their state, then declared files that never became any."""
+    images = ", ".join(f"{job[state]} {state}" for state in STATES if job[state])
+    files = ", ".join(
+        f"{plural(job[name], 'file')} {name.replace('_', ' ')}" for name in ABSENT if job[name]
+    )
+    return "; ".join(part for part in (images, files) if part) or "none"
+
+
+def _job_state(job: Mapping[str, Any]) -> str:
+    if job["cancelled_at"] is not None:
+        return "cancelled"
+    if job["finished"]:
+        return "finished"
+    return "open" if job["closed_at"] is None else "reading"
 
 
 BLOCK = 1 << 20

@@ -133,16 +133,10 @@ def _handing_back(context: AppContext) -> Iterator[None]:
 
 @cache
 def _decoder_pool() -> "DecoderPool":
-    from pipeline.decode.pool import DecoderPool
-    from pipeline.limits import Limits
+    from worker.decoders import open_decoders
 
     context = process_context()
-    return DecoderPool(
-        processes=context.settings.decode_processes,
-        timeout_s=context.settings.decode_timeout_s,
-        limits=Limits(max_bytes=context.settings.max_file_bytes),
-        key=context.secrets.identity_key,
-    )
+    return open_decoders(context.settings, key=context.secrets.identity_key)
 
 
 @cache

@@ -17,9 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from cli.errors import Failed, UsageProblem
-from cli.output import ROWS, cells, console, save_whole
+from cli.output import ROWS, cells, console, moment, save_whole
 from cli.params import GivenPath
-from cli.remote.versions import moment
 from models.audit.lists import AuditFilter, iter_audit, list_audit_page
 from models.audit.log import record
 from models.audit.verify import check_audit

@@ -42,10 +42,10 @@ from cli.admin.backup_folder import (
     closed_to_others,
 )
 from cli.errors import Failed, UsageProblem, in_plain_words
+from cli.lockfile import AlreadyRunningError, hold_data_folder
 from cli.output import copy_hashed, sha256_of
 from cli.params import GivenPath
 from cli.progress import progress
-from cli.service.lockfile import AlreadyRunningError, hold_data_folder
 from models.audit.log import list_audit
 from models.config.secrets import write_private
 from models.config.settings import Settings

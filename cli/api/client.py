@@ -16,7 +16,7 @@ import httpx
 from cli.api.errors import AtWorkError, BusyError, DiskFullError, checked, not_ours
 from cli.api.tls import trust, why_distrusted
 from cli.errors import Failed, UsageProblem
-from cli.service.lockfile import running_service
+from cli.lockfile import running_service
 from cli.settings import CommandSettings
 
 PATIENCE_S = 60.0  # how long a service may be away (restarting, say) before we give up

@@ -17,7 +17,6 @@ from cli.learn.evaluation_table import print_evaluation
 from cli.learn.labelled_images import LabelledSource, LabelledTable, Refused, open_folder
 from cli.learn.scoring import Scored, score_images
 from cli.params import GivenPath
-from cli.predict.predict import open_decoders
 from cli.progress import Progress, progress
 from models.config.settings import Settings
 from pipeline.errors import NetworkFolderError
@@ -27,6 +26,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import Card
 from pipeline.reports.evaluation_report import WorstErrors
 from pipeline.types import OperatingPoint
+from worker.decoders import open_decoders
 
 if TYPE_CHECKING:
     from pipeline.types import OperatingPoint

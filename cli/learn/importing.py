@@ -22,7 +22,6 @@ from cli.learn.dataset_layout import DatasetFolder, Listed, open_dataset
 from cli.learn.import_report import Findings, as_json, sentences
 from cli.learn.labelled_images import Refused
 from cli.output import sha256_of
-from cli.predict.predict import open_decoders
 from cli.progress import Progress, progress
 from models.audit.log import record
 from models.config.settings import Settings
@@ -39,6 +38,7 @@ from pipeline.evaluation.leakage import Leak
 from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
 from pipeline.text import readable
 from pipeline.types import PREPROCESSING
+from worker.decoders import open_decoders
 from worker.night.leaks import candidate_leaks, stored_candidates
 from worker.night.membership import Candidate, decide_members
 

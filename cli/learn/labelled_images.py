@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cli.errors import UsageProblem
-from cli.submit.walk import Walk
+from cli.walk import Walk
 from pipeline.inference.version_folder import Card
 from pipeline.training.dataset import LABELS
 from pipeline.training.splits import patient_of, split_of

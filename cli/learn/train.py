@@ -16,8 +16,8 @@ import click
 from cli.errors import Failed, Interrupted, UsageProblem
 from cli.params import GivenPath
 from cli.progress import Progress, progress
-from cli.service.processes import can_train
 from pipeline.errors import PipelineError
+from pipeline.inference.engine import tensorflow_is_installed
 from pipeline.training.checkpoint import checkpoint_folder, has_checkpoint
 from pipeline.training.config import TrainingConfig, TrainingConfigError, TrainingProgress
 
@@ -79,7 +79,7 @@ def train_folder(
         config = replace(config, start_weights=weights)
     if isinstance(config.start_weights, Path) and not config.start_weights.is_file():
         raise UsageProblem(f"{config.start_weights}: no such file; name it with --weights")
-    if not can_train():
+    if not tensorflow_is_installed():
         raise UsageProblem("TensorFlow is not installed; install it with: make setup-train")
     return _train(dataset, output, config)
 

@@ -21,16 +21,14 @@ from cli.params import GivenPath
 from cli.predict.overlays import OverlayFolder
 from cli.predict.reader import Answer, Reader, open_items
 from cli.progress import Progress, progress
-from cli.service.processes import can_train
-from cli.submit.walk import Walk
+from cli.walk import Walk
 from models.config.settings import Settings
-from pipeline.decode.pool import DecoderPool
 from pipeline.errors import NetworkFolderError
 from pipeline.files.archive import ArchiveLimits
-from pipeline.inference.engine import EngineKind
+from pipeline.inference.engine import EngineKind, tensorflow_is_installed
 from pipeline.inference.predictor import Predictor
-from pipeline.limits import Limits
 from pipeline.types import OperatingPoint
+from worker.decoders import open_decoders
 
 if TYPE_CHECKING:
     from pipeline.inference.engine import EngineKind
@@ -89,16 +87,6 @@ def predict(
     sys.exit(0 if all_predicted else 1)
 
 
-def open_decoders(settings: Settings, *, key: bytes | None = None) -> DecoderPool:
-    """key: with it, what DICOM says of patient and study comes as keyed hashes."""
-    return DecoderPool(
-        processes=settings.decode_processes,
-        timeout_s=settings.decode_timeout_s,
-        limits=Limits(max_bytes=settings.max_file_bytes),
-        key=key,
-    )
-
-
 def predict_paths(
     paths: Sequence[Path],
     *,
@@ -145,7 +133,7 @@ def _counted(answers: Iterable[Answer], total: int, shown: Progress) -> Iterable
 
 
 def _open(engine: EngineKind, operating_point: OperatingPoint) -> Predictor:
-    if engine == "tensorflow" and not can_train():
+    if engine == "tensorflow" and not tensorflow_is_installed():
         raise UsageProblem("TensorFlow is not installed; install it with: make setup-train")
     try:
         return Predictor.open(engine=engine, operating_point=operating_point)

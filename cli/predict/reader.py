@@ -13,7 +13,7 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 
 from cli.output import sha256_of
-from cli.submit.walk import Source
+from cli.walk import Source
 from pipeline.decode.pool import DecoderPool
 from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError

@@ -7,8 +7,7 @@ import click
 from cli.api.client import Client, connect
 from cli.api.errors import NotFoundError
 from cli.errors import UsageProblem
-from cli.output import cells, console
-from cli.remote.versions import moment
+from cli.output import cells, console, moment
 from cli.settings import read_settings
 
 

@@ -4,12 +4,11 @@ Model versions and what was live when, for people.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from cli.output import cells, console
+from cli.output import cells, console, moment
 from pipeline.text import readable
 
 
@@ -50,10 +49,6 @@ def history_lines(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         by = f" by {period['by']}" if period["by"] else ""
         times = f"{moment(period['since'])} to {until}"
         yield readable(f"{times}: {period['version']}, {period['move']}{by}: {period['reason']}")
-
-
-def moment(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _told(version: Mapping[str, Any]) -> tuple[str, ...]:

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import click
 
+from cli.lockfile import AlreadyRunningError
 from cli.params import GivenPath
-from cli.service.lockfile import AlreadyRunningError, free_port, is_free
-from cli.service.start import StoppedError, start_service
+from cli.service.start import StoppedError, free_port, is_free, start_service
 from cli.service.supervisor import Supervisor
 from cli.service.up import say_already_running, say_where
 from cli.settings import CommandSettings, read_settings
-from cli.submit.walk import Walk
+from cli.walk import Walk
 
 
 @click.command()

@@ -12,16 +12,16 @@ import click
 import httpx
 import numpy as np
 
+from cli.lockfile import is_held, running_service
 from cli.service.doctor_database import check_database, check_orphans, is_half_restored, under_way
 from cli.service.findings import Finding, checked
-from cli.service.lockfile import is_held, running_service
-from cli.service.processes import can_train
 from cli.settings import CommandSettings, masked
 from models.audit.verify import newest_check
 from models.files.store import FileStore
 from models.learning.versions import production_version, version_path
 from models.session import make_engine, make_session_factory
 from pipeline.errors import NetworkFolderError
+from pipeline.inference.engine import tensorflow_is_installed
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
 from worker.embedded_broker import is_answering
@@ -164,6 +164,6 @@ def _check_audit(settings: CommandSettings) -> Finding:
 
 
 def _check_training() -> Finding:
-    if can_train():
+    if tensorflow_is_installed():
         return Finding("ok", "training", "TensorFlow is installed")
     return Finding("-", "training", "TensorFlow is not installed: make setup-train")

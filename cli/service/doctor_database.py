@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine, make_url
 
+from cli.lockfile import is_held, running_service
 from cli.service.findings import Finding, checked
-from cli.service.lockfile import is_held, running_service
 from models.config.settings import Settings
 from models.files.orphans import MOST, find_orphans
 from models.files.store import FileStore

@@ -8,7 +8,7 @@ def login_link() -> None:
     """Print a link to the portal that logs in once, within fifteen minutes."""
     from cli.api.client import shown
     from cli.errors import UsageProblem
-    from cli.service.lockfile import running_service
+    from cli.lockfile import running_service
     from cli.service.start import login_link as make_link
     from cli.settings import read_settings
 

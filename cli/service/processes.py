@@ -1,6 +1,5 @@
 """The service's processes: one list for the supervisor, the containers and the tests."""
 
-import importlib.util
 from dataclasses import dataclass
 
 CELERY = ("celery", "--quiet", "-A", "worker.app")
@@ -76,8 +75,3 @@ def _worker(
         says_when_ready=" ready.",
         hushed=HUSHED,
     )
-
-
-def can_train() -> bool:
-    """Looks for TensorFlow without importing it."""
-    return importlib.util.find_spec("tensorflow") is not None

@@ -1,6 +1,8 @@
 """The service on this machine: everything that `up` and `demo` start."""
 
+import errno
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,16 +13,14 @@ from typing import TextIO
 import httpx
 
 from cli.errors import Failed, UsageProblem
-from cli.service import processes
-from cli.service.lockfile import (
+from cli.lockfile import (
     RunningService,
     announce,
-    free_port,
     hold_data_folder,
-    is_free,
     is_held,
     running_service,
 )
+from cli.service import processes
 from cli.service.supervisor import Supervisor
 from cli.settings import REMOTE_VARIABLES, CommandSettings
 from models.config.secrets import read_or_make_secrets
@@ -168,3 +168,31 @@ def _wait_for(supervisor: Supervisor, is_there: Callable[[], bool], what: str) -
             raise StoppedError
         if time.monotonic() > deadline:
             raise Failed(f"{what} did not answer within {READY_WITHIN_S:g} s; the log says why")
+
+
+def is_free(host: str, port: int) -> bool:
+    """Raises UsageProblem where nobody could listen, whether it is free or not."""
+    return _listen(host, port) is not None
+
+
+def free_port(host: str) -> int:
+    """Raises UsageProblem."""
+    port = _listen(host, 0)
+    if port is None:
+        raise UsageProblem(f"all ports of {host} are taken")
+    return port
+
+
+def _listen(host: str, port: int) -> int | None:
+    """The port, for a moment; None where another program has it."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        # As gunicorn binds: a port whose last connections linger counts as free.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return None
+            raise UsageProblem(f"cannot listen on {host}, port {port}: {error.strerror}") from None
+        found: int = listener.getsockname()[1]
+        return found

@@ -14,7 +14,7 @@ def up() -> None:
 
     OVERREAD_PORT chooses the port (0: a free one), OVERREAD_DATA the folder for everything.
     """
-    from cli.service.lockfile import AlreadyRunningError
+    from cli.lockfile import AlreadyRunningError
     from cli.service.start import StoppedError, start_service
     from cli.settings import read_settings
 

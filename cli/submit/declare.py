@@ -9,7 +9,7 @@ from cli.output import sha256_of
 from cli.progress import Progress
 from cli.submit.send import Lanes
 from cli.submit.upload_state import Hashed, Journal
-from cli.submit.walk import Source
+from cli.walk import Source
 
 BATCH = 1000  # declarations in one request, the most that the service takes
 

@@ -22,7 +22,7 @@ from cli.progress import progress
 from cli.submit.declare import declare_all, declare_to
 from cli.submit.send import Sending
 from cli.submit.upload_state import Hashed, Journal
-from cli.submit.walk import Walk
+from cli.walk import Walk
 from models.config.secrets import write_private
 from pipeline.text import readable
 

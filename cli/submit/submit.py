@@ -13,10 +13,9 @@ import click
 
 from cli.api.client import Client
 from cli.errors import Interrupted
-from cli.output import ResultTable
+from cli.output import ResultTable, job_counts
 from cli.params import GivenPath
 from cli.progress import progress
-from cli.remote.jobs import job_counts
 
 
 @click.command()
@@ -35,7 +34,7 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
     """
     from cli.api.client import connect
     from cli.errors import Interrupted
-    from cli.remote.jobs import print_jobs
+    from cli.output import print_jobs
     from cli.settings import read_settings
     from cli.submit.submission import NothingSent, Submission, submit_paths
 

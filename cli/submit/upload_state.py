@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from cli.submit.walk import Source
+from cli.walk import Source
 
 PAGE = 500
 _TABLE = """

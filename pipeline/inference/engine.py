@@ -1,5 +1,6 @@
 """What runs a network: one small interface, a compiled engine and a reference engine behind it."""
 
+import importlib.util
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -41,3 +42,8 @@ def load_engine(
 
         return TensorFlowEngine(folder, threads=threads)
     raise ValueError(f"expected an engine openvino or tensorflow, received {kind}")
+
+
+def tensorflow_is_installed() -> bool:
+    """Looks for TensorFlow without importing it."""
+    return importlib.util.find_spec("tensorflow") is not None

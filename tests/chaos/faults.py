@@ -15,7 +15,7 @@ import psycopg
 import redis
 from sqlalchemy import func, select
 
-from cli.service.lockfile import running_service
+from cli.lockfile import running_service
 from models.base import now
 from models.session import AWAY
 from models.tables.intake import Image, State

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from cli.service.lockfile import hold_data_folder
+from cli.lockfile import hold_data_folder
 from models.config.settings import Settings
 from models.context import AppContext
 from models.files.deletion_lock import hold_deletions

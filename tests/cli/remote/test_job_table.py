@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.remote.jobs import STATES, print_jobs
+from cli.output import STATES, print_jobs
 from tests.support.servers.served import Served
 from tests.support.servers.service import OVERREAD
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from alembic import command
 from click.testing import Result
 
+from cli.lockfile import hold_data_folder
 from cli.service.doctor import check_everything
 from cli.service.doctor_database import check_database
 from cli.service.findings import Finding
-from cli.service.lockfile import hold_data_folder
 from cli.settings import CommandSettings
 from models.config.settings import Settings
 from models.operations.upgrade import RESTORING, alembic_config, migrate, migrating, newest_revision

@@ -11,7 +11,7 @@ from click.testing import Result
 from cli.api.client import Client
 from cli.api.errors import DiskFullError
 from cli.submit.upload_state import Hashed, Journal
-from cli.submit.walk import Source
+from cli.walk import Source
 from models.config.settings import Settings
 from models.intake.jobs import close_job
 from tests.support.data.uploads import a_png

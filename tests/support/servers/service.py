@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from cli.service.lockfile import RunningService, running_service
+from cli.lockfile import RunningService, running_service
 from models.config.settings import PREFIX
 
 OVERREAD = (sys.executable, "-m", "cli")

@@ -12,8 +12,8 @@ from urllib.error import HTTPError
 
 import pytest
 
-from cli.service.lockfile import free_port
 from cli.service.processes import portal
+from cli.service.start import free_port
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
 from tests.support.servers.processes import Process

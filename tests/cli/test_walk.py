@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.errors import UsageProblem
-from cli.submit.walk import Walk
+from cli.walk import Walk
 
 
 def make(*paths: Path) -> None:

@@ -1,0 +1,15 @@
+"""The decoder processes, as the settings want them."""
+
+from models.config.settings import Settings
+from pipeline.decode.pool import DecoderPool
+from pipeline.limits import Limits
+
+
+def open_decoders(settings: Settings, *, key: bytes | None = None) -> DecoderPool:
+    """key: with it, patient and study of a DICOM file are returned as keyed hashes."""
+    return DecoderPool(
+        processes=settings.decode_processes,
+        timeout_s=settings.decode_timeout_s,
+        limits=Limits(max_bytes=settings.max_file_bytes),
+        key=key,
+    )
