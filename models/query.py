@@ -1,13 +1,10 @@
-"""Long lists, a piece at a time.
-
-Adding rows that another process may be adding at this moment.
-"""
+"""Pages, batches, and statements that several tables need."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Table
+from sqlalchemy import ColumnElement, Table, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -15,7 +12,7 @@ from models.base import Base
 
 T = TypeVar("T")
 VALUES_A_QUERY = 500
-ROWS_A_FETCH = 5000  # where an answer of any length is read piece by piece
+ROWS_A_FETCH = 5000  # where a result of any length is streamed
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Page(Generic[T]):
 
 
 def batches(values: Sequence[T], size: int = VALUES_A_QUERY) -> Iterator[Sequence[T]]:
-    """By default as many as one query should name: databases limit it."""
+    """Databases limit how many values one query may name."""
     for start in range(0, len(values), size):
         yield values[start : start + size]
 
@@ -44,3 +41,13 @@ def insert_new(session: Session, table: type[Base], rows: Sequence[Mapping[str, 
     assert isinstance(target, Table)
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     session.execute(insert(target).on_conflict_do_nothing(), rows)
+
+
+def update_rows(
+    session: Session, table: type[Any], *which: ColumnElement[bool], **values: Any
+) -> int:
+    """How many rows were changed. Objects that the session has loaded keep their old values."""
+    changed = session.execute(
+        update(table).where(*which).values(**values).execution_options(synchronize_session=False)
+    )
+    return changed.rowcount  # type: ignore[attr-defined, no-any-return]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from models.base import now
 from models.config.logs import following
 from models.context import AppContext
-from models.intake.claims import Claim, give_up, release
+from models.intake.claims import Claim, release
 from models.session import AWAY, why_away
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def holding(claim: Claim, *, context: AppContext) -> Iterator[None]:
     After the world's failure or a request to stop it goes back as if never claimed. After an
     unexpected error the attempt counts, and the next one is made alone.
     """
-    give_back = release
+    count_attempt = False
     with following(jobs=jobs_of(claim)):
         log.info("%d images claimed, %s", len(claim.images), claim.state.value)
         try:
@@ -74,12 +74,12 @@ def holding(claim: Claim, *, context: AppContext) -> Iterator[None]:
         except WORLD:
             raise
         except Exception:
-            give_back = give_up
+            count_attempt = True
             raise
         finally:
             try:
                 with context.sessions.begin() as session:
-                    give_back(session, claim)
+                    release(session, claim, count_attempt=count_attempt)
             except WORLD:
                 log.warning("a claim could not be given back; its lease will lapse")
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from models.context import AppContext
 from models.files.pending import Begun, note, settle
 from models.files.purge import hold_off_purges
-from models.intake.claims import Claim, ClaimedImage, claim_received, still_held
+from models.intake.claims import Claim, ClaimedImage, claim_images, still_held
 from models.intake.images import ReadImage, find_twins, record_read
 from models.learning.versions import production_version
 from models.reading.predictions import finish_known
@@ -77,8 +77,9 @@ def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
     """Returns whether there was anything to do."""
     settings = context.settings
     with context.sessions.begin() as session:
-        claim = claim_received(
+        claim = claim_images(
             session,
+            State.RECEIVED,
             limit=settings.chunk_size,
             lease_s=settings.lease_s,
             max_attempts=settings.max_attempts,

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from models.config.settings import Settings
 from models.context import AppContext
-from models.intake.claims import Claim, claim_ready
+from models.intake.claims import Claim, claim_images
 from models.intake.images import find_twins, record_failed, send_back
 from models.learning.versions import production_version, version_path
 from models.reading.predictions import finish_known, record_predictions
-from models.tables.intake import ModelVersion
+from models.tables.intake import ModelVersion, State
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
@@ -86,8 +86,9 @@ def _claim(context: AppContext, version: ModelVersion) -> tuple[Claim, set[str]]
     """And which of the claimed contents need no second reading; those are done by this."""
     settings = context.settings
     with context.sessions.begin() as session:
-        claim = claim_ready(
+        claim = claim_images(
             session,
+            State.READY,
             limit=settings.chunk_size,
             lease_s=settings.lease_s,
             max_attempts=settings.max_attempts,

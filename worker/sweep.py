@@ -1,13 +1,13 @@
-"""Keeps things moving: what waits is nudged again, what stopped its worker too often is parked."""
+"""Nudges workers again for what waits, and gives up what stopped its worker too often."""
 
 import logging
 from contextlib import suppress
 
 from models.base import now
 from models.context import AppContext
-from models.intake.claims import has_waiting, park_exhausted
+from models.intake.claims import fail_exhausted, has_waiting
 from models.intake.jobs import NoJobError, cancel_some, half_cancelled_jobs
-from models.learning.nights import begin_due_night, has_waiting_night, park_exhausted_night
+from models.learning.nights import begin_due_night, fail_exhausted_night, has_waiting_night
 from models.reading.rereadings import due_rereading, give_up_exhausted
 from models.tables.intake import State
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_reread, nudge_train
@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 def sweep(context: AppContext) -> None:
     with context.sessions.begin() as session:
-        parked = park_exhausted(session, max_attempts=context.settings.max_attempts)
+        failed = fail_exhausted(session, max_attempts=context.settings.max_attempts)
         given_up = give_up_exhausted(session, max_attempts=context.settings.max_attempts)
     if given_up:
-        log.error("%d images that stopped their worker too often are not read again", given_up)
-    if parked:
-        log.error("parked %d images that stopped their worker too often", len(parked))
-        discard_uploads(context, parked)
+        log.error("%d images are not read again: each stopped its worker too often", given_up)
+    if failed:
+        log.error("%d images failed: each stopped its worker too often", len(failed))
+        discard_uploads(context, failed)
     _sweep_cancelled(context)
     _sweep_nights(context)
     with context.sessions() as session:
@@ -52,8 +52,8 @@ def _sweep_cancelled(context: AppContext) -> None:
 def _sweep_nights(context: AppContext) -> None:
     settings = context.settings
     with context.sessions.begin() as session:
-        if park_exhausted_night(session, max_attempts=settings.max_attempts):
-            log.error("a night did not come to its end in %d attempts", settings.max_attempts)
+        if fail_exhausted_night(session, max_attempts=settings.max_attempts):
+            log.error("the night failed after %d attempts", settings.max_attempts)
         begin_due_night(session, settings, moment=now())
         waits = has_waiting_night(session)
     if waits:

@@ -1,24 +1,19 @@
-"""Who works on what, and until when that counts.
+"""Claims of images: which images a worker gets next, and how it gives them back.
 
-A worker claims a chunk by one conditional UPDATE, computes with no transaction open, and writes
-only where its claim still stands. Every claim has an identity of its own, so a worker whose lease
-lapsed cannot be mistaken for the one that took over, even if it is the same process.
+Claims are fair: every waiting job gets an equal share of each, so that a few urgent images need not
+wait for the hundred thousand that came before. With more waiting jobs than places in a claim, a
+random choice of them is served.
 
-Claims are fair: every job that waits gets an equal share of each, so a handful of urgent images
-need not wait for the hundred thousand that came before. Where more jobs wait than a claim serves
-one by one, it serves some of them, from a place that is drawn anew each time.
-
-`attempts` counts claims that did not come back. Images that never lost a worker are claimed in
-chunks; one that did is claimed alone, so that a file that kills its worker takes no other with it.
-The first claim that did not come back, perhaps in company, convicts nobody: an image is parked when
-it was lost `max_attempts` times alone. Those that were lost least often go first, or workers that
-are killed for other reasons would be killed over the same image again and again.
+Images that never lost a worker are claimed in chunks; one that did is claimed alone, so that a file
+that kills its worker takes no other with it. The first lost claim, perhaps in company, does not
+count against the image: it fails after `max_attempts` lost claims alone. Those lost least often go
+first, or workers that are killed for other reasons would be killed over the same image repeatedly.
 """
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -26,11 +21,12 @@ from sqlalchemy import ColumnElement, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.base import now
+from models.lease import NO_LEASE, claim_rows, is_exhausted, is_free, release_rows
 from models.tables.intake import WAITING_STATES, Image, State
 
-JOBS_A_CLAIM = 8  # each costs a query
-SUSPECTS_TURN = 0.1  # the share of claims for those who lost a worker while fresh ones wait
-PARKED = "this file stopped its worker {attempts} times"
+JOBS_PER_CLAIM = 8  # each costs a query
+SUSPECT_SHARE = 0.1  # of the claims, for images that lost a worker while fresh ones wait
+STOPPED_WORKER = "this file stopped its worker {attempts} times"
 
 
 @dataclass(frozen=True)
@@ -52,66 +48,51 @@ class Claim:
     images: tuple[ClaimedImage, ...]
 
 
-def claim_received(session: Session, *, limit: int, lease_s: float, max_attempts: int) -> Claim:
-    return _claim(session, State.RECEIVED, limit, lease_s, max_attempts)
+def claim_images(
+    session: Session, state: State, *, limit: int, lease_s: float, max_attempts: int
+) -> Claim:
+    ids: list[int] = []
+    if random.random() < SUSPECT_SHARE:  # noqa: S311  not a secret
+        ids = _pick_suspect(session, state, max_attempts)
+    ids = ids or _pick_shares(session, state, limit) or _pick_suspect(session, state, max_attempts)
+    columns = (Image.id, Image.job_id, Image.file, Image.sha256, Image.attempts)
+    lease, rows = claim_rows(session, Image, Image.id.in_(ids), lease_s=lease_s, returning=columns)
+    images = tuple(ClaimedImage(*row) for row in sorted(rows))
+    return Claim(lease.holder, state, lease.until, images)
 
 
-def claim_ready(session: Session, *, limit: int, lease_s: float, max_attempts: int) -> Claim:
-    return _claim(session, State.READY, limit, lease_s, max_attempts)
-
-
-def release(session: Session, claim: Claim) -> None:
-    """What the claim still holds goes back as if it had never been claimed."""
-    _let_go(session, claim, attempts=Image.attempts - 1)
-
-
-def give_up(session: Session, claim: Claim) -> None:
-    """What the claim still holds goes back, and the attempt counts."""
-    _let_go(session, claim, attempts=Image.attempts.expression)
+def release(session: Session, claim: Claim, *, count_attempt: bool = False) -> None:
+    """Give back the images that the claim still holds."""
+    release_rows(session, Image, *_is_held(claim), count_attempt=count_attempt)
 
 
 def still_held(session: Session, claim: Claim) -> set[int]:
     """Ids of the claim's images that are still its own, locked until the transaction ends."""
-    mine = select(Image.id).where(*_is_held(claim))
-    return set(session.scalars(mine.order_by(Image.id).with_for_update()))
+    held = select(Image.id).where(*_is_held(claim))
+    return set(session.scalars(held.order_by(Image.id).with_for_update()))
 
 
-def park_exhausted(session: Session, *, max_attempts: int) -> list[str]:
-    """Images whose last permitted attempt has lapsed become `failed`. Returns their SHA-256s."""
-    lapsed = [
-        Image.state.in_(WAITING_STATES),
-        Image.attempts > max_attempts,
-        _is_free(),
-    ]
-    parked = session.scalars(
+def fail_exhausted(session: Session, *, max_attempts: int) -> list[str]:
+    """Images whose last attempt has lapsed become `failed`. Returns their SHA-256s."""
+    failed = (
         update(Image)
-        .where(*lapsed)
+        .where(Image.state.in_(WAITING_STATES), is_exhausted(Image, attempts=max_attempts + 1))
         .values(
             state=State.FAILED,
-            reason=PARKED.format(attempts=max_attempts),
+            reason=STOPPED_WORKER.format(attempts=max_attempts),
             finished_at=now(),
-            leased_by=None,
-            leased_until=None,
+            **NO_LEASE,
         )
         .returning(Image.sha256)
         .execution_options(synchronize_session=False)
     )
-    return list(parked.all())
+    return list(session.scalars(failed))
 
 
 def has_waiting(session: Session, state: State) -> bool:
-    """Whether a nudge is due: something waits with no lease or a lapsed one."""
-    waiting = select(Image.id).where(Image.state == state, _is_free()).limit(1)
+    """Whether a worker should be nudged."""
+    waiting = select(Image.id).where(Image.state == state, is_free(Image)).limit(1)
     return session.scalar(waiting) is not None
-
-
-def _let_go(session: Session, claim: Claim, *, attempts: ColumnElement[int]) -> None:
-    session.execute(
-        update(Image)
-        .where(*_is_held(claim))
-        .values(leased_by=None, leased_until=None, attempts=attempts)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _is_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
@@ -119,25 +100,9 @@ def _is_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
     return Image.id.in_(ids), Image.leased_by == claim.id, Image.state == claim.state
 
 
-def _claim(session: Session, state: State, limit: int, lease_s: float, max_attempts: int) -> Claim:
-    ids: list[int] = []
-    if random.random() < SUSPECTS_TURN:  # noqa: S311  nobody gains by guessing it
-        ids = _pick_suspect(session, state, max_attempts)
-    ids = ids or _pick_shares(session, state, limit) or _pick_suspect(session, state, max_attempts)
-    claim_id, until = uuid4().hex, now() + timedelta(seconds=lease_s)
-    taken = session.execute(
-        update(Image)
-        .where(Image.id.in_(ids))
-        .values(leased_by=claim_id, leased_until=until, attempts=Image.attempts + 1)
-        .returning(Image.id, Image.job_id, Image.file, Image.sha256, Image.attempts)
-        .execution_options(synchronize_session=False)
-    )
-    return Claim(claim_id, state, until, tuple(ClaimedImage(*row) for row in sorted(taken.all())))
-
-
 def _pick_shares(session: Session, state: State, limit: int) -> list[int]:
-    """Of some waiting jobs the same number each; what one does not use is left to those after it,
-    and what all of them do not use to the jobs behind them, and at last to whatever waits.
+    """The same number from each of some waiting jobs. What one job does not use is left to those
+    after it, then to the jobs behind them, and at last to any image that waits.
     """
     jobs = _some_jobs(session, state, limit=limit)
     fresh = (Image.state == state, Image.attempts == 0)
@@ -154,25 +119,23 @@ def _pick_shares(session: Session, state: State, limit: int) -> list[int]:
 
 
 def _some_jobs(session: Session, state: State, *, limit: int) -> Sequence[str]:
-    """Waiting jobs in random order; neighbours by their random ids where there are too many."""
-    jobs = _waiting_jobs(session, state, most=JOBS_A_CLAIM + 1)
-    if len(jobs) > JOBS_A_CLAIM:
-        behind = _waiting_jobs(session, state, most=JOBS_A_CLAIM, after=uuid4().hex)
-        jobs = list(dict.fromkeys([*behind, *jobs]))[:JOBS_A_CLAIM]
+    """Waiting jobs in random order; where there are too many, neighbours of a random id."""
+    jobs = _waiting_jobs(session, state, most=JOBS_PER_CLAIM + 1)
+    if len(jobs) > JOBS_PER_CLAIM:
+        behind = _waiting_jobs(session, state, most=JOBS_PER_CLAIM, after=uuid4().hex)
+        jobs = list(dict.fromkeys([*behind, *jobs]))[:JOBS_PER_CLAIM]
     return random.sample(jobs, min(len(jobs), limit))
 
 
 def _waiting_jobs(session: Session, state: State, *, most: int, after: str = "") -> Sequence[str]:
-    """Jobs with fresh images in this state that nobody holds, by their ids: one step of the index
-    for each job, not for each image.
-    """
-    which = (Image.state == state, Image.attempts == 0, _is_free())
+    """Ids of jobs with fresh, free images in this state: one index lookup per job."""
+    which = (Image.state == state, Image.attempts == 0, is_free(Image))
     lowest, one = func.min(Image.job_id), literal(1)
     first = select(lowest.label("job_id"), one.label("place")).where(*which, Image.job_id > after)
     found = first.cte("found", recursive=True)
-    following = select(lowest).where(*which, Image.job_id > found.c.job_id).scalar_subquery()
+    next_job = select(lowest).where(*which, Image.job_id > found.c.job_id).scalar_subquery()
     is_enough = or_(found.c.job_id.is_(None), found.c.place == most)
-    found = found.union_all(select(following, found.c.place + 1).where(~is_enough))
+    found = found.union_all(select(next_job, found.c.place + 1).where(~is_enough))
     return session.scalars(select(found.c.job_id).where(found.c.job_id.is_not(None))).all()
 
 
@@ -193,12 +156,6 @@ def _pick(
     *which: ColumnElement[bool],
     order: tuple[ColumnElement[Any], ...] = (Image.id.expression,),
 ) -> list[int]:
-    """Locked until the transaction ends. SQLite has no FOR UPDATE and needs none: writers exclude
-    each other.
-    """
-    free = select(Image.id).where(*which, _is_free()).order_by(*order).limit(limit)
+    """Locked until the transaction ends. SQLite has no FOR UPDATE, but one writer at a time."""
+    free = select(Image.id).where(*which, is_free(Image)).order_by(*order).limit(limit)
     return list(session.scalars(free.with_for_update(skip_locked=True)))
-
-
-def _is_free() -> ColumnElement[bool]:
-    return or_(Image.leased_until.is_(None), Image.leased_until < now())

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session, joinedload
 from models.base import now
 from models.files.store import Stored
 from models.intake.claims import Claim, still_held
-from models.query import batches, insert_new
+from models.lease import NO_LEASE
+from models.query import batches, insert_new, update_rows
 from models.tables.intake import FINAL_STATES, UNFINISHED_STATES, WAITING_STATES, Image, State
 
 REASON_LENGTH = 500
@@ -137,20 +138,9 @@ def cancel_waiting(session: Session, job_id: str, *, limit: int) -> int:
         .with_for_update(skip_locked=True)
         .cte("waiting")
     )
-    cancelled = session.scalars(
-        update(Image)
-        .where(Image.id.in_(select(waiting.c.id)))
-        .values(
-            state=State.CANCELLED,
-            reason=CANCELLED,
-            finished_at=now(),
-            leased_by=None,
-            leased_until=None,
-        )
-        .returning(Image.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(cancelled.all())
+    which = Image.id.in_(select(waiting.c.id))
+    end = {"state": State.CANCELLED, "reason": CANCELLED, "finished_at": now()}
+    return update_rows(session, Image, which, **end, **NO_LEASE)
 
 
 def has_waiting_images(session: Session, job_id: str) -> bool:
@@ -214,12 +204,7 @@ def _end(session: Session, image_id: int, state: State, reason: str) -> None:
 
 
 def _finish(session: Session, image_id: int, **values: Any) -> None:
-    session.execute(
-        update(Image)
-        .where(Image.id == image_id)
-        .values(leased_by=None, leased_until=None, **values)
-        .execution_options(synchronize_session=False)
-    )
+    update_rows(session, Image, Image.id == image_id, **NO_LEASE, **values)
 
 
 def _row(job_id: str, new: NewImage) -> dict[str, Any]:

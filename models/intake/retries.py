@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
+from models.lease import NO_LEASE
+from models.query import update_rows
 from models.tables.intake import UNFINISHED_STATES, Image, Prediction, State
 from pipeline.types import OperatingPoint
 
@@ -49,21 +51,9 @@ def ended_images(
 
 def take_up(session: Session, image_ids: Sequence[int], *, state: State) -> int:
     """They wait again, as if they had just come to this state. Returns how many."""
-    taken = session.scalars(
-        update(Image)
-        .where(Image.id.in_(image_ids), Image.state.in_(UNFINISHED_STATES + BY_CHOICE))
-        .values(
-            state=state,
-            reason=None,
-            finished_at=None,
-            attempts=0,
-            leased_by=None,
-            leased_until=None,
-        )
-        .returning(Image.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(taken.all())
+    which = (Image.id.in_(image_ids), Image.state.in_(UNFINISHED_STATES + BY_CHOICE))
+    start = {"state": state, "reason": None, "finished_at": None, "attempts": 0}
+    return update_rows(session, Image, *which, **start, **NO_LEASE)
 
 
 def _may_be_retried(

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.query import Page, batches, insert_new
+from models.query import Page, batches, insert_new, update_rows
 from models.tables.intake import Upload
 
 MAX_A_JOB = 200_000
@@ -78,13 +78,8 @@ def list_uploads(
 
 def advance(session: Session, upload_id: int, *, before: int, received: int) -> bool:
     """So many bytes are safe now. False where someone else was faster, or nobody waits for it."""
-    moved = session.execute(
-        update(Upload)
-        .where(Upload.id == upload_id, Upload.received == before, *MISSING)
-        .values(received=received)
-        .execution_options(synchronize_session=False)
-    )
-    return moved.rowcount == 1  # type: ignore[attr-defined, no-any-return]
+    which = (Upload.id == upload_id, Upload.received == before, *MISSING)
+    return update_rows(session, Upload, *which, received=received) == 1
 
 
 def arrive(session: Session, *, job_id: str, files: Sequence[Declared]) -> None:
@@ -99,13 +94,7 @@ def arrive(session: Session, *, job_id: str, files: Sequence[Declared]) -> None:
 
 def give_up(session: Session, job_id: str) -> int:
     """What has not arrived is not expected any more; it stays on the job's list."""
-    given_up = session.execute(
-        update(Upload)
-        .where(Upload.job_id == job_id, *MISSING)
-        .values(given_up_at=now())
-        .execution_options(synchronize_session=False)
-    )
-    return given_up.rowcount  # type: ignore[attr-defined, no-any-return]
+    return update_rows(session, Upload, Upload.job_id == job_id, *MISSING, given_up_at=now())
 
 
 def missing_uploads(session: Session, upload_ids: Sequence[int]) -> dict[int, Upload]:

@@ -1,7 +1,6 @@
 """Nights: never two at once, each held by one worker, every step written as it is made.
 
-A worker claims the open night with a lease and prolongs it while it works. Whatever it writes, it
-writes only while the claim stands, so a worker that was thought dead changes nothing.
+A worker claims the open night with a lease (`models.lease`) and extends it while it works.
 
 When the nightly job is due: at a local time of day, once a date, whatever the clocks do.
 """
@@ -9,22 +8,22 @@ When the nightly job is due: at a local time of day, once a date, whatever the c
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Update, func, or_, select, update
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from models.base import now
 from models.config.settings import Settings
-from models.query import Page, insert_new
+from models.lease import NO_LEASE, claim_rows, is_exhausted, is_free, release_rows
+from models.query import Page, insert_new, update_rows
 from models.tables.intake import ModelAlias
 from models.tables.learning import Answer, Night, Outcome
 
 STAGES = ("waiting", "labels", "snapshot", "training", "evaluation", "done")
 REASON_LENGTH = 500
-CANCELLED = "cancelled before it had begun"
-PARKED = "it did not come to its end in {attempts} attempts; the log says why"
+CANCELLED = "cancelled before it started"
+FAILED = "failed after {attempts} attempts; see the log"
 _OPEN = Night.is_open.is_(True)
 
 
@@ -75,9 +74,9 @@ def newest_due(session: Session) -> datetime | None:
 
 def cancel_night(session: Session, night_id: int) -> None:
     """One that nobody works on ends at once; a worker notices within seconds."""
-    session.execute(_change(night_id, _OPEN).values(is_cancelled=True))
-    ends = _ending(Outcome.CANCELLED, CANCELLED)
-    session.execute(_change(night_id, _OPEN, _is_free()).values(**ends))
+    which = (Night.id == night_id, _OPEN)
+    update_rows(session, Night, *which, is_cancelled=True)
+    update_rows(session, Night, *which, is_free(Night), **_ending(Outcome.CANCELLED, CANCELLED))
 
 
 def answer_night(session: Session, night: Night, answer: Answer, *, user_id: int) -> None:
@@ -87,27 +86,22 @@ def answer_night(session: Session, night: Night, answer: Answer, *, user_id: int
 
 def has_waiting_night(session: Session) -> bool:
     """Whether a nudge is due."""
-    return session.scalar(select(Night.id).where(_OPEN, _is_free())) is not None
+    return session.scalar(select(Night.id).where(_OPEN, is_free(Night))) is not None
 
 
 def claim_night(session: Session, *, lease_s: float, max_attempts: int) -> NightClaim | None:
-    holder = uuid4().hex
-    taken = session.scalar(
-        update(Night)
-        .where(_OPEN, _is_free(), Night.attempts < max_attempts)
-        .values(
-            leased_by=holder,
-            leased_until=now() + timedelta(seconds=lease_s),
-            attempts=Night.attempts + 1,
-            started_at=func.coalesce(Night.started_at, now()),
-        )
-        .returning(Night.id)
-        .execution_options(synchronize_session=False)
+    lease, rows = claim_rows(
+        session,
+        Night,
+        *(_OPEN, is_free(Night), Night.attempts < max_attempts),
+        lease_s=lease_s,
+        returning=[Night.id],
+        started_at=func.coalesce(Night.started_at, now()),
     )
-    return NightClaim(taken, holder) if taken is not None else None
+    return NightClaim(rows[0].id, lease.holder) if rows else None
 
 
-def prolong(session: Session, claim: NightClaim, *, lease_s: float) -> bool:
+def extend(session: Session, claim: NightClaim, *, lease_s: float) -> bool:
     """False where the night is no longer this claim's."""
     return note(session, claim, leased_until=now() + timedelta(seconds=lease_s))
 
@@ -118,8 +112,7 @@ def is_cancelled(session: Session, claim: NightClaim) -> bool:
 
 def note(session: Session, claim: NightClaim, **values: Any) -> bool:
     """Write columns of the night; False where it is no longer this claim's."""
-    held = _change(claim.night_id, _OPEN, Night.leased_by == claim.holder)
-    return session.scalar(held.values(**values).returning(Night.id)) is not None
+    return update_rows(session, Night, *_is_held(claim), **values) == 1
 
 
 def reach(session: Session, claim: NightClaim, stage: str) -> bool:
@@ -136,23 +129,19 @@ def finish_night(session: Session, claim: NightClaim, outcome: Outcome, reason: 
     return note(session, claim, **_ending(outcome, reason))
 
 
-def release_night(session: Session, claim: NightClaim) -> None:
-    """It goes back as if this attempt had never been."""
-    note(session, claim, leased_by=None, leased_until=None, attempts=Night.attempts - 1)
+def release_night(session: Session, claim: NightClaim, *, count_attempt: bool = False) -> None:
+    release_rows(session, Night, *_is_held(claim), count_attempt=count_attempt)
 
 
-def give_up_night(session: Session, claim: NightClaim) -> None:
-    """It goes back, and the attempt counts."""
-    note(session, claim, leased_by=None, leased_until=None)
+def fail_exhausted_night(session: Session, *, max_attempts: int) -> bool:
+    """A night whose last attempt has lapsed ends as failed."""
+    which = (_OPEN, is_exhausted(Night, attempts=max_attempts))
+    ending = _ending(Outcome.FAILED, FAILED.format(attempts=max_attempts))
+    return update_rows(session, Night, *which, **ending) > 0
 
 
-def park_exhausted_night(session: Session, *, max_attempts: int) -> bool:
-    """One whose last permitted attempt has lapsed ends as failed."""
-    reason = PARKED.format(attempts=max_attempts)
-    lapsed = _OPEN, _is_free(), Night.attempts >= max_attempts
-    parked = update(Night).where(*lapsed).values(**_ending(Outcome.FAILED, reason))
-    ended = session.execute(parked.returning(Night.id).execution_options(synchronize_session=False))
-    return ended.first() is not None
+def _is_held(claim: NightClaim) -> tuple[ColumnElement[bool], ...]:
+    return Night.id == claim.night_id, _OPEN, Night.leased_by == claim.holder
 
 
 def _ending(outcome: Outcome, reason: str) -> dict[str, Any]:
@@ -162,19 +151,8 @@ def _ending(outcome: Outcome, reason: str) -> dict[str, Any]:
         "reason": reason[:REASON_LENGTH],
         "is_open": None,
         "finished_at": now(),
-        "leased_by": None,
-        "leased_until": None,
         "progress": "",
-    }
-
-
-def _change(night_id: int, *conditions: ColumnElement[bool]) -> Update:
-    chosen = update(Night).where(Night.id == night_id, *conditions)
-    return chosen.execution_options(synchronize_session=False)
-
-
-def _is_free() -> ColumnElement[bool]:
-    return or_(Night.leased_until.is_(None), Night.leased_until < now())
+    } | NO_LEASE
 
 
 def last_due(moment: datetime, *, at: str, time_zone: str) -> datetime:

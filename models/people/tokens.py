@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, contains_eager
 from models.base import now
 from models.config.secrets import write_private
 from models.people.users import get_user
+from models.query import update_rows
 from models.tables.people import Role, Token, User
 
 # A login link lets in; with an invitation its owner sets a password.
@@ -95,14 +96,7 @@ def revoke_tokens(session: Session, *, user_id: int, kinds: Sequence[TokenKind])
 
 
 def _revoke(session: Session, *which: ColumnElement[bool]) -> int:
-    revoked = (
-        update(Token)
-        .where(*which, Token.revoked_at.is_(None))
-        .values(revoked_at=now())
-        .returning(Token.id)
-        .execution_options(synchronize_session=False)
-    )
-    return len(session.scalars(revoked).all())
+    return update_rows(session, Token, *which, Token.revoked_at.is_(None), revoked_at=now())
 
 
 def _use_link(session: Session, token: str, kind: LinkKind) -> int | None:

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.base import now
 from models.intake.claims import Claim
-from models.query import insert_new
+from models.lease import NO_LEASE
+from models.query import insert_new, update_rows
 from models.reading.results import shown_prediction_id
 from models.tables import intake as tables
 from models.tables.intake import Image, State
@@ -106,12 +107,8 @@ def _lock_held(session: Session, claim: Claim, sha256s: Sequence[str]) -> list[s
 
 def _finish_ready(session: Session, sha256s: Sequence[str]) -> None:
     # All images of these bytes, claimed or not: whoever else holds one finds it done.
-    session.execute(
-        update(Image)
-        .where(Image.sha256.in_(sha256s), Image.state == State.READY)
-        .values(state=State.PREDICTED, finished_at=now(), leased_by=None, leased_until=None)
-        .execution_options(synchronize_session=False)
-    )
+    which = (Image.sha256.in_(sha256s), Image.state == State.READY)
+    update_rows(session, Image, *which, state=State.PREDICTED, finished_at=now(), **NO_LEASE)
 
 
 def _columns(prediction: Prediction) -> dict[str, Any]:

@@ -1,27 +1,24 @@
 """Re-readings: earlier images read again with the version that is live; old predictions stay.
 
 One row for each version and operating point. A cursor over the images' ids says up to where workers
-have claimed them; while another version is live it waits, and goes on should its version come back.
+have claimed them. While another version is in production the re-reading waits.
 
-A claim is a lease on images that have their answer. What a worker that died had claimed is claimed
-anew at the end, once its lease has lapsed: each image alone, so that one that kills its worker
-takes no other with it. `attempts` counts the claims of this re-reading that did not come back;
-after several alone the image is given up (see `models.intake.claims`), and keeps the answer that it
-has.
+A claim is a lease (`models.lease`) on predicted images. Those whose claim has lapsed are claimed
+again at the end, each alone, so that one that kills its worker takes no other with it. After
+`max_attempts` lost claims alone the image is given up, and keeps its earlier prediction.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Row, func, literal, select, update
+from sqlalchemy import ColumnElement, Row, func, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from models.base import now
 from models.intake.claims import has_waiting
 from models.learning.versions import production_version
-from models.query import insert_new
+from models.lease import NO_LEASE, claim_rows, has_lapsed
+from models.query import insert_new, update_rows
 from models.tables.intake import Image, Prediction, State
 from models.tables.learning import Rereading
 from pipeline.types import OperatingPoint
@@ -53,16 +50,20 @@ def request_rereading(
     what it had read costs it no more than a look.
     """
     key = {"model_version_id": model_version_id, "operating_point": operating_point}
-    asked = {"user_id": user_id, "last_image_id": _last_image_id(session), "created_at": now()}
+    last = session.scalar(select(func.max(Image.id)))
+    asked = {"user_id": user_id, "last_image_id": last or 0, "created_at": now()}
     insert_new(session, Rereading, [key | asked | {"after_image_id": 0}])
-    session.execute(
-        update(Rereading)
-        .filter_by(**key)
-        .where(Rereading.finished_at.is_not(None))
-        .values(**asked, after_image_id=0, finished_at=None)
-        .execution_options(synchronize_session=False)
+    row = session.scalars(select(Rereading).filter_by(**key)).one()
+    update_rows(
+        session,
+        Rereading,
+        *(Rereading.id == row.id, Rereading.finished_at.is_not(None)),
+        **asked,
+        after_image_id=0,
+        finished_at=None,
     )
-    return session.scalars(select(Rereading).filter_by(**key)).one()
+    session.refresh(row)
+    return row
 
 
 def due_rereading(session: Session, *, operating_point: OperatingPoint) -> Rereading | None:
@@ -86,32 +87,34 @@ def claim_chunk(
 ) -> Chunk | None:
     """The next images. None where nothing is left to claim, or others hold it."""
     rereading = session.get_one(Rereading, rereading_id, with_for_update=True)
-    rows = _pick(session, rereading, _after(rereading), limit=limit)
+    rows = _pick(session, rereading, Image.id > rereading.after_image_id, limit=limit)
     rereading.after_image_id = rows[-1].id if len(rows) == limit else rereading.last_image_id
     attempts: ColumnElement[int] = literal(1)
     if not rows:
-        is_left = _has_lapsed(), Image.attempts <= max_attempts
+        is_left = has_lapsed(Image), Image.attempts <= max_attempts
         rows = _pick(session, rereading, *is_left, order=Image.attempts.expression, limit=1)
         attempts = Image.attempts + 1
     if not rows:
         _finish_if_done(session, rereading)
         return None
-    claim_id, ids = uuid4().hex, tuple(row.id for row in rows)
-    until = now() + timedelta(seconds=lease_s)
-    _lease(session, Image.id.in_(ids), by=claim_id, until=until, attempts=attempts)
-    return Chunk(claim_id, rereading_id, ids, tuple(dict.fromkeys(row.sha256 for row in rows)))
+    ids = tuple(row.id for row in rows)
+    which = (Image.id.in_(ids), Image.state == State.PREDICTED)
+    lease, _ = claim_rows(
+        session, Image, *which, lease_s=lease_s, returning=[Image.id], attempts=attempts
+    )
+    return Chunk(lease.holder, rereading_id, ids, tuple(dict.fromkeys(row.sha256 for row in rows)))
 
 
 def settle_chunk(session: Session, chunk: Chunk) -> None:
     """Its answers are recorded; what could not be read keeps the answer that it has."""
     rereading = session.get_one(Rereading, chunk.rereading_id, with_for_update=True)
-    _let_go(session, Image.id.in_(chunk.image_ids), Image.leased_by == chunk.claim_id)
+    _release(session, Image.id.in_(chunk.image_ids), Image.leased_by == chunk.claim_id)
     _finish_if_done(session, rereading)
 
 
 def give_up_exhausted(session: Session, *, max_attempts: int) -> int:
     """Images whose last permitted attempt has lapsed are not read again. Returns how many."""
-    return _let_go(session, _has_lapsed(), Image.attempts > max_attempts)
+    return _release(session, has_lapsed(Image), Image.attempts > max_attempts)
 
 
 def _finish_if_done(session: Session, rereading: Rereading) -> None:
@@ -120,7 +123,7 @@ def _finish_if_done(session: Session, rereading: Rereading) -> None:
     if is_claimed and not _pick(session, rereading, is_held, limit=1):
         rereading.finished_at = rereading.finished_at or now()
         # Of who died between its answers and its end.
-        _let_go(session, is_held, *_within(rereading.last_image_id))
+        _release(session, is_held, *_within(rereading.last_image_id))
 
 
 def _pick(
@@ -150,24 +153,9 @@ def _pick(
     return session.execute(missing).all()
 
 
-def _let_go(session: Session, *which: ColumnElement[bool]) -> int:
-    return _lease(session, *which, by=None, until=None, attempts=literal(0))
-
-
-def _lease(
-    session: Session,
-    *which: ColumnElement[bool],
-    by: str | None,
-    until: datetime | None,
-    attempts: ColumnElement[int],
-) -> int:
-    changed = session.execute(
-        update(Image)
-        .where(*which, Image.state == State.PREDICTED)
-        .values(leased_by=by, leased_until=until, attempts=attempts)
-        .execution_options(synchronize_session=False)
-    )
-    return changed.rowcount  # type: ignore[attr-defined, no-any-return]
+def _release(session: Session, *which: ColumnElement[bool]) -> int:
+    which = (*which, Image.state == State.PREDICTED)
+    return update_rows(session, Image, *which, attempts=0, **NO_LEASE)
 
 
 def _progress(session: Session, rereading: Rereading) -> RereadingProgress:
@@ -181,15 +169,3 @@ def _count(session: Session, last: int) -> int:
 
 def _within(last: int) -> tuple[ColumnElement[bool], ...]:
     return Image.state == State.PREDICTED, Image.id <= last
-
-
-def _has_lapsed() -> ColumnElement[bool]:
-    return Image.leased_until < now()
-
-
-def _after(rereading: Rereading) -> ColumnElement[bool]:
-    return Image.id > rereading.after_image_id
-
-
-def _last_image_id(session: Session) -> int:
-    return session.scalar(select(func.max(Image.id))) or 0

@@ -15,6 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import IDS_ONCE, Base, now, text_enum
+from models.lease import LeaseColumns
 from models.tables.people import User
 
 
@@ -91,7 +92,7 @@ class Study(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
-class Image(Base):
+class Image(LeaseColumns, Base):
     """One file of one job."""
 
     __tablename__ = "image"
@@ -129,11 +130,6 @@ class Image(Base):
     columns: Mapped[int | None]
     tags: Mapped[dict[str, Any] | None]
     warnings: Mapped[list[str] | None]  # of decoding
-
-    # The claim: who works on it, and until when that counts.
-    attempts: Mapped[int] = mapped_column(default=0)
-    leased_by: Mapped[str | None] = mapped_column(String(32))
-    leased_until: Mapped[datetime | None]
 
     job: Mapped[Job] = relationship()
     study: Mapped[Study | None] = relationship()

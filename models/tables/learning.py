@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import IDS_ONCE, Base, now, text_enum
+from models.lease import LeaseColumns
 from models.tables.intake import ModelVersion
 from models.tables.people import Role, User
 from pipeline.types import Split
@@ -133,7 +134,7 @@ class SnapshotImage(Base):
     origin: Mapped[str] = mapped_column(String(80))  # "site", or the imported set's name
 
 
-class Night(Base):
+class Night(LeaseColumns, Base):
     """One run of the nightly job: what it saw, did and decided.
 
     It waits, is claimed by one worker with a lease, and goes through its stages; each stage can
@@ -151,10 +152,6 @@ class Night(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
-    # The claim: who works on it, and until when that counts.
-    attempts: Mapped[int] = mapped_column(default=0)
-    leased_by: Mapped[str | None] = mapped_column(String(32))
-    leased_until: Mapped[datetime | None]
     is_cancelled: Mapped[bool] = mapped_column(default=False)  # someone asked it to stop
 
     stage: Mapped[str] = mapped_column(String(16), default="waiting")

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from models.context import AppContext
 from models.files.purge import purge_step
-from models.intake.claims import claim_ready
+from models.intake.claims import claim_images
 from models.intake.images import cancel_waiting
 from models.intake.jobs import close_job
 from models.reading.predictions import record_predictions
@@ -145,7 +145,7 @@ def test_bytes_with_an_answer_are_predicted_at_once(
     upload(context, job, {"a/1.png": a_png()})
     ingest_all(context, pool)
     with context.sessions.begin() as session:
-        claim = claim_ready(session, limit=9, lease_s=60, max_attempts=3)
+        claim = claim_images(session, State.READY, limit=9, lease_s=60, max_attempts=3)
         answers = {image.sha256: a_prediction() for image in claim.images}
         version = a_version(session)
         record_predictions(session, claim, answers, model_version_id=version.id, engine="a test")

@@ -51,7 +51,7 @@ def test_what_stops_its_worker_each_time_is_given_up_and_takes_no_other_with_it(
     assert deaths == 1 + context.settings.max_attempts, "once in company, then alone"
     assert list(answers(context).values()) == [IMAGES, IMAGES - 1]
     assert progress(context) == (5, 5, True)
-    assert "1 images that stopped their worker too often are not read again" in caplog.text
+    assert "1 images are not read again: each stopped its worker too often" in caplog.text
     with context.sessions() as session:
         images = all_images(session)
     assert {(one.state, one.leased_by, one.attempts) for one in images} == {

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from models.base import now
 from models.config.settings import Settings
 from models.context import AppContext
-from models.intake.claims import claim_received
+from models.intake.claims import claim_images
 from models.intake.jobs import cancel_job
 from models.learning.nights import claim_night, list_nights
 from models.tables.intake import ModelAlias, State
@@ -46,7 +46,7 @@ def test_what_waits_is_nudged_and_what_is_held_is_not(
     sweep(context)
     assert nudges(broker_url, "ingest") == 1
     with context.sessions.begin() as session:
-        claim_received(session, limit=1, lease_s=60, max_attempts=3)
+        claim_images(session, State.RECEIVED, limit=1, lease_s=60, max_attempts=3)
     sweep(context)
     assert nudges(broker_url, "ingest") == 1
     with context.sessions.begin() as session:
@@ -64,7 +64,7 @@ def test_a_parked_images_upload_stays_a_day_so_that_it_can_be_tried_again(
     upload(context, job, {"a/1.png": a_png()})
     for _ in range(context.settings.max_attempts + 1):
         with context.sessions.begin() as session:
-            assert claim_received(session, limit=1, lease_s=60, max_attempts=3).images
+            assert claim_images(session, State.RECEIVED, limit=1, lease_s=60, max_attempts=3).images
             lapse_leases(session)
     sweep(context)
     with context.sessions() as session:

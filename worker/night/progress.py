@@ -1,4 +1,4 @@
-"""Keeps a night's claim alive while it is worked on, and says when to stop."""
+"""Extends a night's lease while it runs, and says when to stop."""
 
 import logging
 import threading
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from models.context import AppContext
-from models.learning.nights import NightClaim, is_cancelled, note, prolong
+from models.learning.nights import NightClaim, extend, is_cancelled, note
 from pipeline.errors import PipelineError
 from pipeline.training.config import TrainingProgress
 from worker.chunks import WORLD
@@ -42,7 +42,7 @@ class StoppingError(Exception):
 
 
 class NightWatch:
-    """One thread prolongs the lease. Trouble is raised where the work asks, by `check`."""
+    """One thread extends the lease. Trouble is raised where the work asks, by `check`."""
 
     def __init__(self, context: AppContext, claim: NightClaim) -> None:
         self._doors, self._claim = context, claim
@@ -69,11 +69,11 @@ class NightWatch:
             raise LostClaimError
 
     def beat(self) -> None:
-        """Prolong the lease, and look whether there is a reason to stop."""
+        """Extend the lease, and look whether there is a reason to stop."""
         try:
             check_memory(self._doors.settings)
             with self._doors.sessions.begin() as session:
-                held = prolong(session, self._claim, lease_s=LEASE_S)
+                held = extend(session, self._claim, lease_s=LEASE_S)
                 stops = is_cancelled(session, self._claim)
         except PipelineError as error:
             self._trouble = error
@@ -102,7 +102,7 @@ def _keep(watch: NightWatch, is_over: threading.Event) -> None:
         try:
             watch.beat()
         except WORLD as error:
-            log.warning("the night's lease could not be prolonged: %s", type(error).__name__)
+            log.warning("the night's lease could not be extended: %s", type(error).__name__)
 
 
 def _words(step: TrainingProgress) -> str:

@@ -22,7 +22,6 @@ from models.learning.nights import (
     claim_night,
     finish_night,
     get_night,
-    give_up_night,
     note,
     reach,
     release_night,
@@ -104,7 +103,7 @@ def _ending(context: AppContext, claim: NightClaim) -> Iterator[None]:
     except Exception:
         log.exception("night %d failed unexpectedly", claim.night_id)
         with context.sessions.begin() as session:
-            give_up_night(session, claim)
+            release_night(session, claim, count_attempt=True)
 
 
 def _end(context: AppContext, claim: NightClaim, outcome: Outcome, reason: str) -> None:

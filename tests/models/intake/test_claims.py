@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from models.base import now
-from models.intake.claims import Claim, claim_ready, give_up, has_waiting, park_exhausted, release
+from models.intake.claims import Claim, claim_images, fail_exhausted, has_waiting, release
 from models.intake.images import record_failed
 from models.tables.intake import State
 from tests.support.data.rows import a_job, all_images, lapse_leases, some_images
@@ -24,7 +24,9 @@ def _the_same_draws() -> None:
 
 def claim(database: Database, *, limit: int = 4) -> Claim:
     with database.sessions.begin() as session:
-        return claim_ready(session, limit=limit, lease_s=LEASE.total_seconds(), max_attempts=3)
+        return claim_images(
+            session, State.READY, limit=limit, lease_s=LEASE.total_seconds(), max_attempts=3
+        )
 
 
 def add_ready(database: Database, count: int) -> None:
@@ -156,11 +158,11 @@ def test_an_image_is_parked_after_its_last_attempt_alone(database: Database) -> 
     for attempt in (1, 2, 3, 4):
         assert [image.attempts for image in claim(database).images] == [attempt]
         with database.sessions.begin() as session:
-            assert park_exhausted(session, max_attempts=3) == []  # its lease still stands
+            assert fail_exhausted(session, max_attempts=3) == []  # its lease still stands
             lapse_leases(session)
     assert claim(database).images == ()
     with database.sessions.begin() as session:
-        assert len(park_exhausted(session, max_attempts=3)) == 1
+        assert len(fail_exhausted(session, max_attempts=3)) == 1
         (image,) = all_images(session)
     assert image.state == State.FAILED
     assert image.reason == "this file stopped its worker 3 times"
@@ -180,7 +182,7 @@ def test_given_up_images_keep_their_attempt(database: Database) -> None:
     add_ready(database, 3)
     taken = claim(database)
     with database.sessions.begin() as session:
-        give_up(session, taken)
+        release(session, taken, count_attempt=True)
     again = claim(database)
     assert [image.attempts for image in again.images] == [2]
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.intake.claims import claim_ready, claim_received, give_up, release, still_held
+from models.intake.claims import claim_images, release, still_held
 from models.intake.images import NewImage, add_images, record_read
 from models.intake.jobs import (
     JobProgress,
@@ -198,8 +198,8 @@ def test_a_worker_finds_the_claim_of_a_cancelled_image_broken(database: Database
         job = a_job(session)
         (waiting,) = some_images(session, 1, job=job)
         (ready,) = some_images(session, 1, job=job, state=State.READY)
-        received = claim_received(session, limit=1, lease_s=60, max_attempts=3)
-        decoded = claim_ready(session, limit=1, lease_s=60, max_attempts=3)
+        received = claim_images(session, State.RECEIVED, limit=1, lease_s=60, max_attempts=3)
+        decoded = claim_images(session, State.READY, limit=1, lease_s=60, max_attempts=3)
     with database.sessions.begin() as session:
         cancel_job(session, job.id)
         assert not cancel_some(session, job.id)
@@ -213,7 +213,7 @@ def test_a_worker_finds_the_claim_of_a_cancelled_image_broken(database: Database
             model_version_id=version.id,
             engine="test",
         )
-        give_up(session, received)
+        release(session, received, count_attempt=True)
         release(session, decoded)
     with database.sessions() as session:
         images = all_images(session)
@@ -261,7 +261,7 @@ def test_images_that_a_worker_is_writing_are_cancelled_as_soon_as_it_has(
     with database.sessions.begin() as session:
         job = a_job(session)
         some_images(session, 3, job=job)
-        claim = claim_received(session, limit=2, lease_s=60, max_attempts=3)
+        claim = claim_images(session, State.RECEIVED, limit=2, lease_s=60, max_attempts=3)
         cancel_job(session, job.id)
     with database.sessions.begin() as worker, database.sessions.begin() as session:
         assert len(still_held(worker, claim)) == 2

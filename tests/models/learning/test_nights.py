@@ -12,15 +12,14 @@ from models.learning.nights import (
     NightClaim,
     cancel_night,
     claim_night,
+    extend,
+    fail_exhausted_night,
     finish_night,
     get_night,
-    give_up_night,
     has_waiting_night,
     is_cancelled,
     list_nights,
     note,
-    park_exhausted_night,
-    prolong,
     reach,
     release_night,
     request_night,
@@ -86,7 +85,7 @@ def test_who_lost_the_claim_writes_nothing(database: Database, night: Night) -> 
         lapse(session)
         assert has_waiting_night(session)
         second = claim(session)
-        assert not prolong(session, first, lease_s=60)
+        assert not extend(session, first, lease_s=60)
         assert not note(session, first, progress="from the dead")
         assert not finish_night(session, first, Outcome.PROMOTED, "from the dead")
         release_night(session, first)
@@ -98,16 +97,16 @@ def test_who_lost_the_claim_writes_nothing(database: Database, night: Night) -> 
 def test_a_night_that_keeps_killing_its_worker_is_parked(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         for _ in range(3):
-            assert not park_exhausted_night(session, max_attempts=3)
+            assert not fail_exhausted_night(session, max_attempts=3)
             reach(session, claim(session), "training")
             lapse(session)
         # Training was reached by the first: the others found it begun.
         assert claim_night(session, lease_s=60, max_attempts=3) is None
-        assert park_exhausted_night(session, max_attempts=3)
+        assert fail_exhausted_night(session, max_attempts=3)
     found = the_night(database)
     assert (found.outcome, found.reason) == (
         Outcome.FAILED,
-        "it did not come to its end in 3 attempts; the log says why",
+        "failed after 3 attempts; see the log",
     )
 
 
@@ -125,7 +124,7 @@ def test_a_night_handed_back_costs_no_attempt(database: Database, night: Night) 
     with database.sessions.begin() as session:
         release_night(session, claim(session))
         assert the_attempts(session, night) == 0
-        give_up_night(session, claim(session))
+        release_night(session, claim(session), count_attempt=True)
         assert the_attempts(session, night) == 1
         assert has_waiting_night(session)
 

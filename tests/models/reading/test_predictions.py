@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models.intake.claims import Claim, claim_ready
+from models.intake.claims import Claim, claim_images
 from models.reading.predictions import (
     finish_known,
     get_prediction,
@@ -29,7 +29,7 @@ from tests.support.servers.databases import Database
 
 
 def claim_all(session: Session) -> Claim:
-    return claim_ready(session, limit=100, lease_s=60, max_attempts=3)
+    return claim_images(session, State.READY, limit=100, lease_s=60, max_attempts=3)
 
 
 def record_all(session: Session, claim: Claim, *, version_id: int) -> None:
@@ -107,7 +107,7 @@ def test_two_workers_that_hold_the_same_bytes_predict_them_once(database: Databa
         for job in (a_job(session), a_job(session)):
             for number in range(20):
                 an_image(session, job, content=str(number), state=State.READY)
-            claims.append(claim_ready(session, limit=20, lease_s=60, max_attempts=3))
+            claims.append(claim_images(session, State.READY, limit=20, lease_s=60, max_attempts=3))
     one, other = claims
 
     def finish(claim: Claim) -> None:
