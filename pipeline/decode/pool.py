@@ -10,9 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -25,6 +23,7 @@ from pipeline.decode.messages import READY, DecoderSettings, Stumble
 from pipeline.decode.prepare import Prepared
 from pipeline.errors import PipelineError, RefusalCode, RefusedError
 from pipeline.limits import Limits
+from pipeline.look_ahead import map_ahead
 
 log = logging.getLogger(__name__)
 
@@ -62,29 +61,18 @@ class DecoderPool:
         key: bytes | None = None,
     ) -> None:
         settings = DecoderSettings(limits=limits, key=key, timeout_s=timeout_s)
-        self._look_ahead = _LOOK_AHEAD * processes
         self._decoders = [_Decoder(settings) for _ in range(processes)]
         self._idle: SimpleQueue[_Decoder] = SimpleQueue()
         for decoder in self._decoders:
             self._idle.put(decoder)
-        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="decoder")
 
     def prepare_all(self, paths: Iterable[Path]) -> Iterator[Prepared | RefusedError]:
         """Yield one answer for each path, in order, reading only a little ahead.
 
         Raises DecoderError if a process cannot be started.
         """
-        waiting: deque[Future[Prepared | RefusedError]] = deque()
-        try:
-            for path in paths:
-                waiting.append(self._threads.submit(self._prepare, path))
-                if len(waiting) >= self._look_ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        processes = len(self._decoders)
+        return map_ahead(self._prepare, paths, threads=processes, ahead=_LOOK_AHEAD * processes)
 
     def process_ids(self) -> list[int]:
         return [decoder.process_id for decoder in self._decoders]
@@ -93,9 +81,9 @@ class DecoderPool:
         """End the processes; files in work are given up."""
         for decoder in self._decoders:
             decoder.end()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        for decoder in self._decoders:
+        for decoder in [self._idle.get() for _ in self._decoders]:  # no thread uses them any more
             decoder.clean_up()
+            self._idle.put(decoder)
 
     def __enter__(self) -> Self:
         return self
