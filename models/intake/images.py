@@ -72,15 +72,6 @@ def images_of_file(session: Session, *, job_id: str, file: str, limit: int = 100
     return list(session.scalars(images.order_by(Image.id).limit(limit)))
 
 
-def known_files(session: Session, *, job_id: str, files: Sequence[tuple[str, str]]) -> list[int]:
-    """Which of these (file, sha256) the job already has, by their index."""
-    known: set[tuple[str, str]] = set()
-    for names in batches(sorted({file for file, _ in files})):
-        rows = select(Image.file, Image.sha256).where(Image.job_id == job_id, Image.file.in_(names))
-        known.update((file, sha256) for file, sha256 in session.execute(rows))
-    return [index for index, pair in enumerate(files) if tuple(pair) in known]
-
-
 def find_twins(session: Session, sha256s: Sequence[str]) -> dict[str, Image]:
     """For bytes that came before: the image that tells what became of them.
 

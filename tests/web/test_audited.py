@@ -23,7 +23,6 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 JOB = "/api/v1/jobs/<job_id>"
 USER = "/users/<int:user_id>"
 TOKEN = "/tokens/<int:token_id>/revoke"
-CHANGES_NOTHING = {f"POST {JOB}/known"}  # it asks, with a long list
 
 
 @dataclass
@@ -64,7 +63,7 @@ def test_whatever_changes_something_is_written_down(portal: Portal, a_png: bytes
     people(walk)
     coming_and_going(walk)
     changing = {route for route in TABLE if route.split(" ")[0] in CHANGING}
-    assert walk.walked == changing - CHANGES_NOTHING
+    assert walk.walked == changing
 
 
 def jobs(walk: Walk, a_png: bytes) -> None:
@@ -80,10 +79,10 @@ def jobs(walk: Walk, a_png: bytes) -> None:
         content_type=PIECE,
         headers={"Upload-Offset": "0"},
     )
-    for one in (job, walk("POST /api/v1/jobs", "job.created", json={"name": "b"}).json["id"]):
-        parts = {"files": [(io.BytesIO(a_png), "a/a.png")]}
-        walk(f"POST {JOB}/files", "files.received", job_id=one, data=parts)
-    walk(f"POST {JOB}/close", "job.closed", job_id=one, json={})
+    other = walk("POST /api/v1/jobs", "job.created", json={"name": "b"}).json["id"]
+    parts = {"files": [(io.BytesIO(a_png), "a/a.png")]}
+    walk(f"POST {JOB}/files", "files.received", job_id=other, data=parts)
+    walk(f"POST {JOB}/close", "job.closed", job_id=other, json={})
     walk(f"POST {JOB}/cancel", "job.cancelled", job_id=job)
     walk(f"POST {JOB}/retry", "job.retried", job_id=job, json={})
     walk(f"POST {JOB}/cancel", "job.cancelled", job_id=job)

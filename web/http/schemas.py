@@ -86,19 +86,6 @@ class FilesOut(Out):
     unlisted: int
 
 
-class SentFile(In):
-    file: str = Field(max_length=4096)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-
-
-class SentFiles(In):
-    files: list[SentFile] = Field(max_length=10_000)
-
-
-class KnownOut(Out):
-    known: list[int]
-
-
 class ResultOut(Out):
     file: str
     sha256: str

@@ -9,7 +9,6 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict, NotFound
 
 from models.audit.log import record
-from models.intake.images import known_files
 from models.intake.jobs import (
     JobProgress,
     JobStateError,
@@ -26,7 +25,8 @@ from models.intake.jobs import (
 from models.reading.results import list_results
 from models.tables.intake import State
 from models.tables.people import Role
-from web.auth.rules import audit, needs, person
+from web.auth.rules import needs, person
+from web.auth.view_log import record_job, record_part_of_job, record_upload
 from web.context import current_context
 from web.http.params import read_query
 from web.http.request_log import follow_job
@@ -35,16 +35,13 @@ from web.http.schemas import (
     ImagesQuery,
     JobOut,
     JobsOut,
-    KnownOut,
     NewJob,
     Paging,
     ResultsOut,
-    SentFiles,
 )
 from web.intake.actions import cancel_images, retry_images
-from web.intake.receive import clean_file_name, receive
+from web.intake.receive import receive
 from web.intake.schemas import Closing, RetriedOut, Retrying
-from web.reading.view_log import record_job, record_part_of_job
 
 bp = APIBlueprint("jobs", __name__, tag="Jobs")
 
@@ -136,20 +133,8 @@ def send(job_id: str) -> FilesOut:
     if not parts:
         abort(422, "expected multipart/form-data with parts named `files`; there is none")
     receipt = receive(current_context(), job_id=job_id, parts=parts)
-    audit("files.received", job_id)
+    record_upload(job_id)
     return FilesOut(files=receipt.files, ignored=receipt.ignored, unlisted=receipt.unlisted)
-
-
-@bp.post("/api/v1/jobs/<job_id>/known")
-@bp.input(SentFiles)
-@bp.output(KnownOut)
-@needs(Role.OPERATOR)
-def known(job_id: str, json_data: SentFiles) -> KnownOut:
-    """Which of these files the job already has, by their place in the list."""
-    files = [(clean_file_name(sent.file), sent.sha256) for sent in json_data.files]
-    with current_context().sessions() as session:
-        require_job(session, job_id)
-        return KnownOut(known=known_files(session, job_id=job_id, files=files))
 
 
 @bp.post("/api/v1/jobs/<job_id>/close")

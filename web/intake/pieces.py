@@ -86,9 +86,11 @@ def _take(
     if received < upload.received:  # someone took the file away
         _count(context, upload, received)
     _require(offset, received)
-    received = _append(context, upload, partial, at=received, body=body)
+    received = _append(context, partial, at=received, size=upload.size, body=body)
     too_large = _too_large(context, upload, partial)
+    # The last piece is counted with the rows of what it completes: most files are one piece.
     if received < upload.size and not too_large:
+        _count(context, upload, received)
         return Taken(received, False, Receipt())
     with arriving(context, upload.job_id) as arrivals:
         if too_large:
@@ -101,10 +103,10 @@ def _take(
 
 
 def _append(
-    context: AppContext, upload: Upload, partial: PartialFile, *, at: int, body: BinaryIO
+    context: AppContext, partial: PartialFile, *, at: int, size: int, body: BinaryIO
 ) -> int:
-    """Returns how many bytes of the whole are safe now."""
-    room = min(upload.size - at, MAX_PIECE_BYTES)
+    """Returns how many bytes of the whole file are on disk now."""
+    room = min(size - at, MAX_PIECE_BYTES)
     check_room(context, wanted=room)
     with noticing_full_disk():
         written = partial.append(body, at=at, max_bytes=room)
@@ -113,7 +115,6 @@ def _append(
         raise PieceError(
             f"a piece of {room} bytes at most was expected; it is longer", status=413, received=at
         )
-    _count(context, upload, at + written)
     return at + written
 
 

@@ -13,7 +13,8 @@ from models.intake.jobs import require_job, require_open
 from models.intake.uploads import Declared, TooManyUploadsError, declare, list_uploads
 from models.tables.intake import Upload
 from models.tables.people import Role
-from web.auth.rules import audit, needs, person
+from web.auth.rules import needs, person
+from web.auth.view_log import record_part_of_job, record_upload
 from web.context import current_context
 from web.http.disk import check_room, noticing_full_disk
 from web.http.errors import problem
@@ -34,7 +35,6 @@ from web.intake.schemas import (
     UploadsPageOut,
     UploadsQuery,
 )
-from web.reading.view_log import record_part_of_job
 
 bp = APIBlueprint("uploads", __name__, tag="Uploads")
 
@@ -84,15 +84,6 @@ def list_page(job_id: str, query_data: UploadsQuery) -> UploadsPageOut:
     return UploadsPageOut(uploads=[_describe(upload) for upload in found.items], next=found.next)
 
 
-@bp.route(ONE, methods=["HEAD"])
-@needs(Role.VIEWER)
-def show_offset(job_id: str, upload_id: int) -> Response:
-    """How much of a declared file is safe here."""
-    upload = current_upload(current_context(), job_id=job_id, upload_id=upload_id)
-    headers = {"Upload-Offset": str(upload.received), "Upload-Length": str(upload.size)}
-    return Response(headers=headers)
-
-
 @bp.patch(ONE)
 @bp.output(PieceOut)
 @bp.doc(responses=[409, 413, 415, 422, 507])
@@ -113,7 +104,7 @@ def send_piece(job_id: str, upload_id: int) -> tuple[PieceOut, int, dict[str, st
         why = "another request is sending this file at the moment"
         raise PieceError(why, status=409, received=upload.received) from None
     if taken.is_new:
-        audit("files.received", job_id)
+        record_upload(job_id)
     return _answer(taken), 200, {"Upload-Offset": str(taken.received)}
 
 
@@ -130,34 +121,15 @@ def _refused_piece(error: PieceError) -> Response:
 
 
 def describe_pieces(spec: dict[str, Any]) -> dict[str, Any]:
-    """What APIFlask cannot see: a body that is no JSON, and HEAD."""
-    item = spec["paths"]["/api/v1/jobs/{job_id}/uploads/{upload_id}"]
-    patch = item["patch"]
-    ids = [one for one in patch["parameters"] if one["in"] == "path"]
+    """What APIFlask cannot see: a body that is not JSON, and its header."""
+    patch = spec["paths"]["/api/v1/jobs/{job_id}/uploads/{upload_id}"]["patch"]
     offset = {"type": "integer", "minimum": 0}
-    patch["parameters"] = [
-        *ids,
-        {"in": "header", "name": "Upload-Offset", "required": True, "schema": offset},
-    ]
+    patch["parameters"].append(
+        {"in": "header", "name": "Upload-Offset", "required": True, "schema": offset}
+    )
     body = {"schema": {"type": "string", "format": "binary", "maxLength": MAX_PIECE_BYTES}}
     patch["requestBody"] = {"required": True, "content": {PIECE: body}}
     patch["responses"]["200"]["headers"] = {"Upload-Offset": {"schema": offset}}
-    item["head"] = {
-        "operationId": "head_uploads_show_offset",
-        "summary": "How much of a declared file is safe here.",
-        "tags": patch["tags"],
-        "parameters": ids,
-        "responses": {
-            "200": {
-                "description": "It was declared",
-                "headers": {
-                    "Upload-Offset": {"schema": offset},
-                    "Upload-Length": {"schema": offset},
-                },
-            },
-            "404": {"description": NO_UPLOAD},
-        },
-    }
     return spec
 
 

@@ -19,8 +19,8 @@ from models.tables import intake as tables
 from models.tables.people import Role
 from pipeline.types import PREPROCESSING
 from web.auth.rules import needs
+from web.auth.view_log import record_picture
 from web.context import current_context
-from web.reading.view_log import record_picture
 
 bp = APIBlueprint("images", __name__, tag="Images")
 

@@ -16,11 +16,11 @@ from models.reading.studies import StudyDetail, StudySummary, get_study, list_st
 from models.tables.intake import Image
 from models.tables.people import Role
 from web.auth.rules import needs
+from web.auth.view_log import record_study
 from web.context import current_context
 from web.http.params import read_query
 from web.http.schemas import LAST_PAGE, StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
 from web.labels.panel import choices, conflict_words, labels_said
-from web.reading.view_log import record_study
 
 bp = APIBlueprint("studies", __name__, tag="Studies")
 

@@ -7,12 +7,7 @@ const LANES = 3;
 const LARGEST_HASHED = 64 * 2 ** 20; // a hash needs all of a file in memory
 
 // Only pages that came over TLS or from this very machine can hash.
-export const canHash = Boolean(globalThis.crypto?.subtle);
-
-export async function sha256Of(content) {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
-  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+const canHash = Boolean(globalThis.crypto?.subtle);
 
 // Declares {file, path} items; returns those that have not arrived as {item, upload}.
 export async function declareAll(url, items, { onProgress, onTrouble, patience }) {
@@ -47,7 +42,8 @@ async function describeAll(items, onTrouble, onProgress) {
 
 async function hashOf(file) {
   if (!canHash || file.size > LARGEST_HASHED) return "";
-  return sha256Of(await file.arrayBuffer());
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 // A few at a time, in order of their beginning.

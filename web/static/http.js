@@ -50,22 +50,18 @@ export function post(url, body, kind, patience) {
   }, patience);
 }
 
-export function postForm(url, form, onProgress, patience) {
-  return patiently(() => send("POST", url, form, {}, onProgress), patience);
-}
-
 export function patchBytes(url, bytes, offset, onProgress, patience) {
-  const headers = { "Upload-Offset": offset, "Content-Type": "application/offset+octet-stream" };
-  return patiently(() => send("PATCH", url, bytes, headers, onProgress), patience);
+  return patiently(() => patch(url, bytes, offset, onProgress), patience);
 }
 
 // XMLHttpRequest, since fetch does not tell how far an upload is.
-function send(method, url, body, headers, onProgress) {
+function patch(url, bytes, offset, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open(method, url);
+    request.open("PATCH", url);
     request.setRequestHeader("X-CSRFToken", token);
-    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.setRequestHeader("Upload-Offset", offset);
+    request.setRequestHeader("Content-Type", "application/offset+octet-stream");
     request.responseType = "json";
     request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => {
@@ -73,7 +69,7 @@ function send(method, url, body, headers, onProgress) {
       else reject(refusal(request));
     };
     request.onerror = () => reject(new Refused(0, AWAY));
-    request.send(body);
+    request.send(bytes);
   });
 }
 

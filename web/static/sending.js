@@ -1,19 +1,15 @@
-// Sends declared files: small ones in batches, large ones in chunks that can be gone on with.
+// Sends declared files in chunks; an interrupted file continues where the server has it.
 
-import { canHash, inLanes, sha256Of } from "./declare.js";
-import { Refused, patchBytes, postForm, sleep } from "./http.js";
+import { inLanes } from "./declare.js";
+import { Refused, patchBytes, sleep } from "./http.js";
 
-const SMALL = 8 * 2 ** 20; // bytes
-const CHUNK = 8 * 2 ** 20;
-const BATCH_BYTES = 8 * 2 ** 20;
-const BATCH_FILES = 50;
-const LANES = 2;
+const CHUNK = 8 * 2 ** 20; // bytes; most files are one chunk
+const PARALLEL = 4; // files
 const BUSY_MS = 2000;
-const ODD_IN_FORMS = /["%\\]/;
 
 class Changed extends Error {}
 
-// waiting: {item, upload} of what was declared and has not arrived.
+// waiting: {item, upload} of declared files that have not arrived.
 // report: {onProgress(files, bytes), onTrouble(path, words), patience}
 export class Sending {
   constructor(url, waiting, report) {
@@ -23,113 +19,59 @@ export class Sending {
     this.totalBytes = waiting.reduce((sum, { upload }) => sum + upload.size, 0);
     this.files = 0;
     this.bytes = waiting.reduce((sum, { upload }) => sum + upload.received, 0);
-    this.underway = new Map(); // batch -> bytes of it that have left
+    this.underway = new Map(); // upload -> bytes of its chunk that have left
   }
 
   async run() {
-    await inLanes(LANES, batches(this.waiting), (batch) => this.send(batch));
+    await inLanes(PARALLEL, this.waiting, (one) => this.send(one));
   }
 
-  async send(batch) {
+  async send({ item, upload }) {
     try {
-      if (goesInChunks(batch[0])) await this.sendInChunks(batch[0]);
-      else await this.sendTogether(batch);
+      await this.sendChunks(item.file, upload);
     } catch (error) {
       if (!isTrouble(error)) throw error;
-      this.left(batch, 0);
-      // One file that cannot be sent must not take its neighbours along.
-      if (batch.length > 1) {
-        for (const one of batch) await this.send([one]);
-        return;
-      }
-      this.report.onTrouble(batch[0].item.path, error.message);
+      this.underway.delete(upload);
+      this.report.onTrouble(item.path, error.message);
     }
-    this.files += batch.length;
+    this.files += 1;
     this.show();
   }
 
-  async sendTogether(batch) {
-    const form = new FormData();
-    for (const one of batch) {
-      form.append("files", new Blob([await contentOf(one)]), one.upload.file);
-    }
-    const size = batch.reduce((sum, { upload }) => sum + upload.size, 0);
-    await postForm(`${this.url}/files`, form, (sent) => this.left(batch, Math.min(sent, size)), this.report.patience);
-    this.settle(batch, size);
-  }
-
-  async sendInChunks(one) {
-    const { upload } = one;
-    const url = `${this.url}/uploads/${upload.id}`;
-    let wasThere = upload.received;
+  async sendChunks(file, upload) {
+    if (file.size !== upload.size) throw new Changed("has changed since it was declared");
+    let mayRestart = upload.received > 0;
     while (!upload.arrived) {
-      const chunk = await read(one.item.file.slice(upload.received, Math.min(upload.received + CHUNK, upload.size)));
       const before = upload.received;
+      const chunk = await read(file.slice(before, before + CHUNK));
+      const onProgress = (sent) => {
+        this.underway.set(upload, Math.min(sent, chunk.byteLength));
+        this.show();
+      };
       try {
-        const onProgress = (sent) => this.left([one], sent);
+        const url = `${this.url}/uploads/${upload.id}`;
         const answer = await patchBytes(url, chunk, before, onProgress, this.report.patience);
         Object.assign(upload, { received: answer.received, arrived: answer.arrived });
       } catch (error) {
-        const isDamaged = error.status === 422 && wasThere > 0; // by a crash, perhaps
+        const isDamaged = error.status === 422 && mayRestart; // by a crash of the server, perhaps
         if (error.offset === null || !(error.status === 409 || isDamaged)) throw error;
-        if (isDamaged) wasThere = 0;
-        if (error.offset === before) await sleep(BUSY_MS); // a request that broke is still at work
-        upload.received = error.offset; // more had arrived than was answered, or less
+        if (isDamaged) mayRestart = false;
+        if (error.offset === before) await sleep(BUSY_MS); // an earlier request is still at work
+        upload.received = error.offset; // the server has more, or less, than it answered
       }
-      this.settle([one], upload.received - before);
+      this.underway.delete(upload);
+      this.bytes += upload.received - before;
+      this.show();
     }
-  }
-
-  left(batch, bytes) {
-    this.underway.set(batch[0], bytes);
-    this.show();
-  }
-
-  settle(batch, bytes) {
-    this.underway.delete(batch[0]);
-    this.bytes += bytes;
-    this.show();
   }
 
   show() {
-    const onTheWay = [...this.underway.values()].reduce((sum, part) => sum + part, 0);
-    this.report.onProgress(this.files, Math.min(this.bytes + onTheWay, this.totalBytes));
+    const underway = [...this.underway.values()].reduce((sum, part) => sum + part, 0);
+    this.report.onProgress(this.files, Math.min(this.bytes + underway, this.totalBytes));
   }
 }
 
-function* batches(waiting) {
-  let batch = [];
-  let size = 0;
-  for (const one of waiting) {
-    if (goesInChunks(one)) {
-      yield [one];
-      continue;
-    }
-    if (batch.length && (batch.length >= BATCH_FILES || size + one.upload.size > BATCH_BYTES)) {
-      yield batch;
-      batch = [];
-      size = 0;
-    }
-    batch.push(one);
-    size += one.upload.size;
-  }
-  if (batch.length) yield batch;
-}
-
-// A small file that nobody here can compare with its declaration is compared by the service; one
-// whose name forms write in ways that not every reader undoes alike goes by its number.
-function goesInChunks({ upload }) {
-  return upload.size > SMALL || (upload.sha256 !== "" && !canHash) || ODD_IN_FORMS.test(upload.file);
-}
-
-async function contentOf({ item, upload }) {
-  const content = await read(item.file);
-  const isSame = content.byteLength === upload.size && (!upload.sha256 || (await sha256Of(content)) === upload.sha256);
-  if (!isSame) throw new Changed("has changed since it was declared");
-  return content;
-}
-
-// Read here, so that a file that has gone is not taken for a connection that broke.
+// Read before the request, so that a missing file is not taken for a broken connection.
 async function read(blob) {
   try {
     return await blob.arrayBuffer();
@@ -138,7 +80,7 @@ async function read(blob) {
   }
 }
 
-// The file's own; whatever else was refused (a closed job, an ended login) ends the upload.
+// The fault of one file; any other refusal (a closed job, an ended login) ends the upload.
 function isTrouble(error) {
   return error instanceof Changed || (error instanceof Refused && [413, 415, 422, 500].includes(error.status));
 }

@@ -104,27 +104,6 @@ def test_a_file_too_large_is_refused_and_its_neighbours_go_on(portal: Portal, a_
     assert large["reason"].startswith("large.png: larger than")
 
 
-def test_known_tells_what_need_not_be_sent_again(portal: Portal, a_png: bytes) -> None:
-    job = portal.new_job()
-    portal.send(job, ("d/a.png", a_png))
-    digest = hashlib.sha256(a_png).hexdigest()
-    asked = [
-        {"file": "d/other.png", "sha256": digest},
-        {"file": "d/a.png", "sha256": digest},
-        {"file": "d/a.png", "sha256": "0" * 64},
-    ]
-    answer = portal.program().post(f"/api/v1/jobs/{job}/known", json={"files": asked})
-    assert answer.json == {"known": [1]}
-
-
-def test_known_sees_names_as_they_were_kept(portal: Portal, a_png: bytes) -> None:
-    job = portal.new_job()
-    portal.send(job, ("../d/a\x07.png", a_png))
-    asked = [{"file": "../d/a\x07.png", "sha256": hashlib.sha256(a_png).hexdigest()}]
-    answer = portal.program().post(f"/api/v1/jobs/{job}/known", json={"files": asked})
-    assert answer.json == {"known": [0]}
-
-
 def test_nothing_sent_is_an_error_and_not_silence(portal: Portal) -> None:
     job = portal.new_job()
     assert portal.program().post(f"/api/v1/jobs/{job}/files").status_code == 422
