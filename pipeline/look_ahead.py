@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TypeVar
@@ -18,7 +18,7 @@ def map_ahead(
     threads: int,
     ahead: int | None = None,
     wait: bool = True,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield `function(item)` for each item, in order, computed by `threads` threads.
 
     At most `ahead` items (default: twice the threads) are taken from `items`, in the caller's

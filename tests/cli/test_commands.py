@@ -160,7 +160,7 @@ def test_predict_reads_at_the_point_that_is_asked_for(
 
     result = run("predict", picture, "--jsonl", *arguments, OVERREAD_OPERATING_POINT=setting)
 
-    thresholds = load_card(BASELINE).thresholds
+    thresholds: dict[Any, float] = {**load_card(BASELINE).thresholds}
     if meant in thresholds:
         (line,) = lines(result)
         assert (line["operating_point"], line["threshold"]) == (meant, thresholds[meant])

@@ -30,7 +30,7 @@ from tests.support.data.builders import (
 
 PICTURE = make_picture(40, 48)
 # What would be drawn by chance, or taken from the clock.
-FIXED = {
+FIXED: dict[str, Any] = {
     **{
         keyword: generate_uid(entropy_srcs=[keyword])
         for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")

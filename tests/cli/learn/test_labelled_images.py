@@ -70,7 +70,7 @@ def test_train_may_have_been_learned(tmp_path: Path) -> None:
 def test_validation_means_the_patients_that_training_set_aside(tmp_path: Path) -> None:
     names = [f"person{n}_virus_1.jpeg" for n in range(40)]
     make(tmp_path, *(f"train/PNEUMONIA/{name}" for name in names), "train/NORMAL/IM-0001-0001.jpeg")
-    rule = {"key": "a key", "validation_share": 0.4}
+    rule: dict[str, Any] = {"key": "a key", "validation_share": 0.4}
 
     found = {
         image.patient

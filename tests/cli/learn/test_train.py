@@ -126,7 +126,7 @@ def tell_all(*stages: Any) -> list[TrainingProgress]:
             plan(stage)
             continue
         name, total, *first = stage
-        for done in range(*(first or [0]), total + 1):
+        for done in range(first[0] if first else 0, total + 1):
             plan(TrainingProgress(stage=name, done=done, total=total))
     return told
 
@@ -145,7 +145,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     endless = replace(TOY, epochs=10_000, head_epochs=1, model_version="candidate")
     config.write_text(json.dumps(endless.as_json()))
-    command = ["train", dataset, "--output", tmp_path / "new", "--config", config]
+    command = ["train", str(dataset), "--output", str(tmp_path / "new"), "--config", str(config)]
     kept = tmp_path / ".new.training" / "checkpoint.npz"
     home = tmp_path / "home"
     home.mkdir()

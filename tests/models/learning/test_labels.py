@@ -30,7 +30,12 @@ FILM = a_hash("a film")
 def a_label(session: Session, value: LabelValue = PNEUMONIA, **further: Any) -> NewLabel:
     """minute: when it was said, counted from a fixed moment; by default now."""
     minute = further.pop("minute", None)
-    given = {"sha256": FILM, "reader": "rita", "role": Role.READER, "source": Source.PORTAL}
+    given: dict[str, Any] = {
+        "sha256": FILM,
+        "reader": "rita",
+        "role": Role.READER,
+        "source": Source.PORTAL,
+    }
     if minute is not None:
         given["read_at"] = START + timedelta(minutes=minute)
     return NewLabel(**given | {"value": value, "user_id": a_user(session).id} | further)

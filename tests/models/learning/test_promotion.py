@@ -1,5 +1,7 @@
 """What an admin may make live, and what it takes to go against the gate."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy.orm import Session
 
@@ -46,7 +48,7 @@ def admin(session: Session) -> int:
     return a_user(session, name="ada", role=Role.ADMIN).id
 
 
-def promote(session: Session, database: Database, version: ModelVersion, **options: object) -> bool:
+def promote(session: Session, database: Database, version: ModelVersion, **options: Any) -> bool:
     user_id = admin(session)
     return go_live(session, version, settings=database.settings, user_id=user_id, **options)
 

@@ -11,7 +11,7 @@ from models.context import AppContext, open_context
 from models.files.orphans import find_orphans
 from models.learning.versions import check_servable, find_version, production_version
 from models.operations.upgrade import migrate, unmigrate, upgrade
-from models.reading.results import iter_results
+from models.reading.results import Result, iter_results
 from models.tables.intake import Image, Prediction, State
 from models.tables.people import Role, Token, User
 from pipeline.decode.pool import DecoderPool
@@ -90,7 +90,7 @@ def test_ids_of_rows_that_are_deleted_are_not_given_out_again(context: AppContex
         assert again.id == copied["id"] + 1
 
 
-def shown(context: AppContext) -> list[object]:
+def shown(context: AppContext) -> list[Result]:
     with context.sessions() as session:
         return list(iter_results(session, operating_point=context.settings.operating_point))
 

@@ -1,6 +1,7 @@
 """Whatever is done to a file's bytes, the answer is a picture or a refusal, nothing else."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,19 @@ from pipeline.errors import RefusedError
 from tests.fuzz.seeds import FIXED
 from tests.support.data.builders import encoded, make_dicom, make_picture
 
+
+def _raster(kind: str, _: Path) -> bytes:
+    return encoded(make_picture(), kind)
+
+
+def _dicom(transfer_syntax: str, folder: Path) -> bytes:
+    return make_dicom(folder / "x.dcm", transfer_syntax=transfer_syntax, **FIXED).read_bytes()
+
+
 KINDS: dict[str, Callable[[Path], bytes]] = {
+    **{kind: partial(_raster, kind) for kind in ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "JPEG2000")},
     **{
-        kind: lambda _, kind=kind: encoded(make_picture(), kind)
-        for kind in ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "JPEG2000")
-    },
-    **{
-        name: lambda folder, syntax=syntax: make_dicom(
-            folder / "x.dcm", transfer_syntax=syntax, **FIXED
-        ).read_bytes()
+        name: partial(_dicom, syntax)
         for name, syntax in {
             "DICOM": pydicom.uid.ExplicitVRLittleEndian,
             "DICOM RLE": RLELossless,

@@ -147,7 +147,8 @@ def test_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"x.{suffix}"
-    stored.save(path, exif=exif, **({"quality": 98} if suffix == "jpg" else {}))
+    options: dict[str, Any] = {"quality": 98} if suffix == "jpg" else {}
+    stored.save(path, exif=exif, **options)
     image = decode(path)
     np.testing.assert_allclose(image.pixels, REFERENCE, atol=8 / 255)
     assert (image.rows, image.columns) == stored.size[::-1]

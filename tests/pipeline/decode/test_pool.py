@@ -7,7 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -80,7 +82,7 @@ def test_it_reads_only_a_little_ahead(good: list[Path]) -> None:
             yield good[0]
 
     with DecoderPool(processes=1, timeout_s=20) as pool:
-        answers = pool.prepare_all(counted())
+        answers: Any = pool.prepare_all(counted())
         next(answers)
         assert taken < 10
         answers.close()
@@ -118,13 +120,16 @@ def test_a_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
 def test_a_crash_costs_one_file(good: list[Path], never_ending: Path) -> None:
     with DecoderPool(processes=1, timeout_s=60) as pool:
 
+        def is_replaced(process_id: int) -> bool:
+            return pool.process_ids() != [process_id]
+
         def crash() -> None:
             for _ in range(2):  # once might be the machine's doing
                 (process_id,) = pool.process_ids()
                 # Opening the other end of the pipe succeeds once the decoder has opened its own.
                 with never_ending.open("wb"):
                     os.kill(process_id, signal.SIGSEGV)
-                    wait_until(lambda gone=process_id: pool.process_ids() != [gone])
+                    wait_until(partial(is_replaced, process_id))
 
         thread = threading.Thread(target=crash)
         thread.start()

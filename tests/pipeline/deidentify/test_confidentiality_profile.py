@@ -71,7 +71,7 @@ def test_every_attribute_of_the_profile(tmp_path: Path) -> None:
         if Tag(tag_for_keyword(keyword)).group not in NOT_IN_A_DATA_SET
     ]
     assert len(in_data_sets) == 613
-    wrong = []
+    wrong: list[object] = []
     for keywords in batched(in_data_sets, 25):
         dataset = clean_base()
         for keyword in keywords:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -59,7 +60,7 @@ def stored(path: Path, content: bytes) -> Path:
     return path
 
 
-def make_identified(path: Path, **attributes: object) -> Path:
+def make_identified(path: Path, **attributes: Any) -> Path:
     dataset = make_dataset(make_picture(), **INVENTED_PATIENT | attributes)
     block = dataset.private_block(0x0009, "INVENTED MAKER", create=True)
     block.add_new(0x01, "LO", "Testperson in a private element")

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
+from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from pipeline.decode.decode import decode_content
 from pipeline.deidentify.deidentify import deidentify_content
@@ -156,7 +156,7 @@ def test_meta_information_and_preamble(tmp_path: Path) -> None:
     dataset.file_meta.ImplementationVersionName = NAME.decode()
     dataset.file_meta.SourceApplicationEntityTitle = NAME.decode()
     dataset.file_meta.SendingApplicationEntityTitle = NAME.decode()
-    dataset.file_meta.PrivateInformationCreatorUID = "1.2.3"
+    dataset.file_meta.PrivateInformationCreatorUID = UID("1.2.3")
     dataset.file_meta.PrivateInformation = NAME
     assert NAME not in cleaned(saved_as_is(dataset, tmp_path))
 

@@ -1,6 +1,7 @@
 """What tags admit of text in the pixels is said beside the image."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.uid import (
@@ -32,6 +33,6 @@ from tests.support.data.builders import make_dicom
     ],
 )
 def test_what_tags_admit_is_said(
-    tmp_path: Path, attributes: dict[str, str], warnings: tuple[str, ...]
+    tmp_path: Path, attributes: dict[str, Any], warnings: tuple[str, ...]
 ) -> None:
     assert decode(make_dicom(tmp_path / "x.dcm", **attributes)).warnings == warnings

@@ -202,7 +202,7 @@ def test_ybr_full_is_converted(tmp_path: Path) -> None:
 
 def test_palette_colour(tmp_path: Path) -> None:
     grey = make_picture()
-    lookup = {}
+    lookup: dict[str, Any] = {}
     for colour in ("Red", "Green", "Blue"):
         lookup[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
         lookup[f"{colour}PaletteColorLookupTableData"] = (
@@ -259,7 +259,7 @@ def test_without_preamble_and_meta_information(tmp_path: Path) -> None:
 
 def test_high_throughput_jpeg_2000_is_decodable() -> None:
     """No encoder for it exists here; the shared data hold a file."""
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     import pipeline.dicom.pixels  # noqa: F401  (registers the decoder)
 

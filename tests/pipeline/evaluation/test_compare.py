@@ -27,7 +27,7 @@ def answers(
     scores = Scores(
         labels=np.array(labels, np.uint8),
         probabilities=np.array(probabilities, np.float64),
-        unfamiliarities=np.arange(count, 0, -1) <= unfamiliar,
+        unfamiliarities=(np.arange(count, 0, -1) <= unfamiliar).astype(np.float64),
         patients=np.array(patients or range(count), np.uint64),
     )
     return Answers("v1", scores, "balanced", threshold, 0.5)

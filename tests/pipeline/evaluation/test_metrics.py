@@ -101,16 +101,17 @@ def test_figures_are_those_of_the_reference(rows: list[tuple[int, int, int]]) ->
 def test_brier_and_curves_are_those_of_the_reference() -> None:
     random = np.random.default_rng(0)
     truth = (random.random(300) < 0.4).astype(np.uint8)
-    scores = np.round(np.clip(random.normal(0.3 + 0.3 * truth, 0.2), 0, 1), 2)
+    scores = np.round(np.clip(random.normal(0.3 + 0.3 * truth, 0.2), 0, 1), 2).astype(np.float64)
     found = brier(truth, scores, weights=once(300))[0]
     assert found == pytest.approx(sklearn.brier_score_loss(truth, scores))
     expected = sklearn.roc_curve(truth, scores, drop_intermediate=False)
     for ours, theirs in zip(roc_curve(truth, scores), expected, strict=False):
         np.testing.assert_allclose(ours, theirs)
     precision, recall, _ = sklearn.precision_recall_curve(truth, scores)
-    ours = precision_recall_curve(truth, scores)
-    np.testing.assert_allclose(ours[0], precision[-2::-1])  # theirs begins with an invented point
-    np.testing.assert_allclose(ours[1], recall[-2::-1])
+    found_precision, found_recall = precision_recall_curve(truth, scores)
+    # scikit-learn's curve starts with an invented point.
+    np.testing.assert_allclose(found_precision, precision[-2::-1])
+    np.testing.assert_allclose(found_recall, recall[-2::-1])
 
 
 def test_calibration_error_by_hand() -> None:

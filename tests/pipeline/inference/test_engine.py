@@ -26,8 +26,8 @@ def shared_inputs(shared_data: Path) -> np.ndarray:
 
 def assert_same(one: Inference, other: Inference) -> None:
     temperature = load_card(BASELINE).temperature
-    probabilities = [probability_of(i.logits, temperature=temperature) for i in (one, other)]
-    np.testing.assert_allclose(*probabilities, atol=1e-3)
+    ours, theirs = (probability_of(i.logits, temperature=temperature) for i in (one, other))
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
     np.testing.assert_allclose(to_peak(one.heatmaps), to_peak(other.heatmaps), atol=1e-2)
     np.testing.assert_allclose(one.features, other.features, atol=1e-2)
 

@@ -87,7 +87,7 @@ def fit(folder: Path, *, checkpoints: Path) -> Fitted:
 def test_a_killed_training_ends_as_an_uninterrupted_one(
     folder: Path, uninterrupted: Fitted, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", SCRIPT, folder, tmp_path / "kept"]
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(tmp_path / "kept")]
     killed = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert has_checkpoint(tmp_path / "kept")

@@ -15,6 +15,7 @@ from pipeline.training.splits import (
     patient_of,
     split_of,
 )
+from pipeline.types import Split
 from tests.support.data.rows import a_hash
 
 NUMBERS = st.integers(1, 9999)
@@ -63,7 +64,7 @@ def test_the_assignment_is_the_same_for_ever() -> None:
 
 def test_shares_come_out_as_asked() -> None:
     splits = [split_of(f"person{n}", key="key", validation_share=0.15) for n in range(4000)]
-    assert 0.13 < splits.count("validation") / 4000 < 0.17
+    assert 0.13 < splits.count(Split.VALIDATION) / 4000 < 0.17
 
 
 @given(some=PATIENTS, more=PATIENTS, seed=st.randoms(use_true_random=False))
@@ -81,8 +82,8 @@ def test_a_patient_s_split_depends_on_nobody_else(
 
 def test_a_site_s_shares_come_out_as_stated() -> None:
     splits = [assign_split(a_hash(f"patient {n}")) for n in range(8000)]
-    assert abs(splits.count("test") / 8000 - TEST_SHARE) < 0.015
-    assert abs(splits.count("validation") / 8000 - VALIDATION_SHARE) < 0.015
+    assert abs(splits.count(Split.TEST) / 8000 - TEST_SHARE) < 0.015
+    assert abs(splits.count(Split.VALIDATION) / 8000 - VALIDATION_SHARE) < 0.015
 
 
 def test_a_site_s_assignment_is_the_same_for_ever() -> None:
@@ -101,7 +102,7 @@ def test_a_shipped_network_never_learned_from_an_imported_test_patient(patient: 
 
 def test_patients_set_aside_are_halved_for_ever() -> None:
     splits = [imported_split(f"person{n}") for n in range(8000)]
-    assert 0.06 < splits.count("test") / 8000 < 0.09
-    assert 0.06 < splits.count("validation") / 8000 < 0.09
+    assert 0.06 < splits.count(Split.TEST) / 8000 < 0.09
+    assert 0.06 < splits.count(Split.VALIDATION) / 8000 < 0.09
     aside = [split[0] for split in splits if split != "train"]
     assert "".join(aside[:12]) == "vttvvvvtttvv"

@@ -13,6 +13,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    UID,
     ComputedRadiographyImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -40,7 +41,7 @@ _BY_PILLOW: dict[str, tuple[str, dict[str, Any]]] = {
 }
 _BY_GDCM = (JPEGLosslessSV1, JPEGLSLossless)
 
-INVENTED_PATIENT = {
+INVENTED_PATIENT: dict[str, Any] = {
     "PatientName": "Testperson^Invented",
     "PatientID": "INVENTED-4711",
     "PatientBirthDate": "19010203",
@@ -131,7 +132,7 @@ def save_dicom(
     elif transfer_syntax == RLELossless:
         dataset.compress(transfer_syntax, generate_instance_uid=False)
     if transfer_syntax not in _BY_GDCM:
-        dataset.file_meta.TransferSyntaxUID = transfer_syntax
+        dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax)
     dataset.save_as(path, enforce_file_format=True)
     if transfer_syntax in _BY_GDCM:
         _transcode_by_gdcm(path, transfer_syntax)

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from PIL import Image as Picture
 from pydicom.dataset import Dataset
@@ -47,7 +48,7 @@ def write_upload(folder: Path) -> Path:
     return upload
 
 
-def named_dataset(**attributes: object) -> Dataset:
+def named_dataset(**attributes: Any) -> Dataset:
     pixels = make_picture()
     pixels[0, 0] = len(str(attributes))  # else all would be one image
     dataset = make_dataset(

@@ -1,7 +1,9 @@
 """Zip archives made for tests, and what becomes of their members."""
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import RefusedError
 from pipeline.files.archive import ArchiveLimits, members
@@ -10,14 +12,14 @@ from tests.support.data.builders import encoded, make_picture
 PNG = encoded(make_picture(), "PNG")
 
 
-def make_zip(path: Path, files: list[tuple[str | zipfile.ZipInfo, bytes]]) -> Path:
+def make_zip(path: Path, files: Sequence[tuple[str | zipfile.ZipInfo, bytes]]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files:
             archive.writestr(name, content)
     return path
 
 
-def fates(path: Path, **limits: float) -> dict[str, str | bytes]:
+def fates(path: Path, **limits: Any) -> dict[str, str | bytes]:
     """Return each member's content, or why there is none, by its shown name."""
     found: dict[str, str | bytes] = {}
     for member in members(path, limits=ArchiveLimits(**limits)):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -121,7 +122,7 @@ class Service:
             self.interrupt()
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return overread(self.data_dir, *arguments, **self.settings)
+        return overread(self.data_dir, *arguments, **dict[str, Any](self.settings))
 
 
 def command_line(process: psutil.Process) -> str:

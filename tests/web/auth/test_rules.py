@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def csrf_token(page: str) -> str:
 @pytest.mark.parametrize("base_url", ["http://localhost", "https://reading.room"])
 def test_a_cookie_alone_changes_nothing(portal: Portal, a_png: bytes, base_url: str) -> None:
     browser = portal.app.test_client()
-    options = {"base_url": base_url}
+    options: dict[str, Any] = {"base_url": base_url}
     link = "/login?token=" + portal.token(kind="login", lifetime=timedelta(minutes=1))
     browser.get(link, **options)
     token = csrf_token(browser.get("/", **options).text)

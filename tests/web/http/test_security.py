@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import request
@@ -78,7 +79,7 @@ def test_what_was_sent_never_comes_back_as_a_page(portal: Portal, tmp_path: Path
     portal.send(job, ("<script>alert(3)</script>.html", a_page_too(tmp_path)))
     portal.read_all()
     admin = portal.program(Role.ADMIN)
-    there = {"job_id": job, "image_id": 1, "study_id": 1}
+    there: dict[str, Any] = {"job_id": job, "image_id": 1, "study_id": 1}
     for route in walk(portal, **there):
         if route.method == "GET" and route.endpoint != "static":
             answer = admin.get(route.path)

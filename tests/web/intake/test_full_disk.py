@@ -1,6 +1,7 @@
 """Without room nothing half-written stays, what was safe has its row, and senders are told when."""
 
 import io
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -41,7 +42,7 @@ def test_what_was_safe_before_the_disk_was_full_has_its_row(sender: Sender) -> N
     def full() -> NewImage:
         raise DiskFullError
 
-    tasks = [partial(stored, "a.png"), full, partial(stored, "b.png")]
+    tasks: list[Callable[[], NewImage]] = [partial(stored, "a.png"), full, partial(stored, "b.png")]
 
     def take_all() -> None:
         with arriving(context, sender.job) as arrivals:

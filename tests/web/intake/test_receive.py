@@ -160,7 +160,7 @@ def test_many_parts_are_not_kept_in_memory(portal: Portal) -> None:
     content = bytes(1_000_000)
     tracemalloc.start()
     with portal.app.test_request_context("/"):
-        streams = [request._get_file_stream(100 * len(content)) for _ in range(100)]  # type: ignore[attr-defined]
+        streams = [request._get_file_stream(100 * len(content)) for _ in range(100)]  # type: ignore[call-arg]
         for stream in streams:
             stream.write(content)
     assert tracemalloc.get_traced_memory()[1] < 20_000_000

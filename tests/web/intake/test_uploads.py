@@ -88,7 +88,8 @@ def test_a_portal_killed_before_the_row_finishes_when_asked_again(
     assert sender.piece(upload, len(content), b"").json["arrived"]
     assert [image.sha256 for image in sender.portal.images()] == [digest(content)]
     assert store.path(digest(content), area="incoming").read_bytes() == content
-    assert sender.partial_files() == files_in(store, "temporary") == []
+    assert sender.partial_files() == []
+    assert files_in(store, "temporary") == []
 
 
 def test_a_wrong_offset_is_answered_with_the_right_one(sender: Sender) -> None:

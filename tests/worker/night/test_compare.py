@@ -1,9 +1,11 @@
 """A candidate is compared with production on a snapshot's test images, by real networks."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from models.context import AppContext
 from models.learning.versions import find_version, install_baseline, register_version
@@ -62,9 +64,22 @@ def freeze_phantoms(context: AppContext, *, of_each: int = 3) -> int:
         return snapshot.id
 
 
-def _add(context, session, snapshot_id, user_id, origin, value, seed, split=Split.TEST) -> None:
+def _add(
+    context: AppContext,
+    session: Session,
+    snapshot_id: int,
+    user_id: int,
+    origin: str,
+    value: LabelValue,
+    seed: int,
+    split: Split = Split.TEST,
+) -> None:
     sha256 = a_hash(f"{origin} {value} {seed}")
-    drawn = draw_phantom(seed=seed, finding=value.value, size=(224, 224))
+    drawn = draw_phantom(
+        seed=seed,
+        finding="pneumonia" if value == LabelValue.PNEUMONIA else "normal",
+        size=(224, 224),
+    )
     context.store.put_network_input(sha256, PREPROCESSING, drawn)
     label = Label(
         sha256=sha256,
@@ -136,7 +151,11 @@ def test_what_was_measured_stays_when_it_is_begun_again(
         if evaluations(context):
             raise KilledError
 
-    versions = {"snapshot_id": snapshot_id, "candidate": candidate, "production": production}
+    versions: dict[str, Any] = {
+        "snapshot_id": snapshot_id,
+        "candidate": candidate,
+        "production": production,
+    }
     with pytest.raises(KilledError):
         compare_versions(context, **versions, progress=die)
     first = evaluations(context)

@@ -1,6 +1,7 @@
 """Snapshots: frozen, the same again without changes, and nothing lost that comes meanwhile."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,7 +159,7 @@ def test_patients_are_known_from_the_best_source(archive: Archive) -> None:
     key = context.secrets.identity_key
     by_label = archive.site_image(patient="dicom")
     archive.label(by_label, NORMAL, patient_hash=a_hash("table"))
-    public_name = {"patient": None, "folder": "f", "file": "f/person7_virus_1.png"}
+    public_name: dict[str, Any] = {"patient": None, "folder": "f", "file": "f/person7_virus_1.png"}
     by_name = archive.site_image(**public_name)
     loose = [
         archive.site_image(patient=None, study="s", folder="g", file=f"g/{n}.png") for n in "ab"
