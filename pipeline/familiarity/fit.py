@@ -27,21 +27,14 @@ def fit_guard(
     *,
     images: NDArray[np.uint8],
     features: Floats,
-    synthetic_features: Floats,
     validation_images: NDArray[np.uint8],
     validation_features: Floats,
 ) -> Guard:
     """Fit to training images and set the limits on validation images.
 
     images: uint8 (n, h, w); features: float32 (n, channels), of the same images.
-    synthetic_features: of the project's own drawn films, which must stay readable for demos and
-    tests although their texture is no film's.
     """
-    by_features = fit_familiarity(
-        np.concatenate([features, synthetic_features]),
-        validation_features,
-        components=FEATURE_COMPONENTS,
-    )
+    by_features = fit_familiarity(features, validation_features, components=FEATURE_COMPONENTS)
     by_appearance = fit_familiarity(
         appearance(images), appearance(validation_images), components=APPEARANCE_COMPONENTS
     )

@@ -27,7 +27,6 @@ from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE, Engine, load_
 from pipeline.inference.openvino_setup import import_openvino
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import FAMILIARITY_FILE, Card, write_folder
-from pipeline.phantom.images import drawn_films
 from pipeline.reports.card import Ingredients, make_card, write_card
 from pipeline.training.augmentation import Shares
 from pipeline.training.checkpoint import LearningCurves, plot_learning_curves
@@ -147,7 +146,7 @@ class _Judging:
         self._learning, self._validation, self._config = learning, validation, config
         self._others, self._guard, self._progress = others, guard, progress
         self._groups = large_groups(validation.labels, groups)
-        fitted = 0 if guard else config.drawn_films + len(learning)
+        fitted = 0 if guard else len(learning)
         measured = sum(map(len, others.values()))
         self._done, self._total = 0, (2 + CHANGED_VIEWS) * len(validation) + fitted + measured + 1
 
@@ -205,14 +204,9 @@ class _Judging:
         return np.concatenate(found)
 
     def _fit_guard(self, engine: Engine, *, seen: Inference) -> Guard:
-        config = self._config
-        drawn = drawn_films(
-            config.drawn_films, size=config.size, told=lambda _: self._tell(1, "drawing films")
-        )
         return fit_guard(
             images=self._learning.images,
             features=self._infer(engine, self._learning.images, "learning what is usual").features,
-            synthetic_features=engine.infer(drawn).features,
             validation_images=self._validation.images,
             validation_features=seen.features,
         )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pipeline.training.config import Progress, TrainingConfig, TrainingProgress
 
 # Milliseconds an image, on two cores; only their proportions matter. Learning is for each epoch.
-READ, FEATURES, HEAD, LEARN, JUDGE, DRAW = 4.0, 10.0, 0.05, 25.0, 6.0, 70.0
+READ, FEATURES, HEAD, LEARN, JUDGE = 4.0, 10.0, 0.05, 25.0, 6.0
 EXPORT = 15_000.0  # milliseconds, whatever the images
 
 
@@ -34,7 +34,7 @@ class TrainingPlan:
             "head": HEAD * learned * config.head_epochs,
             "fine-tune": LEARN * learned * config.epochs,
             "export": EXPORT,
-            "evaluate": 2 * JUDGE * judged + DRAW * config.drawn_films,
+            "evaluate": 2 * JUDGE * judged,
         }
 
     def __call__(self, step: TrainingProgress) -> None:

@@ -20,7 +20,6 @@ TOY = TrainingConfig(
     head_epochs=2,
     batch_size=4,
     validation_share=0.4,
-    drawn_films=12,
     frozen_share=0.85,
 )
 
