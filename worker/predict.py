@@ -183,11 +183,8 @@ def answer_all(
     predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, str]
 ) -> dict[str, Prediction]:
     """All at once; should that fail, one by one, so that the culprit fails alone."""
-    if not inputs:
-        return {}
     try:
-        answers = predictor.predict(np.stack(list(inputs.values())))
-        return dict(zip(inputs, answers, strict=True))
+        return dict(predictor.predict_each(inputs.items()))
     except WORLD:
         raise
     except Exception:

@@ -1,25 +1,25 @@
-"""`overread evaluate`
-
-`overread evaluate`, put together: labelled images -> scores -> figures, table, report.
-"""
+"""`overread evaluate`: measure a model version on labelled images."""
 
 import json
 import shlex
 import sys
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
 from cli.errors import Failed, UsageProblem
 from cli.learn.evaluation_table import print_evaluation
-from cli.learn.labelled_images import LabelledSource, LabelledTable, Refused, open_folder
-from cli.learn.scoring import Scored, score_images
+from cli.learn.labelled_images import Labelled, LabelledSource, LabelledTable, Refused, open_folder
 from cli.params import GivenPath
 from cli.progress import Progress, progress
 from models.config.settings import Settings
-from pipeline.errors import NetworkFolderError
+from pipeline.decode.pool import DecoderPool
+from pipeline.errors import NetworkFolderError, RefusedError
 from pipeline.evaluation.evaluate import Evaluation, ScoreCollector, Scores
 from pipeline.evaluation.evaluate import evaluate as evaluate_predictions
 from pipeline.inference.predictor import Predictor
@@ -27,9 +27,6 @@ from pipeline.inference.version_folder import Card
 from pipeline.reports.evaluation_report import WorstErrors
 from pipeline.types import OperatingPoint
 from worker.decoders import open_decoders
-
-if TYPE_CHECKING:
-    from pipeline.types import OperatingPoint
 
 
 @click.command()
@@ -77,7 +74,7 @@ def evaluate(
     source: Path,
     as_json: bool,
     report: Path | None,
-    operating_point: "OperatingPoint",
+    operating_point: OperatingPoint,
     split: str | None,
     version: Path | None,
     root: Path | None,
@@ -136,7 +133,7 @@ def evaluate_source(
         _make(report)
     reading = Reading()
     with open_decoders(settings) as pool, progress("Evaluating", total=total) as shown:
-        reading.take(score_images(source, pool=pool, predictor=predictor), shown)
+        reading.read(source, pool=pool, predictor=predictor, shown=shown)
     scores = reading.collector.scores()
     if not len(scores):
         raise Failed(f"{source.name}: none of its images could be read; {reading.first_reason()}")
@@ -161,7 +158,7 @@ def evaluate_source(
 
 
 class Reading:
-    """What is kept while images go by: numbers, the worst errors, names of what was refused."""
+    """What is kept of the images read: scores, the worst errors, and what was refused."""
 
     def __init__(self) -> None:
         self.collector = ScoreCollector()
@@ -169,15 +166,40 @@ class Reading:
         self.refused: list[Refused] = []
         self.refusals = 0
 
-    def take(self, outcomes: Iterable[Scored | Refused], shown: Progress) -> None:
-        for number, outcome in enumerate(outcomes, start=1):
-            shown.show(number)
-            if isinstance(outcome, Refused):
-                self._refuse(outcome)
-                continue
-            image, prediction = outcome
+    def read(
+        self,
+        images: Iterable[Labelled | Refused],
+        *,
+        pool: DecoderPool,
+        predictor: Predictor,
+        shown: Progress,
+    ) -> None:
+        for number, (image, prediction) in enumerate(
+            predictor.predict_each(self._decoded(images, pool)), start=1
+        ):
             self.collector.add(prediction, label=image.label, patient=image.patient)
             self.errors.see(prediction, label=image.label, file=image.file, path=image.path)
+            shown.show(number + self.refusals)
+
+    def _decoded(
+        self, images: Iterable[Labelled | Refused], pool: DecoderPool
+    ) -> Iterator[tuple[Labelled, NDArray[np.uint8]]]:
+        in_work: deque[Labelled] = deque()
+
+        def paths() -> Iterator[Path]:
+            for image in images:
+                if isinstance(image, Refused):
+                    self._refuse(image)
+                else:
+                    in_work.append(image)
+                    yield image.path
+
+        for outcome in pool.prepare_all(paths()):
+            image = in_work.popleft()
+            if isinstance(outcome, RefusedError):
+                self._refuse(Refused(image.file, str(outcome)))
+            else:
+                yield image, outcome.network_input
 
     def _refuse(self, refused: Refused) -> None:
         self.refusals += 1

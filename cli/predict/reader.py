@@ -10,15 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 
-import numpy as np
-
 from cli.output import sha256_of
 from cli.walk import Source
 from pipeline.decode.pool import DecoderPool
 from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
-from pipeline.inference.predictor import Predictor
+from pipeline.inference.predictor import Predictor, batched
 from pipeline.types import Prediction
 
 
@@ -80,7 +78,6 @@ def _unpack_member(member: Member, file: str, scratch: Path) -> Item:
     return Item(file, sha256_of(path), path, is_copy=True)
 
 
-BATCH = 32
 REMEMBERED = 100_000  # contents whose answer is kept for their duplicates; about 100 MB
 
 
@@ -122,18 +119,9 @@ class Reader:
         self._fresh: deque[Item] = deque()  # those of them that are being decoded
 
     def read(self, items: Iterable[Item]) -> Iterator[Answer]:
-        batch: list[tuple[Item, Prepared]] = []
-        for outcome in self._pool.prepare_all(self._to_decode(items)):
-            item = self._fresh.popleft()
-            if isinstance(outcome, RefusedError):
-                self._remember(item, _refused(item, str(outcome)))
-            else:
-                batch.append((item, outcome))
-            if len(batch) >= BATCH:
-                self._predict(batch)
-                batch = []
+        for batch in batched(self._pool.prepare_all(self._to_decode(items))):
+            self._answer(batch)
             yield from self._answered()
-        self._predict(batch)
         yield from self._answered()
 
     def _to_decode(self, items: Iterable[Item]) -> Iterator[Path]:
@@ -149,13 +137,15 @@ class Reader:
             self._fresh.append(item)
             yield item.path
 
-    def _predict(self, batch: list[tuple[Item, Prepared]]) -> None:
-        if not batch:
-            return
-        inputs = np.stack([prepared.network_input for _, prepared in batch])
-        for (item, prepared), prediction in zip(
-            batch, self._predictor.predict(inputs), strict=True
-        ):
+    def _answer(self, outcomes: Iterable[Prepared | RefusedError]) -> None:
+        prepared_items = []
+        for outcome in outcomes:
+            item = self._fresh.popleft()
+            if isinstance(outcome, RefusedError):
+                self._remember(item, _refused(item, str(outcome)))
+            else:
+                prepared_items.append(((item, outcome), outcome.network_input))
+        for (item, prepared), prediction in self._predictor.predict_each(prepared_items):
             self._see(item, prediction)
             self._remember(item, _predicted(item, prepared, prediction))
 

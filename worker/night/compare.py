@@ -1,7 +1,7 @@
 """Candidate and production read the same frozen test images; the figures of both are kept."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,6 @@ from pipeline.types import OperatingPoint, Split
 
 log = logging.getLogger(__name__)
 
-BATCH = 32
 EVERYWHERE: OperatingPoint = "balanced"  # versions of the first format know no other
 
 
@@ -72,16 +71,16 @@ def compare_versions(
 ) -> list[Comparison]:
     """One comparison for each origin of the snapshot's test images, the site's first.
 
-    level: of the intervals of all comparisons together. progress: told after each batch; what it
-    raises passes through. Raises NetworkFolderError, MissingInputError.
+    level: of the intervals of all comparisons together. progress: called after each prediction;
+    its exceptions pass through. Raises NetworkFolderError, MissingInputError.
     """
     sets = _test_sets(context, snapshot_id)
     both = _open_both(context.settings, candidate=candidate, production=production)
-    teller = _Teller(progress, total=sum(len(images) for images in sets.values()))
+    teller = _Teller(progress, total=2 * sum(map(len, sets.values())))
     level_of_one = level_of_each(len(sets), level=level)
     comparisons = []
     for origin, images in sets.items():
-        ours, theirs = _read(context, images, both, teller)
+        ours, theirs = (_read(context, images, opened, teller) for opened in both)
         for opened, answers in zip(both, (ours, theirs), strict=True):
             _keep(context, opened, answers, snapshot_id=snapshot_id, origin=origin)
             teller.tell()
@@ -122,7 +121,7 @@ def _open(settings: Settings, version: ModelVersion) -> Predictor:
 
 
 class _Teller:
-    """How many images have been read by both."""
+    """Counts the predictions of both versions."""
 
     def __init__(self, progress: Progress | None, *, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
@@ -135,36 +134,29 @@ class _Teller:
 
 
 def _read(
-    context: AppContext, images: Sequence[SnapshotImage], both: Sequence[Opened], teller: _Teller
-) -> list[Answers]:
-    """Each version's."""
-    collectors = [ScoreCollector() for _ in both]
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
-        for opened, collector in zip(both, collectors, strict=True):
-            inputs = _inputs(context, batch, opened.predictor)
-            answers = opened.predictor.predict(inputs)
-            for image, answer in zip(batch, answers, strict=True):
-                label = int(image.label is LabelValue.PNEUMONIA)
-                collector.add(answer, label=label, patient=image.patient_hash)
-        teller.tell(more=len(batch))
-    return [
-        opened.answers(collector.scores())
-        for opened, collector in zip(both, collectors, strict=True)
-    ]
+    context: AppContext, images: Sequence[SnapshotImage], opened: Opened, teller: _Teller
+) -> Answers:
+    collector = ScoreCollector()
+    inputs = _inputs(context, images, opened.predictor)
+    for image, prediction in opened.predictor.predict_each(inputs):
+        label = int(image.label is LabelValue.PNEUMONIA)
+        collector.add(prediction, label=label, patient=image.patient_hash)
+        teller.tell(more=1)
+    return opened.answers(collector.scores())
 
 
 def _inputs(
     context: AppContext, images: Sequence[SnapshotImage], predictor: Predictor
-) -> NDArray[np.uint8]:
+) -> Iterator[tuple[SnapshotImage, NDArray[np.uint8]]]:
     preprocessing = str(predictor.card.raw["preprocessing"])
-    try:
-        return context.store.network_inputs([image.sha256 for image in images], preprocessing)
-    except FileNotFoundError:
-        raise MissingInputError(
-            f"what {predictor.model_version} should read of the test images "
-            f"(preprocessing {preprocessing}) is not in the file store"
-        ) from None
+    for image in images:
+        try:
+            yield image, context.store.network_input(image.sha256, preprocessing)
+        except FileNotFoundError:
+            raise MissingInputError(
+                f"network input of a test image is missing from the file store "
+                f"({predictor.model_version}, preprocessing {preprocessing})"
+            ) from None
 
 
 def _keep(

@@ -129,7 +129,7 @@ def test_the_same_network_is_no_better_and_is_refused(
     assert site.level == pytest.approx(0.975)
     decision = decide_promotion([site, public], gate=Gate(min_patients=2))
     assert not decision.is_yes
-    assert (told[0].total, told[-1].done) == (12, 12)
+    assert (told[0].total, told[-1].done) == (24, 24)
     rows = {(row.model_version_id, row.origin): row.figures for row in evaluations(context)}
     assert len(rows) == 4
     figures = rows[candidate.id, SITE]
@@ -194,7 +194,7 @@ def test_a_lost_network_input_is_said(
     snapshot_id = freeze_phantoms(context, of_each=1)
     for path in (context.settings.files_dir / "inputs").glob("*/*/*"):
         path.unlink()
-    with pytest.raises(MissingInputError, match="is not in the file store"):
+    with pytest.raises(MissingInputError, match="missing from the file store"):
         compare_versions(
             context, snapshot_id=snapshot_id, candidate=candidate, production=production
         )
