@@ -1,13 +1,15 @@
 """What a running service leaves in its data folder so that others on the machine find it."""
 
-import fcntl
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from models.config.secrets import write_private
+from models.files.file_lock import LockedError, file_lock, is_locked
+
+LOCK_FILE = "supervisor.lock"
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,10 @@ class AlreadyRunningError(Exception):
 def hold_data_folder(data_dir: Path) -> Iterator[None]:
     """One supervisor per data folder. The kernel drops the lock with the process that held it."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (data_dir / "supervisor.lock").open("a") as lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            stack.enter_context(file_lock(data_dir / LOCK_FILE))
+        except LockedError:
             raise AlreadyRunningError from None
         # What a killed supervisor left behind is no longer true.
         service_path(data_dir).unlink(missing_ok=True)
@@ -41,15 +43,7 @@ def hold_data_folder(data_dir: Path) -> Iterator[None]:
 
 def is_held(data_dir: Path) -> bool:
     """Whether a supervisor is alive, be it ready or not."""
-    path = data_dir / "supervisor.lock"
-    if not path.exists():
-        return False
-    with path.open() as lock:  # also where nothing can be written
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return is_locked(data_dir / LOCK_FILE)
 
 
 def announce(data_dir: Path, service: RunningService) -> None:

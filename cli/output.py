@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import click
 
 from cli.errors import UsageProblem
+from pipeline.atomic_file import write_file
 from pipeline.text import plural, readable
 
 ROWS = 40
@@ -179,26 +179,16 @@ def copy_hashed(source: Path, target: Path) -> str:
 
 
 def save_whole(lines: Iterable[str], output: Path) -> None:
-    """Whole or not at all: a cut-off file would look like fewer rows. UsageProblem.
+    """Write a text file as a whole: a cut-off one would look like fewer rows. UsageProblem.
 
     A link is followed; a pipe or device cannot be replaced, so it is written to.
     """
-    if output.exists() and not output.is_file():
-        _save(lines, output, named=output)
-        return
-    target = Path(os.path.realpath(output))
-    partial = target.with_name(f".{target.name}.partial")
+    content = (line.encode() for line in lines)
     try:
-        _save(lines, partial, named=output)
-        partial.replace(target)
-    finally:
-        with suppress(OSError):  # in a folder that may not be entered, too
-            partial.unlink()
-
-
-def _save(lines: Iterable[str], path: Path, *, named: Path) -> None:
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
+        if output.exists() and not output.is_file():
+            with output.open("wb") as file:
+                file.writelines(content)
+        else:
+            write_file(Path(os.path.realpath(output)), content, mode=0o666)
     except OSError as error:
-        raise UsageProblem(f"{named}: cannot be written: {error.strerror}") from None
+        raise UsageProblem(f"{output}: cannot be written: {error.strerror}") from None

@@ -48,7 +48,6 @@ from models.audit.verify import ANCHORS_FILE
 from models.config.settings import Settings
 from models.files.deletion_lock import BackupRunningError, hold_deletions
 from models.files.references import Needed, needed_files
-from models.files.store import sync_folder
 from models.operations.dump import (
     DatabaseCopy,
     UnknownRevisionError,
@@ -58,6 +57,7 @@ from models.operations.dump import (
     write_database,
 )
 from models.session import make_engine, make_session_factory
+from pipeline.atomic_file import sync
 
 
 @click.command()
@@ -223,7 +223,7 @@ def _make(settings: Settings, backups: Backups, *, check: bool) -> Made:
     manifest = _fill(settings, saver, unfinished, made_at=made_at)
     os.sync()  # before it has a name that says it is whole
     unfinished.rename(backups.folder / name)
-    sync_folder(backups.folder)
+    sync(backups.folder)
     return Made(name, manifest, saver.mended, earlier.damaged)
 
 

@@ -9,7 +9,6 @@ checksums of all the rest, and its own. It is written last and the folder then n
 whole.
 """
 
-import fcntl
 import gzip
 import hashlib
 import json
@@ -17,11 +16,12 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from cli.errors import Failed, UsageProblem
+from models.files.file_lock import LockedError, file_lock
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -114,10 +114,10 @@ class Backups:
 def writing(backups: Backups) -> Iterator[None]:
     """One at a time. Raises UsageProblem where another is at it."""
     backups.folder.mkdir(parents=True, exist_ok=True)
-    with (backups.root / "lock").open("a") as lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            stack.enter_context(file_lock(backups.root / "lock"))
+        except LockedError:
             raise UsageProblem(f"{backups.root}: another backup is being written there") from None
         yield
 

@@ -49,7 +49,6 @@ from cli.progress import progress
 from models.audit.log import list_audit
 from models.config.secrets import write_private
 from models.config.settings import Settings
-from models.files.store import sync_folder
 from models.operations.dump import (
     DatabaseCopy,
     NotLinesError,
@@ -69,6 +68,7 @@ from models.operations.upgrade import (
     migrating,
 )
 from models.session import make_engine
+from pipeline.atomic_file import sync
 
 
 @click.command()
@@ -137,13 +137,13 @@ class Staging:
         """What is ready is on disk before it, and it before whatever the caller does next."""
         os.sync()
         write_private(self._folder / _NOTE, json.dumps(asdict(note)))
-        sync_folder(self._folder)
+        sync(self._folder)
 
     def put_in_place(self) -> None:
         """Again and again, should it be cut off."""
         for one in sorted(self.ready.glob("*")):
             one.rename(self._data_dir / one.name)
-        sync_folder(self._data_dir)
+        sync(self._data_dir)
         self.discard()
 
     def discard(self) -> None:

@@ -23,6 +23,7 @@ from cli.service.supervisor import Supervisor
 from cli.service.up import say_already_running, say_where
 from cli.settings import CommandSettings, read_settings
 from cli.walk import Walk
+from pipeline.atomic_file import new_folder
 
 
 @click.command()
@@ -88,9 +89,8 @@ def _generated_studies(data_dir: Path) -> Path:
         from pipeline.phantom.studies import write_phantom_studies
 
         click.echo("Drawing radiographs that show no one", err=True)
-        partial = folder.with_name("demo-studies.partial")
-        write_phantom_studies(partial)
-        partial.rename(folder)
+        with new_folder(folder) as partial:
+            write_phantom_studies(partial)
     return folder
 
 

@@ -3,12 +3,11 @@
 Remembers unfinished submissions, so that the same command goes on where it was cut off.
 """
 
-import fcntl
 import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from cli.submit.send import Sending
 from cli.submit.upload_state import Hashed, Journal
 from cli.walk import Walk
 from models.config.secrets import write_private
+from models.files.file_lock import LockedError, file_lock
 from pipeline.text import readable
 
 
@@ -43,10 +43,10 @@ class Submission:
         """Failed while another command sends the same; the kernel drops the lock with it."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path.with_suffix(".lock")
-        with path.open("a") as lock:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                stack.enter_context(file_lock(path))
+            except LockedError:
                 raise Failed("another `overread submit` is sending the same already") from None
             try:
                 yield

@@ -5,7 +5,6 @@ whole chain anew, would have to alter the anchors, too; a copy of them elsewhere
 backup) is out of reach. Rows younger than the newest anchor can still be cut off unnoticed.
 """
 
-import fcntl
 import json
 import os
 from collections import deque
@@ -19,6 +18,7 @@ from sqlalchemy.orm import Session
 from models.audit.log import digest_of, iter_sealed
 from models.base import now
 from models.config.secrets import write_private
+from models.files.file_lock import file_lock
 
 ANCHORS_FILE = "audit-anchors.jsonl"
 CHECK_FILE = "audit-check.json"  # what the newest check found
@@ -109,10 +109,12 @@ def _read(path: Path) -> Iterator[Anchor]:
 
 def _add_anchor(data_dir: Path, anchor: Anchor) -> None:
     said = {"time": anchor.time.isoformat(), "id": anchor.id, "digest": anchor.digest}
-    handle = os.open(data_dir / ANCHORS_FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(handle, "rb+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with (
+        file_lock(data_dir / ANCHORS_FILE, timeout_s=None) as descriptor,
+        os.fdopen(descriptor, "rb+", closefd=False) as file,
+    ):
         file.truncate(file.read().rfind(b"\n") + 1)
+        file.seek(0, os.SEEK_END)
         file.write(json.dumps(said).encode() + b"\n")
 
 

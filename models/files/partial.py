@@ -4,15 +4,16 @@ What the row counts as received is on disk first. A crash between the two leaves
 nobody counts, and the next piece is written over them.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from models.files.store import BLOCK, FileStore, make_private_folder, sha256_of, sync_folder
+from models.files.file_lock import LockedError, file_lock, is_same_file
+from models.files.store import BLOCK, FileStore, make_private_folder, sha256_of
+from pipeline.atomic_file import sync
 
 
 class BusyError(Exception):
@@ -51,7 +52,7 @@ class PartialFile:
             self.cut(at)
             raise
         if at == 0:
-            sync_folder(self.path.parent)
+            sync(self.path.parent)
         return written
 
     def cut(self, size: int) -> None:
@@ -77,39 +78,22 @@ class PartialFiles:
 
     @contextmanager
     def hold(self, upload_id: int) -> Iterator[PartialFile]:
-        """BusyError where another request or process holds it. The kernel lets go for the dead."""
-        partial = self._open(upload_id)
-        try:
-            yield partial
-        finally:
-            if partial.size == 0 and _is_still(partial.path, partial.descriptor):
-                partial.discard()
-            os.close(partial.descriptor)
+        """Raises BusyError where another request or process holds it."""
+        path = make_private_folder(self._folder) / str(upload_id)
+        with ExitStack() as stack:
+            try:
+                partial = PartialFile(path, stack.enter_context(file_lock(path)))
+            except LockedError:
+                raise BusyError from None
+            try:
+                yield partial
+            finally:
+                if partial.size == 0 and is_same_file(path, partial.descriptor):
+                    partial.discard()
 
     def all(self) -> list[int]:
         """The uploads of which there is something."""
         return sorted(int(path.name) for path in self._folder.glob("*"))
-
-    def _open(self, upload_id: int) -> PartialFile:
-        make_private_folder(self._folder)
-        path = self._folder / str(upload_id)
-        while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _is_still(path, descriptor):
-                    return PartialFile(path, descriptor)
-            except BlockingIOError:
-                os.close(descriptor)
-                raise BusyError from None
-            os.close(descriptor)  # who held it before has finished it, and deleted it
-
-
-def _is_still(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 def _write(descriptor: int, block: bytes, *, at: int) -> None:

@@ -11,8 +11,8 @@ Everything else is written under a temporary name and renamed: a name that exist
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.files.deletion_lock import deleting
+from pipeline.atomic_file import sync, temporary_file
 
 Area = Literal["incoming", "stored"]
 BLOCK = 1 << 20
@@ -48,28 +49,30 @@ class FileStore:
     def put(self, stream: BinaryIO, *, max_bytes: int | None = None) -> Stored:
         """An upload into `incoming`, durable on return. FileTooLargeError keeps nothing."""
         digest, size = hashlib.sha256(), 0
-        with self._writing() as (file, temporary):
+        with temporary_file(make_private_folder(self.temporary)) as temporary:
             while block := stream.read(BLOCK):
                 size += len(block)
                 if max_bytes is not None and size > max_bytes:
                     raise FileTooLargeError(f"larger than {max_bytes / 2**20:.0f} MiB")
                 digest.update(block)
-                file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-            stored = Stored(digest.hexdigest(), size)
-            self._take_in(temporary, stored.sha256)
-        return stored
+                temporary.file.write(block)
+            target = self.path(digest.hexdigest(), area="incoming")
+            make_private_folder(target.parent)
+            temporary.rename(target)
+        return Stored(target.name, size)
 
     def adopt(self, file: Path, sha256: str) -> None:
         """A complete and durable file becomes an upload without a copy; its old name stays, so
         that a crash before the row is written loses nothing.
         """
         os.utime(file)  # as new as one that came in one piece
-        link = self._make_folder(self.temporary) / secrets.token_hex(16)
+        target, link = self.path(sha256, area="incoming"), self.temporary / secrets.token_hex(16)
+        make_private_folder(target.parent)
+        make_private_folder(self.temporary)
         os.link(file, link)
         try:
-            self._take_in(link, sha256)
+            link.replace(target)
+            sync(target.parent)
         finally:
             # Renaming to another name of the same file does nothing, says POSIX.
             link.unlink(missing_ok=True)
@@ -154,35 +157,14 @@ class FileStore:
         return self.root / "inputs" / preprocessing / sha256[:2] / sha256
 
     def _write(self, target: Path, content: bytes) -> None:
-        if target.exists():
+        """A file that exists is complete, and young again: its row is about to be written."""
+        with suppress(FileNotFoundError):
+            os.utime(target)
             return
-        with self._writing() as (file, temporary):
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            self._rename(temporary, target)
-
-    @contextmanager
-    def _writing(self) -> Iterator[tuple[BinaryIO, Path]]:
-        temporary = self._make_folder(self.temporary) / secrets.token_hex(16)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                yield file, temporary
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def _take_in(self, temporary: Path, sha256: str) -> None:
-        target = self.path(sha256, area="incoming")
-        self._rename(temporary, target)
-        sync_folder(target.parent)  # its name is durable, too: the sender is told that it is safe
-
-    def _rename(self, temporary: Path, target: Path) -> None:
-        self._make_folder(target.parent)
-        temporary.replace(target)
-
-    def _make_folder(self, folder: Path) -> Path:
-        return make_private_folder(folder)
+        with temporary_file(make_private_folder(self.temporary)) as temporary:
+            temporary.file.write(content)
+            make_private_folder(target.parent)
+            temporary.rename(target)
 
 
 def _is_before(moment: float, path: Path) -> bool:
@@ -205,14 +187,5 @@ def make_private_folder(folder: Path) -> Path:
     if not folder.is_dir():
         make_private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
-        sync_folder(folder.parent)
+        sync(folder.parent)
     return folder
-
-
-def sync_folder(folder: Path) -> None:
-    """Names in it are durable on return."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

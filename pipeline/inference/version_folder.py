@@ -2,16 +2,12 @@
 
 import hashlib
 import json
-import secrets
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from glob import escape
 from pathlib import Path
-from shutil import rmtree
 from typing import Any, Final
 
+from pipeline.atomic_file import new_folder
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE
 from pipeline.types import OperatingPoint
@@ -29,7 +25,6 @@ REQUIRED: Final = (
     FAMILIARITY_FILE,
 )
 FORMAT: Final = 2  # 1 had one operating point and no warning limit; it is still read
-ABANDONED_AFTER_S: Final = 24 * 3600.0  # far longer than a version takes to be written
 
 
 @dataclass(frozen=True)
@@ -120,25 +115,18 @@ def _sha256(path: Path) -> str:
 
 
 def write_folder(folder: Path, *, fill: Callable[[Path], None]) -> Path:
-    """Let `fill` write the files under a temporary name, then rename: all or nothing.
+    """Let `fill` write the files of a version, add their checksums, and name the whole: all or
+    nothing. Where two write the same version at once, the first one to end has written it.
 
-    The name is this call's own: where two write the same version at once, the first one to end has
-    written it. Raises FileExistsError, since a version never changes.
+    Raises FileExistsError, since a version never changes.
     """
     check_is_new(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _discard_abandoned(folder)
-    partial = folder.with_name(f"{_partial_name(folder)}{secrets.token_hex(8)}")
-    partial.mkdir()
-    try:
+    with new_folder(folder) as partial:
         fill(partial)
         files = sorted(path for path in partial.iterdir() if path.name != CHECKSUMS_FILE)
         lines = [f"{_sha256(path)}  {path.name}\n" for path in files]
         (partial / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8")
         verify_checksums(partial)
-        _rename(partial, folder)
-    finally:
-        rmtree(partial, ignore_errors=True)
     return folder
 
 
@@ -146,24 +134,3 @@ def check_is_new(folder: Path) -> None:
     """Raises FileExistsError."""
     if folder.exists():
         raise FileExistsError(f"{folder} exists; a model version is never changed")
-
-
-def _rename(partial: Path, folder: Path) -> None:
-    try:
-        partial.rename(folder)
-    except OSError:
-        check_is_new(folder)
-        raise
-
-
-def _discard_abandoned(folder: Path) -> None:
-    """What a process left behind that was killed while it wrote this version."""
-    before = time.time() - ABANDONED_AFTER_S
-    for path in folder.parent.glob(f"{escape(_partial_name(folder))}*"):
-        with suppress(FileNotFoundError):  # another one is discarding it, too
-            if path.stat().st_mtime < before:
-                rmtree(path, ignore_errors=True)
-
-
-def _partial_name(folder: Path) -> str:
-    return f".{folder.name}.partial-"

@@ -5,7 +5,6 @@ The learning curves as a picture.
 
 import hashlib
 import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.atomic_file import temporary_file
 from pipeline.inference.matplotlib_setup import import_matplotlib
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset
@@ -107,21 +107,14 @@ def checkpoint_folder(output: Path) -> Path:
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path, *, key: str) -> None:
-    """Under a temporary name first: a process killed while writing leaves the last one whole.
-
-    The name is this call's own, should two trainings of one version be under way.
-    """
+    """Replace the last checkpoint as a whole: a killed process leaves the last one intact."""
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{FILE}.{secrets.token_hex(8)}.partial"
     head = {"key": key, "epochs_done": checkpoint.epochs_done, "curves": asdict(checkpoint.curves)}
     arrays: dict[str, Any] = {f"weights_{n}": value for n, value in enumerate(checkpoint.weights)}
     arrays |= {f"optimizer_{n}": value for n, value in enumerate(checkpoint.optimizer)}
-    try:
-        with partial.open("wb") as stream:
-            np.savez(stream, head=np.array(json.dumps(head)), **arrays)
-        partial.replace(folder / FILE)
-    finally:
-        partial.unlink(missing_ok=True)
+    with temporary_file(folder) as temporary:
+        np.savez(temporary.file, head=np.array(json.dumps(head)), **arrays)
+        temporary.rename(folder / FILE)
 
 
 def load_checkpoint(folder: Path, *, key: str) -> Checkpoint | None:

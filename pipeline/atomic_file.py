@@ -1,0 +1,101 @@
+"""Files and folders that appear under their name complete, or not at all.
+
+Everything is written under a temporary name on the same disk, forced to disk, and renamed. A
+killed process leaves the temporary name behind: `.NAME.partial-RANDOM` where no folder was given.
+"""
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import BinaryIO
+
+OWNER_ONLY = 0o600
+PARTIAL = ".partial-"
+
+
+@dataclass(frozen=True)
+class TemporaryFile:
+    file: BinaryIO
+    path: Path
+
+    def rename(self, target: Path, *, replace: bool = True, durable: bool = True) -> None:
+        """durable: content and name survive a power cut. FileExistsError unless `replace`."""
+        self.file.flush()
+        if durable:
+            os.fsync(self.file.fileno())
+        if replace:
+            self.path.replace(target)
+        else:
+            os.link(self.path, target)
+        if durable:
+            sync(target.parent)
+
+
+@contextmanager
+def temporary_file(
+    folder: Path, *, mode: int = OWNER_ONLY, name: str = ""
+) -> Iterator[TemporaryFile]:
+    """A new file in `folder`, deleted at the end unless it was renamed. mode: before the umask."""
+    path = folder / f"{name}{secrets.token_hex(16)}"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield TemporaryFile(file, path)
+    finally:
+        with suppress(OSError):  # renamed, or in a folder that is not writable any more
+            path.unlink()
+
+
+def write_file(
+    target: Path, content: bytes | Iterable[bytes], *, mode: int = OWNER_ONLY, replace: bool = True
+) -> None:
+    """Write a file as a whole. FileExistsError where it exists, unless `replace`."""
+    with temporary_file(target.parent, mode=mode, name=partial_name(target)) as temporary:
+        temporary.file.writelines([content] if isinstance(content, bytes) else content)
+        temporary.rename(target, replace=replace)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """An empty folder that gets its name at the end of the `with` block, with all that is in it.
+
+    Raises FileExistsError where `target` has come to hold something.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{partial_name(target)}{secrets.token_hex(16)}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for path in (temporary, *temporary.rglob("*")):
+            sync(path)
+        _rename_folder(temporary, target)
+        sync(target.parent)
+    finally:
+        rmtree(temporary, ignore_errors=True)
+
+
+def partial_name(target: Path) -> str:
+    """How temporary names beside `target` begin."""
+    return f".{target.name}{PARTIAL}"
+
+
+def sync(path: Path) -> None:
+    """Force a file's content, or the names in a folder, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _rename_folder(temporary: Path, target: Path) -> None:
+    try:
+        temporary.rename(target)
+    except OSError:
+        if target.exists():
+            raise FileExistsError(f"{target} exists") from None
+        raise

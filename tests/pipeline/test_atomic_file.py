@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.atomic_file import new_folder, temporary_file, write_file
+
+
+def test_write_file_replaces_the_whole_file(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    write_file(target, b"the first version")
+    write_file(target, [b"the ", b"second"])
+    assert target.read_bytes() == b"the second"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_write_file_without_replace_keeps_the_first(tmp_path: Path) -> None:
+    write_file(tmp_path / "a", b"first", replace=False)
+    with pytest.raises(FileExistsError):
+        write_file(tmp_path / "a", b"second", replace=False)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"first"]
+
+
+def test_temporary_file_leaves_nothing_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(TypeError), temporary_file(tmp_path) as temporary:
+        temporary.file.writelines([b"half", None])  # type: ignore[list-item]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_folder_appears_at_the_end_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "folder"
+    with new_folder(target) as partial:
+        (partial / "inside").mkdir()
+        (partial / "inside" / "file").write_text("x")
+        assert not target.exists()
+    with pytest.raises(FileExistsError), new_folder(target) as partial:
+        (partial / "file").write_text("y")
+    assert [path.name for path in target.parent.iterdir()] == ["folder"]
+    assert (target / "inside" / "file").read_text() == "x"
