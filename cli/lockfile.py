@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from models.config.secrets import write_private
-from models.files.file_lock import LockedError, file_lock, is_locked
+from models.file_lock import LockedError, file_lock, is_locked
 
 LOCK_FILE = "supervisor.lock"
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from cli.errors import Failed, UsageProblem
-from models.files.file_lock import LockedError, file_lock
+from models.file_lock import LockedError, file_lock
 
 FORMAT = 1
 MANIFEST = "manifest.json"

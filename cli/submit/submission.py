@@ -23,7 +23,7 @@ from cli.submit.send import Sending
 from cli.submit.upload_state import Hashed, Journal
 from cli.walk import Walk
 from models.config.secrets import write_private
-from models.files.file_lock import LockedError, file_lock
+from models.file_lock import LockedError, file_lock
 from pipeline.text import readable
 
 

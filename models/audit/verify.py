@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from models.audit.log import digest_of, iter_sealed
 from models.base import now
 from models.config.secrets import write_private
-from models.files.file_lock import file_lock
+from models.file_lock import file_lock
 
 ANCHORS_FILE = "audit-anchors.jsonl"
 CHECK_FILE = "audit-check.json"  # what the newest check found

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from models.files.file_lock import LockedError, file_lock
+from models.file_lock import LockedError, file_lock
 
 GATE_FILE = "backup.gate"  # held by a backup from beginning to end, so that no deletion starts
 LOCK_FILE = "backup.lock"  # shared by the deletions under way, for whose end a backup waits

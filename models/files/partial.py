@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from models.files.file_lock import LockedError, file_lock, is_same_file
+from models.file_lock import LockedError, file_lock, is_same_file
 from models.files.store import BLOCK, FileStore, make_private_folder, sha256_of
 from pipeline.atomic_file import sync
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from models.files.file_lock import LockedError, file_lock, is_locked
+from models.file_lock import LockedError, file_lock, is_locked
 
 
 def test_file_lock_is_held_by_one_unless_shared(tmp_path: Path) -> None:
