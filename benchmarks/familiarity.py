@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from cli.learn.labelled_images import open_folder
 from pipeline.decode.decode import decode
-from pipeline.decode.network_input import DECODED_SIZE, network_input
 from pipeline.errors import RefusedError
 from pipeline.evaluation.metrics import auroc
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
+from pipeline.prepare.network_input import DECODED_SIZE, network_input
 from pipeline.types import Prediction
 
 NO_CHEST = "not a chest radiograph"

@@ -21,12 +21,12 @@ from PIL import Image, ImageDraw
 
 from benchmarks.heatmap_score import METRICS, BoxedImage, read_boxes, read_inputs, score_external
 from pipeline.decode.decode import decode
-from pipeline.decode.network_input import DECODED_SIZE, network_input
 from pipeline.errors import PipelineError
 from pipeline.inference.drawing import overlay_png
 from pipeline.inference.engine import load_engine
 from pipeline.inference.heatmap import FAINT, MUCH, NARROW, SOME, WIDE, body_shares, measure_trust
 from pipeline.inference.version_folder import BASELINE
+from pipeline.prepare.network_input import DECODED_SIZE, network_input
 
 TILE = 320  # pixels
 ACROSS = 8  # tiles

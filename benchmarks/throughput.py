@@ -26,10 +26,10 @@ from urllib.request import urlopen
 import numpy as np
 from notebook_path import read_like_a_notebook
 
-from pipeline.decode.prepare import prepare
 from pipeline.errors import RefusedError
 from pipeline.inference.engine import load_engine
 from pipeline.inference.version_folder import BASELINE
+from pipeline.prepare.prepare import prepare
 
 OVERREAD = [sys.executable, "-m", "cli"]
 READY_WITHIN_S = 120

@@ -1,6 +1,9 @@
 """How much one file may ask of us."""
 
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from pipeline.errors import RefusalCode, RefusedError
 
@@ -58,3 +61,12 @@ class Limits:
             raise RefusedError(
                 RefusalCode.TOO_LARGE, f"expected 1 to {self.max_frames} frames, received {frames}"
             )
+
+
+def check_not_blank(pixels: NDArray[Any]) -> None:
+    """Raise RefusedError for an array of any shape and type without two different values."""
+    if pixels.size == 0 or pixels.min() == pixels.max():
+        raise RefusedError(
+            RefusalCode.NOT_FRONTAL_CHEST,
+            "not a chest radiograph: every pixel has the same value",
+        )

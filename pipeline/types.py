@@ -54,6 +54,45 @@ class DecodedImage:
 
 
 @dataclass(frozen=True)
+class Deidentified:
+    """A file without what identifies its patient.
+
+    blob: the bytes that may be stored. media_type: of `blob`; another than the file's where
+    it was converted to PNG.
+    study_uid_hash, patient_hash: keyed hashes (64 hexadecimal digits), None where the file
+    states no such identifier. sop_instance_uid: the pseudonymous one in `blob`. All three are
+    None for anything but DICOM.
+    """
+
+    blob: bytes
+    media_type: str
+    study_uid_hash: str | None = None
+    patient_hash: str | None = None
+    sop_instance_uid: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One file, ready for the network and, with a key, for the store.
+
+    network_input: uint8 (224, 224), 0 = black. rows, columns: as stored in the file.
+    tags, warnings: as in `DecodedImage`. The other fields are those of `Deidentified`; without
+    a key, `media_type` is the file's own and the rest is None.
+    """
+
+    network_input: NDArray[np.uint8]
+    rows: int
+    columns: int
+    tags: dict[str, str]
+    warnings: tuple[str, ...]
+    media_type: str
+    blob: bytes | None = None
+    study_uid_hash: str | None = None
+    patient_hash: str | None = None
+    sop_instance_uid: str | None = None
+
+
+@dataclass(frozen=True)
 class Inference:
     """What the network says of n images.
 

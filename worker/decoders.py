@@ -1,8 +1,8 @@
 """The decoder processes, as the settings want them."""
 
 from models.config.settings import Settings
-from pipeline.decode.pool import DecoderPool
 from pipeline.limits import Limits
+from pipeline.prepare.pool import DecoderPool
 
 
 def open_decoders(settings: Settings, *, key: bytes | None = None) -> DecoderPool:

@@ -27,11 +27,10 @@ from models.learning.versions import production_version
 from models.reading.predictions import finish_known
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Image, State
-from pipeline.decode.pool import DecoderError, DecoderPool
-from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
+from pipeline.prepare.pool import DecoderError, DecoderPool
 from pipeline.pseudonym import pseudonym
-from pipeline.types import PREPROCESSING
+from pipeline.types import PREPROCESSING, Prepared
 from worker.chunks import PassingError, by_turns, holding, jobs_of, record
 from worker.enqueue import nudge_predict
 from worker.tidy import discard_uploads
@@ -177,22 +176,21 @@ def _restore(
 
 
 def _store(context: AppContext, claim: Claim, sha256: str, prepared: Prepared) -> ReadContent:
-    deidentified = prepared.deidentified
-    assert deidentified is not None, "the pool has a key"
-    stored_sha256 = hashlib.sha256(deidentified.content).hexdigest()
+    assert prepared.blob is not None, "the pool has a key"
+    stored_sha256 = hashlib.sha256(prepared.blob).hexdigest()
     note(context.store, Begun(claim.id, sha256, stored_sha256))
     context.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
-    context.store.put_bytes(deidentified.content, sha256=stored_sha256)
+    context.store.put_bytes(prepared.blob, sha256=stored_sha256)
     return ReadContent(
-        media_type=deidentified.media_type,
+        media_type=prepared.media_type,
         stored_sha256=stored_sha256,
         rows=prepared.rows,
         columns=prepared.columns,
-        tags=dict(prepared.tags),
+        tags=prepared.tags,
         warnings=list(prepared.warnings),
-        study_hash=deidentified.study_uid_hash,
-        patient_hash=deidentified.patient_hash,
-        sop_instance_uid=deidentified.sop_instance_uid,
+        study_hash=prepared.study_uid_hash,
+        patient_hash=prepared.patient_hash,
+        sop_instance_uid=prepared.sop_instance_uid,
     )
 
 

@@ -27,7 +27,7 @@ from worker.chunks import WORLD, plainly, repeat
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue, nudge_reread
 
 if TYPE_CHECKING:
-    from pipeline.decode.pool import DecoderPool
+    from pipeline.prepare.pool import DecoderPool
     from worker.predict import LivePredictor
 
 log = logging.getLogger(__name__)

@@ -18,12 +18,12 @@ from cli.learn.labelled_images import Labelled, LabelledSource, LabelledTable, R
 from cli.params import GivenPath
 from cli.progress import Progress, progress
 from models.config.settings import Settings
-from pipeline.decode.pool import DecoderPool
 from pipeline.errors import NetworkFolderError, RefusedError
 from pipeline.evaluation.evaluate import Evaluation, ScoreCollector, Scores
 from pipeline.evaluation.evaluate import evaluate as evaluate_predictions
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import Card
+from pipeline.prepare.pool import DecoderPool
 from pipeline.reports.evaluation_report import WorstErrors
 from pipeline.types import OperatingPoint
 from worker.decoders import open_decoders

@@ -32,12 +32,11 @@ from models.learning.labelled_contents import hold_view, labelled_contents
 from models.learning.snapshots import SITE, Member, earlier_places
 from models.operations.upgrade import upgrade
 from models.people.users import ADMIN, find_user
-from pipeline.decode.prepare import Prepared
 from pipeline.errors import PipelineError, RefusedError
 from pipeline.evaluation.leakage import Leak
 from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
 from pipeline.text import readable
-from pipeline.types import PREPROCESSING
+from pipeline.types import PREPROCESSING, Prepared
 from worker.decoders import open_decoders
 from worker.night.leaks import candidate_leaks, stored_candidates
 from worker.night.membership import Candidate, decide_members
@@ -261,8 +260,7 @@ def _is_dicom(path: Path) -> bool:
 
 
 def _identity(prepared: Prepared) -> Identity:
-    stated = prepared.deidentified
-    return Identity(stated.patient_hash, stated.study_uid_hash) if stated else Identity()
+    return Identity(prepared.patient_hash, prepared.study_uid_hash)
 
 
 def _candidate(image: NewImage, dataset: str) -> Candidate:

@@ -12,12 +12,11 @@ from tempfile import NamedTemporaryFile
 
 from cli.output import sha256_of
 from cli.walk import Source
-from pipeline.decode.pool import DecoderPool
-from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.inference.predictor import Predictor, batched
-from pipeline.types import Prediction
+from pipeline.prepare.pool import DecoderPool
+from pipeline.types import Prediction, Prepared
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,10 @@ Pictures that show nothing.
 """
 
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import NDArray
-
-from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.sniff import DICOM, HEAD_BYTES, read_content, sniff
-from pipeline.limits import Limits
+from pipeline.limits import Limits, check_not_blank
 from pipeline.types import DecodedImage
-
-
-def check_not_blank(pixels: NDArray[Any]) -> None:
-    """Raise RefusedError for an array of any shape and type without two different values."""
-    if pixels.size == 0 or pixels.min() == pixels.max():
-        raise RefusedError(
-            RefusalCode.NOT_FRONTAL_CHEST, "not a chest radiograph: every pixel has the same value"
-        )
-
 
 _DEFAULT = Limits()
 
@@ -49,9 +36,9 @@ def decode_content(
     # Each family imports its own libraries: a process that sees only JPEG stays small.
     if media_type == DICOM:
         from pipeline.dicom.dataset import read_dicom
-        from pipeline.dicom.picture import decode_dataset
+        from pipeline.dicom.image import decode_dataset
 
-        return check_picture(decode_dataset(read_dicom(content, limits), limits), limits)
+        return check_image(decode_dataset(read_dicom(content, limits), limits), limits)
     from pipeline.decode.raster import decode_raster
 
     image = decode_raster(
@@ -61,10 +48,10 @@ def decode_content(
         minimum_size=minimum_size,
         is_checked=is_checked,
     )
-    return check_picture(image, limits)
+    return check_image(image, limits)
 
 
-def check_picture(image: DecodedImage, limits: Limits) -> DecodedImage:
+def check_image(image: DecodedImage, limits: Limits) -> DecodedImage:
     """Return `image`. Raises RefusedError where nothing can be seen in it."""
     check_not_blank(image.pixels)
     limits.check_size(*image.pixels.shape)

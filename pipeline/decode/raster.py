@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
-from pipeline.decode.jpeg import check_jpeg, read_luminance
-from pipeline.decode.png import read_pixels
 from pipeline.errors import RefusalCode, RefusedError
+from pipeline.files.jpeg import check_jpeg, read_luminance
+from pipeline.files.png import read_pixels
 from pipeline.files.sniff import BMP, JPEG, JPEG2000, PNG, TIFF, WEBP
 from pipeline.limits import Limits
 from pipeline.types import DecodedImage

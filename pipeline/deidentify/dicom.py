@@ -21,7 +21,6 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS, Numbers
-from pipeline.deidentify.deidentify import Deidentified
 from pipeline.deidentify.pixels import clean_pixels
 from pipeline.dicom.attributes import raw_value, term, text
 from pipeline.dicom.grayscale import read_table
@@ -29,6 +28,7 @@ from pipeline.dicom.palette import COLOURS, packed, read_palette
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import patient_pseudonym, pseudonym, pseudonymous_uid
+from pipeline.types import Deidentified
 
 
 def clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
@@ -79,7 +79,7 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
     patient_hash = patient_pseudonym(key, patient_id, issuer=issuer) if patient_id else None
     try:
         kept = _kept(dataset, key, patient_hash)
-        content = _write(kept)
+        blob = _write(kept)
     except RefusedError:
         raise
     except MemoryError:
@@ -92,7 +92,7 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
             RefusalCode.OTHER, "the DICOM file cannot be written without its patient's data"
         ) from None
     return Deidentified(
-        content=content,
+        blob=blob,
         media_type=DICOM,
         study_uid_hash=pseudonym(key, "study", study_uid) if study_uid else None,
         patient_hash=patient_hash,

@@ -18,11 +18,9 @@ from pydicom.tag import Tag
 from pydicom.uid import UID, RLELossless
 from rle.utils import encode_pixel_data
 
-from pipeline.decode.jpeg import precision
-from pipeline.deidentify.jpeg2000 import precision_2000, strip_jpeg_2000
 from pipeline.deidentify.raster import strip_jpeg
 from pipeline.dicom.attributes import integer, is_signed
-from pipeline.dicom.picture import padding_mask
+from pipeline.dicom.image import padding_mask
 from pipeline.dicom.pixels import (
     PIXELS,
     decode_frame,
@@ -33,6 +31,8 @@ from pipeline.dicom.pixels import (
     pixel_data_length,
 )
 from pipeline.errors import RefusalCode, RefusedError
+from pipeline.files.jpeg import precision
+from pipeline.files.jpeg2000 import precision_2000, strip_jpeg_2000
 
 _KINDS = {8: np.uint8, 16: np.uint16, 32: np.uint32}
 

@@ -7,24 +7,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.decode.jpeg import APP0, APP1, APP14, APP15, COM, SOI, is_of_picture, segments
-from pipeline.decode.png import HEADER_END, chunk, strip_png
 from pipeline.decode.raster import decode_raster, read_orientation
+from pipeline.files.jpeg import APP0, APP1, APP14, APP15, COM, SOI, is_of_picture, segments
+from pipeline.files.png import HEADER_END, chunk, strip_png
 from pipeline.files.sniff import JPEG, PNG
 from pipeline.limits import Limits
+from pipeline.types import Deidentified
 
 
-def strip_metadata(content: bytes, *, media_type: str, limits: Limits) -> tuple[bytes, str]:
-    """Return bytes and media type of the same picture without metadata.
+def strip_metadata(content: bytes, *, media_type: str, limits: Limits) -> Deidentified:
+    """Return the same image without metadata: JPEG and PNG as they are, others as PNG.
 
-    The orientation is kept. What follows the picture's end is dropped.
+    Pixels and orientation are kept; what follows the end of the image is dropped. Raises
+    RefusedError for a damaged file.
     """
     if media_type == JPEG:
-        return strip_jpeg(content, orientation=read_orientation(content, JPEG)), JPEG
+        return Deidentified(strip_jpeg(content, orientation=read_orientation(content, JPEG)), JPEG)
     if media_type == PNG:
         stripped, orientation = strip_png(content, limits), read_orientation(content, PNG)
-        return _with_orientation(stripped, orientation), PNG
-    return _as_png(decode_raster(content, media_type=media_type, limits=limits).pixels), PNG
+        return Deidentified(_with_orientation(stripped, orientation), PNG)
+    pixels = decode_raster(content, media_type=media_type, limits=limits).pixels
+    return Deidentified(_as_png(pixels), PNG)
 
 
 def strip_jpeg(content: bytes, *, orientation: int = 1) -> bytes:

@@ -19,10 +19,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from pipeline.decode.jpeg import check_jpeg, read_luminance
 from pipeline.dicom import codecs as dicom_codecs
 from pipeline.dicom.attributes import code, integer, label, raw_value
 from pipeline.errors import RefusalCode, RefusedError
+from pipeline.files.jpeg import check_jpeg, read_luminance
 from pipeline.limits import Limits
 
 dicom_codecs.register()

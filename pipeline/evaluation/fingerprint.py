@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decode.network_input import SIZE
+from pipeline.prepare.network_input import SIZE
 
 HASH_BITS: Final = 256
 _HASH_SIDE: Final = 16

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.decode.decode import decode
-from pipeline.decode.network_input import DECODED_SIZE, SIZE, network_input
 from pipeline.errors import PipelineError, RefusedError
+from pipeline.prepare.network_input import DECODED_SIZE, SIZE, network_input
 from pipeline.training.splits import patient_of
 
 LABELS = {"NORMAL": 0, "PNEUMONIA": 1}

@@ -37,7 +37,7 @@ SIGNS = {
     "predict": "-Q predict",
     "beat": "worker.app beat",
     "broker": "valkey-server",
-    "decoder": "pipeline.decode.process",
+    "decoder": "pipeline.prepare.process",
 }
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.decode.pool import DecoderPool
-from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
 from pipeline.files.archive import Member, is_archive, members
 from pipeline.inference.predictor import Predictor
+from pipeline.prepare.pool import DecoderPool
+from pipeline.types import Prepared
 from tests.support.data.decoding import WITHIN_S, answer_to
 
 pytestmark = [pytest.mark.processes, pytest.mark.shared]

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from pipeline.decode.jpeg import SOS, segments
-from pipeline.decode.png import SIGNATURE, chunks
+from pipeline.files.jpeg import SOS, segments
+from pipeline.files.png import SIGNATURE, chunks
 
 INTERESTING = (0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31)
 

@@ -5,10 +5,11 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
-from pipeline.decode.prepare import Prepared, prepare
 from pipeline.errors import RefusedError
 from pipeline.files.archive import ArchiveLimits, is_archive, members
 from pipeline.limits import Limits
+from pipeline.prepare.prepare import prepare
+from pipeline.types import Prepared
 from web.labels.csv_file import NoTableError, read_label_table
 
 # Control and format characters, surrogates, separators of lines: none may be shown.
@@ -25,8 +26,8 @@ def read_file(content: bytes) -> Prepared | None:
     except RefusedError as refusal:
         _check(refusal)
         return None
-    assert read.deidentified is not None
-    again = _prepare(read.deidentified.content)
+    assert read.blob is not None
+    again = _prepare(read.blob)
     assert (again.network_input == read.network_input).mean() > 0.99
     return read
 

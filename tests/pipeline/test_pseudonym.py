@@ -5,10 +5,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deidentify.deidentify import deidentify
-from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import patient_pseudonym
 from tests.support.data.builders import make_dicom
+from tests.support.imaging.deidentified import deidentified
 
 KEY = b"an invented key"
 WORDS = st.text(max_size=20)
@@ -17,7 +16,7 @@ WORDS = st.text(max_size=20)
 def test_the_hash_of_a_dicom_s_patient_is_that_of_the_plain_identifier(tmp_path: Path) -> None:
     plain = make_dicom(tmp_path / "1.dcm", PatientID="A")
     issued = make_dicom(tmp_path / "2.dcm", PatientID="A", IssuerOfPatientID="here")
-    hashes = [deidentify(path, media_type=DICOM, key=KEY).patient_hash for path in (plain, issued)]
+    hashes = [deidentified(path.read_bytes(), key=KEY).patient_hash for path in (plain, issued)]
     assert hashes == [patient_pseudonym(KEY, "A"), patient_pseudonym(KEY, "A", issuer="here")]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from models.context import AppContext, open_context
-from pipeline.decode.pool import DecoderPool
+from pipeline.prepare.pool import DecoderPool
 from tests.support.servers.databases import Database
 from worker import enqueue
 

@@ -12,9 +12,9 @@ from models.files.pending import discard_unsettled
 from models.files.purge import purge_step
 from models.intake.jobs import cancel_job, cancel_some
 from models.tables.intake import Job, State
-from pipeline.decode.pool import DecoderPool
-from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
+from pipeline.prepare.pool import DecoderPool
+from pipeline.types import Prepared
 from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.worker.conftest import TIMEOUT_S

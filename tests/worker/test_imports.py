@@ -36,4 +36,4 @@ def test_a_process_loads_only_what_it_needs(statement: str, absent: tuple[str, .
 
 
 def test_what_is_looked_for_would_be_seen() -> None:
-    assert "PIL" in loaded_by("import pipeline.decode.network_input")
+    assert "PIL" in loaded_by("import pipeline.prepare.network_input")

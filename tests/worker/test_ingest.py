@@ -17,10 +17,9 @@ from models.intake.images import cancel_waiting
 from models.intake.jobs import close_job
 from models.reading.predictions import record_predictions
 from models.tables.intake import Image, Job, State, Study
-from pipeline.decode.pool import DecoderPool
-from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
-from pipeline.types import PREPROCESSING
+from pipeline.prepare.pool import DecoderPool
+from pipeline.types import PREPROCESSING, Prepared
 from tests.support.data.builders import INVENTED_PATIENT
 from tests.support.data.rows import a_job, a_prediction, a_version, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload

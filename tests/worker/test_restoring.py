@@ -9,7 +9,7 @@ from sqlalchemy import select
 from models.context import AppContext
 from models.learning.versions import install_baseline
 from models.tables.intake import Image, Prediction, State
-from pipeline.decode.pool import DecoderPool
+from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from models.context import AppContext
 from models.tables.intake import Image
-from pipeline.decode.pool import DecoderPool
+from pipeline.prepare.pool import DecoderPool
 from pipeline.pseudonym import pseudonymous_uid
 from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, upload

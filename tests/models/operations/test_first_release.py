@@ -14,7 +14,7 @@ from models.operations.upgrade import migrate, unmigrate, upgrade
 from models.reading.results import Result, iter_results
 from models.tables.intake import Image, Prediction, State
 from models.tables.people import Role, Token, User
-from pipeline.decode.pool import DecoderPool
+from pipeline.prepare.pool import DecoderPool
 from tests.support.data.first_release import (
     OPEN_JOB,
     OWN,

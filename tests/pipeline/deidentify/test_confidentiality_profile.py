@@ -13,16 +13,15 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from pipeline.deidentify.attributes import NUMBERS, PIXELS, UIDS, kept_attributes
-from pipeline.deidentify.deidentify import Deidentified, deidentify_content
 from pipeline.dicom.attributes import TAGS
 from pipeline.errors import RefusedError
-from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
+from pipeline.types import Deidentified
 from tests.support.data.builders import make_dataset, make_picture, save_dicom
 from tests.support.imaging.confidentiality_profile import REPEATING, profile
+from tests.support.imaging.deidentified import KEY, deidentified
 from tests.support.imaging.planted import NAME, TRACES, UID, planted
 
-KEY = b"an invented key"
 PROFILE = profile()
 NOT_IN_A_DATA_SET = (0x0000, 0x0002, 0x0004)  # commands, meta information, media directories
 PICTURE = make_picture(32, 32)
@@ -37,12 +36,8 @@ def written(dataset: Dataset, folder: Path) -> bytes:
     return (folder / "x.dcm").read_bytes()
 
 
-def deidentified(content: bytes, *, key: bytes = KEY) -> Deidentified:
-    return deidentify_content(content, media_type=DICOM, key=key)
-
-
 def read(result: Deidentified) -> Dataset:
-    return pydicom.dcmread(io.BytesIO(result.content))
+    return pydicom.dcmread(io.BytesIO(result.blob))
 
 
 def is_allowed(action: str, keyword: str, kept: Dataset) -> bool:
@@ -81,7 +76,7 @@ def test_every_attribute_of_the_profile(tmp_path: Path) -> None:
         result = deidentified(content)
         kept = read(result)
         wrong += [one for one in keywords if not is_allowed(PROFILE[one], one, kept)]
-        wrong += [trace for trace in TRACES if trace in result.content]
+        wrong += [trace for trace in TRACES if trace in result.blob]
     assert wrong == []
 
 
@@ -98,7 +93,7 @@ def test_groups_that_repeat(element: tuple[int, int], number: int, tmp_path: Pat
     content = written(dataset, tmp_path)
     assert NAME.encode() in content
     result = deidentified(content)
-    assert NAME.encode() not in result.content
+    assert NAME.encode() not in result.blob
     assert tag not in read(result)
 
 
@@ -131,7 +126,7 @@ def test_every_attribute_of_the_data_dictionary(tmp_path: Path) -> None:
     table["LUTDescriptor"].VR, table["LUTData"].VR = "US", "OW"
     dataset.VOILUTSequence = Sequence([table])
     result = deidentified(written(dataset, tmp_path))
-    assert not [trace for trace in TRACES if trace in result.content]
+    assert not [trace for trace in TRACES if trace in result.blob]
     kept = read(result)
     assert not {element.keyword for element in kept} - kept_ones
     assert {element.keyword for element in kept.VOILUTSequence[0]} == {"LUTDescriptor", "LUTData"}
@@ -151,7 +146,7 @@ def test_text_in_the_place_of_a_kept_value(tmp_path: Path) -> None:
                 continue  # the library writes no such file
             assert NAME.encode() in content
             with suppress(RefusedError):
-                assert NAME.encode() not in deidentified(content).content, (keyword, vr)
+                assert NAME.encode() not in deidentified(content).blob, (keyword, vr)
             tried += 1
     assert tried > 100
 
@@ -162,7 +157,7 @@ def test_names_spelled_as_code_strings_are_dropped(tmp_path: Path) -> None:
         setattr(dataset, keyword, ["CR", "JANE DOE"] if keyword == "Modality" else "JANE DOE CHEST")
         content = written(dataset, tmp_path)
         assert b"JANE DOE" in content
-        assert b"DOE" not in deidentified(content).content, keyword
+        assert b"DOE" not in deidentified(content).blob, keyword
 
 
 def test_numbers_after_the_first_are_dropped(tmp_path: Path) -> None:
@@ -172,7 +167,7 @@ def test_numbers_after_the_first_are_dropped(tmp_path: Path) -> None:
             dataset.add_new(Tag(tag_for_keyword(keyword)), "LO", ["1"] * kind.count + [NAME])
             content = written(dataset, tmp_path)
             assert NAME.encode() in content
-            assert NAME.encode() not in deidentified(content).content, keyword
+            assert NAME.encode() not in deidentified(content).blob, keyword
 
 
 def test_identifiers_become_pseudonyms_of_the_key(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 
 from pipeline.decode.decode import decode
-from pipeline.deidentify.deidentify import Deidentified, deidentify
 from pipeline.files.sniff import HEAD_BYTES, sniff
 from tests.support.data.builders import (
     INVENTED_PATIENT,
@@ -29,8 +28,8 @@ from tests.support.data.builders import (
     png_with,
     save_dicom,
 )
+from tests.support.imaging.deidentified import deidentified
 
-KEY = b"an invented key"
 IDENTIFYING = (
     "PatientName",
     "PatientID",
@@ -48,11 +47,6 @@ IDENTIFYING = (
     "StudyDescription",
     "StationName",
 )
-
-
-def deidentified(path: Path, *, key: bytes = KEY) -> Deidentified:
-    media_type = sniff(path.read_bytes()[:HEAD_BYTES])
-    return deidentify(path, media_type=media_type, key=key)
 
 
 def stored(path: Path, content: bytes) -> Path:
@@ -77,7 +71,7 @@ def test_no_identifying_value_is_left(tmp_path: Path) -> None:
     path = make_identified(tmp_path / "x.dcm")
     for value in (b"Testperson", b"19010203"):
         assert value in path.read_bytes()
-    content = deidentified(path).content
+    content = deidentified(path.read_bytes()).blob
     for value in (b"Testperson", b"INVENTED", b"Invented", b"19010203", b"Referrer"):
         assert value not in content
     kept = pydicom.dcmread(io.BytesIO(content))
@@ -90,7 +84,7 @@ def test_what_reading_needs_is_left(tmp_path: Path) -> None:
     path = make_identified(
         tmp_path / "x.dcm", PatientAge="095Y", PatientSex="F", PixelSpacing=[0.2, 0.2]
     )
-    kept = pydicom.dcmread(io.BytesIO(deidentified(path).content))
+    kept = pydicom.dcmread(io.BytesIO(deidentified(path.read_bytes()).blob))
     assert (kept.Modality, kept.BodyPartExamined, kept.ViewPosition) == ("CR", "CHEST", "PA")
     assert kept.PatientSex == ""  # it stays with the image's row in the database
     assert "PatientAge" not in kept
@@ -103,14 +97,20 @@ def test_free_text_in_a_code_string_is_dropped(tmp_path: Path) -> None:
         tmp_path / "x.dcm", BodyPartExamined="chest of J. Doe", PresentationLUTShape="J. Doe's"
     )
     assert b"Doe" in path.read_bytes()
-    assert b"Doe" not in deidentified(path).content
+    assert b"Doe" not in deidentified(path.read_bytes()).blob
 
 
 def test_hashes_group_by_patient_and_depend_on_the_key(tmp_path: Path) -> None:
-    first = deidentified(make_dicom(tmp_path / "1.dcm", PatientID="A", StudyInstanceUID="1.2.3"))
-    again = deidentified(make_dicom(tmp_path / "2.dcm", PatientID="A", StudyInstanceUID="1.2.4"))
-    other = deidentified(make_dicom(tmp_path / "3.dcm", PatientID="B", StudyInstanceUID="1.2.3"))
-    keyed = deidentified(tmp_path / "1.dcm", key=b"another key")
+    first = deidentified(
+        make_dicom(tmp_path / "1.dcm", PatientID="A", StudyInstanceUID="1.2.3").read_bytes()
+    )
+    again = deidentified(
+        make_dicom(tmp_path / "2.dcm", PatientID="A", StudyInstanceUID="1.2.4").read_bytes()
+    )
+    other = deidentified(
+        make_dicom(tmp_path / "3.dcm", PatientID="B", StudyInstanceUID="1.2.3").read_bytes()
+    )
+    keyed = deidentified((tmp_path / "1.dcm").read_bytes(), key=b"another key")
     assert first.patient_hash == again.patient_hash != other.patient_hash
     assert first.study_uid_hash == other.study_uid_hash != again.study_uid_hash
     assert keyed.patient_hash not in (None, first.patient_hash)
@@ -119,15 +119,17 @@ def test_hashes_group_by_patient_and_depend_on_the_key(tmp_path: Path) -> None:
 
 def test_no_identifier_means_no_hash(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "x.dcm", PatientID="")
-    assert deidentified(path).patient_hash is None
-    assert deidentified(make_raster(tmp_path / "x.png")).patient_hash is None
+    assert deidentified(path.read_bytes()).patient_hash is None
+    assert deidentified(make_raster(tmp_path / "x.png").read_bytes()).patient_hash is None
 
 
 def test_uids_are_replaced_the_same_way_in_every_file(tmp_path: Path) -> None:
     uids = []
     for name in ("1", "2"):
         path = make_dicom(tmp_path / f"{name}.dcm", StudyInstanceUID="1.2.3.4")
-        uids.append(pydicom.dcmread(io.BytesIO(deidentified(path).content)).StudyInstanceUID)
+        uids.append(
+            pydicom.dcmread(io.BytesIO(deidentified(path.read_bytes()).blob)).StudyInstanceUID
+        )
     assert uids[0] == uids[1]
     assert uids[0].startswith("2.25.")
     assert uids[0].is_valid
@@ -138,8 +140,8 @@ def test_files_without_uids_are_not_grouped(tmp_path: Path) -> None:
     dataset = pydicom.dcmread(path)
     del dataset.StudyInstanceUID, dataset.SOPInstanceUID
     dataset.save_as(path)
-    result = deidentified(path)
-    kept = pydicom.dcmread(io.BytesIO(result.content))
+    result = deidentified(path.read_bytes())
+    kept = pydicom.dcmread(io.BytesIO(result.blob))
     assert result.study_uid_hash is None
     assert "StudyInstanceUID" not in kept
     assert kept.SOPInstanceUID.startswith("2.25.")
@@ -153,7 +155,7 @@ def test_comments_inside_encapsulated_jpeg_are_cut_out(tmp_path: Path) -> None:
     jpeg = jpeg_with(encoded(make_picture(), "JPEG"), marker=0xFE, body=b"of Jane Doe")
     dataset.PixelData = encapsulate([jpeg])
     dataset.save_as(path)
-    content = deidentified(path).content
+    content = deidentified(path.read_bytes()).blob
     assert b"Jane Doe" not in content
     np.testing.assert_array_equal(
         decode(stored(tmp_path / "y.dcm", content)).pixels, decode(path).pixels
@@ -163,7 +165,7 @@ def test_comments_inside_encapsulated_jpeg_are_cut_out(tmp_path: Path) -> None:
 def test_bytes_behind_the_pixels_are_cut_off(tmp_path: Path) -> None:
     pixels = make_picture()
     path = make_dicom(tmp_path / "x.dcm", pixels, PixelData=pixels.tobytes() + b"Jane Doe")
-    assert b"Jane Doe" not in deidentified(path).content
+    assert b"Jane Doe" not in deidentified(path.read_bytes()).blob
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEGBaseline8Bit])
@@ -174,7 +176,7 @@ def test_dicom_picture_stays_the_same(tmp_path: Path, syntax: str) -> None:
         transfer_syntax=syntax,
         VOILUTSequence=[make_lut(np.arange(256) ** 2 // 256, first=0, bits=8)],
     )
-    after = decode(stored(tmp_path / "y.dcm", deidentified(path).content))
+    after = decode(stored(tmp_path / "y.dcm", deidentified(path.read_bytes()).blob))
     np.testing.assert_array_equal(after.pixels, decode(path).pixels)
     assert pydicom.dcmread(tmp_path / "y.dcm").file_meta.TransferSyntaxUID == syntax
 
@@ -207,18 +209,20 @@ def pictures_with_metadata(folder: Path) -> Iterator[Path]:
 
 def test_pictures_lose_metadata_and_keep_pixels_and_orientation(tmp_path: Path) -> None:
     for path in pictures_with_metadata(tmp_path):
-        result = deidentified(path)
-        assert b"Jane Doe" not in result.content, path.name
-        after = stored(tmp_path / "after", result.content)
-        assert sniff(result.content[:HEAD_BYTES]) == result.media_type, path.name
+        result = deidentified(path.read_bytes())
+        assert b"Jane Doe" not in result.blob, path.name
+        after = stored(tmp_path / "after", result.blob)
+        assert sniff(result.blob[:HEAD_BYTES]) == result.media_type, path.name
         np.testing.assert_array_equal(decode(after).pixels, decode(path).pixels, path.name)
 
 
 def test_jpeg_and_png_keep_their_coded_pixels(tmp_path: Path) -> None:
     jpeg = make_raster(tmp_path / "x.jpg", comment=b"Jane Doe")
-    assert deidentified(jpeg).content == jpeg.read_bytes().replace(b"\xff\xfe\0\x0aJane Doe", b"")
+    assert deidentified(jpeg.read_bytes()).blob == jpeg.read_bytes().replace(
+        b"\xff\xfe\0\x0aJane Doe", b""
+    )
     png = make_raster(tmp_path / "x.png")
-    assert deidentified(png).content == png.read_bytes()
+    assert deidentified(png.read_bytes()).blob == png.read_bytes()
 
 
 def test_no_value_of_the_shared_files_survives(shared_data: Path, tmp_path: Path) -> None:
@@ -227,7 +231,7 @@ def test_no_value_of_the_shared_files_survives(shared_data: Path, tmp_path: Path
         if path.suffix == ".csv":
             continue
         dataset = pydicom.dcmread(path, force=True)
-        content = deidentified(path).content
+        content = deidentified(path.read_bytes()).blob
         values = {str(dataset[k].value) for k in IDENTIFYING if k in dataset}
         # Short numbers occur by chance among pixels; the attributes themselves are gone.
         for value in (value for value in values if len(value) >= 6):

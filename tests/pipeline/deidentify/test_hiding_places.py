@@ -15,9 +15,7 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from pipeline.decode.decode import decode_content
-from pipeline.deidentify.deidentify import deidentify_content
-from pipeline.deidentify.jpeg2000 import strip_jpeg_2000
-from pipeline.files.sniff import HEAD_BYTES, sniff
+from pipeline.files.jpeg2000 import strip_jpeg_2000
 from tests.support.data.builders import (
     encoded,
     jpeg_with,
@@ -29,6 +27,7 @@ from tests.support.data.builders import (
     png_with,
     save_dicom,
 )
+from tests.support.imaging.deidentified import deidentified
 
 NAME = b"Planted Person"
 PICTURE = make_picture()
@@ -37,7 +36,7 @@ PICTURE = make_picture()
 def cleaned(content: bytes) -> bytes:
     """De-identified; the picture must stay the same."""
     assert NAME in content
-    result = deidentify_content(content, media_type=sniff(content[:HEAD_BYTES]), key=b"key").content
+    result = deidentified(content).blob
     np.testing.assert_array_equal(
         decode_content(result).pixels, decode_content(content).pixels, strict=True
     )
@@ -134,8 +133,8 @@ def test_overlays_drawn_into_unused_bits(kind: str, tmp_path: Path) -> None:
     path = make_dicom(
         tmp_path / "x.dcm", stored, bits_stored=12, transfer_syntax=syntax, **attributes
     )
-    result = deidentify_content(path.read_bytes(), media_type="application/dicom", key=b"key")
-    kept = pydicom.dcmread(io.BytesIO(result.content)).pixel_array.view(np.uint16)
+    result = deidentified(path.read_bytes())
+    kept = pydicom.dcmread(io.BytesIO(result.blob)).pixel_array.view(np.uint16)
     np.testing.assert_array_equal(kept, picture)
 
 
@@ -143,8 +142,8 @@ def test_padding_beyond_the_stored_bits_is_no_overlay(tmp_path: Path) -> None:
     picture = make_picture(top=1023).astype(np.uint16)
     picture[:5] = 63536
     path = make_dicom(tmp_path / "x.dcm", picture, bits_stored=10, PixelPaddingValue=63536)
-    result = deidentify_content(path.read_bytes(), media_type="application/dicom", key=b"key")
-    kept = pydicom.dcmread(io.BytesIO(result.content))
+    result = deidentified(path.read_bytes())
+    kept = pydicom.dcmread(io.BytesIO(result.blob))
     assert kept.PixelData == picture.tobytes()
     assert kept.PixelPaddingValue == 63536
 

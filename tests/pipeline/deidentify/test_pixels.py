@@ -16,8 +16,8 @@ from pydicom.uid import (
 )
 
 from pipeline.decode.decode import decode, decode_content
-from pipeline.decode.prepare import prepare
 from tests.support.data.builders import make_dicom, make_picture
+from tests.support.imaging.deidentified import deidentified
 
 PICTURE = make_picture(top=1023)
 LOSSLESS = [JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless]
@@ -33,9 +33,7 @@ def of_ten_bits(path: Path, pixels: NDArray[Any], syntax: str, *, signed: bool =
 
 
 def stored_of(path: Path) -> bytes:
-    stored = prepare(path, key=b"key").deidentified
-    assert stored is not None
-    return stored.content
+    return deidentified(path.read_bytes()).blob
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS)

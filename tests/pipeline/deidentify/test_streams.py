@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from pipeline.decode.decode import decode_content
-from pipeline.decode.png import SIGNATURE, read_header
-from pipeline.deidentify.deidentify import deidentify_content
 from pipeline.errors import RefusedError
-from pipeline.files.sniff import JPEG, PNG
+from pipeline.files.png import SIGNATURE, read_header
 from pipeline.limits import Limits
 from tests.support.data.builders import encoded, jpeg_with, make_picture, png_chunk, png_with
+from tests.support.imaging.deidentified import deidentified
 
 PICTURE = make_picture()
 ROWS = b"".join(b"\0" + row.tobytes() for row in PICTURE)
@@ -54,14 +53,14 @@ HIDING: dict[str, bytes] = {
 def test_nothing_but_the_picture_is_kept_of_a_png(place: str) -> None:
     content = HIDING[place]
     assert NAME in content
-    stored = deidentify_content(content, media_type=PNG, key=b"key").content
+    stored = deidentified(content).blob
     assert NAME not in stored
     np.testing.assert_array_equal(decode_content(stored).pixels, decode_content(content).pixels)
 
 
 @pytest.mark.parametrize("content", [png_of(WHOLE), png_of(WHOLE, piece=7), interlaced()])
 def test_a_sound_stream_is_kept_as_it_is(content: bytes) -> None:
-    assert deidentify_content(content, media_type=PNG, key=b"key").content == content
+    assert deidentified(content).blob == content
     np.testing.assert_array_equal(np.rint(decode_content(content).pixels * 255), PICTURE)
 
 
@@ -79,7 +78,7 @@ def test_a_sound_stream_is_kept_as_it_is(content: bytes) -> None:
 )
 def test_png_that_is_not_whole(content: bytes, words: str) -> None:
     """Decoders fill up with black what is missing, and say nothing."""
-    for look in (decode_content, lambda one: deidentify_content(one, media_type=PNG, key=b"key")):
+    for look in (decode_content, deidentified):
         with pytest.raises(RefusedError, match=words):
             look(content)
 
@@ -121,4 +120,4 @@ def test_scans_are_bounded_with_the_size() -> None:
 def test_segments_that_no_picture_needs(marker: int) -> None:
     """Decoders pass over some of them."""
     content = jpeg_with(encoded(PICTURE, "JPEG"), marker=marker, body=NAME)
-    assert NAME not in deidentify_content(content, media_type=JPEG, key=b"key").content
+    assert NAME not in deidentified(content).blob

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.decode.decode import decode
-from pipeline.decode.network_input import DECODED_SIZE, network_input
 from pipeline.evaluation.fingerprint import (
     HASH_BITS,
     Fingerprint,
@@ -29,6 +28,7 @@ from pipeline.evaluation.leakage import (
     leak_report,
 )
 from pipeline.phantom.drawing import draw_phantom
+from pipeline.prepare.network_input import DECODED_SIZE, network_input
 from pipeline.training.splits import patient_of
 from pipeline.types import Split
 

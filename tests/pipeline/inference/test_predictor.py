@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.decode.prepare import prepare
 from pipeline.familiarity.orientation import in_words
 from pipeline.inference.predictor import Predictor
 from pipeline.phantom.drawing import draw_phantom
+from pipeline.prepare.prepare import prepare
 from tests.support.imaging.networks import phantom_inputs
 
 NO_CHEST = (

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from pipeline.decode.prepare import prepare
 from pipeline.phantom.studies import write_phantom_studies
+from pipeline.prepare.prepare import prepare
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.decode.pool import DecoderPool
-from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
+from pipeline.prepare.pool import DecoderPool
+from pipeline.types import Prepared
 
 WITHIN_S = 10.0
 RESIDENT_BYTES = 10**9

@@ -21,7 +21,7 @@ from models.reading.predictions import record_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Audit, Image, ModelVersion, State
 from models.tables.people import Role
-from pipeline.decode.prepare import prepare
+from pipeline.prepare.prepare import prepare
 from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_prediction, a_user, a_version
 from tests.support.servers.databases import Database
@@ -88,10 +88,10 @@ class Portal:
     def _read(self, image: Image) -> None:
         store = self.context.store
         prepared = prepare(store.path(image.sha256, area="incoming"), key=KEY)
-        assert prepared.deidentified is not None
+        assert prepared.blob is not None
         store.put_network_input(image.sha256, PREPROCESSING, prepared.network_input)
         folder = str(PurePosixPath(image.file).parent)
-        uid = prepared.deidentified.study_uid_hash
+        uid = prepared.study_uid_hash
         study = NewStudy(
             study_hash=uid or hashlib.sha256(f"{image.job_id}{folder}".encode()).hexdigest(),
             folder=None if uid else folder,
@@ -99,7 +99,7 @@ class Portal:
         with self.database.sessions.begin() as session:
             row = session.get_one(Image, image.id)
             row.study_id = get_or_create_studies(session, [study])[study.study_hash]
-            row.stored_sha256 = store.put_bytes(prepared.deidentified.content).sha256
+            row.stored_sha256 = store.put_bytes(prepared.blob).sha256
             row.rows, row.columns, row.tags = prepared.rows, prepared.columns, prepared.tags
             row.state, row.media_type = State.READY, prepared.media_type
             row.warnings = list(prepared.warnings)

@@ -19,11 +19,11 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
-from pipeline.decode.messages import READY, DecoderSettings, Stumble
-from pipeline.decode.prepare import Prepared
 from pipeline.errors import PipelineError, RefusalCode, RefusedError
 from pipeline.limits import Limits
 from pipeline.look_ahead import map_ahead
+from pipeline.prepare.messages import READY, DecoderSettings, Stumble
+from pipeline.types import Prepared
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ class _Decoder:
         self._is_ready = False
         self._connection, theirs = Pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.decode.process", str(theirs.fileno())],
+            [sys.executable, "-m", "pipeline.prepare.process", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.decode.decode import decode
-from pipeline.decode.network_input import DECODED_SIZE, SIZE, network_input
+from pipeline.prepare.network_input import DECODED_SIZE, SIZE, network_input
 from pipeline.types import DecodedImage
 from tests.support.data.builders import make_jpeg, make_picture
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline.decode.decode import decode
-from pipeline.decode.network_input import network_input
-from pipeline.decode.prepare import prepare
 from pipeline.errors import RefusedError
+from pipeline.prepare.network_input import network_input
+from pipeline.prepare.prepare import prepare
 
 pytestmark = pytest.mark.shared
 

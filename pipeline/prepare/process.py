@@ -13,10 +13,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from pipeline.decode.jpeg import DAMAGED, tells_of_damage
-from pipeline.decode.messages import READY, Answer, DecoderSettings, Stumble
-from pipeline.decode.prepare import prepare
 from pipeline.errors import RefusalCode, RefusedError
+from pipeline.files.jpeg import DAMAGED, tells_of_damage
+from pipeline.prepare.messages import READY, Answer, DecoderSettings, Stumble
+from pipeline.prepare.prepare import prepare
 
 # What one process may hold. The greatest radiograph that `Limits` allows (64 million pixels of 16
 # bits) takes 0.85 of it; a picture in colours or floats of that size may not fit, and is refused.
@@ -32,7 +32,6 @@ def main(descriptor: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold patient data
     try:
         settings: DecoderSettings = connection.recv()
-        _load_decoders()
         _bound_memory()
         connection.send(READY)
         complaints = _hear_libraries()
@@ -60,13 +59,6 @@ def _answer(path: Path, settings: DecoderSettings, complaints: int) -> Answer:
         return Stumble(f"{type(error).__name__} at {trace}")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _load_decoders() -> None:
-    """Import them now, so that the first file's time is its own."""
-    import pipeline.decode.raster
-    import pipeline.deidentify.dicom
-    import pipeline.dicom.picture  # noqa: F401
 
 
 def _bound_memory() -> None:

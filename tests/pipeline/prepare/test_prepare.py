@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from pipeline.decode.decode import decode
-from pipeline.decode.network_input import network_input
-from pipeline.decode.prepare import prepare
-from pipeline.deidentify.deidentify import deidentify
 from pipeline.errors import RefusedError
+from pipeline.prepare.network_input import network_input
+from pipeline.prepare.prepare import prepare
 from tests.support.data.builders import make_dicom, make_jpeg, make_picture
+from tests.support.imaging.deidentified import deidentified
 
 KEY = b"an invented key"
 
@@ -19,11 +19,12 @@ def test_dicom(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "x.dcm", np.stack([make_picture()] * 2))
     prepared = prepare(path, key=KEY)
     np.testing.assert_array_equal(prepared.network_input, network_input(decode(path)))
-    assert (prepared.rows, prepared.columns, prepared.frames) == (96, 128, 2)
+    assert (prepared.rows, prepared.columns) == (96, 128)
     assert prepared.media_type == "application/dicom"
     assert prepared.tags["ViewPosition"] == "PA"
     assert prepared.warnings == ("first of 2 frames read",)
-    assert prepared.deidentified == deidentify(path, media_type=prepared.media_type, key=KEY)
+    expected = deidentified(path.read_bytes(), key=KEY)
+    assert {name: getattr(prepared, name) for name in vars(expected)} == vars(expected)
 
 
 def test_jpeg(tmp_path: Path) -> None:
@@ -31,13 +32,12 @@ def test_jpeg(tmp_path: Path) -> None:
     prepared = prepare(path, key=KEY)
     assert (prepared.rows, prepared.columns) == (900, 1000)
     assert prepared.tags == {}
-    assert prepared.deidentified is not None
-    assert prepared.deidentified.content[:2] == b"\xff\xd8"
+    assert (prepared.blob or b"")[:2] == b"\xff\xd8"
 
 
 def test_without_a_key_nothing_is_deidentified(tmp_path: Path) -> None:
-    assert prepare(make_dicom(tmp_path / "x.dcm")).deidentified is None
-    assert prepare(make_jpeg(tmp_path / "x.jpg")).deidentified is None
+    assert prepare(make_dicom(tmp_path / "x.dcm")).blob is None
+    assert prepare(make_jpeg(tmp_path / "x.jpg")).blob is None
 
 
 def test_wrong_modality_is_refused_before_its_pixels_are_decoded(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from pipeline.decode.decode import decode_content
-from pipeline.deidentify.deidentify import deidentify_content
 from pipeline.errors import RefusedError
 from tests.fuzz.seeds import FIXED
 from tests.support.data.builders import encoded, make_dicom, make_picture
+from tests.support.imaging.deidentified import deidentified
 
 
 def _raster(kind: str, _: Path) -> bytes:
@@ -72,7 +72,7 @@ def test_damage_ends_in_a_picture_or_a_refusal(
     content = damaged(KINDS[kind](tmp_path), damage, within=within)
     try:
         image = decode_content(content)
-        deidentify_content(content, media_type=image.media_type, key=b"key")
+        deidentified(content)
     except RefusedError as refusal:
         described(refusal)
     else:

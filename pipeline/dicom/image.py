@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from pipeline.decode.decode import check_not_blank
 from pipeline.dicom.attributes import code, integer, is_signed, kept_tags, number
 from pipeline.dicom.frontal import JUDGED, burned_in_warnings, check_frontal
 from pipeline.dicom.grayscale import Span, grey_levels, has_broken_window
@@ -18,7 +17,7 @@ from pipeline.dicom.palette import read_palette
 from pipeline.dicom.pixels import first_frame, frames, has_unused_bits
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.sniff import DICOM
-from pipeline.limits import Limits
+from pipeline.limits import Limits, check_not_blank
 from pipeline.types import DecodedImage
 
 

@@ -18,9 +18,10 @@ import pytest
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import JPEGLosslessSV1
 
-from pipeline.decode.pool import DecoderPool
-from pipeline.decode.prepare import Prepared, prepare
 from pipeline.errors import RefusalCode, RefusedError
+from pipeline.prepare.pool import DecoderPool
+from pipeline.prepare.prepare import prepare
+from pipeline.types import Prepared
 from tests.support.data.builders import make_dicom, make_jpeg, make_picture, make_png
 
 pytestmark = pytest.mark.processes
@@ -69,7 +70,7 @@ def test_answers_come_in_order_and_equal_those_of_this_process(
         expected = prepare(path, key=b"key")
         assert isinstance(answer, Prepared)
         np.testing.assert_array_equal(answer.network_input, expected.network_input)
-        assert answer.deidentified == expected.deidentified
+        assert (answer.blob, answer.patient_hash) == (expected.blob, expected.patient_hash)
 
 
 def test_it_reads_only_a_little_ahead(good: list[Path]) -> None:
@@ -187,7 +188,7 @@ def test_closing_ends_the_processes_even_in_mid_file(never_ending: Path) -> None
 @pytest.mark.parametrize("state", ["idle", "reading"])
 def test_no_process_outlives_a_killed_parent(state: str, never_ending: Path) -> None:
     script = (
-        "import sys, pathlib; from pipeline.decode.pool import DecoderPool\n"
+        "import sys, pathlib; from pipeline.prepare.pool import DecoderPool\n"
         "pool = DecoderPool(processes=2, timeout_s=1)\n"
         "print(*pool.process_ids(), flush=True)\n"
         "sys.stdin.readline() if sys.argv[1] == 'idle' else "
@@ -219,7 +220,7 @@ def test_no_process_outlives_a_killed_parent(state: str, never_ending: Path) -> 
 
 def test_it_loads_nothing_but_decoders() -> None:
     """A decoder process is paid for once per core: no framework may slip in."""
-    script = "import sys, pipeline.decode.process as p; p._load_decoders(); print(*sys.modules)"
+    script = "import sys, pipeline.prepare.process; print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -16,12 +16,12 @@ from pydicom.uid import (
     UltrasoundImageStorage,
 )
 
-from pipeline.decode.pool import DecoderPool
-from pipeline.decode.prepare import Prepared
-from pipeline.decode.process import MEMORY_BYTES
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.archive import members
 from pipeline.limits import Limits
+from pipeline.prepare.pool import DecoderPool
+from pipeline.prepare.process import MEMORY_BYTES
+from pipeline.types import Prepared
 from tests.support.data.builders import (
     encoded,
     make_dataset,

@@ -12,8 +12,8 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless
 
 from pipeline.decode.decode import decode_content
-from pipeline.decode.jpeg import read_luminance
 from pipeline.errors import RefusedError
+from pipeline.files.jpeg import read_luminance
 from tests.support.data.builders import make_dicom, make_picture
 
 PICTURE = make_picture(501, 667)

@@ -7,9 +7,9 @@ there by that name would not be found on the other side.
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.decode.prepare import Prepared
 from pipeline.errors import RefusedError
 from pipeline.limits import Limits
+from pipeline.types import Prepared
 
 READY: Final = "ready"
 

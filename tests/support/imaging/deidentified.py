@@ -1,0 +1,18 @@
+"""A file as it would be stored."""
+
+from pipeline.deidentify.dicom import deidentify_dataset
+from pipeline.deidentify.raster import strip_metadata
+from pipeline.dicom.dataset import read_dicom
+from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
+from pipeline.limits import Limits
+from pipeline.types import Deidentified
+
+KEY = b"an invented key"
+
+
+def deidentified(content: bytes, *, key: bytes = KEY) -> Deidentified:
+    """Without decoding the image first, so files that are no chest radiographs pass too."""
+    media_type = sniff(content[:HEAD_BYTES])
+    if media_type == DICOM:
+        return deidentify_dataset(read_dicom(content, Limits()), key=key)
+    return strip_metadata(content, media_type=media_type, limits=Limits())
