@@ -30,7 +30,8 @@ from pipeline.inference.engine import NETWORK_FILE
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
 from pipeline.phantom.drawing import draw_phantom
-from pipeline.training.dataset import Dataset, find_examples, read_examples
+from pipeline.training.dataset import Dataset, read_images
+from pipeline.training.labelled import LabelledFolder
 
 DRAWN = 96
 BATCH = 32  # as a worker claims them
@@ -130,7 +131,7 @@ def train_for_ever(arguments: argparse.Namespace) -> None:
 
 def some_images(folder: Path | None) -> Dataset:
     if folder is not None:
-        return read_examples(find_examples(folder))
+        return read_images(list(LabelledFolder(folder)))
     labels = (np.arange(DRAWN) % 2).astype(np.uint8)
     findings = ("normal", "pneumonia")
     drawn = [draw_phantom(seed=n, finding=findings[n % 2], size=(224, 224)) for n in range(DRAWN)]

@@ -24,8 +24,9 @@ from train_baseline import ADULTS, read_external
 from pipeline.evaluation.calibration import choose_threshold, fit_temperature, probability_of
 from pipeline.evaluation.metrics import auroc
 from pipeline.training.config import TrainingConfig, TrainingConfigError
-from pipeline.training.dataset import Dataset, find_examples, read_examples
+from pipeline.training.dataset import Dataset, read_images
 from pipeline.training.fit import fit_network, predict_logits
+from pipeline.training.labelled import LabelledFolder
 from pipeline.training.splits import split_of
 
 FLOOR = 0.95  # of sensitivity, on validation images as they are
@@ -45,7 +46,7 @@ def main() -> None:
         recipes = read_recipes(arguments.recipes, weights=arguments.weights)
     except (OSError, ValueError, TrainingConfigError) as error:
         parser.error(f"{arguments.recipes}: {error}")
-    everything = read_examples(find_examples(arguments.dataset / "train"))
+    everything = read_images(list(LabelledFolder(arguments.dataset / "train")))
     adults = read_external(arguments.external)[ADULTS] if arguments.external else None
     for fold in arguments.folds:
         learning, validation = sample_fold(everything, fold=fold, arguments=arguments)

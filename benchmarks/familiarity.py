@@ -18,13 +18,13 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from cli.learn.labelled_images import open_folder
 from pipeline.decode.decode import decode
 from pipeline.errors import RefusedError
 from pipeline.evaluation.metrics import auroc
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
 from pipeline.prepare.network_input import DECODED_SIZE, network_input
+from pipeline.training.labelled import open_split
 from pipeline.types import Prediction
 
 NO_CHEST = "not a chest radiograph"
@@ -40,7 +40,9 @@ def main() -> None:
     parser.add_argument("--version", type=Path, default=BASELINE)
     arguments = parser.parse_args()
     predictor = Predictor.open(arguments.version)
-    set_aside = open_folder(arguments.dataset, split="validation", card=predictor.card)
+    set_aside = open_split(
+        arguments.dataset, split="validation", config=predictor.card.raw["config"]
+    )
     validation = np.stack([read(image.path) for image in set_aside])
     adults = np.stack([read(path) for path in sorted(arguments.external.glob("*.jpg"))])
     strange = dict(read_strange(arguments.hostile))

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.training.dataset import LABELS, find_examples, read_examples
+from pipeline.training.dataset import read_images
+from pipeline.training.labelled import LABELS, LabelledFolder
 
 SIDE = 128
 COMPONENTS = 40
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    dataset = read_examples(find_examples(arguments.images))
+    dataset = read_images(list(LabelledFolder(arguments.images)))
     everything = _shrink(dataset.images)
     target = everything.mean(axis=0)
     for _ in range(ROUNDS):  # each round's mean is sharper, so the next registers better

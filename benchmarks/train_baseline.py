@@ -19,7 +19,8 @@ import numpy as np
 from benchmarks.heatmap_score import score_external
 from pipeline.inference.version_folder import BASELINE
 from pipeline.training.config import TrainingConfig, TrainingProgress
-from pipeline.training.dataset import Dataset, Example, read_examples
+from pipeline.training.dataset import Dataset, read_images
+from pipeline.training.labelled import LabelledImage
 from pipeline.training.train import train
 
 CONFIG = TrainingConfig(
@@ -81,10 +82,15 @@ def read_external(folder: Path) -> Mapping[str, Dataset]:
     with (folder / "manifest.csv").open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["label"] in IS_PNEUMONIA]
     examples = [
-        Example(folder / Path(row["file"]).name, IS_PNEUMONIA[row["label"]], row["patient_group"])
+        LabelledImage(
+            row["file"],
+            folder / Path(row["file"]).name,
+            IS_PNEUMONIA[row["label"]],
+            row["patient_group"],
+        )
         for row in rows
     ]
-    everyone = read_examples(examples)
+    everyone = read_images(examples)
     is_plain = np.array([row["label"] != OTHER_DISEASE for row in rows])
     return {ADULTS: everyone.where(is_plain), ALL_ADULTS: everyone}
 

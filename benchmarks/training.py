@@ -29,8 +29,9 @@ from notebook_training import notebook_epochs
 
 from pipeline.inference.tensorflow_engine import import_tensorflow
 from pipeline.training.config import TrainingConfig
-from pipeline.training.dataset import LABELS, find_examples, read_examples
+from pipeline.training.dataset import read_images
 from pipeline.training.fine_tuning import FineTuning, make_batches
+from pipeline.training.labelled import LABELS, LabelledFolder
 from pipeline.training.network import build_network
 
 Epoch = Callable[[], float]
@@ -81,7 +82,7 @@ def report(seconds: dict[str, list[float]], count: int) -> None:
 
 def link_sample(source: Path, target: Path, *, images: int) -> int:
     """Some files of each class, in the same proportion as all."""
-    examples = find_examples(source)
+    examples = list(LabelledFolder(source))
     step = max(1, len(examples) // images) if images else 1
     names = {label: name for name, label in LABELS.items()}
     for example in examples[::step]:
@@ -141,7 +142,7 @@ def our_epochs(arguments: argparse.Namespace) -> Callable[[], None]:
     config = TrainingConfig(
         start_weights=arguments.weights, frozen_share=arguments.frozen_share, epochs=100
     )
-    examples = find_examples(arguments.folder)
+    examples = list(LabelledFolder(arguments.folder))
     network = build_network(start_weights=config.start_weights, dropout=config.dropout)
     tuning = FineTuning(network, images=len(examples), config=config)
     done = 0
@@ -150,7 +151,7 @@ def our_epochs(arguments: argparse.Namespace) -> Callable[[], None]:
     def epoch() -> None:
         nonlocal done, batches_of
         if batches_of is None:
-            batches_of = make_batches(read_examples(examples), config=config)
+            batches_of = make_batches(read_images(examples), config=config)
         tuning.run_epoch(batches_of(done), epoch=done)
         done += 1
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from cli.errors import Failed, UsageProblem
 from cli.learn.evaluation_table import print_evaluation
-from cli.learn.labelled_images import Labelled, LabelledSource, LabelledTable, Refused, open_folder
 from cli.params import GivenPath
 from cli.progress import Progress, progress
 from models.config.settings import Settings
@@ -25,6 +24,14 @@ from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import Card
 from pipeline.prepare.pool import DecoderPool
 from pipeline.reports.evaluation_report import WorstErrors
+from pipeline.training.labelled import (
+    DatasetError,
+    LabelledImage,
+    LabelledSource,
+    LabelledTable,
+    RefusedImage,
+    open_split,
+)
 from pipeline.types import OperatingPoint
 from worker.decoders import open_decoders
 
@@ -94,22 +101,25 @@ def evaluate(
 
     settings = read_settings()
     predictor = open_version(version or BASELINE, operating_point)
-    images = open_source(
-        source,
-        card=predictor.card,
-        split=split,
-        root=root,
-        patient_column=patient_column,
-        as_normal=as_normal,
-    )
-    all_read = evaluate_source(
-        images,
-        predictor=predictor,
-        settings=settings,
-        as_json=as_json,
-        report=report,
-        command=shlex.join(["overread", *sys.argv[1:]]),
-    )
+    try:
+        images = open_source(
+            source,
+            card=predictor.card,
+            split=split,
+            root=root,
+            patient_column=patient_column,
+            as_normal=as_normal,
+        )
+        all_read = evaluate_source(
+            images,
+            predictor=predictor,
+            settings=settings,
+            as_json=as_json,
+            report=report,
+            command=shlex.join(["overread", *sys.argv[1:]]),
+        )
+    except DatasetError as error:
+        raise UsageProblem(str(error)) from None
     sys.exit(0 if all_read else 1)
 
 
@@ -126,7 +136,7 @@ def evaluate_source(
     command: str,
 ) -> bool:
     """True where every image was read."""
-    total = source.count()
+    total = sum(1 for _ in source)
     if not total:
         raise UsageProblem(f"{source.name}: there is no labelled image in it")
     if report:
@@ -163,12 +173,12 @@ class Reading:
     def __init__(self) -> None:
         self.collector = ScoreCollector()
         self.errors = WorstErrors()
-        self.refused: list[Refused] = []
+        self.refused: list[RefusedImage] = []
         self.refusals = 0
 
     def read(
         self,
-        images: Iterable[Labelled | Refused],
+        images: Iterable[LabelledImage | RefusedImage],
         *,
         pool: DecoderPool,
         predictor: Predictor,
@@ -182,13 +192,13 @@ class Reading:
             shown.show(number + self.refusals)
 
     def _decoded(
-        self, images: Iterable[Labelled | Refused], pool: DecoderPool
-    ) -> Iterator[tuple[Labelled, NDArray[np.uint8]]]:
-        in_work: deque[Labelled] = deque()
+        self, images: Iterable[LabelledImage | RefusedImage], pool: DecoderPool
+    ) -> Iterator[tuple[LabelledImage, NDArray[np.uint8]]]:
+        in_work: deque[LabelledImage] = deque()
 
         def paths() -> Iterator[Path]:
             for image in images:
-                if isinstance(image, Refused):
+                if isinstance(image, RefusedImage):
                     self._refuse(image)
                 else:
                     in_work.append(image)
@@ -197,11 +207,11 @@ class Reading:
         for outcome in pool.prepare_all(paths()):
             image = in_work.popleft()
             if isinstance(outcome, RefusedError):
-                self._refuse(Refused(image.file, str(outcome)))
+                self._refuse(RefusedImage(image.file, str(outcome)))
             else:
                 yield image, outcome.network_input
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: RefusedImage) -> None:
         self.refusals += 1
         if len(self.refused) < LISTED:
             self.refused.append(refused)
@@ -232,7 +242,7 @@ def open_source(
     if source.is_dir():
         if root or patient_column or as_normal:
             raise UsageProblem("--root, --patient-column and --as-normal belong to a CSV")
-        return open_folder(source, split=split, card=card)
+        return open_split(source, split=split, config=card.raw.get("config", {}))
     if not source.is_file():  # a pipe, which cannot be read twice
         raise UsageProblem(f"{source}: neither a file nor a folder")
     if split:

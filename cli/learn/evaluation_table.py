@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from cli.learn.labelled_images import LabelledSource, Refused
 from pipeline.evaluation.bootstrap import Interval
 from pipeline.evaluation.evaluate import AT_THRESHOLD, OVERALL, Evaluation
 from pipeline.text import readable
+from pipeline.training.labelled import LabelledSource, RefusedImage
 
 SHOWN = 20  # refused files
 WORDS = {
@@ -20,7 +20,7 @@ WORDS = {
 
 
 def print_evaluation(
-    found: Evaluation, *, source: LabelledSource, refused: Sequence[Refused], refusals: int
+    found: Evaluation, *, source: LabelledSource, refused: Sequence[RefusedImage], refusals: int
 ) -> None:
     point = found.chosen
     click.echo(readable(f"{found.model_version} on {source.name}"))
@@ -65,7 +65,7 @@ def _left_out(labels: Mapping[str, int]) -> list[str]:
     return [f"left out for labels that are neither normal nor pneumonia: {named}"] if named else []
 
 
-def _refused(refused: Sequence[Refused], refusals: int) -> list[str]:
+def _refused(refused: Sequence[RefusedImage], refusals: int) -> list[str]:
     if not refusals:
         return []
     lines = [f"refused: {refusals}"]

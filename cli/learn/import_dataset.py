@@ -1,27 +1,182 @@
 """`overread import-dataset`"""
 
 import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
+from cli.errors import Failed, Interrupted, UsageProblem
 from cli.params import GivenPath
+from cli.progress import Progress, progress
+from cli.settings import read_settings
+from models.context import AppContext, open_context
+from models.learning.datasets import NewImage
+from models.learning.snapshots import LEARNABLE
+from models.operations.upgrade import upgrade
+from models.people.users import ADMIN, find_user
+from models.tables.learning import LabelValue
+from pipeline.errors import PipelineError
+from pipeline.evaluation.leakage import leak_report
+from pipeline.text import plural, readable
+from pipeline.training.labelled import DatasetError, LabelledDataset, open_dataset
+from pipeline.types import Split
+from worker.datasets import import_dataset as importing
+from worker.datasets.import_dataset import ImportEvents, ImportResult, check_name
+from worker.datasets.report import ImportReport, count_patients
+
+NAMED = 10  # files that are named where the same image has both labels
 
 
 @click.command("import-dataset")
 @click.argument("directory", metavar="DIR", type=GivenPath())
-@click.option("--name", help="What the set is called; default: the folder's name.")
+@click.option("--name", help="Name of the data set; default: the folder's name.")
 def import_dataset(directory: Path, name: str | None) -> None:
     """Import labelled images, for training and for comparing networks.
 
-    DIR holds NORMAL/ and PNEUMONIA/, or train/, val/ and test/ that hold them; its own splits are
-    kept, and what it lacks is set aside from train by patients. Leaks between the splits are
-    looked for and reported. The same command again adds what is new.
+    DIR holds NORMAL/ and PNEUMONIA/, or train/, val/ and test/ that hold them. Its own splits are
+    kept; what it lacks is taken from train by patients. Leaks between the splits are reported. The
+    same command again adds what is new.
 
     Exit code 0: every file was read; 1: some were refused.
     """
-    from cli.learn.importing import import_dataset as do_import
-    from cli.settings import read_settings
+    settings = read_settings()
+    try:
+        dataset = open_dataset(directory)
+        name = check_name(name or directory.resolve().name)
+        upgrade(settings)
+        context = open_context(settings)
+        try:
+            result = _import(context, dataset, name)
+        finally:
+            context.close()
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; run the same command again to continue") from None
+    except DatasetError as error:
+        raise UsageProblem(str(error)) from None
+    except PipelineError as error:
+        raise Failed(str(error)) from None
+    except OSError as error:
+        raise Failed(f"{error.filename or settings.data_dir}: {error.strerror or error}") from None
+    for line in describe_import(name, result, min_patients=settings.gate_min_patients):
+        click.echo(readable(line))
+    sys.exit(1 if result.report.refused else 0)
 
-    all_read = do_import(directory, name=name, settings=read_settings())
-    sys.exit(0 if all_read else 1)
+
+def _import(context: AppContext, dataset: LabelledDataset, name: str) -> ImportResult:
+    with context.sessions() as session:
+        user = find_user(session, ADMIN)
+    assert user is not None, "upgrade() adds it"
+    with ExitStack() as bars:
+        events = _show_events(bars)
+        return importing.import_dataset(context, dataset, name=name, user_id=user.id, events=events)
+
+
+def _show_events(bars: ExitStack) -> ImportEvents:
+    """One bar for each stage; a bar ends when the next one begins."""
+    shown: dict[str, Progress] = {}
+
+    def show(stage: str, done: int, total: int) -> None:
+        if stage == "leaks":
+            if not done:
+                bars.close()
+                click.echo("Checking for leaks between the splits.", err=True)
+            return
+        if stage not in shown:
+            bars.close()
+            title = {"list": "Listing", "read": "Reading"}[stage]
+            shown[stage] = bars.enter_context(progress(title, total=total))
+        shown[stage].show(done)
+
+    return ImportEvents(
+        progress=show,
+        refused=lambda one: click.echo(readable(f"{one.file}: {one.reason}"), err=True),
+    )
+
+
+def describe_import(name: str, result: ImportResult, *, min_patients: int) -> Iterator[str]:
+    """Yield the report's lines. min_patients: of each label in a test split, for the gate."""
+    report = result.report
+    yield _headline(name, result)
+    for split in Split:
+        if images := [image for image in report.images if image.split == split]:
+            yield f"  {split.value}: {_describe(images)}"
+    yield from report.notes
+    yield from _warn_of_few_patients(report.images, min_patients)
+    if report.images:
+        yield from _describe_leaks(leak_report(report.leaks))
+    yield from _describe_ignored(report)
+    if report.refused:
+        yield f"{plural(len(report.refused), 'file')} could not be read; see above."
+
+
+def _headline(name: str, result: ImportResult) -> str:
+    images, added = result.report.images, result.added
+    if added is None:
+        return f"{name}: nothing to import."
+    if not added.images and not added.labels:
+        return f"{name}: nothing new; all {plural(len(images), 'image')} were imported before."
+    if result.is_new:
+        return f"{name}: {_describe(images)}, imported."
+    changed = added.labels - added.images
+    labels = f" and {plural(changed, 'changed label')}" if changed > 0 else ""
+    return f"{name}: {plural(added.images, 'new image')}{labels}; now {_describe(images)}."
+
+
+def _warn_of_few_patients(images: Sequence[NewImage], min_patients: int) -> Iterator[str]:
+    """Every data set has a say in every night."""
+    test = [image for image in images if image.split == Split.TEST]
+    counts = {
+        label.value: count_patients([image for image in test if image.value == label])
+        for label in LEARNABLE
+    }
+    few = {label: count for label, count in counts.items() if count < min_patients}
+    if test and few:
+        found = " and ".join(f"{count} with {label}" for label, count in few.items())
+        yield (
+            f"The test split has too few patients for the promotion gate: {found} images; "
+            f"{min_patients} of each are needed. While this data set is imported, no candidate "
+            "will be promoted."
+        )
+
+
+def _describe_leaks(report: dict[str, Any]) -> Iterator[str]:
+    if not report["images"]:
+        yield "Leaks between the splits: none found."
+        return
+    count = plural(report["images"], "image")
+    yield f"Leaks between the splits: {count} will be left out of snapshots on the training side."
+    yield from (f"  {sentence}" for sentence in report["words"])
+
+
+def _describe_ignored(report: ImportReport) -> Iterator[str]:
+    if report.copies:
+        yield f"{plural(report.copies, 'file')} with the same bytes as another counted once."
+    if report.in_several_splits:
+        yield (
+            f"{plural(report.in_several_splits, 'image')} had copies in several splits; "
+            "test takes precedence over validation, validation over train."
+        )
+    if report.contradictory:
+        names = ", ".join(report.contradictory[:NAMED])
+        more = ", ..." if len(report.contradictory) > NAMED else ""
+        count = plural(len(report.contradictory), "image")
+        yield f"{count} in both NORMAL and PNEUMONIA ignored: {names}{more}"
+    for other, number in report.elsewhere.items():
+        yield f"{plural(number, 'image')} already imported with the data set {other} stay there."
+    if report.moved:
+        yield (
+            f"{plural(report.moved, 'image')} moved to another split since the import; "
+            "the split of the import is kept."
+        )
+
+
+def _describe(images: Sequence[NewImage]) -> str:
+    labels = Counter(image.value for image in images)
+    return (
+        f"{plural(len(images), 'image')} of {plural(count_patients(images), 'patient')} "
+        f"({labels[LabelValue.PNEUMONIA]:,} pneumonia, {labels[LabelValue.NORMAL]:,} normal)"
+    )

@@ -1,4 +1,4 @@
-"""A folder of labelled radiographs in the public layout, read once into one array."""
+"""Labelled radiographs, read once into one array."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -10,25 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.decode.decode import decode
-from pipeline.errors import PipelineError, RefusedError
+from pipeline.errors import RefusedError
 from pipeline.prepare.network_input import DECODED_SIZE, SIZE, network_input
-from pipeline.training.splits import patient_of
-
-LABELS = {"NORMAL": 0, "PNEUMONIA": 1}
-_SUFFIXES = {".jpeg", ".jpg", ".png", ".dcm", ".tif", ".tiff"}
-
-
-class DatasetError(PipelineError):
-    """The folder is not in the layout that training expects."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One labelled file. label: 0 normal, 1 pneumonia."""
-
-    path: Path
-    label: int
-    patient: str
+from pipeline.training.labelled import DatasetError, LabelledImage
 
 
 @dataclass(frozen=True)
@@ -55,34 +39,21 @@ class Dataset:
         return Dataset(self.images[chosen], self.labels[chosen], self.patients[chosen])
 
 
-def find_examples(folder: Path) -> list[Example]:
-    """The files of `folder/NORMAL` and `folder/PNEUMONIA`, sorted. Raises DatasetError."""
-    examples = []
-    for name, label in LABELS.items():
-        if not (folder / name).is_dir():
-            raise DatasetError(f"expected a folder {name} in {folder}, found none")
-        files = sorted(p for p in (folder / name).iterdir() if p.suffix.lower() in _SUFFIXES)
-        if not files:
-            raise DatasetError(f"expected radiographs in {folder / name}, found none")
-        examples += [Example(path, label, patient_of(path.name)) for path in files]
-    return examples
-
-
-def read_examples(
-    examples: Sequence[Example],
+def read_images(
+    images: Sequence[LabelledImage],
     *,
     size: int = 224,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Dataset:
-    """Decode every example by the functions that serving uses. Raises DatasetError."""
-    images = np.empty((len(examples), size, size), np.uint8)
-    for place, example in enumerate(examples):
-        images[place] = _read_one(example.path, size=size)
-        progress(place + 1)
+    """Decode every image by the functions that serving uses. Raises DatasetError."""
+    inputs = np.empty((len(images), size, size), np.uint8)
+    for number, image in enumerate(images):
+        inputs[number] = _read_one(image.path, size=size)
+        progress(number + 1)
     return Dataset(
-        images,
-        np.array([example.label for example in examples], np.uint8),
-        np.array([example.patient for example in examples]),
+        inputs,
+        np.array([image.label for image in images], np.uint8),
+        np.array([image.patient for image in images]),
     )
 
 

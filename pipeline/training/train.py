@@ -1,6 +1,6 @@
 """From labelled radiographs, in a folder or in memory, to a model version's folder."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from pipeline.familiarity.guard import Guard
 from pipeline.inference.version_folder import check_is_new
 from pipeline.training.checkpoint import checkpoint_folder, remove_checkpoints
 from pipeline.training.config import Progress, TrainingConfig, TrainingProgress
-from pipeline.training.dataset import Dataset, DatasetError, Example, find_examples, read_examples
+from pipeline.training.dataset import Dataset, read_images
 from pipeline.training.finish import finish
 from pipeline.training.fit import fit_network
+from pipeline.training.labelled import LABELS, DatasetError, LabelledImage, open_dataset
 from pipeline.training.progress import TrainingPlan
 from pipeline.training.splits import split_of
+from pipeline.types import Split
 
 
 def train(
@@ -29,20 +31,30 @@ def train(
 ) -> Path:
     """Train on `dataset/train/{NORMAL,PNEUMONIA}`; return `output`, the new version's folder.
 
-    Validation patients are taken from the training images. `dataset/test`, where there is one,
-    is measured as `others` are. See `train_on` for these and the rest. Raises DatasetError,
-    StartWeightsError, FileExistsError.
+    A folder without splits is all training images. Validation patients are taken from these.
+    `dataset/test`, where there is one, is measured as `others` are. See `train_on` for these and
+    the rest. Raises DatasetError, StartWeightsError, FileExistsError.
     """
     check_is_new(output)
-    examples = _find(dataset)
-    images = sum(map(len, examples.values()))
-    # Of which some 15 % will be validation's; nobody minds that in an estimate.
-    plan = TrainingPlan(progress, read=images, learned=images, judged=images, config=config)
-    read = _read(examples, size=config.size, progress=plan)
-    learning, validation = split_dataset(read.pop("train"), config=config)
+    train_images, test_images = _find(dataset)
+    total = len(train_images) + len(test_images)
+    # Some 15 % of them will be validation's, which matters little to an estimate.
+    plan = TrainingPlan(progress, read=total, learned=total, judged=total, config=config)
+
+    def show(done: int) -> None:
+        plan(TrainingProgress(stage="read", done=done, total=total))
+
+    everything = read_images(train_images, size=config.size, progress=show)
+    learning, validation = split_dataset(everything, config=config)
+    measured = dict(others or {})
+    if test_images:
+        before = len(train_images)
+        measured["test"] = read_images(
+            test_images, size=config.size, progress=lambda done: show(before + done)
+        )
     return _train(
         learning, validation, output,
-        config=config, plan=plan, others=dict(others or {}) | read, extras=extras,
+        config=config, plan=plan, others=measured, extras=extras,
     )  # fmt: skip
 
 
@@ -103,29 +115,15 @@ def _train(
     return folder
 
 
-def _find(dataset: Path) -> dict[str, list[Example]]:
-    if not (dataset / "train").is_dir():
-        raise DatasetError(
-            f"expected a folder train with NORMAL and PNEUMONIA, found no {dataset / 'train'}"
-        )
-    names = ["train", *(["test"] if (dataset / "test").is_dir() else [])]
-    return {name: find_examples(dataset / name) for name in names}
-
-
-def _read(
-    examples: Mapping[str, Sequence[Example]], *, size: int, progress: Progress
-) -> dict[str, Dataset]:
-    total = sum(map(len, examples.values()))
-    before = 0
-
-    def tell(done: int) -> None:
-        progress(TrainingProgress(stage="read", done=before + done, total=total))
-
-    read = {}
-    for name, part in examples.items():
-        read[name] = read_examples(part, size=size, progress=tell)
-        before += len(part)
-    return read
+def _find(dataset: Path) -> tuple[list[LabelledImage], list[LabelledImage]]:
+    """Images to train on and images to test with. Raises DatasetError."""
+    images = list(open_dataset(dataset))
+    train_images = [image for image in images if image.split in (Split.TRAIN, None)]
+    labels = {image.label for image in train_images}
+    for name, label in LABELS.items():
+        if label not in labels:
+            raise DatasetError(f"{dataset}: expected images of {name} to train on, found none")
+    return train_images, [image for image in images if image.split is Split.TEST]
 
 
 def split_dataset(dataset: Dataset, *, config: TrainingConfig) -> tuple[Dataset, Dataset]:
@@ -133,7 +131,7 @@ def split_dataset(dataset: Dataset, *, config: TrainingConfig) -> tuple[Dataset,
     is_validation = np.array(
         [
             split_of(patient, key=config.split_key, validation_share=config.validation_share)
-            == "validation"
+            is Split.VALIDATION
             for patient in dataset.patients
         ]
     )

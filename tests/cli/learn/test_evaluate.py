@@ -80,6 +80,23 @@ def test_where_nothing_can_be_read_there_are_no_figures(
     assert complaint in result.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "complaint"),
+    [
+        ("missing", {}, "missing: no such file or folder"),
+        ("", {"root": Path()}, "belong to a CSV"),
+        ("table.csv", {"split": "val"}, "belongs to a folder"),
+    ],
+)
+def test_options_that_do_not_fit_the_source_are_refused(
+    tmp_path: Path, name: str, options: dict[str, Any], complaint: str
+) -> None:
+    (tmp_path / "table.csv").write_text("file,label\n")
+    unset: dict[str, Any] = dict.fromkeys(("split", "root", "patient_column"))
+    with pytest.raises(UsageProblem, match=complaint):
+        open_source(tmp_path / name, card=load_card(BASELINE), as_normal=(), **unset | options)
+
+
 def test_a_pipe_cannot_be_read_twice(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     unset: dict[str, Any] = dict.fromkeys(("split", "root", "patient_column"))

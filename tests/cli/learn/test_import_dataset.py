@@ -1,172 +1,81 @@
-"""`overread import-dataset`: what is in the database afterwards, and what people are told."""
+"""`overread import-dataset`: interruption and messages."""
 
-import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image as Picture
 
-from models.audit.log import list_audit
 from models.context import AppContext
-from models.learning.labels import effective_labels
-from models.tables.learning import ImportedImage, Label, LabelValue, Source
-from pipeline.phantom.drawing import draw_phantom
-from pipeline.pseudonym import patient_pseudonym
-from pipeline.training.splits import assign_split
-from pipeline.types import PREPROCESSING, Split
-from tests.support.data.builders import make_dicom, make_picture
-from tests.support.servers.imports import count, report, rows, run, write, write_public_set
-from worker.night.snapshot import take_snapshot
+from models.tables.learning import ImportedImage, Label
+from tests.support.data.imports import count, run, write
+from tests.support.servers.command import run as overread
+from tests.support.servers.processes import hearing_ctrl_c
 
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-TRAIN, VALIDATION, TEST = Split.TRAIN, Split.VALIDATION, Split.TEST
+FILES = 60  # more than are read ahead
+# The command, which sends itself Ctrl-C when it stores the eleventh network input.
+INTERRUPTED = """
+import os, signal, sys
+from cli.main import main
+
+names = []
+
+def watch(event, about):
+    if event == "os.rename" and "/inputs/" in os.fsdecode(about[1]):
+        names.append(about[1])
+        if len(names) == 11:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.addaudithook(watch)
+main()
+"""
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return write_public_set(tmp_path / "public")
-
-
-def test_a_set_keeps_its_own_splits_and_twice_changes_nothing(
-    context: AppContext, folder: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_interrupted_import_leaves_no_rows_and_is_continued(
+    context: AppContext, tmp_path: Path
 ) -> None:
-    assert run(folder, context)
-
-    found = rows(context)
-    assert {file: row.split for file, row in found.items()} == {
-        "train/NORMAL/person0_virus_0.png": TRAIN,
-        "train/PNEUMONIA/person1_virus_1.png": TRAIN,
-        "val/NORMAL/person2_virus_2.png": VALIDATION,
-        "val/PNEUMONIA/person3_virus_3.png": VALIDATION,
-        "test/NORMAL/person4_virus_4.png": TEST,
-        "test/PNEUMONIA/person5_virus_5.png": TEST,
+    folder = tmp_path / "public"
+    for seed in range(FILES):
+        write(folder / "NORMAL" / f"person{seed}_virus_1.png", seed=seed)
+    typed = [sys.executable, "-c", INTERRUPTED, "import-dataset", str(folder)]
+    environment = {
+        "OVERREAD_DATA": str(context.settings.data_dir),
+        "OVERREAD_DECODE_PROCESSES": "1",
+        "PATH": "/usr/bin:/bin",
     }
-    key = context.secrets.identity_key
-    one = found["val/PNEUMONIA/person3_virus_3.png"]
-    assert one.patient_hash == patient_pseudonym(key, "person3")
-    assert context.store.has_network_input(one.sha256, PREPROCESSING)
-    with context.sessions() as session:
-        label = effective_labels(session)[one.sha256]
-        row = session.get_one(Label, label.label_id)
-    assert (label.value, label.role, label.reader) == (
-        LabelValue.PNEUMONIA,
-        None,
-        "dataset public",
+    with hearing_ctrl_c():
+        done = subprocess.run(typed, env=environment, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        130,
+        "Error: interrupted; run the same command again to continue",
     )
-    assert (row.source, row.dataset_id) == (Source.DATASET, one.dataset_id)
-    told = capsys.readouterr().out
-    assert "public: 6 images of 6 patients (3 pneumonia, 3 normal), imported." in told
-    assert "Leaks between the splits: none found." in told
-    assert "1 with pneumonia and 1 with normal images, and it takes 30 of each" in told
-
-    kept = report(context)
-    assert run(folder, context)
-    assert "public: nothing new; all 6 images were there before." in capsys.readouterr().out
-    assert rows(context).keys() == found.keys()
-    assert (count(context, Label), report(context)) == (6, kept)
-    with context.sessions() as session:
-        audited = [(row.action, row.target) for row in list_audit(session)]
-    assert audited == [("dataset.imported", "public")]
+    assert count(context, ImportedImage) == 0
+    inputs = context.store.root / "inputs"
+    made = {path.name: path.stat().st_mtime_ns for path in inputs.glob("*/*/*")}
+    assert 10 <= len(made) < FILES
+    assert not run(folder, context).report.refused
+    assert (count(context, ImportedImage), count(context, Label)) == (FILES, FILES)
+    again = {path.name: path.stat().st_mtime_ns for path in inputs.glob("*/*/*")}
+    assert made.items() <= again.items(), "stored inputs are not made again"
 
 
-@ON_SQLITE
-def test_what_is_new_or_labelled_anew_is_added(
-    context: AppContext, folder: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("made", "name", "complaint"),
+    [
+        ("elsewhere", None, "no such folder"),
+        ("set/other", None, "expected folders NORMAL and PNEUMONIA, or train, val, test"),
+        ("set/NORMAL", "site", "invalid dataset name 'site'"),
+        ("set/NORMAL", "=1+1", "invalid dataset name '=1+1'"),
+        ("set/NORMAL", None, "there is no labelled image in it"),
+    ],
+)
+def test_unusable_folder_or_name_is_one_line(
+    tmp_path: Path, made: str, name: str | None, complaint: str
 ) -> None:
-    run(folder, context)
-    write(folder / "test" / "NORMAL" / "person9_virus_9.png", seed=9)
-    moved = folder / "train" / "NORMAL" / "person0_virus_0.png"
-    moved.rename(folder / "val" / "PNEUMONIA" / moved.name)
-    run(folder, context)
-
-    told = capsys.readouterr().out
-    assert "public: 1 new image and 1 changed label; now 7 images" in told
-    assert "1 image in another split now than when imported" in told
-    row = rows(context)["train/NORMAL/person0_virus_0.png"]
-    assert row.split == TRAIN
-    with context.sessions() as session:
-        assert effective_labels(session)[row.sha256].value == LabelValue.PNEUMONIA
-    assert count(context, Label) == 8, "none is edited"
-
-
-@ON_SQLITE
-def test_under_another_name_images_stay_with_their_first_set(
-    context: AppContext, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(folder, context)
-    run(folder, context, name="again")
-    assert "again: nothing to import." in capsys.readouterr().out
-    write(folder / "test" / "NORMAL" / "person9_virus_9.png", seed=9)
-    run(folder, context, name="again")
-    assert "6 images came with the set public before and stay there." in capsys.readouterr().out
-    assert report(context, "again")["elsewhere"] == {"public": 6}
-    assert count(context, ImportedImage) == 7
-
-
-@ON_SQLITE
-def test_copies_count_once_and_what_contradicts_itself_or_cannot_be_read_not_at_all(
-    context: AppContext, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    learned = folder / "train" / "NORMAL" / "person0_virus_0.png"
-    shutil.copy(learned, folder / "test" / "NORMAL" / "person0_virus_7.png")
-    shutil.copy(
-        folder / "val" / "NORMAL" / "person2_virus_2.png",
-        folder / "val" / "PNEUMONIA" / "person2_virus_8.png",
-    )
-    (folder / "train" / "NORMAL" / "notes.txt").write_text("no picture")
-    assert not run(folder, context)
-
-    found = rows(context)
-    assert found["test/NORMAL/person0_virus_7.png"].split == TEST
-    assert len(found) == 5
-    assert not any("person2" in file for file in found)
-    told, complaints = capsys.readouterr()
-    assert "train/NORMAL/notes.txt: " in complaints
-    assert report(context)["refused"] == 1
-    assert "1 picture had copies in several splits" in told
-    assert "under both NORMAL and PNEUMONIA left out: val/NORMAL/person2_virus_2.png" in told
-
-
-@ON_SQLITE
-def test_planted_leaks_are_reported_and_kept_out_of_snapshots(
-    context: AppContext, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tested = folder / "test" / "NORMAL" / "person4_virus_4.png"
-    train = folder / "train" / "NORMAL"
-    Picture.open(tested).save(train / "person50_virus_1.tif")  # the same pixels, other bytes
-    film = Picture.fromarray(draw_phantom(seed=1, finding="normal", size=(224, 224)))
-    film.save(folder / "test" / "NORMAL" / "person51_virus_1.png")
-    film.point(lambda level: int(level * 0.9)).save(train / "person52_virus_1.jpeg", quality=60)
-    write(train / "person5_virus_99.png", seed=77)  # a patient who is in test, too
-    for split in ("train", "test"):
-        path = folder / split / "NORMAL" / f"{split}.dcm"
-        pixels = make_picture(96 if split == "test" else 120)
-        make_dicom(path, pixels, StudyInstanceUID="1.2.3", PatientID=f"of {split}")
-    run(folder, context)
-
-    leaks = report(context)["leaks"]
-    assert isinstance(leaks, dict)
-    assert leaks["images"] == 4
-    counts = {kind: found["images"] for kind, found in leaks["kinds"].items()}
-    assert counts == {"patient": 1, "study": 1, "pixels": 1, "near": 1}
-    told = capsys.readouterr().out
-    assert "4 images will be kept out of snapshots on the training side." in told
-    assert "1 image of train kept out: nearly the same picture is also in test." in told
-    snapshot = take_snapshot(context)
-    assert snapshot.report["leaks"]["images"] == 4
-    assert snapshot.report["images"] == len(rows(context)) - 4
-
-
-@ON_SQLITE
-def test_dicom_says_patient_and_study(context: AppContext, tmp_path: Path) -> None:
-    folder = tmp_path / "dicom"
-    (folder / "NORMAL").mkdir(parents=True)
-    for name in "ab":
-        pixels = make_picture(90 if name == "a" else 130)
-        make_dicom(folder / "NORMAL" / name, pixels, PatientID="P1", StudyInstanceUID="1.2.3")
-    run(folder, context)
-    first, second = rows(context).values()
-    assert first.patient_hash == second.patient_hash
-    assert first.patient_hash == patient_pseudonym(context.secrets.identity_key, "P1")
-    assert first.study_hash == second.study_hash is not None
-    assert first.split == second.split == assign_split(first.patient_hash)
+    (tmp_path / made).mkdir(parents=True)
+    arguments = ["import-dataset", str(tmp_path / "set"), *(["--name", name] if name else [])]
+    result = overread(*arguments, OVERREAD_DATA=str(tmp_path / "data"))
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert complaint in result.stderr

@@ -19,9 +19,10 @@ def compiled() -> Engine:
 
 
 def shared_inputs(shared_data: Path) -> np.ndarray:
-    from pipeline.training.dataset import find_examples, read_examples
+    from pipeline.training.dataset import read_images
+    from pipeline.training.labelled import LabelledFolder
 
-    return read_examples(find_examples(shared_data / "chest_xray" / "train")[::500]).images
+    return read_images(list(LabelledFolder(shared_data / "chest_xray" / "train"))[::500]).images
 
 
 def assert_same(one: Inference, other: Inference) -> None:

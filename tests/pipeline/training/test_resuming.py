@@ -19,7 +19,8 @@ from pipeline.training.checkpoint import (
     training_key,
 )
 from pipeline.training.config import TrainingConfig, TrainingProgress
-from pipeline.training.dataset import Dataset, find_examples, read_examples
+from pipeline.training.dataset import Dataset, read_images
+from pipeline.training.labelled import LabelledFolder
 from pipeline.training.train import split_dataset
 from tests.support.imaging.networks import TOY, write_dataset, write_start_weights
 
@@ -46,7 +47,7 @@ def config_of(folder: Path) -> TrainingConfig:
 
 
 def read(folder: Path) -> tuple[Dataset, Dataset]:
-    everything = read_examples(find_examples(folder / "train"), size=TOY.size)
+    everything = read_images(list(LabelledFolder(folder / "train")), size=TOY.size)
     return split_dataset(everything, config=TOY)
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.inference.version_folder import BASELINE, load_card, verify_checksums
 from pipeline.training.config import TrainingProgress
-from pipeline.training.dataset import DatasetError, find_examples, read_examples
+from pipeline.training.dataset import read_images
+from pipeline.training.labelled import DatasetError, LabelledFolder
 from pipeline.training.network import StartWeightsError, build_network
 from pipeline.training.train import split_dataset, train
 from tests.support.imaging.networks import TOY, write_dataset
@@ -45,23 +46,23 @@ def test_a_toy_network_is_trained_and_written(dataset: Path, tmp_path: Path) -> 
 
 
 def test_no_patient_is_in_both_splits(dataset: Path) -> None:
-    everything = read_examples(find_examples(dataset / "train"), size=64)
+    everything = read_images(list(LabelledFolder(dataset / "train")), size=64)
     learning, validation = split_dataset(everything, config=TOY)
     assert not set(learning.patients) & set(validation.patients)
     assert len(learning) + len(validation) == len(everything)
 
 
 def test_a_split_without_one_class_is_refused(dataset: Path) -> None:
-    everything = read_examples(find_examples(dataset / "train"), size=64)
+    everything = read_images(list(LabelledFolder(dataset / "train")), size=64)
     with pytest.raises(DatasetError, match="too few patients: the validation split"):
         split_dataset(everything, config=replace(TOY, validation_share=0.0))
 
 
 def test_another_layout_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="expected a folder train"):
+    with pytest.raises(DatasetError, match="expected folders NORMAL and PNEUMONIA"):
         train(tmp_path, tmp_path / "out", config=TOY)
     (tmp_path / "train" / "NORMAL").mkdir(parents=True)
-    with pytest.raises(DatasetError, match="found none"):
+    with pytest.raises(DatasetError, match="images of NORMAL to train on, found none"):
         train(tmp_path, tmp_path / "out", config=TOY)
 
 

@@ -1,14 +1,18 @@
-"""Labelled folders to be imported, and what is in the database afterwards."""
+"""Labelled folders to import, and what is in the database afterwards."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as Picture
 from sqlalchemy import func, select
 
-from cli.learn.importing import import_dataset
 from models.context import AppContext
 from models.tables.learning import ImportedDataset, ImportedImage, Label
+from models.tables.people import Role
+from pipeline.training.labelled import open_dataset
+from tests.support.data.rows import a_user
+from worker.datasets.import_dataset import ImportEvents, ImportResult, import_dataset
 
 
 def write(path: Path, *, seed: int) -> Path:
@@ -28,9 +32,13 @@ def write_public_set(folder: Path) -> Path:
     return folder
 
 
-def run(folder: Path, context: AppContext, *, name: str | None = None) -> bool:
-    settings = context.settings.model_copy(update={"decode_processes": 1})
-    return import_dataset(folder, name=name, settings=settings)
+def run(
+    folder: Path, context: AppContext, *, name: str = "public", events: ImportEvents | None = None
+) -> ImportResult:
+    small = replace(context, settings=context.settings.model_copy(update={"decode_processes": 1}))
+    with context.sessions.begin() as session:
+        user_id = a_user(session, role=Role.ADMIN).id
+    return import_dataset(small, open_dataset(folder), name=name, user_id=user_id, events=events)
 
 
 def rows(context: AppContext) -> dict[str, ImportedImage]:

@@ -1,0 +1,1 @@
+"""Labelled data sets: import them into the database and the file store."""

@@ -1,0 +1,78 @@
+"""What an import found; the JSON of it is kept with the data set."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.learning.datasets import NewImage
+from pipeline.evaluation.leakage import Leak, leak_report
+from pipeline.training.labelled import LabelledDataset, RefusedImage
+from pipeline.types import Split
+
+LISTED = 1000  # refused files whose names are kept; all are counted
+MADE_BY_HASH = "It states no splits; they were made by a keyed hash of the patients."
+NOTES = {
+    frozenset({Split.TRAIN}): (
+        "It has only train; test and validation were taken from it by patients."
+    ),
+    frozenset({Split.TRAIN, Split.VALIDATION}): (
+        "There is no folder test. The folder val stays validation; test, and more for validation, "
+        "were taken from train: patients that the shipped networks were not trained on."
+    ),
+    frozenset({Split.TRAIN, Split.TEST}): (
+        "There is no folder val; validation was taken from train by patients."
+    ),
+    frozenset[Split](): MADE_BY_HASH,
+}
+
+
+@dataclass
+class ImportReport:
+    """contradictory: files whose copies are labelled both ways. elsewhere: images by data set.
+
+    in_several_splits: images with copies in several splits. moved: images that the folder has in
+    another split than the data set.
+    """
+
+    notes: Sequence[str]
+    images: Sequence[NewImage] = ()
+    refused: list[RefusedImage] = field(default_factory=list)
+    contradictory: list[str] = field(default_factory=list)
+    elsewhere: Counter[str] = field(default_factory=Counter)
+    copies: int = 0
+    in_several_splits: int = 0
+    moved: int = 0
+    leaks: Sequence[Leak] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        splits: dict[str, Any] = {}
+        for split in Split:
+            if images := [image for image in self.images if image.split == split]:
+                labels = Counter(image.value.value for image in images)
+                splits[split.value] = {**labels, "patients": count_patients(images)}
+        return {
+            "images": len(self.images),
+            "patients": count_patients(self.images),
+            "splits": splits,
+            "notes": list(self.notes),
+            "refused": len(self.refused),
+            "refused_files": [[one.file, one.reason] for one in self.refused[:LISTED]],
+            "contradictory": len(self.contradictory),
+            "elsewhere": dict(self.elsewhere),
+            "copies": self.copies,
+            "on_two_sides": self.in_several_splits,
+            "leaks": leak_report(self.leaks),
+        }
+
+
+def notes_on(dataset: LabelledDataset) -> list[str]:
+    """Sentences on what the folder lacks and what was done about it."""
+    note = NOTES.get(dataset.splits)
+    missing = [f"{part.name}: {note}" for part in dataset.parts for note in part.notes]
+    ignored = [f"The folder {name} was ignored: it names no split." for name in dataset.unknown]
+    return [*([note] if note else []), *ignored, *missing]
+
+
+def count_patients(images: Sequence[NewImage]) -> int:
+    return len({image.patient_hash for image in images})
