@@ -1,244 +1,194 @@
-"""Sends what was declared and has not arrived, a few batches at a time.
+"""Declares the files of a job, and sends those that have not arrived.
 
-One batch on its way: a few small files in one request, or a large one in chunks.
-
-Every content is compared with its declaration: a small file's before it leaves, a large one's by
-the service, at its last byte.
-
-A few threads that do one thing after the other, and die with the command.
-
-An executor's threads are waited for at the end, and one that waits for a large zip to be unpacked
-would keep Ctrl-C from ending the command for minutes.
+Each file is hashed and declared before anything is sent, so that none can be missing unnoticed.
+Small files are sent several to a form: one request each would cost the portal ten times as much
+as their bytes. Large ones are sent in chunks, and resumed in the middle.
 """
 
 import hashlib
-import queue
+import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import BinaryIO, Generic, TypeVar
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from cli.api.client import Client
 from cli.api.errors import CONFLICT, Refused, WrongOffsetError
 from cli.errors import Failed
 from cli.output import sha256_of
 from cli.progress import Progress
-from cli.submit.upload_state import Journal, Upload
+from cli.walk import Source
+from pipeline.look_ahead import map_ahead
 
-SMALL = 8 * 2**20  # bytes; what is larger can be gone on with in its middle
-CHUNK = 8 * 2**20
-# Written into forms in ways that not every reader undoes alike: such a file goes by its number.
+DECLARED_AT_ONCE = 1000  # the most that the service accepts in one request
+FORM_FILES = 64
+FORM_BYTES = CHUNK_BYTES = 8 * 2**20
+CONNECTIONS = 2
+# Encoders and parsers of forms disagree on these characters in file names.
 ODD_IN_FORMS = re.compile(r'["%\\]')
-MISMATCH = 422  # all bytes have arrived and are not those that were declared
+HASH_MISMATCH = 422
+CHANGED = "has changed since it was declared"
 
 
-@dataclass
-class Outcome:
-    """What became of a batch. troubles: why a file cannot be sent."""
-
-    arrived: list[Upload] = field(default_factory=list)
-    troubles: list[tuple[Upload, str]] = field(default_factory=list)
+class FileChangedError(Exception):
+    pass
 
 
-def goes_alone(upload: Upload) -> bool:
-    """In chunks, not in a form with others."""
-    return upload.size > SMALL or ODD_IN_FORMS.search(upload.file) is not None
+FILE_ERRORS = (OSError, FileChangedError, Refused)
 
 
-class _ChangedError(Exception):
-    def __str__(self) -> str:
-        return "has changed since it was declared"
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to send, and what the service answered to its declaration.
+
+    received: bytes that the service has. folder: the first part of the name it goes by there.
+    """
+
+    file: str
+    path: Path
+    size: int  # bytes
+    sha256: str
+    id: int = 0
+    received: int = 0
+    arrived: bool = False
+    folder: str = ""
 
 
-TROUBLES = (OSError, _ChangedError, Refused)
+def hash_files(sources: Iterable[Source], unreadable: list[tuple[str, str]]) -> Iterator[Upload]:
+    """Yield those that can be read; the others are added to `unreadable`, with the cause."""
+    for found in map_ahead(_hash, sources, threads=min(4, os.cpu_count() or 1), wait=False):
+        if isinstance(found, Upload):
+            yield found
+        else:
+            unreadable.append(found)
 
 
-class Delivery:
-    """count: is told, from whichever thread, how many more bytes are safe."""
+def _hash(source: Source) -> Upload | tuple[str, str]:
+    try:
+        size = source.path.stat().st_size
+        return Upload(source.file, source.path, size, sha256_of(source.path))
+    except OSError as error:
+        return source.file, f"cannot be read: {error.strerror}"
 
-    def __init__(self, client: Client, job_id: str, *, count: Callable[[int], None]) -> None:
-        self._client, self._job_id, self._count = client, job_id, count
 
-    def send(self, batch: list[Upload]) -> Outcome:
-        if len(batch) == 1:
-            return self._send_singly(batch)
+class Sender:
+    """Sends the uploads of one job, from several threads, and shows how many bytes are safe."""
+
+    def __init__(
+        self, client: Client, job_id: str, uploads: Iterable[Upload], progress: Progress
+    ) -> None:
+        self._client, self._job_id, self._progress = client, job_id, progress
+        self._uploads = list(uploads)
+        self._files = sum(upload.arrived for upload in self._uploads)
+        self._bytes = sum(upload.received for upload in self._uploads)
+        self._total_bytes = sum(upload.size for upload in self._uploads)
+        self._counting = threading.Lock()
+
+    def send_all(self) -> dict[int, str]:
+        """Return why files could not be sent, by their upload's id."""
+        failures: dict[int, str] = {}
+        batches = _batches(upload for upload in self._uploads if not upload.arrived)
         try:
-            self._send_whole(batch)
-        except TROUBLES:
-            # One of them cannot be sent: find out which, and send the others.
-            return self._send_singly(batch)
-        return Outcome(arrived=batch)
+            # An interrupted command must not wait for a zip that the service is unpacking.
+            for failed in map_ahead(self._send, batches, threads=CONNECTIONS, wait=False):
+                failures |= failed
+        except BaseException:
+            self._client.stop()
+            raise
+        self._show()
+        return failures
 
-    def _send_singly(self, batch: list[Upload]) -> Outcome:
-        outcome = Outcome()
+    def _send(self, batch: list[Upload]) -> dict[int, str]:
+        failures: dict[int, str] = {}
+        try:
+            if len(batch) > 1:
+                self._send_form(batch)
+                return failures
+        except FILE_ERRORS:
+            pass  # of one of them: the others are sent
         for upload in batch:
             try:
-                if goes_alone(upload):
-                    self._send_in_chunks(upload)
-                else:
-                    self._send_whole([upload])
-            except TROUBLES as trouble:
-                outcome.troubles.append((upload, _cause(trouble)))
-            else:
-                outcome.arrived.append(upload)
-        return outcome
+                self._send_chunks(upload)
+            except FILE_ERRORS as error:
+                failures[upload.id] = _cause(error)
+            self._count(files=1)
+        return failures
 
-    def _send_whole(self, batch: list[Upload]) -> None:
-        contents = [(upload.file, _content(upload)) for upload in batch]
-        self._client.send_files(self._job_id, contents)
-        self._count(sum(upload.size for upload in batch))
+    def _send_form(self, batch: list[Upload]) -> None:
+        self._client.send_files(self._job_id, [(one.file, _unchanged(one)) for one in batch])
+        self._count(files=len(batch), size=sum(upload.size for upload in batch))
 
-    def _send_in_chunks(self, upload: Upload) -> None:
+    def _send_chunks(self, upload: Upload) -> None:
         try:
             self._send_from(upload.received, upload)
         except Refused as refusal:
-            if refusal.status != MISMATCH:
+            if refusal.status != HASH_MISMATCH:
                 raise
             if sha256_of(upload.path) != upload.sha256:
-                raise _ChangedError from None
-            # What lay there, perhaps from before a crash, was damaged.
+                raise FileChangedError from None
+            # What the service had of it, perhaps from before a crash, was damaged.
             self._send_from(0, upload)
 
     def _send_from(self, offset: int, upload: Upload) -> None:
         with upload.path.open("rb") as file:
-            has_arrived = False
-            while not has_arrived:
-                received, has_arrived = self._send_chunk(upload, file, offset)
-                self._count(received - offset)
+            arrived = False
+            while not arrived:
+                if self._client.is_stopped:
+                    raise Failed("stopped")
+                file.seek(offset)
+                chunk = file.read(min(CHUNK_BYTES, upload.size - offset))
+                if not chunk and offset < upload.size:
+                    raise FileChangedError
+                try:
+                    answer = self._client.send_chunk(self._job_id, upload.id, chunk, offset=offset)
+                    received, arrived = int(answer["received"]), bool(answer["arrived"])
+                except WrongOffsetError as error:
+                    received = error.offset
+                self._count(size=received - offset)
                 offset = received
 
-    def _send_chunk(self, upload: Upload, file: BinaryIO, offset: int) -> tuple[int, bool]:
-        """How many bytes the service has now, and whether that is all of it."""
-        if self._client.is_stopped:
-            raise Failed("stopped")
-        file.seek(offset)
-        chunk = file.read(min(CHUNK, upload.size - offset))
-        if not chunk and offset < upload.size:
-            raise _ChangedError
-        try:
-            answer = self._client.send_chunk(self._job_id, upload.id, chunk, offset=offset)
-        except WrongOffsetError as error:
-            return error.offset, False
-        return int(answer["received"]), bool(answer["arrived"])
-
-
-def _content(upload: Upload) -> bytes:
-    with upload.path.open("rb") as file:
-        content = file.read(upload.size + 1)
-    if hashlib.sha256(content).hexdigest() != upload.sha256:
-        raise _ChangedError
-    return content
-
-
-def _cause(trouble: Exception) -> str:
-    if isinstance(trouble, Refused):
-        if trouble.status == CONFLICT:  # the job is closed or cancelled: for the others, too
-            raise trouble
-        return trouble.title
-    if isinstance(trouble, OSError):
-        return f"cannot be read: {trouble.strerror}"
-    return str(trouble)
-
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
-
-
-class Lanes(Generic[Given, Made]):
-    def __init__(self, work: Callable[[Given], Made], *, number: int, name: str) -> None:
-        self._work = work
-        self._number = number
-        self._tasks: queue.SimpleQueue[tuple[Given, Future[Made]]] = queue.SimpleQueue()
-        for _ in range(number):
-            threading.Thread(target=self._run, name=name, daemon=True).start()
-
-    def in_order(self, given: Iterable[Given]) -> Iterator[tuple[Given, Future[Made]]]:
-        """What is under way: a few more than there are lanes are taken from `given` at a time."""
-        remaining = iter(given)
-        waiting = [self._submit(task) for task in islice(remaining, 2 * self._number)]
-        while waiting:
-            yield waiting.pop(0)
-            waiting += [self._submit(task) for task in islice(remaining, 1)]
-
-    def _submit(self, task: Given) -> tuple[Given, Future[Made]]:
-        future: Future[Made] = Future()
-        self._tasks.put((task, future))
-        return task, future
-
-    def _run(self) -> None:
-        while True:
-            task, future = self._tasks.get()
-            try:
-                future.set_result(self._work(task))
-            except BaseException as error:
-                future.set_exception(error)
-
-
-BATCH_FILES = 64
-BATCH_BYTES = 8 * 2**20
-LANES = 2
-SHOW_EVERY_S = 0.5
-
-
-class Sending:
-    """The second half of a submission; the first has declared everything in the journal."""
-
-    def __init__(self, client: Client, job_id: str, *, journal: Journal, shown: Progress) -> None:
-        self._client, self._journal, self._shown = client, journal, shown
-        self._delivery = Delivery(client, job_id, count=self._count)
-        self._totals = journal.totals()
-        self._files, self._bytes = self._totals.arrived, self._totals.received_bytes
-        self._counting = threading.Lock()
-
-    def send_all(self) -> None:
-        lanes = Lanes(self._delivery.send, number=LANES, name="send")
-        try:
-            for batch, future in lanes.in_order(_batches(self._journal.missing())):
-                self._record(self._wait_for(future))
-                self._files += len(batch)
-            self._show()
-        except BaseException:
-            # What is under way in the lanes ends at its next chunk, or with the command.
-            self._client.stop()
-            raise
-
-    def _wait_for(self, future: Future[Outcome]) -> Outcome:
-        while not future.done():
-            self._show()
-            wait([future], timeout=SHOW_EVERY_S)
-        return future.result()
-
-    def _record(self, outcome: Outcome) -> None:
-        self._journal.arrived([upload.id for upload in outcome.arrived])
-        self._journal.troubled([(upload.id, cause) for upload, cause in outcome.troubles])
+    def _count(self, *, files: int = 0, size: int = 0) -> None:
+        with self._counting:
+            self._files += files
+            self._bytes += size
+        self._show()
 
     def _show(self) -> None:
-        note = f"{_megabytes(self._bytes)} of {_megabytes(self._totals.bytes)} MB"
-        self._shown.show(self._files, total=self._totals.files, note=note)
-
-    def _count(self, size: int) -> None:
-        with self._counting:
-            self._bytes += size
+        note = f"{_megabytes(self._bytes)} of {_megabytes(self._total_bytes)} MB"
+        self._progress.show(self._files, total=len(self._uploads), note=note)
 
 
 def _batches(uploads: Iterable[Upload]) -> Iterator[list[Upload]]:
-    """A large file is a batch of its own, and does not wait for the small ones before it."""
+    """A file that is sent in chunks is a batch by itself and does not wait for those before it."""
     batch: list[Upload] = []
-    size = 0
     for upload in uploads:
-        if goes_alone(upload):
+        if upload.size > FORM_BYTES or ODD_IN_FORMS.search(upload.file):
             yield [upload]
             continue
         batch.append(upload)
-        size += upload.size
-        if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
+        if len(batch) >= FORM_FILES or sum(one.size for one in batch) >= FORM_BYTES:
             yield batch
-            batch, size = [], 0
+            batch = []
     if batch:
         yield batch
+
+
+def _unchanged(upload: Upload) -> bytes:
+    """A changed file in a form would be another image of the job."""
+    with upload.path.open("rb") as file:
+        content = file.read(upload.size + 1)
+    if hashlib.sha256(content).hexdigest() != upload.sha256:
+        raise FileChangedError
+    return content
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, Refused):
+        if error.status == CONFLICT:  # the job was closed or cancelled: nothing more can be sent
+            raise error
+        return error.title
+    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else CHANGED
 
 
 def _megabytes(size: int) -> str:

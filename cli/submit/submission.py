@@ -1,14 +1,15 @@
-"""One submission: a job is made or found again; files are declared, sent; the job is closed.
+"""One submission: files are hashed and declared to a job, sent, and the job is closed.
 
-Remembers unfinished submissions, so that the same command goes on where it was cut off.
+The service's declarations say what has arrived. The data folder only keeps which job the given
+paths belong to, so that the same command resumes it.
 """
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,81 +19,76 @@ from cli.api.client import Client
 from cli.api.errors import CONFLICT, NotFoundError, Refused
 from cli.errors import Failed
 from cli.progress import progress
-from cli.submit.declare import declare_all, declare_to
-from cli.submit.send import Sending
-from cli.submit.upload_state import Hashed, Journal
+from cli.submit.send import DECLARED_AT_ONCE, Sender, Upload, hash_files
 from cli.walk import Walk
 from models.config.secrets import write_private
 from models.file_lock import LockedError, file_lock
-from pipeline.text import readable
+from pipeline.text import plural, readable
 
 
 class Submission:
-    """What was sent where, kept in the data folder until all was sent."""
+    """The job that the given paths are sent to, kept in a file until the job is closed."""
 
     def __init__(self, data_dir: Path, *, service: str, paths: Sequence[Path]) -> None:
-        """service: a remote one's address, or nothing: the data folder's own may change its."""
-        wanted = json.dumps([service, sorted(str(path.absolute()) for path in paths)])
-        name = hashlib.sha256(wanted.encode(errors="surrogateescape")).hexdigest()[:32]
-        self.folder = data_dir / "submissions"
-        self._path = self.folder / f"{name}.json"
-        self._journal = self._path.with_suffix(".sqlite3")
+        """service: a remote one's URL; empty: the data folder's own, whose URL may change."""
+        key = json.dumps([service, sorted(str(path.absolute()) for path in paths)])
+        name = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:32]
+        self._file = data_dir / "submissions" / f"{name}.json"
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Failed while another command sends the same; the kernel drops the lock with it."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._path.with_suffix(".lock")
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(file_lock(path))
-            except LockedError:
-                raise Failed("another `overread submit` is sending the same already") from None
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
-
-    def job_id(self) -> str | None:
-        job_id = self._notes().get("job_id")
-        return str(job_id) if job_id else None
-
-    @property
-    def is_sent(self) -> bool:
-        """All has arrived, or is given up; whether the job's end was answered is not known."""
-        return bool(self._notes().get("sent"))
-
-    def remember(self, job_id: str, *, is_sent: bool = False) -> None:
-        write_private(self._path, json.dumps({"job_id": job_id, "sent": is_sent}))
-
-    def _notes(self) -> dict[str, Any]:
+    def lock(self) -> Iterator[None]:
+        """Raises Failed while another command submits the same paths."""
+        folder, path = self._file.parent, self._file.with_suffix(".lock")
         try:
-            notes: dict[str, Any] = json.loads(self._path.read_text())
-        except (OSError, ValueError):
-            return {}
-        return notes
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            why = f"{folder}: cannot be used: {error.strerror}"
+            raise Failed(f"{why}; set OVERREAD_DATA to another folder") from None
+        try:
+            with file_lock(path):
+                yield
+                path.unlink()
+        except LockedError:
+            raise Failed("another `overread submit` is sending the same files") from None
 
-    def journal(self) -> Journal:
-        return Journal(self._journal)
+    def read(self) -> tuple[str | None, bool]:
+        """Return the job's id, and whether all its files were sent."""
+        try:
+            saved = json.loads(self._file.read_text())
+            return str(saved["job_id"]), bool(saved["sent"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None, False
 
-    def forget(self) -> None:
-        self._journal.unlink(missing_ok=True)
-        self._path.unlink(missing_ok=True)
+    def write(self, job_id: str, *, is_sent: bool = False) -> None:
+        write_private(self._file, json.dumps({"job_id": job_id, "sent": is_sent}))
+
+    def delete(self) -> None:
+        self._file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class Sent:
-    """job: as it was when it was closed. unsent: names and causes of what could not be sent."""
+    """job: as it was when it was closed. unsent: names of files that were not sent, and why."""
 
     job: dict[str, Any]
     files: int
-    already_there: int
+    sent_before: int
     unsent: list[tuple[str, str]]
 
-    def in_words(self) -> str:
-        before = f" ({self.already_there} of them earlier)" if self.already_there else ""
+    def summary(self) -> str:
+        before = f" ({self.sent_before} of them earlier)" if self.sent_before else ""
         without = f", {len(self.unsent)} could not be sent" if self.unsent else ""
-        return f"sent {self.files} files{before}: {self.job['total']} images{without}"
+        images = plural(self.job["total"], "image")
+        return f"sent {plural(self.files, 'file')}{before}: {images}{without}"
+
+
+class NothingSent(Failed):
+    """No file could be read, so that no job was created."""
+
+    def __init__(self, unsent: list[tuple[str, str]]) -> None:
+        what = "the only file" if len(unsent) == 1 else f"none of the {len(unsent)} files"
+        super().__init__(f"nothing was sent: {what} could be read")
+        self.unsent = unsent
 
 
 def submit_paths(
@@ -102,119 +98,108 @@ def submit_paths(
     total = walk.count()
     if clause := walk.left_out():
         click.echo(clause, err=True)
+    job_name = (name or readable(paths[0].resolve().name) or "upload")[:200]
+    with submission.lock():
+        job, was_sent = _earlier_job(client, submission)
+        if job and job["closed_at"] and was_sent:  # the answer to closing it was lost
+            click.echo(f"job {job['id']} has all files already and is closed", err=True)
+            submission.delete()
+            files = job["declared"] - job["missing"] - job["given_up"]
+            return Sent(job, files, files, [])
+        if job and not job["closed_at"] and not job["cancelled_at"]:
+            click.echo(f"resuming job {job['id']}", err=True)
+        else:
+            job = None
+        return _submit(client, walk, submission, job=job, name=job_name, total=total)
+
+
+def _earlier_job(client: Client, submission: Submission) -> tuple[dict[str, Any] | None, bool]:
+    job_id, was_sent = submission.read()
     try:
-        named = name or readable(paths[0].resolve().name)
-        with submission.hold():
-            return _submit(client, walk, submission, name=named, total=total)
-    except (OSError, sqlite3.Error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise Failed(
-            f"the notes of what was sent, in {submission.folder}, cannot be used: {why}; "
-            "OVERREAD_DATA may name another folder"
-        ) from None
+        return client.job(job_id) if job_id else None, was_sent
+    except NotFoundError:
+        return None, False
 
 
-class NothingSent(Failed):
-    """unsent: names and causes. There is no job, for there is nothing to put into one."""
-
-    def __init__(self, unsent: list[tuple[str, str]]) -> None:
-        what = "the only file" if len(unsent) == 1 else f"none of the {len(unsent)} files"
-        super().__init__(f"nothing was sent: {what} could be read")
-        self.unsent = unsent
-
-
-class _Target:
-    """The job that was cut off, or one that is made once there is something to put into it."""
-
-    def __init__(self, client: Client, submission: Submission, *, name: str) -> None:
-        self._client, self._submission, self._name = client, submission, name
-        self.job_id = submission.job_id()
-
-    def declare(self, files: list[Hashed], journal: Journal) -> None:
-        if self.job_id is None:
-            self.job_id = str(self._client.create_job(self._name)["id"])
-            self._submission.remember(self.job_id)
-        declare_to(self._client, self.job_id, files, journal)
-
-
-def _submit(client: Client, walk: Walk, submission: Submission, *, name: str, total: int) -> Sent:
-    job = _earlier_job(client, submission)
-    if job and job["closed_at"] and submission.is_sent:
-        return _sent_before(job, submission)
-    if job is None or job["closed_at"] or job["cancelled_at"]:
-        # What was closed or cancelled meanwhile is at its end; the same paths are sent anew.
-        submission.forget()
-    else:
-        click.echo(f"going on with job {job['id']}, which was cut off", err=True)
-    with submission.journal() as journal:
-        target = _Target(client, submission, name=(name or "upload")[:200])
-        unreadable = _declare(client, target, walk, total=total, journal=journal)
-        if target.job_id is None:
-            submission.forget()
-            raise NothingSent(unreadable)
-        before = journal.count_arrived()
-        _send(client, target.job_id, total=total, journal=journal)
-        submission.remember(target.job_id, is_sent=True)
-        ended, given_up = _close(client, target.job_id, journal)
-        sent = Sent(ended, journal.count_arrived(), before, unreadable + given_up)
-    submission.forget()
-    return sent
-
-
-def _sent_before(job: dict[str, Any], submission: Submission) -> Sent:
-    """The command before this one did all, and never heard that the job was closed."""
-    click.echo(f"job {job['id']} has all of it already, and is closed", err=True)
-    with submission.journal() as journal:
-        arrived = journal.count_arrived()
-    submission.forget()
-    return Sent(job, arrived, arrived, [])
-
-
-def _declare(
-    client: Client, target: _Target, walk: Walk, *, total: int, journal: Journal
-) -> list[tuple[str, str]]:
-    """Returns names and causes of what cannot be read."""
+def _submit(
+    client: Client,
+    walk: Walk,
+    submission: Submission,
+    *,
+    job: dict[str, Any] | None,
+    name: str,
+    total: int,
+) -> Sent:
+    uploads: dict[int, Upload] = {}
+    unsent: list[tuple[str, str]] = []
     with progress("Declaring", total=total) as shown:
         client.on_wait = shown.say
-        return declare_all(
-            lambda files: target.declare(files, journal), walk, journal=journal, shown=shown
-        )
-
-
-def _send(client: Client, job_id: str, *, total: int, journal: Journal) -> None:
+        hashed = hash_files(walk, unsent)
+        while files := list(islice(hashed, DECLARED_AT_ONCE)):
+            if job is None:
+                job = client.create_job(name)
+                submission.write(job["id"])
+            uploads |= _declare(client, job["id"], files)
+            shown.show(len(uploads) + len(unsent))
+    if job is None:
+        submission.delete()
+        raise NothingSent(unsent)
     with progress("Sending", total=total) as shown:
         client.on_wait = shown.say
-        Sending(client, job_id, journal=journal, shown=shown).send_all()
+        failures = Sender(client, job["id"], uploads.values(), shown).send_all()
+    submission.write(job["id"], is_sent=True)
+    closed, given_up = _close(client, job["id"], uploads, failures)
+    submission.delete()
+    before = sum(upload.arrived for upload in uploads.values())
+    return Sent(closed, len(uploads) - len(failures), before, unsent + given_up)
+
+
+def _declare(client: Client, job_id: str, files: Sequence[Upload]) -> dict[int, Upload]:
+    described = [{"file": one.file, "size": one.size, "sha256": one.sha256} for one in files]
+    answers = client.declare(job_id, described)
+    uploads = (
+        replace(
+            file,
+            id=answer["id"],
+            received=answer["received"],
+            arrived=answer["arrived"],
+            folder=_top_folder(answer),
+        )
+        for file, answer in zip(files, answers, strict=True)
+    )
+    return {upload.id: upload for upload in uploads}
+
+
+def _top_folder(answer: dict[str, Any]) -> str:
+    return str(answer["file"]).split("/", 1)[0]
 
 
 def _close(
-    client: Client, job_id: str, journal: Journal
+    client: Client, job_id: str, uploads: dict[int, Upload], failures: dict[int, str]
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Gives up those files alone of which this command says why; returns them with the causes."""
+    """Close the job; files that this command declared and could not send are given up.
+
+    Returns the job, and the names of those files with the cause.
+    """
     try:
         return client.close_job(job_id), []
     except Refused as refusal:
         if refusal.status != CONFLICT:
             raise
-        causes = [journal.cause(one["id"]) for one in client.uploads(job_id, state="missing")]
-        given_up = [cause for cause in causes if cause is not None]
+        missing = list(client.uploads(job_id, state="missing"))
+        folders = {upload.folder for upload in uploads.values()}
+        given_up = []
+        for one in missing:
+            if one["id"] in failures:
+                given_up.append((uploads[one["id"]].file, failures[one["id"]]))
+            elif one["id"] not in uploads and _top_folder(one) in folders:  # by an earlier command
+                given_up.append((one["file"], "has changed or gone since it was declared"))
         if not given_up:
             raise
-        if len(given_up) < len(causes):
-            raise Failed(_left_open(len(causes) - len(given_up))) from None
+        if len(given_up) < len(missing):
+            others = plural(len(missing) - len(given_up), "file")
+            raise Failed(
+                f"{others} that another client declared have not arrived, so the job stays open; "
+                f"submit again, or close it: overread jobs {job_id} --close"
+            ) from None
     return client.close_job(job_id, missing="give_up"), given_up
-
-
-def _left_open(number: int) -> str:
-    return (
-        f"{number} declared files have not arrived, and not by this command's doing: "
-        "the job stays open; run the same command again, or see: overread jobs ID --close"
-    )
-
-
-def _earlier_job(client: Client, submission: Submission) -> dict[str, Any] | None:
-    job_id = submission.job_id()
-    try:
-        return client.job(job_id) if job_id else None
-    except NotFoundError:
-        return None

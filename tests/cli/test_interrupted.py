@@ -1,4 +1,4 @@
-"""Ctrl-C says what goes on without the command, and what goes on where it is said again."""
+"""Ctrl-C in a command: one line that says what continues, exit code 130."""
 
 import signal
 import sys
@@ -16,7 +16,7 @@ from tests.support.servers.served import Environment, Served
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_job_that_was_waited_for_is_read_all_the_same(service: Served, tmp_path: Path) -> None:
+def test_interrupting_submit_wait_leaves_the_job_running(service: Served, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(a_png())
     is_waiting = threading.Event()
 
@@ -43,25 +43,25 @@ def test_a_job_that_was_waited_for_is_read_all_the_same(service: Served, tmp_pat
     job = service.newest_job()
     assert it.returncode == 130
     assert said.splitlines()[-1] == (
-        f"Error: job {job.id} is read without this command, too; "
-        f"what came out: overread results --job {job.id}"
+        f"Error: interrupted; job {job.id} continues; "
+        f"for its results: overread results --job {job.id}"
     )
     assert job.closed_at is not None
 
 
-def test_what_libraries_make_of_ctrl_c_is_still_ctrl_c() -> None:
-    """Such as one whose loading was interrupted."""
+def test_library_error_caused_by_ctrl_c_counts_as_interrupted() -> None:
+    # Such as one whose loading was interrupted.
     with pytest.raises(Interrupted), in_one_line():
         raise ImportError("initialization failed") from KeyboardInterrupt()
 
 
-def say_it_plainly() -> None:
+def raise_own_message() -> None:
     try:
         raise KeyboardInterrupt
     except KeyboardInterrupt:
-        raise Interrupted("it goes on") from None
+        raise Interrupted("it continues") from None
 
 
-def test_what_a_command_says_itself_of_ctrl_c_stays() -> None:
-    with pytest.raises(Interrupted, match="it goes on"), in_one_line():
-        say_it_plainly()
+def test_own_message_about_ctrl_c_is_kept() -> None:
+    with pytest.raises(Interrupted, match="it continues"), in_one_line():
+        raise_own_message()

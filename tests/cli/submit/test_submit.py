@@ -1,4 +1,4 @@
-"""Submitting to a real portal: everything is declared, nothing is lost, nothing comes twice."""
+"""`overread submit` against a real portal: no file is lost, none is sent twice."""
 
 import os
 import random
@@ -10,11 +10,10 @@ from click.testing import Result
 
 from cli.api.client import Client
 from cli.api.errors import DiskFullError
-from cli.submit.upload_state import Hashed, Journal
-from cli.walk import Source
 from models.config.settings import Settings
-from models.intake.jobs import close_job
+from models.intake.jobs import close_job, list_jobs
 from tests.support.data.uploads import a_png
+from tests.support.servers.command import run
 from tests.support.servers.served import Environment, Served, served
 from tests.support.servers.service import wait_until
 
@@ -52,7 +51,7 @@ def cut_off_midway(service: Served, folder: Path) -> None:
     service.between.requests.clear()
 
 
-def test_all_is_declared_sent_and_counted(service: Served, folder: Path) -> None:
+def test_submit_declares_all_files_before_sending_them(service: Served, folder: Path) -> None:
     result = service.run("submit", folder)
 
     assert result.exit_code == 0, result.stderr
@@ -70,7 +69,7 @@ def test_all_is_declared_sent_and_counted(service: Served, folder: Path) -> None
     assert list(submissions.iterdir()) == [], "names of files stay behind"
 
 
-def test_the_same_command_goes_on_in_the_middle(service: Served, folder: Path) -> None:
+def test_submit_again_resumes_in_the_middle_of_a_large_file(service: Served, folder: Path) -> None:
     cut_off_midway(service, folder)
     first = service.newest_job()
     assert (first.closed_at, first.declared) == (None, 9)
@@ -79,28 +78,27 @@ def test_the_same_command_goes_on_in_the_middle(service: Served, folder: Path) -
     again = service.run("submit", folder)
 
     assert again.exit_code == 0, again.stderr
-    assert f"going on with job {first.id}" in again.stderr
+    assert f"resuming job {first.id}\n" in again.stderr
     assert "sent 9 files (8 of them earlier): 10 images\n" in again.stderr
     assert service.between.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 1000)]
     assert service.between.sent("files") == 0, "what had arrived was sent again"
     assert (service.newest_job().total, service.newest_job().missing) == (10, 0)
 
 
-def test_notes_that_a_crash_has_damaged_are_told(service: Served, folder: Path) -> None:
+def test_submit_again_without_its_saved_job_creates_a_new_one(
+    service: Served, folder: Path
+) -> None:
     cut_off_midway(service, folder)
-    (notes,) = (service.settings.data_dir / "of the sender" / "submissions").glob("*.sqlite3")
-    good = notes.read_bytes()
-    notes.write_bytes(b"damage" * 100)
+    (saved,) = (service.settings.data_dir / "of the sender" / "submissions").glob("*.json")
+    saved.write_text("damaged")
 
-    told = service.run("submit", folder)
-
-    assert told.exit_code == 1
-    assert f"in {notes.parent}, cannot be used: file is not a database" in told.stderr
-    notes.write_bytes(good)
     assert service.run("submit", folder).exit_code == 0
+    assert service.between.sent("jobs") == 1
 
 
-def test_bytes_that_a_crash_has_damaged_are_sent_again(service: Served, folder: Path) -> None:
+def test_submit_sends_a_large_file_again_if_its_stored_bytes_were_damaged(
+    service: Served, folder: Path
+) -> None:
     cut_off_midway(service, folder)
     partials = (service.settings.files_dir / "partial").iterdir()
     partial = max(partials, key=lambda path: path.stat().st_mtime)
@@ -115,14 +113,14 @@ def test_bytes_that_a_crash_has_damaged_are_sent_again(service: Served, folder: 
     assert service.newest_job().missing == 0
 
 
-def test_a_large_file_that_was_written_anew_is_named(service: Served, folder: Path) -> None:
+def test_submit_names_a_large_file_that_was_overwritten(service: Served, folder: Path) -> None:
     cut_off_midway(service, folder)
 
-    def write_anew(environ: Environment) -> None:
+    def overwrite(environ: Environment) -> None:
         if environ["REQUEST_METHOD"] == "PATCH":
             (folder / "z-large.bin").write_bytes(bytes(LARGE))
 
-    service.between.watcher = write_anew
+    service.between.watcher = overwrite
     result = service.run("submit", folder)
 
     assert result.exit_code == 1
@@ -130,7 +128,7 @@ def test_a_large_file_that_was_written_anew_is_named(service: Served, folder: Pa
     assert service.newest_job().given_up == 1
 
 
-def test_a_file_that_changes_or_goes_is_named_and_the_others_are_sent(
+def test_submit_names_files_that_change_or_vanish_and_sends_the_others(
     service: Served, folder: Path
 ) -> None:
     large, small = folder / "z-large.bin", folder / "p1" / "03.png"
@@ -156,7 +154,7 @@ def test_a_file_that_changes_or_goes_is_named_and_the_others_are_sent(
     assert job.closed_at is not None
 
 
-def test_what_changed_between_two_runs_is_sent_as_it_is_now(service: Served, folder: Path) -> None:
+def test_submit_again_sends_files_as_they_are_now(service: Served, folder: Path) -> None:
     service.between.watcher = lambda environ: 403 if "files" in environ["PATH_INFO"] else None
     assert service.run("submit", folder).exit_code == 1
     changed, gone = folder / "p1" / "05.png", folder / "p1" / "06.png"
@@ -174,7 +172,7 @@ def test_what_changed_between_two_runs_is_sent_as_it_is_now(service: Served, fol
     assert "sent 8 files" in result.stderr
 
 
-def test_a_file_that_cannot_be_read_is_named(service: Served, folder: Path) -> None:
+def test_submit_names_a_file_that_cannot_be_read(service: Served, folder: Path) -> None:
     (folder / "broken.dcm").symlink_to("nowhere.dcm")
 
     result = service.run("submit", folder)
@@ -184,7 +182,7 @@ def test_a_file_that_cannot_be_read_is_named(service: Served, folder: Path) -> N
     assert "sent 9 files: 10 images, 1 could not be sent" in result.stderr
 
 
-def test_a_full_disk_is_waited_for(service: Served, folder: Path) -> None:
+def test_submit_waits_for_a_full_disk(service: Served, folder: Path) -> None:
     full = iter([507, 507])
     service.between.watcher = lambda _: next(full, None)
 
@@ -194,7 +192,7 @@ def test_a_full_disk_is_waited_for(service: Served, folder: Path) -> None:
     assert result.stderr.count("the service's disk is nearly full; waiting for room") == 1
 
 
-def test_a_disk_that_stays_full_is_said_in_one_line(settings: Settings) -> None:
+def test_client_gives_up_on_a_disk_that_stays_full(settings: Settings) -> None:
     full = settings.model_copy(update={"disk_reserve_bytes": 2**60})
     with (
         served(full) as service,
@@ -209,9 +207,9 @@ def test_a_disk_that_stays_full_is_said_in_one_line(settings: Settings) -> None:
     )
 
 
-def test_files_that_someone_else_declared_keep_the_job_open(service: Served, folder: Path) -> None:
-    """Only what the command itself has named may be given up."""
-
+def test_submit_leaves_the_job_open_for_files_declared_by_another_client(
+    service: Served, folder: Path
+) -> None:
     def declare_another(environ: Environment) -> int | None:
         if environ["PATH_INFO"].endswith("/close"):
             job_id = environ["PATH_INFO"].split("/")[-2]
@@ -229,17 +227,17 @@ def test_files_that_someone_else_declared_keep_the_job_open(service: Served, fol
     assert service.newest_job().missing == 1
 
 
-def test_who_did_not_hear_that_all_is_closed_sends_nothing_again(
+def test_submit_again_after_a_lost_answer_to_close_sends_nothing(
     service: Served, folder: Path
 ) -> None:
-    def close_and_say_nothing_of_it(environ: Environment) -> int | None:
+    def close_and_lose_the_answer(environ: Environment) -> int | None:
         if not environ["PATH_INFO"].endswith("/close"):
             return None
         with service.portal.database.sessions.begin() as session:
             close_job(session, service.newest_job().id)
         return 403
 
-    service.between.watcher = close_and_say_nothing_of_it
+    service.between.watcher = close_and_lose_the_answer
     assert service.run("submit", folder).exit_code == 1
     service.between.watcher = lambda _: None
     service.between.requests.clear()
@@ -247,14 +245,14 @@ def test_who_did_not_hear_that_all_is_closed_sends_nothing_again(
     again = service.run("submit", folder)
 
     assert again.exit_code == 0, again.stderr
-    assert f"job {service.newest_job().id} has all of it already" in again.stderr
+    assert f"job {service.newest_job().id} has all files already" in again.stderr
     assert "sent 9 files (9 of them earlier): 10 images\n" in again.stderr
     assert [what for what in service.between.requests if what[0] == "POST"] == []
     assert service.run("submit", folder).exit_code == 0
-    assert service.between.sent("jobs") == 1, "asked for once more, it is sent anew"
+    assert service.between.sent("jobs") == 1, "a further command creates a new job"
 
 
-def test_two_at_once_do_not_get_into_each_others_way(service: Served, folder: Path) -> None:
+def test_submit_refuses_to_run_twice_for_the_same_files(service: Served, folder: Path) -> None:
     second: list[Result] = []
 
     def send_the_same(environ: Environment) -> None:
@@ -265,20 +263,127 @@ def test_two_at_once_do_not_get_into_each_others_way(service: Served, folder: Pa
     first = service.run("submit", folder)
 
     assert (first.exit_code, second[0].exit_code) == (0, 1)
-    assert second[0].stderr == "Error: another `overread submit` is sending the same already\n"
+    assert second[0].stderr == "Error: another `overread submit` is sending the same files\n"
 
 
-def test_what_has_not_changed_is_not_hashed_again(tmp_path: Path) -> None:
-    path = tmp_path / "a.dcm"
-    path.write_bytes(b"content")
-    source = Source("in/a.dcm", path)
-    seen = path.stat()
-    hashed = Hashed(source, seen.st_size, seen.st_mtime_ns, "ab" * 32)
-    with Journal(tmp_path / "journal") as journal:
-        journal.declared([(hashed, 7, 0, False)])
-    with Journal(tmp_path / "journal") as journal:
-        same = journal.hash_of(source, size=seen.st_size, modified_ns=seen.st_mtime_ns)
-        assert same == "ab" * 32
-        assert journal.hash_of(source, size=8, modified_ns=seen.st_mtime_ns) is None
-        assert journal.hash_of(source, size=7, modified_ns=seen.st_mtime_ns + 1) is None
-    assert (tmp_path / "journal").stat().st_mode & 0o077 == 0
+ODD_NAMES = [
+    b'quo"te.png',
+    b"per%22cent.png",
+    b"back\\slash.png",
+    b"two\nlines.png",
+    b"\x1b[31m.png",
+]
+
+
+@pytest.fixture
+def oddly_named(tmp_path: Path) -> Path:
+    for number, name in enumerate(
+        [*ODD_NAMES, b"latin\xe9.png", "u\u0308.png".encode(), b" .png "]
+    ):
+        (tmp_path / os.fsdecode(name)).write_bytes(a_png(seed=number))
+    return tmp_path
+
+
+def test_submit_sends_files_of_any_name(service: Served, oddly_named: Path) -> None:
+    (oddly_named / "broken\x1b]0;title\x07").symlink_to("nowhere")
+
+    result = service.run("submit", oddly_named)
+
+    assert "sent 8 files: 8 images, 1 could not be sent" in result.stderr
+    assert "broken\ufffd]0;title\ufffd: cannot be read" in result.stderr
+    job = service.newest_job()
+    assert (job.declared, job.missing, job.total) == (8, 0, 8)
+
+
+def test_submit_names_the_job_after_the_folder_without_control_characters(
+    service: Served, tmp_path: Path
+) -> None:
+    folder = tmp_path / os.fsdecode(b"ward\xe9\x1b[31m")
+    folder.mkdir()
+    (folder / "a.png").write_bytes(a_png())
+
+    result = service.run("submit", folder)
+
+    assert result.exit_code == 0, result.stderr
+    assert service.newest_job().name == "ward\ufffd\ufffd[31m"
+
+
+def test_submit_refuses_an_empty_path(service: Served) -> None:
+    result = service.run("submit", "")
+
+    assert result.exit_code == 2
+    assert "it is empty" in result.stderr
+    assert service.between.requests == []
+
+
+def test_submit_reports_an_unusable_data_folder_in_one_line(service: Served, folder: Path) -> None:
+    data = service.settings.data_dir / "a file"
+    data.touch()
+
+    result = run(
+        "submit",
+        folder,
+        OVERREAD_URL=service.url,
+        OVERREAD_DATA=str(data),
+        OVERREAD_TOKEN=service.token,
+    )
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: {data}/submissions: cannot be used: Not a directory; "
+        "set OVERREAD_DATA to another folder\n"
+    )
+
+
+@pytest.fixture
+def unreadable(tmp_path: Path) -> Path:
+    """Two files that nobody can read, whoever runs the tests."""
+    folder = tmp_path / "ward 4"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / name).symlink_to(f"gone-{name}")
+    return folder
+
+
+def jobs(service: Served) -> int:
+    with service.portal.database.sessions() as session:
+        return list_jobs(session).total
+
+
+def test_submit_creates_no_job_if_no_file_can_be_read(service: Served, unreadable: Path) -> None:
+    before = jobs(service)
+    submissions = service.settings.data_dir / "of the sender" / "submissions"
+    saved = set(submissions.iterdir())
+    result = service.run("submit", unreadable, "--wait", "--json")
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "ward 4/a.png: cannot be read: No such file or directory",
+        "ward 4/b.png: cannot be read: No such file or directory",
+        "Error: nothing was sent: none of the 2 files could be read",
+    ]
+    assert result.stdout == ""
+    assert jobs(service) == before
+    assert service.between.requests == []
+    assert set(submissions.iterdir()) == saved
+
+    (unreadable / "gone-a.png").write_bytes(a_png())
+    assert service.run("submit", unreadable).exit_code == 1, "b.png cannot be read yet"
+    assert jobs(service) == before + 1
+
+
+@pytest.mark.parametrize("names", [(), (".hidden", "Thumbs.db")])
+def test_submit_refuses_a_folder_without_files(
+    service: Served, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+    before = jobs(service)
+    result = service.run("submit", folder)
+
+    assert result.exit_code == 2
+    left_out = f" (left out: {len(names)} hidden or junk)" if names else ""
+    assert result.stderr == f"Error: {folder}: there are no files in it{left_out}\n"
+    assert jobs(service) == before
