@@ -46,8 +46,10 @@ class Submission:
             raise Failed(f"{why}; set OVERREAD_DATA to another folder") from None
         try:
             with file_lock(path):
-                yield
-                path.unlink()
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
         except LockedError:
             raise Failed("another `overread submit` is sending the same files") from None
 
