@@ -44,10 +44,10 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
 
 
-def text_enum(kind: type[StrEnum]) -> Enum:
+def text_enum(kind: type[StrEnum], *, length: int = 16) -> Enum:
     return Enum(
         kind,
         native_enum=False,
-        length=16,
+        length=length,
         values_callable=lambda members: [m.value for m in members],
     )

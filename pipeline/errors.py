@@ -1,6 +1,7 @@
 """What can be wrong with a file, in words for the person who sent it."""
 
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class PipelineError(Exception):
@@ -25,6 +26,13 @@ class RefusalCode(StrEnum):
     OTHER = "other"
 
 
+class Reason(NamedTuple):
+    """Why an image was refused or failed. clause: without the file's name and patient data."""
+
+    code: RefusalCode
+    clause: str
+
+
 class RefusedError(PipelineError):
     """A file cannot be used, and the file is at fault.
 
@@ -39,6 +47,10 @@ class RefusedError(PipelineError):
 
     def __str__(self) -> str:
         return self.sentence
+
+    @property
+    def reason(self) -> Reason:
+        return Reason(self.code, self.sentence)
 
 
 class NetworkFolderError(PipelineError):

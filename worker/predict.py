@@ -17,7 +17,7 @@ from models.intake.images import find_twins, record_failed, send_back
 from models.learning.versions import production_version, version_path
 from models.reading.predictions import finish_known, record_predictions
 from models.tables.intake import ModelVersion, State
-from pipeline.errors import NetworkFolderError
+from pipeline.errors import NetworkFolderError, Reason, RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
 from worker.chunks import WORLD, holding, record
@@ -25,9 +25,11 @@ from worker.enqueue import nudge_ingest
 
 log = logging.getLogger(__name__)
 
-MISSING = "what the network should have read is no longer in the file store"
-UNREADABLE = "what the network should have read cannot be read from the file store"
-UNEXPECTED = "unexpected error"
+MISSING = Reason(RefusalCode.BYTES_MISSING, "the network input is no longer in the file store")
+UNREADABLE = Reason(
+    RefusalCode.BYTES_MISSING, "the network input cannot be read from the file store"
+)
+UNEXPECTED = Reason(RefusalCode.UNEXPECTED, "unexpected error")
 
 
 class LivePredictor:
@@ -157,10 +159,10 @@ def _with_picture(context: AppContext, sha256s: Sequence[str]) -> set[str]:
 
 def load_inputs(
     context: AppContext, sha256s: Sequence[str], *, preprocessing: str
-) -> tuple[dict[str, NDArray[np.uint8]], dict[str, str]]:
+) -> tuple[dict[str, NDArray[np.uint8]], dict[str, Reason]]:
     """The inputs that are there, and a reason for each that is not."""
     inputs: dict[str, NDArray[np.uint8]] = {}
-    failed: dict[str, str] = {}
+    failed: dict[str, Reason] = {}
     for sha256 in sha256s:
         try:
             inputs[sha256] = context.store.network_input(sha256, preprocessing)
@@ -171,7 +173,7 @@ def load_inputs(
     return inputs, failed
 
 
-def _discard_input(context: AppContext, sha256: str, preprocessing: str) -> str:
+def _discard_input(context: AppContext, sha256: str, preprocessing: str) -> Reason:
     """So that it is made again. Raises OSError where it is the file store that is away."""
     log.error("a network input cannot be read and is discarded: %s", sha256[:12])
     context.store.delete_network_inputs(sha256)
@@ -180,7 +182,7 @@ def _discard_input(context: AppContext, sha256: str, preprocessing: str) -> str:
 
 
 def answer_all(
-    predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, str]
+    predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, Reason]
 ) -> dict[str, Prediction]:
     """All at once; should that fail, one by one, so that the culprit fails alone."""
     try:
@@ -193,7 +195,7 @@ def answer_all(
 
 
 def _answer_each(
-    predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, str]
+    predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, Reason]
 ) -> dict[str, Prediction]:
     answers: dict[str, Prediction] = {}
     for sha256, network_input in inputs.items():

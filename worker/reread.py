@@ -9,6 +9,7 @@ from models.context import AppContext
 from models.intake.images import lock_contents
 from models.reading.predictions import add_predictions
 from models.reading.rereadings import Chunk, claim_chunk, due_rereading, settle_chunk
+from pipeline.errors import Reason
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
 from worker.predict import LivePredictor, answer_all, load_inputs
@@ -63,5 +64,5 @@ def _predict(context: AppContext, predictor: Predictor, chunk: Chunk) -> dict[st
     return predictions
 
 
-def _reasons(failed: dict[str, str]) -> str:
-    return "; ".join(sorted(set(failed.values())))
+def _reasons(failed: dict[str, Reason]) -> str:
+    return "; ".join(sorted({reason.clause for reason in failed.values()}))

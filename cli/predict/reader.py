@@ -12,7 +12,7 @@ from tempfile import NamedTemporaryFile
 
 from cli.output import sha256_of
 from cli.walk import Source
-from pipeline.errors import RefusedError
+from pipeline.errors import Reason, RefusalCode, RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.inference.predictor import Predictor, batched
 from pipeline.prepare.pool import DecoderPool
@@ -31,7 +31,7 @@ class Item:
     file: str
     sha256: str
     path: Path | None
-    problem: str | None = None
+    problem: Reason | None = None
     status: str = "rejected"
     is_copy: bool = False
 
@@ -47,7 +47,7 @@ def open_items(
             else:
                 yield Item(source.file, sha256_of(source.path), source.path)
         except OSError as error:
-            problem = f"cannot be read: {error.strerror}"
+            problem = Reason(RefusalCode.OTHER, f"cannot be read: {error.strerror}")
             yield Item(source.file, "", None, problem, status="failed")
 
 
@@ -62,7 +62,7 @@ def _unpack(source: Source, *, scratch: Path, limits: ArchiveLimits) -> Iterator
         for member in members(source.path, limits=limits):
             yield _unpack_member(member, f"{source.file}/{member.name}", scratch)
     except RefusedError as error:
-        yield Item(source.file, "", None, str(error))
+        yield Item(source.file, "", None, error.reason)
 
 
 def _unpack_member(member: Member, file: str, scratch: Path) -> Item:
@@ -73,7 +73,7 @@ def _unpack_member(member: Member, file: str, scratch: Path) -> Item:
                 shutil.copyfileobj(stream, copy)
         except RefusedError as error:
             path.unlink()
-            return Item(file, "", None, str(error))
+            return Item(file, "", None, error.reason)
     return Item(file, sha256_of(path), path, is_copy=True)
 
 
@@ -99,6 +99,7 @@ class Answer:
     heatmap_peak: float | None = None
     heatmap_concentration: float | None = None
     heatmap_inside_body: float | None = None
+    reason_code: str | None = None
 
 
 SeePrediction = Callable[[Item, Prediction], None]
@@ -141,7 +142,7 @@ class Reader:
         for outcome in outcomes:
             item = self._fresh.popleft()
             if isinstance(outcome, RefusedError):
-                self._remember(item, _refused(item, str(outcome)))
+                self._remember(item, _refused(item, outcome))
             else:
                 prepared_items.append(((item, outcome), outcome.network_input))
         for (item, prepared), prediction in self._predictor.predict_each(prepared_items):
@@ -195,12 +196,15 @@ def _predicted(item: Item, prepared: Prepared, prediction: Prediction) -> Answer
     )
 
 
-def _refused(item: Item, clause: str) -> Answer:
-    return Answer(item.file, item.sha256, "rejected", sentence(item.file, clause))
+def _refused(item: Item, error: RefusedError) -> Answer:
+    reason = sentence(item.file, error.sentence)
+    return Answer(item.file, item.sha256, "rejected", reason, reason_code=error.code)
 
 
 def _problem(item: Item) -> Answer:
-    return Answer(item.file, item.sha256, item.status, sentence(item.file, item.problem or ""))
+    assert item.problem is not None, "there is nothing to read"
+    reason = sentence(item.file, item.problem.clause)
+    return Answer(item.file, "", item.status, reason, reason_code=item.problem.code)
 
 
 def _renamed(answer: Answer, item: Item) -> Answer:

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from models.base import now
 from models.lease import NO_LEASE, claim_rows, is_exhausted, is_free, release_rows
 from models.tables.intake import WAITING_STATES, Image, State
+from pipeline.errors import RefusalCode
 
 JOBS_PER_CLAIM = 8  # each costs a query
 SUSPECT_SHARE = 0.1  # of the claims, for images that lost a worker while fresh ones wait
@@ -80,6 +81,7 @@ def fail_exhausted(session: Session, *, max_attempts: int) -> list[str]:
         .values(
             state=State.FAILED,
             reason=STOPPED_WORKER.format(attempts=max_attempts),
+            reason_code=RefusalCode.STOPPED_WORKER,
             finished_at=now(),
             **NO_LEASE,
         )

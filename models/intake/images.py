@@ -14,6 +14,7 @@ from models.intake.claims import Claim, still_held
 from models.lease import NO_LEASE
 from models.query import batches, insert_new, update_rows
 from models.tables.intake import FINAL_STATES, UNFINISHED_STATES, WAITING_STATES, Image, State
+from pipeline.errors import Reason
 
 REASON_LENGTH = 500
 DICOM = "application/dicom"
@@ -36,12 +37,12 @@ class ReadImage:
 
 @dataclass(frozen=True)
 class NewImage:
-    """A file that has come. refused: why its bytes were not kept, without its name."""
+    """An uploaded file. refused: why its bytes were not kept."""
 
     file: str
     sha256: str
     size: int  # bytes
-    refused: str | None = None
+    refused: Reason | None = None
 
 
 def get_image(session: Session, image_id: int) -> Image | None:
@@ -160,8 +161,8 @@ def record_read(
     claim: Claim,
     *,
     read: dict[int, ReadImage],
-    refused: dict[int, str],
-    failed: dict[int, str],
+    refused: dict[int, Reason],
+    failed: dict[int, Reason],
 ) -> set[int]:
     """A chunk's outcomes by image id, written only where the claim stands; returns those ids."""
     held = still_held(session, claim)
@@ -176,7 +177,7 @@ def record_read(
     return held
 
 
-def record_failed(session: Session, claim: Claim, reasons: dict[int, str]) -> None:
+def record_failed(session: Session, claim: Claim, reasons: dict[int, Reason]) -> None:
     held = still_held(session, claim)
     for image_id, reason in reasons.items():
         if image_id in held:
@@ -190,8 +191,8 @@ def send_back(session: Session, claim: Claim, image_ids: Sequence[int]) -> None:
         _finish(session, image_id, state=State.RECEIVED, attempts=0)
 
 
-def _end(session: Session, image_id: int, state: State, reason: str) -> None:
-    _finish(session, image_id, state=state, reason=reason[:REASON_LENGTH], finished_at=now())
+def _end(session: Session, image_id: int, state: State, reason: Reason) -> None:
+    _finish(session, image_id, state=state, finished_at=now(), **_columns(reason))
 
 
 def _finish(session: Session, image_id: int, **values: Any) -> None:
@@ -205,11 +206,17 @@ def _row(job_id: str, new: NewImage) -> dict[str, Any]:
         "sha256": new.sha256,
         "size": new.size,
         "state": State.REJECTED if new.refused else State.RECEIVED,
-        "reason": new.refused[:REASON_LENGTH] if new.refused else None,
+        **_columns(new.refused),
         "finished_at": now() if new.refused else None,
         "attempts": 0,
         "created_at": now(),
     }
+
+
+def _columns(reason: Reason | None) -> dict[str, Any]:
+    if reason is None:
+        return {"reason": None, "reason_code": None}
+    return {"reason": reason.clause[:REASON_LENGTH], "reason_code": reason.code}
 
 
 def _file_and_hash(new: NewImage) -> tuple[str, str]:

@@ -52,8 +52,8 @@ def ended_images(
 def take_up(session: Session, image_ids: Sequence[int], *, state: State) -> int:
     """They wait again, as if they had just come to this state. Returns how many."""
     which = (Image.id.in_(image_ids), Image.state.in_(UNFINISHED_STATES + BY_CHOICE))
-    start = {"state": state, "reason": None, "finished_at": None, "attempts": 0}
-    return update_rows(session, Image, *which, **start, **NO_LEASE)
+    start = {"state": state, "reason": None, "reason_code": None, "finished_at": None}
+    return update_rows(session, Image, *which, attempts=0, **start, **NO_LEASE)
 
 
 def _may_be_retried(

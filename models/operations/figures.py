@@ -1,9 +1,5 @@
-"""Figures for those who watch over the service; each answered from an index, however many rows.
+"""Figures for the metrics, each answered from an index, however many rows there are."""
 
-Reasons as a handful of keys, for figures. The sentences quote sizes and tags; keys never do.
-"""
-
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,32 +11,6 @@ from sqlalchemy.orm import Session
 from models.base import now
 from models.tables.intake import WAITING_STATES, Audit, Image, Job, State
 from models.tables.learning import Night
-
-# The first whose words are found in the reason is its key.
-WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("stopped-worker", ("stopped its worker",)),
-    ("bytes-missing", ("no longer in the file store",)),
-    ("decoder-timeout", ("decoding took longer",)),
-    ("decoder-crash", ("the decoder crashed",)),
-    ("unexpected", ("unexpected error",)),
-    ("not-an-image", ("neither DICOM", "is no DICOM file", "the file is empty")),
-    ("not-frontal-chest", ("not a chest radiograph", "frontal views only", "not a radiograph")),
-    ("archive", ("archive",)),
-    ("too-large", ("too large", "larger than", "too much memory", "frames, received")),
-    ("too-small", ("too small",)),
-    ("unsupported", ("not supported", "is unknown", "private or unknown", "cannot be decoded as")),
-    ("damaged", ("damaged", "cut short", "cannot be read", "do not begin with", "is missing")),
-)
-OTHER = "other"
-KEYS = (*(key for key, _ in WORDS), OTHER)
-
-
-def reason_key(reason: str | None) -> str:
-    for key, words in WORDS:
-        if any(word in (reason or "") for word in words):
-            return key
-    return OTHER
-
 
 LATENCY_WINDOW = timedelta(minutes=15)
 LATENCY_SAMPLE = 1000  # the newest of the window
@@ -91,16 +61,13 @@ def latency_quantiles(session: Session) -> dict[float, float]:
     return {quantile: _quantile(took_s, quantile) for quantile in QUANTILES} if took_s else {}
 
 
-def reasons_by_key(session: Session) -> Counter[tuple[State, str]]:
+def images_by_reason(session: Session) -> dict[tuple[State, str | None], int]:
     rows = session.execute(
-        select(Image.state, Image.reason, func.count())
+        select(Image.state, Image.reason_code, func.count())
         .where(Image.state.in_((State.REJECTED, State.FAILED)))
-        .group_by(Image.state, Image.reason)
+        .group_by(Image.state, Image.reason_code)
     )
-    found: Counter[tuple[State, str]] = Counter()
-    for state, reason, count in rows:
-        found[state, reason_key(reason)] += count
-    return found
+    return {(state, code): count for state, code, count in rows}
 
 
 def open_jobs(session: Session) -> int:

@@ -42,6 +42,7 @@ class Result:
     heatmap_peak: float | None
     heatmap_concentration: float | None
     heatmap_inside_body: float | None
+    reason_code: str | None
 
 
 def reason_sentence(file: str, clause: str) -> str:
@@ -160,6 +161,7 @@ def _results(operating_point: OperatingPoint) -> Select[*tuple[Any, ...]]:
             Image.sha256,
             Image.state,
             Image.reason,
+            Image.reason_code,
             Image.warnings,
             Study.study_hash,
             Prediction.finding,
@@ -201,4 +203,5 @@ def _result(row: Any) -> Result:
         heatmap_peak=row.heatmap_peak,
         heatmap_concentration=row.heatmap_concentration,
         heatmap_inside_body=row.heatmap_inside_body,
+        reason_code=row.reason_code,
     )

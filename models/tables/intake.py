@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from models.base import IDS_ONCE, Base, now, text_enum
 from models.lease import LeaseColumns
 from models.tables.people import User
+from pipeline.errors import RefusalCode
 
 
 class State(StrEnum):
@@ -116,8 +117,10 @@ class Image(LeaseColumns, Base):
     sha256: Mapped[str] = mapped_column(String(64))  # of the bytes as uploaded
     size: Mapped[int]  # bytes as uploaded
     state: Mapped[State] = mapped_column(text_enum(State), default=State.RECEIVED)
-    # Why it was rejected or failed, without the file's name.
+    # Why it was rejected, failed or cancelled: a clause without the file's name.
     reason: Mapped[str | None] = mapped_column(String(500))
+    # The kind of reason; None unless rejected or failed.
+    reason_code: Mapped[RefusalCode | None] = mapped_column(text_enum(RefusalCode, length=32))
     created_at: Mapped[datetime] = mapped_column(default=now)
     finished_at: Mapped[datetime | None]
 

@@ -103,6 +103,7 @@ def test_predict_answers_each_file_and_equal_bytes_alike(tmp_path: Path) -> None
         "heatmap_peak",
         "heatmap_concentration",
         "heatmap_inside_body",
+        "reason_code",
     ]
     assert (a["operating_point"], c["operating_point"]) == ("balanced", None)
     assert a["temperature"] == load_card(BASELINE).temperature

@@ -34,6 +34,7 @@ FIGURES = (
     "heatmap_peak",
     "heatmap_concentration",
     "heatmap_inside_body",
+    "reason_code",
 )
 
 

@@ -32,6 +32,7 @@ RESULT_FIELDS = [
     "heatmap_peak",
     "heatmap_concentration",
     "heatmap_inside_body",
+    "reason_code",
 ]
 
 
@@ -88,7 +89,7 @@ def test_results_are_json_lines_by_default(portal: Portal, job: str) -> None:
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert [list(line) for line in lines] == [RESULT_FIELDS] * 2
     assert (lines[0]["finding"], lines[0]["probability"]) == ("pneumonia", 0.875)
-    assert [lines[0][name] for name in RESULT_FIELDS[-5:]] == ["balanced", 1.5, 3.0, 0.2, 0.9]
+    assert [lines[0][name] for name in RESULT_FIELDS[-6:-1]] == ["balanced", 1.5, 3.0, 0.2, 0.9]
     assert "research-use-only" in answer.headers["Content-Disposition"]
 
 

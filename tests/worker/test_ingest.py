@@ -17,7 +17,7 @@ from models.intake.images import cancel_waiting
 from models.intake.jobs import close_job
 from models.reading.predictions import record_predictions
 from models.tables.intake import Image, Job, State, Study
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING, Prepared
 from tests.support.data.builders import INVENTED_PATIENT
@@ -174,7 +174,8 @@ def test_a_file_that_vanished_fails_with_a_plain_reason(
     context.store.delete(gone.sha256)
     (image,) = ingest_all(context, pool)
     assert image.state == State.FAILED
-    assert image.reason == MISSING == "the uploaded file is no longer in the file store"
+    assert image.reason == "the uploaded file is no longer in the file store"
+    assert image.reason_code == RefusalCode.BYTES_MISSING
 
 
 def test_what_was_cancelled_and_vanished_does_not_say_so_of_others(
@@ -186,7 +187,7 @@ def test_what_was_cancelled_and_vanished_does_not_say_so_of_others(
     upload(context, job, {"a/2.png": a_png()})
     context.store.delete(gone.sha256)
     _, image = ingest_all(context, pool)
-    assert (image.state, image.reason) == (State.FAILED, MISSING)
+    assert (image.state, image.reason) == (State.FAILED, MISSING.clause)
 
 
 class PurgingPool(DecoderPool):

@@ -11,6 +11,7 @@ from models.context import AppContext
 from models.learning.versions import install_baseline, register_version, set_production
 from models.reading.predictions import get_prediction, read_heatmap
 from models.tables.intake import Image, ModelVersion, Prediction, State
+from pipeline.errors import RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_job, all_images, an_image
@@ -94,7 +95,8 @@ def test_a_missing_input_fails_alone_with_a_plain_reason(
     first, second, third = predict_all(context, live)
     assert (first.state, third.state) == (State.PREDICTED, State.PREDICTED)
     assert second.state == State.FAILED
-    assert second.reason == "what the network should have read is no longer in the file store"
+    assert second.reason == "the network input is no longer in the file store"
+    assert second.reason_code == RefusalCode.BYTES_MISSING
 
 
 def test_an_input_that_cannot_be_read_is_as_good_as_missing(

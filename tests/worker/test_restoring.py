@@ -9,6 +9,7 @@ from sqlalchemy import select
 from models.context import AppContext
 from models.learning.versions import install_baseline
 from models.tables.intake import Image, Prediction, State
+from pipeline.errors import RefusalCode
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_job, all_images
@@ -77,4 +78,5 @@ def test_without_the_picture_it_fails_with_a_plain_reason(
 
     failed, predicted = images(context)
     assert (failed.state, predicted.state) == (State.FAILED, State.PREDICTED)
-    assert failed.reason == "what the network should have read is no longer in the file store"
+    assert failed.reason == "the network input is no longer in the file store"
+    assert failed.reason_code == RefusalCode.BYTES_MISSING

@@ -105,6 +105,7 @@ class ResultOut(Out):
     heatmap_peak: float | None
     heatmap_concentration: float | None
     heatmap_inside_body: float | None
+    reason_code: str | None
 
 
 class ResultsOut(Out):

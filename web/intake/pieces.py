@@ -10,6 +10,7 @@ from models.intake.images import images_of_file
 from models.intake.jobs import JobStateError, require_open
 from models.intake.uploads import Declared, advance, find_upload
 from models.tables.intake import Upload
+from pipeline.errors import Reason, RefusalCode
 from pipeline.files.archive import is_archive
 from pipeline.files.sniff import is_junk
 from web.http.disk import check_room, noticing_full_disk
@@ -94,7 +95,7 @@ def _take(
         return Taken(received, False, Receipt())
     with arriving(context, upload.job_id) as arrivals:
         if too_large:
-            arrivals.add(refuse(upload.file, too_large))
+            arrivals.add(refuse(upload.file, Reason(RefusalCode.TOO_LARGE, too_large)))
             arrivals.complete(Declared(upload.file, upload.size, upload.sha256))
         else:
             _complete(context, upload, partial, arrivals)

@@ -30,7 +30,7 @@ from models.intake.jobs import require_open
 from models.intake.uploads import Declared, arrive
 from models.reading.results import reason_sentence
 from models.tables.intake import Image
-from pipeline.errors import RefusedError
+from pipeline.errors import Reason, RefusalCode, RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.files.sniff import is_junk
 from web.http.disk import DiskFullError, check_room, noticing_full_disk
@@ -112,7 +112,7 @@ def store(context: AppContext, file: str, stream: BinaryIO) -> NewImage:
         with noticing_full_disk():
             kept = context.store.put(stream, max_bytes=context.settings.max_file_bytes)
     except FileTooLargeError as error:
-        return refuse(file, str(error))
+        return refuse(file, Reason(RefusalCode.TOO_LARGE, str(error)))
     return keep(file, kept)
 
 
@@ -120,7 +120,7 @@ def keep(file: str, kept: Stored) -> NewImage:
     return NewImage(file, kept.sha256, kept.size)
 
 
-def refuse(file: str, reason: str) -> NewImage:
+def refuse(file: str, reason: Reason) -> NewImage:
     # Nobody read the content to its end, so it has no hash; the row has an empty one.
     return NewImage(file, "", 0, refused=reason)
 
@@ -188,7 +188,7 @@ def _tasks(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[Call
             file = clean_file_name(f"{archive}/{member.name}")
             yield _task(context, file, member)
     except RefusedError as refusal:
-        reason = str(refusal)
+        reason = refusal.reason
         yield lambda: refuse(archive, reason)
 
 
@@ -201,7 +201,7 @@ def _task(context: AppContext, file: str, member: Member) -> Callable[[], NewIma
                 return lambda: stored
             content = io.BytesIO(stream.read(SMALL + 1))
     except RefusedError as refusal:
-        refused = refuse(file, str(refusal))
+        refused = refuse(file, refusal.reason)
         return lambda: refused
     return partial(store, context, file, content)
 

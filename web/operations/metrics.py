@@ -27,11 +27,11 @@ from models.config.settings import Settings
 from models.context import AppContext
 from models.learning.versions import production_version
 from models.operations import figures
-from models.operations.figures import KEYS
 from models.operations.heartbeat import last_sign
 from models.tables.intake import FINAL_STATES, State
 from models.tables.learning import Outcome
 from models.tables.people import Role
+from pipeline.errors import RefusalCode
 from web.auth.rules import needs
 from web.context import KEY as SERVICES
 from web.http.request_log import route, seconds_taken
@@ -88,10 +88,10 @@ def _speed(session: Session) -> Iterator[Metric]:
 
 
 def _reasons(session: Session) -> Iterator[Metric]:
-    found = figures.reasons_by_key(session)
+    found = figures.images_by_reason(session)
     for state, what in ((State.REJECTED, "refused"), (State.FAILED, "failed")):
-        by_key = {key: found[state, key] for key in KEYS}
-        yield _counters(f"images_{what}", f"Images that were {what}, by reason.", "reason", by_key)
+        by_code = {code.value: found.get((state, code), 0) for code in RefusalCode}
+        yield _counters(f"images_{what}", f"Images that were {what}, by reason.", "reason", by_code)
 
 
 def _versions(session: Session) -> Iterator[Metric]:

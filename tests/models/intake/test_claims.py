@@ -11,6 +11,7 @@ from models.base import now
 from models.intake.claims import Claim, claim_images, fail_exhausted, has_waiting, release
 from models.intake.images import record_failed
 from models.tables.intake import State
+from pipeline.errors import Reason, RefusalCode
 from tests.support.data.rows import a_job, all_images, lapse_leases, some_images
 from tests.support.servers.databases import Database
 
@@ -166,6 +167,7 @@ def test_an_image_is_parked_after_its_last_attempt_alone(database: Database) -> 
         (image,) = all_images(session)
     assert image.state == State.FAILED
     assert image.reason == "this file stopped its worker 3 times"
+    assert image.reason_code == RefusalCode.STOPPED_WORKER
     assert image.finished_at is not None
 
 
@@ -194,7 +196,7 @@ def test_who_lost_the_claim_writes_nothing(database: Database) -> None:
         lapse_leases(session)
     current = claim(database)
     with database.sessions.begin() as session:
-        record_failed(session, late, {late.images[0].id: "too late"})
+        record_failed(session, late, {late.images[0].id: Reason(RefusalCode.OTHER, "too late")})
         release(session, late)
     with database.sessions() as session:
         (image,) = all_images(session)

@@ -26,6 +26,7 @@ from models.intake.jobs import (
 from models.intake.uploads import Declared, arrive, declare
 from models.reading.predictions import record_predictions
 from models.tables.intake import Image, Job, Prediction, State
+from pipeline.errors import Reason, RefusalCode
 from tests.support.data.rows import (
     a_hash,
     a_job,
@@ -204,7 +205,7 @@ def test_a_worker_finds_the_claim_of_a_cancelled_image_broken(database: Database
         cancel_job(session, job.id)
         assert not cancel_some(session, job.id)
     with database.sessions.begin() as session:
-        failed = {waiting.id: "the decoder crashed"}
+        failed = {waiting.id: Reason(RefusalCode.DECODER_CRASH, "crashed")}
         assert record_read(session, received, read={}, refused={}, failed=failed) == set()
         record_predictions(
             session,

@@ -180,3 +180,42 @@ def test_jobs_and_users_stay_where_logins_come_and_go(empty_database: Database) 
     migrate(engine)
     assert [row[0] for row in rows(engine, JOBS)] == ["b", "c", "d", "job"]
     assert rows(engine, 'SELECT name, session_epoch FROM "user"') == [("olga", 0)]
+
+
+CODES = "SELECT id, reason_code FROM image ORDER BY id"
+OLD_REASONS = {
+    ("rejected", "not a chest radiograph: Modality is CT, expected ..."): "not-frontal-chest",
+    ("rejected", "the content is neither DICOM, PNG, JPEG nor TIFF"): "not-an-image",
+    ("rejected", "the transfer syntax MPEG2 is not supported"): "unsupported",
+    ("rejected", "the zip archive is damaged: its entries overlap"): "archive",
+    ("rejected", "Too Small, but not in these letters"): "other",
+    ("rejected", None): "other",
+    ("failed", "this file stopped its worker 3 times"): "stopped-worker",
+    ("failed", "decoding took longer than 20 s"): "decoder-timeout",
+    ("received", None): None,
+    ("ready", None): None,
+    ("predicted", None): None,
+    ("cancelled", "the job was cancelled before this file was read"): None,
+}
+
+
+def test_upgrade_from_0006_fills_reason_codes(empty_database: Database) -> None:
+    engine = empty_database.engine
+    fill_first_tables(engine)
+    migrate(engine, "0006")
+    images = [
+        image(number, f"{number}") | {"state": state, "reason": reason}
+        for number, (state, reason) in enumerate(OLD_REASONS, start=3)
+    ]
+    insert(engine, "image", *images)
+    before = rows(engine, "SELECT id, state, reason FROM image ORDER BY id")
+    migrate(engine)
+    assert rows(engine, CODES) == [(1, None), (2, None), *enumerate(OLD_REASONS.values(), start=3)]
+    unmigrate(engine, "0006")
+    assert rows(engine, "SELECT id, state, reason FROM image ORDER BY id") == before
+    assert "reason_code" not in {c["name"] for c in inspect(engine).get_columns("image")}
+    if empty_database.settings.is_sqlite:
+        (made,) = rows(engine, "SELECT sql FROM sqlite_master WHERE name = 'image'")
+        assert "AUTOINCREMENT" in str(made[0])
+    migrate(engine)
+    assert rows(engine, "SELECT id, state, reason FROM image ORDER BY id") == before

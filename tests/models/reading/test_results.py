@@ -13,6 +13,7 @@ from models.reading import studies as studies_module
 from models.reading.predictions import record_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Image, ModelVersion, State
+from pipeline.errors import Reason, RefusalCode
 from pipeline.types import Prediction
 from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image, some_images
 from tests.support.servers.databases import Database
@@ -48,7 +49,9 @@ def test_every_image_has_a_line_whatever_its_state(database: Database) -> None:
         done = an_image(session, job, file="a/done.png", state=State.READY)
         predict(session, a_version(session), {done.id: a_prediction()})
         an_image(session, job, file="a/waits.png")
-        text = NewImage("a/text.txt", a_hash("x"), 1, refused="no image")
+        text = NewImage(
+            "a/text.txt", a_hash("x"), 1, refused=Reason(RefusalCode.NOT_AN_IMAGE, "no image")
+        )
         add_images(session, job_id=job.id, new=[text])
     with database.sessions() as session:
         predicted, received, rejected = iter_results(session, job_id=job.id)

@@ -10,11 +10,11 @@ from models.audit.log import record
 from models.audit.verify import check_audit
 from models.base import now
 from models.learning.nights import request_night
-from models.operations.figures import KEYS, reason_key
 from models.operations.heartbeat import give_sign
 from models.tables.intake import Image, State
 from models.tables.learning import Outcome
 from models.tables.people import Role
+from pipeline.errors import RefusalCode
 from tests.support.data.rows import a_job, a_version, an_image, some_images
 from tests.support.web.portal import Portal
 
@@ -75,19 +75,21 @@ def test_speed_and_latency(portal: Portal) -> None:
     assert _value(samples, "image_latency_seconds", "0.99") == pytest.approx(100)
 
 
-def test_reasons_are_few_and_quote_nobody(portal: Portal) -> None:
-    reasons = ["the PNG data are damaged or cut short", "too large: expected at most 5 bytes"]
+def test_refusals_and_failures_are_counted_by_code(portal: Portal) -> None:
+    codes = (RefusalCode.DAMAGED, RefusalCode.DAMAGED, RefusalCode.TOO_LARGE)
     with portal.database.sessions.begin() as session:
         job = a_job(session)
-        for reason in (*reasons, *reasons[:1], "Mustermann wrote something new"):
-            an_image(session, job, state=State.REJECTED).reason = reason
-        an_image(session, job, state=State.FAILED).reason = "unexpected error"
+        for code in codes:
+            image = an_image(session, job, state=State.REJECTED)
+            image.reason, image.reason_code = "Mustermann wrote something", code
+        an_image(session, job, state=State.FAILED).reason_code = RefusalCode.UNEXPECTED
     samples = _scrape(portal)
     assert _value(samples, "images_refused_total", "damaged") == 2
     assert _value(samples, "images_refused_total", "too-large") == 1
-    assert _value(samples, "images_refused_total", "other") == 1
+    assert _value(samples, "images_refused_total", "other") == 0
     assert _value(samples, "images_failed_total", "unexpected") == 1
-    assert {labels[0] for name, labels in samples if name.endswith("_refused_total")} == set(KEYS)
+    labels = {labels[0] for name, labels in samples if name.endswith("_refused_total")}
+    assert labels == set(RefusalCode)
     assert "Mustermann" not in portal.program(Role.VIEWER).get("/metrics").text
 
 
@@ -141,19 +143,3 @@ def test_a_database_that_is_down_is_said(portal: Portal) -> None:
     values = {family.name: family for family in ServiceFigures(portal.context).collect()}
     assert values["overread_database_up"].samples[0].value == 0
     assert "overread_disk_free_bytes" in values
-
-
-@pytest.mark.parametrize(
-    ("reason", "key"),
-    [
-        ("not a chest radiograph: Modality (0008,0060) is CT, expected ...", "not-frontal-chest"),
-        ("the content is neither DICOM, PNG, JPEG nor TIFF", "not-an-image"),
-        ("the transfer syntax MPEG2 is not supported", "unsupported"),
-        ("this file stopped its worker 3 times", "stopped-worker"),
-        ("the zip archive is damaged: its entries overlap", "archive"),
-        ("decoding took longer than 20 s", "decoder-timeout"),
-        (None, "other"),
-    ],
-)
-def test_keys_of_reasons(reason: str | None, key: str) -> None:
-    assert reason_key(reason) == key
