@@ -1,4 +1,4 @@
-"""The curves of an evaluation as numbers: receiver operating characteristic and the others."""
+"""The curves of an evaluation as numbers: ROC, precision and recall, calibration."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from pipeline.evaluation.bootstrap import Interval, bootstrap
 from pipeline.evaluation.evaluate import Scores
 from pipeline.evaluation.metrics import CALIBRATION_BINS, Draws, Floats, Labels, in_bins, ratio
+from pipeline.types import LABELS
 
 Values = NDArray[np.float64]
+POINTS = 200
 _BAND_DRAWS = 500
 
 
@@ -20,23 +22,47 @@ def roc_curve(labels: Labels, scores: Floats) -> tuple[Values, Values]:
     return false / false[-1], true / true[-1]
 
 
-def thinned_roc(scores: Scores, *, points: int = 200) -> list[tuple[float, float]]:
-    """False positive rate and sensitivity, at most so many points, evenly along the curve.
-
-    Enough to draw it, however many images there are. Empty where one finding is missing.
-    """
-    if len(np.unique(scores.labels)) < 2:
-        return []
-    false, true = roc_curve(scores.labels, scores.probabilities)
-    places = np.searchsorted(false + true, np.linspace(0, 2, points) - 1e-9)
-    chosen = np.unique(np.minimum(places, len(false) - 1))
-    return [(round(float(false[n]), 6), round(float(true[n]), 6)) for n in chosen]
-
-
 def precision_recall_curve(labels: Labels, scores: Floats) -> tuple[Values, Values]:
     """Precision, and recall from its smallest to 1, as the threshold falls."""
     false, true = _counts(labels, scores)
     return true[1:] / (true + false)[1:], true[1:] / true[-1]
+
+
+def roc_points(scores: Scores) -> list[list[float]]:
+    """False positive rate and sensitivity; empty where one class is missing."""
+    if len(np.unique(scores.labels)) < 2:
+        return []
+    return _thinned(*roc_curve(scores.labels, scores.probabilities))
+
+
+def precision_recall_points(scores: Scores) -> list[list[float]]:
+    """Recall and precision; empty where one class is missing."""
+    if len(np.unique(scores.labels)) < 2:
+        return []
+    precision, recall = precision_recall_curve(scores.labels, scores.probabilities)
+    return _thinned(recall, precision)
+
+
+def curves_as_json(scores: Scores) -> dict[str, Any]:
+    """ROC and calibration curve for JSON: `roc` as `roc_points`, `calibration` as bins."""
+    bins = [one.as_json() for one in reliability_curve(scores)]
+    return {"roc": roc_points(scores), "calibration": bins}
+
+
+def probability_counts(scores: Scores, *, bins: int = 40) -> dict[str, list[int]]:
+    """By label, how many images have a probability within each of `bins` equal parts of [0, 1]."""
+    return {
+        name: np.histogram(scores.probabilities[scores.labels == label], bins, (0, 1))[0].tolist()
+        for name, label in LABELS.items()
+    }
+
+
+def _thinned(x: Values, y: Values) -> list[list[float]]:
+    """At most POINTS points of a curve, evenly along it: enough to draw any number of images."""
+    along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
+    places = np.searchsorted(along, np.linspace(0, along[-1], POINTS) - 1e-9)
+    chosen = np.unique(np.minimum(places, len(x) - 1))
+    return [[round(float(x[n]), 6), round(float(y[n]), 6)] for n in chosen]
 
 
 def _counts(labels: Labels, scores: Floats) -> tuple[Values, Values]:

@@ -1,7 +1,4 @@
-"""What an interrupted training needs to go on as if nothing had happened.
-
-The learning curves as a picture.
-"""
+"""Checkpoints: what an interrupted training needs to resume with the same result."""
 
 import hashlib
 import json
@@ -16,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.atomic_file import temporary_file
-from pipeline.inference.matplotlib_setup import import_matplotlib
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset
 
@@ -33,32 +29,6 @@ class LearningCurves:
     loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     validation_auroc: list[float] = field(default_factory=list)
-
-
-def plot_learning_curves(curves: LearningCurves, path: Path) -> None:
-    """Write a PNG of loss and AUROC by epoch."""
-    import_matplotlib()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    epochs = range(1, len(curves.loss) + 1)
-    left.plot(epochs, curves.loss, label="training (augmented)", marker=".")
-    left.plot(epochs, curves.validation_loss, label="validation patients", marker=".")
-    left.set(title="Loss", xlabel="epoch", ylim=(0, None))
-    left.legend(frameon=False)
-    right.plot(epochs, curves.validation_auroc, color="tab:orange", marker=".")
-    right.set(title="AUROC, validation patients", xlabel="epoch")
-    for axes in (left, right):
-        axes.axvline(curves.head_epochs + 0.5, color="0.6", linestyle=":")
-        axes.grid(alpha=0.3)
-    right.text(
-        curves.head_epochs + 0.3, right.get_ylim()[0], " head | upper blocks",
-        ha="center", va="bottom", color="0.4", fontsize=8,
-    )  # fmt: skip
-    figure.savefig(path, dpi=90)
 
 
 FILE = "checkpoint.npz"

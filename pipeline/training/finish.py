@@ -28,8 +28,9 @@ from pipeline.inference.openvino_setup import import_openvino
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import FAMILIARITY_FILE, Card, write_folder
 from pipeline.reports.card import Ingredients, make_card, write_card
+from pipeline.reports.charts import learning_curves_svg
 from pipeline.training.augmentation import Shares
-from pipeline.training.checkpoint import LearningCurves, plot_learning_curves
+from pipeline.training.checkpoint import LearningCurves
 from pipeline.training.config import Progress, TrainingConfig, TrainingProgress
 from pipeline.training.dataset import Dataset
 from pipeline.training.gradcam import forward_function
@@ -120,7 +121,8 @@ def finish(
     def fill(folder: Path) -> None:
         progress(TrainingProgress(stage="export", done=0, total=1))
         export_network(network, folder)
-        plot_learning_curves(curves, folder / "learning_curves.png")
+        drawing = learning_curves_svg(**asdict(curves))
+        (folder / "learning_curves.svg").write_text(drawing, encoding="utf-8")
         progress(TrainingProgress(stage="export", done=1, total=1))
         card = make_card(judging.run(folder), config=config, curves=asdict(curves))
         write_card(card | dict(extras(folder)), folder)

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from models.learning.evaluations import figures_of_night
 from models.learning.snapshots import SITE
 from models.tables.learning import Night
+from pipeline.reports.charts import Chart, calibration_chart, roc_chart
 from web.learning.cards import Figure
-from web.learning.charts import Chart, calibration_chart, roc_chart
 
 FIGURES = {
     "auroc": "AUROC",

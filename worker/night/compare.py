@@ -18,7 +18,7 @@ from models.tables.learning import LabelValue, SnapshotImage
 from pipeline.errors import PipelineError
 from pipeline.evaluation.bootstrap import LEVEL
 from pipeline.evaluation.compare import Answers, Comparison, compare, level_of_each
-from pipeline.evaluation.curves import reliability_curve, thinned_roc
+from pipeline.evaluation.curves import curves_as_json
 from pipeline.evaluation.evaluate import ScoreCollector, Scores, evaluate
 from pipeline.inference.predictor import Predictor
 from pipeline.training.config import Progress, TrainingProgress
@@ -53,11 +53,7 @@ class Opened:
 
     def figures(self, scores: Scores) -> dict[str, Any]:
         found = evaluate(scores, card=self.predictor.card, operating_point=self.operating_point)
-        curves = {
-            "roc": thinned_roc(scores),
-            "calibration": [part.as_json() for part in reliability_curve(scores)],
-        }
-        return found.as_json() | curves
+        return found.as_json() | curves_as_json(scores)
 
 
 def compare_versions(

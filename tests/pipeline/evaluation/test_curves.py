@@ -1,11 +1,11 @@
-"""The curves of the report as numbers, and as pictures that may stand in a page."""
-
 import numpy as np
 
-from pipeline.evaluation.curves import reliability_curve, roc_curve, thinned_roc
+from pipeline.evaluation.curves import reliability_curve, roc_curve, roc_points
 from pipeline.evaluation.evaluate import Scores, evaluate
 from pipeline.inference.version_folder import BASELINE, load_card
-from pipeline.reports.evaluation_report import draw_curves
+from pipeline.reports.evaluation_report import draw_charts
+
+CARD = load_card(BASELINE)
 
 
 def scores(labels: list[int], probabilities: list[float]) -> Scores:
@@ -18,7 +18,7 @@ def scores(labels: list[int], probabilities: list[float]) -> Scores:
     )
 
 
-def test_reliability_says_what_was_said_and_what_was_so() -> None:
+def test_reliability_curve_has_predicted_and_observed_shares() -> None:
     low, high = reliability_curve(scores([0, 0, 1, 0, 1], [0.02, 0.04, 0.06, 0.08, 1.0]))
     assert (low.low, low.high, low.images) == (0, 0.1, 4)
     assert (low.mean_probability, low.frequency.value) == (0.05, 0.25)
@@ -27,17 +27,17 @@ def test_reliability_says_what_was_said_and_what_was_so() -> None:
     assert high.frequency.value == high.frequency.low == high.frequency.high == 1
 
 
-def test_the_roc_begins_and_ends_in_the_corners() -> None:
+def test_roc_curve_starts_and_ends_in_the_corners() -> None:
     false, true = roc_curve(np.array([0, 1, 1], np.uint8), np.array([0.5, 0.5, 0.7]))
     assert false.tolist() == [0, 0, 1]
     assert true.tolist() == [0, 0.5, 1]
 
 
-def test_a_thinned_roc_is_the_curve_with_fewer_points() -> None:
+def test_a_roc_points_is_the_curve_with_fewer_points() -> None:
     random = np.random.default_rng(7)
     labels = random.integers(0, 2, 3000)
     one = scores(list(labels), list(random.normal(labels, 1.0)))
-    points = np.array(thinned_roc(one))
+    points = np.array(roc_points(one))
     assert 150 < len(points) <= 200
     assert points[0].tolist() == [0, 0]
     assert points[-1].tolist() == [1, 1]
@@ -46,21 +46,17 @@ def test_a_thinned_roc_is_the_curve_with_fewer_points() -> None:
     assert abs(whole - thinned) < 0.005
 
 
-def test_a_short_roc_keeps_all_its_points() -> None:
-    assert thinned_roc(scores([0, 1, 1], [0.5, 0.5, 0.7])) == [(0, 0), (0, 0.5), (1, 1)]
-    assert thinned_roc(scores([1, 1], [0.5, 0.7])) == []
+def test_roc_points_keep_a_short_curve() -> None:
+    assert roc_points(scores([0, 1, 1], [0.5, 0.5, 0.7])) == [[0, 0], [0, 0.5], [1, 1]]
+    assert roc_points(scores([1, 1], [0.5, 0.7])) == []
 
 
-def test_equal_figures_give_equal_pictures() -> None:
-    one = scores([0, 1, 1, 0], [0.1, 0.9, 0.3, 0.4])
-    found = evaluate(one, card=load_card(BASELINE), draws=10)
-    pictures = draw_curves(one, found)
-    assert pictures.keys() == {"roc", "precision_recall", "reliability", "histogram"}
-    assert pictures == draw_curves(one, found)
-    assert all(picture.startswith("<svg") for picture in pictures.values())
-
-
-def test_one_class_has_no_curves_that_need_two() -> None:
+def test_charts_of_one_class_leave_out_those_that_need_two() -> None:
+    both = scores([0, 1, 1, 0], [0.1, 0.9, 0.3, 0.4])
     one = scores([1, 1], [0.1, 0.9])
-    found = evaluate(one, card=load_card(BASELINE), draws=10)
-    assert draw_curves(one, found).keys() == {"reliability", "histogram"}
+    titles = [
+        [chart.title for chart in draw_charts(part, evaluate(part, card=CARD, draws=10))]
+        for part in (both, one)
+    ]
+    assert titles[0] == ["ROC curve", "Precision and recall", *titles[1]]
+    assert titles[1] == ["Calibration", "Probabilities by class"]
