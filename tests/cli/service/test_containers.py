@@ -11,7 +11,7 @@ from cli.service import processes
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = YAML(typ="safe").load(TEXT)
-SERVICES: dict[str, Any] = COMPOSE["context"]
+SERVICES: dict[str, Any] = COMPOSE["services"]
 
 PROGRAMS = {
     "web": processes.portal(host="0.0.0.0", port=8000),  # noqa: S104  inside the container
