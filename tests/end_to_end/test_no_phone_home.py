@@ -12,8 +12,8 @@ import pytest
 
 from tests.support.data.builders import make_png
 from tests.support.imaging.networks import write_dataset
-from tests.support.servers import off_machine, one_upload
-from tests.support.servers.off_machine import NAMESPACE
+from tests.support.servers import packet_capture, run_one_upload
+from tests.support.servers.packet_capture import NAMESPACE
 from tests.support.servers.processes import ROOT
 from tests.support.servers.service import OVERREAD, environment
 
@@ -66,12 +66,12 @@ def run(folder: Path, *command: str | Path, user: tuple[str, ...] = ()) -> Trace
     given |= {name: str(place) for name, place in places.items()} | {"PYTHONPATH": str(ROOT)}
     packets = folder / "packets"
     done = subprocess.run(
-        [*NAMESPACE, sys.executable, off_machine.__file__, packets, *user, *command],
+        [*NAMESPACE, sys.executable, packet_capture.__file__, packets, *user, *command],
         cwd=places["PWD"],
         env=given,
         capture_output=True,
         text=True,
-        timeout=4 * one_upload.WITHIN_S,  # each wait in there has an end of its own
+        timeout=4 * run_one_upload.WITHIN_S,  # each wait in there has an end of its own
         check=False,
     )
     files = [path for place in places.values() for path in place.rglob("*")]
@@ -119,7 +119,7 @@ def test_the_service(user: tuple[str, ...], tmp_path: Path) -> None:
     picture = make_png(tmp_path / "picture.png")
     folder = tmp_path / "service"
     folder.mkdir()
-    module = (sys.executable, "-m", one_upload.__name__)
+    module = (sys.executable, "-m", run_one_upload.__name__)
     traces = run(tmp_path, *module, folder, picture, user=user)
     assert_nothing_is_left(traces)
     assert '"status": "predicted"' in traces.said

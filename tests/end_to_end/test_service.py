@@ -16,9 +16,9 @@ import pytest
 
 from pipeline.phantom.studies import write_phantom_studies
 from tests.support.data.builders import make_picture, make_png
-from tests.support.servers.held_line import HeldLine
 from tests.support.servers.processes import hearing_ctrl_c
 from tests.support.servers.service import OVERREAD, Service, environment, overread, wait_until
+from tests.support.servers.stalling_proxy import StallingProxy
 
 pytestmark = pytest.mark.processes
 
@@ -118,10 +118,10 @@ def an_api(service: Service) -> httpx.Client:
 
 @dataclass
 class Sender:
-    """`overread submit` over a line that stands still in the midst of what is sent."""
+    """`overread submit` through a proxy that stalls in the middle of an upload."""
 
     service: Service
-    line: HeldLine
+    proxy: StallingProxy
     arguments: tuple[str | Path, ...]
 
     def begin(self) -> subprocess.Popen[str]:
@@ -135,12 +135,12 @@ class Sender:
 
     def again(self, *options: str) -> subprocess.CompletedProcess[str]:
         """To the end."""
-        self.line.let_go()
+        self.proxy.release()
         data_dir, remote = self.service.data_dir, self._remote()
         return overread(data_dir, "submit", *self.arguments, *options, timeout_s=WITHIN_S, **remote)
 
     def _remote(self) -> dict[str, str]:
-        return {"url": self.line.url, "token": token_of(self.service)}
+        return {"url": self.proxy.url, "token": token_of(self.service)}
 
 
 def test_a_submission_that_was_cut_off_goes_on(service: Service, tmp_path: Path) -> None:
@@ -158,9 +158,9 @@ def test_a_submission_that_was_cut_off_goes_on(service: Service, tmp_path: Path)
         jobs = api.get("jobs").json()["jobs"]
         return jobs[0] if len(jobs) > jobs_before else {"total": 0}
 
-    # Two of five batches are through by then, whichever way they shared the line.
-    with HeldLine(service.url, after=size * 7 // 10) as line:
-        sender = Sender(service, line, (folder,))
+    # Two of five batches have arrived by then, whichever way they shared the connection.
+    with StallingProxy(service.url, after=size * 7 // 10) as proxy:
+        sender = Sender(service, proxy, (folder,))
         with sender.begin() as cut_off:
             wait_until(
                 lambda: newest_job()["total"] >= 64, within_s=WITHIN_S, what="the first files"
@@ -193,8 +193,8 @@ def submitting(
     service: Service, folder: Path, *, name: str
 ) -> Iterator[tuple[Sender, subprocess.Popen[str]]]:
     """In the middle of its large file."""
-    with HeldLine(service.url, after=CHUNK * 3 // 2) as line:
-        sender = Sender(service, line, (folder, "--name", name))
+    with StallingProxy(service.url, after=CHUNK * 3 // 2) as proxy:
+        sender = Sender(service, proxy, (folder, "--name", name))
         with sender.begin() as process:
             api, what = an_api(service), "a chunk of the large file"
             wait_until(lambda: is_midway(api, name), within_s=WITHIN_S, what=what)
@@ -213,7 +213,7 @@ def test_the_portal_dies_in_mid_upload(service: Service, large: Path) -> None:
     with submitting(service, large, name="the portal dies") as (sender, process):
         for part in service.find_all("gunicorn"):
             part.kill()
-        sender.line.let_go()
+        sender.proxy.release()
         _, said = process.communicate(timeout=WITHIN_S)
 
     assert process.returncode == 0, said

@@ -12,12 +12,12 @@ from models.operations.upgrade import upgrade
 from models.people.tokens import local_token_path
 from tests.support.data.kept import all_rows, fill_history
 from tests.support.servers.databases import PostgresDatabases, open_database
-from tests.support.servers.deaths import Moment, is_killed, renaming_to
 from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
+from tests.support.servers.kill_points import KillPoint, is_killed, on_rename_to
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-BEFORE_IT_COUNTS = renaming_to("note.json")
-WITH_THE_FILES_IN_PLACE = renaming_to("data/networks")
+BEFORE_IT_COUNTS = on_rename_to("note.json")
+WITH_THE_FILES_IN_PLACE = on_rename_to("data/networks")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -30,7 +30,7 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 @ON_SQLITE
 @pytest.mark.parametrize("at", [BEFORE_IT_COUNTS, WITH_THE_FILES_IN_PLACE], ids=["before", "after"])
 def test_who_is_killed_says_the_same_again(
-    keeper: Keeper, context: AppContext, new: Settings, at: Moment
+    keeper: Keeper, context: AppContext, new: Settings, at: KillPoint
 ) -> None:
     fill_history(context)
     keeper.backup()
@@ -64,7 +64,7 @@ def test_another_backup_does_not_mix_with_a_half_restored_one(
 ) -> None:
     keeper.backup()
     new = Settings(data=tmp_path / "new data", database_url="")
-    assert is_killed(lambda: keeper.restore(new), at=renaming_to("data/secrets.json"))
+    assert is_killed(lambda: keeper.restore(new), at=on_rename_to("data/secrets.json"))
     other = keeper.restore(new, "--from", "20990101T000000Z", fine=False)
     begun = keeper.newest().name
     assert f"is half restored from {begun}: --from {begun}" in other.output

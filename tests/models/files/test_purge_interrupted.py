@@ -23,7 +23,7 @@ from models.session import Sessions
 from models.tables.intake import Image, State
 from tests.support.data.sites import Site
 from tests.support.servers.databases import open_database
-from tests.support.servers.deaths import Moment, after, is_killed, renaming_to
+from tests.support.servers.kill_points import KillPoint, after_changes, is_killed, on_rename_to
 from tests.support.servers.service import wait_until
 
 
@@ -61,9 +61,11 @@ def test_a_purge_that_was_cut_off_goes_on(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", [renaming_to(".json"), after(12), after(16)], ids=["before the note", "12", "16"]
+    "moment",
+    [on_rename_to(".json"), after_changes(12), after_changes(16)],
+    ids=["before the note", "12", "16"],
 )
-def test_a_purge_that_is_killed_goes_on(site: Site, moment: Moment) -> None:
+def test_a_purge_that_is_killed_goes_on(site: Site, moment: KillPoint) -> None:
     job_id, _ = site.job(1, 2, 3), site.job(2)
 
     def purge() -> None:

@@ -20,7 +20,7 @@ from pipeline.types import Deidentified
 from tests.support.data.builders import make_dataset, make_picture, save_dicom
 from tests.support.imaging.confidentiality_profile import REPEATING, profile
 from tests.support.imaging.deidentified import KEY, deidentified
-from tests.support.imaging.planted import NAME, TRACES, UID, planted
+from tests.support.imaging.identifying_values import NAME, TRACES, UID, identifying_element
 
 PROFILE = profile()
 NOT_IN_A_DATA_SET = (0x0000, 0x0002, 0x0004)  # commands, meta information, media directories
@@ -70,7 +70,7 @@ def test_every_attribute_of_the_profile(tmp_path: Path) -> None:
     for keywords in batched(in_data_sets, 25):
         dataset = clean_base()
         for keyword in keywords:
-            dataset.add(planted(tag_for_keyword(keyword), dictionary_VR(keyword)))
+            dataset.add(identifying_element(tag_for_keyword(keyword), dictionary_VR(keyword)))
         content = written(dataset, tmp_path)
         assert any(trace in content for trace in TRACES)
         result = deidentified(content)
@@ -89,7 +89,7 @@ def batched(names: list[str], size: int) -> list[list[str]]:
 def test_groups_that_repeat(element: tuple[int, int], number: int, tmp_path: Path) -> None:
     tag = Tag(element[0] + number, element[1])
     dataset = clean_base()
-    dataset.add(planted(tag, "OW" if element[1] == 0x3000 else "LT"))
+    dataset.add(identifying_element(tag, "OW" if element[1] == 0x3000 else "LT"))
     content = written(dataset, tmp_path)
     assert NAME.encode() in content
     result = deidentified(content)
@@ -105,7 +105,7 @@ def whole_dictionary(*, except_for: set[str]) -> Dataset:
         keyword = keyword_for_tag(tag)
         is_data = tag.group not in (*NOT_IN_A_DATA_SET, 0xFFFE)  # FFFE: sequence delimiters
         if is_data and vr != "NONE" and keyword not in except_for | {"SpecificCharacterSet"}:
-            dataset.add(planted(tag, vr))
+            dataset.add(identifying_element(tag, vr))
     return dataset
 
 
@@ -118,7 +118,7 @@ def test_every_attribute_of_the_data_dictionary(tmp_path: Path) -> None:
     dataset.update(everything)
     item = Dataset()
     for keyword in set(PROFILE) - kept_ones:
-        item.add(planted(tag_for_keyword(keyword), dictionary_VR(keyword)))
+        item.add(identifying_element(tag_for_keyword(keyword), dictionary_VR(keyword)))
     dataset.private_block(0x0013, NAME, create=True).add_new(0x01, "SQ", Sequence([item]))
     table = Dataset()
     table.update(item)
@@ -139,7 +139,7 @@ def test_text_in_the_place_of_a_kept_value(tmp_path: Path) -> None:
         for vr in ("LO", "UT", "SQ"):
             dataset = clean_base()
             dataset.pop(keyword, None)
-            dataset.add(planted(tag_for_keyword(keyword), vr))
+            dataset.add(identifying_element(tag_for_keyword(keyword), vr))
             try:
                 content = written(dataset, tmp_path)
             except (OSError, TypeError):

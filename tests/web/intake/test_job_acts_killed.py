@@ -5,7 +5,7 @@ import pytest
 from models.files.orphans import find_orphans
 from models.tables.intake import State
 from tests.support.data.uploads import a_png
-from tests.support.servers.deaths import DeathError, dying
+from tests.support.servers.kill_points import KilledError, killed_at_commit
 from tests.support.web.portal import Portal, send
 from tests.support.web.sender import Sender
 from tests.web.intake.test_job_acts import set_states, states
@@ -34,9 +34,9 @@ def ask_until_it_lives(sender: Sender, act: str, **fields: str) -> int:
     sessions, deaths = sender.portal.context.sessions, 0
     while True:
         try:
-            with dying(sessions, before_commit=deaths + 1):
+            with killed_at_commit(sessions, number=deaths + 1):
                 assert sender.client.post(f"{sender.url}/{act}", json=fields).status_code == 200
-        except DeathError:
+        except KilledError:
             deaths += 1
         else:
             return deaths

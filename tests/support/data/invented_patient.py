@@ -1,16 +1,20 @@
-"""An upload whose every corner names an invented patient."""
+"""An upload that names an invented patient in every place, and a search for those names."""
 
+import base64
 import io
+import json
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from PIL import Image as Picture
 from pydicom.dataset import Dataset
 
 from tests.support.data.builders import jpeg_with, make_dataset, make_picture, make_png, save_dicom
 
-# In files' contents: to be found nowhere. Long enough not to occur by chance.
+# In files' contents: must be found nowhere. Long enough not to occur by chance.
 CONTENTS = (
     "Quackenbush",
     "Zephyrine",
@@ -22,12 +26,12 @@ CONTENTS = (
     "Fotheringale",
     "Grünspanhügel",
 )
-# In names of files, folders and members: for those who may see the job.
+# In names of files, folders and zip members: visible only to those who may see the job.
 NAMES = ("Hallifaxworth", "Brindlemere", "Vanderquill", "Drosselberg", "Eglantine", "Käthchen")
 
 
 def write_upload(folder: Path) -> Path:
-    """Files that are read, files that are refused, a zip with both."""
+    """Accepted and refused files, and a zip with both."""
     upload = folder / "Hallifaxworth_Ottoline"
     upload.mkdir(parents=True)
     save_dicom(upload / "Brindlemere_Cuthbert.dcm", named_dataset())
@@ -41,7 +45,7 @@ def write_upload(folder: Path) -> Path:
     (upload / "Käthchen, cut.jpg").write_bytes(_jpeg()[:-900])
     with zipfile.ZipFile(upload / "Drosselberg_Archive.zip", "w") as archive:
         archive.comment = b"Pumpernickle"
-        archive.writestr("Vanderquill_Isolde/film.png", make_png(folder / "x").read_bytes())
+        archive.writestr("Vanderquill_Isolde/image.png", make_png(folder / "x").read_bytes())
         archive.writestr("Vanderquill_Isolde/../evil.png", b"Pumpernickle")
         archive.writestr("Vanderquill_Isolde/notes.txt", "of Pumpernickle")
     (folder / "x").unlink()
@@ -83,7 +87,7 @@ def _jpeg() -> bytes:
 
 
 def write_labels(folder: Path) -> Path:
-    """Lines that are taken, and one of each kind that is refused."""
+    """Accepted rows, and one refused row of each kind."""
     table = folder / "labels.csv"
     table.write_text(
         "file,label,patient,time\n"
@@ -94,3 +98,22 @@ def write_labels(folder: Path) -> Path:
         "Hallifaxworth_Ottoline/Käthchen.jpg,normal,Fotheringale,Fotheringale\n"
     )
     return table
+
+
+def find_words(content: bytes, words: Iterable[str]) -> list[str]:
+    """Return those that occur in any spelling."""
+    return [word for word in words if any(one in content for one in spellings(word))]
+
+
+def spellings(word: str) -> set[bytes]:
+    """As text in several encodings, in a URL, in JSON, in base64 at any offset."""
+    plain = {word.encode(), word.encode("utf-16-le"), word.encode("utf-16-be")}
+    plain |= {word.encode("latin-1", "ignore"), json.dumps(word)[1:-1].encode()}
+    plain |= {quote(word).encode(), quote_plus(word).encode(), quote(quote(word)).encode()}
+    return plain | {_in_base64(word.encode(), offset) for offset in range(3)}
+
+
+def _in_base64(content: bytes, offset: int) -> bytes:
+    """The part that does not depend on the bytes before and behind."""
+    packed = base64.b64encode(bytes(offset) + content)
+    return packed[4 if offset else 0 : len(packed) // 4 * 4 - 4]

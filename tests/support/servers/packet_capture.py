@@ -1,9 +1,9 @@
-"""Run a command and record every packet by which it tries to reach beyond this machine.
+"""Run a command and record every packet that it sends to other machines.
 
-    unshare --user --map-root-user --net --mount python off_machine.py RECORD COMMAND...
+    unshare --user --map-root-user --net --mount python packet_capture.py RECORD COMMAND...
 
-The network namespace has the loopback device alone, and every address leads to it: a lookup or a
-connection fails at once, but its packets are seen, whichever library or program sent them.
+In the network namespace every address is routed to the loopback device, the only one: lookups and
+connections fail at once, but their packets are captured, whichever library or program sent them.
 """
 
 import ipaddress
@@ -24,8 +24,8 @@ DNS_PORT = 53
 
 def main() -> int:
     record, *command = sys.argv[1:]
-    _lead_all_addresses_to_loopback()
-    _look_names_up_by_packets(Path(record).with_suffix(".nsswitch"))
+    _route_all_addresses_to_loopback()
+    _resolve_names_by_dns_only(Path(record).with_suffix(".nsswitch"))
     with (
         socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ALL_PROTOCOLS)) as packets,
         Path(record).open("w") as seen,
@@ -39,15 +39,15 @@ def main() -> int:
     return child.returncode
 
 
-def _lead_all_addresses_to_loopback() -> None:
+def _route_all_addresses_to_loopback() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["ip", "route", "add", "local", "default", "dev", "lo"], check=True)
     # Fails where the kernel has no IPv6.
     subprocess.run(["ip", "-6", "route", "add", "local", "default", "dev", "lo"], check=False)
 
 
-def _look_names_up_by_packets(file: Path) -> None:
-    """Other context than DNS would be asked over a socket in the file system."""
+def _resolve_names_by_dns_only(file: Path) -> None:
+    """Services other than DNS would be asked over a socket in the file system."""
     if NAME_SERVICE.exists():
         file.write_text("hosts: files dns\n")
         subprocess.run(["mount", "--bind", file, NAME_SERVICE], check=True)
@@ -61,7 +61,7 @@ def _note(packets: socket.socket, seen: TextIO) -> None:
 
 
 def _describe(packet: bytes) -> str | None:
-    """None for what stays on the machine; a lookup leaves it by way of a local server, too."""
+    """None for packets that stay on the machine, except DNS: a local server would forward it."""
     if packet[0] >> 4 == 4:
         protocol, receiver, start = packet[9], packet[16:20], 4 * (packet[0] & 15)
     else:

@@ -41,7 +41,7 @@ TRACES = [
 ]
 
 
-def planted(tag: int, vr: str) -> DataElement:
+def identifying_element(tag: int, vr: str) -> DataElement:
     """An element that names the patient; of several VRs the first that can."""
     kind = vr.split(" or ")[0]
     if kind == "SQ":

@@ -1,4 +1,4 @@
-"""A whole service that reads one picture and stops: `python -m ... FOLDER PICTURE`."""
+"""Start a service, submit one image, stop: `python -m ... FOLDER IMAGE`."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ def main() -> int:
     service = Service(Path(sys.argv[1]))
     service.start()
     try:
-        wait_until(lambda: _are_all_started(service.log), within_s=WITHIN_S, what="all processes")
+        wait_until(lambda: _has_started_all(service.log), within_s=WITHIN_S, what="all processes")
         sent = service.run("submit", sys.argv[2], "--wait", "--json")
     finally:
         service.end()
@@ -20,8 +20,8 @@ def main() -> int:
     return sent.returncode
 
 
-def _are_all_started(log: str) -> bool:
-    """Also those that the service's own start does not wait for."""
+def _has_started_all(log: str) -> bool:
+    """Including those that `overread up` does not wait for."""
     return all(words in log for words in ("beat: Starting", "train@"))
 
 
