@@ -1,5 +1,5 @@
-"""The `overread` command: translates words on a command line into calls, and answers into text.
+"""The `overread` command: parses arguments, calls the rooms below, prints results.
 
 Nothing imports this room. Its files import heavy packages inside functions, so that
-`overread --help` answers at once.
+`overread --help` is fast.
 """

@@ -1,4 +1,4 @@
-"""`python -m cli` is `overread`, for where no script is installed."""
+"""`python -m cli` runs `overread` where no script is installed."""
 
 from cli.main import main
 

@@ -1,111 +1,97 @@
-"""One clear line on stderr and the exit code that a script can rely on.
-
-What may go wrong in any command and is no mistake of the program's: one line, an exit code.
-
-What goes wrong with disks and databases, in one line that says what became of the work.
-"""
+"""Errors of commands: one line on stderr and an exit code that scripts can rely on."""
 
 import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
 from pipeline.text import readable
 
 
-class _OneLine(click.ClickException):
+class OneLineReport(click.ClickException):
     def format_message(self) -> str:
-        return readable(self.message)  # it may name a file
+        return readable(self.message)  # it may contain a file name
 
 
-class UsageProblem(_OneLine):
-    """What was asked for cannot be done as asked; trying again changes nothing."""
+class UsageProblem(OneLineReport):
+    """The request is invalid; trying again changes nothing."""
 
     exit_code = 2
 
 
-class Failed(_OneLine):
-    """It was asked for rightly and did not work."""
+class Failed(OneLineReport):
+    """The request was valid and could not be fulfilled."""
 
     exit_code = 1
 
 
-class Interrupted(_OneLine):
-    """Ctrl-C, as shells report it."""
+class Interrupted(OneLineReport):
+    """Ctrl-C; the exit code is that of shells."""
 
     exit_code = 130
 
 
 @contextmanager
-def in_one_line() -> Iterator[None]:
-    """Instead of a traceback, wherever it is not our own mistake."""
+def one_line_errors() -> Iterator[None]:
+    """Report errors that are not bugs in one line instead of a traceback."""
     try:
         yield
-    except KeyboardInterrupt:
-        _say_interrupted()
-    except Exception as error:
-        _say_if_interrupted(error)
-        _say_if_not_text(error)
-        _say_if_of_the_database(error)
-        _say_if_of_the_machine(error)
+    except (Exception, KeyboardInterrupt) as error:
+        if found := _command_error(error):
+            raise found from None
         raise
 
 
-def _say_interrupted() -> NoReturn:
-    raise Interrupted("interrupted") from None
-
-
-def _say_if_interrupted(error: BaseException) -> None:
-    """Libraries that are interrupted while they are loaded make an error of their own of it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, KeyboardInterrupt):
-            _say_interrupted()
-        cause = cause.__cause__ if cause.__suppress_context__ else cause.__context__
-
-
-def _say_if_not_text(error: Exception) -> None:
-    """Paths may hold any bytes; names, reasons and ids go to the service as text."""
+def _command_error(error: BaseException) -> OneLineReport | None:
+    if _is_interrupt(error):
+        return Interrupted("interrupted")
+    # Paths may contain any bytes; names, reasons and ids are sent to the service as text.
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
-        raise UsageProblem("what was given is no text in UTF-8") from None
-
-
-def _say_if_of_the_machine(error: Exception) -> None:
-    """A disk that is full, a folder that is not ours: nobody's mistake that a traceback shows."""
+        return UsageProblem("argument is not valid UTF-8")
+    if "sqlalchemy" in sys.modules and (found := _database_error(error)):
+        return found
     if isinstance(error, OSError) and error.strerror and error.errno != errno.EPIPE:
-        what = readable(f"{error.filename}: " if error.filename else "")
-        raise Failed(f"{what}{error.strerror}") from None
+        return Failed(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    return None
 
 
-def _say_if_of_the_database(error: Exception) -> None:
-    if "sqlalchemy" not in sys.modules:
-        return  # most commands have no use for it, and start faster without
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Libraries that are interrupted while they are imported raise an error of their own."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ if error.__suppress_context__ else error.__context__
+    return error is not None
+
+
+def _database_error(error: BaseException) -> Failed | None:
     from sqlalchemy.exc import DatabaseError
 
     from models.operations.upgrade import HalfRestoredError, NewerReleaseError
     from models.session import AWAY, why_away
 
     if isinstance(error, AWAY):
-        raise Failed(f"the database does not answer: {why_away(error)}") from None
-    if type(error) is DatabaseError:  # SQLite's word for a file that is damaged, or is none of its
-        raise Failed(f"the database cannot be read: {why_away(error)}") from None
+        return Failed(f"the database does not answer: {why_away(error)}")
+    if type(error) is DatabaseError:  # SQLite: the file is damaged, or not a database
+        return Failed(f"the database cannot be read: {why_away(error)}")
     if isinstance(error, HalfRestoredError | NewerReleaseError):
-        raise Failed(str(error)) from None
+        return Failed(str(error))
+    return None
 
 
 @contextmanager
 def in_plain_words(place: Path, *, outcome: str) -> Iterator[None]:
-    """place: named where the error names none. outcome: such as "nothing was saved"."""
+    """Report errors of disk and database, and Ctrl-C, as one line that ends with the outcome.
+
+    place: named if the error names no file. outcome: e.g. "nothing was saved".
+    """
     try:
         yield
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; {outcome}") from None
     except OSError as error:
-        # What is copied is named where there is no room for the copy.
+        # A full disk is that of `place`; the error may name the file that was to be copied there.
         where = place if error.errno == errno.ENOSPC else error.filename or place
         why = error.strerror or error
         raise Failed(f"{where}: {why}; {outcome}") from None

@@ -9,40 +9,40 @@ from typing import Any
 
 import click
 
-from cli.errors import in_one_line
+from cli.errors import one_line_errors
 
 # Name -> file and function, and the line that `overread --help` shows without importing it.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("cli.service.demo:demo", "Start everything, read some radiographs, keep serving."),
+    "demo": ("cli.service.demo:demo", "Start the service, read sample radiographs, keep serving."),
     "up": ("cli.service.up:up", "Start the service on this machine."),
-    "doctor": ("cli.service.doctor:doctor", "Say what is set, what is reachable, what is wrong."),
-    "submit": ("cli.submit.submit:submit", "Send files, folders or zips to a running service."),
+    "doctor": ("cli.service.doctor:doctor", "Check settings, connections and stored data."),
+    "submit": (
+        "cli.submit.submit:submit",
+        "Send files, folders or zips to a running service.",
+    ),
     "jobs": ("cli.remote.jobs:jobs", "List jobs; show, close, cancel or retry one."),
     "results": ("cli.remote.results:results", "Print or save results."),
-    "label": ("cli.remote.label:label", "Send a table of labels to a running service."),
-    "night": ("cli.remote.night:night", "List the nights, run one now, or cancel it."),
-    "predict": ("cli.predict.predict:predict", "Read files here and now; no service needed."),
-    "train": ("cli.learn.train:train", "Train a network on a folder of labelled images."),
-    "evaluate": ("cli.learn.evaluate:evaluate", "Measure a network on labelled images."),
+    "label": ("cli.remote.label:label", "Send a CSV file of labels to a running service."),
+    "night": ("cli.remote.night:night", "List nightly trainings; start or cancel one."),
+    "predict": ("cli.predict.predict:predict", "Predict files on this machine, without a service."),
+    "train": ("cli.learn.train:train", "Train a network on labelled images."),
+    "evaluate": ("cli.learn.evaluate:evaluate", "Evaluate a network on labelled images."),
     "import-dataset": (
         "cli.learn.import_dataset:import_dataset",
-        "Import labelled images, for training and comparing.",
+        "Import a labelled data set.",
     ),
-    "versions": ("cli.remote.versions:versions", "List model versions and what was live when."),
-    "promote": ("cli.remote.promote:promote", "Make a model version live."),
-    "roll-back": ("cli.remote.roll_back:roll_back", "Go back to the version that was live before."),
-    "reread": ("cli.remote.reread:reread", "Read earlier images again with the live version."),
-    "users": ("cli.remote.users:users", "List users, add them, change what they may."),
-    "tokens": ("cli.remote.tokens:tokens", "List your API tokens, make one, revoke one."),
-    "login-link": ("cli.service.login_link:login_link", "Print a link that logs in once."),
-    "migrate": ("cli.service.migrate:migrate", "Bring the database to the newest tables."),
-    "audit": ("cli.admin.audit:audit", "Print, verify or save who did what."),
-    "purge": (
-        "cli.remote.purge:purge",
-        "Delete jobs that ended long ago; first say what would go.",
-    ),
-    "backup": ("cli.admin.backup:backup", "Save everything, while the service works on."),
-    "restore": ("cli.admin.restore:restore", "Fill a new data folder from a backup."),
+    "versions": ("cli.remote.versions:versions", "List model versions and the production history."),
+    "promote": ("cli.remote.promote:promote", "Promote a model version to production."),
+    "roll-back": ("cli.remote.roll_back:roll_back", "Return to the previous production version."),
+    "reread": ("cli.remote.reread:reread", "Predict earlier images with the production version."),
+    "users": ("cli.remote.users:users", "List, add and change users."),
+    "tokens": ("cli.remote.tokens:tokens", "List, create and revoke API tokens."),
+    "login-link": ("cli.service.login_link:login_link", "Print a one-time login link."),
+    "migrate": ("cli.service.migrate:migrate", "Upgrade the database to this release."),
+    "audit": ("cli.admin.audit:audit", "Print, verify or export the audit log."),
+    "purge": ("cli.remote.purge:purge", "Delete finished jobs with their data."),
+    "backup": ("cli.admin.backup:backup", "Back up the service while it runs."),
+    "restore": ("cli.admin.restore:restore", "Restore a backup into a new data folder."),
 }
 
 
@@ -58,11 +58,11 @@ class LazyGroup(click.Group):
         return command
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
-        with in_one_line():  # --help prints here
+        with one_line_errors():  # --help prints here
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> object:
-        with in_one_line():
+        with one_line_errors():
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -70,11 +70,11 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-def _make_streams_take_all() -> None:
-    """Closed ones (`>&-`), and those whose encoding lacks what a file may be called."""
+def _prepare_streams() -> None:
+    """Accept closed streams (`>&-`), and encodings that cannot express every file name."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  for good
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  kept open
         getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
@@ -86,14 +86,13 @@ def main(verbose: bool) -> None:
 
     Research use only: not a medical device, not for diagnosis.
 
-    Exit codes: 0 all went well; 1 some of it did not, or nothing could be done; 2 asked for
-    wrongly; 130 interrupted.
+    Exit codes: 0 success; 1 failure, also of single files; 2 usage error; 130 interrupted.
     """
-    _make_streams_take_all()
+    _prepare_streams()
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    # Its INFO lines repeat every request's address.
+    # Its INFO lines repeat the URL of every request.
     logging.getLogger("httpx").setLevel(logging.WARNING)

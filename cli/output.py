@@ -1,7 +1,4 @@
-"""Tables for people: the most suspicious first, and no more rows than anyone reads.
-
-Small things about files that several commands need.
-"""
+"""Tables on the terminal, and output files."""
 
 import hashlib
 import heapq
@@ -23,40 +20,38 @@ from pipeline.text import plural, readable
 
 ROWS = 40
 FIGURES = ("probability", "threshold", "unfamiliarity")
-
-
-NARROW = 72  # narrower, the terminal breaks the lines: columns would lose what is in them
-WIDE = 120  # columns of a terminal; narrower, what few look at gives way to names and reasons
+MIN_WIDTH = 72  # below it, the terminal wraps lines rather than columns losing their content
+WIDE = 120  # below it, the table has no unfamiliarity, so that names and notes have room
 
 
 def console() -> Any:
     from rich.console import Console
 
-    # A file or pipe has no width; cut-off names would be of no use there.
+    # A file or pipe has no width; truncated names would be useless there.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
-    return Console(highlight=False, width=max(NARROW, width))
+    return Console(highlight=False, width=max(MIN_WIDTH, width))
 
 
 def cells(*values: object) -> Iterator[Any]:
-    """Harmless to the terminal, whoever wrote them; brackets are not taken for markup."""
+    """Make values safe for the terminal; brackets are not markup."""
     from rich.text import Text
 
     return (Text("" if value is None else readable(str(value))) for value in values)
 
 
 class ResultTable:
-    """Keeps the rows worth showing, however many go by: refused ones, then by probability."""
+    """Keeps the rows worth showing of any number: rejected ones, then the most probable."""
 
     def __init__(self, rows: int = ROWS) -> None:
         self._rows = rows
         self._kept: list[tuple[float, int, dict[str, Any]]] = []
         self._seen = 0
-        self._readings: set[str] = set()
+        self._models: set[str] = set()
 
     def add(self, result: dict[str, Any]) -> None:
         self._seen += 1
         if result["probability"] is not None:
-            self._readings.add(_reading(result))
+            self._models.add(_model_line(result))
         # The count breaks ties: earlier is greater, and dicts are never compared.
         item = (_weight(result), -self._seen, result)
         if len(self._kept) < self._rows:
@@ -70,13 +65,13 @@ class ResultTable:
         terminal = console()
         figures = FIGURES if terminal.width >= WIDE else FIGURES[:2]
         short = (Column(name, no_wrap=True) for name in ("finding", *figures))
-        table = Table(Column("file", overflow="fold"), *short, Column("says", overflow="fold"))
+        table = Table(Column("file", overflow="fold"), *short, Column("notes", overflow="fold"))
         for _, _, result in sorted(self._kept, reverse=True):
-            table.add_row(*cells(*_told(result, figures)))
+            table.add_row(*cells(*_row(result, figures)))
         terminal.print(table)
         if self._seen > len(self._kept):
             terminal.print(f"... and {self._seen - len(self._kept)} more")
-        for line in sorted(self._readings):
+        for line in sorted(self._models):
             terminal.print(readable(line), markup=False)
 
 
@@ -86,11 +81,11 @@ def _weight(result: dict[str, Any]) -> float:
     return float(result["probability"])
 
 
-def _reading(result: dict[str, Any]) -> str:
-    """What every probability needs beside it, in the portal's words."""
+def _model_line(result: dict[str, Any]) -> str:
+    """Version, threshold and calibration, which every probability needs beside it."""
     temperature = result["temperature"]
     calibration = (
-        "its calibration was not recorded"
+        "calibration not recorded"
         if temperature is None
         else f"calibrated with temperature {temperature:.3g}"
     )
@@ -98,12 +93,12 @@ def _reading(result: dict[str, Any]) -> str:
     return f"{result['model_version']}: {threshold}; {calibration}"
 
 
-def _told(result: dict[str, Any], figures: Sequence[str]) -> tuple[str, ...]:
+def _row(result: dict[str, Any], figures: Sequence[str]) -> tuple[str, ...]:
     numbers = (result[name] for name in figures)
-    finding = result["finding"] or ("no answer" if result["status"] == "predicted" else "-")
-    says = "; ".join([*filter(None, [result["reason"]]), *result["warnings"]])
+    finding = result["finding"] or ("no finding" if result["status"] == "predicted" else "-")
+    notes = "; ".join([*filter(None, [result["reason"]]), *result["warnings"]])
     shown = (f"{number:.3f}" if number is not None else "-" for number in numbers)
-    return (result["file"], finding, *shown, says)
+    return (result["file"], finding, *shown, notes)
 
 
 def moment(text: str) -> str:
@@ -112,11 +107,11 @@ def moment(text: str) -> str:
 
 LISTED_JOBS = 50
 STATES = ("received", "ready", "predicted", "rejected", "failed", "cancelled")
-ABSENT = ("missing", "given_up")
+NOT_ARRIVED = ("missing", "given_up")
 
 
 def print_jobs(jobs: Iterable[Mapping[str, Any]], *, as_json: bool, url: str) -> None:
-    """A table of the first; as JSON all of them. url: of the portal, which lists all."""
+    """Print a table of the first jobs, or all as JSON lines. url: the portal's."""
     if as_json:
         for job in jobs:
             click.echo(json.dumps(job))
@@ -124,15 +119,15 @@ def print_jobs(jobs: Iterable[Mapping[str, Any]], *, as_json: bool, url: str) ->
     remaining = iter(jobs)
     _print_job_table(list(islice(remaining, LISTED_JOBS)))
     if next(remaining, None) is not None:
-        click.echo(f"... and earlier ones: --json prints all, {url}/jobs shows them")
+        click.echo(f"... and earlier ones; --json prints all jobs, and {url}/jobs lists them")
 
 
 def _print_job_table(jobs: Sequence[Mapping[str, Any]]) -> None:
-    """Fits a terminal of 80 columns: counts are words in one column, and none is zero."""
+    """Fits a terminal of 80 columns: all counts are in one column, without zeros."""
     from rich.table import Column, Table
 
     table = Table(
-        # An identifier is there to be copied: whole, whatever else has to give way.
+        # Identifiers are copied, so they are never shortened.
         Column("id", no_wrap=True, min_width=32),
         Column("name", overflow="fold", min_width=4),
         Column("state", no_wrap=True, min_width=9),
@@ -144,10 +139,10 @@ def _print_job_table(jobs: Sequence[Mapping[str, Any]]) -> None:
 
 
 def job_counts(job: Mapping[str, Any]) -> str:
-    """Images by their state, then declared files that never became any."""
+    """Count images by state, then declared files that have not arrived."""
     images = ", ".join(f"{job[state]} {state}" for state in STATES if job[state])
     files = ", ".join(
-        f"{plural(job[name], 'file')} {name.replace('_', ' ')}" for name in ABSENT if job[name]
+        f"{plural(job[name], 'file')} {name.replace('_', ' ')}" for name in NOT_ARRIVED if job[name]
     )
     return "; ".join(part for part in (images, files) if part) or "none"
 
@@ -179,9 +174,9 @@ def copy_hashed(source: Path, target: Path) -> str:
 
 
 def save_whole(lines: Iterable[str], output: Path) -> None:
-    """Write a text file as a whole: a cut-off one would look like fewer rows. UsageProblem.
+    """Write a text file atomically; links are followed, pipes and devices are written to.
 
-    A link is followed; a pipe or device cannot be replaced, so it is written to.
+    Raises UsageProblem.
     """
     content = (line.encode() for line in lines)
     try:

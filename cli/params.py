@@ -1,4 +1,4 @@
-"""A path on the command line."""
+"""Types of command line parameters."""
 
 import os
 from pathlib import Path
@@ -8,9 +8,9 @@ import click
 
 
 class GivenPath(click.Path):
-    """Not the current folder where a script's variable is empty.
+    """Refuses an empty path, as of an unset shell variable: it would be the current folder.
 
-    What cannot be read is said by whoever reads it: of many files, the others are read.
+    Unreadable paths are reported by the command, which may read the others.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -20,5 +20,5 @@ class GivenPath(click.Path):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
         if value == "":
-            self.fail("it is empty", param, ctx)
+            self.fail("the path is empty", param, ctx)
         return super().convert(value, param, ctx)

@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, else a line now and then. Always on stderr."""
+"""Progress of a long command on stderr: a bar on a terminal, otherwise a line every 10 s."""
 
 import sys
 import time
@@ -13,12 +13,12 @@ class Progress(Protocol):
     def show(self, done: float, *, total: int | None = None, note: str = "") -> None: ...
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Print a line above the bar."""
 
 
 @contextmanager
 def progress(what: str, *, total: int, unit: str = "") -> Iterator[Progress]:
-    """unit: "%" where done and total are percentages."""
+    """unit: "%" if done and total are percentages."""
     if sys.stderr.isatty():
         with _bar(what, total, unit) as shown:
             yield shown
@@ -27,7 +27,7 @@ def progress(what: str, *, total: int, unit: str = "") -> Iterator[Progress]:
 
 
 def time_left(elapsed_s: float, done: float, total: float) -> str:
-    """In words, as if it went on as before; nothing where that is no more than a guess."""
+    """Extrapolate the remaining time; empty while it would be a guess."""
     if done <= 0 or done >= total or elapsed_s < 5:
         return ""
     left_s = elapsed_s * (total - done) / done

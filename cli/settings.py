@@ -1,7 +1,4 @@
-"""Settings of the command line: those of the service, and where a remote one is.
-
-Settings as they may be shown: no password, no token.
-"""
+"""Settings of the command line: those of the service, and the URL and token of a remote one."""
 
 import re
 from collections.abc import Iterator
@@ -12,11 +9,11 @@ from pydantic import SecretStr, field_validator
 from cli.errors import UsageProblem
 from models.config.settings import Settings, SettingsError
 
-REMOTE_VARIABLES = ("OVERREAD_URL", "OVERREAD_TOKEN")  # of no use to the service's own processes
+REMOTE_VARIABLES = ("OVERREAD_URL", "OVERREAD_TOKEN")  # not passed to the service's processes
 
 
 class CommandSettings(Settings):
-    url: str = ""  # default: the service that runs on the data folder
+    url: str = ""  # default: the service running on the data folder
     token: SecretStr = SecretStr("")  # default: the data folder's
 
     @field_validator("url")
@@ -24,20 +21,20 @@ class CommandSettings(Settings):
     def _check_url(cls, url: str) -> str:
         try:
             parts = urlsplit(url)
-            is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:
-            is_address = False
-        if url and not is_address:
-            raise ValueError("expected an address such as https://overread.example.org")
+            is_valid = False
+        if url and not is_valid:
+            raise ValueError("expected a URL such as https://overread.example.org")
         return url
 
     @field_validator("token")
     @classmethod
     def _check_token(cls, token: SecretStr) -> SecretStr:
-        """Without the line break of the file that it came from."""
+        """Strip the line break of the file it was read from."""
         stripped = token.get_secret_value().strip()
         if not re.fullmatch("[!-~]*", stripped):
-            raise ValueError("expected a token as it was printed, in plain letters and digits")
+            raise ValueError("expected a token of ASCII letters and digits, as it was printed")
         return SecretStr(stripped)
 
 
@@ -49,20 +46,17 @@ def read_settings() -> CommandSettings:
 
 
 def shown_settings(settings: CommandSettings) -> Iterator[tuple[str, str, bool]]:
-    """Name as in the environment, value, and whether it was set."""
+    """Yield name, value with secrets masked, and whether it was set."""
     for field in type(settings).model_fields:
         value = getattr(settings, field)
-        yield field.upper(), _shown(value), field in settings.model_fields_set
+        if isinstance(value, SecretStr):
+            shown = "********" if value.get_secret_value() else "-"
+        else:
+            shown = masked("" if value is None else str(value)) or "-"
+        yield field.upper(), shown, field in settings.model_fields_set
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return "********" if value.get_secret_value() else "-"
-    text = "" if value is None else str(value)
-    return masked(text) if "://" in text else text or "-"
-
-
-def masked(url: str) -> str:
-    """A URL may carry a password between ":" and "@"."""
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":********@") if password else url
+def masked(text: str) -> str:
+    """Replace the password of a URL ("scheme://user:password@host")."""
+    password = urlsplit(text).password if "://" in text else None
+    return text.replace(f":{password}@", ":********@") if password else text

@@ -1,51 +1,57 @@
-"""Where a command's words and tables go: files, pipes, full disks, odd terminals."""
+"""Tables and files that commands write: full disks, pipes, control characters."""
 
 import os
+import re
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import cli
 from cli.api.client import Client
 from cli.errors import UsageProblem
-from cli.output import save_whole
-from tests.support.servers.served import Served
+from cli.output import ResultTable, save_whole
+from models.audit.log import record
+from models.config.settings import Settings
+from models.tables.people import Role
+from tests.support.servers.command import run
+from tests.support.servers.served import Served, served
 from tests.support.servers.service import OVERREAD
 
 
-def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:
+def test_save_whole_follows_a_link(tmp_path: Path) -> None:
     (tmp_path / "link.csv").symlink_to("real.csv")
 
     save_whole(["a\n", "b\n"], tmp_path / "link.csv")
 
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "real.csv").read_text() == "a\nb\n"
-    assert len(list(tmp_path.iterdir())) == 2, "a partial file stays behind"
+    assert len(list(tmp_path.iterdir())) == 2, "a temporary file was left behind"
 
 
-def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
-    """A device, too: root could replace /dev/null by a file."""
+def test_save_whole_writes_to_a_pipe_without_replacing_it(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    came: list[str] = []
-    reader = threading.Thread(target=lambda: came.append(pipe.read_text()))
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
     reader.start()
 
     save_whole(["a\n"], pipe)
 
     reader.join(timeout=10)
-    assert came == ["a\n"]
+    assert received == ["a\n"]
     assert pipe.is_fifo()
 
 
-def test_a_full_device_is_one_line() -> None:
+def test_save_whole_reports_a_full_device_in_one_line() -> None:
     with pytest.raises(UsageProblem, match="/dev/full: cannot be written: No space left"):
         save_whole(["a\n"], Path("/dev/full"))
     assert Path("/dev/full").is_char_device()
 
 
-def print_jobs(
+def list_jobs(
     service: Served, redirection: str, **variables: str
 ) -> subprocess.CompletedProcess[bytes]:
     ours = {"OVERREAD_URL": service.url, "OVERREAD_TOKEN": service.token}
@@ -57,26 +63,117 @@ def print_jobs(
     )
 
 
-def test_a_full_disk_behind_the_output_is_one_line(service: Served) -> None:
-    full = print_jobs(service, "> /dev/full")
+def test_full_disk_behind_stdout_is_reported_in_one_line(service: Served) -> None:
+    full = list_jobs(service, "> /dev/full")
 
     assert full.returncode == 1
     assert full.stderr == b"Error: No space left on device\n"
 
 
-def test_closed_streams_and_poor_encodings_are_no_trouble(service: Served) -> None:
+def test_closed_streams_and_limited_encodings_are_accepted(service: Served) -> None:
     with Client(service.url, service.token) as client:
         client.create_job("oddzia\u0142")
 
-    poor = print_jobs(service, "2>&-", PYTHONIOENCODING="latin-1")
+    poor = list_jobs(service, "2>&-", PYTHONIOENCODING="latin-1")
 
     assert poor.returncode == 0
     assert b"oddzia\\u0142" in poor.stdout
 
 
-def test_help_on_a_full_disk_is_one_line() -> None:
+def test_full_disk_behind_help_is_reported_in_one_line() -> None:
     with Path("/dev/full").open("w") as full:
         told = subprocess.run(
             [*OVERREAD, "--help"], stdout=full, stderr=subprocess.PIPE, check=False
         )
     assert (told.returncode, told.stderr) == (1, b"Error: No space left on device\n")
+
+
+def a_result(**further: Any) -> dict[str, Any]:
+    return {
+        "file": "a/b.png",
+        "status": "predicted",
+        "reason": None,
+        "finding": "pneumonia",
+        "probability": 0.875,
+        "threshold": 0.5,
+        "unfamiliarity": 0.1,
+        "warnings": [],
+        "model_version": "v1",
+        "operating_point": "balanced",
+        "temperature": 1.669,
+        **further,
+    }
+
+
+def printed(capsys: pytest.CaptureFixture[str], *results: dict[str, Any]) -> list[str]:
+    table = ResultTable(rows=2)
+    for result in results:
+        table.add(result)
+    table.print()
+    return capsys.readouterr().out.splitlines()
+
+
+def test_result_table_ends_with_threshold_and_calibration(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = printed(capsys, *[a_result()] * 5)
+    assert lines[-2:] == [
+        "... and 3 more",
+        "v1: threshold 0.500, balanced; calibrated with temperature 1.67",
+    ]
+
+
+def test_result_table_has_a_line_for_each_version_and_threshold(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sensitive = a_result(operating_point="sensitive", threshold=0.2, temperature=None)
+    lines = printed(capsys, a_result(), sensitive)
+    assert lines[-2].endswith("threshold 0.200, sensitive; calibration not recorded")
+    assert lines[-1].endswith("threshold 0.500, balanced; calibrated with temperature 1.67")
+
+
+def test_result_table_of_rejected_images_has_no_threshold_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unread = dict.fromkeys(("finding", "probability", "threshold", "unfamiliarity"))
+    lines = printed(capsys, a_result(status="rejected", reason="b.png: not an image", **unread))
+    assert "b.png: not an image" in "".join(lines)
+    assert not any("calibrat" in line for line in lines)
+
+
+def test_result_table_shows_reason_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "".join(printed(capsys, a_result(reason="out of distribution", warnings=["one", "two"])))
+    assert "out of distribution; one; two" in text
+
+
+def test_result_table_replaces_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "".join(printed(capsys, a_result(file="a\x1b[31m.png", reason="b\nc")))
+    assert "a\ufffd[31m.png" in text
+    assert "b\ufffdc" in text
+
+
+ODD = "a\x1b[31m[b]\nc\u202ed"
+SHOWN = "a\ufffd[31m[b]\ufffdc\ufffdd"
+
+
+def test_purge_replaces_control_characters(settings: Settings) -> None:
+    with served(settings, role=Role.ADMIN) as service:
+        service.portal.new_job(ODD)
+        result = service.run("purge", "--older-than", "0d")
+    assert result.exit_code == 0, result.output
+    assert SHOWN in result.stdout
+
+
+def test_audit_replaces_control_characters(settings: Settings) -> None:
+    with served(settings) as service, service.portal.database.sessions.begin() as session:
+        record(session, user_id=None, action="study.viewed", target=ODD)
+    result = run("audit", OVERREAD_DATA=str(settings.data_dir))
+    assert result.exit_code == 0, result.output
+    assert SHOWN in result.stdout
+
+
+def test_every_table_row_passes_through_cells() -> None:
+    files = Path(cli.__file__).parent.rglob("*.py")
+    rows = [row for file in files for row in re.findall(r"add_row\(.{6}", file.read_text())]
+    assert len(rows) >= 7
+    assert set(rows) == {"add_row(*cells"}

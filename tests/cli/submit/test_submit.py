@@ -312,7 +312,7 @@ def test_submit_refuses_an_empty_path(service: Served) -> None:
     result = service.run("submit", "")
 
     assert result.exit_code == 2
-    assert "it is empty" in result.stderr
+    assert "the path is empty" in result.stderr
     assert service.between.requests == []
 
 

@@ -1,5 +1,7 @@
-"""Ctrl-C in a command: one line that says what continues, exit code 130."""
+"""Errors and Ctrl-C: one line on stderr and an exit code."""
 
+import errno
+import os
 import signal
 import sys
 import threading
@@ -8,8 +10,9 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from cli.errors import Interrupted, in_one_line
+from cli.errors import Failed, Interrupted, in_plain_words, one_line_errors
 from tests.support.data.uploads import a_png
+from tests.support.servers.command import run
 from tests.support.servers.processes import hearing_ctrl_c
 from tests.support.servers.served import Environment, Served
 
@@ -51,7 +54,7 @@ def test_interrupting_submit_wait_leaves_the_job_running(service: Served, tmp_pa
 
 def test_library_error_caused_by_ctrl_c_counts_as_interrupted() -> None:
     # Such as one whose loading was interrupted.
-    with pytest.raises(Interrupted), in_one_line():
+    with pytest.raises(Interrupted), one_line_errors():
         raise ImportError("initialization failed") from KeyboardInterrupt()
 
 
@@ -63,5 +66,47 @@ def raise_own_message() -> None:
 
 
 def test_own_message_about_ctrl_c_is_kept() -> None:
-    with pytest.raises(Interrupted, match="it continues"), in_one_line():
+    with pytest.raises(Interrupted, match="it continues"), one_line_errors():
         raise_own_message()
+
+
+def test_full_disk_names_the_target_folder() -> None:
+    with (
+        pytest.raises(Failed, match=r"^backups: No space left on device; nothing was saved$"),
+        in_plain_words(Path("backups"), outcome="nothing was saved"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device", "data/secrets.json")
+
+
+LATIN_1 = os.fsdecode(b"caf\xe9")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["submit", "--name", LATIN_1, __file__],
+        ["jobs", LATIN_1],
+        ["results", "--job", LATIN_1],
+        ["promote", LATIN_1],
+        ["purge", "--job", LATIN_1],
+        ["tokens", "add", LATIN_1, "--role", "viewer"],
+    ],
+)
+def test_arguments_that_are_not_utf8_are_refused(service: Served, arguments: list[str]) -> None:
+    refused = service.run(*arguments)
+    assert refused.exit_code == 2
+    assert refused.stderr == "Error: argument is not valid UTF-8\n"
+    assert service.between.sent("jobs") == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["backup", ""], ["restore", ""], ["audit", "--export", ""], ["predict", ""]]
+)
+def test_empty_paths_are_refused(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = run(*arguments, OVERREAD_DATA=str(tmp_path / "data"))
+    assert refused.exit_code == 2
+    assert "the path is empty" in refused.stderr
+    assert list(tmp_path.iterdir()) == []
