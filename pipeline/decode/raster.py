@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.jpeg import check_jpeg, read_luminance
-from pipeline.files.png import read_pixels
+from pipeline.files.png import check_png
 from pipeline.files.sniff import BMP, JPEG, JPEG2000, PNG, TIFF, WEBP
 from pipeline.limits import Limits
 from pipeline.types import DecodedImage
@@ -111,7 +111,7 @@ _FORMATS = {
     JPEG2000: "JPEG2000",
 }
 _TIFF_COLUMNS, _TIFF_ROWS = 256, 257  # TIFF 6.0
-_CHECKS: dict[str, Callable[[bytes, Limits], object]] = {PNG: read_pixels, JPEG: check_jpeg}
+_CHECKS: dict[str, Callable[[bytes, Limits], object]] = {PNG: check_png, JPEG: check_jpeg}
 
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module="PIL", category=UserWarning)  # they quote metadata
@@ -168,10 +168,13 @@ def _decode(
     limits.check_size(rows, columns)
     frames = int(getattr(image, "n_frames", 1))
     limits.check_frames(frames)
-    orientation = _orientation(image)
     grey = _read_jpeg(content, image, minimum_size) if media_type == JPEG else None
+    if grey is None:
+        grey = grey_picture(image)
+    # Pillow's PNG reader loads the pixels to find EXIF data, and an error there would be lost:
+    # so the orientation is read after the pixels.
     return DecodedImage(
-        pixels=turn_upright(grey_picture(image) if grey is None else grey, orientation),
+        pixels=turn_upright(grey, _orientation(image)),
         media_type=media_type,
         rows=rows,
         columns=columns,

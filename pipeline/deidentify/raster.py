@@ -14,6 +14,9 @@ from pipeline.files.sniff import JPEG, PNG
 from pipeline.limits import Limits
 from pipeline.types import Deidentified
 
+# PNG chunks from which Pillow takes an orientation; it decodes all pixels to look for them.
+_MAY_ORIENT = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
+
 
 def strip_metadata(content: bytes, *, media_type: str, limits: Limits) -> Deidentified:
     """Return the same image without metadata: JPEG and PNG as they are, others as PNG.
@@ -24,8 +27,10 @@ def strip_metadata(content: bytes, *, media_type: str, limits: Limits) -> Deiden
     if media_type == JPEG:
         return Deidentified(strip_jpeg(content, orientation=read_orientation(content, JPEG)), JPEG)
     if media_type == PNG:
-        stripped, orientation = strip_png(content, limits), read_orientation(content, PNG)
-        return Deidentified(_with_orientation(stripped, orientation), PNG)
+        stripped = strip_png(content, limits)
+        if any(kind in content for kind in _MAY_ORIENT):
+            stripped = _with_orientation(stripped, read_orientation(content, PNG))
+        return Deidentified(stripped, PNG)
     pixels = decode_raster(content, media_type=media_type, limits=limits).pixels
     return Deidentified(_as_png(pixels), PNG)
 

@@ -1,6 +1,9 @@
-"""Damage among the coded data of a JPEG is refused; what is whole has the values of any viewer."""
+"""JPEG streams: damage among the coded data is refused, and sound streams decode as in Pillow."""
 
 import io
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,12 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless
 from pipeline.decode.decode import decode_content
 from pipeline.errors import RefusedError
 from pipeline.files.jpeg import read_luminance
-from tests.support.data.builders import make_dicom, make_picture
+from pipeline.limits import Limits
+from tests.support.data.builders import encoded, jpeg_with, make_dicom, make_picture
+from tests.support.imaging.deidentified import deidentified
 
 PICTURE = make_picture(501, 667)
+SMALL = make_picture()
 KINDS: dict[str, dict[str, Any]] = {
     "L": {},
     "RGB": {},
@@ -52,7 +58,7 @@ def test_zeroed_blocks_and_missing_bytes_are_refused(kind: str) -> None:
             decode_content(damaged)
 
 
-def test_metadata_that_the_decoder_dislikes_are_no_damage() -> None:
+def test_broken_colour_profile_is_not_damage() -> None:
     broken_profile = b"\xff\xe2\x00\x12ICC_PROFILE\0none"
     content = make("RGB")
     with_profile = content[:2] + broken_profile + content[2:]
@@ -61,7 +67,7 @@ def test_metadata_that_the_decoder_dislikes_are_no_damage() -> None:
     np.testing.assert_allclose(pixels, decode_content(content).pixels, atol=2 / 255)
 
 
-def test_padding_before_the_end_is_no_damage() -> None:
+def test_padding_before_the_end_marker_is_not_damage() -> None:
     content = make("L")
     padded = content[:-2] + b"\0\0" + content[-2:]
     np.testing.assert_array_equal(decode_content(padded).pixels, decode_content(content).pixels)
@@ -69,7 +75,7 @@ def test_padding_before_the_end_is_no_damage() -> None:
 
 @pytest.mark.parametrize("kind", ["L", "RGB", "L progressive"])
 @pytest.mark.parametrize("minimum", [600, 250, 125, 30])
-def test_values_are_those_of_pillow_at_every_scale(kind: str, minimum: int) -> None:
+def test_luminance_equals_pillow_at_every_scale(kind: str, minimum: int) -> None:
     content = make(kind)
     with Image.open(io.BytesIO(content)) as image:
         image.draft("L", (minimum, minimum))
@@ -79,14 +85,14 @@ def test_values_are_those_of_pillow_at_every_scale(kind: str, minimum: int) -> N
 
 
 @pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEGLSLossless])
-def test_other_kinds_are_left_to_others(tmp_path: Path, syntax: str) -> None:
+def test_read_luminance_skips_lossless_streams(tmp_path: Path, syntax: str) -> None:
     """libjpeg-turbo 3 would write lossless streams beyond the memory of a smaller scale."""
     path = make_dicom(tmp_path / "x.dcm", make_picture(400, 400), transfer_syntax=syntax)
     frame = get_frame(pydicom.dcmread(path).PixelData, 0, number_of_frames=1)
     assert read_luminance(frame, scale=8) is None
 
 
-def test_a_damaged_frame_of_dicom_is_refused(tmp_path: Path) -> None:
+def test_damaged_jpeg_frame_in_dicom_is_refused(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "x.dcm", PICTURE, transfer_syntax=JPEGBaseline8Bit)
     assert decode_content(path.read_bytes()).rows == 501
     dataset = pydicom.dcmread(path)
@@ -95,3 +101,36 @@ def test_a_damaged_frame_of_dicom_is_refused(tmp_path: Path) -> None:
     dataset.save_as(path)
     with pytest.raises(RefusedError, match=r"the JPEG data are damaged"):
         decode_content(path.read_bytes())
+
+
+def with_scans(count: int) -> bytes:
+    jpeg = encoded(SMALL, "JPEG", progressive=True)
+    last = jpeg.rindex(b"\xff\xda")
+    return jpeg[:-2] + jpeg[last:-2] * count + jpeg[-2:]
+
+
+def with_segments(count: int) -> bytes:
+    return make("L")[:2] + b"\xff\xe5\0\2" * count + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    ("make_parts", "kind"),
+    [(partial(with_scans, 2500), "scans"), (partial(with_segments, 10**6), "segments")],
+)
+def test_too_many_parts_are_refused_quickly(make_parts: Callable[[], bytes], kind: str) -> None:
+    content, began_s = make_parts(), time.process_time()
+    with pytest.raises(RefusedError, match=kind):
+        decode_content(content)
+    assert time.process_time() - began_s < 1
+
+
+def test_number_of_scans_is_bounded_by_size() -> None:
+    decode_content(with_scans(30))
+    with pytest.raises(RefusedError, match="scans"):
+        decode_content(with_scans(30), limits=Limits(max_pixels=SMALL.size))
+
+
+@pytest.mark.parametrize("marker", [0xDC, 0xF0, 0xBF])
+def test_strip_jpeg_drops_segments_that_decoders_ignore(marker: int) -> None:
+    content = jpeg_with(encoded(SMALL, "JPEG"), marker=marker, body=b"Planted Person")
+    assert b"Planted Person" not in deidentified(content).blob

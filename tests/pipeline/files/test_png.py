@@ -1,0 +1,110 @@
+"""PNG streams that hold less than they state, more than they show, or too many chunks."""
+
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pipeline.decode.decode import decode_content
+from pipeline.errors import RefusalCode, RefusedError
+from pipeline.files.png import SIGNATURE, pixel_bytes
+from tests.support.data.builders import encoded, make_picture, png_chunk, png_with
+from tests.support.imaging.deidentified import deidentified
+
+PICTURE = make_picture()
+ROWS = b"".join(b"\0" + row.tobytes() for row in PICTURE)
+NAME = b"Planted Person"
+
+
+def png_of(packed: bytes, *, header: bytes = b"\x08\0\0\0\0", piece: int = 2**20) -> bytes:
+    sides = struct.pack(">II", PICTURE.shape[1], PICTURE.shape[0])
+    bodies = [packed[at : at + piece] for at in range(0, len(packed), piece)]
+    chunks = [(b"IHDR", sides + header), *((b"IDAT", body) for body in bodies), (b"IEND", b"")]
+    return SIGNATURE + b"".join(png_chunk(*one) for one in chunks)
+
+
+def interlaced() -> bytes:
+    """Adam7 by hand: Pillow writes none."""
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
+    rows = [row for x, y, dx, dy in (*passes, (0, 1, 1, 2)) for row in PICTURE[y::dy, x::dx]]
+    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    return png_of(packed, header=b"\x08\0\0\0\1")
+
+
+WHOLE = zlib.compress(ROWS)
+HIDING: dict[str, bytes] = {
+    "bytes after the stream": png_of(WHOLE + NAME),
+    "a chunk after the stream": png_of(WHOLE).replace(
+        png_chunk(b"IEND", b""), png_chunk(b"IDAT", NAME) + png_chunk(b"IEND", b"")
+    ),
+    "a row after the last": png_of(zlib.compress(ROWS + NAME, 0)),
+    "many rows after the last": png_of(zlib.compress(ROWS + NAME * 10**6, 0)),
+    "a body of the end chunk": png_of(WHOLE)[:-12] + png_chunk(b"IEND", NAME),
+    "an unused palette": png_with(png_of(WHOLE), png_chunk(b"PLTE", NAME + b".")),
+    "bytes after the transparent grey": png_with(
+        png_of(WHOLE), png_chunk(b"tRNS", b"\x01\0" + NAME)
+    ),
+}
+
+
+@pytest.mark.parametrize("place", HIDING)
+def test_strip_png_drops_everything_but_the_image(place: str) -> None:
+    content = HIDING[place]
+    assert NAME in content
+    stored = deidentified(content).blob
+    assert NAME not in stored
+    np.testing.assert_array_equal(decode_content(stored).pixels, decode_content(content).pixels)
+
+
+@pytest.mark.parametrize("content", [png_of(WHOLE), png_of(WHOLE, piece=7), interlaced()])
+def test_strip_png_keeps_a_sound_stream_unchanged(content: bytes) -> None:
+    assert deidentified(content).blob == content
+    np.testing.assert_array_equal(np.rint(decode_content(content).pixels * 255), PICTURE)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (png_of(zlib.compress(ROWS[: len(ROWS) // 2])), "cut short: expected 12384 bytes"),
+        (png_of(WHOLE[:-50]), "cut short"),
+        (png_of(WHOLE[:-4] + b"none"), "cannot be inflated"),
+        (png_with(png_of(WHOLE), png_of(WHOLE)[8:33]), "two headers"),
+        (png_with(png_of(WHOLE), *[png_chunk(b"teXt", b"")] * 50_000), "50000 chunks"),
+        (png_of(WHOLE, header=b"\x08\x05\0\0\0"), "header is damaged"),
+    ],
+    ids=["rows", "stream", "adler", "headers", "chunks", "colour type"],
+)
+def test_damage_that_decoders_paint_over_is_refused(content: bytes, words: str) -> None:
+    for read in (decode_content, deidentified):
+        with pytest.raises(RefusedError, match=words):
+            read(content)
+
+
+DAMAGE: dict[str, Callable[[bytes, int], bytes]] = {
+    "flipped bit": lambda png, at: png[:at] + bytes([png[at] ^ 1 << at % 8]) + png[at + 1 :],
+    "cut": lambda png, at: png[:at],
+    "zeroed": lambda png, at: png[:at] + bytes(min(64, len(png) - at)) + png[at + 64 :],
+    "missing bytes": lambda png, at: png[:at] + png[at + 3 :],
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.parametrize("level", [0, 6], ids=["stored", "compressed"])
+def test_damage_anywhere_is_refused(kind: str, level: int) -> None:
+    png = encoded(PICTURE, "PNG", compress_level=level)
+    for at in range(len(SIGNATURE), len(png), len(png) // 60):
+        damaged = DAMAGE[kind](png, at)
+        with pytest.raises(RefusedError) as refusal:
+            decode_content(damaged)
+        assert refusal.value.code in (RefusalCode.DAMAGED, RefusalCode.TOO_LARGE), at
+
+
+def test_unknown_filter_of_a_row_is_refused() -> None:
+    with pytest.raises(RefusedError, match="damaged"):
+        decode_content(png_of(zlib.compress(ROWS[:-129] + b"\x07" + ROWS[-128:])))
+
+
+def test_pixel_bytes_ignores_passes_without_columns() -> None:
+    assert pixel_bytes(struct.pack(">IIBBBBB", 1, 3, 4, 0, 0, 0, 1)) == 3 * 2
