@@ -97,7 +97,7 @@ def test_predict_answers_each_file_and_equal_bytes_alike(tmp_path: Path) -> None
     assert a["status"] == "predicted"
     assert {**a, "file": ""} == {**b, "file": ""}
     assert 0 <= a["probability"] <= 1
-    assert list(a)[-5:] == [
+    assert list(a)[-6:] == [
         "operating_point",
         "temperature",
         "heatmap_peak",
@@ -108,7 +108,7 @@ def test_predict_answers_each_file_and_equal_bytes_alike(tmp_path: Path) -> None
     assert (a["operating_point"], c["operating_point"]) == ("balanced", None)
     assert a["temperature"] == load_card(BASELINE).temperature
     assert 0 <= a["heatmap_inside_body"] <= 1
-    assert (c["status"], c["finding"]) == ("rejected", None)
+    assert (c["status"], c["reason_code"], c["finding"]) == ("rejected", "not-an-image", None)
     assert c["reason"].startswith("c.txt: ")
     assert d["reason"] == c["reason"].replace("c.txt", "d.txt")
     (picture,) = overlays.iterdir()
