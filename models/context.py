@@ -4,8 +4,6 @@ import threading
 from dataclasses import dataclass, field
 from functools import cache
 
-from sqlalchemy import Engine
-
 from models.config.secrets import Secrets, read_or_make_secrets
 from models.config.settings import Settings
 from models.files.store import FileStore
@@ -22,10 +20,7 @@ class AppContext:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def close(self) -> None:
-        with self.sessions() as session:
-            bind = session.get_bind()
-        assert isinstance(bind, Engine)
-        bind.dispose()
+        self.sessions.engine.dispose()
 
 
 def open_context(settings: Settings) -> AppContext:

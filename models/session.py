@@ -1,7 +1,7 @@
 """Engine and sessions: `with sessions.begin() as session:` writes, `with sessions()` reads.
 
-SQLite knows one writer at a time. A transaction that begins as a reader and then writes fails
-at once when someone else wrote in between, whatever the busy timeout; so writers say so at BEGIN.
+SQLite has one writer at a time. A transaction that begins as a reader and then writes fails at once
+when another has written in between, whatever the busy timeout; so writers begin as writers.
 """
 
 import sqlite3
@@ -17,17 +17,17 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from models.config.settings import Settings
 
 BUSY_TIMEOUT_MS = 30_000
-# A server that was switched off says nothing at all; without these its clients wait for hours.
-PATIENCE = {
+# Without these, clients of a server that was switched off wait for hours.
+POSTGRES_TIMEOUTS = {
     "connect_timeout": 5,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-# Beside the five that are kept: one for each thread of the portal (cli/service/processes.py).
-MORE_CONNECTIONS = 27
-# The database does not answer, or not in time. It passes.
+# Beside the pool's five: one for each thread of the portal (cli/service/processes.py).
+MAX_OVERFLOW = 27
+# The database does not answer, or not in time: a passing failure.
 AWAY = (OperationalError, InterfaceError, TimeoutError)
 WRITES = {"overread_writes": True}
 
@@ -35,11 +35,25 @@ WRITES = {"overread_writes": True}
 class Sessions(sessionmaker[Session]):
     """`begin()` opens a writing transaction, a plain call a reading session."""
 
+    @property
+    def engine(self) -> Engine:
+        engine: Engine = self.kw["bind"]
+        return engine
+
     @contextmanager
     def begin(self) -> Iterator[Session]:  # type: ignore[override]
-        bind: Engine = self.kw["bind"]
-        with self(bind=bind.execution_options(**WRITES)) as session, session.begin():
+        with self(bind=self.engine.execution_options(**WRITES)) as session, session.begin():
             yield session
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Sessions]:
+    """Sessions whose connections are closed at the end."""
+    sessions = make_session_factory(make_engine(settings))
+    try:
+        yield sessions
+    finally:
+        sessions.engine.dispose()
 
 
 def make_engine(settings: Settings) -> Engine:
@@ -49,10 +63,10 @@ def make_engine(settings: Settings) -> Engine:
             settings.database,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args=PATIENCE,
-            max_overflow=MORE_CONNECTIONS,
+            connect_args=POSTGRES_TIMEOUTS,
+            max_overflow=MAX_OVERFLOW,
         )
-    engine = create_engine(settings.database, hide_parameters=True, max_overflow=MORE_CONNECTIONS)
+    engine = create_engine(settings.database, hide_parameters=True, max_overflow=MAX_OVERFLOW)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -63,19 +77,19 @@ def make_session_factory(engine: Engine) -> Sessions:
 
 
 def why_away(error: Exception) -> str:
-    """One line without any parameter's value, which may be a file's name."""
+    """One line without the values of parameters, which may be file names."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     first, *_ = str(cause).strip().splitlines() or [type(cause).__name__]
     return first
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    # The driver's own BEGIN comes too late and leaves DDL and SELECT outside; we send ours.
+    # The driver's own BEGIN is sent late and leaves DDL and SELECT outside; we send ours.
     connection.isolation_level = None
     for pragma in (
         f"busy_timeout = {BUSY_TIMEOUT_MS}",
         "journal_mode = WAL",
-        "synchronous = FULL",  # what was answered for is on disk; 1 ms a commit, few commits
+        "synchronous = FULL",  # a confirmed upload is on disk; costs 1 ms a commit
         "foreign_keys = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")

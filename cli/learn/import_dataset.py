@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,8 @@ def import_dataset(directory: Path, name: str | None) -> None:
         dataset = open_dataset(directory)
         name = check_name(name or directory.resolve().name)
         upgrade(settings)
-        context = open_context(settings)
-        try:
+        with closing(open_context(settings)) as context:
             result = _import(context, dataset, name)
-        finally:
-            context.close()
     except KeyboardInterrupt:
         raise Interrupted("interrupted; run the same command again to continue") from None
     except DatasetError as error:

@@ -19,7 +19,7 @@ from cli.settings import CommandSettings, masked
 from models.audit.verify import newest_check
 from models.files.store import FileStore
 from models.learning.versions import production_version, version_path
-from models.session import make_engine, make_session_factory
+from models.session import open_database
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.engine import tensorflow_is_installed
 from pipeline.inference.predictor import Predictor
@@ -123,12 +123,8 @@ def _network(settings: CommandSettings, *, has_database: bool) -> str:
 
 
 def _live_folder(settings: CommandSettings) -> Path:
-    engine = make_engine(settings)
-    try:
-        with make_session_factory(engine)() as session:
-            version = production_version(session)
-    finally:
-        engine.dispose()
+    with open_database(settings) as sessions, sessions() as session:
+        version = production_version(session)
     return BASELINE if version is None else version_path(version, data_dir=settings.data_dir)
 
 

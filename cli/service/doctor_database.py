@@ -11,7 +11,7 @@ from models.files.orphans import MOST, find_orphans
 from models.files.store import FileStore
 from models.operations.dump import UnknownRevisionError, check_revision, is_empty
 from models.operations.upgrade import RESTORING, current_revision, newest_revision
-from models.session import make_engine, make_session_factory
+from models.session import open_database
 
 DAY_S = 24 * 3600
 
@@ -33,11 +33,8 @@ def check_database(settings: Settings) -> Finding:
     file = Path(make_url(settings.database).database or "") if settings.is_sqlite else None
     if file and not file.exists():  # connecting would make it
         return Finding("-", "database", f"not there yet: {at_work or 'overread up'}")
-    engine = make_engine(settings)
-    try:
-        return checked("database", lambda: _check_tables(engine, at_work))
-    finally:
-        engine.dispose()
+    with open_database(settings) as sessions:
+        return checked("database", lambda: _check_tables(sessions.engine, at_work))
 
 
 def check_orphans(settings: Settings, database: Finding) -> Finding:
@@ -70,15 +67,12 @@ def _why_not(revision: str | None) -> str:
 
 
 def _no_orphans(settings: Settings) -> str:
-    engine, store = make_engine(settings), FileStore(settings.files_dir)
-    sessions = make_session_factory(engine)
-    try:
+    store = FileStore(settings.files_dir)
+    with open_database(settings) as sessions:
         found = find_orphans(sessions, store, age_s=DAY_S)
         if found:  # once more: a worker may have been at work on them
             later = set(find_orphans(sessions, store, age_s=DAY_S))
             found = [line for line in found if line in later]
-    finally:
-        engine.dispose()
     if found:
         number = f"{MOST} or more" if len(found) == MOST else len(found)
         raise LookupError(f"{number}, among them {found[0]}")

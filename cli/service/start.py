@@ -28,7 +28,7 @@ from models.config.settings import Settings
 from models.operations.upgrade import upgrade
 from models.people.tokens import issue_token, local_token_path
 from models.people.users import ADMIN, find_user
-from models.session import AWAY, make_engine, make_session_factory, why_away
+from models.session import AWAY, open_database, why_away
 from worker.embedded_broker import BrokerProgram, is_answering, prepare_broker
 
 READY_WITHIN_S = 60.0
@@ -76,15 +76,11 @@ def start_service(
 
 def login_link(settings: Settings, url: str) -> str:
     """A fresh link that logs in once, within the next quarter of an hour."""
-    engine = make_engine(settings)
-    try:
-        with make_session_factory(engine).begin() as session:
-            user = find_user(session, ADMIN)
-            if user is None:
-                raise Failed("the database has no user yet; start the service first: overread up")
-            token = issue_token(session, user=user, kind="login", lifetime=LINK_LIFETIME)
-    finally:
-        engine.dispose()
+    with open_database(settings) as sessions, sessions.begin() as session:
+        user = find_user(session, ADMIN)
+        if user is None:
+            raise Failed("the database has no user yet; start the service first: overread up")
+        token = issue_token(session, user=user, kind="login", lifetime=LINK_LIFETIME)
     return f"{url}/login?token={token}"
 
 

@@ -1,59 +1,19 @@
-"""Every setting, read once from `OVERREAD_*` variables at a process's front door.
+"""Every setting, read once from `OVERREAD_*` variables when a process starts.
 
-What is wrong with a setting, in one line that names its variable and never shows its value.
-
-Addresses of database and broker, looked at before anything connects. Errors show none of them:
-they may hold a password.
+Errors name the variable and never show its value: a URL may hold a password.
 """
 
 import os
 import re
-from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-KINDS = {int: "a whole number", float: "a number"}
-LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-
-
-def first_problem(error: ValidationError, *, fields: Mapping[str, FieldInfo], prefix: str) -> str:
-    """Of a check that concerns several settings, what the check says of them itself."""
-    first = error.errors()[0]
-    said = first.get("ctx", {}).get("error")  # by a check of ours
-    if not first["loc"]:
-        return str(said)
-    name = str(first["loc"][0])
-    return f"{prefix}{name.upper()}: {said or 'expected ' + _meant(fields[name])}"
-
-
-def unknown_setting(variable: str, *, fields: Iterable[str], prefix: str) -> str:
-    close = get_close_matches(variable[len(prefix) :].lower(), fields, n=1)
-    meant = f"; is {prefix}{close[0].upper()} meant?" if close else ""
-    return f"{variable}: there is no such setting{meant}"
-
-
-def _meant(field: FieldInfo) -> str:
-    if field.description:
-        return field.description
-    if field.annotation in KINDS:
-        return ", ".join([KINDS[field.annotation], *_limits(field.metadata)])
-    return " or ".join(map(str, get_args(field.annotation)))
-
-
-def _limits(metadata: Iterable[Any]) -> Iterable[str]:
-    for limit in metadata:
-        for name, words in LIMITS.items():
-            if hasattr(limit, name):
-                yield f"{words} {getattr(limit, name)}"
-
 
 SQLITE, POSTGRES = "sqlite:///", "postgresql+psycopg://"
 REDIS = ("redis://", "rediss://")
@@ -64,20 +24,17 @@ NO_PORT = (
 
 
 def check_database_url(url: str) -> None:
-    """Raises ValueError."""
     if url.startswith(SQLITE):
         if url.removeprefix(SQLITE).partition("?")[0] in ("", ":memory:"):
             raise ValueError(f"expected a file's path after {SQLITE}")
     elif url.startswith(POSTGRES):
-        # SQLAlchemy takes passwords with a slash, so what is before "@" is none of our business.
-        address = url.removeprefix(POSTGRES).rpartition("@")[2]
-        _check_port("//" + address)
+        # SQLAlchemy accepts passwords with a slash, so only what follows "@" is checked.
+        _check_port("//" + url.removeprefix(POSTGRES).rpartition("@")[2])
     else:
         raise ValueError(f"expected a URL beginning with {SQLITE} or {POSTGRES}")
 
 
 def check_broker_url(url: str) -> None:
-    """Raises ValueError."""
     if url.startswith(REDIS):
         _check_port(url)
         if not re.fullmatch("/?[0-9]*", urlsplit(url).path):
@@ -97,7 +54,7 @@ def _check_port(url: str) -> None:
 
 PREFIX = "OVERREAD_"
 
-# Beyond these, a database, a clock or a machine would be the first to say that it is too much.
+# Limits beyond which a database, a clock or a machine would fail.
 Few = Annotated[int, Field(ge=1, le=10_000)]
 Many = Annotated[int, Field(ge=1, le=10**9)]
 Seconds = Annotated[int, Field(ge=1, le=366 * 24 * 3600)]
@@ -105,12 +62,10 @@ Bytes = Annotated[int, Field(ge=1, le=2**60)]
 
 
 class SettingsError(ValueError):
-    """One line that names the variable; never a URL, which may hold a password."""
+    """One line that names the variable, never its value."""
 
 
 class Settings(BaseSettings):
-    """Derived values are computed here, so that each number is set in one place."""
-
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
     )
@@ -176,12 +131,11 @@ class Settings(BaseSettings):
         """From the environment, strictly; SettingsError says which variable is wrong."""
         for name in sorted(os.environ):
             if name.upper().startswith(PREFIX) and _field(name) not in cls.model_fields:
-                raise SettingsError(unknown_setting(name, prefix=PREFIX, fields=cls.model_fields))
+                raise SettingsError(_unknown(name))
         try:
             return cls()
         except ValidationError as error:
-            problem = first_problem(error, fields=cls.model_fields, prefix=PREFIX)
-            raise SettingsError(problem) from None
+            raise SettingsError(_first_problem(error)) from None
 
     @field_validator("data", "train_weights", mode="before")
     @classmethod
@@ -256,3 +210,20 @@ class Settings(BaseSettings):
 
 def _field(variable: str) -> str:
     return variable[len(PREFIX) :].lower()
+
+
+def _unknown(variable: str) -> str:
+    close = get_close_matches(_field(variable), Settings.model_fields, n=1)
+    hint = f"; did you mean {PREFIX}{close[0].upper()}?" if close else ""
+    return f"{variable}: unknown setting{hint}"
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    message = str(first.get("ctx", {}).get("error", first["msg"]))
+    if not first["loc"]:  # of a check of several settings, which names them itself
+        return message
+    name = str(first["loc"][0])
+    description = Settings.model_fields[name].description
+    expected = f"expected {description}" if description else message
+    return f"{PREFIX}{name.upper()}: {expected}"

@@ -23,7 +23,7 @@ from models.config.settings import Settings
 from models.learning.versions import install_baseline
 from models.people.tokens import read_or_make_local_token
 from models.people.users import ADMIN, find_user, make_user
-from models.session import WRITES, make_engine, make_session_factory
+from models.session import WRITES, Sessions, open_database
 from models.tables.people import Role
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -50,12 +50,9 @@ def upgrade(settings: Settings) -> None:
     _check_is_whole(settings.data_dir)
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     read_or_make_secrets(settings.data_dir)
-    engine = make_engine(settings)
-    try:
-        migrate(engine)
-        _fill(engine, settings.data_dir)
-    finally:
-        engine.dispose()
+    with open_database(settings) as sessions:
+        migrate(sessions.engine)
+        _fill(sessions, settings.data_dir)
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
@@ -126,8 +123,8 @@ def _check_is_whole(data_dir: Path) -> None:
         )
 
 
-def _fill(engine: Engine, data_dir: Path) -> None:
-    with make_session_factory(engine).begin() as session:
+def _fill(sessions: Sessions, data_dir: Path) -> None:
+    with sessions.begin() as session:
         user = find_user(session, ADMIN) or make_user(session, name=ADMIN, role=Role.ADMIN)
         read_or_make_local_token(session, user, data_dir)
         install_baseline(session, data_dir=data_dir)

@@ -124,7 +124,7 @@ class Rig:
         return [command_line(one) for one in found if is_alive(one)]
 
     def remove(self) -> None:
-        self.sessions.kw["bind"].dispose()
+        self.sessions.engine.dispose()
         if self.postgres:
             self.postgres.stop()
         if self.has_disk:

@@ -26,7 +26,7 @@ def portal(database: Database, compiled: FileSystemBytecodeCache) -> Iterator[Po
     app.config["PROPAGATE_EXCEPTIONS"] = False  # errors become pages, as in service
     context = app.extensions[KEY]
     yield Portal(database, app, context)
-    context.sessions.kw["bind"].dispose()  # a server waits for its connections before it stops
+    context.sessions.engine.dispose()  # a server waits for its connections before it stops
 
 
 @pytest.fixture

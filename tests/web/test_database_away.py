@@ -42,4 +42,4 @@ def test_while_the_database_is_away_the_portal_asks_for_patience(
         server.start()
         assert program.get("/api/v1/jobs").status_code == 200
         assert browser.get("/").status_code == 200
-        portal.context.sessions.kw["bind"].dispose()
+        portal.context.sessions.engine.dispose()

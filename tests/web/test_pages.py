@@ -162,7 +162,7 @@ def test_an_answer_of_the_other_point_is_named_as_such(portal: Portal, job: str)
     assert "threshold 20 %, sensitive" in page
     assert note not in page
     assert "threshold 50 %, balanced" in portal.browser().get("/studies/1").text
-    other.context.sessions.kw["bind"].dispose()
+    other.context.sessions.engine.dispose()
 
 
 def read_again(portal: Portal, **answer: Any) -> None:

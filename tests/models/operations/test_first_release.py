@@ -110,7 +110,7 @@ def test_old_answers_are_shown_to_who_could_come_in_before(context: AppContext) 
     for path in ("studies/2?image=3", "api/v1/images/3/overlay.png", "jobs/" + OPEN_JOB, "nights"):
         answer = client.get(f"/{path}")
         assert answer.status_code == 200, answer.text
-    app.extensions["overread"].sessions.kw["bind"].dispose()
+    app.extensions["overread"].sessions.engine.dispose()
 
 
 @ON_SQLITE

@@ -84,4 +84,4 @@ def served(settings: Settings, *, role: Role = Role.OPERATOR) -> Iterator[Served
         app.wsgi_app = between  # type: ignore[method-assign]
         with serving(app) as url:
             yield Served(portal, between, url, portal.token(role), settings)
-        portal.context.sessions.kw["bind"].dispose()
+        portal.context.sessions.engine.dispose()

@@ -37,7 +37,7 @@ def _ask(settings: Settings, path: str = "/readyz") -> tuple[int, Any]:
     app = create_app(settings)
     client: FlaskClient = app.test_client()
     answer = client.get(path)
-    app.extensions[KEY].sessions.kw["bind"].dispose()
+    app.extensions[KEY].sessions.engine.dispose()
     return answer.status_code, answer.json
 
 
@@ -122,6 +122,6 @@ def test_whoever_asks_often_is_told_what_was_found_a_moment_ago(ready: Settings)
     ready.files_dir.write_text("not a folder")
     assert client.get("/readyz").json == before
     assert client.get("/health").status_code == 200
-    app.extensions[KEY].sessions.kw["bind"].dispose()
+    app.extensions[KEY].sessions.engine.dispose()
     assert LASTS_S <= 1.0
     assert _ask(ready)[1]["files"] == "down"
