@@ -1,7 +1,7 @@
 """Files become network inputs: received -> ready | rejected.
 
-claim -> for each content: known already? else decode, shrink, de-identify -> note -> store
-      -> record -> forget the note -> delete the upload, which may name its patient -> nudge predict
+claim -> for each content: known already? else decode, shrink, de-identify -> store -> record
+      -> delete the upload, which may name its patient -> nudge predict
 
 Where a network input got lost, predict sends its images back here: it is made again, from the
 upload where that came again, else from the de-identified picture.
@@ -19,8 +19,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models.context import AppContext
-from models.files.pending import Begun, note, settle
-from models.files.purge import hold_off_purges
+from models.files.garbage import delete_unneeded, hold_off_purges
 from models.intake.claims import Claim, ClaimedImage, claim_images, still_held
 from models.intake.images import ReadImage, find_twins, record_read
 from models.learning.versions import production_version
@@ -88,10 +87,11 @@ def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
     with holding(claim, context=context):
         outcomes = _find_known(context, claim)
         _read_new(context, pool, claim, outcomes)
+        read = dict(outcomes.read)
         record(
             lambda session: _record(session, context, claim, outcomes), claim=claim, context=context
         )
-        _settle(context, claim, outcomes)
+        _delete_unrecorded(context, claim, read, recorded=outcomes.recorded)
     discard_uploads(context, [image.sha256 for image in claim.images if outcomes.of(image.sha256)])
     nudge_predict(job_ids=jobs_of(claim))
     return True
@@ -141,11 +141,9 @@ def _read_new(context: AppContext, pool: DecoderPool, claim: Claim, outcomes: Ou
                 outcomes.refused[sha256] = answer.reason
             elif sha256 in outcomes.to_restore:
                 known = outcomes.to_restore[sha256]
-                being_stored[sha256] = writers.submit(
-                    _restore, context, claim, sha256, answer, known
-                )
+                being_stored[sha256] = writers.submit(_restore, context, sha256, answer, known)
             else:
-                being_stored[sha256] = writers.submit(_store, context, claim, sha256, answer)
+                being_stored[sha256] = writers.submit(_store, context, sha256, answer)
             if time.monotonic() > deadline:
                 break
     for sha256, stored in being_stored.items():
@@ -168,17 +166,15 @@ def _starting_decoders() -> Iterator[None]:
 
 
 def _restore(
-    context: AppContext, claim: Claim, sha256: str, prepared: Prepared, known: ReadContent
+    context: AppContext, sha256: str, prepared: Prepared, known: ReadContent
 ) -> ReadContent:
-    note(context.store, Begun(claim.id, sha256, known.stored_sha256))
     context.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
     return known
 
 
-def _store(context: AppContext, claim: Claim, sha256: str, prepared: Prepared) -> ReadContent:
+def _store(context: AppContext, sha256: str, prepared: Prepared) -> ReadContent:
     assert prepared.blob is not None, "the pool has a key"
     stored_sha256 = hashlib.sha256(prepared.blob).hexdigest()
-    note(context.store, Begun(claim.id, sha256, stored_sha256))
     context.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
     context.store.put_bytes(prepared.blob, sha256=stored_sha256)
     return ReadContent(
@@ -240,17 +236,15 @@ def _record(session: Session, context: AppContext, claim: Claim, outcomes: Outco
         )
 
 
-def _settle(context: AppContext, claim: Claim, outcomes: Outcomes) -> None:
-    """What was cancelled meanwhile, or is another's by now, is left to the tidy."""
-    read = [image for image in claim.images if image.sha256 in outcomes.read]
-    recorded = {image.sha256 for image in read if image.id in outcomes.recorded}
-    begun = {
-        sha256: Begun(claim.id, sha256, content.stored_sha256)
-        for sha256, content in outcomes.read.items()
-    }
-    settle(context.store, [begun[sha256] for sha256 in recorded])
-    for sha256 in begun.keys() - recorded:
-        note(context.store, begun[sha256])  # anew: this process may have stood still for hours
+def _delete_unrecorded(
+    context: AppContext, claim: Claim, read: dict[str, ReadContent], *, recorded: set[int]
+) -> None:
+    """A job that was cancelled or purged while it was read leaves no patient's image behind."""
+    kept = {image.sha256 for image in claim.images if image.id in recorded}
+    left = {sha256: one for sha256, one in read.items() if sha256 not in kept}
+    if left:
+        stored = {one.stored_sha256 for one in left.values()}
+        delete_unneeded(context.sessions, context.store, stored=stored, inputs=left)
 
 
 def _leave_purged(context: AppContext, outcomes: Outcomes) -> None:

@@ -68,24 +68,12 @@ def sweep(self: Any) -> None:
 
 @app.task(name=TIDY_TASK)  # type: ignore[untyped-decorator]
 def tidy() -> None:
-    from models.files.pending import discard_unsettled
-    from models.files.purge import discard_noted
-    from worker.tidy import (
-        discard_forgotten,
-        discard_leftovers,
-        fill_sop_instance_uids,
-        forget_expired_logins,
-        watch_audit,
-    )
+    from models.files.garbage import collect_garbage
+    from worker.tidy import fill_sop_instance_uids, forget_expired_logins, watch_audit
 
     context = process_context()
     steps = (
-        partial(discard_forgotten, context),
-        partial(discard_noted, context.sessions, context.store),
-        partial(
-            discard_unsettled, context.sessions, context.store, age_s=2 * context.settings.lease_s
-        ),
-        partial(discard_leftovers, context),
+        partial(collect_garbage, context.sessions, context.store, lease_s=context.settings.lease_s),
         partial(forget_expired_logins, context),
         partial(fill_sop_instance_uids, context),
         partial(watch_audit, context),

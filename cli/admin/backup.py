@@ -47,7 +47,7 @@ from cli.progress import progress
 from models.audit.verify import ANCHORS_FILE
 from models.config.settings import Settings
 from models.files.deletion_lock import BackupRunningError, hold_deletions
-from models.files.references import Needed, needed_files
+from models.files.references import NeededFile, needed_files
 from models.operations.dump import (
     DatabaseCopy,
     UnknownRevisionError,
@@ -283,7 +283,7 @@ def _read_database(settings: Settings, tables: Path, needed: Path) -> tuple[Data
         engine.dispose()
 
 
-def _list_needed(files: Iterable[Needed], path: Path) -> _Count:
+def _list_needed(files: Iterable[NeededFile], path: Path) -> _Count:
     """Those that are there, a line each: of millions, memory would hold too few."""
     count = _Count()
     with path.open("w", encoding="utf-8") as lines:

@@ -9,13 +9,13 @@ import click
 @click.command()
 @click.option("--older-than", "age", metavar="DAYS", help="Jobs that ended so long ago, e.g. 90d.")
 @click.option("--job", "job_id", metavar="ID", help="This job.")
-@click.option("--yes", is_flag=True, help="Delete; without it, only say what would go.")
+@click.option("--yes", is_flag=True, help="Delete; without it, only count.")
 def purge(age: str | None, job_id: str | None, yes: bool) -> None:
-    """Delete jobs that have ended, with their files, answers and labels.
+    """Delete jobs that have ended, with their files, predictions and labels.
 
-    What a snapshot holds stays, and so does what another job or an imported set has, too. A job
-    that nobody closed has not ended, however old it is: cancel it first. Backups keep what they
-    hold. Interrupted, the same command goes on.
+    Images that a snapshot holds are kept, and so are files that another job or an imported set
+    shares. A job that was not closed has not ended, whatever its age: cancel it first. Backups keep
+    what they hold. After an interruption, run the same command again.
     """
     from cli.api.client import connect
     from cli.api.errors import NotFoundError
@@ -25,21 +25,21 @@ def purge(age: str | None, job_id: str | None, yes: bool) -> None:
     which = _which(age, job_id)
     with connect(read_settings()) as client:
         try:
-            plan = client.purge(which | {"dry_run": True})
+            counts = client.purge(which | {"dry_run": True})["counts"]
         except NotFoundError:
             raise UsageProblem(f"there is no job {job_id}") from None
-        _print(plan)
-        if yes and plan["counts"]["jobs"]:
-            _delete(client, which, plan["counts"])
-    if plan["counts"]["jobs"] and not yes:
-        click.echo("Nothing was deleted. To delete it, say --yes.")
+        _print(counts)
+        if counts["jobs"] and yes:
+            _delete(client, which, counts["images"])
+        elif counts["jobs"]:
+            click.echo("Nothing was deleted. Add --yes to delete.")
 
 
 def _which(age: str | None, job_id: str | None) -> dict[str, Any]:
     from cli.errors import UsageProblem
 
     if (age is None) == (job_id is None):
-        raise UsageProblem("say either --older-than or --job")
+        raise UsageProblem("expected either --older-than or --job")
     if age is None:
         return {"job_id": job_id}
     days = re.fullmatch(r"(\d{1,5})d?", age)
@@ -48,51 +48,44 @@ def _which(age: str | None, job_id: str | None) -> dict[str, Any]:
     return {"older_than_days": int(days[1])}
 
 
-def _print(plan: dict[str, Any]) -> None:
-    from rich.table import Column, Table
+def _print(counts: dict[str, Any]) -> None:
+    from pipeline.text import plural
 
-    from cli.output import ROWS, cells, console
-
-    table = Table(Column("job", no_wrap=True, min_width=32), "name", "of", "goes", "stays", "why")
-    for job in plan["jobs"][:ROWS]:
-        told = (job[name] for name in ("goes", "stays", "why"))
-        table.add_row(*cells(job["id"], job["name"], job["created_at"][:10], *told))
-    if plan["jobs"]:
-        console().print(table)
-    if len(plan["jobs"]) > ROWS:
-        console().print("... and more")
-    click.echo(_sentence(plan["counts"]))
-    if unended := plan["counts"]["unended"]:
+    if counts["jobs"]:
+        further = ("prediction", "label", "fingerprint", "upload")
+        parts = ", ".join(plural(counts[f"{name}s"], name) for name in further)
+        jobs, images = plural(counts["jobs"], "job"), plural(counts["images"], "image")
+        click.echo(f"To delete: {images} of {jobs}, with {parts} and all files.")
+    else:
+        click.echo("Nothing to delete.")
+    if counts["shared"]:
         click.echo(
-            f"{unended} of the jobs have not ended and stay, however old they are: "
-            "overread jobs ID --cancel ends one, and overread purge --job ID then deletes it."
+            f"Kept: the files of {plural(counts['shared'], 'image')} that other jobs have, too."
+        )
+    if counts["kept"]:
+        click.echo(
+            f"Kept: {plural(counts['kept'], 'image')} that a snapshot holds or may soon hold."
+        )
+    if counts["unended"]:
+        click.echo(
+            f"Not ended, and kept: {plural(counts['unended'], 'job')}. To delete one, cancel it "
+            "with overread jobs ID --cancel, then run overread purge --job ID."
         )
 
 
-def _sentence(counts: dict[str, Any]) -> str:
-    if not counts["jobs"]:
-        return "There is nothing to delete."
-    rows = ("predictions", "labels", "fingerprints", "uploads")
-    further = ", ".join(f"{counts[name]} {name}" for name in rows)
-    shared = f" {counts['shared']} contents stay for other jobs." if counts["shared"] else ""
-    return (
-        f"{counts['images']} images of {counts['jobs']} jobs go, with {further}, and "
-        f"{counts['files']} files of {counts['bytes'] / 2**20:.1f} MiB.{shared}"
-    )
-
-
-def _delete(client: Any, which: dict[str, Any], counts: dict[str, Any]) -> None:
+def _delete(client: Any, which: dict[str, Any], images: int) -> None:
     from cli.errors import Interrupted
     from cli.progress import progress
+    from pipeline.text import plural
 
-    purged = 0
+    purged, done = 0, False
     try:
-        with progress("Deleting", total=counts["images"]) as shown:
-            done = False
+        with progress("Deleting", total=images) as shown:
             while not done:
                 answer = client.purge(which | {"dry_run": False})
                 purged, done = purged + answer["purged"], answer["done"]
                 shown.show(purged)
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted after {purged} images; the same goes on") from None
-    click.echo(f"Deleted {purged} images. Backups keep what they hold.")
+        deleted = plural(purged, "image")
+        raise Interrupted(f"interrupted after {deleted}; run the same command again") from None
+    click.echo(f"Deleted {plural(purged, 'image')}. Backups keep what they hold.")

@@ -1,6 +1,6 @@
-"""What hangs loose: rows without their files, files without a row, rows that refer to nothing.
+"""Orphans: rows without their files, files without a row, rows that refer to nothing.
 
-Nothing in a service at rest does. Lines hold ids and hashes, never a file's name.
+A service at rest has none. Lines hold ids and hashes, never a file's name.
 """
 
 import os
@@ -14,13 +14,7 @@ from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from models.files.partial import PartialFiles
-from models.files.references import (
-    files_below,
-    unwanted,
-    wanted_inputs,
-    wanted_stored,
-    wanted_uploads,
-)
+from models.files.references import files_below, unneeded
 from models.files.store import FileStore
 from models.intake.uploads import missing_uploads
 from models.query import ROWS_A_FETCH
@@ -33,10 +27,10 @@ _READ = (State.READY, State.PREDICTED)
 
 
 def find_orphans(sessions: Sessions, store: FileStore, *, age_s: float = 0.0) -> list[str]:
-    """One line each, the first `MOST`. age_s: younger files are passed over, since work under way
-    makes them.
+    """One line each, the first `MOST`.
 
-    Without it the service must be at rest: a worker writes files before their rows.
+    age_s: younger files are left out. Workers write files before their rows, so with 0 the
+    service must be at rest.
     """
     before = time.time() - age_s
     with sessions() as session:
@@ -50,10 +44,8 @@ def find_orphans(sessions: Sessions, store: FileStore, *, age_s: float = 0.0) ->
 
 
 def _files_without_rows(session: Session, store: FileStore, before: float) -> Iterator[str]:
-    areas = {"incoming": wanted_uploads, "stored": wanted_stored}
-    areas |= {f"inputs/{one}": wanted_inputs for one in sorted(store.preprocessings())}
-    for area, wanted in areas.items():
-        for file in unwanted(store.root / area, wanted(session)):
+    for area in ("incoming", "stored", "inputs"):
+        for file in unneeded(session, store, area):
             yield from _line(area, file, before)
     partial = {str(one): one for one in PartialFiles(store).all()}
     expected = missing_uploads(session, list(partial.values()))
@@ -64,9 +56,9 @@ def _files_without_rows(session: Session, store: FileStore, before: float) -> It
 
 
 def _line(area: str, file: os.DirEntry[str], before: float) -> Iterator[str]:
-    with suppress(FileNotFoundError):  # a worker was done with it
+    with suppress(FileNotFoundError):  # deleted since it was listed
         if file.stat(follow_symlinks=False).st_mtime <= before:
-            yield f"{area.split('/')[0]}/{file.name}: no row needs this file"
+            yield f"{area}/{file.name}: no row needs this file"
 
 
 def _images_without_files(session: Session, store: FileStore) -> Iterator[str]:
@@ -82,7 +74,7 @@ def _images_without_files(session: Session, store: FileStore) -> Iterator[str]:
         if not has_input:
             yield f"image {row.id} ({row.state}): its network input is gone"
         if row.stored_sha256 is None or not store.exists(row.stored_sha256):
-            yield f"image {row.id} ({row.state}): its picture is gone"
+            yield f"image {row.id} ({row.state}): its stored file is gone"
 
 
 def _versions_without_folders(session: Session, store: FileStore) -> Iterator[str]:
@@ -98,7 +90,7 @@ def _dangling_rows(session: Session) -> Iterator[str]:
         return exists().where(Image.sha256 == sha256)
 
     def is_learned(sha256: ColumnElement[str]) -> ColumnElement[bool]:
-        # Not by EXISTS: snapshots have no index on contents alone.
+        # Not by EXISTS: snapshots have no index on the hash alone.
         return sha256.in_(select(ImportedImage.sha256)) | sha256.in_(select(SnapshotImage.sha256))
 
     label, fingerprint = Label.sha256.expression, Fingerprint.sha256.expression
@@ -108,16 +100,14 @@ def _dangling_rows(session: Session) -> Iterator[str]:
         "study {}: it has no image": select(Study.id).where(
             ~exists().where(Image.study_id == Study.id)
         ),
-        "prediction {}: no image has its content": select(Prediction.id).where(
-            ~is_image(prediction)
-        ),
-        "label {}: nothing has its content": select(Label.id).where(
+        "prediction {}: no image has its hash": select(Prediction.id).where(~is_image(prediction)),
+        "label {}: no image has its hash": select(Label.id).where(
             ~is_image(label), ~is_learned(label)
         ),
-        "fingerprint {}: nothing has its content": select(Fingerprint.sha256).where(
+        "fingerprint {}: no image has its hash": select(Fingerprint.sha256).where(
             ~is_image(fingerprint), ~is_learned(fingerprint)
         ),
-        "image {} is predicted, but no version has answered": select(Image.id).where(
+        "image {}: it is predicted, but has no prediction": select(Image.id).where(
             Image.state == State.PREDICTED, ~answered
         ),
     }

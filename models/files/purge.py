@@ -1,49 +1,75 @@
-"""A purge in small steps; each can be the last.
+"""Purge: delete jobs that have ended, with all that belongs to their images alone.
 
-note which contents may go -> delete rows, in one transaction -> delete the noted contents' files
-that no row needs, in another -> forget the note
+A job can go once it has ended: closed or cancelled, with no image that waits and no file that is
+still expected. Images stay that a snapshot holds, with all that belongs to them: else the next
+snapshot would lack them, and a test split would shrink. While a night runs, images with a label
+stay as well: it may be about to freeze them.
 
-A process that dies in between leaves a note, and the next purge, or the tidy, goes on there.
+The files, predictions, labels and fingerprints of an upload go with its last image; an imported
+set with the same upload keeps its network input, labels and fingerprint.
+
+A purge works in small steps. Each deletes rows in one transaction and then, in another, the files
+that no row needs any more. What a killed process leaves, `models.files.garbage` deletes.
 """
 
-import json
-import secrets
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from models.audit.log import record
-from models.config.secrets import write_private
 from models.files.deletion_lock import BackupRunningError, deleting
+from models.files.garbage import (
+    delete_unneeded_inputs,
+    delete_unneeded_stored,
+    delete_unneeded_uploads,
+    lock_images,
+)
 from models.files.partial import BusyError, PartialFiles
-from models.files.purge_plan import has_ended, stays
 from models.files.store import FileStore
+from models.intake.uploads import MISSING
 from models.session import Sessions
-from models.tables.intake import Image, Job, Prediction, Study, Upload
-from models.tables.learning import Fingerprint, ImportedImage, Label, SnapshotImage
+from models.tables.intake import WAITING_STATES, Image, Job, Prediction, Study, Upload
+from models.tables.learning import Fingerprint, ImportedImage, Label, Night, SnapshotImage
 
 IMAGES_A_STEP = 500
-NOTES = "purged"  # a folder of the file store
-UNWRITTEN_S = 3600.0
 
 
-class StillAtWorkError(Exception):
-    """The job has not ended, or was taken up again."""
+class JobNotEndedError(Exception):
+    """The job has not ended, or images of it were taken up again."""
 
 
 @dataclass(frozen=True)
-class Content:
-    """sha256: of the upload. known_until: when its newest row was made, seconds since the epoch."""
+class WhichJobs:
+    """One job, or all that ended before a time."""
 
-    sha256: str
-    stored_sha256: str | None
-    known_until: float
+    job_id: str | None = None
+    ended_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a purge deletes.
+
+    unended: jobs that were asked for and have not ended. kept: images that stay since a snapshot
+    holds them, or may soon. contents: uploads of which no image is left; shared: those that another
+    job has, too.
+    """
+
+    jobs: int
+    unended: int
+    images: int
+    kept: int
+    contents: int
+    shared: int
+    predictions: int
+    labels: int
+    fingerprints: int
+    uploads: int
 
 
 @dataclass(frozen=True)
@@ -54,103 +80,117 @@ class Step:
     is_last: bool
 
 
+def count_purge(session: Session, which: WhichJobs) -> Counts:
+    def count(rows: Select[*tuple[Any, ...]]) -> int:
+        return session.scalar(select(func.count()).select_from(rows.subquery())) or 0
+
+    def count_of(column: Any, hashes: Select[Any]) -> int:
+        return count(select(column).where(column.in_(hashes)))
+
+    ended = select(Job.id).where(_is_chosen(which), _has_ended())
+    chosen, other = select(Image.sha256).where(Image.job_id.in_(ended)), aliased(Image)
+    going = chosen.where(~_stays())
+    elsewhere = exists().where(other.sha256 == Image.sha256, other.job_id.not_in(ended))
+    gone = going.where(~elsewhere).distinct()
+    unlearned = gone.where(Image.sha256.not_in(select(ImportedImage.sha256)))
+    contents = count(gone)
+    return Counts(
+        jobs=count(_purgeable(which)),
+        unended=count(select(Job.id).where(_is_chosen(which), ~_has_ended())),
+        images=count(going),
+        kept=count(chosen.where(_stays())),
+        contents=contents,
+        shared=count(going.distinct()) - contents,
+        predictions=count_of(Prediction.sha256, gone),
+        labels=count_of(Label.sha256, unlearned),
+        fingerprints=count_of(Fingerprint.sha256, unlearned),
+        uploads=count(select(Upload.id).where(Upload.job_id.in_(_purgeable(which)))),
+    )
+
+
+def next_purgeable(session: Session, which: WhichJobs) -> str | None:
+    """The oldest job of which something goes."""
+    return session.scalar(_purgeable(which).order_by(Job.created_at, Job.id).limit(1))
+
+
 def purge_step(sessions: Sessions, store: FileStore, job_id: str, *, user_id: int | None) -> Step:
     """Some images of a job; where none is left, its uploads, and the job unless images stay.
 
-    Raises StillAtWorkError and BackupRunningError.
+    Raises JobNotEndedError and BackupRunningError.
     """
-    with _may_delete(store):
+    with _deleting(store):
         with sessions.begin() as session:
             lock_images(session)
-            if session.scalar(select(Job.id).where(Job.id == job_id, has_ended())) is None:
-                raise StillAtWorkError
-            images = _some_images(session, job_id)
-            note_contents(store, images)
+            if session.scalar(select(Job.id).where(Job.id == job_id, _has_ended())) is None:
+                raise JobNotEndedError
+            of_job = select(Image).where(Image.job_id == job_id, ~_stays()).order_by(Image.id)
+            images = session.scalars(of_job.limit(IMAGES_A_STEP)).all()
             _delete_images(session, images)
-            is_last = not session.scalar(select(exists().where(Image.job_id == job_id, ~stays())))
+            is_last = not session.scalar(select(exists().where(Image.job_id == job_id, ~_stays())))
             uploads = _delete_job(session, job_id) if is_last else []
             what = f"{job_id}: {len(images)} images{', the last' if is_last else ''}"
             record(session, user_id=user_id, action="job.purged", target=what)
-        _discard_partial(store, uploads)
-        _discard_noted(sessions, store)
+        _delete_files(sessions, store, images, uploads)
     return Step(len(images), is_last)
 
 
-def note_contents(store: FileStore, images: Collection[Image]) -> None:
-    """Before their rows are deleted, so that their files are not forgotten."""
-    newest = {one.sha256: one for one in sorted(images, key=lambda one: one.created_at)}
-    contents = [
-        Content(one.sha256, one.stored_sha256, one.created_at.timestamp())
-        for one in newest.values()
-        if one.sha256
-    ]
-    # An image that failed may share its content with one that was read.
-    stored = {one.sha256: one.stored_sha256 for one in images if one.stored_sha256}
-    lines = [asdict(one) | {"stored_sha256": stored.get(one.sha256)} for one in contents]
-    if lines:
-        folder = store.root / NOTES
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(folder / f"{secrets.token_hex(16)}.json", json.dumps(lines))
-
-
-def discard_noted(sessions: Sessions, store: FileStore) -> None:
-    """What a purge that broke off has left. Waits for the next time while a backup is made."""
-    try:
-        with _may_delete(store):
-            _discard_noted(sessions, store)
-            _discard_unwritten(store)
-    except BackupRunningError:
-        return
-
-
-def lock_images(session: Session) -> None:
-    """Until the transaction ends nobody adds or changes an image.
-
-    Who finds then that no image has a content may forget the content.
-    """
-    _lock_images(session, "SHARE ROW EXCLUSIVE")
-
-
-def hold_off_purges(session: Session) -> None:
-    """Until the transaction ends no purge deletes anything; everyone else goes on.
-
-    For who is about to write rows that need files: those that are there now stay.
-    """
-    _lock_images(session, "ROW EXCLUSIVE")
-
-
-def _lock_images(session: Session, mode: str) -> None:
-    """SQLite has one writer anyway, from the moment at which it is connected."""
-    if session.connection().dialect.name == "postgresql":
-        session.execute(text(f"LOCK TABLE image IN {mode} MODE"))
-
-
 @contextmanager
-def _may_delete(store: FileStore) -> Iterator[None]:
+def _deleting(store: FileStore) -> Iterator[None]:
     with deleting(store.root) as may_delete:
         if not may_delete:
             raise BackupRunningError
         yield
 
 
-def _some_images(session: Session, job_id: str) -> list[Image]:
-    images = select(Image).where(Image.job_id == job_id, ~stays()).order_by(Image.id)
-    return list(session.scalars(images.limit(IMAGES_A_STEP)))
+def _has_ended() -> ColumnElement[bool]:
+    """Of a job."""
+    image = aliased(Image)  # queries of images ask this, too
+    return and_(
+        or_(Job.closed_at.is_not(None), Job.cancelled_at.is_not(None)),
+        ~exists().where(image.job_id == Job.id, image.state.in_(WAITING_STATES)),
+        ~exists().where(Upload.job_id == Job.id, *MISSING),
+    )
 
 
-def _delete_images(session: Session, images: Collection[Image]) -> None:
-    hashes, studies = {one.sha256 for one in images}, {one.study_id for one in images}
+def _stays() -> ColumnElement[bool]:
+    """Of an image: a snapshot holds it, or a night that is running may be about to freeze it."""
+    is_frozen = Image.sha256.in_(select(SnapshotImage.sha256))
+    is_labelled = Image.sha256.in_(select(Label.sha256))
+    return or_(is_frozen, and_(exists().where(Night.is_open.is_(True)), is_labelled))
+
+
+def _is_chosen(which: WhichJobs) -> ColumnElement[bool]:
+    """Of a job."""
+    if which.job_id is not None:
+        return Job.id == which.job_id
+    before, image = which.ended_before, aliased(Image)
+    later = exists().where(image.job_id == Job.id, image.finished_at >= before)
+    ended_at = func.coalesce(Job.closed_at, Job.cancelled_at, Job.created_at)
+    return and_(ended_at < before, ~later)
+
+
+def _purgeable(which: WhichJobs) -> Select[str]:
+    goes = exists().where(Image.job_id == Job.id, ~_stays())
+    has_images = exists().where(Image.job_id == Job.id)
+    chosen = select(Job.id).where(_is_chosen(which), _has_ended())
+    return chosen.where(or_(goes, ~has_images))
+
+
+def _delete_images(session: Session, images: Sequence[Image]) -> None:
+    studies = {one.study_id for one in images if one.study_id is not None}
     _delete(session, Image, Image.id.in_([one.id for one in images]))
-    _forget_contents(session, hashes)
-    empty = Study.id.in_([one for one in studies if one is not None])
+    _forget_uploads(session, {one.sha256 for one in images})
+    empty = Study.id.in_(studies)
     _delete(session, Study, empty, ~exists().where(Image.study_id == Study.id))
 
 
-def _forget_contents(session: Session, hashes: Collection[str]) -> None:
-    """What is known of those that no image has any more."""
+def _forget_uploads(session: Session, hashes: Collection[str]) -> None:
+    """Delete what is known of uploads that no image has any more."""
     gone = set(hashes) - _among(session, Image.sha256, hashes)
     _delete(session, Prediction, Prediction.sha256.in_(gone))
-    gone -= _learned(session, gone)
+    gone -= _among(session, ImportedImage.sha256, gone) | _among(
+        session, SnapshotImage.sha256, gone
+    )
     _delete(session, Label, Label.sha256.in_(gone))
     _delete(session, Fingerprint, Fingerprint.sha256.in_(gone))
 
@@ -163,64 +203,22 @@ def _delete_job(session: Session, job_id: str) -> list[int]:
     return uploads
 
 
-def _discard_partial(store: FileStore, uploads: Collection[int]) -> None:
-    left = set(PartialFiles(store).all()).intersection(uploads)
-    for upload_id in left:
-        try:
-            with PartialFiles(store).hold(upload_id) as partial:
-                partial.discard()
-        except BusyError:
-            continue  # the tidy comes for it
-
-
-def _discard_noted(sessions: Sessions, store: FileStore) -> None:
-    for note in sorted((store.root / NOTES).glob("*.json")):
-        contents = _read_note(note)
-        with sessions.begin() as session:
-            lock_images(session)
-            # Once more: someone may have answered or labelled one at that very moment.
-            _forget_contents(session, [one.sha256 for one in contents])
-            _discard_files(session, store, contents)
-        with deleting(store.root) as may_delete:
-            if not may_delete:
-                return  # a backup has begun meanwhile, and kept the files
-            note.unlink(missing_ok=True)
-
-
-def _discard_unwritten(store: FileStore) -> None:
-    """Notes that a process was killed over: of rows that are there still."""
-    for left in (store.root / NOTES).glob(".*"):
-        with suppress(FileNotFoundError):
-            if left.stat().st_mtime < time.time() - UNWRITTEN_S:
-                left.unlink()
-
-
-def _read_note(note: Path) -> list[Content]:
-    try:
-        return [Content(**one) for one in json.loads(note.read_text())]
-    except FileNotFoundError:
-        return []  # another purge was faster
-
-
-def _discard_files(session: Session, store: FileStore, contents: Collection[Content]) -> None:
-    hashes = {one.sha256 for one in contents}
-    held = _among(session, Image.sha256, hashes)
-    with_input = held | _learned(session, hashes)
-    stored = {one.stored_sha256 for one in contents if one.stored_sha256}
-    for sha256 in stored - _among(session, Image.stored_sha256, stored):
-        store.delete(sha256, area="stored")
-    for one in contents:
-        if one.sha256 not in with_input:
-            store.delete_network_inputs(one.sha256)
-        if one.sha256 not in held:
-            # Not one that came after, and whose row is about to be written.
-            store.delete_if_before(one.known_until, one.sha256)
-
-
-def _learned(session: Session, hashes: Collection[str]) -> set[str]:
-    """Those that an imported set or a snapshot has."""
-    imported = _among(session, ImportedImage.sha256, hashes)
-    return imported | _among(session, SnapshotImage.sha256, hashes)
+def _delete_files(
+    sessions: Sessions, store: FileStore, images: Sequence[Image], uploads: Collection[int]
+) -> None:
+    for upload_id in set(PartialFiles(store).all()).intersection(uploads):
+        with suppress(BusyError), PartialFiles(store).hold(upload_id) as partial:
+            partial.discard()
+    by_age = sorted(images, key=lambda one: one.created_at)
+    newest = {one.sha256: one.created_at.timestamp() for one in by_age if one.sha256}
+    stored = {one.stored_sha256 for one in images if one.stored_sha256}
+    with sessions.begin() as session:
+        lock_images(session)
+        # Once more: someone may have predicted or labelled one at that very moment.
+        _forget_uploads(session, newest)
+        delete_unneeded_stored(session, store, stored)
+        delete_unneeded_inputs(session, store, newest)
+        delete_unneeded_uploads(session, store, newest)
 
 
 def _among(session: Session, column: Any, hashes: Collection[str]) -> set[str]:

@@ -12,7 +12,6 @@ import hashlib
 import os
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -97,21 +96,10 @@ class FileStore:
             if may_delete:
                 self.path(sha256, area=area).unlink(missing_ok=True)
 
-    def incoming_before(self, moment: float) -> list[str]:
-        """Uploads that came before a time (seconds since the epoch)."""
-        folder = self.root / "incoming"
-        return [path.name for path in folder.glob("*/*") if _is_before(moment, path)]
-
     def delete_if_before(self, moment: float, sha256: str) -> None:
         path = self.path(sha256, area="incoming")
         with deleting(self.root) as may_delete:
             if may_delete and _is_before(moment, path):
-                path.unlink(missing_ok=True)
-
-    def discard_temporary(self, moment: float) -> None:
-        """What a process left behind that was killed while it wrote, before a time."""
-        for path in self.temporary.glob("*"):
-            if _is_before(moment, path):
                 path.unlink(missing_ok=True)
 
     def put_network_input(
@@ -130,15 +118,15 @@ class FileStore:
     def has_network_input(self, sha256: str, preprocessing: str) -> bool:
         return self._input_path(sha256, preprocessing).exists()
 
+    def renew_network_input(self, sha256: str, preprocessing: str) -> bool:
+        """Whether it exists; then it is young again, for a row that is about to be written."""
+        return _renew(self._input_path(sha256, preprocessing))
+
     def delete_network_inputs(self, sha256: str) -> None:
         """Of every preprocessing."""
         with deleting(self.root) as may_delete:
-            for path in self._input_paths(sha256) if may_delete else ():
+            for path in self.input_paths(sha256) if may_delete else ():
                 path.unlink(missing_ok=True)
-
-    def paths_of_upload(self, sha256: str) -> list[Path]:
-        """Where the upload itself would be, and its network inputs of every preprocessing."""
-        return [self.path(sha256, area="incoming"), *self._input_paths(sha256)]
 
     def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
         """uint8 (224, 224); FileNotFoundError where it was never made."""
@@ -150,21 +138,29 @@ class FileStore:
         inputs = [self.network_input(sha256, preprocessing) for sha256 in sha256s]
         return np.stack(inputs) if inputs else np.empty((0, INPUT_SIDE, INPUT_SIDE), np.uint8)
 
-    def _input_paths(self, sha256: str) -> list[Path]:
+    def input_paths(self, sha256: str) -> list[Path]:
+        """Where the network inputs of an upload would be, of every preprocessing."""
         return [self._input_path(sha256, one) for one in self.preprocessings()]
 
     def _input_path(self, sha256: str, preprocessing: str) -> Path:
         return self.root / "inputs" / preprocessing / sha256[:2] / sha256
 
     def _write(self, target: Path, content: bytes) -> None:
-        """A file that exists is complete, and young again: its row is about to be written."""
-        with suppress(FileNotFoundError):
-            os.utime(target)
+        if _renew(target):
             return
         with temporary_file(make_private_folder(self.temporary)) as temporary:
             temporary.file.write(content)
             make_private_folder(target.parent)
             temporary.rename(target)
+
+
+def _renew(path: Path) -> bool:
+    """A file that exists is complete; `models.files.garbage` keeps young ones."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _is_before(moment: float, path: Path) -> bool:

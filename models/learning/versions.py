@@ -17,6 +17,7 @@ from models.tables.intake import ModelAlias, ModelVersion, Move
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.version_folder import BASELINE, load_card, verify_checksums
 
+NETWORKS = "networks"  # in the data folder; a folder for each version
 PRODUCTION = "production"
 REASON_LENGTH = 500
 

@@ -11,15 +11,13 @@ from sqlalchemy.orm import Session
 
 from models.audit.verify import verify
 from models.context import open_context
+from models.files.garbage import collect_garbage
 from models.files.orphans import find_orphans
-from models.files.pending import discard_unsettled
-from models.files.purge import discard_noted
 from models.intake.jobs import job_progress
 from models.tables.intake import FINAL_STATES, Image, Job, Prediction, State
 from tests.chaos.files import Sent
 from tests.chaos.rig import Rig
 from tests.chaos.storm import Strike
-from worker.tidy import discard_forgotten
 
 GONE = "no longer in the file store"
 SHOWN = 20  # losses that are named
@@ -52,11 +50,9 @@ class Verdict:
 
 
 def tidy(rig: Rig) -> None:
-    """What the service does every hour with what senders left behind, at once."""
+    """What the service does every hour, without waiting for files to be old."""
     context = open_context(rig.settings)
-    discard_forgotten(context, age_s=0)
-    discard_noted(context.sessions, context.store)
-    discard_unsettled(context.sessions, context.store, age_s=0)
+    collect_garbage(context.sessions, context.store, lease_s=0, age_s=0)
     context.close()
 
 

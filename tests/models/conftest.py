@@ -1,7 +1,10 @@
-"""Fixtures of several tables' tests."""
+"""Fixtures of the tests of several tables."""
+
+from collections.abc import Iterator
 
 import pytest
 
+from models.context import AppContext, open_context
 from models.files.store import FileStore
 from tests.support.data.sites import Site
 from tests.support.servers.databases import Database
@@ -10,3 +13,10 @@ from tests.support.servers.databases import Database
 @pytest.fixture
 def site(database: Database) -> Site:
     return Site(database, FileStore(database.settings.files_dir))
+
+
+@pytest.fixture
+def context(database: Database) -> Iterator[AppContext]:
+    opened = open_context(database.settings)
+    yield opened
+    opened.close()

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from models.base import now
 from models.config.settings import Settings
 from models.context import AppContext
+from models.files.garbage import collect_garbage
 from models.intake.claims import claim_images
 from models.intake.jobs import cancel_job
 from models.learning.nights import claim_night, list_nights
@@ -20,7 +21,6 @@ from tests.support.data.rows import a_job, a_version, all_images, lapse_leases
 from tests.support.data.uploads import a_png, files_in, upload
 from worker import enqueue
 from worker.sweep import sweep
-from worker.tidy import discard_forgotten
 
 
 def nudges(broker_url: str, queue: str) -> int:
@@ -71,7 +71,7 @@ def test_a_parked_images_upload_stays_a_day_so_that_it_can_be_tried_again(
         (image,) = all_images(session)
     assert image.state == State.FAILED
     assert len(files_in(context.store, "incoming")) == 1
-    discard_forgotten(context, age_s=-1)
+    collect_garbage(context.sessions, context.store, lease_s=0, age_s=-1)
     assert files_in(context.store, "incoming") == []
 
 
@@ -95,12 +95,12 @@ def test_only_old_uploads_that_nobody_waits_for_are_forgotten(context: AppContex
     orphan = context.store.path(waiting.sha256[::-1], area="incoming")
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"cut off")
-    discard_forgotten(context)
+    collect_garbage(context.sessions, context.store, lease_s=0)
     assert orphan.exists()
     long_ago = time.time() - 25 * 3600
     for path in files_in(context.store, "incoming"):
         os.utime(path, (long_ago, long_ago))
-    discard_forgotten(context)
+    collect_garbage(context.sessions, context.store, lease_s=0)
     assert not orphan.exists()
     assert context.store.exists(waiting.sha256, area="incoming")
 

@@ -47,7 +47,7 @@ class AuditCheckOut(Out):
 
 
 class Purge(In):
-    """One job, or all that ended so many days ago. dry_run: say what would go, delete nothing."""
+    """One job, or all that ended so many days ago. dry_run: count what would be deleted."""
 
     older_than_days: int | None = Field(None, ge=0, le=100_000)
     job_id: str | None = Field(None, min_length=1, max_length=32)
@@ -60,44 +60,33 @@ class Purge(In):
         return self
 
 
-class PurgeJobOut(Out):
-    """goes, stays: its images. why: what keeps them, or all of the job."""
-
-    id: str
-    name: str
-    created_at: datetime
-    goes: int
-    stays: int
-    why: str
-
-
 class PurgeCountsOut(Out):
-    """What goes, of all jobs. unended: jobs of that age that stay, since they have not ended.
+    """What goes, of all jobs.
 
-    shared: contents that another job has, too: their files stay.
+    unended: jobs of that age that stay, since they have not ended. kept: images of ended jobs that
+    stay, since a snapshot holds them or a night may. shared: uploads that another job has, too:
+    their files stay.
     """
 
     jobs: int
     unended: int
     images: int
+    kept: int
     contents: int
     shared: int
     predictions: int
     labels: int
     fingerprints: int
     uploads: int
-    files: int
-    bytes: int
 
 
 class PurgeOut(Out):
-    """jobs: the oldest 500. purged: images that this request deleted. done: none is left to go.
+    """purged: images that this request deleted. done: nothing is left to delete.
 
-    A purge goes on for a few seconds a request: send the same again until it is done.
+    A request purges for a few seconds: repeat it until it is done.
     """
 
     dry_run: bool
-    jobs: list[PurgeJobOut]
     counts: PurgeCountsOut | None
     purged: int
     done: bool

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from models.audit.log import record
 from models.context import AppContext
-from models.files.purge import hold_off_purges
+from models.files.garbage import hold_off_purges
 from models.learning.datasets import Added, NewImage, add_dataset, find_dataset, imported_contents
 from models.learning.labelled_contents import hold_view, labelled_contents
 from models.learning.snapshots import SITE, Member, earlier_places
@@ -130,7 +130,7 @@ class _Import:
 
     def _read(self, blobs: Sequence[Blob]) -> dict[str, DicomIdentity]:
         """By SHA-256, of all that could be read."""
-        has_input = self._context.store.has_network_input
+        has_input = self._context.store.renew_network_input
         identities = {
             blob.sha256: DicomIdentity()
             for blob in blobs

@@ -8,7 +8,7 @@ from typing import Any
 from models.config.settings import Settings
 from models.context import AppContext
 from models.learning.snapshots import get_snapshot
-from models.learning.versions import register_version, version_path
+from models.learning.versions import NETWORKS, register_version, version_path
 from models.tables.intake import ModelVersion
 from pipeline.errors import PipelineError
 from pipeline.familiarity.guard import Guard, is_enough_for_guard
@@ -19,8 +19,6 @@ from pipeline.training.mixing import mix
 from worker.night.training_data import Lesson, MissingImageError, NotEnoughImagesError, read_lesson
 
 __all__ = ["MissingImageError", "NotEnoughImagesError", "train_candidate"]
-
-NETWORKS = "networks"
 
 
 class ForeignFolderError(PipelineError):

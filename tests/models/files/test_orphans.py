@@ -1,15 +1,15 @@
-"""What hangs loose is named, and nothing else is."""
+"""Orphaned rows and files are named, and nothing else is."""
 
 import io
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from sqlalchemy import delete, select, update
 
-from models.context import AppContext, open_context
+from models.context import AppContext
 from models.files.orphans import find_orphans
 from models.files.store import FileStore
 from models.reading.predictions import add_predictions
@@ -18,16 +18,8 @@ from models.tables.intake import Image, ModelVersion, State, Study
 from models.tables.learning import Fingerprint
 from tests.support.data.labelled import Archive
 from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image
-from tests.support.servers.databases import Database
 
-Deed = Callable[[AppContext, Image], None]
-
-
-@pytest.fixture
-def context(database: Database) -> Iterator[AppContext]:
-    opened = open_context(database.settings)
-    yield opened
-    opened.close()
+Damage = Callable[[AppContext, Image], None]
 
 
 def read_image(context: AppContext) -> Image:
@@ -49,7 +41,7 @@ def found(context: AppContext) -> list[str]:
     return find_orphans(context.sessions, context.store)
 
 
-def test_nothing_hangs_loose_where_all_is_well(context: AppContext) -> None:
+def test_service_at_rest_has_no_orphans(context: AppContext) -> None:
     read_image(context)
     archive = Archive(context)
     (imported,) = archive.imported_set("a set", [("train", "p", "normal")])  # type: ignore[list-item]
@@ -116,9 +108,9 @@ def lose_upload(context: AppContext, image: Image) -> None:
 
 
 @pytest.mark.parametrize(
-    ("deed", "says"),
+    ("damage", "says"),
     [
-        (lose_picture, "image 1 (predicted): its picture is gone"),
+        (lose_picture, "image 1 (predicted): its stored file is gone"),
         (lose_input, "image 1 (predicted): its network input is gone"),
         (lose_upload, "image 2 (received): its upload is gone"),
         (leave_upload, "no row needs this file"),
@@ -127,17 +119,17 @@ def lose_upload(context: AppContext, image: Image) -> None:
         (leave_half_a_file, "temporary/0: no row needs this file"),
         (leave_study, "study 2: it has no image"),
         (lose_version, "model version v2: its folder is gone"),
-        (forget_answer, "prediction 1: no image has its content"),
-        (forget_answer, "image 1 is predicted, but no version has answered"),
+        (forget_answer, "prediction 1: no image has its hash"),
+        (forget_answer, "image 1: it is predicted, but has no prediction"),
     ],
 )
-def test_each_loose_end_is_named(context: AppContext, deed: Deed, says: str) -> None:
+def test_each_orphan_is_named(context: AppContext, damage: Damage, says: str) -> None:
     image = read_image(context)
-    deed(context, image)
+    damage(context, image)
     assert [line for line in found(context) if says in line], found(context)
 
 
-def test_files_without_rows_are_found_before_and_after_those_that_have_one(
+def test_files_without_rows_are_found_among_files_with_rows(
     context: AppContext,
 ) -> None:
     pictures = [context.store.put_bytes(str(number).encode()).sha256 for number in range(40)]
@@ -152,7 +144,7 @@ def test_files_without_rows_are_found_before_and_after_those_that_have_one(
     ]
 
 
-def test_labels_and_fingerprints_of_nothing_are_named(context: AppContext) -> None:
+def test_labels_and_fingerprints_without_image_are_named(context: AppContext) -> None:
     sha256 = Archive(context).site_image()
     with context.sessions.begin() as session:
         session.add(
@@ -160,12 +152,12 @@ def test_labels_and_fingerprints_of_nothing_are_named(context: AppContext) -> No
         )
         session.execute(delete(Image))
     lines = found(context)
-    assert "label 1: nothing has its content" in lines
-    assert f"fingerprint {sha256}: nothing has its content" in lines
+    assert "label 1: no image has its hash" in lines
+    assert f"fingerprint {sha256}: no image has its hash" in lines
     assert f"inputs/{sha256}: no row needs this file" in lines
 
 
-def test_young_files_are_passed_over_where_work_goes_on(context: AppContext) -> None:
+def test_young_files_are_left_out(context: AppContext) -> None:
     read_image(context)
     old = FileStore(context.store.root).put_bytes(b"old").sha256
     an_hour_ago = time.time() - 3600

@@ -9,8 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.base import Base, now
-from models.files.purge import NOTES, purge_step
-from models.files.purge_plan import WhichJobs, next_purgeable
+from models.files.purge import WhichJobs, next_purgeable, purge_step
 from models.files.store import FileStore
 from models.learning.snapshots import SITE, Member, freeze
 from models.reading.studies import NewStudy, get_or_create_studies
@@ -119,7 +118,7 @@ class Site:
             return {(job_id, sha256, stored) for job_id, sha256, stored in rows}
 
     def files(self) -> set[str]:
-        areas = ("incoming", "stored", "inputs", NOTES)
+        areas = ("incoming", "stored", "inputs")
         paths = (path for area in areas for path in (self.store.root / area).rglob("*"))
         return {str(path.relative_to(self.store.root)) for path in paths if path.is_file()}
 

@@ -1,21 +1,25 @@
-"""The daily tidying: nothing that is still needed, everything else."""
+"""The sweep deletes what no row needs once it is old enough, and nothing else."""
 
 import io
 import os
 import time
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 
 from models.base import now
 from models.context import AppContext
+from models.files.garbage import DAY_S, collect_garbage
 from models.files.partial import PartialFiles
 from models.intake.jobs import cancel_job, cancel_some
 from models.intake.uploads import Declared, advance, declare, give_up
+from models.learning.nights import cancel_night, request_night
 from models.tables.intake import Image, State, Upload
 from tests.support.data.rows import a_job
 from tests.support.data.uploads import a_png, files_in, upload
-from worker.tidy import discard_forgotten, discard_uploads
+from tests.support.data.versions import make_version
+from worker.tidy import discard_uploads
 
 LONG_AGO_S = 25 * 3600
 
@@ -26,8 +30,12 @@ def age(context: AppContext, area: str) -> None:
         os.utime(path, (then, then))
 
 
+def collect(context: AppContext, *, age_s: float = DAY_S) -> None:
+    collect_garbage(context.sessions, context.store, lease_s=60, age_s=age_s)
+
+
 def begin_upload(context: AppContext, job_id: str, file: str) -> int:
-    """Five of its ten bytes have come."""
+    """Five of its ten bytes have arrived."""
     with context.sessions.begin() as session:
         (declared,) = declare(session, job_id=job_id, files=[Declared(file, 10)])
         with PartialFiles(context.store).hold(declared.id) as partial:
@@ -47,43 +55,47 @@ def job_id(context: AppContext) -> str:
         return a_job(session).id
 
 
-def test_pieces_stay_while_their_upload_goes_on(context: AppContext, job_id: str) -> None:
+def test_recent_parts_of_an_upload_stay(context: AppContext, job_id: str) -> None:
     upload_id = begin_upload(context, job_id, "a.png")
-    discard_forgotten(context)
+    collect(context)
     assert PartialFiles(context.store).all() == [upload_id]
     assert received(context, upload_id) == 5
 
 
-def test_pieces_of_long_ago_go_and_have_to_be_sent_again(context: AppContext, job_id: str) -> None:
+def test_old_parts_of_an_upload_are_deleted_and_expected_again(
+    context: AppContext, job_id: str
+) -> None:
     upload_id = begin_upload(context, job_id, "a.png")
     age(context, "partial")
     with PartialFiles(context.store).hold(upload_id):
-        discard_forgotten(context)
+        collect(context)
     assert received(context, upload_id) == 5, "someone was sending it"
-    discard_forgotten(context)
+    collect(context)
     assert PartialFiles(context.store).all() == []
     assert received(context, upload_id) == 0
 
 
-def test_pieces_that_nobody_expects_go_at_once(context: AppContext, job_id: str) -> None:
+def test_parts_of_an_upload_that_was_given_up_are_deleted_at_once(
+    context: AppContext, job_id: str
+) -> None:
     begin_upload(context, job_id, "a.png")
     with context.sessions.begin() as session:
         assert give_up(session, job_id) == 1
-    discard_forgotten(context)
+    collect(context)
     assert PartialFiles(context.store).all() == []
 
 
-def test_what_a_killed_process_was_writing_goes_after_a_day(context: AppContext) -> None:
+def test_temporary_files_are_deleted_after_a_day(context: AppContext) -> None:
     context.store.put(io.BytesIO(b"makes the folder"))
     (context.store.temporary / "cut off").write_bytes(b"half")
-    discard_forgotten(context)
+    collect(context)
     assert len(files_in(context.store, "temporary")) == 1
     age(context, "temporary")
-    discard_forgotten(context)
+    collect(context)
     assert files_in(context.store, "temporary") == []
 
 
-def test_a_cancelled_images_bytes_stay_for_a_day_after_that(context: AppContext) -> None:
+def test_upload_of_a_cancelled_image_stays_for_a_day(context: AppContext) -> None:
     with context.sessions.begin() as session:
         job = a_job(session)
     (image,) = upload(context, job, {"a.png": a_png()})
@@ -92,13 +104,13 @@ def test_a_cancelled_images_bytes_stay_for_a_day_after_that(context: AppContext)
         cancel_some(session, job.id)
     age(context, "incoming")
     discard_uploads(context, [image.sha256])
-    discard_forgotten(context)
+    collect(context)
     assert context.store.exists(image.sha256, area="incoming")
-    discard_forgotten(context, age_s=-1)
+    collect(context, age_s=-1)
     assert not context.store.exists(image.sha256, area="incoming")
 
 
-def test_a_refused_images_bytes_go_at_once(context: AppContext) -> None:
+def test_upload_of_a_refused_image_is_deleted_at_once(context: AppContext) -> None:
     with context.sessions.begin() as session:
         job = a_job(session)
     (image,) = upload(context, job, {"a.png": a_png()})
@@ -106,3 +118,38 @@ def test_a_refused_images_bytes_go_at_once(context: AppContext) -> None:
         session.execute(update(Image).values(state=State.REJECTED, finished_at=now()))
     discard_uploads(context, [image.sha256])
     assert not context.store.exists(image.sha256, area="incoming")
+
+
+def test_stored_file_and_network_input_without_a_row_are_deleted_once_old(
+    context: AppContext,
+) -> None:
+    context.store.put_bytes(b"a stored file")
+    context.store.put_network_input("ab" * 32, "1", np.zeros((224, 224), np.uint8))
+    collect(context)
+    assert [len(files_in(context.store, one)) for one in ("stored", "inputs")] == [1, 1]
+    for area in ("stored", "inputs"):
+        age(context, area)
+    context.store.put_bytes(b"a stored file")  # again: its row is about to be written
+    collect(context)
+    assert [len(files_in(context.store, one)) for one in ("stored", "inputs")] == [1, 0]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_leftovers_of_trainings_are_deleted_unless_a_night_is_open(context: AppContext) -> None:
+    networks = context.settings.data_dir / "networks"
+    left = [networks / name for name in (".night-7.training", ".night-7.partial-12ab")]
+    young = networks / ".night-8.training"
+    for folder in (*left, young):
+        folder.mkdir(parents=True)
+        (folder / "checkpoint.npz").write_bytes(b"half a training")
+    version = make_version(networks / "night-8")
+    for folder in (*left, version):
+        os.utime(folder, (0, 0))
+    with context.sessions.begin() as session:
+        night_id = request_night(session, user_id=None).id
+    collect(context)
+    assert sorted(networks.iterdir()) == sorted([*left, young, version])
+    with context.sessions.begin() as session:
+        cancel_night(session, night_id)
+    collect(context)
+    assert sorted(networks.iterdir()) == sorted([young, version])

@@ -1,4 +1,4 @@
-"""A job that goes away while a worker reads it leaves no file behind."""
+"""Jobs that are cancelled or purged while a worker reads them leave no file behind."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 
 from models.context import AppContext
 from models.files.deletion_lock import hold_deletions
+from models.files.garbage import collect_garbage
 from models.files.orphans import find_orphans
-from models.files.pending import discard_unsettled
 from models.files.purge import purge_step
 from models.intake.jobs import cancel_job, cancel_some
 from models.tables.intake import Job, State
@@ -20,9 +20,8 @@ from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
 from worker.ingest import ingest_chunk
-from worker.tidy import discard_forgotten
 
-AREAS = ("incoming", "stored", "inputs", "begun", "temporary")
+AREAS = ("incoming", "stored", "inputs", "temporary")
 
 
 class Reading(DecoderPool):
@@ -57,51 +56,45 @@ def left(context: AppContext) -> dict[str, int]:
 
 
 def tidy(context: AppContext) -> None:
-    discard_forgotten(context, age_s=-1)
-    discard_unsettled(context.sessions, context.store, age_s=-1)
+    collect_garbage(context.sessions, context.store, lease_s=0, age_s=-1)
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_what_is_read_to_its_end_leaves_no_note(context: AppContext, job: Job) -> None:
-    with Reading(lambda: None) as pool:
-        ingest_chunk(context, pool)
-    assert left(context) == {"stored": 2, "inputs": 2}
-    tidy(context)
-    assert left(context) == {"stored": 2, "inputs": 2}
-
-
-def test_a_job_that_is_cancelled_while_it_is_read_leaves_no_file(
+def test_ingest_deletes_the_files_of_a_job_cancelled_meanwhile(
     context: AppContext, job: Job
 ) -> None:
     with Reading(lambda: cancel(context, job)) as pool:
         ingest_chunk(context, pool)
     with context.sessions() as session:
         assert {image.state for image in all_images(session)} == {State.CANCELLED}
-    discard_unsettled(context.sessions, context.store, age_s=3600)
-    assert left(context) == {"incoming": 2, "stored": 2, "inputs": 2, "begun": 2}, "too young"
-    with hold_deletions(context.store.root):
-        tidy(context)
-    assert len(files_in(context.store, "begun")) == 2, "they wait for the end of a backup"
+    assert left(context) == {"incoming": 2}, "it may be tried again"
     tidy(context)
     assert find_orphans(context.sessions, context.store) == []
     assert left(context) == {}
 
 
-def test_a_job_that_is_purged_while_it_is_read_leaves_no_file(
-    context: AppContext, job: Job
-) -> None:
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_ingest_leaves_files_to_the_tidy_while_a_backup_runs(context: AppContext, job: Job) -> None:
+    with hold_deletions(context.store.root):
+        with Reading(lambda: cancel(context, job)) as pool:
+            ingest_chunk(context, pool)
+        tidy(context)
+        assert left(context) == {"incoming": 2, "stored": 2, "inputs": 2}
+    tidy(context)
+    assert left(context) == {}
+
+
+def test_ingest_deletes_the_files_of_a_job_purged_meanwhile(context: AppContext, job: Job) -> None:
     def purge() -> None:
         cancel(context, job)
         purge_step(context.sessions, context.store, job.id, user_id=None)
 
     with Reading(purge) as pool:
         ingest_chunk(context, pool)
-    tidy(context)
     assert left(context) == {}
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_nor_does_one_whose_worker_breaks_off_and_that_is_cancelled_then(
+def test_files_of_a_broken_ingest_are_garbage_once_its_job_is_cancelled(
     context: AppContext, job: Job
 ) -> None:
     def break_off() -> None:
@@ -110,12 +103,15 @@ def test_nor_does_one_whose_worker_breaks_off_and_that_is_cancelled_then(
     with Reading(break_off) as pool, pytest.raises(PassingError):
         ingest_chunk(context, pool)
     cancel(context, job)
+    assert left(context) == {"incoming": 2, "stored": 2, "inputs": 2}
+    collect_garbage(context.sessions, context.store, lease_s=3600)
+    assert left(context) == {"incoming": 2, "stored": 2, "inputs": 2}, "too young"
     tidy(context)
     assert left(context) == {}
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_what_another_job_has_too_stays(context: AppContext, job: Job) -> None:
+def test_ingest_keeps_files_that_another_job_shares(context: AppContext, job: Job) -> None:
     with context.sessions.begin() as session:
         other = a_job(session)
     upload(context, other, {"b/1.png": a_png()})

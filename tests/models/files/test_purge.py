@@ -1,31 +1,28 @@
-"""A purge takes what nobody needs any more, all of it, and nothing else."""
+"""Purges of jobs that share images, labels and snapshots, and purges that are interrupted."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, update
+from tests.support.servers.deaths import after, is_killed
 
 from models.audit.log import list_audit
 from models.base import Base, now
+from models.file_lock import LockedError, file_lock
+from models.files.deletion_lock import LOCK_FILE, BackupRunningError, hold_deletions
+from models.files.garbage import collect_garbage, lock_images
 from models.files.orphans import find_orphans
 from models.files.partial import PartialFiles
-from models.files.purge import (
-    StillAtWorkError,
-)
-from models.files.purge_plan import (
-    WhichJobs,
-    count_purge,
-    iter_gone_inputs,
-    iter_gone_stored,
-    list_plans,
-    next_purgeable,
-)
+from models.files.purge import JobNotEndedError, WhichJobs, count_purge, next_purgeable
 from models.tables.intake import Image, Job, Prediction, State, Study, Upload
 from models.tables.learning import Night
 from tests.support.data.sites import Site
+from tests.support.servers.databases import open_database
+from tests.support.servers.service import wait_until
 
 
 def count(site: Site) -> dict[str, int]:
@@ -45,7 +42,7 @@ CONTENTS = st.sets(st.integers(0, 5), max_size=5)
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(purged=CONTENTS, other=CONTENTS, labelled=CONTENTS, frozen=CONTENTS, imported=CONTENTS)
-def test_whatever_jobs_share_only_what_nobody_needs_goes(
+def test_purge_keeps_what_others_need(
     site: Site,
     purged: set[int],
     other: set[int],
@@ -60,12 +57,9 @@ def test_whatever_jobs_share_only_what_nobody_needs_goes(
     site.label(*labelled & known)
     site.snapshot(*frozen & known)
     kept = {site.sha256(number) for number in frozen & labelled & known}
-    before, rows, files = site.images(), count(site), site.files()
+    before, rows = site.images(), count(site)
     with site.database.sessions() as session:
         promised = count_purge(session, WhichJobs(job_id))
-        inputs = list(iter_gone_inputs(session, WhichJobs(job_id)))
-        stored = list(iter_gone_stored(session, WhichJobs(job_id)))
-        (plan,) = list_plans(session, WhichJobs(job_id))
 
     while site.is_left(WhichJobs(job_id)):
         site.purge(job_id)
@@ -82,55 +76,52 @@ def test_whatever_jobs_share_only_what_nobody_needs_goes(
         "fingerprint": promised.fingerprints,
         "upload": promised.uploads,
         "study": gone["study"],
-        "job": int(plan.stays == 0),
+        "job": int(promised.kept == 0),
     }
     assert gone == {table: expected.get(table, 0) for table in gone}
-    assert plan.goes == promised.images == len(before) - len(left)
-    assert len(files - site.files()) == len(inputs) + len(stored)
+    assert promised.images == len(before) - len(left)
+    assert promised.kept == sum(image[0] == job_id for image in left)
 
 
-def plans(site: Site, which: WhichJobs) -> dict[str, str]:
+def counts(site: Site, which: WhichJobs) -> dict[str, int]:
     with site.database.sessions() as session:
-        return {plan.id: plan.why for plan in list_plans(session, which)}
+        found = vars(count_purge(session, which))
+    return {name: found[name] for name in ("jobs", "unended", "images", "kept")}
 
 
-def test_what_stays_and_why(site: Site) -> None:
-    job_ids = {
-        site.job(1, is_closed=False): "it is open: close or cancel it first",
-        site.job(2, state=State.RECEIVED): "1 images wait to be read",
-        site.job(3): "",
-        (expecting := site.job(4)): "declared files are still expected",
-        site.job(5, 6): "1 in a snapshot, 1 with a label, and a night is at work",
-    }
+def test_count_purge_tells_unended_jobs_and_kept_images(site: Site) -> None:
+    unended = [site.job(1, is_closed=False), site.job(2, state=State.RECEIVED), site.job(4)]
+    ended = [site.job(3), site.job(5, 6)]
     site.label(5, 6)
     site.snapshot(5)
     with site.database.sessions.begin() as session:
         session.add(Night())
-        session.add(Upload(job_id=expecting, file="v", size=1, received=0))
+        session.add(Upload(job_id=unended[2], file="v", size=1, received=0))
     tomorrow = WhichJobs(ended_before=now() + timedelta(days=1))
-    assert plans(site, tomorrow) == job_ids
-    assert plans(site, WhichJobs(ended_before=now() - timedelta(days=1))) == {}
+    assert counts(site, tomorrow) == {"jobs": 1, "unended": 3, "images": 1, "kept": 2}
+    yesterday = WhichJobs(ended_before=now() - timedelta(days=1))
+    assert set(counts(site, yesterday).values()) == {0}
     with site.database.sessions() as session:
-        assert job_ids[next_purgeable(session, tomorrow) or ""] == ""
-    for job_id, why in job_ids.items():
-        if why and "snapshot" not in why:
-            with pytest.raises(StillAtWorkError):
-                site.purge(job_id)
+        assert next_purgeable(session, tomorrow) == ended[0]
+    for job_id in unended:
+        with pytest.raises(JobNotEndedError):
+            site.purge(job_id)
 
 
-def test_what_was_read_lately_is_not_old(site: Site) -> None:
+def test_age_of_a_job_counts_from_its_last_result(site: Site) -> None:
     job_id, a_year_ago = site.job(1), now() - timedelta(days=365)
     with site.database.sessions.begin() as session:
         session.execute(update(Job).values(closed_at=a_year_ago))
         session.execute(update(Image).values(finished_at=now()))
     which = WhichJobs(ended_before=now() - timedelta(days=90))
-    assert plans(site, which) == {}
+    assert not site.is_left(which)
     with site.database.sessions.begin() as session:
         session.execute(update(Image).values(finished_at=a_year_ago))
-    assert plans(site, which) == {job_id: ""}
+    with site.database.sessions() as session:
+        assert next_purgeable(session, which) == job_id
 
 
-def test_everything_of_a_cancelled_job_goes_and_each_step_is_audited(site: Site) -> None:
+def test_purge_deletes_all_of_a_cancelled_job_and_is_audited(site: Site) -> None:
     job_id = site.job(1, 2, state=State.CANCELLED)
     with site.database.sessions() as session:
         upload_id = session.scalars(select(Upload.id)).one()
@@ -145,7 +136,7 @@ def test_everything_of_a_cancelled_job_goes_and_each_step_is_audited(site: Site)
         ]
 
 
-def test_studies_go_with_their_last_image(site: Site) -> None:
+def test_purge_deletes_studies_with_their_last_image(site: Site) -> None:
     first, second = site.job(1), site.job(3)
     with site.database.sessions.begin() as session:
         shared = session.scalars(select(Image.study_id).where(Image.job_id == first)).one()
@@ -157,7 +148,7 @@ def test_studies_go_with_their_last_image(site: Site) -> None:
     assert count(site)["study"] == 0
 
 
-def test_ids_are_not_given_out_again(site: Site) -> None:
+def test_purge_never_frees_ids(site: Site) -> None:
     """An old address would show someone else."""
 
     def newest(table: type[Image | Study | Prediction]) -> int:
@@ -169,3 +160,66 @@ def test_ids_are_not_given_out_again(site: Site) -> None:
     site.purge(job_id)
     site.job(2)
     assert {table: newest(table) for table in before} == dict.fromkeys(before, 2)
+
+
+def test_purge_keeps_bytes_that_were_sent_again(site: Site) -> None:
+    """Their row is about to be written."""
+    job_id = site.job(1, state=State.FAILED)
+    site.store.put(io.BytesIO(b"1"))
+    with site.database.sessions.begin() as session:
+        session.execute(update(Image).values(created_at=now() - timedelta(seconds=9)))
+    site.purge(job_id)
+    assert site.store.exists(site.sha256(1), area="incoming")
+
+
+def test_purge_deletes_nothing_while_a_backup_runs(site: Site) -> None:
+    job_id = site.job(1, 2)
+    files = site.files()
+    with hold_deletions(site.store.root), pytest.raises(BackupRunningError):
+        site.purge(job_id)
+    assert site.files() == files
+    assert len(site.images()) == 2
+
+
+def test_backup_waits_for_a_running_purge(site: Site) -> None:
+    job_id = site.job(1)
+    with ThreadPoolExecutor(2) as threads:
+        with site.database.sessions.begin() as session:
+            lock_images(session)
+            purging = threads.submit(site.purge, job_id)
+            wait_until(lambda: is_held(site), within_s=60, what="a purge under way")
+            backup = threads.submit(begin_backup, site)
+            assert not backup.done()
+        purging.result(timeout=60)
+        backup.result(timeout=60)
+    assert site.files() == set()
+
+
+def is_held(site: Site) -> bool:
+    try:
+        with file_lock(site.store.root / LOCK_FILE):
+            return False
+    except LockedError:
+        return True
+
+
+def begin_backup(site: Site) -> None:
+    with hold_deletions(site.store.root):
+        assert site.files() == set()
+
+
+@pytest.mark.parametrize("number", [4, 8, 12])
+def test_garbage_of_a_killed_purge_is_collected(site: Site, number: int) -> None:
+    job_id, _ = site.job(1, 2, 3), site.job(2)
+
+    def purge() -> None:
+        with open_database(site.database.settings, make_tables=False) as database:
+            reopened = Site(database, site.store)
+            while reopened.is_left(WhichJobs(job_id)):
+                reopened.purge(job_id)
+
+    assert is_killed(purge, at=after(number))
+    purge()
+    collect_garbage(site.database.sessions, site.store, lease_s=0, age_s=0)
+    assert find_orphans(site.database.sessions, site.store) == []
+    assert {sha256 for _, sha256, _ in site.images()} == {site.sha256(2)}
