@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, update
-from tests.support.servers.deaths import after, is_killed
 
 from models.audit.log import list_audit
 from models.base import Base, now
@@ -22,6 +21,7 @@ from models.tables.intake import Image, Job, Prediction, State, Study, Upload
 from models.tables.learning import Night
 from tests.support.data.sites import Site
 from tests.support.servers.databases import open_database
+from tests.support.servers.kill_points import after_changes, is_killed
 from tests.support.servers.service import wait_until
 
 
@@ -218,7 +218,7 @@ def test_garbage_of_a_killed_purge_is_collected(site: Site, number: int) -> None
             while reopened.is_left(WhichJobs(job_id)):
                 reopened.purge(job_id)
 
-    assert is_killed(purge, at=after(number))
+    assert is_killed(purge, at=after_changes(number))
     purge()
     collect_garbage(site.database.sessions, site.store, lease_s=0, age_s=0)
     assert find_orphans(site.database.sessions, site.store) == []
