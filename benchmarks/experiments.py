@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from shifts import SHIFTS, SWAPPED, swap_style
 from train_baseline import ADULTS, read_external
 
-from pipeline.evaluation.calibration import choose_threshold, fit_temperature, probability_of
+from pipeline.evaluation.calibration import choose_threshold, fit_temperature
 from pipeline.evaluation.metrics import auroc
+from pipeline.inference.predictor import probability_of
 from pipeline.training.config import TrainingConfig, TrainingConfigError
 from pipeline.training.dataset import Dataset, read_images
 from pipeline.training.fit import fit_network, predict_logits

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.training.network import FEATURE_MAP
+from pipeline.inference.gradcam import FEATURE_MAP
 
 if TYPE_CHECKING:
     import keras

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.engine import NETWORK_FILE
-from pipeline.training.network import FEATURE_MAP, HEAD
+from pipeline.inference.gradcam import FEATURE_MAP, HEAD
 
 if TYPE_CHECKING:
     import keras

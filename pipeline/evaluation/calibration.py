@@ -15,13 +15,6 @@ THRESHOLD_RULE = (
 )
 
 
-def probability_of(logits: Floats, *, temperature: float) -> NDArray[np.float64]:
-    """Calibrated probability in [0, 1] (Guo 2017, temperature scaling)."""
-    scaled = np.clip(np.asarray(logits, np.float64) / temperature, -60, 60)
-    probability: NDArray[np.float64] = 1 / (1 + np.exp(-scaled))
-    return probability
-
-
 def fit_temperature(
     labels: Labels, logits: Floats, *, weights: NDArray[np.float64] | None = None
 ) -> float:

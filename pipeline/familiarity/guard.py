@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from pipeline.errors import NetworkFolderError
 from pipeline.familiarity.distance import Familiarity, appearance
 from pipeline.familiarity.orientation import Orientation
-from pipeline.inference.version_folder import BASELINE, FAMILIARITY_FILE
 
 Floats = NDArray[np.float32]
+FAMILIARITY_FILE: Final = "familiarity.npz"
+SHIPPED: Final = Path(__file__).parents[1] / "baseline" / FAMILIARITY_FILE
 # Fewer images do not say what is usual: their principal components are their own, and the limit
 # would hang on the strangest one or two of the validation images.
 LEAST_LEARNING, LEAST_VALIDATION = 300, 50
@@ -89,7 +90,6 @@ def _orientation(path: Path, weights: Floats | None) -> Orientation:
     """Folders of format 1 have none; the shipped one fits any network, since it asks none."""
     if weights is not None:
         return Orientation(weights)
-    shipped = BASELINE / FAMILIARITY_FILE
-    if path == shipped:
+    if path == SHIPPED:
         raise KeyError("orientation_weights")
-    return Guard.load(shipped).orientation
+    return Guard.load(SHIPPED).orientation

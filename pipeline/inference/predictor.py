@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import NetworkFolderError
-from pipeline.evaluation.calibration import probability_of
-from pipeline.familiarity.guard import Guard
+from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
 from pipeline.familiarity.orientation import as_stored, corrected
 from pipeline.inference.engine import Engine, EngineKind, load_engine
 from pipeline.inference.heatmap import measure_trust
 from pipeline.inference.version_folder import (
     BASELINE,
-    FAMILIARITY_FILE,
     Card,
     load_card,
     verify_checksums,
@@ -36,6 +34,13 @@ def batched(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def probability_of(logits: NDArray[np.floating], *, temperature: float) -> NDArray[np.float64]:
+    """Return calibrated probabilities (n,) in [0, 1] (temperature scaling, Guo 2017)."""
+    scaled = np.clip(np.asarray(logits, np.float64) / temperature, -60, 60)
+    probability: NDArray[np.float64] = 1 / (1 + np.exp(-scaled))
+    return probability
 
 
 class Predictor:

@@ -26,7 +26,7 @@ class TensorFlowEngine:
         tensorflow = import_tensorflow(threads=threads)
         import keras
 
-        from pipeline.training.gradcam import forward_function
+        from pipeline.inference.gradcam import forward_function
 
         try:
             network = keras.models.load_model(folder / NETWORK_FILE, compile=False)

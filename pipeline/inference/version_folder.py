@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from pipeline.atomic_file import new_folder
 from pipeline.errors import NetworkFolderError
+from pipeline.familiarity.guard import FAMILIARITY_FILE
 from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE
 from pipeline.types import OperatingPoint
 
 BASELINE: Final = Path(__file__).parents[1] / "baseline"  # the network that ships with the project
 CARD_FILE: Final = "card.json"
 CHECKSUMS_FILE: Final = "checksums.sha256"  # as `sha256sum --check` reads it
-FAMILIARITY_FILE: Final = "familiarity.npz"
 REQUIRED: Final = (
     NETWORK_FILE,
     COMPILED_FILE,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.evaluation.calibration import THRESHOLD_RULE
 from pipeline.evaluation.evaluate import Evaluation
@@ -18,8 +19,6 @@ from pipeline.familiarity.distance import LIMIT, WARNING_LIMIT
 from pipeline.familiarity.fit import UNFAMILIARITY_RULE
 from pipeline.inference.version_folder import CARD_FILE, FORMAT
 from pipeline.reports.model_card import render_model_card
-from pipeline.training.config import TrainingConfig
-from pipeline.training.dataset import Dataset
 from pipeline.types import PREPROCESSING, OperatingPoint
 
 CALIBRATION = "temperature scaling on validation patients, for a prevalence of one half"
@@ -28,13 +27,13 @@ LIBRARIES = ("tensorflow", "keras", "openvino", "numpy", "pillow")
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What a card is written from. evaluations: by the name of the images.
+    """What a card is written from.
 
-    groups: parts of the validation images that temperature and thresholds do for, each by itself.
+    data: `describe_images` of the images by their split. evaluations: by the name of the images.
+    groups: parts of the validation images in each of which temperature and thresholds hold.
     """
 
-    learning: Dataset
-    validation: Dataset
+    data: Mapping[str, Mapping[str, Any]]
     temperature: float
     thresholds: Mapping[OperatingPoint, float]
     evaluations: Mapping[str, Evaluation]
@@ -43,17 +42,16 @@ class Ingredients:
 
 
 def make_card(
-    ingredients: Ingredients, *, config: TrainingConfig, curves: Mapping[str, Any]
+    ingredients: Ingredients, *, config: Mapping[str, Any], curves: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The whole of card.json."""
-    floors = config.sensitivity_floors()
+    """Return the whole of card.json. config: the training's, as JSON."""
     return {
         "format": FORMAT,
-        "model_version": config.model_version,
+        "model_version": config["model_version"],
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "architecture": f"MobileNetV2 {config.alpha} with one dense unit on pooled features",
+        "architecture": f"MobileNetV2 {config['alpha']} with one dense unit on pooled features",
         "preprocessing": PREPROCESSING,
-        "network_input": [config.size, config.size],
+        "network_input": [config["size"], config["size"]],
         "heatmap": list(ingredients.heatmap_size),
         "temperature": ingredients.temperature,
         "calibration": _told(CALIBRATION, "; each of these weighs the same: ", ingredients.groups),
@@ -61,7 +59,7 @@ def make_card(
             name: {
                 "threshold": threshold,
                 "rule": _told(
-                    THRESHOLD_RULE.format(floor=floors[name]),
+                    THRESHOLD_RULE.format(floor=config[f"{name}_floor"]),
                     ", and as many in each of these alone: ",
                     ingredients.groups,
                 ),
@@ -70,16 +68,13 @@ def make_card(
         },
         "unfamiliarity_limit": LIMIT,
         "warning_limit": WARNING_LIMIT,
-        "warning": config.unfamiliar_warning,
+        "warning": config["unfamiliar_warning"],
         "unfamiliarity_rule": UNFAMILIARITY_RULE,
         "metrics": {name: found.as_json() for name, found in ingredients.evaluations.items()},
-        "data": {
-            "train": describe(ingredients.learning),
-            "validation": describe(ingredients.validation),
-        },
-        "population": config.population,
-        "known_limits": list(config.known_limits),
-        "config": config.as_json(),
+        "data": dict(ingredients.data),
+        "population": config["population"],
+        "known_limits": list(config["known_limits"]),
+        "config": dict(config),
         "learning_curves": dict(curves),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "git_commit": _git_commit(),
@@ -90,17 +85,22 @@ def _told(sentence: str, more: str, groups: tuple[str, ...]) -> str:
     return sentence + more + ", ".join(groups) if groups else sentence
 
 
-def describe(dataset: Dataset) -> dict[str, Any]:
-    """How many of what; the hash names exactly these pixels with these labels, in any order."""
-    rows = zip(dataset.patients, dataset.labels, dataset.images, strict=True)
+def describe_images(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], patients: NDArray[np.str_]
+) -> dict[str, Any]:
+    """Count images and patients; the hash names exactly these pixels and labels, in any order.
+
+    images: uint8 (n, size, size). labels: (n,), 1 = pneumonia. patients: (n,).
+    """
+    rows = zip(patients, labels, images, strict=True)
     digests = sorted(
         hashlib.sha256(f"{patient}\0{label}\0".encode() + image.tobytes()).digest()
         for patient, label, image in rows
     )
     return {
-        "images": len(dataset),
-        "patients": len(np.unique(dataset.patients)),
-        "pneumonia_images": int((dataset.labels == 1).sum()),
+        "images": len(images),
+        "patients": len(np.unique(patients)),
+        "pneumonia_images": int((labels == 1).sum()),
         "sha256": hashlib.sha256(b"".join(digests)).hexdigest(),
     }
 

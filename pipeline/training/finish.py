@@ -16,24 +16,23 @@ from pipeline.evaluation.calibration import (
     even_weights,
     fit_temperature,
     large_groups,
-    probability_of,
     threshold_for_each,
 )
 from pipeline.evaluation.evaluate import Scores, collect, evaluate
 from pipeline.familiarity.distance import LIMIT, WARNING_LIMIT
 from pipeline.familiarity.fit import fit_guard
-from pipeline.familiarity.guard import Guard
+from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
 from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE, Engine, load_engine
+from pipeline.inference.gradcam import forward_function
 from pipeline.inference.openvino_setup import import_openvino
-from pipeline.inference.predictor import Predictor
-from pipeline.inference.version_folder import FAMILIARITY_FILE, Card, write_folder
-from pipeline.reports.card import Ingredients, make_card, write_card
+from pipeline.inference.predictor import Predictor, probability_of
+from pipeline.inference.version_folder import Card, write_folder
+from pipeline.reports.card import Ingredients, describe_images, make_card, write_card
 from pipeline.reports.charts import learning_curves_svg
 from pipeline.training.augmentation import Shares
 from pipeline.training.checkpoint import LearningCurves
 from pipeline.training.config import Progress, TrainingConfig, TrainingProgress
 from pipeline.training.dataset import Dataset
-from pipeline.training.gradcam import forward_function
 from pipeline.training.network import fold_batch_normalisation, round_to_float16
 from pipeline.types import Inference, OperatingPoint, Prediction
 
@@ -124,7 +123,7 @@ def finish(
         drawing = learning_curves_svg(**asdict(curves))
         (folder / "learning_curves.svg").write_text(drawing, encoding="utf-8")
         progress(TrainingProgress(stage="export", done=1, total=1))
-        card = make_card(judging.run(folder), config=config, curves=asdict(curves))
+        card = make_card(judging.run(folder), config=config.as_json(), curves=asdict(curves))
         write_card(card | dict(extras(folder)), folder)
         judging.tell_end()
 
@@ -161,8 +160,10 @@ class _Judging:
         card = _card(self._config, temperature=temperature, thresholds=thresholds)
         predictor = Predictor(card=card, engine=engine, guard=guard, operating_point="balanced")
         return Ingredients(
-            learning=self._learning,
-            validation=self._validation,
+            data={
+                name: describe_images(part.images, part.labels, part.patients)
+                for name, part in (("train", self._learning), ("validation", self._validation))
+            },
             temperature=temperature,
             thresholds=thresholds,
             evaluations={

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.calibration import balanced_weights
 from pipeline.evaluation.metrics import auroc
+from pipeline.inference.gradcam import HEAD
 from pipeline.inference.tensorflow_engine import import_tensorflow
 from pipeline.training.checkpoint import (
     LearningCurves,
@@ -25,7 +26,7 @@ from pipeline.training.checkpoint import (
 from pipeline.training.config import Progress, TrainingConfig, TrainingProgress
 from pipeline.training.dataset import Dataset
 from pipeline.training.fine_tuning import FineTuning, make_batches
-from pipeline.training.network import HEAD, build_network
+from pipeline.training.network import build_network
 
 if TYPE_CHECKING:
     import keras

@@ -9,16 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import PipelineError
+from pipeline.inference.gradcam import HEAD
 
 if TYPE_CHECKING:
     import keras
 
 logger = logging.getLogger(__name__)
-FEATURE_MAP = "out_relu"  # Keras's name of the last feature map
-# What tells strange pictures best: later maps have forgotten all but pneumonia, earlier ones
-# differ between hospitals more than between chests and other things.
-MIDDLE_MAP = "block_9_add"
-HEAD = "pneumonia_logit"
 
 
 class StartWeightsError(PipelineError):

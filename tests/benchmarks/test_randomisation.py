@@ -10,8 +10,8 @@ from benchmarks.randomisation import (
     randomise,
     shuffle_cascade,
 )
-from pipeline.training.gradcam import forward_function
-from pipeline.training.network import HEAD, build_network
+from pipeline.inference.gradcam import HEAD, forward_function
+from pipeline.training.network import build_network
 
 pytestmark = pytest.mark.tensorflow
 INPUTS = np.random.default_rng(0).integers(0, 256, (4, 96, 96)).astype(np.uint8)

@@ -11,9 +11,9 @@ from models.learning.snapshots import get_snapshot
 from models.learning.versions import NETWORKS, register_version, version_path
 from models.tables.intake import ModelVersion
 from pipeline.errors import PipelineError
-from pipeline.familiarity.guard import Guard, is_enough_for_guard
+from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard, is_enough_for_guard
 from pipeline.inference.engine import NETWORK_FILE
-from pipeline.inference.version_folder import FAMILIARITY_FILE, load_card
+from pipeline.inference.version_folder import load_card
 from pipeline.training.config import Mode, Progress, TrainingConfig, candidate_config
 from pipeline.training.mixing import mix
 from worker.night.training_data import Lesson, MissingImageError, NotEnoughImagesError, read_lesson

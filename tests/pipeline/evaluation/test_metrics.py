@@ -10,7 +10,6 @@ from pipeline.evaluation.calibration import (
     balanced_weights,
     choose_threshold,
     fit_temperature,
-    probability_of,
 )
 from pipeline.evaluation.curves import precision_recall_curve, roc_curve
 from pipeline.evaluation.metrics import (
@@ -22,6 +21,7 @@ from pipeline.evaluation.metrics import (
     expected_calibration_error,
     rates,
 )
+from pipeline.inference.predictor import probability_of
 
 
 def labels(*values: int) -> np.ndarray:

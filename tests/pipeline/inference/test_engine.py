@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import NetworkFolderError
-from pipeline.evaluation.calibration import probability_of
 from pipeline.inference.engine import Engine, load_engine
+from pipeline.inference.predictor import probability_of
 from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.types import Inference
 from tests.support.imaging.networks import phantom_inputs, to_peak
@@ -37,7 +37,7 @@ def assert_same(one: Inference, other: Inference) -> None:
 def test_compiled_equals_reference_equals_tape(compiled: Engine) -> None:
     import keras
 
-    from pipeline.training.gradcam import gradcam_by_tape
+    from tests.support.imaging.networks import gradcam_by_tape
 
     inputs = phantom_inputs()
     found = compiled.infer(inputs)

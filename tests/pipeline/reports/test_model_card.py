@@ -9,9 +9,8 @@ import pytest
 
 from pipeline.evaluation.evaluate import Scores, evaluate
 from pipeline.inference.version_folder import BASELINE, load_card
-from pipeline.reports.card import Ingredients, make_card
+from pipeline.reports.card import Ingredients, describe_images, make_card
 from pipeline.reports.model_card import render_model_card
-from pipeline.training.dataset import Dataset
 from pipeline.types import OperatingPoint
 from tests.support.imaging.networks import TOY
 
@@ -19,10 +18,10 @@ THRESHOLDS: dict[OperatingPoint, float] = {"balanced": 0.37, "sensitive": 0.12}
 INTERVAL = {"value": 0.4321, "low": 0.4, "high": 0.45}
 
 
-def dataset(count: int) -> Dataset:
-    labels = np.arange(count) % 2
+def data(count: int) -> dict[str, Any]:
+    labels = (np.arange(count) % 2).astype(np.uint8)
     patients = np.array([f"patient {n // 2}" for n in range(count)])
-    return Dataset(np.zeros((count, 8, 8), np.uint8), labels.astype(np.uint8), patients)
+    return describe_images(np.zeros((count, 8, 8), np.uint8), labels, patients)
 
 
 def scores(count: int) -> Scores:
@@ -36,8 +35,7 @@ def scores(count: int) -> Scores:
 def card() -> dict[str, Any]:
     version = replace(load_card(BASELINE), model_version="toy-1", thresholds=THRESHOLDS)
     ingredients = Ingredients(
-        learning=dataset(20),
-        validation=dataset(10),
+        data={"train": data(20), "validation": data(10)},
         temperature=1.25,
         thresholds=THRESHOLDS,
         evaluations={
@@ -47,7 +45,7 @@ def card() -> dict[str, Any]:
         heatmap_size=(7, 7),
     )
     config = replace(TOY, known_limits=("It is a toy.",), population="Phantoms, made up.")
-    return json.loads(json.dumps(make_card(ingredients, config=config, curves={})))
+    return json.loads(json.dumps(make_card(ingredients, config=config.as_json(), curves={})))
 
 
 def test_the_cards_metrics_are_the_evaluation_itself(card: dict[str, Any]) -> None:

@@ -113,10 +113,9 @@ def test_start_weights_are_taken_over(start: Path) -> None:
 def test_a_version_to_go_on_from_answers_as_before() -> None:
     """Its normalisations are folded and its head is ours: nothing learned, nothing changed."""
     from pipeline.inference.engine import NETWORK_FILE, load_engine
+    from pipeline.inference.gradcam import MIDDLE_MAP, forward_function
     from pipeline.training.config import FROZEN_SHARE
-    from pipeline.training.gradcam import forward_function
     from pipeline.training.network import (
-        MIDDLE_MAP,
         fold_batch_normalisation,
         freeze_lower,
         round_to_float16,

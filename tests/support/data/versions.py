@@ -8,13 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.inference.version_folder import (
-    BASELINE,
-    CARD_FILE,
-    CHECKSUMS_FILE,
-    FAMILIARITY_FILE,
-    write_folder,
-)
+from pipeline.familiarity.guard import FAMILIARITY_FILE
+from pipeline.inference.version_folder import BASELINE, CARD_FILE, CHECKSUMS_FILE, write_folder
 
 BOTH_POINTS = {"balanced": 0.5, "sensitive": 0.2}
 

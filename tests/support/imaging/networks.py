@@ -2,14 +2,16 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from pipeline.inference.gradcam import feature_maps, statistics
 from pipeline.inference.tensorflow_engine import import_tensorflow
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.training.config import TrainingConfig
-from pipeline.types import Finding
+from pipeline.types import Finding, Inference
 
 TOY = TrainingConfig(
     model_version="toy-1",
@@ -69,3 +71,19 @@ def _phantom(number: int) -> np.ndarray:
 def to_peak(heatmaps: np.ndarray) -> np.ndarray:
     """Each heatmap scaled to its own peak."""
     return heatmaps / np.maximum(heatmaps.max(axis=(1, 2), keepdims=True), 1e-12)
+
+
+def gradcam_by_tape(network: Any, network_inputs: np.ndarray) -> Inference:
+    """The textbook way, with a backward pass. Slow; for holding the closed form to account."""
+    import keras
+    import tensorflow as tf
+
+    maps = feature_maps(network).outputs
+    everything = keras.Model(network.input, [*maps, network.output])
+    with tf.GradientTape() as tape:
+        middle, feature_map, logits = everything(network_inputs, training=False)
+        total = tf.reduce_sum(logits)  # images do not mix, so each keeps its own gradient
+    gradient = tape.gradient(total, feature_map)  # (n, h, w, channels)
+    weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+    heatmaps = tf.nn.relu(tf.reduce_sum(weights * feature_map, axis=-1))
+    return Inference(logits.numpy()[:, 0], heatmaps.numpy(), statistics(middle).numpy())

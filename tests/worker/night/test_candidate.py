@@ -14,9 +14,9 @@ from models.learning.snapshots import Member, freeze, snapshot_images
 from models.learning.versions import install_baseline, production_version, version_path
 from models.tables.intake import ModelVersion
 from models.tables.learning import DatasetSnapshot, Label, LabelValue, Source
-from pipeline.familiarity.guard import Guard, is_guard_of
+from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard, is_guard_of
 from pipeline.inference.predictor import Predictor
-from pipeline.inference.version_folder import BASELINE, FAMILIARITY_FILE
+from pipeline.inference.version_folder import BASELINE
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.training.config import TrainingProgress
 from pipeline.types import PREPROCESSING, Finding, Split

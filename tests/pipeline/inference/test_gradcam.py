@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 
-from pipeline.training.gradcam import forward_function, gradcam_by_tape
+from pipeline.inference.gradcam import FEATURE_MAP, HEAD, MIDDLE_MAP, forward_function
 from pipeline.training.network import (
-    FEATURE_MAP,
-    HEAD,
-    MIDDLE_MAP,
     build_network,
     fold_batch_normalisation,
     freeze_lower,
     round_to_float16,
 )
-from tests.support.imaging.networks import phantom_inputs, to_peak
+from tests.support.imaging.networks import gradcam_by_tape, phantom_inputs, to_peak
 
 pytestmark = pytest.mark.tensorflow
 
