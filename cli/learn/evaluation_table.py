@@ -5,18 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 from pipeline.evaluation.bootstrap import Interval
-from pipeline.evaluation.evaluate import AT_THRESHOLD, OVERALL, Evaluation
+from pipeline.evaluation.evaluate import Evaluation
+from pipeline.evaluation.metrics import AT_THRESHOLD, METRICS, OVERALL
 from pipeline.text import readable
 from pipeline.training.labelled import LabelledSource, RefusedImage
 
 SHOWN = 20  # refused files
-WORDS = {
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "brier": "Brier score",
-    "ece": "calibration error (ECE)",
-    "f1": "F1",
-}
 
 
 def print_evaluation(
@@ -42,7 +36,7 @@ def print_evaluation(
 
 
 def _lines(figures: Iterable[tuple[str, Interval]]) -> str:
-    return "\n".join(f"  {WORDS.get(name, name):<24} {_text(figure)}" for name, figure in figures)
+    return "\n".join(f"  {METRICS[name]:<24} {_text(figure)}" for name, figure in figures)
 
 
 def _text(figure: Interval) -> str:

@@ -1,4 +1,4 @@
-"""One model version's figures on one set of labelled images."""
+"""Evaluation: a model version's metrics on one set of labelled images."""
 
 import hashlib
 from array import array
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.bootstrap import DRAWS, Interval, bootstrap
 from pipeline.evaluation.metrics import (
+    AT_THRESHOLD,
+    OVERALL,
     Draws,
     Labels,
     auroc_of_draws,
@@ -25,16 +27,14 @@ from pipeline.inference.version_folder import Card
 from pipeline.types import OperatingPoint, Prediction
 
 Figures = dict[tuple[str, str], Draws]
-OVERALL = ("prevalence", "auroc", "average_precision", "brier", "ece")
-AT_THRESHOLD = ("accuracy", "sensitivity", "specificity", "precision", "f1")
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What is kept of n images.
+    """Scores of n images.
 
-    labels: uint8 (n,) in {0, 1}. probabilities, unfamiliarities: float64 (n,) in [0, 1].
-    patients: uint64 (n,), a hash of each one's name.
+    labels: uint8 (n,), 1 = pneumonia. probabilities, unfamiliarities: float64 (n,) in [0, 1].
+    patients: uint64 (n,), a hash of each patient's name.
     """
 
     labels: Labels
@@ -55,7 +55,7 @@ class Scores:
 
 
 class ScoreCollector:
-    """Takes one prediction after the other; keeps 25 bytes of each."""
+    """Collects predictions one by one, 25 bytes for each."""
 
     def __init__(self) -> None:
         self._labels = array("B")
@@ -83,7 +83,6 @@ class ScoreCollector:
 def collect(
     predictions: Iterable[Prediction], *, labels: Iterable[int], patients: Iterable[str]
 ) -> Scores:
-    """The scores of a set that is in memory anyway."""
     collector = ScoreCollector()
     for prediction, label, patient in zip(predictions, labels, patients, strict=True):
         collector.add(prediction, label=int(label), patient=str(patient))
@@ -92,7 +91,7 @@ def collect(
 
 @dataclass(frozen=True)
 class PointFigures:
-    """At one operating point. figures: one of each AT_THRESHOLD. confusion_matrix: images."""
+    """Metrics at one operating point. figures: AT_THRESHOLD. confusion_matrix: image counts."""
 
     threshold: float
     figures: Mapping[str, Interval]
@@ -108,10 +107,8 @@ class PointFigures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """n: images, also those called unfamiliar. figures: one of each OVERALL.
-
-    operating_point: the one that is meant when none is named. unfamiliar: images that get no
-    finding.
+    """n: images, with or without a finding. unfamiliar: images without a finding, as out of
+    distribution. figures: OVERALL. operating_point: the one that is meant when none is named.
     """
 
     model_version: str
@@ -128,7 +125,7 @@ class Evaluation:
         return self.operating_points[self.operating_point]
 
     def as_json(self) -> dict[str, Any]:
-        """Names and shape stay as they are: cards and scripts read them."""
+        """Return the JSON that cards and scripts read: names and shape are fixed."""
         return {
             "n": self.n,
             "patients": self.patients,
@@ -147,12 +144,13 @@ class Evaluation:
 def evaluate(
     scores: Scores, *, card: Card, operating_point: OperatingPoint = "balanced", draws: int = DRAWS
 ) -> Evaluation:
-    """All figures, at all of the version's operating points. Raises ValueError for no images.
+    """Compute all metrics, at all of the version's operating points.
 
-    Where one class is missing, the figures that need it have the value None.
+    Metrics that need a missing class have the value None. Raises ValueError for no images.
     """
     if not len(scores):
         raise ValueError("expected at least one image, received none")
+    once = np.ones((1, len(scores)))
     found = bootstrap(_figures_of(scores, card.thresholds), patients=scores.patients, draws=draws)
     return Evaluation(
         model_version=card.model_version,
@@ -166,7 +164,12 @@ def evaluate(
             point: PointFigures(
                 threshold=threshold,
                 figures={name: found[point, name] for name in AT_THRESHOLD},
-                confusion_matrix=_counts(scores, threshold),
+                confusion_matrix={
+                    name: int(count[0])
+                    for name, count in confusion_matrix(
+                        scores.labels, scores.probabilities >= threshold, weights=once
+                    ).items()
+                },
             )
             for point, threshold in card.thresholds.items()
         },
@@ -192,10 +195,3 @@ def _figures_of(
         return found
 
     return figures
-
-
-def _counts(scores: Scores, threshold: float) -> dict[str, int]:
-    once = np.ones((1, len(scores)))
-    is_called = scores.probabilities >= threshold
-    counts = confusion_matrix(scores.labels, is_called, weights=once)
-    return {name: int(count[0]) for name, count in counts.items()}

@@ -76,6 +76,7 @@ def make_card(
         "known_limits": list(config["known_limits"]),
         "config": dict(config),
         "learning_curves": dict(curves),
+        "learning_curves_file": "learning_curves.svg",
         "libraries": {name: _version(name) for name in LIBRARIES},
         "git_commit": _git_commit(),
     }

@@ -6,12 +6,8 @@ from typing import Any
 
 from models.tables.learning import Evaluation
 
-OVERALL = {"auroc": "AUROC", "ece": "Calibration error"}
-AT_THRESHOLD = {
-    "accuracy": "Accuracy",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-}
+OVERALL = ("auroc", "ece")
+AT_THRESHOLD = ("accuracy", "sensitivity", "specificity")
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,11 @@ from sqlalchemy.orm import Session
 from models.learning.evaluations import figures_of_night
 from models.learning.snapshots import SITE
 from models.tables.learning import Night
+from pipeline.evaluation.metrics import METRICS
 from pipeline.reports.charts import Chart, calibration_chart, roc_chart
 from web.learning.cards import Figure
 
-FIGURES = {
-    "auroc": "AUROC",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "unanswered": "Unanswered",
-}
+FIGURES = ("auroc", "sensitivity", "specificity", "unanswered")
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ def _set(
         pneumonia_patients=found["pneumonia_patients"],
         normal_patients=found["normal_patients"],
         level=found["level"],
-        figures=tuple(_figure(title, found[key]) for key, title in FIGURES.items() if key in found),
+        figures=tuple(_figure(METRICS[key], found[key]) for key in FIGURES if key in found),
         roc=roc_chart(curves, names=names),
         calibration=calibration_chart(curves, names=names),
     )

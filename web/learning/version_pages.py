@@ -9,6 +9,7 @@ from models.learning.promotion import objection, open_proposal
 from models.learning.version_lists import list_versions_page, listed_version, live_periods
 from models.learning.versions import production_version, roll_back_target
 from models.tables.people import Role
+from pipeline.evaluation.metrics import METRICS
 from web.auth.rules import needs
 from web.context import current_context
 from web.http.params import read_query
@@ -109,7 +110,7 @@ def card_words(card: dict[str, object]) -> dict[str, object]:
         "points": operating_points(card),
         "point_now": current_context().settings.operating_point,
         "figure_rows": figure_rows(card),
-        "figure_names": OVERALL | AT_THRESHOLD,
+        "figure_names": {name: METRICS[name] for name in OVERALL + AT_THRESHOLD},
     }
 
 

@@ -1,5 +1,3 @@
-"""The card in words says what the card in numbers says."""
-
 import json
 from dataclasses import replace
 from typing import Any
@@ -48,12 +46,12 @@ def card() -> dict[str, Any]:
     return json.loads(json.dumps(make_card(ingredients, config=config.as_json(), curves={})))
 
 
-def test_the_cards_metrics_are_the_evaluation_itself(card: dict[str, Any]) -> None:
+def test_card_holds_the_evaluations_metrics(card: dict[str, Any]) -> None:
     version = replace(load_card(BASELINE), model_version="toy-1", thresholds=THRESHOLDS)
     assert card["metrics"]["adults"] == evaluate(scores(40), card=version).as_json()
 
 
-def test_every_figure_with_its_interval_is_there(card: dict[str, Any]) -> None:
+def test_model_card_shows_every_metric_with_its_interval(card: dict[str, Any]) -> None:
     text = render_model_card(card)
     for row in card["metrics"].values():
         points = row["operating_points"]
@@ -67,45 +65,47 @@ def test_every_figure_with_its_interval_is_there(card: dict[str, Any]) -> None:
     assert "temperature 1.250" in text
 
 
-def test_what_a_reader_has_to_know_is_there(card: dict[str, Any]) -> None:
+def test_model_card_has_all_sections(card: dict[str, Any]) -> None:
     text = render_model_card(card)
     for heading in (
-        "Intended use", "Out of scope", "Whom it learned from", "Recipe", "Calibration", "Adults",
-        "When it gives no finding", "Known failures and limits", "The heatmap", "Learning curves",
+        "Intended use", "Out of scope", "Training data", "Configuration", "Performance",
+        "Calibration", "Adults", "Images without a finding", "Known limits", "Heatmap",
+        "Learning curves",
     ):  # fmt: skip
         assert heading in text
     for words in ("Research use only", "It is a toy.", "Phantoms, made up.", "`split_key`"):
         assert words in text
     assert "{" not in text
+    assert "![learning curves](learning_curves.svg)" in text
 
 
-def test_every_row_has_its_command(card: dict[str, Any]) -> None:
+def test_model_card_has_a_command_for_each_row(card: dict[str, Any]) -> None:
     command = "overread evaluate adults.csv --patient-column who"
     text = render_model_card(card | {"commands": {"adults": command}})
     assert "| validation | `overread evaluate chest_xray --split validation` |" in text
     assert f"| adults | `{command}` |" in text
 
 
-def test_the_heatmaps_scores_are_shown_where_there_are_any(card: dict[str, Any]) -> None:
+def test_model_card_shows_heatmap_scores(card: dict[str, Any]) -> None:
     one = dict.fromkeys(("pointing_game", "mean_iou", "energy_inside"), INTERVAL)
     prior = one | {"mean_iou_gain": {"value": -0.1, "low": -0.2, "high": 0.1}}
     layer = {"layers": "head", "correlation": 0.25, "low": 0.2, "high": 0.3, "empty": 0.5}
     found = {"images": 17, **one, "centre_prior": prior, "randomisation": [layer]}
     text = render_model_card(card | {"heatmap_scores": found})
     assert "not compared" in render_model_card(card)
-    assert "on 17 films" in text
-    assert "| a spot in the middle of every film | 0.432 (0.400 to 0.450)" in text
+    assert "on 17 images" in text
+    assert "| a spot in the centre of every image | 0.432 (0.400 to 0.450)" in text
     assert "| -0.100 (-0.200 to 0.100) |" in text
-    assert "| head | 0.250 (0.200 to 0.300) | 50% |" in text
+    assert "| head | 0.250 (0.200 to 0.300) | 50 % |" in text
 
 
-def test_a_missing_figure_is_a_dash(card: dict[str, Any]) -> None:
+def test_model_card_shows_missing_metrics_as_dashes(card: dict[str, Any]) -> None:
     nothing = {"value": None, "low": None, "high": None}
     row = card["metrics"]["adults"] | {"auroc": nothing}
     assert "| – |" in render_model_card(card | {"metrics": {"adults": row}})
 
 
-def test_a_snapshot_is_told_with_its_mixture(card: dict[str, Any]) -> None:
+def test_model_card_describes_a_snapshot_and_its_mixture(card: dict[str, Any]) -> None:
     from pipeline.training.mixing import mix
 
     places = mix([str(n) for n in range(20)], np.arange(20) < 5, base_share=0.5, least_base=10)
@@ -120,8 +120,23 @@ def test_a_snapshot_is_told_with_its_mixture(card: dict[str, Any]) -> None:
         }
     )
     words = " ".join(text.split())
-    assert "snapshot 3 (`0123abcd`)" in words
-    assert "went on from baseline-2 and taught head and upper blocks" in words
-    assert "5 images of this site 2.0 times each, and to 10 imported ones, 50% of an epoch" in words
-    assert "learned anew" in words
+    assert "Snapshot 3 (`0123abcd`)" in words
+    assert "Training started from baseline-2 and trained the head and the upper blocks" in words
+    assert "5 images of this site 2.0 times each and 10 imported images, 50 % of the epoch" in words
+    assert "fitted to these images" in words
     assert "overread evaluate chest_xray" not in words, "these images are in no folder"
+
+    weights = {"weights": "ImageNet", "sha256": "0"}
+    snapshot = {"id": 3, "digest": "0123abcd"}
+    rendered = render_model_card(
+        card
+        | {
+            "snapshot": snapshot,
+            "started_from": weights,
+            "mode": "head",
+            "mixture": places.as_json(),
+            "familiarity": {"guard": "kept", "from": "baseline-2"},
+        }
+    )
+    assert "started from\nImageNet weights and trained\nthe head only" in rendered
+    assert "kept from baseline-2" in rendered
