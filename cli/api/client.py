@@ -1,11 +1,11 @@
-"""The service's HTTP API, as the command line uses it."""
+"""Client of the service's HTTP API."""
 
 import math
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
@@ -13,23 +13,29 @@ from uuid import uuid4
 import click
 import httpx
 
-from cli.api.errors import AtWorkError, BusyError, DiskFullError, checked, not_ours
-from cli.api.tls import trust, why_distrusted
+from cli.api.errors import (
+    BusyError,
+    DiskFullError,
+    InProgressError,
+    check_response,
+    unexpected_response,
+)
+from cli.api.tls import ssl_context, tls_problem
 from cli.errors import Failed, UsageProblem
 from cli.lockfile import running_service
 from cli.settings import CommandSettings
 
-PATIENCE_S = 60.0  # how long a service may be away (restarting, say) before we give up
-DISK_PATIENCE_S = 300.0  # its workers delete what they have read, so that room comes back
-LONGEST_PAUSE_S = 5.0
+PATIENCE_S = 60.0  # how long a service may be unavailable, e.g. while it restarts
+DISK_PATIENCE_S = 300.0  # its workers delete uploads that were read, so that room becomes free
+MAX_PAUSE_S = 5.0
 TIMEOUT = httpx.Timeout(10.0, read=300.0, write=60.0)
-SENDING = httpx.Timeout(10.0, read=3600.0, write=60.0)
+UPLOAD_TIMEOUT = httpx.Timeout(10.0, read=3600.0, write=60.0)
 
 Answer = TypeVar("Answer")
 
 
 class Client:
-    """Safe to share between threads. Every call is safe to repeat, and is repeated."""
+    """Safe to share between threads. Every call can be repeated safely, and is."""
 
     def __init__(
         self,
@@ -40,18 +46,16 @@ class Client:
         disk_patience_s: float = DISK_PATIENCE_S,
     ) -> None:
         self.url = url.rstrip("/")
-        self.on_wait: Callable[[str], None] = lambda _: None  # told once why it takes so long
+        self.on_wait: Callable[[str], None] = lambda _: None  # called once for each reason
         self._patience_s, self._disk_patience_s = patience_s, disk_patience_s
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
         self._stopped = threading.Event()
-        headers = {"Authorization": f"Bearer {token}"}
-        # A proxy that the environment names has no business between us and loopback.
         self._http = httpx.Client(
             base_url=self.url + "/api/v1/",
-            headers=headers,
+            headers={"Authorization": f"Bearer {token}"},
             timeout=TIMEOUT,
-            trust_env=False,
-            verify=trust(self.url),
+            trust_env=False,  # no proxy between the client and loopback
+            verify=ssl_context(self.url),
         )
 
     def __enter__(self) -> "Client":
@@ -60,190 +64,146 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
+    def get(self, path: str, **parameters: Any) -> dict[str, Any]:
+        return self.request("GET", path, params=parameters)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        return self.request("POST", path, json=dict(body or {}))
+
     def create_job(self, name: str) -> dict[str, Any]:
-        return self._json("POST", "jobs", json={"name": name, "key": uuid4().hex})
+        return self.post("jobs", {"name": name, "key": uuid4().hex})
 
     def job(self, job_id: str) -> dict[str, Any]:
-        return self._json("GET", f"{_job(job_id)}")
+        return self.get(job_path(job_id))
 
     def close_job(self, job_id: str, *, missing: str = "refuse") -> dict[str, Any]:
-        """missing: "refuse" where declared files have not arrived, or "give_up" on those."""
-        return self._json("POST", f"{_job(job_id)}/close", json={"missing": missing})
-
-    def cancel_job(self, job_id: str) -> dict[str, Any]:
-        return self._json("POST", f"{_job(job_id)}/cancel", json={})
-
-    def retry_job(self, job_id: str, *, which: str) -> dict[str, Any]:
-        """which: "failed" or "all"."""
-        return self._json("POST", f"{_job(job_id)}/retry", json={"which": which})
-
-    def purge(self, which: Mapping[str, Any]) -> dict[str, Any]:
-        """which: as in `web.operations.schemas.Purge`; with `dry_run` False, until it is `done`."""
-        return self._json("POST", "purges", json=dict(which))
-
-    def jobs(self, *, page: int = 1) -> dict[str, Any]:
-        return self._json("GET", "jobs", params={"page": page})
+        """missing: what to do if declared files have not arrived, "refuse" or "give_up"."""
+        return self.post(f"{job_path(job_id)}/close", {"missing": missing})
 
     def declare(self, job_id: str, files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """What will be sent (`file`, `size`, `sha256`): at most 1000. What has come of each."""
-        answer = self._json("POST", f"{_job(job_id)}/uploads", json={"files": list(files)})
+        """Declare at most 1000 files (`file`, `size`, `sha256`); return what is known of each."""
+        answer = self.post(f"{job_path(job_id)}/uploads", {"files": files})
         uploads: list[dict[str, Any]] = answer["uploads"]
         return uploads
 
-    def uploads(self, job_id: str, *, state: str) -> Iterator[dict[str, Any]]:
-        """A job's declarations that are "missing", "arrived" or "given_up"."""
+    def missing_uploads(self, job_id: str) -> Iterator[dict[str, Any]]:
+        return self.pages(f"{job_path(job_id)}/uploads", "uploads", state="missing")
+
+    def pages(self, path: str, items: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """Yield all items of a paged list; pages are requested as they are needed."""
         page: int | None = 1
         while page:
-            answer = self._json(
-                "GET", f"{_job(job_id)}/uploads", params={"state": state, "page": page}
-            )
-            yield from answer["uploads"]
+            answer = self.get(path, page=page, **parameters)
+            yield from answer[items]
             page = answer["next"]
 
     def send_files(self, job_id: str, files: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
-        """Names and contents, in one request."""
+        """Send whole files, by name and content, in one request."""
         parts = [("files", file) for file in files]
-        answer = self._json("POST", f"{_job(job_id)}/files", files=parts, timeout=SENDING)
-        rows: list[dict[str, Any]] = answer["files"]
+        path = f"{job_path(job_id)}/files"
+        rows: list[dict[str, Any]] = self.request(
+            "POST", path, files=parts, timeout=UPLOAD_TIMEOUT
+        )["files"]
         return rows
 
     def send_chunk(
         self, job_id: str, upload_id: int, content: bytes, *, offset: int
     ) -> dict[str, Any]:
-        """Bytes of a declared file from an offset on. WrongOffsetError where others should come."""
+        """Send bytes of a declared file. Raises WrongOffsetError if others are expected."""
         headers = {
             "Upload-Offset": str(offset),
             "Content-Type": "application/offset+octet-stream",
         }
-        # With the last byte, a large zip is unpacked before the answer comes.
-        return self._json(
+        # After the last byte, a large zip is unpacked before the answer is sent.
+        return self.request(
             "PATCH",
-            f"{_job(job_id)}/uploads/{upload_id}",
+            f"{job_path(job_id)}/uploads/{upload_id}",
             content=content,
             headers=headers,
-            timeout=SENDING,
+            timeout=UPLOAD_TIMEOUT,
         )
-
-    def model_versions(self) -> dict[str, Any]:
-        return self._json("GET", "model-versions")
-
-    def promote(self, name: str, *, live: str | None, reason: str, despite_refusal: bool) -> None:
-        body = {"live": live, "reason": reason, "despite_refusal": despite_refusal}
-        self._json("POST", f"model-versions/{quote(name, safe='')}/promote", json=body)
-
-    def roll_back(self, *, live: str, reason: str) -> dict[str, Any]:
-        """live: what is rolled back; said again, it is refused instead of done twice."""
-        return self._json("POST", "roll-back", json={"live": live, "reason": reason})
-
-    def reread(self) -> dict[str, Any]:
-        """Earlier images with the version that is live: begun, or under way already."""
-        return self._json("POST", "rereadings", json={})
-
-    def rereadings(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._json("GET", "rereadings")["rereadings"]
-        return found
-
-    def start_night(self) -> dict[str, Any]:
-        """The one that is open already, where there is one."""
-        return self._json("POST", "nights", json={})
-
-    def nights(self) -> dict[str, Any]:
-        """Newest first, and when the next is due."""
-        return self._json("GET", "nights")
-
-    def night(self, night_id: int) -> dict[str, Any]:
-        return self._json("GET", f"nights/{night_id}")
-
-    def cancel_night(self, night_id: int) -> dict[str, Any]:
-        return self._json("POST", f"nights/{night_id}/cancel", json={})
-
-    def send_labels(self, table: bytes) -> dict[str, Any]:
-        """A CSV. Sending it again adds nothing."""
-        headers = {"Content-Type": "text/csv"}
-        return self._json("POST", "labels/csv", content=table, headers=headers, timeout=SENDING)
 
     @contextmanager
     def stream_results(self, *, job_id: str | None, format_: str) -> Iterator[Iterator[str]]:
-        """Lines of JSON or CSV as they come, each with its line break."""
+        """Lines of JSON or CSV, each with its line break, as they arrive."""
         params = {"format": format_} | ({"job_id": job_id} if job_id is not None else {})
         request = self._http.build_request("GET", "results", params=params)
 
-        def ask() -> httpx.Response:
-            answer = self._http.send(request, stream=True)
-            if answer.is_error:
-                answer.read()
-            return checked(answer)
+        def send() -> httpx.Response:
+            response = self._http.send(request, stream=True)
+            if response.is_error:
+                response.read()
+            return check_response(response)
 
-        answer = self._patiently(ask)
+        response = self._retry(send)
         try:
-            if answer.headers.get("Content-Type", "text/html").startswith("text/html"):
-                raise Failed(not_ours(answer))
-            yield _lines(answer.iter_bytes())
+            if response.headers.get("Content-Type", "text/html").startswith("text/html"):
+                raise unexpected_response(response)
+            yield _lines(response.iter_bytes())
         except httpx.TransportError as error:
             raise Failed(f"{self.url} does not answer: {error}") from None
         finally:
-            answer.close()
+            response.close()
 
-    def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        """For calls that live beside the command they belong to."""
-        return self._json(method, path, **options)
+    def request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """Return the JSON object that the service answers."""
 
-    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        def ask() -> dict[str, Any]:
-            answer = checked(self._http.request(method, path, **options))
+        def send() -> dict[str, Any]:
+            response = check_response(self._http.request(method, path, **options))
             try:
-                content = answer.json()
-            except ValueError:  # a page, of a proxy or of something else
-                raise Failed(not_ours(answer)) from None
+                content = response.json()
+            except ValueError:  # a page, of a proxy or another program
+                raise unexpected_response(response) from None
             if not isinstance(content, dict):
-                raise Failed(not_ours(answer))
+                raise unexpected_response(response)
             return content
 
-        return self._patiently(ask)
+        return self._retry(send)
 
     def stop(self) -> None:
-        """Whoever waits for another try, in whichever thread, gives up."""
+        """End all waiting for another attempt, in all threads."""
         self._stopped.set()
 
     @property
     def is_stopped(self) -> bool:
         return self._stopped.is_set()
 
-    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
-        away_since, pause = math.inf, 0.2
+    def _retry(self, send: Callable[[], Answer]) -> Answer:
+        failing_since, pause = math.inf, 0.2
         while True:
             try:
-                return ask()
-            except AtWorkError as error:
-                why = Failed(f"{self.url}: {error}")
-                away_since, patience_s = math.inf, 0.0  # it answers, so it is not away
-                waiting = "the service is still at work on what was sent; waiting"
+                return send()
+            except InProgressError as error:
+                failure = Failed(f"{self.url}: {error}")
+                failing_since, patience_s = math.inf, 0.0  # it answers, so it is available
+                waiting = "the service is still processing an earlier request; waiting"
             except (httpx.TransportError, BusyError) as error:
-                if distrust := why_distrusted(error):
-                    raise Failed(f"{self.url}: {distrust}") from None
-                why = Failed(f"{self.url} does not answer: {error}")
-                # From the first failure on: a proxy may have waited for long before it gave up.
-                away_since = min(away_since, time.monotonic())
+                if problem := tls_problem(error):
+                    raise Failed(f"{self.url}: {problem}") from None
+                failure = Failed(f"{self.url} does not answer: {error}")
+                # Since the first failure: a proxy may have waited for long before it gave up.
+                failing_since = min(failing_since, monotonic())
                 patience_s, waiting = self._patience_s, "the service does not answer; trying again"
-            except DiskFullError as full:
-                why, patience_s = full, self._disk_patience_s
-                away_since = min(away_since, time.monotonic())
-                waiting = "the service's disk is nearly full; waiting for room"
-            if time.monotonic() + pause > away_since + patience_s:
-                raise why
-            self._tell(waiting)
+            except DiskFullError as error:
+                failure, patience_s = error, self._disk_patience_s
+                failing_since = min(failing_since, monotonic())
+                waiting = "the service's disk is nearly full; waiting for free space"
+            if monotonic() + pause > failing_since + patience_s:
+                raise failure
+            if waiting not in self._reported:
+                self._reported.add(waiting)
+                self.on_wait(waiting)
             if self._stopped.wait(pause):
-                raise why
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+                raise failure
+            pause = min(2 * pause, MAX_PAUSE_S)
 
-    def _tell(self, line: str) -> None:
-        if line not in self._said:
-            self._said.add(line)
-            self.on_wait(line)
+
+def job_path(job_id: str) -> str:
+    return f"jobs/{quote(job_id, safe='')}"
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
-    """Split at "\n" alone: a file's name may hold what Unicode counts as a line's end too."""
+    """Split at "\n" alone: file names may contain other line separators of Unicode."""
     rest = b""
     for block in blocks:
         *lines, rest = (rest + block).split(b"\n")
@@ -252,39 +212,30 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
         yield rest.decode()
 
 
-def _job(job_id: str) -> str:
-    """Its path; whatever was given stays within it."""
-    return f"jobs/{quote(job_id, safe='')}"
-
-
 def connect(settings: CommandSettings) -> Client:
-    """A remote service if one is named, else the one that runs on the data folder."""
+    """Connect to the service of OVERREAD_URL, else to the one running on the data folder."""
     token = settings.token.get_secret_value()
     if settings.url:
         if not token:
-            raise UsageProblem("OVERREAD_URL names a service, so OVERREAD_TOKEN is needed too")
-        return _telling(Client(settings.url, token))
-    service = running_service(settings.data_dir)
-    if service is None:
-        raise UsageProblem(
-            f"no service is running for {shown(settings)}; start it with: overread up"
-        )
-    return _telling(Client(service.url, token or _token_in(Path(service.token_file))))
-
-
-def _telling(client: Client) -> Client:
+            raise UsageProblem("OVERREAD_TOKEN is required with OVERREAD_URL")
+        client = Client(settings.url, token)
+    else:
+        service = running_service(settings.data_dir)
+        if service is None:
+            raise no_service(settings)
+        client = Client(service.url, token or _read_token(Path(service.token_file)))
     client.on_wait = lambda line: click.echo(line, err=True)
     return client
 
 
-def _token_in(file: Path) -> str:
+def no_service(settings: CommandSettings) -> UsageProblem:
+    data = str(settings.data)
+    folder = data if settings.data.is_absolute() or data.startswith(".") else f"./{data}"
+    return UsageProblem(f"no service is running for {folder}; start it with: overread up")
+
+
+def _read_token(file: Path) -> str:
     try:
         return file.read_text().strip()
     except OSError as error:
         raise UsageProblem(f"{file}: cannot be read: {error.strerror}") from None
-
-
-def shown(settings: CommandSettings) -> str:
-    """The data folder as the user would write it."""
-    data = str(settings.data)
-    return data if settings.data.is_absolute() or data.startswith(".") else f"./{data}"

@@ -1,92 +1,90 @@
-"""What the service's answers mean for a command: fine, no, not now, not there, not from here."""
+"""Errors by which the service, or a proxy in front of it, answers."""
 
 import httpx
 
 from cli.errors import Failed
 from pipeline.text import readable
 
-BUSY = {429, 500, 502, 503, 504}  # 500, too: its database may be restarting
+BUSY = {429, 500, 502, 503, 504}  # 500: its database may be restarting
 CONFLICT = 409
 
 
 class Refused(Failed):
-    """The service understood and says no; trying again changes nothing."""
+    """The service rejects the request; trying again changes nothing."""
 
     def __init__(self, title: str, status: int) -> None:
-        super().__init__(f"the service refuses: {title}")
+        super().__init__(f"the service refused: {title}")
         self.title = title
         self.status = status
 
 
 class NotFoundError(Exception):
-    """The service knows nothing of that name or number."""
+    """The service knows no item of this name or id."""
 
 
 class WrongOffsetError(Exception):
-    """These bytes do not follow on what has arrived: go on from `offset`."""
+    """The service expects bytes from another offset."""
 
     def __init__(self, offset: int) -> None:
-        super().__init__(f"expected bytes from {offset} on")
+        super().__init__(f"expected bytes from offset {offset}")
         self.offset = offset
 
 
 class DiskFullError(Failed):
     def __init__(self) -> None:
         super().__init__(
-            "the service's disk is nearly full; nothing that was sent is lost; "
+            "the service's disk is nearly full; no sent file is lost; "
             "run the same command again later"
         )
 
 
 class BusyError(Exception):
-    """Asked too soon or too often; worth another try."""
+    """The service is unavailable or limits the rate; try again."""
 
 
-class AtWorkError(Exception):
-    """The service still works on a request of ours that was given up on the way."""
+class InProgressError(Exception):
+    """The service is still processing an earlier attempt of this request."""
 
 
-def checked(answer: httpx.Response) -> httpx.Response:
-    status, title = answer.status_code, _title(answer)
+def check_response(response: httpx.Response) -> httpx.Response:
+    """Return the response; raise the error that its status means."""
+    status, title = response.status_code, _title(response)
     if status in BUSY:
         raise BusyError(title or f"HTTP {status}")
     if status in (401, 403):
-        raise Failed(f"{answer.url.host} refuses this token: {title or f'HTTP {status}'}")
+        raise Failed(f"{response.url.host} refused this token: {title or f'HTTP {status}'}")
     if status == 413 and title is None:
-        raise Failed(_too_large_for_proxy(answer))
+        # Not a fault of this one file: sending the smaller ones would leave a job with gaps.
+        size_mib = int(response.request.headers.get("Content-Length", 0)) / 2**20
+        raise Failed(
+            f"a proxy in front of {response.url.host} refused a request of {size_mib:.0f} MiB "
+            "(HTTP 413): set its limit to 64 MiB, then run the same command again"
+        )
     if status == 404:
-        raise NotFoundError if title else Failed(not_ours(answer))
+        raise NotFoundError if title else unexpected_response(response)
     if status == 507:
         raise DiskFullError
-    if status == CONFLICT and (offset := answer.headers.get("Upload-Offset")):
-        if offset == answer.request.headers.get("Upload-Offset"):
-            raise AtWorkError(title)
+    if status == CONFLICT and (offset := response.headers.get("Upload-Offset")):
+        if offset == response.request.headers.get("Upload-Offset"):
+            raise InProgressError(title)
         raise WrongOffsetError(int(offset))
-    if answer.is_redirect:  # followed, the token might go to someone else
-        raise Failed(f"{answer.url} leads to {answer.headers['Location']}: is that the address?")
-    if answer.is_error:
+    if response.is_redirect:  # following it could hand the token to someone else
+        target = response.headers["Location"]
+        raise Failed(f"{response.url} redirects to {target}; is the URL right?")
+    if response.is_error:
         raise Refused(title or f"HTTP {status}", status)
-    return answer
+    return response
 
 
-def not_ours(answer: httpx.Response) -> str:
-    return f"{answer.url} answers, but not as Overread does"
+def unexpected_response(response: httpx.Response) -> Failed:
+    return Failed(f"{response.url} is not an Overread service")
 
 
-def _title(answer: httpx.Response) -> str | None:
-    """What the service says of an error; None where it is not the service who speaks."""
-    if not answer.is_error:
+def _title(response: httpx.Response) -> str | None:
+    """Return the service's own message; None if something else answered."""
+    if not response.is_error:
         return None
     try:
-        return readable(str(answer.json()["title"]))
+        return readable(str(response.json()["title"]))
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _too_large_for_proxy(answer: httpx.Response) -> str:
-    """Raised for all files: smaller ones alone would leave a job with gaps."""
-    size = int(answer.request.headers.get("Content-Length", 0))
-    return (
-        f"a proxy before {answer.url.host} takes no request of {size / 2**20:.0f} MiB (HTTP 413): "
-        "let it take 64 MiB, then run the same command again"
-    )

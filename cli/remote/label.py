@@ -2,36 +2,44 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from cli.params import GivenPath
-from pipeline.text import readable
 
 
 @click.command()
 @click.argument("table", metavar="FILE", type=GivenPath())
 def label(table: Path) -> None:
-    """Send a table of labels (CSV) to a running service.
+    """Send labels (CSV) to a running service.
 
-    Columns: file, sha256 or SOP Instance UID; label (pneumonia, normal, unusable); perhaps
-    patient, reader, time. Bad rows are told by their line, the others are taken; the same table
-    again adds nothing. Exit code 0: all rows were taken; 1: some were refused.
+    Columns: file, sha256 or SOP Instance UID; label (pneumonia, normal, unusable); optional:
+    patient, reader, time. Invalid rows are listed by line, all others are imported; sending a
+    file again adds nothing. Exit code 0: all rows were accepted; 1: some were not.
     """
-    from cli.api.client import connect
+    from cli.api.client import UPLOAD_TIMEOUT, connect
     from cli.api.errors import Refused
     from cli.errors import UsageProblem
     from cli.settings import read_settings
+    from pipeline.text import plural, readable
 
     content = _read(table)
+    headers = {"Content-Type": "text/csv"}
     with connect(read_settings()) as client:
         try:
-            taken = client.send_labels(content)
+            result = client.request(
+                "POST", "labels/csv", content=content, headers=headers, timeout=UPLOAD_TIMEOUT
+            )
         except Refused as refusal:
             raise UsageProblem(f"{table}: {refusal.title}") from None
-    _print(taken)
-    sys.exit(1 if taken["problems"] else 0)
+    problems = result["problems"]
+    for problem in problems:
+        click.echo(readable(f"line {problem['line']}: {problem['reason']}"), err=True)
+    if result["ignored_columns"]:
+        click.echo(readable(f"ignored columns: {', '.join(result['ignored_columns'])}"), err=True)
+    counts = f"{plural(result['added'], 'label')} added, {result['unchanged']} unchanged"
+    click.echo(f"{counts}, {plural(len(problems), 'row')} rejected" if problems else counts)
+    sys.exit(1 if problems else 0)
 
 
 def _read(table: Path) -> bytes:
@@ -44,16 +52,6 @@ def _read(table: Path) -> bytes:
     except OSError as error:
         raise UsageProblem(f"{table}: cannot be read: {error.strerror}") from None
     if len(content) > MAX_TABLE_BYTES:
-        raise UsageProblem(f"{table}: larger than {MAX_TABLE_BYTES // 2**20} MiB; send it in parts")
+        limit = MAX_TABLE_BYTES // 2**20
+        raise UsageProblem(f"{table}: larger than {limit} MiB; split it into several files")
     return content
-
-
-def _print(taken: dict[str, Any]) -> None:
-    for problem in taken["problems"]:
-        click.echo(readable(f"line {problem['line']}: {problem['reason']}"), err=True)
-    if taken["ignored_columns"]:
-        left_out = readable(", ".join(taken["ignored_columns"]))
-        click.echo(f"columns left out: {left_out}", err=True)
-    counts = f"{taken['added']} labels added, {taken['unchanged']} known already"
-    refused = len(taken["problems"])
-    click.echo(f"{counts}, {refused} rows refused" if refused else counts)

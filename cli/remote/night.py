@@ -1,91 +1,66 @@
-"""`overread night`
-
-Following a night to its end; the last ones as a table.
-"""
+"""`overread night`"""
 
 import time
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.api.client import Client
-from cli.errors import Interrupted, UsageProblem
-from cli.output import cells, console
-from cli.progress import progress
+if TYPE_CHECKING:
+    from cli.api.client import Client
 
 
 @click.command()
-@click.option("--now", "at_once", is_flag=True, help="Run the nightly job now, and follow it.")
-@click.option("--cancel", is_flag=True, help="Stop the one that is at work.")
+@click.option("--now", "at_once", is_flag=True, help="Start the nightly training and follow it.")
+@click.option("--cancel", is_flag=True, help="Cancel the running one.")
 def night(at_once: bool, cancel: bool) -> None:
-    """List the last nights, run one now, or cancel the one at work.
+    """List recent nightly trainings, start one, or cancel the running one.
 
-    A night looks at the new labels, trains a candidate where there are enough, compares it with
-    what is live, and lets the gate decide. With --now: exit 0 where the night came to a decision
-    or found nothing to learn, 1 where it failed or was cancelled. Ctrl-C leaves it running.
+    It trains a candidate on the new labels if there are enough, compares it with production, and
+    lets the promotion gate decide. With --now: exit code 0 if it came to a decision or there was
+    nothing to train on, 1 if it failed or was cancelled. It continues after Ctrl-C.
     """
     from cli.api.client import connect
     from cli.errors import Failed, UsageProblem
     from cli.settings import read_settings
 
     if at_once and cancel:
-        raise UsageProblem("--now and --cancel do not go together")
+        raise UsageProblem("--now and --cancel exclude each other")
     with connect(read_settings()) as client:
         if at_once:
-            if not follow_night(client):
-                raise Failed("the night did not come to a decision")
+            if not _run(client):
+                raise Failed("the night failed or was cancelled")
         elif cancel:
-            cancel_open_night(client)
+            _cancel(client)
         else:
-            print_nights(client)
+            _print_nights(client)
 
 
-ASK_EVERY_S = 0.5
+POLL_INTERVAL_S = 0.5
 LISTED = 20
-BROKEN_OFF = ("failed", "cancelled")
 
 
-def follow_night(client: Client) -> bool:
-    """Begun, or the one that is open already. True where it came to a decision."""
-    night = client.start_night()
+def _run(client: "Client") -> bool:
+    """Start a night or follow the open one; return whether it came to a decision."""
+    from cli.errors import Interrupted
+
+    night = client.post("nights")
     try:
         night = _follow(client, night)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"night {night['id']} goes on; to stop it: overread night --cancel"
+            f"interrupted; night {night['id']} continues; to cancel it: overread night --cancel"
         ) from None
-    drift = (night["drift"] or {}).get("words")
-    for words in (drift, f"{night['words']}: {night['reason']}"):
-        if words:
-            click.echo(words)
+    if drift := (night["drift"] or {}).get("words"):
+        click.echo(drift)
+    click.echo(f"{night['words']}: {night['reason']}")
     click.echo(f"{client.url}/nights/{night['id']}")
-    return night["outcome"] not in BROKEN_OFF
+    return night["outcome"] not in ("failed", "cancelled")
 
 
-def cancel_open_night(client: Client) -> None:
-    nights = client.nights()["nights"]
-    if not nights or not nights[0]["is_open"]:
-        raise UsageProblem("no night is at work")
-    client.cancel_night(nights[0]["id"])
-    click.echo(f"night {nights[0]['id']} stops within seconds")
+def _follow(client: "Client", night: dict[str, Any]) -> dict[str, Any]:
+    from cli.progress import progress
 
-
-def print_nights(client: Client) -> None:
-    from rich.table import Table
-
-    found = client.nights()
-    table = Table("night", "began", "new labels", "candidate", "outcome", "why")
-    for night in found["nights"][:LISTED]:
-        began = _local(night["started_at"])
-        told = (night[name] for name in ("new_labels", "candidate", "words", "reason"))
-        table.add_row(*cells(night["id"], began, *told))
-    console().print(table)
-    due = _local(found["next_due"])
-    click.echo(f"The next is due at {due}." if due else "Nights are switched off.")
-
-
-def _follow(client: Client, night: dict[str, Any]) -> dict[str, Any]:
     with progress(f"Night {night['id']}", total=100, unit="%") as shown:
         stage = ""
         while night["is_open"]:
@@ -93,13 +68,39 @@ def _follow(client: Client, night: dict[str, Any]) -> dict[str, Any]:
                 stage = night["words"]
                 shown.say(f"Night {night['id']}: {stage}")
             shown.show(100 * night["share"], note=night["progress"])
-            time.sleep(ASK_EVERY_S)
-            night = client.night(night["id"])
+            time.sleep(POLL_INTERVAL_S)
+            night = client.get(f"nights/{night['id']}")
     return night
 
 
+def _cancel(client: "Client") -> None:
+    from cli.errors import UsageProblem
+
+    nights = client.get("nights")["nights"]
+    if not nights or not nights[0]["is_open"]:
+        raise UsageProblem("no night is running")
+    client.post(f"nights/{nights[0]['id']}/cancel")
+    click.echo(f"night {nights[0]['id']} is being cancelled")
+
+
+def _print_nights(client: "Client") -> None:
+    from rich.table import Table
+
+    from cli.output import cells, console
+
+    found = client.get("nights")
+    table = Table("night", "started", "new labels", "candidate", "outcome", "reason")
+    for night in found["nights"][:LISTED]:
+        started = _local(night["started_at"])
+        others = (night[name] for name in ("new_labels", "candidate", "words", "reason"))
+        table.add_row(*cells(night["id"], started, *others))
+    console().print(table)
+    due = _local(found["next_due"])
+    click.echo(f"Next night: {due}" if due else "Nights are disabled.")
+
+
 def _local(moment: str | None) -> str:
-    """With the zone's name: the reader's may not be the service's."""
+    """Local time with its zone, which may differ from the service's."""
     if not moment:
         return ""
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M %Z")

@@ -25,7 +25,7 @@ def purge(age: str | None, job_id: str | None, yes: bool) -> None:
     which = _which(age, job_id)
     with connect(read_settings()) as client:
         try:
-            counts = client.purge(which | {"dry_run": True})["counts"]
+            counts = client.post("purges", which | {"dry_run": True})["counts"]
         except NotFoundError:
             raise UsageProblem(f"there is no job {job_id}") from None
         _print(counts)
@@ -82,7 +82,7 @@ def _delete(client: Any, which: dict[str, Any], images: int) -> None:
     try:
         with progress("Deleting", total=images) as shown:
             while not done:
-                answer = client.purge(which | {"dry_run": False})
+                answer = client.post("purges", which | {"dry_run": False})
                 purged, done = purged + answer["purged"], answer["done"]
                 shown.show(purged)
     except KeyboardInterrupt:

@@ -1,54 +1,53 @@
 """`overread reread`"""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-ASK_EVERY_S = 0.5
+if TYPE_CHECKING:
+    from cli.api.client import Client
+
+POLL_INTERVAL_S = 0.5
 
 
 @click.command()
 @click.option("--wait", is_flag=True, help="Follow it to its end.")
 def reread(wait: bool) -> None:
-    """Read earlier images again with the version that is live.
+    """Predict earlier images again with the production version.
 
-    Their former answers are kept; new images go first. Said again, it goes on where it is.
+    Earlier predictions are kept; new images have priority. Run again to see how far it is.
     """
     from cli.api.client import connect
+    from cli.errors import Interrupted
     from cli.settings import read_settings
 
     with connect(read_settings()) as client:
-        begun = client.reread()
+        rereading = client.post("rereadings")
         if wait:
-            begun = _wait(client, begun)
-    click.echo(f"{begun['model_version']} has read {begun['done']} of {begun['total']} images")
+            try:
+                rereading = _follow(client, rereading)
+            except KeyboardInterrupt:
+                raise Interrupted(
+                    "interrupted; the rereading continues; run the same command to follow it"
+                ) from None
+    done = f"{rereading['done']} of {rereading['total']} images"
+    click.echo(f"{rereading['model_version']} has predicted {done}")
 
 
-def _wait(client: Any, begun: dict[str, Any]) -> dict[str, Any]:
-    from cli.errors import Interrupted
-
-    try:
-        return _follow(client, begun)
-    except KeyboardInterrupt:
-        raise Interrupted("the re-reading goes on; the same command follows it again") from None
-
-
-def _follow(client: Any, begun: dict[str, Any]) -> dict[str, Any]:
+def _follow(client: "Client", rereading: dict[str, Any]) -> dict[str, Any]:
     from cli.errors import Failed
     from cli.progress import progress
 
-    with progress("Reading again", total=begun["total"]) as shown:
-        while not begun["finished_at"]:
-            if begun["is_waiting"]:
-                raise Failed(f"{begun['model_version']} is no longer live: the rest waits")
-            shown.show(begun["done"], total=begun["total"])
-            time.sleep(ASK_EVERY_S)
-            begun = _same(client.rereadings(), begun)
-        shown.show(begun["total"], total=begun["total"])
-    return begun
-
-
-def _same(listed: list[dict[str, Any]], begun: dict[str, Any]) -> dict[str, Any]:
-    keys = ("model_version", "operating_point")
-    return next(one for one in listed if all(one[key] == begun[key] for key in keys))
+    with progress("Rereading", total=rereading["total"]) as shown:
+        while not rereading["finished_at"]:
+            if rereading["is_waiting"]:
+                version = rereading["model_version"]
+                raise Failed(f"{version} is no longer in production; the rest waits")
+            shown.show(rereading["done"], total=rereading["total"])
+            time.sleep(POLL_INTERVAL_S)
+            key = (rereading["model_version"], rereading["operating_point"])
+            listed = client.get("rereadings")["rereadings"]
+            rereading = next(r for r in listed if (r["model_version"], r["operating_point"]) == key)
+        shown.show(rereading["total"], total=rereading["total"])
+    return rereading

@@ -4,16 +4,17 @@ import click
 
 
 @click.command("roll-back")
-@click.option("--reason", default="", help="Kept in the history.")
+@click.option("--reason", default="", help="Reason, kept in the history.")
 def roll_back(reason: str) -> None:
-    """Go back one step, to the version that was live before."""
+    """Return to the previous production version."""
     from cli.api.client import connect
     from cli.errors import Failed
     from cli.settings import read_settings
 
     with connect(read_settings()) as client:
-        live = client.model_versions()["live"]
+        live = client.get("model-versions")["live"]
         if live is None:
-            raise Failed("no model version is live")
-        moved = client.roll_back(live=live, reason=reason)
-    click.echo(f"{moved['live']} is live again instead of {live}")
+            raise Failed("no model version is in production")
+        # Naming the version makes a repeated request fail rather than roll back twice.
+        moved = client.post("roll-back", {"live": live, "reason": reason})
+    click.echo(f"{moved['live']} is in production again instead of {live}")

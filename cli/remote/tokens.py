@@ -8,36 +8,64 @@ from cli.remote.users import ROLES
 @click.group(invoke_without_command=True)
 @click.pass_context
 def tokens(context: click.Context) -> None:
-    """List the API tokens of the user that the command line comes in as.
+    """List your API tokens.
 
     \b
-    overread tokens                                      list them
-    overread tokens add "night upload" --role operator   a new one; it is shown once
-    overread tokens revoke 3                             it no longer works
+    overread tokens                                      list tokens
+    overread tokens add "night upload" --role operator   create a token; it is shown once
+    overread tokens revoke 3                             revoke a token
     """
-    if context.invoked_subcommand is None:
-        from cli.remote.people import print_tokens
+    if context.invoked_subcommand is not None:
+        return
+    from rich.table import Table
 
-        print_tokens()
+    from cli.api.client import connect
+    from cli.output import cells, console, moment
+    from cli.settings import read_settings
+
+    with connect(read_settings()) as client:
+        found = client.get("tokens")["tokens"]
+    table = Table("id", "name", "role", "created", "expires")
+    for token in found:
+        expires = moment(token["expires_at"]) if token["expires_at"] else "never"
+        created = moment(token["created_at"])
+        table.add_row(*cells(token["id"], token["name"] or "-", token["role"], created, expires))
+    console().print(table)
 
 
 @tokens.command()
 @click.argument("name")
-@click.option("--role", type=ROLES, required=True, help="It may do what is for this role.")
+@click.option("--role", type=ROLES, required=True, help="Role of the token; at most your own.")
 @click.option(
-    "--days", type=click.IntRange(1, 365), default=90, show_default=True, help="Then it expires."
+    "--days", type=click.IntRange(1, 365), default=90, show_default=True, help="Days of validity."
 )
 def add(name: str, role: str, days: int) -> None:
-    """Make a token and print it, once. NAME says what it is for."""
-    from cli.remote.people import make_token
+    """Create a token and print it, once. NAME says what it is for."""
+    from cli.api.client import connect
+    from cli.output import moment
+    from cli.settings import read_settings
 
-    make_token(name, role=role, days=days)
+    with connect(read_settings()) as client:
+        made = client.post("tokens", {"name": name, "role": role, "days": days})
+    # The token alone goes to stdout, for scripts.
+    click.echo(f"Valid until {moment(made['expires_at'])}; it is not shown again:", err=True)
+    click.echo(made["token"])
 
 
 @tokens.command()
 @click.argument("token_id", type=int)
 def revoke(token_id: int) -> None:
-    """It no longer works, from now on."""
-    from cli.remote.people import revoke_token
+    """Revoke a token."""
+    from cli.api.client import connect
+    from cli.api.errors import NotFoundError
+    from cli.errors import UsageProblem
+    from cli.settings import read_settings
 
-    revoke_token(token_id)
+    with connect(read_settings()) as client:
+        try:
+            client.post(f"tokens/{token_id}/revoke")
+        except NotFoundError:
+            raise UsageProblem(
+                f"token {token_id} not found; list your tokens with: overread tokens"
+            ) from None
+    click.echo(f"token {token_id} revoked")

@@ -1,6 +1,11 @@
 """`overread users`"""
 
+from typing import TYPE_CHECKING, Any
+
 import click
+
+if TYPE_CHECKING:
+    from cli.api.client import Client
 
 ROLES = click.Choice(["viewer", "reader", "operator", "admin"])
 
@@ -8,63 +13,105 @@ ROLES = click.Choice(["viewer", "reader", "operator", "admin"])
 @click.group(invoke_without_command=True)
 @click.pass_context
 def users(context: click.Context) -> None:
-    """List who may come in, and as what; for admins.
+    """List users and their roles; for admins.
 
     \b
-    overread users                          list them
-    overread users add olga --role reader   a new one, and a link to choose a password by
-    overread users link olga                a new link, when a password is forgotten
-    overread users role olga operator       another role
-    overread users deactivate olga          out at once, everywhere; activate lets in again
+    overread users                          list users
+    overread users add olga --role reader   add a user; prints a link for setting a password
+    overread users link olga                print a new link, e.g. for a forgotten password
+    overread users role olga operator       change the role
+    overread users deactivate olga          end all sessions and tokens; undo with activate
     """
-    if context.invoked_subcommand is None:
-        from cli.remote.people import print_users
+    if context.invoked_subcommand is not None:
+        return
+    from rich.table import Table
 
-        print_users()
+    from cli.api.client import connect
+    from cli.output import cells, console, moment
+    from cli.settings import read_settings
+
+    with connect(read_settings()) as client:
+        found = client.get("users")["users"]
+    table = Table("name", "role", "signs in with", "created")
+    for user in found:
+        created = moment(user["created_at"])
+        table.add_row(*cells(user["name"], user["role"], _sign_in(user), created))
+    console().print(table)
 
 
 @users.command()
 @click.argument("name")
-@click.option("--role", type=ROLES, required=True, help="What they may do.")
+@click.option("--role", type=ROLES, required=True, help="Role of the user.")
 def add(name: str, role: str) -> None:
-    """Print a link to hand over: by it NAME chooses a password, once, within three days."""
-    from cli.remote.people import add_user
+    """Add a user and print a one-time link for setting a password, valid for three days."""
+    from cli.api.client import connect
+    from cli.settings import read_settings
 
-    add_user(name, role=role)
+    with connect(read_settings()) as client:
+        _print_link(client, client.post("users", {"name": name, "role": role}))
 
 
 @users.command()
 @click.argument("name")
 def link(name: str) -> None:
-    """Print a new link by which NAME chooses a password; earlier ones no longer work."""
-    from cli.remote.people import print_link
+    """Print a new one-time link for setting a password; earlier links become invalid."""
+    from cli.api.client import connect
+    from cli.settings import read_settings
 
-    print_link(name)
+    with connect(read_settings()) as client:
+        _print_link(client, client.post(f"users/{_user_id(client, name)}/link"))
 
 
 @users.command()
 @click.argument("name")
 @click.argument("role", type=ROLES)
 def role(name: str, role: str) -> None:
-    """Give NAME another role. NAME has to log in again."""
-    from cli.remote.people import change_user
-
-    change_user(name, role=role)
+    """Change the role of a user, who has to sign in again."""
+    _change(name, role=role)
 
 
 @users.command()
 @click.argument("name")
 def deactivate(name: str) -> None:
-    """End every session and token of NAME. What NAME did stays written down."""
-    from cli.remote.people import change_user
-
-    change_user(name, is_active=False)
+    """End all sessions and tokens of a user. The audit log keeps their actions."""
+    _change(name, is_active=False)
 
 
 @users.command()
 @click.argument("name")
 def activate(name: str) -> None:
-    """Let NAME in again."""
-    from cli.remote.people import change_user
+    """Allow a deactivated user to sign in again."""
+    _change(name, is_active=True)
 
-    change_user(name, is_active=True)
+
+def _change(name: str, **changes: Any) -> None:
+    from cli.api.client import connect
+    from cli.settings import read_settings
+
+    with connect(read_settings()) as client:
+        user = client.request("PATCH", f"users/{_user_id(client, name)}", json=changes)
+    click.echo(f"{user['name']}: {user['role']}, {_sign_in(user)}")
+
+
+def _user_id(client: "Client", name: str) -> int:
+    from cli.errors import UsageProblem
+
+    wanted = name.casefold().strip()
+    for user in client.get("users")["users"]:
+        if user["name"] == wanted:
+            return int(user["id"])
+    raise UsageProblem(f"user {name} not found; list users with: overread users")
+
+
+def _print_link(client: "Client", made: dict[str, Any]) -> None:
+    from cli.output import moment
+
+    name, until = made["user"]["name"], moment(made["expires_at"])
+    click.echo(f"One-time link for {name} to set a password, valid until {until}:", err=True)
+    click.echo(f"{client.url}{made['link']}")
+
+
+def _sign_in(user: dict[str, Any]) -> str:
+    if not user["is_active"]:
+        return "deactivated"
+    return "password" if user["has_password"] else "one-time links only"

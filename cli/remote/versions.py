@@ -1,65 +1,40 @@
-"""`overread versions`
+"""`overread versions`"""
 
-Model versions and what was live when, for people.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from cli.output import cells, console, moment
-from pipeline.text import readable
-
 
 @click.command()
 def versions() -> None:
-    """List model versions, newest first: which is live, and what was live when."""
+    """List model versions, newest first, and the history of production versions."""
+    from rich.table import Column, Table
+
     from cli.api.client import connect
+    from cli.output import cells, console, moment
     from cli.settings import read_settings
+    from pipeline.text import readable
 
     with connect(read_settings()) as client:
-        found = client.model_versions()
-    table = VersionTable()
+        found = client.get("model-versions")
+    identifier = Column("version", no_wrap=True)
+    table = Table(identifier, "state", "created", "trained on", "validation AUROC")
     for version in found["model_versions"]:
-        table.add(version)
-    table.print()
-    for line in history_lines(found["history"]):
-        click.echo(line)
-
-
-class VersionTable:
-    def __init__(self) -> None:
-        from rich.table import Column, Table
-
-        identifier = Column("version", no_wrap=True)
-        self._table = Table(identifier, "state", "made", "learned from", "validation AUROC")
-
-    def add(self, version: Mapping[str, Any]) -> None:
-        self._table.add_row(*cells(*_told(version)))
-
-    def print(self) -> None:
-        console().print(self._table)
-
-
-def history_lines(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Newest first, each with who and why."""
-    for period in history:
+        created = moment(version["created_at"])
+        table.add_row(*cells(version["name"], version["status"], created, *_card(version["card"])))
+    console().print(table)
+    for period in found["history"]:
         until = moment(period["until"]) if period["until"] else "now"
         by = f" by {period['by']}" if period["by"] else ""
-        times = f"{moment(period['since'])} to {until}"
-        yield readable(f"{times}: {period['version']}, {period['move']}{by}: {period['reason']}")
+        move = f"{period['version']}, {period['move']}{by}: {period['reason']}"
+        click.echo(readable(f"{moment(period['since'])} to {until}: {move}"))
 
 
-def _told(version: Mapping[str, Any]) -> tuple[str, ...]:
-    card = version["card"]
+def _card(card: Mapping[str, Any]) -> tuple[str, str]:
+    """Number of training images, and AUROC; older cards may lack either."""
     images = ((card.get("data") or {}).get("train") or {}).get("images")
     auroc = ((card.get("metrics") or {}).get("validation") or {}).get("auroc")
     value = auroc.get("value") if isinstance(auroc, Mapping) else auroc
-    return (
-        version["name"],
-        version["status"],
-        moment(version["created_at"]),
-        f"{images} images" if images else "-",
-        f"{value:.3f}" if isinstance(value, float) else "-",
-    )
+    shown = f"{value:.3f}" if isinstance(value, float) else "-"
+    return f"{images} images" if images else "-", shown

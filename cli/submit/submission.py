@@ -188,7 +188,7 @@ def _close(
     except Refused as refusal:
         if refusal.status != CONFLICT:
             raise
-        missing = list(client.uploads(job_id, state="missing"))
+        missing = list(client.missing_uploads(job_id))
         folders = {upload.folder for upload in uploads.values()}
         given_up = []
         for one in missing:

@@ -194,7 +194,7 @@ def test_right_labels_go_live_though_the_worker_is_killed_and_the_service_restar
     more = send(service, service.folder / "second", range(60, 120))
     label(service, write_table(service.folder / "right.csv", [*first_films, *more]))
     with Client(service.url, local_token_path(service.data_dir).read_text().strip()) as client:
-        asked = [client.start_night()["id"] for _ in range(2)]
+        asked = [client.post("nights")["id"] for _ in range(2)]
     assert asked == [2, 2], "asked for twice, there is one"
     killed = wait_for_mid_epoch(service, 2)
     kill_training(service)

@@ -15,7 +15,7 @@ import pytest
 
 from cli.api.client import Client
 from cli.api.errors import Refused, WrongOffsetError
-from cli.api.tls import trust, why_distrusted
+from cli.api.tls import ssl_context, tls_problem
 from cli.errors import Failed
 from tests.support.servers.command import run
 
@@ -35,12 +35,12 @@ mev46pW2Or/tzcnfohrsYGv2niwQ1AHl
 
 
 class Misbehaving(BaseHTTPRequestHandler):
-    """Takes its manners from `manners`, a request at a time; well-behaved when they run out."""
+    """Gives each of `planned`, one per request, then answers well."""
 
-    manners: list[str | int] = []  # noqa: RUF012  emptied and filled by each test
+    planned: list[str | int] = []  # noqa: RUF012  set by each test
     bodies: list[bytes] = []  # noqa: RUF012
-    offset = 0  # said with every 409
-    late_s = 0.4
+    offset = 0  # sent with every 409
+    delay_s = 0.4
     words = media_type = ""
 
     def do_PATCH(self) -> None:
@@ -51,25 +51,25 @@ class Misbehaving(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        manner = self.manners.pop(0) if self.manners else 200
-        if manner == "hang up":
+        status = self.planned.pop(0) if self.planned else 200
+        if status == "hang up":
             self.connection.close()
             return
-        if manner == "too late":
-            time.sleep(self.late_s)
-            manner = 504
-        if manner == "interrupt":
+        if status == "too late":
+            time.sleep(self.delay_s)
+            status = 504
+        if status == "interrupt":
             os.kill(os.getpid(), signal.SIGINT)
-            manner = 503
+            status = 503
         self.bodies.append(body)
         said = {"title": "not now", "files": [{"file": "a"}], "received": 5}
         content = (self.words or json.dumps(said)).encode()
-        if manner == "page":
+        if status == "page":
             content = b"<html>"
-        self.send_response(200 if manner == "page" else int(manner))
-        if manner == 409:
+        self.send_response(200 if status == "page" else int(status))
+        if status == 409:
             self.send_header("Upload-Offset", str(self.offset))
-        if manner == 301:
+        if status == 301:
             self.send_header("Location", "https://elsewhere/")
         if self.media_type:
             self.send_header("Content-Type", self.media_type)
@@ -83,12 +83,12 @@ class Misbehaving(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Who is interrupted hangs up: no word of that belongs into what a command says."""
+        """An interrupted client closes its connection; that is not printed."""
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    Misbehaving.manners, Misbehaving.bodies, Misbehaving.offset = [], [], 0
+    Misbehaving.planned, Misbehaving.bodies, Misbehaving.offset = [], [], 0
     Misbehaving.words = Misbehaving.media_type = ""
     with Server(("127.0.0.1", 0), Misbehaving) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -98,21 +98,21 @@ def url() -> Iterator[str]:
         thread.join()
 
 
-def test_a_request_that_failed_on_the_way_is_sent_again_whole(url: str) -> None:
-    Misbehaving.manners = ["hang up", 503, 500]
+def test_failed_request_is_repeated_whole(url: str) -> None:
+    Misbehaving.planned = ["hang up", 503, 500]
 
     with Client(url, "token") as client:
         files = client.send_files("job", [("folder/ä.png", b"all of it")])
 
     assert files == [{"file": "a"}]
-    assert len(Misbehaving.bodies) == 3, "twice refused, once taken"
+    assert len(Misbehaving.bodies) == 3, "refused twice, accepted once"
     assert all(
         b"all of it" in body and "folder/ä.png".encode() in body for body in Misbehaving.bodies
     )
 
 
-def test_a_job_that_is_asked_for_again_is_the_same_job(url: str) -> None:
-    Misbehaving.manners = ["hang up", 503]
+def test_repeated_create_job_has_the_same_key(url: str) -> None:
+    Misbehaving.planned = ["hang up", 503]
 
     with Client(url, "token") as client:
         client.create_job("name")
@@ -122,52 +122,51 @@ def test_a_job_that_is_asked_for_again_is_the_same_job(url: str) -> None:
     assert first == again != other
 
 
-def test_a_service_that_stays_away_is_given_up(url: str) -> None:
-    Misbehaving.manners = [503] * 50
+def test_client_gives_up_after_its_patience(url: str) -> None:
+    Misbehaving.planned = [503] * 50
 
     with Client(url, "token", patience_s=0.5) as client, pytest.raises(Failed, match="not now"):
         client.create_job("name")
 
 
 @pytest.mark.parametrize("status", [401, 403, 422])
-def test_a_refusal_is_not_repeated(url: str, status: int) -> None:
-    Misbehaving.manners = [status]
+def test_refused_request_is_not_repeated(url: str, status: int) -> None:
+    Misbehaving.planned = [status]
 
     with Client(url, "token") as client, pytest.raises(Failed, match="not now"):
         client.create_job("name")
     assert len(Misbehaving.bodies) == 1
 
 
-def test_other_bytes_are_asked_for(url: str) -> None:
-    Misbehaving.manners, Misbehaving.offset = [409], 5
+def test_send_chunk_reports_the_expected_offset(url: str) -> None:
+    Misbehaving.planned, Misbehaving.offset = [409], 5
 
     with Client(url, "token") as client, pytest.raises(WrongOffsetError) as wrong:
         client.send_chunk("job", 1, b"abc", offset=0)
     assert wrong.value.offset == 5
 
 
-def test_a_request_that_is_still_at_work_is_waited_for(url: str) -> None:
-    """The same offset as ours: nothing is wrong with these bytes, somebody sends them already."""
-    Misbehaving.manners = [409, 409]
+def test_send_chunk_waits_for_an_earlier_request(url: str) -> None:
+    # The offset is the request's own: the bytes are right, another request is sending them.
+    Misbehaving.planned = [409, 409]
 
     with Client(url, "token") as client:
         assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
     assert Misbehaving.bodies == [b"abc"] * 3
 
 
-def test_a_proxy_that_loses_patience_does_not_end_a_long_request(url: str) -> None:
-    """Nor does what the service needs to finish it: it answers, so it is not away."""
-    Misbehaving.manners = ["too late", 409]
+def test_timeout_of_a_proxy_does_not_end_a_long_request(url: str) -> None:
+    Misbehaving.planned = ["too late", 409]
 
     with Client(url, "token", patience_s=0.3) as client:
         assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
     with Client(url, "token", patience_s=0.0) as client:
-        Misbehaving.manners = [409, 409]
+        Misbehaving.planned = [409, 409]
         assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
 
 
-def test_whoever_waits_can_be_stopped(url: str) -> None:
-    Misbehaving.manners = [503] * 50
+def test_stop_ends_waiting(url: str) -> None:
+    Misbehaving.planned = [503] * 50
 
     with Client(url, "token") as client:
         client.on_wait = lambda _: client.stop()
@@ -176,49 +175,48 @@ def test_whoever_waits_can_be_stopped(url: str) -> None:
     assert len(Misbehaving.bodies) == 1
 
 
-def test_what_answers_in_another_way_is_said_in_one_line(url: str) -> None:
-    Misbehaving.manners = ["page", 301, 301]
+def test_responses_of_other_programs_are_refused(url: str) -> None:
+    Misbehaving.planned = ["page", 301, 301]
 
     with Client(url, "token") as client:
-        with pytest.raises(Failed, match="not as Overread does"):
+        with pytest.raises(Failed, match="is not an Overread service"):
             client.job("job")
-        with pytest.raises(Failed, match="leads to https://elsewhere/"):
+        with pytest.raises(Failed, match="redirects to https://elsewhere/"):
             client.job("job")
         with (
-            pytest.raises(Failed, match="leads to https://elsewhere/"),
+            pytest.raises(Failed, match="redirects to https://elsewhere/"),
             client.stream_results(job_id=None, format_="csv"),
         ):
-            pytest.fail("no results would look like none there")
+            pytest.fail("would look like an empty result")
 
 
 @pytest.mark.parametrize(
     ("status", "why"),
-    [(404, "not as Overread does"), (413, "a proxy .* takes no request of 8 MiB")],
+    [(404, "is not an Overread service"), (413, "a proxy .* refused a request of 8 MiB")],
 )
-def test_a_refusal_of_someone_in_between_ends_it(url: str, status: int, why: str) -> None:
-    """Were it taken for the service's, files would be given up as if they were at fault."""
-    Misbehaving.manners, Misbehaving.words = [status], "<html>"
+def test_refusal_by_a_proxy_is_not_a_fault_of_the_file(url: str, status: int, why: str) -> None:
+    Misbehaving.planned, Misbehaving.words = [status], "<html>"
 
     with Client(url, "token") as client, pytest.raises(Failed, match=why) as failed:
         client.send_chunk("job", 1, bytes(2**23), offset=0)
     assert not isinstance(failed.value, Refused)
 
 
-def test_results_are_waited_for_as_anything_else(url: str) -> None:
-    Misbehaving.manners, Misbehaving.media_type = [503, 429], "text/csv"
+def test_stream_results_is_repeated(url: str) -> None:
+    Misbehaving.planned, Misbehaving.media_type = [503, 429], "text/csv"
 
     with Client(url, "token") as client:
         with client.stream_results(job_id=None, format_="csv") as lines:
             assert len(list(lines)) == 1
         Misbehaving.media_type = "text/html"
         with (
-            pytest.raises(Failed, match="not as Overread does"),
+            pytest.raises(Failed, match="is not an Overread service"),
             client.stream_results(job_id=None, format_="csv"),
         ):
-            pytest.fail("a page is no table")
+            pytest.fail("a page is not a result")
 
 
-def test_what_does_not_speak_tls_is_not_asked_again(url: str) -> None:
+def test_missing_tls_is_not_retried(url: str) -> None:
     with (
         Client(url.replace("http:", "https:"), "token") as client,
         pytest.raises(Failed, match="does not speak TLS"),
@@ -226,37 +224,37 @@ def test_what_does_not_speak_tls_is_not_asked_again(url: str) -> None:
         client.job("job")
 
 
-def test_a_certificate_of_nobody_known_is_named_with_its_remedy() -> None:
-    distrust = ssl.SSLCertVerificationError("certificate verify failed")
-    distrust.verify_message = "self-signed certificate"
+def test_untrusted_certificate_names_the_remedy() -> None:
+    error_of_tls = ssl.SSLCertVerificationError("certificate verify failed")
+    error_of_tls.verify_message = "self-signed certificate"
     error = httpx.ConnectError("failed")
-    error.__cause__ = distrust
+    error.__cause__ = error_of_tls
 
-    assert "self-signed certificate); SSL_CERT_FILE" in (why_distrusted(error) or "")
+    assert "self-signed certificate); set SSL_CERT_FILE" in (tls_problem(error) or "")
 
 
-def test_the_authority_of_a_hospital_counts(
+def test_ssl_context_trusts_own_and_public_authorities(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    public = trust("https://overread").cert_store_stats()["x509_ca"]
+    public = ssl_context("https://overread").cert_store_stats()["x509_ca"]
     own = tmp_path / "authority.pem"
     own.write_text(AUTHORITY)
     monkeypatch.setenv("SSL_CERT_FILE", str(own))
 
-    names = [one["subject"] for one in trust("https://x").get_ca_certs()]
+    names = [one["subject"] for one in ssl_context("https://x").get_ca_certs()]
     assert ((("commonName", "authority of a test"),),) in names
-    assert len(names) > public / 2, "the public ones count, too"
+    assert len(names) > public / 2, "public authorities are trusted as well"
 
 
 @pytest.mark.parametrize("url", ["overread", "http://[", "http://a:99999", "ftp://a", "http://"])
-def test_an_address_is_looked_at_before_it_is_asked(url: str) -> None:
+def test_invalid_url_is_a_usage_error(url: str) -> None:
     result = run("jobs", OVERREAD_URL=url, OVERREAD_TOKEN="token")
 
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: OVERREAD_URL: ")
 
 
-def test_a_token_that_is_none_is_not_repeated_in_the_error() -> None:
+def test_invalid_token_is_not_shown() -> None:
     result = run("jobs", OVERREAD_URL="http://127.0.0.1:1", OVERREAD_TOKEN="geheim é")
 
     assert result.exit_code == 2
@@ -265,16 +263,16 @@ def test_a_token_that_is_none_is_not_repeated_in_the_error() -> None:
 
 
 @pytest.fixture
-def hears_ctrl_c() -> Iterator[None]:
-    """Also where a shell in the background has SIGINT ignored."""
+def default_sigint() -> Iterator[None]:
+    """SIGINT may be ignored, as in a background job of a shell."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.usefixtures("hears_ctrl_c")
-def test_ctrl_c_is_said_as_shells_say_it(url: str) -> None:
-    Misbehaving.manners = ["interrupt"]
+@pytest.mark.usefixtures("default_sigint")
+def test_ctrl_c_exits_with_130(url: str) -> None:
+    Misbehaving.planned = ["interrupt"]
 
     result = run("jobs", OVERREAD_URL=url, OVERREAD_TOKEN="token")
 

@@ -23,34 +23,31 @@ def service(settings: Settings) -> Iterator[Served]:
         yield service
 
 
-def test_all_rows_are_taken_and_again_nothing_is_added(service: Served, tmp_path: Path) -> None:
+def test_label_sent_twice_adds_nothing(service: Served, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label,note\na.png,normal,x\nb.png,pneumonia,y\n")
     first, second = service.run("label", table), service.run("label", table)
-    assert (first.exit_code, first.stdout) == (0, "2 labels added, 0 known already\n")
-    assert first.stderr == "columns left out: note\n"
-    assert (second.exit_code, second.stdout) == (0, "0 labels added, 2 known already\n")
+    assert (first.exit_code, first.stdout) == (0, "2 labels added, 0 unchanged\n")
+    assert first.stderr == "ignored columns: note\n"
+    assert (second.exit_code, second.stdout) == (0, "0 labels added, 2 unchanged\n")
 
 
-def test_refused_rows_are_told_by_line_and_exit_code(service: Served, tmp_path: Path) -> None:
+def test_label_lists_rejected_rows_by_line(service: Served, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label\na.png,ill\nb.png,pneumonia\nc.png,normal\n")
     result = service.run("label", table)
     assert result.exit_code == 1
-    assert result.stdout == "1 labels added, 0 known already, 2 rows refused\n"
-    assert result.stderr.splitlines() == [
-        "line 2: expected a label: pneumonia, normal or unusable",
-        "line 4: no image here has this file name",
-    ]
+    assert result.stdout == "1 label added, 0 unchanged, 2 rows rejected\n"
+    assert [line[:8] for line in result.stderr.splitlines()] == ["line 2: ", "line 4: "]
 
 
-def test_what_is_no_table_is_one_line(service: Served, tmp_path: Path) -> None:
+def test_label_refuses_what_is_not_a_csv_file_in_one_line(service: Served, tmp_path: Path) -> None:
     picture, large = tmp_path / "a.png", tmp_path / "large.csv"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n")
     with large.open("wb") as stream:
         stream.truncate(MAX_TABLE_BYTES + 1)
     for table, complaint in (
-        (picture, "a.png: this is no CSV: line 1 is not UTF-8"),
+        (picture, "line 1 is not UTF-8"),
         (large, "large.csv: larger than 32 MiB"),
         (tmp_path / "missing.csv", "missing.csv: cannot be read: No such file"),
         (tmp_path, "cannot be read: Is a directory"),

@@ -189,7 +189,7 @@ def test_submit_waits_for_a_full_disk(service: Served, folder: Path) -> None:
     result = service.run("submit", folder)
 
     assert result.exit_code == 0, result.stderr
-    assert result.stderr.count("the service's disk is nearly full; waiting for room") == 1
+    assert result.stderr.count("the service's disk is nearly full; waiting for free space") == 1
 
 
 def test_client_gives_up_on_a_disk_that_stays_full(settings: Settings) -> None:
@@ -202,8 +202,7 @@ def test_client_gives_up_on_a_disk_that_stays_full(settings: Settings) -> None:
         client.declare(client.create_job("a")["id"], [{"file": "a", "size": 1, "sha256": ""}])
     assert refused.value.exit_code == 1
     assert str(refused.value) == (
-        "the service's disk is nearly full; nothing that was sent is lost; "
-        "run the same command again later"
+        "the service's disk is nearly full; no sent file is lost; run the same command again later"
     )
 
 

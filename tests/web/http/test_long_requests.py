@@ -69,7 +69,7 @@ def test_who_asks_again_gets_the_answer(service: Served, packed: Path) -> None:
     result = service.run("submit", packed)
     proxy.may_end.set()
     assert result.exit_code == 0, result.output
-    assert "at work on what was sent; waiting" in result.stderr
+    assert "still processing an earlier request; waiting" in result.stderr
     job = service.newest_job()
     assert (job.declared, job.missing, job.total) == (1, 0, 2)
     assert proxy.pieces >= 3

@@ -17,7 +17,7 @@ SHIPPED = load_card(BASELINE).model_version
 
 @pytest.fixture
 def service(settings: Settings) -> Iterator[Served]:
-    """Where the shipped network is live and the gate refused a candidate."""
+    """The shipped network is in production; the gate refused a candidate."""
     with served(settings, role=Role.ADMIN) as service:
         with service.portal.database.sessions.begin() as session:
             install_baseline(session, data_dir=settings.data_dir)
@@ -25,22 +25,28 @@ def service(settings: Settings) -> Iterator[Served]:
         yield service
 
 
-def test_there_and_back(service: Served) -> None:
+def test_promote_and_roll_back(service: Served) -> None:
     refused = service.run("promote", "night-1")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert SAID[Outcome.REFUSED] in refused.stderr
     assert "despite refusal" in refused.stderr
     moved = service.run("promote", "night-1", "--despite-refusal", "--reason", "we need it")
-    assert (moved.exit_code, moved.stdout) == (0, f"night-1 is live instead of {SHIPPED}\n")
-    assert service.run("promote", "night-1").stdout == "night-1 is live already\n"
+    assert (moved.exit_code, moved.stdout) == (
+        0,
+        f"night-1 is in production instead of {SHIPPED}\n",
+    )
+    assert service.run("promote", "night-1").stdout == "night-1 is in production already\n"
     back = service.run("roll-back", "--reason", "we do not")
-    assert (back.exit_code, back.stdout) == (0, f"{SHIPPED} is live again instead of night-1\n")
+    assert (back.exit_code, back.stdout) == (
+        0,
+        f"{SHIPPED} is in production again instead of night-1\n",
+    )
     assert "nothing to go back to" in service.run("roll-back").stderr
     unknown = service.run("promote", "night-9")
-    assert (unknown.exit_code, unknown.stderr) == (2, "Error: there is no model version night-9\n")
+    assert (unknown.exit_code, unknown.stderr) == (2, "Error: model version night-9 not found\n")
 
 
-def test_the_list_and_its_history(service: Served) -> None:
+def test_versions_lists_versions_and_history(service: Served) -> None:
     service.run("promote", "night-1", "--despite-refusal", "--reason", "we need it")
     listed = service.run("versions")
     assert listed.exit_code == 0, listed.stderr
@@ -52,6 +58,6 @@ def test_the_list_and_its_history(service: Served) -> None:
     assert oldest.endswith(f"UTC: {SHIPPED}, promotion: ships with the project")
 
 
-def test_reading_again_is_begun(service: Served) -> None:
-    begun = service.run("reread")
-    assert (begun.exit_code, begun.stdout) == (0, f"{SHIPPED} has read 0 of 0 images\n")
+def test_reread_starts_a_rereading(service: Served) -> None:
+    started = service.run("reread")
+    assert (started.exit_code, started.stdout) == (0, f"{SHIPPED} has predicted 0 of 0 images\n")
