@@ -40,13 +40,13 @@ class Limits:
         if min(rows, columns) < self.min_side:
             raise RefusedError(
                 RefusalCode.TOO_SMALL,
-                f"the picture is too small: expected sides of at least {self.min_side} pixels, "
+                f"the image is too small: expected sides of at least {self.min_side} pixels, "
                 f"received {shape}",
             )
         if rows * columns > self.max_pixels:
             raise RefusedError(
                 RefusalCode.TOO_LARGE,
-                f"the picture is too large: expected at most {self.max_pixels} pixels, "
+                f"the image is too large: expected at most {self.max_pixels} pixels, "
                 f"received {shape}",
             )
         if max(rows, columns) > self.max_aspect * min(rows, columns):

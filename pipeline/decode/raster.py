@@ -77,15 +77,13 @@ def _unbounded(values: NDArray[Any]) -> NDArray[np.float32]:
     """32-bit integers and floats state no range: the least common one that holds them."""
     least, greatest = float(values.min()), float(values.max())  # no number where one is none
     if not (np.isfinite(least) and np.isfinite(greatest)) or least < 0:
-        raise RefusedError(
-            RefusalCode.UNSUPPORTED, "expected pixel values of 0 and more, received others"
-        )
+        raise RefusedError(RefusalCode.UNSUPPORTED, "expected finite pixel values of at least 0")
     tops = (1, 2**8 - 1, 2**12 - 1, 2**16 - 1, 2**32 - 1)
     top = next((top for top in tops if greatest <= top), None)
     if top is None:
         raise RefusedError(
             RefusalCode.UNSUPPORTED,
-            "expected pixel values of at most 32 bits, received greater ones",
+            "expected pixel values of at most 32 bits",
         )
     return scaled(values, top)
 
@@ -142,7 +140,7 @@ def decode_raster(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise RefusedError(
             RefusalCode.TOO_LARGE,
-            f"the picture is too large: expected at most {limits.max_pixels} pixels",
+            f"the image is too large: expected at most {limits.max_pixels} pixels",
         ) from None
     except UnidentifiedImageError:
         raise RefusedError(RefusalCode.DAMAGED, f"the {name} header is damaged") from None

@@ -85,12 +85,10 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
     except MemoryError:
         raise RefusedError(
             RefusalCode.TOO_LARGE,
-            "writing the file without its patient's data takes too much memory",
+            "de-identifying the file takes too much memory",
         ) from None
     except Exception:
-        raise RefusedError(
-            RefusalCode.OTHER, "the DICOM file cannot be written without its patient's data"
-        ) from None
+        raise RefusedError(RefusalCode.OTHER, "the DICOM file cannot be de-identified") from None
     return Deidentified(
         blob=blob,
         media_type=DICOM,

@@ -141,7 +141,7 @@ def _clean_frames(dataset: Dataset) -> list[bytes]:
     if is_jpeg_2000(dataset):
         return [strip_jpeg_2000(stream) for stream in streams]
     raise RefusedError(
-        RefusalCode.UNSUPPORTED, "the transfer syntax cannot be rid of what may name the patient"
+        RefusalCode.UNSUPPORTED, "files of this transfer syntax cannot be de-identified"
     )
 
 

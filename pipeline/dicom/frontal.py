@@ -84,9 +84,9 @@ def _check_view(view: str, patient_orientation: str) -> None:
         )
 
 
-TEXT: Final = "its tags say that text is burned into the picture; it may name the patient"
-FACE: Final = "its tags say that the picture shows features by which a person can be recognised"
-HINT: Final = "a digitised film or a screen capture: text may be burned into the picture"
+TEXT: Final = "its tags state burned-in text, which may name the patient"
+FACE: Final = "its tags state recognisable visual features"
+HINT: Final = "a digitised film or a screen capture: text may be burned in"
 
 # PS3.3 C.8.6.1, Conversion Type: digitised video, interface and film, workstation, scanned
 # document and image, drawing, synthetic picture.

@@ -194,7 +194,7 @@ def _float_picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]
     values = frame.astype(np.float64)
     if not np.isfinite(values).all():
         raise RefusedError(
-            RefusalCode.DAMAGED, "the float pixel data hold values that are no numbers"
+            RefusalCode.DAMAGED, "the float pixel data contain values that are not finite"
         )
     low, high = float(values.min()), float(values.max())
     return grey_levels(values, dataset, stored=Span(low, high if high > low else low + 1))

@@ -11,7 +11,7 @@ from pipeline.dicom.attributes import is_signed, raw_value
 from pipeline.errors import RefusalCode, RefusedError
 
 COLOURS: Final = ("Red", "Green", "Blue")
-_UNUSABLE: Final = "the colour tables (0028,1101-1203) are missing or contradict themselves"
+_UNUSABLE: Final = "the colour tables (0028,1101-1203) are missing or contradictory"
 
 
 @dataclass(frozen=True)

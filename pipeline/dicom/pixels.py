@@ -67,7 +67,7 @@ def _check_described(dataset: Dataset, limits: Limits) -> str:
     if keyword is None:
         raise RefusedError(
             RefusalCode.NOT_AN_IMAGE,
-            "expected a picture, received a DICOM file without Pixel Data (7FE0,0010)",
+            "expected an image, received a DICOM file without Pixel Data (7FE0,0010)",
         )
     limits.check_size(integer(dataset, "Rows"), integer(dataset, "Columns"))
     limits.check_frames(frames(dataset))

@@ -1,8 +1,8 @@
-"""The files of a zip archive, one by one, each with its own fate.
+"""The files of a zip archive, one by one; each is readable or refused on its own.
 
 Nothing is unpacked to disk here: callers read a member's stream and store it under its hash,
-so no name from an archive ever becomes a path. Archives within archives are refused: a depth of
-one is what people send, and every further one multiplies what a bomb unpacks to.
+so no name from an archive becomes a path. Nested archives are refused: people send a depth of
+one, and every further one multiplies what a bomb unpacks to.
 """
 
 import io
@@ -24,8 +24,8 @@ from pipeline.files.sniff import is_junk
 
 _SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")  # a first entry, or none at all
 _ENCRYPTED = 0x1 | 0x40 | 0x2000  # APPNOTE 4.4.4: file, strong, and the directory itself
-# Not bzip2 and LZMA: the library unpacks whatever a block of them holds at once, and a few bytes
-# may hold gigabytes.
+_LOCAL_HEADER_BYTES = 30  # APPNOTE 4.3.7, before name and extra field
+# Not bzip2 and LZMA: zipfile unpacks a block of them at once, and a few bytes may hold gigabytes.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _NESTED = "it is a zip archive inside a zip archive"
 _READ_ERRORS = (
@@ -46,9 +46,9 @@ _READ_ERRORS = (
 class ArchiveLimits:
     """Bounds for one archive.
 
-    max_files, max_bytes: of all members together, unpacked. max_member_bytes: of one.
-    max_ratio: unpacked through packed, counted from `ratio_floor_bytes` on. Radiographs
-    pack to a half or a tenth, black ones perhaps to a hundredth.
+    max_files, max_bytes: of all members together, unpacked. max_member_bytes: of one member.
+    max_ratio: unpacked to packed bytes, counted from `ratio_floor_bytes` on. Radiographs
+    compress to a half or a tenth, black ones perhaps to a hundredth.
     """
 
     max_files: int = 200_000
@@ -62,8 +62,8 @@ class ArchiveLimits:
 class Member:
     """One file of an archive.
 
-    name: safe to show, unique within the archive. refusal: why it must not be
-    opened, None where it may be. size: bytes, unpacked, as the archive states.
+    name: safe to show, unique within the archive. refusal: why it must not be opened, or None.
+    size: unpacked bytes as the archive states them.
     """
 
     name: str
@@ -73,26 +73,26 @@ class Member:
     _info: zipfile.ZipInfo
 
     def open(self) -> BinaryIO:
-        """Return a stream of the content, valid until the next member is asked for.
+        """Return a stream of the content, valid until the next member is taken.
 
-        Raises RefusedError, also from `read`, where the member is damaged or refused.
+        Raises RefusedError, also from the stream's `read`, for a damaged or refused member.
         """
         if self.refusal:
             raise self.refusal
         try:
             content = _Stream(self._archive.open(self._info))
         except _READ_ERRORS:
-            raise RefusedError(RefusalCode.DAMAGED, "the archive is damaged at this file") from None
-        if is_archive(content.begin()):
+            raise _damaged() from None
+        if is_archive(content.head()):
             content.close()
             raise RefusedError(RefusalCode.ARCHIVE, _NESTED)
         return cast(BinaryIO, content)
 
 
 def is_archive(head: bytes) -> bool:
-    """Whether a file that begins with `head` is to be unpacked.
+    """Whether a file that begins with `head` is a zip archive.
 
-    A picture with an archive behind it is a picture.
+    An image followed by an archive is an image.
     """
     return head.startswith(_SIGNATURES)
 
@@ -100,17 +100,17 @@ def is_archive(head: bytes) -> bool:
 def members(
     source: Path | BinaryIO, *, limits: ArchiveLimits = ArchiveLimits()
 ) -> Iterator[Member]:
-    """Yield the archive's files in its own order; folders and desktop junk are left out.
+    """Yield the archive's files in their stored order, without folders and desktop junk.
 
-    Raises RefusedError for the archive as a whole, before the first member: damaged,
-    empty, beyond `limits`, with entries that share bytes (as bombs do), or with another archive in
-    front of it, whose files would be lost.
+    Raises RefusedError before the first member if the archive as a whole is damaged, empty or
+    beyond `limits`, if entries share bytes (as in bombs), or if another archive precedes it,
+    whose files would be missed.
     """
     with _open(source, limits) as archive:
         files = [
             info
             for info in archive.infolist()
-            # (is_dir() of the library fails on an empty name)
+            # ZipInfo.is_dir fails for an empty name.
             if not name_of(info).endswith(("/", "\\")) and not is_junk(name_of(info))
         ]
         _check_archive(archive, files, limits)
@@ -122,7 +122,7 @@ def _open(source: Path | BinaryIO, limits: ArchiveLimits) -> Iterator[zipfile.Zi
     with ExitStack() as stack:
         stream = stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
         try:
-            check_directory(stream, max_entries=2 * limits.max_files)  # folders and junk, too
+            check_directory(stream, max_entries=2 * limits.max_files)  # with folders and junk
             archive = stack.enter_context(zipfile.ZipFile(stream))
         except _READ_ERRORS:
             raise RefusedError(
@@ -138,7 +138,7 @@ def _members(
     times: Counter[str] = Counter()
     for info in files:
         shown = name = shown_name(name_of(info))
-        while name in used:  # the same name again is another file: none may be lost
+        while name in used:  # equal names are different files: keep all of them
             times[shown] += 1
             name = f"{shown} ({times[shown] + 1})"
         used.add(name)
@@ -149,7 +149,7 @@ def _check_archive(
     archive: zipfile.ZipFile, files: list[zipfile.ZipInfo], limits: ArchiveLimits
 ) -> None:
     if not files:
-        raise RefusedError(RefusalCode.ARCHIVE, "the zip archive holds no files")
+        raise RefusedError(RefusalCode.ARCHIVE, "the zip archive contains no files")
     if len(files) > limits.max_files:
         raise RefusedError(
             RefusalCode.ARCHIVE,
@@ -160,21 +160,20 @@ def _check_archive(
             RefusalCode.ARCHIVE, f"the zip archive unpacks to more than {limits.max_bytes} bytes"
         )
     if min(info.header_offset for info in archive.infolist()) > 0:
-        # As in two archives behind each other, of which the library sees the second alone.
+        # Of two concatenated archives zipfile reads the second only.
         raise RefusedError(
-            RefusalCode.DAMAGED, "the zip archive is damaged: it begins with what it does not list"
+            RefusalCode.DAMAGED, "the zip archive is damaged: its first entry is not at its start"
         )
     if _overlap(archive):
         raise RefusedError(RefusalCode.DAMAGED, "the zip archive is damaged: its entries overlap")
 
 
 def _overlap(archive: zipfile.ZipFile) -> bool:
-    """Whether entries share bytes; each is at least its packed size away from the next."""
+    """Whether entries share bytes: a next one begins before the previous one can have ended."""
     infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
     starts = [info.header_offset for info in infos[1:]] + [archive.start_dir]
-    header = zipfile.sizeFileHeader  # type: ignore[attr-defined]
     return any(
-        info.header_offset + header + info.compress_size > start
+        info.header_offset + _LOCAL_HEADER_BYTES + info.compress_size > start
         for info, start in zip(infos, starts, strict=True)
     )
 
@@ -208,26 +207,24 @@ def _refusal(info: zipfile.ZipInfo, limits: ArchiveLimits) -> RefusedError | Non
 
 
 class _Stream(io.RawIOBase):
-    """A member's content; what goes wrong while reading is the file's fault, in plain words."""
+    """A member's content; errors while reading become RefusedError."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._begun = b""
+        self._head = b""
 
     def readable(self) -> bool:
         return True
 
-    def begin(self) -> bytes:
-        """Its first bytes, which are read again afterwards."""
-        self._begun = self._read(4)
-        return self._begun
+    def head(self) -> bytes:
+        """Return the first four bytes, which are read again afterwards."""
+        self._head = self._read(4)
+        return self._head
 
     def read(self, size: int = -1) -> bytes:
-        if size < 0:
-            begun, self._begun = self._begun, b""
-            return begun + self._read(-1)
-        begun, self._begun = self._begun[:size], self._begun[size:]
-        return begun + self._read(size - len(begun))
+        head = self._head if size < 0 else self._head[:size]
+        self._head = self._head[len(head) :]
+        return head + self._read(size if size < 0 else size - len(head))
 
     def close(self) -> None:
         self._stream.close()
@@ -237,4 +234,8 @@ class _Stream(io.RawIOBase):
         try:
             return self._stream.read(size)
         except _READ_ERRORS:
-            raise RefusedError(RefusalCode.DAMAGED, "the archive is damaged at this file") from None
+            raise _damaged() from None
+
+
+def _damaged() -> RefusedError:
+    return RefusedError(RefusalCode.DAMAGED, "the archive is damaged at this file")

@@ -45,7 +45,7 @@ _LIBJPEG_ON_DAMAGE = re.compile(
     r"\d\d extraneous bytes before marker|premature end of data segment|bad Huffman code"
     r"|instead of RST|Premature end of JPEG file"
 )
-DAMAGED = "the JPEG data are damaged: parts of the picture are lost"
+DAMAGED = "the JPEG data are damaged: parts of the image are lost"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def segments(content: bytes) -> Iterator[Segment]:
             coded = _LS_MARKER
         position = segment.end
     raise RefusedError(
-        RefusalCode.TOO_LARGE, f"the JPEG data come in more than {_MAX_SEGMENTS} segments"
+        RefusalCode.TOO_LARGE, f"the JPEG data have more than {_MAX_SEGMENTS} segments"
     )
 
 
@@ -115,7 +115,7 @@ def check_jpeg(content: bytes, limits: Limits) -> None:
             pixels = max(pixels, rows * columns)
         scans += segment.marker == SOS
         if scans > MAX_SCANS or scans * pixels > MAX_SCANS_OF_LARGEST * limits.max_pixels:
-            raise RefusedError(RefusalCode.TOO_LARGE, "the JPEG data come in too many scans")
+            raise RefusedError(RefusalCode.TOO_LARGE, "the JPEG data have too many scans")
 
 
 def _segment(content: bytes, position: int, coded: re.Pattern[bytes]) -> Segment:
@@ -127,7 +127,7 @@ def _segment(content: bytes, position: int, coded: re.Pattern[bytes]) -> Segment
     if content[position] != 0xFF or content[position + 1] == 0:
         raise RefusedError(
             RefusalCode.DAMAGED,
-            "the JPEG data are damaged: a marker is expected where there is none",
+            "the JPEG data are damaged: a marker is missing",
         )
     marker = content[position + 1]
     if marker == EOI or marker in _STANDALONE:
@@ -148,7 +148,7 @@ def _scan_end(content: bytes, position: int, coded: re.Pattern[bytes]) -> int:
     if match[0][-1] not in _AFTER_SCAN:
         raise RefusedError(
             RefusalCode.DAMAGED,
-            "the JPEG data are damaged: an unknown marker stands among the pixels",
+            "the JPEG data are damaged: unknown marker in the coded data",
         )
     return match.start()
 

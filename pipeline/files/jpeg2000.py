@@ -6,7 +6,7 @@ _SOC, _SOT, _SOD, _EOC, _COM = 0xFF4F, 0xFF90, 0xFF93, 0xFFD9, 0xFF64
 _SIZ, _PRECISION_AT = 0xFF51, 42  # of the first component
 _BARE = range(0xFF30, 0xFF40)  # markers without a length, A.1.3
 _CONTAINER = b"\x00\x00\x00\x0cjP  "  # T.800 I.5.1
-_DAMAGED = "the JPEG 2000 data are damaged: a marker is expected where there is none"
+_DAMAGED = "the JPEG 2000 data are damaged: a marker is missing"
 
 
 def strip_jpeg_2000(content: bytes) -> bytes:

@@ -51,9 +51,7 @@ def chunks(content: bytes) -> Iterator[Chunk]:
         if kind == b"IEND":
             return
         position = end
-    raise RefusedError(
-        RefusalCode.TOO_LARGE, f"the PNG data come in more than {_MAX_CHUNKS} chunks"
-    )
+    raise RefusedError(RefusalCode.TOO_LARGE, f"the PNG data have more than {_MAX_CHUNKS} chunks")
 
 
 def check_png(content: bytes, limits: Limits) -> None:

@@ -37,12 +37,12 @@ _SIGNATURES = (
 _KNOWN_BUT_UNSUPPORTED = (
     (b"PK\x03\x04", "a zip archive"),
     (b"PK\x05\x06", "an empty zip archive"),
-    (b"GIF8", "a GIF picture"),
-    (b"8BPS", "a Photoshop picture"),
+    (b"GIF8", "a GIF image"),
+    (b"8BPS", "a Photoshop image"),
     (b"%!PS", "a PostScript file"),
     (b"\xc5\xd0\xd3\xc6", "a PostScript file"),
     (b"%PDF", "a PDF file"),
-    (b"SIMPLE  =", "a FITS picture"),
+    (b"SIMPLE  =", "a FITS image"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"\x00\x00\x01\x00", "an icon"),
 )

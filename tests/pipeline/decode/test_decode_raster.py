@@ -91,7 +91,7 @@ def test_thirty_two_bits_take_the_least_common_range(
 def test_floats_beyond_any_range_are_refused(tmp_path: Path, bad: float) -> None:
     values = REFERENCE.astype(np.float32)
     values[3, 3] = bad
-    with pytest.raises(RefusedError, match="expected pixel values of 0 and more"):
+    with pytest.raises(RefusedError, match="expected finite pixel values of at least 0"):
         decode(make_raster(tmp_path / "x.tif", values))
 
 

@@ -36,7 +36,7 @@ def test_names_that_lead_outside_are_refused(tmp_path: Path) -> None:
     names = ["../x.png", "a/../../x.png", "..\\x.png", "/etc/x.png", "\\x.png", "C:\\x.png"]
     path = make_zip(tmp_path / "x.zip", [(name, PNG) for name in names])
     found = list(fates(path).values())
-    assert found[:3] == ["its name leads out of the archive ('..')"] * 3
+    assert found[:3] == ["its name points outside the archive ('..')"] * 3
     assert found[3:] == ["its name is an absolute path"] * 3
 
 
@@ -104,7 +104,7 @@ def test_cut_archive_is_refused(tmp_path: Path, share: float) -> None:
 
 
 def test_empty_archive_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="holds no files"):
+    with pytest.raises(RefusedError, match="contains no files"):
         fates(make_zip(tmp_path / "x.zip", []))
 
 
@@ -204,7 +204,7 @@ def test_an_archive_behind_another_does_not_hide_the_first_ones_files(tmp_path: 
     behind.write_bytes(first + second)
     comment.write_bytes(first[:-2] + struct.pack("<H", len(second)) + second)
     for path in (behind, comment):
-        with pytest.raises(RefusedError, match="begins with what it does not list"):
+        with pytest.raises(RefusedError, match="first entry is not at its start"):
             fates(path)
 
 
@@ -213,7 +213,7 @@ def test_extra_fields_without_end_are_refused_before_they_are_read(tmp_path: Pat
     entries = [(an_entry(f"{n}.png", extra=b"\xff\xff\0\0" * 16_000), PNG) for n in range(20)]
     path = make_zip(tmp_path / "x.zip", entries)
     began = time.process_time()
-    with pytest.raises(RefusedError, match="too much besides names"):
+    with pytest.raises(RefusedError, match="too large extra fields"):
         fates(path)
     assert time.process_time() - began < 0.5
 

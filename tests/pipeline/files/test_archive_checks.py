@@ -1,6 +1,7 @@
 """Names in zip archives, in whatever encoding: safe to show, and none hides where it leads."""
 
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -59,3 +60,23 @@ def test_names_in_old_code_pages_are_odd_but_harmless(tmp_path: Path) -> None:
     raw = path.read_bytes().replace(b"a?b.png", b"a\x81b.png")
     path.write_bytes(raw)
     assert fates(path) == {"aüb.png": PNG}
+
+
+@pytest.mark.parametrize("is_zip64", [False, True])
+def test_private_end_record_of_zipfile_is_as_in_cpython_3_11(
+    tmp_path: Path, is_zip64: bool
+) -> None:
+    """`_EndRecData` was read in CPython 3.11.7: signature, size and place are items 0, 5 and 9."""
+    path = make_zip(tmp_path / "x.zip", [("a.png", PNG)])
+    content = path.read_bytes()
+    start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    if is_zip64:
+        size = struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, 1, 1, end - start, start)
+        locator = b"PK\x06\x07" + struct.pack("<LQL", 0, end, 1)
+        content = content[:end] + b"PK\x06\x06" + size + locator + content[end:]
+        path.write_bytes(content)
+    with path.open("rb") as stream:
+        record = zipfile._EndRecData(stream)  # type: ignore[attr-defined]
+    assert record[0] == (b"PK\x06\x06" if is_zip64 else b"PK\x05\x06")
+    assert (record[5], record[9]) == (end - start, content.index(b"PK\x05\x06"))
+    assert fates(path) == {"a.png": PNG}

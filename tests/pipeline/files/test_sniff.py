@@ -1,10 +1,10 @@
-"""Content tells the kind; names never do."""
+"""Media types from content, and files that operating systems leave behind."""
 
 import numpy as np
 import pytest
 
 from pipeline.errors import RefusedError
-from pipeline.files.sniff import sniff
+from pipeline.files.sniff import is_junk, sniff
 from tests.support.data.builders import encoded
 
 PICTURE = np.zeros((40, 40), np.uint8)
@@ -21,7 +21,7 @@ PICTURE = np.zeros((40, 40), np.uint8)
         ("JPEG2000", "image/jp2"),
     ],
 )
-def test_pictures(kind: str, media_type: str) -> None:
+def test_sniff_images(kind: str, media_type: str) -> None:
     assert sniff(encoded(PICTURE, kind)) == media_type
 
 
@@ -35,7 +35,7 @@ def test_pictures(kind: str, media_type: str) -> None:
         b"\x02\x00\x00\x00UL\x04\x00\xb0\x00\x00\x00\x02\x00\x01\x00",  # meta information
     ],
 )
-def test_dicom(head: bytes) -> None:
+def test_sniff_dicom(head: bytes) -> None:
     assert sniff(head) == "application/dicom"
 
 
@@ -46,13 +46,25 @@ def test_dicom(head: bytes) -> None:
         (b"PK\x03\x04", "a zip archive"),
         (b"%PDF-1.4", "a PDF file"),
         (b"%!PS-Adobe-3.0 EPSF-3.0", "a PostScript file"),
-        (b"GIF89a", "a GIF picture"),
+        (b"GIF89a", "a GIF image"),
         (b"<!DOCTYPE html><html>", "markup text"),
         (b"  <svg xmlns=", "markup text"),
         (b"hello", "neither DICOM, PNG, JPEG nor TIFF"),
         (b"\x08\x00\x05\x00\xff\xff\xff\x7f" + bytes(20), "neither DICOM"),
     ],
 )
-def test_others_are_refused_by_name(head: bytes, words: str) -> None:
+def test_sniff_names_unsupported_files(head: bytes, words: str) -> None:
     with pytest.raises(RefusedError, match=words):
         sniff(head)
+
+
+@pytest.mark.parametrize(
+    "name", ["cd/DICOMDIR", "a/__MACOSX/b.png", "d/.DS_Store", "x\\Thumbs.db", "s/._a.png"]
+)
+def test_is_junk(name: str) -> None:
+    assert is_junk(name)
+
+
+@pytest.mark.parametrize("name", ["dicomdir.dcm", "a/b.png", "thumbs.db.png", "", "macosx/a"])
+def test_is_junk_keeps_images(name: str) -> None:
+    assert not is_junk(name)

@@ -101,7 +101,7 @@ def test_damage_that_a_codec_tells_only_the_terminal_is_refused(tmp_path: Path) 
     with DecoderPool(processes=1, timeout_s=20) as pool:
         before, answer, after = pool.prepare_all([whole, damaged, whole])
     assert isinstance(answer, RefusedError)
-    assert str(answer) == "the JPEG data are damaged: parts of the picture are lost"
+    assert str(answer) == "the JPEG data are damaged: parts of the image are lost"
     assert isinstance(before, Prepared)
     assert isinstance(after, Prepared)
 
