@@ -23,8 +23,7 @@ from pydicom.tag import Tag
 from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS, Numbers
 from pipeline.deidentify.pixels import clean_pixels
 from pipeline.dicom.attributes import raw_value, term, text
-from pipeline.dicom.grayscale import read_table
-from pipeline.dicom.palette import COLOURS, packed, read_palette
+from pipeline.dicom.lut import COLOURS, packed_palette, read_palette, read_table, word_order
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import patient_pseudonym, pseudonym, pseudonymous_uid
@@ -44,8 +43,8 @@ def clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
     vr = "SS" if table.first < 0 else "US"
     descriptor = [len(table.entries) % 2**16, table.first, table.bits]
     item.add(DataElement(Tag("LUTDescriptor"), vr, descriptor))
-    order = "<u2" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">u2"
-    item.add(DataElement(Tag("LUTData"), "OW", table.entries.astype(order).tobytes()))
+    entries = table.entries.astype(word_order(dataset)).tobytes()
+    item.add(DataElement(Tag("LUTData"), "OW", entries))
     if keyword == "ModalityLUTSequence":
         item.ModalityLUTType = "US"  # required (PS3.3 C.11.1); US stands for unspecified
     return DataElement(Tag(keyword), "SQ", Sequence([item]))
@@ -55,7 +54,7 @@ def clean_palette(dataset: Dataset) -> list[DataElement | None]:
     """Return the colour tables (PS3.3 C.7.6.3.1.5) of a PALETTE COLOR picture, none of others."""
     if term(dataset, "PhotometricInterpretation") != "PALETTE COLOR":
         return []
-    descriptor, tables = packed(read_palette(dataset), dataset)
+    descriptor, tables = packed_palette(read_palette(dataset), word_order(dataset))
     found: list[DataElement | None] = []
     for colour, table in zip(COLOURS, tables, strict=True):
         keyword = f"{colour}PaletteColorLookupTable"

@@ -1,7 +1,4 @@
-"""From a DICOM data set to the picture that a person would see.
-
-Pixels that pad a picture to a rectangle and show nothing (PS3.3 C.7.5.1.1.2).
-"""
+"""From a DICOM data set to the image as a viewer shows it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +9,8 @@ from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import code, integer, is_signed, kept_tags, number
 from pipeline.dicom.frontal import JUDGED, burned_in_warnings, check_frontal
-from pipeline.dicom.grayscale import Span, grey_levels, has_broken_window
-from pipeline.dicom.palette import read_palette
+from pipeline.dicom.grayscale import grey_levels, has_broken_window
+from pipeline.dicom.lut import read_palette
 from pipeline.dicom.pixels import first_frame, frames, has_unused_bits
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.sniff import DICOM
@@ -22,10 +19,9 @@ from pipeline.types import DecodedImage
 
 
 def padding_mask(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_] | None:
-    """Return bool (H, W), True where a stored value is padding; None if there is none.
+    """Return bool (H, W), True where a stored value is padding (PS3.3 C.7.5.1.1.2), else None.
 
-    The value and the range's other end are compared with the stored values, before any
-    table or window.
+    frame: values as stored, before any table or window. None also for colours.
     """
     value, limit = (number(dataset, k) for k in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
     if value is None or frame.ndim != 2:
@@ -38,7 +34,7 @@ def padding_mask(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_] | N
 
 
 def _as_stored(value: float, dataset: Dataset) -> float:
-    """Writers disagree whether the attribute is signed; the pixels are what counts."""
+    """Writers disagree whether the attribute is signed; the pixels decide."""
     signed = is_signed(dataset)
     half: int = 2 ** (integer(dataset, "BitsAllocated", default=16) - 1)
     if signed and value >= half:
@@ -49,7 +45,7 @@ def _as_stored(value: float, dataset: Dataset) -> float:
 
 
 def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Return the rows and columns that hold anything but padding; empty if none do."""
+    """Return the rows and columns that contain more than padding; empty if none do."""
     rows, columns = (np.flatnonzero(~mask.all(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return slice(0), slice(0)
@@ -62,17 +58,18 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
-    """Decode the first frame of a data set whose tags do not contradict a frontal chest.
+    """Decode the first frame of a data set whose tags do not contradict a frontal chest image.
 
-    Raises RefusedError; the tags are checked first, since that costs nothing.
+    Raises RefusedError; the tags are checked first, since that is cheap.
     """
     check_frontal({keyword: code(dataset, keyword) for keyword in JUDGED})
     frame = first_frame(dataset, limits)
-    check_not_blank(frame)  # before memory is spent on it: a bomb is blank
-    pixels, is_whole_range = _picture(frame, dataset), has_broken_window(dataset)
-    if not is_whole_range and _has_window(dataset) and _shows_nothing(pixels):
-        # A window beside the film's values, or of no width, as some devices write it.
-        pixels, is_whole_range = _picture(frame, _without_window(dataset)), True
+    check_not_blank(frame)  # before more memory is used: decompression bombs are blank
+    pixels, is_whole_range = _grey_image(frame, dataset), has_broken_window(dataset)
+    has_window = any(keyword in dataset for keyword in _WINDOW)
+    if not is_whole_range and has_window and _shows_nothing(pixels):
+        # A window outside the values of the image, or without width: some devices write such.
+        pixels, is_whole_range = _grey_image(frame, _without_window(dataset)), True
     return DecodedImage(
         pixels=pixels,
         media_type=DICOM,
@@ -93,10 +90,6 @@ def _warnings(dataset: Dataset, *, is_whole_range: bool) -> list[str]:
     return found
 
 
-def _has_window(dataset: Dataset) -> bool:
-    return any(keyword in dataset for keyword in _WINDOW)
-
-
 def _without_window(dataset: Dataset) -> Dataset:
     plain = Dataset()
     plain.update(dataset)
@@ -108,74 +101,69 @@ def _without_window(dataset: Dataset) -> Dataset:
 
 
 def _shows_nothing(pixels: NDArray[np.float32]) -> bool:
-    """Whether no two greys are left. A few pixels tell it of most pictures."""
+    """Whether fewer than two grey levels are left; for most images a few pixels show that."""
     return all(
         len(np.unique(some[(some > 0) & (some < 1)])) < 2 for some in (pixels[::16, ::16], pixels)
     )
 
 
-def _picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
+def _grey_image(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
     if frame.ndim == 3:
-        return _luminance(frame, np.float32(_stored_top(dataset)))
+        return _luminance(frame, np.float32(2 ** integer(dataset, "BitsStored") - 1))
     if code(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
         palette = read_palette(dataset)
         grey_of = palette.entries.astype(np.float32) @ (_LUMINANCE / np.float32(palette.top))
-        return _looked_up(frame, dataset, lambda values: grey_of[palette.places(values)])
-    grey = _float_picture if frame.dtype.kind == "f" else _integer_picture
+        return _looked_up(frame, dataset, lambda values: grey_of[palette.index(values)])
+    grey = _grey_of_floats if frame.dtype.kind == "f" else _grey_of_integers
     mask = padding_mask(frame, dataset)
     if mask is None:
         return grey(frame, dataset)
     box = bounding_box(mask)
-    picture = grey(frame[box], dataset)
-    picture[mask[box]] = 0
-    return picture
+    pixels = grey(frame[box], dataset)
+    pixels[mask[box]] = 0
+    return pixels
 
 
 def _luminance(frame: NDArray[Any], top: np.float32) -> NDArray[np.float32]:
-    """Row by row: at once it would take four bytes for each colour of each pixel."""
-    picture = np.empty(frame.shape[:2], np.float32)
-    for row, colours in zip(picture, frame, strict=True):
+    """Row by row: all at once would take four bytes for each colour of each pixel."""
+    pixels = np.empty(frame.shape[:2], np.float32)
+    for row, colours in zip(pixels, frame, strict=True):
         np.matmul(colours.astype(np.float32), _LUMINANCE / top, out=row)
-    return np.clip(picture, 0, 1, out=picture)
+    return np.clip(pixels, 0, 1, out=pixels)
 
 
-def _stored_top(dataset: Dataset) -> int:
-    return int(2 ** integer(dataset, "BitsStored")) - 1
-
-
-def _integer_picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
+def _grey_of_integers(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
     bits = integer(dataset, "BitsStored")
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if is_signed(dataset) else (0, 2**bits)
-    span = Span(low, high - 1)
+    stored = (low, high - 1)
     return _looked_up(
         frame,
         dataset,
-        lambda values: grey_levels(values.astype(np.float64), dataset, stored=span),
+        lambda values: grey_levels(values.astype(np.float64), dataset, stored=stored),
     )
 
 
 def _looked_up(
     frame: NDArray[Any], dataset: Dataset, grey: Callable[[NDArray[np.int64]], NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """One look-up in a table of every value that can be stored, however many pixels."""
+    """Apply `grey` once to every value that can be stored, then look the pixels up."""
     signed = is_signed(dataset)
     if frame.dtype.itemsize > 2:
         return grey(_stored_values(frame.astype(np.int64), dataset, signed=signed))
     patterns = np.arange(2 ** (8 * frame.dtype.itemsize), dtype=np.int64)
     values = _stored_values(patterns, dataset, signed=signed, width=8 * frame.dtype.itemsize)
-    picture: NDArray[np.float32] = grey(values)[
-        np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}")
-    ]
-    return picture
+    unsigned = np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}")
+    pixels: NDArray[np.float32] = grey(values)[unsigned]
+    return pixels
 
 
 def _stored_values(
     patterns: NDArray[np.int64], dataset: Dataset, *, signed: bool, width: int = 32
 ) -> NDArray[np.int64]:
-    """PS3.5 8.1.1: take the stored bits out of the allocated ones.
+    """Take the stored bits out of the allocated ones (PS3.5 8.1.1).
 
-    Other bits may hold something else (old overlays), but not where a lossy codec made the
-    values: those are whole, and would be torn where they lie a little beyond the bits stored.
+    The other bits may hold something else (old overlays). Values from a lossy codec are left
+    as they are: they may lie a little outside the bits stored.
     """
     if signed:
         half = 1 << (width - 1)
@@ -189,12 +177,12 @@ def _stored_values(
     return np.where(values >= half, values - 2 * half, values) if signed else values
 
 
-def _float_picture(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
-    """Float samples (C.7.6.24) state no range: the window tells, else their own ends do."""
+def _grey_of_floats(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32]:
+    """Float samples (C.7.6.24) state no range: without a window it is their own."""
     values = frame.astype(np.float64)
     if not np.isfinite(values).all():
         raise RefusedError(
             RefusalCode.DAMAGED, "the float pixel data contain values that are not finite"
         )
     low, high = float(values.min()), float(values.max())
-    return grey_levels(values, dataset, stored=Span(low, high if high > low else low + 1))
+    return grey_levels(values, dataset, stored=(low, high if high > low else low + 1))
