@@ -106,8 +106,9 @@ def train_for_ever(arguments: argparse.Namespace) -> None:
     if not arguments.plain:
         os.environ.update(dict.fromkeys(THREADS, str(arguments.cores)))
     from pipeline.inference.version_folder import load_card
-    from pipeline.training.config import TrainingProgress, candidate_config
+    from pipeline.training.config import candidate_config
     from pipeline.training.fit import fit_network
+    from pipeline.training.job import TrainingJob, TrainingProgress
 
     is_bounded = arguments.plain
 
@@ -126,7 +127,8 @@ def train_for_ever(arguments: argparse.Namespace) -> None:
         weights=BASELINE / NETWORK_FILE, mode="upper blocks", site=len(dataset),
     )  # fmt: skip
     endless = replace(config, head_epochs=0, epochs=10_000)
-    fit_network(dataset, dataset.where(np.arange(8)), config=endless, progress=tell)
+    validation = dataset.where(np.arange(8))
+    fit_network(TrainingJob(config=endless, training=dataset, validation=validation, progress=tell))
 
 
 def some_images(folder: Path | None) -> Dataset:

@@ -26,7 +26,8 @@ from pipeline.evaluation.metrics import auroc
 from pipeline.inference.predictor import probability_of
 from pipeline.training.config import TrainingConfig, TrainingConfigError
 from pipeline.training.dataset import Dataset, read_images
-from pipeline.training.fit import fit_network, predict_logits
+from pipeline.training.fit import Forward, fit_network
+from pipeline.training.job import TrainingJob
 from pipeline.training.labelled import LabelledFolder
 from pipeline.training.splits import split_of
 
@@ -94,14 +95,15 @@ def try_recipe(
     config: TrainingConfig, learning: Dataset, validation: Dataset, *, adults: Dataset | None
 ) -> dict[str, Any]:
     start = time.monotonic()
-    network, _ = fit_network(learning, validation, config=config, progress=lambda step: None)
+    network, _ = fit_network(TrainingJob(config=config, training=learning, validation=validation))
+    forward = Forward(network)
     seconds = time.monotonic() - start
     shifted = {name: change(validation.images) for name, change in SHIFTS.items()}
     shifted[SWAPPED] = swap_style(validation.images, validation.labels)
-    logits = {name: predict_logits(network, images) for name, images in shifted.items()}
+    logits = {name: forward(images)[0][:, 0] for name, images in shifted.items()}
     found = judge(logits, validation.labels) | {"seconds": round(seconds)}
     if adults is not None:
-        found["adults"] = round(auroc(adults.labels, predict_logits(network, adults.images)), 4)
+        found["adults"] = round(auroc(adults.labels, forward(adults.images)[0][:, 0]), 4)
     return found
 
 

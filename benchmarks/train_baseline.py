@@ -18,10 +18,11 @@ import numpy as np
 
 from benchmarks.heatmap_score import score_external
 from pipeline.inference.version_folder import BASELINE
-from pipeline.training.config import TrainingConfig, TrainingProgress
+from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset, read_images
+from pipeline.training.job import TrainingProgress
 from pipeline.training.labelled import LabelledImage
-from pipeline.training.train import train
+from pipeline.training.train import train_folder
 
 CONFIG = TrainingConfig(
     model_version="baseline-2",
@@ -72,9 +73,9 @@ def main() -> None:
             "heatmap_scores": score_external(folder, arguments.external),
         }
 
-    train(
+    train_folder(
         arguments.dataset, arguments.output,
-        config=config, others=others, progress=tell, extras=extras,
+        config=config, test_sets=others, progress=tell, card_entries=extras,
     )  # fmt: skip
 
 

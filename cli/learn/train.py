@@ -1,7 +1,4 @@
-"""`overread train`
-
-`overread train`, put together: a configuration from a file, a bar, one clear line on trouble.
-"""
+"""`overread train`"""
 
 import json
 import signal
@@ -15,11 +12,12 @@ import click
 
 from cli.errors import Failed, Interrupted, UsageProblem
 from cli.params import GivenPath
-from cli.progress import Progress, progress
+from cli.progress import progress
 from pipeline.errors import PipelineError
 from pipeline.inference.engine import tensorflow_is_installed
 from pipeline.training.checkpoint import checkpoint_folder, has_checkpoint
-from pipeline.training.config import TrainingConfig, TrainingConfigError, TrainingProgress
+from pipeline.training.config import TrainingConfig, TrainingConfigError
+from pipeline.training.job import STAGES, TrainingProgress
 
 
 @click.command()
@@ -47,31 +45,20 @@ from pipeline.training.config import TrainingConfig, TrainingConfigError, Traini
 def train(directory: Path, output: Path, config_file: Path | None, weights: Path | None) -> None:
     """Train a network on DIR (train/NORMAL, train/PNEUMONIA), split by patient.
 
-    DIR/test, where there is one, is only measured. An interrupted training goes on from its last
-    epoch when the same command is given again.
+    DIR/test, where there is one, is only measured. An interrupted training continues after its
+    last epoch when the same command is given again.
     """
-
-    folder = train_folder(directory, output=output, config_file=config_file, weights=weights)
-    click.echo(folder)
-
-
-STAGES = {
-    "read": "reading",
-    "features": "features",
-    "head": "head",
-    "fine-tune": "upper blocks",
-    "export": "exporting",
-    "evaluate": "evaluating",
-}
+    config = _configure(directory, output=output, config_file=config_file, weights=weights)
+    click.echo(_train(directory, output, config))
 
 
-def train_folder(
+def _configure(
     dataset: Path, *, output: Path, config_file: Path | None, weights: Path | None
-) -> Path:
+) -> TrainingConfig:
     if not dataset.is_dir():
         raise UsageProblem(f"{dataset}: no such folder")
     if output.exists():
-        raise UsageProblem(f"{output}: exists; a model version is never changed")
+        raise UsageProblem(f"{output}: already exists; a model version is never changed")
     config = read_config(config_file) if config_file else TrainingConfig()
     if config.model_version == TrainingConfig.model_version:
         config = replace(config, model_version=output.name)
@@ -81,7 +68,7 @@ def train_folder(
         raise UsageProblem(f"{config.start_weights}: no such file; name it with --weights")
     if not tensorflow_is_installed():
         raise UsageProblem("TensorFlow is not installed; install it with: make setup-train")
-    return _train(dataset, output, config)
+    return config
 
 
 def read_config(path: Path) -> TrainingConfig:
@@ -92,11 +79,11 @@ def read_config(path: Path) -> TrainingConfig:
     except OSError as error:
         raise UsageProblem(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise UsageProblem(f"{path}: cannot be understood: {error}") from None
+        raise UsageProblem(f"{path}: not valid JSON or TOML: {error}") from None
     if isinstance(values, dict) and isinstance(values.get("config"), dict):
         values = values["config"]
     if not isinstance(values, dict):
-        raise UsageProblem(f"{path}: expected names with values")
+        raise UsageProblem(f"{path}: expected settings by name")
     try:
         return TrainingConfig.from_json(values)
     except TrainingConfigError as error:
@@ -104,29 +91,32 @@ def read_config(path: Path) -> TrainingConfig:
 
 
 def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
-    # Only now: it imports TensorFlow.
-    from pipeline.training.train import train
+    from pipeline.training.train import train_folder  # imports TensorFlow
 
     try:
         with progress("Training", total=100, unit="%") as shown, _interruptible() as check:
 
-            def tell(step: TrainingProgress) -> None:
+            def show(step: TrainingProgress) -> None:
                 check()
-                _show(shown, step)
+                if step.stage in STAGES:
+                    shown.show(100 * step.share, note=step.describe())
+                else:
+                    shown.say(step.describe())
 
-            return train(dataset, output, config=config, progress=tell)
+            return train_folder(dataset, output, config=config, progress=show)
     except PipelineError as error:
         raise Failed(str(error)) from None
     except OSError as error:
         raise Failed(f"{error.filename or output}: {error.strerror or error}") from None
     except KeyboardInterrupt:
-        raise Interrupted(_how_to_go_on(checkpoint_folder(output))) from None
+        raise Interrupted(_how_to_continue(checkpoint_folder(output))) from None
 
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], None]]:
-    """Ctrl-C counts at the next step, a second one at once: raised in the midst of TensorFlow, the
-    exception may be taken for an answer, and an endless set of numbers be counted to its end.
+    """Ctrl-C takes effect at the next step, a second one at once.
+
+    Raised inside TensorFlow, KeyboardInterrupt may be taken for a result, and the loop never ends.
     """
     times = 0
 
@@ -147,15 +137,7 @@ def _interruptible() -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _show(shown: Progress, step: TrainingProgress) -> None:
-    if step.stage in ("resume", "restart"):
-        shown.say(step.text)
-        return
-    note = f"{STAGES.get(step.stage, step.stage)} {step.done}/{step.total} {step.text}".rstrip()
-    shown.show(100 * step.share, note=note)
-
-
-def _how_to_go_on(folder: Path) -> str:
+def _how_to_continue(folder: Path) -> str:
     if has_checkpoint(folder):
-        return f"interrupted; the same command goes on from the last epoch, kept in {folder}"
-    return "interrupted before the first checkpoint; the same command starts afresh"
+        return f"interrupted; the same command continues after the last epoch, saved in {folder}"
+    return "interrupted before the first checkpoint; the same command starts again"

@@ -20,7 +20,14 @@ from models.query import Page, insert_new, update_rows
 from models.tables.intake import ModelAlias
 from models.tables.learning import Answer, Night, Outcome
 
-STAGES = ("waiting", "labels", "snapshot", "training", "evaluation", "done")
+STAGES = {  # in their order, with the words for people
+    "waiting": "waiting to start",
+    "labels": "counting new labels and measuring drift",
+    "snapshot": "taking a snapshot of the training data",
+    "training": "training",
+    "evaluation": "comparing with the production model",
+    "done": "done",
+}
 REASON_LENGTH = 500
 CANCELLED = "cancelled before it started"
 FAILED = "failed after {attempts} attempts; see the log"
@@ -120,7 +127,8 @@ def reach(session: Session, claim: NightClaim, stage: str) -> bool:
     night = session.get(Night, claim.night_id, populate_existing=True)
     if night is None:
         return False
-    further = STAGES.index(stage) > STAGES.index(night.stage)
+    stages = list(STAGES)
+    further = stages.index(stage) > stages.index(night.stage)
     values: dict[str, Any] = {"stage": stage, "attempts": 1} if further else {}
     return note(session, claim, progress="", **values)
 

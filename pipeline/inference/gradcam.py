@@ -33,7 +33,7 @@ def forward_function(network: "keras.Model") -> Any:
 
     signature = [tf.TensorSpec([None, *network.input_shape[1:]], tf.uint8)]
 
-    # There are no branches for autograph to look for, which takes seconds.
+    # There are no branches for autograph to look for, which would take seconds.
     @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
     def forward(network_inputs: Any) -> dict[str, Any]:
         middle, feature_map = trunk(network_inputs, training=False)  # each (n, h, w, channels)
@@ -49,8 +49,8 @@ def forward_function(network: "keras.Model") -> Any:
 def feature_maps(network: "keras.Model") -> "keras.Model":
     import keras
 
-    places = [network.get_layer(name).output for name in (MIDDLE_MAP, FEATURE_MAP)]
-    return keras.Model(network.input, places)
+    maps = [network.get_layer(name).output for name in (MIDDLE_MAP, FEATURE_MAP)]
+    return keras.Model(network.input, maps)
 
 
 def statistics(feature_map: Any) -> Any:

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.atomic_file import temporary_file
-from pipeline.training.config import TrainingConfig
-from pipeline.training.dataset import Dataset
+from pipeline.training.job import TrainingJob
 
 
 @dataclass
@@ -50,21 +49,12 @@ class Checkpoint:
     curves: LearningCurves
 
 
-def training_key(
-    train: Dataset,
-    validation: Dataset,
-    *,
-    config: TrainingConfig,
-    lesson: NDArray[np.intp] | None = None,
-) -> str:
-    """Equal for trainings that would do the same: config, images, labels and start weights.
-
-    lesson: which images an epoch learns from; None for each once.
-    """
+def training_key(job: TrainingJob) -> str:
+    """Equal for trainings that would do the same: config, images, labels and start weights."""
+    config = job.config
     digest = hashlib.sha256(json.dumps(config.as_json(), sort_keys=True).encode())
-    places = np.arange(len(train)) if lesson is None else lesson
-    digest.update(places.astype(np.int64).tobytes())
-    for part in (train, validation):
+    digest.update(job.epoch_indices.astype(np.int64).tobytes())
+    for part in (job.training, job.validation):
         digest.update(part.digest().encode())
     if isinstance(config.start_weights, Path) and config.start_weights.is_file():
         digest.update(hashlib.sha256(config.start_weights.read_bytes()).digest())

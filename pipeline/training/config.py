@@ -4,7 +4,7 @@ How a candidate is trained, given what it starts from and how much there is to l
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -143,27 +143,6 @@ def _is_a(value: Any, kind: Any) -> bool:
     if kind is float:
         kind = float | int
     return isinstance(value, kind) and not isinstance(value, bool)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingProgress:
-    """One step forward, for whoever draws the bar.
-
-    stage: "read", "features", "head", "fine-tune", "export" or "evaluate"; where an earlier
-        training was interrupted, also "resume" (done of total epochs need no repeating) or
-        "restart".
-    done, total: in the stage's own steps. text: the latest figures, for people.
-    share: of the whole training, by expected work, in [0, 1].
-    """
-
-    stage: str
-    done: int
-    total: int
-    text: str = ""
-    share: float = 0.0
-
-
-Progress = Callable[[TrainingProgress], None]
 
 
 Start = Literal["production", "imagenet"]

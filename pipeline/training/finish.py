@@ -1,13 +1,13 @@
-"""From trained weights to a model version's folder: export, calibrate, judge, describe.
+"""From trained weights to a model version's folder: export, calibrate, measure, describe.
 
-The trained network as files: Keras's for training on, a compiled copy for serving.
+The network is exported twice: as Keras's file to train on, and compiled for serving.
 """
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,9 @@ from pipeline.reports.card import Ingredients, describe_images, make_card, write
 from pipeline.reports.charts import learning_curves_svg
 from pipeline.training.augmentation import Shares
 from pipeline.training.checkpoint import LearningCurves
-from pipeline.training.config import Progress, TrainingConfig, TrainingProgress
+from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset
+from pipeline.training.job import TrainingJob, TrainingProgress
 from pipeline.training.network import fold_batch_normalisation, round_to_float16
 from pipeline.types import Inference, OperatingPoint, Prediction
 
@@ -82,158 +83,131 @@ def _save_compiled(network: "keras.Model", path: Path) -> None:
     openvino.save_model(compiled, path, compress_to_fp16=True)
 
 
-CHANGED_VIEWS = 2
+AUGMENTED_VIEWS = 2  # of each validation image, to calibrate with
 BATCH = 64
-
-Groups = Mapping[str, NDArray[np.bool_]]
 
 
 def finish(
-    network: "keras.Model",
-    learning: Dataset,
-    validation: Dataset,
-    *,
-    output: Path,
-    config: TrainingConfig,
-    curves: LearningCurves,
-    others: Mapping[str, Dataset] | None = None,
-    groups: Groups | None = None,
-    guard: Guard | None = None,
-    progress: Progress = lambda step: None,
-    extras: Callable[[Path], Mapping[str, Any]] = lambda folder: {},
+    network: "keras.Model", job: TrainingJob, *, curves: LearningCurves, output: Path
 ) -> Path:
     """Export a trained network, calibrate and measure what was exported, and write its folder.
 
     Every figure comes from the compiled engine with the weights as they are served.
-    groups: parts of the validation images, bool (n,), by name. Those that are large enough (see
-    `large_groups`) weigh the same for the temperature, and the thresholds hold in each.
-    guard: kept as it is; None fits one to the learning images. extras: more entries of the card,
-    from the folder that has all but its card.
     """
     fold_batch_normalisation(network)
     round_to_float16(network)
-    judging = _Judging(
-        learning, validation,
-        config=config, others=others or {}, groups=groups or {}, guard=guard, progress=progress,
-    )  # fmt: skip
+    evaluation = _Evaluation(job)
 
     def fill(folder: Path) -> None:
-        progress(TrainingProgress(stage="export", done=0, total=1))
+        job.progress(TrainingProgress(stage="export", done=0, total=1))
         export_network(network, folder)
         drawing = learning_curves_svg(**asdict(curves))
         (folder / "learning_curves.svg").write_text(drawing, encoding="utf-8")
-        progress(TrainingProgress(stage="export", done=1, total=1))
-        card = make_card(judging.run(folder), config=config.as_json(), curves=asdict(curves))
-        write_card(card | dict(extras(folder)), folder)
-        judging.tell_end()
+        job.progress(TrainingProgress(stage="export", done=1, total=1))
+        ingredients = evaluation.run(folder)
+        card = make_card(ingredients, config=job.config.as_json(), curves=asdict(curves))
+        write_card(card | dict(job.card_entries(folder)), folder)
+        evaluation.report_end()
 
     return write_folder(output, fill=fill)
 
 
-class _Judging:
-    """What an exported network is worth; says after each batch how far it is."""
+class _Evaluation:
+    """Calibrates and measures an exported network; reports each batch."""
 
-    def __init__(
-        self,
-        learning: Dataset,
-        validation: Dataset,
-        *,
-        config: TrainingConfig,
-        others: Mapping[str, Dataset],
-        groups: Groups,
-        guard: Guard | None,
-        progress: Progress,
-    ) -> None:
-        self._learning, self._validation, self._config = learning, validation, config
-        self._others, self._guard, self._progress = others, guard, progress
-        self._groups = large_groups(validation.labels, groups)
-        fitted = 0 if guard else len(learning)
-        measured = sum(map(len, others.values()))
-        self._done, self._total = 0, (2 + CHANGED_VIEWS) * len(validation) + fitted + measured + 1
+    def __init__(self, job: TrainingJob) -> None:
+        self._job, self._validation = job, job.validation
+        self._groups = large_groups(job.validation.labels, job.groups)
+        fitted = 0 if job.guard else len(job.training)
+        measured = sum(map(len, job.test_sets.values()))
+        self._done = 0
+        self._total = (2 + AUGMENTED_VIEWS) * len(job.validation) + fitted + measured + 1
 
     def run(self, folder: Path) -> Ingredients:
         engine = load_engine(folder)
         seen = self._infer(engine, self._validation.images, "calibrating")
         temperature, thresholds = self._calibrate(engine, plain=seen.logits)
-        guard = self._guard or self._fit_guard(engine, seen=seen)
+        guard = self._job.guard or self._fit_guard(engine, seen=seen)
         guard.save(folder / FAMILIARITY_FILE)
-        card = _card(self._config, temperature=temperature, thresholds=thresholds)
+        card = _card(self._job.config, temperature=temperature, thresholds=thresholds)
         predictor = Predictor(card=card, engine=engine, guard=guard, operating_point="balanced")
+        measured = {"validation": self._validation, **self._job.test_sets}
         return Ingredients(
             data={
                 name: describe_images(part.images, part.labels, part.patients)
-                for name, part in (("train", self._learning), ("validation", self._validation))
+                for name, part in (("train", self._job.training), ("validation", self._validation))
             },
             temperature=temperature,
             thresholds=thresholds,
             evaluations={
                 name: evaluate(self._scores(predictor, part), card=card)
-                for name, part in ({"validation": self._validation} | dict(self._others)).items()
+                for name, part in measured.items()
             },
             heatmap_size=seen.heatmaps.shape[1:],
             groups=tuple(self._groups),
         )
 
-    def tell_end(self) -> None:
-        self._tell(self._total - self._done)
+    def report_end(self) -> None:
+        self._report(self._total - self._done)
 
     def _calibrate(
         self, engine: Engine, *, plain: NDArray[np.float32]
     ) -> tuple[float, dict[OperatingPoint, float]]:
-        """Temperature and thresholds on every validation image as it is and in changed views.
+        """Temperature and thresholds on every validation image, plain and augmented.
 
-        Elsewhere the films will differ from these, and a network is less sure of itself there.
+        Images elsewhere will differ from these, and a network is less certain of them.
         """
-        views = [self._view_logits(engine, seed=seed) for seed in range(CHANGED_VIEWS)]
+        views = [self._view_logits(engine, seed=seed) for seed in range(AUGMENTED_VIEWS)]
         logits = np.concatenate([plain, *views])
-        labels = np.tile(self._validation.labels, 1 + CHANGED_VIEWS)
-        groups = [np.tile(group, 1 + CHANGED_VIEWS) for group in self._groups.values()]
+        labels = np.tile(self._validation.labels, 1 + AUGMENTED_VIEWS)
+        groups = [np.tile(group, 1 + AUGMENTED_VIEWS) for group in self._groups.values()]
         temperature = fit_temperature(labels, logits, weights=even_weights(labels, groups))
         probabilities = probability_of(logits, temperature=temperature)
-        as_they_are = np.arange(len(labels)) < len(self._validation)
-        parts = [part & rows for part in (_all(labels), *groups) for rows in (as_they_are, True)]
+        is_plain = np.arange(len(labels)) < len(self._validation)
+        everything = np.ones(len(labels), np.bool_)
+        parts = [part & rows for part in (everything, *groups) for rows in (is_plain, True)]
         return temperature, {
             name: threshold_for_each(labels, probabilities, parts=parts, sensitivity_floor=floor)
-            for name, floor in self._config.sensitivity_floors().items()
+            for name, floor in self._job.config.sensitivity_floors().items()
         }
 
     def _view_logits(self, engine: Engine, *, seed: int) -> NDArray[np.float32]:
         """float32 (n,), of every validation image once, augmented; the same for the same seed."""
-        shares = self._config.augmentation_shares()
+        shares = self._job.config.augmentation_shares()
         found = []
         for start, batch in _batches(self._validation.images):
             found.append(engine.infer(_view(batch, seed=(seed, start), shares=shares)).logits)
-            self._tell(len(batch), "calibrating")
+            self._report(len(batch), "calibrating")
         return np.concatenate(found)
 
     def _fit_guard(self, engine: Engine, *, seen: Inference) -> Guard:
         return fit_guard(
-            images=self._learning.images,
-            features=self._infer(engine, self._learning.images, "learning what is usual").features,
+            images=self._job.training.images,
+            features=self._infer(engine, self._job.training.images, "fitting the guard").features,
             validation_images=self._validation.images,
             validation_features=seen.features,
         )
 
     def _scores(self, predictor: Predictor, part: Dataset) -> Scores:
-        """As served, corrections of inverted films included: `overread evaluate` agrees."""
+        """As served, with inverted images corrected: `overread evaluate` gives the same."""
         predictions = self._predictions(predictor, part)
         return collect(predictions, labels=part.labels, patients=part.patients)
 
     def _predictions(self, predictor: Predictor, part: Dataset) -> Iterator[Prediction]:
         for _, batch in _batches(part.images):
             yield from predictor.predict(batch)
-            self._tell(len(batch), "measuring")
+            self._report(len(batch), "measuring")
 
     def _infer(self, engine: Engine, images: NDArray[np.uint8], text: str) -> Inference:
         parts = []
         for _, batch in _batches(images):
             parts.append(engine.infer(batch))
-            self._tell(len(batch), text)
+            self._report(len(batch), text)
         return _joined(parts)
 
-    def _tell(self, images: int, text: str = "") -> None:
+    def _report(self, images: int, text: str = "") -> None:
         self._done += images
-        self._progress(
+        self._job.progress(
             TrainingProgress(stage="evaluate", done=self._done, total=self._total, text=text)
         )
 
@@ -245,10 +219,6 @@ def _batches(images: NDArray[np.uint8]) -> Sequence[tuple[int, NDArray[np.uint8]
 def _joined(parts: Sequence[Inference]) -> Inference:
     names = [field.name for field in fields(Inference)]
     return Inference(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
-
-
-def _all(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return np.ones(len(labels), np.bool_)
 
 
 def _view(images: NDArray[np.uint8], *, seed: tuple[int, int], shares: Shares) -> NDArray[np.uint8]:
@@ -263,7 +233,7 @@ def _view(images: NDArray[np.uint8], *, seed: tuple[int, int], shares: Shares) -
 def _card(
     config: TrainingConfig, *, temperature: float, thresholds: Mapping[OperatingPoint, float]
 ) -> Card:
-    """What measuring needs of it."""
+    """As much of the version's card as measuring needs."""
     return Card(
         model_version=config.model_version,
         temperature=temperature,

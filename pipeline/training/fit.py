@@ -1,11 +1,7 @@
-"""Teaching a network: the head first, then the upper blocks; a checkpoint after each epoch.
-
-A network's answers for many images: traced once, and the caller hears how far it is.
-
-Teaching the head: the trunk stands still, so its features are computed once.
-"""
+"""Train a network: the head first, then the upper blocks; a checkpoint after each epoch."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +19,9 @@ from pipeline.training.checkpoint import (
     save_checkpoint,
     training_key,
 )
-from pipeline.training.config import Progress, TrainingConfig, TrainingProgress
-from pipeline.training.dataset import Dataset
+from pipeline.training.config import TrainingConfig
 from pipeline.training.fine_tuning import FineTuning, make_batches
+from pipeline.training.job import TrainingJob, TrainingProgress
 from pipeline.training.network import build_network
 
 if TYPE_CHECKING:
@@ -33,9 +29,11 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+_OTHER_TRAINING = "the checkpoint has other settings, images or start weights: starting afresh"
+
 
 class Forward:
-    """Keras's own `predict` traces anew for each network and tells nobody anything."""
+    """A network's outputs for many images; Keras's `predict` traces each network again."""
 
     def __init__(self, network: "keras.Model") -> None:
         import tensorflow as tf
@@ -54,18 +52,18 @@ class Forward:
         images: NDArray[np.uint8],
         *,
         batch_size: int = 64,
-        told: Callable[[int], None] = lambda done: None,
+        on_batch: Callable[[int], None] = lambda done: None,
     ) -> list[Floats]:
-        """uint8 (n, size, size) -> each output, float32 (n, its width). told: images done."""
+        """uint8 (n, size, size) -> each output, float32 (n, its width). on_batch: images done."""
         import tensorflow as tf
 
-        answers = [np.empty((len(images), width), np.float32) for width in self._widths]
+        outputs = [np.empty((len(images), width), np.float32) for width in self._widths]
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
-            for answer, part in zip(answers, tf.nest.flatten(self._compute(batch)), strict=True):
-                answer[start : start + len(batch)] = part.numpy()
-            told(start + len(batch))
-        return answers
+            for output, part in zip(outputs, tf.nest.flatten(self._compute(batch)), strict=True):
+                output[start : start + len(batch)] = part.numpy()
+            on_batch(start + len(batch))
+        return outputs
 
 
 def fit_head(
@@ -73,14 +71,14 @@ def fit_head(
     features: Floats,
     labels: NDArray[np.uint8],
     *,
-    seen: Floats,
+    validation_features: Floats,
     config: TrainingConfig,
-    told: Callable[[float, Floats], None],
+    on_epoch: Callable[[float, Floats], None],
 ) -> None:
-    """Let the network's head learn from where it is.
+    """Train the network's head from where it is; the trunk's features are computed once.
 
-    features: float32 (n, channels), pooled, of the images of labels (n,) in {0, 1}; seen: those
-    of the validation images. told: hears each epoch's training loss and validation logits (m,).
+    features: float32 (n, channels), pooled, of the images of labels (n,) in {0, 1}. on_epoch:
+    called with each epoch's training loss and validation logits (m,).
     """
     import keras
 
@@ -98,29 +96,22 @@ def fit_head(
             batch_size=config.batch_size, verbose=0,
         )  # fmt: skip
         kernel, bias = network.get_layer(HEAD).get_weights()
-        told(history.history["loss"][0], (seen @ kernel + bias)[:, 0])
+        on_epoch(history.history["loss"][0], (validation_features @ kernel + bias)[:, 0])
 
 
 def fit_network(
-    train: Dataset,
-    validation: Dataset,
-    *,
-    config: TrainingConfig,
-    progress: Progress,
-    places: NDArray[np.intp] | None = None,
-    checkpoints: Path | None = None,
+    job: TrainingJob, *, checkpoints: Path | None = None
 ) -> tuple["keras.Model", LearningCurves]:
     """Build and train a network. The weights returned are the moving average's.
 
-    places: which of the training images an epoch learns from, intp (m,), some perhaps several
-    times; None for each once. checkpoints: a folder to go on from, and to keep how far this came;
-    the caller removes it.
+    checkpoints: a folder to continue from, and to save each epoch in; the caller removes it.
     Two equal runs on one machine, or one that was interrupted, give the same weights: logits of
     a toy network agree within 0.0001. Other processors and versions round otherwise.
     """
     import_tensorflow()
     import keras
 
+    config = job.config
     keras.utils.set_random_seed(config.seed)
     network = build_network(
         size=config.size,
@@ -128,132 +119,109 @@ def fit_network(
         dropout=config.dropout,
         start_weights=config.start_weights,
     )
-    used, lesson = np.unique(
-        np.arange(len(train)) if places is None else places, return_inverse=True
-    )
-    learned = train if len(used) == len(train) else train.where(used)
-    run = _Run(network, learned, validation, lesson=lesson, config=config, progress=progress)
-    key = training_key(learned, validation, config=config, lesson=lesson)
-    done = run.resume(checkpoints, key=key) if checkpoints else None
+    used, indices = np.unique(job.epoch_indices, return_inverse=True)
+    training = job.training if len(used) == len(job.training) else job.training.where(used)
+    run = _Run(network, replace(job, training=training, indices=indices), checkpoints)
+    done = run.resume()
     if done is None:
         run.fit_head()
         done = 0
-        run.keep(done, checkpoints, key=key)
+        run.save(done)
     for epoch in range(done, config.epochs):
         run.fine_tune(epoch)
-        run.keep(epoch + 1, checkpoints, key=key)
+        run.save(epoch + 1)
     run.tuning.use_average()
     return network, run.curves
 
 
-def predict_logits(network: "keras.Model", images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """uint8 (n, size, size) -> float32 (n,)."""
-    (logits,) = Forward(network)(images)
-    return logits[:, 0]
-
-
-_OTHER = "what was begun there had other settings, images or start weights: starts afresh"
-
-
 class _Run:
-    """One training: what it learns from, what it has come to, and whom it tells."""
+    """A training at work, with the curves so far."""
 
-    def __init__(
-        self,
-        network: "keras.Model",
-        train: Dataset,
-        validation: Dataset,
-        *,
-        lesson: NDArray[np.intp],
-        config: TrainingConfig,
-        progress: Progress,
-    ) -> None:
-        self._config, self._progress = config, progress
-        self._train, self._validation, self._lesson = train, validation, lesson
-        self.tuning = FineTuning(network, images=len(lesson), config=config)
-        self._look = Forward(_with_features(self.tuning.twin))
-        self._batches_of = make_batches(train, config=config, places=lesson)
-        self.curves = LearningCurves(head_epochs=config.head_epochs)
+    def __init__(self, network: "keras.Model", job: TrainingJob, checkpoints: Path | None) -> None:
+        import keras
 
-    def resume(self, folder: Path, *, key: str) -> int | None:
-        """How many epochs are done already, with 0 for the head alone; None for nothing."""
-        found = load_checkpoint(folder, key=key)
+        self._job, self._checkpoints = job, checkpoints
+        self._key = training_key(job) if checkpoints else ""
+        self.tuning = FineTuning(network, images=len(job.epoch_indices), config=job.config)
+        folded = self.tuning.folded
+        outputs = [folded.get_layer("features").output, folded.output]
+        self._forward = Forward(keras.Model(folded.input, outputs))
+        self._batches_of = make_batches(job.training, config=job.config, indices=job.epoch_indices)
+        self.curves = LearningCurves(head_epochs=job.config.head_epochs)
+
+    def resume(self) -> int | None:
+        """Return how many epochs are done already, 0 for the head alone; None for nothing."""
+        if self._checkpoints is None:
+            return None
+        found = load_checkpoint(self._checkpoints, key=self._key)
+        epochs = self._job.config.epochs
         if found is None:
-            if has_checkpoint(folder):
-                self._tell("restart", 0, text=_OTHER)
+            if has_checkpoint(self._checkpoints):
+                self._report("restart", 0, epochs, _OTHER_TRAINING)
             return None
         self.tuning.restore(found)
         self.curves = found.curves
-        self._tell("resume", found.epochs_done, text=f"goes on after epoch {found.epochs_done}")
+        self._report(
+            "resume", found.epochs_done, epochs, f"resuming after epoch {found.epochs_done}"
+        )
         return found.epochs_done
 
-    def keep(self, epochs_done: int, folder: Path | None, *, key: str) -> None:
-        if folder is not None:
+    def save(self, epochs_done: int) -> None:
+        if self._checkpoints is not None:
             checkpoint = self.tuning.checkpoint(epochs_done=epochs_done, curves=self.curves)
-            save_checkpoint(checkpoint, folder, key=key)
+            save_checkpoint(checkpoint, self._checkpoints, key=self._key)
 
     def fit_head(self) -> None:
-        total = self._config.head_epochs
+        job, total = self._job, self._job.config.head_epochs
         if not total:
             return
 
-        def told(loss: float, logits: NDArray[np.float32]) -> None:
-            self._note(loss, logits)
-            self._tell("head", len(self.curves.loss), total=total, text=_latest(self.curves))
+        def on_epoch(loss: float, logits: Floats) -> None:
+            self._add_to_curves(loss, logits)
+            self._report("head", len(self.curves.loss), total, _latest(self.curves))
 
-        features, seen = self._features()
+        before, images = len(job.training), len(job.training) + len(job.validation)
+
+        def on_batch(done: int) -> None:
+            self._report("features", done, images)
+
+        on_batch(0)
+        features, _ = self._forward(job.training.images, on_batch=on_batch)
+        validation_features, _ = self._forward(
+            job.validation.images, on_batch=lambda done: on_batch(before + done)
+        )
         fit_head(
-            self.tuning.twin, features[self._lesson], self._train.labels[self._lesson],
-            seen=seen, config=self._config, told=told,
+            self.tuning.folded, features[job.epoch_indices], job.training.labels[job.epoch_indices],
+            validation_features=validation_features, config=job.config, on_epoch=on_epoch,
         )  # fmt: skip
-
-    def _features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What the trunk makes of the training and of the validation images."""
-        before, total = len(self._train), len(self._train) + len(self._validation)
-        self._tell("features", 0, total=total)
-
-        def told(done: int) -> None:
-            self._tell("features", done, total=total)
-
-        features, _ = self._look(self._train.images, told=told)
-        seen, _ = self._look(self._validation.images, told=lambda done: told(before + done))
-        return features, seen
 
     def fine_tune(self, epoch: int) -> None:
         steps = self.tuning.steps
-        before, total = epoch * steps, self._config.epochs * steps
+        before, total = epoch * steps, self._job.config.epochs * steps
 
-        def told(step: int, loss: float) -> None:
-            if step < steps:  # the last one is told with the epoch's figures
-                self._tell("fine-tune", before + step, total=total, text=f"loss {loss:.4f}")
+        def on_step(step: int, loss: float) -> None:
+            if step < steps:  # the last one is reported with the epoch's metrics
+                self._report("fine-tune", before + step, total, f"loss {loss:.4f}")
 
-        def looked(_: int) -> None:
-            self._tell("fine-tune", before + steps - 1, total=total, text="validation")
+        def on_batch(_: int) -> None:
+            self._report("fine-tune", before + steps - 1, total, "validation")
 
-        loss = self.tuning.run_epoch(self._batches_of(epoch), epoch=epoch, told=told)
+        loss = self.tuning.run_epoch(self._batches_of(epoch), epoch=epoch, on_step=on_step)
         self.tuning.use_average()  # so that the curves show what is kept
-        _, logits = self._look(self._validation.images, told=looked)
-        self._note(loss, logits[:, 0])
-        self._tell("fine-tune", before + steps, total=total, text=_latest(self.curves))
+        _, logits = self._forward(self._job.validation.images, on_batch=on_batch)
+        self._add_to_curves(loss, logits[:, 0])
+        self._report("fine-tune", before + steps, total, _latest(self.curves))
 
-    def _note(self, loss: float, logits: NDArray[np.float32]) -> None:
-        labels = self._validation.labels
+    def _add_to_curves(self, loss: float, logits: Floats) -> None:
+        labels = self._job.validation.labels
         signed = np.where(labels == 1, logits, -logits).astype(np.float64)
         weighted = balanced_weights(labels) * np.logaddexp(0, -signed)
         self.curves.loss.append(float(loss))
         self.curves.validation_loss.append(float(weighted.mean()))
         self.curves.validation_auroc.append(auroc(labels, logits))
 
-    def _tell(self, stage: str, done: int, *, total: int | None = None, text: str = "") -> None:
-        whole = self._config.epochs if total is None else total
-        self._progress(TrainingProgress(stage=stage, done=done, total=whole, text=text))
-
-
-def _with_features(twin: "keras.Model") -> "keras.Model":
-    """The pooled features beside the logit."""
-    import keras
-
-    return keras.Model(twin.input, [twin.get_layer("features").output, twin.output])
+    def _report(self, stage: str, done: int, total: int, text: str = "") -> None:
+        self._job.progress(TrainingProgress(stage=stage, done=done, total=total, text=text))
 
 
 def _latest(curves: LearningCurves) -> str:

@@ -1,7 +1,7 @@
-"""Which images an epoch learns from, where a site's own stand beside an imported base set's.
+"""Which images an epoch uses: a site's own, mixed with those of an imported base set.
 
-A network that learns from new images alone forgets the old ones (McCloskey 1989); rehearsing a
-stated share of them is the plainest remedy.
+A network trained on new images alone forgets the old ones (McCloskey 1989); rehearsing a stated
+share of them is the simplest remedy.
 """
 
 import hashlib
@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_BASE = 500  # images of the base, where there are as many: fewer would not stand for it
-MOST_REPEATS = 10  # of a site's image in one epoch: more often it would be learned by heart
+MIN_BASE = 500  # images of the base, where it has as many: fewer would not represent it
+MAX_REPEATS = 10  # of a site's image in one epoch: more often would overfit
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """places: intp (m,), of the images that an epoch learns from, some of them several times.
+    """The images of an epoch.
 
-    site, base: how many different ones of each are among them. site_times: how often an epoch
-    comes to the site's images, on average. base_share: what they make of an epoch.
+    indices: intp (m,), of the training images, some of them several times. site, base: how many
+    different images of each. site_times: how often an epoch uses a site's image, on average.
+    base_share: the base's share of an epoch.
     """
 
-    places: NDArray[np.intp]
+    indices: NDArray[np.intp]
     site: int
     base: int
     site_times: float
@@ -35,7 +36,7 @@ class Mixture:
         return {
             "site_images": self.site,
             "base_images": self.base,
-            "images_an_epoch": len(self.places),
+            "images_an_epoch": len(self.indices),
             "site_times_an_epoch": round(self.site_times, 3),
             "base_share": round(self.base_share, 4),
         }
@@ -46,44 +47,44 @@ def mix(
     is_site: NDArray[np.bool_],
     *,
     base_share: float,
-    least_base: int = LEAST_BASE,
+    min_base: int = MIN_BASE,
 ) -> Mixture:
     """All of the site's images, and as many of the base's as make up `base_share`, in [0, 1).
 
-    sha256s, is_site: n training images. The base gives at least `least_base` images where it has
-    them, and the site's are then repeated to keep the share, MOST_REPEATS times at most. A base
+    sha256s, is_site: n training images. The base gives at least `min_base` images where it has
+    them, and the site's are then repeated to keep the share, MAX_REPEATS times at most. A base
     that is too small makes up less. Which ones depends on the hashes alone, not on their order.
-    Where only one of the two is there, all of it is taken, once.
+    Where one of the two is empty, all of the other is taken, once.
     """
     order = _order(sha256s)
     site, base = order[is_site[order]], order[~is_site[order]]
     if len(site) and len(base):
-        base = base[: _base_count(len(site), share=base_share, least=least_base)]
+        base = base[: _base_count(len(site), share=base_share, minimum=min_base)]
     repeated = np.resize(site, _site_count(len(site), len(base), share=base_share))
-    places = np.concatenate([base, repeated])
+    indices = np.concatenate([base, repeated])
     return Mixture(
-        places=places,
+        indices=indices,
         site=len(site),
         base=len(base),
         site_times=len(repeated) / max(len(site), 1),
-        base_share=len(base) / max(len(places), 1),
+        base_share=len(base) / max(len(indices), 1),
     )
 
 
 def _order(sha256s: Sequence[str]) -> NDArray[np.intp]:
-    """By a hash of the hash, so that no other sorting by content leans on the same digits."""
+    """By a hash of the hash, so that it is independent of other orders by SHA-256."""
     digests = [hashlib.sha256(f"mixture {sha256}".encode()).digest() for sha256 in sha256s]
     return np.array(sorted(range(len(digests)), key=digests.__getitem__), np.intp)
 
 
-def _base_count(site: int, *, share: float, least: int) -> int:
+def _base_count(site: int, *, share: float, minimum: int) -> int:
     if share == 0:
         return 0
-    return max(math.ceil(site * share / (1 - share) - 1e-9), least)
+    return max(math.ceil(site * share / (1 - share) - 1e-9), minimum)
 
 
 def _site_count(site: int, base: int, *, share: float) -> int:
     if not site or not base:
         return site
     wanted = round(base * (1 - share) / share)
-    return min(max(wanted, site), MOST_REPEATS * site)
+    return min(max(wanted, site), MAX_REPEATS * site)

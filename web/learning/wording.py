@@ -4,18 +4,11 @@ from datetime import timedelta
 
 from flask import Flask
 
+from models.learning.nights import STAGES
 from models.learning.version_lists import ListedVersion
 from models.tables.learning import Answer, Night, Outcome
 from web.learning.cards import learned_images, validation_auroc
 
-STAGES = {
-    "waiting": "waiting to begin",
-    "labels": "counting labels",
-    "snapshot": "freezing the training data",
-    "training": "training",
-    "evaluation": "comparing with what is live",
-    "done": "done",
-}
 OUTCOMES = {
     Outcome.NOTHING: "nothing to learn",
     Outcome.REFUSED: "refused by the gate",

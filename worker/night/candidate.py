@@ -14,7 +14,8 @@ from pipeline.errors import PipelineError
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard, is_enough_for_guard
 from pipeline.inference.engine import NETWORK_FILE
 from pipeline.inference.version_folder import load_card
-from pipeline.training.config import Mode, Progress, TrainingConfig, candidate_config
+from pipeline.training.config import Mode, TrainingConfig, candidate_config
+from pipeline.training.job import Progress, TrainingJob
 from pipeline.training.mixing import mix
 from worker.night.training_data import Lesson, MissingImageError, NotEnoughImagesError, read_lesson
 
@@ -71,7 +72,7 @@ def _train(
     settings: Settings,
     progress: Progress,
 ) -> None:
-    from pipeline.training.train import train_on  # it imports what serving does without
+    from pipeline.training.train import train  # imports TensorFlow
 
     config = _config(lesson, production, name=folder.name, settings=settings)
     mixture = mix(lesson.sha256s, lesson.is_site, base_share=settings.train_base_share)
@@ -83,12 +84,17 @@ def _train(
         "mixture": mixture.as_json() | {"asked_base_share": settings.train_base_share},
         "familiarity": _familiarity(lesson, kept_from=production.name if guard else None),
     }
-    train_on(
-        lesson.learning, lesson.validation, folder,
-        config=config, progress=progress,
-        places=mixture.places, groups=lesson.groups, guard=guard,
-        extras=lambda _: entries,
-    )  # fmt: skip
+    job = TrainingJob(
+        config=config,
+        training=lesson.learning,
+        validation=lesson.validation,
+        indices=mixture.indices,
+        groups=lesson.groups,
+        guard=guard,
+        card_entries=lambda _: entries,
+        progress=progress,
+    )
+    train(job, folder)
 
 
 def _config(

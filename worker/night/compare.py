@@ -21,7 +21,7 @@ from pipeline.evaluation.compare import Answers, Comparison, compare, level_of_e
 from pipeline.evaluation.curves import curves_as_json
 from pipeline.evaluation.evaluate import ScoreCollector, Scores, evaluate
 from pipeline.inference.predictor import Predictor
-from pipeline.training.config import Progress, TrainingProgress
+from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import OperatingPoint, Split
 
 log = logging.getLogger(__name__)

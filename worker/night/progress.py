@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from models.context import AppContext
 from models.learning.nights import NightClaim, extend, is_cancelled, note
 from pipeline.errors import PipelineError
-from pipeline.training.config import TrainingProgress
+from pipeline.training.job import TrainingProgress
 from worker.chunks import WORLD
 from worker.night.resources import check_memory
 
@@ -19,14 +19,6 @@ LEASE_S = 30.0
 BEAT_S = 5.0
 WRITE_EVERY_S = 1.0
 PROGRESS_LENGTH = 300
-STAGES = {
-    "read": "reading",
-    "features": "looking at",
-    "head": "teaching the head, epoch",
-    "fine-tune": "teaching the upper blocks, step",
-    "export": "exporting",
-    "evaluate": "evaluating",
-}
 
 
 class CancelledError(Exception):
@@ -62,7 +54,7 @@ class NightWatch:
         if time.monotonic() - self._written_at < WRITE_EVERY_S:
             return
         self._written_at = time.monotonic()
-        words = _words(step)[:PROGRESS_LENGTH]
+        words = step.describe()[:PROGRESS_LENGTH]
         with self._doors.sessions.begin() as session:
             held = note(session, self._claim, progress=words, share=step.share)
         if not held:
@@ -103,9 +95,3 @@ def _keep(watch: NightWatch, is_over: threading.Event) -> None:
             watch.beat()
         except WORLD as error:
             log.warning("the night's lease could not be extended: %s", type(error).__name__)
-
-
-def _words(step: TrainingProgress) -> str:
-    if step.stage in ("resume", "restart"):
-        return step.text
-    return f"{STAGES.get(step.stage, step.stage)} {step.done} of {step.total} {step.text}".rstrip()

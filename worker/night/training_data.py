@@ -11,8 +11,8 @@ from models.files.store import FileStore
 from models.learning.snapshots import LEARNABLE, SITE, get_snapshot, snapshot_images
 from models.tables.learning import DatasetSnapshot, LabelValue, SnapshotImage
 from pipeline.errors import PipelineError
-from pipeline.training.config import Progress, TrainingProgress
 from pipeline.training.dataset import Dataset
+from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import PREPROCESSING, Split
 
 LEAST_PATIENTS = 10  # of each finding, to learn from and to choose thresholds by

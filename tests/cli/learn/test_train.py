@@ -15,8 +15,7 @@ import pytest
 from cli.errors import UsageProblem
 from cli.learn.train import read_config
 from cli.progress import time_left
-from pipeline.training.config import TrainingConfig, TrainingConfigError, TrainingProgress
-from pipeline.training.progress import TrainingPlan
+from pipeline.training.config import TrainingConfig, TrainingConfigError
 from tests.support.imaging.networks import TOY, write_dataset
 from tests.support.servers.processes import hearing_ctrl_c
 from tests.support.servers.service import wait_until
@@ -65,7 +64,7 @@ def test_toml_may_name_some_settings_only(tmp_path: Path) -> None:
         ({"known_limits": "one"}, "known_limits: expected a list of texts, received 'one'"),
         ({"model_version": None}, "model_version: expected a text, received None"),
         ({"start_weights": 3}, "start_weights: expected a text, received 3"),
-        ([1], "expected names with values"),
+        ([1], "expected settings by name"),
     ],
 )
 def test_a_wrong_setting_is_one_line(values: Any, complaint: str, tmp_path: Path) -> None:
@@ -89,46 +88,6 @@ def test_every_number_of_the_config_has_limits() -> None:
     values = asdict(TrainingConfig())
     numbers = {f.name for f in fields(TrainingConfig) if isinstance(values[f.name], int | float)}
     assert numbers == set(LIMITS)
-
-
-def test_the_share_grows_over_the_whole_training_and_ends_at_one() -> None:
-    told = tell_all(
-        ("read", 100), ("features", 50), ("head", 2), ("fine-tune", 10), ("export", 1),
-        ("evaluate", 20),
-    )  # fmt: skip
-    shares = [step.share for step in told]
-    assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(1)
-    judged = [step.share for step in told if step.stage == "evaluate"]
-    assert judged[-2] < 1, "the end of it is told, too"
-    assert len(set(judged)) == 21, "it moves in every stage"
-    learned = [step.share for step in told if step.stage == "fine-tune"]
-    assert learned[-1] - learned[0] > 0.5 * (shares[-1] - shares[0]), "it takes most of the time"
-
-
-def test_what_was_done_before_is_no_part_of_the_work() -> None:
-    resumed = TrainingProgress(stage="resume", done=4, total=5)
-    told = tell_all(("read", 100), resumed, ("fine-tune", 10, 8), ("export", 1), ("evaluate", 1))
-    shares = [step.share for step in told]
-    assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(1)
-    read = next(step.share for step in told if step.stage == "fine-tune")
-    whole = tell_all(("read", 100), ("features", 2), ("head", 2), ("fine-tune", 10))
-    assert read > next(step.share for step in whole if step.stage == "features")
-
-
-def tell_all(*stages: Any) -> list[TrainingProgress]:
-    """Each stage is (name, total) or (name, total, first), or a step of its own."""
-    told: list[TrainingProgress] = []
-    plan = TrainingPlan(told.append, read=5000, learned=5000, judged=5000, config=CONFIG)
-    for stage in stages:
-        if isinstance(stage, TrainingProgress):
-            plan(stage)
-            continue
-        name, total, *first = stage
-        for done in range(first[0] if first else 0, total + 1):
-            plan(TrainingProgress(stage=name, done=done, total=total))
-    return told
 
 
 def test_the_time_left_is_told_in_words() -> None:
@@ -169,8 +128,10 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
 
     assert training.returncode == 130, said
     last = said.strip().splitlines()[-1]
-    assert last == "Error: interrupted; the same command goes on from the last epoch, kept in " + (
-        str(kept.parent)
+    assert (
+        last
+        == "Error: interrupted; the same command continues after the last epoch, saved in "
+        + (str(kept.parent))
     )
     assert not (tmp_path / "new").exists()
     assert not list(home.iterdir()), "Keras and Matplotlib write there by default"

@@ -108,7 +108,7 @@ def test_model_card_shows_missing_metrics_as_dashes(card: dict[str, Any]) -> Non
 def test_model_card_describes_a_snapshot_and_its_mixture(card: dict[str, Any]) -> None:
     from pipeline.training.mixing import mix
 
-    places = mix([str(n) for n in range(20)], np.arange(20) < 5, base_share=0.5, least_base=10)
+    places = mix([str(n) for n in range(20)], np.arange(20) < 5, base_share=0.5, min_base=10)
     text = render_model_card(
         card
         | {

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.training.mixing import MOST_REPEATS, Mixture, mix
+from pipeline.training.mixing import MAX_REPEATS, Mixture, mix
 
 
 def mixture(*, site: int, base: int, share: float = 0.5, least: int = 0) -> Mixture:
-    return mix(hashes(site + base), is_site(site, base), base_share=share, least_base=least)
+    return mix(hashes(site + base), is_site(site, base), base_share=share, min_base=least)
 
 
 def hashes(count: int) -> list[str]:
@@ -31,10 +31,10 @@ def test_every_site_image_is_there_and_none_of_the_base_twice(
     site: int, base: int, share: float, least: int
 ) -> None:
     found = mixture(site=site, base=base, share=share, least=least)
-    times = np.bincount(found.places, minlength=site + base)
+    times = np.bincount(found.indices, minlength=site + base)
     assert (times[:site] >= 1).all()
     assert np.ptp(times[:site]) <= 1, "none of them more often than another"
-    assert times[:site].max() <= MOST_REPEATS
+    assert times[:site].max() <= MAX_REPEATS
     assert (times[site:] <= 1).all()
     assert (found.site, found.base) == (site, int(times[site:].sum()))
     assert found.base >= min(least, base)
@@ -43,12 +43,12 @@ def test_every_site_image_is_there_and_none_of_the_base_twice(
 @given(counts, st.integers(1, 3000), shares, st.integers(0, 200))
 def test_the_share_is_kept_where_it_can_be(site: int, base: int, share: float, least: int) -> None:
     found = mixture(site=site, base=base, share=share, least=least)
-    assert found.base_share == pytest.approx(found.base / len(found.places))
+    assert found.base_share == pytest.approx(found.base / len(found.indices))
     is_base_used_up = found.base == base
-    is_site_repeated_enough = found.site_times == MOST_REPEATS
+    is_site_repeated_enough = found.site_times == MAX_REPEATS
     if not is_base_used_up and not is_site_repeated_enough:
         # By less than one image of the base, or half a one of the site.
-        assert abs(found.base - share * len(found.places)) <= 1
+        assert abs(found.base - share * len(found.indices)) <= 1
 
 
 @given(counts, counts, st.randoms())
@@ -58,24 +58,24 @@ def test_the_same_images_give_the_same_choice_in_any_order(
     names, own = hashes(site + base), is_site(site, base)
     order = list(range(site + base))
     random.shuffle(order)
-    shuffled = mix([names[n] for n in order], own[order], base_share=0.5, least_base=0)
-    plain = mix(names, own, base_share=0.5, least_base=0)
-    assert [names[n] for n in plain.places] == [names[order[n]] for n in shuffled.places]
+    shuffled = mix([names[n] for n in order], own[order], base_share=0.5, min_base=0)
+    plain = mix(names, own, base_share=0.5, min_base=0)
+    assert [names[n] for n in plain.indices] == [names[order[n]] for n in shuffled.indices]
 
 
 def test_one_more_site_image_changes_little_of_the_base() -> None:
     """Only what the share adds, so that one night's network is comparable with the next one's."""
     before, after = (
         mixture(site=50, base=400),
-        mix(["new", *hashes(450)], np.append(True, is_site(50, 400)), base_share=0.5, least_base=0),
+        mix(["new", *hashes(450)], np.append(True, is_site(50, 400)), base_share=0.5, min_base=0),
     )
-    assert set(before.places[:50] + 1) <= set(after.places)
+    assert set(before.indices[:50] + 1) <= set(after.indices)
 
 
 def test_only_one_of_the_two_is_taken_whole_and_once() -> None:
     for site, base in ((7, 0), (0, 7)):
         found = mixture(site=site, base=base, least=500)
-        assert sorted(found.places) == list(range(7))
+        assert sorted(found.indices) == list(range(7))
         assert (found.site, found.base) == (site, base)
 
 
@@ -84,7 +84,7 @@ def test_no_share_is_no_base() -> None:
     assert (found.site, found.base, found.base_share) == (5, 0, 0.0)
 
 
-def test_few_site_images_are_repeated_beside_the_least_base() -> None:
+def test_few_site_images_are_repeated_beside_the_min_base() -> None:
     found = mixture(site=100, base=5000, least=500)
     assert found.as_json() == {
         "site_images": 100,

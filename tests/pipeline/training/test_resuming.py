@@ -1,4 +1,4 @@
-"""A training that was killed goes on as if nothing had happened."""
+"""Trainings that continue from a checkpoint."""
 
 import signal
 import subprocess
@@ -18,8 +18,8 @@ from pipeline.training.checkpoint import (
     save_checkpoint,
     training_key,
 )
-from pipeline.training.config import TrainingConfig, TrainingProgress
 from pipeline.training.dataset import Dataset, read_images
+from pipeline.training.job import Progress, TrainingJob, TrainingProgress
 from pipeline.training.labelled import LabelledFolder
 from pipeline.training.train import split_dataset
 from tests.support.imaging.networks import TOY, write_dataset, write_start_weights
@@ -30,25 +30,23 @@ SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 from pipeline.training.fit import fit_network
-from tests.pipeline.training.test_resuming import KILLED_AT, config_of, read
+from tests.pipeline.training.test_resuming import KILLED_AT, make_job
 
 def tell(step):
     if step.stage == "fine-tune" and step.done == KILLED_AT:
         os.kill(os.getpid(), signal.SIGKILL)
 
 folder, checkpoints = Path(sys.argv[1]), Path(sys.argv[2])
-fit_network(*read(folder), config=config_of(folder), progress=tell, checkpoints=checkpoints)
+fit_network(make_job(folder, progress=tell), checkpoints=checkpoints)
 """
 
 
-def config_of(folder: Path) -> TrainingConfig:
+def make_job(folder: Path, *, progress: Progress = lambda step: None) -> TrainingJob:
     weights = folder / START_WEIGHTS
-    return replace(TOY, epochs=3, head_epochs=1, learning_rate=1e-3, start_weights=weights)
-
-
-def read(folder: Path) -> tuple[Dataset, Dataset]:
+    config = replace(TOY, epochs=3, head_epochs=1, learning_rate=1e-3, start_weights=weights)
     everything = read_images(list(LabelledFolder(folder / "train")), size=TOY.size)
-    return split_dataset(everything, config=TOY)
+    training, validation = split_dataset(everything, config=TOY)
+    return TrainingJob(config=config, training=training, validation=validation, progress=progress)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uninterrupted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> "Fitted":
-    """Where another training's checkpoint lies."""
+    """In a folder with the checkpoint of another training."""
     checkpoints = tmp_path_factory.mktemp("another")
     save_checkpoint(Checkpoint(2, [], [], LearningCurves()), checkpoints, key="another")
     return fit(folder, checkpoints=checkpoints)
@@ -69,23 +67,21 @@ def uninterrupted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> "Fi
 class Fitted(NamedTuple):
     logits: np.ndarray  # of the validation images
     curves: LearningCurves
-    told: list[TrainingProgress]
+    steps: list[TrainingProgress]
 
 
 def fit(folder: Path, *, checkpoints: Path) -> Fitted:
-    from pipeline.training.fit import fit_network, predict_logits
+    from pipeline.training.fit import Forward, fit_network
 
     steps: list[TrainingProgress] = []
-    learning, validation = read(folder)
-    network, curves = fit_network(
-        learning, validation,
-        config=config_of(folder), progress=steps.append, checkpoints=checkpoints,
-    )  # fmt: skip
-    return Fitted(predict_logits(network, validation.images), curves, steps)
+    job = make_job(folder, progress=steps.append)
+    network, curves = fit_network(job, checkpoints=checkpoints)
+    (logits,) = Forward(network)(job.validation.images)
+    return Fitted(logits[:, 0], curves, steps)
 
 
 @pytest.mark.tensorflow
-def test_a_killed_training_ends_as_an_uninterrupted_one(
+def test_killed_training_continues_as_if_uninterrupted(
     folder: Path, uninterrupted: Fitted, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-c", SCRIPT, str(folder), str(tmp_path / "kept")]
@@ -109,11 +105,11 @@ def test_a_killed_training_ends_as_an_uninterrupted_one(
 
 
 @pytest.mark.tensorflow
-def test_an_epoch_is_the_same_whenever_it_comes(folder: Path) -> None:
-    """And another one has other views of other images."""
+def test_make_batches_depends_on_seed_and_epoch_alone(folder: Path) -> None:
+    """Another epoch has other images, augmented otherwise."""
     from pipeline.training.fine_tuning import make_batches
 
-    learning, _ = read(folder)
+    learning = make_job(folder).training
     batches_of = make_batches(learning, config=TOY)
     first, second, again = (next(iter(batches_of(epoch))) for epoch in (1, 2, 1))
     reseeded = next(iter(make_batches(learning, config=replace(TOY, seed=1))(1)))
@@ -124,47 +120,48 @@ def test_an_epoch_is_the_same_whenever_it_comes(folder: Path) -> None:
 
 
 @pytest.mark.tensorflow
-def test_another_trainings_checkpoint_is_not_gone_on_from(uninterrupted: Fitted) -> None:
-    assert uninterrupted.told[0].stage == "restart"
-    assert "starts afresh" in uninterrupted.told[0].text
-    assert {step.stage for step in uninterrupted.told[1:]} == {"features", "head", "fine-tune"}
+def test_checkpoint_of_another_training_is_ignored(uninterrupted: Fitted) -> None:
+    assert uninterrupted.steps[0].stage == "restart"
+    assert "starting afresh" in uninterrupted.steps[0].text
+    assert {step.stage for step in uninterrupted.steps[1:]} == {"features", "head", "fine-tune"}
 
 
 @pytest.mark.tensorflow
-def test_an_epoch_visits_the_places_it_is_given(folder: Path) -> None:
+def test_make_batches_uses_the_given_indices_with_balanced_weights(folder: Path) -> None:
     """Some images several times, others not at all; both classes weigh the same in it."""
     from pipeline.training.fine_tuning import make_batches
 
-    learning, _ = read(folder)
-    healthy, ill = np.flatnonzero(learning.labels == 0), np.flatnonzero(learning.labels == 1)
-    places = np.array([*np.repeat(healthy[:1], 6), *ill[:2]])
-    batches = list(make_batches(learning, config=TOY, places=places)(0))
+    learning = make_job(folder).training
+    normal, pneumonia = (np.flatnonzero(learning.labels == label) for label in (0, 1))
+    indices = np.array([*np.repeat(normal[:1], 6), *pneumonia[:2]])
+    batches = list(make_batches(learning, config=TOY, indices=indices)(0))
     labels = np.concatenate([batch[1].numpy()[:, 0] for batch in batches])
     weights = np.concatenate([batch[2].numpy() for batch in batches])
     assert sorted(labels) == [0] * 6 + [1] * 2
     assert weights[labels == 1].sum() == pytest.approx(weights[labels == 0].sum()) == 4
 
 
-def test_the_key_knows_config_images_and_start_weights(tmp_path: Path) -> None:
+def test_training_key_covers_config_images_indices_and_start_weights(tmp_path: Path) -> None:
     images = np.arange(2 * 4 * 4, dtype=np.uint8).reshape(2, 4, 4)
     data = Dataset(images, np.array([0, 1], np.uint8), np.array(["a", "b"]))
     flipped = Dataset(images[::-1], data.labels, data.patients)
     (tmp_path / "w.keras").write_bytes(b"one")
     config = replace(TOY, start_weights=tmp_path / "w.keras")
+    job = TrainingJob(config=config, training=data, validation=data)
     keys = [
-        training_key(data, data, config=config),
-        training_key(data, data, config=replace(config, epochs=2)),
-        training_key(flipped, data, config=config),
-        training_key(data, flipped, config=config),
+        training_key(job),
+        training_key(replace(job, config=replace(config, epochs=2))),
+        training_key(replace(job, training=flipped)),
+        training_key(replace(job, validation=flipped)),
     ]
     (tmp_path / "w.keras").write_bytes(b"two")
-    keys.append(training_key(data, data, config=config))
-    keys.append(training_key(data, data, config=config, lesson=np.array([0, 0, 1])))
+    keys.append(training_key(job))
+    keys.append(training_key(replace(job, indices=np.array([0, 0, 1]))))
     assert len(set(keys)) == len(keys)
-    assert keys[-2] == training_key(data, data, config=config, lesson=np.array([0, 1]))
+    assert keys[-2] == training_key(replace(job, indices=np.array([0, 1])))
 
 
-def test_a_damaged_checkpoint_is_none(tmp_path: Path) -> None:
+def test_damaged_checkpoint_is_ignored(tmp_path: Path) -> None:
     curves = LearningCurves(1, [0.5], [0.4], [0.9])
     kept = Checkpoint(0, [np.ones(3, np.float32)], [np.array(7)], curves)
     save_checkpoint(kept, tmp_path, key="k")

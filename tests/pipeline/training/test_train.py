@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 
 from pipeline.inference.version_folder import BASELINE, load_card, verify_checksums
-from pipeline.training.config import TrainingProgress
 from pipeline.training.dataset import read_images
+from pipeline.training.job import STAGES, TrainingProgress
 from pipeline.training.labelled import DatasetError, LabelledFolder
 from pipeline.training.network import StartWeightsError, build_network
-from pipeline.training.train import split_dataset, train
+from pipeline.training.train import split_dataset, train_folder
 from tests.support.imaging.networks import TOY, write_dataset
-
-STAGES = ("read", "features", "head", "fine-tune", "export", "evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +22,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.tensorflow
-def test_a_toy_network_is_trained_and_written(dataset: Path, tmp_path: Path) -> None:
+def test_train_folder_writes_a_version(dataset: Path, tmp_path: Path) -> None:
     steps: list[TrainingProgress] = []
-    folder = train(dataset, tmp_path / "toy", config=TOY, progress=steps.append)
+    folder = train_folder(dataset, tmp_path / "toy", config=TOY, progress=steps.append)
     verify_checksums(folder)
     card = load_card(folder)
     assert card.model_version == "toy-1"
@@ -42,39 +40,39 @@ def test_a_toy_network_is_trained_and_written(dataset: Path, tmp_path: Path) -> 
     assert not list(tmp_path.glob(".*")), "checkpoints and partial folders are removed"
     assert "openvino_telemetry.main" not in sys.modules, "the export sends no telemetry"
     with pytest.raises(FileExistsError, match="never changed"):
-        train(dataset, folder, config=TOY)
+        train_folder(dataset, folder, config=TOY)
 
 
-def test_no_patient_is_in_both_splits(dataset: Path) -> None:
+def test_split_dataset_keeps_patients_apart(dataset: Path) -> None:
     everything = read_images(list(LabelledFolder(dataset / "train")), size=64)
     learning, validation = split_dataset(everything, config=TOY)
     assert not set(learning.patients) & set(validation.patients)
     assert len(learning) + len(validation) == len(everything)
 
 
-def test_a_split_without_one_class_is_refused(dataset: Path) -> None:
+def test_split_dataset_refuses_a_split_without_one_class(dataset: Path) -> None:
     everything = read_images(list(LabelledFolder(dataset / "train")), size=64)
     with pytest.raises(DatasetError, match="too few patients: the validation split"):
         split_dataset(everything, config=replace(TOY, validation_share=0.0))
 
 
-def test_another_layout_is_refused_by_name(tmp_path: Path) -> None:
+def test_train_folder_refuses_another_layout(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="expected folders NORMAL and PNEUMONIA"):
-        train(tmp_path, tmp_path / "out", config=TOY)
+        train_folder(tmp_path, tmp_path / "out", config=TOY)
     (tmp_path / "train" / "NORMAL").mkdir(parents=True)
     with pytest.raises(DatasetError, match="images of NORMAL to train on, found none"):
-        train(tmp_path, tmp_path / "out", config=TOY)
+        train_folder(tmp_path, tmp_path / "out", config=TOY)
 
 
-def test_a_damaged_training_image_is_named(tmp_path: Path) -> None:
+def test_train_folder_names_a_damaged_image(tmp_path: Path) -> None:
     write_dataset(tmp_path, patients=1)
     (tmp_path / "train" / "NORMAL" / "broken.jpeg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     with pytest.raises(DatasetError, match=r"broken\.jpeg: "):
-        train(tmp_path, tmp_path / "out", config=TOY)
+        train_folder(tmp_path, tmp_path / "out", config=TOY)
 
 
 @pytest.mark.tensorflow
-def test_start_weights_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+def test_build_network_names_unreadable_start_weights(tmp_path: Path) -> None:
     with pytest.raises(StartWeightsError, match="no such file"):
         build_network(size=64, alpha=0.35, start_weights=tmp_path / "none.keras")
     (tmp_path / "bad.keras").write_bytes(b"not a network")
@@ -90,14 +88,14 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.tensorflow
-def test_start_weights_of_another_width_are_refused(start: Path) -> None:
+def test_build_network_refuses_start_weights_of_another_width(start: Path) -> None:
     with pytest.raises(StartWeightsError) as caught:
         build_network(size=64, alpha=0.5, start_weights=start)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.tensorflow
-def test_start_weights_are_taken_over(start: Path) -> None:
+def test_build_network_takes_over_start_weights(start: Path) -> None:
     import keras
 
     given = keras.models.load_model(start, compile=False)
@@ -110,8 +108,8 @@ def test_start_weights_are_taken_over(start: Path) -> None:
 
 
 @pytest.mark.tensorflow
-def test_a_version_to_go_on_from_answers_as_before() -> None:
-    """Its normalisations are folded and its head is ours: nothing learned, nothing changed."""
+def test_network_started_from_a_version_answers_as_that_version() -> None:
+    """Folding, rounding and freezing change nothing before training."""
     from pipeline.inference.engine import NETWORK_FILE, load_engine
     from pipeline.inference.gradcam import MIDDLE_MAP, forward_function
     from pipeline.training.config import FROZEN_SHARE
@@ -130,14 +128,14 @@ def test_a_version_to_go_on_from_answers_as_before() -> None:
     freeze_lower(network, share=FROZEN_SHARE)
     names = [layer.name for layer in network.layers]
     below = network.layers[: names.index(MIDDLE_MAP) + 1]
-    assert not any(layer.trainable for layer in below), "what the guard judges by stays"
+    assert not any(layer.trainable for layer in below), "the guard's features must stay"
     again = forward_function(network)(images)  # as it is exported
     np.testing.assert_allclose(again["logits"], expected.logits, atol=1e-3)
     np.testing.assert_allclose(again["features"], expected.features, atol=1e-3)
 
 
 @pytest.mark.tensorflow
-def test_augmentation_changes_images_and_keeps_their_kind() -> None:
+def test_augment_changes_images_and_keeps_shape_and_type() -> None:
     from pipeline.training.augmentation import augment
     from tests.support.imaging.networks import phantom_inputs
 

@@ -69,7 +69,7 @@ def test_a_night_is_followed_to_its_end(visit: Page, portal: Portal, address: st
     state, bar = visit.locator("#night-state"), visit.locator("#night-bar")
     expect(state).to_have_text("Training")
     change_night(portal, share=0.75, progress="epoch 3 of 4", stage="evaluation")
-    expect(state).to_have_text("Comparing with what is live")
+    expect(state).to_have_text("Comparing with the production model")
     expect(bar).to_have_js_property("value", 0.75)
     expect(visit.locator("#night-progress")).to_have_text("epoch 3 of 4")
     expect(visit.locator(".stages [aria-current]")).to_have_count(1)

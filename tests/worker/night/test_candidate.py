@@ -18,7 +18,7 @@ from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard, is_guard_of
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
 from pipeline.phantom.drawing import draw_phantom
-from pipeline.training.config import TrainingProgress
+from pipeline.training.job import TrainingProgress
 from pipeline.types import PREPROCESSING, Finding, Split
 from tests.support.data.rows import a_hash, a_user
 from tests.support.data.versions import make_version

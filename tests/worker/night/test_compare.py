@@ -21,7 +21,7 @@ from models.tables.learning import (
 from pipeline.evaluation.promotion_gate import Gate, decide_promotion
 from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.phantom.drawing import draw_phantom
-from pipeline.training.config import TrainingProgress
+from pipeline.training.job import TrainingProgress
 from pipeline.types import PREPROCESSING, Split
 from tests.support.data.rows import a_hash, a_user
 from tests.support.data.versions import make_first_format, make_version
