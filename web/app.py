@@ -14,18 +14,18 @@ from web.context import KEY
 from web.http.errors import PROBLEM, install_errors
 from web.http.filters import install_words
 from web.http.forms import install_limits
+from web.http.label_filters import install_label_filters
 from web.http.params import install_ids
 from web.http.request_log import install_request_log
 from web.http.schemas import Problem
 from web.http.security import NOTICE, install_security
 from web.intake import jobs, uploads
 from web.labels import views as labels
-from web.labels.panel import install_label_words
-from web.learning import nights, rereadings, snapshots, version_pages, versions
+from web.learning import about, nights, rereadings, snapshots, version_pages, versions
 from web.learning.wording import install_night_words
 from web.operations import audit as audits
 from web.operations import health, metrics, purges
-from web.reading import about, images, results, studies
+from web.reading import images, results, studies
 from worker.enqueue import connect
 
 BLUEPRINTS = (
@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     install_rates(app)
     install_errors(app)
     install_words(app, NOTICE=NOTICE)
-    install_label_words(app)
+    install_label_filters(app)
     install_night_words(app)
     _describe(app)
     for room in BLUEPRINTS:

@@ -15,7 +15,7 @@ from web.auth.rules import needs, person
 from web.auth.schemas import IssuedOut
 from web.auth.sessions import log_in
 from web.auth.tokens import issue, revoke, token_out
-from web.context import current_context
+from web.context import read_session, write_session
 
 bp = Blueprint("account", __name__)
 
@@ -47,7 +47,7 @@ def change_password() -> ResponseReturnValue:
 @needs(Role.VIEWER)
 def leave_everywhere() -> ResponseReturnValue:
     _in_person()
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         end_logins(session.get_one(User, person().id))
         record(session, user_id=person().id, action="logout.everywhere")
     return redirect(url_for("login.show"), code=303)
@@ -80,13 +80,13 @@ def _in_person() -> None:
 
 def _is_confirmed() -> bool:
     """Whoever came by a link and has no password yet has none to show."""
-    with current_context().sessions() as session:
+    with read_session() as session:
         has_password = session.get_one(User, person().id).password_hash is not None
     return not has_password or confirm(person().name, request.form.get("current", ""))
 
 
 def _set(hashed: str) -> None:
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         user = session.get_one(User, person().id)
         set_password(session, user, hashed)
         session.flush()
@@ -98,7 +98,7 @@ def _set(hashed: str) -> None:
 def _page(
     *, against: str | None = None, changed: bool = False, issued: IssuedOut | None = None
 ) -> str:
-    with current_context().sessions() as session:
+    with read_session() as session:
         user = session.get_one(User, person().id)
         tokens = list_api_tokens(session, user_id=user.id)
         elsewhere = len(list_logins(session, user_id=user.id)) - 1

@@ -18,7 +18,7 @@ from models.people.passwords import hash_password, is_outdated, is_right
 from models.people.users import end_logins, find_user, normal_name
 from models.tables.people import User
 from web.auth.known_browsers import counted_elsewhere, where_counted
-from web.context import current_context
+from web.context import current_settings, write_session
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ def set_password(session: Session, user: User, hashed: str) -> None:
 
 
 def _try(name: str, password: str) -> Tried:
-    settings = current_context().settings
+    settings = current_settings()
     counted = where_counted(name)
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         is_free = begin_attempt(
             session,
             counted,
@@ -68,7 +68,7 @@ def _try(name: str, password: str) -> Tried:
     fits = is_right(password, user.password_hash if user else None)
     refusal = _refusal(user, is_free=is_free, fits=fits)
     if not refusal:
-        with current_context().sessions.begin() as session:
+        with write_session() as session:
             forgive_attempts(session, counted)
     return Tried(user, refusal)
 
@@ -84,7 +84,7 @@ def _refusal(user: User | None, *, is_free: bool, fits: bool) -> str:
 
 
 def _record(tried: Tried, action: str, *, newer_hash: str | None = None) -> None:
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         if newer_hash and tried.user:
             session.get_one(User, tried.user.id).password_hash = newer_hash
         user_id = tried.user.id if tried.user else None

@@ -13,7 +13,7 @@ from models.tables.people import User
 from web.auth.credentials import LOGINS, limiter, set_password
 from web.auth.rules import open_to_all
 from web.auth.sessions import log_in
-from web.context import current_context
+from web.context import read_session, write_session
 
 bp = Blueprint("invitations", __name__)
 
@@ -62,12 +62,12 @@ def accept() -> ResponseReturnValue:
 
 
 def _invited(token: str) -> User | None:
-    with current_context().sessions() as session:
+    with read_session() as session:
         return user_of_link(session, token, "invitation")
 
 
 def _use(token: str, hashed: str) -> User | None:
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         user = user_of_token(session, token, "invitation")
         if user is None:
             return None
@@ -84,6 +84,6 @@ def _page(status: int, user: User, *, against: str | None = None) -> ResponseRet
 
 
 def _refused() -> ResponseReturnValue:
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         record(session, user_id=None, action="login.refused", target="invitation")
     return render_template("login.html", refused="invitation", name="", next="/"), 410

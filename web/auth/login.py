@@ -10,7 +10,7 @@ from models.tables.people import Role
 from web.auth.credentials import LOGINS, admit, limiter
 from web.auth.rules import audit, needs, open_to_all
 from web.auth.sessions import log_in, log_out
-from web.context import current_context
+from web.context import current_settings, write_session
 from web.http.security import local_path
 
 bp = Blueprint("login", __name__)
@@ -56,7 +56,7 @@ def _is_only_looking() -> bool:
 
 
 def _use(token: str) -> bool:
-    with current_context().sessions.begin() as writing:
+    with write_session() as writing:
         user = user_of_token(writing, token, "login")
         user_id = user.id if user else None
         record(writing, user_id=user_id, action="login" if user else "login.refused", target="link")
@@ -76,5 +76,5 @@ def _page(status: int, *, refused: str = "") -> ResponseReturnValue:
         refused=refused,
         name=request.form.get("name", ""),
         next=local_path(request.values.get("next", "")),
-        lockout_minutes=max(1, round(current_context().settings.lockout_s / 60)),
+        lockout_minutes=max(1, round(current_settings().lockout_s / 60)),
     ), status

@@ -17,7 +17,7 @@ from flask_wtf.csrf import CSRFProtect
 from models.audit.log import record
 from models.tables.people import Role
 from web.auth.sessions import Person, install_logins
-from web.context import current_context
+from web.context import write_session
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def person() -> Person:
 
 def audit(action: str, target: str = "") -> None:
     """In a transaction of its own: reading a page opens no writing one otherwise."""
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         record(session, user_id=person().id, action=action, target=target)
 
 

@@ -14,7 +14,7 @@ from models.people.users import RANK, lesser_role
 from models.tables.people import Role, User
 from web.auth.credentials import count_wrong_token
 from web.auth.known_browsers import remember_browser
-from web.context import current_context
+from web.context import read_session, write_session
 
 login_manager = LoginManager()
 
@@ -43,7 +43,7 @@ class Person(UserMixin):  # type: ignore[misc]
 
 def log_in(user: User) -> None:
     """In a session of its own: nothing that was there before it is taken over."""
-    with current_context().sessions.begin() as writing:
+    with write_session() as writing:
         _end(writing)
         secret = begin_login(writing, user, lasts=current_app.permanent_session_lifetime)
     session.clear()
@@ -53,7 +53,7 @@ def log_in(user: User) -> None:
 
 def log_out() -> None:
     """Also for whoever has a copy of the cookie."""
-    with current_context().sessions.begin() as writing:
+    with write_session() as writing:
         _end(writing)
     logout_user()
     session.clear()
@@ -65,7 +65,7 @@ def install_logins(app: Flask) -> None:
 
 @login_manager.user_loader  # type: ignore[untyped-decorator]
 def _person_of_session(secret: str) -> Person | None:
-    with current_context().sessions() as reading:
+    with read_session() as reading:
         login = find_login(reading, secret)
     return Person(login.user.id, login.user.name, login.user.role, login=secret) if login else None
 
@@ -75,7 +75,7 @@ def _person_of_token(incoming: Request) -> Person | None:
     kind, _, text = incoming.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not text:
         return None
-    with current_context().sessions() as reading:
+    with read_session() as reading:
         token = find_api_token(reading, text.strip())
     if token is None:
         g.tried_too_often = not count_wrong_token()

@@ -12,7 +12,7 @@ from models.people.users import lesser_role
 from models.tables.people import Role, Token, User
 from web.auth.rules import needs, person
 from web.auth.schemas import IssuedOut, NewToken, TokenOut, TokensOut
-from web.context import current_context
+from web.context import read_session, write_session
 
 bp = APIBlueprint("tokens", __name__, tag="Tokens")
 
@@ -52,7 +52,7 @@ def issue(name: str, *, role: Role, days: int) -> IssuedOut:
     lifetime = timedelta(days=days)
     if asking.until is not None and now() + lifetime > asking.until:
         abort(403, "a token cannot outlive the one that asks for it")
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         owner = session.get_one(User, asking.id)
         text = issue_token(session, user=owner, kind="api", lifetime=lifetime, name=name, role=role)
         token = find_api_token(session, text)
@@ -64,7 +64,7 @@ def issue(name: str, *, role: Role, days: int) -> IssuedOut:
 def revoke(token_id: int) -> None:
     """One's own; another's is not there. A token ends none that may do more."""
     asking = person()
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         owner = session.get_one(User, asking.id)
         own = {token.id: token for token in list_api_tokens(session, user_id=owner.id)}
         if token_id not in own:
@@ -77,7 +77,7 @@ def revoke(token_id: int) -> None:
 
 
 def _left() -> TokensOut:
-    with current_context().sessions() as session:
+    with read_session() as session:
         owner = session.get_one(User, person().id)
         tokens = list_api_tokens(session, user_id=owner.id)
     return TokensOut(tokens=[token_out(token, owner.role) for token in tokens])

@@ -19,7 +19,7 @@ from models.tables.people import Role, User
 from web.auth.invitations import LIFETIME, invite
 from web.auth.rules import needs, person
 from web.auth.schemas import InvitationOut, NewUser, UserChange, UserOut, UsersOut
-from web.context import current_context
+from web.context import read_session, write_session
 
 bp = APIBlueprint("users", __name__, tag="Users")
 
@@ -66,7 +66,7 @@ def link_page(user_id: int) -> str:
 @needs(Role.ADMIN)
 def index() -> UsersOut:
     """All users, also those who may no longer come in."""
-    with current_context().sessions() as session:
+    with read_session() as session:
         return UsersOut(users=[_out(user) for user in list_users(session)])
 
 
@@ -103,7 +103,7 @@ def link(user_id: int) -> InvitationOut:
 
 
 def _add(name: str, role: Role) -> InvitationOut:
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         user = add_user(session, name=name, role=role)
         invitation = _invitation(session, user)
         _record(session, "user.added", user)
@@ -111,7 +111,7 @@ def _add(name: str, role: Role) -> InvitationOut:
 
 
 def _change(user_id: int, *, role: Role | None, is_active: bool | None) -> UserOut:
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         user = _find(session, user_id)
         actions = []
         try:
@@ -138,7 +138,7 @@ def _let_in_or_out(session: Session, user: User, is_active: bool) -> None:
 
 
 def _invite(user_id: int) -> InvitationOut:
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         user = _find(session, user_id)
         if not user.is_active:
             abort(409, f"{user.name} is deactivated: activate first")
@@ -178,7 +178,7 @@ def _out(user: User) -> UserOut:
 
 def _page(invitation: InvitationOut | None = None, **refused: str) -> str:
     """refused: why (`against`), and what the form had."""
-    with current_context().sessions() as session:
+    with read_session() as session:
         users, invited = list_users(session), invited_users(session)
     return render_template(
         "users.html",

@@ -1,11 +1,10 @@
-"""Whether there is room for what comes in. A full disk is said in time, and never half-taken."""
+"""Free space on disk: uploads are refused before it runs out."""
 
 import errno
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from psycopg.errors import DiskFull
 from sqlalchemy.exc import DBAPIError
@@ -14,31 +13,29 @@ from werkzeug.exceptions import HTTPException
 from models.context import AppContext
 
 RETRY_AFTER_S = 60
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DiskFullError(HTTPException):
     code = 507
 
     def __init__(self) -> None:
-        super().__init__(
-            "the service's disk is nearly full; try again later: what has arrived is safe"
-        )
+        super().__init__("the disk is nearly full; try again later; files that arrived are kept")
 
     def get_headers(self, *args: object) -> list[tuple[str, str]]:
         return [("Retry-After", str(RETRY_AFTER_S))]
 
 
 def check_room(context: AppContext, *, wanted: int = 0) -> None:
-    """wanted: bytes that are about to come."""
-    folder = _existing(context.store.root)
+    """Raise DiskFullError if writing `wanted` more bytes would use the reserve."""
+    root = context.store.root
+    folder = next(one for one in (root, *root.parents) if one.exists())
     if shutil.disk_usage(folder).free - wanted < context.settings.disk_reserve_bytes:
         raise DiskFullError
 
 
 @contextmanager
 def noticing_full_disk() -> Iterator[None]:
-    """Whoever met the end of the disk within: the answer is the same."""
+    """Turn errors of the file system and the database that mean a full disk into DiskFullError."""
     try:
         yield
     except (OSError, DBAPIError) as error:
@@ -48,14 +45,8 @@ def noticing_full_disk() -> Iterator[None]:
 
 
 def is_full(error: BaseException) -> bool:
-    """Of our own files, of SQLite's, or on PostgreSQL's machine."""
     if isinstance(error, DBAPIError):
         cause = error.orig
         full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         return full or isinstance(cause, DiskFull)
-    return isinstance(error, OSError) and error.errno in _FULL
-
-
-def _existing(folder: Path) -> Path:
-    """Itself, or the nearest above it that is there."""
-    return next(one for one in (folder, *folder.parents) if one.exists())
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

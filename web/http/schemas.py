@@ -1,16 +1,13 @@
-"""What the API says and accepts, field by field; the OpenAPI description is made from these."""
+"""Base classes and common fields of the API's input and output; OpenAPI is generated from these.
 
-from datetime import datetime
-from typing import Literal
+Fields that equal those of a dataclass in `models` are taken from it.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import get_type_hints
 
-from models.tables.intake import State
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-# Filters and orders of the work list.
-Order = Literal["probability", "created_at", "label", "images"]
-FindingFilter = Literal["pneumonia", "normal", "none"]
-LAST_PAGE = 1_000_000  # databases cannot count to any number
+LAST_PAGE = 1_000_000  # databases cannot skip more rows than an integer holds
 
 
 class Out(BaseModel):
@@ -32,40 +29,11 @@ class Problem(BaseModel):
     status: int
 
 
-class NewJob(In):
-    name: str = Field(min_length=1, max_length=200)
-    key: str | None = Field(
-        None,
-        pattern=r"^[!-~]{16,64}$",
-        description="Chosen by the sender, at random: an answer that was lost can be asked for "
-        "again without a second job being made.",
-    )
-
-
-class JobOut(Out):
-    id: str
-    name: str
-    created_at: datetime
-    closed_at: datetime | None
-    finished: bool
-    received: int
-    ready: int
-    predicted: int
-    rejected: int
-    failed: int
-    total: int
-    images_per_second: float | None
-    seconds_left: float | None
-    cancelled: int
-    cancelled_at: datetime | None
-    declared: int
-    missing: int
-    given_up: int
-
-
-class JobsOut(Out):
-    jobs: list[JobOut]
-    next: int | None
+def out_model(kind: type, name: str) -> type[Out]:
+    """The fields of a dataclass as the model of a whole answer."""
+    fields: dict[str, object] = {name: (hint, ...) for name, hint in get_type_hints(kind).items()}
+    model: type[Out] = create_model(name, __base__=Out, **fields)  # type: ignore[call-overload]
+    return model
 
 
 class FileOut(Out):
@@ -76,84 +44,11 @@ class FileOut(Out):
 
 
 class FilesOut(Out):
-    """files: one entry for each image row, a thousand at most; unlisted: how many more there are.
+    """files: one entry for each image row, at most 1,000; unlisted: the number of further ones.
 
-    ignored: names of files that are no images by nature.
+    ignored: names of files such as `.DS_Store`, which are no images.
     """
 
-    files: list[FileOut]
-    ignored: list[str]
-    unlisted: int
-
-
-class ResultOut(Out):
-    file: str
-    sha256: str
-    status: str
-    reason: str | None
-    finding: str | None
-    probability: float | None
-    threshold: float | None
-    unfamiliarity: float | None
-    warnings: list[str]
-    model_version: str | None
-    study: str | None
-    job_id: str
-    image_id: int
-    operating_point: str | None
-    temperature: float | None
-    heatmap_peak: float | None
-    heatmap_concentration: float | None
-    heatmap_inside_body: float | None
-    reason_code: str | None
-
-
-class ResultsOut(Out):
-    images: list[ResultOut]
-    next: int | None
-
-
-class ImagesQuery(Paging):
-    state: State | None = None
-
-
-class ResultsQuery(BaseModel):
-    job_id: str | None = None
-    format: Literal["jsonl", "json", "csv"] = "jsonl"
-
-
-class StudiesQuery(Paging):
-    order: Order = "probability"
-    descending: bool = True
-    finding: FindingFilter | None = None
-    job_id: str | None = None
-
-
-class StudyOut(Out):
-    id: int
-    label: str
-    created_at: datetime
-    images: int
-    predicted: int
-    finding: str | None
-    probability: float | None
-    threshold: float | None
-    operating_point: str | None
-    temperature: float | None
-
-
-class StudiesOut(Out):
-    studies: list[StudyOut]
-    total: int
-    next: int | None
-
-
-class StudyDetailOut(Out):
-    summary: StudyOut
-    images: list[ResultOut]
-
-
-class HealthOut(Out):
-    status: Literal["ok", "unhealthy"]
-    database: bool
-    broker: bool
+    files: list[FileOut] = Field(default_factory=list)
+    ignored: list[str] = Field(default_factory=list)
+    unlisted: int = 0

@@ -1,10 +1,6 @@
-"""A cancelled job's waiting images, a few thousand at a time.
-
-A job's images are tried again, as far as their bytes are still there.
-"""
+"""Cancel or retry a job's images, in batches of some thousand."""
 
 import time
-from dataclasses import dataclass
 
 from models.context import AppContext
 from models.intake.jobs import JobStateError, cancel_some, require_not_cancelled
@@ -16,35 +12,23 @@ from worker.enqueue import nudge_ingest, nudge_predict
 
 PAUSE_S = 0.05
 WITHIN_S = 30.0
-
-
-def cancel_images(context: AppContext, job_id: str) -> None:
-    """Those that a worker is writing at this moment follow as soon as it has written."""
-    deadline = time.monotonic() + WITHIN_S
-    while _cancel_batch(context, job_id):
-        if time.monotonic() > deadline:
-            raise JobStateError("some images are being written by a worker: cancel once more")
-        time.sleep(PAUSE_S)
-
-
-def _cancel_batch(context: AppContext, job_id: str) -> bool:
-    with context.sessions.begin() as session:
-        return cancel_some(session, job_id)
-
-
 IMAGES_A_TRANSACTION = 1000
 
 
-@dataclass(frozen=True)
-class Retried:
-    """left: those that have no bytes any more."""
+def cancel_images(context: AppContext, job_id: str) -> None:
+    """Images that a worker is writing at the moment are cancelled once it has written them."""
+    deadline = time.monotonic() + WITHIN_S
+    while _cancel_batch(context, job_id):
+        if time.monotonic() > deadline:
+            raise JobStateError("a worker is still writing some images: cancel again")
+        time.sleep(PAUSE_S)
 
-    retried: int
-    left: int
 
+def retry_images(context: AppContext, job_id: str, *, which: WhichImages) -> tuple[int, int]:
+    """Return how many images wait again, and how many cannot since their files were deleted.
 
-def retry_images(context: AppContext, job_id: str, *, which: WhichImages) -> Retried:
-    """JobStateError where the job is cancelled meanwhile: what was taken up until then is, too."""
+    JobStateError if the job is cancelled at the same time.
+    """
     retried, left, after = 0, 0, 0
     while images := _next_batch(context, job_id, which, after):
         steps = {image.id: _step(context, image) for image in images}
@@ -57,7 +41,12 @@ def retry_images(context: AppContext, job_id: str, *, which: WhichImages) -> Ret
         after = images[-1].id
     nudge_ingest(job_id=job_id)
     nudge_predict(job_ids=[job_id])
-    return Retried(retried, left)
+    return retried, left
+
+
+def _cancel_batch(context: AppContext, job_id: str) -> bool:
+    with context.sessions.begin() as session:
+        return cancel_some(session, job_id)
 
 
 def _next_batch(context: AppContext, job_id: str, which: WhichImages, after: int) -> list[Ended]:
@@ -75,7 +64,7 @@ def _next_batch(context: AppContext, job_id: str, which: WhichImages, after: int
 
 
 def _step(context: AppContext, image: Ended) -> State | None:
-    """How far back it has to go; None where nothing is left of it."""
+    """The state to restart from; None if none of its files are left."""
     if image.was_read and context.store.has_network_input(image.sha256, PREPROCESSING):
         return State.READY
     if image.sha256 and context.store.exists(image.sha256, area="incoming"):

@@ -1,6 +1,5 @@
-"""A declared file that comes in pieces: each is safe before it counts, the last completes it."""
+"""Take one piece of a declared file: it counts once it is on disk; the last completes the file."""
 
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from models.context import AppContext
@@ -14,7 +13,8 @@ from pipeline.errors import Reason, RefusalCode
 from pipeline.files.archive import is_archive
 from pipeline.files.sniff import is_junk
 from web.http.disk import check_room, noticing_full_disk
-from web.intake.receive import Arrivals, Receipt, arriving, describe, keep, refuse, unpack
+from web.intake.receive import Arrivals, arriving, keep, list_files, refuse, unpack
+from web.intake.schemas import PieceOut
 
 MAX_PIECE_BYTES = 16 * 2**20
 SIGNATURE_BYTES = 4
@@ -25,22 +25,12 @@ class NoUploadError(Exception):
 
 
 class PieceError(Exception):
-    """Why a piece was not taken, in a sentence. received: where the next one has to begin."""
+    """Why a piece was refused, in a sentence. received: where the next one has to start."""
 
     def __init__(self, why: str, *, status: int, received: int) -> None:
         super().__init__(why)
         self.status = status
         self.received = received
-
-
-@dataclass(frozen=True)
-class Taken:
-    """is_new: it arrived by this very piece."""
-
-    received: int
-    arrived: bool
-    receipt: Receipt
-    is_new: bool = False
 
 
 def current_upload(context: AppContext, *, job_id: str, upload_id: int) -> Upload:
@@ -53,38 +43,37 @@ def current_upload(context: AppContext, *, job_id: str, upload_id: int) -> Uploa
 
 def take_piece(
     context: AppContext, *, job_id: str, upload_id: int, offset: int, body: BinaryIO
-) -> Taken:
+) -> PieceOut:
     """BusyError while another request sends a piece of the same file."""
     upload = current_upload(context, job_id=job_id, upload_id=upload_id)
     if upload.arrived_at is not None:
         return _repeat(context, upload, offset)
     with PartialFiles(context.store).hold(upload_id) as partial:
-        # Once more, now that nobody else can change it.
+        # Read again: now no other request can change it.
         upload = current_upload(context, job_id=job_id, upload_id=upload_id)
         if upload.arrived_at is not None:
             return _repeat(context, upload, offset)
         try:
             return _take(context, upload, partial, offset=offset, body=body)
         except JobStateError:
-            partial.discard()  # the job takes no more files: nobody will ask for it
+            partial.discard()  # the job accepts no more files
             raise
 
 
-def _repeat(context: AppContext, upload: Upload, offset: int) -> Taken:
-    """The last answer was lost on its way."""
+def _repeat(context: AppContext, upload: Upload, offset: int) -> PieceOut:
+    """The file has arrived, but the client did not get the answer."""
     _require(offset, upload.size)
-    receipt = Receipt()
+    piece = PieceOut(received=upload.size, arrived=True)
     with context.sessions() as session:
-        images = images_of_file(session, job_id=upload.job_id, file=upload.file)
-    receipt.add([describe(image) for image in images])
-    return Taken(upload.size, True, receipt)
+        list_files(piece, images_of_file(session, job_id=upload.job_id, file=upload.file))
+    return piece
 
 
 def _take(
     context: AppContext, upload: Upload, partial: PartialFile, *, offset: int, body: BinaryIO
-) -> Taken:
+) -> PieceOut:
     received = min(upload.received, partial.size)
-    if received < upload.received:  # someone took the file away
+    if received < upload.received:  # the file on disk was deleted or cut
         _count(context, upload, received)
     _require(offset, received)
     received = _append(context, partial, at=received, size=upload.size, body=body)
@@ -92,7 +81,7 @@ def _take(
     # The last piece is counted with the rows of what it completes: most files are one piece.
     if received < upload.size and not too_large:
         _count(context, upload, received)
-        return Taken(received, False, Receipt())
+        return PieceOut(received=received, arrived=False)
     with arriving(context, upload.job_id) as arrivals:
         if too_large:
             arrivals.add(refuse(upload.file, Reason(RefusalCode.TOO_LARGE, too_large)))
@@ -100,7 +89,7 @@ def _take(
         else:
             _complete(context, upload, partial, arrivals)
     partial.discard()
-    return Taken(upload.size, True, arrivals.receipt, is_new=True)
+    return PieceOut(received=upload.size, arrived=True, **dict(arrivals.receipt))
 
 
 def _append(
@@ -113,9 +102,7 @@ def _append(
         written = partial.append(body, at=at, max_bytes=room)
     if body.read(1):
         partial.cut(at)
-        raise PieceError(
-            f"a piece of {room} bytes at most was expected; it is longer", status=413, received=at
-        )
+        raise PieceError(f"the piece is longer than {room} bytes", status=413, received=at)
     return at + written
 
 
@@ -130,14 +117,13 @@ def _count(context: AppContext, upload: Upload, received: int) -> None:
 def _complete(
     context: AppContext, upload: Upload, partial: PartialFile, arrivals: Arrivals
 ) -> None:
-    """All bytes are there: checked, unpacked, moved into the store."""
+    """All bytes are on disk: check them, then unpack them or move them into the store."""
     sha256 = partial.sha256()
     if upload.sha256 not in ("", sha256):
         _count(context, upload, 0)
         partial.discard()
         raise PieceError(
-            "the bytes that arrived are not those that were declared (their SHA-256 differs): "
-            "send the file again from its start",
+            "the SHA-256 differs from the declared one: send the file again from its start",
             status=422,
             received=0,
         )
@@ -155,7 +141,7 @@ def _complete(
 
 
 def _too_large(context: AppContext, upload: Upload, partial: PartialFile) -> str | None:
-    """Why it is of no use to send the rest; its first bytes tell what it is."""
+    """The reason to refuse the file before its rest is sent; the first bytes tell its kind."""
     settings, head = context.settings, partial.head(SIGNATURE_BYTES)
     if len(head) < min(SIGNATURE_BYTES, upload.size):
         return None
@@ -166,7 +152,5 @@ def _too_large(context: AppContext, upload: Upload, partial: PartialFile) -> str
 def _require(offset: int, received: int) -> None:
     if offset != received:
         raise PieceError(
-            f"expected the bytes from {received} on, not from {offset}",
-            status=409,
-            received=received,
+            f"expected offset {received}, received {offset}", status=409, received=received
         )

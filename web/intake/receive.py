@@ -1,24 +1,16 @@
-"""Files that have come: first their bytes are safe, then their rows are written.
+"""Store files that arrived and write their rows.
 
 bytes -> FileStore (durable) -> one short transaction for some hundred rows -> commit -> nudge
 
-Files of one request, as parts of a form.
-
-A zip's members become files of the job, each with its own fate.
-
-Names of uploaded files: kept readable, made harmless.
+The members of a zip become files of the job, each accepted or refused on its own.
 """
 
 import io
 import os
-import unicodedata
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import BinaryIO, cast
 
 from werkzeug.datastructures import FileStorage
@@ -33,37 +25,26 @@ from models.tables.intake import Image
 from pipeline.errors import Reason, RefusalCode, RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.files.sniff import is_junk
+from pipeline.look_ahead import map_ahead
 from web.http.disk import DiskFullError, check_room, noticing_full_disk
-from web.http.schemas import FileOut
+from web.http.forms import clean_file_name
+from web.http.schemas import FileOut, FilesOut
 from worker.enqueue import nudge_ingest
 
 ROWS_A_TRANSACTION = 500
-LISTED = 1000  # files in one answer; the job's page has them all
-# Waiting for the disk one by one is slow; see worker/ingest.py.
-WRITERS = 4
-AHEAD = 8
+LISTED = 1000  # files in one answer; the job's page lists all
+WRITERS = 4  # each spends most of its time waiting for the disk
+SMALL = 2**20  # zip members up to this size are held in memory and stored in parallel
 
-
-@dataclass
-class Receipt:
-    """files: the first of them; unlisted: how many more there are."""
-
-    files: list[FileOut] = field(default_factory=list)
-    unlisted: int = 0
-    ignored: list[str] = field(default_factory=list)
-
-    def add(self, files: list[FileOut]) -> None:
-        room = LISTED - len(self.files)
-        self.files += files[:room]
-        self.unlisted += len(files[room:])
+Task = Callable[[], NewImage]
 
 
 class Arrivals:
-    """Gathers what came for a job and writes its rows, some hundred at a time."""
+    """Collects the files of a request and writes their rows, some hundred at a time."""
 
     def __init__(self, context: AppContext, job_id: str) -> None:
-        self.receipt = Receipt()
-        self._services = context
+        self.receipt = FilesOut(files=[], ignored=[], unlisted=0)
+        self._context = context
         self._job_id = job_id
         self._images: list[NewImage] = []
         self._complete: list[Declared] = []
@@ -74,29 +55,29 @@ class Arrivals:
             self.write()
 
     def complete(self, sent: Declared) -> None:
-        """All that this file holds was added: a declaration of it is met."""
+        """Mark the declaration of a file as arrived: all that the file holds was added."""
         self._complete.append(sent)
 
     def write(self) -> None:
         if not self._images and not self._complete:
             return
-        with noticing_full_disk(), self._services.sessions.begin() as session:
+        with noticing_full_disk(), self._context.sessions.begin() as session:
             require_open(session, self._job_id)
             rows = add_images(session, job_id=self._job_id, new=self._images)
             arrive(session, job_id=self._job_id, files=self._complete)
-            # Bytes that came again after they were read: nobody needs them, so they must not stay.
+            # Bytes that arrive again after they were read are not needed.
             read = [row.sha256 for row in rows if row.stored_sha256 or row.finished_at]
             unwanted = set(read) - wanted_uploads(session, read) - {""}
-        self.receipt.add([describe(row) for row in rows])
+        list_files(self.receipt, rows)
         self._images, self._complete = [], []
         for sha256 in unwanted:
-            self._services.store.delete(sha256, area="incoming")
+            self._context.store.delete(sha256, area="incoming")
         nudge_ingest(job_id=self._job_id)
 
 
 @contextmanager
 def arriving(context: AppContext, job_id: str) -> Iterator[Arrivals]:
-    """What is safe gets its row, also when the disk is too full for what follows it."""
+    """Files that are stored get their rows even if the disk is too full for those that follow."""
     arrivals = Arrivals(context, job_id)
     try:
         yield arrivals
@@ -104,6 +85,23 @@ def arriving(context: AppContext, job_id: str) -> Iterator[Arrivals]:
         arrivals.write()
         raise
     arrivals.write()
+
+
+def receive(context: AppContext, *, job_id: str, parts: Sequence[FileStorage]) -> FilesOut:
+    """Store the parts of a form. The same file again is the row that is already there."""
+    with arriving(context, job_id) as arrivals:
+        for are_plain, some in groupby(parts, _is_plain):
+            if are_plain:
+                _receive_plain(context, arrivals, list(some))
+            else:
+                for part in some:
+                    _receive_special(context, arrivals, part)
+    return arrivals.receipt
+
+
+def unpack(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[NewImage]:
+    """Store the members of a zip in its order. A zip refused as a whole is one refused file."""
+    return store_all(_unpack(context, archive, stream))
 
 
 def store(context: AppContext, file: str, stream: BinaryIO) -> NewImage:
@@ -121,79 +119,62 @@ def keep(file: str, kept: Stored) -> NewImage:
 
 
 def refuse(file: str, reason: Reason) -> NewImage:
-    # Nobody read the content to its end, so it has no hash; the row has an empty one.
+    # The file was not read to its end, so its hash is unknown; the row has an empty one.
     return NewImage(file, "", 0, refused=reason)
 
 
-def store_side_by_side(tasks: Iterable[Callable[[], NewImage]]) -> Iterator[NewImage]:
-    """In order, a few ahead. When the disk is full, what is safe by then is still handed out."""
-    ahead: deque[Future[NewImage]] = deque()
-    with ThreadPoolExecutor(WRITERS, thread_name_prefix="store") as writers:
+def store_all(tasks: Iterable[Task]) -> Iterator[NewImage]:
+    """Run tasks a few ahead, results in order. DiskFullError comes after what could be stored."""
+    full: list[DiskFullError] = []
+
+    def attempt(task: Task) -> NewImage | None:
         try:
-            for task in tasks:
-                ahead.append(writers.submit(task))
-                if len(ahead) > AHEAD:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        except DiskFullError:
-            yield from (one.result() for one in ahead if one.exception() is None)
-            raise
+            return task()
+        except DiskFullError as error:
+            full.append(error)
+            return None
+
+    def until_full() -> Iterator[Task]:
+        try:
+            yield from takewhile(lambda _: not full, tasks)
+        except DiskFullError as error:
+            full.append(error)
+
+    for image in map_ahead(attempt, until_full(), threads=WRITERS):
+        if image is not None:
+            yield image
+    if full:
+        raise full[0]
 
 
-def describe(row: Image) -> FileOut:
-    reason = reason_sentence(row.file, row.reason) if row.reason else None
-    return FileOut(file=row.file, sha256=row.sha256, status=row.state.value, reason=reason)
+def list_files(receipt: FilesOut, rows: Sequence[Image]) -> None:
+    room = LISTED - len(receipt.files)
+    receipt.unlisted += len(rows[room:])
+    for row in rows[:room]:
+        reason = reason_sentence(row.file, row.reason) if row.reason else None
+        receipt.files.append(
+            FileOut(file=row.file, sha256=row.sha256, status=row.state.value, reason=reason)
+        )
 
 
-MAX_LENGTH = 1024
-MAX_PART_LENGTH = 255
-UNNAMED = "unnamed"
-
-
-def clean_file_name(raw: str) -> str:
-    """A relative path with "/" between its parts: no root, drive, "..", control characters."""
-    parts = (_clean_part(part) for part in raw.replace("\\", "/").split("/"))
-    kept = [part for part in parts if part and part not in (".", "..")]
-    if kept and len(kept[0]) == 2 and kept[0][1] == ":":
-        kept = kept[1:]
-    # The end says most: the file's own name and the folder it lies in.
-    return "/".join(kept)[-MAX_LENGTH:].lstrip("/") or UNNAMED
-
-
-def _clean_part(part: str) -> str:
-    # "C*": control, format (text direction can be turned by those), surrogate, unassigned.
-    visible = (char for char in part if unicodedata.category(char)[0] != "C")
-    return unicodedata.normalize("NFC", "".join(visible)).strip()[-MAX_PART_LENGTH:]
-
-
-SMALL = 2**20  # read into memory and stored beside others; larger ones go to disk one by one
-
-
-def is_zip(stream: BinaryIO) -> bool:
-    head = stream.read(4)
-    stream.seek(0)
-    return is_archive(head)
-
-
-def unpack(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[NewImage]:
-    """In the archive's order. One that is refused as a whole is one refused file."""
-    return store_side_by_side(_tasks(context, archive, stream))
-
-
-def _tasks(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[Callable[[], NewImage]]:
+def _unpack(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[Task]:
+    settings = context.settings
+    limits = ArchiveLimits(
+        max_files=settings.max_archive_files,
+        max_bytes=settings.max_archive_bytes,
+        max_member_bytes=settings.max_file_bytes,
+    )
     try:
-        for member in members(stream, limits=_limits(context)):
-            # The zip is a folder like any other: equal names in two zips are two files.
+        for member in members(stream, limits=limits):
+            # The zip counts as a folder: equal names in two zips are two files.
             file = clean_file_name(f"{archive}/{member.name}")
-            yield _task(context, file, member)
+            yield _store_member(context, file, member)
     except RefusedError as refusal:
-        reason = refusal.reason
-        yield lambda: refuse(archive, reason)
+        yield partial(refuse, archive, refusal.reason)
 
 
-def _task(context: AppContext, file: str, member: Member) -> Callable[[], NewImage]:
-    """A member is read before the next one is asked for."""
+def _store_member(context: AppContext, file: str, member: Member) -> Task:
+    """A member must be read before the next one is asked for."""
     try:
         with member.open() as stream:
             if member.size > SMALL:
@@ -201,34 +182,12 @@ def _task(context: AppContext, file: str, member: Member) -> Callable[[], NewIma
                 return lambda: stored
             content = io.BytesIO(stream.read(SMALL + 1))
     except RefusedError as refusal:
-        refused = refuse(file, refusal.reason)
-        return lambda: refused
+        return partial(refuse, file, refusal.reason)
     return partial(store, context, file, content)
 
 
-def _limits(context: AppContext) -> ArchiveLimits:
-    settings = context.settings
-    return ArchiveLimits(
-        max_files=settings.max_archive_files,
-        max_bytes=settings.max_archive_bytes,
-        max_member_bytes=settings.max_file_bytes,
-    )
-
-
-def receive(context: AppContext, *, job_id: str, parts: Sequence[FileStorage]) -> Receipt:
-    """Rows for all parts; a zip's members count as parts. The same file again is the same row."""
-    with arriving(context, job_id) as arrivals:
-        for are_plain, some in groupby(parts, _is_plain):
-            if are_plain:
-                _receive_plain(context, arrivals, list(some))
-            else:
-                for part in some:
-                    _receive_special(context, arrivals, part)
-    return arrivals.receipt
-
-
 def _receive_plain(context: AppContext, arrivals: Arrivals, parts: Sequence[FileStorage]) -> None:
-    for image in store_side_by_side(partial(store, context, _name(p), _stream(p)) for p in parts):
+    for image in store_all(partial(store, context, _name(p), _stream(p)) for p in parts):
         arrivals.add(image)
         if not image.refused:
             arrivals.complete(Declared(image.file, image.size, image.sha256))
@@ -249,11 +208,13 @@ def _receive_special(context: AppContext, arrivals: Arrivals, part: FileStorage)
 
 
 def _is_plain(part: FileStorage) -> bool:
-    return not is_junk(_name(part)) and not is_zip(_stream(part))
+    head = _stream(part).read(4)
+    _stream(part).seek(0)
+    return not is_junk(_name(part)) and not is_archive(head)
 
 
 def _declaration(part: FileStorage) -> Declared:
-    """What the sender would have declared it as."""
+    """The declaration that matches this part."""
     size, stream = _size(part), _stream(part)
     stream.seek(0)
     return Declared(_name(part), size, sha256_of(stream))

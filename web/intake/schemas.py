@@ -1,15 +1,44 @@
-"""What the API says and accepts of declared files, and of a job's end and new beginning."""
+"""Fields of declared files, pieces, and what may be done with a job."""
 
 from typing import Literal
 
 from pydantic import Field
 
+from models.intake.jobs import JobProgress
 from models.intake.uploads import UploadState
-from web.http.schemas import FilesOut, In, JobOut, Out, Paging
+from models.reading.results import Result
+from models.tables.intake import State
+from web.http.schemas import FilesOut, In, Out, Paging, out_model
+
+JobOut = out_model(JobProgress, "JobOut")
+
+
+class NewJob(In):
+    name: str = Field(min_length=1, max_length=200)
+    key: str | None = Field(
+        None,
+        pattern=r"^[!-~]{16,64}$",
+        description="Random, chosen by the client: a repeated request with the same key returns "
+        "the same job.",
+    )
+
+
+class JobsOut(Out):
+    jobs: list[JobProgress]
+    next: int | None
+
+
+class ImagesQuery(Paging):
+    state: State | None = None
+
+
+class ImagesOut(Out):
+    images: list[Result]
+    next: int | None
 
 
 class DeclaredFile(In):
-    """sha256: left out by senders that cannot tell; then it is not checked."""
+    """sha256: optional; checked when the file has arrived."""
 
     file: str = Field(max_length=4096)
     size: int = Field(ge=0, le=2**50)
@@ -21,7 +50,7 @@ class DeclaredFiles(In):
 
 
 class UploadOut(Out):
-    """received: bytes of it that are safe; arrived: whole, checked, and its images have rows."""
+    """received: bytes that are stored; arrived: complete and checked, its images have rows."""
 
     id: int
     file: str
@@ -44,7 +73,7 @@ class UploadsQuery(Paging):
 
 
 class PieceOut(FilesOut):
-    """files, ignored, unlisted: what the whole file turned out to hold, once it has arrived."""
+    """files, ignored, unlisted: what the file contains, once it has arrived."""
 
     received: int
     arrived: bool
@@ -57,14 +86,16 @@ class Closing(In):
 
 
 class Retrying(In):
-    """failed: also what was cancelled. all: also what was refused, or read by earlier versions."""
+    """failed: failed and cancelled images. all: also rejected ones and those that the production
+    version has not read.
+    """
 
     which: Literal["failed", "all"] = "failed"
 
 
 class RetriedOut(Out):
-    """left: images that stay as they are, since none of their bytes are there any more."""
+    """left: images that cannot be retried, since their files were deleted."""
 
     retried: int
     left: int
-    job: JobOut
+    job: JobProgress

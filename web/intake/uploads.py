@@ -1,4 +1,4 @@
-"""Declared files of a job: what is to come, what has come, and the pieces in which it comes."""
+"""Routes of declared files: declare them, list them, send their pieces."""
 
 import re
 from typing import Any, BinaryIO, cast
@@ -15,18 +15,17 @@ from models.tables.intake import Upload
 from models.tables.people import Role
 from web.auth.rules import needs, person
 from web.auth.view_log import record_part_of_job, record_upload
-from web.context import current_context
+from web.context import current_context, read_session, write_session
 from web.http.disk import check_room, noticing_full_disk
 from web.http.errors import problem
+from web.http.forms import clean_file_name
 from web.intake.pieces import (
     MAX_PIECE_BYTES,
     NoUploadError,
     PieceError,
-    Taken,
     current_upload,
     take_piece,
 )
-from web.intake.receive import clean_file_name
 from web.intake.schemas import (
     DeclaredFiles,
     PieceOut,
@@ -42,7 +41,6 @@ PAGE_SIZE = 1000
 PIECE = "application/offset+octet-stream"  # as in tus, an open protocol for resumable uploads
 LIST = "/api/v1/jobs/<job_id>/uploads"
 ONE = "/api/v1/jobs/<job_id>/uploads/<int:upload_id>"
-NO_UPLOAD = "there is no such upload"
 
 
 @bp.post(LIST)
@@ -51,15 +49,15 @@ NO_UPLOAD = "there is no such upload"
 @bp.doc(responses=[409, 507])
 @needs(Role.OPERATOR)
 def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
-    """Says which files will come, so that none can be missing unnoticed.
+    """Declare files before sending them, so that missing ones are noticed.
 
-    The same declaration again is the same upload. Files may come in pieces or as parts of a form.
+    Declaring a file again returns the same upload. Files are then sent in pieces.
     """
     files = [
         Declared(clean_file_name(one.file), one.size, one.sha256 or "") for one in json_data.files
     ]
     check_room(current_context())
-    with noticing_full_disk(), current_context().sessions.begin() as session:
+    with noticing_full_disk(), write_session() as session:
         require_open(session, job_id)
         try:
             uploads = declare(session, job_id=job_id, files=files)
@@ -74,8 +72,8 @@ def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
 @bp.output(UploadsPageOut)
 @needs(Role.VIEWER)
 def list_page(job_id: str, query_data: UploadsQuery) -> UploadsPageOut:
-    """What was declared, declaration by declaration; for going on after an interruption."""
-    with current_context().sessions() as session:
+    """List declared files and how much of each has arrived."""
+    with read_session() as session:
         require_job(session, job_id)
         found = list_uploads(
             session, job_id, state=query_data.state, page=query_data.page, page_size=PAGE_SIZE
@@ -89,28 +87,29 @@ def list_page(job_id: str, query_data: UploadsQuery) -> UploadsPageOut:
 @bp.doc(responses=[409, 413, 415, 422, 507])
 @needs(Role.OPERATOR)
 def send_piece(job_id: str, upload_id: int) -> tuple[PieceOut, int, dict[str, str]]:
-    """The next piece of a declared file; the last one completes it.
+    """Send the next piece of a declared file; the last piece completes it.
 
-    Its first byte is the one that `Upload-Offset` counts. With the last, size and SHA-256 are
-    checked and a zip is unpacked. A piece of no bytes finishes what a fault cut off after that.
+    `Upload-Offset` is the number of bytes sent before this piece. After the last one, size and
+    SHA-256 are checked and a zip is unpacked. An empty piece completes a file whose last piece
+    was interrupted.
     """
     offset, body = _offset(), _body()
     try:
-        taken = take_piece(
+        piece = take_piece(
             current_context(), job_id=job_id, upload_id=upload_id, offset=offset, body=body
         )
     except BusyError:
         upload = current_upload(current_context(), job_id=job_id, upload_id=upload_id)
-        why = "another request is sending this file at the moment"
+        why = "another request is sending this file"
         raise PieceError(why, status=409, received=upload.received) from None
-    if taken.is_new:
+    if piece.arrived:
         record_upload(job_id)
-    return _answer(taken), 200, {"Upload-Offset": str(taken.received)}
+    return piece, 200, {"Upload-Offset": str(piece.received)}
 
 
 @bp.app_errorhandler(NoUploadError)
 def _no_upload(_: NoUploadError) -> Response:
-    return problem(404, NO_UPLOAD)
+    return problem(404, "upload not found")
 
 
 @bp.app_errorhandler(PieceError)
@@ -121,7 +120,7 @@ def _refused_piece(error: PieceError) -> Response:
 
 
 def describe_pieces(spec: dict[str, Any]) -> dict[str, Any]:
-    """What APIFlask cannot see: a body that is not JSON, and its header."""
+    """APIFlask cannot see a body that is not JSON, nor its header."""
     patch = spec["paths"]["/api/v1/jobs/{job_id}/uploads/{upload_id}"]["patch"]
     offset = {"type": "integer", "minimum": 0}
     patch["parameters"].append(
@@ -134,7 +133,7 @@ def describe_pieces(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Body:
-    """The request's bytes; one that is cut off ends where it was cut, and what came counts."""
+    """The request's body. If the connection breaks, the bytes that arrived count."""
 
     def read(self, size: int) -> bytes:
         try:
@@ -145,9 +144,9 @@ class _Body:
 
 def _body() -> BinaryIO:
     if request.mimetype != PIECE:
-        abort(415, f"expected a body of the type {PIECE}")
+        abort(415, f"expected the content type {PIECE}")
     if (request.content_length or 0) > MAX_PIECE_BYTES:
-        abort(413, f"a piece may have {MAX_PIECE_BYTES} bytes at most")
+        abort(413, f"a piece may have at most {MAX_PIECE_BYTES} bytes")
     return cast(BinaryIO, _Body())
 
 
@@ -156,17 +155,6 @@ def _offset() -> int:
     if not re.fullmatch("[0-9]{1,16}", offset):
         abort(422, "expected a header `Upload-Offset` with a number of bytes")
     return int(offset)
-
-
-def _answer(taken: Taken) -> PieceOut:
-    receipt = taken.receipt
-    return PieceOut(
-        received=taken.received,
-        arrived=taken.arrived,
-        files=receipt.files,
-        ignored=receipt.ignored,
-        unlisted=receipt.unlisted,
-    )
 
 
 def _describe(upload: Upload) -> UploadOut:

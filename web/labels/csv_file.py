@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from models.base import now
 from models.tables.learning import LabelValue
-from web.http.csv import without_guard
-from web.intake.receive import clean_file_name
+from web.http.export import unguarded
+from web.http.forms import clean_file_name
 
 DELIMITERS = ",;\t"
 LABELS = {value.value: value for value in LabelValue} | {
@@ -180,7 +180,7 @@ def _row(line: int, cells: dict[str, str], zone: ZoneInfo | None) -> LabelRow:
     return LabelRow(
         line=line,
         value=label,
-        file=clean_file_name(without_guard(cells["file"])) if cells.get("file") else "",
+        file=clean_file_name(unguarded(cells["file"])) if cells.get("file") else "",
         sha256=cells.get("sha256", "").lower(),
         uid=cells.get("uid", ""),
         patient=cells.get("patient", ""),

@@ -19,19 +19,18 @@ from models.config.settings import Settings
 from models.intake.images import get_image
 from models.learning.label_lists import ListedLabel, label_counts, list_labels
 from models.learning.label_targets import contents_by_hash, contents_by_image
-from models.learning.labels import NewLabel, add_labels
+from models.learning.labels import NewLabel, add_labels, latest_labels
 from models.learning.nights import next_due
 from models.learning.snapshots import new_label_count
 from models.tables.learning import Label, Source
 from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
 from web.auth.rules import needs, person
-from web.context import current_context
+from web.context import current_context, current_settings, read_session, write_session
 from web.http.params import read_query
 from web.http.schemas import Paging
 from web.labels.csv_file import NoTableError
 from web.labels.csv_import import take_label_table
-from web.labels.panel import conflict_words, labels_said
 from web.labels.schemas import (
     GivenLabel,
     GivenLabels,
@@ -76,12 +75,10 @@ CONFLICTS_A_PAGE = 25
 @needs(Role.VIEWER)
 def show_page() -> str:
     page = read_query(Paging).page
-    with current_context().sessions() as session:
+    with read_session() as session:
         conflicts = list_labels(session, only_conflicts=True, page=page, page_size=CONFLICTS_A_PAGE)
-        summary = label_summary(session, current_context().settings)
-    return render_template(
-        "labels.html", conflicts=conflicts, summary=summary, conflict_words=conflict_words
-    )
+        summary = label_summary(session, current_settings())
+    return render_template("labels.html", conflicts=conflicts, summary=summary)
 
 
 @bp.get("/labels/images/<int:image_id>")
@@ -89,12 +86,12 @@ def show_page() -> str:
 @needs(Role.VIEWER)
 def show_said(image_id: int) -> str:
     """The piece of the study page that changes with a label."""
-    with current_context().sessions() as session:
+    with read_session() as session:
         image = get_image(session, image_id)
         if image is None:
             abort(404, "there is no such image")
-        said = labels_said(session, image.sha256)
-    return render_template("labels_said.html", said=said, conflict=conflict_words(said))
+        labels = latest_labels(session, [image.sha256])[image.sha256]
+    return render_template("label_list.html", labels=labels)
 
 
 @bp.get("/api/v1/labels")
@@ -103,7 +100,7 @@ def show_said(image_id: int) -> str:
 @needs(Role.VIEWER)
 def index(query_data: LabelsQuery) -> LabelsOut:
     """What counts of each content and who said what, the latest first."""
-    with current_context().sessions() as session:
+    with read_session() as session:
         found = list_labels(session, **query_data.model_dump(), page_size=PAGE_SIZE)
     return LabelsOut(labels=[_out(one) for one in found.items], total=found.total, next=found.next)
 
@@ -113,8 +110,8 @@ def index(query_data: LabelsQuery) -> LabelsOut:
 @needs(Role.VIEWER)
 def summary() -> LabelSummaryOut:
     """How many labels there are, and how many the next retraining waits for."""
-    with current_context().sessions() as session:
-        return label_summary(session, current_context().settings)
+    with read_session() as session:
+        return label_summary(session, current_settings())
 
 
 @bp.post("/api/v1/labels")
@@ -123,7 +120,7 @@ def summary() -> LabelSummaryOut:
 @needs(Role.READER)
 def give(json_data: GivenLabels) -> TakenOut:
     """Labels by the one who asks. All of them are taken, or none."""
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         hashes = _contents(session, json_data.labels)
         rows = [_new(sha256, one) for sha256, one in zip(hashes, json_data.labels, strict=True)]
         added = add_labels(session, rows, insist=True)

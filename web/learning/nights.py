@@ -19,7 +19,7 @@ from models.people.users import user_names
 from models.tables.learning import Night
 from models.tables.people import Role
 from web.auth.rules import needs, person
-from web.context import current_context
+from web.context import current_settings, read_session, write_session
 from web.http.params import read_query
 from web.http.schemas import Paging
 from web.learning.comparisons import compared_sets
@@ -38,12 +38,12 @@ NO_NIGHT = "there is no such night"
 @needs(Role.VIEWER)
 def index_page() -> str:
     page = read_query(Paging).page
-    with current_context().sessions() as session:
+    with read_session() as session:
         return render_template(
             "nights.html",
             nights=list_nights(session, page=page, page_size=PAGE_SIZE),
             running=open_night(session),
-            due=next_due(now(), current_context().settings),
+            due=next_due(now(), current_settings()),
         )
 
 
@@ -51,7 +51,7 @@ def index_page() -> str:
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show_page(night_id: int) -> str:
-    with current_context().sessions() as session:
+    with read_session() as session:
         night = _find(session, night_id)
         return render_template(
             "night.html",
@@ -82,10 +82,10 @@ def cancel_page(night_id: int) -> ResponseReturnValue:
 @needs(Role.VIEWER)
 def index(query_data: Paging) -> NightsOut:
     """Nights, newest first, and when the next is due."""
-    with current_context().sessions() as session:
+    with read_session() as session:
         page = list_nights(session, page=query_data.page, page_size=PAGE_SIZE)
         nights = [_out(session, night) for night in page.items]
-    due = next_due(now(), current_context().settings)
+    due = next_due(now(), current_settings())
     return NightsOut(nights=nights, next=page.next, next_due=due)
 
 
@@ -115,12 +115,12 @@ def cancel(night_id: int) -> NightOut:
 
 
 def _told(night_id: int) -> NightOut:
-    with current_context().sessions() as session:
+    with read_session() as session:
         return _out(session, _find(session, night_id))
 
 
 def _begin() -> int:
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         night = request_night(session, user_id=person().id)
         record(session, user_id=person().id, action="night.asked", target=str(night.id))
         night_id = night.id
@@ -129,7 +129,7 @@ def _begin() -> int:
 
 
 def _cancel(night_id: int) -> None:
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         _find(session, night_id)
         cancel_night(session, night_id)
         record(session, user_id=person().id, action="night.cancelled", target=str(night_id))

@@ -11,7 +11,7 @@ from models.learning.promotion import AgainstGateError, go_back, go_live, reject
 from models.learning.versions import NotMovedError, find_version
 from models.tables.intake import ModelVersion
 from web.auth.rules import person
-from web.context import current_context
+from web.context import current_settings, write_session
 
 NO_VERSION = "there is no such model version"
 ALL_THE_SAME = "; to promote it all the same, say so (despite refusal)"
@@ -25,7 +25,7 @@ def promote(
         moved = go_live(
             session,
             version,
-            settings=current_context().settings,
+            settings=current_settings(),
             user_id=person().id,
             reason=reason,
             despite_refusal=despite_refusal,
@@ -38,7 +38,7 @@ def promote(
 def roll_back(*, live: str, reason: str = "") -> str:
     """Returns the name of what is live then."""
     with _deciding() as session:
-        settings, user_id = current_context().settings, person().id
+        settings, user_id = current_settings(), person().id
         target = go_back(
             session, settings=settings, user_id=user_id, expected_live=live, reason=reason
         )
@@ -62,7 +62,7 @@ def known_version(session: Session, name: str) -> ModelVersion:
 @contextmanager
 def _deciding() -> Iterator[Session]:
     try:
-        with current_context().sessions.begin() as session:
+        with write_session() as session:
             yield session
     except AgainstGateError as error:
         abort(409, f"{str(error).removesuffix('.')}{ALL_THE_SAME}")

@@ -9,7 +9,7 @@ from models.reading.rereadings import RereadingProgress, list_rereadings, reques
 from models.tables.intake import ModelVersion
 from models.tables.people import Role
 from web.auth.rules import needs, person
-from web.context import current_context
+from web.context import current_settings, read_session, write_session
 from web.learning.schemas import RereadingOut, RereadingsOut
 from worker.enqueue import nudge_reread
 
@@ -33,14 +33,14 @@ def create() -> RereadingOut:
 
 
 def begin() -> RereadingOut:
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         live = production_version(session)
         if live is None:
             abort(409, "no model version is live: there is nothing to read with")
         rereading = request_rereading(
             session,
             model_version_id=live.id,
-            operating_point=current_context().settings.operating_point,
+            operating_point=current_settings().operating_point,
             user_id=person().id,
         )
         record(session, user_id=person().id, action="rereading.asked", target=live.name)
@@ -55,9 +55,9 @@ def rereadings() -> list[RereadingOut]:
 
 def current() -> RereadingOut | None:
     """Of the version that is live, at the operating point in use; the portal's page shows it."""
-    with current_context().sessions() as session:
+    with read_session() as session:
         live = production_version(session)
-    point = current_context().settings.operating_point
+    point = current_settings().operating_point
     name = live.name if live else None
     mine = (
         one for one in rereadings() if (one.model_version, one.operating_point) == (name, point)
@@ -66,14 +66,14 @@ def current() -> RereadingOut | None:
 
 
 def _described() -> list[tuple[int, RereadingOut]]:
-    with current_context().sessions() as session:
+    with read_session() as session:
         live = production_version(session)
         return [(one.rereading.id, _out(one, live)) for one in list_rereadings(session)]
 
 
 def _out(progress: RereadingProgress, live: ModelVersion | None) -> RereadingOut:
     row = progress.rereading
-    point = current_context().settings.operating_point
+    point = current_settings().operating_point
     is_current = live is not None and row.model_version_id == live.id
     return RereadingOut(
         model_version=row.model_version.name,

@@ -11,7 +11,7 @@ from models.learning.snapshots import get_snapshot, list_snapshots, snapshot_ima
 from models.tables.learning import DatasetSnapshot
 from models.tables.people import Role
 from web.auth.rules import audit, needs
-from web.context import current_context
+from web.context import read_session
 from web.http.params import read_query
 from web.http.schemas import Paging
 from web.learning.schemas import SnapshotImagesQuery, SnapshotOut, SnapshotsOut
@@ -30,7 +30,7 @@ _CSV: dict[int | str, Any] = {
 def show_page(snapshot_id: int) -> str:
     query = read_query(SnapshotImagesQuery)
     chosen = query.model_dump(exclude={"page"})
-    with current_context().sessions() as session:
+    with read_session() as session:
         return render_template(
             "snapshot.html",
             snapshot=_described(_find(session, snapshot_id)),
@@ -49,7 +49,7 @@ def show_page(snapshot_id: int) -> str:
 @needs(Role.VIEWER)
 def index(query_data: Paging) -> SnapshotsOut:
     """Every snapshot, newest first."""
-    with current_context().sessions() as session:
+    with read_session() as session:
         found = list_snapshots(session, page=query_data.page, page_size=PAGE_SIZE)
         return SnapshotsOut(snapshots=[_described(one) for one in found.items], next=found.next)
 
@@ -59,7 +59,7 @@ def index(query_data: Paging) -> SnapshotsOut:
 @needs(Role.VIEWER)
 def show(snapshot_id: int) -> SnapshotOut:
     """One snapshot: its digest, and what it holds and leaves out."""
-    with current_context().sessions() as session:
+    with read_session() as session:
         return _described(_find(session, snapshot_id))
 
 
@@ -68,7 +68,7 @@ def show(snapshot_id: int) -> SnapshotOut:
 @needs(Role.VIEWER)
 def export(snapshot_id: int) -> Response:
     """Its images, labels, splits and keyed patients. The SHA-256 of this file is the digest."""
-    with current_context().sessions() as session:
+    with read_session() as session:
         _find(session, snapshot_id)
         # As they were digested: no cell can begin with a formula's sign, see `snapshot_lines`.
         lines = "".join(snapshot_lines(snapshot_images(session, snapshot_id)))

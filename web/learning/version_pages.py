@@ -11,7 +11,7 @@ from models.learning.versions import production_version, roll_back_target
 from models.tables.people import Role
 from pipeline.evaluation.metrics import METRICS
 from web.auth.rules import needs
-from web.context import current_context
+from web.context import current_settings, read_session
 from web.http.params import read_query
 from web.http.schemas import Paging
 from web.learning import promotions as decisions
@@ -30,7 +30,7 @@ HISTORY = 20
 @needs(Role.VIEWER)
 def index() -> str:
     page = read_query(Paging).page
-    with current_context().sessions() as session:
+    with read_session() as session:
         live, proposal = production_version(session), open_proposal(session)
         return render_template(
             "versions.html",
@@ -49,7 +49,7 @@ def index() -> str:
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show(name: str) -> str:
-    with current_context().sessions() as session:
+    with read_session() as session:
         version = decisions.known_version(session, name)
         listed, live = listed_version(session, version), production_version(session)
         return render_template(
@@ -108,7 +108,7 @@ def card_words(card: dict[str, object]) -> dict[str, object]:
     """What `cards.html` shows of a card."""
     return {
         "points": operating_points(card),
-        "point_now": current_context().settings.operating_point,
+        "point_now": current_settings().operating_point,
         "figure_rows": figure_rows(card),
         "figure_names": {name: METRICS[name] for name in OVERALL + AT_THRESHOLD},
     }

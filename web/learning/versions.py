@@ -6,7 +6,7 @@ from models.learning.version_lists import ListedVersion, list_versions_page, liv
 from models.learning.versions import production_version, roll_back_target
 from models.tables.people import Role
 from web.auth.rules import needs
-from web.context import current_context
+from web.context import read_session
 from web.learning import promotions as decisions
 from web.learning.schemas import (
     LivePeriodOut,
@@ -28,7 +28,7 @@ MOST = 1000  # a night makes one at most: that is years
 @needs(Role.VIEWER)
 def index() -> VersionsOut:
     """Every model version, newest first, with its card; who is live, and the history of that."""
-    with current_context().sessions() as session:
+    with read_session() as session:
         live, back = production_version(session), roll_back_target(session)
         return VersionsOut(
             model_versions=[
@@ -70,7 +70,7 @@ def roll_back(json_data: RollBack) -> MovedOut:
 
 
 def _moved() -> MovedOut:
-    with current_context().sessions() as session:
+    with read_session() as session:
         live, back = production_version(session), roll_back_target(session)
     return MovedOut(live=live.name if live else "", back=back.name if back else None)
 

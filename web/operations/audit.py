@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from typing import Any, Literal
 
 from apiflask import APIBlueprint
-from flask import Response, redirect, render_template, stream_with_context, url_for
+from flask import Response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from models.audit.lists import (
@@ -24,11 +24,10 @@ from models.audit.lists import (
 from models.audit.verify import Check, check_audit, newest_check
 from models.tables.people import Role
 from web.auth.rules import audit, needs
-from web.context import current_context
-from web.http.csv import csv_line
+from web.context import current_settings, read_session
+from web.http.export import MEDIA_TYPES, csv_line, download
 from web.http.params import read_query
 from web.operations.schemas import AuditCheckOut, AuditExportQuery, AuditPageQuery, AuditQuery
-from web.reading.results import MEDIA_TYPES, joined
 
 Format = Literal["jsonl", "csv"]
 COLUMNS = [field.name for field in fields(AuditRow)]
@@ -62,8 +61,8 @@ _EXPORTED: dict[int | str, Any] = {
 def show_page() -> str:
     query = read_query(AuditPageQuery)
     kept = query.model_dump(mode="json", exclude={"page"}, exclude_none=True)
-    data_dir = current_context().settings.data_dir
-    with current_context().sessions() as session:
+    data_dir = current_settings().data_dir
+    with read_session() as session:
         return render_template(
             "audit.html",
             check=newest_check(data_dir) or check_audit(session, data_dir),
@@ -90,11 +89,8 @@ def check_page() -> ResponseReturnValue:
 def export(query_data: AuditExportQuery) -> Response:
     """The audit's rows, oldest first, as JSON lines or CSV."""
     audit("audit.exported")
-    lines = joined(audit_lines(_read(_filter(query_data)), query_data.format))
-    answer = Response(stream_with_context(lines), content_type=MEDIA_TYPES[query_data.format])
-    name = f"overread-audit.{query_data.format}"
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
+    lines = audit_lines(_read(_filter(query_data)), query_data.format)
+    return download(lines, name="overread-audit", kind=query_data.format)
 
 
 @bp.post("/api/v1/audit/check")
@@ -107,8 +103,8 @@ def check() -> Check:
 
 def _check() -> Check:
     audit("audit.checked")
-    with current_context().sessions() as session:
-        return check_audit(session, current_context().settings.data_dir)
+    with read_session() as session:
+        return check_audit(session, current_settings().data_dir)
 
 
 def _filter(query: AuditQuery) -> AuditFilter:
@@ -116,5 +112,5 @@ def _filter(query: AuditQuery) -> AuditFilter:
 
 
 def _read(chosen: AuditFilter) -> Iterator[AuditRow]:
-    with current_context().sessions() as session:
+    with read_session() as session:
         yield from iter_audit(session, chosen)

@@ -29,7 +29,7 @@ from pipeline.errors import NetworkFolderError
 from pipeline.inference.version_folder import REQUIRED, load_card
 from web.auth.rules import open_to_all
 from web.context import current_context
-from web.http.schemas import HealthOut
+from web.operations.schemas import HealthOut
 from worker.enqueue import is_broker_up
 
 log = logging.getLogger(__name__)

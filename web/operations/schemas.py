@@ -90,3 +90,9 @@ class PurgeOut(Out):
     counts: PurgeCountsOut | None
     purged: int
     done: bool
+
+
+class HealthOut(Out):
+    status: Literal["ok", "unhealthy"]
+    database: bool
+    broker: bool

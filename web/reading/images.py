@@ -1,39 +1,32 @@
-"""Pictures, drawn when someone looks: from the de-identified file and the stored heatmap.
+"""Pictures for pages, drawn on request from the de-identified file and the stored heatmap.
 
-Small pictures for lists, from the network's input: nothing needs to be decoded again.
+Decoders are imported when the first picture is drawn: they are half of the portal's start.
 """
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import BoundedSemaphore
 
 from apiflask import APIBlueprint
 from apiflask.schemas import FileSchema
 from flask import Response, abort, request
 
-from models.files.store import FileStore
 from models.intake.images import get_image
 from models.reading.predictions import get_prediction
-from models.tables import intake as tables
+from models.tables.intake import Image, Prediction
 from models.tables.people import Role
-from pipeline.types import PREPROCESSING
+from pipeline.types import PREPROCESSING, DecodedImage
 from web.auth.rules import needs
 from web.auth.view_log import record_picture
-from web.context import current_context
+from web.context import current_context, current_settings, read_session
 
 bp = APIBlueprint("images", __name__, tag="Images")
 
 PNG = "image/png"
-# A film of 64 million pixels takes a quarter of a gigabyte while it is drawn.
-_AT_ONCE = BoundedSemaphore(3)
-DRAWING = "1"  # raise when pictures come out differently, so that browsers ask anew
-
-
-@dataclass(frozen=True)
-class Shown:
-    image: tables.Image
-    prediction: tables.Prediction | None
+THUMBNAIL_SIDE = 128
+# An image of 64 million pixels takes a quarter of a gigabyte while it is drawn.
+_DRAWING_SLOTS = BoundedSemaphore(3)
+DRAWING = "1"  # raise when pictures change, so that browsers fetch them again
 
 
 @bp.get("/api/v1/images/<int:image_id>/display")
@@ -41,26 +34,25 @@ class Shown:
 @needs(Role.VIEWER)
 def display(image_id: int) -> Response:
     """The radiograph, 8-bit grey."""
-    shown = _look_at(image_id)
-    return _picture("display", shown.image.stored_sha256, lambda: _draw_display(shown))
+    image, _ = _view(image_id)
+    return _picture("display", image.stored_sha256, lambda: _draw_display(image))
 
 
 @bp.get("/api/v1/images/<int:image_id>/thumbnail")
 @bp.output(FileSchema(), content_type=PNG)
 @needs(Role.VIEWER)
 def thumbnail(image_id: int) -> Response:
-    """The radiograph, 128 pixels on its longer side."""
-    shown = _find(image_id)
-    return _picture("thumbnail", shown.image.sha256, lambda: _draw_thumbnail(shown))
+    """The radiograph, 128 pixels on its longer side. Too small to read, so not in the audit."""
+    image, _ = _find(image_id)
+    return _picture("thumbnail", image.sha256, lambda: _draw_thumbnail(image))
 
 
 @bp.get("/api/v1/images/<int:image_id>/heatmap.png")
 @bp.output(FileSchema(), content_type=PNG)
 @needs(Role.VIEWER)
 def heatmap(image_id: int) -> Response:
-    """Where the network looked: transparent where it did not, to be laid over the display."""
-    shown = _look_at(image_id)
-    prediction = _predicted(shown)
+    """The heatmap, to be laid over the display; transparent where the activation is low."""
+    prediction = _predicted(_view(image_id)[1])
     return _picture("heatmap", str(prediction.id), lambda: _draw_heatmap(prediction))
 
 
@@ -68,36 +60,36 @@ def heatmap(image_id: int) -> Response:
 @bp.output(FileSchema(), content_type=PNG)
 @needs(Role.VIEWER)
 def overlay(image_id: int) -> Response:
-    """Both in one picture."""
-    shown = _look_at(image_id)
-    key = f"{shown.image.stored_sha256}-{_predicted(shown).id}"
-    return _picture("overlay", key, lambda: _draw_overlay(shown))
+    """The radiograph with the heatmap over it."""
+    image, prediction = _view(image_id)
+    found = _predicted(prediction)
+    key = f"{image.stored_sha256}-{found.id}"
+    return _picture("overlay", key, lambda: _draw_overlay(image, found))
 
 
-def _look_at(image_id: int) -> Shown:
-    """Thumbnails aside: lists show many, and too small to read."""
-    shown = _find(image_id)
-    record_picture(image_id, study_id=shown.image.study_id or 0)
-    return shown
+def _view(image_id: int) -> tuple[Image, Prediction | None]:
+    image, prediction = _find(image_id)
+    record_picture(image_id, study_id=image.study_id or 0)
+    return image, prediction
 
 
-def _find(image_id: int) -> Shown:
-    with current_context().sessions() as session:
+def _find(image_id: int) -> tuple[Image, Prediction | None]:
+    with read_session() as session:
         image = get_image(session, image_id)
         if image is None or image.stored_sha256 is None:
-            abort(404, "there is no picture of this image")
-        point = current_context().settings.operating_point
-        return Shown(image, get_prediction(session, image, operating_point=point))
+            abort(404, "no picture: the image was not read")
+        point = current_settings().operating_point
+        return image, get_prediction(session, image, operating_point=point)
 
 
-def _predicted(shown: Shown) -> tables.Prediction:
-    if shown.prediction is None:
+def _predicted(prediction: Prediction | None) -> Prediction:
+    if prediction is None:
         abort(404, "this image has no prediction yet")
-    return shown.prediction
+    return prediction
 
 
 def _picture(kind: str, key: str | None, draw: Callable[[], bytes]) -> Response:
-    """Kept by the browser, but shown only after asking whether it may still be seen."""
+    """Cached by the browser, which must ask before each use whether it may still show it."""
     etag = f"{kind}-{DRAWING}-{key}"
     if etag in request.if_none_match:
         answer = Response(status=304)
@@ -109,58 +101,44 @@ def _picture(kind: str, key: str | None, draw: Callable[[], bytes]) -> Response:
     return answer
 
 
-# Decoders are imported when the first picture is drawn: they are half of the portal's start.
-
-
-def _draw_display(shown: Shown) -> bytes:
+def _draw_display(image: Image) -> bytes:
     from pipeline.inference.drawing import display_png
 
-    with _AT_ONCE:
-        return display_png(_decode(shown.image))
+    with _DRAWING_SLOTS:
+        return display_png(_decode(image))
 
 
-def _draw_thumbnail(shown: Shown) -> bytes:
-
-    return thumbnail_png(shown.image, current_context().store)
-
-
-def _draw_heatmap(prediction: tables.Prediction) -> bytes:
+def _draw_heatmap(prediction: Prediction) -> bytes:
     from models.reading.predictions import read_heatmap
     from pipeline.inference.drawing import heatmap_png
 
-    # The page stretches it over the display, so its own shape is free.
+    # The page stretches it over the display, so any shape will do.
     return heatmap_png(read_heatmap(prediction), size=(448, 448))
 
 
-def _draw_overlay(shown: Shown) -> bytes:
+def _draw_overlay(image: Image, prediction: Prediction) -> bytes:
     from models.reading.predictions import read_heatmap
     from pipeline.inference.drawing import overlay_png
 
-    with _AT_ONCE:
-        return overlay_png(_decode(shown.image), read_heatmap(_predicted(shown)))
+    with _DRAWING_SLOTS:
+        return overlay_png(_decode(image), read_heatmap(prediction))
 
 
-def _decode(image: tables.Image):  # type: ignore[no-untyped-def]
+def _decode(image: Image) -> DecodedImage:
     from pipeline.decode.decode import decode
 
     assert image.stored_sha256 is not None
     return decode(current_context().store.path(image.stored_sha256))
 
 
-SIDE = 128
+def _draw_thumbnail(image: Image) -> bytes:
+    """From the network input, which is squashed to a square: restore the image's proportions."""
+    from PIL import Image as Pillow
 
-
-def thumbnail_png(image: tables.Image, store: FileStore) -> bytes:
-    """The network's input is squashed to a square; this restores the picture's own shape."""
-    from PIL import Image
-
-    squashed = Image.fromarray(store.network_input(image.sha256, PREPROCESSING))
-    small = squashed.resize(_size(image.columns or 1, image.rows or 1), Image.Resampling.BOX)
+    squashed = Pillow.fromarray(current_context().store.network_input(image.sha256, PREPROCESSING))
+    width, height = image.columns or 1, image.rows or 1
+    scale = THUMBNAIL_SIDE / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     target = io.BytesIO()
-    small.save(target, "PNG", compress_level=1)
+    squashed.resize(size, Pillow.Resampling.BOX).save(target, "PNG", compress_level=1)
     return target.getvalue()
-
-
-def _size(width: int, height: int) -> tuple[int, int]:
-    scale = SIDE / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))

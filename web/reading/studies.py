@@ -1,6 +1,5 @@
-"""Studies: the work list, and one study with its images."""
+"""The work list, and one study with its images."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -9,18 +8,18 @@ from sqlalchemy.orm import Session
 
 from models.intake.images import get_image
 from models.intake.jobs import get_job
+from models.learning.labels import latest_labels
 from models.learning.versions import find_version
 from models.query import Page
 from models.reading.results import Result
 from models.reading.studies import StudyDetail, StudySummary, get_study, list_studies
-from models.tables.intake import Image
 from models.tables.people import Role
 from web.auth.rules import needs
 from web.auth.view_log import record_study
-from web.context import current_context
+from web.context import current_settings, read_session
 from web.http.params import read_query
-from web.http.schemas import LAST_PAGE, StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
-from web.labels.panel import choices, conflict_words, labels_said
+from web.http.schemas import LAST_PAGE
+from web.reading.schemas import StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
 
 bp = APIBlueprint("studies", __name__, tag="Studies")
 
@@ -28,32 +27,18 @@ PAGE_SIZE = 25
 API_PAGE_SIZE = 100
 
 
-@dataclass(frozen=True)
-class Row:
-    """A line of the work list."""
-
-    study: StudySummary
-    position: int  # in the whole list, from 1
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    previous: int | None
-    next: int | None
-
-
 @bp.get("/studies")
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def worklist() -> str:
     query = read_query(StudiesQuery)
-    with current_context().sessions() as session:
+    with read_session() as session:
         page = _list(session, query, page_size=PAGE_SIZE)
         job = get_job(session, query.job_id) if query.job_id else None
     return render_template(
         "studies.html",
         page=page,
-        rows=_rows(page),
+        first_position=(page.page - 1) * page.page_size + 1,  # in the whole list
         readings=_readings(page),
         query=query,
         kept=_kept(query),
@@ -66,27 +51,26 @@ def worklist() -> str:
 @needs(Role.VIEWER)
 def show_page(study_id: int) -> str:
     query, position = read_query(StudiesQuery), request.args.get("at", type=int)
-    with current_context().sessions() as session:
+    with read_session() as session:
         study = _find(session, study_id)
         chosen = _chosen(study, request.args.get("image", type=int))
         image = get_image(session, chosen.image_id) if chosen else None
         version = find_version(session, chosen.model_version or "") if chosen else None
-        said = labels_said(session, chosen.sha256) if chosen else []
+        labels = latest_labels(session, [chosen.sha256])[chosen.sha256] if chosen else []
     record_study(study_id)
     return render_template(
         "study.html",
         study=study,
         chosen=chosen,
-        said=said,
-        conflict=conflict_words(said),
-        choices=choices(chosen.finding) if chosen else [],
-        tags=_tags(image),
+        labels=labels,
+        tags={name: str(value) for name, value in (image.tags or {}).items()} if image else {},
         card=version.card if version else {},
-        point_now=current_context().settings.operating_point,
+        point_now=current_settings().operating_point,
         kept=_kept(query),
         position=position,
         list_page=((position or 1) - 1) // PAGE_SIZE + 1,
-        beside=_neighbours(query, position),
+        previous=_id_at(query, position - 1) if position else None,
+        next=_id_at(query, position + 1) if position else None,
     )
 
 
@@ -95,8 +79,8 @@ def show_page(study_id: int) -> str:
 @bp.output(StudiesOut)
 @needs(Role.VIEWER)
 def index(query_data: StudiesQuery) -> StudiesOut:
-    """The work list: most suspicious first unless asked otherwise."""
-    with current_context().sessions() as session:
+    """List studies, by default the most suspicious first."""
+    with read_session() as session:
         page = _list(session, query_data, page_size=API_PAGE_SIZE)
     studies = [StudyOut.model_validate(study) for study in page.items]
     return StudiesOut(studies=studies, total=page.total, next=page.next)
@@ -106,38 +90,33 @@ def index(query_data: StudiesQuery) -> StudiesOut:
 @bp.output(StudyDetailOut)
 @needs(Role.VIEWER)
 def show(study_id: int) -> StudyDetail:
-    """One study and the results of its images."""
-    with current_context().sessions() as session:
+    """Show a study and the results of its images."""
+    with read_session() as session:
         study = _find(session, study_id)
     record_study(study_id)
     return study
 
 
 def _list(session: Session, query: StudiesQuery, *, page_size: int) -> Page[StudySummary]:
-    point = current_context().settings.operating_point
+    point = current_settings().operating_point
     return list_studies(session, operating_point=point, **query.model_dump(), page_size=page_size)
 
 
 def _find(session: Session, study_id: int) -> StudyDetail:
-    point = current_context().settings.operating_point
+    point = current_settings().operating_point
     study = get_study(session, study_id, operating_point=point)
     if study is None:
-        abort(404, "there is no such study")
+        abort(404, "study not found")
     return study
 
 
 def _kept(query: StudiesQuery) -> dict[str, Any]:
-    """What links must carry on: the list's order and filters, not its page."""
+    """The list's order and filters, without its page, for links."""
     return query.model_dump(exclude_defaults=True, exclude={"page"})
 
 
-def _rows(page: Page[StudySummary]) -> list[Row]:
-    start = (page.page - 1) * page.page_size
-    return [Row(study, start + number) for number, study in enumerate(page.items, 1)]
-
-
 def _readings(page: Page[StudySummary]) -> list[Result]:
-    """One answer of each version, operating point and calibration that the page shows."""
+    """One result of each version, operating point and calibration on the page."""
     answers = [study.first for study in page.items if study.first and study.first.finding]
     of_kind = {
         (answer.model_version, answer.operating_point, answer.threshold, answer.temperature): answer
@@ -147,27 +126,16 @@ def _readings(page: Page[StudySummary]) -> list[Result]:
 
 
 def _chosen(study: StudyDetail, image_id: int | None) -> Result | None:
-    """The image asked for, else the most suspicious one."""
+    """The requested image, else the most suspicious one."""
     asked = [image for image in study.images if image.image_id == image_id]
     return next(iter(asked or study.images), None)
 
 
-def _tags(image: Image | None) -> dict[str, str]:
-    return {name: str(value) for name, value in (image.tags or {}).items()} if image else {}
-
-
-def _neighbours(query: StudiesQuery, position: int | None) -> Neighbours:
-    """What stands before and after in the list that the reader came from."""
-    if position is None or position < 1:
-        return Neighbours(None, None)
-    before, after = _id_at(query, position - 1), _id_at(query, position + 1)
-    return Neighbours(before, after)
-
-
 def _id_at(query: StudiesQuery, position: int) -> int | None:
+    """The study at that place of the list that the reader came from."""
     if not 1 <= position <= LAST_PAGE:
         return None
     one = query.model_copy(update={"page": position})
-    with current_context().sessions() as session:
+    with read_session() as session:
         found = _list(session, one, page_size=1).items
     return found[0].id if found else None

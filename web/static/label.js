@@ -25,7 +25,7 @@ async function save(button) {
     await postJson("/api/v1/labels", { labels: [{ image_id: image, label: button.dataset.label }] });
     for (const one of buttons) one.setAttribute("aria-pressed", one === button);
     // Ours, from the page's own template.
-    document.getElementById("labels-said").innerHTML = await getText(`/labels/images/${image}`);
+    document.getElementById("label-list").innerHTML = await getText(`/labels/images/${image}`);
   } catch (error) {
     isLost = true;
     say(`Not saved: ${error.message}`, "caution");

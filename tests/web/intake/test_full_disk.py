@@ -11,7 +11,7 @@ from tests.support.data.uploads import a_png, files_in
 from tests.support.web.portal import send
 from tests.support.web.sender import Sender
 from web.http.disk import DiskFullError
-from web.intake.receive import arriving, keep, store_side_by_side
+from web.intake.receive import arriving, keep, store_all
 
 
 def test_without_room_nothing_is_declared_or_taken(sender: Sender) -> None:
@@ -26,7 +26,7 @@ def test_without_room_nothing_is_declared_or_taken(sender: Sender) -> None:
     ]
     for answer in refused:
         assert (answer.status_code, answer.headers["Retry-After"]) == (507, "60")
-        assert answer.json["title"].startswith("the service's disk is nearly full")
+        assert answer.json["title"].startswith("the disk is nearly full")
     assert sender.portal.images() == []
     assert files_in(sender.portal.context.store, "temporary") == []
     sender.portal.change_settings(disk_reserve_bytes=0)
@@ -46,7 +46,7 @@ def test_what_was_safe_before_the_disk_was_full_has_its_row(sender: Sender) -> N
 
     def take_all() -> None:
         with arriving(context, sender.job) as arrivals:
-            for image in store_side_by_side(tasks):
+            for image in store_all(tasks):
                 arrivals.add(image)
 
     with pytest.raises(DiskFullError):

@@ -2,13 +2,11 @@ import hashlib
 import tracemalloc
 
 import pytest
-from flask import request
 
 from models.tables.intake import State
 from models.tables.people import Role
 from tests.support.web.portal import Portal, a_zip, send
-from web.http.forms import MAX_BODY, TAKES_FILES
-from web.intake.receive import clean_file_name
+from web.http.forms import MAX_BODY, TAKES_FILES, clean_file_name, spooled_file
 
 
 def test_one_file_becomes_one_row_and_its_bytes_are_kept(portal: Portal, a_png: bytes) -> None:
@@ -160,7 +158,7 @@ def test_many_parts_are_not_kept_in_memory(portal: Portal) -> None:
     content = bytes(1_000_000)
     tracemalloc.start()
     with portal.app.test_request_context("/"):
-        streams = [request._get_file_stream(100 * len(content)) for _ in range(100)]  # type: ignore[call-arg]
+        streams = [spooled_file(100 * len(content)) for _ in range(100)]
         for stream in streams:
             stream.write(content)
     assert tracemalloc.get_traced_memory()[1] < 20_000_000

@@ -97,7 +97,7 @@ def test_a_wrong_offset_is_answered_with_the_right_one(sender: Sender) -> None:
     sender.piece(upload, 0, b"0123")
     refused = sender.piece(upload, 2, b"23456789")
     assert (refused.status_code, refused.headers["Upload-Offset"]) == (409, "4")
-    assert refused.json["title"] == "expected the bytes from 4 on, not from 2"
+    assert refused.json["title"] == "expected offset 4, received 2"
 
 
 def test_other_bytes_than_the_declared_ones_are_not_taken(sender: Sender) -> None:

@@ -14,7 +14,7 @@ from pipeline.limits import MAX_TABLE_BYTES
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
 from tests.support.web.portal import Portal
-from web.http.csv import csv_line
+from web.http.export import csv_line
 
 # How labels and names are looked up is tested on both databases in tests/models.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -65,8 +65,8 @@ def hash_of(portal: Portal, image: int) -> str:
 
 def test_one_key_a_label_and_on(visit: Page, portal: Portal, address: str) -> None:
     visit.goto(f"{address}/studies/1?at=1")
-    shown, state = visit.locator("#labels-said"), visit.locator("#label-state")
-    expect(shown).to_contain_text("None yet.")
+    shown, state = visit.locator("#label-list"), visit.locator("#label-state")
+    expect(shown).to_contain_text("No labels yet.")
     visit.evaluate("window.isTheSamePage = true")
     visit.locator("body").press("c")
     expect(shown.locator(".label-now")).to_contain_text("Pneumonia")
@@ -105,7 +105,7 @@ def test_what_was_not_saved_is_said_and_the_page_stays(
     expect(visit.locator("#label-state")).to_have_text(
         "Not saved: not today Going on a second time leaves it."
     )
-    expect(visit.locator("#labels-said")).to_contain_text("None yet.")
+    expect(visit.locator("#label-list")).to_contain_text("No labels yet.")
     expect(visit).to_have_url(f"{address}/studies/1?at=1")
     visit.locator("body").press("j")
     visit.wait_for_url("**/studies/2?at=2")

@@ -101,11 +101,11 @@ def test_one_key_each_and_no_confirming_of_no_finding(
 
 
 def test_who_said_what_stands_on_the_study_page(portal: Portal, images: list[Any]) -> None:
-    assert "None yet." in study_page(portal)
+    assert "No labels yet." in study_page(portal)
     give(portal, {"image_id": 1, "label": "pneumonia"}, role=Role.OPERATOR)
     give(portal, {"image_id": 1, "label": "normal"})
     page, piece = study_page(portal), portal.browser().get("/labels/images/1").text
-    sentence = "Readers disagree. What a operator says counts: the role is the higher one."
+    sentence = "Readers disagree. The label of a operator counts (higher role)."
     for text in (page, piece):
         assert text.index("Pneumonia\n") < text.index("a operator, operator · 20")
         assert text.index("a operator, operator") < text.index("a reader, reader")
@@ -134,7 +134,7 @@ def test_whoever_looks_again_has_the_last_word_among_equals(
     )
     assert sent.json["added"] == 1
     assert "other, reader · " in study_page(portal)
-    assert " · by a table of a reader" in study_page(portal)
+    assert " · CSV of a reader" in study_page(portal)
     assert give(portal, label).json == {"added": 1, "unchanged": 0}
     assert give(portal, label).json == {"added": 0, "unchanged": 1}
 
@@ -166,7 +166,7 @@ def test_the_labels_page_tells_how_far_the_next_retraining_is(
     assert "4 labels today" in page
     assert "Conflicts (1)" in page
     assert 'href="/studies/1?image=2"' in page
-    assert "What a admin says counts" in page
+    assert "The label of a admin counts (higher role)" in page
     summary = portal.program().get("/api/v1/labels/summary").json
     assert summary["origins"] == [{"origin": "site", "pneumonia": 1, "normal": 2, "unusable": 0}]
     assert (summary["new"], summary["wanted"], summary["conflicts"]) == (3, 20, 1)

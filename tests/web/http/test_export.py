@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.data.uploads import a_png
 from tests.support.web.portal import Portal
-from web.http.csv import SIGNS, as_text, csv_line, without_guard
+from web.http.export import SIGNS, csv_line, guarded, unguarded
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -46,15 +46,15 @@ def _would_run(cell: str) -> bool:
 
 @given(st.text() | st.text("'=\t 1"))
 def test_a_text_is_kept_but_for_the_apostrophe(text: str) -> None:
-    said = as_text(text)
+    said = guarded(text)
     assert said in (text, f"'{text}")
     assert not said.startswith(SIGNS)
-    assert without_guard(said) == text
+    assert unguarded(said) == text
 
 
 def test_an_apostrophe_of_ones_own_is_kept() -> None:
     for name in ("'s-Hertogenbosch/1.png", "''twice.png", "'"):
-        assert without_guard(name) == name
+        assert unguarded(name) == name
 
 
 def test_numbers_stay_numbers_and_nothing_stays_nothing() -> None:
@@ -62,7 +62,7 @@ def test_numbers_stay_numbers_and_nothing_stays_nothing() -> None:
 
 
 def test_plain_names_are_left_alone() -> None:
-    assert as_text("ward-7/one =1.png") == "ward-7/one =1.png"
+    assert guarded("ward-7/one =1.png") == "ward-7/one =1.png"
 
 
 @on_sqlite

@@ -7,7 +7,7 @@ from models.learning.version_lists import live_periods
 from models.learning.versions import production_version
 from models.tables.people import Role
 from web.auth.rules import needs
-from web.context import current_context
+from web.context import read_session
 from web.learning.version_pages import card_words
 
 bp = APIBlueprint("about", __name__)
@@ -17,7 +17,7 @@ bp = APIBlueprint("about", __name__)
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show() -> str:
-    with current_context().sessions() as session:
+    with read_session() as session:
         live = production_version(session)
         history = live_periods(session)[:5]
     return render_template(
