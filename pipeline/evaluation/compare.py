@@ -1,4 +1,4 @@
-"""A candidate beside production on the same test images, and what chance may have done to it."""
+"""Paired comparison of a candidate with production on the same test images."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ Measured = dict[tuple[Figure, Side], Draws]
 
 @dataclass(frozen=True)
 class Answers:
-    """What one version says of the images of a test set.
+    """One version's scores of a test set.
 
-    threshold: of the probability, at the operating point. unfamiliarity_limit: beyond it an image
-    gets no answer.
+    threshold: of the probability, at the operating point. unfamiliarity_limit: above it an image
+    gets no finding.
     """
 
     model_version: str
@@ -37,14 +37,14 @@ class Answers:
         return bool(np.isfinite(self.scores.probabilities).all())
 
     @property
-    def is_called(self) -> NDArray[np.bool_]:
-        """(n,): pneumonia, whether or not it is shown."""
-        called: NDArray[np.bool_] = self.scores.probabilities >= self.threshold
-        return called
+    def y_pred(self) -> NDArray[np.bool_]:
+        """(n,), predicted pneumonia, with or without a finding."""
+        predicted: NDArray[np.bool_] = self.scores.probabilities >= self.threshold
+        return predicted
 
     @property
     def is_unanswered(self) -> NDArray[np.bool_]:
-        """(n,)."""
+        """(n,), without a finding."""
         unanswered: NDArray[np.bool_] = self.scores.unfamiliarities > self.unfamiliarity_limit
         return unanswered
 
@@ -58,9 +58,9 @@ class Answers:
 
 @dataclass(frozen=True)
 class Pair:
-    """One figure of both. difference: candidate's less production's, from the same draws.
+    """One metric of both versions. difference: candidate minus production, from the same draws.
 
-    Of shares, the difference's interval also counts what few patients cannot show, see `_Share`.
+    The difference of shares has a wider interval where patients are few, see `_Share`.
     """
 
     candidate: Interval
@@ -68,21 +68,18 @@ class Pair:
     difference: Interval
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "candidate": self.candidate.as_json(),
-            "production": self.production.as_json(),
-            "difference": self.difference.as_json(),
-        }
+        sides = ("candidate", "production", "difference")
+        return {side: getattr(self, side).as_json() for side in sides}
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Candidate and production on one test set.
 
-    pneumonia_patients, normal_patients: with at least one such image; one patient may be both.
+    pneumonia_patients, normal_patients: with at least one such image; a patient may be both.
     level: of all intervals, see `level_of_each`. candidate, production: as `Answers.as_json`.
-    auroc: of all images. sensitivity, specificity: of all images, each version at its own
-    threshold. unanswered: share of images that get no finding.
+    auroc, sensitivity, specificity: of all images, each version at its own threshold.
+    unanswered: share of images without a finding.
     """
 
     name: str
@@ -99,26 +96,20 @@ class Comparison:
     unanswered: Pair
 
     def as_json(self) -> dict[str, Any]:
+        counts = ("name", "images", "patients", "pneumonia_patients", "normal_patients")
         return {
-            "name": self.name,
-            "images": self.images,
-            "patients": self.patients,
-            "pneumonia_patients": self.pneumonia_patients,
-            "normal_patients": self.normal_patients,
+            **{name: getattr(self, name) for name in counts},
             "level": round(self.level, 6),
             "candidate": dict(self.candidate),
             "production": dict(self.production),
-            "auroc": self.auroc.as_json(),
-            "sensitivity": self.sensitivity.as_json(),
-            "specificity": self.specificity.as_json(),
-            "unanswered": self.unanswered.as_json(),
+            **{name: getattr(self, name).as_json() for name in FIGURES},
         }
 
 
 def level_of_each(sets: int, *, level: float = LEVEL) -> float:
-    """Of the intervals of each of so many test sets, so that all hold at once with `level`.
+    """Return the level of each set's intervals so that all hold together with `level`.
 
-    Bonferroni's correction: whoever looks at more sets finds a lucky one sooner.
+    Bonferroni's correction for several test sets.
     """
     return 1 - (1 - level) / max(sets, 1)
 
@@ -131,13 +122,19 @@ def compare(
     level: float = LEVEL,
     draws: int = DRAWS,
 ) -> Comparison:
-    """Both on one test set, by a paired bootstrap over patients.
+    """Compare both versions on one test set by a paired bootstrap over patients.
 
-    Both must have answered the same images in the same order, else ValueError. A figure is None
-    where it cannot be: one finding is missing, or answers are not numbers.
+    Metrics are None where one finding is missing or scores are not numbers. Raises ValueError
+    unless both scored the same images in the same order.
     """
-    _check_same_images(candidate.scores, production.scores)
     scores = production.scores
+    if not len(scores):
+        raise ValueError("expected at least one image, received none")
+    for field in ("labels", "patients"):
+        if not np.array_equal(getattr(candidate.scores, field), getattr(scores, field)):
+            raise ValueError(
+                "expected the same images in the same order, received two different sets"
+            )
     found = bootstrap(
         _measure(candidate, production), patients=scores.patients, level=level, draws=draws
     )
@@ -154,16 +151,6 @@ def compare(
     )
 
 
-def _check_same_images(candidate: Scores, production: Scores) -> None:
-    if not len(production):
-        raise ValueError("expected at least one image, received none")
-    is_same = np.array_equal(candidate.labels, production.labels) and np.array_equal(
-        candidate.patients, production.patients
-    )
-    if not is_same:
-        raise ValueError("expected the same images in the same order, received two different sets")
-
-
 def _pair(found: Mapping[tuple[Figure, Side], Interval], figure: Figure) -> Pair:
     difference = Interval(
         value=found[figure, "difference"].value,
@@ -175,11 +162,11 @@ def _pair(found: Mapping[tuple[Figure, Side], Interval], figure: Figure) -> Pair
 
 @dataclass(frozen=True)
 class _Share:
-    """Of the images `among`, (n,), those that either version has: called, cleared or unanswered.
+    """The share of the images `among` that each version has; all are bool (n,).
 
     Where no patient happens to differ, a bootstrap sees no difference, however few they are; yet
     of n patients without a loss up to 3.7 / n may be lost at a level of 95 % (Hanley and
-    Lippman-Hand 1983; Clopper and Pearson 1934). So one patient more is drawn along with the
+    Lippman-Hand 1983; Clopper and Pearson 1934). So one more patient is drawn along with the
     others, who counts against the candidate at the lower end and for it at the upper one. For any
     number of losses that comes close to the exact bounds.
     """
@@ -187,16 +174,14 @@ class _Share:
     among: NDArray[np.bool_]
     candidate: NDArray[np.bool_]
     production: NDArray[np.bool_]
-    images_of_one: float  # of a patient among them, on average
+    images_per_patient: float  # among them, on average
 
     def measure(self, weights: Draws, drawn: Draws) -> dict[Side, Draws]:
-        """drawn: float64 (d,), how often the patient more was drawn."""
+        """drawn: float64 (d,), how often the additional patient was drawn."""
         whole = weights @ self.among
-        ours, theirs = (
-            weights @ (self.among & self.candidate),
-            weights @ (self.among & self.production),
-        )
-        more = drawn * self.images_of_one
+        ours = weights @ (self.among & self.candidate)
+        theirs = weights @ (self.among & self.production)
+        more = drawn * self.images_per_patient
         return {
             "candidate": ratio(ours, whole),
             "production": ratio(theirs, whole),
@@ -212,10 +197,12 @@ def _measure(candidate: Answers, production: Answers) -> Callable[[Draws], Measu
 
     def measure(weights: Draws) -> Measured:
         drawn = random.poisson(1.0, len(weights)).astype(np.float64)
-        ours, theirs = _auroc(candidate, weights), _auroc(production, weights)
-        gain = ours - theirs
+        ours, theirs = (
+            auroc_of_draws(one.scores.labels, one.scores.probabilities, weights=weights)
+            for one in (candidate, production)
+        )
         found: Measured = {("auroc", "candidate"): ours, ("auroc", "production"): theirs}
-        found |= {("auroc", side): gain for side in ("difference", "worst", "best")}
+        found |= {("auroc", side): ours - theirs for side in ("difference", "worst", "best")}
         for figure, share in shares.items():
             found |= {(figure, side): part for side, part in share.measure(weights, drawn).items()}
         if not (candidate.are_numbers and production.are_numbers):
@@ -225,23 +212,17 @@ def _measure(candidate: Answers, production: Answers) -> Callable[[Draws], Measu
     return measure
 
 
-def _auroc(answers: Answers, weights: Draws) -> Draws:
-    return auroc_of_draws(answers.scores.labels, answers.scores.probabilities, weights=weights)
-
-
 def _shares(candidate: Answers, production: Answers) -> dict[Figure, _Share]:
-    is_ill = production.scores.labels == 1
-    ours, theirs = candidate.is_called, production.is_called
-
     def share(
         among: NDArray[np.bool_], first: NDArray[np.bool_], second: NDArray[np.bool_]
     ) -> _Share:
         patients = max(1, len(np.unique(production.scores.patients[among])))
-        return _Share(among, first, second, images_of_one=among.sum() / patients)
+        return _Share(among, first, second, images_per_patient=among.sum() / patients)
 
-    everything = np.ones(len(is_ill), np.bool_)
+    is_positive = production.scores.labels == 1
+    every_image = np.ones(len(is_positive), np.bool_)
     return {
-        "sensitivity": share(is_ill, ours, theirs),
-        "specificity": share(~is_ill, ~ours, ~theirs),
-        "unanswered": share(everything, candidate.is_unanswered, production.is_unanswered),
+        "sensitivity": share(is_positive, candidate.y_pred, production.y_pred),
+        "specificity": share(~is_positive, ~candidate.y_pred, ~production.y_pred),
+        "unanswered": share(every_image, candidate.is_unanswered, production.is_unanswered),
     }

@@ -1,16 +1,13 @@
-"""Has the world moved? Recent answers of a version beside its earlier ones.
+"""Drift: do a version's recent scores differ from its earlier ones?
 
-The population stability index says how differently two samples are spread: the sum over bins of
-(p - q) ln(p / q). By a rule of thumb of credit scoring (Siddiqi 2006) above 0.1 is some change and
-above 0.25 much. Of small samples chance alone gives as much: with equal distributions the index
-is, nearly, (1/n + 1/m) times a chi-squared variable with one degree of freedom less than there are
-bins (Yurdakul 2018, Statistical properties of the population stability index).
-
-What is said of drift: whether the world has moved, and what to do about it.
+Measured by the population stability index (PSI), the sum over bins of (p - q) ln(p / q). By a rule
+of thumb of credit scoring (Siddiqi 2006), above 0.1 is some change and above 0.25 much. With few
+images chance alone gives as much: for equal distributions the PSI is close to (1/n + 1/m) times a
+chi-squared variable with bins - 1 degrees of freedom (Yurdakul 2018), which sets the limit here.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Final, Literal
@@ -19,24 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.metrics import Floats
-from pipeline.text import plural
+from pipeline.text import percent, plural
 
 Degree = Literal["none", "some", "much"]
 BINS: Final = 10
 SOME: Final = 0.1
 MUCH: Final = 0.25
 MIN_EVIDENCE: Final = 100  # images of different patients, in both windows
-# So rarely does chance pass for a shift, of each figure: once in three years of nights.
-CHANCE: Final = 0.001
-UNANSWERED: Final = 0.02  # a smaller change of the share is not worth a word
+FALSE_ALARM_RATE: Final = 0.001  # of each measure: once in three years of nights
+MIN_UNANSWERED_CHANGE: Final = 0.02  # of the share; smaller changes do not matter
 
 
 @dataclass(frozen=True)
 class Window:
-    """The answers to n different images.
+    """Results of n different images.
 
-    probabilities, unfamiliarities: float64 (n,) in [0, 1]. is_unanswered: bool (n,).
-    patients: whose each image is; images of one patient count as one piece of evidence.
+    probabilities, unfamiliarities: float64 (n,) in [0, 1]. is_unanswered: bool (n,), no finding.
+    patients: of each image; images of one patient are not independent.
     """
 
     probabilities: NDArray[np.float64]
@@ -49,16 +45,15 @@ class Window:
 
     @property
     def evidence(self) -> float:
-        """Kish's effective size (1965) if a patient's images are all alike: n where all differ."""
+        """Kish's effective sample size (1965), a patient's images taken as identical."""
         sizes = np.array(list(Counter(self.patients).values()), np.float64)
         return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
 
 @dataclass(frozen=True)
 class Shift:
-    """Of one figure. by_chance: what the index is on average if nothing has moved.
-
-    limit: what it then exceeds with the chance `CHANCE`. medians: of the figure itself.
+    """PSI of one score. by_chance: its mean without drift; limit: exceeded without drift at
+    FALSE_ALARM_RATE. The medians are of the score itself.
     """
 
     index: float
@@ -78,20 +73,13 @@ class Shift:
         return "some" if self.corrected <= MUCH else "much"
 
     def as_json(self) -> dict[str, Any]:
-        numbers = {
-            "index": self.index,
-            "by_chance": self.by_chance,
-            "limit": self.limit,
-            "corrected": self.corrected,
-            "recent_median": self.recent_median,
-            "reference_median": self.reference_median,
-        }
-        return {name: round(value, 6) for name, value in numbers.items()} | {"degree": self.degree}
+        names = ("index", "by_chance", "limit", "corrected", "recent_median", "reference_median")
+        return {name: round(getattr(self, name), 6) for name in names} | {"degree": self.degree}
 
 
 @dataclass(frozen=True)
 class UnansweredShift:
-    """Shares of images without an answer. score: their difference in standard errors."""
+    """Shares of images without a finding. score: their difference in standard errors."""
 
     recent: float
     reference: float
@@ -99,8 +87,8 @@ class UnansweredShift:
 
     @property
     def degree(self) -> Degree:
-        is_chance = abs(self.score) <= NormalDist().inv_cdf(1 - CHANCE / 2)
-        is_small = abs(self.recent - self.reference) <= UNANSWERED
+        is_chance = abs(self.score) <= NormalDist().inv_cdf(1 - FALSE_ALARM_RATE / 2)
+        is_small = abs(self.recent - self.reference) <= MIN_UNANSWERED_CHANGE
         return "none" if is_chance or is_small else "some"
 
     def as_json(self) -> dict[str, Any]:
@@ -133,7 +121,7 @@ class Drift:
 
 
 def compare_windows(recent: Window, reference: Window) -> Drift | None:
-    """None where either's evidence is below MIN_EVIDENCE."""
+    """Compare two windows; None where the effective size of either is below MIN_EVIDENCE."""
     counts = recent.evidence, reference.evidence
     if min(counts) < MIN_EVIDENCE:
         return None
@@ -147,10 +135,10 @@ def compare_windows(recent: Window, reference: Window) -> Drift | None:
 def stability_index(
     recent: Floats, reference: Floats, *, counts: tuple[float, float], bins: int = BINS
 ) -> tuple[float, int]:
-    """The index, and of how many bins: fewer than asked for where values are tied.
+    """Return the PSI and the number of its bins, fewer than `bins` where values are tied.
 
-    Bins hold equal shares of the reference. counts: what either sample's evidence is; half an
-    image is added to each bin's, so that an empty one does not make the index infinite.
+    Bins hold equal shares of the reference. counts: effective sizes of both samples; half an
+    image is added to each bin, so that an empty bin does not make the PSI infinite.
     """
     edges = np.unique(np.quantile(reference, np.linspace(0, 1, bins + 1)[1:-1]))
     shares = []
@@ -162,16 +150,13 @@ def stability_index(
     return float(((p - q) * np.log(p / q)).sum()), len(edges) + 1
 
 
-def _noise(counts: tuple[float, float]) -> float:
-    return 1 / counts[0] + 1 / counts[1]
-
-
 def _shift(recent: Floats, reference: Floats, *, counts: tuple[float, float]) -> Shift:
     index, bins = stability_index(recent, reference, counts=counts)
+    noise = 1 / counts[0] + 1 / counts[1]
     return Shift(
         index=index,
-        by_chance=_noise(counts) * (bins - 1),
-        limit=_noise(counts) * _chi_squared(1 - CHANCE, degrees=bins - 1),
+        by_chance=noise * (bins - 1),
+        limit=noise * _chi_squared(1 - FALSE_ALARM_RATE, degrees=bins - 1),
         recent_median=float(np.median(recent)),
         reference_median=float(np.median(reference)),
     )
@@ -181,57 +166,56 @@ def _unanswered(
     recent: NDArray[np.bool_], reference: NDArray[np.bool_], *, counts: tuple[float, float]
 ) -> UnansweredShift:
     """Two proportions, by their pooled variance."""
-    both = (recent.sum() + reference.sum()) / (len(recent) + len(reference))
-    error = float(np.sqrt(both * (1 - both) * _noise(counts)))
+    pooled = (recent.sum() + reference.sum()) / (len(recent) + len(reference))
+    error = float(np.sqrt(pooled * (1 - pooled) * (1 / counts[0] + 1 / counts[1])))
     difference = float(recent.mean() - reference.mean())
     score = difference / error if error else 0.0
     return UnansweredShift(float(recent.mean()), float(reference.mean()), score)
 
 
 def _chi_squared(share: float, *, degrees: int) -> float:
-    """The quantile, to a few percent at worst (Wilson and Hilferty 1931)."""
+    """Return the quantile, within a few percent (Wilson and Hilferty 1931)."""
     if not degrees:
         return 0.0
     part = 2 / (9 * degrees)
     return float(degrees * (1 - part + NormalDist().inv_cdf(share) * part**0.5) ** 3)
 
 
-LOOK = (
-    "Look at some of the latest images: another device, other settings or other patients may be "
-    "behind it. Label some of them, so that the next night can learn from them."
+ADVICE = (
+    "Check some recent images: another device, other settings or other patients may be the cause. "
+    "Label some of them, so that the next training includes them."
 )
 
 
 def describe_drift(
     drift: Drift | None, recent: Window, reference: Window, *, days: int, days_before: int
 ) -> str:
-    """One or two plain sentences. days: of the recent window; days_before: of the reference."""
-    came = f"{plural(len(recent), 'image')} of the last {days} days"
-    before = f"{plural(len(reference), 'image')} of the {days_before} days before"
+    """Return one or two sentences. days: of the recent window; days_before: of the reference."""
+    windows = (
+        f"{plural(len(recent), 'image')} of the last {days} days, "
+        f"{plural(len(reference), 'image')} of the {days_before} days before"
+    )
     if drift is None:
         return (
-            f"Too few images to tell whether anything has moved: {came}, {before}, and it takes "
-            f"those of about {MIN_EVIDENCE} different patients in both."
+            f"Not enough images to measure drift: {windows}; at least {MIN_EVIDENCE} patients "
+            "are needed in both periods."
         )
     if drift.degree == "none":
-        return f"Nothing has moved: {came} are answered as {before} were."
-    moved = "; ".join(_moved(drift))
-    much = "much" if drift.degree == "much" else "somewhat"
-    return f"The world has moved {much}: {came} are not answered as {before} were ({moved}). {LOOK}"
+        return f"No drift: {windows}."
+    degree = "Strong" if drift.degree == "much" else "Moderate"
+    changes = "; ".join(_changes(drift))
+    return (
+        f"{degree} drift: scores differ from the reference period ({changes}). {windows}. {ADVICE}"
+    )
 
 
-def _moved(drift: Drift) -> list[str]:
-    shifts = {"probability": drift.probability, "unfamiliarity": drift.unfamiliarity}
-    found = [_shifted(name, shift) for name, shift in shifts.items() if shift.degree != "none"]
+def _changes(drift: Drift) -> Iterator[str]:
+    for name, shift in (("probability", drift.probability), ("unfamiliarity", drift.unfamiliarity)):
+        if shift.degree != "none":
+            yield (
+                f"{name}: PSI {shift.corrected:.2f} above chance, some from {SOME:g}, much from "
+                f"{MUCH:g}; median {shift.recent_median:.2f}, was {shift.reference_median:.2f}"
+            )
     share = drift.unanswered
     if share.degree != "none":
-        found.append(f"{share.recent:.1%} got no answer, before {share.reference:.1%}")
-    return found
-
-
-def _shifted(name: str, shift: Shift) -> str:
-    return (
-        f"{name}: stability index {shift.corrected:.2f} beyond chance, above {SOME:g} is some and "
-        f"above {MUCH:g} much; median {shift.recent_median:.2f}, before "
-        f"{shift.reference_median:.2f}"
-    )
+        yield f"without a finding: {percent(share.recent)}, was {percent(share.reference)}"

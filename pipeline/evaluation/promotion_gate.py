@@ -1,28 +1,28 @@
-"""May a candidate replace what is live? Decided from comparisons alone, and refused by default.
+"""May a candidate replace production? Decided from comparisons alone, and refused by default.
 
-Every "no" says why in one sentence. It tells what is worse from what cannot be shown to be no
-worse: the latter may only need more labelled patients.
+Every decision gives its reason in one sentence. "Worse" is distinguished from "not shown to be no
+worse", for which more labelled patients may be enough.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.evaluation import promotion_reasons as words
 from pipeline.evaluation.bootstrap import LEVEL, Interval
 from pipeline.evaluation.compare import FIGURES, Comparison, Pair, level_of_each
+from pipeline.text import percent, plural
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """What is asked of a candidate.
+    """What is required of a candidate.
 
-    auroc_margin, sensitivity_margin: it must be shown not to lose so much on any test set.
+    auroc_margin, sensitivity_margin: a larger loss must be excluded on every test set.
     min_patients: of each finding, in every test set.
     level: of the intervals, of all test sets together. At equal quality, half of what it lacks
-        to 1 is the nominal chance of a "yes"; docs/power.md says what comes of it.
-    specificity_margin, unanswered_margin: losses beyond these are refused where chance does not
-        explain them. They are milder, since a false alarm costs less than an illness overlooked.
+        to 1 is the nominal chance of a "yes"; see docs/power.md for the measured one.
+    specificity_margin, unanswered_margin: larger losses are refused where chance does not
+        explain them. They are milder, since a false positive costs less than a missed finding.
     """
 
     auroc_margin: float = 0.02
@@ -57,20 +57,12 @@ class Decision:
 def decide_promotion(
     comparisons: Sequence[Comparison], *, gate: Gate, is_guard_refreshed: bool = True
 ) -> Decision:
-    """Yes where the candidate is nowhere worse by more than the margins, and somewhere better.
+    """Promote if nowhere worse by more than the margins, and better on at least one test set.
 
-    comparisons: one of each test set, with intervals of `level_of_each(len(comparisons))` or
-        higher, else ValueError.
-    is_guard_refreshed: the candidate's familiarity statistics were fitted to it.
+    comparisons: one for each test set, with intervals of at least
+        `level_of_each(len(comparisons))`, else ValueError.
+    is_guard_refreshed: the out-of-distribution check was fitted to the candidate.
     """
-    _check_levels(comparisons, gate)
-    objections = _objections(comparisons, gate, is_guard_refreshed=is_guard_refreshed)
-    objection = next(objections, None)
-    reason = objection or words.better(_best(comparisons))
-    return Decision(objection is None, reason, tuple(comparisons), gate)
-
-
-def _check_levels(comparisons: Sequence[Comparison], gate: Gate) -> None:
     needed = level_of_each(len(comparisons), level=gate.level)
     for comparison in comparisons:
         if comparison.level < needed - 1e-9:
@@ -78,79 +70,97 @@ def _check_levels(comparisons: Sequence[Comparison], gate: Gate) -> None:
                 f"{comparison.name}: expected intervals of {needed:.2%} for {len(comparisons)} "
                 f"test sets, received {comparison.level:.2%}"
             )
+    objection = next(_objections(comparisons, gate, is_guard_refreshed=is_guard_refreshed), None)
+    reason = objection or _better(_best(comparisons))
+    return Decision(objection is None, reason, tuple(comparisons), gate)
 
 
 def _objections(
     comparisons: Sequence[Comparison], gate: Gate, *, is_guard_refreshed: bool
 ) -> Iterator[str]:
-    """The gravest first; only the first is told."""
+    """Most serious first; only the first is reported."""
     if not comparisons:
-        yield words.NO_IMAGES
+        yield "Not enough evidence: no labelled test images."
         return
     if not is_guard_refreshed:
-        yield words.OLD_GUARD
+        yield "Refused: the candidate's out-of-distribution check was not fitted to it."
     for check in _CHECKS:
         for comparison in comparisons:
             if sentence := check(comparison, gate):
                 yield sentence
     best = _best(comparisons)
     if not _bounds(best.auroc.difference)[0] > 0:
-        yield words.not_better(best)
+        yield f"Refused: not shown to be better on any test set; {_on(best)} {_aurocs(best)}."
+
+
+def _better(best: Comparison) -> str:
+    return f"Better {_on(best)}: {_aurocs(best)}; no test set worse by more than the margins."
 
 
 def _best(comparisons: Sequence[Comparison]) -> Comparison:
-    """On which the AUROC gained most beyond chance."""
+    """The one with the largest gain in AUROC beyond chance."""
     return max(comparisons, key=lambda comparison: _bounds(comparison.auroc.difference)[0])
 
 
-def _no_numbers(comparison: Comparison, gate: Gate) -> str | None:
+def _not_numbers(comparison: Comparison, gate: Gate) -> str | None:
     is_known = all(getattr(comparison, name).difference.value is not None for name in FIGURES)
     if is_known or not _has_enough(comparison, gate):
         return None
-    return words.not_numbers(comparison)
+    return f"Refused: {_on(comparison)} some scores are not numbers."
 
 
 def _worse(comparison: Comparison, gate: Gate) -> str | None:
-    """Not said of few patients: their intervals promise more than they hold."""
+    """Not of few patients, whose intervals are unreliable."""
     if not _has_enough(comparison, gate):
         return None
     for name, (pair, margin) in _guarded(comparison, gate).items():
         low, high = _bounds(pair.difference)
         if low <= -margin and high < 0:
-            return words.worse(name, pair, comparison)
+            return _lower(name, pair, comparison)
     return None
 
 
 def _too_few(comparison: Comparison, gate: Gate) -> str | None:
     if _has_enough(comparison, gate):
         return None
-    return words.too_few(comparison, needed=gate.min_patients)
+    pneumonia = plural(comparison.pneumonia_patients, "patient")
+    return (
+        f"Not enough evidence: {comparison.name} has {pneumonia} with pneumonia and "
+        f"{comparison.normal_patients} with normal test images; {gate.min_patients} of each are "
+        "needed."
+    )
 
 
 def _not_shown(comparison: Comparison, gate: Gate) -> str | None:
     for name, (pair, margin) in _guarded(comparison, gate).items():
         if _bounds(pair.difference)[0] <= -margin:
-            return words.not_shown(name, pair, comparison, margin=margin)
+            return (
+                f"Refused: {_on(comparison)} {name} {_sides(pair)}, so a loss of more than "
+                f"{margin:g} is not excluded."
+            )
     return None
 
 
 def _less_specific(comparison: Comparison, gate: Gate) -> str | None:
     lost = comparison.specificity.difference
-    if _value(lost) <= -gate.specificity_margin and _bounds(lost)[1] < 0:
-        return words.worse("specificity", comparison.specificity, comparison)
+    if (lost.value or 0) <= -gate.specificity_margin and _bounds(lost)[1] < 0:
+        return _lower("specificity", comparison.specificity, comparison)
     return None
 
 
 def _more_unanswered(comparison: Comparison, gate: Gate) -> str | None:
-    more = comparison.unanswered.difference
-    if _value(more) >= gate.unanswered_margin and _bounds(more)[0] > 0:
-        return words.more_unanswered(comparison)
-    return None
+    pair = comparison.unanswered
+    if (pair.difference.value or 0) < gate.unanswered_margin or _bounds(pair.difference)[0] <= 0:
+        return None
+    return (
+        f"Refused: {_on(comparison)} {percent(pair.candidate.value)} of the candidate's images get "
+        f"no finding, {percent(pair.production.value)} of production's."
+    )
 
 
-# What is worse is told before what is missing, and what is missing before what is milder.
+# Worse comes before missing evidence, and that before the milder losses.
 _CHECKS: tuple[Callable[[Comparison, Gate], str | None], ...] = (
-    _no_numbers,
+    _not_numbers,
     _worse,
     _too_few,
     _not_shown,
@@ -164,7 +174,7 @@ def _has_enough(comparison: Comparison, gate: Gate) -> bool:
 
 
 def _guarded(comparison: Comparison, gate: Gate) -> Mapping[str, tuple[Pair, float]]:
-    """What must be shown to be no worse, and the margin of each."""
+    """What must be shown to be no worse, with its margin."""
     return {
         "AUROC": (comparison.auroc, gate.auroc_margin),
         "sensitivity": (comparison.sensitivity, gate.sensitivity_margin),
@@ -172,11 +182,40 @@ def _guarded(comparison: Comparison, gate: Gate) -> Mapping[str, tuple[Pair, flo
 
 
 def _bounds(interval: Interval) -> tuple[float, float]:
-    """What is unknown may be anything."""
+    """Unknown bounds are infinite."""
     if interval.low is None or interval.high is None:
         return float("-inf"), float("inf")
     return interval.low, interval.high
 
 
-def _value(interval: Interval) -> float:
-    return 0.0 if interval.value is None else interval.value
+def _lower(name: str, pair: Pair, comparison: Comparison) -> str:
+    lost = pair.difference
+    return (
+        f"Refused: {_on(comparison)} the candidate's {name} of {_number(pair.candidate.value)} is "
+        f"lower than production's {_number(pair.production.value)} by {_number(lost.value, -1)} "
+        f"({_number(lost.high, -1)} to {_number(lost.low, -1)})."
+    )
+
+
+def _on(comparison: Comparison) -> str:
+    return f"on {comparison.name} ({plural(comparison.patients, 'patient')})"
+
+
+def _aurocs(comparison: Comparison) -> str:
+    return f"AUROC {_sides(comparison.auroc)}"
+
+
+def _sides(pair: Pair) -> str:
+    low, high = _number(pair.difference.low), _number(pair.difference.high)
+    return (
+        f"{_number(pair.candidate.value)} against production's {_number(pair.production.value)}, "
+        f"difference {_number(pair.difference.value)} ({low} to {high})"
+    )
+
+
+def _number(value: float | None, sign: int = 1) -> str:
+    """Three decimals; five where three would hide the sign."""
+    if value is None:
+        return "unknown"
+    digits = 3 if abs(value) >= 0.0005 or value == 0 else 5
+    return f"{sign * value + 0.0:.{digits}f}"

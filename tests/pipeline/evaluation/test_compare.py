@@ -1,5 +1,3 @@
-"""Two versions' answers side by side: differences, whose images, and what cannot be told."""
-
 from dataclasses import replace
 
 import numpy as np
@@ -47,7 +45,7 @@ def test_sets(draw: st.DrawFn) -> tuple[Answers, Answers]:
 test_sets.__test__ = False  # type: ignore[attr-defined]
 
 
-def test_figures_are_those_of_an_evaluation() -> None:
+def test_metrics_equal_those_of_an_evaluation() -> None:
     candidate, production = World(60, 0.9, gain=0.03, most_images=3).draw(np.random.default_rng(3))
     found = compare("site", candidate, production)
     card = replace(load_card(BASELINE), thresholds={"balanced": production.threshold})
@@ -59,7 +57,7 @@ def test_figures_are_those_of_an_evaluation() -> None:
     )
 
 
-def test_a_paired_difference_is_narrower_than_either_figure() -> None:
+def test_paired_difference_is_narrower_than_either_metric() -> None:
     found = compare("site", *World(200, 0.9, correlation=0.9).draw(np.random.default_rng(1)))
     width = {
         side: getattr(found.auroc, side).high - getattr(found.auroc, side).low
@@ -68,7 +66,7 @@ def test_a_paired_difference_is_narrower_than_either_figure() -> None:
     assert width["difference"] < 0.6 * width["candidate"]
 
 
-def test_each_version_is_judged_by_its_own_threshold_and_limit() -> None:
+def test_each_version_uses_its_own_threshold_and_limit() -> None:
     labels = [1, 1, 0, 0]
     candidate = answers(labels, [0.3, 0.4, 0.1, 0.2], threshold=0.25, unfamiliar=1)
     production = answers(labels, [0.3, 0.6, 0.1, 0.2], threshold=0.5)
@@ -84,7 +82,7 @@ def test_patients_are_counted_by_finding() -> None:
     assert counted == (3, 2, 2, 5)
 
 
-def test_a_higher_level_is_wider() -> None:
+def test_higher_level_widens_the_interval() -> None:
     both = World(100, 0.9).draw(np.random.default_rng(2))
     usual, strict = compare("site", *both), compare("site", *both, level=level_of_each(2))
     assert strict.auroc.difference.low < usual.auroc.difference.low
@@ -93,7 +91,7 @@ def test_a_higher_level_is_wider() -> None:
 
 
 @pytest.mark.parametrize(("lost", "exact"), [(0, 0.0362), (1, 0.0545), (4, 0.0993)])
-def test_few_patients_hide_losses_that_none_of_them_shows(lost: int, exact: float) -> None:
+def test_interval_of_few_patients_includes_unseen_losses(lost: int, exact: float) -> None:
     """exact: what may be lost when so many of 100 are (Clopper and Pearson, 97.5 %)."""
     labels = [1] * 100 + [0] * 100
     production = answers(labels, [0.9] * 100 + [0.1] * 100)
@@ -103,7 +101,7 @@ def test_few_patients_hide_losses_that_none_of_them_shows(lost: int, exact: floa
     assert difference.low == pytest.approx(-exact, abs=0.012)
 
 
-def test_other_images_are_not_compared() -> None:
+def test_different_images_are_refused() -> None:
     one, other = answers([1, 0], [0.9, 0.1]), answers([0, 1], [0.9, 0.1])
     with pytest.raises(ValueError, match="same images in the same order"):
         compare("site", one, other)
@@ -114,12 +112,12 @@ def test_other_images_are_not_compared() -> None:
         compare("site", answers([], []), answers([], []))
 
 
-def test_what_is_no_number_has_no_figure() -> None:
+def test_scores_that_are_not_numbers_give_no_metric() -> None:
     found = compare("site", answers([1, 0], [float("nan"), 0.1]), answers([1, 0], [0.9, 0.1]))
     assert all(getattr(found, name).difference.value is None for name in FIGURES)
 
 
-def test_perfect_orders_do_not_differ() -> None:
+def test_perfect_aurocs_do_not_differ() -> None:
     both = answers([1, 1, 0, 0], [0.9, 0.8, 0.2, 0.1]), answers([1, 1, 0, 0], [0.6, 0.7, 0.1, 0])
     difference = compare("site", *both).auroc.difference
     assert (difference.value, difference.low, difference.high) == (0, 0, 0)
@@ -127,7 +125,7 @@ def test_perfect_orders_do_not_differ() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(both=test_sets())
-def test_swapping_them_turns_the_difference_round(both: tuple[Answers, Answers]) -> None:
+def test_swapped_versions_negate_the_difference(both: tuple[Answers, Answers]) -> None:
     there = compare("site", *both, draws=200)
     back = compare("site", *reversed(both), draws=200)
     for name in FIGURES:

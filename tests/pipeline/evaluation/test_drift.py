@@ -1,5 +1,3 @@
-"""Drift: silent while nothing moves, heard when something does, and honest about few images."""
-
 import numpy as np
 import pytest
 
@@ -14,38 +12,40 @@ from pipeline.evaluation.drift import (
 
 
 def a_window(
-    random: np.random.Generator, patients: int, *, shift: float = 0.0, films: int = 1
+    random: np.random.Generator, patients: int, *, shift: float = 0.0, images: int = 1
 ) -> Window:
-    """shift: of the logits. films: of each patient, all much alike."""
-    logits = np.repeat(random.normal(shift, 2, patients), films)
+    """shift: of the logits. images: of each patient, all much alike."""
+    logits = np.repeat(random.normal(shift, 2, patients), images)
     logits += random.normal(0, 0.3, len(logits))
-    unfamiliarities = np.repeat(random.beta(2, 9, patients), films)
+    unfamiliarities = np.repeat(random.beta(2, 9, patients), images)
     return Window(
         probabilities=1 / (1 + np.exp(-logits)),
         unfamiliarities=unfamiliarities,
         is_unanswered=unfamiliarities > 0.4,
-        patients=list(np.repeat(np.arange(patients), films)),
+        patients=list(np.repeat(np.arange(patients), images)),
     )
 
 
 @pytest.mark.parametrize(
-    ("recent", "reference", "films", "nights"),
+    ("recent", "reference", "images", "nights"),
     [(100, 100, 1, 150), (150, 900, 1, 150), (110, 600, 4, 150), (1000, 5000, 1, 20)],
 )
-def test_it_does_not_cry_wolf(recent: int, reference: int, films: int, nights: int) -> None:
-    """At a chance of three in a thousand, four alarms in 150 nights come once in 500 seeds."""
+def test_no_drift_reported_for_same_distribution(
+    recent: int, reference: int, images: int, nights: int
+) -> None:
+    """At three false alarms in a thousand nights, four in 150 come once in 500 seeds."""
     random = np.random.default_rng(11)
     degrees = [
         compare_windows(
-            a_window(random, recent, films=films), a_window(random, reference, films=films)
+            a_window(random, recent, images=images), a_window(random, reference, images=images)
         ).degree
         for _ in range(nights)
     ]
     assert nights - degrees.count("none") <= 3
 
 
-def test_the_plain_index_would() -> None:
-    """What the correction is for: of 100 images, chance alone is above a limit of 0.1."""
+def test_uncorrected_index_exceeds_its_limit_by_chance() -> None:
+    """Why the correction is needed."""
     random = np.random.default_rng(11)
     plain = [
         stability_index(random.normal(size=100), random.normal(size=100), counts=(100, 100))[0]
@@ -54,7 +54,7 @@ def test_the_plain_index_would() -> None:
     assert np.mean(np.array(plain) > SOME) > 0.5
 
 
-def test_a_shift_is_heard_and_its_size_said() -> None:
+def test_shift_is_reported_with_its_degree() -> None:
     random = np.random.default_rng(3)
     reference = a_window(random, 3000)
     some = compare_windows(a_window(random, 800, shift=0.8), reference)
@@ -66,38 +66,38 @@ def test_a_shift_is_heard_and_its_size_said() -> None:
     assert much.probability.recent_median > much.probability.reference_median
 
 
-def test_more_images_without_an_answer_are_a_shift_of_their_own() -> None:
+def test_more_images_without_a_finding_are_drift() -> None:
     random = np.random.default_rng(5)
     recent, reference = a_window(random, 400), a_window(random, 400)
-    silent = Window(
+    unanswered = Window(
         recent.probabilities, recent.unfamiliarities, random.random(400) < 0.3, recent.patients
     )
-    found = compare_windows(silent, reference)
+    found = compare_windows(unanswered, reference)
     assert found is not None
     assert (found.degree, found.unanswered.degree) == ("some", "some")
-    words = describe_drift(found, silent, reference, days=7, days_before=90)
-    assert "got no answer, before" in words
+    words = describe_drift(found, unanswered, reference, days=7, days_before=90)
+    assert "without a finding: " in words
 
 
-def test_films_of_one_patient_are_one_piece_of_evidence() -> None:
+def test_images_of_one_patient_count_once_as_evidence() -> None:
     random = np.random.default_rng(5)
-    assert a_window(random, 40, films=5).evidence == pytest.approx(40)
+    assert a_window(random, 40, images=5).evidence == pytest.approx(40)
     assert a_window(random, 200).evidence == 200
 
 
-def test_too_few_images_say_so() -> None:
+def test_too_few_images_give_no_drift() -> None:
     random = np.random.default_rng(5)
     few, many = a_window(random, MIN_EVIDENCE - 1), a_window(random, 500)
-    assert compare_windows(a_window(random, MIN_EVIDENCE - 1, films=9), many) is None
+    assert compare_windows(a_window(random, MIN_EVIDENCE - 1, images=9), many) is None
     assert compare_windows(few, many) is None
     assert compare_windows(many, few) is None
     assert describe_drift(None, few, many, days=7, days_before=90) == (
-        "Too few images to tell whether anything has moved: 99 images of the last 7 days, 500 "
-        "images of the 90 days before, and it takes those of about 100 different patients in both."
+        "Not enough images to measure drift: 99 images of the last 7 days, 500 images of the 90 "
+        "days before; at least 100 patients are needed in both periods."
     )
 
 
-def test_answers_that_are_all_alike_do_not_break_it() -> None:
+def test_identical_scores_give_no_drift() -> None:
     same = Window(np.full(200, 0.5), np.zeros(200), np.zeros(200, np.bool_), range(200))
     found = compare_windows(same, same)
     assert found is not None

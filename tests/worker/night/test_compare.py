@@ -208,4 +208,4 @@ def test_no_test_image_is_no_evidence(
         context, snapshot_id=snapshot_id, candidate=candidate, production=production
     )
     assert found == []
-    assert "no labelled test image" in decide_promotion(found, gate=Gate()).reason
+    assert "no labelled test images" in decide_promotion(found, gate=Gate()).reason

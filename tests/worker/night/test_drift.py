@@ -84,7 +84,7 @@ def test_a_moved_world_is_said_in_words(context: AppContext) -> None:
     found = measure_drift(context, version, moment=MOMENT)
     assert (found["recent"]["images"], found["reference"]["images"]) == (150, 400)
     assert (found["degree"], found["unfamiliarity"]["degree"]) == ("much", "none")
-    assert found["words"].startswith("The world has moved much: 150 images of the last 7 days are")
+    assert found["words"].startswith("Strong drift: scores differ from the reference period")
     assert "Label some of them" in found["words"]
     assert found["model_version"] == "v1"
 
@@ -95,7 +95,7 @@ def test_an_unmoved_world_is_said_in_words(context: AppContext) -> None:
     add_answers(context, version, 150, age_days=2)
     found = measure_drift(context, version, moment=MOMENT)
     assert found["degree"] == "none"
-    assert found["words"].startswith("Nothing has moved: 150 images of the last 7 days")
+    assert found["words"].startswith("No drift: 150 images of the last 7 days")
 
 
 def test_no_images_are_too_few(context: AppContext) -> None:
