@@ -1,165 +1,233 @@
-"""`overread doctor`
-
-What `overread doctor` looks at.
-"""
+"""`overread doctor`"""
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import httpx
 import numpy as np
+from sqlalchemy import make_url
 
 from cli.lockfile import is_held, running_service
-from cli.service.doctor_database import check_database, check_orphans, is_half_restored, under_way
-from cli.service.findings import Finding, checked
 from cli.settings import CommandSettings, masked
 from models.audit.verify import newest_check
+from models.files.orphans import MOST, find_orphans
 from models.files.store import FileStore
 from models.learning.versions import production_version, version_path
+from models.operations.dump import UnknownRevisionError, check_revision, is_empty
+from models.operations.upgrade import RESTORING, current_revision, newest_revision
 from models.session import open_database
-from pipeline.errors import NetworkFolderError
 from pipeline.inference.engine import tensorflow_is_installed
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
 from worker.embedded_broker import is_answering
 
+DAY_S = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Finding:
+    """status: "ok", "-" (absent, and not required yet) or "WRONG"."""
+
+    status: str
+    check: str
+    message: str
+
+
+class AbsentError(Exception):
+    """Not there, and need not be."""
+
+
+class WrongError(Exception):
+    pass
+
 
 @click.command()
 def doctor() -> None:
-    """Say what is set, what is reachable, and what is wrong. Exit code 1: something is."""
+    """Print the settings and check the installation. Exit code 1: something is wrong."""
     from cli.settings import read_settings, shown_settings
 
     settings = read_settings()
     click.echo("Settings (OVERREAD_...)")
     for name, value, is_set in shown_settings(settings):
         click.echo(f"  {'*' if is_set else ' '} {name:<24} {value}")
-    click.echo("  * set, others by default\n\nChecks")
-    findings = []
-    for finding in check_everything(settings):
-        findings.append(finding)
-        click.echo(f"  {finding.mark:<5} {finding.what:<10} {finding.says}")
-    sys.exit(1 if any(finding.is_wrong for finding in findings) else 0)
+    click.echo("  * set; all others are defaults\n\nChecks")
+    any_wrong = False
+    for finding in run_checks(settings):
+        any_wrong = any_wrong or finding.status == "WRONG"
+        click.echo(f"  {finding.status:<5} {finding.check:<10} {finding.message}")
+    sys.exit(1 if any_wrong else 0)
 
 
-def check_everything(settings: CommandSettings) -> Iterator[Finding]:
-    yield _check_data(settings)
-    database = check_database(settings)
-    yield database
-    yield _check_broker(settings)
-    yield _check_files(settings)
-    yield check_orphans(settings, database)
-    yield _check_network(settings, database)
-    yield _check_portal(settings)
-    yield _check_audit(settings)
-    yield _check_training()
+def run_checks(settings: CommandSettings, names: Sequence[str] = ()) -> Iterator[Finding]:
+    """Run all checks, or those named, in this order: some depend on the database's status."""
+    database = "-"
+    checks: dict[str, Callable[[], str]] = {
+        "data": lambda: _check_data(settings),
+        "database": lambda: _check_database(settings),
+        "broker": lambda: _check_broker(settings),
+        "files": lambda: _check_files(settings),
+        "orphans": lambda: _check_orphans(settings, database),
+        "network": lambda: _check_network(settings, database),
+        "portal": lambda: _check_portal(settings),
+        "audit": lambda: _check_audit(settings),
+        "training": _check_training,
+    }
+    for name in names or checks:
+        try:
+            finding = Finding("ok", name, checks[name]())
+        except AbsentError as error:
+            finding = Finding("-", name, str(error))
+        except Exception as error:
+            first_line = (str(error).splitlines() or [type(error).__name__])[0]
+            finding = Finding("WRONG", name, masked(first_line))
+        if name == "database":
+            database = finding.status
+        yield finding
 
 
-def _check_data(settings: CommandSettings) -> Finding:
+def _starting(data_dir: Path) -> str:
+    """What is running that is not ready yet; empty if nothing is."""
+    if not is_held(data_dir) or running_service(data_dir) is not None:
+        return ""
+    return "a restore is running" if _is_restoring(data_dir) else "the service is starting"
+
+
+def _is_restoring(data_dir: Path) -> bool:
+    return any((data_dir / RESTORING).glob("*"))
+
+
+def _check_data(settings: CommandSettings) -> str:
     folder = settings.data_dir
     if not folder.exists():
-        return Finding("-", "data", f"{folder} does not exist yet: overread up")
+        raise AbsentError(f"{folder} does not exist yet; run: overread up")
     if not folder.is_dir():
-        return Finding("WRONG", "data", f"{folder} is not a folder")
-    if is_half_restored(folder) and not is_held(folder):
-        says = f"a restore into {folder} has not ended: the same overread restore once more"
-        return Finding("WRONG", "data", says)
-    free = shutil.disk_usage(folder).free
-    says = f"{folder}, {free / 2**30:.1f} GiB free"
+        raise WrongError(f"{folder} is not a folder")
+    if _is_restoring(folder) and not is_held(folder):
+        raise WrongError(f"{folder} is half restored; run the same overread restore again")
     if folder.stat().st_mode & 0o077:
-        return Finding("WRONG", "data", f"{folder} is open to others: chmod 700 it")
+        raise WrongError(f"{folder} is accessible to others; run: chmod 700 {folder}")
+    free = shutil.disk_usage(folder).free
+    message = f"{folder}, {free / 2**30:.1f} GiB free"
     if free < settings.disk_reserve_bytes:
-        says += ", less than OVERREAD_DISK_RESERVE_BYTES: uploads are refused"
-        return Finding("WRONG", "data", says)
-    return Finding("ok", "data", says)
+        raise WrongError(f"{message}, below OVERREAD_DISK_RESERVE_BYTES: uploads are refused")
+    return message
 
 
-def _check_broker(settings: CommandSettings) -> Finding:
+def _check_database(settings: CommandSettings) -> str:
+    starting = _starting(settings.data_dir)  # before looking: it may be ready a moment later
+    file = Path(make_url(settings.database).database or "") if settings.is_sqlite else None
+    if file and not file.exists():  # connecting would create it
+        raise AbsentError(f"does not exist yet; {starting or 'run: overread up'}")
+    with open_database(settings) as sessions:
+        dialect = sessions.engine.dialect.name
+        with sessions.engine.connect() as connection:
+            revision = current_revision(connection)
+        if revision == newest_revision():
+            return f"{dialect}, tables at {revision}"
+        if starting:
+            raise AbsentError(f"{dialect}, not ready yet; {starting}")
+        if is_empty(sessions.engine):
+            raise AbsentError(f"{dialect}, no tables yet; run: overread up")
+    if revision is None:
+        raise WrongError("contains tables of another program")
+    try:
+        check_revision(revision)
+    except UnknownRevisionError:
+        raise WrongError(f"tables are at {revision}, of a later release") from None
+    raise WrongError(f"tables are at {revision}, not {newest_revision()}; run: overread migrate")
+
+
+def _check_broker(settings: CommandSettings) -> str:
     service = running_service(settings.data_dir)
     url = settings.broker_url or (service.broker_url if service else "")
     if not url:
-        says = under_way(settings.data_dir) or "starts with the service: overread up"
-        return Finding("-", "broker", says)
-    says = "answers" if is_answering(url) else "does not answer"
-    return Finding("ok" if says == "answers" else "WRONG", "broker", f"{masked(url)} {says}")
+        raise AbsentError(_starting(settings.data_dir) or "not running; run: overread up")
+    if not is_answering(url):
+        raise WrongError(f"{masked(url)} does not answer")
+    return f"{masked(url)} answers"
 
 
-def _check_files(settings: CommandSettings) -> Finding:
-    if not settings.data_dir.exists():
-        return Finding("-", "files", "not there yet: overread up")
-    return checked("files", lambda: _files(settings))
-
-
-def _files(settings: CommandSettings) -> str:
+def _check_files(settings: CommandSettings) -> str:
     """Write, read and delete, as a worker would."""
+    if not settings.data_dir.exists():
+        raise AbsentError("do not exist yet; run: overread up")
     store = FileStore(settings.files_dir)
     stored = store.put_bytes(b"overread doctor")
-    read = store.path(stored.sha256).read_bytes()
+    content = store.path(stored.sha256).read_bytes()
     store.delete(stored.sha256, area="stored")
-    if read != b"overread doctor":
-        raise OSError("what was read is not what was written")
-    return f"{settings.files_dir} can be written and read"
+    if content != b"overread doctor":
+        raise WrongError("a file was not read as it was written")
+    return f"{settings.files_dir} is writable and readable"
 
 
-def _check_network(settings: CommandSettings, database: Finding) -> Finding:
-    """Before there is a database, the one that ships."""
-    if database.is_wrong:
-        return Finding("-", "network", "not looked at: the database knows which is live")
-    has_database = database.mark == "ok"
-    return checked("network", lambda: _network(settings, has_database=has_database))
+def _check_orphans(settings: CommandSettings, database: str) -> str:
+    """Find rows without files, and files without rows."""
+    if database != "ok":
+        raise AbsentError("not checked: the database is not ready")
+    store = FileStore(settings.files_dir)
+    with open_database(settings) as sessions:
+        found = find_orphans(sessions, store, age_s=DAY_S)
+        if found:  # a worker may have been changing them
+            later = set(find_orphans(sessions, store, age_s=DAY_S))
+            found = [line for line in found if line in later]
+    if found:
+        number = f"{MOST} or more" if len(found) == MOST else len(found)
+        raise WrongError(f"{number}, e.g. {found[0]}")
+    return "every row has its files and every file its row"
 
 
-def _network(settings: CommandSettings, *, has_database: bool) -> str:
-    """As a worker opens it: checksums first. Then one answer for an empty picture."""
-    folder = _live_folder(settings) if has_database else BASELINE
+def _check_network(settings: CommandSettings, database: str) -> str:
+    """Open the production version as a worker does, with its checksums, and predict once."""
+    if database == "WRONG":
+        raise AbsentError("not checked: the database names the production version")
+    folder = BASELINE
+    if database == "ok":
+        with open_database(settings) as sessions, sessions() as session:
+            if version := production_version(session):
+                folder = version_path(version, data_dir=settings.data_dir)
     predictor = Predictor.open(folder, operating_point=settings.operating_point)
-    answers = predictor.predict(np.zeros((1, 224, 224), np.uint8))
-    if not 0.0 <= answers[0].probability <= 1.0:
-        raise NetworkFolderError("the network's answer is not a probability")
+    probability = predictor.predict(np.zeros((1, 224, 224), np.uint8))[0].probability
+    if not 0.0 <= probability <= 1.0:
+        raise WrongError(f"{predictor.model_version} predicts {probability}, not a probability")
     point = f"{predictor.operating_point}, threshold {predictor.threshold:g}"
     return f"{predictor.model_version} answers ({point}); {predictor.engine.name}"
 
 
-def _live_folder(settings: CommandSettings) -> Path:
-    with open_database(settings) as sessions, sessions() as session:
-        version = production_version(session)
-    return BASELINE if version is None else version_path(version, data_dir=settings.data_dir)
-
-
-def _check_portal(settings: CommandSettings) -> Finding:
+def _check_portal(settings: CommandSettings) -> str:
     service = running_service(settings.data_dir)
     url = settings.url or (service.url if service else "")
     if not url:
-        says = under_way(settings.data_dir) or "is not running: overread up"
-        return Finding("-", "portal", says)
+        raise AbsentError(_starting(settings.data_dir) or "not running; run: overread up")
     try:
         answer = httpx.get(f"{url}/readyz", timeout=10.0, trust_env=False)
-        down = [what for what, word in answer.json().items() if word == "down"]
+        states = answer.json().items()
     except httpx.HTTPError as error:
-        return Finding("WRONG", "portal", f"{url} does not answer: {error}")
+        raise WrongError(f"{url} does not answer: {error}") from None
     except (ValueError, AttributeError):
-        return Finding("WRONG", "portal", f"{url} answers, but is no portal of this release")
-    says = f"{url} is ready"
+        raise WrongError(f"{url} is not an Overread portal of this release") from None
+    down = [what.replace("_", " ") for what, state in states if state == "down"]
     if down:
-        down = [what.replace("_", " ") for what in down if what != "status"]
-        says = f"{url} answers; down: {', '.join(down)}"
-    return Finding("WRONG" if down else "ok", "portal", says)
+        parts = ", ".join(what for what in down if what != "status")
+        raise WrongError(f"{url} answers; down: {parts}")
+    return f"{url} is ready"
 
 
-def _check_audit(settings: CommandSettings) -> Finding:
-    """What the service's own check found; `overread audit --verify` makes one now."""
+def _check_audit(settings: CommandSettings) -> str:
+    """Report the service's last own check."""
     check = newest_check(settings.data_dir)
     if check is None:
-        return Finding("-", "audit", "not checked yet: overread audit --verify")
+        raise AbsentError("not checked yet; run: overread audit --verify")
     when = f"checked {check.time:%Y-%m-%d %H:%M} UTC"
-    if check.is_intact:
-        return Finding("ok", "audit", f"{check.rows} rows are as written; {when}")
-    return Finding("WRONG", "audit", f"broken at row {check.broken}: {check.why}; {when}")
+    if not check.is_intact:
+        raise WrongError(f"broken at row {check.broken}: {check.why}; {when}")
+    return f"{check.rows} rows intact; {when}"
 
 
-def _check_training() -> Finding:
-    if tensorflow_is_installed():
-        return Finding("ok", "training", "TensorFlow is installed")
-    return Finding("-", "training", "TensorFlow is not installed: make setup-train")
+def _check_training() -> str:
+    if not tensorflow_is_installed():
+        raise AbsentError("TensorFlow is not installed; run: make setup-train")
+    return "TensorFlow is installed"

@@ -12,14 +12,9 @@ import pytest
 from click.testing import Result
 
 from cli.main import COMMANDS
-from models.config.settings import Settings
-from models.learning.versions import register_version, set_production
-from models.operations.upgrade import upgrade
 from pipeline.inference.version_folder import BASELINE, load_card
 from tests.support.data.builders import make_picture, make_png
-from tests.support.data.versions import make_version
 from tests.support.servers.command import run
-from tests.support.servers.databases import open_database
 
 
 def lines(result: Result) -> list[dict[str, Any]]:
@@ -209,50 +204,3 @@ def test_a_wrong_training_config_is_named(tmp_path: Path, text: str, complaint: 
 
     assert result.exit_code == 2
     assert complaint in result.stderr
-
-
-def test_the_doctor_masks_secrets_and_finds_what_is_wrong(tmp_path: Path) -> None:
-    result = run(
-        "doctor",
-        OVERREAD_DATA=str(tmp_path / "data"),
-        OVERREAD_BROKER_URL="redis://:hidden@127.0.0.1:9/0",
-        OVERREAD_TOKEN="hidden-too",
-    )
-
-    assert result.exit_code == 1, "nothing answers on that port"
-    assert "hidden" not in result.stdout
-    assert "does not answer" in result.stdout
-    assert not (tmp_path / "data").exists(), "looking changes nothing"
-
-
-def put_live(data_dir: Path, folder: Path) -> None:
-    settings = Settings(data=data_dir)
-    with (
-        open_database(settings, make_tables=False) as database,
-        database.sessions.begin() as session,
-    ):
-        version = register_version(session, folder=folder, data_dir=data_dir)
-        set_production(session, version, reason="for a test")
-
-
-def test_the_doctor_opens_the_live_version_at_the_point_that_is_set(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    upgrade(Settings(data=data_dir))
-    put_live(data_dir, make_version(data_dir / "networks" / "two-points"))
-
-    well = run("doctor", OVERREAD_DATA=str(data_dir), OVERREAD_OPERATING_POINT="sensitive")
-
-    assert well.exit_code == 0, well.stdout
-    assert ["*", "OPERATING_POINT", "sensitive"] in [
-        line.split() for line in well.stdout.splitlines()
-    ]
-    assert "two-points answers (sensitive, threshold 0.2)" in well.stdout
-
-    folder = make_version(data_dir / "networks" / "one-point", points={"balanced": 0.5})
-    put_live(data_dir, folder)
-
-    ill = run("doctor", OVERREAD_DATA=str(data_dir), OVERREAD_OPERATING_POINT="sensitive")
-
-    assert ill.exit_code == 1
-    (line,) = [line for line in ill.stdout.splitlines() if "WRONG" in line]
-    assert "one-point has no operating point sensitive, only balanced" in line

@@ -1,29 +1,43 @@
-"""`overread doctor` finds what hangs loose in the database and the file store."""
+"""`overread doctor`: what is absent is told apart from what is wrong."""
 
 from pathlib import Path
 
-from cli.service.doctor import check_everything
-from cli.service.findings import Finding
+from alembic import command
+from click.testing import Result
+
+from cli.lockfile import hold_data_folder
+from cli.service.doctor import Finding, run_checks
 from cli.settings import CommandSettings
+from models.config.settings import Settings
 from models.files.store import FileStore
-from models.operations.upgrade import upgrade
+from models.learning.versions import register_version, set_production
+from models.operations.upgrade import (
+    RESTORING,
+    alembic_config,
+    migrate,
+    migrating,
+    newest_revision,
+    upgrade,
+)
 from models.tables.intake import State
 from tests.support.data.rows import a_job, an_image
-from tests.support.servers.databases import open_database
+from tests.support.data.versions import make_version
+from tests.support.servers.command import run
+from tests.support.servers.databases import Database, open_database
 
 
 def orphans(settings: CommandSettings) -> Finding:
-    (found,) = [one for one in check_everything(settings) if one.what == "orphans"]
+    _, found = run_checks(settings, ["database", "orphans"])
     return found
 
 
-def test_the_doctor_counts_orphans_and_names_the_first(tmp_path: Path) -> None:
+def test_doctor_counts_orphans_and_names_the_first(tmp_path: Path) -> None:
     settings = CommandSettings(data=tmp_path / "data")
-    assert orphans(settings).mark == "-", "there is no service yet"
+    assert orphans(settings).status == "-", "there is no service yet"
     upgrade(settings)
     FileStore(settings.files_dir).put_bytes(b"a worker's, whose row is not yet written")
     assert orphans(settings) == Finding(
-        "ok", "orphans", "no row without its files, no file without its row"
+        "ok", "orphans", "every row has its files and every file its row"
     )
     with (
         open_database(settings, make_tables=False) as database,
@@ -32,6 +46,128 @@ def test_the_doctor_counts_orphans_and_names_the_first(tmp_path: Path) -> None:
         job = a_job(session)
         for file in ("1.png", "2.png"):
             an_image(session, job, file=file, content=file, state=State.RECEIVED)
-    wrong = orphans(settings)
-    assert (wrong.mark, wrong.what) == ("WRONG", "orphans")
-    assert wrong.says == "2, among them image 1 (received): its upload is gone"
+    message = "2, e.g. image 1 (received): its upload is gone"
+    assert orphans(settings) == Finding("WRONG", "orphans", message)
+
+
+def database(settings: Settings) -> Finding:
+    ours = CommandSettings(data=settings.data_dir, database_url=settings.database_url)
+    return next(run_checks(ours, ["database"]))
+
+
+def data(settings: CommandSettings) -> Finding:
+    return next(run_checks(settings, ["data"]))
+
+
+def doctor(settings: Settings) -> Result:
+    url = settings.database_url
+    return run("doctor", OVERREAD_DATA=str(settings.data_dir), OVERREAD_DATABASE_URL=url)
+
+
+def test_database_of_a_starting_service_is_not_wrong(empty_database: Database) -> None:
+    settings, name = empty_database.settings, empty_database.engine.dialect.name
+    early = Finding("-", "database", f"{name}, not ready yet; the service is starting")
+    settings.data_dir.chmod(0o700)
+    with hold_data_folder(settings.data_dir), migrating(empty_database.engine) as connection:
+        connection.exec_driver_sql("SELECT 1")
+        assert database(settings) == early
+        command.upgrade(alembic_config(connection), "head")
+        assert database(settings) == early
+        found = doctor(settings)
+        assert found.exit_code == 0, found.stdout
+        assert "WRONG" not in found.stdout
+        assert "orphans    not checked: the database is not ready" in found.stdout
+        assert found.stdout.count("the service is starting") == 3, "database, broker, portal"
+    assert database(settings).status == "ok"
+
+
+def test_database_does_not_exist_before_the_first_start(settings: Settings) -> None:
+    with hold_data_folder(settings.data_dir):
+        assert database(settings).message == "does not exist yet; the service is starting"
+    assert database(settings).message == "does not exist yet; run: overread up"
+
+
+def test_database_may_be_empty_older_newer_or_foreign(
+    empty_database: Database,
+) -> None:
+    settings, engine = empty_database.settings, empty_database.engine
+    name = engine.dialect.name
+    engine.connect().close()  # makes SQLite's file
+    expected = Finding("-", "database", f"{name}, no tables yet; run: overread up")
+    assert database(settings) == expected
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE guest (id integer)")
+    foreign = database(settings)
+    assert foreign == Finding("WRONG", "database", "contains tables of another program")
+    migrate(engine, "0001")
+    older = f"tables are at 0001, not {newest_revision()}; run: overread migrate"
+    assert database(settings) == Finding("WRONG", "database", older)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    assert database(settings).message == "tables are at 9999, of a later release"
+
+
+def test_interrupted_restore_is_wrong_and_a_running_one_is_not(tmp_path: Path) -> None:
+    settings = CommandSettings(data=tmp_path / "data", database_url="")
+    (settings.data_dir / RESTORING / "ready").mkdir(parents=True)
+    settings.data_dir.chmod(0o700)
+    with hold_data_folder(settings.data_dir):
+        assert database(settings).message == "does not exist yet; a restore is running"
+        assert data(settings).status == "ok"
+    found = data(settings)
+    assert found.status == "WRONG"
+    assert "is half restored; run the same overread restore again" in found.message
+
+
+def test_low_disk_space_names_the_setting(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    found = data(CommandSettings(data=tmp_path, disk_reserve_bytes=2**60))
+    assert found.status == "WRONG"
+    assert found.message.endswith("below OVERREAD_DISK_RESERVE_BYTES: uploads are refused")
+
+
+def test_doctor_masks_secrets_and_reports_an_absent_broker(tmp_path: Path) -> None:
+    result = run(
+        "doctor",
+        OVERREAD_DATA=str(tmp_path / "data"),
+        OVERREAD_BROKER_URL="redis://:hidden@127.0.0.1:9/0",
+        OVERREAD_TOKEN="hidden-too",
+    )
+
+    assert result.exit_code == 1, "nothing answers on that port"
+    assert "hidden" not in result.stdout
+    assert "does not answer" in result.stdout
+    assert not (tmp_path / "data").exists(), "the check created the folder"
+
+
+def put_in_production(data_dir: Path, folder: Path) -> None:
+    settings = Settings(data=data_dir)
+    with (
+        open_database(settings, make_tables=False) as database,
+        database.sessions.begin() as session,
+    ):
+        version = register_version(session, folder=folder, data_dir=data_dir)
+        set_production(session, version, reason="for a test")
+
+
+def test_doctor_opens_the_production_version_at_the_configured_threshold(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    upgrade(Settings(data=data_dir))
+    put_in_production(data_dir, make_version(data_dir / "networks" / "two-points"))
+
+    good = run("doctor", OVERREAD_DATA=str(data_dir), OVERREAD_OPERATING_POINT="sensitive")
+
+    assert good.exit_code == 0, good.stdout
+    assert ["*", "OPERATING_POINT", "sensitive"] in [
+        line.split() for line in good.stdout.splitlines()
+    ]
+    assert "two-points answers (sensitive, threshold 0.2)" in good.stdout
+
+    folder = make_version(data_dir / "networks" / "one-point", points={"balanced": 0.5})
+    put_in_production(data_dir, folder)
+
+    wrong = run("doctor", OVERREAD_DATA=str(data_dir), OVERREAD_OPERATING_POINT="sensitive")
+
+    assert wrong.exit_code == 1
+    (line,) = [line for line in wrong.stdout.splitlines() if "WRONG" in line]
+    assert "one-point has no operating point sensitive, only balanced" in line
