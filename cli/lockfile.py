@@ -1,4 +1,4 @@
-"""What a running service leaves in its data folder so that others on the machine find it."""
+"""The file by which commands find the service that runs on a data folder, and its lock."""
 
 import json
 from collections.abc import Iterator
@@ -15,25 +15,25 @@ LOCK_FILE = "supervisor.lock"
 @dataclass(frozen=True)
 class RunningService:
     url: str
-    broker_url: str  # holds the broker's password; the file is readable by its owner only
-    token_file: str  # holds the API token by which this machine's commands come in
+    broker_url: str  # contains the password; the file is readable by its owner only
+    token_file: str  # of the API token for commands on this machine
     pid: int
 
 
 class AlreadyRunningError(Exception):
-    """Another supervisor holds the data folder."""
+    """Another supervisor uses the data folder."""
 
 
 @contextmanager
 def hold_data_folder(data_dir: Path) -> Iterator[None]:
-    """One supervisor per data folder. The kernel drops the lock with the process that held it."""
+    """Lock the data folder for one supervisor; the lock ends with its process."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
             stack.enter_context(file_lock(data_dir / LOCK_FILE))
         except LockedError:
             raise AlreadyRunningError from None
-        # What a killed supervisor left behind is no longer true.
+        # A killed supervisor may have left it.
         service_path(data_dir).unlink(missing_ok=True)
         try:
             yield
@@ -42,7 +42,7 @@ def hold_data_folder(data_dir: Path) -> Iterator[None]:
 
 
 def is_held(data_dir: Path) -> bool:
-    """Whether a supervisor is alive, be it ready or not."""
+    """Whether a supervisor is alive, ready or not."""
     return is_locked(data_dir / LOCK_FILE)
 
 
@@ -51,7 +51,7 @@ def announce(data_dir: Path, service: RunningService) -> None:
 
 
 def running_service(data_dir: Path) -> RunningService | None:
-    """None unless a supervisor is alive and has said that it is ready."""
+    """Return the service whose supervisor is alive and ready, or None."""
     if not is_held(data_dir):
         return None
     try:

@@ -5,9 +5,9 @@ import click
 
 @click.command()
 def migrate() -> None:
-    """Bring data folder and database to this version of the program; safe to repeat.
+    """Upgrade data folder and database to this release; safe to repeat.
 
-    `overread up` does it by itself. Where containers run, this runs once before them.
+    `overread up` does so itself. With containers, run it once before they start.
     """
     from cli.settings import read_settings
     from models.operations.upgrade import upgrade

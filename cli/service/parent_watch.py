@@ -1,7 +1,7 @@
-"""Run a program that dies with its parent: `python tether.py PARENT_PID PROGRAM [ARGUMENT...]`.
+"""Run a program that dies with its parent: `parent_watch.py PARENT_PID PROGRAM [ARGUMENT...]`.
 
-The kernel sends SIGTERM to this process when its parent is gone, even after SIGKILL, and the
-setting outlives exec (prctl(2), PR_SET_PDEATHSIG). Doing this in a fresh interpreter instead of
+The kernel sends SIGTERM to this process when its parent dies, even by SIGKILL, and the setting
+survives exec (prctl(2), PR_SET_PDEATHSIG). Doing this in a fresh interpreter instead of
 `preexec_fn` avoids running Python between fork and exec of a process that has threads.
 """
 

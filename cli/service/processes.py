@@ -3,19 +3,20 @@
 from dataclasses import dataclass
 
 CELERY = ("celery", "--quiet", "-A", "worker.app")
-# One for each task, chunk and nudge.
-HUSHED = (": Task overread.", " worker.app: ", " worker.chunks: ", " worker.enqueue: ")
-# Peers' gossip is of no use where the database is the queue; mingling delays the start by a second.
+# Gossip between workers is useless where the database is the queue; mingling costs a second.
 WORKER = (*CELERY, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
+# INFO lines of each task, chunk and nudge.
+QUIET_WORKER = (": Task overread.", " worker.app: ", " worker.chunks: ", " worker.enqueue: ")
+QUIET_PORTAL = (" web.http.request_log: ", " worker.enqueue: ")
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run, and how the supervisor treats it.
+    """A command, and how the supervisor treats it.
 
-    rank: the lowest stops last. stop_wait_s: how long it may take to finish what it has in hand,
-    once asked to stop. says_when_ready: words in its log that mean so; None where nobody waits
-    for it. hushed: words in its log, for people, that nobody needs to read every few seconds.
+    rank: the lowest stops last. stop_wait_s: time to finish after SIGTERM, before it is killed.
+    ready_text: a log line with it means ready; None if nothing waits for it. quiet: INFO lines
+    with one of these texts are left out of the log.
     """
 
     name: str
@@ -23,8 +24,8 @@ class Program:
     rank: int = 2
     stop_wait_s: float = 10.0
     environment: tuple[tuple[str, str], ...] = ()
-    says_when_ready: str | None = None
-    hushed: tuple[str, ...] = ()
+    ready_text: str | None = None
+    quiet: tuple[str, ...] = ()
 
 
 def broker(command: tuple[str, ...]) -> Program:
@@ -32,16 +33,16 @@ def broker(command: tuple[str, ...]) -> Program:
 
 
 def portal(*, host: str, port: int) -> Program:
-    # One process with threads: it moves bytes and reads rows, the workers do the computing.
-    # gunicorn's control socket would lie in the home folder, shared by every instance.
+    # One process with threads: it moves bytes and reads rows, the workers compute.
+    # gunicorn's control socket would be in the home folder, shared by all instances.
     options = ("--worker-class", "web.http.gunicorn.PortalWorker", "--workers", "1")
     threads = ("--threads", "32", "--no-sendfile", "--graceful-timeout", "5")
     bind = ("--bind", f"{host}:{port}", "--no-control-socket")
-    # Whom to believe is decided by our own settings (web/http/security.py).
-    beliefs = ("--forwarded-allow-ips", "", "--forwarder-headers", "")
+    # Trusted proxies are a setting of ours (web/http/security.py).
+    proxies = ("--forwarded-allow-ips", "", "--forwarder-headers", "")
     logs = ("--logger-class", "web.http.gunicorn.PortalLogger")
-    command = ("gunicorn", *options, *threads, *bind, *beliefs, *logs, "web.app:create_app()")
-    return Program("portal", command, hushed=(" web.http.request_log: ", " worker.enqueue: "))
+    command = ("gunicorn", *options, *threads, *bind, *proxies, *logs, "web.app:create_app()")
+    return Program("portal", command, quiet=QUIET_PORTAL)
 
 
 def ingest() -> Program:
@@ -53,7 +54,7 @@ def predict() -> Program:
 
 
 def train() -> Program:
-    # SIGTERM as SIGQUIT: a night is handed back and goes on later; nobody waits for its end.
+    # SIGTERM as SIGQUIT: a night is handed back and resumed later, not waited for.
     environment = (("REMAP_SIGTERM", "SIGQUIT"),)
     return _worker("train", pool="prefork", stop_wait_s=45.0, environment=environment)
 
@@ -72,6 +73,6 @@ def _worker(
         rank=1,
         stop_wait_s=stop_wait_s,
         environment=environment,
-        says_when_ready=" ready.",
-        hushed=HUSHED,
+        ready_text=" ready.",
+        quiet=QUIET_WORKER,
     )

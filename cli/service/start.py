@@ -1,4 +1,4 @@
-"""The service on this machine: everything that `up` and `demo` start."""
+"""Starts the service's processes for `up` and `demo`."""
 
 import errno
 import os
@@ -36,19 +36,19 @@ LINK_LIFETIME = timedelta(minutes=15)
 
 
 class StoppedError(Exception):
-    """Someone asked to stop before everything was up."""
+    """Stopped before everything was running."""
 
 
 @contextmanager
 def start_service(
     settings: CommandSettings, *, log: TextIO = sys.stderr
 ) -> Iterator[tuple[Supervisor, RunningService]]:
-    """Everything runs inside the `with` block and is stopped, in order, after it.
+    """Run all processes inside the `with` block; they are stopped in order at its end.
 
-    Raises AlreadyRunningError, UsageProblem (port taken), Failed (it does not come up), and
+    Raises AlreadyRunningError, UsageProblem (port in use), Failed (not ready in time), and
     StoppedError.
     """
-    os.umask(0o077)  # for all processes that it starts: what they write is their owner's alone
+    os.umask(0o077)  # of all its processes: their files are readable by the owner only
     with hold_data_folder(settings.data_dir):
         port = _choose_port(settings)
         broker = _broker(settings)
@@ -56,7 +56,7 @@ def start_service(
         with Supervisor(environment=environment, log=log) as supervisor:
             if broker.command:
                 supervisor.start(processes.broker(broker.command))
-            _wait_for(supervisor, Upgrade(settings, supervisor.say), "the database")
+            _wait_for(supervisor, Upgrade(settings, supervisor.log), "the database")
             _wait_for(supervisor, lambda: is_answering(broker.url), "the broker")
             portal = processes.portal(host=settings.host, port=port)
             supervisor.start(processes.ingest(), processes.predict(), portal)
@@ -68,57 +68,57 @@ def start_service(
             )
             _wait_for(supervisor, lambda: _is_ready(service.url), "the portal")
             _wait_for(supervisor, supervisor.are_all_ready, "a worker")
-            # Nobody waits for these, so they do not slow the others' start down.
+            # Started last: nothing waits for them, and they would slow the others down.
             supervisor.start(processes.beat(), processes.train())
             announce(settings.data_dir, service)
             yield supervisor, service
 
 
 def login_link(settings: Settings, url: str) -> str:
-    """A fresh link that logs in once, within the next quarter of an hour."""
+    """Create a one-time login link."""
     with open_database(settings) as sessions, sessions.begin() as session:
         user = find_user(session, ADMIN)
         if user is None:
-            raise Failed("the database has no user yet; start the service first: overread up")
+            raise Failed("the database has no user yet; start the service with: overread up")
         token = issue_token(session, user=user, kind="login", lifetime=LINK_LIFETIME)
     return f"{url}/login?token={token}"
 
 
 def wait_for_running(settings: Settings) -> RunningService:
-    """The service that another supervisor holds, which may still be starting."""
+    """Wait for the service of another supervisor, which may still be starting."""
     deadline = time.monotonic() + READY_WITHIN_S
     while (service := running_service(settings.data_dir)) is None:
         if time.monotonic() > deadline or not is_held(settings.data_dir):
-            raise Failed("another supervisor holds the data folder but does not become ready")
+            raise Failed("another supervisor uses the data folder but does not become ready")
         time.sleep(0.1)
     return service
 
 
 class Upgrade:
-    """Brings the database up to date; False while a server does not answer, which may start yet."""
+    """Upgrades the database; returns False while its server, which may be starting, is away."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
-        self._settings, self._say, self._said = settings, say, ""
+    def __init__(self, settings: Settings, log: Callable[[str], None]) -> None:
+        self._settings, self._log, self._logged = settings, log, ""
 
     def __call__(self) -> bool:
         try:
             upgrade(self._settings)
             return True
         except AWAY as error:
-            if self._settings.is_sqlite:  # nobody will start it
+            if self._settings.is_sqlite:  # there is no server to wait for
                 raise
-            if (why := why_away(error)) != self._said:
-                self._say(f"waiting for the database: {why}")
-            self._said = why
+            if (why := why_away(error)) != self._logged:
+                self._log(f"waiting for the database: {why}")
+            self._logged = why
             return False
 
 
 def _choose_port(settings: CommandSettings) -> int:
     if settings.port == 0:
         return free_port(settings.host)
-    if not is_free(settings.host, settings.port):
+    if not port_is_free(settings.host, settings.port):
         raise UsageProblem(
-            f"port {settings.port} is taken by another program; "
+            f"port {settings.port} is in use; "
             f"choose another: OVERREAD_PORT={settings.port + 1} overread up"
         )
     return settings.port
@@ -132,16 +132,15 @@ def _broker(settings: Settings) -> BrokerProgram:
 
 
 def _environment(settings: Settings, *, broker_url: str, port: int) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in REMOTE_VARIABLES}
-    ours = {
+    environment = {k: v for k, v in os.environ.items() if k not in REMOTE_VARIABLES}
+    return environment | {
         "OVERREAD_DATA": str(settings.data_dir),
         "OVERREAD_BROKER_URL": broker_url,
         "OVERREAD_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
-        # Celery warns root because of pickled messages; ours are JSON only.
+        # Celery warns root about pickled messages; ours are JSON only.
         "PYTHONWARNINGS": "ignore:You're running the worker",
     }
-    return kept | ours
 
 
 def _url(host: str, port: int) -> str:
@@ -156,39 +155,34 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def _wait_for(supervisor: Supervisor, is_there: Callable[[], bool], what: str) -> None:
+def _wait_for(supervisor: Supervisor, is_ready: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
-    while not is_there():
+    while not is_ready():
         supervisor.step(timeout_s=0.05)
         if supervisor.is_stopping:
             raise StoppedError
         if time.monotonic() > deadline:
-            raise Failed(f"{what} did not answer within {READY_WITHIN_S:g} s; the log says why")
-
-
-def is_free(host: str, port: int) -> bool:
-    """Raises UsageProblem where nobody could listen, whether it is free or not."""
-    return _listen(host, port) is not None
+            raise Failed(f"{what} did not answer within {READY_WITHIN_S:g} s; see the log")
 
 
 def free_port(host: str) -> int:
-    """Raises UsageProblem."""
-    port = _listen(host, 0)
-    if port is None:
-        raise UsageProblem(f"all ports of {host} are taken")
-    return port
+    return _bind(host, 0)
 
 
-def _listen(host: str, port: int) -> int | None:
-    """The port, for a moment; None where another program has it."""
+def port_is_free(host: str, port: int) -> bool:
+    """Raises UsageProblem if the host is not an address of this machine."""
+    return _bind(host, port) != 0
+
+
+def _bind(host: str, port: int) -> int:
+    """Bind for a moment and return the port; 0 if it is in use."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        # As gunicorn binds: a port whose last connections linger counts as free.
+        # As gunicorn does: a port with lingering connections is free.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return None
+            if port and error.errno == errno.EADDRINUSE:
+                return 0
             raise UsageProblem(f"cannot listen on {host}, port {port}: {error.strerror}") from None
-        found: int = listener.getsockname()[1]
-        return found
+        return int(listener.getsockname()[1])

@@ -1,13 +1,11 @@
 """Keeps the service's processes running and stops them in order.
 
-    start:  as the caller says
-    stop:   portal and beat -> workers, each with its own wait -> broker (by Program.rank)
+    start:  in the caller's order
+    stop:   portal and beat -> workers, each with its own timeout -> broker (by Program.rank)
 
-A process that ends is started again, after a pause that doubles. Children die with this process,
-even if it is killed (see tether.py). Off-the-shelf supervisors kill after a fixed few seconds,
-which would cut off a training; hence our own.
-
-One process of the service: started, listened to, stopped; never left behind.
+A process that ends is restarted after a pause that doubles each time. Children die with this
+process, even if it is killed (parent_watch.py). Common supervisors kill after a fixed few
+seconds, which would interrupt a training.
 """
 
 import json
@@ -26,12 +24,12 @@ from typing import TextIO
 
 from cli.service.processes import Program
 
-TETHER = Path(__file__).with_name("parent_watch.py")
-LAST_WORDS_S = 1.0  # more than copying them takes, should something else hold their pipe open
+PARENT_WATCH = Path(__file__).with_name("parent_watch.py")
+LAST_LINES_S = 1.0  # another process may keep the pipe open
 
 
 class Child:
-    """Start it from the main thread only: the kernel ties its life to the thread that made it."""
+    """One process. Start it in the main thread: the kernel ties it to the thread that did."""
 
     def __init__(
         self,
@@ -43,16 +41,23 @@ class Child:
     ) -> None:
         self.program = program
         self.started_at = time.monotonic()
-        self.is_ready = program.says_when_ready is None
+        self.is_ready = program.ready_text is None
         self._log = log
         self._environment = environment
         self._process = subprocess.Popen(
-            [sys.executable, "-S", "-E", str(TETHER), str(os.getpid()), *_found(program.command)],
+            [
+                sys.executable,
+                "-S",
+                "-E",
+                str(PARENT_WATCH),
+                str(os.getpid()),
+                *_found(program.command),
+            ],
             env={**environment, **dict(program.environment)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            # Its own session: Ctrl-C reaches the supervisor alone, which stops things in order.
+            # Its own session: Ctrl-C reaches only the supervisor, which stops all in order.
             start_new_session=True,
         )
         self.pid = self._process.pid
@@ -73,7 +78,7 @@ class Child:
             self._process.send_signal(signal.SIGTERM)
 
     def wait_or_kill(self, deadline: float) -> bool:
-        """Wait until `deadline` (monotonic clock), then kill. False if it had to be killed."""
+        """Wait until `deadline` (monotonic clock), then kill; return False if killed."""
         try:
             self._process.wait(max(0.0, deadline - time.monotonic()))
             return True
@@ -81,10 +86,10 @@ class Child:
             return False
         finally:
             self.kill()
-            self._copying.join(LAST_WORDS_S)
+            self._copying.join(LAST_LINES_S)
 
     def kill(self) -> None:
-        """The whole group: a process that died leaves no helpers behind either."""
+        """Kill the whole process group: its helpers too, if it is dead already."""
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -95,8 +100,8 @@ class Child:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             text = line.decode(errors="replace").rstrip()
-            self.is_ready = self.is_ready or str(self.program.says_when_ready) in text
-            if " INFO " in text and any(words in text for words in self.program.hushed):
+            self.is_ready = self.is_ready or str(self.program.ready_text) in text
+            if " INFO " in text and any(quiet in text for quiet in self.program.quiet):
                 continue
             write_line(self._log, text, process=self.program.name, environment=self._environment)
 
@@ -106,7 +111,7 @@ class Child:
 
 
 def write_line(log: TextIO, text: str, *, process: str, environment: Mapping[str, str]) -> None:
-    """Where lines are for machines, what is no JSON (the broker's, a crash's) is wrapped."""
+    """In the JSON format, wrap lines that are not JSON (the broker's, tracebacks)."""
     if environment.get("OVERREAD_LOG_FORMAT") != "json":
         text = f"{process:<8}| {text}"
     elif not text.startswith("{"):
@@ -116,25 +121,25 @@ def write_line(log: TextIO, text: str, *, process: str, environment: Mapping[str
 
 
 def _found(command: tuple[str, ...]) -> list[str]:
-    """Prefer the programs of our own environment, whatever PATH says."""
+    """Prefer the programs of our own environment to those in PATH."""
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return [shutil.which(command[0], path=places) or command[0], *command[1:]]
 
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-STEADY_AFTER_S = 10.0  # who ran this long was not the cause of its own end: the pause is short
+STEADY_AFTER_S = 10.0  # after running this long, the pause starts short again
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Supervisor:
     def __init__(self, *, environment: Mapping[str, str], log: TextIO = sys.stderr) -> None:
         self._environment = environment
-        self._log = log
+        self._output = log
         self._children: dict[str, Child] = {}
         self._pauses: dict[str, float] = {}
         self._due: dict[str, tuple[float, Program]] = {}
-        # None asks to stop. SimpleQueue may be put into from a signal handler.
+        # None asks to stop. A signal handler may put into a SimpleQueue.
         self._events: queue.SimpleQueue[Child | None] = queue.SimpleQueue()
         self.is_stopping = False
 
@@ -152,7 +157,7 @@ class Supervisor:
             self._start(program)
 
     def run(self) -> None:
-        """Until asked to stop."""
+        """Run until asked to stop."""
         while not self.is_stopping:
             self.step(timeout_s=None)
 
@@ -181,12 +186,12 @@ class Supervisor:
             self._stop_together([c for c in self._children.values() if c.program.rank == rank])
         self._children.clear()
 
-    def say(self, text: str) -> None:
-        write_line(self._log, text, process="up", environment=self._environment)
+    def log(self, text: str) -> None:
+        write_line(self._output, text, process="up", environment=self._environment)
 
     def _start(self, program: Program) -> None:
         self._children[program.name] = Child(
-            program, environment=self._environment, log=self._log, on_exit=self._events.put
+            program, environment=self._environment, log=self._output, on_exit=self._events.put
         )
 
     def _start_due(self) -> None:
@@ -203,7 +208,7 @@ class Supervisor:
             pause = FIRST_PAUSE_S
         self._pauses[name] = min(2 * pause, LONGEST_PAUSE_S)
         self._due[name] = (time.monotonic() + pause, child.program)
-        self.say(f"{name} ended with {child.exit_code}; starting it again in {pause:g} s")
+        self.log(f"{name} ended with {child.exit_code}; restarting in {pause:g} s")
 
     def _stop_together(self, children: Sequence[Child]) -> None:
         for child in children:
@@ -211,11 +216,11 @@ class Supervisor:
         asked_at = time.monotonic()
         for child in children:
             if not child.wait_or_kill(asked_at + child.program.stop_wait_s):
-                self.say(f"{child.program.name} did not stop in time and was killed")
+                self.log(f"{child.program.name} did not stop in time and was killed")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.is_stopping and number == signal.SIGINT:
-            # Someone who presses Ctrl-C again does not want to wait.
+            # A second Ctrl-C: do not wait.
             for child in list(self._children.values()):
                 child.kill()
         self._events.put(None)

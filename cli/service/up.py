@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def up() -> None:
     """Start the service on this machine, print a login link, and serve until Ctrl-C.
 
-    OVERREAD_PORT chooses the port (0: a free one), OVERREAD_DATA the folder for everything.
+    OVERREAD_PORT sets the port (0: any free one), OVERREAD_DATA the folder of all data.
     """
     from cli.lockfile import AlreadyRunningError
     from cli.service.start import StoppedError, start_service
@@ -21,25 +21,23 @@ def up() -> None:
     settings = read_settings()
     try:
         with start_service(settings) as (supervisor, service):
-            say_where(settings, service.url)
+            print_running(settings, service.url)
             supervisor.run()
     except AlreadyRunningError:
-        say_already_running(settings)
+        print_already_running(settings)
     except StoppedError:
         pass
 
 
-def say_where(settings: "CommandSettings", url: str) -> None:
+def print_running(settings: "CommandSettings", url: str) -> None:
     from cli.service.start import login_link
 
-    click.echo(
-        f"\nOverread answers at {url}. Log in, once, with:\n\n  {login_link(settings, url)}\n"
-    )
-    click.echo("Research use only. Ctrl-C stops it.\n")
+    click.echo(f"\nOverread is running at {url}. One-time login link:\n")
+    click.echo(f"  {login_link(settings, url)}\n\nResearch use only. Press Ctrl-C to stop.\n")
 
 
-def say_already_running(settings: "CommandSettings") -> None:
+def print_already_running(settings: "CommandSettings") -> None:
     from cli.service.start import login_link, wait_for_running
 
     url = wait_for_running(settings).url
-    click.echo(f"Already running at {url}. Log in, once, with:\n\n  {login_link(settings, url)}\n")
+    click.echo(f"Already running at {url}. One-time login link:\n\n  {login_link(settings, url)}\n")

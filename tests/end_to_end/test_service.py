@@ -171,7 +171,7 @@ def test_a_submission_that_was_cut_off_goes_on(service: Service, tmp_path: Path)
 
         again = sender.again("--wait", "--json")
 
-        assert f"going on with job {newest_job()['id']}" in again.stderr
+        assert f"resuming job {newest_job()['id']}" in again.stderr
         assert again.returncode == 0
         assert len(rows(again.stdout)) == 320
         assert len(api.get("jobs").json()["jobs"]) == jobs_before + 1
@@ -228,12 +228,12 @@ def test_ctrl_c_in_mid_upload(service: Service, large: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=WITHIN_S)
         assert process.returncode == 130, said
-        assert said.splitlines()[-1] == "Error: stopped; the same command goes on from there"
+        assert said.splitlines()[-1] == "Error: interrupted; run the same command again to resume"
 
         again = sender.again()
 
     assert again.returncode == 0, again.stderr
-    assert "going on with job" in again.stderr
+    assert "resuming job" in again.stderr
     assert "sent 2 files (1 of them earlier): 2 images" in again.stderr
 
 

@@ -69,7 +69,7 @@ def test_processes_that_end_are_started_again(service: Service, tmp_path: Path) 
 
     assert json.loads(sent.stdout)["status"] == "predicted", sent.stderr
     for name in ("predict", "broker"):
-        words = f"{name} ended with -9; starting it again"
+        words = f"{name} ended with -9; restarting"
         wait_until(lambda: words in service.log, within_s=WITHIN_S, what=words)  # noqa: B023
 
 

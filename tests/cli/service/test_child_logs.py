@@ -1,4 +1,4 @@
-"""What the supervisor makes of its processes' lines: few for people, all of them for machines."""
+"""Log lines of the supervisor's processes: few as text, all of them as JSON."""
 
 import io
 import json
@@ -21,33 +21,33 @@ print('{"process": "one", "logger": "web.http.request_log", "message": "the end"
 
 def _logged(log_format: str) -> list[str]:
     log = io.StringIO()
-    program = Program("one", (sys.executable, "-c", PRINTS), hushed=(" web.http.request_log: ",))
+    program = Program("one", (sys.executable, "-c", PRINTS), quiet=(" web.http.request_log: ",))
     environment = {**os.environ, "OVERREAD_LOG_FORMAT": log_format}
     Child(program, environment=environment, log=log, on_exit=lambda _: None)
     wait_until(lambda: "the end" in log.getvalue(), within_s=20, what="the last line")
     return log.getvalue().splitlines()
 
 
-def test_people_read_what_is_worth_it() -> None:
+def test_text_log_leaves_out_quiet_lines() -> None:
     lines = _logged("text")
     assert all(line.startswith("one     | ") for line in lines)
     assert [line.rpartition(": ")[2] for line in lines] == ["worth knowing", "up", '"the end"}']
 
 
-def test_machines_get_json_and_nothing_else() -> None:
-    said = [json.loads(line) for line in _logged("json")]
-    assert [one["process"] for one in said] == ["one"] * 3
-    assert said[0]["message"].endswith("ERROR web.http.request_log: worth knowing")
-    assert said[2]["logger"] == "web.http.request_log"
+def test_json_log_contains_only_json() -> None:
+    lines = [json.loads(line) for line in _logged("json")]
+    assert [one["process"] for one in lines] == ["one"] * 3
+    assert lines[0]["message"].endswith("ERROR web.http.request_log: worth knowing")
+    assert lines[2]["logger"] == "web.http.request_log"
 
 
-def test_the_supervisor_speaks_json_too() -> None:
+def test_supervisor_logs_json() -> None:
     log = io.StringIO()
-    Supervisor(environment={"OVERREAD_LOG_FORMAT": "json"}, log=log).say("waiting")
+    Supervisor(environment={"OVERREAD_LOG_FORMAT": "json"}, log=log).log("waiting")
     assert json.loads(log.getvalue()) == {"process": "up", "message": "waiting"}
 
 
-def test_celerys_copies_of_arguments_are_left_out() -> None:
+def test_formatter_leaves_out_celery_arguments() -> None:
     record = logging.LogRecord("celery", logging.INFO, "", 0, "received", (), None)
     record.data = {"args": "Mustermann"}
     record.jobs = ["a", "b"]

@@ -1,4 +1,4 @@
-"""The database does not answer: commands say so in a line, a service that starts waits for it."""
+"""Commands and a starting service without a reachable database."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.service import overread
 
 
-def test_a_command_says_so_in_one_line(tmp_path: Path) -> None:
+def test_command_reports_an_unreachable_database_in_one_line(tmp_path: Path) -> None:
     url = "postgresql+psycopg://nobody:secret@127.0.0.1:1/none"
     done = overread(tmp_path / "data", "migrate", database_url=url)
     assert done.returncode == 1
@@ -17,10 +17,10 @@ def test_a_command_says_so_in_one_line(tmp_path: Path) -> None:
     assert "secret" not in done.stderr
 
 
-def test_a_service_that_starts_waits_for_it(tmp_path: Path) -> None:
-    server, said = PostgresServer(), list[str]()
+def test_upgrade_waits_for_the_database_server(tmp_path: Path) -> None:
+    server, logged = PostgresServer(), list[str]()
     url = server.url("postgres").replace("postgresql://", "postgresql+psycopg://", 1)
-    upgrade = Upgrade(Settings(data=tmp_path / "data", database_url=url), said.append)
+    upgrade = Upgrade(Settings(data=tmp_path / "data", database_url=url), logged.append)
     try:
         server.halt()
         assert [upgrade(), upgrade()] == [False, False]
@@ -28,5 +28,5 @@ def test_a_service_that_starts_waits_for_it(tmp_path: Path) -> None:
         assert upgrade()
     finally:
         server.stop()
-    assert len(said) == 1
-    assert said[0].startswith("waiting for the database: ")
+    assert len(logged) == 1
+    assert logged[0].startswith("waiting for the database: ")

@@ -1,4 +1,4 @@
-"""Processes are started, restarted, and stopped in order, with small programs for context."""
+"""The supervisor starts, restarts and stops small programs in order."""
 
 import io
 import re
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.processes
 
 SLEEPS = "import os, time; print('here', os.getpid(), 'ready.', flush=True); time.sleep(600)"
 ENDS = "print('bye', flush=True)"
-# Each writes down that it was asked to stop, all of them into one file.
+# Each records SIGTERM in one common file.
 ASKED = (
     "import os, signal, sys\n"
     "def asked(*_):\n"
@@ -35,7 +35,7 @@ WITH_HELPER = (
 
 def program(name: str, script: str, *, rank: int = 1, stop_wait_s: float = 60.0) -> Program:
     command = (sys.executable, "-c", script)
-    return Program(name, command, rank=rank, stop_wait_s=stop_wait_s, says_when_ready=" ready.")
+    return Program(name, command, rank=rank, stop_wait_s=stop_wait_s, ready_text=" ready.")
 
 
 @pytest.fixture
@@ -56,41 +56,41 @@ def settle(supervisor: Supervisor) -> None:
         assert time.monotonic() < deadline
 
 
-def told(log: io.StringIO, *, number: int) -> list[psutil.Process]:
-    """So many processes by what they said: other tests' come and go."""
+def processes_in(log: io.StringIO, *, number: int) -> list[psutil.Process]:
+    """The processes that printed their ids; other tests start some, too."""
 
     def found() -> list[str]:
         return re.findall(r"(?:here|helper) (\d+)\b", log.getvalue())
 
-    # A process is taken for ready a moment before its words are copied.
-    wait_until(lambda: len(found()) == number, within_s=60, what="their words")
+    # A process counts as ready a moment before its line is copied.
+    wait_until(lambda: len(found()) == number, within_s=60, what="their lines")
     return [psutil.Process(int(one)) for one in found()]
 
 
-def test_lines_carry_their_process_name(supervisor: Supervisor, log: io.StringIO) -> None:
+def test_log_lines_begin_with_the_process(supervisor: Supervisor, log: io.StringIO) -> None:
     supervisor.start(program("one", SLEEPS))
     settle(supervisor)
 
-    (process,) = told(log, number=1)
+    (process,) = processes_in(log, number=1)
     assert log.getvalue() == f"one     | here {process.pid} ready.\n"
 
 
-def test_who_ends_is_started_again_after_longer_and_longer_pauses(
+def test_ended_process_is_restarted_after_doubling_pauses(
     supervisor: Supervisor, log: io.StringIO
 ) -> None:
     supervisor.start(program("short", ENDS))
     deadline = time.monotonic() + 60
-    while log.getvalue().count("starting it again") < 3:
+    while log.getvalue().count("restarting in") < 3:
         supervisor.step(timeout_s=0.1)
         assert time.monotonic() < deadline
 
-    wait_until(lambda: log.getvalue().count("bye") >= 3, within_s=60, what="its last words")
+    wait_until(lambda: log.getvalue().count("bye") >= 3, within_s=60, what="its last line")
     assert log.getvalue().count("bye") == 3
-    pauses = [f"again in {pause} s" for pause in ("0.5", "1", "2")]
+    pauses = [f"restarting in {pause} s" for pause in ("0.5", "1", "2")]
     assert [log.getvalue().count(pause) for pause in pauses] == [1, 1, 1]
 
 
-def test_the_highest_rank_stops_first_and_the_stubborn_are_killed(
+def test_stop_is_in_order_of_rank_and_kills_after_the_timeout(
     supervisor: Supervisor, log: io.StringIO, tmp_path: Path
 ) -> None:
     def asked(name: str, *, then: str) -> str:
@@ -100,7 +100,7 @@ def test_the_highest_rank_stops_first_and_the_stubborn_are_killed(
     supervisor.start(program("portal", asked("portal", then="sys.exit()"), rank=2))
     supervisor.start(program("worker", asked("worker", then="pass"), rank=1, stop_wait_s=0.5))
     settle(supervisor)
-    before = told(log, number=3)
+    before = processes_in(log, number=3)
 
     supervisor.stop()
 
@@ -110,10 +110,10 @@ def test_the_highest_rank_stops_first_and_the_stubborn_are_killed(
     assert "worker did not stop in time and was killed" in log.getvalue()
 
 
-def test_helpers_of_a_process_end_with_it(supervisor: Supervisor, log: io.StringIO) -> None:
+def test_stop_ends_helpers_of_a_process(supervisor: Supervisor, log: io.StringIO) -> None:
     supervisor.start(program("parent", WITH_HELPER))
     settle(supervisor)
-    processes = told(log, number=2)
+    processes = processes_in(log, number=2)
 
     supervisor.stop()
 
