@@ -93,10 +93,10 @@ def empty_database(request: pytest.FixtureRequest, settings: Settings) -> Iterat
         yield opened
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Database]:
-    """All tables, no rows. Every test that uses it runs on both databases."""
-    if request.param == "sqlite":
+    """All tables, no rows: SQLite, and PostgreSQL too for tests marked `both_databases`."""
+    if getattr(request, "param", "sqlite") == "sqlite":
         with open_database(settings, make_tables=True) as opened:
             yield opened
         return

@@ -11,6 +11,7 @@ from PIL import Image as Picture
 
 from models.tables.people import Role
 from tests.support.data.nights import a_night, a_snapshot
+from tests.support.servers.databases import both_databases
 from tests.support.web.portal import Portal
 
 RESULT_FIELDS = [
@@ -93,6 +94,7 @@ def test_results_are_json_lines_by_default(portal: Portal, job: str) -> None:
     assert "research-use-only" in answer.headers["Content-Disposition"]
 
 
+@both_databases
 def test_all_formats_say_the_same(portal: Portal, job: str) -> None:
     client = portal.program()
     lines = client.get(f"/api/v1/results?job_id={job}&format=jsonl").text.splitlines()
@@ -120,6 +122,7 @@ def test_a_spreadsheet_runs_no_file_name(portal: Portal, a_png: bytes) -> None:
     assert next(csv.DictReader(io.StringIO(table)))["file"] == "'=cmd|' !A0.png"
 
 
+@both_databases
 def test_studies_and_one_study(portal: Portal, job: str) -> None:
     client = portal.program()
     listed = client.get(f"/api/v1/studies?job_id={job}").json
@@ -252,6 +255,7 @@ def test_answers_are_as_described(portal: Portal, job: str) -> None:
     assert checked >= 7
 
 
+@both_databases
 def test_a_number_that_no_row_can_have_leads_nowhere(portal: Portal) -> None:
     for path in ("studies/{}", "images/{}/display", "nights/{}", "snapshots/{}"):
         assert portal.program().get("/api/v1/" + path.format(10**30)).status_code == 404

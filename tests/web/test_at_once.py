@@ -15,9 +15,11 @@ from cli.service.processes import portal as portal_program
 from models.people.tokens import issue_token
 from models.tables.people import Role
 from tests.support.data.rows import a_user
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
 from tests.support.servers.service import wait_until
 from tests.support.web.portal import Portal
+
+pytestmark = both_databases
 
 PICTURES = ("display", "overlay.png")
 AT_ONCE = 3

@@ -23,6 +23,7 @@ from pipeline.types import PREPROCESSING, Prepared
 from tests.support.data.builders import INVENTED_PATIENT
 from tests.support.data.rows import a_job, a_prediction, a_version, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
+from tests.support.servers.databases import both_databases
 from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
 from worker.ingest import MISSING, ingest_chunk
@@ -120,6 +121,7 @@ def test_no_identifier_stays_anywhere(
         assert identifier.encode() not in kept
 
 
+@both_databases
 def test_the_same_bytes_in_two_jobs_are_decoded_once(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
@@ -202,6 +204,7 @@ class PurgingPool(DecoderPool):
         return super().prepare_all(paths)
 
 
+@both_databases
 def test_a_picture_that_is_purged_meanwhile_is_made_again(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:

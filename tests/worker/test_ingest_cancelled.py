@@ -17,6 +17,7 @@ from pipeline.prepare.pool import DecoderPool
 from pipeline.types import Prepared
 from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
+from tests.support.servers.databases import both_databases
 from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
 from worker.ingest import ingest_chunk
@@ -59,6 +60,7 @@ def tidy(context: AppContext) -> None:
     collect_garbage(context.sessions, context.store, lease_s=0, age_s=-1)
 
 
+@both_databases
 def test_ingest_deletes_the_files_of_a_job_cancelled_meanwhile(
     context: AppContext, job: Job
 ) -> None:
@@ -72,7 +74,6 @@ def test_ingest_deletes_the_files_of_a_job_cancelled_meanwhile(
     assert left(context) == {}
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_ingest_leaves_files_to_the_tidy_while_a_backup_runs(context: AppContext, job: Job) -> None:
     with hold_deletions(context.store.root):
         with Reading(lambda: cancel(context, job)) as pool:
@@ -83,6 +84,7 @@ def test_ingest_leaves_files_to_the_tidy_while_a_backup_runs(context: AppContext
     assert left(context) == {}
 
 
+@both_databases
 def test_ingest_deletes_the_files_of_a_job_purged_meanwhile(context: AppContext, job: Job) -> None:
     def purge() -> None:
         cancel(context, job)
@@ -93,7 +95,6 @@ def test_ingest_deletes_the_files_of_a_job_purged_meanwhile(context: AppContext,
     assert left(context) == {}
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_files_of_a_broken_ingest_are_garbage_once_its_job_is_cancelled(
     context: AppContext, job: Job
 ) -> None:
@@ -110,7 +111,6 @@ def test_files_of_a_broken_ingest_are_garbage_once_its_job_is_cancelled(
     assert left(context) == {}
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_ingest_keeps_files_that_another_job_shares(context: AppContext, job: Job) -> None:
     with context.sessions.begin() as session:
         other = a_job(session)

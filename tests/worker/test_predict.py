@@ -16,7 +16,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_job, all_images, an_image
 from tests.support.data.versions import make_version
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
 from worker.predict import LivePredictor, predict_chunk
 
 
@@ -72,6 +72,7 @@ def test_what_is_stored_is_what_the_network_said(context: AppContext, live: Live
     np.testing.assert_allclose(heatmap, expected.heatmap, atol=1e-3 * stored.heatmap_peak)
 
 
+@both_databases
 def test_a_job_of_several_chunks_ends(context: AppContext, live: LivePredictor) -> None:
     add_ready(context, 2 * context.settings.chunk_size + 3)
     assert {image.state for image in predict_all(context, live)} == {State.PREDICTED}

@@ -29,6 +29,7 @@ from tests.support.data.rereadings import (
     read_before,
 )
 from tests.support.data.rows import a_job, a_version, all_images, an_image, lapse_leases
+from tests.support.servers.databases import both_databases
 from worker.predict import LivePredictor
 from worker.reread import reread_chunk
 
@@ -38,6 +39,7 @@ def context(context: AppContext) -> AppContext:
     return read_before(context)
 
 
+@both_databases
 def test_earlier_images_get_a_second_answer_and_keep_the_first(context: AppContext) -> None:
     live = LivePredictor()
     assert not is_due(context)
@@ -58,7 +60,6 @@ def test_earlier_images_get_a_second_answer_and_keep_the_first(context: AppConte
     assert not is_due(context)
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_fresh_images_go_first(context: AppContext) -> None:
     ask(context)
     with context.sessions.begin() as session:
@@ -70,7 +71,6 @@ def test_fresh_images_go_first(context: AppContext) -> None:
     assert is_due(context)
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_it_waits_while_another_version_is_live(context: AppContext) -> None:
     ask(context)
     live = LivePredictor()
@@ -87,6 +87,7 @@ def test_it_waits_while_another_version_is_live(context: AppContext) -> None:
     assert progress(context) == (5, 5, True)
 
 
+@both_databases
 def test_no_two_workers_read_the_same_and_what_one_lost_is_read_at_the_end(
     context: AppContext,
 ) -> None:
@@ -111,6 +112,7 @@ def test_no_two_workers_read_the_same_and_what_one_lost_is_read_at_the_end(
     assert {(one.leased_by, one.attempts) for one in images} == {(None, 0)}
 
 
+@both_databases
 def test_two_workers_double_nothing(context: AppContext) -> None:
     ask(context)
     begun = threading.Barrier(2)
@@ -130,7 +132,6 @@ def test_two_workers_double_nothing(context: AppContext) -> None:
     assert progress(context) == (5, 5, True)
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_what_has_no_network_input_any_more_is_skipped_and_counted(
     context: AppContext, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -147,7 +148,6 @@ def test_what_has_no_network_input_any_more_is_skipped_and_counted(
     assert gone.file not in caplog.text
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_asking_again_reads_what_came_since(context: AppContext) -> None:
     ask(context)
     ask(context)
@@ -186,6 +186,7 @@ class PurgingStore(FileStore):
         purge_step(self._doors.sessions, self, job.id, user_id=None)
 
 
+@both_databases
 def test_what_is_purged_meanwhile_gets_no_answer(context: AppContext) -> None:
     ask(context)
     purging = PurgingStore(context)

@@ -18,6 +18,7 @@ from tests.support.data.rereadings import (
     read_before,
 )
 from tests.support.data.rows import all_images, lapse_leases
+from tests.support.servers.databases import both_databases
 from worker.predict import LivePredictor
 from worker.reread import reread_chunk
 from worker.sweep import sweep
@@ -28,6 +29,7 @@ def context(context: AppContext) -> AppContext:
     return read_before(context)
 
 
+@both_databases
 def test_what_stops_its_worker_each_time_is_given_up_and_takes_no_other_with_it(
     context: AppContext, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -59,7 +61,6 @@ def test_what_stops_its_worker_each_time_is_given_up_and_takes_no_other_with_it(
     }
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_how_often_an_image_was_claimed_before_does_not_count(context: AppContext) -> None:
     """Predicting leaves its own count; an earlier re-reading may have left its own."""
     with context.sessions.begin() as session:
@@ -76,7 +77,6 @@ def test_how_often_an_image_was_claimed_before_does_not_count(context: AppContex
     assert list(answers(context).values()) == [IMAGES, IMAGES]
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_who_dies_after_its_answers_were_written_holds_nothing_for_ever(
     context: AppContext,
 ) -> None:

@@ -19,6 +19,7 @@ from models.learning.nights import claim_night, list_nights
 from models.tables.intake import ModelAlias, State
 from tests.support.data.rows import a_job, a_version, all_images, lapse_leases
 from tests.support.data.uploads import a_png, files_in, upload
+from tests.support.servers.databases import both_databases
 from worker import enqueue
 from worker.sweep import sweep
 
@@ -75,6 +76,7 @@ def test_a_parked_images_upload_stays_a_day_so_that_it_can_be_tried_again(
     assert files_in(context.store, "incoming") == []
 
 
+@both_databases
 def test_a_cancelling_that_was_cut_off_is_finished(context: AppContext) -> None:
     with context.sessions.begin() as session:
         job, other = a_job(session), a_job(session)

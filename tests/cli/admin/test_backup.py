@@ -33,7 +33,7 @@ from models.tables.intake import Audit, Image, Prediction, State, Study
 from tests.models.operations.test_migrations import TIME, fill_first_tables
 from tests.support.data.kept import all_rows, an_image_in, fill_history
 from tests.support.data.rows import a_job, a_prediction, a_user
-from tests.support.servers.databases import Database, open_database
+from tests.support.servers.databases import Database, both_databases, open_database
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
 from tests.support.servers.service import wait_until
 from worker.tidy import discard_uploads
@@ -63,6 +63,7 @@ def expected(rows: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any
     return {table: [tuple(row) for row in found] for table, found in changed.items()}
 
 
+@both_databases
 def test_everything_comes_back_on_the_other_database(
     keeper: Keeper, context: AppContext, elsewhere: Settings
 ) -> None:
@@ -236,6 +237,7 @@ class Busy:
         discard_uploads(context, [sha256])
 
 
+@both_databases
 def test_a_backup_of_a_busy_service_is_whole(
     keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from models.base import now
 from models.operations.upgrade import upgrade
 from models.tables.intake import Audit
 from tests.support.data.rows import a_user
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
 from tests.support.servers.processes import ROOT, environment
 
 ROWS = 12
@@ -69,6 +69,7 @@ def _unseal(session: Session) -> None:
     session.execute(update(Audit).where(Audit.id == 5).values(digest=None))
 
 
+@both_databases
 @pytest.mark.parametrize("tamper", [_alter, _alter_time, _delete, _insert, _swap, _unseal])
 def test_tampering_is_found_at_its_row(
     recorded: Database, tamper: Callable[[Session], None]
@@ -183,6 +184,7 @@ def test_an_anchor_that_a_full_disk_cut_off_does_not_count(recorded: Database) -
     assert list(read_anchors(data_dir)) == [ROWS, ROWS + 1]
 
 
+@both_databases
 def test_rows_of_older_releases_are_sealed_once(database: Database) -> None:
     with database.sessions.begin() as session:
         session.add_all(Audit(action="login", target=str(number)) for number in range(1500))
@@ -215,6 +217,7 @@ def test_the_first_row_after_older_releases_seals_theirs(database: Database) -> 
     assert (check.is_intact, check.rows) == (True, 4)
 
 
+@both_databases
 def test_many_writers_make_one_chain(database: Database) -> None:
     def write(writer: int) -> None:
         for number in range(15):
@@ -241,6 +244,7 @@ for number in range(25):
 """
 
 
+@both_databases
 def test_many_processes_make_one_chain(database: Database) -> None:
     command, ours = [sys.executable, "-c", WRITER], environment(database.settings)
     writers = [subprocess.Popen(command, cwd=ROOT, env=ours) for _ in range(3)]

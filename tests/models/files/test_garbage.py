@@ -19,6 +19,7 @@ from models.tables.intake import Image, State, Upload
 from tests.support.data.rows import a_job
 from tests.support.data.uploads import a_png, files_in, upload
 from tests.support.data.versions import make_version
+from tests.support.servers.databases import both_databases
 from worker.tidy import discard_uploads
 
 LONG_AGO_S = 25 * 3600
@@ -62,6 +63,7 @@ def test_recent_parts_of_an_upload_stay(context: AppContext, job_id: str) -> Non
     assert received(context, upload_id) == 5
 
 
+@both_databases
 def test_old_parts_of_an_upload_are_deleted_and_expected_again(
     context: AppContext, job_id: str
 ) -> None:
@@ -120,6 +122,7 @@ def test_upload_of_a_refused_image_is_deleted_at_once(context: AppContext) -> No
     assert not context.store.exists(image.sha256, area="incoming")
 
 
+@both_databases
 def test_stored_file_and_network_input_without_a_row_are_deleted_once_old(
     context: AppContext,
 ) -> None:
@@ -134,7 +137,6 @@ def test_stored_file_and_network_input_without_a_row_are_deleted_once_old(
     assert [len(files_in(context.store, one)) for one in ("stored", "inputs")] == [1, 0]
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_leftovers_of_trainings_are_deleted_unless_a_night_is_open(context: AppContext) -> None:
     networks = context.settings.data_dir / "networks"
     left = [networks / name for name in (".night-7.training", ".night-7.partial-12ab")]

@@ -18,6 +18,7 @@ from models.tables.intake import Image, ModelVersion, State, Study
 from models.tables.learning import Fingerprint
 from tests.support.data.labelled import Archive
 from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image
+from tests.support.servers.databases import both_databases
 
 Damage = Callable[[AppContext, Image], None]
 
@@ -107,6 +108,7 @@ def lose_upload(context: AppContext, image: Image) -> None:
         an_image(session, job, content="never came")
 
 
+@both_databases
 @pytest.mark.parametrize(
     ("damage", "says"),
     [

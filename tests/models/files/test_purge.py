@@ -20,7 +20,7 @@ from models.files.purge import JobNotEndedError, WhichJobs, count_purge, next_pu
 from models.tables.intake import Image, Job, Prediction, State, Study, Upload
 from models.tables.learning import Night
 from tests.support.data.sites import Site
-from tests.support.servers.databases import open_database
+from tests.support.servers.databases import both_databases, open_database
 from tests.support.servers.kill_points import after_changes, is_killed
 from tests.support.servers.service import wait_until
 
@@ -35,6 +35,7 @@ def count(site: Site) -> dict[str, int]:
 CONTENTS = st.sets(st.integers(0, 5), max_size=5)
 
 
+@both_databases
 @settings(
     max_examples=12,
     deadline=None,
@@ -136,6 +137,7 @@ def test_purge_deletes_all_of_a_cancelled_job_and_is_audited(site: Site) -> None
         ]
 
 
+@both_databases
 def test_purge_deletes_studies_with_their_last_image(site: Site) -> None:
     first, second = site.job(1), site.job(3)
     with site.database.sessions.begin() as session:
@@ -148,6 +150,7 @@ def test_purge_deletes_studies_with_their_last_image(site: Site) -> None:
     assert count(site)["study"] == 0
 
 
+@both_databases
 def test_purge_never_frees_ids(site: Site) -> None:
     """An old address would show someone else."""
 
@@ -162,6 +165,7 @@ def test_purge_never_frees_ids(site: Site) -> None:
     assert {table: newest(table) for table in before} == dict.fromkeys(before, 2)
 
 
+@both_databases
 def test_purge_keeps_bytes_that_were_sent_again(site: Site) -> None:
     """Their row is about to be written."""
     job_id = site.job(1, state=State.FAILED)
@@ -181,6 +185,7 @@ def test_purge_deletes_nothing_while_a_backup_runs(site: Site) -> None:
     assert len(site.images()) == 2
 
 
+@both_databases
 def test_backup_waits_for_a_running_purge(site: Site) -> None:
     job_id = site.job(1)
     with ThreadPoolExecutor(2) as threads:

@@ -13,7 +13,9 @@ from models.intake.images import record_failed
 from models.tables.intake import State
 from pipeline.errors import Reason, RefusalCode
 from tests.support.data.rows import a_job, all_images, lapse_leases, some_images
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
+
+pytestmark = both_databases
 
 LEASE = timedelta(minutes=10)
 

@@ -36,9 +36,10 @@ from tests.support.data.rows import (
     all_images,
     some_images,
 )
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
 
 
+@both_databases
 def test_images_are_counted_by_state(database: Database) -> None:
     with database.sessions.begin() as session:
         job, other = a_job(session), a_job(session)
@@ -128,6 +129,7 @@ def test_jobs_are_listed_newest_first_in_pages(database: Database) -> None:
     assert (first.next, second.next, first.total) == (2, None, 5)
 
 
+@both_databases
 def test_a_key_makes_one_job_of_its_user(database: Database) -> None:
     def ask(user: str, key: str) -> tuple[str, bool]:
         with database.sessions.begin() as session:
@@ -193,6 +195,7 @@ def test_a_cancelled_job_is_finished_and_takes_no_more(database: Database) -> No
     assert progress.cancelled_at is not None
 
 
+@both_databases
 def test_a_worker_finds_the_claim_of_a_cancelled_image_broken(database: Database) -> None:
     with database.sessions.begin() as session:
         version = a_version(session)
@@ -223,6 +226,7 @@ def test_a_worker_finds_the_claim_of_a_cancelled_image_broken(database: Database
         assert session.scalars(select(Prediction)).all() == []
 
 
+@both_databases
 @pytest.mark.parametrize("end", [close_job, cancel_job])
 def test_whoever_ends_a_job_waits_for_files_that_are_being_added(
     database: Database, end: Callable[[Session, str], object]
@@ -253,6 +257,7 @@ def test_whoever_ends_a_job_waits_for_files_that_are_being_added(
         assert [image.file for image in all_images(session)] == ["late.png"]
 
 
+@both_databases
 def test_images_that_a_worker_is_writing_are_cancelled_as_soon_as_it_has(
     database: Database,
 ) -> None:
@@ -282,6 +287,7 @@ def test_a_job_that_was_taken_up_again_is_not_cancelled_any_further(database: Da
         assert [image.state for image in all_images(session)] == [State.RECEIVED]
 
 
+@both_databases
 def test_two_may_add_files_at_once(database: Database) -> None:
     """On PostgreSQL; SQLite knows one writer at a time."""
     if database.settings.is_sqlite:

@@ -20,7 +20,7 @@ from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
 from models.tables.people import Role
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
 
 PNEUMONIA, NORMAL, UNUSABLE = LabelValue
 START = now() - timedelta(days=1)
@@ -137,6 +137,7 @@ def test_whoever_insists_becomes_the_latest_once(database: Database) -> None:
         assert add_labels(session, [a_label(session, NORMAL)], insist=True) == 0
 
 
+@both_databases
 def test_the_patient_is_the_latest_that_anyone_named(database: Database) -> None:
     with database.sessions.begin() as session:
         add_labels(session, [a_label(session, reader="x", patient_hash="old", minute=1)])
@@ -146,6 +147,7 @@ def test_the_patient_is_the_latest_that_anyone_named(database: Database) -> None
         assert (label.reader, label.patient_hash) == ("rita", "new")
 
 
+@both_databases
 def test_rows_are_never_changed(database: Database) -> None:
     def rows(session: Session) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in session.execute(select(Label.__table__).order_by("id"))]
@@ -159,6 +161,7 @@ def test_rows_are_never_changed(database: Database) -> None:
         assert count(session) == 4
 
 
+@both_databases
 def test_the_same_label_from_two_sides_at_once_is_one_row(database: Database) -> None:
     with database.sessions.begin() as session:
         label = a_label(session)
@@ -183,6 +186,7 @@ def test_thousands_of_contents_and_only_those_asked_for(database: Database) -> N
     assert sorted(asked) == sorted(hashes[:3])
 
 
+@both_databases
 def test_lists_and_counts(database: Database) -> None:
     with database.sessions.begin() as session:
         imported = a_dataset(session, "a set", [a_hash("imported"), a_hash("both")])

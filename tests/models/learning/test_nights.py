@@ -25,7 +25,9 @@ from models.learning.nights import (
     request_night,
 )
 from models.tables.learning import Night, Outcome
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
+
+pytestmark = both_databases
 
 
 def claim(session: Session, *, lease_s: float = 60) -> NightClaim:

@@ -12,7 +12,7 @@ from models.learning.nights import begin_due_night, last_due, next_due
 from models.tables.intake import ModelAlias
 from models.tables.learning import Night
 from tests.support.data.rows import a_version
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
 
 BERLIN = "Europe/Berlin"
 
@@ -85,6 +85,7 @@ def test_a_new_installation_waits_for_its_first_night(database: Database, berlin
     assert begin(database, berlin, "2026-11-21 01:00")
 
 
+@both_databases
 def test_missed_nights_are_caught_up_once(database: Database, berlin: Settings) -> None:
     install(database, "2026-11-20 08:00")
     assert begin(database, berlin, "2026-11-25 09:00")

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from models.base import now
 from models.people.logins import begin_attempt, forgive_attempts, name_hash
 from models.tables.people import Lockout
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
 
 FAILURES, LOCKOUT = 3, timedelta(minutes=15)
 OLGA = name_hash("olga", key="a key")
@@ -32,11 +32,13 @@ def test_so_many_wrong_ones_and_no_more(database: Database) -> None:
     assert attempt(database, name_hash("oleg", key="a key"))
 
 
+@both_databases
 def test_of_many_at_once_no_more_get_through(database: Database) -> None:
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(lambda _: attempt(database), range(16))) == FAILURES
 
 
+@both_databases
 def test_it_is_over_after_its_time_and_not_before(database: Database) -> None:
     for _ in range(FAILURES):
         attempt(database)

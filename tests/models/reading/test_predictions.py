@@ -25,7 +25,9 @@ from tests.support.data.rows import (
     an_image,
     lapse_leases,
 )
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
+
+pytestmark = both_databases
 
 
 def claim_all(session: Session) -> Claim:

@@ -16,7 +16,7 @@ from models.tables.intake import Image, ModelVersion, State
 from pipeline.errors import Reason, RefusalCode
 from pipeline.types import Prediction
 from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image, some_images
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
 
 NORMAL = a_prediction(probability=0.1, finding="normal")
 STRANGE = a_prediction(probability=0.99, finding=None, reason="unlike a chest radiograph")
@@ -79,6 +79,7 @@ def test_an_image_without_a_finding_says_why_and_is_not_normal(database: Databas
     assert result.reason == "unlike a chest radiograph"
 
 
+@both_databases
 def test_results_stream_beyond_one_page_in_order(database: Database) -> None:
     with database.sessions.begin() as session:
         images = some_images(session, results_module.PAGE_SIZE + 5)
@@ -98,6 +99,7 @@ def test_a_page_of_one_state(database: Database) -> None:
     assert ([result.status for result in page.items], page.total) == (["rejected"] * 2, 5)
 
 
+@both_databases
 def test_the_live_versions_answer_is_shown_and_the_newest_until_it_has_one(
     database: Database,
 ) -> None:
@@ -179,6 +181,7 @@ def test_of_one_job_only_its_images_count(database: Database) -> None:
     assert summary.first.image_id == mine.id
 
 
+@both_databases
 def test_a_studys_answer_is_its_most_suspicious_familiar_images(database: Database) -> None:
     with database.sessions.begin() as session:
         images = some_images(session, 4, state=State.READY)
@@ -206,6 +209,7 @@ def test_a_study_of_strange_images_only_has_no_answer(database: Database) -> Non
     assert (summary.finding, summary.probability, summary.threshold) == (None, None, None)
 
 
+@both_databases
 def test_the_work_list_sorts_filters_and_pages(database: Database) -> None:
     with database.sessions.begin() as session:
         job, other = a_job(session), a_job(session)
@@ -232,6 +236,7 @@ def test_the_work_list_sorts_filters_and_pages(database: Database) -> None:
         assert [study.label for study in by_label.items[:2]] == ["folder 0", "folder 1"]
 
 
+@both_databases
 def test_studies_are_made_once(database: Database) -> None:
     study = NewStudy(a_hash("one"), a_hash("patient"))
     with database.sessions.begin() as session:

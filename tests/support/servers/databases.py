@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
+import pytest
 from psycopg import sql
 from sqlalchemy import Engine, create_engine, text
 
@@ -17,6 +18,9 @@ from models.config.settings import Settings
 from models.session import Sessions, make_engine, make_session_factory
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
 from tests.support.servers.postgres import PostgresServer
+
+# For what differs between databases: dialect, locks, migrations.
+both_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 TEMPLATE = f"overread_template_{os.getpid()}"
 CUT_OFF = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -3,8 +3,11 @@
 import pytest
 
 from models.tables.people import Role
+from tests.support.servers.databases import both_databases
 from tests.support.web.people import proof, submit
 from tests.support.web.portal import Portal, send
+
+pytestmark = both_databases
 
 JOB = "/api/v1/jobs/%00"
 

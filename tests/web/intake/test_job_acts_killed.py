@@ -5,10 +5,13 @@ import pytest
 from models.files.orphans import find_orphans
 from models.tables.intake import State
 from tests.support.data.uploads import a_png
+from tests.support.servers.databases import both_databases
 from tests.support.servers.kill_points import KilledError, killed_at_commit
 from tests.support.web.portal import Portal, send
 from tests.support.web.sender import Sender
 from tests.web.intake.test_job_acts import set_states, states
+
+pytestmark = both_databases
 
 CLOSED = {"received": 1, "ready": 1, "predicted": 1, "failed": 1}
 CANCELLED = {"cancelled": 2, "predicted": 1, "failed": 1}

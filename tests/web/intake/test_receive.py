@@ -5,10 +5,12 @@ import pytest
 
 from models.tables.intake import State
 from models.tables.people import Role
+from tests.support.servers.databases import both_databases
 from tests.support.web.portal import Portal, a_zip, send
 from web.http.forms import MAX_BODY, TAKES_FILES, clean_file_name, spooled_file
 
 
+@both_databases
 def test_one_file_becomes_one_row_and_its_bytes_are_kept(portal: Portal, a_png: bytes) -> None:
     answer = portal.send(portal.new_job(), ("folder/a.png", a_png))
     digest = hashlib.sha256(a_png).hexdigest()

@@ -7,10 +7,12 @@ import pytest
 from models.files.partial import PartialFiles
 from models.intake.uploads import advance
 from tests.support.data.uploads import a_png, files_in
+from tests.support.servers.databases import both_databases
 from tests.support.web.portal import a_zip, send
 from tests.support.web.sender import Sender, digest
 
 
+@both_databases
 def test_a_declaration_is_answered_in_its_order_and_again_with_the_same_rows(
     sender: Sender,
 ) -> None:
@@ -71,6 +73,7 @@ def test_pieces_that_were_taken_away_are_asked_for_again(sender: Sender) -> None
     assert sender.piece(upload, 0, content).json["arrived"]
 
 
+@both_databases
 @pytest.mark.parametrize("hashed", [True, False])
 def test_a_portal_killed_before_the_row_finishes_when_asked_again(
     sender: Sender, hashed: bool
@@ -132,6 +135,7 @@ def test_a_piece_says_what_it_is(sender: Sender, headers: dict[str, str], status
     assert sender.piece(upload, 0, b"0123456789", **headers).status_code == status
 
 
+@both_databases
 def test_of_two_requests_at_once_the_second_is_sent_away(sender: Sender) -> None:
     content = a_png()
     (upload,) = sender.declare(("a.png", content))

@@ -14,6 +14,7 @@ from models.base import now
 from models.tables.intake import Audit
 from models.tables.people import Role
 from tests.support.data.rows import a_user
+from tests.support.servers.databases import both_databases
 from tests.support.web.portal import Portal
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -51,6 +52,7 @@ def test_the_page_shows_rows_newest_first_and_the_verdict(recorded: Portal) -> N
     assert "nobody logged in" in page
 
 
+@both_databases
 def test_filters(recorded: Portal) -> None:
     with recorded.database.sessions.begin() as session:
         long_ago = now() - timedelta(days=40)

@@ -16,6 +16,7 @@ from models.tables.learning import Outcome
 from models.tables.people import Role
 from pipeline.errors import RefusalCode
 from tests.support.data.rows import a_job, a_version, an_image, some_images
+from tests.support.servers.databases import both_databases
 from tests.support.web.portal import Portal
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -43,6 +44,7 @@ def test_only_who_is_known_may_look(portal: Portal) -> None:
     assert portal.program(Role.VIEWER).get("/metrics").status_code == 200
 
 
+@both_databases
 def test_images_by_state_and_how_long_they_wait(portal: Portal) -> None:
     with portal.database.sessions.begin() as session:
         some_images(session, 3, state=State.RECEIVED)
@@ -93,6 +95,7 @@ def test_refusals_and_failures_are_counted_by_code(portal: Portal) -> None:
     assert "Mustermann" not in portal.program(Role.VIEWER).get("/metrics").text
 
 
+@both_databases
 def test_version_nights_jobs_disk_and_audit(portal: Portal) -> None:
     data_dir = portal.context.settings.data_dir
     with portal.database.sessions.begin() as session:

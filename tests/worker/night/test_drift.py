@@ -11,6 +11,7 @@ from models.context import AppContext
 from models.reading.history import past_answers
 from models.tables.intake import Image, ModelVersion, Prediction, State, Study
 from tests.support.data.rows import a_hash, a_job, a_version
+from tests.support.servers.databases import both_databases
 from worker.night.drift import measure_drift
 
 MOMENT = now()
@@ -104,6 +105,7 @@ def test_no_images_are_too_few(context: AppContext) -> None:
     assert found["words"].startswith("Too few images to tell")
 
 
+@both_databases
 def test_a_content_that_came_again_is_no_news(context: AppContext) -> None:
     version = the_version(context)
     add_answers(context, version, 3, age_days=30)

@@ -25,6 +25,7 @@ from pipeline.training.splits import assign_split
 from pipeline.types import Split
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.support.data.rows import a_hash, a_version
+from tests.support.servers.databases import both_databases
 from worker.night.snapshot import take_snapshot
 
 TRAIN, VALIDATION, TEST = Split.TRAIN, Split.VALIDATION, Split.TEST
@@ -154,6 +155,7 @@ def test_an_unusable_test_image_leaves_and_comes_back_as_one(archive: Archive) -
     assert again.report["left_test"] == 0
 
 
+@both_databases
 def test_patients_are_known_from_the_best_source(archive: Archive) -> None:
     context = archive.context
     key = context.secrets.identity_key
@@ -227,6 +229,7 @@ def test_labels_are_new_until_a_candidate_learned_from_them(archive: Archive) ->
     assert last.id == snapshot.id
 
 
+@both_databases
 def test_a_view_is_of_one_moment(archive: Archive) -> None:
     context = archive.context
     archive.site_image()
@@ -240,6 +243,7 @@ def test_a_view_is_of_one_moment(archive: Archive) -> None:
         assert len(labelled_contents(session)) == len(before) + 1
 
 
+@both_databases
 def test_a_label_that_comes_meanwhile_is_wholly_in_it_or_new_afterwards(archive: Archive) -> None:
     """It comes while the snapshot reads: after the labels were read, before the files are."""
     context = archive.context
