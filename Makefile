@@ -15,7 +15,7 @@ ROOMS := cli worker web models pipeline migrations benchmarks tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-train setup-dev demo up test chaos fuzz check lock clean
+.PHONY: help setup setup-train setup-dev demo up test test-fast chaos fuzz check lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ setup-dev: $(VENV)/.dev ## Install everything, for tests and checks
 # A file's tests share servers and follow each other, so files are dealt out whole, in their order.
 test: setup-dev ## Run every test
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
+
+# Pure pipeline, models on SQLite, and the portal by its test client.
+test-fast: setup-dev ## Run the tests that need no server, browser or TensorFlow (two minutes)
+	$(BIN)/pytest -n 2 --dist loadfile tests/pipeline tests/models tests/web \
+		-m "not (tensorflow or processes or browser or postgresql or shared)" $(PYTEST)
 
 chaos: setup-dev ## Send 2,000 images through at least 50 faults on each database; count what was lost
 	$(BIN)/python -m tests.chaos $(CHAOS)

@@ -29,6 +29,15 @@ providers._get_local_constants = Constants
 BROKERS = ["valkey", *(["redis"] if "TEST_REDIS_URL" in os.environ else [])]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start PostgreSQL, so that `make test-fast` can leave them out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and (
+            "postgres" in item.fixturenames or "postgresql" in item.name
+        ):
+            item.add_marker("postgresql")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _plain_environment() -> None:
     """Settings of whoever runs the tests must not reach them."""
