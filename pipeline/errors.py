@@ -1,4 +1,4 @@
-"""What can be wrong with a file, in words for the person who sent it."""
+"""Errors of the pipeline; messages are for the user who sent the file."""
 
 from enum import StrEnum
 from typing import NamedTuple

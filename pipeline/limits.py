@@ -1,4 +1,4 @@
-"""How much one file may ask of us."""
+"""Bounds on what one file may take."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,19 +7,19 @@ from numpy.typing import NDArray
 
 from pipeline.errors import RefusalCode, RefusedError
 
-MAX_TABLE_BYTES = 32 * 2**20  # of a table of labels: some 300,000 rows
+MAX_TABLE_BYTES = 32 * 2**20  # of a label table: some 300,000 rows
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds that a file is held to before its pixels are decoded.
+    """Bounds that are checked before pixels are decoded.
 
     max_bytes: of the file, and of a deflated data set once inflated.
-    max_pixels: of one frame. 64 million holds a 14 x 17 inch film digitised at 50 µm (61
-        million); flat panels have at most 18 million.
-    max_frames: a radiograph has one; fluoroscopy has hundreds.
-    min_side: below this there is nothing to read in a chest.
-    max_aspect: longer side through shorter side. Whole chests lie below 2.
+    max_pixels: of one frame. 14 x 17 inches digitised at 50 µm are 61 million; flat panels
+        have at most 18 million.
+    max_frames: a radiograph has one, fluoroscopy hundreds.
+    min_side: smaller images cannot be read.
+    max_aspect: longer to shorter side; chest radiographs lie below 2.
     """
 
     max_bytes: int = 512 * 2**20
@@ -35,7 +35,7 @@ class Limits:
             )
 
     def check_size(self, rows: int, columns: int) -> None:
-        """Raise RefusedError unless a picture of rows x columns may be decoded."""
+        """Raise RefusedError unless an image of rows x columns may be decoded."""
         shape = f"{columns} x {rows} pixels"
         if min(rows, columns) < self.min_side:
             raise RefusedError(

@@ -1,4 +1,4 @@
-"""Keyed hashes in place of identifiers: enough to group, not enough to look someone up."""
+"""Keyed hashes in place of identifiers: they group files, but identify no one."""
 
 import hashlib
 import hmac
@@ -7,8 +7,8 @@ import hmac
 def pseudonym(key: bytes, kind: str, *identifiers: str) -> str:
     """Return HMAC-SHA256 as 64 hexadecimal digits.
 
-    kind separates the uses, so that equal texts of two kinds hash apart; each identifier
-    is preceded by its length, so that ("ab", "c") and ("a", "bc") do too.
+    kind: the use; equal identifiers of different kinds have different hashes. Each part is
+    preceded by its length, so that ("ab", "c") and ("a", "bc") differ.
     """
     message = b"".join(
         len(part).to_bytes(4, "big") + part
@@ -18,9 +18,9 @@ def pseudonym(key: bytes, kind: str, *identifiers: str) -> str:
 
 
 def patient_pseudonym(key: bytes, patient_id: str, *, issuer: str = "") -> str:
-    """Return the keyed hash of a patient, whichever way the identifier came.
+    """Return the keyed hash of a patient, equal for DICOM files and label tables.
 
-    issuer: Issuer of Patient ID (0010,0021); empty where the source states none, as outside DICOM.
+    issuer: Issuer of Patient ID (0010,0021); empty where the source states none.
     """
     return pseudonym(key, "patient", issuer, patient_id)
 

@@ -1,4 +1,4 @@
-"""The hand-over types of the pipeline: small, frozen, and free of behaviour."""
+"""The hand-over types of the pipeline: small, frozen, without behaviour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,10 +34,10 @@ class Split(StrEnum):
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """Pixels as a person would see them.
+    """Pixels as a viewer shows them.
 
     pixels: float32 (H, W) in [0, 1], 0 = black, upright, padding removed.
-    media_type: what the content was, e.g. `application/dicom`, `image/png`.
+    media_type: of the file, e.g. `application/dicom`, `image/png`.
     rows, columns: size as stored in the file, before any reduced-scale decoding.
     frames: number of frames in the file; only the first is read.
     tags: the short list of DICOM attributes that is kept, by keyword (PS3.6), e.g.

@@ -1,1 +1,1 @@
-"""From a file to pixels and the network input, in a pool of decoder processes."""
+"""From a file of any supported format to pixels."""

@@ -1,7 +1,4 @@
-"""A file of any supported kind to the picture that a person would see.
-
-Pictures that show nothing.
-"""
+"""A file of any supported format to the image that a viewer shows."""
 
 from pathlib import Path
 
@@ -15,10 +12,10 @@ _DEFAULT = Limits()
 def decode(
     path: Path, *, limits: Limits = _DEFAULT, minimum_size: int | None = None
 ) -> DecodedImage:
-    """Decode the file's first picture, judging its kind by its content.
+    """Decode the file's first image; its format is judged by its content.
 
-    minimum_size: a JPEG may come back at reduced scale as long as both sides keep this
-    many pixels; other formats come back whole. Raises RefusedError for what is damaged,
+    minimum_size: a JPEG may be returned at reduced scale, with at least this many pixels to a
+    side; other formats are returned whole. Raises RefusedError if the file is damaged,
     unsupported, beyond `limits`, or no frontal chest radiograph by its tags.
     """
     return decode_content(read_content(path, limits), limits=limits, minimum_size=minimum_size)
@@ -33,7 +30,7 @@ def decode_content(
 ) -> DecodedImage:
     """Like `decode`, for bytes that are in memory already. is_checked: see `decode_raster`."""
     media_type = sniff(content[:HEAD_BYTES])
-    # Each family imports its own libraries: a process that sees only JPEG stays small.
+    # Imported when needed: a process that decodes only JPEG stays small.
     if media_type == DICOM:
         from pipeline.dicom.dataset import read_dicom
         from pipeline.dicom.image import decode_dataset
@@ -52,7 +49,7 @@ def decode_content(
 
 
 def check_image(image: DecodedImage, limits: Limits) -> DecodedImage:
-    """Return `image`. Raises RefusedError where nothing can be seen in it."""
+    """Return `image`. Raises RefusedError if it is blank or too small."""
     check_not_blank(image.pixels)
     limits.check_size(*image.pixels.shape)
     return image

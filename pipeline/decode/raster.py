@@ -1,7 +1,4 @@
-"""PNG, JPEG, TIFF and their like to the picture that a person would see.
-
-Every colour mode of Pillow to grey in [0, 1].
-"""
+"""PNG, JPEG, TIFF and similar formats to grey levels in [0, 1], from every mode of Pillow."""
 
 import io
 import logging
@@ -24,10 +21,10 @@ _TIFF_PHOTOMETRIC, _TIFF_BITS = 262, 258
 _WHITE_IS_ZERO = 0
 
 
-def grey_picture(image: Image.Image) -> NDArray[np.float32]:
-    """Return float32 (H, W) in [0, 1], 0 = black; colours become their luminance (BT.601).
+def grey_pixels(image: Image.Image) -> NDArray[np.float32]:
+    """Return float32 (H, W) in [0, 1], 0 = black; of colours the luminance (BT.601).
 
-    Integers scale by what their bits can hold. Transparent parts lie on black.
+    Integers scale by the greatest value of their bits. Transparent parts show black.
     """
     if image.mode.startswith("I;16"):
         return _sixteen_bit(image)
@@ -58,7 +55,7 @@ def _on_black(image: Image.Image) -> NDArray[np.float32]:
 
 
 def _sixteen_bit(image: Image.Image) -> NDArray[np.float32]:
-    """12-bit TIFF arrives in the same mode as 16-bit; neither is inverted by Pillow."""
+    """12-bit TIFF has the same mode as 16-bit; Pillow inverts neither."""
     top, inverted = 2**16 - 1, False
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         top = 2 ** image.tag_v2.get(_TIFF_BITS, (16,))[0] - 1
@@ -74,8 +71,8 @@ def scaled(stored: NDArray[Any], top: int) -> NDArray[np.float32]:
 
 
 def _unbounded(values: NDArray[Any]) -> NDArray[np.float32]:
-    """32-bit integers and floats state no range: the least common one that holds them."""
-    least, greatest = float(values.min()), float(values.max())  # no number where one is none
+    """32-bit integers and floats state no range: take the smallest common one that fits."""
+    least, greatest = float(values.min()), float(values.max())  # NaN if any value is NaN
     if not (np.isfinite(least) and np.isfinite(greatest)) or least < 0:
         raise RefusedError(RefusalCode.UNSUPPORTED, "expected finite pixel values of at least 0")
     tops = (1, 2**8 - 1, 2**12 - 1, 2**16 - 1, 2**32 - 1)
@@ -99,7 +96,7 @@ def _lightness_to_grey() -> NDArray[np.float32]:
 _LIGHTNESS_TO_GREY = _lightness_to_grey()
 
 
-# Only these decoders may run: EPS, for one, would start Ghostscript.
+# Only these decoders may run: that of EPS, for one, starts Ghostscript.
 _FORMATS = {
     PNG: "PNG",
     JPEG: "JPEG",
@@ -112,8 +109,8 @@ _TIFF_COLUMNS, _TIFF_ROWS = 256, 257  # TIFF 6.0
 _CHECKS: dict[str, Callable[[bytes, Limits], object]] = {PNG: check_png, JPEG: check_jpeg}
 
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", module="PIL", category=UserWarning)  # they quote metadata
-logging.getLogger("PIL").setLevel(logging.CRITICAL)  # its records quote EXIF values
+warnings.filterwarnings("ignore", module="PIL", category=UserWarning)  # quotes metadata
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # quotes EXIF values
 
 
 def decode_raster(
@@ -124,12 +121,11 @@ def decode_raster(
     minimum_size: int | None = None,
     is_checked: bool = False,
 ) -> DecodedImage:
-    """Decode the first picture of the file. Raises RefusedError.
+    """Decode the first image of the file. Raises RefusedError.
 
-    is_checked: its metadata were stripped before, which takes the same look at its stream.
-
-    minimum_size: a JPEG may come back at 1/2, 1/4 or 1/8 of its size, whose decoding is
-    cheaper, as long as both sides keep this many pixels.
+    minimum_size: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, which is cheaper, with
+    at least this many pixels to a side. is_checked: the stream was checked before, as
+    stripping its metadata does.
     """
     if media_type in _CHECKS and not is_checked:
         _CHECKS[media_type](content, limits)
@@ -149,7 +145,7 @@ def decode_raster(
     except RefusedError:
         raise
     except Exception:
-        # Whatever a decoder stumbles over is the file's fault; its words are not ours.
+        # Any error of a decoder is the file's fault; its message may quote metadata.
         raise RefusedError(
             RefusalCode.DAMAGED, f"the {name} data are damaged or cut short"
         ) from None
@@ -168,7 +164,7 @@ def _decode(
     limits.check_frames(frames)
     grey = _read_jpeg(content, image, minimum_size) if media_type == JPEG else None
     if grey is None:
-        grey = grey_picture(image)
+        grey = grey_pixels(image)
     # Pillow's PNG reader loads the pixels to find EXIF data, and an error there would be lost:
     # so the orientation is read after the pixels.
     return DecodedImage(
@@ -184,7 +180,7 @@ def _decode(
 def _read_jpeg(
     content: bytes, image: Image.Image, minimum_size: int | None
 ) -> NDArray[np.float32] | None:
-    """None: of another kind than nearly all, and left to Pillow."""
+    """Return None for rare kinds, which are left to Pillow."""
     scale = 1
     while minimum_size and scale < 8 and min(image.size) >= 2 * scale * minimum_size:
         scale *= 2
@@ -195,7 +191,7 @@ def _read_jpeg(
 
 
 def read_orientation(content: bytes, media_type: str) -> int:
-    """Return the EXIF orientation (1 to 8), 1 where the file cannot be opened."""
+    """Return the EXIF orientation (1 to 8), 1 if the file cannot be opened."""
     try:
         with Image.open(io.BytesIO(content), formats=[_FORMATS[media_type]]) as image:
             return _orientation(image)
@@ -204,16 +200,16 @@ def read_orientation(content: bytes, media_type: str) -> int:
 
 
 def _stored_size(image: Image.Image) -> tuple[int, int]:
-    """Return columns and rows as stored; Pillow states a TIFF's size as it will be shown."""
+    """Return columns and rows as stored; Pillow gives a TIFF's size as displayed."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return int(image.tag_v2[_TIFF_COLUMNS]), int(image.tag_v2[_TIFF_ROWS])
     return image.size
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF 2.3, tag 0x0112: 1 to 8; what cannot be parsed counts as upright.
+    """Return the EXIF orientation (2.3, tag 0x0112), 1 = upright if it cannot be parsed.
 
-    Pillow turns a TIFF upright by itself.
+    Pillow turns TIFF upright itself.
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return 1
@@ -225,7 +221,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def turn_upright(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
-    """Undo an EXIF orientation. pixels: (H, W); 5 to 8 exchange the sides."""
+    """Undo an EXIF orientation. pixels: (H, W); 5 to 8 swap the sides."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.T
     if orientation in (2, 3, 6, 7):

@@ -1,8 +1,8 @@
-"""Every attribute that a stored DICOM file has, and why. What is not here is not kept.
+"""Every attribute that a stored DICOM file may have, with the reason. Nothing else is kept.
 
-The Basic Profile (PS3.15 annex E, table E.1-1) lists what to remove; we list what to keep, so that
-an attribute nobody thought of cannot slip through. Free text is never kept, nor any sequence but
-the two grey scale tables, nor private attributes, curves, overlays, dates and times.
+The Basic Profile (PS3.15 annex E, table E.1-1) lists what to remove; this lists what to keep, so
+that no attribute is forgotten. Free text, private attributes, curves, overlays, dates and times
+are never kept, nor any sequence but the two grayscale tables.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Numbers:
-    """Written anew as `count` numbers of this VR, so that no text can stand in their place.
+    """Rewritten as `count` numbers of this VR, so that they cannot contain text.
 
-    vr: PS3.6; "US or SS" by the first value's sign.
+    vr: PS3.6; "US or SS" by the sign of the first value.
     """
 
     vr: str
@@ -37,11 +37,11 @@ NUMBERS: Final = {
     "RescaleSlope": Numbers("DS", 1, "stored value to grey, PS3.3 C.11.1"),
     "WindowCenter": Numbers("DS", 1, "stored value to grey, PS3.3 C.11.2"),
     "WindowWidth": Numbers("DS", 1, "stored value to grey, PS3.3 C.11.2"),
-    "PixelAspectRatio": Numbers("IS", 2, "the picture's true proportions, PS3.3 C.7.6.3"),
-    "PixelSpacing": Numbers("DS", 2, "sizes in the picture, PS3.3 10.7.1"),
-    "ImagerPixelSpacing": Numbers("DS", 2, "sizes in the picture, PS3.3 C.8.11.4"),
+    "PixelAspectRatio": Numbers("IS", 2, "the true proportions of the image, PS3.3 C.7.6.3"),
+    "PixelSpacing": Numbers("DS", 2, "sizes in the image, PS3.3 10.7.1"),
+    "ImagerPixelSpacing": Numbers("DS", 2, "sizes in the image, PS3.3 C.8.11.4"),
 }
-# Kept where they are defined terms (see `defined_terms`).
+# Kept if they are defined terms (see `pipeline.dicom.terms`).
 CODES: Final = {
     "Modality": "radiograph or not; it decides whether the file is read at all",
     "BodyPartExamined": "chest or not; it decides whether the file is read at all",
@@ -73,7 +73,8 @@ PALETTE: Final = dict.fromkeys(
     "colours, of PALETTE COLOR only, PS3.3 C.7.6.3.1.5",
 )
 PIXELS: Final = dict.fromkeys(
-    ["PixelData", "FloatPixelData", "DoubleFloatPixelData"], "the picture; see `deidentify_pixels`"
+    ["PixelData", "FloatPixelData", "DoubleFloatPixelData"],
+    "the image; see `pipeline.deidentify.pixels`",
 )
 EMPTY: Final = dict.fromkeys(
     [
@@ -86,7 +87,7 @@ WRITTEN: Final = {
     "SOPClassUID": "which kind of image it is; one that the standard defines",
     "PatientID": "groups a patient's studies: the keyed pseudonym",
     "PatientIdentityRemoved": "required by PS3.15 E.1: YES",
-    "DeidentificationMethod": "required by PS3.15 E.1: our own words",
+    "DeidentificationMethod": "required by PS3.15 E.1: a fixed text",
     "DeidentificationMethodCodeSequence": "required by PS3.15 E.1: 113100 of PS3.16 CID 7050",
     "LongitudinalTemporalInformationModified": "PS3.3 C.12.1: REMOVED",
 }

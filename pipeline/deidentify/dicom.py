@@ -1,10 +1,8 @@
-"""DICOM without what names its patient (PS3.15 annex E, Basic Profile).
+"""De-identified DICOM files (PS3.15 annex E, Basic Profile).
 
-A new data set is written from the attributes listed in `kept_attributes`; nothing is copied that
-could hold free text. Sex and age stay with the image's row in the database (`dicom_tags.TAGS`),
-where readers see them, and out of the file.
-
-Look-up tables of a data set, their numbers only.
+A new data set is written from the attributes listed in `attributes`; nothing is copied that could
+contain free text. Sex and age are kept in the image's row of the database (`kept_tags`), where
+readers see them, but not in the file.
 """
 
 import hashlib
@@ -31,10 +29,10 @@ from pipeline.types import Deidentified
 
 
 def clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
-    """Return a Modality or VOI LUT Sequence (PS3.3 C.11.1, C.11.2) with its first table.
+    """Return a Modality or VOI LUT Sequence (PS3.3 C.11.1, C.11.2) with its first table, if any.
 
-    Entries are written anew as 16 bits each; what stands behind them is dropped, and so is
-    what the table says of itself in words. None where there is none. Raises RefusedError.
+    Entries are rewritten with 16 bits each; bytes after them and explanations are dropped.
+    Raises RefusedError.
     """
     table = read_table(dataset, keyword)
     if table is None:
@@ -51,7 +49,7 @@ def clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
 
 
 def clean_palette(dataset: Dataset) -> list[DataElement | None]:
-    """Return the colour tables (PS3.3 C.7.6.3.1.5) of a PALETTE COLOR picture, none of others."""
+    """Return the colour tables (PS3.3 C.7.6.3.1.5) of a PALETTE COLOR image, [] for others."""
     if term(dataset, "PhotometricInterpretation") != "PALETTE COLOR":
         return []
     descriptor, tables = packed_palette(read_palette(dataset), word_order(dataset))
@@ -69,9 +67,9 @@ _BY_SIGN = "US or SS"
 
 
 def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
-    """Return the DICOM file with only the attributes that picture and study need.
+    """Return a DICOM file with only the attributes that the image and its study need.
 
-    Raises RefusedError if the file cannot be written.
+    Raises RefusedError if it cannot be written.
     """
     patient_id, study_uid = text(dataset, "PatientID"), text(dataset, "StudyInstanceUID")
     issuer = text(dataset, "IssuerOfPatientID")
@@ -100,12 +98,12 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
 def read_sop_instance_uid(path: Path) -> str:
     """Return the SOP Instance UID (PS3.3 C.12.1.1.1) of a DICOM file, without reading its pixels.
 
-    Raises RefusedError where there is none to read.
+    Raises RefusedError if there is none.
     """
     try:
         found = pydicom.dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True)
     except pydicom.errors.InvalidDicomError:
-        raise RefusedError(RefusalCode.NOT_AN_IMAGE, "this is no DICOM file") from None
+        raise RefusedError(RefusalCode.NOT_AN_IMAGE, "not a DICOM file") from None
     if not (uid := text(found, "SOPInstanceUID")):
         raise RefusedError(RefusalCode.DAMAGED, "SOP Instance UID (0008,0018) is missing")
     return uid
@@ -115,20 +113,20 @@ def _kept(dataset: Dataset, key: bytes, patient_hash: str | None) -> Dataset:
     kept = Dataset()
     for keyword in EMPTY:
         setattr(kept, keyword, "")
-    _add_picture(kept, dataset)
+    _add_image(kept, dataset)
     for keyword in UIDS:
         if text(dataset, keyword):
             setattr(kept, keyword, pseudonymous_uid(key, text(dataset, keyword)))
-    if "SOPInstanceUID" not in kept:  # a file must have one: made from its content
+    if "SOPInstanceUID" not in kept:  # required: derived from the pixels
         digest = hashlib.sha256(dataset.get("PixelData") or b"").hexdigest()
         kept.SOPInstanceUID = pseudonymous_uid(key, digest)
     kept.SOPClassUID = _sop_class(dataset)
     kept.PatientID = patient_hash or ""
-    _say_what_was_done(kept)
+    _state_method(kept)
     return kept
 
 
-def _add_picture(kept: Dataset, dataset: Dataset) -> None:
+def _add_image(kept: Dataset, dataset: Dataset) -> None:
     found = [_numbers(dataset, keyword, kind) for keyword, kind in NUMBERS.items()]
     found += [clean_table(dataset, keyword) for keyword in TABLES]
     found += clean_palette(dataset)
@@ -144,7 +142,7 @@ def _add_picture(kept: Dataset, dataset: Dataset) -> None:
 
 
 def _numbers(dataset: Dataset, keyword: str, kind: Numbers) -> DataElement | None:
-    """The first `count` values, None where there are fewer or one is no number."""
+    """Return the first `count` values, None if there are fewer or one is not a number."""
     value = raw_value(dataset, keyword)
     values = list(value) if isinstance(value, (MultiValue, list)) else [value]
     if value is None or len(values) < kind.count:
@@ -167,7 +165,7 @@ def _number(value: Any, vr: str) -> Any:
     return written
 
 
-def _say_what_was_done(kept: Dataset) -> None:
+def _state_method(kept: Dataset) -> None:
     kept.PatientIdentityRemoved = "YES"
     kept.DeidentificationMethod = _METHOD
     kept.LongitudinalTemporalInformationModified = "REMOVED"
@@ -179,7 +177,7 @@ def _say_what_was_done(kept: Dataset) -> None:
 
 
 def _sop_class(dataset: Dataset) -> str:
-    """A class of the standard; anything else may be an identifier in disguise."""
+    """Return a class of the standard; any other UID may identify someone."""
     uid = pydicom.uid.UID(text(dataset, "SOPClassUID"))
     is_known = uid.name != str(uid) and uid.type == "SOP Class"
     return str(uid) if is_known else str(pydicom.uid.SecondaryCaptureImageStorage)

@@ -1,8 +1,7 @@
-"""Pixel Data that hold the picture and nothing else; the picture stays the same.
+"""Pixel Data with the image and nothing else; the image itself does not change.
 
-Bits that samples are allocated but do not store: old devices drew overlays there.
-
-PS3.5 8.1.1 (retired): names in an overlay would stay when the overlay's tags are gone.
+Old devices drew overlays into bits that are allocated to samples but not stored (PS3.5 8.1.1,
+retired): names there would remain when the overlay's tags are removed.
 """
 
 from collections.abc import Iterator
@@ -38,10 +37,10 @@ _KINDS = {8: np.uint8, 16: np.uint16, 32: np.uint32}
 
 
 def clear_unused_bits(content: bytes, dataset: Dataset, *, little_endian: bool) -> bytes:
-    """Return samples that are not encapsulated with nothing in their unused bits.
+    """Return samples that are not encapsulated, with their unused bits cleared.
 
-    Padding keeps its value, which may lie beyond the stored bits. Signed samples are
-    continued by their sign.
+    Padding keeps its value, which may exceed the stored bits. Signed samples are
+    sign-extended.
     """
     allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
     if allocated not in _KINDS or stored == allocated:
@@ -78,19 +77,19 @@ _FLOAT_VR = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
 
 
 def clean_pixels(dataset: Dataset) -> tuple[DataElement | None, UID]:
-    """Return the element that holds the picture, None where there is none, and how it is encoded.
+    """Return the element with the pixels, None without any, and its transfer syntax.
 
-    Bytes behind the pixels, comments inside encoded frames and overlays in unused bits are
-    gone. JPEG and JPEG 2000 keep their coded pixels, unless something stands in the unused bits
-    of a lossless one: it is encoded anew as RLE, like what was RLE before.
+    Bytes after the pixels, comments within encoded frames and overlays in unused bits are
+    removed. JPEG and JPEG 2000 keep their coded pixels, unless the unused bits of a lossless one
+    are not empty: it is re-encoded as RLE, as RLE is.
     """
     syntax = dataset.file_meta.TransferSyntaxUID
     keyword = next((keyword for keyword in PIXELS if keyword in dataset), None)
     if keyword == "PixelData" and syntax.is_encapsulated:
-        is_anew = syntax == RLELossless or _has_more_bits(dataset)
-        streams = _frames_anew(dataset) if is_anew else _clean_frames(dataset)
+        is_reencoded = syntax == RLELossless or _has_overlay(dataset)
+        streams = _reencoded_frames(dataset) if is_reencoded else _clean_frames(dataset)
         element = DataElement(Tag(keyword), "OB", encapsulate(streams))
-        return element, RLELossless if is_anew else syntax
+        return element, RLELossless if is_reencoded else syntax
     return _clean_element(dataset, keyword) if keyword else None, syntax
 
 
@@ -115,10 +114,10 @@ def _clean_native(dataset: Dataset) -> bytes:
     return pixels + bytes(length % 2)
 
 
-def _has_more_bits(dataset: Dataset) -> bool:
-    """Whether a lossless picture has anything in the bits that are not its own.
+def _has_overlay(dataset: Dataset) -> bool:
+    """Whether the unused bits of a lossless image are not empty.
 
-    Most streams state no more bits than the tags do, and need not be decoded for that.
+    Most streams state no more bits than the tags do, so they need not be decoded.
     """
     stored = integer(dataset, "BitsStored")
     if not has_unused_bits(dataset):
@@ -145,8 +144,8 @@ def _clean_frames(dataset: Dataset) -> list[bytes]:
     )
 
 
-def _frames_anew(dataset: Dataset) -> list[bytes]:
-    """What stands behind a segment's last run of RLE cannot be told from it without decoding."""
+def _reencoded_frames(dataset: Dataset) -> list[bytes]:
+    """Decode and encode RLE, since bytes after a segment's last run can only be found so."""
     return [
         encode_pixel_data(
             _samples(dataset, index)[0],
@@ -161,7 +160,7 @@ def _frames_anew(dataset: Dataset) -> list[bytes]:
 
 
 def _samples(dataset: Dataset, index: int) -> tuple[bytes, bool]:
-    """Return a frame's samples with nothing in their unused bits, and whether something was."""
+    """Return a frame's samples with their unused bits cleared, and whether any was set."""
     frame = decode_frame(dataset, index, raw=True)
     allocated = np.dtype(f"<{frame.dtype.kind}{integer(dataset, 'BitsAllocated') // 8}")
     found = np.ascontiguousarray(frame, allocated).tobytes()

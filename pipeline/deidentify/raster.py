@@ -1,4 +1,4 @@
-"""PNG and JPEG without their metadata, pixels untouched; other formats written anew as PNG."""
+"""PNG and JPEG without metadata, pixels untouched; other formats converted to PNG."""
 
 import io
 import struct
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.decode.raster import decode_raster, read_orientation
-from pipeline.files.jpeg import APP0, APP1, APP14, APP15, COM, SOI, is_of_picture, segments
+from pipeline.files.jpeg import APP0, APP1, APP14, APP15, COM, SOI, is_needed, segments
 from pipeline.files.png import HEADER_END, chunk, strip_png
 from pipeline.files.sniff import JPEG, PNG
 from pipeline.limits import Limits
@@ -41,7 +41,7 @@ def strip_jpeg(content: bytes, *, orientation: int = 1) -> bytes:
     for segment in segments(content):
         if segment.marker == COM or APP0 <= segment.marker <= APP15:
             data = _minimal_segment(content[segment.start : segment.end], segment.marker)
-        elif not is_of_picture(segment.marker):
+        elif not is_needed(segment.marker):
             data = b""
         else:
             data = content[segment.start : segment.end]
@@ -52,7 +52,7 @@ def strip_jpeg(content: bytes, *, orientation: int = 1) -> bytes:
 
 
 def _minimal_segment(segment: bytes, marker: int) -> bytes:
-    """Keep of an application segment what decoders read, without thumbnail or free text."""
+    """Return what decoders need of an application segment, without thumbnail or free text."""
     body = segment[4:]
     if marker == APP0 and body.startswith(b"JFIF\0") and len(body) >= 14:
         body = body[:12] + b"\0\0"  # no thumbnail
@@ -69,7 +69,7 @@ def _exif_segment(orientation: int) -> bytes:
 
 
 def _exif(orientation: int) -> bytes:
-    """EXIF 2.3: a TIFF header, one directory, one SHORT entry (0x0112)."""
+    """Return EXIF 2.3: a TIFF header, one directory, one SHORT entry (0x0112)."""
     header = struct.pack(">2sHI", b"MM", 42, 8)
     return header + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
 
@@ -80,18 +80,20 @@ def _with_orientation(png: bytes, orientation: int) -> bytes:
 
 
 def _as_png(pixels: NDArray[np.float32]) -> bytes:
-    """Sixteen bits hold what any of the other formats did, upright."""
+    """Return an upright PNG of 16 bits, which hold the values of all other formats."""
     stored = np.empty(pixels.shape, np.uint16)
-    for row, values in zip(stored, pixels, strict=True):  # at once it would take four times as much
+    for row, values in zip(
+        stored, pixels, strict=True
+    ):  # all at once would take four times as much
         row[:] = np.rint(values * 65535)
     target = io.BytesIO()
-    # Level 1: a large picture packs in a quarter of the time, and to little more.
+    # Level 1 takes a quarter of the time on large images, and little more space.
     Image.fromarray(_narrowed(stored)).save(target, "PNG", compress_level=1)
     return target.getvalue()
 
 
 def _narrowed(stored: NDArray[np.uint16]) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Eight bits where they hold the same."""
+    """Return eight bits if they hold the same values."""
     if any((row % 257).any() for row in stored):
         return stored
     return (stored // 257).astype(np.uint8)

@@ -27,22 +27,22 @@ TAGS = (
     "PhotometricInterpretation",
 )
 
-# Bytes of a sequence that is read at all: a table of 65536 words, and what is said of it. A
-# million empty items would take a minute.
+# Bytes of a sequence that is read: a table of 65536 words and its description. A million empty
+# items would take a minute.
 _LONGEST_SEQUENCE = 2**18
 
-# A code string (PS3.5 6.2, VR CS). Anything else in these attributes is free text that
-# somebody typed, which may name the patient.
+# Code strings (PS3.5 6.2, VR CS). Anything else in these attributes is free text, which may
+# name the patient.
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}(\\[A-Z0-9_ ]{1,16})*")
 _AGE = re.compile(r"(\d{3})([DWMY])")
-_OLDEST_YEARS = 89  # older ages are rare enough to point at a person: 45 CFR 164.514(b)(2)(i)(C)
+_OLDEST_YEARS = 89  # older ages are rare enough to identify a person: 45 CFR 164.514(b)(2)(i)(C)
 
 
 def kept_tags(dataset: Dataset) -> dict[str, str]:
     """Return the attributes of `TAGS` that have a usable value, by keyword.
 
-    Code strings are kept where they are defined terms (see `defined_terms`), in upper case;
-    several values are joined by a backslash.
+    Code strings are kept, in upper case, if they are defined terms (see `terms`); several
+    values are joined by a backslash.
     """
     tags = {keyword: term(dataset, keyword) for keyword in TAGS if keyword != "PatientAge"}
     tags["PatientAge"] = age(dataset)
@@ -50,12 +50,12 @@ def kept_tags(dataset: Dataset) -> dict[str, str]:
 
 
 def term(dataset: Dataset, keyword: str) -> str:
-    """Return a code string that the attribute may have, or "" where there is none."""
+    """Return a defined term of the attribute, or ""."""
     return defined_term(keyword, code(dataset, keyword))
 
 
 def code(dataset: Dataset, keyword: str) -> str:
-    """Return a code string in upper case, whatever it says, or "" where there is none."""
+    """Return any code string in upper case, or ""."""
     value = raw_value(dataset, keyword)
     parts = value if isinstance(value, (MultiValue, list)) else [value]
     text = "\\".join(str(part or "").strip().upper() for part in parts)
@@ -73,7 +73,7 @@ def age(dataset: Dataset) -> str:
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """Return the first value as a number, None where it is missing or empty."""
+    """Return the first value, None if missing or empty. Raises RefusedError for text."""
     value = raw_value(dataset, keyword)
     if isinstance(value, (MultiValue, list)):
         value = value[0] if len(value) else None
@@ -86,7 +86,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 
 def integer(dataset: Dataset, keyword: str, *, default: int | None = None) -> int:
-    """Return the first value as a whole number. Raises RefusedError if there is none."""
+    """Return the first value as a whole number. Raises RefusedError for anything else."""
     value = number(dataset, keyword)
     if value is None and default is not None:
         return default
@@ -109,7 +109,7 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 
 def label(keyword: str) -> str:
-    """Return name and number of an attribute, e.g. `Rows (0028,0010)`."""
+    """Return an attribute's name and tag, e.g. `Rows (0028,0010)`."""
     tag = tag_for_keyword(keyword)
     if tag is None:
         return keyword
@@ -117,10 +117,10 @@ def label(keyword: str) -> str:
 
 
 def raw_value(dataset: Dataset, keyword: str) -> Any:
-    """Return an attribute's value, None where it is missing or of another kind than it should be.
+    """Return an attribute's value, None if it is missing or a sequence in place of a value.
 
-    The library parses on access and quotes the value when it fails: such messages must
-    not travel further, since values may be patient data.
+    pydicom parses on access, and its errors quote the value, which may be patient data: they
+    become a RefusedError without it.
     """
     if dictionary_VR(keyword) == "SQ" and _length(dataset, keyword) > _LONGEST_SEQUENCE:
         raise RefusedError(RefusalCode.TOO_LARGE, f"{label(keyword)} is too long")
@@ -128,13 +128,12 @@ def raw_value(dataset: Dataset, keyword: str) -> Any:
         value = dataset.get(keyword)
     except Exception:
         raise RefusedError(RefusalCode.DAMAGED, f"{label(keyword)} cannot be read") from None
-    # A file states each value's kind itself: data sets may come where text belongs, and text
-    # where data sets do.
+    # Files state each value's VR, which may contradict the dictionary's.
     is_misplaced = isinstance(value, Sequence) != (dictionary_VR(keyword) == "SQ")
     return None if is_misplaced else value
 
 
 def _length(dataset: Dataset, keyword: str) -> int:
-    """Bytes of an attribute that the library has not parsed yet, else 0."""
+    """Return the bytes of an attribute that pydicom has not parsed yet, else 0."""
     found = dataset.get_item(keyword) if keyword in dataset else None
     return len(found.value or b"") if isinstance(found, RawDataElement) else 0

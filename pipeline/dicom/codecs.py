@@ -1,7 +1,7 @@
 """pylibjpeg's decoders for pydicom: HTJ2K by OpenJPEG, and a fast RLE.
 
-pydicom reaches them through the package `pylibjpeg`; used directly, one package less is
-installed. The names below are those that `Decoder.add_plugin` asks for.
+Registered here, they work without the package `pylibjpeg`. The names of this module's members
+are those that pydicom's `Decoder.add_plugin` expects.
 """
 
 from typing import cast
@@ -35,7 +35,7 @@ def decode_frame(source: bytes, runner: DecodeRunner) -> bytes | bytearray:
 
 
 def _decode_rle(source: bytes, runner: DecodeRunner) -> bytearray:
-    """PS3.5 annex G. Colours come back plane by plane."""
+    """PS3.5 annex G. Colours are returned by plane."""
     runner.set_option("planar_configuration", 1)
     try:
         frame = decode_pixel_data(
@@ -47,7 +47,7 @@ def _decode_rle(source: bytes, runner: DecodeRunner) -> bytearray:
         )
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # a panic of the Rust code is no Exception
+    except BaseException as error:  # a panic of the Rust code is not an Exception
         raise ValueError("the RLE data are damaged") from error
     return cast(bytearray, frame)
 

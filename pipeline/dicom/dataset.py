@@ -1,4 +1,4 @@
-"""A DICOM file's data set, read within bounds."""
+"""Reading a DICOM file's data set within bounds."""
 
 import io
 import logging
@@ -18,15 +18,15 @@ from pydicom.uid import (
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
 
-# The library quotes values, which may be patient data, in its warnings and log records.
+# pydicom quotes values, which may be patient data, in its warnings and log records.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", module="pydicom")
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
-# Of a file's elements, each of which takes two or three. Radiographs have some hundreds; a million
-# empty ones, or items of a sequence, take a minute and little space.
+# Two or three for each element. Radiographs have some hundred elements; a million empty elements
+# or sequence items would take a minute.
 _MAX_READS = 100_000
-_NO_OFFSETS = b"\xfe\xff\x00\xe0\0\0\0\0"  # an item of no length, PS3.5 A.4
+_NO_OFFSETS = b"\xfe\xff\x00\xe0\0\0\0\0"  # an empty item, PS3.5 A.4
 
 _META_START = 132  # preamble and prefix, PS3.10 7.1
 _GROUP_LENGTH_BYTES = 12
@@ -35,8 +35,8 @@ _GROUP_LENGTH_BYTES = 12
 def read_dicom(content: bytes, limits: Limits) -> Dataset:
     """Return the data set with `file_meta.TransferSyntaxUID` filled in; pixels stay encoded.
 
-    A deflated data set comes back inflated, as Explicit VR Little Endian. Raises
-    RefusedError for what is no DICOM or is cut short.
+    A deflated data set is returned inflated, as Explicit VR Little Endian. Raises RefusedError
+    if it is not DICOM, damaged, cut short or too large.
     """
     try:
         dataset = _inflate(content, limits) or pydicom.dcmread(_Bounded(content), force=True)
@@ -60,7 +60,7 @@ def read_dicom(content: bytes, limits: Limits) -> Dataset:
 
 
 class _Bounded(io.BytesIO):
-    """Bytes that the parser may ask for so many times."""
+    """A file in memory that refuses more than `_MAX_READS` reads."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)
@@ -74,9 +74,9 @@ class _Bounded(io.BytesIO):
 
 
 def _drop_wrong_offsets(dataset: Dataset) -> None:
-    """Offsets of frames (PS3.5 A.4) begin with 0. Where they do not, the frames are found without.
+    """Drop offsets of frames (PS3.5 A.4) that do not begin with 0; frames are found without them.
 
-    Some writers count from the file's beginning.
+    Some writers count from the start of the file.
     """
     if not dataset.file_meta.TransferSyntaxUID.is_encapsulated or "PixelData" not in dataset:
         return
@@ -89,7 +89,7 @@ def _drop_wrong_offsets(dataset: Dataset) -> None:
 
 
 def _fill_in_syntax(dataset: Dataset) -> None:
-    """Files without meta information: what the parser guessed is the transfer syntax."""
+    """For files without meta information, take the transfer syntax that pydicom has guessed."""
     if not hasattr(dataset, "file_meta"):
         dataset.file_meta = FileMetaDataset()
     syntax = dataset.file_meta.get("TransferSyntaxUID")
@@ -111,7 +111,7 @@ def _fill_in_syntax(dataset: Dataset) -> None:
 def _inflate(content: bytes, limits: Limits) -> Dataset | None:
     """Return a deflated data set (PS3.5 A.5), None if the file is not deflated.
 
-    The library would inflate all of it at once, so a small file could fill the memory.
+    pydicom would inflate it without a bound.
     """
     head = content[_META_START : _META_START + 4096]
     if content[128:132] != b"DICM" or DeflatedExplicitVRLittleEndian.encode() not in head:

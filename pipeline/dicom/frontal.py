@@ -1,9 +1,7 @@
-"""Is it a frontal chest radiograph, as far as its tags tell?
+"""What tags say of an image: whether it is a frontal chest radiograph, and burned-in text.
 
-Tags may be missing: then the picture itself is judged later, by its unfamiliarity. A refusal
-repeats defined terms only: any other value may be a name.
-
-What a DICOM file's tags admit of text and faces in its pixels, which nobody here cleans.
+Tags may be missing: the image itself is judged later, by its unfamiliarity. Refusals repeat
+defined terms only, since any other value may be a name. Pixels are not cleaned of text.
 """
 
 from collections.abc import Mapping
@@ -34,9 +32,9 @@ _NOT_FRONTAL = dict.fromkeys(LATERAL, "a lateral view") | dict.fromkeys(OBLIQUE,
 
 
 def check_frontal(codes: Mapping[str, str]) -> None:
-    """Raise RefusedError if these code strings contradict a frontal chest radiograph.
+    """Raise RefusedError if the code strings contradict a frontal chest radiograph.
 
-    codes: of the attributes in `JUDGED`, by keyword, as the file states them.
+    codes: those of the attributes in `JUDGED`, by keyword, as the file states them.
     """
     _check_modality(codes.get("Modality", ""), codes.get("BodyPartExamined", ""))
     _check_body_part(codes.get("BodyPartExamined", ""))
@@ -74,7 +72,7 @@ def _check_view(view: str, patient_orientation: str) -> None:
             f"{_NOT_FRONTAL[view]}: View Position (0018,5101) is {view}, "
             "the network reads frontal views only",
         )
-    # PS3.3 C.7.6.1.1.1: rows that run from front to back are those of a lateral view.
+    # PS3.3 C.7.6.1.1.1: in lateral views rows run from front to back.
     orientation = defined_term("PatientOrientation", patient_orientation)
     if orientation[:1] in ("A", "P"):
         raise RefusedError(
@@ -89,26 +87,26 @@ FACE: Final = "its tags state recognisable visual features"
 HINT: Final = "a digitised film or a screen capture: text may be burned in"
 
 # PS3.3 C.8.6.1, Conversion Type: digitised video, interface and film, workstation, scanned
-# document and image, drawing, synthetic picture.
+# document and image, drawing, synthetic image.
 _CONVERSIONS: Final = frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW", "SYN"})
-_SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"  # PS3.4 B.5; multi-frame kinds lie below
+_SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"  # PS3.4 B.5, prefix of the multi-frame ones
 
 
 def burned_in_warnings(dataset: Dataset) -> list[str]:
-    """Return a sentence for each admission of PS3.3 C.7.6.1 and C.8.6.1.
+    """Return a sentence for each statement by PS3.3 C.7.6.1 and C.8.6.1.
 
-    Burned In Annotation (0028,0301) outweighs what the way of making the picture suggests.
+    Burned In Annotation (0028,0301) outweighs what the image's origin suggests.
     """
     stated = term(dataset, "BurnedInAnnotation")
     found = [TEXT] if stated == "YES" else []
     if term(dataset, "RecognizableVisualFeatures") == "YES":
         found.append(FACE)
-    if not stated and _is_second_hand(dataset):
+    if not stated and _is_converted(dataset):
         found.append(HINT)
     return found
 
 
-def _is_second_hand(dataset: Dataset) -> bool:
+def _is_converted(dataset: Dataset) -> bool:
     sop_class = UID(text(dataset, "SOPClassUID"))
     return (
         f"{sop_class}.".startswith(f"{_SECONDARY_CAPTURE}.")

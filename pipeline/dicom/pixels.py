@@ -1,4 +1,4 @@
-"""The first frame's samples as stored."""
+"""The samples of a frame as stored, and checks of what the tags promise about them."""
 
 from typing import Any
 
@@ -34,19 +34,19 @@ _LOSSLESS = (
 )
 _ONE_SAMPLE = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
-# The faster and stricter decoder of several. Empty: whichever there is.
-# Unused bits are left alone here: `dicom_picture` knows the high bit, the library does not.
+# Unused bits are handled in `image`, which considers High Bit; pydicom does not.
 _OPTIONS: dict[str, Any] = {"correct_unused_bits": False, "view_only": True}
+# The faster and stricter decoder of several; by default, whichever there is.
 _PREFERRED = {
     **dict.fromkeys((JPEGBaseline8Bit, JPEG2000Lossless, JPEG2000), ("pillow",)),
-    RLELossless: (dicom_codecs.LABEL, "pydicom"),  # the second forgives padded segments
+    RLELossless: (dicom_codecs.LABEL, "pydicom"),  # the second accepts padded segments
 }
 
 
 def first_frame(dataset: Dataset, limits: Limits) -> NDArray[Any]:
     """Return the first frame: (H, W) integers or floats as stored, or (H, W, 3) RGB.
 
-    PALETTE COLOR comes back as the numbers of its colours. Raises RefusedError.
+    PALETTE COLOR is returned as indices of its colours. Raises RefusedError.
     """
     keyword = _check_described(dataset, limits)
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -62,7 +62,7 @@ def frames(dataset: Dataset) -> int:
 
 
 def _check_described(dataset: Dataset, limits: Limits) -> str:
-    """Hold what the tags promise against the limits, before anything is decoded."""
+    """Check what the tags promise against the limits; return the keyword of the pixel data."""
     keyword = next((keyword for keyword in PIXELS if keyword in dataset), None)
     if keyword is None:
         raise RefusedError(
@@ -105,9 +105,9 @@ def _check_bits(dataset: Dataset) -> None:
 
 
 def pixel_data_length(dataset: Dataset, *, bits: int | None = None) -> int:
-    """Return the bytes that pixels take when not encapsulated (PS3.5 8.1.1), without padding.
+    """Return the bytes of pixels that are not encapsulated (PS3.5 8.1.1), without padding.
 
-    bits: of a sample, where Bits Allocated (0028,0100) does not tell, as of floats.
+    bits: of a sample, for floats, which have no Bits Allocated (0028,0100).
     """
     rows, columns = integer(dataset, "Rows"), integer(dataset, "Columns")
     samples = integer(dataset, "SamplesPerPixel", default=1)
@@ -133,27 +133,27 @@ def is_jpeg(dataset: Dataset) -> bool:
 
 
 def is_jpeg_2000(dataset: Dataset) -> bool:
-    """HTJ2K, too."""
+    """Whether the pixels are JPEG 2000 or HTJ2K streams."""
     return "2000" in dataset.file_meta.TransferSyntaxUID.name
 
 
 def has_unused_bits(dataset: Dataset) -> bool:
-    """Whether bits of a sample are not its own (PS3.5 8.1.1), though a codec may carry them.
+    """Whether samples have bits that are not theirs (PS3.5 8.1.1) and may hold something else.
 
-    What a lossy codec makes may lie a little beyond the bits stored, and is whole all the same.
+    Not so for lossy codecs, whose values may lie a little outside the bits stored.
     """
     syntax, stored = dataset.file_meta.TransferSyntaxUID, integer(dataset, "BitsStored")
     if stored >= integer(dataset, "BitsAllocated"):
         return False
     if not syntax.is_encapsulated or syntax == RLELossless:
         return True
-    # Codecs differ in where they put samples that are not stored in the lowest bits.
+    # Codecs differ in where they put samples that do not occupy the lowest bits.
     is_lowest = integer(dataset, "HighBit", default=stored - 1) == stored - 1
     return syntax in _LOSSLESS and is_lowest
 
 
 def _check_encapsulated(dataset: Dataset, limits: Limits) -> None:
-    """JPEG family: decoders fill what is missing with grey and say nothing."""
+    """Check streams of the JPEG family: decoders silently fill missing parts with grey."""
     codestream = _first_codestream(dataset)
     if is_jpeg(dataset):
         check_jpeg(codestream, limits)
@@ -163,7 +163,7 @@ def _check_encapsulated(dataset: Dataset, limits: Limits) -> None:
 
 
 def _check_jpeg_2000(codestream: bytes) -> None:
-    """ITU-T T.800 A.4.4: the end marker, perhaps padded to an even length (PS3.5 A.4)."""
+    """Expect the end marker (T.800 A.4.4), perhaps padded to an even length (PS3.5 A.4)."""
     if not codestream.rstrip(b"\0").endswith(b"\xff\xd9"):
         raise RefusedError(RefusalCode.DAMAGED, "the JPEG 2000 data are cut short: no end marker")
 
@@ -198,7 +198,7 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
             )
         except MemoryError:
             raise RefusedError(RefusalCode.TOO_LARGE, "decoding takes too much memory") from None
-        except Exception:  # noqa: S112 (what a decoder stumbles over is the file's fault)
+        except Exception:  # noqa: S112 (any error of a decoder is the file's fault)
             continue
         native: NDArray[Any] = frame.astype(frame.dtype.newbyteorder("="), copy=False)
         return native
@@ -208,7 +208,7 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
 
 
 def _described(dataset: Dataset, *, whole: bool) -> dict[str, Any]:
-    """What the tags say as we understand them: the library wants each one, of the right kind."""
+    """Return the tags as pydicom's decoders need them: each one, of the right type."""
     described: dict[str, Any] = {
         "rows": integer(dataset, "Rows"),
         "columns": integer(dataset, "Columns"),
@@ -218,7 +218,7 @@ def _described(dataset: Dataset, *, whole: bool) -> dict[str, Any]:
     }
     if samples > 1:
         described["planar_configuration"] = integer(dataset, "PlanarConfiguration", default=0)
-    if whole:  # GDCM clears what is not stored
+    if whole:  # GDCM clears bits that are not stored
         described["bits_stored"] = integer(dataset, "BitsAllocated")
     if "PixelData" in dataset:
         described["pixel_representation"] = integer(dataset, "PixelRepresentation", default=0)

@@ -1,7 +1,7 @@
-"""The code strings that are kept or quoted: terms of the standard, and what departments write.
+"""The code strings that are kept or quoted: terms of the standard and common variants.
 
-Any word in capitals passes for a code string (PS3.5 6.2, VR CS), a patient's name too. So what is
-none of these terms is neither stored nor repeated in a refusal.
+Any word in capitals is a valid code string (PS3.5 6.2, VR CS), also a patient's name. So other
+values are neither stored nor repeated in a refusal.
 """
 
 import re
@@ -13,8 +13,8 @@ def _terms(spaced: str) -> frozenset[str]:
     return frozenset(spaced.split())
 
 
-# PS3.3 C.7.3.1.1.1, and DR, which some makers write. OT is what converters from other
-# formats write, so it needs a body part to be believed.
+# PS3.3 C.7.3.1.1.1, and DR and XR, which some devices write. Converters from other formats
+# write OT or SC, so these need a body part to be accepted.
 RADIOGRAPHY: Final = frozenset({"CR", "DX", "RG", "RF", "DR", "XR"})
 CONVERTED: Final = frozenset({"OT", "SC"})
 # The others of C.7.3.1.1.1, retired ones too.
@@ -28,12 +28,12 @@ _OTHER_MODALITIES: Final = _terms(
 MODALITIES: Final = RADIOGRAPHY | CONVERTED | _OTHER_MODALITIES
 
 UNSTATED: Final = frozenset({"", "UNKNOWN", "UNSPECIFIED", "NONE", "NA", "OTHER", "DEFAULT"})
-# PS3.16 annex L says CHEST; the rest is what departments write.
+# PS3.16 annex L has CHEST; the others are common in practice.
 CHEST: Final = _terms(
     "CHEST THORAX THORACIC LUNG LUNGS TORAX TORACE TORAXE BRUST PULMON PULMONARY POUMON POUMONS RIB"
     " RIBS CHESTABDOMEN CHESTPORT PORTCHEST CHESTPA CHESTAP CXR HEART"
 )
-# PS3.16 annex L: other parts, named where one is refused.
+# PS3.16 annex L: other parts, which refusals may name.
 OTHER_PARTS: Final = _terms(
     "ABDOMEN ABDOMENPELVIS ADRENAL ANKLE AORTA ARM AXILLA BACK BLADDER BODY BONE BRAIN BREAST"
     " BUTTOCK CALCANEUS CALF CAROTID CLAVICLE COCCYX COLON CSPINE CTSPINE DIGIT EAR ELBOW EXTREMITY"
@@ -49,7 +49,7 @@ LATERAL: Final = frozenset({"LL", "RL", "LLD", "RLD", "LAT", "LATERAL", "ML", "L
 # PS3.3 C.8.7.10 (mammography's are left out) and C.8.11.5.
 OBLIQUE: Final = frozenset({"RLO", "LLO", "LAO", "RAO", "LPO", "RPO", "OBL", "OBLIQUE"})
 
-# By keyword: the terms that may be kept; the section that defines them stands behind.
+# By keyword, the terms that may be kept; a comment gives the section that defines them.
 TERMS: Final[Mapping[str, frozenset[str]]] = {
     "Modality": MODALITIES,
     "BodyPartExamined": CHEST | UNSTATED,
@@ -68,14 +68,14 @@ TERMS: Final[Mapping[str, frozenset[str]]] = {
     "PresentationLUTShape": frozenset({"IDENTITY", "INVERSE"}),  # C.11.6
     "LossyImageCompression": frozenset({"00", "01"}),  # C.7.6.1.1.5
 }
-# C.7.6.1.1.1: where rows and columns run to: anterior, posterior, right, left, head, foot.
+# C.7.6.1.1.1: directions of rows and columns: anterior, posterior, right, left, head, foot.
 _ORIENTATION = re.compile(r"[APRLHF]{1,3}\\[APRLHF]{1,3}")
 
 
 def defined_term(keyword: str, code: str) -> str:
-    """Return a code string as it may be kept, "" where it is no term of its attribute.
+    """Return a code string as it may be kept, "" if it is not a term of its attribute.
 
-    Body parts of a chest in other words become CHEST.
+    Other words for the chest become CHEST.
     """
     if keyword == "PatientOrientation":
         return code if _ORIENTATION.fullmatch(code) else ""

@@ -1,1 +1,1 @@
-"""File formats before decoding: content sniffing and zip archives."""
+"""File formats before decoding: media types, zip archives, JPEG, JPEG 2000 and PNG streams."""

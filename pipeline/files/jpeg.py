@@ -1,9 +1,7 @@
-"""The segments of a JPEG or JPEG-LS stream (ITU-T T.81 annex B, T.87 annex C).
+"""JPEG and JPEG-LS streams (ITU-T T.81 annex B, T.87 annex C): segments, damage, luminance.
 
-The luminance of a JPEG, by a decoder that says where the coded data are damaged.
-
-Pillow has the same decoder (libjpeg-turbo) and gives the same values, but hides its warnings:
-it paints over what is missing, zeroed or exchanged.
+Luminance is decoded by simplejpeg. Pillow has the same decoder (libjpeg-turbo) and gives the
+same values, but hides its warnings of lost data.
 """
 
 import re
@@ -24,23 +22,23 @@ _JPEG_LS_FRAME = 0xF7
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {_JPEG_LS_FRAME}  # T.81 B.1
 _HUFFMAN_DCT = frozenset({0xC0, 0xC1, 0xC2})
-# Progressive pictures have some ten, of large ones fewer.
+# Progressive images have some ten, large ones fewer.
 MAX_SCANS = 100
 MAX_SCANS_OF_LARGEST = 10
 _MAX_SEGMENTS = 20_000
 # Start, end, frames, scans, tables, restart interval, and the parameters of JPEG-LS.
-_OF_PICTURE = _FRAMES | _STANDALONE | {0xC4, 0xCC, SOI, EOI, SOS, 0xDB, 0xDD, 0xF8}
-# What may follow entropy-coded data: tables, a further scan, an application's segment, the end.
+_NEEDED = _FRAMES | _STANDALONE | {0xC4, 0xCC, SOI, EOI, SOS, 0xDB, 0xDD, 0xF8}
+# May follow entropy-coded data: tables, another scan, application segments, the end.
 _AFTER_SCAN = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xD9, COM, *range(APP0, APP15 + 1)})
 
 # T.81 B.1.1.5: in the coded data 0xFF is followed by 0 or is a restart marker.
-# (Both patterns begin with a plain byte, which lets the search run at memchr's speed.)
+# (Both patterns begin with a literal byte, so that the search runs at the speed of memchr.)
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 # T.87 C.1: in JPEG-LS it is followed by a byte below 0x80.
 _LS_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]", re.DOTALL)
 
-# Of libjpeg's warnings (its jerror.h) those of lost pixels, whichever library has it inside. Fewer
-# than ten bytes too many are padding, as some cameras write it.
+# libjpeg's warnings (jerror.h) of lost pixels, by whichever library includes it. Fewer than ten
+# extraneous bytes are padding, as some cameras write it.
 _LIBJPEG_ON_DAMAGE = re.compile(
     r"\d\d extraneous bytes before marker|premature end of data segment|bad Huffman code"
     r"|instead of RST|Premature end of JPEG file"
@@ -50,7 +48,7 @@ DAMAGED = "the JPEG data are damaged: parts of the image are lost"
 
 @dataclass(frozen=True)
 class Segment:
-    """`content[start:end]`, marker included; a scan's coded data belong to its SOS segment."""
+    """`content[start:end]`, with its marker; a scan's coded data belong to its SOS segment."""
 
     marker: int
     start: int
@@ -58,7 +56,7 @@ class Segment:
 
 
 def segments(content: bytes) -> Iterator[Segment]:
-    """Yield the segments up to and with EOI. Raises RefusedError where the stream is damaged."""
+    """Yield the segments up to and with EOI. Raises RefusedError if the stream is damaged."""
     if content[:2] != b"\xff\xd8":
         raise RefusedError(RefusalCode.DAMAGED, "the JPEG data do not begin with a start marker")
     yield Segment(SOI, 0, 2)
@@ -76,18 +74,18 @@ def segments(content: bytes) -> Iterator[Segment]:
     )
 
 
-def is_of_picture(marker: int) -> bool:
+def is_needed(marker: int) -> bool:
     """Whether decoders need segments of this kind (T.81 table B.1, T.87 C.2)."""
-    return marker in _OF_PICTURE
+    return marker in _NEEDED
 
 
-def tells_of_damage(said: str) -> bool:
-    """said: warnings of libjpeg."""
-    return _LIBJPEG_ON_DAMAGE.search(said) is not None
+def reports_damage(warnings: str) -> bool:
+    """Whether libjpeg's warnings report lost pixels."""
+    return _LIBJPEG_ON_DAMAGE.search(warnings) is not None
 
 
 def precision(content: bytes) -> int:
-    """Return the bits of a sample that the stream states (T.81 B.2.2), 16 where it states none."""
+    """Return the stated bits of a sample (T.81 B.2.2), 16 without a frame header."""
     frame = next((one for one in segments(content) if one.marker in _FRAMES), None)
     return content[frame.start + 4] if frame else 16
 
@@ -100,10 +98,10 @@ def is_eight_bit_dct(content: bytes) -> bool:
 
 
 def check_jpeg(content: bytes, limits: Limits) -> None:
-    """Raise RefusedError if the stream is cut short or damaged where markers tell.
+    """Raise RefusedError if the stream is cut short or its markers are damaged.
 
-    Decoders paint over both. Damage that looks like coded data is left to `read_luminance`. Each
-    scan goes over all pixels, so their number is bounded with the size.
+    Decoders hide both. Damage within coded data is left to `read_luminance`. Each scan covers
+    all pixels, so the number of scans is bounded with the size.
     """
     pixels = scans = 0
     for segment in segments(content):
@@ -156,12 +154,11 @@ def _scan_end(content: bytes, position: int, coded: re.Pattern[bytes]) -> int:
 def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | None:
     """Return uint8 (H, W), 0 = black, at 1/scale (1, 2, 4 or 8) of the sides, rounded up.
 
-    None: the stream is of a rarer kind, for instance of 12 bits or lossless. Raises
-    RefusedError where the coded data are damaged and it shows: of 150 films each, whenever
-    100 bytes were missing or 512 were zero, for three in four with 64 random bytes, for one in
-    ten with a single wrong bit.
+    None for rarer kinds, for instance 12 bits or lossless. Raises RefusedError if the coded
+    data are noticeably damaged: of 150 radiographs each, all with 100 missing or 512 zeroed
+    bytes, three in four with 64 random bytes, one in ten with a single flipped bit.
     """
-    if not is_eight_bit_dct(content):  # of lossless ones it would write beyond its memory
+    if not is_eight_bit_dct(content):  # decoding lossless ones would overrun its buffer
         return None
     try:
         rows, columns, _, _ = simplejpeg.decode_jpeg_header(content)
@@ -174,7 +171,7 @@ def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | Non
             strict=True,
         )
     except ValueError as error:
-        if tells_of_damage(str(error)):
+        if reports_damage(str(error)):
             raise RefusedError(RefusalCode.DAMAGED, DAMAGED) from None
-        return None  # it cannot decode this stream, or dislikes something about its metadata
+        return None  # the decoder does not support this stream or its metadata
     return luminance[..., 0]

@@ -1,4 +1,4 @@
-"""The code stream of JPEG 2000 and HTJ2K (ITU-T T.800 annex A) without its comments."""
+"""Code streams of JPEG 2000 and HTJ2K (ITU-T T.800 annex A): comments and precision."""
 
 from pipeline.errors import RefusalCode, RefusedError
 
@@ -10,10 +10,10 @@ _DAMAGED = "the JPEG 2000 data are damaged: a marker is missing"
 
 
 def strip_jpeg_2000(content: bytes) -> bytes:
-    """Return the code stream up to its end marker, comments blanked out.
+    """Return the code stream up to its end marker, with comments overwritten by zeros.
 
-    They are overwritten rather than cut out, since tile parts state their lengths. A file
-    around the code stream (T.800 annex I), with its boxes of text, is dropped. Raises RefusedError.
+    They are not cut out, since tile parts state their lengths. A file format around the code
+    stream (T.800 annex I) is dropped with its text boxes. Raises RefusedError.
     """
     stream = bytearray(_codestream(content))
     if _marker(stream, 0) != _SOC:
@@ -32,7 +32,7 @@ def strip_jpeg_2000(content: bytes) -> bytes:
 
 
 def precision_2000(content: bytes) -> int:
-    """Return the bits of a sample that the stream states (A.5.1), 16 where it states none."""
+    """Return the stated bits of a sample (A.5.1), 16 if there are none."""
     stream = bytearray(_codestream(content))
     if len(stream) < _PRECISION_AT + 1 or _marker(stream, 2) != _SIZ:
         return 16
@@ -40,7 +40,7 @@ def precision_2000(content: bytes) -> int:
 
 
 def _blank_comments(stream: bytearray, position: int) -> int:
-    """Blank those of one header; returns where the marker stands that ends it."""
+    """Zero the comments of one header; return the position of the marker that ends it."""
     while (marker := _marker(stream, position)) not in (_SOT, _SOD, _EOC):
         if marker in _BARE:
             position += 2
@@ -48,7 +48,7 @@ def _blank_comments(stream: bytearray, position: int) -> int:
         length = int.from_bytes(stream[position + 2 : position + 4], "big")
         if marker < 0xFF00 or length < 2 or position + 2 + length > len(stream):
             raise RefusedError(RefusalCode.DAMAGED, _DAMAGED)
-        if marker == _COM:  # A.9.2: two bytes say which kind of text follows
+        if marker == _COM:  # A.9.2: two bytes state the kind of text
             stream[position + 6 : position + 2 + length] = bytes(max(length - 4, 0))
         position += 2 + length
     return position
@@ -61,7 +61,7 @@ def _marker(stream: bytearray, position: int) -> int:
 
 
 def _codestream(content: bytes) -> bytes:
-    """What the box `jp2c` holds, or the content itself."""
+    """Return the body of the box `jp2c`, or `content` itself if it is a bare code stream."""
     if not content.startswith(_CONTAINER):
         return content
     position = 0

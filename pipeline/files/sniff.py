@@ -1,9 +1,4 @@
-"""What a file is by its content, never by its name.
-
-A file's bytes, bounded.
-
-Files that systems and viewers leave beside people's pictures; nobody means to send them.
-"""
+"""A file's media type by its content, its bytes within bounds, and files to ignore by name."""
 
 import os
 import re
@@ -33,7 +28,7 @@ _SIGNATURES = (
     (b"\xff\x4f\xff\x51", JPEG2000),  # bare codestream
 )
 
-# Named in the refusal, so that people know what they sent.
+# Named in the refusal, so that users know what they have sent.
 _KNOWN_BUT_UNSUPPORTED = (
     (b"PK\x03\x04", "a zip archive"),
     (b"PK\x05\x06", "an empty zip archive"),
@@ -51,9 +46,9 @@ _PREFIX = 128  # the preamble's length in bytes, PS3.10 7.1
 
 
 def sniff(head: bytes) -> str:
-    """Return the media type of a file that begins with `head` (`HEAD_BYTES` of it).
+    """Return the media type of a file from its first `HEAD_BYTES` bytes.
 
-    Raises RefusedError for an empty file and for anything that we do not read.
+    Raises RefusedError for empty files and unsupported formats.
     """
     if not head:
         raise RefusedError(RefusalCode.NOT_AN_IMAGE, "the file is empty")
@@ -83,10 +78,10 @@ def sniff(head: bytes) -> str:
 
 
 def _is_bare_dicom(head: bytes) -> bool:
-    """Whether a data set begins at once, with neither preamble nor meta information.
+    """Whether a data set begins at once, without preamble and perhaps meta information.
 
-    Old archives hold such files. The first element is then in group 0002 or 0008
-    (PS3.6), with a length that fits in a group's beginning.
+    Old archives contain such files. The first element is in group 0002 or 0008 (PS3.6) and
+    short.
     """
     if len(head) < 16 or head[:2] not in (b"\x02\x00", b"\x08\x00"):
         return False
@@ -99,7 +94,7 @@ def read_content(path: Path, limits: Limits) -> bytes:
     """Return the whole file. Raises RefusedError if it is too large or cannot be read."""
     try:
         with path.open("rb") as file:
-            # No more than there is: the interpreter sets aside all that is asked for.
+            # Not more than its size: Python allocates as much as is asked for.
             size = os.fstat(file.fileno()).st_size
             content = file.read(min(size, limits.max_bytes) + 1)
     except OSError as error:
@@ -110,12 +105,12 @@ def read_content(path: Path, limits: Limits) -> bytes:
     return content
 
 
-# A DICOMDIR is a table of contents: its images come as files of their own.
+# Left by operating systems and viewers. A DICOMDIR is an index; its images are separate files.
 _NAMES = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "dicomdir"})
 _FOLDERS = frozenset({"__macosx", "@eadir", ".git"})
 
 
 def is_junk(name: str) -> bool:
-    """Judge a path by its parts, in any case; backslashes count as separators."""
+    """Whether a path names a file to ignore, in any case; backslashes count as separators."""
     *folders, last = PurePosixPath(name.replace("\\", "/").lower()).parts or ("",)
     return last in _NAMES | _FOLDERS or last.startswith("._") or not _FOLDERS.isdisjoint(folders)

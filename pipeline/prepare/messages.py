@@ -1,7 +1,7 @@
-"""What a decoder process and its pool say to each other.
+"""Messages between a decoder process and its pool.
 
-A module of its own: the process runs `decoder_process` as its main module, and what is pickled
-there by that name would not be found on the other side.
+A module of its own, since classes pickled from the process's main module could not be found by
+the pool.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class DecoderSettings:
 
 
 @dataclass(frozen=True)
-class Stumble:
-    """Our fault, not the file's. trace: places in the code, without any value."""
+class UnexpectedError:
+    """A fault of the code, not of the file. trace: places in the code, without any value."""
 
     trace: str
 
 
-Answer = Prepared | RefusedError | Stumble
+Answer = Prepared | RefusedError | UnexpectedError

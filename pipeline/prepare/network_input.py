@@ -1,4 +1,4 @@
-"""What the network eats. Training and serving use this one function."""
+"""The network input; training and serving use this one function."""
 
 from io import BytesIO
 from typing import Final
@@ -13,27 +13,22 @@ SIZE: Final = 224
 # A JPEG is decoded at reduced scale down to this side. Twice the network's size keeps the
 # coarse block filter of the reduced decoding well below what the resize removes anyway.
 DECODED_SIZE: Final = 2 * SIZE
-# The training images are JPEGs of this size and quality, and the network has learned what that
-# compression leaves. Shown a picture without it, the logit is lower by 1.0 on average (84 of the
-# training images at full resolution); with it, by 0.0. Twice compressed differs by 0.007 levels.
+# The training images are JPEGs of this size and quality, and the network has learned with their
+# compression artefacts. For images without them the logit is lower by 1.0 on average (84 of the
+# training images at full resolution), with them by 0.0. Compressing twice differs by 0.007 levels.
 JPEG_QUALITY: Final = 75
 
 
 def network_input(image: DecodedImage) -> NDArray[np.uint8]:
     """Return uint8 (224, 224), 0 = black.
 
-    The picture is squashed to a square, as in the training images' usual recipe: cropping
-    would lose the lungs' edges, padding would show the network what it never learned. The
-    triangle filter spans all source pixels (antialiased); then JPEG, as in training.
+    The image is resized to a square without keeping its aspect ratio, as usual for the training
+    images: cropping would lose the edges of the lungs, and the network has not learned padding.
+    The triangle filter spans all source pixels (antialiased); then JPEG, as in training.
     """
     source = Image.fromarray(np.ascontiguousarray(image.pixels, np.float32))
     small = source.resize((SIZE, SIZE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     levels: NDArray[np.uint8] = np.rint(np.clip(np.asarray(small), 0, 1) * 255).astype(np.uint8)
-    return _compressed(levels)
-
-
-def _compressed(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """As the training images were: through JPEG and back."""
     jpeg = BytesIO()
     Image.fromarray(levels).save(jpeg, "JPEG", quality=JPEG_QUALITY)
     return np.asarray(Image.open(jpeg))

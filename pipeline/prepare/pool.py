@@ -1,7 +1,7 @@
-"""Files prepared in processes of their own: a crash or a hang costs that one file.
+"""Prepares files in separate processes, so that a crash or a hang costs one file only.
 
-Plain subprocesses rather than `multiprocessing`: its spawned children import the parent's main
-module, which for a worker or the command line is ten times what a decoder needs.
+Subprocesses rather than `multiprocessing`, whose spawned children import the parent's main
+module: for a worker or the command line ten times what a decoder needs.
 """
 
 import logging
@@ -22,24 +22,24 @@ from typing import Final, Self
 from pipeline.errors import PipelineError, RefusalCode, RefusedError
 from pipeline.limits import Limits
 from pipeline.look_ahead import map_ahead
-from pipeline.prepare.messages import READY, DecoderSettings, Stumble
+from pipeline.prepare.messages import READY, DecoderSettings, UnexpectedError
 from pipeline.types import Prepared
 
 log = logging.getLogger(__name__)
 
 _START_TIMEOUT_S: Final = 30.0
-_BUSY_SHARE: Final = 0.5  # of its time, and a decoder that is late was at work on its file
-_LOOK_AHEAD: Final = 4  # files in work or done, for each process
-_PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # secrets stay here
+_BUSY_SHARE: Final = 0.5  # of the time limit; a decoder that used less was suspended, not busy
+_LOOK_AHEAD: Final = 4  # files in progress or done, for each process
+_PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # no secrets
 
 
 class DecoderError(PipelineError):
-    """A decoder process does not start: the installation's fault, not a file's."""
+    """A decoder process does not start: a fault of the installation, not of a file."""
 
 
 @dataclass(frozen=True)
-class _Lost:
-    """A process that gave no answer. may_be_innocent: the file, that is."""
+class _NoAnswer:
+    """A process gave no answer. may_be_innocent: whether the file may not be at fault."""
 
     refusal: RefusedError
     may_be_innocent: bool
@@ -67,7 +67,7 @@ class DecoderPool:
             self._idle.put(decoder)
 
     def prepare_all(self, paths: Iterable[Path]) -> Iterator[Prepared | RefusedError]:
-        """Yield one answer for each path, in order, reading only a little ahead.
+        """Yield one answer for each path, in order, working only a little ahead.
 
         Raises DecoderError if a process cannot be started.
         """
@@ -78,10 +78,10 @@ class DecoderPool:
         return [decoder.process_id for decoder in self._decoders]
 
     def close(self) -> None:
-        """End the processes; files in work are given up."""
+        """End the processes; files in progress are abandoned."""
         for decoder in self._decoders:
             decoder.end()
-        for decoder in [self._idle.get() for _ in self._decoders]:  # no thread uses them any more
+        for decoder in [self._idle.get() for _ in self._decoders]:  # waits until no thread uses it
             decoder.clean_up()
             self._idle.put(decoder)
 
@@ -105,15 +105,15 @@ class DecoderPool:
 
 
 class _Decoder:
-    """One decoder process, started anew after a crash or a hang.
+    """One decoder process, restarted after a crash or a hang.
 
-    Used by one thread at a time, but for `end`, which any thread may call.
+    Used by one thread at a time, except `end`, which any thread may call.
     """
 
     def __init__(self, settings: DecoderSettings) -> None:
         self._settings = settings
         self._has_ended = False
-        self._lock = threading.Lock()  # held while processes begin or end for good
+        self._lock = threading.Lock()  # held while the process is replaced or ended for good
         self._start()
 
     @property
@@ -121,16 +121,16 @@ class _Decoder:
         return self._process.pid
 
     def prepare(self, path: Path) -> Prepared | RefusedError:
-        """A file is to blame only for what it does twice, or for using up its time.
+        """Blame a file only for two crashes in a row, or for using up its time.
 
-        A process may also end or stand still because the machine was short of memory or stopped it.
+        A process may also be killed or suspended because the machine is short of memory.
         """
         answer = self._try(path)
-        if isinstance(answer, _Lost) and answer.may_be_innocent and not self._has_ended:
+        if isinstance(answer, _NoAnswer) and answer.may_be_innocent and not self._has_ended:
             answer = self._try(path)
-        if isinstance(answer, _Lost):
+        if isinstance(answer, _NoAnswer):
             return answer.refusal
-        if isinstance(answer, Stumble):
+        if isinstance(answer, UnexpectedError):
             log.error("decoding failed unexpectedly: %s", answer.trace)
             return RefusedError(RefusalCode.UNEXPECTED, "an unexpected error while decoding")
         if not isinstance(answer, (Prepared, RefusedError)):
@@ -147,15 +147,15 @@ class _Decoder:
         except (EOFError, OSError):
             self._restart()
             crash = RefusedError(RefusalCode.DECODER_CRASH, "the decoder crashed on this file")
-            return _Lost(crash, may_be_innocent=True)
+            return _NoAnswer(crash, may_be_innocent=True)
         worked_s = _cpu_seconds(self.process_id) - began_s
         self._restart()
         sentence = f"decoding took longer than {timeout_s:g} s"
         timeout = RefusedError(RefusalCode.DECODER_TIMEOUT, sentence)
-        return _Lost(timeout, may_be_innocent=worked_s < _BUSY_SHARE * timeout_s)
+        return _NoAnswer(timeout, may_be_innocent=worked_s < _BUSY_SHARE * timeout_s)
 
     def end(self) -> None:
-        """Kill the process for good. Whoever waits for its answer sees the pipe close."""
+        """Kill the process for good. A thread that waits for its answer sees the pipe close."""
         with self._lock:
             self._has_ended = True
             self._process.kill()
@@ -182,18 +182,18 @@ class _Decoder:
             env=_environment(),
         )
         theirs.close()
-        with suppress(OSError):  # it has ended already, which is noticed when it is needed
+        with suppress(OSError):  # it has ended already, which `_await_ready` notices
             self._connection.send(self._settings)
 
     def _await_ready(self) -> None:
-        """Return when the process can take a file; one that died or never came up is replaced."""
+        """Return when the process can take a file; replace one that died or did not start."""
         if self._process.poll() is not None:
             self._restart()
         if self._is_ready or self._becomes_ready():
             return
         self._restart()
         if not self._becomes_ready():
-            raise DecoderError("a decoder process did not start; its reason is on stderr")
+            raise DecoderError("a decoder process did not start; see stderr for the reason")
 
     def _becomes_ready(self) -> bool:
         try:
@@ -206,7 +206,7 @@ class _Decoder:
 
 
 def _cpu_seconds(process_id: int) -> float:
-    """That a process has used so far; infinite where the kernel does not tell (proc(5), stat)."""
+    """Return the CPU time of a process (proc(5), stat); infinite if it is not known."""
     try:
         fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -217,5 +217,5 @@ def _cpu_seconds(process_id: int) -> float:
 def _environment() -> dict[str, str]:
     root = str(Path(__file__).parents[2])
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    # Threads of the algebra library would cost memory, and nothing here multiplies matrices.
+    # BLAS threads would take memory, and nothing here multiplies large matrices.
     return passed_on | {"PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1"}
