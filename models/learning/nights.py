@@ -1,12 +1,11 @@
-"""Nights: never two at once, each held by one worker, every step written as it is made.
+"""Nights, the runs of the nightly job: never two at once, each held by one worker.
 
-A worker claims the open night with a lease (`models.lease`) and extends it while it works.
-
-When the nightly job is due: at a local time of day, once a date, whatever the clocks do.
+A worker claims the open night with a lease (`models.lease`) and extends it while it works. Nights
+are due at a local time of day, once a date, also where clocks are changed.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -41,13 +40,13 @@ class NightClaim:
 
 
 def request_night(session: Session, *, user_id: int | None) -> Night:
-    """At once, for a person. The one that is open already, where there is one."""
+    """Return a night for a user, or the one that is open already."""
     insert_new(session, Night, [{"is_open": True, "user_id": user_id}])
     return session.scalars(select(Night).where(_OPEN)).one()
 
 
 def schedule_night(session: Session, *, due_at: datetime) -> bool:
-    """Whether this made one. Not while another is open, and never twice for the same moment."""
+    """Return whether a night was added: never while another is open, never twice for `due_at`."""
     insert_new(session, Night, [{"is_open": True, "due_at": due_at}])
     night = session.scalar(select(Night).where(Night.due_at == due_at))
     return night is not None and night.stage == "waiting"
@@ -69,18 +68,13 @@ def list_nights(session: Session, *, page: int = 1, page_size: int = 20) -> Page
 
 
 def night_of_candidate(session: Session, version_id: int) -> Night | None:
-    """The night that made this version; None for one that came otherwise."""
+    """Return the night that trained this version; None if it was not trained by a night."""
     made = select(Night).where(Night.candidate_id == version_id)
     return session.scalar(made.order_by(Night.id.desc()).limit(1))
 
 
-def newest_due(session: Session) -> datetime | None:
-    """For when the newest night was due that came by itself."""
-    return session.scalar(select(func.max(Night.due_at)))
-
-
 def cancel_night(session: Session, night_id: int) -> None:
-    """One that nobody works on ends at once; a worker notices within seconds."""
+    """A night that no worker holds ends at once; a worker notices within seconds."""
     which = (Night.id == night_id, _OPEN)
     update_rows(session, Night, *which, is_cancelled=True)
     update_rows(session, Night, *which, is_free(Night), **_ending(Outcome.CANCELLED, CANCELLED))
@@ -92,7 +86,6 @@ def answer_night(session: Session, night: Night, answer: Answer, *, user_id: int
 
 
 def has_waiting_night(session: Session) -> bool:
-    """Whether a nudge is due."""
     return session.scalar(select(Night.id).where(_OPEN, is_free(Night))) is not None
 
 
@@ -109,32 +102,32 @@ def claim_night(session: Session, *, lease_s: float, max_attempts: int) -> Night
 
 
 def extend(session: Session, claim: NightClaim, *, lease_s: float) -> bool:
-    """False where the night is no longer this claim's."""
-    return note(session, claim, leased_until=now() + timedelta(seconds=lease_s))
+    """Return False if the night is no longer this claim's."""
+    return update_night(session, claim, leased_until=now() + timedelta(seconds=lease_s))
 
 
 def is_cancelled(session: Session, claim: NightClaim) -> bool:
     return bool(session.scalar(select(Night.is_cancelled).where(Night.id == claim.night_id)))
 
 
-def note(session: Session, claim: NightClaim, **values: Any) -> bool:
-    """Write columns of the night; False where it is no longer this claim's."""
+def update_night(session: Session, claim: NightClaim, **values: Any) -> bool:
+    """Set columns of the night; False if it is no longer this claim's."""
     return update_rows(session, Night, *_is_held(claim), **values) == 1
 
 
-def reach(session: Session, claim: NightClaim, stage: str) -> bool:
-    """A stage that no attempt had come to makes up for the attempts before it."""
+def begin_stage(session: Session, claim: NightClaim, stage: str) -> bool:
+    """Return False if the claim is lost. A stage begun for the first time resets the attempts."""
     night = session.get(Night, claim.night_id, populate_existing=True)
     if night is None:
         return False
     stages = list(STAGES)
     further = stages.index(stage) > stages.index(night.stage)
     values: dict[str, Any] = {"stage": stage, "attempts": 1} if further else {}
-    return note(session, claim, progress="", **values)
+    return update_night(session, claim, progress="", **values)
 
 
 def finish_night(session: Session, claim: NightClaim, outcome: Outcome, reason: str) -> bool:
-    return note(session, claim, **_ending(outcome, reason))
+    return update_night(session, claim, **_ending(outcome, reason))
 
 
 def release_night(session: Session, claim: NightClaim, *, count_attempt: bool = False) -> None:
@@ -164,38 +157,35 @@ def _ending(outcome: Outcome, reason: str) -> dict[str, Any]:
 
 
 def last_due(moment: datetime, *, at: str, time_zone: str) -> datetime:
-    """The newest time not after `moment` at which a night was due."""
-    return max(due for due in _around(moment, at, time_zone) if due <= moment)
+    """Return the last time up to `moment` at which a night was due."""
+    return max(due for due in _due_times(moment, at, time_zone) if due <= moment)
 
 
 def next_due(moment: datetime, settings: Settings) -> datetime | None:
-    """None where nights are switched off."""
+    """None if nights are switched off."""
     if not settings.night_at:
         return None
-    around = _around(moment, settings.night_at, settings.time_zone)
+    around = _due_times(moment, settings.night_at, settings.time_zone)
     return min(due for due in around if due > moment)
 
 
 def begin_due_night(session: Session, settings: Settings, *, moment: datetime) -> bool:
-    """Whether one was begun. However many were missed, one night makes up for them."""
+    """Return whether a night was added. One night makes up for all that were missed."""
     if not settings.night_at:
         return False
     due = last_due(moment, at=settings.night_at, time_zone=settings.time_zone)
-    before = newest_due(session) or session.scalar(select(func.min(ModelAlias.created_at)))
+    before = session.scalar(select(func.max(Night.due_at))) or session.scalar(
+        select(func.min(ModelAlias.created_at))
+    )
     if before is None or due <= before:  # a new installation waits for its first night
         return False
     return schedule_night(session, due_at=due)
 
 
-def _around(moment: datetime, at: str, time_zone: str) -> list[datetime]:
-    """A time that the clocks skip falls an hour later; of one that comes twice the first counts."""
-    here = ZoneInfo(time_zone) if time_zone else None
-    today = moment.astimezone(here).date()
+def _due_times(moment: datetime, at: str, time_zone: str) -> list[datetime]:
+    """A local time that is skipped is an hour later; of a repeated one the first counts."""
+    zone = ZoneInfo(time_zone) if time_zone else None
+    today = moment.astimezone(zone).date()
     days = (today + timedelta(days=shift) for shift in (-2, -1, 0, 1, 2))
-    return [_local(day, time.fromisoformat(at), here) for day in days]
-
-
-def _local(day: date, at: time, here: ZoneInfo | None) -> datetime:
-    naive = datetime.combine(day, at)
-    local = naive.replace(tzinfo=here) if here else naive
-    return local.astimezone(UTC)  # times of one zone that the clocks skip or repeat compare oddly
+    local = (datetime.combine(day, time.fromisoformat(at), zone) for day in days)
+    return [due.astimezone(UTC) for due in local]  # aware times of one zone compare as naive ones

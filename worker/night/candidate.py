@@ -1,4 +1,4 @@
-"""A snapshot becomes a model version that is not live."""
+"""Train a candidate from a snapshot: a model version that is not in production."""
 
 import re
 from contextlib import suppress
@@ -17,17 +17,14 @@ from pipeline.inference.version_folder import load_card
 from pipeline.training.config import Mode, TrainingConfig, candidate_config
 from pipeline.training.job import Progress, TrainingJob
 from pipeline.training.mixing import mix
-from worker.night.training_data import Lesson, MissingImageError, NotEnoughImagesError, read_lesson
-
-__all__ = ["MissingImageError", "NotEnoughImagesError", "train_candidate"]
+from worker.night.training_data import TrainingData, read_training_data
 
 
 class ForeignFolderError(PipelineError):
-    """The candidate's folder holds what was trained from something else."""
+    """The candidate's folder holds a network trained on other images."""
 
 
 def candidate_name(night_id: int) -> str:
-    """Of a night's version, and of its folder."""
     return f"night-{night_id}"
 
 
@@ -39,18 +36,19 @@ def train_candidate(
     name: str,
     progress: Progress,
 ) -> ModelVersion:
-    """Trained, or trained on from where it was interrupted; a finished folder is only registered.
+    """Train, or continue an interrupted training; a finished folder is only registered.
 
-    Whatever `progress` raises passes through and leaves the last checkpoint.
+    Exceptions of `progress` pass through and leave the last checkpoint.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
         raise ValueError(f"Expected a name of letters, digits, '.', '_', '-'. Received: {name!r}")
     data_dir = context.settings.data_dir
     folder = data_dir / NETWORKS / name
     if not folder.exists():
-        lesson = read_lesson(context, snapshot_id, progress=progress)
-        with suppress(FileExistsError):  # who had lost this night's claim went on, and was faster
-            _train(lesson, production, folder, settings=context.settings, progress=progress)
+        data = read_training_data(context, snapshot_id, progress=progress)
+        with suppress(FileExistsError):  # a worker that had lost this night's claim was faster
+            job = _make_job(data, production, context.settings, name=name, progress=progress)
+            _train(job, folder)
     _check_is_of(folder, context, snapshot_id)
     with context.sessions.begin() as session:
         return register_version(session, folder=folder, data_dir=data_dir)
@@ -59,73 +57,77 @@ def train_candidate(
 def _check_is_of(folder: Path, context: AppContext, snapshot_id: int) -> None:
     with context.sessions() as session:
         snapshot = get_snapshot(session, snapshot_id)
-    learned_from = load_card(folder).raw.get("snapshot", {}).get("digest")
-    if snapshot is None or learned_from != snapshot.digest:
-        raise ForeignFolderError(f"{folder.name} is there already, trained from other images")
+    trained_on = load_card(folder).raw.get("snapshot", {}).get("digest")
+    if snapshot is None or trained_on != snapshot.digest:
+        raise ForeignFolderError(f"{folder.name} already exists, trained on other images")
 
 
-def _train(
-    lesson: Lesson,
-    production: ModelVersion,
-    folder: Path,
-    *,
-    settings: Settings,
-    progress: Progress,
-) -> None:
+def _train(job: TrainingJob, folder: Path) -> None:
     from pipeline.training.train import train  # imports TensorFlow
 
-    config = _config(lesson, production, name=folder.name, settings=settings)
-    mixture = mix(lesson.sha256s, lesson.is_site, base_share=settings.train_base_share)
-    guard = _kept_guard(lesson, production, settings=settings)
+    train(job, folder)
+
+
+def _make_job(
+    data: TrainingData,
+    production: ModelVersion,
+    settings: Settings,
+    *,
+    name: str,
+    progress: Progress,
+) -> TrainingJob:
+    config = _config(data, production, name=name, settings=settings)
+    mixture = mix(data.sha256s, data.is_site, base_share=settings.train_base_share)
+    guard = _kept_guard(data, production, settings=settings)
     entries = {
-        "snapshot": {"id": lesson.snapshot.id, "digest": lesson.snapshot.digest},
+        "snapshot": {"id": data.snapshot.id, "digest": data.snapshot.digest},
         "started_from": _start(production, settings=settings),
         "mode": "upper blocks" if config.epochs else "head",
         "mixture": mixture.as_json() | {"asked_base_share": settings.train_base_share},
-        "familiarity": _familiarity(lesson, kept_from=production.name if guard else None),
+        "familiarity": _familiarity(data, kept_from=production.name if guard else None),
     }
-    job = TrainingJob(
+    return TrainingJob(
         config=config,
-        training=lesson.learning,
-        validation=lesson.validation,
+        training=data.training,
+        validation=data.validation,
         indices=mixture.indices,
-        groups=lesson.groups,
+        groups=data.groups,
         guard=guard,
         card_entries=lambda _: entries,
         progress=progress,
     )
-    train(job, folder)
 
 
 def _config(
-    lesson: Lesson, production: ModelVersion, *, name: str, settings: Settings
+    data: TrainingData, production: ModelVersion, *, name: str, settings: Settings
 ) -> TrainingConfig:
-    mode: Mode = "head" if lesson.site < settings.train_head_only_below else "upper blocks"
-    live = version_path(production, data_dir=settings.data_dir)
-    is_warm = settings.train_start == "production"
+    mode: Mode = "head" if data.site_images < settings.train_head_only_below else "upper blocks"
+    weights = settings.train_weights
+    if settings.train_start == "production":
+        weights = version_path(production, data_dir=settings.data_dir) / NETWORK_FILE
     return candidate_config(
         production.card,
         name=name,
         start=settings.train_start,
-        weights=live / NETWORK_FILE if is_warm else settings.train_weights,
+        weights=weights,
         mode=mode,
-        site=lesson.site,
+        site=data.site_images,
     )
 
 
-def _kept_guard(lesson: Lesson, production: ModelVersion, *, settings: Settings) -> Guard | None:
-    """Production's, where there is too little to learn anew what is usual.
+def _kept_guard(
+    data: TrainingData, production: ModelVersion, *, settings: Settings
+) -> Guard | None:
+    """Production's guard, where there are too few images to fit a new one.
 
-    It fits: it judges by features below the blocks that learn. Those of other start weights are
-    others, so there a new one is fitted, however few the images.
+    It fits: its features are computed below the blocks that are trained. Those of other start
+    weights differ, so there a new guard is fitted, however few the images.
     """
-    is_enough = is_enough_for_guard(
-        learning=len(lesson.learning), validation=len(lesson.validation)
-    )
+    is_enough = is_enough_for_guard(learning=len(data.training), validation=len(data.validation))
     if is_enough or settings.train_start != "production":
         return None
     guard = Guard.load(version_path(production, data_dir=settings.data_dir) / FAMILIARITY_FILE)
-    return None if guard.are_roots else guard  # the first format's judges by other features
+    return None if guard.are_roots else guard  # the first format's guard uses other features
 
 
 def _start(production: ModelVersion, *, settings: Settings) -> dict[str, Any]:
@@ -134,8 +136,8 @@ def _start(production: ModelVersion, *, settings: Settings) -> dict[str, Any]:
     return {"weights": settings.train_weights.name if settings.train_weights else "ImageNet's"}
 
 
-def _familiarity(lesson: Lesson, *, kept_from: str | None) -> dict[str, Any]:
+def _familiarity(data: TrainingData, *, kept_from: str | None) -> dict[str, Any]:
     """See `pipeline.familiarity.guard.is_guard_of`."""
-    counts = {"training_images": len(lesson.learning), "validation_images": len(lesson.validation)}
+    counts = {"training_images": len(data.training), "validation_images": len(data.validation)}
     guard = {"guard": "kept", "from": kept_from} if kept_from else {"guard": "fitted"}
-    return {"snapshot": lesson.snapshot.digest, **guard, **counts}
+    return {"snapshot": data.snapshot.digest, **guard, **counts}

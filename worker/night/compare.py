@@ -1,4 +1,4 @@
-"""Candidate and production read the same frozen test images; the figures of both are kept."""
+"""Compare candidate and production on the same frozen test images; store the metrics of both."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ from pipeline.types import OperatingPoint, Split
 
 log = logging.getLogger(__name__)
 
-EVERYWHERE: OperatingPoint = "balanced"  # versions of the first format know no other
+COMMON: OperatingPoint = "balanced"  # versions of the first format have no other
 
 
 class MissingInputError(PipelineError):
@@ -34,8 +34,8 @@ class MissingInputError(PipelineError):
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A version that answers, and the point at which it is judged."""
+class OpenVersion:
+    """A version and the operating point at which it is compared."""
 
     version_id: int
     predictor: Predictor
@@ -65,21 +65,21 @@ def compare_versions(
     level: float = LEVEL,
     progress: Progress | None = None,
 ) -> list[Comparison]:
-    """One comparison for each origin of the snapshot's test images, the site's first.
+    """Return a comparison for each origin of the snapshot's test images, the site's first.
 
     level: of the intervals of all comparisons together. progress: called after each prediction;
     its exceptions pass through. Raises NetworkFolderError, MissingInputError.
     """
     sets = _test_sets(context, snapshot_id)
     both = _open_both(context.settings, candidate=candidate, production=production)
-    teller = _Teller(progress, total=2 * sum(map(len, sets.values())))
+    counter = _Counter(progress, total=2 * sum(map(len, sets.values())))
     level_of_one = level_of_each(len(sets), level=level)
     comparisons = []
     for origin, images in sets.items():
-        ours, theirs = (_read(context, images, opened, teller) for opened in both)
+        ours, theirs = (_predict(context, images, opened, counter) for opened in both)
         for opened, answers in zip(both, (ours, theirs), strict=True):
-            _keep(context, opened, answers, snapshot_id=snapshot_id, origin=origin)
-            teller.tell()
+            _store(context, opened, answers, snapshot_id=snapshot_id, origin=origin)
+            counter.add(0)
         comparisons.append(compare(origin, ours, theirs, level=level_of_one))
     return comparisons
 
@@ -94,50 +94,49 @@ def _test_sets(context: AppContext, snapshot_id: int) -> dict[str, list[Snapshot
 
 def _open_both(
     settings: Settings, *, candidate: ModelVersion, production: ModelVersion
-) -> tuple[Opened, Opened]:
-    """Both are judged at the point in use; where one does not know it, at the balanced one."""
+) -> tuple[OpenVersion, OpenVersion]:
+    """Compare at the operating point in use; if one of them lacks it, at the balanced one."""
     ours, theirs = _open(settings, candidate), _open(settings, production)
     point = settings.operating_point
     for predictor in (ours, theirs):
         if point not in predictor.card.thresholds:
             log.warning(
-                "%s knows no operating point %s: both versions are compared at %s",
+                "%s has no operating point %s: both versions are compared at %s",
                 predictor.model_version,
                 point,
-                EVERYWHERE,
+                COMMON,
             )
-            point = EVERYWHERE
-    return Opened(candidate.id, ours, point), Opened(production.id, theirs, point)
+            point = COMMON
+    return OpenVersion(candidate.id, ours, point), OpenVersion(production.id, theirs, point)
 
 
 def _open(settings: Settings, version: ModelVersion) -> Predictor:
-    """On as many threads as this process has cores: a night's has only some, see `bounds`."""
     path = version_path(version, data_dir=settings.data_dir)
-    return Predictor.open(path, operating_point=EVERYWHERE)
+    return Predictor.open(path, operating_point=COMMON)
 
 
-class _Teller:
+class _Counter:
     """Counts the predictions of both versions."""
 
     def __init__(self, progress: Progress | None, *, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
 
-    def tell(self, *, more: int = 0) -> None:
-        self._done += more
+    def add(self, predictions: int) -> None:
+        self._done += predictions
         if self._progress is not None:
             step = TrainingProgress(stage="evaluate", done=self._done, total=self._total, share=1.0)
             self._progress(step)
 
 
-def _read(
-    context: AppContext, images: Sequence[SnapshotImage], opened: Opened, teller: _Teller
+def _predict(
+    context: AppContext, images: Sequence[SnapshotImage], opened: OpenVersion, counter: _Counter
 ) -> Answers:
     collector = ScoreCollector()
     inputs = _inputs(context, images, opened.predictor)
     for image, prediction in opened.predictor.predict_each(inputs):
         label = int(image.label is LabelValue.PNEUMONIA)
         collector.add(prediction, label=label, patient=image.patient_hash)
-        teller.tell(more=1)
+        counter.add(1)
     return opened.answers(collector.scores())
 
 
@@ -155,10 +154,10 @@ def _inputs(
             ) from None
 
 
-def _keep(
-    context: AppContext, opened: Opened, answers: Answers, *, snapshot_id: int, origin: str
+def _store(
+    context: AppContext, opened: OpenVersion, answers: Answers, *, snapshot_id: int, origin: str
 ) -> None:
-    """There are figures of numbers only; the gate refuses a version that gives others."""
+    """Scores that are not numbers have no metrics; the gate refuses such a version."""
     if not answers.are_numbers:
         return
     figures = opened.figures(answers.scores)

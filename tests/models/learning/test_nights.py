@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from models.base import now
 from models.learning.nights import (
     NightClaim,
+    begin_stage,
     cancel_night,
     claim_night,
     extend,
@@ -19,10 +20,9 @@ from models.learning.nights import (
     has_waiting_night,
     is_cancelled,
     list_nights,
-    note,
-    reach,
     release_night,
     request_night,
+    update_night,
 )
 from models.tables.learning import Night, Outcome
 from tests.support.servers.databases import Database, both_databases
@@ -88,10 +88,10 @@ def test_who_lost_the_claim_writes_nothing(database: Database, night: Night) -> 
         assert has_waiting_night(session)
         second = claim(session)
         assert not extend(session, first, lease_s=60)
-        assert not note(session, first, progress="from the dead")
+        assert not update_night(session, first, progress="from the dead")
         assert not finish_night(session, first, Outcome.PROMOTED, "from the dead")
         release_night(session, first)
-        assert note(session, second, progress="alive")
+        assert update_night(session, second, progress="alive")
     found = the_night(database)
     assert (found.progress, found.outcome, found.leased_by) == ("alive", None, second.holder)
 
@@ -100,7 +100,7 @@ def test_a_night_that_keeps_killing_its_worker_is_parked(database: Database, nig
     with database.sessions.begin() as session:
         for _ in range(3):
             assert not fail_exhausted_night(session, max_attempts=3)
-            reach(session, claim(session), "training")
+            begin_stage(session, claim(session), "training")
             lapse(session)
         # Training was reached by the first: the others found it begun.
         assert claim_night(session, lease_s=60, max_attempts=3) is None
@@ -115,10 +115,10 @@ def test_a_night_that_keeps_killing_its_worker_is_parked(database: Database, nig
 def test_progress_makes_up_for_earlier_attempts(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         for _ in range(2):
-            reach(session, claim(session), "training")
+            begin_stage(session, claim(session), "training")
             lapse(session)
         last = claim(session)
-        assert reach(session, last, "evaluation")
+        assert begin_stage(session, last, "evaluation")
     assert the_night(database).attempts == 1
 
 

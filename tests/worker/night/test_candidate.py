@@ -1,4 +1,4 @@
-"""A snapshot becomes a candidate: trained once, gone on with after an interruption, not live."""
+"""Candidates: trained once, continued after an interruption, not in production."""
 
 import json
 import shutil
@@ -22,12 +22,8 @@ from pipeline.training.job import TrainingProgress
 from pipeline.types import PREPROCESSING, Finding, Split
 from tests.support.data.rows import a_hash, a_user
 from tests.support.data.versions import make_version
-from worker.night.candidate import (
-    ForeignFolderError,
-    MissingImageError,
-    NotEnoughImagesError,
-    train_candidate,
-)
+from worker.night.candidate import ForeignFolderError, train_candidate
+from worker.night.training_data import MissingImageError, NotEnoughImagesError
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -39,13 +35,13 @@ def no_progress(step: TrainingProgress) -> None:
 
 
 class CutOffError(Exception):
-    """For a test."""
+    """Interrupts a training."""
 
 
 def freeze_phantoms(
     context: AppContext, *, patients: int = 10, is_drawn: bool = True, base: int = 0
 ) -> DatasetSnapshot:
-    """So many patients of each finding to learn from and to choose by, one image each."""
+    """A snapshot with `patients` of each finding in train and in validation, one image each."""
     members = []
     with context.sessions.begin() as session:
         user = a_user(session)
@@ -88,7 +84,9 @@ def train(
 
 
 @pytest.mark.tensorflow
-def test_a_candidate_goes_on_from_production_and_from_an_interruption(context: AppContext) -> None:
+def test_candidate_starts_from_production_and_continues_after_an_interruption(
+    context: AppContext,
+) -> None:
     production, snapshot = baseline(context), freeze_phantoms(context, base=4)
     folder = context.settings.data_dir / "networks" / "night-7"
     steps: list[TrainingProgress] = []
@@ -110,7 +108,7 @@ def test_a_candidate_goes_on_from_production_and_from_an_interruption(context: A
     with context.sessions() as session:
         assert production_version(session).id == production.id  # type: ignore[union-attr]
     assert version_path(made, data_dir=context.settings.data_dir) == folder
-    assert [path.name for path in folder.parent.iterdir()] == ["night-7"], "nothing is left over"
+    assert [path.name for path in folder.parent.iterdir()] == ["night-7"], "checkpoints are removed"
 
     check_card(made, snapshot)
     words = " ".join((folder / "MODEL_CARD.md").read_text().split())
@@ -119,7 +117,7 @@ def test_a_candidate_goes_on_from_production_and_from_an_interruption(context: A
     check_answers(folder)
     steps.clear()
     assert train(context, snapshot, production, steps.append).id == made.id
-    assert not steps, "what is finished is only registered"
+    assert not steps, "a finished version is only registered"
 
 
 def check_card(version: ModelVersion, snapshot: DatasetSnapshot) -> None:
@@ -131,7 +129,7 @@ def check_card(version: ModelVersion, snapshot: DatasetSnapshot) -> None:
     assert card["mixture"]["site_images"] == 16
     assert card["mixture"]["base_images"] == 4
     assert card["population"].endswith("Since then, 16 labelled images of this site.")
-    assert card["familiarity"]["guard"] == "kept", "40 images do not say what is usual"
+    assert card["familiarity"]["guard"] == "kept", "40 images are too few to fit one"
     assert is_guard_of(card, snapshot.digest)
     assert not is_guard_of(card, "another")
     assert not is_guard_of(baseline_card(), snapshot.digest)
@@ -143,40 +141,40 @@ def baseline_card() -> dict[str, object]:
 
 
 def check_answers(folder: Path) -> None:
-    """The head has learned; the trunk, and so the guard, are production's."""
+    """The head was trained; trunk and guard are those of production."""
     images = np.stack([draw_phantom(seed=n, finding="normal", size=(224, 224)) for n in range(4)])
     old, new = Predictor.open(), Predictor.open(folder)
     before, after = old.engine.infer(images), new.engine.infer(images)
     np.testing.assert_allclose(after.features, before.features, atol=1e-4)
     moved = np.abs(after.logits - before.logits)
     assert (moved > 1e-3).all()
-    assert (moved < 2).all(), "a head that goes on does not jump"
+    assert (moved < 2).all(), "training continues from the old head"
     kept = Guard.load(folder / FAMILIARITY_FILE)
     unfamiliar = kept.unfamiliarity(images, after.features)
     np.testing.assert_allclose(unfamiliar, old.guard.unfamiliarity(images, before.features))
 
 
-def test_too_few_patients_are_told_before_anything_is_read(context: AppContext) -> None:
+def test_too_few_patients_are_reported_before_reading(context: AppContext) -> None:
     snapshot = freeze_phantoms(context, patients=9, is_drawn=False)
     with pytest.raises(NotEnoughImagesError) as caught:
         train(context, snapshot, baseline(context))
-    assert str(caught.value) == "9 patients with pneumonia to learn from, 10 are needed"
+    assert str(caught.value) == "9 patients with pneumonia to train on, 10 are needed"
 
 
-def test_an_image_that_is_gone_is_named_by_its_hash(context: AppContext) -> None:
+def test_missing_image_is_named_by_its_hash(context: AppContext) -> None:
     snapshot = freeze_phantoms(context, is_drawn=False)
     with pytest.raises(MissingImageError, match="no longer in the file store"):
         train(context, snapshot, baseline(context))
 
 
-def test_a_folder_trained_from_something_else_is_no_candidate(context: AppContext) -> None:
+def test_folder_trained_on_other_images_is_refused(context: AppContext) -> None:
     snapshot, production = freeze_phantoms(context, is_drawn=False), baseline(context)
     shutil.copytree(BASELINE, context.settings.data_dir / "networks" / "night-7")
-    with pytest.raises(ForeignFolderError, match="trained from other images"):
+    with pytest.raises(ForeignFolderError, match="trained on other images"):
         train(context, snapshot, production)
 
 
-def test_who_is_overtaken_while_it_reads_takes_what_the_other_has_trained(
+def test_overtaken_worker_registers_the_version_of_the_other(
     context: AppContext,
 ) -> None:
     snapshot, production = freeze_phantoms(context, is_drawn=False), baseline(context)
@@ -196,7 +194,7 @@ def test_who_is_overtaken_while_it_reads_takes_what_the_other_has_trained(
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", "", "a b", ".hidden"])
-def test_a_name_that_is_no_folder_name_is_refused(context: AppContext, name: str) -> None:
+def test_invalid_version_name_is_refused(context: AppContext, name: str) -> None:
     with pytest.raises(ValueError, match="Expected a name"):
         train_candidate(
             context, snapshot_id=1, production=baseline(context), name=name, progress=no_progress

@@ -50,7 +50,7 @@ def candidate(context: AppContext) -> ModelVersion:
 
 
 def freeze_phantoms(context: AppContext, *, of_each: int = 3) -> int:
-    """A snapshot of phantoms: of both origins so many of each finding, and one to learn from."""
+    """A snapshot: of both origins `of_each` test images per finding, and one training image."""
     with context.sessions.begin() as session:
         snapshot = DatasetSnapshot(digest=a_hash("phantoms"), report={})
         session.add(snapshot)
@@ -109,17 +109,17 @@ def evaluations(context: AppContext) -> list[Evaluation]:
         return list(session.scalars(select(Evaluation).order_by(Evaluation.id)))
 
 
-def test_the_same_network_is_no_better_and_is_refused(
+def test_compare_versions_of_the_same_network(
     context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
-    told: list[TrainingProgress] = []
+    steps: list[TrainingProgress] = []
     snapshot_id = freeze_phantoms(context)
     site, public = compare_versions(
         context,
         snapshot_id=snapshot_id,
         candidate=candidate,
         production=production,
-        progress=told.append,
+        progress=steps.append,
     )
     assert (site.name, public.name) == (SITE, PUBLIC)
     assert (site.images, site.patients, site.pneumonia_patients) == (6, 4, 2)
@@ -129,7 +129,7 @@ def test_the_same_network_is_no_better_and_is_refused(
     assert site.level == pytest.approx(0.975)
     decision = decide_promotion([site, public], gate=Gate(min_patients=2))
     assert not decision.is_yes
-    assert (told[0].total, told[-1].done) == (24, 24)
+    assert (steps[0].total, steps[-1].done) == (24, 24)
     rows = {(row.model_version_id, row.origin): row.figures for row in evaluations(context)}
     assert len(rows) == 4
     figures = rows[candidate.id, SITE]
@@ -139,7 +139,7 @@ def test_the_same_network_is_no_better_and_is_refused(
     assert sum(part["images"] for part in figures["calibration"]) == figures["n"] == 6
 
 
-def test_what_was_measured_stays_when_it_is_begun_again(
+def test_repeated_comparison_keeps_stored_evaluations(
     context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
     snapshot_id = freeze_phantoms(context, of_each=1)
@@ -147,7 +147,7 @@ def test_what_was_measured_stays_when_it_is_begun_again(
     class KilledError(Exception):
         pass
 
-    def die(step: TrainingProgress) -> None:
+    def interrupt(step: TrainingProgress) -> None:
         if evaluations(context):
             raise KilledError
 
@@ -157,7 +157,7 @@ def test_what_was_measured_stays_when_it_is_begun_again(
         "production": production,
     }
     with pytest.raises(KilledError):
-        compare_versions(context, **versions, progress=die)
+        compare_versions(context, **versions, progress=interrupt)
     first = evaluations(context)
     assert len(first) == 1
     assert len(compare_versions(context, **versions)) == 2
@@ -166,7 +166,7 @@ def test_what_was_measured_stays_when_it_is_begun_again(
     assert (rows[0].id, rows[0].created_at) == (first[0].id, first[0].created_at)
 
 
-def test_where_one_knows_no_such_operating_point_both_are_judged_at_the_balanced_one(
+def test_versions_without_the_operating_point_are_compared_at_balanced(
     context: AppContext, candidate: ModelVersion, caplog: pytest.LogCaptureFixture
 ) -> None:
     context = AppContext(
@@ -185,10 +185,10 @@ def test_where_one_knows_no_such_operating_point_both_are_judged_at_the_balanced
     used = site.candidate["operating_point"], site.production["operating_point"]
     assert used == ("balanced", "balanced")
     assert (site.candidate["threshold"], site.production["threshold"]) == (0.5, 0.41)
-    assert "old knows no operating point sensitive: both versions are compared" in caplog.text
+    assert "old has no operating point sensitive: both versions are compared" in caplog.text
 
 
-def test_a_lost_network_input_is_said(
+def test_missing_network_input_is_reported(
     context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
     snapshot_id = freeze_phantoms(context, of_each=1)
@@ -200,7 +200,7 @@ def test_a_lost_network_input_is_said(
         )
 
 
-def test_no_test_image_is_no_evidence(
+def test_comparison_without_test_images(
     context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
     snapshot_id = freeze_phantoms(context, of_each=0)

@@ -1,4 +1,4 @@
-"""What a training process may take: seen from inside real processes."""
+"""Cores, priority and memory of a training, measured inside real processes."""
 
 import json
 import os
@@ -37,7 +37,7 @@ print(json.dumps({
 
 
 def bounded(cores: int, *, own_session: bool = False) -> dict[str, Any]:
-    """What a process that bounded itself says of itself."""
+    """Run a process that bounds itself and reports."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(cores)],
         cwd=Path(__file__).parents[3],
@@ -48,7 +48,7 @@ def bounded(cores: int, *, own_session: bool = False) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def test_a_bounded_process_has_its_cores_and_comes_last() -> None:
+def test_bounded_process_has_its_cores_and_low_priority() -> None:
     given = sorted(os.sched_getaffinity(0))
     found = bounded(1)
     assert found["cores"] == [given[-1:]] * 2, "threads that were there before, too"
@@ -58,21 +58,21 @@ def test_a_bounded_process_has_its_cores_and_comes_last() -> None:
     assert found["threads"] == "1"
 
 
-def test_half_of_the_cores_unless_told_and_twice_is_no_quarter() -> None:
+def test_half_of_the_cores_by_default_also_when_bound_twice() -> None:
     given = sorted(os.sched_getaffinity(0))
     half = max(1, len(given) // 2)
     assert bounded(0)["cores"] == [given[-half:]] * 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="the kernel has none")
-def test_a_session_of_its_own_comes_last_among_sessions() -> None:
+def test_own_session_gets_low_autogroup_priority() -> None:
     """Nice values count only within a session there."""
     mine = Path("/proc/self/autogroup").read_text()
     assert bounded(1, own_session=True)["autogroup"].strip().endswith("nice 10")
-    assert Path("/proc/self/autogroup").read_text() == mine, "nobody else is slowed down"
+    assert Path("/proc/self/autogroup").read_text() == mine, "other sessions are unchanged"
 
 
-def test_cores_are_counted_from_the_end() -> None:
+def test_training_cores_takes_the_last_ones() -> None:
     given = frozenset({2, 3, 5, 7})
     wanted = {0: {5, 7}, 1: {7}, 3: {3, 5, 7}, 9: {2, 3, 5, 7}}
     for count, cores in wanted.items():
@@ -80,7 +80,7 @@ def test_cores_are_counted_from_the_end() -> None:
     assert training_cores(Settings(), given=frozenset({4})) == {4}
 
 
-def test_too_much_memory_is_one_sentence_with_the_setting() -> None:
+def test_check_memory_names_the_setting() -> None:
     check_memory(Settings(train_memory_mb=1_000_000))
-    with pytest.raises(MemoryBoundError, match=r"more than OVERREAD_TRAIN_MEMORY_MB allows \(1 MB"):
+    with pytest.raises(MemoryBoundError, match=r"OVERREAD_TRAIN_MEMORY_MB allows 1 MB"):
         check_memory(Settings(train_memory_mb=1))

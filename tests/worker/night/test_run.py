@@ -1,6 +1,7 @@
-"""A night on real rows and files. Its candidate's folder is there already, as after a training
-whose worker died before it was registered; training itself is tested with the pipeline, and the
-whole of it with real processes in tests/end_to_end.
+"""A night on real rows and files.
+
+The candidate's folder exists already, as after a training whose worker died before registering
+it; training itself is tested with the pipeline, a whole night in tests/end_to_end.
 """
 
 from functools import cache
@@ -23,7 +24,7 @@ from pipeline.phantom.drawing import draw_phantom
 from pipeline.types import PREPROCESSING, Finding
 from tests.support.data.rows import a_job, a_user, an_image
 from tests.support.data.versions import make_version
-from worker.night.progress import CancelledError, LostClaimError, NightWatch
+from worker.night.claim import CancelledError, ClaimedNight, LostClaimError
 from worker.night.resources import MemoryBoundError
 from worker.night.run import run_night
 from worker.night.snapshot import take_snapshot
@@ -39,7 +40,7 @@ def context(context: AppContext) -> AppContext:
     with context.sessions.begin() as session:
         install_baseline(session, data_dir=context.settings.data_dir)
         user_id, job = a_user(session).id, a_job(session)
-        study = get_or_create_studies(session, [NewStudy("a study", folder="films")])["a study"]
+        study = get_or_create_studies(session, [NewStudy("a study", folder="images")])["a study"]
         for number in range(PATIENTS):
             image = an_image(session, job, file=f"{number}.png", state=State.PREDICTED)
             image.stored_sha256, image.study_id = image.sha256, study
@@ -48,14 +49,14 @@ def context(context: AppContext) -> AppContext:
 
 
 @cache
-def film(number: int) -> NDArray[np.uint8]:
+def drawn(number: int) -> NDArray[np.uint8]:
     finding: Finding = "pneumonia" if number % 2 else "normal"
     return draw_phantom(seed=number, finding=finding, size=(224, 224))
 
 
 def _label(context: AppContext, session: Any, sha256: str, *, number: int, user_id: int) -> None:
     value = (LabelValue.NORMAL, LabelValue.PNEUMONIA)[number % 2]
-    context.store.put_network_input(sha256, PREPROCESSING, film(number))
+    context.store.put_network_input(sha256, PREPROCESSING, drawn(number))
     label = NewLabel(
         sha256=sha256,
         value=value,
@@ -68,8 +69,8 @@ def _label(context: AppContext, session: Any, sha256: str, *, number: int, user_
     add_labels(session, [label])
 
 
-def asked(context: AppContext, **settings: Any) -> tuple[AppContext, int]:
-    """A night that someone asked for; with few labels and patients needed unless said otherwise."""
+def requested(context: AppContext, **settings: Any) -> tuple[AppContext, int]:
+    """A requested night that needs few labels and patients, unless settings say otherwise."""
     changed = context.settings.model_copy(update=NEEDED | settings)
     with context.sessions.begin() as session:
         night = request_night(session, user_id=None)
@@ -79,7 +80,7 @@ def asked(context: AppContext, **settings: Any) -> tuple[AppContext, int]:
 
 
 def finish_training(context: AppContext, night_id: int) -> str:
-    """The folder of a candidate that is the shipped network again."""
+    """Write the candidate's folder: the shipped network again."""
     digest = take_snapshot(context).digest
     familiarity = {"snapshot": digest, "guard": "fitted"}
     folder = context.settings.data_dir / "networks" / f"night-{night_id}"
@@ -87,7 +88,7 @@ def finish_training(context: AppContext, night_id: int) -> str:
     return digest
 
 
-def ended(context: AppContext, night_id: int) -> Night:
+def read_night(context: AppContext, night_id: int) -> Night:
     with context.sessions() as session:
         night = get_night(session, night_id)
         assert night is not None
@@ -96,34 +97,34 @@ def ended(context: AppContext, night_id: int) -> Night:
         return night
 
 
-def test_no_night_waits(context: AppContext) -> None:
+def test_run_night_without_a_night(context: AppContext) -> None:
     assert not run_night(context)
 
 
-def test_too_few_new_labels_train_nothing_and_say_so(context: AppContext) -> None:
-    context, night_id = asked(context, night_min_labels=PATIENTS + 1)
+def test_run_night_ends_with_too_few_new_labels(context: AppContext) -> None:
+    context, night_id = requested(context, night_min_labels=PATIENTS + 1)
     assert run_night(context)
-    night = ended(context, night_id)
+    night = read_night(context, night_id)
     assert (night.outcome, night.new_labels, night.snapshot_id) == (Outcome.NOTHING, PATIENTS, None)
     assert night.reason == "60 new labels since the last training, 61 are needed"
-    assert night.drift is not None, "it looks at what was predicted all the same"
+    assert night.drift is not None, "drift is measured all the same"
     assert not run_night(context)
 
 
-def test_too_few_patients_train_nothing_and_say_so(context: AppContext) -> None:
-    context, night_id = asked(context)
+def test_run_night_ends_with_too_few_patients(context: AppContext) -> None:
+    context, night_id = requested(context)
     run_night(context)
-    night = ended(context, night_id)
+    night = read_night(context, night_id)
     assert (night.outcome, night.candidate_id) == (Outcome.NOTHING, None)
     assert night.reason is not None
     assert "patients" in night.reason
 
 
-def test_the_same_network_again_is_refused_and_stays_out(context: AppContext) -> None:
-    context, night_id = asked(context, night_policy="automatic")
+def test_run_night_refuses_the_same_network(context: AppContext) -> None:
+    context, night_id = requested(context, night_policy="automatic")
     digest = finish_training(context, night_id)
     run_night(context)
-    night = ended(context, night_id)
+    night = read_night(context, night_id)
     assert night.outcome is Outcome.REFUSED
     assert night.snapshot is not None
     assert night.snapshot.digest == digest
@@ -138,64 +139,68 @@ def test_the_same_network_again_is_refused_and_stays_out(context: AppContext) ->
     assert live.name != night.candidate.name
 
 
-def test_what_was_trained_from_is_not_new_the_next_night(context: AppContext) -> None:
-    context, first = asked(context)
+def test_labels_of_the_last_training_are_not_new(context: AppContext) -> None:
+    context, first = requested(context)
     finish_training(context, first)
     run_night(context)
-    context, second = asked(context)
+    context, second = requested(context)
     run_night(context)
-    assert ended(context, second).reason == "0 new labels since the last training, 10 are needed"
+    assert (
+        read_night(context, second).reason == "0 new labels since the last training, 10 are needed"
+    )
 
 
-def test_a_night_that_goes_on_keeps_what_it_had_counted(context: AppContext) -> None:
-    """Its own candidate makes the labels old: counted again they would be none."""
-    context, night_id = asked(context)
+def test_continued_night_keeps_its_count_of_new_labels(context: AppContext) -> None:
+    """Counted again there would be none, since its own candidate was trained on them."""
+    context, night_id = requested(context)
     finish_training(context, night_id)
     with context.sessions.begin() as session:
         session.execute(update(Night).where(Night.id == night_id).values(new_labels=42))
     run_night(context)
-    assert ended(context, night_id).new_labels == 42
+    assert read_night(context, night_id).new_labels == 42
 
 
-def test_a_cancelled_night_is_told_to_stop(context: AppContext) -> None:
-    context, night_id = asked(context)
+def test_check_raises_after_a_cancellation(context: AppContext) -> None:
+    context, night_id = requested(context)
     with context.sessions.begin() as session:
         claim = claim_night(session, lease_s=60, max_attempts=3)
         cancel_night(session, night_id)
     assert claim is not None
-    watch = NightWatch(context, claim)
-    watch.check()
-    watch.beat()
+    night = ClaimedNight(context, claim)
+    night.check()
+    night.beat()
     with pytest.raises(CancelledError):
-        watch.check()
+        night.check()
 
 
-def test_a_training_that_takes_too_much_memory_is_told_to_stop(context: AppContext) -> None:
-    context, _ = asked(context, train_memory_mb=1)
+def test_check_raises_above_the_memory_limit(context: AppContext) -> None:
+    context, _ = requested(context, train_memory_mb=1)
     with context.sessions.begin() as session:
         claim = claim_night(session, lease_s=60, max_attempts=3)
     assert claim is not None
-    watch = NightWatch(context, claim)
-    watch.beat()
+    night = ClaimedNight(context, claim)
+    night.beat()
     with pytest.raises(MemoryBoundError, match="OVERREAD_TRAIN_MEMORY_MB"):
-        watch.check()
+        night.check()
 
 
-def test_a_night_whose_process_is_asked_to_stop_goes_back_uncounted(context: AppContext) -> None:
-    context, night_id = asked(context)
+def test_stopping_process_releases_its_night_without_counting_the_attempt(
+    context: AppContext,
+) -> None:
+    context, night_id = requested(context)
     context.stopping.set()
     run_night(context)
-    night = ended(context, night_id)
+    night = read_night(context, night_id)
     assert (night.outcome, night.attempts, night.leased_by) == (None, 0, None)
 
 
-def test_a_night_taken_over_meanwhile_is_left_to_the_other(context: AppContext) -> None:
-    context, _ = asked(context)
+def test_check_raises_after_a_takeover(context: AppContext) -> None:
+    context, _ = requested(context)
     with context.sessions.begin() as session:
         claim = claim_night(session, lease_s=60, max_attempts=3)
         session.execute(update(Night).values(leased_by="another"))
     assert claim is not None
-    watch = NightWatch(context, claim)
-    watch.beat()
+    night = ClaimedNight(context, claim)
+    night.beat()
     with pytest.raises(LostClaimError):
-        watch.check()
+        night.check()
