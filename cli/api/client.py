@@ -188,7 +188,7 @@ class Client:
                 failure, patience_s = error, self._disk_patience_s
                 failing_since = min(failing_since, monotonic())
                 waiting = "the service's disk is nearly full; waiting for free space"
-            if monotonic() + pause > failing_since + patience_s:
+            if self.is_stopped or monotonic() + pause > failing_since + patience_s:
                 raise failure
             if waiting not in self._reported:
                 self._reported.add(waiting)

@@ -67,7 +67,7 @@ def _configure(
     if isinstance(config.start_weights, Path) and not config.start_weights.is_file():
         raise UsageProblem(f"{config.start_weights}: no such file; name it with --weights")
     if not tensorflow_is_installed():
-        raise UsageProblem("TensorFlow is not installed; install it with: make setup-train")
+        raise UsageProblem("TensorFlow is not installed; run: make setup-train")
     return config
 
 

@@ -1,6 +1,5 @@
-"""Pictures that show where the network looked, one file for each content."""
+"""Images with the heatmap overlaid, one file for each content."""
 
-import logging
 import re
 from pathlib import Path
 
@@ -10,30 +9,27 @@ from pipeline.decode.decode import decode
 from pipeline.inference.drawing import overlay_png
 from pipeline.types import Prediction
 
-log = logging.getLogger(__name__)
-
 
 class OverlayFolder:
     def __init__(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageProblem(f"{folder}: cannot be made: {error.strerror}") from None
+            raise UsageProblem(f"{folder}: cannot be created: {error.strerror}") from None
         self._folder = folder
 
     def draw(self, item: Item, prediction: Prediction) -> None:
-        assert item.path is not None, "it was predicted, so it was read"
         peak = float(prediction.heatmap.max())
         heatmap = prediction.heatmap / peak if peak > 0 else prediction.heatmap
-        # Decoded a second time, here: it went well a moment ago in a process of its own.
-        picture = overlay_png(decode(item.path), heatmap)
+        # Decoded again, in this process: a decoder process has just decoded it without harm.
+        overlay = overlay_png(decode(item.path), heatmap)
         try:
-            (self._folder / overlay_name(item.file, item.sha256)).write_bytes(picture)
+            (self._folder / overlay_name(item.file, item.sha256)).write_bytes(overlay)
         except OSError as error:
             raise Failed(f"{self._folder}: cannot be written: {error.strerror}") from None
 
 
 def overlay_name(file: str, sha256: str) -> str:
-    """Safe on any file system, and unlike any other content's."""
+    """Valid on any file system, and unique for the content."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "_", file.replace("/", "__"))[-80:].lstrip(".-")
     return f"{readable}-{sha256[:12]}.png"
