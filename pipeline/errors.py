@@ -53,5 +53,29 @@ class RefusedError(PipelineError):
         return Reason(self.code, self.sentence)
 
 
+def damaged(sentence: str) -> RefusedError:
+    return RefusedError(RefusalCode.DAMAGED, sentence)
+
+
+def too_large(sentence: str) -> RefusedError:
+    return RefusedError(RefusalCode.TOO_LARGE, sentence)
+
+
+def unsupported(sentence: str) -> RefusedError:
+    return RefusedError(RefusalCode.UNSUPPORTED, sentence)
+
+
+def not_frontal_chest(sentence: str) -> RefusedError:
+    return RefusedError(RefusalCode.NOT_FRONTAL_CHEST, sentence)
+
+
+def not_an_image(sentence: str) -> RefusedError:
+    return RefusedError(RefusalCode.NOT_AN_IMAGE, sentence)
+
+
+def bad_archive(sentence: str) -> RefusedError:
+    return RefusedError(RefusalCode.ARCHIVE, sentence)
+
+
 class NetworkFolderError(PipelineError):
     """A model version's folder is incomplete, damaged, or of another format."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import RefusalCode, RefusedError, not_frontal_chest, too_large
 
 MAX_TABLE_BYTES = 32 * 2**20  # of a label table: some 300,000 rows
 
@@ -30,9 +30,7 @@ class Limits:
 
     def check_bytes(self, size: int) -> None:
         if size > self.max_bytes:
-            raise RefusedError(
-                RefusalCode.TOO_LARGE, f"too large: expected at most {self.max_bytes} bytes"
-            )
+            raise too_large(f"too large: expected at most {self.max_bytes} bytes")
 
     def check_size(self, rows: int, columns: int) -> None:
         """Raise RefusedError unless an image of rows x columns may be decoded."""
@@ -44,29 +42,22 @@ class Limits:
                 f"received {shape}",
             )
         if rows * columns > self.max_pixels:
-            raise RefusedError(
-                RefusalCode.TOO_LARGE,
+            raise too_large(
                 f"the image is too large: expected at most {self.max_pixels} pixels, "
-                f"received {shape}",
+                f"received {shape}"
             )
         if max(rows, columns) > self.max_aspect * min(rows, columns):
-            raise RefusedError(
-                RefusalCode.NOT_FRONTAL_CHEST,
+            raise not_frontal_chest(
                 f"not a chest radiograph: expected sides within 1 : {self.max_aspect:g}, "
-                f"received {shape}",
+                f"received {shape}"
             )
 
     def check_frames(self, frames: int) -> None:
         if not 1 <= frames <= self.max_frames:
-            raise RefusedError(
-                RefusalCode.TOO_LARGE, f"expected 1 to {self.max_frames} frames, received {frames}"
-            )
+            raise too_large(f"expected 1 to {self.max_frames} frames, received {frames}")
 
 
 def check_not_blank(pixels: NDArray[Any]) -> None:
     """Raise RefusedError for an array of any shape and type without two different values."""
     if pixels.size == 0 or pixels.min() == pixels.max():
-        raise RefusedError(
-            RefusalCode.NOT_FRONTAL_CHEST,
-            "not a chest radiograph: every pixel has the same value",
-        )
+        raise not_frontal_chest("not a chest radiograph: every pixel has the same value")

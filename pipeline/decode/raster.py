@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import RefusedError, damaged, too_large, unsupported
 from pipeline.files.jpeg import check_jpeg, read_luminance
 from pipeline.files.png import check_png
 from pipeline.files.sniff import BMP, JPEG, JPEG2000, PNG, TIFF, WEBP
@@ -74,14 +74,11 @@ def _unbounded(values: NDArray[Any]) -> NDArray[np.float32]:
     """32-bit integers and floats state no range: take the smallest common one that fits."""
     least, greatest = float(values.min()), float(values.max())  # NaN if any value is NaN
     if not (np.isfinite(least) and np.isfinite(greatest)) or least < 0:
-        raise RefusedError(RefusalCode.UNSUPPORTED, "expected finite pixel values of at least 0")
+        raise unsupported("expected finite pixel values of at least 0")
     tops = (1, 2**8 - 1, 2**12 - 1, 2**16 - 1, 2**32 - 1)
     top = next((top for top in tops if greatest <= top), None)
     if top is None:
-        raise RefusedError(
-            RefusalCode.UNSUPPORTED,
-            "expected pixel values of at most 32 bits",
-        )
+        raise unsupported("expected pixel values of at most 32 bits")
     return scaled(values, top)
 
 
@@ -134,21 +131,18 @@ def decode_raster(
         with Image.open(io.BytesIO(content), formats=[name]) as image:
             return _decode(image, content, media_type, limits, minimum_size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise RefusedError(
-            RefusalCode.TOO_LARGE,
-            f"the image is too large: expected at most {limits.max_pixels} pixels",
+        raise too_large(
+            f"the image is too large: expected at most {limits.max_pixels} pixels"
         ) from None
     except UnidentifiedImageError:
-        raise RefusedError(RefusalCode.DAMAGED, f"the {name} header is damaged") from None
+        raise damaged(f"the {name} header is damaged") from None
     except MemoryError:
-        raise RefusedError(RefusalCode.TOO_LARGE, "decoding takes too much memory") from None
+        raise too_large("decoding takes too much memory") from None
     except RefusedError:
         raise
     except Exception:
         # Any error of a decoder is the file's fault; its message may quote metadata.
-        raise RefusedError(
-            RefusalCode.DAMAGED, f"the {name} data are damaged or cut short"
-        ) from None
+        raise damaged(f"the {name} data are damaged or cut short") from None
 
 
 def _decode(

@@ -22,7 +22,7 @@ from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS, 
 from pipeline.deidentify.pixels import clean_pixels
 from pipeline.dicom.attributes import raw_value, term, text
 from pipeline.dicom.lut import COLOURS, packed_palette, read_palette, read_table, word_order
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import RefusalCode, RefusedError, damaged, not_an_image, too_large
 from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import patient_pseudonym, pseudonym, pseudonymous_uid
 from pipeline.types import Deidentified
@@ -80,10 +80,7 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
     except RefusedError:
         raise
     except MemoryError:
-        raise RefusedError(
-            RefusalCode.TOO_LARGE,
-            "de-identifying the file takes too much memory",
-        ) from None
+        raise too_large("de-identifying the file takes too much memory") from None
     except Exception:
         raise RefusedError(RefusalCode.OTHER, "the DICOM file cannot be de-identified") from None
     return Deidentified(
@@ -103,9 +100,9 @@ def read_sop_instance_uid(path: Path) -> str:
     try:
         found = pydicom.dcmread(path, specific_tags=["SOPInstanceUID"], stop_before_pixels=True)
     except pydicom.errors.InvalidDicomError:
-        raise RefusedError(RefusalCode.NOT_AN_IMAGE, "not a DICOM file") from None
+        raise not_an_image("not a DICOM file") from None
     if not (uid := text(found, "SOPInstanceUID")):
-        raise RefusedError(RefusalCode.DAMAGED, "SOP Instance UID (0008,0018) is missing")
+        raise damaged("SOP Instance UID (0008,0018) is missing")
     return uid
 
 

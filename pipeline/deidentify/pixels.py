@@ -29,7 +29,7 @@ from pipeline.dicom.pixels import (
     is_jpeg_2000,
     pixel_data_length,
 )
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import unsupported
 from pipeline.files.jpeg import precision
 from pipeline.files.jpeg2000 import precision_2000, strip_jpeg_2000
 
@@ -139,9 +139,7 @@ def _clean_frames(dataset: Dataset) -> list[bytes]:
         return [strip_jpeg(stream) for stream in streams]
     if is_jpeg_2000(dataset):
         return [strip_jpeg_2000(stream) for stream in streams]
-    raise RefusedError(
-        RefusalCode.UNSUPPORTED, "files of this transfer syntax cannot be de-identified"
-    )
+    raise unsupported("files of this transfer syntax cannot be de-identified")
 
 
 def _reencoded_frames(dataset: Dataset) -> list[bytes]:

@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from pipeline.dicom.terms import defined_term
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import damaged, too_large
 
 # What readers see of an image, and what rows in the database hold of its tags.
 TAGS = (
@@ -82,7 +82,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise RefusedError(RefusalCode.DAMAGED, f"{label(keyword)} is not a number") from None
+        raise damaged(f"{label(keyword)} is not a number") from None
 
 
 def integer(dataset: Dataset, keyword: str, *, default: int | None = None) -> int:
@@ -91,10 +91,7 @@ def integer(dataset: Dataset, keyword: str, *, default: int | None = None) -> in
     if value is None and default is not None:
         return default
     if value is None or not value.is_integer():
-        raise RefusedError(
-            RefusalCode.DAMAGED,
-            f"{label(keyword)} is {'missing' if value is None else 'not whole'}",
-        )
+        raise damaged(f"{label(keyword)} is {'missing' if value is None else 'not whole'}")
     return int(value)
 
 
@@ -123,11 +120,11 @@ def raw_value(dataset: Dataset, keyword: str) -> Any:
     become a RefusedError without it.
     """
     if dictionary_VR(keyword) == "SQ" and _length(dataset, keyword) > _LONGEST_SEQUENCE:
-        raise RefusedError(RefusalCode.TOO_LARGE, f"{label(keyword)} is too long")
+        raise too_large(f"{label(keyword)} is too long")
     try:
         value = dataset.get(keyword)
     except Exception:
-        raise RefusedError(RefusalCode.DAMAGED, f"{label(keyword)} cannot be read") from None
+        raise damaged(f"{label(keyword)} cannot be read") from None
     # Files state each value's VR, which may contradict the dictionary's.
     is_misplaced = isinstance(value, Sequence) != (dictionary_VR(keyword) == "SQ")
     return None if is_misplaced else value

@@ -15,7 +15,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import RefusedError, damaged, too_large, unsupported
 from pipeline.limits import Limits
 
 # pydicom quotes values, which may be patient data, in its warnings and log records.
@@ -45,17 +45,11 @@ def read_dicom(content: bytes, limits: Limits) -> Dataset:
     except RefusedError:
         raise
     except MemoryError:
-        raise RefusedError(
-            RefusalCode.TOO_LARGE, "reading the data set takes too much memory"
-        ) from None
+        raise too_large("reading the data set takes too much memory") from None
     except Exception:
-        raise RefusedError(
-            RefusalCode.DAMAGED, "the DICOM data set is damaged: its elements cannot be parsed"
-        ) from None
+        raise damaged("the DICOM data set is damaged: its elements cannot be parsed") from None
     if not dataset:
-        raise RefusedError(
-            RefusalCode.DAMAGED, "the DICOM file is cut short: no elements can be read"
-        )
+        raise damaged("the DICOM file is cut short: no elements can be read")
     return dataset
 
 
@@ -69,7 +63,7 @@ class _Bounded(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         self._reads += 1
         if self._reads > _MAX_READS:
-            raise RefusedError(RefusalCode.TOO_LARGE, "the DICOM data set holds too many elements")
+            raise too_large("the DICOM data set holds too many elements")
         return super().read(size)
 
 
@@ -94,16 +88,11 @@ def _fill_in_syntax(dataset: Dataset) -> None:
         dataset.file_meta = FileMetaDataset()
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax and not syntax.is_transfer_syntax:
-        raise RefusedError(
-            RefusalCode.UNSUPPORTED, "Transfer Syntax UID (0002,0010) is private or unknown"
-        )
+        raise unsupported("Transfer Syntax UID (0002,0010) is private or unknown")
     if not syntax:
         implicit, little = dataset.original_encoding
         if not little:
-            raise RefusedError(
-                RefusalCode.DAMAGED,
-                "Transfer Syntax UID (0002,0010) is missing from a big endian file",
-            )
+            raise damaged("Transfer Syntax UID (0002,0010) is missing from a big endian file")
         guess = ImplicitVRLittleEndian if implicit in (True, None) else ExplicitVRLittleEndian
         dataset.file_meta.TransferSyntaxUID = guess
 
@@ -118,9 +107,7 @@ def _inflate(content: bytes, limits: Limits) -> Dataset | None:
         return None
     tag, vr, length, group_length = struct.unpack("<4s2sHI", head[:_GROUP_LENGTH_BYTES])
     if (tag, vr, length) != (b"\x02\x00\x00\x00", b"UL", 4):
-        raise RefusedError(
-            RefusalCode.DAMAGED, "File Meta Information Group Length (0002,0000) is missing"
-        )
+        raise damaged("File Meta Information Group Length (0002,0000) is missing")
     start = _META_START + _GROUP_LENGTH_BYTES + group_length
     meta = pydicom.dcmread(io.BytesIO(content[:start]), force=True).file_meta
     if meta.TransferSyntaxUID != DeflatedExplicitVRLittleEndian:
@@ -140,8 +127,8 @@ def _inflate_bytes(deflated: bytes, limits: Limits) -> bytes:
     try:
         inflated = inflater.decompress(deflated, limits.max_bytes + 1)
     except zlib.error:
-        raise RefusedError(RefusalCode.DAMAGED, "the deflated data set is damaged") from None
+        raise damaged("the deflated data set is damaged") from None
     limits.check_bytes(len(inflated))
     if not inflater.eof:
-        raise RefusedError(RefusalCode.DAMAGED, "the deflated data set is cut short")
+        raise damaged("the deflated data set is cut short")
     return inflated

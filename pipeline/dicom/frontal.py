@@ -24,7 +24,7 @@ from pipeline.dicom.terms import (
     is_chest,
     words,
 )
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import not_frontal_chest
 
 JUDGED: Final = ("Modality", "BodyPartExamined", "ViewPosition", "PatientOrientation")
 _UNKNOWN = "not a term of the standard"
@@ -46,20 +46,18 @@ def _check_modality(modality: str, body_part: str) -> None:
         return
     if modality in CONVERTED and is_chest(body_part):
         return
-    raise RefusedError(
-        RefusalCode.NOT_FRONTAL_CHEST,
+    raise not_frontal_chest(
         "not a chest radiograph: Modality (0008,0060) is "
-        f"{modality if modality in MODALITIES else _UNKNOWN}, expected CR, DX, RG, RF or none",
+        f"{modality if modality in MODALITIES else _UNKNOWN}, expected CR, DX, RG, RF or none"
     )
 
 
 def _check_body_part(body_part: str) -> None:
     if body_part not in UNSTATED and not is_chest(body_part):
         known = OTHER_PARTS.issuperset(words(body_part)) and words(body_part)
-        raise RefusedError(
-            RefusalCode.NOT_FRONTAL_CHEST,
+        raise not_frontal_chest(
             "not a chest radiograph: Body Part Examined (0018,0015) is "
-            f"{body_part if known else _UNKNOWN}, expected CHEST or none",
+            f"{body_part if known else _UNKNOWN}, expected CHEST or none"
         )
 
 
@@ -67,18 +65,16 @@ def _check_view(view: str, patient_orientation: str) -> None:
     if view in FRONTAL:
         return
     if view in _NOT_FRONTAL:
-        raise RefusedError(
-            RefusalCode.NOT_FRONTAL_CHEST,
+        raise not_frontal_chest(
             f"{_NOT_FRONTAL[view]}: View Position (0018,5101) is {view}, "
-            "the network reads frontal views only",
+            "the network reads frontal views only"
         )
     # PS3.3 C.7.6.1.1.1: in lateral views rows run from front to back.
     orientation = defined_term("PatientOrientation", patient_orientation)
     if orientation[:1] in ("A", "P"):
-        raise RefusedError(
-            RefusalCode.NOT_FRONTAL_CHEST,
+        raise not_frontal_chest(
             f"a lateral view: Patient Orientation (0020,0020) is {orientation}, "
-            "the network reads frontal views only",
+            "the network reads frontal views only"
         )
 
 

@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import code, label, number
 from pipeline.dicom.lut import read_table
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import RefusedError, damaged, unsupported
 
 Values = NDArray[np.float64]
 Range = tuple[float, float]  # the least and the greatest value that can occur
@@ -53,7 +53,7 @@ def _apply_modality(values: Values, stored: Range, dataset: Dataset) -> tuple[Va
     slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
     low, high = sorted(value * slope + intercept for value in stored)
     if not (math.isfinite(low) and math.isfinite(high)) or low == high:
-        raise RefusedError(RefusalCode.DAMAGED, f"{label('RescaleSlope')} is not usable")
+        raise damaged(f"{label('RescaleSlope')} is not usable")
     return values * slope + intercept, (low, high)
 
 
@@ -93,7 +93,7 @@ def _window(dataset: Dataset) -> tuple[float, float, str] | None:
         stated.append(value)
     function = code(dataset, "VOILUTFunction") or "LINEAR"
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        raise RefusedError(RefusalCode.UNSUPPORTED, f"{label('VOILUTFunction')} is unknown")
+        raise unsupported(f"{label('VOILUTFunction')} is unknown")
     return stated[0], stated[1], function
 
 

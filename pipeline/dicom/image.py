@@ -12,7 +12,7 @@ from pipeline.dicom.frontal import JUDGED, burned_in_warnings, check_frontal
 from pipeline.dicom.grayscale import grey_levels, has_broken_window
 from pipeline.dicom.lut import read_palette
 from pipeline.dicom.pixels import first_frame, frames, has_unused_bits
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import damaged
 from pipeline.files.sniff import DICOM
 from pipeline.limits import Limits, check_not_blank
 from pipeline.types import DecodedImage
@@ -181,8 +181,6 @@ def _grey_of_floats(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float32
     """Float samples (C.7.6.24) state no range: without a window it is their own."""
     values = frame.astype(np.float64)
     if not np.isfinite(values).all():
-        raise RefusedError(
-            RefusalCode.DAMAGED, "the float pixel data contain values that are not finite"
-        )
+        raise damaged("the float pixel data contain values that are not finite")
     low, high = float(values.min()), float(values.max())
     return grey_levels(values, dataset, stored=(low, high if high > low else low + 1))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import is_signed, label, raw_value
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import damaged, unsupported
 
 COLOURS: Final = ("Red", "Green", "Blue")
 
@@ -45,12 +45,11 @@ def read_table(dataset: Dataset, keyword: str) -> LookUpTable | None:
         count, first, bits = _described(descriptor, dataset)
         entries = _entries(data, order=word_order(dataset), bits=bits)
     except (TypeError, ValueError):
-        raise RefusedError(RefusalCode.DAMAGED, f"{label(keyword)} holds no usable table") from None
+        raise damaged(f"{label(keyword)} holds no usable table") from None
     if len(entries) < count or not 1 <= bits <= 16:
-        raise RefusedError(
-            RefusalCode.DAMAGED,
+        raise damaged(
             f"{label(keyword)}: expected {count} entries of at most 16 bits, "
-            f"received {len(entries)} of {bits}",
+            f"received {len(entries)} of {bits}"
         )
     return LookUpTable(first, entries[:count], bits)
 
@@ -58,9 +57,7 @@ def read_table(dataset: Dataset, keyword: str) -> LookUpTable | None:
 def read_palette(dataset: Dataset) -> LookUpTable:
     """Return the colour tables. Raises RefusedError if they are missing, damaged or segmented."""
     if "SegmentedRedPaletteColorLookupTableData" in dataset:
-        raise RefusedError(
-            RefusalCode.UNSUPPORTED, "segmented colour tables (0028,1221) are not supported"
-        )
+        raise unsupported("segmented colour tables (0028,1221) are not supported")
     try:
         described = {
             _described(raw_value(dataset, f"{colour}PaletteColorLookupTableDescriptor"), dataset)
@@ -69,9 +66,7 @@ def read_palette(dataset: Dataset) -> LookUpTable:
         ((count, first, bits),) = described
         columns = [_colour(dataset, colour, count, bits) for colour in COLOURS]
     except (TypeError, ValueError):
-        raise RefusedError(
-            RefusalCode.DAMAGED, "the colour tables (0028,1101-1203) are missing or contradictory"
-        ) from None
+        raise damaged("the colour tables (0028,1101-1203) are missing or contradictory") from None
     entries = np.stack(columns, axis=-1)
     # Entries of eight bits may also be scaled to sixteen (C.7.6.3.1.5).
     return LookUpTable(first, entries, 8 if entries.max() < 256 and bits == 8 else 16)

@@ -21,7 +21,7 @@ from pydicom.uid import (
 
 from pipeline.dicom import codecs as dicom_codecs
 from pipeline.dicom.attributes import code, integer, label, raw_value
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import damaged, not_an_image, too_large, unsupported
 from pipeline.files.jpeg import check_jpeg, read_luminance
 from pipeline.limits import Limits
 
@@ -65,24 +65,21 @@ def _check_described(dataset: Dataset, limits: Limits) -> str:
     """Check what the tags promise against the limits; return the keyword of the pixel data."""
     keyword = next((keyword for keyword in PIXELS if keyword in dataset), None)
     if keyword is None:
-        raise RefusedError(
-            RefusalCode.NOT_AN_IMAGE,
-            "expected an image, received a DICOM file without Pixel Data (7FE0,0010)",
+        raise not_an_image(
+            "expected an image, received a DICOM file without Pixel Data (7FE0,0010)"
         )
     limits.check_size(integer(dataset, "Rows"), integer(dataset, "Columns"))
     limits.check_frames(frames(dataset))
     photometric = code(dataset, "PhotometricInterpretation")
     samples = integer(dataset, "SamplesPerPixel", default=1)
     if photometric not in _ONE_SAMPLE + _COLOUR:
-        raise RefusedError(
-            RefusalCode.UNSUPPORTED,
+        raise unsupported(
             f"{label('PhotometricInterpretation')} is {photometric or 'missing'}, "
-            "expected MONOCHROME1, MONOCHROME2, RGB, YBR or PALETTE COLOR",
+            "expected MONOCHROME1, MONOCHROME2, RGB, YBR or PALETTE COLOR"
         )
     if samples not in (1, 3) or (photometric in _ONE_SAMPLE and samples != 1):
-        raise RefusedError(
-            RefusalCode.DAMAGED,
-            f"{label('SamplesPerPixel')} is {samples}, which {photometric} does not allow",
+        raise damaged(
+            f"{label('SamplesPerPixel')} is {samples}, which {photometric} does not allow"
         )
     if keyword == "PixelData":
         _check_bits(dataset)
@@ -97,10 +94,9 @@ def _check_bits(dataset: Dataset) -> None:
         or not 1 <= stored <= allocated
         or not stored - 1 <= high < allocated
     ):
-        raise RefusedError(
-            RefusalCode.DAMAGED,
+        raise damaged(
             f"Bits Allocated, Bits Stored and High Bit (0028,0100-0102) are "
-            f"{allocated}, {stored} and {high}, which contradict each other",
+            f"{allocated}, {stored} and {high}, which contradict each other"
         )
 
 
@@ -121,9 +117,8 @@ def pixel_data_length(dataset: Dataset, *, bits: int | None = None) -> int:
 def _check_length(dataset: Dataset) -> None:
     expected, received = pixel_data_length(dataset), len(raw_value(dataset, "PixelData") or b"")
     if received < expected:
-        raise RefusedError(
-            RefusalCode.DAMAGED,
-            f"Pixel Data (7FE0,0010) is cut short: expected {expected} bytes, received {received}",
+        raise damaged(
+            f"Pixel Data (7FE0,0010) is cut short: expected {expected} bytes, received {received}"
         )
 
 
@@ -165,16 +160,14 @@ def _check_encapsulated(dataset: Dataset, limits: Limits) -> None:
 def _check_jpeg_2000(codestream: bytes) -> None:
     """Expect the end marker (T.800 A.4.4), perhaps padded to an even length (PS3.5 A.4)."""
     if not codestream.rstrip(b"\0").endswith(b"\xff\xd9"):
-        raise RefusedError(RefusalCode.DAMAGED, "the JPEG 2000 data are cut short: no end marker")
+        raise damaged("the JPEG 2000 data are cut short: no end marker")
 
 
 def _first_codestream(dataset: Dataset) -> bytes:
     try:
         return get_frame(dataset.PixelData, 0, number_of_frames=frames(dataset))
     except Exception:
-        raise RefusedError(
-            RefusalCode.DAMAGED, "Pixel Data (7FE0,0010) is cut short or its fragments are damaged"
-        ) from None
+        raise damaged("Pixel Data (7FE0,0010) is cut short or its fragments are damaged") from None
 
 
 def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[Any]:
@@ -183,9 +176,7 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
-        raise RefusedError(
-            RefusalCode.UNSUPPORTED, f"the transfer syntax {_name(syntax)} is not supported"
-        ) from None
+        raise unsupported(f"the transfer syntax {_name(syntax)} is not supported") from None
     for plugin in _PREFERRED.get(syntax, ("",)):
         try:
             frame, _ = decoder.as_array(
@@ -197,14 +188,12 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
                 **_described(dataset, whole=raw),
             )
         except MemoryError:
-            raise RefusedError(RefusalCode.TOO_LARGE, "decoding takes too much memory") from None
+            raise too_large("decoding takes too much memory") from None
         except Exception:  # noqa: S112 (any error of a decoder is the file's fault)
             continue
         native: NDArray[Any] = frame.astype(frame.dtype.newbyteorder("="), copy=False)
         return native
-    raise RefusedError(
-        RefusalCode.UNSUPPORTED, f"the pixel data cannot be decoded as {_name(syntax)}"
-    )
+    raise unsupported(f"the pixel data cannot be decoded as {_name(syntax)}")
 
 
 def _described(dataset: Dataset, *, whole: bool) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import RefusedError, bad_archive, damaged, not_an_image, too_large, unsupported
 from pipeline.files.archive_checks import check_directory, check_name, name_of, shown_name
 from pipeline.files.sniff import is_junk
 
@@ -28,6 +28,7 @@ _LOCAL_HEADER_BYTES = 30  # APPNOTE 4.3.7, before name and extra field
 # Not bzip2 and LZMA: zipfile unpacks a block of them at once, and a few bytes may hold gigabytes.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _NESTED = "it is a zip archive inside a zip archive"
+_DAMAGED = "the archive is damaged at this file"
 _READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -82,10 +83,10 @@ class Member:
         try:
             content = _Stream(self._archive.open(self._info))
         except _READ_ERRORS:
-            raise _damaged() from None
+            raise damaged(_DAMAGED) from None
         if is_archive(content.head()):
             content.close()
-            raise RefusedError(RefusalCode.ARCHIVE, _NESTED)
+            raise bad_archive(_NESTED)
         return cast(BinaryIO, content)
 
 
@@ -125,9 +126,7 @@ def _open(source: Path | BinaryIO, limits: ArchiveLimits) -> Iterator[zipfile.Zi
             check_directory(stream, max_entries=2 * limits.max_files)  # with folders and junk
             archive = stack.enter_context(zipfile.ZipFile(stream))
         except _READ_ERRORS:
-            raise RefusedError(
-                RefusalCode.DAMAGED, "the zip archive is damaged: its directory cannot be read"
-            ) from None
+            raise damaged("the zip archive is damaged: its directory cannot be read") from None
         yield archive
 
 
@@ -149,23 +148,18 @@ def _check_archive(
     archive: zipfile.ZipFile, files: list[zipfile.ZipInfo], limits: ArchiveLimits
 ) -> None:
     if not files:
-        raise RefusedError(RefusalCode.ARCHIVE, "the zip archive contains no files")
+        raise bad_archive("the zip archive contains no files")
     if len(files) > limits.max_files:
-        raise RefusedError(
-            RefusalCode.ARCHIVE,
-            f"the zip archive holds {len(files)} files, expected at most {limits.max_files}",
+        raise bad_archive(
+            f"the zip archive holds {len(files)} files, expected at most {limits.max_files}"
         )
     if sum(info.file_size for info in files) > limits.max_bytes:
-        raise RefusedError(
-            RefusalCode.ARCHIVE, f"the zip archive unpacks to more than {limits.max_bytes} bytes"
-        )
+        raise bad_archive(f"the zip archive unpacks to more than {limits.max_bytes} bytes")
     if min(info.header_offset for info in archive.infolist()) > 0:
         # Of two concatenated archives zipfile reads the second only.
-        raise RefusedError(
-            RefusalCode.DAMAGED, "the zip archive is damaged: its first entry is not at its start"
-        )
+        raise damaged("the zip archive is damaged: its first entry is not at its start")
     if _overlap(archive):
-        raise RefusedError(RefusalCode.DAMAGED, "the zip archive is damaged: its entries overlap")
+        raise damaged("the zip archive is damaged: its entries overlap")
 
 
 def _overlap(archive: zipfile.ZipFile) -> bool:
@@ -186,23 +180,19 @@ def _refusal(info: zipfile.ZipInfo, limits: ArchiveLimits) -> RefusedError | Non
         return refusal
     mode = info.external_attr >> 16
     if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        return RefusedError(RefusalCode.ARCHIVE, "it is a link or another special file")
+        return bad_archive("it is a link or another special file")
     if info.flag_bits & _ENCRYPTED:
-        return RefusedError(RefusalCode.UNSUPPORTED, "it is encrypted")
+        return unsupported("it is encrypted")
     if info.compress_type not in _METHODS:
-        return RefusedError(RefusalCode.UNSUPPORTED, "its compression method is not supported")
+        return unsupported("its compression method is not supported")
     if name_of(info).lower().endswith(".zip"):
-        return RefusedError(RefusalCode.ARCHIVE, _NESTED)
+        return bad_archive(_NESTED)
     if info.file_size == 0:
-        return RefusedError(RefusalCode.NOT_AN_IMAGE, "the file is empty")
+        return not_an_image("the file is empty")
     if info.file_size > limits.max_member_bytes:
-        return RefusedError(
-            RefusalCode.TOO_LARGE, f"it unpacks to more than {limits.max_member_bytes} bytes"
-        )
+        return too_large(f"it unpacks to more than {limits.max_member_bytes} bytes")
     if info.file_size > limits.ratio_floor_bytes + limits.max_ratio * info.compress_size:
-        return RefusedError(
-            RefusalCode.TOO_LARGE, f"it unpacks to more than {limits.max_ratio:g} times its size"
-        )
+        return too_large(f"it unpacks to more than {limits.max_ratio:g} times its size")
     return None
 
 
@@ -234,8 +224,4 @@ class _Stream(io.RawIOBase):
         try:
             return self._stream.read(size)
         except _READ_ERRORS:
-            raise _damaged() from None
-
-
-def _damaged() -> RefusedError:
-    return RefusedError(RefusalCode.DAMAGED, "the archive is damaged at this file")
+            raise damaged(_DAMAGED) from None

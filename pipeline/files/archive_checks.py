@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from typing import BinaryIO
 
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import bad_archive
 from pipeline.text import readable
 
 MAX_BYTES = 64 * 2**20  # 200,000 entries with names of 300 bytes
@@ -38,7 +38,7 @@ def check_directory(stream: BinaryIO, *, max_entries: int) -> None:
         return
     size = end[_SIZE]
     if size > MAX_BYTES:
-        raise _refused(f"the zip archive's directory is larger than {MAX_BYTES // 2**20} MiB")
+        raise bad_archive(f"the zip archive's directory is larger than {MAX_BYTES // 2**20} MiB")
     start = end[_LOCATION] - size - (_ZIP64_BYTES if end[_SIGNATURE] == _ZIP64 else 0)
     if start >= 0:
         stream.seek(start)
@@ -53,9 +53,9 @@ def _check_entries(directory: bytes, max_entries: int) -> None:
         entries += 1
         extras += extra
         if extra > MAX_EXTRA_BYTES or extras > MAX_EXTRAS_BYTES:
-            raise _refused("the zip archive's directory has too large extra fields")
+            raise bad_archive("the zip archive's directory has too large extra fields")
         if entries > max_entries:
-            raise _refused(f"the zip archive lists more than {max_entries} entries")
+            raise bad_archive(f"the zip archive lists more than {max_entries} entries")
 
 
 def name_of(info: zipfile.ZipInfo) -> str:
@@ -73,11 +73,11 @@ def check_name(name: str) -> None:
     """
     parts = name.replace("\\", "/").split("/")
     if ".." in parts:
-        raise _refused("its name points outside the archive ('..')")
+        raise bad_archive("its name points outside the archive ('..')")
     if parts[0] == "" or re.match(r"[A-Za-z]:", name):
-        raise _refused("its name is an absolute path")
+        raise bad_archive("its name is an absolute path")
     if "\0" in name:
-        raise _refused("its name contains a null character")
+        raise bad_archive("its name contains a null character")
 
 
 def shown_name(name: str) -> str:
@@ -102,7 +102,3 @@ def _unicode_path(info: zipfile.ZipInfo) -> str | None:
         except UnicodeDecodeError:
             continue
     return None
-
-
-def _refused(sentence: str) -> RefusedError:
-    return RefusedError(RefusalCode.ARCHIVE, sentence)

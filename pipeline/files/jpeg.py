@@ -13,7 +13,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import damaged, too_large
 from pipeline.limits import Limits
 
 SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
@@ -58,7 +58,7 @@ class Segment:
 def segments(content: bytes) -> Iterator[Segment]:
     """Yield the segments up to and with EOI. Raises RefusedError if the stream is damaged."""
     if content[:2] != b"\xff\xd8":
-        raise RefusedError(RefusalCode.DAMAGED, "the JPEG data do not begin with a start marker")
+        raise damaged("the JPEG data do not begin with a start marker")
     yield Segment(SOI, 0, 2)
     position, coded = 2, _MARKER
     for _ in range(_MAX_SEGMENTS):
@@ -69,9 +69,7 @@ def segments(content: bytes) -> Iterator[Segment]:
         if segment.marker == _JPEG_LS_FRAME:
             coded = _LS_MARKER
         position = segment.end
-    raise RefusedError(
-        RefusalCode.TOO_LARGE, f"the JPEG data have more than {_MAX_SEGMENTS} segments"
-    )
+    raise too_large(f"the JPEG data have more than {_MAX_SEGMENTS} segments")
 
 
 def is_needed(marker: int) -> bool:
@@ -113,7 +111,7 @@ def check_jpeg(content: bytes, limits: Limits) -> None:
             pixels = max(pixels, rows * columns)
         scans += segment.marker == SOS
         if scans > MAX_SCANS or scans * pixels > MAX_SCANS_OF_LARGEST * limits.max_pixels:
-            raise RefusedError(RefusalCode.TOO_LARGE, "the JPEG data have too many scans")
+            raise too_large("the JPEG data have too many scans")
 
 
 def _segment(content: bytes, position: int, coded: re.Pattern[bytes]) -> Segment:
@@ -121,33 +119,25 @@ def _segment(content: bytes, position: int, coded: re.Pattern[bytes]) -> Segment
     while content[position : position + 2] == b"\xff\xff":  # fill bytes, T.81 B.1.1.2
         position += 1
     if position + 2 > len(content):
-        raise RefusedError(RefusalCode.DAMAGED, "the JPEG data are cut short: no end marker")
+        raise damaged("the JPEG data are cut short: no end marker")
     if content[position] != 0xFF or content[position + 1] == 0:
-        raise RefusedError(
-            RefusalCode.DAMAGED,
-            "the JPEG data are damaged: a marker is missing",
-        )
+        raise damaged("the JPEG data are damaged: a marker is missing")
     marker = content[position + 1]
     if marker == EOI or marker in _STANDALONE:
         return Segment(marker, start, position + 2)
     length = int.from_bytes(content[position + 2 : position + 4], "big")
     end = position + 2 + length
     if length < 2:
-        raise RefusedError(
-            RefusalCode.DAMAGED, "the JPEG data are damaged: a segment has no length"
-        )
+        raise damaged("the JPEG data are damaged: a segment has no length")
     return Segment(marker, start, _scan_end(content, end, coded) if marker == SOS else end)
 
 
 def _scan_end(content: bytes, position: int, coded: re.Pattern[bytes]) -> int:
     match = coded.search(content, position)
     if match is None:
-        raise RefusedError(RefusalCode.DAMAGED, "the JPEG data are cut short: no end marker")
+        raise damaged("the JPEG data are cut short: no end marker")
     if match[0][-1] not in _AFTER_SCAN:
-        raise RefusedError(
-            RefusalCode.DAMAGED,
-            "the JPEG data are damaged: unknown marker in the coded data",
-        )
+        raise damaged("the JPEG data are damaged: unknown marker in the coded data")
     return match.start()
 
 
@@ -172,6 +162,6 @@ def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | Non
         )
     except ValueError as error:
         if reports_damage(str(error)):
-            raise RefusedError(RefusalCode.DAMAGED, DAMAGED) from None
+            raise damaged(DAMAGED) from None
         return None  # the decoder does not support this stream or its metadata
     return luminance[..., 0]

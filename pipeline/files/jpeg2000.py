@@ -1,6 +1,6 @@
 """Code streams of JPEG 2000 and HTJ2K (ITU-T T.800 annex A): comments and precision."""
 
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import damaged
 
 _SOC, _SOT, _SOD, _EOC, _COM = 0xFF4F, 0xFF90, 0xFF93, 0xFFD9, 0xFF64
 _SIZ, _PRECISION_AT = 0xFF51, 42  # of the first component
@@ -17,7 +17,7 @@ def strip_jpeg_2000(content: bytes) -> bytes:
     """
     stream = bytearray(_codestream(content))
     if _marker(stream, 0) != _SOC:
-        raise RefusedError(RefusalCode.DAMAGED, _DAMAGED)
+        raise damaged(_DAMAGED)
     position = _blank_comments(stream, 2)
     while _marker(stream, position) == _SOT:
         length = int.from_bytes(stream[position + 6 : position + 10], "big")
@@ -27,7 +27,7 @@ def strip_jpeg_2000(content: bytes) -> bytes:
         else:
             position += max(length, 14)
     if _marker(stream, position) != _EOC:
-        raise RefusedError(RefusalCode.DAMAGED, "the JPEG 2000 data are cut short: no end marker")
+        raise damaged("the JPEG 2000 data are cut short: no end marker")
     return bytes(stream[: position + 2])
 
 
@@ -47,7 +47,7 @@ def _blank_comments(stream: bytearray, position: int) -> int:
             continue
         length = int.from_bytes(stream[position + 2 : position + 4], "big")
         if marker < 0xFF00 or length < 2 or position + 2 + length > len(stream):
-            raise RefusedError(RefusalCode.DAMAGED, _DAMAGED)
+            raise damaged(_DAMAGED)
         if marker == _COM:  # A.9.2: two bytes state the kind of text
             stream[position + 6 : position + 2 + length] = bytes(max(length - 4, 0))
         position += 2 + length
@@ -56,7 +56,7 @@ def _blank_comments(stream: bytearray, position: int) -> int:
 
 def _marker(stream: bytearray, position: int) -> int:
     if position + 2 > len(stream):
-        raise RefusedError(RefusalCode.DAMAGED, "the JPEG 2000 data are cut short: no end marker")
+        raise damaged("the JPEG 2000 data are cut short: no end marker")
     return int.from_bytes(stream[position : position + 2], "big")
 
 
@@ -76,4 +76,4 @@ def _codestream(content: bytes) -> bytes:
         if end < start:
             break
         position = end
-    raise RefusedError(RefusalCode.DAMAGED, _DAMAGED)
+    raise damaged(_DAMAGED)

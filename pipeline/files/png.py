@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import damaged, too_large
 from pipeline.limits import Limits
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -43,15 +43,15 @@ def chunks(content: bytes) -> Iterator[Chunk]:
         kind = content[position + 4 : position + 8]
         end = position + 12 + int.from_bytes(content[position : position + 4], "big")
         if end > len(content):
-            raise _damaged("the PNG data are cut short: no end chunk")
+            raise damaged("the PNG data are cut short: no end chunk")
         checksum = int.from_bytes(content[end - 4 : end], "big")
         if zlib.crc32(memoryview(content)[position + 4 : end - 4]) != checksum:
-            raise _damaged("the PNG data are damaged: a checksum does not match")
+            raise damaged("the PNG data are damaged: a checksum does not match")
         yield Chunk(kind, position, end)
         if kind == b"IEND":
             return
         position = end
-    raise RefusedError(RefusalCode.TOO_LARGE, f"the PNG data have more than {_MAX_CHUNKS} chunks")
+    raise too_large(f"the PNG data have more than {_MAX_CHUNKS} chunks")
 
 
 def check_png(content: bytes, limits: Limits) -> None:
@@ -94,7 +94,7 @@ def pixel_bytes(header: bytes) -> int:
     """
     columns, rows, depth, colour_type, _, _, interlace = struct.unpack(">IIBBBBB", header)
     if colour_type not in _CHANNELS:
-        raise _damaged("the PNG header is damaged")
+        raise damaged("the PNG header is damaged")
     total = 0
     for column, row, across, down in _ADAM_7 if interlace else _SINGLE_PASS:
         if width := len(range(column, columns, across)):  # a pass without columns has no rows
@@ -108,7 +108,7 @@ def _read(content: bytes, limits: Limits) -> tuple[dict[bytes, list[bytes]], boo
     its pixels and no more; and how many bytes they take once inflated.
     """
     if content[len(SIGNATURE) :][:8] != b"\0\0\0\rIHDR" or len(content) < HEADER_END:
-        raise _damaged("the PNG header is damaged")
+        raise damaged("the PNG header is damaged")
     header = content[len(SIGNATURE) + 8 : HEADER_END - 4]
     columns, rows = struct.unpack(">II", header[:8])
     limits.check_size(rows, columns)  # before anything is inflated
@@ -118,7 +118,7 @@ def _read(content: bytes, limits: Limits) -> tuple[dict[bytes, list[bytes]], boo
         if one.kind in bodies:
             bodies[one.kind].append(content[one.start + 8 : one.end - 4])
     if len(bodies[b"IHDR"]) > 1:
-        raise _damaged("the PNG data are damaged: they have two headers")
+        raise damaged("the PNG data are damaged: they have two headers")
     return bodies, _is_exact(bodies[b"IDAT"], expected), expected
 
 
@@ -132,14 +132,10 @@ def _is_exact(bodies: Sequence[bytes], expected: int) -> bool:
             try:
                 inflated += len(inflater.decompress(rest, _PIECE_BYTES))
             except zlib.error:
-                raise _damaged("the PNG data are damaged: they cannot be inflated") from None
+                raise damaged("the PNG data are damaged: they cannot be inflated") from None
             rest = inflater.unconsumed_tail
     if inflated < expected:
-        raise _damaged(
+        raise damaged(
             f"the PNG data are cut short: expected {expected} bytes of pixels, received {inflated}"
         )
     return inflated == expected and inflater.eof and not inflater.unused_data and not has_more
-
-
-def _damaged(sentence: str) -> RefusedError:
-    return RefusedError(RefusalCode.DAMAGED, sentence)

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import RefusalCode, RefusedError, not_an_image
 from pipeline.limits import Limits
 
 DICOM = "application/dicom"
@@ -51,7 +51,7 @@ def sniff(head: bytes) -> str:
     Raises RefusedError for empty files and unsupported formats.
     """
     if not head:
-        raise RefusedError(RefusalCode.NOT_AN_IMAGE, "the file is empty")
+        raise not_an_image("the file is empty")
     if head[_PREFIX : _PREFIX + 4] == b"DICM":
         return DICOM
     for signature, media_type in _SIGNATURES:
@@ -63,18 +63,16 @@ def sniff(head: bytes) -> str:
         return BMP
     for signature, name in _KNOWN_BUT_UNSUPPORTED:
         if head.startswith(signature):
-            raise RefusedError(
-                RefusalCode.NOT_AN_IMAGE,
-                f"expected a radiograph as DICOM, PNG, JPEG or TIFF, received {name}",
+            raise not_an_image(
+                f"expected a radiograph as DICOM, PNG, JPEG or TIFF, received {name}"
             )
     if _is_bare_dicom(head):
         return DICOM
     if re.search(rb"<(!doctype|html|svg|\?xml)", head[:512], re.IGNORECASE):
-        raise RefusedError(
-            RefusalCode.NOT_AN_IMAGE,
-            "expected a radiograph as DICOM, PNG, JPEG or TIFF, received markup text",
+        raise not_an_image(
+            "expected a radiograph as DICOM, PNG, JPEG or TIFF, received markup text"
         )
-    raise RefusedError(RefusalCode.NOT_AN_IMAGE, "the content is neither DICOM, PNG, JPEG nor TIFF")
+    raise not_an_image("the content is neither DICOM, PNG, JPEG nor TIFF")
 
 
 def _is_bare_dicom(head: bytes) -> bool:

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import RefusedError, damaged, too_large
 from pipeline.files.jpeg import DAMAGED, reports_damage
 from pipeline.prepare.messages import READY, Answer, DecoderSettings, UnexpectedError
 from pipeline.prepare.prepare import prepare
@@ -48,12 +48,12 @@ def _answer(path: Path, settings: DecoderSettings, warnings: int) -> Answer:
         prepared = prepare(path, key=settings.key, limits=settings.limits)
         if reports_damage(_read_all(warnings).decode(errors="replace")):
             # GDCM decodes a damaged lossless JPEG without an error; the damage shows here only.
-            return RefusedError(RefusalCode.DAMAGED, DAMAGED)
+            return damaged(DAMAGED)
         return prepared
     except RefusedError as refusal:
         return refusal
     except MemoryError:
-        return RefusedError(RefusalCode.TOO_LARGE, "reading the file takes too much memory")
+        return too_large("reading the file takes too much memory")
     except Exception as error:
         places = traceback.extract_tb(error.__traceback__)
         trace = "; ".join(f"{Path(place.filename).name}:{place.lineno}" for place in places)
