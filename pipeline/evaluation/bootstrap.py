@@ -1,4 +1,4 @@
-"""How far chance may have moved a figure: patients drawn anew, again and again (Efron 1979)."""
+"""Confidence intervals of metrics by bootstrap over patients (Efron 1979)."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,24 +11,22 @@ from pipeline.evaluation.metrics import Draws
 
 DRAWS: Final = 2000
 LEVEL: Final = 0.95
-_CELLS: Final = 2_000_000  # weights held at once, however many images there are
+_CELLS: Final = 2_000_000  # weights in memory at once
 
 Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure, and between which values `level` of its draws lie, as many below as above.
-
-    None where it has no value.
-    """
+    """A metric with its equal-tailed percentile interval; all None where it has no value."""
 
     value: float | None
     low: float | None
     high: float | None
 
     def as_json(self) -> dict[str, float | None]:
-        return {"value": _short(self.value), "low": _short(self.low), "high": _short(self.high)}
+        bounds = {"value": self.value, "low": self.low, "high": self.high}
+        return {name: value if value is None else round(value, 6) for name, value in bounds.items()}
 
 
 def bootstrap(
@@ -38,11 +36,11 @@ def bootstrap(
     draws: int = DRAWS,
     level: float = LEVEL,
 ) -> dict[Name, Interval]:
-    """Every figure of `measure` with its interval; the same for the same patients.
+    """Return every metric of `measure` with its interval; deterministic.
 
     measure: float64 weights (d, n) -> name -> float64 (d,), as the functions of `metrics`.
-    patients: (n,), whose each image is. A patient's images are drawn together, since they are
-    alike: drawing images by themselves would make the intervals too narrow.
+    patients: (n,), of each image. A patient's images are drawn together, since they are alike:
+    drawing images independently would make the intervals too narrow.
     level: share of the draws within the interval, in (0, 1).
     """
     values = measure(np.ones((1, len(patients))))
@@ -56,9 +54,9 @@ def bootstrap(
 
 
 def draw_patients(patients: NDArray[np.generic], *, draws: int) -> Iterator[Draws]:
-    """As many patients as there are, with replacement, `draws` times.
+    """Draw as many patients as there are, with replacement, `draws` times.
 
-    Yields float64 (some draws, n): how often each image counts. Memory stays bounded.
+    Yields float64 (some draws, n), how often each image counts, in parts of bounded memory.
     """
     random = np.random.default_rng(0)
     names, patient = np.unique(patients, return_inverse=True)
@@ -77,7 +75,3 @@ def _interval(value: float, drawn: Draws, *, level: float) -> Interval:
         return Interval(None, None, None)
     low, high = np.percentile(known, [50 * (1 - level), 50 * (1 + level)])
     return Interval(value, float(low), float(high))
-
-
-def _short(number: float | None) -> float | None:
-    return None if number is None else round(number, 6)

@@ -1,4 +1,4 @@
-"""From logits to probabilities that can be read as such, and to a threshold."""
+"""Calibration: the temperature of the logits, and the thresholds of the probability."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,10 +18,11 @@ THRESHOLD_RULE = (
 def fit_temperature(
     labels: Labels, logits: Floats, *, weights: NDArray[np.float64] | None = None
 ) -> float:
-    """The temperature in [0.2, 5] of least log loss, with both classes weighing the same.
+    """Return the temperature in [0.2, 5] with the least log loss (Guo 2017).
 
-    The probability is thus one for a prevalence of one half; the three quarters of the public
-    training set are no clinic's prevalence. weights: (n,), where they are to weigh otherwise.
+    Both classes have equal weight, so that the probability is for a prevalence of one half; the
+    public training set's three quarters are no clinic's prevalence. labels: (n,), 1 = pneumonia;
+    logits: (n,); weights: (n,), instead of those.
     """
     weighing = balanced_weights(labels) if weights is None else weights
     candidates = np.geomspace(0.2, 5, 400)
@@ -32,9 +33,9 @@ def fit_temperature(
 def large_groups(
     labels: Labels, groups: Mapping[str, NDArray[np.bool_]]
 ) -> dict[str, NDArray[np.bool_]]:
-    """Those with at least LEAST_OF_GROUP images of each class, if there are several such.
+    """Return the groups with at least LEAST_OF_GROUP images of each class, if at least two.
 
-    A handful of images would let chance set a threshold for all.
+    With fewer images chance would set the threshold of all. groups: bool (n,), by name.
     """
     large = {
         name: group
@@ -45,10 +46,10 @@ def large_groups(
 
 
 def even_weights(labels: Labels, groups: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
-    """One weight per image: each group weighs the same, and in it each class does.
+    """Return weights (n,) so that each group has the same weight, and in it each class.
 
-    So a site's few images are not drowned by a large imported set's. No groups: all are one.
-    Images of no group weigh nothing.
+    A site's few images thus count as much as a large imported set. Without groups all images are
+    one; images of no group have weight 0.
     """
     if not groups:
         return balanced_weights(labels)
@@ -59,7 +60,7 @@ def even_weights(labels: Labels, groups: Sequence[NDArray[np.bool_]]) -> NDArray
 
 
 def balanced_weights(labels: Labels) -> NDArray[np.float64]:
-    """One weight per image, so that each class's sum is half of the number of images."""
+    """Return weights (n,), so that each class has half of their sum n."""
     share = max(float((labels == 1).mean()), 1e-9)
     weights: NDArray[np.float64] = np.where(labels == 1, 0.5 / share, 0.5 / max(1 - share, 1e-9))
     return weights
@@ -71,14 +72,14 @@ def _log_loss(labels: Labels, logits: Floats, weights: NDArray[np.float64]) -> f
 
 
 def choose_threshold(labels: Labels, probabilities: Floats, *, sensitivity_floor: float) -> float:
-    """The highest threshold, in hundredths, whose sensitivity is at least the floor.
+    """Return the highest threshold, in hundredths, with at least this sensitivity.
 
-    Not the one of best accuracy: that sits among the few mistakes of this one hospital's
-    patients, and elsewhere calls too many normal images pneumonia.
+    Not the one of best accuracy, which depends on the few errors of one hospital's patients and
+    gives too many false positives elsewhere.
     """
     positives = np.sort(probabilities[labels == 1])
     missed = int(np.floor((1 - sensitivity_floor) * len(positives) + 1e-9))
-    # People read and compare it as a percentage; further digits are chance.
+    # It is read as a percentage; further digits are noise.
     return float(np.clip(np.floor(100 * positives[missed] + 1e-9) / 100, 0.01, 0.99))
 
 
@@ -89,7 +90,7 @@ def threshold_for_each(
     parts: Sequence[NDArray[np.bool_]],
     sensitivity_floor: float,
 ) -> float:
-    """The highest threshold whose sensitivity is at least the floor in every part, bool (n,).
+    """Return the highest threshold with at least this sensitivity in every part, bool (n,).
 
     Where one part is harder than the others, it costs these some specificity.
     """

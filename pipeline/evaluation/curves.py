@@ -17,26 +17,26 @@ _BAND_DRAWS = 500
 
 
 def roc_curve(labels: Labels, scores: Floats) -> tuple[Values, Values]:
-    """False positive rate and sensitivity, both from 0 to 1, as the threshold falls."""
+    """Return false positive rate and sensitivity, both from 0 to 1, by falling threshold."""
     false, true = _counts(labels, scores)
     return false / false[-1], true / true[-1]
 
 
 def precision_recall_curve(labels: Labels, scores: Floats) -> tuple[Values, Values]:
-    """Precision, and recall from its smallest to 1, as the threshold falls."""
+    """Return precision and recall, recall rising to 1, by falling threshold."""
     false, true = _counts(labels, scores)
     return true[1:] / (true + false)[1:], true[1:] / true[-1]
 
 
 def roc_points(scores: Scores) -> list[list[float]]:
-    """False positive rate and sensitivity; empty where one class is missing."""
+    """Return false positive rates and sensitivities; empty where one class is missing."""
     if len(np.unique(scores.labels)) < 2:
         return []
     return _thinned(*roc_curve(scores.labels, scores.probabilities))
 
 
 def precision_recall_points(scores: Scores) -> list[list[float]]:
-    """Recall and precision; empty where one class is missing."""
+    """Return recalls and precisions; empty where one class is missing."""
     if len(np.unique(scores.labels)) < 2:
         return []
     precision, recall = precision_recall_curve(scores.labels, scores.probabilities)
@@ -44,13 +44,13 @@ def precision_recall_points(scores: Scores) -> list[list[float]]:
 
 
 def curves_as_json(scores: Scores) -> dict[str, Any]:
-    """ROC and calibration curve for JSON: `roc` as `roc_points`, `calibration` as bins."""
+    """Return the curves that are stored with an evaluation: `roc` and `calibration`."""
     bins = [one.as_json() for one in reliability_curve(scores)]
     return {"roc": roc_points(scores), "calibration": bins}
 
 
 def probability_counts(scores: Scores, *, bins: int = 40) -> dict[str, list[int]]:
-    """By label, how many images have a probability within each of `bins` equal parts of [0, 1]."""
+    """Return histograms over [0, 1] by label."""
     return {
         name: np.histogram(scores.probabilities[scores.labels == label], bins, (0, 1))[0].tolist()
         for name, label in LABELS.items()
@@ -58,7 +58,7 @@ def probability_counts(scores: Scores, *, bins: int = 40) -> dict[str, list[int]
 
 
 def _thinned(x: Values, y: Values) -> list[list[float]]:
-    """At most POINTS points of a curve, evenly along it: enough to draw any number of images."""
+    """Return at most POINTS points, evenly along the curve: enough for drawing."""
     along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
     places = np.searchsorted(along, np.linspace(0, along[-1], POINTS) - 1e-9)
     chosen = np.unique(np.minimum(places, len(x) - 1))
@@ -66,7 +66,7 @@ def _thinned(x: Values, y: Values) -> list[list[float]]:
 
 
 def _counts(labels: Labels, scores: Floats) -> tuple[Values, Values]:
-    """False and true positives at no threshold, then at every distinct score, highest first."""
+    """False and true positives above all scores, then at each distinct score, highest first."""
     order = np.argsort(-scores, kind="stable")
     is_last = np.concatenate([np.diff(scores[order]) != 0, [True]])
     true = np.cumsum(labels[order] == 1)[is_last]
@@ -77,7 +77,7 @@ def _counts(labels: Labels, scores: Floats) -> tuple[Values, Values]:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Images whose probability lies in [low, high): how many, what was said, what was so."""
+    """Images with a probability in [low, high). frequency: of pneumonia among them."""
 
     low: float
     high: float
@@ -96,12 +96,12 @@ class CalibrationBin:
 
 
 def reliability_curve(scores: Scores, *, bins: int = CALIBRATION_BINS) -> list[CalibrationBin]:
-    """Bins of equal width that hold any image, with a bootstrap interval over patients."""
+    """Return the bins of equal width that hold any image, with bootstrap intervals."""
     members = in_bins(scores.probabilities, bins=bins)
-    is_ill = members * (scores.labels == 1)[:, None]
+    is_positive = members * (scores.labels == 1)[:, None]
 
     def frequencies(weights: Draws) -> dict[int, Draws]:
-        found = ratio(weights @ is_ill, weights @ members)
+        found = ratio(weights @ is_positive, weights @ members)
         return {place: found[:, place] for place in range(bins)}
 
     by_bin = bootstrap(frequencies, patients=scores.patients, draws=_BAND_DRAWS)

@@ -1,6 +1,6 @@
-"""What recognises a picture under another name: its exact pixels, and its coarse structure.
+"""Fingerprints of images: a hash of the exact pixels, and a perceptual hash.
 
-Both are computed from the network input, so that files of different formats and sizes compare.
+Both are computed from the network input, so that formats and sizes do not matter.
 """
 
 import hashlib
@@ -28,13 +28,12 @@ class Fingerprint:
 
 
 def fingerprints(inputs: NDArray[np.uint8]) -> list[Fingerprint]:
-    """Of network inputs, uint8 (n, 224, 224).
+    """Return the fingerprints of network inputs, uint8 (n, 224, 224).
 
     The perceptual hash is pHash (Zauner 2010, "Implementation and Benchmarking of Perceptual Image
     Hash Functions", section 3.2.1) with 256 bits: signs of the 16 x 16 lowest frequencies of the
-    discrete cosine transform. Row and column 0, which say how bright the image is from side to
-    side, are left out: there chest radiographs are all alike. Signs stay where a picture is
-    scaled, compressed again, or made brighter or darker.
+    discrete cosine transform, without row and column 0, in which all chest radiographs are alike.
+    They survive scaling, compression and changes of brightness.
     """
     made = []
     for start in range(0, len(inputs), _BATCH):
@@ -49,9 +48,9 @@ def fingerprints(inputs: NDArray[np.uint8]) -> list[Fingerprint]:
 
 
 def hash_signs(hashes: Sequence[str]) -> NDArray[np.float32]:
-    """Perceptual hashes as float32 (n, 256) of -1 and 1.
+    """Return perceptual hashes as float32 (n, 256) of -1 and 1.
 
-    For two of them, (256 - their product) / 2 is the Hamming distance.
+    The Hamming distance of two is (256 - their product) / 2.
     """
     packed = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8)
     bits = np.unpackbits(packed).reshape(len(hashes), HASH_BITS)
@@ -59,11 +58,10 @@ def hash_signs(hashes: Sequence[str]) -> NDArray[np.float32]:
 
 
 def detail_correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How alike two series of network inputs are in detail, pair by pair.
+    """Return the correlation of middle frequencies, pair by pair, float32 (n,) in [-1, 1].
 
-    first, second: uint8 (n, 224, 224). Returns float32 (n,) in [-1, 1]: the correlation of middle
-    frequencies. Between any two chests the coarse ones correlate by 0.9; ribs and vessels do not.
-    A picture without detail correlates with nothing: 0.
+    first, second: uint8 (n, 224, 224). Between any two chests low frequencies correlate by 0.9;
+    ribs and vessels do not. An image without detail gives 0.
     """
     found = np.zeros(len(first), np.float32)
     for start in range(0, len(first), _BATCH):
@@ -81,7 +79,7 @@ def _detail(inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _transform(inputs: NDArray[np.uint8], kept: slice) -> NDArray[np.float32]:
-    """DCT-II of each image, of the frequencies `kept` in both directions: float32 (n, k, k)."""
+    """Return the DCT-II at the frequencies `kept` in both directions, float32 (n, k, k)."""
     waves = _waves(kept)  # (k, 224)
     # One large product: many small ones in several threads take 50 times as long on busy cores.
     rows = inputs.reshape(-1, SIZE).astype(np.float32) @ waves.T

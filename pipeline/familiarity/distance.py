@@ -1,13 +1,8 @@
-"""How unlike the training images an image is.
+"""Unfamiliarity: how far an image lies outside the distribution of the training images.
 
-The distance of Lee (2018), Mahalanobis's, on principal components, with what lies outside these
-as one more direction. It is used twice: on the network's middle features, since strange pictures
-excite them in combinations that no chest did, and on the image's appearance.
-
-What an image looks like from afar: enough to tell a chest from what is none, or a negative.
-
-The network's features answer to lungs wherever these lie; a thumbnail also sees a film that
-lies on its side, shows another body part, or has the wrong polarity.
+The Mahalanobis distance of Lee (2018) on principal components, with the residual outside them as
+one more direction. It is used twice: on the network's middle features, and on a thumbnail, which
+also shows a turned image, another body part or inverted polarity.
 """
 
 from collections.abc import Mapping
@@ -17,20 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-LIMIT = 0.5  # the unfamiliarity of an image exactly at the limit distance
-# From here on, an answer comes with a warning: where the distance is two thirds of the limit's.
-# With baseline-2, 6 % of the validation images and 85 % of the adults' films lie between.
+LIMIT = 0.5  # unfamiliarity at the limit distance
+# A result above carries a warning; at two thirds of the limit distance. With baseline-2, 6 % of the
+# validation images and 85 % of the adults' images lie between both limits.
 WARNING_LIMIT = 0.3
 
 
 @dataclass(frozen=True)
 class Familiarity:
-    """What usual vectors look like.
+    """The distribution of vectors of training images.
 
-    mean, scale: float32 (channels,); vectors are centred and divided by them.
-    basis: float32 (channels, k), orthonormal columns.
-    deviations: float32 (k,), standard deviation along each. residual: typical length of what
-    the basis leaves over. limit: the distance that counts as strange.
+    mean, scale: float32 (channels,), for standardising. basis: float32 (channels, k), orthonormal
+    columns. deviations: float32 (k,), standard deviation along each. residual: root mean square of
+    what the basis leaves. limit: the distance from which an image is out of distribution.
     """
 
     mean: Floats
@@ -41,7 +35,7 @@ class Familiarity:
     limit: float
 
     def distance(self, vectors: Floats) -> NDArray[np.float64]:
-        """float32 (n, channels) -> (n,), about 1 for usual images."""
+        """Return the distance of float32 (n, channels), (n,), about 1 for training images."""
         centred = (vectors - self.mean) / self.scale
         coordinates = centred @ self.basis
         left = centred - coordinates @ self.basis.T
@@ -51,13 +45,13 @@ class Familiarity:
         return distance
 
     def unfamiliarity(self, vectors: Floats) -> NDArray[np.float64]:
-        """float32 (n, channels) -> (n,) in [0, 1): 0 usual, 0.5 at the limit, 1 strange."""
+        """Return (n,) in [0, 1) of float32 (n, channels): 0.5 at the limit, 1 infinitely far."""
         square = (self.distance(vectors) / self.limit) ** 2
         unfamiliarity: NDArray[np.float64] = square / (1 + square)
         return unfamiliarity
 
     def as_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
-        """For a file that may hold several; `name` tells them apart."""
+        """Return arrays for a file that holds several; `name` is their prefix."""
         return {
             f"{name}_mean": self.mean,
             f"{name}_scale": self.scale,
@@ -81,13 +75,13 @@ class Familiarity:
 
 
 SIDE = 28
-FLAT = 4.0  # grey levels; keeps empty pictures from being all noise
+FLAT = 4.0  # grey levels; keeps blank images from being scaled to noise
 
 
 def appearance(network_inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """uint8 (n, h, w) -> float32 (n, SIDE * SIDE), each of mean 0 and deviation about 1.
+    """Return standardised thumbnails of uint8 (n, h, w): float32 (n, SIDE * SIDE).
 
-    Height and width must be at least SIDE; what does not divide is cut off.
+    h and w must be at least SIDE; the remainder of their division by SIDE is cut off.
     """
     n, height, width = network_inputs.shape
     rows, columns = height // SIDE, width // SIDE

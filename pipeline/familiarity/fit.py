@@ -1,4 +1,4 @@
-"""Fitting what usual images look like."""
+"""Fitting the out-of-distribution check."""
 
 from dataclasses import replace
 
@@ -12,9 +12,8 @@ from pipeline.familiarity.orientation import fit_orientation
 Floats = NDArray[np.float32]
 FEATURE_COMPONENTS = 32
 APPEARANCE_COMPONENTS = 48
-# Grown patients and other rooms look a little different. This much farther than the validation
-# images' 99th percentile nothing is answered; chosen so that more than nine in ten of the adults'
-# films are, while photographs, other modalities and other body parts lie beyond.
+# Of the validation images' 99th percentile: the limit. Chosen so that more than nine in ten of the
+# adults' images get a finding, while photographs, other modalities and body parts lie beyond.
 MARGIN = 1.3
 BEYOND_SHARE = 0.01
 UNFAMILIARITY_RULE = (
@@ -30,7 +29,7 @@ def fit_guard(
     validation_images: NDArray[np.uint8],
     validation_features: Floats,
 ) -> Guard:
-    """Fit to training images and set the limits on validation images.
+    """Fit to training images, with limits from validation images.
 
     images: uint8 (n, h, w); features: float32 (n, channels), of the same images.
     """
@@ -45,14 +44,14 @@ def fit_guard(
     )
 
 
-def fit_familiarity(usual: Floats, validation: Floats, *, components: int) -> Familiarity:
-    """Fit to usual vectors, float32 (n, channels).
+def fit_familiarity(training: Floats, validation: Floats, *, components: int) -> Familiarity:
+    """Fit to training vectors, float32 (n, channels).
 
-    The limit is where BEYOND_SHARE of `validation`, float32 (m, channels), lie beyond.
+    BEYOND_SHARE of `validation`, float32 (m, channels), lie beyond the limit.
     """
-    mean = usual.mean(axis=0, dtype=np.float64)
-    scale = usual.std(axis=0, dtype=np.float64) + 1e-6
-    centred = (usual - mean) / scale
+    mean = training.mean(axis=0, dtype=np.float64)
+    scale = training.std(axis=0, dtype=np.float64) + 1e-6
+    centred = (training - mean) / scale
     values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
     order = np.argsort(values)[::-1][: min(components, len(values) - 1)]
     basis = vectors[:, order].astype(np.float16).astype(np.float32)  # as it is stored

@@ -1,4 +1,4 @@
-"""What stands between a strange picture and a confident answer."""
+"""The out-of-distribution check of a model version: no finding for unfamiliar images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from pipeline.familiarity.orientation import Orientation
 Floats = NDArray[np.float32]
 FAMILIARITY_FILE: Final = "familiarity.npz"
 SHIPPED: Final = Path(__file__).parents[1] / "baseline" / FAMILIARITY_FILE
-# Fewer images do not say what is usual: their principal components are their own, and the limit
-# would hang on the strangest one or two of the validation images.
+# Fewer images do not describe a distribution: the principal components would be their own, and the
+# limit would depend on one or two outliers among the validation images.
 LEAST_LEARNING, LEAST_VALIDATION = 300, 50
 
 
 def is_enough_for_guard(*, learning: int, validation: int) -> bool:
-    """Whether so many images can say what is usual. If not, an earlier guard is better kept."""
+    """Whether a guard can be fitted to so many images. If not, the earlier one is better kept."""
     return learning >= LEAST_LEARNING and validation >= LEAST_VALIDATION
 
 
 def is_guard_of(card: Mapping[str, Any], digest: str) -> bool:
-    """Whether a version's guard was made up for the snapshot of this digest.
+    """Whether a version's guard belongs to the snapshot with this digest.
 
-    card: the whole of card.json. True where it was fitted to the snapshot's images
-    (`familiarity.guard` is "fitted"), and where the snapshot is too small for that and the
-    guard of the version that the training started from was kept on purpose ("kept").
+    card: the whole of card.json. True if fitted to the snapshot's images (`familiarity.guard` is
+    "fitted"), or if kept from the version that training started from ("kept") because the
+    snapshot is too small.
     """
     familiarity = card.get("familiarity", {})
     if familiarity.get("snapshot") != digest:
@@ -45,9 +45,9 @@ def is_guard_of(card: Mapping[str, Any], digest: str) -> bool:
 
 @dataclass(frozen=True)
 class Guard:
-    """What one version knows of usual images.
+    """The check of one version.
 
-    are_roots: the features' square roots are judged (version folders of format 1).
+    are_roots: it applies to the square roots of features (version folders of format 1).
     """
 
     features: Familiarity
@@ -58,7 +58,7 @@ class Guard:
     def unfamiliarity(
         self, network_inputs: NDArray[np.uint8], features: Floats
     ) -> NDArray[np.float64]:
-        """uint8 (n, h, w) and float32 (n, channels) -> (n,): the worse of both judgements."""
+        """Return the larger of both measures, (n,), of uint8 (n, h, w), float32 (n, channels)."""
         vectors = np.sqrt(np.maximum(features, 0)) if self.are_roots else features
         by_features = self.features.unfamiliarity(vectors)
         by_appearance = self.appearance.unfamiliarity(appearance(network_inputs))
@@ -87,7 +87,7 @@ class Guard:
 
 
 def _orientation(path: Path, weights: Floats | None) -> Orientation:
-    """Folders of format 1 have none; the shipped one fits any network, since it asks none."""
+    """Folders of format 1 have none; the shipped one does not depend on the network."""
     if weights is not None:
         return Orientation(weights)
     if path == SHIPPED:

@@ -1,4 +1,4 @@
-"""Pictures for people: the radiograph, and where the network looked."""
+"""PNG images for people: the radiograph, and the heatmap over it."""
 
 import io
 
@@ -25,7 +25,7 @@ _ANCHORS = np.array(
     ],
     np.float64,
 )
-# Below this share of the peak nothing is drawn: interpolation's faint fringe misleads.
+# Below this share of the peak nothing is drawn: it would be interpolation's fringe.
 _FLOOR = 0.05
 
 _STRENGTHS = np.linspace(0, 1, 256)
@@ -42,7 +42,7 @@ def display_png(image: DecodedImage, *, max_side: int = 1600) -> bytes:
 
 
 def heatmap_png(heatmap: NDArray[np.floating], *, size: tuple[int, int]) -> bytes:
-    """Return a PNG of `size` (width, height) to lay over a picture of that shape.
+    """Return a PNG of `size` (width, height) to overlay on an image of that size.
 
     heatmap: (h, w) in [0, 1], scaled to its peak. Transparent at 0, opaque at 1. Stored as
     256 colours with opacity, a quarter of RGBA's bytes.
@@ -57,9 +57,9 @@ def overlay_png(
     opacity: float = 0.4,
     max_side: int = 1600,
 ) -> bytes:
-    """Return an RGB PNG of the picture with the heatmap laid over it.
+    """Return an RGB PNG of the image with the heatmap overlaid.
 
-    heatmap: (h, w) in [0, 1], scaled to its peak. opacity: of its strongest places.
+    heatmap: (h, w) in [0, 1], scaled to its peak. opacity: of the peak.
     """
     grey = _grey(image, max_side)
     heat = _heat(heatmap, grey.size)
@@ -70,10 +70,9 @@ def overlay_png(
 
 
 def smooth(heatmap: NDArray[np.floating], *, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the coarse map (h, w) as it is drawn: float32 of `size` (width, height), no negatives.
+    """Return the heatmap (h, w) as drawn: float32 of `size` (width, height), not negative.
 
-    Each coarse cell is the middle of its field, so edges extend by half a cell. Where the map is
-    not a number, it counts as 0.
+    Bicubic, with cells as pixel areas, so that the edges extend by half a cell. NaN counts as 0.
     """
     coarse = Image.fromarray(np.ascontiguousarray(np.nan_to_num(heatmap), np.float32))
     fine: NDArray[np.float32] = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
@@ -88,7 +87,6 @@ def _grey(image: DecodedImage, max_side: int) -> Image.Image:
 
 
 def _heat(heatmap: NDArray[np.floating], size: tuple[int, int]) -> Image.Image:
-    """Return the map in 256 colours."""
     levels = np.minimum(smooth(heatmap, size=size), 1) * 255
     heat = Image.fromarray(np.rint(levels).astype(np.uint8))
     heat.putpalette(np.rint(_PALETTE).astype(np.uint8).tobytes())

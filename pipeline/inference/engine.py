@@ -1,4 +1,4 @@
-"""What runs a network: one small interface, a compiled engine and a reference engine behind it."""
+"""The interface of engines that run a network: OpenVINO for serving, TensorFlow as reference."""
 
 import importlib.util
 from pathlib import Path
@@ -15,33 +15,30 @@ COMPILED_FILE: Final = "network.xml"  # its weights lie beside it in network.bin
 
 
 class Engine(Protocol):
-    """name: what computes and how, e.g. `openvino 2026.4.1 float32`."""
+    """name: library, version and precision, e.g. `openvino 2026.4.1 float32`."""
 
     @property
     def name(self) -> str: ...
 
     def infer(self, network_inputs: NDArray[np.uint8]) -> Inference:
-        """uint8 (n, 224, 224), 0 = black, n >= 0."""
+        """Run the network on uint8 (n, 224, 224), 0 = black, n >= 0."""
         ...
 
 
 def load_engine(
     folder: Path, *, kind: EngineKind = "openvino", threads: int | None = None
 ) -> Engine:
-    """Open the network in a version's folder; TensorFlow is imported only for that kind.
+    """Load the network of a version's folder; TensorFlow is imported only for that kind.
 
-    threads: how many the engine may use; None leaves it to the engine. Raises
-    NetworkFolderError.
+    threads: None leaves their number to the engine. Raises NetworkFolderError.
     """
-    if kind == "openvino":
-        from pipeline.inference.openvino_engine import OpenVinoEngine
-
-        return OpenVinoEngine(folder, threads=threads)
     if kind == "tensorflow":
         from pipeline.inference.tensorflow_engine import TensorFlowEngine
 
         return TensorFlowEngine(folder, threads=threads)
-    raise ValueError(f"expected an engine openvino or tensorflow, received {kind}")
+    from pipeline.inference.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine(folder, threads=threads)
 
 
 def tensorflow_is_installed() -> bool:

@@ -1,34 +1,35 @@
-"""How far a heatmap can be trusted: three numbers, and what they mean in words.
+"""How far a heatmap can be trusted: three measures, and a sentence made from them.
 
-The limits were set with the network baseline-1 on 800 training films (children) and 157 others,
-mostly adults'; the shares told here are baseline-2's on the same films. 503 of them it called
-pneumonia: 390 children's, 113 others. To measure again:
+The limits were set with the network baseline-1 on 800 training images (children) and 157 others,
+mostly of adults; the shares given here are baseline-2's on the same images, of which it predicted
+pneumonia for 503: 390 of children, 113 others. To measure again:
 `python benchmarks/heatmaps.py --trust TRAIN/NORMAL TRAIN/PNEUMONIA EXTERNAL --version FOLDER`.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.text import percent
 from pipeline.types import HeatmapTrust
 
-# Grey level. What is darker and can be seen from the picture's edge is air or a black border. The
-# air of some films is grey: at 16, a twentieth of the image or more passed for body in 14 % of the
-# children's films. In the 36 films where 32 adds most to 16, it adds air and thin skin, no lung. A
-# bright border passes for body.
+# Grey level. What is darker and connected to the image's edge is air or a black border. The air of
+# some images is grey: at 16, a twentieth of the image or more passed for body in 14 % of the
+# children's images. In the 36 images where 32 adds most to 16, it adds air and thin skin, no lung.
+# A bright border passes for body.
 AIR = 32
-STEP = 4  # pixels; the body's outline need not be finer
+STEP = 4  # pixels between those examined
 
-# Logits, of one place. None of the 503 films called pneumonia has less; of those called normal,
+# Peak, in logits. None of the 503 images predicted pneumonia has less; of those predicted normal,
 # 91 % of the children's and 52 % of the others.
 FAINT = 0.1
-# 1 - share of the image. Of the films called pneumonia, 51 % of the children's and 28 % of the
-# others lie below WIDE, 4 % and 4 % above NARROW.
+# Concentration, 1 - share of the image. Of the images predicted pneumonia, 51 % of the children's
+# and 28 % of the others lie below WIDE, 4 % and 4 % above NARROW.
 WIDE = 0.4
 NARROW = 0.75
-# Shares outside the body. Air fills SOME of 4 % of all films, and MUCH of 1 in 957, so a heatmap
-# with more there prefers it to the body. Of the films called pneumonia, 4 % of the children's and
-# 2 % of the others have SOME outside, 1 of 503 has MUCH; of those called normal, more than half of
-# the children's have MUCH.
+# Shares outside the body. Air fills SOME of 4 % of all images, and MUCH of 1 in 957, so a heatmap
+# with more there prefers it to the body. Of the images predicted pneumonia, 4 % of the children's
+# and 2 % of the others have SOME outside, 1 of 503 has MUCH; of those predicted normal, more than
+# half of the children's have MUCH.
 SOME = 0.2
 MUCH = 1 / 3
 
@@ -36,12 +37,13 @@ MUCH = 1 / 3
 def measure_trust(
     heatmaps: NDArray[np.float32], network_inputs: NDArray[np.uint8]
 ) -> list[HeatmapTrust]:
-    """float32 (n, h, w), not negative, unscaled, and the uint8 (n, H, W) they belong to -> n.
+    """Measure n heatmaps. heatmaps: float32 (n, h, w), not negative, unscaled; network_inputs:
+    uint8 (n, H, W).
 
-    concentration: 1 minus the effective share of cells that hold the heatmap, stretched so that
-    a single cell gives 1. The effective number is 1 / sum of squared shares (Hill 1973, order 2;
-    the inverse of the Herfindahl index), which means the same on any grid. An empty heatmap
-    gives 0 in all three.
+    concentration: 1 minus the effective share of cells that hold the heatmap, scaled so that a
+    single cell gives 1. The effective number is 1 / sum of squared shares (Hill 1973, order 2; the
+    inverse of the Herfindahl index), which does not depend on the grid. An empty heatmap gives 0
+    in all three.
     """
     n, rows, columns = heatmaps.shape
     cells = rows * columns
@@ -56,9 +58,10 @@ def measure_trust(
 
 
 def body_shares(network_inputs: NDArray[np.uint8], rows: int, columns: int) -> NDArray[np.float32]:
-    """uint8 (n, H, W) -> float32 (n, rows, columns) in [0, 1]: how much of each cell is body.
+    """Return the share of each cell that is body, float32 (n, rows, columns) in [0, 1].
 
-    Body is what has something bright on all four sides, so that a dark lung counts.
+    network_inputs: uint8 (n, H, W). Body is what has something bright on all four sides, so that
+    a dark lung counts.
     """
     bright = network_inputs[:, STEP // 2 :: STEP, STEP // 2 :: STEP] > AIR
     body = np.ones_like(bright)
@@ -69,7 +72,7 @@ def body_shares(network_inputs: NDArray[np.uint8], rows: int, columns: int) -> N
 
 
 def cell_means(pixels: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
-    """(n, H, W) -> (n, rows, columns); cells differ by a pixel where the sizes don't divide."""
+    """Return means of (n, H, W) over a grid, (n, rows, columns); H, W need not be multiples."""
     height, width = pixels.shape[1:]
     tops, lefts = np.arange(rows) * height // rows, np.arange(columns) * width // columns
     sums: NDArray[np.float32] = np.add.reduceat(
@@ -80,22 +83,17 @@ def cell_means(pixels: NDArray[np.float32], rows: int, columns: int) -> NDArray[
 
 
 def describe_trust(*, peak: float, concentration: float, inside_body: float) -> str:
-    """One or two plain sentences for a reader; the arguments are those of HeatmapTrust."""
+    """Return one or two sentences for a reader; the arguments are those of HeatmapTrust."""
     if peak <= 0:
-        return "Nothing raised the score."
+        return "No activation."
     if peak < FAINT:
-        return "Hardly anything raised the score: the colours magnify a trace."
-    outside = f"{1 - inside_body:.0%} of it lies outside the body"
+        return "Negligible activation; the colours exaggerate it."
+    outside = f"{percent(1 - inside_body)} of the activation outside the body"
     if 1 - inside_body >= MUCH:
-        return f"{outside}: do not trust it."
-    where = _describe_spread(concentration)
-    return f"{where} {outside}." if 1 - inside_body >= SOME else where
-
-
-def _describe_spread(concentration: float) -> str:
-    covered = f"about {max(round(20 * (1 - concentration)), 1) * 5}% of the image"
+        return f"{outside}; not reliable."
+    covered = f"about {max(round(20 * (1 - concentration)), 1) * 5} % of the image"
     if concentration < WIDE:
-        return f"Spread over {covered}: it does not say where."
-    if concentration < NARROW:
-        return f"Points to a region, {covered}."
-    return f"Points to a small part, {covered}."
+        where = f"Diffuse activation ({covered}); not localising."
+    else:
+        where = f"{'Regional' if concentration < NARROW else 'Focal'} activation ({covered})."
+    return f"{where} {outside}." if 1 - inside_body >= SOME else where

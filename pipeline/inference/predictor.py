@@ -1,4 +1,4 @@
-"""A model version opened for answering."""
+"""Predictions of a model version."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -23,10 +23,7 @@ from pipeline.types import Finding, HeatmapTrust, OperatingPoint, Prediction
 
 T = TypeVar("T")
 BATCH: Final = 32  # images at once: engines are no faster with more
-STRANGE = (
-    "too unlike the radiographs that the network learned from: "
-    "unfamiliarity {value:.2f}, expected at most {limit:.2f}"
-)
+OUT_OF_DISTRIBUTION: Final = "out of distribution: unfamiliarity {value:.2f}, limit {limit:.2f}"
 
 
 def batched(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
@@ -44,7 +41,7 @@ def probability_of(logits: NDArray[np.floating], *, temperature: float) -> NDArr
 
 
 class Predictor:
-    """Turns network inputs into answers. Not for several threads at once."""
+    """Predicts from network inputs. Not thread-safe."""
 
     def __init__(
         self, *, card: Card, engine: Engine, guard: Guard, operating_point: OperatingPoint
@@ -64,7 +61,7 @@ class Predictor:
         threads: int | None = None,
         operating_point: OperatingPoint = "balanced",
     ) -> "Predictor":
-        """Check the folder's files and load them. Raises NetworkFolderError."""
+        """Verify a version's folder and load it. Raises NetworkFolderError."""
         verify_checksums(folder)
         card = load_card(folder)
         if operating_point not in card.thresholds:
@@ -84,7 +81,7 @@ class Predictor:
         return self.card.model_version
 
     def predict(self, network_inputs: NDArray[np.uint8]) -> list[Prediction]:
-        """uint8 (n, 224, 224), 0 = black -> n answers, in order."""
+        """Predict uint8 (n, 224, 224), 0 = black, in order."""
         ways, sentences = self.guard.orientation.judge(network_inputs)
         upright = corrected(network_inputs, ways)
         inference = self.engine.infer(upright)
@@ -93,11 +90,11 @@ class Predictor:
         trusts = measure_trust(inference.heatmaps, upright)
         heatmaps = as_stored(inference.heatmaps, ways)
         return [
-            self._answer(
+            self._prediction(
                 logit=float(inference.logits[n]),
                 probability=float(probabilities[n]),
                 unfamiliarity=float(unfamiliarities[n]),
-                warnings=self._warnings(sentences[n], unfamiliarity=float(unfamiliarities[n])),
+                orientation=sentences[n],
                 heatmap=heatmaps[n],
                 trust=trusts[n],
             )
@@ -115,35 +112,33 @@ class Predictor:
             predictions = self.predict(np.stack([network_input for _, network_input in batch]))
             yield from zip((key for key, _ in batch), predictions, strict=True)
 
-    def _warnings(self, orientation: str | None, *, unfamiliarity: float) -> tuple[str, ...]:
-        is_near_limit = self.card.warning_limit < unfamiliarity <= self.card.unfamiliarity_limit
-        sentences = orientation, self.card.warning if is_near_limit else None
-        return tuple(sentence for sentence in sentences if sentence)
-
-    def _answer(
+    def _prediction(
         self,
         *,
         logit: float,
         probability: float,
         unfamiliarity: float,
-        warnings: tuple[str, ...],
+        orientation: str | None,
         heatmap: NDArray[np.float32],
         trust: HeatmapTrust,
     ) -> Prediction:
-        limit = self.card.unfamiliarity_limit
-        is_strange = unfamiliarity > limit
+        card, limit = self.card, self.card.unfamiliarity_limit
+        is_unfamiliar = unfamiliarity > limit
+        is_near_limit = card.warning_limit < unfamiliarity <= limit
+        warnings = orientation, card.warning if is_near_limit else None
         finding: Finding = "pneumonia" if probability >= self.threshold else "normal"
+        reason = OUT_OF_DISTRIBUTION.format(value=unfamiliarity, limit=limit)
         return Prediction(
             logit=logit,
             probability=probability,
             threshold=self.threshold,
             operating_point=self.operating_point,
-            temperature=self.card.temperature,
-            finding=None if is_strange else finding,
+            temperature=card.temperature,
+            finding=None if is_unfamiliar else finding,
             unfamiliarity=unfamiliarity,
-            reason=STRANGE.format(value=unfamiliarity, limit=limit) if is_strange else None,
-            warnings=warnings,
+            reason=reason if is_unfamiliar else None,
+            warnings=tuple(warning for warning in warnings if warning),
             heatmap=heatmap,
             heatmap_trust=trust,
-            model_version=self.card.model_version,
+            model_version=card.model_version,
         )

@@ -1,10 +1,10 @@
-"""The reference engine: the network as it was trained, in TensorFlow.
-
-TensorFlow's and Keras's switches, which they read once, when they are first imported.
-"""
+"""The reference engine: the network as it was trained, in TensorFlow."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,21 +12,18 @@ from numpy.typing import NDArray
 
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.engine import NETWORK_FILE
-from pipeline.inference.import_folder import import_folder
+from pipeline.inference.gradcam import forward_function
 from pipeline.types import Inference
 
 BATCH = 32  # bounds the memory
 
 
 class TensorFlowEngine:
-    """Slow to start and large; what other engines are compared with."""
+    """See `Engine`; slow to start, and the reference for other engines."""
 
     def __init__(self, folder: Path, *, threads: int | None = None) -> None:
-
         tensorflow = import_tensorflow(threads=threads)
         import keras
-
-        from pipeline.inference.gradcam import forward_function
 
         try:
             network = keras.models.load_model(folder / NETWORK_FILE, compile=False)
@@ -45,13 +42,16 @@ class TensorFlowEngine:
 
 
 def import_tensorflow(*, threads: int | None = None) -> Any:
-    """Quiet, and with oneDNN: on processors without AVX-512 it is off by default, and twice
-    as slow. No settings are read from the home folder, and none written.
+    """Return the module, imported quietly and without touching the home folder.
+
+    With oneDNN, which is off by default on processors without AVX-512, at half the speed.
+    threads: of one operation; None leaves it to TensorFlow. Raises RuntimeError where another
+    part of this process has computed already.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Keras imports Matplotlib where it is installed.
-    with import_folder("KERAS_HOME"), import_folder("MPLCONFIGDIR"):
+    with _scratch_folder("KERAS_HOME"), _scratch_folder("MPLCONFIGDIR"):
         import keras  # noqa: F401
         import tensorflow
 
@@ -59,6 +59,19 @@ def import_tensorflow(*, threads: int | None = None) -> Any:
         try:
             tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
         except RuntimeError as error:
-            # Another part of this process has computed already.
             raise RuntimeError("threads must be set before TensorFlow computes") from error
     return tensorflow
+
+
+@contextmanager
+def _scratch_folder(variable: str) -> Iterator[None]:
+    """Point an environment variable to an empty folder during an import, unless it is set."""
+    if variable in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="overread-") as folder:
+        os.environ[variable] = folder
+        try:
+            yield
+        finally:
+            del os.environ[variable]

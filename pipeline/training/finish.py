@@ -24,7 +24,7 @@ from pipeline.familiarity.fit import fit_guard
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
 from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE, Engine, load_engine
 from pipeline.inference.gradcam import forward_function
-from pipeline.inference.openvino_setup import import_openvino
+from pipeline.inference.openvino_engine import import_openvino
 from pipeline.inference.predictor import Predictor, probability_of
 from pipeline.inference.version_folder import Card, write_folder
 from pipeline.reports.card import Ingredients, describe_images, make_card, write_card

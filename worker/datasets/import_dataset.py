@@ -189,7 +189,7 @@ class _Import:
         compared = [*own.values(), *stored_candidates(self._context, others)]
         leaks = candidate_leaks(self._context, compared)
         self._events.progress("leaks", len(images), len(images))
-        return [leak for leak in leaks if leak.kept_out in own or leak.other in own]
+        return [leak for leak in leaks if leak.excluded in own or leak.other in own]
 
     def _record(self, images: Sequence[NewImage], user_id: int) -> ImportResult:
         with self._context.sessions.begin() as session:

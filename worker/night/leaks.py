@@ -14,7 +14,7 @@ from models.learning.datasets import add_fingerprints, known_fingerprints
 from models.query import batches
 from models.session import Sessions
 from pipeline.evaluation.fingerprint import Fingerprint, fingerprints
-from pipeline.evaluation.leakage import Film, Leak, find_leaks
+from pipeline.evaluation.leakage import CheckedImage, Leak, find_leaks
 from pipeline.types import PREPROCESSING
 from worker.night.membership import Candidate
 
@@ -56,6 +56,8 @@ def candidate_leaks(context: AppContext, candidates: Sequence[Candidate]) -> lis
     return find_leaks(films, read_inputs=read_inputs)
 
 
-def _film(one: Candidate, fingerprint: Fingerprint) -> Film:
+def _film(one: Candidate, fingerprint: Fingerprint) -> CheckedImage:
     member = one.member
-    return Film(member.sha256, member.split, member.patient_hash, one.study_hash, fingerprint)
+    return CheckedImage(
+        member.sha256, member.split, member.patient_hash, one.study_hash, fingerprint
+    )

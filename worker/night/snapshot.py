@@ -31,7 +31,7 @@ def take_snapshot(context: AppContext) -> DatasetSnapshot:
     wanted = decide_members(contents, places=places, key=context.secrets.identity_key)
     candidates = stored_candidates(context, wanted)
     leaks = candidate_leaks(context, candidates)
-    kept_out = {leak.kept_out for leak in leaks}
+    kept_out = {leak.excluded for leak in leaks}
     members = [one.member for one in candidates if one.member.sha256 not in kept_out]
     report = _report(contents, members, leaks, places)
     report["without_input"] = len(wanted) - len(candidates)

@@ -1,5 +1,3 @@
-"""Planted leaks of every kind are found, the training side loses, and different films are none."""
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -22,7 +20,7 @@ from pipeline.evaluation.fingerprint import (
 from pipeline.evaluation.leakage import (
     MAX_DISTANCE,
     MIN_CORRELATION,
-    Film,
+    CheckedImage,
     Leak,
     find_leaks,
     leak_report,
@@ -33,55 +31,55 @@ from pipeline.training.splits import patient_of
 from pipeline.types import Split
 
 TRAIN, VALIDATION, TEST = Split
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
 @dataclass
-class Films:
-    """Each its own patient, study and picture unless told otherwise."""
+class Images:
+    """Each its own patient, study and pixels unless told otherwise."""
 
-    films: list[Film] = field(default_factory=list)
-    pictures: dict[str, Picture] = field(default_factory=dict)
+    images: list[CheckedImage] = field(default_factory=list)
+    pixels_of: dict[str, Pixels] = field(default_factory=dict)
 
     def add(self, split: Split, **known: Any) -> str:
-        number = len(self.films)
+        number = len(self.images)
         sha256 = f"{number:064d}"
-        picture = known.pop("picture", None)
-        self.pictures[sha256] = noise(number) if picture is None else picture
-        (made,) = fingerprints(self.pictures[sha256][None])
+        pixels = known.pop("pixels", None)
+        self.pixels_of[sha256] = noise(number) if pixels is None else pixels
+        (made,) = fingerprints(self.pixels_of[sha256][None])
         usual = {"patient_hash": f"patient {number}", "study_hash": f"study {number}"}
-        self.films.append(Film(sha256, split, fingerprint=made, **{**usual, **known}))
+        self.images.append(CheckedImage(sha256, split, fingerprint=made, **{**usual, **known}))
         return sha256
 
-    def read(self, sha256s: Sequence[str]) -> Picture:
-        return np.stack([self.pictures[sha256] for sha256 in sha256s])
+    def read(self, sha256s: Sequence[str]) -> Pixels:
+        return np.stack([self.pixels_of[sha256] for sha256 in sha256s])
 
     def leaks(self) -> list[Leak]:
-        return find_leaks(self.films, read_inputs=self.read)
+        return find_leaks(self.images, read_inputs=self.read)
 
 
-def noise(seed: int) -> Picture:
+def noise(seed: int) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (224, 224), np.uint8)
 
 
-def phantom(seed: int = 1) -> Picture:
+def phantom(seed: int = 1) -> Pixels:
     return draw_phantom(seed=seed, finding="normal", size=(224, 224))
 
 
-def altered(picture: Picture) -> dict[str, Picture]:
+def altered(pixels: Pixels) -> dict[str, Pixels]:
     jpeg = BytesIO()
-    Image.fromarray(picture).save(jpeg, "JPEG", quality=50)
-    small = Image.fromarray(picture).resize((150, 150), Image.Resampling.LANCZOS)
+    Image.fromarray(pixels).save(jpeg, "JPEG", quality=50)
+    small = Image.fromarray(pixels).resize((150, 150), Image.Resampling.LANCZOS)
     return {
         "compressed again": np.asarray(Image.open(jpeg)),
         "resized": np.asarray(small.resize((224, 224), Image.Resampling.BICUBIC)),
-        "brighter": np.clip(picture * 1.1 + 8, 0, 255).astype(np.uint8),
-        "darker": np.clip(picture * 0.85, 0, 255).astype(np.uint8),
+        "brighter": np.clip(pixels * 1.1 + 8, 0, 255).astype(np.uint8),
+        "darker": np.clip(pixels * 0.85, 0, 255).astype(np.uint8),
     }
 
 
-def near_copy(picture: Picture) -> Picture:
-    return altered(picture)["brighter"]
+def near_copy(pixels: Pixels) -> Pixels:
+    return altered(pixels)["brighter"]
 
 
 @pytest.mark.parametrize(
@@ -89,82 +87,82 @@ def near_copy(picture: Picture) -> Picture:
     [
         ("patient", {"patient_hash": "the same"}),
         ("study", {"study_hash": "the same"}),
-        ("pixels", {"picture": phantom()}),
+        ("pixels", {"pixels": phantom()}),
     ],
 )
 @pytest.mark.parametrize("lower", [TRAIN, VALIDATION])
 @pytest.mark.parametrize("upper", [VALIDATION, TEST])
-def test_what_two_splits_share_is_kept_out_of_the_training_side(
+def test_images_shared_by_two_splits_are_excluded_from_the_lower(
     kind: str, common: dict[str, Any], lower: Split, upper: Split
 ) -> None:
-    films = Films()
+    images = Images()
     for split in Split:
-        films.add(split)
-    kept_out = films.add(lower, **common)
-    other = films.add(upper, **common)
-    expected = [] if lower == upper else [Leak(kind, kept_out, lower, other, upper)]  # type: ignore[arg-type]
-    assert films.leaks() == expected
+        images.add(split)
+    excluded = images.add(lower, **common)
+    other = images.add(upper, **common)
+    expected = [] if lower == upper else [Leak(kind, excluded, lower, other, upper)]  # type: ignore[arg-type]
+    assert images.leaks() == expected
 
 
 @pytest.mark.parametrize("how", list(altered(phantom())))
 @pytest.mark.parametrize(("lower", "upper"), [(TRAIN, TEST), (VALIDATION, TEST)])
-def test_an_altered_copy_is_found(how: str, lower: Split, upper: Split) -> None:
-    films = Films()
+def test_altered_copy_is_found(how: str, lower: Split, upper: Split) -> None:
+    images = Images()
     for split in Split:
-        films.add(split)
-    other = films.add(upper, picture=phantom())
-    kept_out = films.add(lower, picture=altered(phantom())[how])
-    assert films.leaks() == [Leak("near", kept_out, lower, other, upper)]
+        images.add(split)
+    other = images.add(upper, pixels=phantom())
+    excluded = images.add(lower, pixels=altered(phantom())[how])
+    assert images.leaks() == [Leak("near", excluded, lower, other, upper)]
 
 
-def test_one_image_may_be_kept_out_for_several_reasons_and_counts_once() -> None:
-    films = Films()
-    films.add(TEST, patient_hash="same", picture=phantom())
-    films.add(TRAIN, patient_hash="same", picture=phantom())
-    films.add(TRAIN, picture=near_copy(phantom()))
-    report = leak_report(films.leaks())
+def test_report_counts_an_image_with_several_leaks_once() -> None:
+    images = Images()
+    images.add(TEST, patient_hash="same", pixels=phantom())
+    images.add(TRAIN, patient_hash="same", pixels=phantom())
+    images.add(TRAIN, pixels=near_copy(phantom()))
+    report = leak_report(images.leaks())
     assert (report["images"], report["splits"]) == (2, {"train": 2})
     counts = {kind: found["images"] for kind, found in report["kinds"].items()}
     assert counts == {"patient": 1, "study": 0, "pixels": 1, "near": 1}
-    assert "1 image of train kept out: their patient is also in test." in report["words"]
+    assert "1 image of train excluded: same patient in test." in report["words"]
 
 
-def test_the_order_of_the_films_changes_nothing() -> None:
-    films = Films()
+def test_order_of_images_does_not_matter() -> None:
+    images = Images()
     for split in list(Split) * 4:
-        films.add(split, patient_hash="same", picture=phantom())
-    backwards = find_leaks(films.films[::-1], read_inputs=films.read)
-    assert backwards == films.leaks()
-    assert {leak.kept_out for leak in backwards} == {
-        film.sha256 for film in films.films if film.split != TEST
+        images.add(split, patient_hash="same", pixels=phantom())
+    backwards = find_leaks(images.images[::-1], read_inputs=images.read)
+    assert backwards == images.leaks()
+    assert {leak.excluded for leak in backwards} == {
+        image.sha256 for image in images.images if image.split != TEST
     }
 
 
-def test_pictures_without_detail_are_not_alike() -> None:
-    films = Films()
-    films.add(TEST, picture=np.zeros((224, 224), np.uint8))
-    films.add(TRAIN, picture=np.full((224, 224), 7, np.uint8))
-    assert films.leaks() == []
+def test_images_without_detail_do_not_match() -> None:
+    images = Images()
+    images.add(TEST, pixels=np.zeros((224, 224), np.uint8))
+    images.add(TRAIN, pixels=np.full((224, 224), 7, np.uint8))
+    assert images.leaks() == []
 
 
-def test_many_candidates_cost_little() -> None:
-    """A folder of blank pictures: every pair is near by its hash, none is looked at for long."""
+def test_number_of_inputs_read_is_bounded() -> None:
+    """Of blank images every pair is near by its hash."""
     asked = 0
 
-    def read(sha256s: Sequence[str]) -> Picture:
+    def read(sha256s: Sequence[str]) -> Pixels:
         nonlocal asked
         asked += len(sha256s)
         return np.zeros((len(sha256s), 224, 224), np.uint8)
 
-    films = [
-        Film(f"{n}", TEST if n % 2 else TRAIN, f"{n}", None, Fingerprint(f"{n}", "0" * 64))
+    images = [
+        CheckedImage(f"{n}", TEST if n % 2 else TRAIN, f"{n}", None, Fingerprint(f"{n}", "0" * 64))
         for n in range(100)
     ]
-    assert find_leaks(films, read_inputs=read) == []
+    assert find_leaks(images, read_inputs=read) == []
     assert 0 < asked <= 50 * 8
 
 
-def test_a_hash_is_what_its_docstring_says() -> None:
+def test_hash_signs_give_the_hamming_distance() -> None:
     first, second = fingerprints(np.stack([phantom(1), phantom(2)]))
     signs = hash_signs([first.perceptual_hash, second.perceptual_hash])
     assert signs.shape == (2, HASH_BITS)
@@ -174,7 +172,7 @@ def test_a_hash_is_what_its_docstring_says() -> None:
 
 
 @pytest.mark.shared
-def test_full_resolution_originals_are_found_and_patients_are_told_apart(
+def test_originals_match_and_patients_do_not(
     shared_data: Path,
 ) -> None:
     small = {path.name: path for path in (shared_data / "chest_xray").rglob("*.jpeg")}

@@ -1,5 +1,3 @@
-"""Distances whose answers are known."""
-
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +25,13 @@ def fitted():  # type: ignore[no-untyped-def]
     )
 
 
-def test_the_stated_share_lies_beyond_the_limit(fitted) -> None:  # type: ignore[no-untyped-def]
+def test_stated_share_lies_beyond_the_limit(fitted) -> None:  # type: ignore[no-untyped-def]
     others = features(np.random.default_rng(1), count=4000)
     share = (fitted.unfamiliarity(others) > 0.5).mean()
     assert BEYOND_SHARE / 2 < share < 2 * BEYOND_SHARE
 
 
-def test_both_kinds_of_strangeness_are_seen(fitted) -> None:  # type: ignore[no-untyped-def]
+def test_distance_grows_within_and_outside_the_basis(fitted) -> None:  # type: ignore[no-untyped-def]
     far, outside = np.full((1, 20), 6.0), np.full((1, 20), 6.0)
     far[0, 0] += 9  # along a usual direction, much too far
     outside[0, 19] += 1  # where no training image varied
@@ -41,12 +39,12 @@ def test_both_kinds_of_strangeness_are_seen(fitted) -> None:  # type: ignore[no-
         assert fitted.unfamiliarity(strange.astype(np.float32))[0] > 0.5
 
 
-def test_the_middle_is_usual_and_the_range_is_kept(fitted) -> None:  # type: ignore[no-untyped-def]
+def test_unfamiliarity_is_in_range(fitted) -> None:  # type: ignore[no-untyped-def]
     assert fitted.unfamiliarity(np.full((1, 20), 6.0, np.float32))[0] < 0.05
     assert fitted.unfamiliarity(np.full((1, 20), 1e9, np.float32))[0] <= 1
 
 
-def test_saving_keeps_the_answers(fitted, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_guard_survives_saving(fitted, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "familiarity.npz"
     weights = np.random.default_rng(3).normal(size=(785, 8)).astype(np.float32)
     Guard(features=fitted, appearance=fitted, orientation=Orientation(weights)).save(path)
@@ -58,7 +56,7 @@ def test_saving_keeps_the_answers(fitted, tmp_path: Path) -> None:  # type: igno
         np.testing.assert_allclose(part.unfamiliarity(some), fitted.unfamiliarity(some), rtol=1e-6)
 
 
-def test_a_file_without_both_judgements_is_named(fitted, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_incomplete_guard_file_is_refused(fitted, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     np.savez(tmp_path / "familiarity.npz", **fitted.as_arrays("features"))
     with pytest.raises(NetworkFolderError, match=r"familiarity\.npz in .* cannot be read"):
         Guard.load(tmp_path / "familiarity.npz")

@@ -1,5 +1,3 @@
-"""Turned and inverted films are found, and the way back is exact."""
-
 import numpy as np
 import pytest
 
@@ -9,8 +7,8 @@ from pipeline.familiarity.orientation import (
     Orientation,
     as_stored,
     corrected,
+    describe,
     fit_orientation,
-    in_words,
 )
 from tests.support.imaging.networks import phantom_inputs
 
@@ -31,7 +29,7 @@ def others() -> np.ndarray:
 
 
 @pytest.mark.parametrize("way", range(WAYS))
-def test_every_way_is_found_and_undone(
+def test_every_orientation_is_detected_and_corrected(
     orientation: Orientation, others: np.ndarray, way: int
 ) -> None:
     ways, sentences = orientation.judge(stored(others, way))
@@ -39,19 +37,19 @@ def test_every_way_is_found_and_undone(
     right = ways == way
     np.testing.assert_array_equal(corrected(stored(others, way), ways)[right], others[right])
     assert all(
-        in_words(way) == said for said, ok in zip(sentences, right, strict=True) if ok and way
+        describe(way) == said for said, ok in zip(sentences, right, strict=True) if ok and way
     )
 
 
 @pytest.mark.parametrize("way", range(WAYS))
-def test_heatmaps_are_turned_back_as_they_were_stored(way: int) -> None:
+def test_heatmaps_are_turned_to_the_stored_image(way: int) -> None:
     upright = np.arange(49, dtype=np.float32).reshape(1, 7, 7)
     ways = np.array([way])
     on_stored = as_stored(upright, ways)
     np.testing.assert_array_equal(np.rot90(on_stored[0], -(way % 4)), upright[0])
 
 
-def test_what_is_doubtful_is_left_and_said() -> None:
+def test_doubtful_orientation_is_a_warning_only() -> None:
     weights = np.zeros((785, WAYS), np.float32)
     weights[-1, 2] = 0.1  # a little ahead of "as it should be"
     ways, sentences = Orientation(weights).judge(phantom_inputs(count=1))
@@ -59,15 +57,15 @@ def test_what_is_doubtful_is_left_and_said() -> None:
     assert sentences == [DOUBT]
 
 
-def test_no_image_gives_no_answer() -> None:
+def test_empty_batch() -> None:
     none = np.empty((0, 224, 224), np.uint8)
     ways, sentences = Orientation(np.zeros((785, WAYS), np.float32)).judge(none)
     assert len(ways) == len(sentences) == 0
     assert corrected(none, ways).shape == none.shape
 
 
-def test_the_words() -> None:
-    assert in_words(0) is None
-    assert in_words(2) == "the film looked upside down; it was read with that corrected"
-    assert in_words(4) == "the film looked inverted; it was read with that corrected"
-    assert "upside down and inverted" in (in_words(6) or "")
+def test_describe() -> None:
+    assert describe(0) is None
+    assert describe(2) == "the image appears upside down; corrected before reading"
+    assert describe(4) == "the image appears inverted; corrected before reading"
+    assert "upside down and inverted" in (describe(6) or "")

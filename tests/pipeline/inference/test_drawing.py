@@ -1,5 +1,3 @@
-"""Pictures for people."""
-
 import io
 
 import numpy as np
@@ -20,15 +18,15 @@ def opened(content: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGBA") if image.mode == "P" else image)
 
 
-def test_display_shows_the_picture_itself() -> None:
+def test_display_png_keeps_the_pixels() -> None:
     np.testing.assert_array_equal(opened(display_png(IMAGE)), PICTURE)
 
 
-def test_display_is_bounded_and_keeps_its_aspect() -> None:
+def test_display_png_is_bounded_and_keeps_its_aspect() -> None:
     assert opened(display_png(IMAGE, max_side=200)).shape == (150, 200)
 
 
-def test_heatmap_is_clear_where_nothing_was_seen_and_opaque_at_its_peak() -> None:
+def test_heatmap_png_is_transparent_at_zero_and_opaque_at_its_peak() -> None:
     heatmap = np.zeros((7, 7), np.float32)
     heatmap[1, 5] = 1
     drawn = opened(heatmap_png(heatmap, size=(400, 300)))
@@ -42,7 +40,7 @@ def test_heatmap_is_clear_where_nothing_was_seen_and_opaque_at_its_peak() -> Non
     assert (alpha[150:] == 0).all()
 
 
-def test_stronger_is_brighter() -> None:
+def test_heatmap_lightness_grows_with_strength() -> None:
     """Lightness (BT.601) grows with strength all along the scale."""
     ramp = np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(2, axis=0)
     drawn = opened(heatmap_png(ramp, size=(64, 2)))[0].astype(float)
@@ -51,7 +49,7 @@ def test_stronger_is_brighter() -> None:
     assert (np.diff(drawn[:, 3]) >= 0).all()
 
 
-def test_overlay_leaves_the_picture_where_nothing_was_seen() -> None:
+def test_overlay_keeps_pixels_without_activation() -> None:
     heatmap = np.zeros((7, 7), np.float32)
     heatmap[1, 5] = 1
     drawn = opened(overlay_png(IMAGE, heatmap, opacity=0.5))

@@ -57,29 +57,29 @@ def test_concentration_is_what_is_left_free_on_any_grid(side: int) -> None:
     assert trust_of(heatmap).concentration == pytest.approx(cells / 2 / (cells - 1))
 
 
-def test_a_dark_lung_is_body_and_air_is_not() -> None:
+def test_inside_body_counts_dark_lung_but_not_air() -> None:
     assert trust_of(one_cell(4, 2)).inside_body == 1
     assert trust_of(one_cell(4, 0)).inside_body == 0
 
 
-def test_grey_air_and_a_marker_in_it_are_not_body() -> None:
+def test_inside_body_excludes_grey_air_and_markers() -> None:
     pixels = np.maximum(film(), 30)
     pixels[0, 10:14, 0:4] = 255  # two cells above
     assert trust_of(one_cell(4, 0), pixels).inside_body == 0
 
 
-def test_heatmap_and_image_need_not_divide() -> None:
+def test_image_size_need_not_be_a_multiple_of_the_grid() -> None:
     pixels = np.full((1, 224, 100), 90, np.uint8)
     assert trust_of(np.ones((7, 9)), pixels).inside_body == pytest.approx(1)
 
 
-def test_an_empty_heatmap_and_an_empty_batch() -> None:
+def test_empty_heatmap_and_empty_batch() -> None:
     assert trust_of(np.zeros((7, 7))) == HeatmapTrust(peak=0, concentration=0, inside_body=0)
     nothing = np.zeros((0, 7, 7), np.float32)
     assert measure_trust(nothing, np.zeros((0, 224, 224), np.uint8)) == []
 
 
-def test_each_image_has_its_own_numbers() -> None:
+def test_batch_equals_single_images() -> None:
     maps = np.stack([one_cell(4, 4), np.ones((8, 8), np.float32)])
     both = measure_trust(maps, np.concatenate([film(), film()]))
     assert both == [trust_of(maps[0]), trust_of(maps[1])]
@@ -89,7 +89,7 @@ def test_each_image_has_its_own_numbers() -> None:
     arrays(np.float32, (2, 7, 7), elements=st.floats(0, 1000, width=32)),
     arrays(np.uint8, (2, 28, 28)),
 )
-def test_numbers_stay_in_range(heatmaps: np.ndarray, pixels: np.ndarray) -> None:
+def test_measures_stay_in_range(heatmaps: np.ndarray, pixels: np.ndarray) -> None:
     for found in measure_trust(heatmaps, pixels):
         assert found.peak >= 0
         assert 0 <= found.concentration <= 1
@@ -100,35 +100,36 @@ def test_numbers_stay_in_range(heatmaps: np.ndarray, pixels: np.ndarray) -> None
 @pytest.mark.parametrize(
     ("peak", "concentration", "inside_body", "sentence"),
     [
-        (0, 0, 0, "Nothing raised the score."),
-        (FAINT / 2, 0.9, 1, "Hardly anything raised the score: the colours magnify a trace."),
-        (1, 0.9, 0.6, "40% of it lies outside the body: do not trust it."),
-        (1, 0.1, 1, "Spread over about 90% of the image: it does not say where."),
-        (1, 0.6, 1, "Points to a region, about 40% of the image."),
-        (1, 0.88, 1, "Points to a small part, about 10% of the image."),
-        (1, 1, 1, "Points to a small part, about 5% of the image."),
+        (0, 0, 0, "No activation."),
+        (FAINT / 2, 0.9, 1, "Negligible activation; the colours exaggerate it."),
+        (1, 0.9, 0.6, "40 % of the activation outside the body; not reliable."),
+        (1, 0.1, 1, "Diffuse activation (about 90 % of the image); not localising."),
+        (1, 0.6, 1, "Regional activation (about 40 % of the image)."),
+        (1, 0.88, 1, "Focal activation (about 10 % of the image)."),
+        (1, 1, 1, "Focal activation (about 5 % of the image)."),
         (
             1,
             0.6,
             0.75,
-            "Points to a region, about 40% of the image. 25% of it lies outside the body.",
+            "Regional activation (about 40 % of the image). "
+            "25 % of the activation outside the body.",
         ),
     ],
 )
-def test_each_sentence(
+def test_describe_trust(
     peak: float, concentration: float, inside_body: float, sentence: str
 ) -> None:
     found = describe_trust(peak=peak, concentration=concentration, inside_body=inside_body)
     assert found == sentence
 
 
-def test_limits_belong_to_the_warier_sentence_only_outside_the_body() -> None:
+def test_describe_trust_at_its_limits() -> None:
     def say(*, concentration: float = 0.9, outside: float = 0.0) -> str:
         return describe_trust(peak=1, concentration=concentration, inside_body=1 - outside)
 
-    assert "do not trust" in say(outside=MUCH + 1e-9)
-    assert "do not trust" not in say(outside=MUCH - 1e-9)
+    assert "not reliable" in say(outside=MUCH + 1e-9)
+    assert "not reliable" not in say(outside=MUCH - 1e-9)
     assert "outside" in say(outside=SOME + 1e-9)
     assert "outside" not in say(outside=SOME - 1e-9)
-    assert say(concentration=WIDE).startswith("Points to a region")
-    assert say(concentration=NARROW).startswith("Points to a small part")
+    assert say(concentration=WIDE).startswith("Regional")
+    assert say(concentration=NARROW).startswith("Focal")

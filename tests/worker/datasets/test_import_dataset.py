@@ -157,7 +157,7 @@ def test_leaks_are_reported_and_left_out_of_snapshots(context: AppContext, folde
     counts = {kind: found["images"] for kind, found in leaks["kinds"].items()}
     assert counts == {"patient": 1, "study": 1, "pixels": 1, "near": 1}
     assert "4 images will be left out of snapshots on the training side." in told
-    assert "1 image of train kept out: nearly the same picture is also in test." in told
+    assert "1 image of train excluded: nearly identical pixels in test." in told
     snapshot = take_snapshot(context)
     assert snapshot.report["leaks"]["images"] == 4
     assert snapshot.report["images"] == len(rows(context)) - 4

@@ -90,7 +90,7 @@ def test_a_moved_world_is_said_in_words(context: AppContext) -> None:
     assert found["model_version"] == "v1"
 
 
-def test_an_unmoved_world_is_said_in_words(context: AppContext) -> None:
+def test_no_drift_sentence(context: AppContext) -> None:
     version = the_version(context)
     add_answers(context, version, 400, age_days=30)
     add_answers(context, version, 150, age_days=2)
@@ -102,7 +102,7 @@ def test_an_unmoved_world_is_said_in_words(context: AppContext) -> None:
 def test_no_images_are_too_few(context: AppContext) -> None:
     found = measure_drift(context, the_version(context), moment=MOMENT)
     assert found["degree"] is None
-    assert found["words"].startswith("Too few images to tell")
+    assert found["words"].startswith("Not enough images to measure drift")
 
 
 @both_databases
