@@ -131,11 +131,11 @@ class Settings(BaseSettings):
         """From the environment, strictly; SettingsError says which variable is wrong."""
         for name in sorted(os.environ):
             if name.upper().startswith(PREFIX) and _field(name) not in cls.model_fields:
-                raise SettingsError(_unknown(name))
+                raise SettingsError(_unknown(cls, name))
         try:
             return cls()
         except ValidationError as error:
-            raise SettingsError(_first_problem(error)) from None
+            raise SettingsError(_first_problem(cls, error)) from None
 
     @field_validator("data", "train_weights", mode="before")
     @classmethod
@@ -212,18 +212,18 @@ def _field(variable: str) -> str:
     return variable[len(PREFIX) :].lower()
 
 
-def _unknown(variable: str) -> str:
-    close = get_close_matches(_field(variable), Settings.model_fields, n=1)
+def _unknown(settings: type[Settings], variable: str) -> str:
+    close = get_close_matches(_field(variable), settings.model_fields, n=1)
     hint = f"; did you mean {PREFIX}{close[0].upper()}?" if close else ""
     return f"{variable}: unknown setting{hint}"
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(settings: type[Settings], error: ValidationError) -> str:
     first = error.errors()[0]
     message = str(first.get("ctx", {}).get("error", first["msg"]))
     if not first["loc"]:  # of a check of several settings, which names them itself
         return message
     name = str(first["loc"][0])
-    description = Settings.model_fields[name].description
+    description = settings.model_fields[name].description
     expected = f"expected {description}" if description else message
     return f"{PREFIX}{name.upper()}: {expected}"
