@@ -22,7 +22,7 @@ from models.context import AppContext
 from models.files.garbage import delete_unneeded, hold_off_purges
 from models.intake.claims import Claim, ClaimedImage, claim_images, still_held
 from models.intake.images import ReadImage, find_twins, record_read
-from models.learning.versions import production_version
+from models.learning.promotion import production_version
 from models.reading.predictions import finish_known
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Image, State

@@ -14,7 +14,8 @@ from models.config.settings import Settings
 from models.context import AppContext
 from models.intake.claims import Claim, claim_images
 from models.intake.images import find_twins, record_failed, send_back
-from models.learning.versions import production_version, version_path
+from models.learning.promotion import production_version
+from models.learning.versions import version_path
 from models.reading.predictions import finish_known, record_predictions
 from models.tables.intake import ModelVersion, State
 from pipeline.errors import NetworkFolderError, Reason, RefusalCode

@@ -16,7 +16,8 @@ from cli.settings import CommandSettings, masked
 from models.audit.verify import newest_check
 from models.files.orphans import MOST, find_orphans
 from models.files.store import FileStore
-from models.learning.versions import production_version, version_path
+from models.learning.promotion import production_version
+from models.learning.versions import version_path
 from models.operations.dump import UnknownRevisionError, check_revision, is_empty
 from models.operations.upgrade import RESTORING, current_revision, newest_revision
 from models.session import open_database

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models.learning.versions import PRODUCTION
+from models.learning.promotion import PRODUCTION
 from models.query import Page
 from models.tables.intake import ModelAlias, ModelVersion, Move
 from models.tables.learning import Night

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine
 from models.audit.log import chain_older
 from models.config.secrets import read_or_make_secrets
 from models.config.settings import Settings
-from models.learning.versions import install_baseline
+from models.learning.promotion import install_baseline
 from models.people.tokens import read_or_make_local_token
 from models.people.users import ADMIN, find_user, make_user
 from models.session import WRITES, Sessions, open_database

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from models.base import now
 from models.intake.claims import has_waiting
-from models.learning.versions import production_version
+from models.learning.promotion import production_version
 from models.lease import NO_LEASE, claim_rows, has_lapsed
 from models.query import insert_new, update_rows
 from models.tables.intake import Image, Prediction, State

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
-from models.learning.versions import PRODUCTION
+from models.learning.promotion import PRODUCTION
 from models.query import Page
 from models.tables.intake import Image, ModelAlias, ModelVersion, Prediction, State, Study
 from pipeline.types import OperatingPoint

@@ -13,7 +13,7 @@ from models.audit.verify import verify
 from models.config.settings import Settings
 from models.files.orphans import find_orphans
 from models.files.store import FileStore
-from models.learning.versions import production_history, promote, roll_back
+from models.learning.promotion import production_history, promote, roll_back
 from models.people.users import ADMIN, find_user
 from models.tables.intake import FINAL_STATES, Image, Prediction, State
 from models.tables.learning import Label

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from models.learning.versions import install_baseline
+from models.learning.promotion import install_baseline
 from models.tables.learning import Outcome
 from models.tables.people import Role
 from tests.support.data.nights import a_night, a_trained_version

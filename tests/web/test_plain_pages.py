@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from models.learning.versions import install_baseline, production_version
+from models.learning.promotion import install_baseline, production_version
 from models.tables.people import Role
 from tests.support.web.pages import words
 from tests.support.web.people import submit

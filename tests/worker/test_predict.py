@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from models.context import AppContext
-from models.learning.versions import install_baseline, register_version, set_production
+from models.learning.promotion import install_baseline, set_production
+from models.learning.versions import register_version
 from models.reading.predictions import get_prediction, read_heatmap
 from models.tables.intake import Image, ModelVersion, Prediction, State
 from pipeline.errors import RefusalCode

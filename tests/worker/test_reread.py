@@ -13,7 +13,7 @@ from models.context import AppContext
 from models.files.purge import purge_step
 from models.files.store import FileStore
 from models.intake.jobs import job_progress
-from models.learning.versions import promote, roll_back
+from models.learning.promotion import promote, roll_back
 from models.operations.dump import hand_back_everything
 from models.tables import intake as tables
 from models.tables.intake import Image, Job, State

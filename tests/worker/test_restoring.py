@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from models.context import AppContext
-from models.learning.versions import install_baseline
+from models.learning.promotion import install_baseline
 from models.tables.intake import Image, Prediction, State
 from pipeline.errors import RefusalCode
 from pipeline.prepare.pool import DecoderPool

@@ -5,7 +5,7 @@ import time
 from models.context import AppContext
 from models.intake.jobs import JobStateError, cancel_some, require_not_cancelled
 from models.intake.retries import Ended, WhichImages, ended_images, take_up
-from models.learning.versions import production_version
+from models.learning.promotion import production_version
 from models.tables.intake import State
 from pipeline.types import PREPROCESSING
 from worker.enqueue import nudge_ingest, nudge_predict

@@ -3,8 +3,8 @@
 from apiflask import APIBlueprint
 from flask import render_template
 
+from models.learning.promotion import production_version
 from models.learning.version_lists import live_periods
-from models.learning.versions import production_version
 from models.tables.people import Role
 from web.auth.rules import needs
 from web.context import read_session

@@ -7,8 +7,9 @@ from flask import abort
 from sqlalchemy.orm import Session
 
 from models.audit.log import record
-from models.learning.promotion import AgainstGateError, go_back, go_live, reject
-from models.learning.versions import NotMovedError, find_version
+from models.learning.promotion import GateObjectionError, promote_as_admin, roll_back_as_admin
+from models.learning.promotion import reject_candidate as reject
+from models.learning.versions import PromotionError, find_version
 from models.tables.intake import ModelVersion
 from web.auth.rules import person
 from web.context import current_settings, write_session
@@ -22,7 +23,7 @@ def promote(
 ) -> None:
     with _deciding() as session:
         version = known_version(session, name)
-        moved = go_live(
+        moved = promote_as_admin(
             session,
             version,
             settings=current_settings(),
@@ -39,7 +40,7 @@ def roll_back(*, live: str, reason: str = "") -> str:
     """Returns the name of what is live then."""
     with _deciding() as session:
         settings, user_id = current_settings(), person().id
-        target = go_back(
+        target = roll_back_as_admin(
             session, settings=settings, user_id=user_id, expected_live=live, reason=reason
         )
         _record(session, "version.rolled-back", target.name)
@@ -64,9 +65,9 @@ def _deciding() -> Iterator[Session]:
     try:
         with write_session() as session:
             yield session
-    except AgainstGateError as error:
+    except GateObjectionError as error:
         abort(409, f"{str(error).removesuffix('.')}{ALL_THE_SAME}")
-    except NotMovedError as error:
+    except PromotionError as error:
         abort(409, str(error))
 
 

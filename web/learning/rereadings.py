@@ -4,7 +4,7 @@ from apiflask import APIBlueprint
 from flask import abort
 
 from models.audit.log import record
-from models.learning.versions import production_version
+from models.learning.promotion import production_version
 from models.reading.rereadings import RereadingProgress, list_rereadings, request_rereading
 from models.tables.intake import ModelVersion
 from models.tables.people import Role

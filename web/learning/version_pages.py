@@ -5,9 +5,8 @@ from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.learning.evaluations import evaluations_of
-from models.learning.promotion import objection, open_proposal
+from models.learning.promotion import objection, open_proposal, production_version, roll_back_target
 from models.learning.version_lists import list_versions_page, listed_version, live_periods
-from models.learning.versions import production_version, roll_back_target
 from models.tables.people import Role
 from pipeline.evaluation.metrics import METRICS
 from web.auth.rules import needs

@@ -2,8 +2,8 @@
 
 from apiflask import APIBlueprint
 
+from models.learning.promotion import production_version, roll_back_target
 from models.learning.version_lists import ListedVersion, list_versions_page, live_periods
-from models.learning.versions import production_version, roll_back_target
 from models.tables.people import Role
 from web.auth.rules import needs
 from web.context import read_session

@@ -23,7 +23,8 @@ from sqlalchemy.orm import Session
 
 from models.config.settings import Settings
 from models.context import AppContext
-from models.learning.versions import production_version, version_path
+from models.learning.promotion import production_version
+from models.learning.versions import version_path
 from models.operations.heartbeat import is_alive
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.version_folder import REQUIRED, load_card

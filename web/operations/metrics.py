@@ -25,7 +25,7 @@ from models.audit.verify import newest_check
 from models.base import now
 from models.config.settings import Settings
 from models.context import AppContext
-from models.learning.versions import production_version
+from models.learning.promotion import production_version
 from models.operations import figures
 from models.operations.heartbeat import last_sign
 from models.tables.intake import FINAL_STATES, State

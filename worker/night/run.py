@@ -31,14 +31,9 @@ from models.learning.nights import (
     release_night,
     update_night,
 )
+from models.learning.promotion import lock_history, production_version, promote
 from models.learning.snapshots import get_snapshot, new_label_count
-from models.learning.versions import (
-    NotMovedError,
-    check_servable,
-    lock_history,
-    production_version,
-    promote,
-)
+from models.learning.versions import PromotionError, check_servable
 from models.tables.intake import ModelVersion
 from models.tables.learning import DatasetSnapshot, Outcome
 from pipeline.errors import PipelineError
@@ -95,7 +90,7 @@ def _ending(context: AppContext, claim: NightClaim) -> Iterator[None]:
         _end(context, claim, Outcome.CANCELLED, "cancelled while running")
     except NotEnoughImagesError as error:
         _end(context, claim, Outcome.NOTHING, str(error))
-    except (PipelineError, NotMovedError) as error:
+    except (PipelineError, PromotionError) as error:
         log.error("night %d failed: %s", claim.night_id, error)
         _end(context, claim, Outcome.FAILED, str(error))
     except SoftTimeLimitExceeded:

@@ -15,7 +15,7 @@ from sqlalchemy import MetaData, delete, select
 from models.config.settings import Settings
 from models.context import AppContext, open_context
 from models.files.deletion_lock import hold_deletions
-from models.learning.versions import production_version
+from models.learning.promotion import production_version
 from models.operations.dump import write_table
 from models.operations.upgrade import upgrade
 from models.people.logins import begin_login, find_login

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from models.config.settings import Settings
-from models.learning.versions import install_baseline
+from models.learning.promotion import install_baseline
 from models.tables.learning import Outcome
 from models.tables.people import Role
 from pipeline.inference.version_folder import BASELINE, load_card
@@ -41,7 +41,7 @@ def test_promote_and_roll_back(service: Served) -> None:
         0,
         f"{SHIPPED} is in production again instead of night-1\n",
     )
-    assert "nothing to go back to" in service.run("roll-back").stderr
+    assert "nothing to roll back to" in service.run("roll-back").stderr
     unknown = service.run("promote", "night-9")
     assert (unknown.exit_code, unknown.stderr) == (2, "Error: model version night-9 not found\n")
 

@@ -10,7 +10,8 @@ from cli.service.doctor import Finding, run_checks
 from cli.settings import CommandSettings
 from models.config.settings import Settings
 from models.files.store import FileStore
-from models.learning.versions import register_version, set_production
+from models.learning.promotion import set_production
+from models.learning.versions import register_version
 from models.operations.upgrade import (
     RESTORING,
     alembic_config,

@@ -1,4 +1,4 @@
-"""What an admin may make live, and what it takes to go against the gate."""
+"""Promotions, roll-backs and rejections by admins."""
 
 from typing import Any
 
@@ -6,20 +6,17 @@ import pytest
 from sqlalchemy.orm import Session
 
 from models.learning.promotion import (
-    AgainstGateError,
-    go_back,
-    go_live,
-    open_proposal,
-    reject,
-)
-from models.learning.versions import (
-    LiveChangedError,
-    NotMovedError,
-    NotServableError,
+    GateObjectionError,
+    ProductionChangedError,
     install_baseline,
+    open_proposal,
     production_history,
     production_version,
+    promote_as_admin,
+    reject_candidate,
+    roll_back_as_admin,
 )
+from models.learning.versions import NotServableError, PromotionError
 from models.tables.intake import ModelVersion
 from models.tables.learning import Answer, Outcome
 from models.tables.people import Role
@@ -27,7 +24,6 @@ from tests.support.data.nights import SAID, a_night, a_trained_version
 from tests.support.data.rows import a_user, a_version
 from tests.support.servers.databases import Database
 
-# How both databases keep moves in order is tested beside `models.learning.versions`.
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 REFUSAL = SAID[Outcome.REFUSED]
@@ -36,7 +32,7 @@ REFUSAL = SAID[Outcome.REFUSED]
 def a_candidate(
     session: Session, database: Database, outcome: Outcome | None, name: str = "night-1"
 ) -> ModelVersion:
-    """The newest night's; the shipped network is live unless something else is."""
+    """The newest night's candidate; without a production version the shipped network is that."""
     if production_version(session) is None:
         install_baseline(session, data_dir=database.settings.data_dir)
     candidate = a_trained_version(session, database.settings, name)
@@ -50,7 +46,9 @@ def admin(session: Session) -> int:
 
 def promote(session: Session, database: Database, version: ModelVersion, **options: Any) -> bool:
     user_id = admin(session)
-    return go_live(session, version, settings=database.settings, user_id=user_id, **options)
+    return promote_as_admin(
+        session, version, settings=database.settings, user_id=user_id, **options
+    )
 
 
 def live_name(session: Session) -> str:
@@ -59,7 +57,7 @@ def live_name(session: Session) -> str:
     return live.name
 
 
-def test_a_proposal_goes_live_and_its_night_is_answered(database: Database) -> None:
+def test_promoting_a_proposal_answers_its_night(database: Database) -> None:
     with database.sessions.begin() as session:
         candidate = a_candidate(session, database, Outcome.PROPOSED)
         proposal = open_proposal(session)
@@ -78,15 +76,15 @@ def test_a_proposal_goes_live_and_its_night_is_answered(database: Database) -> N
     ("outcome", "sentence"),
     [
         (Outcome.REFUSED, REFUSAL),
-        (Outcome.FAILED, "ended before the gate had decided: it stopped its worker 3 times"),
+        (Outcome.FAILED, "ended before the gate decided: it stopped its worker 3 times"),
     ],
 )
-def test_against_the_gate_an_admin_says_so(
+def test_promotion_against_the_gate_must_be_explicit(
     database: Database, outcome: Outcome, sentence: str
 ) -> None:
     with database.sessions.begin() as session:
         candidate = a_candidate(session, database, outcome)
-        with pytest.raises(AgainstGateError, match=sentence):
+        with pytest.raises(GateObjectionError, match=sentence):
             promote(session, database, candidate, reason="I know better")
         assert live_name(session) != "night-1"
         assert promote(session, database, candidate, reason="I know better", despite_refusal=True)
@@ -95,31 +93,33 @@ def test_against_the_gate_an_admin_says_so(
         assert sentence in newest.reason
 
 
-def test_a_comparison_with_what_is_no_longer_live_does_not_count(database: Database) -> None:
+def test_comparison_with_an_earlier_production_version_is_an_objection(database: Database) -> None:
     with database.sessions.begin() as session:
         candidate = a_candidate(session, database, Outcome.PROPOSED)
         other = a_candidate(session, database, Outcome.PROPOSED, "night-2")
         promote(session, database, other)
-        with pytest.raises(AgainstGateError, match=r"night-1 was compared with .+, but night-2 is"):
+        with pytest.raises(
+            GateObjectionError, match=r"night-1 was compared with .+, but night-2 is"
+        ):
             promote(session, database, candidate)
         assert promote(session, database, candidate, despite_refusal=True)
 
 
-def test_a_night_at_work_is_not_anticipated(database: Database) -> None:
+def test_candidate_of_a_running_night_is_not_promoted(database: Database) -> None:
     with database.sessions.begin() as session:
         candidate = a_candidate(session, database, None)
-        with pytest.raises(NotMovedError, match="is still at work on night-1"):
+        with pytest.raises(PromotionError, match="is still running for night-1"):
             promote(session, database, candidate, despite_refusal=True)
 
 
-def test_a_decision_names_what_it_takes_for_live(database: Database) -> None:
+def test_expected_version_must_still_be_live(database: Database) -> None:
     with database.sessions.begin() as session:
         shipped = live_name_of_new(session, database)
         candidate = a_candidate(session, database, Outcome.PROPOSED)
-        with pytest.raises(LiveChangedError, match=f"{shipped} is live by now"):
+        with pytest.raises(ProductionChangedError, match=f"version {shipped} is live now"):
             promote(session, database, candidate, expected_live="elsewhere")
         assert promote(session, database, candidate, expected_live=shipped)
-        with pytest.raises(LiveChangedError, match="night-1 is live by now"):
+        with pytest.raises(ProductionChangedError, match="version night-1 is live now"):
             back(session, database, expected_live=shipped)
         assert back(session, database, expected_live="night-1") == shipped
 
@@ -131,10 +131,12 @@ def live_name_of_new(session: Session, database: Database) -> str:
 
 def back(session: Session, database: Database, *, expected_live: str) -> str:
     user_id, settings = admin(session), database.settings
-    return go_back(session, settings=settings, user_id=user_id, expected_live=expected_live).name
+    return roll_back_as_admin(
+        session, settings=settings, user_id=user_id, expected_live=expected_live
+    ).name
 
 
-def test_what_cannot_be_read_does_not_go_live(database: Database) -> None:
+def test_unservable_version_is_not_promoted(database: Database) -> None:
     with database.sessions.begin() as session:
         a_version(session, name="baseline-0")
         candidate = a_candidate(session, database, Outcome.PROPOSED)
@@ -143,25 +145,27 @@ def test_what_cannot_be_read_does_not_go_live(database: Database) -> None:
             promote(session, database, candidate, despite_refusal=True)
         sound = a_candidate(session, database, Outcome.PROPOSED, "night-2")
         promote(session, database, sound)
-        with pytest.raises(NotServableError, match="baseline-0 shipped with an earlier release"):
+        with pytest.raises(
+            NotServableError, match="baseline-0 was shipped with an earlier release"
+        ):
             back(session, database, expected_live="night-2")
         assert live_name(session) == "night-2"
 
 
-def test_rejecting_is_an_answer_too(database: Database) -> None:
+def test_reject_candidate(database: Database) -> None:
     with database.sessions.begin() as session:
         candidate = a_candidate(session, database, Outcome.PROPOSED)
         for _ in range(2):
-            night = reject(session, candidate, user_id=admin(session))
+            night = reject_candidate(session, candidate, user_id=admin(session))
             assert (night.answer, night.answered_by) == (Answer.REJECTED, admin(session))
         assert open_proposal(session) is None
         assert promote(session, database, candidate), "an admin may think again"
-        with pytest.raises(NotMovedError, match="roll back instead"):
-            reject(session, candidate, user_id=admin(session))
+        with pytest.raises(PromotionError, match="roll back instead"):
+            reject_candidate(session, candidate, user_id=admin(session))
         shipped = back(session, database, expected_live="night-1")
-        with pytest.raises(NotMovedError, match="was promoted already"):
-            reject(session, candidate, user_id=admin(session))
+        with pytest.raises(PromotionError, match="was promoted already"):
+            reject_candidate(session, candidate, user_id=admin(session))
         other = a_version(session, name="by hand", is_live=False)
-        with pytest.raises(NotMovedError, match="nothing to reject"):
-            reject(session, other, user_id=admin(session))
+        with pytest.raises(PromotionError, match="nothing to reject"):
+            reject_candidate(session, other, user_id=admin(session))
         assert live_name(session) == shipped

@@ -1,4 +1,4 @@
-"""Going live and back: a history that is only added to, read as a stack."""
+"""Model versions and the history of the production alias."""
 
 import shutil
 import threading
@@ -11,19 +11,22 @@ import pytest
 from sqlalchemy.orm import Session
 
 from models.config.settings import Settings
-from models.learning.versions import (
-    LiveChangedError,
-    NothingToGoBackToError,
-    NotMovedError,
-    NotServableError,
-    check_servable,
+from models.learning.promotion import (
+    NothingToRollBackError,
+    ProductionChangedError,
     install_baseline,
     production_history,
     production_version,
     promote,
-    register_version,
     roll_back,
+    roll_back_as_admin,
     roll_back_target,
+)
+from models.learning.versions import (
+    NotServableError,
+    PromotionError,
+    check_servable,
+    register_version,
 )
 from models.tables.intake import ModelVersion, Move
 from tests.support.data.rows import a_user, a_version
@@ -31,7 +34,7 @@ from tests.support.data.versions import make_version
 from tests.support.servers.databases import Database
 
 
-def put_live(database: Database, *names: str) -> dict[str, ModelVersion]:
+def promote_all(database: Database, *names: str) -> dict[str, ModelVersion]:
     with database.sessions.begin() as session:
         versions = {name: a_version(session, name=name, is_live=False) for name in names}
         for version in versions.values():
@@ -51,26 +54,26 @@ def live_name(database: Database) -> str:
     return live.name
 
 
-def test_rolling_back_undoes_one_promotion_after_the_other(database: Database) -> None:
-    put_live(database, "A", "B", "C")
+def test_roll_back_undoes_promotions_one_by_one(database: Database) -> None:
+    promote_all(database, "A", "B", "C")
     assert [back(database), back(database)] == ["B", "A"]
-    with pytest.raises(NothingToGoBackToError, match="nothing to go back to"):
+    with pytest.raises(NothingToRollBackError, match="nothing to roll back to"):
         back(database)
     assert live_name(database) == "A"
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_promotion_after_a_roll_back_begins_from_there(database: Database) -> None:
-    put_live(database, "A", "B")
+def test_promotion_after_a_roll_back_continues_from_there(database: Database) -> None:
+    promote_all(database, "A", "B")
     assert back(database) == "A"
-    put_live(database, "C")
+    promote_all(database, "C")
     with database.sessions() as session:
         target = roll_back_target(session)
     assert target is not None
     assert (target.name, back(database)) == ("A", "A")
 
 
-def test_the_history_says_who_when_and_why(database: Database) -> None:
+def test_production_history_keeps_user_move_and_reason(database: Database) -> None:
     with database.sessions.begin() as session:
         user = a_user(session, name="ada")
         a_version(session, name="A")
@@ -78,11 +81,11 @@ def test_the_history_says_who_when_and_why(database: Database) -> None:
         promote(session, new, user_id=user.id, reason="it finds more")
         roll_back(session, user_id=user.id, reason="it finds too much" * 100)
     with database.sessions() as session:
-        told = [
+        entries = [
             (entry.model_version.name, entry.move, entry.user_id, entry.reason[:17])
             for entry in production_history(session)
         ]
-    assert told == [
+    assert entries == [
         ("A", Move.ROLL_BACK, user.id, "it finds too much"),
         ("B", Move.PROMOTION, user.id, "it finds more"),
         ("A", Move.PROMOTION, None, "for a test"),
@@ -90,27 +93,15 @@ def test_the_history_says_who_when_and_why(database: Database) -> None:
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_what_is_live_is_not_promoted_again(database: Database) -> None:
-    versions = put_live(database, "A", "B")
+def test_promote_ignores_the_production_version(database: Database) -> None:
+    versions = promote_all(database, "A", "B")
     with database.sessions.begin() as session:
         assert not promote(session, versions["B"], user_id=None, reason="again")
         assert len(production_history(session)) == 2
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_decision_about_what_is_no_longer_live_is_refused(database: Database) -> None:
-    versions = put_live(database, "A", "B", "C")
-    seen = versions["B"].id
-    with database.sessions.begin() as session:
-        with pytest.raises(LiveChangedError, match="C is live by now"):
-            roll_back(session, user_id=None, reason="worse", instead_of=seen)
-        with pytest.raises(LiveChangedError):
-            promote(session, versions["A"], user_id=None, reason="better", instead_of=seen)
-    assert live_name(database) == "C"
-
-
 def at_once(database: Database, moves: list[Callable[[Session], object]]) -> list[object]:
-    """Each in a transaction and thread of its own, all begun before any may end."""
+    """Run each in its own transaction and thread, all started before any may end."""
     answers: list[object] = [None] * len(moves)
     begun = threading.Barrier(len(moves))
 
@@ -119,7 +110,7 @@ def at_once(database: Database, moves: list[Callable[[Session], object]]) -> lis
         try:
             with database.sessions.begin() as session:
                 answers[place] = moves[place](session)
-        except NotMovedError as error:
+        except PromotionError as error:
             answers[place] = error
 
     threads = [threading.Thread(target=run, args=(place,)) for place in range(len(moves))]
@@ -130,20 +121,27 @@ def at_once(database: Database, moves: list[Callable[[Session], object]]) -> lis
     return answers
 
 
-def test_two_admins_who_roll_back_at_once_go_one_step(database: Database) -> None:
-    versions = put_live(database, "A", "B", "C")
+def test_admins_who_roll_back_at_once_go_one_step(database: Database) -> None:
+    settings = database.settings
+    with database.sessions.begin() as session:
+        user_id = a_user(session).id
+        for name in "ABC":
+            version = registered(session, settings, name)
+            promote(session, version, user_id=None, reason="better")
 
     def step(session: Session) -> object:
-        return roll_back(session, user_id=None, reason="worse", instead_of=versions["C"].id).name
+        return roll_back_as_admin(
+            session, settings=settings, user_id=user_id, expected_live="C"
+        ).name
 
     answers = at_once(database, [step] * 4)
     assert [answer for answer in answers if isinstance(answer, str)] == ["B"]
-    assert sum(isinstance(answer, LiveChangedError) for answer in answers) == 3
+    assert sum(isinstance(answer, ProductionChangedError) for answer in answers) == 3
     assert live_name(database) == "B"
 
 
-def test_without_an_expectation_moves_queue_up(database: Database) -> None:
-    put_live(database, "A", "B", "C", "D")
+def test_concurrent_roll_backs_follow_each_other(database: Database) -> None:
+    promote_all(database, "A", "B", "C", "D")
 
     def step(session: Session) -> object:
         return roll_back(session, user_id=None, reason="worse").name
@@ -157,7 +155,7 @@ def registered(session: Session, settings: Settings, name: str, **card: object) 
     return register_version(session, folder=folder, data_dir=settings.data_dir)
 
 
-def test_a_version_that_two_register_at_once_is_one(database: Database) -> None:
+def test_register_version_twice_at_once_adds_one_row(database: Database) -> None:
     with ThreadPoolExecutor() as threads:
         with database.sessions.begin() as session:
             first = registered(session, database.settings, "ours")
@@ -178,7 +176,7 @@ def folder_of(version: ModelVersion, settings: Settings) -> Path:
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_only_what_workers_can_open_may_go_live(database: Database) -> None:
+def test_check_servable_names_the_reason(database: Database) -> None:
     settings = database.settings
     sensitive = settings.model_copy(update={"operating_point": "sensitive"})
     with database.sessions.begin() as session:
@@ -191,7 +189,9 @@ def test_only_what_workers_can_open_may_go_live(database: Database) -> None:
         with pytest.raises(NotServableError, match="one-point has no operating point sensitive"):
             check_servable(one_point, sensitive)
         earlier = a_version(session, name="baseline-0", is_live=False)
-        with pytest.raises(NotServableError, match="baseline-0 shipped with an earlier release"):
+        with pytest.raises(
+            NotServableError, match="baseline-0 was shipped with an earlier release"
+        ):
             check_servable(earlier, settings)
         (folder_of(one_point, settings) / "network.bin").write_bytes(b"damaged")
         with pytest.raises(NotServableError, match=r"one-point cannot be read: network\.bin"):

@@ -9,7 +9,8 @@ from sqlalchemy import func, inspect, select, text
 from models.audit.verify import verify
 from models.context import AppContext, open_context
 from models.files.orphans import find_orphans
-from models.learning.versions import check_servable, find_version, production_version
+from models.learning.promotion import production_version
+from models.learning.versions import check_servable, find_version
 from models.operations.upgrade import migrate, unmigrate, upgrade
 from models.reading.results import Result, iter_results
 from models.tables.intake import Image, Prediction, State

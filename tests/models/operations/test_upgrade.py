@@ -5,13 +5,8 @@ import stat
 from sqlalchemy import func, select
 
 from models.config.settings import Settings
-from models.learning.versions import (
-    find_version,
-    production_history,
-    production_version,
-    set_production,
-    version_path,
-)
+from models.learning.promotion import production_history, production_version, set_production
+from models.learning.versions import find_version, version_path
 from models.operations.upgrade import upgrade
 from models.people.tokens import local_token_path, user_of_token
 from models.tables.intake import ModelAlias, ModelVersion
@@ -72,7 +67,7 @@ def test_a_new_release_replaces_the_network_that_shipped_before(empty_database: 
         assert find_version(session, "baseline-0") is not None
     assert live is not None
     assert live.name == load_card(BASELINE).model_version
-    assert newest.reason == "replaces baseline-0, which shipped before"
+    assert newest.reason == "replaces baseline-0 of an earlier release"
 
 
 def test_a_network_of_the_sites_own_stays_live(empty_database: Database) -> None:

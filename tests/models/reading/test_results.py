@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from models.intake.claims import claim_images
 from models.intake.images import NewImage, add_images
-from models.learning.versions import set_production
+from models.learning.promotion import set_production
 from models.reading import results as results_module
 from models.reading import studies as studies_module
 from models.reading.predictions import record_predictions

@@ -11,8 +11,8 @@ from models.audit.log import record
 from models.base import Base, now
 from models.context import AppContext
 from models.learning.datasets import add_fingerprints
+from models.learning.promotion import promote, roll_back
 from models.learning.snapshots import SITE, Member, freeze
-from models.learning.versions import promote, roll_back
 from models.reading.predictions import add_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from models.base import now
 from models.config.settings import Settings
-from models.learning.versions import find_version, production_version, register_version
+from models.learning.promotion import production_version
+from models.learning.versions import find_version, register_version
 from models.tables.intake import ModelVersion
 from models.tables.learning import DatasetSnapshot, Night, Outcome
 from tests.support.data.rows import a_hash

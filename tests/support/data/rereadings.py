@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.context import AppContext
-from models.learning.versions import install_baseline, production_version
+from models.learning.promotion import install_baseline, production_version
 from models.reading.predictions import add_predictions
 from models.reading.rereadings import (
     Chunk,

@@ -12,7 +12,7 @@ from models.base import now
 from models.files.store import Stored
 from models.intake.images import NewImage, add_image, add_images
 from models.intake.jobs import create_job
-from models.learning.versions import set_production
+from models.learning.promotion import set_production
 from models.people.users import find_user, make_user
 from models.tables.intake import Image, Job, ModelVersion, State
 from models.tables.people import Role, User

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models.learning.versions import set_production
+from models.learning.promotion import set_production
 from models.tables.intake import ModelVersion
 from tests.support.data.versions import a_card
 from tests.support.web.portal import Portal

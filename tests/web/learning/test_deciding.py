@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from models.learning.versions import install_baseline
+from models.learning.promotion import install_baseline
 from models.tables.learning import Night, Outcome
 from models.tables.people import Role
 from tests.support.data.nights import SAID, a_night, a_trained_version

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from models.learning.versions import install_baseline, production_version
+from models.learning.promotion import install_baseline, production_version
 from models.tables.intake import ModelVersion
 from models.tables.learning import Evaluation, Outcome
 from models.tables.people import Role
@@ -168,7 +168,7 @@ def test_by_button_there_and_back(portal: Portal) -> None:
     assert live_name(portal) == live
     again = submit(admin, "/roll-back", live="night-1")
     assert again.status_code == 409
-    assert f"The version {live} is live by now, no longer night-1" in again.text
+    assert f"Version {live} is live now, no longer night-1" in again.text
     assert "it finds too much" in words(admin, "/versions")
     actions = [(row.action, row.target) for row in portal.audit()]
     assert ("version.promoted", "night-1") in actions
@@ -203,7 +203,7 @@ def test_a_rejected_candidate_asks_no_longer(portal: Portal) -> None:
     assert "asks to replace" not in words(portal.browser(), "/versions")
     back = admin.post("/api/v1/roll-back", json={"live": live})
     assert back.status_code == 409
-    assert "nothing to go back to" in back.json["title"]
+    assert "nothing to roll back to" in back.json["title"]
 
 
 def test_a_version_leads_to_its_night_snapshot_and_figures(portal: Portal) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from models.base import now
 from models.context import AppContext
+from models.learning.promotion import install_baseline, production_version
 from models.learning.snapshots import Member, freeze, snapshot_images
-from models.learning.versions import install_baseline, production_version, version_path
+from models.learning.versions import version_path
 from models.tables.intake import ModelVersion
 from models.tables.learning import DatasetSnapshot, Label, LabelValue, Source
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard, is_guard_of

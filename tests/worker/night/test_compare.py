@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.context import AppContext
-from models.learning.versions import find_version, install_baseline, register_version
+from models.learning.promotion import install_baseline
+from models.learning.versions import find_version, register_version
 from models.tables.intake import ModelVersion
 from models.tables.learning import (
     DatasetSnapshot,

@@ -15,7 +15,7 @@ from sqlalchemy import update
 from models.context import AppContext
 from models.learning.labels import NewLabel, add_labels
 from models.learning.nights import cancel_night, claim_night, get_night, request_night
-from models.learning.versions import install_baseline, production_version
+from models.learning.promotion import install_baseline, production_version
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
 from models.tables.learning import LabelValue, Night, Outcome, Source
