@@ -3,30 +3,29 @@
 claim -> for each content: known already? else decode, shrink, de-identify -> store -> record
       -> delete the upload, which may name its patient -> nudge predict
 
-Where a network input got lost, predict sends its images back here: it is made again, from the
-upload where that came again, else from the de-identified picture.
+Images whose network input is lost are sent back by predict: it is made again, from the upload where
+that came again, else from the de-identified file.
 """
 
 import hashlib
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from models.context import AppContext
 from models.files.garbage import delete_unneeded, hold_off_purges
 from models.intake.claims import Claim, ClaimedImage, claim_images, still_held
-from models.intake.images import ReadImage, find_twins, record_read
+from models.intake.images import ReadImage, find_known_images, record_read
 from models.learning.promotion import production_version
 from models.reading.predictions import finish_known
 from models.reading.studies import NewStudy, get_or_create_studies
-from models.tables.intake import Image, State
+from models.tables.intake import State
 from pipeline.errors import Reason, RefusalCode, RefusedError
+from pipeline.look_ahead import map_ahead
 from pipeline.prepare.pool import DecoderError, DecoderPool
 from pipeline.pseudonym import pseudonym
 from pipeline.types import PREPROCESSING, Prepared
@@ -40,34 +39,19 @@ WRITERS = 4
 MISSING = Reason(RefusalCode.BYTES_MISSING, "the uploaded file is no longer in the file store")
 
 
-@dataclass(frozen=True)
-class ReadContent:
-    """What there is to know about one content, whichever images hold it."""
-
-    media_type: str
-    stored_sha256: str
-    rows: int
-    columns: int
-    tags: dict[str, Any]
-    warnings: list[str]
-    study_hash: str | None  # None: grouped by folder
-    patient_hash: str | None
-    sop_instance_uid: str | None
-
-
 @dataclass
 class Outcomes:
     """Of a chunk, by SHA-256. What is in none of them was not begun."""
 
-    read: dict[str, ReadContent] = field(default_factory=dict)
+    read: dict[str, ReadImage] = field(default_factory=dict)
     refused: dict[str, Reason] = field(default_factory=dict)
     failed: dict[str, Reason] = field(default_factory=dict)
-    # Read before, but their network input is gone, and there is nothing but the picture.
-    to_restore: dict[str, ReadContent] = field(default_factory=dict)
-    # Images whose rows say so by now.
+    # Read before, but the network input is lost and only the de-identified file is left.
+    to_restore: dict[str, ReadImage] = field(default_factory=dict)
+    # Images that are recorded by now.
     recorded: set[int] = field(default_factory=set)
 
-    def of(self, sha256: str) -> bool:
+    def has(self, sha256: str) -> bool:
         return sha256 in self.read or sha256 in self.refused or sha256 in self.failed
 
 
@@ -88,11 +72,9 @@ def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
         outcomes = _find_known(context, claim)
         _read_new(context, pool, claim, outcomes)
         read = dict(outcomes.read)
-        record(
-            lambda session: _record(session, context, claim, outcomes), claim=claim, context=context
-        )
+        record(partial(_record, context, claim, outcomes), claim=claim, context=context)
         _delete_unrecorded(context, claim, read, recorded=outcomes.recorded)
-    discard_uploads(context, [image.sha256 for image in claim.images if outcomes.of(image.sha256)])
+    discard_uploads(context, [image.sha256 for image in claim.images if outcomes.has(image.sha256)])
     nudge_predict(job_ids=jobs_of(claim))
     return True
 
@@ -101,53 +83,55 @@ def _find_known(context: AppContext, claim: Claim) -> Outcomes:
     hashes = [image.sha256 for image in claim.images]
     outcomes = Outcomes()
     with context.sessions() as session:
-        twins = find_twins(session, hashes)
+        images = find_known_images(session, hashes)
     for sha256 in hashes:
-        twin = twins.get(sha256)
-        known = _of_twin(twin, context) if twin else None
+        image = images.get(sha256)
+        known = ReadImage.of_row(image) if image else None
+        if known and not context.store.exists(known.stored_sha256):
+            known = None
         if known and context.store.has_network_input(sha256, PREPROCESSING):
             outcomes.read[sha256] = known
         elif context.store.exists(sha256, area="incoming"):
             continue
         elif known:
             outcomes.to_restore[sha256] = known
-        else:
-            _explain_missing(sha256, twin, outcomes)
+        elif image is None or image.reason is None or image.reason_code is None:
+            outcomes.failed[sha256] = MISSING
+        else:  # refused before, and its bytes deleted for it: the same bytes get the same answer
+            ended = outcomes.refused if image.state == State.REJECTED else outcomes.failed
+            ended[sha256] = Reason(image.reason_code, image.reason)
     return outcomes
-
-
-def _explain_missing(sha256: str, twin: Image | None, outcomes: Outcomes) -> None:
-    """Refused before, and deleted for it: the same bytes get the same answer."""
-    if twin is None or twin.reason is None or twin.reason_code is None:
-        outcomes.failed[sha256] = MISSING
-    elif twin.state == State.REJECTED:
-        outcomes.refused[sha256] = Reason(twin.reason_code, twin.reason)
-    else:
-        outcomes.failed[sha256] = Reason(twin.reason_code, twin.reason)
 
 
 def _read_new(context: AppContext, pool: DecoderPool, claim: Claim, outcomes: Outcomes) -> None:
     """Stops early, with what it has, when the process is asked to stop or time runs out."""
     settings = context.settings
     deadline = time.monotonic() + settings.soft_chunk_time_limit_s - settings.decode_timeout_s
-    new = [sha256 for sha256 in by_turns(claim) if not outcomes.of(sha256)]
-    answers = pool.prepare_all(_path(context, sha256, outcomes) for sha256 in new)
-    being_stored: dict[str, Future[ReadContent]] = {}
-    with ThreadPoolExecutor(WRITERS, thread_name_prefix="writer") as writers, _starting_decoders():
+
+    def decode() -> Iterator[tuple[str, Prepared | RefusedError]]:
+        new = [sha256 for sha256 in by_turns(claim) if not outcomes.has(sha256)]
+        answers = pool.prepare_all(_path(context, sha256, outcomes) for sha256 in new)
         for sha256, answer in zip(new, answers, strict=True):
             if context.stopping.is_set():
-                break  # before the answer is used: it may be that of a decoder that was stopped
-            if isinstance(answer, RefusedError):
-                outcomes.refused[sha256] = answer.reason
-            elif sha256 in outcomes.to_restore:
-                known = outcomes.to_restore[sha256]
-                being_stored[sha256] = writers.submit(_restore, context, sha256, answer, known)
-            else:
-                being_stored[sha256] = writers.submit(_store, context, sha256, answer)
+                return  # before the answer is used: its decoder may have been stopped
+            yield sha256, answer
             if time.monotonic() > deadline:
-                break
-    for sha256, stored in being_stored.items():
-        outcomes.read[sha256] = stored.result()
+                return
+
+    def store(decoded: tuple[str, Prepared | RefusedError]) -> tuple[str, ReadImage | Reason]:
+        sha256, answer = decoded
+        if isinstance(answer, RefusedError):
+            return sha256, answer.reason
+        return sha256, _store(context, sha256, answer, known=outcomes.to_restore.get(sha256))
+
+    try:
+        for sha256, result in map_ahead(store, decode(), threads=WRITERS):
+            if isinstance(result, ReadImage):
+                outcomes.read[sha256] = result
+            else:
+                outcomes.refused[sha256] = result
+    except DecoderError as error:  # a decoder does not start, which is no file's fault
+        raise PassingError(str(error)) from error
 
 
 def _path(context: AppContext, sha256: str, outcomes: Outcomes) -> Path:
@@ -156,63 +140,33 @@ def _path(context: AppContext, sha256: str, outcomes: Outcomes) -> Path:
     return context.store.path(sha256, area="incoming")
 
 
-@contextmanager
-def _starting_decoders() -> Iterator[None]:
-    """No file is to blame for a decoder that does not start."""
-    try:
-        yield
-    except DecoderError as error:
-        raise PassingError(str(error)) from error
-
-
-def _restore(
-    context: AppContext, sha256: str, prepared: Prepared, known: ReadContent
-) -> ReadContent:
+def _store(
+    context: AppContext, sha256: str, prepared: Prepared, *, known: ReadImage | None
+) -> ReadImage:
+    """known: what was read from these bytes before; only the network input is missing."""
     context.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
-    return known
-
-
-def _store(context: AppContext, sha256: str, prepared: Prepared) -> ReadContent:
+    if known is not None:
+        return known
     assert prepared.blob is not None, "the pool has a key"
     stored_sha256 = hashlib.sha256(prepared.blob).hexdigest()
-    context.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
     context.store.put_bytes(prepared.blob, sha256=stored_sha256)
-    return ReadContent(
+    return ReadImage(
         media_type=prepared.media_type,
         stored_sha256=stored_sha256,
         rows=prepared.rows,
         columns=prepared.columns,
         tags=prepared.tags,
         warnings=list(prepared.warnings),
+        sop_instance_uid=prepared.sop_instance_uid,
         study_hash=prepared.study_uid_hash,
         patient_hash=prepared.patient_hash,
-        sop_instance_uid=prepared.sop_instance_uid,
     )
 
 
-def _of_twin(twin: Image, context: AppContext) -> ReadContent | None:
-    """None where it was not read, or its picture is gone."""
-    if twin.stored_sha256 is None or not context.store.exists(twin.stored_sha256):
-        return None
-    study = twin.study
-    by_uid = study is not None and study.folder is None
-    return ReadContent(
-        media_type=twin.media_type or "",
-        stored_sha256=twin.stored_sha256,
-        rows=twin.rows or 0,
-        columns=twin.columns or 0,
-        tags=twin.tags or {},
-        warnings=twin.warnings or [],
-        study_hash=study.study_hash if study and by_uid else None,
-        patient_hash=study.patient_hash if study and by_uid else None,
-        sop_instance_uid=twin.sop_instance_uid,
-    )
-
-
-def _record(session: Session, context: AppContext, claim: Claim, outcomes: Outcomes) -> None:
+def _record(context: AppContext, claim: Claim, outcomes: Outcomes, session: Session) -> None:
     hold_off_purges(session)
     _leave_purged(context, outcomes)
-    held = still_held(session, claim)  # a study of others only would have no image
+    held = still_held(session, claim)  # else a study could be left without images
     read = [image for image in claim.images if image.id in held and image.sha256 in outcomes.read]
     studies = {image.id: _study(image, outcomes.read[image.sha256], context) for image in read}
     ids = get_or_create_studies(session, list(studies.values()))
@@ -220,7 +174,7 @@ def _record(session: Session, context: AppContext, claim: Claim, outcomes: Outco
         session,
         claim,
         read={
-            image.id: _read_image(outcomes.read[image.sha256], ids[studies[image.id].study_hash])
+            image.id: (outcomes.read[image.sha256], ids[studies[image.id].study_hash])
             for image in read
         },
         refused=_by_image(claim.images, outcomes.refused),
@@ -237,9 +191,9 @@ def _record(session: Session, context: AppContext, claim: Claim, outcomes: Outco
 
 
 def _delete_unrecorded(
-    context: AppContext, claim: Claim, read: dict[str, ReadContent], *, recorded: set[int]
+    context: AppContext, claim: Claim, read: dict[str, ReadImage], *, recorded: set[int]
 ) -> None:
-    """A job that was cancelled or purged while it was read leaves no patient's image behind."""
+    """A job that was cancelled or purged in between leaves no patient's image behind."""
     kept = {image.sha256 for image in claim.images if image.id in recorded}
     left = {sha256: one for sha256, one in read.items() if sha256 not in kept}
     if left:
@@ -248,42 +202,29 @@ def _delete_unrecorded(
 
 
 def _leave_purged(context: AppContext, outcomes: Outcomes) -> None:
-    """A purge of other jobs' images may just have taken files that these share: read anew."""
+    """Files shared with images that were just purged are gone: these are read again."""
     gone = [
         sha256
-        for sha256, content in outcomes.read.items()
-        if not context.store.exists(content.stored_sha256)
+        for sha256, read in outcomes.read.items()
+        if not context.store.exists(read.stored_sha256)
         or not context.store.has_network_input(sha256, PREPROCESSING)
     ]
     for sha256 in gone:
         del outcomes.read[sha256]
 
 
-def _read_image(content: ReadContent, study_id: int) -> ReadImage:
-    return ReadImage(
-        media_type=content.media_type,
-        stored_sha256=content.stored_sha256,
-        rows=content.rows,
-        columns=content.columns,
-        tags=content.tags,
-        warnings=content.warnings,
-        study_id=study_id,
-        sop_instance_uid=content.sop_instance_uid,
-    )
+def _study(image: ClaimedImage, read: ReadImage, context: AppContext) -> NewStudy:
+    """DICOM files name their study; other files are grouped by folder.
 
-
-def _study(image: ClaimedImage, content: ReadContent, context: AppContext) -> NewStudy:
-    """DICOM says which study it belongs to; other files belong to the folder they lie in.
-
-    A loose file lies in no folder: a handful picked in a file dialog is not one patient.
+    A file without a folder is a study of its own: files picked in a dialog are not one patient's.
     """
-    if content.study_hash is not None:
-        return NewStudy(content.study_hash, content.patient_hash)
+    if read.study_hash is not None:
+        return NewStudy(read.study_hash, read.patient_hash)
     path = PurePosixPath(image.file)
     folder = str(path if path.parent == PurePosixPath() else path.parent)
     key = context.secrets.identity_key
     study_hash = pseudonym(key, "folder", image.job_id, folder)
-    return NewStudy(study_hash, content.patient_hash, folder)
+    return NewStudy(study_hash, read.patient_hash, folder)
 
 
 def _by_image(images: Iterable[ClaimedImage], by_hash: dict[str, Reason]) -> dict[int, Reason]:

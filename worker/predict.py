@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from models.config.settings import Settings
 from models.context import AppContext
 from models.intake.claims import Claim, claim_images
-from models.intake.images import find_twins, record_failed, send_back
+from models.intake.images import find_known_images, record_failed, send_back
 from models.learning.promotion import production_version
 from models.learning.versions import version_path
 from models.reading.predictions import finish_known, record_predictions
@@ -117,15 +117,13 @@ def _predict(
     inputs, failed = load_inputs(
         context, new, preprocessing=str(predictor.card.raw["preprocessing"])
     )
-    can_be_restored = _with_picture(
-        context, [sha256 for sha256 in failed if failed[sha256] == MISSING]
-    )
+    restorable = _restorable(context, [sha256 for sha256 in failed if failed[sha256] == MISSING])
     predictions = answer_all(predictor, inputs, failed)
-    back = [image.id for image in claim.images if image.sha256 in can_be_restored]
+    back = [image.id for image in claim.images if image.sha256 in restorable]
     reasons = {
         image.id: failed[image.sha256]
         for image in claim.images
-        if image.sha256 in failed.keys() - can_be_restored
+        if image.sha256 in failed.keys() - restorable
     }
 
     def write(session: Session) -> None:
@@ -141,20 +139,20 @@ def _predict(
 
     record(write, claim=claim, context=context)
     if back:
-        log.warning("%d network inputs are gone and will be made again", len(can_be_restored))
+        log.warning("%d network inputs are gone and will be made again", len(restorable))
         nudge_ingest()
 
 
-def _with_picture(context: AppContext, sha256s: Sequence[str]) -> set[str]:
-    """Those contents whose de-identified picture is there, to make the network input from."""
+def _restorable(context: AppContext, sha256s: Sequence[str]) -> set[str]:
+    """Those whose de-identified file is there, to make the network input from."""
     if not sha256s:
         return set()
     with context.sessions() as session:
-        twins = find_twins(session, sha256s)
+        images = find_known_images(session, sha256s)
     return {
         sha256
-        for sha256, twin in twins.items()
-        if twin.stored_sha256 and context.store.exists(twin.stored_sha256)
+        for sha256, image in images.items()
+        if image.stored_sha256 and context.store.exists(image.stored_sha256)
     }
 
 

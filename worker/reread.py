@@ -6,7 +6,7 @@ Their states stay as they are. Chunks are claimed, so that several workers share
 import logging
 
 from models.context import AppContext
-from models.intake.images import lock_contents
+from models.intake.images import lock_images_of
 from models.reading.predictions import add_predictions
 from models.reading.rereadings import Chunk, claim_chunk, due_rereading, settle_chunk
 from pipeline.errors import Reason
@@ -32,7 +32,7 @@ def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
         return False
     predictions = _predict(context, predictor, chunk)
     with context.sessions.begin() as session:
-        kept = lock_contents(session, list(predictions))  # a purge may have taken some meanwhile
+        kept = lock_images_of(session, list(predictions))  # a purge may have taken some meanwhile
         predictions = {sha256: predictions[sha256] for sha256 in kept}
         add_predictions(
             session, predictions, model_version_id=version.id, engine=predictor.engine.name

@@ -1,9 +1,9 @@
-"""Images: one file of one job each, and what becomes of it before the network sees it."""
+"""Images: one file of one job each, from its upload to its prediction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session, joinedload
@@ -23,7 +23,10 @@ CANCELLED = "the job was cancelled before this file was read"
 
 @dataclass(frozen=True)
 class ReadImage:
-    """What ingest found out about a file."""
+    """What ingest found in a file; images of equal bytes share it.
+
+    study_hash: None for files that name no study; they are grouped by folder.
+    """
 
     media_type: str
     stored_sha256: str
@@ -31,8 +34,32 @@ class ReadImage:
     columns: int
     tags: dict[str, Any]
     warnings: list[str]
-    study_id: int
-    sop_instance_uid: str | None = None
+    sop_instance_uid: str | None
+    study_hash: str | None
+    patient_hash: str | None
+
+    @classmethod
+    def of_row(cls, image: Image) -> Self | None:
+        """None where the image was never read. Expects its study to be loaded."""
+        if image.stored_sha256 is None:
+            return None
+        study = image.study if image.study and image.study.folder is None else None
+        return cls(
+            media_type=image.media_type or "",
+            stored_sha256=image.stored_sha256,
+            rows=image.rows or 0,
+            columns=image.columns or 0,
+            tags=image.tags or {},
+            warnings=image.warnings or [],
+            sop_instance_uid=image.sop_instance_uid,
+            study_hash=study.study_hash if study else None,
+            patient_hash=study.patient_hash if study else None,
+        )
+
+    def as_columns(self) -> dict[str, Any]:
+        """Those of the image's own row."""
+        of_study = ("study_hash", "patient_hash")
+        return {name: value for name, value in vars(self).items() if name not in of_study}
 
 
 @dataclass(frozen=True)
@@ -68,16 +95,13 @@ def add_images(session: Session, *, job_id: str, new: Sequence[NewImage]) -> lis
 
 
 def images_of_file(session: Session, *, job_id: str, file: str, limit: int = 100) -> list[Image]:
-    """More than one where other bytes came under the same name."""
+    """More than one if different bytes came under the same name."""
     images = select(Image).where(Image.job_id == job_id, Image.file == file)
     return list(session.scalars(images.order_by(Image.id).limit(limit)))
 
 
-def find_twins(session: Session, sha256s: Sequence[str]) -> dict[str, Image]:
-    """For bytes that came before: the image that tells what became of them.
-
-    One that was read, where there is one; else one that was refused or failed.
-    """
+def find_known_images(session: Session, sha256s: Sequence[str]) -> dict[str, Image]:
+    """By hash, for bytes that came before: an image that was read, else one that has ended."""
     known = (
         select(Image)
         .where(
@@ -93,15 +117,15 @@ def find_twins(session: Session, sha256s: Sequence[str]) -> dict[str, Image]:
 def wanted_uploads(
     session: Session, sha256s: Sequence[str], *, ended_after: datetime | None = None
 ) -> set[str]:
-    """Those whose uploaded bytes some image still needs, see `wants_upload`."""
+    """Those whose uploaded bytes an image still needs, see `wants_upload`."""
     wanted = select(Image.sha256).where(wants_upload(ended_after=ended_after))
     return set(session.scalars(wanted.where(Image.sha256.in_(sha256s))))
 
 
 def wants_upload(*, ended_after: datetime | None = None) -> ColumnElement[bool]:
-    """Of an image: it waits to have its bytes read, or it ended unread and may be tried again.
+    """An image needs its upload while it waits to be read, or ended unread and may be retried.
 
-    ended_after: those that ended before have had their time.
+    ended_after: no longer for images that ended before.
     """
     ended: list[ColumnElement[bool]] = [
         Image.state.in_(UNFINISHED_STATES),
@@ -112,16 +136,16 @@ def wants_upload(*, ended_after: datetime | None = None) -> ColumnElement[bool]:
     return or_(Image.state == State.RECEIVED, and_(*ended))
 
 
-def lock_contents(session: Session, sha256s: Sequence[str]) -> list[str]:
-    """Of these contents, those that some image has, and keeps until the transaction ends."""
+def lock_images_of(session: Session, sha256s: Sequence[str]) -> list[str]:
+    """Those that some image has; the images are locked until the transaction ends."""
     held = select(Image.sha256).where(Image.sha256.in_(sha256s)).order_by(Image.sha256, Image.id)
     return list(dict.fromkeys(session.scalars(held.with_for_update(read=True))))
 
 
 def cancel_waiting(session: Session, job_id: str, *, limit: int) -> int:
-    """Whoever works on them finds its claim broken. Returns how many.
+    """Workers find their claims on them broken. Returns how many.
 
-    Passes over rows that a worker is writing at this moment: workers lock rows in other orders.
+    Skips rows that a worker is writing at this moment: workers lock rows in other orders.
     """
     waiting = (
         select(Image.id)
@@ -141,7 +165,7 @@ def has_waiting_images(session: Session, job_id: str) -> bool:
 
 
 def without_sop_uid(session: Session, *, limit: int) -> dict[int, str]:
-    """Images that came before their UID was kept: the hash of each one's stored DICOM file."""
+    """Images of releases that kept no UID, and the hash of each one's stored DICOM file."""
     images = select(Image.id, Image.stored_sha256).where(
         Image.media_type == DICOM,
         Image.stored_sha256.is_not(None),
@@ -160,15 +184,19 @@ def record_read(
     session: Session,
     claim: Claim,
     *,
-    read: dict[int, ReadImage],
+    read: dict[int, tuple[ReadImage, int]],
     refused: dict[int, Reason],
     failed: dict[int, Reason],
 ) -> set[int]:
-    """A chunk's outcomes by image id, written only where the claim stands; returns those ids."""
+    """Record a chunk by image id, only where the claim stands; returns those ids.
+
+    read: with the id of each image's study.
+    """
     held = still_held(session, claim)
-    for image_id, found in read.items():
+    for image_id, (found, study_id) in read.items():
         if image_id in held:
-            _finish(session, image_id, state=State.READY, attempts=0, **vars(found))
+            columns = found.as_columns() | {"study_id": study_id, "attempts": 0}
+            _finish(session, image_id, state=State.READY, **columns)
     outcomes = ((refused, State.REJECTED), (failed, State.FAILED))
     for reasons, state in outcomes:
         for image_id, reason in reasons.items():
@@ -185,7 +213,7 @@ def record_failed(session: Session, claim: Claim, reasons: dict[int, Reason]) ->
 
 
 def send_back(session: Session, claim: Claim, image_ids: Sequence[int]) -> None:
-    """Ready images whose network input got lost are received again, to have it made anew."""
+    """Ready images whose network input is lost become received, to have it made again."""
     held = still_held(session, claim)
     for image_id in held & set(image_ids):
         _finish(session, image_id, state=State.RECEIVED, attempts=0)

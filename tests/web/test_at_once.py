@@ -19,13 +19,10 @@ from tests.support.servers.databases import Database, both_databases
 from tests.support.servers.service import wait_until
 from tests.support.web.portal import Portal
 
-pytestmark = both_databases
-
 PICTURES = ("display", "overlay.png")
 AT_ONCE = 3
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_three_pictures_are_drawn_at_once_and_no_more(portal: Portal, a_png: bytes) -> None:
     """Their file is a pipe in which nothing comes: whoever draws it is caught in the midst."""
     portal.send(portal.new_job(), ("a.png", a_png))
@@ -50,6 +47,7 @@ def test_three_pictures_are_drawn_at_once_and_no_more(portal: Portal, a_png: byt
     assert sorted(one.result().status_code for one in asked) == [200] * 3 + [500] * AT_ONCE
 
 
+@both_databases
 def test_every_thread_of_the_portal_has_a_connection(database: Database) -> None:
     command = portal_program(host="127.0.0.1", port=1).command
     number = int(command[command.index("--threads") + 1])

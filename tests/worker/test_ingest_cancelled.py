@@ -18,6 +18,7 @@ from pipeline.types import Prepared
 from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.support.servers.databases import both_databases
+from tests.support.servers.service import wait_until
 from tests.worker.conftest import TIMEOUT_S
 from worker.chunks import PassingError
 from worker.ingest import ingest_chunk
@@ -99,6 +100,8 @@ def test_files_of_a_broken_ingest_are_garbage_once_its_job_is_cancelled(
     context: AppContext, job: Job
 ) -> None:
     def break_off() -> None:
+        are_stored = {"incoming": 2, "stored": 2, "inputs": 2}
+        wait_until(lambda: left(context) == are_stored, within_s=60, what="both files are stored")
         raise PassingError("the power is cut")
 
     with Reading(break_off) as pool, pytest.raises(PassingError):
