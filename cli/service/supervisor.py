@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -36,23 +37,19 @@ class Child:
         program: Program,
         *,
         environment: Mapping[str, str],
-        log: TextIO,
+        log: Callable[[str], None],
         on_exit: Callable[["Child"], None],
     ) -> None:
         self.program = program
         self.started_at = time.monotonic()
         self.is_ready = program.ready_text is None
         self._log = log
-        self._environment = environment
+        # Prefer the programs of our own environment to those in PATH.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        executable = shutil.which(program.command[0], path=path) or program.command[0]
+        watch = [sys.executable, "-S", "-E", str(PARENT_WATCH), str(os.getpid())]
         self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-S",
-                "-E",
-                str(PARENT_WATCH),
-                str(os.getpid()),
-                *_found(program.command),
-            ],
+            [*watch, executable, *program.command[1:]],
             env={**environment, **dict(program.environment)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -101,29 +98,12 @@ class Child:
         for line in self._process.stdout:
             text = line.decode(errors="replace").rstrip()
             self.is_ready = self.is_ready or str(self.program.ready_text) in text
-            if " INFO " in text and any(quiet in text for quiet in self.program.quiet):
-                continue
-            write_line(self._log, text, process=self.program.name, environment=self._environment)
+            if " INFO " not in text or not any(quiet in text for quiet in self.program.quiet):
+                self._log(text)
 
     def _wait(self, on_exit: Callable[["Child"], None]) -> None:
         self._process.wait()
         on_exit(self)
-
-
-def write_line(log: TextIO, text: str, *, process: str, environment: Mapping[str, str]) -> None:
-    """In the JSON format, wrap lines that are not JSON (the broker's, tracebacks)."""
-    if environment.get("OVERREAD_LOG_FORMAT") != "json":
-        text = f"{process:<8}| {text}"
-    elif not text.startswith("{"):
-        text = json.dumps({"process": process, "message": text})
-    log.write(text + "\n")
-    log.flush()
-
-
-def _found(command: tuple[str, ...]) -> list[str]:
-    """Prefer the programs of our own environment to those in PATH."""
-    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return [shutil.which(command[0], path=places) or command[0], *command[1:]]
 
 
 FIRST_PAUSE_S = 0.5
@@ -186,12 +166,21 @@ class Supervisor:
             self._stop_together([c for c in self._children.values() if c.program.rank == rank])
         self._children.clear()
 
-    def log(self, text: str) -> None:
-        write_line(self._output, text, process="up", environment=self._environment)
+    def log(self, text: str, *, process: str = "up") -> None:
+        """In the JSON format, lines that are not JSON (the broker's, tracebacks) are wrapped."""
+        if self._environment.get("OVERREAD_LOG_FORMAT") != "json":
+            text = f"{process:<8}| {text}"
+        elif not text.startswith("{"):
+            text = json.dumps({"process": process, "message": text})
+        self._output.write(text + "\n")
+        self._output.flush()
 
     def _start(self, program: Program) -> None:
         self._children[program.name] = Child(
-            program, environment=self._environment, log=self._output, on_exit=self._events.put
+            program,
+            environment=self._environment,
+            log=partial(self.log, process=program.name),
+            on_exit=self._events.put,
         )
 
     def _start_due(self) -> None:

@@ -1,4 +1,4 @@
-"""docker-compose.yml: no engine runs here, so what can be wrong in it is looked for."""
+"""docker-compose.yml and Dockerfiles, checked without a container engine."""
 
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,12 @@ def test_containers_run_what_the_supervisor_runs(name: str) -> None:
         assert service["stop_grace_period"] == f"{program.stop_wait_s:g}s"
 
 
-def test_all_services_are_accounted_for() -> None:
+def test_compose_has_only_known_services() -> None:
     assert SERVICES.keys() == {"redis", "postgres", "migrate", *PROGRAMS}
     assert SERVICES["migrate"]["command"] == ["overread", "migrate"]
 
 
-def test_what_is_depended_on_exists_and_can_be_waited_for() -> None:
+def test_dependencies_exist_and_have_health_checks() -> None:
     for name, service in SERVICES.items():
         for other, condition in service.get("depends_on", {}).items():
             assert other in SERVICES, f"{name} depends on {other}"
@@ -56,7 +56,7 @@ def test_ports_are_on_loopback() -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_everything_that_stays_up_has_a_health_check() -> None:
+def test_long_running_services_have_health_checks() -> None:
     assert [name for name, s in SERVICES.items() if "healthcheck" not in s] == ["migrate"]
 
 

@@ -1,0 +1,70 @@
+"""Starting the service: what prevents it is one line, or waited for."""
+
+from pathlib import Path
+
+from cli.service.start import Upgrade
+from models.config.settings import Settings
+from models.operations.upgrade import upgrade
+from tests.support.servers.command import run
+from tests.support.servers.databases import open_database
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.service import overread
+
+
+def test_migrate_refuses_tables_of_a_later_release(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data")
+    upgrade(settings)
+    with (
+        open_database(settings, make_tables=False) as database,
+        database.engine.begin() as connection,
+    ):
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    refused = run("migrate", OVERREAD_DATA=str(settings.data_dir))
+    assert refused.exit_code == 1
+    assert refused.stderr == (
+        "Error: the database's tables are those of a later release: "
+        "start that release, or restore a backup of this one\n"
+    )
+
+
+# `up` runs in a process of its own: it changes the umask.
+
+
+def test_up_refuses_a_file_that_is_not_a_database(tmp_path: Path) -> None:
+    (tmp_path / "overread.sqlite3").write_text("damage" * 1000)
+    refused = overread(tmp_path, "up")
+    assert refused.returncode == 1
+    message = "Error: the database cannot be read: file is not a database"
+    assert refused.stderr.splitlines()[-1] == message
+    assert "Traceback" not in refused.stderr
+
+
+def test_up_refuses_an_address_of_another_machine(tmp_path: Path) -> None:
+    refused = overread(tmp_path, "up", host="192.0.2.1", port="8000")
+    assert refused.returncode == 2
+    message = "Error: cannot listen on 192.0.2.1, port 8000: Cannot assign requested address\n"
+    assert refused.stderr == message
+
+
+def test_command_reports_an_unreachable_database_in_one_line(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://nobody:secret@127.0.0.1:1/none"
+    done = overread(tmp_path / "data", "migrate", database_url=url)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: the database does not answer: ")
+    assert done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr
+
+
+def test_upgrade_waits_for_the_database_server(tmp_path: Path) -> None:
+    server, logged = PostgresServer(), list[str]()
+    url = server.url("postgres").replace("postgresql://", "postgresql+psycopg://", 1)
+    upgrade = Upgrade(Settings(data=tmp_path / "data", database_url=url), logged.append)
+    try:
+        server.halt()
+        assert [upgrade(), upgrade()] == [False, False]
+        server.start()
+        assert upgrade()
+    finally:
+        server.stop()
+    assert len(logged) == 1
+    assert logged[0].startswith("waiting for the database: ")
