@@ -14,16 +14,14 @@ from typing import cast
 import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from cli.errors import Failed, UsageProblem
 from cli.output import ROWS, cells, console, moment, save_whole
 from cli.params import GivenPath
 from models.audit.lists import AuditFilter, iter_audit, list_audit_page
-from models.audit.log import record
 from models.audit.verify import check_audit
 from models.config.settings import Settings
-from models.people.users import ADMIN, find_user
+from models.operations.upgrade import record_by_admin
 from models.session import Sessions, make_engine, make_session_factory
 from web.operations.audit import Format, audit_lines
 
@@ -50,12 +48,6 @@ def audit(verify: bool, export: Path | None) -> None:
         sys.exit(0 if verify_audit(settings) else 1)
     if not export:
         print_audit(settings)
-
-
-def record_deed(session: Session, action: str, *, target: str = "") -> None:
-    """As `models.audit.log.record`."""
-    user = find_user(session, ADMIN)
-    record(session, user_id=user.id if user else None, action=action, target=target)
 
 
 EVERYTHING = AuditFilter()
@@ -95,7 +87,7 @@ def export_audit(settings: Settings, output: Path) -> None:
         raise UsageProblem(f"{output}: expected a name that ends in .csv or .jsonl")
     with _open(settings) as sessions:
         with sessions.begin() as session:
-            record_deed(session, "audit.exported")
+            record_by_admin(session, "audit.exported")
         with sessions() as session:
             lines = audit_lines(iter_audit(session, EVERYTHING), cast(Format, format_))
             save_whole(lines, output)

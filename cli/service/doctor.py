@@ -19,7 +19,7 @@ from models.files.store import FileStore
 from models.learning.promotion import production_version
 from models.learning.versions import version_path
 from models.operations.dump import UnknownRevisionError, check_revision, is_empty
-from models.operations.upgrade import RESTORING, current_revision, newest_revision
+from models.operations.upgrade import current_revision, is_half_restored, newest_revision
 from models.session import open_database
 from pipeline.inference.engine import tensorflow_is_installed
 from pipeline.inference.predictor import Predictor
@@ -94,11 +94,7 @@ def _starting(data_dir: Path) -> str:
     """What is running that is not ready yet; empty if nothing is."""
     if not is_held(data_dir) or running_service(data_dir) is not None:
         return ""
-    return "a restore is running" if _is_restoring(data_dir) else "the service is starting"
-
-
-def _is_restoring(data_dir: Path) -> bool:
-    return any((data_dir / RESTORING).glob("*"))
+    return "a restore is running" if is_half_restored(data_dir) else "the service is starting"
 
 
 def _check_data(settings: CommandSettings) -> str:
@@ -107,7 +103,7 @@ def _check_data(settings: CommandSettings) -> str:
         raise AbsentError(f"{folder} does not exist yet; run: overread up")
     if not folder.is_dir():
         raise WrongError(f"{folder} is not a folder")
-    if _is_restoring(folder) and not is_held(folder):
+    if is_half_restored(folder) and not is_held(folder):
         raise WrongError(f"{folder} is half restored; run the same overread restore again")
     if folder.stat().st_mode & 0o077:
         raise WrongError(f"{folder} is accessible to others; run: chmod 700 {folder}")

@@ -1,7 +1,4 @@
-"""Brings the data folder and the database to this version of the program; safe to repeat.
-
-Which migration the database is at, and which this program expects.
-"""
+"""Bring the data folder and the database to this version of the program; safe to repeat."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +13,9 @@ from alembic.script import ScriptDirectory
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
 
-from models.audit.log import chain_older
+from models.audit.log import chain_older, record
 from models.config.secrets import read_or_make_secrets
 from models.config.settings import Settings
 from models.learning.promotion import install_baseline
@@ -27,11 +25,11 @@ from models.session import WRITES, Sessions, open_database
 from models.tables.people import Role
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-RESTORING = ".restoring"  # in the data folder; holds something while a restore has not ended
+RESTORING = ".restoring"  # in the data folder, while a restore has not ended
 
 
 class HalfRestoredError(Exception):
-    """One sentence: files may lie here whose rows do not, or the other way round."""
+    """One sentence: files may be here without their rows, or rows without their files."""
 
 
 class NewerReleaseError(Exception):
@@ -39,7 +37,7 @@ class NewerReleaseError(Exception):
 
 
 class ForeignKeyError(Exception):
-    """The tables do not fit together; nothing was changed."""
+    """Rows refer to rows that do not exist; nothing was changed."""
 
 
 def upgrade(settings: Settings) -> None:
@@ -47,12 +45,20 @@ def upgrade(settings: Settings) -> None:
 
     Raises HalfRestoredError, NewerReleaseError.
     """
-    _check_is_whole(settings.data_dir)
+    if is_half_restored(settings.data_dir):
+        raise HalfRestoredError(
+            f"a restore into {settings.data_dir} has not ended: run overread restore again, "
+            "or name a new data folder"
+        )
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     read_or_make_secrets(settings.data_dir)
     with open_database(settings) as sessions:
         migrate(sessions.engine)
         _fill(sessions, settings.data_dir)
+
+
+def is_half_restored(data_dir: Path) -> bool:
+    return (data_dir / RESTORING).exists()
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
@@ -79,8 +85,8 @@ def unmigrate(engine: Engine, revision: str = "base") -> None:
 def migrating(engine: Engine) -> Iterator[Connection]:
     """One transaction, in which tables may be replaced that others refer to.
 
-    SQLite replaces a table by dropping it, which takes along what refers to it unless foreign keys
-    are off; they can be switched outside of transactions only. They are checked at the end.
+    SQLite replaces a table by dropping it, which deletes what refers to it unless foreign keys are
+    off; they can only be switched outside of transactions. They are checked at the end.
     """
     with engine.execution_options(**WRITES).connect() as connection:
         _switch_foreign_keys(connection, "OFF")
@@ -99,12 +105,12 @@ def _switch_foreign_keys(connection: Connection, position: str) -> None:
 
 
 def check_foreign_keys(connection: Connection) -> None:
-    """PostgreSQL's need no asking. Raises ForeignKeyError."""
+    """Raises ForeignKeyError. PostgreSQL checks by itself."""
     if connection.dialect.name == "sqlite":
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         if broken:
             raise ForeignKeyError(
-                f"{len(broken)} rows of {broken[0][0]} refer to rows that are gone"
+                f"{len(broken)} rows of {broken[0][0]} refer to rows that do not exist"
             )
 
 
@@ -115,20 +121,18 @@ def alembic_config(connection: Connection | None = None) -> Config:
     return config
 
 
-def _check_is_whole(data_dir: Path) -> None:
-    if any((data_dir / RESTORING).glob("*")):
-        raise HalfRestoredError(
-            f"a restore into {data_dir} has not ended: say overread restore once more, "
-            "or name a new data folder"
-        )
-
-
 def _fill(sessions: Sessions, data_dir: Path) -> None:
     with sessions.begin() as session:
         user = find_user(session, ADMIN) or make_user(session, name=ADMIN, role=Role.ADMIN)
         read_or_make_local_token(session, user, data_dir)
         install_baseline(session, data_dir=data_dir)
         chain_older(session)
+
+
+def record_by_admin(session: Session, action: str, *, target: str = "") -> None:
+    """Record in the audit what whoever runs the service did on its machine."""
+    user = find_user(session, ADMIN)
+    record(session, user_id=user.id if user else None, action=action, target=target)
 
 
 def current_revision(connection: Connection) -> str | None:

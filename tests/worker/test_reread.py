@@ -14,7 +14,7 @@ from models.files.purge import purge_step
 from models.files.store import FileStore
 from models.intake.jobs import job_progress
 from models.learning.promotion import promote, roll_back
-from models.operations.dump import hand_back_everything
+from models.operations.dump import end_work_in_progress
 from models.tables import intake as tables
 from models.tables.intake import Image, Job, State
 from tests.support.data.rereadings import (
@@ -100,7 +100,7 @@ def test_no_two_workers_read_the_same_and_what_one_lost_is_read_at_the_end(
     assert list(answers(context).values()) == [IMAGES, IMAGES - len(dying.sha256s)]
     assert not progress(context)[2], "another may be at work on them"
     with context.sessions.begin() as session:
-        hand_back_everything(session)  # as a restored backup does
+        end_work_in_progress(session)  # as a restored backup does
         lapse_leases(session)
     assert is_due(context)
     while reread_chunk(context, live):

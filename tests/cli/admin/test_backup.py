@@ -1,4 +1,4 @@
-"""`overread backup` and `overread restore`: all of it comes back, or nothing does."""
+"""`overread backup` and `overread restore`."""
 
 import io
 import json
@@ -64,7 +64,7 @@ def expected(rows: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any
 
 
 @both_databases
-def test_everything_comes_back_on_the_other_database(
+def test_restore_to_the_other_database_is_complete(
     keeper: Keeper, context: AppContext, elsewhere: Settings
 ) -> None:
     fill_history(context)
@@ -78,7 +78,7 @@ def test_everything_comes_back_on_the_other_database(
     restored = keeper.restore(elsewhere)
 
     for said in (saved, restored):
-        assert "1 jobs, 7 images, 2 predictions, 3 labels, 2 model versions" in said.output
+        assert "1 job, 7 images, 2 predictions, 3 labels, 2 model versions" in said.output
     with open_database(elsewhere, make_tables=False) as database:
         after = all_rows(database.engine)
         with database.sessions() as session:
@@ -109,7 +109,7 @@ def check_new_ids(database: Database) -> None:
 
 
 @ON_SQLITE
-def test_a_second_backup_copies_only_what_is_new(keeper: Keeper, context: AppContext) -> None:
+def test_second_backup_copies_only_new_files(keeper: Keeper, context: AppContext) -> None:
     job_id = fill_history(context)
     keeper.backup()
     first, saved = keeper.newest(), {path: path.stat().st_mtime_ns for path in keeper.contents()}
@@ -122,15 +122,14 @@ def test_a_second_backup_copies_only_what_is_new(keeper: Keeper, context: AppCon
     with context.sessions.begin() as session:
         session.execute(delete(Image).where(Image.file == "ä/99.png"))
     pruned = keeper.backup("--keep", "1")
-    assert "Deleted 2 older backups and 1 files" in pruned.output
+    assert "Deleted 2 older backups and 1 file" in pruned.output
     assert not first.exists()
     assert keeper.contents() == sorted(saved)
 
 
-def test_an_older_releases_backup_is_brought_to_todays_tables(
+def test_restore_upgrades_the_tables_of_an_older_release(
     empty_database: Database, tmp_path: Path
 ) -> None:
-    """Its lines name its own columns."""
     engine, source = empty_database.engine, Settings(data=tmp_path / "source", database_url="")
     fill_first_tables(engine)
     upgrade(source)
@@ -161,10 +160,10 @@ def test_an_older_releases_backup_is_brought_to_todays_tables(
 
 
 @ON_SQLITE
-def test_a_backup_lets_nobody_in_who_has_left(
+def test_restore_ends_logins_and_revokes_links(
     keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
-    """By a copy of a cookie, or by a link that was used after it was made."""
+    """A copy of a cookie, and a link that was used after the backup, open nothing."""
     kinds: tuple[TokenKind, ...] = (*LINKS, "api")
     with context.sessions.begin() as session:
         user, lasts = a_user(session), timedelta(days=3)
@@ -174,7 +173,7 @@ def test_a_backup_lets_nobody_in_who_has_left(
         }
     keeper.backup()
     restored = Settings(data=tmp_path / "restored", database_url="")
-    assert "Everybody logs in anew" in keeper.restore(restored).output
+    assert "All users must sign in again" in keeper.restore(restored).output
     for settings, holds in ((context.settings, True), (restored, False)):
         with open_database(settings, make_tables=False) as opened, opened.sessions() as reading:
             assert (find_login(reading, cookie) is not None) == holds
@@ -184,11 +183,11 @@ def test_a_backup_lets_nobody_in_who_has_left(
 
 
 def len_of(rows: int) -> None:
-    """Nobody is told."""
+    """Reports nothing."""
 
 
 @ON_SQLITE
-def test_while_a_backup_is_made_uploads_stay(context: AppContext) -> None:
+def test_uploads_stay_while_a_backup_runs(context: AppContext) -> None:
     stored = context.store.put(io.BytesIO(b"read by now"))
     with hold_deletions(context.store.root):
         discard_uploads(context, [stored.sha256])
@@ -201,7 +200,7 @@ class Busy:
     """A thread that uploads and reads images one after the other, as portal and workers do."""
 
     def __init__(self, context: AppContext, version_id: int) -> None:
-        self._doors, self._version_id = context, version_id
+        self._context, self._version_id = context, version_id
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(1)
         self.images = 0
@@ -219,12 +218,12 @@ class Busy:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            sha256 = an_image_in(self._doors, self._job_id, State.RECEIVED, number=self.images)
+            sha256 = an_image_in(self._context, self._job_id, State.RECEIVED, number=self.images)
             self._read(sha256)
             self.images += 1
 
     def _read(self, sha256: str) -> None:
-        context = self._doors
+        context = self._context
         context.store.put_network_input(sha256, "1", np.zeros((224, 224), np.uint8))
         stored = context.store.put_bytes(sha256.encode()).sha256
         with context.sessions.begin() as session:
@@ -238,7 +237,7 @@ class Busy:
 
 
 @both_databases
-def test_a_backup_of_a_busy_service_is_whole(
+def test_backup_of_a_busy_service_is_complete(
     keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
     """Every row has its files, whatever was written and deleted meanwhile."""

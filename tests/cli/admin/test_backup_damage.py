@@ -1,12 +1,12 @@
-"""Backups in which something rotted: later ones go on, and mend what they can."""
+"""Damaged backups: later ones succeed, and replace what they can; a restore refuses."""
 
 from pathlib import Path
 
 import pytest
 
-from cli.admin.backup_folder import FILE_LIST, MANIFEST
 from models.config.settings import Settings
 from models.context import AppContext
+from models.operations.backup_folder import FILE_LIST, MANIFEST
 from tests.support.data.kept import fill_history
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
 
@@ -20,7 +20,7 @@ def rot(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [FILE_LIST, MANIFEST])
-def test_a_damaged_list_stops_no_later_backup(
+def test_later_backup_succeeds_beside_a_damaged_one(
     keeper: Keeper, context: AppContext, tmp_path: Path, name: str
 ) -> None:
     fill_history(context)
@@ -36,9 +36,7 @@ def test_a_damaged_list_stops_no_later_backup(
     assert files_of(restored.data_dir) == files_of(context.settings.data_dir)
 
 
-def test_no_file_is_deleted_while_a_list_cannot_be_read(
-    keeper: Keeper, context: AppContext
-) -> None:
+def test_keep_deletes_no_file_while_a_list_is_damaged(keeper: Keeper, context: AppContext) -> None:
     keeper.backup()
     first = keeper.newest()
     fill_history(context)
@@ -46,37 +44,37 @@ def test_no_file_is_deleted_while_a_list_cannot_be_read(
     second, contents = keeper.newest(), keeper.contents()
     rot(second / FILE_LIST)
     said = keeper.backup("--keep", "2").output
-    assert f"Deleted 1 older backups, and no files: {second / FILE_LIST}: damaged" in said
+    assert f"Deleted 1 older backup and no files: {second / FILE_LIST}: damaged" in said
     assert keeper.contents() == contents
     assert not first.exists()
 
 
-def test_what_rotted_in_the_backup_is_saved_anew(
+def test_check_replaces_damaged_files_of_earlier_backups(
     keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
     fill_history(context)
     keeper.backup()
     rot(keeper.contents()[3])
-    assert "warning" not in keeper.backup().output, "it costs a look at every byte"
+    assert "warning" not in keeper.backup().output, "only --check reads every byte"
     said = keeper.backup("--check").output
-    assert "1 saved files were damaged, and were saved anew" in said
+    assert "1 file of earlier backups were damaged; replaced" in said
     restored = Settings(data=tmp_path / "restored", database_url="")
     keeper.restore(restored)
     assert loose_ends(restored) == []
 
 
-def test_what_nobody_can_mend_keeps_nothing_else_from_coming_back(
+def test_restore_names_the_damaged_files(
     keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
     fill_history(context)
     keeper.backup()
-    before = files_of(context.settings.data_dir)
-    lost = next(path for path in sorted(before) if path.startswith("files/stored/"))
-    rot(keeper.folder / "files" / Path(lost).name[:2] / Path(lost).name)
+    damaged = keeper.contents()[:2]
+    for path in damaged:
+        rot(path)
     restored = Settings(data=tmp_path / "restored", database_url="")
     said = keeper.restore(restored, fine=False).output
-    assert "--without-damaged restores all others; nothing was restored" in said
-    said = keeper.restore(restored, "--without-damaged").output
-    assert f"1 files were damaged or missing and did not come back, the first is {lost}" in said
-    assert files_of(restored.data_dir) == {p: c for p, c in before.items() if p != lost}
-    assert all("its picture is gone" in line for line in loose_ends(restored))
+    total = len(files_of(context.settings.data_dir))
+    assert f"2 of {total} files are missing or damaged: " in said
+    assert all(str(path) in said for path in damaged)
+    assert "; nothing was restored" in said
+    assert [left.name for left in restored.data_dir.iterdir()] == ["supervisor.lock"]

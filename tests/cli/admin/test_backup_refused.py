@@ -1,4 +1,4 @@
-"""What cannot be saved or restored is said in one line, and nothing has changed."""
+"""Backups and restores that are refused in one line, and change nothing."""
 
 import hashlib
 import resource
@@ -16,42 +16,17 @@ from models.files.deletion_lock import hold_deletions
 from models.tables.intake import Image, State
 from tests.support.data.kept import an_image_in, fill_history
 from tests.support.servers.databases import PostgresDatabases
-from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
+from tests.support.servers.keeper import Keeper, loose_ends, run_on
 from tests.support.servers.service import OVERREAD, environment
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @ON_SQLITE
-def test_what_is_damaged_is_not_restored(
-    keeper: Keeper, context: AppContext, tmp_path: Path
-) -> None:
-    fill_history(context)
-    keeper.backup()
-    new = Settings(data=tmp_path / "new", database_url="")
-    rows, content = keeper.newest() / "tables" / "image.jsonl.gz", keeper.contents()[0]
-    for path in (rows, content):
-        good = path.read_bytes()
-        path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-        said = keeper.restore(new, fine=False).output
-        assert str(path) in said
-        assert "nothing was restored" in said
-        path.write_bytes(good)
-        assert [left.name for left in new.data_dir.iterdir()] == ["supervisor.lock"]
-    content.rename(tmp_path / "gone")
-    assert (
-        f"1 of {len(files_of(context.settings.data_dir))}" in keeper.restore(new, fine=False).output
-    )
-    (tmp_path / "gone").rename(content)
-    keeper.restore(new)
-    assert loose_ends(new) == []
-
-
-@ON_SQLITE
-def test_nothing_is_overwritten(
+def test_restore_overwrites_nothing(
     keeper: Keeper, context: AppContext, tmp_path: Path, postgres: PostgresDatabases
 ) -> None:
-    assert "no backup that is whole" in keeper.restore(context.settings, fine=False).output
+    assert "no complete backup" in keeper.restore(context.settings, fine=False).output
     keeper.backup()
     assert "is not empty" in keeper.restore(context.settings, fine=False).output
     filled = Settings(data=tmp_path / "new", database_url=postgres.make_filled())
@@ -66,7 +41,7 @@ def test_nothing_is_overwritten(
 
 
 @ON_SQLITE
-def test_backups_of_nothing_and_into_the_data_folder_are_refused(
+def test_backup_of_nothing_or_into_the_data_folder_is_refused(
     keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
     data_dir = context.settings.data_dir
@@ -84,7 +59,7 @@ def test_backups_of_nothing_and_into_the_data_folder_are_refused(
 
 
 @ON_SQLITE
-def test_a_database_may_lie_deeper_in_the_data_folder(keeper: Keeper, tmp_path: Path) -> None:
+def test_restore_to_a_database_deeper_in_the_data_folder(keeper: Keeper, tmp_path: Path) -> None:
     keeper.backup()
     deeper = f"sqlite:///{tmp_path}/new/deeper/rows.sqlite3"
     new = Settings(data=tmp_path / "new", database_url=deeper)
@@ -94,8 +69,8 @@ def test_a_database_may_lie_deeper_in_the_data_folder(keeper: Keeper, tmp_path: 
 
 
 @ON_SQLITE
-def test_a_disk_that_is_full_is_said_in_one_line(keeper: Keeper, context: AppContext) -> None:
-    """Its place is taken by a limit on the size of files, which needs no disk of its own."""
+def test_backup_to_a_full_disk_fails_in_one_line(keeper: Keeper, context: AppContext) -> None:
+    """A limit on the size of files stands for a full disk."""
     fill_history(context)
     done = subprocess.run(
         [*OVERREAD, "backup", str(keeper.folder)],
@@ -113,7 +88,7 @@ def test_a_disk_that_is_full_is_said_in_one_line(keeper: Keeper, context: AppCon
 
 
 @ON_SQLITE
-def test_a_release_that_is_too_old_or_damaged_files_are_told(
+def test_backup_counts_missing_and_damaged_files_and_names_its_release(
     keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
     job_id = fill_history(context)
@@ -124,8 +99,8 @@ def test_a_release_that_is_too_old_or_damaged_files_are_told(
     an_image_in(context, job_id, State.RECEIVED, number=50)
     context.store.delete(hashlib.sha256(f"upload {job_id} 50".encode()).hexdigest())
     saved = keeper.backup()
-    assert "1 files that rows need were not there" in saved.output
-    assert "1 files are not what their names say" in saved.output
+    assert "1 file that rows need did not exist" in saved.output
+    assert "1 file did not match their names" in saved.output
     keeper.rewrite_manifest(revision="9999")
     said = keeper.restore(Settings(data=tmp_path / "new", database_url=""), fine=False).output
     assert "its tables are at 9999, and this release knows them up to" in said

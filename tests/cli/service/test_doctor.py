@@ -110,8 +110,8 @@ def test_database_may_be_empty_older_newer_or_foreign(
 
 def test_interrupted_restore_is_wrong_and_a_running_one_is_not(tmp_path: Path) -> None:
     settings = CommandSettings(data=tmp_path / "data", database_url="")
-    (settings.data_dir / RESTORING / "ready").mkdir(parents=True)
-    settings.data_dir.chmod(0o700)
+    settings.data_dir.mkdir(mode=0o700)
+    (settings.data_dir / RESTORING).write_text("20990101T000000Z")
     with hold_data_folder(settings.data_dir):
         assert database(settings).message == "does not exist yet; a restore is running"
         assert data(settings).status == "ok"

@@ -1,4 +1,4 @@
-"""Rows as lines: whatever else a file holds is told, and adds nothing silently."""
+"""Dumped tables: anything else in a file is refused."""
 
 import gzip
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from models.operations.dump import NotLinesError, read_table, write_table
+from models.operations.dump import DumpError, read_table, write_table
 from models.session import WRITES
 from models.tables.intake import Study
 from tests.support.servers.databases import Database
@@ -32,7 +32,7 @@ ROW = [1, "s", "2026-01-01T00:00:00+00:00"]
         [HEADER, 7],
     ],
 )
-def test_other_lines_are_no_rows(
+def test_read_table_refuses_other_lines(
     database: Database, tmp_path: Path, lines: Sequence[object]
 ) -> None:
     path = tmp_path / "study.jsonl.gz"
@@ -44,17 +44,17 @@ def test_other_lines_are_no_rows(
 def check_is_refused(database: Database, path: Path) -> None:
     with (
         database.engine.execution_options(**WRITES).begin() as connection,
-        pytest.raises(NotLinesError, match=path.name),
+        pytest.raises(DumpError, match=path.name),
     ):
         read_table(connection, path, name="study", report=nobody)
 
 
 def nobody(rows: int) -> None:
-    """Is told."""
+    """Reports nothing."""
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_file_that_is_cut_off_is_no_rows(database: Database, tmp_path: Path) -> None:
+def test_read_table_refuses_a_truncated_file(database: Database, tmp_path: Path) -> None:
     path = tmp_path / "study.jsonl.gz"
     table: Any = Study.__table__
     with database.sessions.begin() as session:

@@ -7,10 +7,10 @@ from typing import Any
 
 from click.testing import Result
 
-from cli.admin.backup_folder import MANIFEST, Manifest, write_manifest
 from models.config.settings import Settings
 from models.context import AppContext, open_context
 from models.files.orphans import find_orphans
+from models.operations.backup_folder import MANIFEST, Manifest, write_manifest
 from tests.support.servers.command import run
 
 NAMES = "%Y%m%dT%H%M%SZ"
@@ -52,7 +52,7 @@ class Keeper:
         return sorted((self.folder / "files").glob("??/*"))
 
     def rewrite_manifest(self, **changes: Any) -> None:
-        """Of the newest backup; its seal is right afterwards."""
+        """Change the newest backup, with a valid seal."""
         path = self.newest() / MANIFEST
         write_manifest(path, Manifest(**json.loads(path.read_text()) | changes))
 

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from cli.admin.backup_folder import FILE_LIST, FORMAT, MANIFEST, Backups, Manifest, write_manifest
-from cli.errors import Failed
+from models.operations.backup_folder import (
+    FILE_LIST,
+    FORMAT,
+    MANIFEST,
+    BackupDamagedError,
+    BackupRefusedError,
+    Backups,
+    Manifest,
+    write_manifest,
+)
 
 NAME = "20260101T000000Z"
 CONTENT = "a" * 64
@@ -34,25 +42,23 @@ def write_list(backups: Backups, *lines: object) -> None:
         *("files/stored/\0", "files/stored/\ud800", "files/stored/\n", "networks/ä", 7, None),
     ],
 )
-def test_a_list_names_no_place_but_those_of_files_and_networks(
-    backups: Backups, path: object
-) -> None:
+def test_file_list_leads_nowhere_else(backups: Backups, path: object) -> None:
     good = ["files/stored/aa/" + CONTENT, CONTENT, 1, 1]
     write_list(backups, good, [path, CONTENT, 1, 1])
     files = backups.files(NAME)
     assert next(files).path == good[0]
-    with pytest.raises(Failed, match="damaged"):
+    with pytest.raises(BackupDamagedError, match="damaged"):
         next(files)
 
 
 @pytest.mark.parametrize("line", [[], ["networks/v2/card.json", "../x", 1, 1], {}, 3, "x" * 9])
-def test_a_list_of_something_else_is_damaged(backups: Backups, line: object) -> None:
+def test_malformed_file_list_is_damaged(backups: Backups, line: object) -> None:
     write_list(backups, line)
-    with pytest.raises(Failed, match="damaged"):
+    with pytest.raises(BackupDamagedError, match="damaged"):
         list(backups.files(NAME))
 
 
-def test_no_byte_of_a_manifest_can_change_unnoticed(backups: Backups) -> None:
+def test_manifest_seal_detects_any_flipped_bit(backups: Backups) -> None:
     path = backups.folder / NAME / MANIFEST
     counts = {"image": 7}
     manifest = Manifest(FORMAT, "now", "1", "0006", counts, counts, 1, 1, 0, 0, {"token": CONTENT})
@@ -64,6 +70,6 @@ def test_no_byte_of_a_manifest_can_change_unnoticed(backups: Backups) -> None:
         at, bit = draw.randrange(len(good)), 1 << draw.randrange(8)
         path.write_bytes(good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :])
         try:
-            assert backups.manifest(NAME) == manifest.sealed(), "a blank is as good as another"
-        except Failed:
+            assert backups.manifest(NAME) == manifest.sealed(), "a changed blank changes nothing"
+        except (BackupDamagedError, BackupRefusedError):
             continue

@@ -1,7 +1,8 @@
-"""A restore that is killed, or whose database refuses it: nothing came back, or all of it does."""
+"""Restores that are killed, or refused by the database."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -9,15 +10,24 @@ from sqlalchemy import Engine, text
 from models.config.settings import Settings
 from models.context import AppContext
 from models.operations.upgrade import upgrade
-from models.people.tokens import local_token_path
 from tests.support.data.kept import all_rows, fill_history
 from tests.support.servers.databases import PostgresDatabases, open_database
 from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
-from tests.support.servers.kill_points import KillPoint, is_killed, on_rename_to
+from tests.support.servers.kill_points import KillPoint, is_killed
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-BEFORE_IT_COUNTS = on_rename_to("note.json")
-WITH_THE_FILES_IN_PLACE = on_rename_to("data/networks")
+
+
+def copying(event: str, arguments: tuple[Any, ...]) -> bool:
+    return event == "open" and "new data/files/stored" in str(arguments[0])
+
+
+def copying_secrets(event: str, arguments: tuple[Any, ...]) -> bool:
+    return event == "open" and "new data/secrets.json" in str(arguments[0])
+
+
+def committed(event: str, arguments: tuple[Any, ...]) -> bool:
+    return event == "os.remove" and str(arguments[0]).endswith(".restoring")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -28,19 +38,16 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("at", [BEFORE_IT_COUNTS, WITH_THE_FILES_IN_PLACE], ids=["before", "after"])
-def test_who_is_killed_says_the_same_again(
+@pytest.mark.parametrize("at", [copying, committed])
+def test_killed_restore_is_repeated(
     keeper: Keeper, context: AppContext, new: Settings, at: KillPoint
 ) -> None:
     fill_history(context)
     keeper.backup()
     assert is_killed(lambda: keeper.restore(new), at=at)
-    placed = {one.name for one in new.data_dir.iterdir()} - {".restoring", "supervisor.lock"}
-    assert placed == (set() if at is BEFORE_IT_COUNTS else {"files"})
-    begun = run_on(new, "migrate")
-    assert (begun.exit_code, begun.output.count("\n")) == (1, 1)
-    assert "has not ended: say overread restore once more" in begun.output
-    assert not local_token_path(new.data_dir).exists()
+    refused = run_on(new, "migrate")
+    assert (refused.exit_code, refused.output.count("\n")) == (1, 1)
+    assert "has not ended: run overread restore again" in refused.output
     keeper.restore(new)
     check_is_whole(keeper, new)
 
@@ -59,15 +66,13 @@ def check_is_whole(keeper: Keeper, new: Settings) -> None:
 
 
 @ON_SQLITE
-def test_another_backup_does_not_mix_with_a_half_restored_one(
-    keeper: Keeper, tmp_path: Path
-) -> None:
+def test_killed_restore_refuses_another_backup(keeper: Keeper, tmp_path: Path) -> None:
     keeper.backup()
     new = Settings(data=tmp_path / "new data", database_url="")
-    assert is_killed(lambda: keeper.restore(new), at=on_rename_to("data/secrets.json"))
+    assert is_killed(lambda: keeper.restore(new), at=copying_secrets)
     other = keeper.restore(new, "--from", "20990101T000000Z", fine=False)
     begun = keeper.newest().name
-    assert f"is half restored from {begun}: --from {begun}" in other.output
+    assert f"is half restored from {begun}: use --from {begun}" in other.output
     assert f"Restored {begun}" in keeper.restore(new, "--from", begun).output
 
 
@@ -95,15 +100,15 @@ CREATE EVENT TRIGGER armed ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECU
 
 
 @ON_SQLITE
-def test_a_commit_that_is_refused_leaves_nothing_in_the_way(
+def test_refused_commit_leaves_nothing(
     keeper: Keeper, context: AppContext, refusing: tuple[Settings, Engine]
 ) -> None:
     new, engine = refusing
     fill_history(context)
     keeper.backup()
     refused = keeper.restore(new, fine=False)
-    assert "no room; say the same again, it goes on or begins anew" in refused.output
-    assert {one.name for one in new.data_dir.iterdir()} == {".restoring", "supervisor.lock"}
+    assert "no room; not restored yet, run the same command again" in refused.output
+    assert {one.name for one in new.data_dir.iterdir()} == {"supervisor.lock"}
     with engine.begin() as connection:
         connection.execute(text("DROP EVENT TRIGGER armed"))
     keeper.restore(new)
