@@ -39,7 +39,6 @@ from tests.support.servers.service import wait_until
 from worker.tidy import discard_uploads
 
 LINKS: tuple[LinkKind, ...] = ("login", "invitation")
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -108,7 +107,6 @@ def check_new_ids(database: Database) -> None:
         session.delete(new)
 
 
-@ON_SQLITE
 def test_second_backup_copies_only_new_files(keeper: Keeper, context: AppContext) -> None:
     job_id = fill_history(context)
     keeper.backup()
@@ -159,7 +157,6 @@ def test_restore_upgrades_the_tables_of_an_older_release(
         assert {one.operating_point for one in answers} == {"balanced"}
 
 
-@ON_SQLITE
 def test_restore_ends_logins_and_revokes_links(
     keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
@@ -186,7 +183,6 @@ def len_of(rows: int) -> None:
     """Reports nothing."""
 
 
-@ON_SQLITE
 def test_uploads_stay_while_a_backup_runs(context: AppContext) -> None:
     stored = context.store.put(io.BytesIO(b"read by now"))
     with hold_deletions(context.store.root):

@@ -10,8 +10,6 @@ from models.operations.backup_folder import FILE_LIST, MANIFEST
 from tests.support.data.kept import fill_history
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 
 def rot(path: Path) -> None:
     good = path.read_bytes()

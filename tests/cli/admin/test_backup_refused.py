@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from sqlalchemy import select
 
 from cli.lockfile import hold_data_folder
@@ -19,10 +18,7 @@ from tests.support.servers.databases import PostgresDatabases
 from tests.support.servers.keeper import Keeper, loose_ends, run_on
 from tests.support.servers.service import OVERREAD, environment
 
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
-
-@ON_SQLITE
 def test_restore_overwrites_nothing(
     keeper: Keeper, context: AppContext, tmp_path: Path, postgres: PostgresDatabases
 ) -> None:
@@ -40,7 +36,6 @@ def test_restore_overwrites_nothing(
     keeper.restore(new)
 
 
-@ON_SQLITE
 def test_backup_of_nothing_or_into_the_data_folder_is_refused(
     keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
@@ -58,7 +53,6 @@ def test_backup_of_nothing_or_into_the_data_folder_is_refused(
         assert "another backup of this service" in keeper.backup(fine=False).output
 
 
-@ON_SQLITE
 def test_restore_to_a_database_deeper_in_the_data_folder(keeper: Keeper, tmp_path: Path) -> None:
     keeper.backup()
     deeper = f"sqlite:///{tmp_path}/new/deeper/rows.sqlite3"
@@ -68,7 +62,6 @@ def test_restore_to_a_database_deeper_in_the_data_folder(keeper: Keeper, tmp_pat
     assert {one.name for one in new.data_dir.iterdir()} >= {"deeper", "secrets.json"}
 
 
-@ON_SQLITE
 def test_backup_to_a_full_disk_fails_in_one_line(keeper: Keeper, context: AppContext) -> None:
     """A limit on the size of files stands for a full disk."""
     fill_history(context)
@@ -87,7 +80,6 @@ def test_backup_to_a_full_disk_fails_in_one_line(keeper: Keeper, context: AppCon
     assert [path.name for path in (keeper.folder / "backups").iterdir()] == [keeper.newest().name]
 
 
-@ON_SQLITE
 def test_backup_counts_missing_and_damaged_files_and_names_its_release(
     keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:

@@ -15,8 +15,6 @@ from tests.support.servers.databases import PostgresDatabases, open_database
 from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
 from tests.support.servers.kill_points import KillPoint, is_killed
 
-ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 
 def copying(event: str, arguments: tuple[Any, ...]) -> bool:
     return event == "open" and "new data/files/stored" in str(arguments[0])
@@ -37,7 +35,6 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     return Settings(data=tmp_path / "new data", database_url=url)
 
 
-@ON_SQLITE
 @pytest.mark.parametrize("at", [copying, committed])
 def test_killed_restore_is_repeated(
     keeper: Keeper, context: AppContext, new: Settings, at: KillPoint
@@ -65,7 +62,6 @@ def check_is_whole(keeper: Keeper, new: Settings) -> None:
     upgrade(new)
 
 
-@ON_SQLITE
 def test_killed_restore_refuses_another_backup(keeper: Keeper, tmp_path: Path) -> None:
     keeper.backup()
     new = Settings(data=tmp_path / "new data", database_url="")
@@ -99,7 +95,6 @@ CREATE EVENT TRIGGER armed ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECU
 """
 
 
-@ON_SQLITE
 def test_refused_commit_leaves_nothing(
     keeper: Keeper, context: AppContext, refusing: tuple[Settings, Engine]
 ) -> None:

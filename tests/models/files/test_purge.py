@@ -213,6 +213,7 @@ def begin_backup(site: Site) -> None:
         assert site.files() == set()
 
 
+@both_databases
 @pytest.mark.parametrize("number", [3, 6])
 def test_garbage_of_a_killed_purge_is_collected(site: Site, number: int) -> None:
     job_id, _ = site.job(1, 2, 3), site.job(2)
