@@ -38,4 +38,4 @@ def test_a_version_that_ships_with_the_project_was_not_made_here(portal: Portal)
     date = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
     shown = words(portal.browser(), f"/versions/{live.name}")
     assert re.search(f"Here since {date} ?; ships with the project", shown)
-    assert re.search(f"Card of {date}", shown), "as all other times are written"
+    assert re.search(f"Created {date}", shown), "as all other times are written"

@@ -1,4 +1,4 @@
-"""What pages show of a version's card, in whichever format it was written."""
+"""A version's card as pages show it, whichever format it was written in."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ AT_THRESHOLD = ("accuracy", "sensitivity", "specificity")
 
 @dataclass(frozen=True)
 class Point:
-    """One operating point and the rule by which its threshold was chosen."""
+    """An operating point and the rule by which its threshold was chosen."""
 
     name: str
     threshold: float
@@ -21,7 +21,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Figure:
-    """low, high: the 95 % interval; None where the card has none."""
+    """A metric with its 95 % interval; None where the card has none."""
 
     value: float | None
     low: float | None = None
@@ -30,7 +30,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class FigureRow:
-    """Figures of one set of images at one operating point, by the keys of the tables above."""
+    """The metrics OVERALL and AT_THRESHOLD of one set of images at one operating point."""
 
     name: str
     images: int | None
@@ -39,17 +39,8 @@ class FigureRow:
     figures: Mapping[str, Figure]
 
 
-@dataclass(frozen=True)
-class EvaluationRow:
-    """A version's figures on one snapshot's test images of one origin."""
-
-    snapshot_id: int
-    origin: str
-    row: FigureRow
-
-
 def operating_points(card: Mapping[str, Any]) -> list[Point]:
-    """Format 1 had one, which it did not name."""
+    """Return the operating points; format 1 had one without a name."""
     if isinstance(card.get("threshold"), int | float):
         return [Point("balanced", card["threshold"], card.get("threshold_rule", ""))]
     points = card.get("operating_points", {})
@@ -57,36 +48,29 @@ def operating_points(card: Mapping[str, Any]) -> list[Point]:
 
 
 def figure_rows(card: Mapping[str, Any]) -> list[FigureRow]:
-    metrics = card.get("metrics", {})
-    return [
-        row
-        for name, found in metrics.items()
-        if isinstance(found, Mapping)
-        for row in _rows(name, found)
-    ]
+    metrics = card.get("metrics", {}).items()
+    return [row for name, found in metrics if isinstance(found, dict) for row in _rows(name, found)]
 
 
-def evaluation_row(evaluation: Evaluation) -> EvaluationRow:
-    """The first row of an evaluation's figures: those at the operating point that it names."""
-    row = next(_rows(evaluation.origin, evaluation.figures))
-    return EvaluationRow(evaluation.snapshot_id, evaluation.origin, row)
+def evaluation_row(evaluation: Evaluation) -> FigureRow:
+    """Return the row at the operating point that the evaluation names."""
+    return next(_rows(evaluation.origin, evaluation.figures))
 
 
 def learned_images(card: Mapping[str, Any]) -> int | None:
-    """None where the card does not say."""
-    train = (card.get("data") or {}).get("train") or {}
-    images = train.get("images")
+    """Return the number of training images; None where the card does not state it."""
+    images = ((card.get("data") or {}).get("train") or {}).get("images")
     return images if isinstance(images, int) else None
 
 
 def validation_auroc(card: Mapping[str, Any]) -> Figure:
-    """Of the validation patients it was made with: not to be compared between versions."""
-    rows = [row for row in figure_rows(card) if row.name.startswith("validation")]
-    return rows[0].figures["auroc"] if rows else Figure(None)
+    """Return the AUROC of the validation patients, which differ between versions."""
+    rows = (row for row in figure_rows(card) if row.name.startswith("validation"))
+    return next((row.figures["auroc"] for row in rows), Figure(None))
 
 
 def _rows(name: str, found: Mapping[str, Any]) -> Iterator[FigureRow]:
-    # Figures that stand outside `operating_points` are those of the point that is named there.
+    # Without `operating_points`, the metrics are those of the point that is named.
     points = found.get("operating_points") or {found.get("operating_point", "balanced"): found}
     overall = {key: _figure(found, key) for key in OVERALL}
     for point, at_threshold in points.items():

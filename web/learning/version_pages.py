@@ -59,7 +59,7 @@ def show(name: str) -> str:
             back=roll_back_target(session) if listed.is_live else None,
             against=objection(listed.night, live=live),
             sets=compared_sets(session, listed.night) if listed.night else [],
-            evaluations=[evaluation_row(one) for one in evaluations_of(session, version.id)],
+            evaluations=[(one, evaluation_row(one)) for one in evaluations_of(session, version.id)],
             **card_words(version.card),
         )
 

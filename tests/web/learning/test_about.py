@@ -94,7 +94,7 @@ def test_a_card_of_the_second_format(portal: Portal) -> None:
     for expected in (
         "Operating point balanced , in use threshold 55 %: the rule of balanced Op",
         "Operating point sensitive threshold 22 %: the rule of sensitive Calibration",
-        "beyond an unfamiliarity of 0.3: “somewhat unlike the training images”",
+        "above an unfamiliarity of 0.3: “somewhat unlike the training images”",
         "validation 803 436 balanced 0.981 0.971 to 0.991 0.031 0.021 to 0.041 "
         "0.900 0.890 to 0.910 0.951 0.941 to 0.961 0.942 0.932 to 0.952",
         "0.987 0.977 to 0.997 –",

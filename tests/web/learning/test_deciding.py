@@ -87,11 +87,11 @@ def test_against_the_gate_takes_a_tick_and_one_step_undoes_it(
     expect(button).to_be_hidden()
     visit.locator("summary", has_text="Promote").click()
     button.click()
-    tick = visit.get_by_label("Promote it all the same")
+    tick = visit.get_by_label("Promote despite this")
     expect(tick).to_be_focused()  # the browser wants it first
     expect(visit).to_have_url(f"{address}/versions/night-1")
     tick.check()
-    visit.get_by_label("Why").fill("we need it")
+    visit.get_by_label("Reason").fill("we need it")
     button.click()
     live = visit.locator(".version-name")
     expect(live).to_have_text("night-1")

@@ -111,7 +111,7 @@ def test_a_proposal_stands_beside_what_is_live(portal: Portal) -> None:
     page = words(browser, "/versions")
     assert f"night-1 asks to replace {live}" in page
     assert SAID[Outcome.PROPOSED][1:] in page
-    assert "40 images of 20 patients: 12 with pneumonia, 11 without" in page
+    assert "40 images of 20 patients: 12 with pneumonia images, 11 with normal images" in page
     assert "AUROC 0.900 0.869 +0.031 +0.021 to +0.041" in page
     html = browser.get("/versions").text
     assert html.count('<polyline class="curve candidate"') == 2, "ROC and calibration"
