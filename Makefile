@@ -44,7 +44,7 @@ chaos: setup-dev ## Send 2,000 images through at least 50 faults on each databas
 
 fuzz: $(VENV)/.fuzz ## Fuzz decoders, zip and tables with coverage (FUZZ="-runs=100000")
 	@for target in files archives tables; do \
-		echo "$$target"; $(BIN)/python -m tests.fuzz.atheris_$$target $(FUZZ) || exit 1; done
+		echo "$$target"; $(BIN)/python -m tests.fuzz.atheris_run $$target $(FUZZ) || exit 1; done
 
 check: setup-dev ## Lint, type check, import contracts, lock files, known vulnerabilities, compose file, Dockerfiles
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
-"""Mutations that know the structure: what they make is read further than flipped bytes would be.
+"""Mutations that know the file format, so that parsers get further than with flipped bytes.
 
-Each takes a file and a source of choices, which is hypothesis's or the fuzzer's.
+Each takes a file and a source of choices, from hypothesis or from the fuzzer.
 """
 
 import struct
@@ -16,17 +16,17 @@ INTERESTING = (0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2*
 
 class Choices(Protocol):
     def number(self, most: int) -> int:
-        """0 .. most, both included."""
+        """Return a number from 0 to `most`."""
 
     def content(self, most: int) -> bytes:
-        """Up to `most` bytes."""
+        """Return up to `most` bytes."""
 
 
 Mutation = Callable[[bytes, Choices], bytes]
 
 
 def bytes_changed(content: bytes, choices: Choices) -> bytes:
-    """A splice anywhere, half of them near the beginning, where headers are."""
+    """Replace bytes, half of the time near the beginning, where headers are."""
     reach = len(content) if choices.number(1) else min(len(content), 400)
     start = choices.number(reach)
     removed = choices.number(8)
@@ -38,7 +38,7 @@ def cut(content: bytes, choices: Choices) -> bytes:
 
 
 def _parts_changed(parts: list[bytes], choices: Choices) -> list[bytes]:
-    """One part goes, comes twice, or changes its place."""
+    """Drop, repeat or move one part."""
     if not parts:
         return parts
     place, other = choices.number(len(parts) - 1), choices.number(len(parts) - 1)
@@ -57,7 +57,7 @@ def _damaged(part: bytes, choices: Choices) -> bytes:
 
 
 def png_chunks(content: bytes, choices: Choices) -> bytes:
-    """Chunks with new bodies, kinds and places; checksums are right, so that they are read."""
+    """Change bodies, kinds and order of chunks, with correct checksums."""
     found = [(one.kind, content[one.start + 8 : one.end - 4]) for one in chunks(content)]
     place = choices.number(len(found) - 1)
     kind, body = found[place]
@@ -74,7 +74,7 @@ def png_chunks(content: bytes, choices: Choices) -> bytes:
 
 
 def jpeg_segments(content: bytes, choices: Choices) -> bytes:
-    """Segments with new bodies, markers and places; lengths are right."""
+    """Change bodies, markers and order of segments, with correct lengths."""
     parts = [content[one.start : one.end] for one in segments(content)]
     place = choices.number(len(parts) - 1)
     part = parts[place]
@@ -177,7 +177,7 @@ VALUES = (
 
 
 def zip_fields(content: bytes, choices: Choices) -> bytes:
-    """Fields of a local header, of a directory entry or of its end, by their signatures."""
+    """Change fields of a local header, a directory entry or the end record."""
     changed = bytearray(content)
     for _ in range(1 + choices.number(2)):
         signature, length = ZIP_RECORDS[choices.number(len(ZIP_RECORDS) - 1)]
@@ -193,7 +193,7 @@ ZIP_RECORDS = ((b"PK\x03\x04", 30), (b"PK\x01\x02", 46), (b"PK\x05\x06", 22))
 
 
 def table_cells(content: bytes, choices: Choices) -> bytes:
-    """Cells of a table of labels with what spreadsheets and people put there."""
+    """Change cells of a label table to what spreadsheets and people write."""
     for _ in range(1 + choices.number(3)):
         places = [at for at, one in enumerate(content) if one in b",;\t\n"]
         start = places[choices.number(len(places) - 1)] + 1 if places else 0
@@ -222,7 +222,7 @@ BY_KIND: dict[str, tuple[Mutation, ...]] = {
 
 
 def mutated(content: bytes, kind: str, choices: Choices) -> bytes:
-    """One to three mutations in a row; one whose structure is gone is changed as plain bytes."""
+    """Apply one to three mutations; change plain bytes once the structure is broken."""
     for _ in range(1 + choices.number(2)):
         mutations = BY_KIND[kind]
         mutation = mutations[min(choices.number(len(mutations) + 1), len(mutations) - 1)]
@@ -233,11 +233,11 @@ def mutated(content: bytes, kind: str, choices: Choices) -> bytes:
 def _try(mutation: Mutation, content: bytes, choices: Choices) -> bytes:
     try:
         return mutation(content, choices)
-    except Exception:  # the mutation before has broken the structure
+    except Exception:  # the previous mutation has broken the structure
         return bytes_changed(content, choices)
 
 
 def kind_of(name: str) -> str:
-    """Of a seed picture: which mutations know it."""
+    """Return the file format of a seed image, by its name."""
     first: Any = name.split()[0]
     return first if first in BY_KIND and name != "jpeg 2000" else "other"

@@ -1,4 +1,4 @@
-"""Well-formed files to begin from, small ones of every kind, by kind: the same in every run."""
+"""Small well-formed files of every kind, by name; the same in every run."""
 
 import io
 import tempfile
@@ -29,7 +29,7 @@ from tests.support.data.builders import (
 )
 
 PICTURE = make_picture(40, 48)
-# What would be drawn by chance, or taken from the clock.
+# Values that would otherwise be random or taken from the clock.
 FIXED: dict[str, Any] = {
     **{
         keyword: generate_uid(entropy_srcs=[keyword])
@@ -71,7 +71,7 @@ def dicoms() -> dict[str, bytes]:
         }
 
 
-def pictures() -> dict[str, bytes]:
+def images() -> dict[str, bytes]:
     colours, deep = np.stack([PICTURE] * 3, axis=-1), make_picture(40, 48, top=65535)
     return {
         "png": encoded(PICTURE, "PNG"),
@@ -102,7 +102,7 @@ def _zipped(method: int) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", method) as archive:
         for name in ("a/1.png", "a/2.dcm", "b/ü.jpg"):
-            entry = zipfile.ZipInfo(name)  # of 1980, not of now
+            entry = zipfile.ZipInfo(name)  # dated 1980, not now
             entry.compress_type = method
             archive.writestr(entry, encoded(make_picture(8, 8), "PNG"))
     return target.getvalue()

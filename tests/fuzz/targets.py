@@ -1,4 +1,4 @@
-"""What is fuzzed: each takes any bytes and fails unless they end in a result or a clean refusal."""
+"""Fuzzing targets: each takes any bytes and fails unless it gets a result or a clean refusal."""
 
 import io
 import tempfile
@@ -12,15 +12,15 @@ from pipeline.prepare.prepare import prepare
 from pipeline.types import Prepared
 from web.labels.csv_file import NoTableError, read_label_table
 
-# Control and format characters, surrogates, separators of lines: none may be shown.
+# Control and format characters, surrogates, line separators: none may be shown.
 UNSHOWABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-# Small, so that a run looks at many files instead of large ones.
+# Small, so that a run reads many files instead of large ones.
 LIMITS = Limits(max_bytes=2**22, max_pixels=2**18, max_frames=8)
 ARCHIVE_LIMITS = ArchiveLimits(max_files=200, max_bytes=2**22, max_member_bytes=2**20)
 
 
 def read_file(content: bytes) -> Prepared | None:
-    """Decode and de-identify; what comes out can be read again, and gives the same picture."""
+    """Decode and de-identify; the result must decode to the same image."""
     try:
         read = _prepare(content)
     except RefusedError as refusal:
@@ -40,7 +40,7 @@ def _prepare(content: bytes) -> Prepared:
 
 
 def read_archive(content: bytes) -> int:
-    """Open every member and read it; returns how many there were."""
+    """Open and read every member; return their number."""
     if not is_archive(content[:4]):
         return 0
     found = 0
@@ -61,7 +61,7 @@ def read_archive(content: bytes) -> int:
 
 
 def read_table(content: bytes) -> int:
-    """Returns how many lines became a row or a reason."""
+    """Return how many lines became a row or a reason."""
     try:
         table = read_label_table(content, time_zone="Europe/Berlin")
     except NoTableError as refusal:
@@ -75,7 +75,7 @@ def read_table(content: bytes) -> int:
 
 
 def _check(refusal: Exception) -> None:
-    """One plain line."""
+    """A refusal is one plain line."""
     assert 5 < len(str(refusal)) < 250
     assert "\n" not in str(refusal)
     assert "unexpected" not in str(refusal)

@@ -1,4 +1,4 @@
-"""Short, always the same; FUZZ_EXAMPLES=20000 makes it long and different every time."""
+"""Fuzzing by hypothesis, short and deterministic; FUZZ_EXAMPLES=20000 makes it long and random."""
 
 import os
 import warnings
@@ -12,7 +12,7 @@ from tests.fuzz import seeds, targets
 from tests.fuzz.mutations import kind_of, mutated
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
-PICTURES, DICOMS = seeds.pictures(), seeds.dicoms()
+IMAGES, DICOMS = seeds.images(), seeds.dicoms()
 ARCHIVES, TABLES = seeds.archives(), seeds.tables()
 
 
@@ -28,7 +28,7 @@ def fuzzed(examples: int) -> settings:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Choices made by hypothesis, which finds the simplest that fail."""
+    """Choices made by hypothesis, which simplifies those that fail."""
 
     data: st.DataObject
 
@@ -41,48 +41,48 @@ class Drawn:
 
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
-    """The libraries warn of what is broken, as they should."""
+    """Libraries rightly warn of damage."""
     warnings.simplefilter("ignore")
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", IMAGES)
 @given(data=st.data())
 @fuzzed(30)
-def test_pictures(name: str, data: st.DataObject) -> None:
-    targets.read_file(mutated(PICTURES[name], kind_of(name), Drawn(data)))
+def test_mutated_images_end_in_a_result_or_a_refusal(name: str, data: st.DataObject) -> None:
+    targets.read_file(mutated(IMAGES[name], kind_of(name), Drawn(data)))
 
 
 @pytest.mark.parametrize("name", DICOMS)
 @given(data=st.data())
 @fuzzed(40)
-def test_dicom(name: str, data: st.DataObject) -> None:
+def test_mutated_dicom_ends_in_a_result_or_a_refusal(name: str, data: st.DataObject) -> None:
     targets.read_file(mutated(DICOMS[name], "dicom", Drawn(data)))
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
 @given(data=st.data())
 @fuzzed(60)
-def test_archives(name: str, data: st.DataObject) -> None:
+def test_mutated_archives_end_in_members_or_a_refusal(name: str, data: st.DataObject) -> None:
     targets.read_archive(mutated(ARCHIVES[name], "zip", Drawn(data)))
 
 
 @pytest.mark.parametrize("name", TABLES)
 @given(data=st.data())
 @fuzzed(100)
-def test_tables_of_labels(name: str, data: st.DataObject) -> None:
+def test_mutated_label_tables_end_in_rows_or_reasons(name: str, data: st.DataObject) -> None:
     targets.read_table(mutated(TABLES[name], "csv", Drawn(data)))
 
 
 @given(content=st.binary(max_size=400) | st.text(max_size=300).map(str.encode))
 @fuzzed(200)
-def test_anything(content: bytes) -> None:
+def test_arbitrary_bytes_end_in_a_result_or_a_refusal(content: bytes) -> None:
     targets.read_file(content)
     targets.read_archive(b"PK\x03\x04" + content)
     targets.read_table(content)
 
 
-def test_the_seeds_are_read() -> None:
-    """Else nothing behind the first check would be fuzzed."""
-    assert all(targets.read_file(content) for content in (PICTURES | DICOMS).values())
+def test_unchanged_seeds_are_read() -> None:
+    """Else nothing after the first check would be fuzzed."""
+    assert all(targets.read_file(content) for content in (IMAGES | DICOMS).values())
     assert all(targets.read_archive(content) == 3 for content in ARCHIVES.values())
     assert all(targets.read_table(content) for content in TABLES.values())

@@ -52,14 +52,14 @@ def is_allowed(action: str, keyword: str, kept: Dataset) -> bool:
     return "Z" in action and not value
 
 
-def test_the_table_is_whole() -> None:
+def test_profile_table_is_complete() -> None:
     assert len(PROFILE) == 617
     assert len(REPEATING) == 3
     assert all(tag_for_keyword(keyword) for keyword in PROFILE)
     assert not any("Z" in PROFILE[keyword] or "K" in PROFILE[keyword] for keyword in UIDS)
 
 
-def test_every_attribute_of_the_profile(tmp_path: Path) -> None:
+def test_every_attribute_of_the_profile_is_handled(tmp_path: Path) -> None:
     in_data_sets = [
         keyword
         for keyword in PROFILE
@@ -86,7 +86,9 @@ def batched(names: list[str], size: int) -> list[list[str]]:
 
 @pytest.mark.parametrize("element", REPEATING.values(), ids=REPEATING)
 @pytest.mark.parametrize("number", [0x00, 0x02, 0x1E])
-def test_groups_that_repeat(element: tuple[int, int], number: int, tmp_path: Path) -> None:
+def test_repeating_groups_are_removed(
+    element: tuple[int, int], number: int, tmp_path: Path
+) -> None:
     tag = Tag(element[0] + number, element[1])
     dataset = clean_base()
     dataset.add(identifying_element(tag, "OW" if element[1] == 0x3000 else "LT"))
@@ -109,8 +111,8 @@ def whole_dictionary(*, except_for: set[str]) -> Dataset:
     return dataset
 
 
-def test_every_attribute_of_the_data_dictionary(tmp_path: Path) -> None:
-    """The profile's in sequences, too: in a private one, and in one of those that are kept."""
+def test_other_attributes_of_the_dictionary_are_removed(tmp_path: Path) -> None:
+    """Those of the profile also within a private sequence and within a kept one."""
     kept_ones = set(kept_attributes())
     dataset = clean_base()
     everything = whole_dictionary(except_for=kept_ones)
@@ -132,10 +134,10 @@ def test_every_attribute_of_the_data_dictionary(tmp_path: Path) -> None:
     assert {element.keyword for element in kept.VOILUTSequence[0]} == {"LUTDescriptor", "LUTData"}
 
 
-def test_text_in_the_place_of_a_kept_value(tmp_path: Path) -> None:
-    """Files state each value's kind themselves: any attribute may come as text."""
+def test_text_in_place_of_a_kept_value_is_dropped(tmp_path: Path) -> None:
+    """Files state each value's VR themselves, so any attribute may contain text."""
     tried = 0
-    for keyword in set(kept_attributes()) - set(PIXELS):  # whatever stands there is the picture
+    for keyword in set(kept_attributes()) - set(PIXELS):  # any bytes there are pixels
         for vr in ("LO", "UT", "SQ"):
             dataset = clean_base()
             dataset.pop(keyword, None)
@@ -143,7 +145,7 @@ def test_text_in_the_place_of_a_kept_value(tmp_path: Path) -> None:
             try:
                 content = written(dataset, tmp_path)
             except (OSError, TypeError):
-                continue  # the library writes no such file
+                continue  # pydicom cannot write such a file
             assert NAME.encode() in content
             with suppress(RefusedError):
                 assert NAME.encode() not in deidentified(content).blob, (keyword, vr)
@@ -186,7 +188,7 @@ def test_identifiers_become_pseudonyms_of_the_key(tmp_path: Path) -> None:
     assert meta.MediaStorageSOPInstanceUID == first.SOPInstanceUID == pseudonymous_uid(KEY, UID)
 
 
-def test_what_was_done_is_said(tmp_path: Path) -> None:
+def test_method_is_stated(tmp_path: Path) -> None:
     kept = read(deidentified(written(clean_base(), tmp_path)))
     assert kept.PatientIdentityRemoved == "YES"
     assert kept.DeidentificationMethodCodeSequence[0].CodeValue == "113100"
@@ -195,7 +197,7 @@ def test_what_was_done_is_said(tmp_path: Path) -> None:
         assert kept[keyword].value == "", keyword
 
 
-def test_every_kept_attribute_has_its_reason() -> None:
+def test_every_kept_attribute_has_a_reason() -> None:
     reasons = kept_attributes()
     assert all(len(reason) > 5 for reason in reasons.values())
     assert all(tag_for_keyword(keyword) for keyword in reasons)

@@ -1,5 +1,8 @@
-"""Overlays in bits that samples do not store, under codecs that carry every bit."""
+"""Pixel Data: names within frames, after them and in unused bits are removed, pixels stay."""
 
+import io
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,24 +10,141 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
     JPEG2000,
+    ExplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
     JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
 )
 
 from pipeline.decode.decode import decode, decode_content
-from tests.support.data.builders import make_dicom, make_picture
+from pipeline.files.jpeg2000 import strip_jpeg_2000
+from tests.support.data.builders import encoded, jpeg_with, make_dicom, make_picture
 from tests.support.imaging.deidentified import deidentified
 
-PICTURE = make_picture(top=1023)
+NAME = b"Planted Person"
+PICTURE = make_picture()
+DEEP = make_picture(top=1023)
 LOSSLESS = [JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless]
 
 
+def cleaned(content: bytes) -> bytes:
+    """De-identify; the pixels must stay the same."""
+    assert NAME in content
+    result = deidentified(content).blob
+    np.testing.assert_array_equal(
+        decode_content(result).pixels, decode_content(content).pixels, strict=True
+    )
+    return result
+
+
+def reframed(folder: Path, syntax: str, change: Callable[[bytes], bytes]) -> bytes:
+    """Return a DICOM file whose only frame was changed after encoding."""
+    dataset = pydicom.dcmread(make_dicom(folder / "x.dcm", PICTURE, transfer_syntax=syntax))
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1).rstrip(b"\0")
+    dataset.PixelData = encapsulate([change(frame)])
+    dataset.save_as(folder / "x.dcm")
+    return (folder / "x.dcm").read_bytes()
+
+
+def commented(stream: bytes) -> bytes:
+    """JPEG 2000 with a comment (T.800 A.9.2) after its size segment."""
+    end = 4 + int.from_bytes(stream[4:6], "big")
+    comment = struct.pack(">HHH", 0xFF64, len(NAME) + 4, 1) + NAME
+    return stream[:end] + comment + stream[end:]
+
+
+def in_a_container(stream: bytes) -> bytes:
+    boxed = io.BytesIO()
+    Image.open(io.BytesIO(stream)).save(boxed, "JPEG2000", irreversible=False)
+    box = struct.pack(">I4s", 8 + len(NAME), b"xml ") + NAME
+    head = 12 + 20  # signature and file type come first
+    return boxed.getvalue()[:head] + box + boxed.getvalue()[head:]
+
+
+@pytest.mark.parametrize(
+    ("syntax", "change"),
+    [
+        (JPEGBaseline8Bit, lambda jpeg: jpeg_with(jpeg, marker=0xFE, body=NAME)),
+        (JPEGBaseline8Bit, lambda jpeg: jpeg_with(jpeg, marker=0xE1, body=b"Exif\0\0" + NAME)),
+        (JPEGBaseline8Bit, lambda jpeg: jpeg_with(jpeg, marker=0xE2, body=b"ICC_PROFILE\0" + NAME)),
+        (JPEGBaseline8Bit, lambda jpeg: jpeg + NAME),
+        (JPEGLSLossless, lambda jpeg: jpeg_with(jpeg, marker=0xFE, body=NAME)),
+        (JPEG2000Lossless, commented),
+        (JPEG2000Lossless, in_a_container),
+        (RLELossless, lambda rle: rle + NAME),
+    ],
+    ids=["comment", "exif", "icc", "trailing", "jpeg-ls", "jpeg-2000", "container", "rle"],
+)
+def test_names_within_encoded_frames_are_removed(
+    syntax: str, change: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    assert NAME not in cleaned(reframed(tmp_path, syntax, change))
+
+
+def test_names_after_the_last_frame_are_removed(tmp_path: Path) -> None:
+    for syntax in (JPEGBaseline8Bit, RLELossless, JPEG2000Lossless):
+        content = reframed(tmp_path, syntax, lambda frame: frame)
+        dataset = pydicom.dcmread(io.BytesIO(content))
+        frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+        dataset.PixelData = encapsulate([frame, NAME])
+        assert NAME not in cleaned(saved_as_is(dataset, tmp_path)), syntax
+
+
+def saved_as_is(dataset: Dataset, folder: Path) -> bytes:
+    dataset.save_as(folder / "x.dcm")
+    return (folder / "x.dcm").read_bytes()
+
+
+def test_strip_jpeg_2000_keeps_the_lengths_of_tile_parts() -> None:
+    stream = encoded(PICTURE, "JPEG2000", no_jp2=True)
+    place = stream.index(b"\xff\x93")  # start of data ends the tile part's header
+    comment = struct.pack(">HHH", 0xFF64, len(NAME) + 4, 1) + NAME
+    start = stream.index(b"\xff\x90")
+    length = int.from_bytes(stream[start + 6 : start + 10], "big") + len(comment)
+    longer = bytearray(stream[:place] + comment + stream[place:])
+    longer[start + 6 : start + 10] = length.to_bytes(4, "big")
+    stripped = strip_jpeg_2000(bytes(longer) + NAME)
+    assert NAME not in stripped
+    before, after = (np.asarray(Image.open(io.BytesIO(one))) for one in (bytes(longer), stripped))
+    np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("kind", ["unsigned", "signed", "rle"])
+def test_overlays_in_unused_bits_are_removed(kind: str, tmp_path: Path) -> None:
+    """Old devices drew so: four of sixteen bits are unused, the top one has the overlay."""
+    picture = make_picture(top=1023)
+    drawn = np.zeros_like(picture)
+    drawn[10:20, 10:40] = 1
+    stored = (picture | drawn << 15).astype(np.uint16)
+    attributes = {"PixelRepresentation": int(kind == "signed")}
+    syntax = RLELossless if kind == "rle" else ExplicitVRLittleEndian
+    path = make_dicom(
+        tmp_path / "x.dcm", stored, bits_stored=12, transfer_syntax=syntax, **attributes
+    )
+    result = deidentified(path.read_bytes())
+    kept = pydicom.dcmread(io.BytesIO(result.blob)).pixel_array.view(np.uint16)
+    np.testing.assert_array_equal(kept, picture)
+
+
+def test_padding_beyond_the_stored_bits_is_kept(tmp_path: Path) -> None:
+    picture = make_picture(top=1023).astype(np.uint16)
+    picture[:5] = 63536
+    path = make_dicom(tmp_path / "x.dcm", picture, bits_stored=10, PixelPaddingValue=63536)
+    result = deidentified(path.read_bytes())
+    kept = pydicom.dcmread(io.BytesIO(result.blob))
+    assert kept.PixelData == picture.tobytes()
+    assert kept.PixelPaddingValue == 63536
+
+
 def of_ten_bits(path: Path, pixels: NDArray[Any], syntax: str, *, signed: bool = False) -> Path:
-    """Encoded in all of their sixteen bits, of which the tags then say that ten are stored."""
+    """Encode all of sixteen bits, of which the tags state ten as stored."""
     make_dicom(path, pixels, transfer_syntax=syntax)
     dataset = pydicom.dcmread(path)
     dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 10, 9, int(signed)
@@ -32,44 +152,44 @@ def of_ten_bits(path: Path, pixels: NDArray[Any], syntax: str, *, signed: bool =
     return path
 
 
-def stored_of(path: Path) -> bytes:
-    return deidentified(path.read_bytes()).blob
-
-
 @pytest.mark.parametrize("syntax", LOSSLESS)
-def test_an_overlay_is_neither_seen_nor_stored(syntax: str, tmp_path: Path) -> None:
-    drawn = PICTURE.copy()
+def test_overlay_in_lossless_stream_is_neither_decoded_nor_stored(
+    syntax: str, tmp_path: Path
+) -> None:
+    drawn = DEEP.copy()
     drawn[10:20, 10:40] |= 0x8000
     path = of_ten_bits(tmp_path / "x.dcm", drawn, syntax)
-    np.testing.assert_allclose(decode(path).pixels, PICTURE / 1023, atol=1e-6)
-    kept = pydicom.dcmread(pydicom.filebase.DicomBytesIO(stored_of(path)))
+    np.testing.assert_allclose(decode(path).pixels, DEEP / 1023, atol=1e-6)
+    kept = pydicom.dcmread(pydicom.filebase.DicomBytesIO(deidentified(path.read_bytes()).blob))
     assert kept.file_meta.TransferSyntaxUID == RLELossless
-    np.testing.assert_array_equal(kept.pixel_array, PICTURE)
+    np.testing.assert_array_equal(kept.pixel_array, DEEP)
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS)
-def test_a_picture_in_its_own_bits_keeps_its_encoding(syntax: str, tmp_path: Path) -> None:
-    path = of_ten_bits(tmp_path / "x.dcm", PICTURE, syntax)
-    kept = pydicom.dcmread(pydicom.filebase.DicomBytesIO(stored_of(path)))
+def test_lossless_stream_without_overlay_keeps_its_encoding(syntax: str, tmp_path: Path) -> None:
+    path = of_ten_bits(tmp_path / "x.dcm", DEEP, syntax)
+    kept = pydicom.dcmread(pydicom.filebase.DicomBytesIO(deidentified(path.read_bytes()).blob))
     assert kept.file_meta.TransferSyntaxUID == syntax
-    np.testing.assert_array_equal(decode_content(stored_of(path)).pixels, decode(path).pixels)
+    np.testing.assert_array_equal(
+        decode_content(deidentified(path.read_bytes()).blob).pixels, decode(path).pixels
+    )
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS)
-def test_signs_are_continued(syntax: str, tmp_path: Path) -> None:
-    """What continues a sign is no overlay."""
-    values = PICTURE.astype(np.int16) - 512
+def test_sign_extension_is_not_an_overlay(syntax: str, tmp_path: Path) -> None:
+    values = DEEP.astype(np.int16) - 512
     path = of_ten_bits(tmp_path / "x.dcm", values.view(np.uint16), syntax, signed=True)
-    np.testing.assert_allclose(decode(path).pixels, PICTURE / 1023, atol=1e-6)
-    np.testing.assert_allclose(decode_content(stored_of(path)).pixels, PICTURE / 1023, atol=1e-6)
+    np.testing.assert_allclose(decode(path).pixels, DEEP / 1023, atol=1e-6)
+    np.testing.assert_allclose(
+        decode_content(deidentified(path.read_bytes()).blob).pixels, DEEP / 1023, atol=1e-6
+    )
 
 
-def test_what_a_lossy_codec_makes_is_whole(tmp_path: Path) -> None:
-    """A little beyond the bits stored it is white, not black."""
-    path = of_ten_bits(tmp_path / "x.dcm", PICTURE + np.uint16(8), JPEG2000Lossless)
+def test_lossy_values_above_the_bits_stored_are_white(tmp_path: Path) -> None:
+    path = of_ten_bits(tmp_path / "x.dcm", DEEP + np.uint16(8), JPEG2000Lossless)
     dataset = pydicom.dcmread(path)
     dataset.file_meta.TransferSyntaxUID = JPEG2000
     dataset.save_as(path)
-    white = PICTURE > 1023 - 8
+    white = DEEP > 1023 - 8
     assert white.any()
     assert (decode(path).pixels[white] == 1).all()

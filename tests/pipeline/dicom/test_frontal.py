@@ -1,9 +1,18 @@
-"""What tags may say of a frontal chest radiograph."""
+"""Tags of frontal chest radiographs, and warnings of burned-in text."""
+
+from pathlib import Path
+from typing import Any
 
 import pytest
+from pydicom.uid import (
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
 
-from pipeline.dicom.frontal import check_frontal
+from pipeline.decode.decode import decode
+from pipeline.dicom.frontal import FACE, HINT, TEXT, check_frontal
 from pipeline.errors import RefusedError
+from tests.support.data.builders import make_dicom
 
 
 @pytest.mark.parametrize(
@@ -20,7 +29,7 @@ from pipeline.errors import RefusedError
         {"Modality": "CR", "ViewPosition": "PA", "PatientOrientation": "A\\F"},
     ],
 )
-def test_accepted(tags: dict[str, str]) -> None:
+def test_check_frontal_accepts(tags: dict[str, str]) -> None:
     check_frontal(tags)
 
 
@@ -38,15 +47,39 @@ def test_accepted(tags: dict[str, str]) -> None:
         ({"Modality": "DX", "PatientOrientation": "A\\F"}, "a lateral view: Patient Orientation"),
     ],
 )
-def test_refused(tags: dict[str, str], words: str) -> None:
+def test_check_frontal_refuses(tags: dict[str, str], words: str) -> None:
     with pytest.raises(RefusedError) as refusal:
         check_frontal(tags)
     assert words in str(refusal.value)
 
 
 @pytest.mark.parametrize("keyword", ["Modality", "BodyPartExamined"])
-def test_a_name_typed_where_a_code_belongs_is_not_repeated(keyword: str) -> None:
+def test_refusal_repeats_no_name(keyword: str) -> None:
     with pytest.raises(RefusedError) as refusal:
         check_frontal({keyword: "JANE DOE"})
     assert "is not a term of the standard" in str(refusal.value)
     assert "DOE" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "warnings"),
+    [
+        ({}, ()),
+        ({"BurnedInAnnotation": "NO"}, ()),
+        ({"BurnedInAnnotation": "YES"}, (TEXT,)),
+        ({"BurnedInAnnotation": "yes"}, (TEXT,)),
+        ({"RecognizableVisualFeatures": "YES"}, (FACE,)),
+        ({"BurnedInAnnotation": "YES", "RecognizableVisualFeatures": "YES"}, (TEXT, FACE)),
+        ({"SOPClassUID": SecondaryCaptureImageStorage}, (HINT,)),
+        ({"SOPClassUID": MultiFrameGrayscaleByteSecondaryCaptureImageStorage}, (HINT,)),
+        ({"SOPClassUID": SecondaryCaptureImageStorage, "BurnedInAnnotation": "NO"}, ()),
+        ({"SOPClassUID": SecondaryCaptureImageStorage, "BurnedInAnnotation": "YES"}, (TEXT,)),
+        ({"ConversionType": "DF"}, (HINT,)),
+        ({"ConversionType": "DSI"}, ()),
+        ({"Modality": "OT"}, (HINT,)),
+    ],
+)
+def test_burned_in_warnings(
+    tmp_path: Path, attributes: dict[str, Any], warnings: tuple[str, ...]
+) -> None:
+    assert decode(make_dicom(tmp_path / "x.dcm", **attributes)).warnings == warnings

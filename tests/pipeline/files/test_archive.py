@@ -1,4 +1,4 @@
-"""Zip archives: every member has its fate, and no name leads anywhere."""
+"""Zip archives: every member is readable or refused, and no name leaves the archive."""
 
 import stat
 import struct
@@ -13,10 +13,10 @@ import pytest
 from pipeline.decode.decode import decode
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.archive import is_archive, members
-from tests.support.imaging.zips import PNG, an_entry, fates, make_zip
+from tests.support.imaging.zips import PNG, an_entry, make_zip, outcomes
 
 
-def test_good_members_in_order_without_folders_and_junk(tmp_path: Path) -> None:
+def test_members_are_in_order_without_folders_and_junk(tmp_path: Path) -> None:
     path = make_zip(
         tmp_path / "x.zip",
         [
@@ -29,13 +29,13 @@ def test_good_members_in_order_without_folders_and_junk(tmp_path: Path) -> None:
             ("a.txt", b"text"),
         ],
     )
-    assert list(fates(path).items()) == [("study/b.png", PNG), ("a.txt", b"text")]
+    assert list(outcomes(path).items()) == [("study/b.png", PNG), ("a.txt", b"text")]
 
 
-def test_names_that_lead_outside_are_refused(tmp_path: Path) -> None:
+def test_names_outside_the_archive_are_refused(tmp_path: Path) -> None:
     names = ["../x.png", "a/../../x.png", "..\\x.png", "/etc/x.png", "\\x.png", "C:\\x.png"]
     path = make_zip(tmp_path / "x.zip", [(name, PNG) for name in names])
-    found = list(fates(path).values())
+    found = list(outcomes(path).values())
     assert found[:3] == ["its name points outside the archive ('..')"] * 3
     assert found[3:] == ["its name is an absolute path"] * 3
 
@@ -47,7 +47,7 @@ def test_links_empty_files_and_nested_archives_are_refused(tmp_path: Path) -> No
         tmp_path / "x.zip",
         [(link, b"/etc/passwd"), ("empty.png", b""), ("inner.ZIP", b"PK"), ("ok.png", PNG)],
     )
-    assert fates(path) == {
+    assert outcomes(path) == {
         "link.png": "it is a link or another special file",
         "empty.png": "the file is empty",
         "inner.ZIP": "it is a zip archive inside a zip archive",
@@ -55,67 +55,67 @@ def test_links_empty_files_and_nested_archives_are_refused(tmp_path: Path) -> No
     }
 
 
-def test_a_name_that_comes_twice_is_two_files(tmp_path: Path) -> None:
+def test_equal_names_are_two_files(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         path = make_zip(tmp_path / "x.zip", [("a.png", PNG), ("a.png", b"other")])
-    assert fates(path) == {"a.png": PNG, "a.png (2)": b"other"}
+    assert outcomes(path) == {"a.png": PNG, "a.png (2)": b"other"}
 
 
 def test_bombs_are_refused(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "x.zip", [("zeros.png", bytes(30_000_000)), ("ok.png", PNG)])
-    assert fates(path)["zeros.png"] == "it unpacks to more than 200 times its size"
-    assert fates(path, max_member_bytes=1000) == {
+    assert outcomes(path)["zeros.png"] == "it unpacks to more than 200 times its size"
+    assert outcomes(path, max_member_bytes=1000) == {
         "zeros.png": "it unpacks to more than 1000 bytes",
         "ok.png": "it unpacks to more than 1000 bytes",
     }
     with pytest.raises(RefusedError, match="unpacks to more than 1000000 bytes"):
-        fates(path, max_bytes=1_000_000)
+        outcomes(path, max_bytes=1_000_000)
     with pytest.raises(RefusedError, match="holds 2 files, expected at most 1"):
-        fates(path, max_files=1)
+        outcomes(path, max_files=1)
 
 
-def test_entries_that_share_bytes_are_refused(tmp_path: Path) -> None:
-    """As in the bomb of overlapping files: two directory entries for one content."""
+def test_overlapping_entries_are_refused(tmp_path: Path) -> None:
+    """Two directory entries for the same bytes, as in bombs."""
     path = make_zip(tmp_path / "x.zip", [("a.png", PNG), ("b.png", PNG)])
     content = bytearray(path.read_bytes())
     second = content.rindex(b"PK\x01\x02")
     content[second + 42 : second + 46] = bytes(4)  # its local header is now the first one
     path.write_bytes(content)
     with pytest.raises(RefusedError, match="entries overlap"):
-        fates(path)
+        outcomes(path)
 
 
-def test_damaged_member_does_not_harm_the_others(tmp_path: Path) -> None:
+def test_damaged_member_does_not_affect_the_others(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "x.zip", [("a.png", PNG), ("b.png", PNG)])
     content = bytearray(path.read_bytes())
     content[60] ^= 0xFF
     path.write_bytes(content)
-    assert fates(path) == {"a.png": "the archive is damaged at this file", "b.png": PNG}
+    assert outcomes(path) == {"a.png": "the archive is damaged at this file", "b.png": PNG}
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_cut_archive_is_refused(tmp_path: Path, share: float) -> None:
+def test_truncated_archive_is_refused(tmp_path: Path, share: float) -> None:
     path = make_zip(tmp_path / "x.zip", [("a.png", PNG)])
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(RefusedError, match="directory cannot be read") as refusal:
-        fates(path)
+        outcomes(path)
     assert refusal.value.code == RefusalCode.DAMAGED
 
 
 def test_empty_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="contains no files"):
-        fates(make_zip(tmp_path / "x.zip", []))
+        outcomes(make_zip(tmp_path / "x.zip", []))
 
 
-def test_a_picture_with_an_archive_behind_it_is_a_picture(tmp_path: Path) -> None:
+def test_image_followed_by_an_archive_is_an_image(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "x.zip", [("a.png", PNG)])
     assert is_archive(path.read_bytes())
     assert not is_archive(PNG + path.read_bytes())
 
 
 def patched(path: Path, *, at: int, value: bytes) -> Path:
-    """With other bytes in the first entry of the central directory (APPNOTE 4.3.12)."""
+    """Change bytes in the first entry of the central directory (APPNOTE 4.3.12)."""
     content = bytearray(path.read_bytes())
     entry = content.index(b"PK\x01\x02")
     content[entry + at : entry + at + len(value)] = value
@@ -128,46 +128,49 @@ def patched(path: Path, *, at: int, value: bytes) -> Path:
 )
 def test_special_files_are_refused(tmp_path: Path, kind: int) -> None:
     path = make_zip(tmp_path / "x.zip", [(an_entry("a.png", mode=kind | 0o666), PNG)])
-    assert fates(path) == {"a.png": "it is a link or another special file"}
+    assert outcomes(path) == {"a.png": "it is a link or another special file"}
 
 
 @pytest.mark.parametrize("flag", [0x1, 0x40, 0x2000])
 def test_encrypted_files_are_refused(tmp_path: Path, flag: int) -> None:
     path = make_zip(tmp_path / "x.zip", [("a.png", PNG)])
     patched(path, at=8, value=struct.pack("<H", flag))
-    assert fates(path) == {"a.png": "it is encrypted"}
+    assert outcomes(path) == {"a.png": "it is encrypted"}
 
 
-def test_an_archive_inside_is_known_by_its_content_too(tmp_path: Path) -> None:
+def test_nested_archive_is_recognised_by_its_content(tmp_path: Path) -> None:
     inner = make_zip(tmp_path / "inner.zip", [("a.png", PNG)]).read_bytes()
     path = make_zip(tmp_path / "x.zip", [("picture.png", inner), ("ok.png", PNG)])
-    assert fates(path) == {"picture.png": "it is a zip archive inside a zip archive", "ok.png": PNG}
+    assert outcomes(path) == {
+        "picture.png": "it is a zip archive inside a zip archive",
+        "ok.png": PNG,
+    }
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_methods_that_unpack_without_bound_are_refused(tmp_path: Path, method: int) -> None:
-    """The stated size is no bound: one block may hold gigabytes, and comes as a whole."""
+def test_unbounded_compression_methods_are_refused(tmp_path: Path, method: int) -> None:
+    """One block may hold gigabytes and is unpacked at once, whatever size is stated."""
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("a.png", bytes(10_000_000))
     patched(path, at=24, value=struct.pack("<I", 1000))
     tracemalloc.start()
-    assert fates(path) == {"a.png": "its compression method is not supported"}
+    assert outcomes(path) == {"a.png": "its compression method is not supported"}
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
 
 
-def test_a_member_larger_than_it_says_is_damaged(tmp_path: Path) -> None:
+def test_member_larger_than_stated_is_damaged(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "x.zip", [("a.png", bytes(10_000_000)), ("ok.png", PNG)])
     patched(path, at=24, value=struct.pack("<I", 1000))
     tracemalloc.start()
-    assert fates(path) == {"a.png": "the archive is damaged at this file", "ok.png": PNG}
+    assert outcomes(path) == {"a.png": "the archive is damaged at this file", "ok.png": PNG}
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
 
 
-def test_a_directory_with_too_many_entries_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    """The end record says that there is one; the library goes by the size."""
+def test_directory_with_too_many_entries_is_not_read(tmp_path: Path) -> None:
+    """The end record states one entry, but zipfile goes by the size."""
     path = make_zip(tmp_path / "x.zip", [("a", b"x")])
     content = path.read_bytes()
     start, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
@@ -177,15 +180,15 @@ def test_a_directory_with_too_many_entries_is_refused_before_it_is_read(tmp_path
     path.write_bytes(content[:start] + directory + record)
     began = time.process_time()
     with pytest.raises(RefusedError, match="lists more than 200 entries"):
-        fates(path, max_files=100)
+        outcomes(path, max_files=100)
     assert time.process_time() - began < 1
     record[12:16] = struct.pack("<I", 2**27)
     path.write_bytes(content[:start] + record)
     with pytest.raises(RefusedError, match="directory is larger than 64 MiB"):
-        fates(path)
+        outcomes(path)
 
 
-def test_many_files_of_one_name_take_no_longer_than_others(tmp_path: Path) -> None:
+def test_many_equal_names_are_numbered_quickly(tmp_path: Path) -> None:
     names = ["a"] * 2000 + [f"a ({number})" for number in range(2000)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -196,8 +199,8 @@ def test_many_files_of_one_name_take_no_longer_than_others(tmp_path: Path) -> No
     assert time.process_time() - began < 1
 
 
-def test_an_archive_behind_another_does_not_hide_the_first_ones_files(tmp_path: Path) -> None:
-    """The library reads the second alone, be it behind the first or in its comment."""
+def test_concatenated_archives_are_refused(tmp_path: Path) -> None:
+    """zipfile reads the second only, be it after the first or in its comment."""
     first = make_zip(tmp_path / "1.zip", [("a.png", PNG)]).read_bytes()
     second = make_zip(tmp_path / "2.zip", [("b.png", PNG)]).read_bytes()
     behind, comment = tmp_path / "behind.zip", tmp_path / "comment.zip"
@@ -205,22 +208,22 @@ def test_an_archive_behind_another_does_not_hide_the_first_ones_files(tmp_path: 
     comment.write_bytes(first[:-2] + struct.pack("<H", len(second)) + second)
     for path in (behind, comment):
         with pytest.raises(RefusedError, match="first entry is not at its start"):
-            fates(path)
+            outcomes(path)
 
 
-def test_extra_fields_without_end_are_refused_before_they_are_read(tmp_path: Path) -> None:
-    """Each took the library a tenth of a second, and a directory holds a thousand of them."""
+def test_large_extra_fields_are_not_read(tmp_path: Path) -> None:
+    """zipfile takes a tenth of a second for each, and a directory may have a thousand."""
     entries = [(an_entry(f"{n}.png", extra=b"\xff\xff\0\0" * 16_000), PNG) for n in range(20)]
     path = make_zip(tmp_path / "x.zip", entries)
     began = time.process_time()
     with pytest.raises(RefusedError, match="too large extra fields"):
-        fates(path)
+        outcomes(path)
     assert time.process_time() - began < 0.5
 
 
 @pytest.mark.shared
 def test_shared_archives(shared_data: Path, tmp_path: Path) -> None:
-    """Every member of every archive ends decoded or refused; what is good decodes."""
+    """Every member of every archive is decoded or refused; the good ones are decoded."""
     decoded: dict[str, int] = {}
     for path in sorted(shared_data.glob("hostile/archive*/*")):
         if not is_archive(path.read_bytes()[:4]):

@@ -1,4 +1,4 @@
-"""Names in zip archives, in whatever encoding: safe to show, and none hides where it leads."""
+"""Names in zip archives in any encoding are safe to show, and the directory is checked."""
 
 import struct
 import zipfile
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.files.archive_checks import shown_name
-from tests.support.imaging.zips import PNG, an_entry, fates, make_zip
+from tests.support.imaging.zips import PNG, an_entry, make_zip, outcomes
 
 
 @pytest.mark.parametrize(
@@ -41,25 +41,25 @@ def unicode_path(name: str, *, raw: bytes) -> bytes:
         ("a.png", unicode_path("\u202egnp.exe", raw=b"a.png"), "\N{REPLACEMENT CHARACTER}gnp.exe"),
     ],
 )
-def test_names_in_the_field_for_utf_8(
+def test_unicode_path_field_is_used_if_it_matches(
     tmp_path: Path, stored: str, extra: bytes, shown: str
 ) -> None:
     path = make_zip(tmp_path / "x.zip", [(an_entry(stored, extra=extra), PNG)])
-    assert fates(path) == {shown: PNG}
+    assert outcomes(path) == {shown: PNG}
 
 
 @pytest.mark.parametrize("hidden", ["../evil.png", "/etc/evil.png", "C:\\evil.png", "inner.zip"])
-def test_a_name_in_the_field_for_utf_8_hides_nothing(tmp_path: Path, hidden: str) -> None:
+def test_unicode_path_field_cannot_hide_a_bad_name(tmp_path: Path, hidden: str) -> None:
     entry = an_entry("good.png", extra=unicode_path(hidden, raw=b"good.png"))
-    (fate,) = fates(make_zip(tmp_path / "x.zip", [(entry, PNG)])).values()
-    assert isinstance(fate, str)
+    (outcome,) = outcomes(make_zip(tmp_path / "x.zip", [(entry, PNG)])).values()
+    assert isinstance(outcome, str)
 
 
-def test_names_in_old_code_pages_are_odd_but_harmless(tmp_path: Path) -> None:
+def test_names_in_old_code_pages_are_decoded_as_cp437(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "x.zip", [("a?b.png", PNG)])
     raw = path.read_bytes().replace(b"a?b.png", b"a\x81b.png")
     path.write_bytes(raw)
-    assert fates(path) == {"aüb.png": PNG}
+    assert outcomes(path) == {"aüb.png": PNG}
 
 
 @pytest.mark.parametrize("is_zip64", [False, True])
@@ -79,4 +79,4 @@ def test_private_end_record_of_zipfile_is_as_in_cpython_3_11(
         record = zipfile._EndRecData(stream)  # type: ignore[attr-defined]
     assert record[0] == (b"PK\x06\x06" if is_zip64 else b"PK\x05\x06")
     assert (record[5], record[9]) == (end - start, content.index(b"PK\x05\x06"))
-    assert fates(path) == {"a.png": PNG}
+    assert outcomes(path) == {"a.png": PNG}

@@ -1,8 +1,7 @@
-"""Files made to break a reader: each ends in an answer, soon, and within bounds of memory."""
+"""Hostile files are refused with the right code, in time, and within bounds of memory."""
 
 import io
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,14 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.uid import (
-    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
-    MRImageStorage,
-    UltrasoundImageStorage,
 )
 
 from pipeline.errors import RefusalCode, RefusedError
-from pipeline.files.archive import members
 from pipeline.limits import Limits
 from pipeline.prepare.pool import DecoderPool
 from pipeline.prepare.process import MEMORY_BYTES
@@ -42,7 +37,7 @@ PICTURE = make_picture()
 @pytest.fixture(scope="module")
 def pool() -> Iterator[DecoderPool]:
     with DecoderPool(processes=1, timeout_s=WITHIN_S, key=b"key") as running:
-        list(running.prepare_all([Path("/nothing")]))  # it has started
+        list(running.prepare_all([Path("/nothing")]))  # wait until it has started
         yield running
 
 
@@ -55,7 +50,7 @@ def refusal_of(pool: DecoderPool, path: Path) -> RefusedError:
 
 
 def png_of_zeros(side: int) -> bytes:
-    """Some bytes for each million pixels."""
+    """Return a PNG of a few bytes for each million pixels."""
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     packer = zlib.compressobj(9)
     rows = b"".join(packer.compress(bytes(side + 1)) for _ in range(side)) + packer.flush()
@@ -63,14 +58,14 @@ def png_of_zeros(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
-def jpeg_that_says(rows: int, columns: int) -> bytes:
+def jpeg_stating(rows: int, columns: int) -> bytes:
     jpeg = bytearray(encoded(PICTURE, "JPEG"))
     start = jpeg.index(b"\xff\xc0") + 5
     jpeg[start : start + 4] = struct.pack(">HH", rows, columns)
     return bytes(jpeg)
 
 
-def tiff_that_says(rows: int) -> bytes:
+def tiff_stating(rows: int) -> bytes:
     tiff = bytearray(encoded(PICTURE, "TIFF"))
     directory = int.from_bytes(tiff[4:8], "little")
     for number in range(int.from_bytes(tiff[directory : directory + 2], "little")):
@@ -88,12 +83,12 @@ def text_bomb() -> bytes:
 
 BOMBS: dict[str, Callable[[Path], bytes]] = {
     "png": lambda _: png_of_zeros(8_100),
-    "jpeg": lambda _: jpeg_that_says(65_500, 65_500),
-    "tiff": lambda _: tiff_that_says(2**31),
+    "jpeg": lambda _: jpeg_stating(65_500, 65_500),
+    "tiff": lambda _: tiff_stating(2**31),
     "bmp": lambda _: (
         b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 9**9, 9**9, 1, 8, *[0] * 6)
     ),
-    "dicom that says 65535 x 65535": lambda folder: make_dicom(
+    "dicom stating 65535 x 65535": lambda folder: make_dicom(
         folder / "x", Rows=65535, Columns=65535
     ).read_bytes(),
     "deflated dicom": lambda folder: make_dicom(
@@ -117,7 +112,7 @@ NOT_IMAGES = [
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_bombs(kind: str, pool: DecoderPool, tmp_path: Path) -> None:
+def test_decompression_bombs_are_refused(kind: str, pool: DecoderPool, tmp_path: Path) -> None:
     path = tmp_path / "a-bomb"
     path.write_bytes(BOMBS[kind](tmp_path))
     assert path.stat().st_size < 500_000
@@ -126,7 +121,7 @@ def test_bombs(kind: str, pool: DecoderPool, tmp_path: Path) -> None:
     assert refusal_of(pool, path).code == expected
 
 
-def test_a_bomb_in_the_text_of_a_picture_is_not_unpacked(pool: DecoderPool, tmp_path: Path) -> None:
+def test_compressed_text_of_a_png_is_not_inflated(pool: DecoderPool, tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(text_bomb())
     answer = answer_to(pool, path)
@@ -134,8 +129,8 @@ def test_a_bomb_in_the_text_of_a_picture_is_not_unpacked(pool: DecoderPool, tmp_
     assert "unexpected" not in str(answer)
 
 
-def test_a_picture_that_takes_too_much_memory(tmp_path: Path) -> None:
-    """48 million pixels in colours of 16 bits: a third is read twice, and more is needed then."""
+def test_image_that_takes_too_much_memory_is_refused(tmp_path: Path) -> None:
+    """48 million pixels in colours of 16 bits."""
     path = tmp_path / "x.dcm"
     dataset = make_dataset(np.zeros((40, 40, 3), np.uint16), Rows=8000, Columns=6000)
     dataset.PixelData = b""
@@ -150,7 +145,7 @@ def test_a_picture_that_takes_too_much_memory(tmp_path: Path) -> None:
     with DecoderPool(processes=1, timeout_s=60, limits=Limits(max_bytes=10**9)) as pool:
         before = pool.process_ids()
         refused, read = pool.prepare_all([path, good])
-        assert pool.process_ids() == before, "it was refused, not killed"
+        assert pool.process_ids() == before, "the process was killed"
         assert most_memory(pool) < MEMORY_BYTES
     assert "too much memory" in str(refused)
     assert isinstance(read, Prepared)
@@ -164,7 +159,7 @@ def test_a_picture_that_takes_too_much_memory(tmp_path: Path) -> None:
         *((content, RefusalCode.NOT_AN_IMAGE) for content in NOT_IMAGES),
     ],
 )
-def test_what_is_no_picture_whatever_its_name(
+def test_other_files_are_refused_whatever_their_name(
     content: bytes, code: RefusalCode, pool: DecoderPool, tmp_path: Path
 ) -> None:
     for name in ("a-name.png", "a-name.dcm", "a-name.jpg"):
@@ -173,7 +168,7 @@ def test_what_is_no_picture_whatever_its_name(
 
 
 @pytest.mark.parametrize("make", [make_png, make_jpeg, make_dicom])
-def test_wrong_extensions_do_not_matter(
+def test_extensions_do_not_matter(
     make: Callable[[Path], Path], pool: DecoderPool, tmp_path: Path
 ) -> None:
     for name in ("x.dcm", "x.png", "x", "x.JPEG", "x.exe"):
@@ -183,7 +178,7 @@ def test_wrong_extensions_do_not_matter(
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
 @pytest.mark.parametrize("make", [make_png, make_jpeg, make_dicom])
-def test_truncated(
+def test_truncated_files_are_refused(
     make: Callable[[Path], Path], share: float, pool: DecoderPool, tmp_path: Path
 ) -> None:
     content = make(tmp_path / "whole").read_bytes()
@@ -191,50 +186,3 @@ def test_truncated(
     # A DICOM file that ends before its Pixel Data is a valid one without an image.
     expected = {RefusalCode.DAMAGED, RefusalCode.NOT_AN_IMAGE}
     assert refusal_of(pool, tmp_path / "a-part").code in expected
-
-
-@pytest.mark.parametrize(
-    ("sop_class", "modality"),
-    [(CTImageStorage, "CT"), (MRImageStorage, "MR"), (UltrasoundImageStorage, "US")],
-)
-def test_dicom_of_something_else(
-    sop_class: str, modality: str, pool: DecoderPool, tmp_path: Path
-) -> None:
-    path = make_dicom(tmp_path / "a-scan.dcm", SOPClassUID=sop_class, Modality=modality)
-    assert refusal_of(pool, path).code == RefusalCode.NOT_FRONTAL_CHEST
-
-
-def zipped(*entries: tuple[zipfile.ZipInfo | str, bytes]) -> io.BytesIO:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in entries:
-            archive.writestr(name, content)
-    return target
-
-
-def a_link() -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo("link.png")
-    info.external_attr = 0o120777 << 16
-    return info
-
-
-@pytest.mark.parametrize(
-    "archive",
-    [
-        zipped(("../../evil.png", b"x")),
-        zipped(("..\\evil.png", b"x")),
-        zipped(("/etc/passwd", b"x")),
-        zipped(("C:\\evil.png", b"x")),
-        zipped((a_link(), b"/etc/passwd")),
-        zipped(("bomb.png", bytes(300_000_000))),
-        zipped(*[(f"{number}.png", b"") for number in range(3000)]),
-    ],
-    ids=["slip", "slip-windows", "absolute", "drive", "link", "bomb", "empty"],
-)
-def test_archives(archive: io.BytesIO) -> None:
-    try:
-        refusals = [member.refusal for member in members(archive)]
-    except RefusedError:
-        return  # the archive as a whole
-    assert refusals, "left out in silence"
-    assert all(refusals)

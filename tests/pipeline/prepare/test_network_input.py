@@ -1,4 +1,4 @@
-"""What the network eats."""
+"""The network input."""
 
 from pathlib import Path
 
@@ -23,26 +23,26 @@ def test_shape_type_and_range() -> None:
     assert result.max() > 245
 
 
-def test_a_training_image_is_hardly_touched(tmp_path: Path) -> None:
-    """It went through the same size and compression before."""
+def test_training_image_stays_nearly_the_same(tmp_path: Path) -> None:
+    """It had the same size and compression before."""
     learned = decode(make_jpeg(tmp_path / "x.jpg", make_picture(224, 224), quality=75))
     assert abs(network_input(learned) - learned.pixels * 255).mean() < 0.05
 
 
-def test_a_picture_that_was_never_compressed_looks_as_if_it_had_been(tmp_path: Path) -> None:
+def test_uncompressed_image_gets_the_same_compression(tmp_path: Path) -> None:
     picture = make_picture(224, 224)
     learned = decode(make_jpeg(tmp_path / "x.jpg", picture, quality=75)).pixels * 255
     np.testing.assert_allclose(network_input(image_of(picture / 255)), learned, atol=1)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.2, 0.5, 1.0])
-def test_flat_pictures_stay_flat(level: float) -> None:
+def test_flat_image_stays_flat(level: float) -> None:
     flat = network_input(image_of(np.full((901, 577), level)))
     assert set(np.unique(flat)) == {round(level * 255)}
 
 
-def test_it_is_antialiased() -> None:
-    """Stripes finer than the target's pixels become grey instead of aliasing."""
+def test_resize_is_antialiased() -> None:
+    """Stripes finer than the target's pixels become grey."""
     stripes = np.tile([0.0, 1.0], 1000)
     result = network_input(image_of(np.tile(stripes, (1000, 1))))
     assert abs(result.astype(int) - 128).max() <= 2
@@ -56,7 +56,7 @@ def test_orientation_is_kept() -> None:
     assert result[-10, 10] == result[10, -10] == 0
 
 
-def test_reduced_decoding_changes_it_little(tmp_path: Path) -> None:
+def test_reduced_scale_decoding_changes_the_input_little(tmp_path: Path) -> None:
     path = make_jpeg(tmp_path / "x.jpg", make_picture(2000, 1800))
     whole = network_input(decode(path)).astype(int)
     reduced = network_input(decode(path, minimum_size=DECODED_SIZE)).astype(int)

@@ -1,4 +1,4 @@
-"""Real processes: what they crash and hang on costs one file."""
+"""The decoder pool with real processes: a crash or a hang costs one file."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ def good(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def never_ending(tmp_path: Path) -> Path:
-    """Reading it blocks for ever, as a hanging codec would."""
+    """A file whose reading blocks, as a hanging codec would."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     return path
@@ -53,9 +53,7 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
         time.sleep(0.02)
 
 
-def test_answers_come_in_order_and_equal_those_of_this_process(
-    good: list[Path], tmp_path: Path
-) -> None:
+def test_answers_are_in_order_and_equal_those_of_prepare(good: list[Path], tmp_path: Path) -> None:
     bad = tmp_path / "bad"
     bad.write_bytes(b"no picture")
     paths = [good[0], bad, *good, bad, *good] * 3
@@ -73,7 +71,7 @@ def test_answers_come_in_order_and_equal_those_of_this_process(
         assert (answer.blob, answer.patient_hash) == (expected.blob, expected.patient_hash)
 
 
-def test_it_reads_only_a_little_ahead(good: list[Path]) -> None:
+def test_prepare_all_takes_few_paths_ahead(good: list[Path]) -> None:
     taken = 0
 
     def counted() -> Iterator[Path]:
@@ -89,15 +87,15 @@ def test_it_reads_only_a_little_ahead(good: list[Path]) -> None:
         answers.close()
 
 
-def test_damage_that_a_codec_tells_only_the_terminal_is_refused(tmp_path: Path) -> None:
-    """GDCM on lossless JPEG; the next file has nothing to do with it."""
+def test_damage_reported_on_stderr_only_is_refused(tmp_path: Path) -> None:
+    """By GDCM for lossless JPEG; the next file is not affected."""
     whole = make_dicom(tmp_path / "1.dcm", make_picture(400, 400), transfer_syntax=JPEGLosslessSV1)
     dataset = pydicom.dcmread(whole)
     frame = bytearray(get_frame(dataset.PixelData, 0, number_of_frames=1))
     frame[5000:5512] = bytes(512)
     dataset.PixelData = encapsulate([bytes(frame)])
     dataset.save_as(damaged := tmp_path / "2.dcm")
-    assert isinstance(prepare(damaged), Prepared), "seen nowhere else"
+    assert isinstance(prepare(damaged), Prepared), "the damage is reported elsewhere too"
     with DecoderPool(processes=1, timeout_s=20) as pool:
         before, answer, after = pool.prepare_all([whole, damaged, whole])
     assert isinstance(answer, RefusedError)
@@ -106,7 +104,7 @@ def test_damage_that_a_codec_tells_only_the_terminal_is_refused(tmp_path: Path) 
     assert isinstance(after, Prepared)
 
 
-def test_a_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
+def test_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
     with DecoderPool(processes=1, timeout_s=1) as pool:
         before = pool.process_ids()
         answers = list(pool.prepare_all([good[0], never_ending, good[1]]))
@@ -118,14 +116,14 @@ def test_a_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
     assert isinstance(answers[2], Prepared)
 
 
-def test_a_crash_costs_one_file(good: list[Path], never_ending: Path) -> None:
+def test_crash_costs_one_file(good: list[Path], never_ending: Path) -> None:
     with DecoderPool(processes=1, timeout_s=60) as pool:
 
         def is_replaced(process_id: int) -> bool:
             return pool.process_ids() != [process_id]
 
         def crash() -> None:
-            for _ in range(2):  # once might be the machine's doing
+            for _ in range(2):  # a single crash is not blamed on the file
                 (process_id,) = pool.process_ids()
                 # Opening the other end of the pipe succeeds once the decoder has opened its own.
                 with never_ending.open("wb"):
@@ -143,8 +141,8 @@ def test_a_crash_costs_one_file(good: list[Path], never_ending: Path) -> None:
     assert isinstance(answers[2], Prepared)
 
 
-@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "standing still"])
-def test_a_file_is_not_to_blame_for_what_befell_its_decoder(
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "suspended"])
+def test_file_is_read_again_after_its_decoder_was_killed_or_suspended(
     good: list[Path], is_killed: bool
 ) -> None:
     with DecoderPool(processes=1, timeout_s=3) as pool:
@@ -157,14 +155,14 @@ def test_a_file_is_not_to_blame_for_what_befell_its_decoder(
     assert isinstance(answer, Prepared)
 
 
-def test_a_process_that_is_killed_while_it_starts_is_replaced(good: list[Path]) -> None:
+def test_process_killed_while_starting_is_replaced(good: list[Path]) -> None:
     with DecoderPool(processes=1, timeout_s=20) as pool:
         os.kill(pool.process_ids()[0], signal.SIGKILL)
         (answer,) = pool.prepare_all(good[:1])
     assert isinstance(answer, Prepared)
 
 
-def test_a_process_that_died_while_idle_is_replaced(good: list[Path]) -> None:
+def test_process_killed_while_idle_is_replaced(good: list[Path]) -> None:
     with DecoderPool(processes=1, timeout_s=20) as pool:
         list(pool.prepare_all(good))
         (process_id,) = pool.process_ids()
@@ -173,7 +171,7 @@ def test_a_process_that_died_while_idle_is_replaced(good: list[Path]) -> None:
         assert all(isinstance(answer, Prepared) for answer in pool.prepare_all(good))
 
 
-def test_closing_ends_the_processes_even_in_mid_file(never_ending: Path) -> None:
+def test_close_ends_processes_in_the_middle_of_a_file(never_ending: Path) -> None:
     pool = DecoderPool(processes=2, timeout_s=600)
     ids = pool.process_ids()
     thread = threading.Thread(target=lambda: list(pool.prepare_all([never_ending])))
@@ -186,7 +184,7 @@ def test_closing_ends_the_processes_even_in_mid_file(never_ending: Path) -> None
 
 
 @pytest.mark.parametrize("state", ["idle", "reading"])
-def test_no_process_outlives_a_killed_parent(state: str, never_ending: Path) -> None:
+def test_processes_end_with_a_killed_parent(state: str, never_ending: Path) -> None:
     script = (
         "import sys, pathlib; from pipeline.prepare.pool import DecoderPool\n"
         "pool = DecoderPool(processes=2, timeout_s=1)\n"
@@ -218,8 +216,8 @@ def test_no_process_outlives_a_killed_parent(state: str, never_ending: Path) -> 
     assert not alive
 
 
-def test_it_loads_nothing_but_decoders() -> None:
-    """A decoder process is paid for once per core: no framework may slip in."""
+def test_decoder_process_loads_only_decoders() -> None:
+    """There is one for each core, so no framework may be imported."""
     script = "import sys, pipeline.prepare.process; print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
@@ -229,10 +227,10 @@ def test_it_loads_nothing_but_decoders() -> None:
     assert not loaded & {"tensorflow", "keras", "openvino", "flask", "celery", "sqlalchemy", "cv2"}
 
 
-def test_a_stumble_costs_one_file_and_tells_no_name(
+def test_unexpected_error_costs_one_file_and_logs_no_name(
     good: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A null character in a path is what no code expects: an error of ours, for real."""
+    """No code expects a null character in a path: a real unexpected error."""
     with DecoderPool(processes=1, timeout_s=20) as pool:
         answers = list(pool.prepare_all([good[0], Path("/of/Jane\0Doe.dcm"), good[1]]))
     assert isinstance(answers[0], Prepared)

@@ -1,4 +1,4 @@
-"""One file, everything at once."""
+"""Preparing one file: decoded, shrunk and de-identified."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.support.imaging.deidentified import deidentified
 KEY = b"an invented key"
 
 
-def test_dicom(tmp_path: Path) -> None:
+def test_prepare_dicom(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "x.dcm", np.stack([make_picture()] * 2))
     prepared = prepare(path, key=KEY)
     np.testing.assert_array_equal(prepared.network_input, network_input(decode(path)))
@@ -27,7 +27,7 @@ def test_dicom(tmp_path: Path) -> None:
     assert {name: getattr(prepared, name) for name in vars(expected)} == vars(expected)
 
 
-def test_jpeg(tmp_path: Path) -> None:
+def test_prepare_jpeg(tmp_path: Path) -> None:
     path = make_jpeg(tmp_path / "x.jpg", make_picture(900, 1000))
     prepared = prepare(path, key=KEY)
     assert (prepared.rows, prepared.columns) == (900, 1000)
@@ -35,12 +35,12 @@ def test_jpeg(tmp_path: Path) -> None:
     assert (prepared.blob or b"")[:2] == b"\xff\xd8"
 
 
-def test_without_a_key_nothing_is_deidentified(tmp_path: Path) -> None:
+def test_prepare_without_key_does_not_deidentify(tmp_path: Path) -> None:
     assert prepare(make_dicom(tmp_path / "x.dcm")).blob is None
     assert prepare(make_jpeg(tmp_path / "x.jpg")).blob is None
 
 
-def test_wrong_modality_is_refused_before_its_pixels_are_decoded(tmp_path: Path) -> None:
+def test_wrong_modality_is_refused_before_decoding(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "x.dcm", Modality="CT", Rows=60000, Columns=60000)
     with pytest.raises(RefusedError, match="not a chest radiograph: Modality"):
         prepare(path)

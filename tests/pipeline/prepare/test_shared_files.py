@@ -1,4 +1,4 @@
-"""The shared files behave as their manifests expect."""
+"""The shared files decode as their manifests expect."""
 
 import csv
 from pathlib import Path
@@ -30,7 +30,7 @@ def rows_of(manifest: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_every_dicom_file_decodes_and_groups_agree(shared_data: Path) -> None:
+def test_dicom_files_of_one_image_decode_alike(shared_data: Path) -> None:
     first: dict[str, np.ndarray] = {}
     rows = rows_of(shared_data / "dicom" / "manifest.csv")
     for row in rows:
@@ -48,13 +48,13 @@ def test_every_dicom_file_decodes_and_groups_agree(shared_data: Path) -> None:
     assert len(first) == 9
 
 
-def test_padding_border_is_gone(shared_data: Path) -> None:
+def test_padding_border_is_cropped(shared_data: Path) -> None:
     padded = decode(shared_data / "dicom" / "drv_cr10_pixel_padding.dcm")
     plain = decode(shared_data / "dicom" / "drv_cr10_explicit_le.dcm")
     np.testing.assert_array_equal(padded.pixels, plain.pixels)
 
 
-def test_reencoded_pictures_agree(shared_data: Path) -> None:
+def test_reencoded_images_decode_alike(shared_data: Path) -> None:
     folder = shared_data / "hostile" / "cxr_reencoded"
     reference = network_input(decode(folder / "s_cxr_ref.png")).astype(int)
     for path in sorted(folder.iterdir()):
@@ -63,7 +63,7 @@ def test_reencoded_pictures_agree(shared_data: Path) -> None:
         assert abs(found - reference).max() < 12, path.name
 
 
-def test_refusals_hold_no_patient_data(shared_data: Path) -> None:
+def test_refusal_contains_no_patient_data(shared_data: Path) -> None:
     path = shared_data / "hostile" / "dicom_odd" / "chrJapMulti.dcm"
     with pytest.raises(RefusedError) as refusal:
         decode(path)
@@ -71,8 +71,8 @@ def test_refusals_hold_no_patient_data(shared_data: Path) -> None:
     assert "without Pixel Data (7FE0,0010)" in str(refusal.value)
 
 
-def test_full_resolution_gives_the_input_that_the_network_learned_from(shared_data: Path) -> None:
-    """The training images are the same films, shrunk and compressed by someone else."""
+def test_full_resolution_gives_the_network_input_of_the_training_image(shared_data: Path) -> None:
+    """The training images are the same radiographs, resized and compressed by others."""
     learned = shared_data / "chest_xray" / "train"
     differences = [
         abs(input_of(path) - input_of(learned / path.parent.name / path.name)).mean()

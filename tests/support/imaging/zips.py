@@ -1,4 +1,4 @@
-"""Zip archives made for tests, and what becomes of their members."""
+"""Zip archives made for tests, and the outcome of reading their members."""
 
 import zipfile
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ def make_zip(path: Path, files: Sequence[tuple[str | zipfile.ZipInfo, bytes]]) -
     return path
 
 
-def fates(path: Path, **limits: Any) -> dict[str, str | bytes]:
-    """Return each member's content, or why there is none, by its shown name."""
+def outcomes(path: Path, **limits: Any) -> dict[str, str | bytes]:
+    """Return each member's content, or the sentence of its refusal, by its shown name."""
     found: dict[str, str | bytes] = {}
     for member in members(path, limits=ArchiveLimits(**limits)):
         try:

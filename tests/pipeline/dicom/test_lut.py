@@ -40,7 +40,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_every_kind_shows_the_same_and_is_stored_so(kind: str, tmp_path: Path) -> None:
+def test_palettes_of_every_kind_decode_alike_also_when_stored(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "x.dcm"
     save_dicom(path, TABLES[kind])
     np.testing.assert_allclose(decode(path).pixels, GREY / 255, atol=1e-5)
@@ -48,8 +48,7 @@ def test_every_kind_shows_the_same_and_is_stored_so(kind: str, tmp_path: Path) -
     np.testing.assert_allclose(decode(path).pixels, GREY / 255, atol=1e-5)
 
 
-def test_nothing_is_kept_behind_the_entries(tmp_path: Path) -> None:
-    """A table of bytes may be as long again before it counts as one of words."""
+def test_bytes_after_the_entries_are_not_stored(tmp_path: Path) -> None:
     table = RAMP[:200].astype(np.uint8).tobytes() + b"Planted Person"
     path = tmp_path / "x.dcm"
     save_dicom(path, in_colours(GREY, table, bits=8, count=200))
@@ -60,13 +59,13 @@ def test_nothing_is_kept_behind_the_entries(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "bits", "count"), [(b"", 16, 256), (bytes(100), 16, 256), (bytes(512), 12, 256)]
 )
-def test_tables_that_cannot_be_used(table: bytes, bits: int, count: int, tmp_path: Path) -> None:
+def test_unusable_palettes_are_refused(table: bytes, bits: int, count: int, tmp_path: Path) -> None:
     save_dicom(tmp_path / "x.dcm", in_colours(GREY, table, bits=bits, count=count))
     with pytest.raises(RefusedError, match="the colour tables"):
         decode(tmp_path / "x.dcm")
 
 
-def test_missing_and_segmented_tables(tmp_path: Path) -> None:
+def test_missing_and_segmented_palettes_are_refused(tmp_path: Path) -> None:
     dataset = make_dataset(GREY, PhotometricInterpretation="PALETTE COLOR")
     save_dicom(tmp_path / "x.dcm", dataset)
     with pytest.raises(RefusedError, match="missing or contradict"):

@@ -1,16 +1,16 @@
-"""DICOM built here: every way of storing the same picture gives the same picture."""
+"""DICOM images: every way of storing the same image decodes to the same pixels."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from numpy.typing import NDArray
-from pydicom.uid import (
-    ExplicitVRBigEndian,
-    HTJ2KLossless,
-    JPEGBaseline8Bit,
-)
+from pydicom.dataelem import DataElement
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRBigEndian, HTJ2KLossless, JPEGBaseline8Bit, RLELossless
 
 from pipeline.decode.decode import decode
 from tests.support.data.builders import (
@@ -30,7 +30,7 @@ def decoded(path: Path, pixels: NDArray[Any] | None = None, **attributes: Any) -
     return decode(make_dicom(path / "x.dcm", pixels, **attributes)).pixels
 
 
-def test_picture_is_float_in_unit_range_and_described(tmp_path: Path) -> None:
+def test_image_is_float_in_unit_range_with_tags(tmp_path: Path) -> None:
     image = decode(make_dicom(tmp_path / "x.dcm", PICTURE, bits_stored=10, PatientAge="093Y"))
     assert image.pixels.dtype == np.float32
     assert (image.rows, image.columns, image.frames) == (96, 128, 1)
@@ -69,7 +69,7 @@ def test_big_endian(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bits", range(8, 17))
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_scale_is_that_of_the_bits_stored(tmp_path: Path, bits: int, photometric: str) -> None:
-    """A picture that uses half of its range stays half as bright: no stretching."""
+    """An image that uses half of its range is half as bright: it is not stretched."""
     stored = np.rint(REFERENCE * (2**bits - 1) / 2).astype(np.uint16)
     pixels = decoded(tmp_path, stored, bits_stored=bits, PhotometricInterpretation=photometric)
     expected = stored / (2**bits - 1)
@@ -85,8 +85,7 @@ def test_signed_values(tmp_path: Path, bits: int) -> None:
     np.testing.assert_allclose(pixels, REFERENCE, atol=0.51 / half)
 
 
-def test_old_overlay_bits_above_the_stored_ones_are_ignored(tmp_path: Path) -> None:
-    """PS3.5 8.1.1: bits that are not stored may hold anything."""
+def test_overlay_bits_above_the_stored_ones_are_ignored(tmp_path: Path) -> None:
     overlay = np.zeros_like(PICTURE)
     overlay[10:20, 10:20] = 0x8000
     pixels = decoded(tmp_path, PICTURE | overlay, bits_stored=10)
@@ -98,7 +97,7 @@ def test_high_bit_above_the_lowest_place(tmp_path: Path) -> None:
     np.testing.assert_allclose(pixels, REFERENCE, atol=1e-6)
 
 
-def test_rescale_moves_the_range_with_the_values(tmp_path: Path) -> None:
+def test_rescale_applies_to_the_range_too(tmp_path: Path) -> None:
     pixels = decoded(tmp_path, PICTURE, bits_stored=10, RescaleSlope=0.5, RescaleIntercept=-100)
     np.testing.assert_allclose(pixels, REFERENCE, atol=1e-6)
 
@@ -117,38 +116,7 @@ def test_window_applies_after_rescale(tmp_path: Path) -> None:
     np.testing.assert_allclose(pixels, np.clip((values - 899.5) / 800 + 0.5, 0, 1), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("function", "expected"),
-    [
-        # PS3.3 C.11.2.1.2.1, C.11.2.1.3.2, C.11.2.1.3.1, worked out for stored value 600.
-        ("LINEAR", (600 - 499.5) / 399 + 0.5),
-        ("LINEAR_EXACT", (600 - 500) / 400 + 0.5),
-        ("SIGMOID", 1 / (1 + np.exp(-4 * (600 - 500) / 400))),
-    ],
-)
-def test_window_functions(tmp_path: Path, function: str, expected: float) -> None:
-    stored = PICTURE.copy()
-    stored[0, 0] = 600
-    pixels = decoded(
-        tmp_path,
-        stored,
-        bits_stored=10,
-        WindowCenter=500,
-        WindowWidth=400,
-        VOILUTFunction=function,
-    )
-    assert pixels[0, 0] == pytest.approx(expected, abs=1e-6)
-
-
-def test_window_of_no_width_is_told_and_the_whole_range_shown(tmp_path: Path) -> None:
-    image = decode(
-        make_dicom(tmp_path / "x.dcm", PICTURE, bits_stored=10, WindowCenter=500, WindowWidth=0)
-    )
-    np.testing.assert_allclose(image.pixels, REFERENCE, atol=1e-6)
-    assert image.warnings == ("the stated window cannot be applied, the whole range is shown",)
-
-
-def test_voi_table_comes_before_the_window_and_monochrome1_after(tmp_path: Path) -> None:
+def test_voi_table_precedes_the_window_and_monochrome1_follows(tmp_path: Path) -> None:
     table = np.arange(1024, dtype=np.uint16)[::-1] * 4
     pixels = decoded(
         tmp_path,
@@ -200,18 +168,6 @@ def test_ybr_full_is_converted(tmp_path: Path) -> None:
     np.testing.assert_allclose(pixels, grey / 255, atol=1 / 255)
 
 
-def test_palette_colour(tmp_path: Path) -> None:
-    grey = make_picture()
-    lookup: dict[str, Any] = {}
-    for colour in ("Red", "Green", "Blue"):
-        lookup[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
-        lookup[f"{colour}PaletteColorLookupTableData"] = (
-            (np.arange(256, dtype="<u2")[::-1] * 257).astype("<u2").tobytes()
-        )
-    pixels = decoded(tmp_path, grey, PhotometricInterpretation="PALETTE COLOR", **lookup)
-    np.testing.assert_allclose(pixels, 1 - grey / 255, atol=1e-5)
-
-
 def test_float_pixels(tmp_path: Path) -> None:
     values = (REFERENCE * 8 - 3).astype(np.float32)
     dataset = make_dataset(make_picture(), BitsStored=None, HighBit=None, PixelData=None)
@@ -221,7 +177,7 @@ def test_float_pixels(tmp_path: Path) -> None:
     np.testing.assert_allclose(decode(tmp_path / "x.dcm").pixels, REFERENCE, atol=1e-5)
 
 
-def test_padding_border_is_cut_off_and_padding_inside_is_black(tmp_path: Path) -> None:
+def test_padding_border_is_cropped_and_inner_padding_is_black(tmp_path: Path) -> None:
     inner = np.clip(PICTURE, 0, 1000)
     inner[40:50, 40:50] = 1023
     stored = np.pad(inner, 20, constant_values=1023)
@@ -241,7 +197,7 @@ def test_padding_range(tmp_path: Path) -> None:
     assert pixels.shape == PICTURE.shape
 
 
-def test_first_frame_is_read_and_said_so(tmp_path: Path) -> None:
+def test_first_of_several_frames_is_read_with_a_warning(tmp_path: Path) -> None:
     frames = np.stack([PICTURE, PICTURE[:, ::-1], np.zeros_like(PICTURE)])
     image = decode(make_dicom(tmp_path / "x.dcm", frames, bits_stored=10))
     assert image.frames == 3
@@ -258,9 +214,93 @@ def test_without_preamble_and_meta_information(tmp_path: Path) -> None:
 
 
 def test_high_throughput_jpeg_2000_is_decodable() -> None:
-    """No encoder for it exists here; the shared data hold a file."""
+    """There is no encoder for it here; the shared data contain a file."""
     from pydicom.pixels.decoders.base import get_decoder
 
     import pipeline.dicom.pixels  # noqa: F401  (registers the decoder)
 
     assert get_decoder(HTJ2KLossless).is_available
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"SamplesPerPixel": None},
+        {"PixelRepresentation": None},
+        {"HighBit": None},
+        {"PhotometricInterpretation": "monochrome2"},
+    ],
+    ids=str,
+)
+def test_missing_and_lower_case_tags_are_read(tags: dict[str, Any], tmp_path: Path) -> None:
+    save_dicom(tmp_path / "x.dcm", make_dataset(PICTURE, bits_stored=10, **tags))
+    np.testing.assert_allclose(decode(tmp_path / "x.dcm").pixels, REFERENCE, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "value"),
+    [("Rows", "LO", "96"), ("Columns", "FD", 128.0), ("PixelRepresentation", "LO", "0")],
+)
+def test_numbers_of_another_vr_are_read(keyword: str, vr: str, value: Any, tmp_path: Path) -> None:
+    dataset = make_dataset(PICTURE, bits_stored=10)
+    dataset[keyword] = DataElement(Tag(keyword), vr, value)
+    save_dicom(tmp_path / "x.dcm", dataset)
+    np.testing.assert_allclose(decode(tmp_path / "x.dcm").pixels, REFERENCE, atol=1e-6)
+
+
+def test_colours_scale_by_the_bits_stored(tmp_path: Path) -> None:
+    colours = np.stack([PICTURE] * 3, axis=-1)
+    dataset = make_dataset(colours, bits_stored=10, PlanarConfiguration=None)
+    save_dicom(tmp_path / "x.dcm", dataset)
+    np.testing.assert_allclose(decode(tmp_path / "x.dcm").pixels, REFERENCE, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("width", "centre"),
+    [
+        ("0", "500"),
+        ("1", "512"),
+        ("900", "1e9"),
+        ("1e300", "0"),
+        ("4O95 ", "512"),
+        ("409,6", "512"),
+    ],
+)
+def test_unusable_windows_are_ignored_with_a_warning(
+    width: str, centre: str, tmp_path: Path
+) -> None:
+    """Without width, outside the image, infinite, or not a number."""
+    path = tmp_path / "x.dcm"
+    tags = {"WindowWidth": "77777", "WindowCenter": centre}
+    save_dicom(path, make_dataset(PICTURE, bits_stored=10, **tags))
+    path.write_bytes(path.read_bytes().replace(b"77777 ", width.ljust(6).encode()))
+    image = decode(path)
+    np.testing.assert_allclose(image.pixels, REFERENCE, atol=1e-6)
+    assert image.warnings == ("the stated window cannot be applied, the whole range is shown",)
+
+
+def test_tiny_slope_is_applied(tmp_path: Path) -> None:
+    save_dicom(tmp_path / "x.dcm", make_dataset(PICTURE, bits_stored=10, RescaleSlope="1e-30"))
+    np.testing.assert_allclose(decode(tmp_path / "x.dcm").pixels, REFERENCE, atol=1e-6)
+
+
+def test_frame_offsets_from_the_start_of_the_file_are_ignored(tmp_path: Path) -> None:
+    """Some writers count so; PS3.5 A.4 counts from the first frame."""
+    path = tmp_path / "x.dcm"
+    save_dicom(path, make_dataset(PICTURE, bits_stored=10), transfer_syntax=RLELossless)
+    dataset = pydicom.dcmread(path)
+    pixels = bytearray(encapsulate([get_frame(dataset.PixelData, 0, number_of_frames=1)]))
+    pixels[8:12] = (1234).to_bytes(4, "little")
+    dataset.PixelData = bytes(pixels)
+    dataset.save_as(path)
+    np.testing.assert_allclose(decode(path).pixels, REFERENCE, atol=1e-6)
+
+
+def test_rle_segments_that_are_too_long_are_decoded(tmp_path: Path) -> None:
+    """The fast decoder panics on them, which is not an Exception; pydicom's accepts them."""
+    path = make_dicom(tmp_path / "x.dcm", PICTURE, bits_stored=10, transfer_syntax=RLELossless)
+    dataset = pydicom.dcmread(path)
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    dataset.PixelData = encapsulate([frame.rstrip(b"\0") + b"\x81\x01" * 200])
+    dataset.save_as(path)
+    np.testing.assert_allclose(decode(path).pixels, REFERENCE, atol=1e-6)

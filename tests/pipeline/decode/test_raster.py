@@ -1,4 +1,4 @@
-"""PNG, JPEG, TIFF and their like: the same picture in every mode."""
+"""PNG, JPEG, TIFF and similar formats decode to the same pixels in every mode."""
 
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def test_white_is_zero_in_sixteen_bit_tiff(tmp_path: Path, photometric: int) -> 
         (SIXTEEN.astype(np.int32), SIXTEEN / 65535),
     ],
 )
-def test_thirty_two_bits_take_the_least_common_range(
+def test_32_bits_take_the_smallest_common_range(
     tmp_path: Path, values: NDArray[Any], expected: NDArray[Any]
 ) -> None:
     path = make_raster(tmp_path / "x.tif", values)
@@ -88,20 +88,20 @@ def test_thirty_two_bits_take_the_least_common_range(
 
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
-def test_floats_beyond_any_range_are_refused(tmp_path: Path, bad: float) -> None:
+def test_negative_and_infinite_floats_are_refused(tmp_path: Path, bad: float) -> None:
     values = REFERENCE.astype(np.float32)
     values[3, 3] = bad
     with pytest.raises(RefusedError, match="expected finite pixel values of at least 0"):
         decode(make_raster(tmp_path / "x.tif", values))
 
 
-def test_one_bit(tmp_path: Path) -> None:
+def test_one_bit_png(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     Image.fromarray(PICTURE > 127).save(path)
     np.testing.assert_array_equal(decode(path).pixels, (PICTURE > 127).astype(np.float32))
 
 
-def test_lab(tmp_path: Path) -> None:
+def test_lab_tiff(tmp_path: Path) -> None:
     """Grey 119 of sRGB has L* 50 (IEC 61966-2-1, CIE 1976)."""
     lab = np.zeros((64, 64, 3), np.uint8)
     lab[..., 0], lab[:32, :, 0] = 128, 255
@@ -120,7 +120,7 @@ def test_colour_becomes_luminance(tmp_path: Path) -> None:
     assert pixels[0, -1] == pytest.approx(0.587, abs=0.003)
 
 
-def test_transparent_parts_lie_on_black(tmp_path: Path) -> None:
+def test_transparent_parts_are_black(tmp_path: Path) -> None:
     rgba = np.dstack([PICTURE] * 3 + [np.full_like(PICTURE, 255)])
     rgba[:40, :, 3] = 0
     pixels = decode(make_png(tmp_path / "x.png", rgba)).pixels
@@ -131,13 +131,13 @@ def test_transparent_parts_lie_on_black(tmp_path: Path) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
 def test_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None:
-    """Stored as the tag tells, shown upright; the reverse turns are Pillow's own."""
+    """Turned by Pillow as the tag states, decoded upright."""
     turns = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
         4: Image.Transpose.FLIP_TOP_BOTTOM,
         5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,  # EXIF 6 asks for a quarter turn clockwise
+        6: Image.Transpose.ROTATE_90,  # EXIF 6 is a quarter turn clockwise
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
     }
@@ -171,7 +171,7 @@ def test_reduced_scale_does_not_break_colour_modes(tmp_path: Path) -> None:
         assert abs(pixels.mean() - decode(path).pixels.mean()) < 0.01
 
 
-def test_first_picture_of_several(tmp_path: Path) -> None:
+def test_first_of_several_pages_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.tif"
     pages = [Image.fromarray(PICTURE), Image.fromarray(255 - PICTURE)]
     pages[0].save(path, save_all=True, append_images=pages[1:])
@@ -183,20 +183,11 @@ def test_first_picture_of_several(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "JPEG2000", "WEBP"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
-def test_cut_file_is_refused(tmp_path: Path, kind: str, share: float) -> None:
+def test_truncated_file_is_refused(tmp_path: Path, kind: str, share: float) -> None:
     content = encoded(make_picture(400, 400), kind)
     path = tmp_path / "x"
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(RefusedError):
-        decode(path)
-
-
-def test_flipped_byte_in_png_is_refused(tmp_path: Path) -> None:
-    content = bytearray(encoded(PICTURE, "PNG"))
-    content[len(content) // 2] ^= 0xFF
-    path = tmp_path / "x.png"
-    path.write_bytes(content)
-    with pytest.raises(RefusedError, match="checksum"):
         decode(path)
 
 
@@ -230,12 +221,12 @@ def test_bytes_beyond_the_limit(tmp_path: Path) -> None:
         decode(path, limits=Limits(max_bytes=100))
 
 
-def test_blank_picture_is_no_radiograph(tmp_path: Path) -> None:
+def test_blank_image_is_refused(tmp_path: Path) -> None:
     path = make_png(tmp_path / "x.png", np.zeros((64, 64), np.uint8))
     with pytest.raises(RefusedError, match="every pixel has the same value"):
         decode(path)
 
 
-def test_missing_file_is_a_refusal(tmp_path: Path) -> None:
+def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="cannot be read: No such file"):
         decode(tmp_path / "nothing.png")

@@ -1,5 +1,6 @@
-"""DICOM that cannot be decoded is refused, naming tag and cause, and nothing is quoted from it."""
+"""Refusals of DICOM files name tag and cause, and quote no value."""
 
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,8 @@ def test_value_that_cannot_be_parsed_is_not_quoted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keyword", ["Modality", "PatientOrientation", "Rows", "PatientID"])
-def test_data_sets_where_a_value_belongs(tmp_path: Path, keyword: str) -> None:
-    """The one inside cannot be read: its value's kind is none that exists. Nobody looks."""
+def test_sequence_in_place_of_a_value_is_not_read(tmp_path: Path, keyword: str) -> None:
+    """Its item cannot be parsed, since its VR does not exist."""
     dataset = make_dataset(PICTURE)
     item = Dataset()
     item.add_new(0x53430002, "LO", "Jane Doe")
@@ -76,7 +77,7 @@ def test_data_sets_where_a_value_belongs(tmp_path: Path, keyword: str) -> None:
 
 @pytest.mark.parametrize("vr", ["PN", "DS", "OB"])
 @pytest.mark.parametrize("keyword", ["VOILUTSequence", "ModalityLUTSequence"])
-def test_values_where_a_sequence_belongs(tmp_path: Path, keyword: str, vr: str) -> None:
+def test_value_in_place_of_a_sequence_is_ignored(tmp_path: Path, keyword: str, vr: str) -> None:
     dataset = make_dataset(PICTURE)
     dataset.add(DataElement(Tag(keyword), vr, b"12" if vr == "OB" else "12"))
     save_dicom(tmp_path / "x.dcm", dataset)
@@ -94,7 +95,7 @@ def test_unsupported_transfer_syntax(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("syntax", LOSSLESS)
-def test_cut_file_is_refused(tmp_path: Path, syntax: str, share: float) -> None:
+def test_truncated_file_is_refused(tmp_path: Path, syntax: str, share: float) -> None:
     path = make_dicom(tmp_path / "x.dcm", PICTURE, bits_stored=10, transfer_syntax=syntax)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
@@ -113,7 +114,25 @@ def test_deflated_file_is_inflated_within_bounds(tmp_path: Path) -> None:
         decode(path, limits=Limits(max_bytes=1_000_000))
 
 
-def test_blank_picture_is_no_radiograph(tmp_path: Path) -> None:
-    path = make_dicom(tmp_path / "x.dcm", np.full((96, 96), 77, np.uint8))
-    with pytest.raises(RefusedError, match="every pixel has the same value"):
+ITEM = b"\xfe\xff\x00\xe0\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("bomb", "words"),
+    [
+        (b"\x09\0\1\x10LO\0\0" * 500_000, "DICOM data set"),
+        (b"\x09\0\1\x10SQ\0\0\xff\xff\xff\xff" + ITEM * 500_000, "DICOM data set"),
+        (b"\x28\0\x10\x30SQ\0\0" + (8 * 10**6).to_bytes(4, "little") + ITEM * 10**6, "too long"),
+    ],
+    ids=["elements", "items", "items of a table"],
+)
+def test_a_million_empty_elements_are_refused(bomb: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.dcm"
+    save_dicom(path, make_dataset(PICTURE, bits_stored=10))
+    content = path.read_bytes()
+    place = content.index(b"\xe0\x7f\x10\0OW")
+    path.write_bytes(content[:place] + bomb + content[place:])
+    began_s = time.process_time()
+    with pytest.raises(RefusedError, match=words):
         decode(path)
+    assert time.process_time() - began_s < 20

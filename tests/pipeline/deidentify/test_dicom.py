@@ -1,0 +1,182 @@
+"""DICOM without identifying values; see test_confidentiality_profile for each attribute."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
+
+from pipeline.decode.decode import decode, decode_content
+from pipeline.types import Deidentified
+from tests.support.data.builders import (
+    INVENTED_PATIENT,
+    make_dataset,
+    make_dicom,
+    make_lut,
+    make_picture,
+    save_dicom,
+)
+from tests.support.imaging.deidentified import deidentified
+
+IDENTIFYING = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "OtherPatientIDs",
+    "AccessionNumber",
+    "InstitutionName",
+    "ReferringPhysicianName",
+    "OperatorsName",
+    "PatientAddress",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SOPInstanceUID",
+    "StudyDate",
+    "StudyDescription",
+    "StationName",
+)
+
+
+NAME = b"Planted Person"
+PICTURE = make_picture()
+
+
+def stored(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def test_attributes_that_reading_needs_are_kept(tmp_path: Path) -> None:
+    attributes = {"PatientAge": "095Y", "PatientSex": "F", "PixelSpacing": [0.2, 0.2]}
+    path = make_dicom(tmp_path / "x.dcm", **INVENTED_PATIENT | attributes)
+    kept = pydicom.dcmread(io.BytesIO(deidentified(path.read_bytes()).blob))
+    assert (kept.Modality, kept.BodyPartExamined, kept.ViewPosition) == ("CR", "CHEST", "PA")
+    assert kept.PatientSex == ""  # kept in the image's row of the database
+    assert "PatientAge" not in kept
+    assert kept.PixelSpacing == [0.2, 0.2]
+    assert kept.PixelData == pydicom.dcmread(path).PixelData
+
+
+def test_free_text_in_a_code_string_is_dropped(tmp_path: Path) -> None:
+    path = make_dicom(
+        tmp_path / "x.dcm", BodyPartExamined="chest of J. Doe", PresentationLUTShape="J. Doe's"
+    )
+    assert b"Doe" in path.read_bytes()
+    assert b"Doe" not in deidentified(path.read_bytes()).blob
+
+
+def test_names_in_meta_information_and_preamble_are_removed(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "x.dcm", PICTURE)
+    dataset = pydicom.dcmread(path)
+    dataset.preamble = NAME.ljust(128, b"\0")
+    dataset.file_meta.ImplementationVersionName = NAME.decode()
+    dataset.file_meta.SourceApplicationEntityTitle = NAME.decode()
+    dataset.file_meta.SendingApplicationEntityTitle = NAME.decode()
+    dataset.file_meta.PrivateInformationCreatorUID = UID("1.2.3")
+    dataset.file_meta.PrivateInformation = NAME
+    dataset.save_as(path)
+    assert path.read_bytes().count(NAME) == 5
+    assert NAME not in deidentified(path.read_bytes()).blob
+
+
+def test_names_in_tables_and_trailing_bytes_are_removed(tmp_path: Path) -> None:
+    table = make_lut(np.arange(256), first=0, bits=8)
+    table.LUTData += NAME
+    table.LUTExplanation = NAME.decode()
+    dataset = make_dataset(PICTURE, VOILUTSequence=[table], ICCProfile=NAME)
+    dataset.PixelData += NAME
+    dataset.DataSetTrailingPadding = NAME
+    save_dicom(tmp_path / "x.dcm", dataset)
+    content = (tmp_path / "x.dcm").read_bytes()
+    blob = deidentified(content).blob
+    assert NAME in content
+    assert NAME not in blob
+    np.testing.assert_array_equal(decode_content(blob).pixels, decode_content(content).pixels)
+
+
+def test_colour_tables_are_kept_for_palette_images_only(tmp_path: Path) -> None:
+    for photometric in ("MONOCHROME2", "PALETTE COLOR"):
+        dataset = make_dataset(PICTURE, PhotometricInterpretation=photometric)
+        dataset.ImageComments = NAME.decode()
+        for colour in ("Red", "Green", "Blue"):
+            keyword = f"{colour}PaletteColorLookupTable"
+            entries = np.arange(256).astype("<u2") * 257
+            entries[-8:] = np.frombuffer(NAME.ljust(16), "<u2") if photometric[0] == "M" else 0xFFFF
+            setattr(dataset, f"{keyword}Descriptor", [256, 0, 16])
+            setattr(dataset, f"{keyword}Data", entries.tobytes())
+        save_dicom(tmp_path / "x.dcm", dataset)
+    content = (tmp_path / "x.dcm").read_bytes()
+    blob = deidentified(content).blob
+    assert NAME in content
+    assert NAME not in blob
+    np.testing.assert_array_equal(decode_content(blob).pixels, decode_content(content).pixels)
+
+
+def test_hashes_group_by_patient_and_depend_on_the_key(tmp_path: Path) -> None:
+    def hashed(patient: str, study: str, **options: bytes) -> Deidentified:
+        path = make_dicom(tmp_path / "x.dcm", PatientID=patient, StudyInstanceUID=study)
+        return deidentified(path.read_bytes(), **options)
+
+    first, again, other = hashed("A", "1.2.3"), hashed("A", "1.2.4"), hashed("B", "1.2.3")
+    keyed = hashed("A", "1.2.3", key=b"another key")
+    assert first.patient_hash == again.patient_hash != other.patient_hash
+    assert first.study_uid_hash == other.study_uid_hash != again.study_uid_hash
+    assert keyed.patient_hash not in (None, first.patient_hash)
+    assert keyed.study_uid_hash not in (None, first.study_uid_hash)
+
+
+def test_no_hash_without_an_identifier(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "x.dcm", PatientID="")
+    assert deidentified(path.read_bytes()).patient_hash is None
+
+
+def test_files_without_uids_are_not_grouped(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "x.dcm")
+    dataset = pydicom.dcmread(path)
+    del dataset.StudyInstanceUID, dataset.SOPInstanceUID
+    dataset.save_as(path)
+    result = deidentified(path.read_bytes())
+    kept = pydicom.dcmread(io.BytesIO(result.blob))
+    assert result.study_uid_hash is None
+    assert "StudyInstanceUID" not in kept
+    assert kept.SOPInstanceUID.startswith("2.25.")
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEGBaseline8Bit])
+def test_pixels_and_transfer_syntax_stay_the_same(tmp_path: Path, syntax: str) -> None:
+    path = make_dicom(
+        tmp_path / "x.dcm",
+        PhotometricInterpretation="MONOCHROME1",
+        transfer_syntax=syntax,
+        VOILUTSequence=[make_lut(np.arange(256) ** 2 // 256, first=0, bits=8)],
+    )
+    after = decode(stored(tmp_path / "y.dcm", deidentified(path.read_bytes()).blob))
+    np.testing.assert_array_equal(after.pixels, decode(path).pixels)
+    assert pydicom.dcmread(tmp_path / "y.dcm").file_meta.TransferSyntaxUID == syntax
+
+
+def test_no_identifying_value_of_the_shared_files_is_left(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    checked = 0
+    for path in sorted((shared_data / "dicom").iterdir()):
+        if path.suffix == ".csv":
+            continue
+        dataset = pydicom.dcmread(path, force=True)
+        content = deidentified(path.read_bytes()).blob
+        values = {str(dataset[k].value) for k in IDENTIFYING if k in dataset}
+        # Short numbers occur by chance among pixels; the attributes themselves are gone.
+        for value in (value for value in values if len(value) >= 6):
+            assert value.encode() not in content, path.name
+            checked += 1
+        kept = pydicom.dcmread(io.BytesIO(content))
+        assert not kept.PatientName
+        assert kept.PatientID != dataset.get("PatientID") or not kept.PatientID
+        assert not kept.PatientBirthDate
+        assert not kept.StudyDate
+        assert "OtherPatientIDs" not in kept
+        after = decode(stored(tmp_path / "x.dcm", content))
+        np.testing.assert_array_equal(after.pixels, decode(path).pixels, path.name)
+    assert checked > 50

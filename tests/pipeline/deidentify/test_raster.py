@@ -1,0 +1,89 @@
+"""Images other than DICOM: metadata are removed, pixels and orientation stay."""
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from pipeline.decode.decode import decode_content
+from pipeline.files.sniff import HEAD_BYTES, sniff
+from tests.support.data.builders import encoded, jpeg_with, make_picture, png_chunk, png_with
+from tests.support.imaging.deidentified import deidentified
+
+NAME = b"Planted Person"
+PICTURE = make_picture()
+
+
+def exif_with_a_thumbnail() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E], exif[0x013B], exif[0x9C9B] = 3, NAME, NAME, NAME
+    thumbnail = jpeg_with(encoded(make_picture(40, 40), "JPEG"), marker=0xFE, body=NAME)
+    # TIFF 6.0: a second directory, whose entries 0x0201 and 0x0202 name a JPEG behind it.
+    first = bytearray(exif.tobytes())
+    start = len(first) - 6
+    entries = struct.pack("<HHHIIHHIII", 2, 0x201, 4, 1, start + 30, 0x202, 4, 1, len(thumbnail), 0)
+    return bytes(first) + entries + thumbnail
+
+
+def in_mode(mode: str, kind: str, **options: Any) -> bytes:
+    target = io.BytesIO()
+    Image.fromarray(PICTURE).convert(mode).save(target, kind, **options)
+    return target.getvalue()
+
+
+def images_with_metadata() -> dict[str, bytes]:
+    text = PngInfo()
+    text.add_text("Patient", NAME.decode())
+    text.add_itxt("Comment", NAME.decode())
+    png = encoded(PICTURE, "PNG", pnginfo=text, icc_profile=NAME, exif=exif_with_a_thumbnail())
+    jpeg = encoded(
+        PICTURE, "JPEG", comment=NAME, exif=exif_with_a_thumbnail(), icc_profile=NAME, xmp=NAME
+    )
+    jfif = jpeg_with(encoded(PICTURE, "JPEG"), marker=0xE0, body=b"JFXX\0\x10" + NAME)
+    tiff = encoded(
+        PICTURE,
+        "TIFF",
+        tiffinfo={tag: NAME.decode() for tag in (270, 271, 305, 315, 33432)},
+        icc_profile=NAME,
+    )
+    return {
+        "png": png,
+        "png, private chunk": png_with(png, png_chunk(b"naMe", NAME)),
+        "png, trailing": png + NAME,
+        "jpeg": jpeg,
+        "jpeg, trailing": jpeg + NAME,
+        "jpeg, JFIF thumbnail": jfif,
+        "tiff": tiff,
+        "tiff, trailing": tiff + NAME,
+        "webp": encoded(PICTURE, "WEBP", lossless=True, exif=exif_with_a_thumbnail(), xmp=NAME),
+        "bmp, trailing": encoded(PICTURE, "BMP") + NAME,
+        "png, palette": in_mode("P", "PNG", pnginfo=text, transparency=0),
+        "jpeg, cmyk": in_mode("CMYK", "JPEG", exif=exif_with_a_thumbnail(), icc_profile=NAME),
+        "jpeg, colours": in_mode("RGB", "JPEG", exif=exif_with_a_thumbnail(), icc_profile=NAME),
+        "jpeg, progressive": encoded(PICTURE, "JPEG", progressive=True, xmp=NAME),
+        "tiff, 16 bits": encoded(make_picture(top=65535), "TIFF", description=NAME.decode()),
+    }
+
+
+@pytest.mark.parametrize("kind", images_with_metadata())
+def test_metadata_are_removed_and_pixels_kept(kind: str) -> None:
+    content = images_with_metadata()[kind]
+    assert NAME in content
+    result = deidentified(content)
+    assert NAME not in result.blob
+    assert sniff(result.blob[:HEAD_BYTES]) == result.media_type
+    assert (result.patient_hash, result.study_uid_hash) == (None, None)
+    np.testing.assert_array_equal(
+        decode_content(result.blob).pixels, decode_content(content).pixels, strict=True
+    )
+
+
+def test_coded_pixels_are_kept() -> None:
+    jpeg = encoded(PICTURE, "JPEG", comment=NAME)
+    assert deidentified(jpeg).blob == jpeg.replace(b"\xff\xfe\0\x10" + NAME, b"")
+    png = encoded(PICTURE, "PNG")
+    assert deidentified(png).blob == png
