@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`. Begins anew in a namespace before it loads what takes seconds."""
+"""`python -m tests.chaos`: restarts itself in a namespace before the slow imports."""
 
 from tests.chaos.namespace import enter_namespace
 

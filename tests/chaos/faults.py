@@ -1,4 +1,4 @@
-"""What is done to a running service. Each returns what it hit, or None where there was nothing."""
+"""Faults for a running service. Each returns what it did, or None without a target."""
 
 import random
 import shutil
@@ -24,13 +24,13 @@ from tests.chaos.rig import Rig
 
 Hit = Callable[[Rig, random.Random], str | None]
 WORKS_ON = {"ingest": State.RECEIVED, "predict": State.READY}
-SOON_S = 3.0  # how long a fault waits for something to hit
+WAIT_S = 3.0  # how long a fault waits for a target
 
 
 @dataclass(frozen=True)
 class Fault:
-    """share: how often, beside the others. while_sending: makes sense only then. is_slow: takes
-    many seconds, and is left out of a short storm.
+    """share: relative frequency. while_sending: needs a running upload. is_slow: takes many
+    seconds, and is left out of short runs.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Fault:
 
 
 def kill(name: str, rig: Rig, choose: random.Random) -> str | None:
-    """A worker mostly at a moment when it has images in hand, others at any."""
+    """A worker mostly while it holds claims; others at any moment."""
     victim = rig.find(name)
     if victim is None:
         return None
-    in_hand = _wait_until_busy(rig, name) if choose.random() < 0.8 else 0
+    claimed = _wait_until_busy(rig, name) if choose.random() < 0.8 else 0
     time.sleep(choose.uniform(0, 0.05))
     victim.kill()
-    return f"{in_hand} images in hand" if name in WORKS_ON else "killed"
+    return f"{claimed} images claimed" if name in WORKS_ON else "killed"
 
 
 def kill_decoder(rig: Rig, choose: random.Random) -> str | None:
@@ -62,12 +62,12 @@ def kill_decoder(rig: Rig, choose: random.Random) -> str | None:
 
 
 def freeze_decoder(rig: Rig, choose: random.Random) -> str | None:
-    """It stays so: its pool has to notice."""
+    """For good: its pool must notice."""
     decoders = rig.find_all("decoder")
     if not decoders:
         return None
     choose.choice(decoders).suspend()
-    return "frozen for good"
+    return "frozen permanently"
 
 
 def end(name: str, rig: Rig, choose: random.Random) -> str | None:
@@ -75,7 +75,7 @@ def end(name: str, rig: Rig, choose: random.Random) -> str | None:
     if victim is None:
         return None
     victim.terminate()
-    return "asked to end"
+    return "terminated"
 
 
 def freeze(name: str, rig: Rig, choose: random.Random) -> str | None:
@@ -100,7 +100,7 @@ def freeze_broker(rig: Rig, choose: random.Random) -> str | None:
 
 
 def wipe_broker(rig: Rig, choose: random.Random) -> str | None:
-    """Killed, and all its messages are gone."""
+    """Kill it and delete its messages."""
     victim = rig.find("broker")
     if victim is None:
         return None
@@ -112,7 +112,7 @@ def wipe_broker(rig: Rig, choose: random.Random) -> str | None:
 
 
 def flush_broker(rig: Rig, choose: random.Random) -> str | None:
-    """Its data vanish while it runs."""
+    """Delete its messages while it runs."""
     service = running_service(rig.data_dir)
     if service is None:
         return None
@@ -130,9 +130,9 @@ def kill_sender(rig: Rig, choose: random.Random) -> str | None:
 
 
 def cut_power(rig: Rig, choose: random.Random) -> str | None:
-    """Every process at once, the supervisor too; then the service is started anew."""
+    """Kill every process at once, including the supervisor; then start the service again."""
     everyone = rig.service.processes()
-    everyone[0].suspend()  # or it would start the others again
+    everyone[0].suspend()  # it would restart the others
     for process in [*everyone[1:], everyone[0]]:
         with suppress(psutil.NoSuchProcess):
             process.kill()
@@ -149,7 +149,7 @@ def fill_disk(rig: Rig, choose: random.Random) -> str | None:
         with ballast.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(2**16))
-        # The last bytes, too: what others free meanwhile is theirs.
+        # Held for a while; space that others free meanwhile stays free.
         time.sleep(choose.uniform(1, 4))
     finally:
         ballast.unlink()
@@ -159,7 +159,7 @@ def fill_disk(rig: Rig, choose: random.Random) -> str | None:
 def lock_sqlite(rig: Rig, choose: random.Random) -> str | None:
     """Another writer holds the database for a while."""
     path = rig.data_dir / "overread.sqlite3"
-    with closing(sqlite3.connect(path, timeout=SOON_S, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
@@ -175,7 +175,7 @@ def stop_postgres(rig: Rig, choose: random.Random, *, immediate: bool) -> str | 
     seconds = choose.uniform(0.3, 5)
     time.sleep(seconds)
     rig.postgres.start()
-    return f"away for {seconds:.1f} s"
+    return f"down for {seconds:.1f} s"
 
 
 def cut_connections(rig: Rig, choose: random.Random) -> str | None:
@@ -188,31 +188,33 @@ def cut_connections(rig: Rig, choose: random.Random) -> str | None:
     return "cut"
 
 
-def pull_upload(rig: Rig, choose: random.Random) -> str | None:
-    return _pull(rig, choose, worker="ingest", path=partial(rig.store.path, area="incoming"))
+def delete_upload(rig: Rig, choose: random.Random) -> str | None:
+    return _delete(rig, choose, worker="ingest", path=partial(rig.store.path, area="incoming"))
 
 
-def pull_input(rig: Rig, choose: random.Random) -> str | None:
+def delete_input(rig: Rig, choose: random.Random) -> str | None:
     root = rig.store.root / "inputs" / PREPROCESSING
-    return _pull(rig, choose, worker="predict", path=lambda sha256: root / sha256[:2] / sha256)
+    return _delete(rig, choose, worker="predict", path=lambda sha256: root / sha256[:2] / sha256)
 
 
-def _pull(
+def _delete(
     rig: Rig, choose: random.Random, *, worker: str, path: Callable[[str], Path]
 ) -> str | None:
-    """A file that this worker will want, while it looks away."""
+    """Delete a file that this worker will need, while it is frozen."""
     victim = rig.find(worker)
     if victim is None:
         return None
     with _frozen(victim):
-        deadline = time.monotonic() + SOON_S
+        deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
             waiting = _unclaimed(rig, WORKS_ON[worker])
             if waiting:
                 sha256 = choose.choice(waiting)
                 with suppress(FileNotFoundError):
                     path(sha256).unlink()
-                    rig.pulled[sha256] = "its upload" if worker == "ingest" else "its network input"
+                    rig.deleted[sha256] = (
+                        "its upload" if worker == "ingest" else "its network input"
+                    )
                     return sha256[:8]
             time.sleep(0.05)
     return None
@@ -228,13 +230,13 @@ def _unclaimed(rig: Rig, state: State) -> list[str]:
 
 
 def _wait_until_busy(rig: Rig, name: str) -> int:
-    """How many images the worker of that name then holds; 0 where it got none."""
+    """Return how many images this worker holds then; 0 if it got none in time."""
     if name not in WORKS_ON:
         return 0
     held = select(func.count()).where(
         Image.state == WORKS_ON[name], Image.leased_by.is_not(None), Image.leased_until > now()
     )
-    deadline = time.monotonic() + SOON_S
+    deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         with suppress(*AWAY), rig.sessions() as session:
             if count := session.scalar(held):
@@ -254,21 +256,21 @@ def _frozen(victim: psutil.Process) -> Iterator[None]:
 
 
 FAULTS = (
-    Fault("predicting worker killed", partial(kill, "predict"), 8),
-    Fault("ingesting worker killed", partial(kill, "ingest"), 8),
+    Fault("predict worker killed", partial(kill, "predict"), 8),
+    Fault("ingest worker killed", partial(kill, "ingest"), 8),
     Fault("decoder killed", kill_decoder, 5),
     Fault("decoder frozen", freeze_decoder, 3),
-    Fault("predicting worker frozen", partial(freeze, "predict"), 3, is_slow=True),
-    Fault("ingesting worker frozen", partial(freeze, "ingest"), 3, is_slow=True),
+    Fault("predict worker frozen", partial(freeze, "predict"), 3, is_slow=True),
+    Fault("ingest worker frozen", partial(freeze, "ingest"), 3, is_slow=True),
     Fault("broker killed", partial(kill, "broker"), 3),
     Fault("broker killed, data wiped", wipe_broker, 3),
     Fault("broker flushed", flush_broker, 2),
     Fault("broker frozen", freeze_broker, 2, is_slow=True),
     Fault("beat killed", partial(kill, "beat"), 2),
-    Fault("portal killed in mid-upload", partial(kill, "portal"), 4, while_sending=True),
-    Fault("portal restarted in mid-upload", partial(end, "portal"), 3, while_sending=True),
+    Fault("portal killed during upload", partial(kill, "portal"), 4, while_sending=True),
+    Fault("portal restarted during upload", partial(end, "portal"), 3, while_sending=True),
     Fault(
-        "portal frozen in mid-upload",
+        "portal frozen during upload",
         partial(freeze, "portal"),
         2,
         while_sending=True,
@@ -277,10 +279,10 @@ FAULTS = (
     Fault("sender killed", kill_sender, 2, while_sending=True),
     Fault("power cut", cut_power, 2, is_slow=True),
     Fault("disk full", fill_disk, 4),
-    Fault("SQLite locked by another", lock_sqlite, 4, database="sqlite"),
+    Fault("SQLite locked", lock_sqlite, 4, database="sqlite"),
     Fault("PostgreSQL stopped, fast", partial(stop_postgres, immediate=False), 3, "postgresql"),
     Fault("PostgreSQL stopped, immediate", partial(stop_postgres, immediate=True), 3, "postgresql"),
     Fault("PostgreSQL connections cut", cut_connections, 2, "postgresql"),
-    Fault("stored file gone: upload", pull_upload, 3),
-    Fault("stored file gone: network input", pull_input, 3),
+    Fault("upload deleted", delete_upload, 3),
+    Fault("network input deleted", delete_input, 3),
 )

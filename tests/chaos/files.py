@@ -1,4 +1,4 @@
-"""What is sent: small pictures, DICOM phantoms, twins, junk that is refused, a zip."""
+"""What is sent: small PNGs, DICOM phantoms, duplicates, refused files, a zip."""
 
 import hashlib
 import io
@@ -12,13 +12,13 @@ from pipeline.phantom.studies import make_phantom_dicom
 from pipeline.types import Finding
 from tests.support.data.uploads import a_png
 
-SHARES = {"dicom": 0.03, "twin": 0.02, "refused": 0.02}  # the others are PNGs
+SHARES = {"dicom": 0.03, "duplicate": 0.02, "refused": 0.02}  # the others are PNGs
 ZIPPED_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Sent:
-    """One file that becomes one image. is_refused: no radiograph, whatever happens on the way."""
+    """One file, which becomes one image. is_refused: not a radiograph."""
 
     file: str
     sha256: str
@@ -26,7 +26,7 @@ class Sent:
 
 
 def make_files(folder: Path, count: int, *, seed: int) -> list[Sent]:
-    """Writes `count` files, some in one zip, and says how each will be named by the service."""
+    """Write `count` files, some in one zip; return each with its name in the service."""
     contents = _contents(count, seed=seed)
     zipped = list(contents)[:: round(1 / ZIPPED_SHARE)]
     for file in contents.keys() - set(zipped):
@@ -47,16 +47,16 @@ def make_files(folder: Path, count: int, *, seed: int) -> list[Sent]:
 
 
 def _contents(count: int, *, seed: int) -> dict[str, tuple[bytes, bool]]:
-    """By file name: its bytes, and whether they will be refused."""
+    """File name -> its bytes, and whether they must be refused."""
     choose = random.Random(seed)
     made: dict[str, tuple[bytes, bool]] = {}
     for number, kind in enumerate(_kinds(count, choose)):
         folder = f"patient{number % 97:02d}"
         if kind == "dicom":
             made[f"{folder}/{number}.dcm"] = (_dicom(number, seed=seed), False)
-        elif kind == "twin" and made:
-            twin = choose.choice(sorted(made))
-            made[f"{folder}/{number}-{Path(twin).name}"] = made[twin]
+        elif kind == "duplicate" and made:
+            original = choose.choice(sorted(made))
+            made[f"{folder}/{number}-{Path(original).name}"] = made[original]
         elif kind == "refused":
             made[f"{folder}/{number}.png"] = (_junk(number, choose), True)
         else:
@@ -81,7 +81,7 @@ def _dicom(number: int, *, seed: int) -> bytes:
 
 
 def _junk(number: int, choose: random.Random) -> bytes:
-    """A text, noise, or a picture that was cut off in its middle; each with bytes of its own."""
+    """A text, noise, or half a PNG; all with different bytes."""
     text = f"file {number} is a text".encode()
     whole = a_png(seed=number)
     return choose.choice([text, choose.randbytes(200), whole[: len(whole) // 2]])

@@ -1,7 +1,7 @@
-"""A small disk of our own, so that filling it fills no one else's.
+"""A small disk that can be filled without affecting anything else.
 
-The kernel lets a process that has its own mount namespace mount a file system in memory; with the
-last process of the namespace it is gone. Root may ask for one, and mostly anyone else, too.
+A process with its own mount namespace may mount a file system in memory, which disappears with the
+namespace's last process. Root can create one, and on most systems any user.
 """
 
 import os
@@ -11,12 +11,12 @@ from pathlib import Path
 
 INSIDE = "CHAOS_HAS_NAMESPACE"
 AS_ROOT = ("unshare", "--mount")
-# Stays the user it was: a PostgreSQL server does not start for root.
+# Keeps the user: PostgreSQL does not start as root.
 AS_ANYONE = ("unshare", "--user", "--map-current-user", "--mount", "--keep-caps")
 
 
 def enter_namespace() -> None:
-    """Runs this very command again inside a namespace, where there can be one."""
+    """Replace this process by the same command inside a namespace, if one can be created."""
     if INSIDE in os.environ:
         return
     way = AS_ROOT if os.geteuid() == 0 else AS_ANYONE
@@ -27,7 +27,7 @@ def enter_namespace() -> None:
 
 
 def mount_disk(folder: Path, *, size_bytes: int) -> bool:
-    """An empty disk of that size at `folder`; False where there cannot be one."""
+    """Mount an empty disk at `folder`; False if that is impossible."""
     if not os.environ.get(INSIDE):
         return False
     options = f"size={size_bytes},mode=0700"

@@ -1,4 +1,4 @@
-"""The service on a disk of its own, its database and its sender: all that a storm can hit."""
+"""The service on its own small disk, its database and its sender: the targets of faults."""
 
 import os
 import shutil
@@ -19,8 +19,8 @@ from tests.chaos.sender import Sender
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.service import Service, command_line, is_alive
 
-# Short, so that what a killed worker held comes back within seconds.
-QUICK = {
+# Short, so that the claims of a killed worker lapse within seconds.
+SETTINGS = {
     "chunk_time_limit_s": "8",
     "decode_timeout_s": "3",
     "sweep_interval_s": "1",
@@ -28,10 +28,9 @@ QUICK = {
     "night_at": "",
 }
 RESERVE_BYTES = 4 * 2**20
-# A network input takes 50 kB, a small picture and its rows less; then the broker, the database
-# with its log, and the reserve.
+# A network input takes 50 kB, a small image and its rows less; then broker, database, log, reserve.
 BYTES_AN_IMAGE, BYTES_BESIDES = 120_000, 64 * 2**20
-SIGNS = {
+COMMAND_PARTS = {
     "portal": "gunicorn",
     "ingest": "-Q ingest",
     "predict": "-Q predict",
@@ -54,14 +53,14 @@ class Rig:
         self.postgres = PostgresServer(keeping=True) if database == "postgresql" else None
         url = self.postgres.url("postgres") if self.postgres else ""
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        given = QUICK | {"disk_reserve_bytes": str(RESERVE_BYTES), "database_url": url}
+        given = SETTINGS | {"disk_reserve_bytes": str(RESERVE_BYTES), "database_url": url}
         self.service = Service(folder, settings=given)
         self.settings = Settings(data=self._data_dir, database_url=url)
         self.store = FileStore(self.settings.files_dir)
         self.sessions: Sessions = make_session_factory(make_engine(self.settings))
         self.sender: Sender | None = None
         self._counted: Counter[State] = Counter()
-        self.pulled: dict[str, str] = {}  # by SHA-256: whose file was pulled away
+        self.deleted: dict[str, str] = {}  # SHA-256 -> which of its files was deleted
         self.seen: list[psutil.Process] = []  # every process that was ever part of the service
 
     @property
@@ -70,28 +69,28 @@ class Rig:
 
     def start(self) -> None:
         self.service.start()
-        self.look()
+        self.note_processes()
 
     def send(self, folder: Path) -> Sender:
         self.sender = Sender(folder, data_dir=self.data_dir, log=self.folder / "sender.log")
         return self.sender
 
-    def look(self) -> None:
-        """Remember who runs, to find later who was left behind."""
+    def note_processes(self) -> None:
+        """Remember the running processes, to find orphans later."""
         try:
             self.seen += [one for one in self.service.processes() if one not in self.seen]
         except psutil.NoSuchProcess:
             return
 
     def find(self, name: str) -> psutil.Process | None:
-        """The first process of that name, a worker's supervisor before its helpers."""
+        """The first process of that name: a worker's parent before its children."""
         return next(iter(self.find_all(name)), None)
 
     def find_all(self, name: str) -> list[psutil.Process]:
-        return [one for one in self._processes() if SIGNS[name] in command_line(one)]
+        return [one for one in self._processes() if COMMAND_PARTS[name] in command_line(one)]
 
     def count(self) -> Counter[State]:
-        """Images by state; what was counted before while the database is away."""
+        """Images by state; the previous count while the database is down."""
         try:
             with self.sessions() as session:
                 by_state = select(Image.state, func.count()).group_by(Image.state)
@@ -105,7 +104,7 @@ class Rig:
         return sum(counts[state] for state in FINAL_STATES)
 
     def bring_back(self) -> None:
-        """Whatever was stopped runs again."""
+        """Restart the database if it was stopped."""
         if self.postgres and not self.postgres.is_running:
             self.postgres.start()
 

@@ -1,4 +1,4 @@
-"""`overread submit`, given again as often as it gives up, as a user would."""
+"""Runs `overread submit` until it succeeds, as a user would."""
 
 import subprocess
 import threading
@@ -11,7 +11,7 @@ PAUSE_S = 0.5  # a user would take longer
 
 
 class Sender:
-    """starts: how often the command was given. It ends when the command says that all was sent."""
+    """starts: how often the command was started. Ends when it exits with 0."""
 
     def __init__(self, folder: Path, *, data_dir: Path, log: Path) -> None:
         self.starts = 0

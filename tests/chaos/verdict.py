@@ -1,4 +1,4 @@
-"""What was lost, judged from the database and the files after everything was stopped."""
+"""What was lost, according to the database and files after the service has stopped."""
 
 import sqlite3
 from collections import Counter
@@ -16,8 +16,8 @@ from models.files.orphans import find_orphans
 from models.intake.jobs import job_progress
 from models.tables.intake import FINAL_STATES, Image, Job, Prediction, State
 from tests.chaos.files import Sent
+from tests.chaos.injector import Injection
 from tests.chaos.rig import Rig
-from tests.chaos.storm import Strike
 
 GONE = "no longer in the file store"
 SHOWN = 20  # losses that are named
@@ -25,7 +25,7 @@ SHOWN = 20  # losses that are named
 
 @dataclass(frozen=True)
 class Row:
-    """What there is to judge of an image."""
+    """The columns of an image that are judged."""
 
     id: int
     sha256: str
@@ -36,13 +36,13 @@ class Row:
 
 @dataclass
 class Verdict:
-    """losses: one line each. by_fault: the fault before each lost image ended, or the last one."""
+    """losses: one line each. by_fault: losses by the newest fault before the image ended."""
 
     counts: Counter[State] = field(default_factory=Counter)
     facts: list[tuple[str, str]] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
     by_fault: Counter[str] = field(default_factory=Counter)
-    pulled: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
 
     def fact(self, what: str, found: str, losses: Iterable[str] = ()) -> None:
         self.facts.append((what, found))
@@ -50,19 +50,19 @@ class Verdict:
 
 
 def tidy(rig: Rig) -> None:
-    """What the service does every hour, without waiting for files to be old."""
+    """The hourly garbage collection, without its grace period."""
     context = open_context(rig.settings)
     collect_garbage(context.sessions, context.store, lease_s=0, age_s=0)
     context.close()
 
 
-def judge(rig: Rig, sent: Sequence[Sent], strikes: Sequence[Strike]) -> Verdict:
+def judge(rig: Rig, sent: Sequence[Sent], injections: Sequence[Injection]) -> Verdict:
     verdict = Verdict()
     with rig.sessions() as session:
         job_ids = list(session.scalars(select(Image.job_id).distinct()))
         rows = _rows(session)
         verdict.counts = Counter(row.state for row in rows.values())
-        _judge_images(verdict, rig, sent, rows, strikes)
+        _judge_images(verdict, rig, sent, rows, injections)
         _judge_predictions(verdict, session, sent, rows)
         _judge_jobs(verdict, session, job_ids, len(sent))
         checked = verify(session)
@@ -93,44 +93,44 @@ def _judge_images(
     rig: Rig,
     sent: Sequence[Sent],
     rows: dict[str, Row],
-    strikes: Sequence[Strike],
+    injections: Sequence[Injection],
 ) -> None:
     lost = []
     for one in sent:
         row = rows.get(one.file)
-        was_pulled = one.sha256 in rig.pulled
-        if was_pulled and row is not None:
-            verdict.pulled.append(_tell_pulled(row, rig.pulled[one.sha256]))
-        clause = _what_is_wrong(one, row, was_pulled=was_pulled)
+        was_deleted = one.sha256 in rig.deleted
+        if was_deleted and row is not None:
+            verdict.deleted.append(_describe_deleted(row, rig.deleted[one.sha256]))
+        clause = _what_is_wrong(one, row, was_deleted=was_deleted)
         if clause:
             lost.append(f"{row.id if row else 'no row'}: {clause}")
-            verdict.by_fault[_blame(row, strikes)] += 1
+            verdict.by_fault[_blame(row, injections)] += 1
     surplus = rows.keys() - {one.file for one in sent}
     waiting = sum(row.state not in FINAL_STATES for row in rows.values())
     verdict.fact("files sent", str(len(sent)))
-    verdict.fact("images", f"{len(rows)}, {waiting} without an end", lost)
+    verdict.fact("images", f"{len(rows)}, {waiting} without a final state", lost)
     verdict.losses += [f"images: {rows[file].id} was never sent" for file in surplus]
 
 
-def _what_is_wrong(one: Sent, row: Row | None, *, was_pulled: bool) -> str:
+def _what_is_wrong(one: Sent, row: Row | None, *, was_deleted: bool) -> str:
     if row is None:
-        return "it was sent and is not there"
+        return "sent, but missing"
     if row.sha256 != one.sha256:
-        return "its content is another"
-    if was_pulled and row.state == State.FAILED and GONE in row.reason:
+        return "its content differs"
+    if was_deleted and row.state == State.FAILED and GONE in row.reason:
         return ""
     expected = State.REJECTED if one.is_refused else State.PREDICTED
     return "" if row.state == expected else f"{row.state} ({row.reason}) instead of {expected}"
 
 
-def _tell_pulled(row: Row, which: str) -> str:
+def _describe_deleted(row: Row, which: str) -> str:
     return f"image {row.id}, {which}: {row.state}{f' ({row.reason})' if row.reason else ''}"
 
 
-def _blame(row: Row | None, strikes: Sequence[Strike]) -> str:
-    """The last fault that had begun when the image came to its end."""
+def _blame(row: Row | None, injections: Sequence[Injection]) -> str:
+    """The newest fault that had begun when the image reached its final state."""
     until = row.finished_at if row else None
-    before = [strike.fault for strike in strikes if until is None or strike.at <= until]
+    before = [injection.fault for injection in injections if until is None or injection.at <= until]
     return before[-1] if before else "before the first fault"
 
 
@@ -143,9 +143,9 @@ def _judge_predictions(
     predicted = {row.sha256 for row in rows.values() if row.state == State.PREDICTED}
     contents = {key[0] for key in counted}
     never = [f"{sha256[:8]}: never" for sha256 in predicted - contents]
-    needless = [f"{sha256[:8]}: not shown" for sha256 in contents - predicted]
-    found = f"{len(predicted)} contents, {sum(counted.values())} predictions"
-    verdict.fact("predicted", found, [*twice, *never, *needless])
+    unused = [f"{sha256[:8]}: not shown" for sha256 in contents - predicted]
+    found = f"{len(predicted)} images' contents, {sum(counted.values())} predictions"
+    verdict.fact("predicted", found, [*twice, *never, *unused])
 
 
 def _judge_jobs(verdict: Verdict, session: Session, job_ids: Sequence[str], sent: int) -> None:
@@ -162,8 +162,8 @@ def _judge_jobs(verdict: Verdict, session: Session, job_ids: Sequence[str], sent
 
 
 def _judge_files(verdict: Verdict, rig: Rig, rows: dict[str, Row]) -> None:
-    pulled = {row.id for row in rows.values() if row.sha256 in rig.pulled}
-    excused = tuple(f"image {image_id} (" for image_id in pulled)
+    deleted = {row.id for row in rows.values() if row.sha256 in rig.deleted}
+    excused = tuple(f"image {image_id} (" for image_id in deleted)
     orphans = [
         line for line in find_orphans(rig.sessions, rig.store) if not line.startswith(excused)
     ]
@@ -172,4 +172,4 @@ def _judge_files(verdict: Verdict, rig: Rig, rows: dict[str, Row]) -> None:
         path = rig.data_dir / "overread.sqlite3"
         with closing(sqlite3.connect(path)) as connection:
             (answer,) = connection.execute("PRAGMA integrity_check").fetchone()
-        verdict.fact("SQLite's own check", answer, [] if answer == "ok" else [answer])
+        verdict.fact("SQLite integrity check", answer, [] if answer == "ok" else [answer])

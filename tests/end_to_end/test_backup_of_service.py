@@ -1,4 +1,4 @@
-"""A service that works is backed up; what comes back ends as the service itself did."""
+"""A backup of a running service is restored, and both finish the job with equal results."""
 
 import json
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def images(service: Service, *states: State) -> int:
         return len(session.scalars(select(Image).where(Image.state.in_(states))).all())
 
 
-def loose_ends(service: Service) -> list[str]:
+def orphans(service: Service) -> list[str]:
     with database_of(service) as database:
         return find_orphans(database.sessions, FileStore(database.settings.files_dir))
 
@@ -60,7 +60,7 @@ def results(service: Service) -> dict[int, dict[str, Any]]:
 
 
 def files_of(service: Service) -> dict[str, bytes]:
-    """Those that stay once everything is read."""
+    """Those that remain when every image is predicted."""
     folders = (service.data_dir / "files" / area for area in ("stored", "inputs"))
     paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     return {path.name: path.read_bytes() for path in paths}
@@ -72,10 +72,10 @@ def promote_and_roll_back(service: Service) -> None:
         assert user is not None
         version = a_trained_version(session, database.settings)
         promote(session, version, user_id=user.id, reason="better")
-        roll_back(session, user_id=user.id, reason="it was not")
+        roll_back(session, user_id=user.id, reason="not better")
 
 
-def test_what_was_saved_in_mid_job_ends_as_if_nothing_had_been(
+def test_backup_taken_during_a_job_restores_and_finishes_it(
     service: Service, tmp_path: Path
 ) -> None:
     first = write_phantom_studies(tmp_path / "read", studies=2)
@@ -85,10 +85,10 @@ def test_what_was_saved_in_mid_job_ends_as_if_nothing_had_been(
     assert service.run("label", table).returncode == 0
     promote_and_roll_back(service)
     sent = write_phantom_studies(tmp_path / "at work", studies=20, seed=5)
-    # One worker stands still with a claim in its hands, the other goes on.
+    # One worker is suspended with a claim, the other works.
     service.find("-Q predict").suspend()
     assert service.run("submit", tmp_path / "at work").returncode == 0
-    wait_until(lambda: images(service, State.READY), within_s=WITHIN_S, what="one decoded")
+    wait_until(lambda: images(service, State.READY), within_s=WITHIN_S, what="a decoded image")
 
     saved = service.run("backup", tmp_path / "kept")
 
@@ -99,18 +99,18 @@ def test_what_was_saved_in_mid_job_ends_as_if_nothing_had_been(
     restored.folder.mkdir()
     said = restored.run("restore", tmp_path / "kept")
     assert said.returncode == 0, said.stderr
-    assert images(restored, State.RECEIVED, State.READY), "it was saved in mid-job"
-    all_of_them = len(first) + len(sent)
+    assert images(restored, State.RECEIVED, State.READY), "saved during the job"
+    total = len(first) + len(sent)
     try:
         restored.start()
         for one in (service, restored):
             wait_until(
-                lambda one=one: images(one, *FINAL_STATES) == all_of_them,  # type: ignore[misc]
+                lambda one=one: images(one, *FINAL_STATES) == total,  # type: ignore[misc]
                 within_s=WITHIN_S,
-                what="the job's end",
+                what="end of job",
             )
-        # An upload is deleted after its image is read.
-        wait_until(lambda: not loose_ends(restored), within_s=WITHIN_S, what="no loose end")
+        # An upload is deleted after its image is decoded.
+        wait_until(lambda: not orphans(restored), within_s=WITHIN_S, what="no orphans")
         check_equal(service, restored)
     finally:
         restored.end()
@@ -129,5 +129,5 @@ def check_equal(service: Service, restored: Service) -> None:
         assert len(answers) == len(set(answers)) == len({row["sha256"] for row in after.values()})
         assert session.scalars(select(Label.value)).one() == "pneumonia"
         moves = [entry.reason for entry in production_history(session)]
-        assert moves == ["it was not", "better", "ships with the project"]
+        assert moves == ["not better", "better", "ships with the project"]
         assert verify(session).broken is None

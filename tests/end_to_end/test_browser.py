@@ -1,4 +1,4 @@
-"""A person at a browser: logs in by the link, uploads a folder, follows the job, reads a study."""
+"""A user in a browser: log in by link, upload a folder, follow the job, open a study."""
 
 import os
 import re
@@ -39,21 +39,23 @@ def upload(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def visit(browser: Browser, service: Service) -> Iterator[Page]:
-    """One visit, from logging in on; anything that the browser complains about is an error."""
+    """A session after login; errors in the browser's console fail the tests."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" else None
+    )
     page.goto(a_link(service))
     yield page
     context.close()
-    assert complaints == []
+    assert errors == []
 
 
 @pytest.fixture(scope="module")
 def job(visit: Page, service: Service, upload: Path) -> str:
-    """The folder, uploaded by the portal and read to the end."""
+    """URL of the job of the uploaded folder, finished."""
     visit.goto(service.url)
     visit.set_input_files("#folder", upload)
     visit.wait_for_url(re.compile(r"/jobs/[0-9a-f]{32}$"))
@@ -66,7 +68,7 @@ def a_link(service: Service) -> str:
     return next(word for word in printed.split() if "/login?token=" in word)
 
 
-def test_the_link_lets_in_once(browser: Browser, service: Service) -> None:
+def test_login_link_works_once(browser: Browser, service: Service) -> None:
     link = a_link(service)
     first, second = browser.new_context(), browser.new_context()
     page = first.new_page()
@@ -79,7 +81,7 @@ def test_the_link_lets_in_once(browser: Browser, service: Service) -> None:
     second.close()
 
 
-def test_a_folder_is_read_to_the_end(visit: Page, job: str, upload: Path) -> None:
+def test_uploaded_folder_is_predicted(visit: Page, job: str, upload: Path) -> None:
     visit.goto(job)
     expect(visit.get_by_role("heading", level=1)).to_have_text("ward 3")
     sent = sum(1 for path in upload.rglob("*") if path.is_file()) - 1  # without Thumbs.db
@@ -91,7 +93,9 @@ def test_a_folder_is_read_to_the_end(visit: Page, job: str, upload: Path) -> Non
     expect(reason).to_contain_text("letter.txt: ")
 
 
-def test_a_zip_is_read_too(visit: Page, service: Service, upload: Path, tmp_path: Path) -> None:
+def test_uploaded_zip_is_predicted(
+    visit: Page, service: Service, upload: Path, tmp_path: Path
+) -> None:
     packed = tmp_path / "archive.zip"
     pictures = [path for path in upload.rglob("*") if path.suffix in (".png", ".dcm")][:2]
     with zipfile.ZipFile(packed, "w") as archive:
@@ -105,8 +109,7 @@ def test_a_zip_is_read_too(visit: Page, service: Service, upload: Path, tmp_path
         expect_count(visit, state, len(pictures))
 
 
-def test_the_progress_of_a_running_job_is_followed(visit: Page, service: Service) -> None:
-    """The page is open first; files come afterwards, and it tells so without being reloaded."""
+def test_job_page_updates_without_reload(visit: Page, service: Service) -> None:
     visit.goto(service.url)
     job_id = visit.evaluate(
         """async () => {
@@ -133,7 +136,7 @@ def test_the_progress_of_a_running_job_is_followed(visit: Page, service: Service
     expect(visit.locator("#reasons li")).to_have_count(1)
 
 
-def test_a_study_is_opened_and_its_heatmap_faded(visit: Page, job: str) -> None:
+def test_study_page_fades_heatmap(visit: Page, job: str) -> None:
     visit.goto(job)
     visit.click("#to-studies")
     rows = visit.locator(".worklist tbody tr")
@@ -155,11 +158,11 @@ def test_a_study_is_opened_and_its_heatmap_faded(visit: Page, job: str) -> None:
     expect(heatmap).to_have_css("opacity", "0")
     same = "([a, b]) => JSON.stringify(a) === JSON.stringify(b)"
     boxes = [visit.locator(name).bounding_box() for name in ("#radiograph", "#heatmap")]
-    assert visit.evaluate(same, boxes), "the heatmap does not lie on the radiograph"
+    assert visit.evaluate(same, boxes), "the heatmap is not aligned with the image"
     visit.evaluate("sessionStorage.clear()")
 
 
-def test_keys_lead_from_study_to_study(visit: Page, service: Service, job: str) -> None:
+def test_keys_move_between_studies(visit: Page, service: Service, job: str) -> None:
     visit.goto(f"{service.url}/studies")
     visit.locator("body").press("j")
     visit.locator("body").press("j")
@@ -170,7 +173,7 @@ def test_keys_lead_from_study_to_study(visit: Page, service: Service, job: str) 
     visit.wait_for_url(re.compile(r"at=1"))
 
 
-def test_results_are_downloaded(visit: Page, job: str) -> None:
+def test_results_download_as_csv_and_json(visit: Page, job: str) -> None:
     visit.goto(job)
     for kind in ("CSV", "JSON"):
         with visit.expect_download() as started:
@@ -179,7 +182,7 @@ def test_results_are_downloaded(visit: Page, job: str) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_every_page_fits_its_screen(
+def test_pages_fit_desktop_and_phone(
     visit: Page, service: Service, job: str, tmp_path: Path, width: str
 ) -> None:
     folder = Path(os.environ.get("SCREENSHOTS", tmp_path))

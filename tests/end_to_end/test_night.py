@@ -1,8 +1,8 @@
-"""It learns at night: real processes, the clock moved, a training worker killed in mid-epoch.
+"""Nights with real processes, a moved clock, and a training process killed during an epoch.
 
-A hospital whose pneumonia the shipped network hardly sees (AUROC about 0.6) labels its films.
-With a third of the labels wrong the night's candidate is refused; with right ones it goes live,
-answers without a restart, and one command takes it back.
+A site on whose images the shipped network is poor (AUROC about 0.6) labels them. With a third of
+the labels wrong the candidate is refused; with correct ones it is promoted, predicts without a
+restart, and is rolled back by one command.
 """
 
 import json
@@ -33,13 +33,13 @@ pytestmark = pytest.mark.processes
 
 NIGHT_WITHIN_S = 900.0  # on the slowest machine
 SETTINGS = {
-    "night_at": f"{now() + timedelta(hours=12):%H:%M}",  # none begins by itself while this runs
+    "night_at": f"{now() + timedelta(hours=12):%H:%M}",  # none starts by itself during the test
     "time_zone": "UTC",
     "night_policy": "automatic",
     "night_min_labels": "20",
-    "train_head_only_below": "50",  # the first night teaches the head alone, the second more
+    "train_head_only_below": "50",  # night 1 trains only the head
     "gate_min_patients": "5",
-    # What fifteen patients with pneumonia can show at all.
+    # Margins that fifteen patients with pneumonia can meet.
     "gate_auroc_margin": "0.05",
     "gate_sensitivity_margin": "0.3",
 }
@@ -59,7 +59,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def fix_splits(data_dir: Path) -> None:
-    """Patients are split by the installation's own key: with this one the same way every time."""
+    """The installation's key decides the splits: fix it."""
     secrets = replace(read_or_make_secrets(data_dir), identity_key_hex="01" * 32)
     write_private(data_dir / "secrets.json", json.dumps(asdict(secrets)))
 
@@ -75,7 +75,7 @@ def rows(service: Service) -> Iterator[Session]:
 
 
 def move_clock(service: Service, *, days: int = 2) -> None:
-    """As if so many days had passed: all that decides when a night is due lies so far back."""
+    """Move what decides when a night is due into the past."""
     with rows(service) as session:
         for alias in session.scalars(select(ModelAlias)):
             alias.created_at -= timedelta(days=days)
@@ -97,7 +97,7 @@ def label(service: Service, table: Path) -> None:
 
 
 def the_night(service: Service, number: int) -> dict[str, Any] | None:
-    """The night of this number, as plain values; None until it is there."""
+    """The columns of the night with this number; None before it exists."""
     with rows(service) as session:
         night = session.get(Night, number)
         if night is None:
@@ -120,8 +120,8 @@ def wait_for_end(service: Service, number: int) -> dict[str, Any]:
     return night
 
 
-def answers_of(service: Service, films: list[Film]) -> dict[str, set[str]]:
-    """Each film's file -> names of the versions that have read it."""
+def versions_by_file(service: Service, films: list[Film]) -> dict[str, set[str]]:
+    """File -> names of the versions that predicted it."""
     with rows(service) as session:
         read = session.execute(
             select(Image.file, ModelVersion.name)
@@ -153,13 +153,13 @@ def first_films(service: Service) -> list[Film]:
     return send(service, service.folder / "first", range(60))
 
 
-def test_a_poisoned_night_is_refused(
+def test_night_with_wrong_labels_is_refused(
     service: Service, shipped: str, first_films: list[Film]
 ) -> None:
     label(service, write_table(service.folder / "wrong.csv", first_films, flip_every=3))
     move_clock(service)
     night = wait_for_end(service, 1)
-    assert night["due_at"] is not None, "it came by itself"
+    assert night["due_at"] is not None, "scheduled by beat"
     assert (night["outcome"], night["new_labels"]) == (Outcome.REFUSED, 60)
     assert night["live"] == shipped
     assert night["candidate"] == "night-1"
@@ -169,12 +169,12 @@ def test_a_poisoned_night_is_refused(
 
 
 def wait_for_mid_epoch(service: Service, number: int, *, after: str | None = None) -> str:
-    """Returns who holds the night; `after` whoever held it before."""
+    """Return the lease holder; with `after`, wait for another holder than that."""
 
     def is_learning() -> bool:
         night = the_night(service, number)
-        is_anew = night is not None and night["leased_by"] != after
-        return is_anew and "upper blocks, step" in (night or {})["progress"]
+        is_other = night is not None and night["leased_by"] != after
+        return is_other and "upper blocks, step" in (night or {})["progress"]
 
     wait_until(is_learning, within_s=NIGHT_WITHIN_S, what="a step of fine-tuning")
     night = the_night(service, number)
@@ -188,26 +188,26 @@ def kill_training(service: Service) -> None:
     max(children, key=lambda child: child.memory_info().rss).kill()
 
 
-def test_right_labels_go_live_though_the_worker_is_killed_and_the_service_restarted(
+def test_night_with_correct_labels_is_promoted_despite_kill_and_restart(
     service: Service, shipped: str, first_films: list[Film]
 ) -> None:
     more = send(service, service.folder / "second", range(60, 120))
     label(service, write_table(service.folder / "right.csv", [*first_films, *more]))
     with Client(service.url, local_token_path(service.data_dir).read_text().strip()) as client:
         asked = [client.post("nights")["id"] for _ in range(2)]
-    assert asked == [2, 2], "asked for twice, there is one"
+    assert asked == [2, 2], "a second request returns the same night"
     killed = wait_for_mid_epoch(service, 2)
     kill_training(service)
     wait_for_mid_epoch(service, 2, after=killed)
     assert service.interrupt() == 0
     stopped = the_night(service, 2)
     assert stopped is not None
-    assert (stopped["leased_by"], stopped["attempts"]) == (None, 1), "only the kill has counted"
+    assert (stopped["leased_by"], stopped["attempts"]) == (None, 1), "only the kill counts"
     service.start()
     label(service, write_table(service.folder / "late.csv", more[:1], flip_every=1))
     night = wait_for_end(service, 2)
     assert night["outcome"] is Outcome.PROMOTED, night["reason"]
-    assert night["new_labels"] == 80, "60 new ones, and the 20 that were wrong"
+    assert night["new_labels"] == 80, "60 new ones, and 20 corrections"
     assert (night["live"], night["candidate"]) == (shipped, "night-2")
     assert live(service) == "night-2"
     with rows(service) as session:
@@ -215,36 +215,36 @@ def test_right_labels_go_live_though_the_worker_is_killed_and_the_service_restar
         assert len(session.scalars(select(Evaluation)).all()) == 8
         assert len(session.scalars(select(Label)).all()) == 130 + 60 + 80 + 1
     kept = sorted(path.name for path in (service.data_dir / "networks").iterdir())
-    assert kept == ["night-1", "night-2"], "no half training is left"
+    assert kept == ["night-1", "night-2"], "no unfinished folders"
 
 
-def test_the_new_version_answers_without_a_restart_and_the_old_answers_stay(
+def test_promoted_version_predicts_without_restart(
     service: Service, shipped: str, first_films: list[Film]
 ) -> None:
     films = send(service, service.folder / "third", range(120, 126))
-    assert set().union(*answers_of(service, films).values()) == {"night-2"}
-    assert set().union(*answers_of(service, first_films).values()) == {shipped}
+    assert set().union(*versions_by_file(service, films).values()) == {"night-2"}
+    assert set().union(*versions_by_file(service, first_films).values()) == {shipped}
 
 
-def test_earlier_studies_are_read_again_and_keep_their_old_answers(
+def test_reread_adds_predictions_to_earlier_studies(
     service: Service, shipped: str, first_films: list[Film]
 ) -> None:
     assert service.run("reread").returncode == 0
     wait_until(
-        lambda: all(len(names) == 2 for names in answers_of(service, first_films).values()),
+        lambda: all(len(names) == 2 for names in versions_by_file(service, first_films).values()),
         within_s=NIGHT_WITHIN_S,
-        what="all first films read again",
+        what="re-reading of the first images",
     )
 
 
-def test_one_command_takes_it_back(service: Service, shipped: str) -> None:
+def test_roll_back_restores_previous_version(service: Service, shipped: str) -> None:
     assert service.run("roll-back", "--reason", "for a test").returncode == 0
     assert live(service) == shipped
     films = send(service, service.folder / "fourth", range(126, 130))
-    assert set().union(*answers_of(service, films).values()) == {shipped}
+    assert set().union(*versions_by_file(service, films).values()) == {shipped}
 
 
-def test_a_night_without_new_labels_does_nothing_and_says_so(service: Service) -> None:
+def test_night_without_new_labels_trains_nothing(service: Service) -> None:
     done = service.run("night", "--now")
     assert done.returncode == 0, done.stderr
     assert "1 new label since the last training, 20 are needed" in done.stdout

@@ -1,4 +1,4 @@
-"""The service as a user sees it: started with one command, used with others."""
+"""The service as a user sees it, by its commands."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_submitting_and_predicting_give_the_same_answers(service: Service, studies: Path) -> None:
+def test_submit_and_predict_give_equal_results(service: Service, studies: Path) -> None:
     sent = service.run("submit", studies, "--wait", "--json")
     read = service.run("predict", studies, "--jsonl")
 
@@ -89,7 +89,7 @@ def test_submitting_and_predicting_give_the_same_answers(service: Service, studi
     assert refused["reason"].startswith("notes.txt: ")
 
 
-def test_results_are_listed_and_saved(service: Service, studies: Path, tmp_path: Path) -> None:
+def test_results_lists_and_saves(service: Service, studies: Path, tmp_path: Path) -> None:
     sent = service.run("submit", studies, "--name", "saved", "--json")
     job_id = json.loads(sent.stdout)["id"]
     api, what = an_api(service), "the job's end"
@@ -143,7 +143,7 @@ class Sender:
         return {"url": self.proxy.url, "token": token_of(self.service)}
 
 
-def test_a_submission_that_was_cut_off_goes_on(service: Service, tmp_path: Path) -> None:
+def test_interrupted_submit_resumes_its_job(service: Service, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     pictures = [make_png(tmp_path / f"{n}.png", make_picture(top=100 + n)) for n in range(4)]
     for number in range(320):
@@ -209,7 +209,7 @@ def is_midway(api: httpx.Client, name: str) -> bool:
     return False
 
 
-def test_the_portal_dies_in_mid_upload(service: Service, large: Path) -> None:
+def test_submit_survives_portal_restart(service: Service, large: Path) -> None:
     with submitting(service, large, name="the portal dies") as (sender, process):
         for part in service.find_all("gunicorn"):
             part.kill()
@@ -223,7 +223,7 @@ def test_the_portal_dies_in_mid_upload(service: Service, large: Path) -> None:
     assert (newest["name"], newest["total"], newest["missing"]) == ("the portal dies", 2, 0)
 
 
-def test_ctrl_c_in_mid_upload(service: Service, large: Path) -> None:
+def test_ctrl_c_during_upload_can_be_resumed(service: Service, large: Path) -> None:
     with submitting(service, large, name="stopped") as (sender, process):
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=WITHIN_S)
@@ -237,7 +237,7 @@ def test_ctrl_c_in_mid_upload(service: Service, large: Path) -> None:
     assert "sent 2 files (1 of them earlier): 2 images" in again.stderr
 
 
-def test_a_second_start_says_where_the_first_is(service: Service) -> None:
+def test_second_up_prints_running_url(service: Service) -> None:
     second = service.run("up")
 
     assert second.returncode == 0
@@ -246,10 +246,10 @@ def test_a_second_start_says_where_the_first_is(service: Service) -> None:
     with httpx.Client(follow_redirects=True, timeout=WITHIN_S) as browser:
         assert browser.get(link).is_success
         assert browser.get(service.url).is_success
-    assert httpx.get(link, timeout=WITHIN_S).status_code in (401, 403), "good for one login"
+    assert httpx.get(link, timeout=WITHIN_S).status_code in (401, 403), "valid for one login"
 
 
-def test_the_doctor_finds_nothing_wrong(service: Service) -> None:
+def test_doctor_passes_on_running_service(service: Service) -> None:
     healthy = service.run("doctor")
 
     assert healthy.returncode == 0, healthy.stdout
@@ -258,7 +258,7 @@ def test_the_doctor_finds_nothing_wrong(service: Service) -> None:
     assert password not in healthy.stdout
 
 
-def test_secrets_are_readable_by_their_owner_only(service: Service) -> None:
+def test_secrets_are_readable_by_owner_only(service: Service) -> None:
     for name in ("service.json", "token", "secrets.json", "broker/valkey.conf"):
         assert (service.data_dir / name).stat().st_mode & 0o077 == 0, name
     assert service.data_dir.stat().st_mode & 0o077 == 0

@@ -1,4 +1,4 @@
-"""However it ends, nothing is left behind."""
+"""A service leaves no processes or files behind, however it ends."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     prepared.end()
 
 
-def test_ctrl_c_stops_in_order_and_leaves_nothing(service: Service) -> None:
+def test_ctrl_c_stops_processes_in_order(service: Service) -> None:
     service.start()
     processes = service.processes()
     assert all(map(service.find_all, ("valkey-server", "gunicorn", "-Q ingest", "-Q predict")))
@@ -30,7 +30,7 @@ def test_ctrl_c_stops_in_order_and_leaves_nothing(service: Service) -> None:
 
     assert service.interrupt() == 0
 
-    # Killed helpers may take the kernel a moment.
+    # The kernel may take a moment to remove killed processes.
     wait_until(lambda: not still_alive(processes), within_s=WITHIN_S, what="the end of all")
     assert "was killed" not in service.log
     order = [
@@ -43,7 +43,7 @@ def test_ctrl_c_stops_in_order_and_leaves_nothing(service: Service) -> None:
         assert client.connect_ex((address[0], int(address[1]))) != 0
 
 
-def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(
+def test_killed_supervisor_leaves_no_processes_and_service_restarts(
     service: Service, tmp_path: Path
 ) -> None:
     service.start()
@@ -52,20 +52,20 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(
     service.kill()
 
     wait_until(lambda: not still_alive(processes), within_s=WITHIN_S, what="the end of all")
-    nobody = overread(service.data_dir, "submit", make_png(tmp_path / "picture.png"))
-    assert nobody.returncode == 2
-    assert nobody.stderr.count("\n") == 1
-    assert "start it with: overread up" in nobody.stderr
+    refused = overread(service.data_dir, "submit", make_png(tmp_path / "image.png"))
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "start it with: overread up" in refused.stderr
     service.start()
-    sent = service.run("submit", tmp_path / "picture.png", "--wait", "--json")
+    sent = service.run("submit", tmp_path / "image.png", "--wait", "--json")
     assert json.loads(sent.stdout)["status"] == "predicted", sent.stderr
 
 
-def test_processes_that_end_are_started_again(service: Service, tmp_path: Path) -> None:
+def test_killed_processes_are_restarted(service: Service, tmp_path: Path) -> None:
     service.start()
     for sign in ("-Q predict", "valkey-server"):
         service.find(sign).kill()
-    sent = service.run("submit", make_png(tmp_path / "picture.png"), "--wait", "--json")
+    sent = service.run("submit", make_png(tmp_path / "image.png"), "--wait", "--json")
 
     assert json.loads(sent.stdout)["status"] == "predicted", sent.stderr
     for name in ("predict", "broker"):
@@ -73,8 +73,7 @@ def test_processes_that_end_are_started_again(service: Service, tmp_path: Path) 
         wait_until(lambda: words in service.log, within_s=WITHIN_S, what=words)  # noqa: B023
 
 
-def test_the_demo_makes_a_data_folder_that_is_closed_to_others(tmp_path: Path) -> None:
-    """Before it draws or reads anything."""
+def test_demo_creates_private_data_folder(tmp_path: Path) -> None:
     done = overread(tmp_path / "data", "demo", "--studies", tmp_path / "nothing")
     assert done.returncode == 2
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700

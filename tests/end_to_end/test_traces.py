@@ -1,7 +1,7 @@
-"""What a service at work leaves behind: lines in logs, process lists, files.
+"""Logs, process lists and files of a running service.
 
-A job's id leads through the logs of all processes. Nobody's name is in them, and no secret is in
-them, in any process list or in any file that others may read.
+A job's id occurs in the logs of all processes. Logs hold no names; logs, process lists and files
+that others may read hold no secrets.
 """
 
 import json
@@ -30,7 +30,7 @@ Line = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    # As JSON, the log keeps the lines that people need not read.
+    # JSON logs include lines that text logs leave out.
     running = Service(tmp_path_factory.mktemp("traces"), {"log_format": "json"})
     running.start()
     yield running
@@ -39,10 +39,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def job(service: Service) -> str:
-    """Of files whose names, and whose tags, name a patient; one of them is none."""
+    """Id of a job whose file names and attributes name a patient; one file is refused."""
     folder = service.folder / NAME
-    for number, film in enumerate(write_phantom_studies(folder, studies=2)):
-        film.rename(film.with_name(f"{NAME}-{number}{film.suffix}"))
+    for number, path in enumerate(write_phantom_studies(folder, studies=2)):
+        path.rename(path.with_name(f"{NAME}-{number}{path.suffix}"))
     make_dicom(folder / f"{NAME}.dcm", PatientName=f"{NAME}^Erika", PatientID=f"{NAME}-1")
     (folder / f"{NAME}.txt").write_text(f"about {NAME}")
     sent = service.run("submit", folder, "--wait", "--json", "--name", NAME)
@@ -52,7 +52,7 @@ def job(service: Service) -> str:
 
 
 def _send(url: str, raw: bytes) -> None:
-    """What no client of ours would."""
+    """Send an invalid request."""
     address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port or 80), timeout=WITHIN_S) as line:
         line.sendall(raw)
@@ -60,7 +60,7 @@ def _send(url: str, raw: bytes) -> None:
 
 
 def _lines(service: Service) -> list[Line]:
-    """Without one that is being written."""
+    """Complete lines only."""
     return [json.loads(line) for line in service.log.rpartition("\n")[0].splitlines()]
 
 
@@ -68,8 +68,8 @@ def _about(lines: list[Line], job: str) -> list[Line]:
     return [line for line in lines if line.get("job") == job or job in line.get("jobs", ())]
 
 
-def test_the_id_is_found_on_every_station(service: Service, job: str) -> None:
-    stations = {
+def test_job_id_is_logged_by_every_process(service: Service, job: str) -> None:
+    loggers = {
         *{
             ("portal", "web.http.request_log"),
             ("portal", "worker.enqueue"),
@@ -81,7 +81,7 @@ def test_the_id_is_found_on_every_station(service: Service, job: str) -> None:
     def seen() -> set[tuple[str, str]]:
         return {(line["process"], line["logger"]) for line in _about(_lines(service), job)}
 
-    wait_until(lambda: stations <= seen(), within_s=WITHIN_S, what="every station")
+    wait_until(lambda: loggers <= seen(), within_s=WITHIN_S, what="every logger")
 
 
 def test_requests_are_logged_by_route_and_user(service: Service, job: str) -> None:
@@ -95,7 +95,7 @@ def test_requests_are_logged_by_route_and_user(service: Service, job: str) -> No
     assert nudge["request"] in {one["request"] for one in requests}
 
 
-def test_nobodys_name_is_logged(service: Service, job: str) -> None:
+def test_logs_hold_no_names(service: Service, job: str) -> None:
     link = f"/login?token={_token_in(service.run('login-link').stdout)}"
     with httpx.Client(base_url=service.url, follow_redirects=True, timeout=WITHIN_S) as browser:
         browser.get(link)
@@ -110,16 +110,16 @@ def test_nobodys_name_is_logged(service: Service, job: str) -> None:
     assert NAME not in service.log
 
 
-def test_everything_is_a_line_of_json_that_says_whose(service: Service, job: str) -> None:
+def test_every_log_line_is_json_with_its_process(service: Service, job: str) -> None:
     lines = _lines(service)
     assert {line["process"] for line in lines} >= {"portal", "ingest", "predict"}
-    assert any("Listening at" in line["message"] for line in lines), "gunicorn's own, too"
+    assert any("Listening at" in line["message"] for line in lines), "gunicorn's own lines"
     assert all(line["time"] for line in lines if "level" in line)
 
 
 @pytest.fixture(scope="module")
 def secrets(service: Service, job: str) -> dict[str, str]:
-    """Every secret there is, each used once, rightly and wrongly; the job by the local token."""
+    """Every kind of secret, each used once validly and once invalidly."""
     found = {"the first link": _token_in(service.output), "the local token": _local_token(service)}
     found |= json.loads((service.data_dir / "secrets.json").read_text())
     found["a login link"] = _token_in(service.run("login-link").stdout)
@@ -145,10 +145,13 @@ def _token_in(printed: str) -> str:
 def _log_in(service: Service, found: dict[str, str]) -> str:
     with httpx.Client(base_url=service.url, timeout=WITHIN_S) as browser:
         page = browser.get("/welcome", params={"token": found["an invitation"]})
-        wrong = {"name": "olga", "password": f"{PASSWORD}!", "csrf_token": _proof(page)}
+        wrong = {"name": "olga", "password": f"{PASSWORD}!", "csrf_token": _csrf_token(page)}
         assert browser.post("/login", data=wrong).status_code == 403
         form = {"token": found["an invitation"], "password": PASSWORD, "again": PASSWORD}
-        assert browser.post("/welcome", data=form | {"csrf_token": _proof(page)}).status_code == 303
+        assert (
+            browser.post("/welcome", data=form | {"csrf_token": _csrf_token(page)}).status_code
+            == 303
+        )
         assert "olga · reader" in browser.get("/").text
         session = browser.cookies["overread"]
     with httpx.Client(base_url=service.url, timeout=WITHIN_S) as browser:
@@ -159,21 +162,21 @@ def _log_in(service: Service, found: dict[str, str]) -> str:
     return session
 
 
-def _proof(page: httpx.Response) -> str:
+def _csrf_token(page: httpx.Response) -> str:
     found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
     assert found is not None
     return found[1]
 
 
-def test_no_process_list_shows_a_secret(service: Service, secrets: dict[str, str]) -> None:
-    """Arguments are for everyone on the machine to read; the environment is the owner's alone."""
+def test_process_list_shows_no_secrets(service: Service, secrets: dict[str, str]) -> None:
+    """Every user can read arguments; only the owner can read the environment."""
     shown = "\n".join(map(command_line, service.processes()))
     assert "gunicorn" in shown
     assert "celery" in shown
     assert [name for name, secret in secrets.items() if secret in shown] == []
 
 
-def test_no_log_holds_a_secret(service: Service, secrets: dict[str, str]) -> None:
+def test_logs_hold_no_secrets(service: Service, secrets: dict[str, str]) -> None:
     logs = [
         service.log,
         *(path.read_text(errors="replace") for path in service.data_dir.rglob("*.log")),
@@ -182,17 +185,13 @@ def test_no_log_holds_a_secret(service: Service, secrets: dict[str, str]) -> Non
     assert [name for name, secret in secrets.items() if secret in "\n".join(logs)] == []
 
 
-def test_the_database_keeps_no_token_and_no_password(
-    service: Service, secrets: dict[str, str]
-) -> None:
+def test_database_holds_no_tokens_or_passwords(service: Service, secrets: dict[str, str]) -> None:
     kept = b"".join(path.read_bytes() for path in service.data_dir.glob("overread.sqlite3*"))
     assert b"$argon2id$" in kept
     assert [name for name, secret in secrets.items() if secret.encode() in kept] == []
 
 
-def test_every_file_of_the_data_folder_is_its_owners_alone(
-    service: Service, secrets: dict[str, str]
-) -> None:
+def test_data_folder_is_readable_by_owner_only(service: Service, secrets: dict[str, str]) -> None:
     paths = [service.data_dir, *service.data_dir.rglob("*")]
     modes = {str(path.relative_to(service.data_dir)): _mode(path) for path in paths}
     assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
@@ -201,6 +200,6 @@ def test_every_file_of_the_data_folder_is_its_owners_alone(
 def _mode(path: Path) -> int:
     try:
         mode = path.lstat().st_mode
-    except FileNotFoundError:  # the service is at work meanwhile
+    except FileNotFoundError:  # deleted by the running service
         return 0
     return 0 if stat.S_ISLNK(mode) else stat.S_IMODE(mode)

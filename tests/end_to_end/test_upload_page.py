@@ -1,4 +1,4 @@
-"""Uploading with a browser whose network, portal and files come and go; closing, cancelling."""
+"""Browser uploads while network, portal and files disappear; closing and cancelling."""
 
 import os
 import re
@@ -23,7 +23,7 @@ SEEDS = count()
 
 @pytest.fixture
 def page(browser: Browser, service: Served) -> Iterator[Page]:
-    """Logged in; in front of the list of jobs."""
+    """The list of jobs, logged in."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.on("dialog", lambda dialog: dialog.accept())  # leave while sending?
@@ -35,18 +35,18 @@ def page(browser: Browser, service: Served) -> Iterator[Page]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A picture and a file of three chunks."""
+    """A PNG and a file of three chunks."""
     folder = tmp_path / "ward 4"
     folder.mkdir()
     (folder / "a.png").write_bytes(another_png())
-    picture = another_png()  # with more behind its end
+    picture = another_png()  # with bytes after its end
     (folder / "large.png").write_bytes(picture + os.urandom(LARGE - len(picture)))
     return folder
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where to look at what the tests have seen."""
+    """Folder for screenshots."""
     return Path(os.environ.get("SCREENSHOTS", tmp_path_factory.mktemp("pictures")))
 
 
@@ -59,7 +59,7 @@ def only_first_chunk(environ: Environment) -> int | None:
 
 
 def interrupt(page: Page, service: Served, folder: Path) -> None:
-    """All has arrived but for the large file, of which there is a chunk."""
+    """Stop after the small file and the first chunk of the large one."""
     service.between.watcher = only_first_chunk
     page.set_input_files("#folder", folder)
     waits = page.locator("#sending-waits")
@@ -71,7 +71,7 @@ def missing(page: Page) -> Locator:
     return page.locator('section:has([data-uploads="missing"])')
 
 
-def test_an_upload_waits_for_network_and_portal(
+def test_upload_waits_for_network_and_portal(
     page: Page, service: Served, folder: Path, pictures: Path
 ) -> None:
     interrupt(page, service, folder)
@@ -89,7 +89,7 @@ def test_an_upload_waits_for_network_and_portal(
     assert chunks < set(service.between.pieces())
 
 
-def test_a_reloaded_page_goes_on_with_the_same_folder(
+def test_reloaded_page_resumes_upload(
     page: Page, service: Served, folder: Path, pictures: Path, tmp_path: Path
 ) -> None:
     interrupt(page, service, folder)
@@ -116,9 +116,7 @@ def test_a_reloaded_page_goes_on_with_the_same_folder(
     assert service.between.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 5)]
 
 
-def test_names_that_forms_write_in_other_ways_arrive(
-    page: Page, service: Served, tmp_path: Path
-) -> None:
+def test_names_with_special_characters_arrive(page: Page, service: Served, tmp_path: Path) -> None:
     folder = tmp_path / "50%"
     folder.mkdir()
     names = ['a"b.png', "a%22b.png", "a\\b.png", "ä.png"]
@@ -130,7 +128,7 @@ def test_names_that_forms_write_in_other_ways_arrive(
     assert (job.declared, job.missing, job.total) == (4, 0, 4)
 
 
-def test_a_file_that_goes_is_named_and_the_job_closed_without_it(
+def test_job_can_be_closed_without_unreadable_file(
     page: Page, service: Served, folder: Path, pictures: Path
 ) -> None:
     def interfere(environ: Environment) -> None:
@@ -153,7 +151,7 @@ def test_a_file_that_goes_is_named_and_the_job_closed_without_it(
     page.screenshot(path=pictures / "not-complete.png", full_page=True)
 
 
-def test_a_job_is_cancelled_and_retried(
+def test_job_is_cancelled_and_retried(
     page: Page, service: Served, tmp_path: Path, pictures: Path
 ) -> None:
     for name in ("1.png", "2.png"):

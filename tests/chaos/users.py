@@ -1,4 +1,4 @@
-"""What people do to a service in a storm: cancel, try again, close, purge, back up."""
+"""What users do while faults are injected: cancel, retry, close, purge, back up."""
 
 import random
 import shutil
@@ -22,13 +22,13 @@ from tests.support.data.uploads import a_png
 from tests.support.servers.service import overread
 
 PAUSES_S = (0.3, 2.0)
-PATIENCE_S = 60.0  # with a service that is away just now
-SIDE = "side"  # jobs of this name begin and are purged within the storm
-SIDE_FIRST_SEED = 50_000  # no picture of the great job has such bytes
+TIMEOUT_S = 60.0  # while the service is down
+SIDE = "side"  # jobs of this name are sent and purged while faults are injected
+SIDE_FIRST_SEED = 50_000  # no image of the main job has such bytes
 
 
-class People:
-    """They act at moments of their own, whatever is being broken. done: how often each deed was."""
+class Users:
+    """Act at random moments, independently of faults. done: successful actions by name."""
 
     def __init__(self, rig: Rig, upload: Path, *, choose: random.Random) -> None:
         self.done: Counter[str] = Counter()
@@ -45,41 +45,41 @@ class People:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """What they began they also bring to its end."""
+        """Finish what was started."""
         self._over.set()
         self._thread.join()
         self._purge_side_jobs()
         self._cancel_and_retry()
 
     def _act(self) -> None:
-        deeds: dict[str, Callable[[], bool]] = {
-            "cancelled, tried again": self._cancel_and_retry,
-            "failed ones tried again": self._retry_failed,
-            "closed too early": self._close,
-            "sent, cancelled, purged": self._send_and_purge,
+        actions: dict[str, Callable[[], bool]] = {
+            "cancelled and retried": self._cancel_and_retry,
+            "retried failed images": self._retry_failed,
+            "refused to close early": self._close,
+            "sent, cancelled and purged": self._send_and_purge,
             "backed up": self._back_up,
         }
-        names = cycle(self._choose.sample(sorted(deeds), len(deeds)))
+        names = cycle(self._choose.sample(sorted(actions), len(actions)))
         while not self._over.wait(self._choose.uniform(*PAUSES_S)):
             name = next(names)
-            self.done[name] += deeds[name]()
+            self.done[name] += actions[name]()
 
     def _cancel_and_retry(self) -> bool:
-        """Not while it is sent: a sender who finds it cancelled begins another job."""
-        job_id = self._great_job()
+        """Not while it is being sent: a sender whose job is cancelled starts another one."""
+        job_id = self._main_job()
         if job_id is None or self._rig.sender is None or self._rig.sender.is_sending:
             return False
         was_done = self._try("jobs", job_id, "--cancel")
         time.sleep(self._choose.uniform(0, 1))
-        return self._take_up_again() and was_done
+        return self._retry_all() and was_done
 
     def _retry_failed(self) -> bool:
-        job_id = self._great_job()
+        job_id = self._main_job()
         return job_id is not None and self._try("jobs", job_id, "--retry", "failed")
 
     def _close(self) -> bool:
         """Refused while declared files are missing."""
-        job_id = self._great_job()
+        job_id = self._main_job()
         with suppress(*AWAY), self._rig.sessions() as session:
             if job_id is not None and count_missing(session, job_id):
                 return not self._try("jobs", job_id, "--close")
@@ -93,7 +93,7 @@ class People:
         return self._try("backup", self.backup)
 
     def _side_folder(self) -> Path:
-        """Some files are the great job's, too."""
+        """Some of its files are also in the main job."""
         folder = self._rig.folder / SIDE / str(len(list(self._rig.folder.glob(f"{SIDE}/*"))))
         folder.mkdir(parents=True)
         first = SIDE_FIRST_SEED + self._choose.randrange(10_000)
@@ -104,7 +104,7 @@ class People:
         return folder
 
     def _purge_side_jobs(self) -> bool:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while jobs := self._jobs(SIDE):
             for job_id in jobs:
                 self._try("jobs", job_id, "--cancel")
@@ -113,20 +113,20 @@ class People:
                 return False
         return True
 
-    def _great_job(self) -> str | None:
+    def _main_job(self) -> str | None:
         return next(iter(self._jobs(self._upload.name)), None)
 
     def _jobs(self, name: str) -> list[str]:
-        """Those with most images first."""
+        """Ids, most images first."""
         jobs = select(Job.id).outerjoin(Image).where(Job.name == name).group_by(Job.id)
         with suppress(*AWAY), self._rig.sessions() as session:
             return list(session.scalars(jobs.order_by(func.count(Image.id).desc())))
         return []
 
-    def _take_up_again(self) -> bool:
-        """Also where the answer was no: it may have been cancelled all the same."""
-        deadline = time.monotonic() + PATIENCE_S
-        while job_id := self._great_job():
+    def _retry_all(self) -> bool:
+        """Even if cancelling seemed to fail: it may have succeeded."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while job_id := self._main_job():
             if self._try("jobs", job_id, "--retry", "all"):
                 return True
             if time.monotonic() > deadline:
@@ -138,10 +138,10 @@ class People:
             done = overread(
                 self._rig.data_dir,
                 *arguments,
-                timeout_s=PATIENCE_S,
+                timeout_s=TIMEOUT_S,
                 database_url=self._rig.settings.database_url,
             )
-            with (self._rig.folder / "people.log").open("a") as log:
+            with (self._rig.folder / "users.log").open("a") as log:
                 log.write(f"{arguments[:3]}: {done.returncode} {done.stderr}\n")
             return done.returncode == 0
         return False

@@ -1,4 +1,4 @@
-"""When faults happen: at random moments, in random order, while a job is on its way."""
+"""Injects faults at random moments, in random order, while a job is processed."""
 
 import random
 import threading
@@ -13,16 +13,16 @@ import psutil
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.rig import Rig
 
-SENT_BY = 0.8  # the share of faults after which the sender may have sent everything
-EARLY = 0.7  # the share of faults among which those of the upload come
+SENT_BY = 0.8  # after this share of faults the sender may have sent everything
+EARLY = 0.7  # faults during the upload are among this first share of all faults
 AHEAD = 0.1
 PAUSES_S = (0.3, 2.0)
-POSTPONED_AT_MOST = 10  # each kind, in all; then there is nothing left for it to hit
+MAX_POSTPONED = 10  # per kind of fault; then it has no target left
 
 
 @dataclass(frozen=True)
-class Strike:
-    """One fault that hit: when (seconds since the epoch), for how long, what."""
+class Injection:
+    """at: seconds since the epoch. what: its target or effect."""
 
     fault: str
     at: float
@@ -31,7 +31,7 @@ class Strike:
 
 
 def plan(count: int, *, database: str, has_disk: bool, choose: random.Random) -> list[Fault]:
-    """So many faults, each kind at least once where there is room, those of the upload early."""
+    """Return `count` faults, each kind at least once if possible, those of the upload early."""
     kinds = [f for f in FAULTS if f.database in ("", database)]
     kinds = [f for f in kinds if has_disk or f.name != "disk full"]
     if count < len(kinds):
@@ -49,28 +49,28 @@ def plan(count: int, *, database: str, has_disk: bool, choose: random.Random) ->
     return order
 
 
-class Storm:
-    """The sender is held back so that the job lasts as long as the storm."""
+class Injector:
+    """Slows the sender down so that the job lasts as long as there are faults."""
 
     def __init__(self, rig: Rig, faults: Sequence[Fault], *, total: int, choose: random.Random):
         self._rig, self._total, self._choose = rig, total, choose
         self._planned = list(faults)
         self._count = max(1, len(faults))
         self._postponed: dict[str, int] = {}
-        self.strikes: list[Strike] = []
+        self.injections: list[Injection] = []
 
     def run(self, say: Callable[[str], None]) -> None:
-        with self._holding_sender_back():
+        with self._slowing_sender():
             while self._planned:
                 time.sleep(self._choose.uniform(*PAUSES_S))
                 fault = self._planned.pop(0)
-                began, moment = time.monotonic(), time.time()
+                began, at = time.monotonic(), time.time()
                 what = self._hit(fault)
-                self._rig.look()
+                self._rig.note_processes()
                 if what is None:
                     self._postpone(fault)
                     continue
-                self.strikes.append(Strike(fault.name, moment, time.monotonic() - began, what))
+                self.injections.append(Injection(fault.name, at, time.monotonic() - began, what))
                 say(f"{fault.name}: {what}")
 
     def _hit(self, fault: Fault) -> str | None:
@@ -84,17 +84,17 @@ class Storm:
 
     def _postpone(self, fault: Fault) -> None:
         times = self._postponed[fault.name] = self._postponed.get(fault.name, 0) + 1
-        if times <= POSTPONED_AT_MOST:
+        if times <= MAX_POSTPONED:
             self._planned.insert(min(2, len(self._planned)), fault)
 
     @contextmanager
-    def _holding_sender_back(self) -> Iterator[None]:
-        """It may be ahead of the storm by a little, so that something waits to be worked on."""
+    def _slowing_sender(self) -> Iterator[None]:
+        """It may be slightly ahead of the faults, so that images wait for the workers."""
         over = threading.Event()
 
         def hold() -> None:
             while not over.wait(0.05):
-                done = len(self.strikes) / (SENT_BY * self._count)
+                done = len(self.injections) / (SENT_BY * self._count)
                 arrived = sum(self._rig.count().values()) / self._total
                 self._hold_sender(arrived > done + AHEAD)
 
