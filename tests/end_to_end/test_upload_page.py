@@ -63,7 +63,7 @@ def interrupt(page: Page, service: Served, folder: Path) -> None:
     service.between.watcher = only_first_chunk
     page.set_input_files("#folder", folder)
     waits = page.locator("#sending-waits")
-    expect(waits).to_contain_text("The service does not answer; trying again")
+    expect(waits).to_contain_text("The service does not respond; trying again")
     expect(page.locator("#sending-numbers")).to_contain_text("1 of 2 files")
 
 
@@ -82,7 +82,7 @@ def test_upload_waits_for_network_and_portal(
     service.between.watcher = lambda _: None
     page.context.set_offline(False)
 
-    expect(page.locator("#state")).to_have_text("Reading")
+    expect(page.locator("#state")).to_have_text("Processing")
     expect_count(page, "total", 2)
     expect_count(page, "missing", 0)
     chunks = {(0, CHUNK), (CHUNK, CHUNK), (2 * CHUNK, 5)}
@@ -97,7 +97,7 @@ def test_reloaded_page_resumes_upload(
 
     title = missing(page).get_by_role("heading")
     expect(title).to_have_text("Not here yet: 1 of 2 declared files", use_inner_text=True)
-    missing(page).get_by_text("Which?").click()
+    missing(page).get_by_text("Show files").click()
     expect(missing(page).locator(".uploads li")).to_contain_text("ward 4/large.png")
     expect(missing(page).locator(".uploads li")).to_contain_text("8.4 MB of 17 MB arrived")
     page.screenshot(path=pictures / "interrupted.png", full_page=True)
@@ -111,7 +111,7 @@ def test_reloaded_page_resumes_upload(
     service.between.watcher = lambda _: None
     service.between.requests.clear()
     page.set_input_files("#folder", folder)
-    expect(page.locator("#state")).to_have_text("Reading")
+    expect(page.locator("#state")).to_have_text("Processing")
     expect_count(page, "total", 2)
     assert service.between.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 5)]
 
@@ -123,7 +123,7 @@ def test_names_with_special_characters_arrive(page: Page, service: Served, tmp_p
     for name in names:
         (folder / name).write_bytes(another_png())
     page.set_input_files("#folder", folder)
-    expect(page.locator("#state")).to_have_text("Reading")
+    expect(page.locator("#state")).to_have_text("Processing")
     job = service.newest_job()
     assert (job.declared, job.missing, job.total) == (4, 0, 4)
 
@@ -140,13 +140,13 @@ def test_job_can_be_closed_without_unreadable_file(
     trouble = page.locator("#trouble-list li")
     expect(trouble).to_contain_text("ward 4/large.png")
     expect(trouble).to_contain_text("cannot be read")
-    page.get_by_role("link", name="To the job").click()
+    page.get_by_role("link", name="Show job").click()
     page.locator("summary", has_text="Close without them").click()
     page.locator('[data-act="close-without"]').click()
     heading = page.get_by_role("heading", name="Never arrived: 1 of 2 declared files")
     expect(heading).to_be_visible()
     service.portal.read_all()
-    words = "Finished, not complete: 1 of 2 declared files never arrived"
+    words = "Finished, incomplete: 1 of 2 declared files never arrived"
     expect(page.locator("#state")).to_have_text(words)
     page.screenshot(path=pictures / "not-complete.png", full_page=True)
 
@@ -159,8 +159,8 @@ def test_job_is_cancelled_and_retried(
     page.set_input_files("#files", [tmp_path / "1.png", tmp_path / "2.png"])
     page.wait_for_url(re.compile(r"/jobs/"))
     state = page.locator("#state")
-    expect(state).to_have_text("Reading")
-    page.locator("summary", has_text="Cancel the job").click()
+    expect(state).to_have_text("Processing")
+    page.locator("summary", has_text="Cancel job").click()
     page.locator('[data-act="cancel"]').click()
     expect(state).to_have_text("Cancelled")
     expect_count(page, "cancelled", 2)
@@ -172,10 +172,10 @@ def test_job_is_cancelled_and_retried(
     page.screenshot(path=pictures / "jobs-states.png")
 
     page.goto(job_url)
-    page.get_by_role("button", name="Retry what failed or was cancelled").click()
-    expect(state).to_have_text("Reading")
+    page.get_by_role("button", name="Retry failed and cancelled").click()
+    expect(state).to_have_text("Processing")
     service.portal.read_all()
     expect(state).to_have_text("Finished")
     expect_count(page, "predicted", 2)
     page.get_by_role("button", name="Retry all").click()
-    expect(page.locator("#act-trouble")).to_contain_text("the live version has read all of it")
+    expect(page.locator("#act-trouble")).to_contain_text("the production model has read all images")

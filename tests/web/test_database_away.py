@@ -35,7 +35,7 @@ def test_while_the_database_is_away_the_portal_asks_for_patience(
         assert (answer.status_code, page.status_code) == (503, 503)
         assert answer.content_type == "application/problem+json"
         assert int(answer.headers["Retry-After"]) > 0
-        assert "The database does not answer just now; try again in a moment." in page.text
+        assert "The database does not respond; try again in a moment." in page.text
         assert app.test_client().get("/healthz").status_code == 200
         assert not any(record.exc_info for record in caplog.records)
 

@@ -125,7 +125,7 @@ def test_how_far_to_trust_the_heatmap_stands_below_it(portal: Portal, a_png: byt
     portal.read_all(inside_body=0.25)
     page = portal.browser().get("/studies/1").text
     assert describe_trust(peak=3.0, concentration=0.2, inside_body=0.25) in html.unescape(page)
-    assert "It marks what raised the score, not a disease." in page
+    assert "It marks what raised the score, not a lesion." in page
 
 
 def test_answers_from_before_these_were_kept_say_so(portal: Portal, job: str) -> None:
@@ -133,8 +133,8 @@ def test_answers_from_before_these_were_kept_say_so(portal: Portal, job: str) ->
         forget = {"temperature": None, "heatmap_concentration": None, "heatmap_inside_body": None}
         session.execute(update(Prediction).values(forget))
     page = portal.browser().get("/studies/1").text
-    assert "threshold 50 %, balanced; its calibration was not recorded" in page
-    assert "was not measured when this image was read" in page
+    assert "threshold 50 %, balanced; calibration not recorded" in page
+    assert "Heatmap reliability was not measured" in page
 
 
 def test_warnings_stand_beside_the_finding(portal: Portal, a_png: bytes) -> None:
@@ -152,11 +152,11 @@ def test_an_answer_of_the_other_point_is_named_as_such(portal: Portal, job: str)
     settings = portal.database.settings.model_copy(update={"operating_point": "sensitive"})
     app = create_app(settings)
     other = Portal(portal.database, app, app.extensions[KEY])
-    note = "New images are read at the sensitive operating point; this one has not been."
+    note = "The operating point in use is now sensitive."
     page = other.browser().get("/studies/1").text
     assert "threshold 50 %, balanced" in page
     assert note in page
-    assert "operating point; this one" not in portal.browser().get("/studies/1").text
+    assert "operating point in use is now" not in portal.browser().get("/studies/1").text
     read_again(portal, threshold=0.2, operating_point="sensitive")
     page = other.browser().get("/studies/1").text
     assert "threshold 20 %, sensitive" in page
@@ -177,7 +177,7 @@ def test_no_answer_is_never_shown_as_normal(portal: Portal, a_png: bytes) -> Non
     portal.read_all(probability=0.01, finding=None, reason="too strange by far")
     for path in ("/studies", "/studies/1"):
         page = portal.browser().get(path).text
-        assert "No answer: unlike the training images" in page
+        assert "No answer: out of distribution" in page
         assert "1 %" not in page
     assert "Too strange by far." in page
     assert "heatmap.png" not in page
@@ -191,7 +191,7 @@ def test_a_study_still_waiting_is_not_called_strange(portal: Portal, a_png: byte
     portal._read(image)
     page = portal.browser().get("/studies").text
     assert "waiting for the network" in page
-    assert "No answer: unlike" not in page
+    assert "No answer: out" not in page
 
 
 def test_the_work_list_is_sorted_by_suspicion(portal: Portal, a_png: bytes) -> None:

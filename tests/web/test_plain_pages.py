@@ -15,9 +15,9 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 def test_an_empty_work_list_says_why(portal: Portal) -> None:
     client, job = portal.browser(), portal.new_job()
-    assert "No studies here." in words(client, "/studies")
-    assert "No studies here with this finding." in words(client, "/studies?finding=normal")
-    assert "Of this job no study could be read so far." in words(client, f"/studies?job_id={job}")
+    assert "No studies yet." in words(client, "/studies")
+    assert "No studies with this finding." in words(client, "/studies?finding=normal")
+    assert "No studies of this job have been read yet." in words(client, f"/studies?job_id={job}")
 
 
 def test_a_name_that_is_refused_stays_in_the_form(portal: Portal) -> None:
@@ -37,5 +37,5 @@ def test_a_version_that_ships_with_the_project_was_not_made_here(portal: Portal)
     assert live is not None
     date = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
     shown = words(portal.browser(), f"/versions/{live.name}")
-    assert re.search(f"Here since {date} ?; ships with the project", shown)
+    assert re.search(f"Installed {date} ?; shipped with the project", shown)
     assert re.search(f"Created {date}", shown), "as all other times are written"

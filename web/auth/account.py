@@ -36,7 +36,7 @@ def change_password() -> ResponseReturnValue:
     password = request.form.get("password", "")
     against = twice(password, name=person().name)
     if against is None and not _is_confirmed():
-        against = "that is not your password, or it was tried too often: wait a while"
+        against = "wrong password, or too many attempts: wait a while"
     if against is not None:
         return _page(against=against), 422
     _set(hash_password(password))
@@ -60,7 +60,7 @@ def issue_token() -> str:
     form = request.form
     name, role, days = form.get("name", "").strip(), form.get("role", ""), form.get("days", "")
     if not 0 < len(name) <= 80 or role not in list(Role) or days not in map(str, EXPIRIES_DAYS):
-        abort(422, "a token needs a name, a role, and a day on which it expires")
+        abort(422, "a token needs a name, a role and an expiry")
     return _page(issued=issue(name, role=Role(role), days=int(days)))
 
 
@@ -75,7 +75,7 @@ def revoke_token(token_id: int) -> ResponseReturnValue:
 def _in_person() -> None:
     """A token of narrow scope must not make itself a login of full rights here."""
     if g.get("came_with_token"):
-        abort(403, "this is for people who have logged in, not for API tokens")
+        abort(403, "not available with an API token: log in")
 
 
 def _is_confirmed() -> bool:

@@ -31,7 +31,7 @@ def twice(password: str, *, name: str) -> str | None:
     """What speaks against a password that a form asks for twice."""
     against = objection(password, name=name)
     if against is None and password != request.form.get("again", ""):
-        return "the two passwords are not the same"
+        return "the passwords do not match"
     return against
 
 

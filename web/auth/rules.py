@@ -72,7 +72,7 @@ def guard() -> ResponseReturnValue | None:
         return None
     rule = rule_of(current_app.view_functions[request.endpoint])
     if rule is None:
-        log.error("nobody is let in: no rule says who may use %s", request.endpoint)
+        log.error("refused: no access rule for %s", request.endpoint)
         abort(500)
     if rule.role is None:
         request.max_content_length = OPEN_BODY_BYTES

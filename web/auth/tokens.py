@@ -48,10 +48,10 @@ def revoke_own(token_id: int) -> TokensOut:
 def issue(name: str, *, role: Role, days: int) -> IssuedOut:
     asking = person()
     if not asking.may(role):
-        abort(403, f"a token cannot have the role {role.value}: yours is {asking.role.value}")
+        abort(403, f"the token's role exceeds yours: {role.value}, yours is {asking.role.value}")
     lifetime = timedelta(days=days)
     if asking.until is not None and now() + lifetime > asking.until:
-        abort(403, "a token cannot outlive the one that asks for it")
+        abort(403, "a token cannot outlive the token that creates it")
     with write_session() as session:
         owner = session.get_one(User, asking.id)
         text = issue_token(session, user=owner, kind="api", lifetime=lifetime, name=name, role=role)
@@ -68,10 +68,10 @@ def revoke(token_id: int) -> None:
         owner = session.get_one(User, asking.id)
         own = {token.id: token for token in list_api_tokens(session, user_id=owner.id)}
         if token_id not in own:
-            abort(404, "you have no such token")
+            abort(404, "token not found")
         role = lesser_role(owner.role, own[token_id].role)
         if not asking.may(role):
-            abort(403, f"that token may do what is for the role {role.value}")
+            abort(403, f"that token's role exceeds yours: {role.value}")
         if revoke_api_token(session, token_id=token_id, user_id=owner.id):
             record(session, user_id=owner.id, action="token.revoked", target=str(token_id))
 

@@ -141,7 +141,7 @@ def _invite(user_id: int) -> InvitationOut:
     with write_session() as session:
         user = _find(session, user_id)
         if not user.is_active:
-            abort(409, f"{user.name} is deactivated: activate first")
+            abort(409, f"{user.name} is deactivated: activate the user first")
         invitation = _invitation(session, user)
         _record(session, "user.invited", user)
     return invitation
@@ -155,7 +155,7 @@ def _invitation(session: Session, user: User) -> InvitationOut:
 def _find(session: Session, user_id: int) -> User:
     user = session.get(User, user_id)
     if user is None:
-        abort(404, "there is no such user")
+        abort(404, "user not found")
     return user
 
 

@@ -20,18 +20,18 @@ log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
 RETRY_AFTER_S = 5  # the database is being restarted, most likely
 TITLES = {
-    400: "That request could not be understood",
-    401: "Log in first",
-    403: "That is not for your role",
-    404: "There is nothing here",
-    405: "That cannot be done here",
-    409: "Not as things stand",
-    413: "Too much at once",
-    422: "That does not fit",
+    400: "Bad request",
+    401: "Please log in",
+    403: "Your role does not allow this",
+    404: "Page not found",
+    405: "Method not allowed",
+    409: "Conflict: the item has changed since you loaded it",
+    413: "Request too large",
+    422: "Invalid input",
     429: "Too many attempts",
-    500: "Something went wrong on our side",
-    503: "Back in a moment",
-    507: "There is no room at the moment",
+    500: "Internal error",
+    503: "Service temporarily unavailable",
+    507: "Disk full",
 }
 
 
@@ -64,7 +64,7 @@ def _validation_error(error: HTTPError) -> Response:
 
 
 def _forged(error: CSRFError) -> Response:
-    return _answer(400, "the form was open for too long, or came from elsewhere: reload the page")
+    return _answer(400, "the form has expired or is invalid: reload the page")
 
 
 def _too_often(error: RateLimitExceeded) -> Response:
@@ -76,7 +76,7 @@ def _too_often(error: RateLimitExceeded) -> Response:
 
 def _cannot_be_kept(_: DataError) -> Response:
     """What PostgreSQL takes in no column: a zero byte, mostly, which people do not type."""
-    return _answer(422, "a text in it holds a character that cannot be kept")
+    return _answer(422, "the text contains a character that cannot be stored")
 
 
 def _unexpected(error: Exception) -> Response:
@@ -90,9 +90,9 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _database_away(error: Exception) -> Response:
-    log.error("the database does not answer: %s", why_away(error))
+    log.error("the database does not respond: %s", why_away(error))
     g._login_user = AnonymousUserMixin()  # or the page would ask the database who reads it
-    answer = _answer(503, "the database does not answer just now; try again in a moment")
+    answer = _answer(503, "the database does not respond; try again in a moment")
     answer.headers["Retry-After"] = str(RETRY_AFTER_S)
     return answer
 
@@ -102,7 +102,7 @@ def _without_text(error: Exception) -> tuple[type[BaseException], BaseException,
 
 
 def _answer(status: int, own_words: str | None) -> Response:
-    general = TITLES.get(status, "That did not work")
+    general = TITLES.get(status, "Request failed")
     if is_api_request():
         return problem(status, own_words or general)
     page = render_template("error.html", status=status, title=general, words=own_words)

@@ -12,10 +12,10 @@ from pipeline.inference.heatmap import describe_trust
 from pipeline.text import percent, plural, probability_percent
 
 FINDINGS = {"pneumonia": "Pneumonia suspected", "normal": "Not suspected"}
-NO_ANSWER = "No answer: unlike the training images"
+NO_ANSWER = "No answer: out of distribution"
 MARKS = {"pneumonia": "▲", "normal": "○"}  # colour is never the only sign
 STATES = {
-    "received": "waiting to be read",
+    "received": "waiting to be decoded",
     "ready": "waiting for the network",
     "predicted": "no answer",
     "rejected": "rejected",
@@ -36,8 +36,8 @@ def unfamiliarity_words(value: float, card: Mapping[str, Any]) -> str:
     """By the limits of the version that measured it; the first cards had no limit to warn at."""
     limit = card.get("unfamiliarity_limit", 1.0)
     if value > limit:
-        return "unlike them"
-    return "somewhat unlike them" if value > card.get("warning_limit", limit) else "like them"
+        return "out of distribution"
+    return "borderline" if value > card.get("warning_limit", limit) else "in distribution"
 
 
 def threshold_words(answer: Result | StudySummary) -> str:
@@ -48,7 +48,7 @@ def threshold_words(answer: Result | StudySummary) -> str:
 def reading_words(answer: Result | StudySummary) -> str:
     """The same in full, where there is room."""
     if answer.temperature is None:
-        return f"{threshold_words(answer)}; its calibration was not recorded"
+        return f"{threshold_words(answer)}; calibration not recorded"
     return f"{threshold_words(answer)}; calibrated with temperature {answer.temperature:.3g}"
 
 
@@ -60,7 +60,7 @@ def heatmap_words(answer: Result) -> str:
         answer.heatmap_inside_body,
     )
     if peak is None or spread is None or inside is None:
-        return "How far it can be trusted was not measured when this image was read."
+        return "Heatmap reliability was not measured for this image."
     return describe_trust(peak=peak, concentration=spread, inside_body=inside)
 
 

@@ -87,7 +87,7 @@ def read_label_table(content: bytes, *, time_zone: str) -> LabelTable:
     zone = ZoneInfo(time_zone) if time_zone else None
     for number, (line, cells) in enumerate(lines):
         if number == MAX_ROWS:
-            raise NoTableError(f"a table may have {MAX_ROWS:,} rows; send it in parts")
+            raise NoTableError(f"at most {MAX_ROWS:,} rows are allowed: split the file")
         if not any(cell.strip() for cell in cells):
             continue
         try:
@@ -103,9 +103,9 @@ def _text(content: bytes) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise NoTableError(f"this is no CSV: line {line} is not UTF-8") from None
+        raise NoTableError(f"not a CSV file: line {line} is not UTF-8") from None
     if "\0" in text:
-        raise NoTableError("this is no CSV: it holds zero bytes")
+        raise NoTableError("not a CSV file: it contains zero bytes")
     return text
 
 
@@ -114,7 +114,7 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
     first = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(DELIMITERS, key=first.count)
     if first.count(delimiter) >= MAX_COLUMNS:
-        raise NoTableError(f"a table may have {MAX_COLUMNS} columns")
+        raise NoTableError(f"at most {MAX_COLUMNS} columns are allowed")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     while True:
         line = reader.line_num + 1
@@ -123,7 +123,7 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error:
-            raise NoTableError(f"this is no CSV: line {line} cannot be read") from None
+            raise NoTableError(f"not a CSV file: line {line} cannot be parsed") from None
         if cells:
             yield line, cells
 
@@ -138,7 +138,7 @@ def _columns(header: list[str]) -> tuple[dict[str, int], list[str]]:
             ignored.append(title.strip())
         elif name in columns:
             both = f"{_shown(header[columns[name]])}, {_shown(title)}"
-            raise NoTableError(f"two columns mean the same: {both}")
+            raise NoTableError(f"duplicate columns: {both}")
         else:
             columns[name] = place
     if "label" not in columns or not any(name in columns for name in NAMES_AN_IMAGE):
@@ -156,11 +156,11 @@ def _shown(title: str) -> str:
 
 def _check_cells(cells: list[str], header: list[str], columns: dict[str, int]) -> None:
     if len(cells) <= columns["label"]:
-        raise ValueError("it has too few cells")
+        raise ValueError("too few cells")
     if any("\n" in cell or "\r" in cell for cell in cells):
-        raise ValueError("a quoted cell goes on over several lines; none of them was taken")
+        raise ValueError("a quoted cell spans several lines")
     if any(cell.strip() for cell in cells[len(header) :]):
-        raise ValueError("it has more cells than the first line; quote those that hold a separator")
+        raise ValueError("more cells than the header; quote cells that contain a separator")
 
 
 def _named(cells: list[str], columns: dict[str, int]) -> dict[str, str]:
@@ -174,9 +174,9 @@ def _row(line: int, cells: dict[str, str], zone: ZoneInfo | None) -> LabelRow:
     if label is None:
         raise ValueError("expected a label: pneumonia, normal or unusable")
     if not any(cells.get(name) for name in NAMES_AN_IMAGE):
-        raise ValueError("it names no image")
+        raise ValueError("no image is named")
     if len(cells.get("reader", "")) > 80:
-        raise ValueError("expected a reader's name of at most 80 letters")
+        raise ValueError("expected a reader's name of at most 80 characters")
     return LabelRow(
         line=line,
         value=label,
@@ -198,5 +198,5 @@ def _time(text: str, zone: ZoneInfo | None) -> datetime | None:
     except (ValueError, OverflowError):
         raise ValueError("expected a time such as 2026-03-01T14:30 or 2026-03-01") from None
     if aware > now() + CLOCKS_DIFFER_BY:
-        raise ValueError("its time lies in the future")
+        raise ValueError("the time is in the future")
     return aware

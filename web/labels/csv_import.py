@@ -116,12 +116,12 @@ def _content(row: LabelRow, known: Known, *, key: bytes) -> str:
         if given:
             found.append(contents.get(given, set()))
             if not found[-1]:
-                raise ValueError(f"no image here has this {name}")
+                raise ValueError(f"no image has this {name}")
     common = set.intersection(*found)
     if not common:
-        raise ValueError("its columns name different images")
+        raise ValueError("the columns name different images")
     if len(common) > 1:
-        raise ValueError(f"{len(common)} different images are called so; give their sha256")
+        raise ValueError(f"{len(common)} images have this name; give the sha256")
     return common.pop()
 
 
@@ -140,7 +140,7 @@ def _role(reader: str, known: Known, sender: Person) -> Role:
         return sender.role
     role = known.roles.get(reader, Role.READER)
     if RANK[role] > RANK[sender.role]:
-        raise ValueError("its reader's role is above yours, so it is theirs to hand in")
+        raise ValueError("only that reader, or a higher role, can submit it")
     return role
 
 
@@ -151,4 +151,4 @@ def _check_agreement(
     if label.read_at is None:
         line, value = undated.setdefault((label.sha256, label.reader), (row.line, row.value))
         if value != row.value:
-            raise ValueError(f"line {line} says otherwise of the same image")
+            raise ValueError(f"line {line} has another label for the same image")

@@ -89,7 +89,7 @@ def show_said(image_id: int) -> str:
     with read_session() as session:
         image = get_image(session, image_id)
         if image is None:
-            abort(404, "there is no such image")
+            abort(404, "image not found")
         labels = latest_labels(session, [image.sha256])[image.sha256]
     return render_template("label_list.html", labels=labels)
 
@@ -141,7 +141,7 @@ def give_table() -> TableTakenOut:
     try:
         taken = take_label_table(current_context(), request.get_data(cache=False), sender=person())
     except RequestEntityTooLarge:
-        abort(413, f"a table may have {MAX_TABLE_BYTES // 2**20} MiB; send it in parts")
+        abort(413, f"at most {MAX_TABLE_BYTES // 2**20} MiB are allowed: split the file")
     except NoTableError as error:
         abort(422, str(error))
     return TableTakenOut.model_validate(taken)
@@ -163,7 +163,7 @@ def _contents(session: Session, given: Sequence[GivenLabel]) -> list[str]:
     ]
     for number, (one, sha256) in enumerate(zip(given, found, strict=True)):
         if sha256 is None or (one.sha256 is not None and sha256 not in by_hash):
-            abort(422, f"labels[{number}]: there is no such image; none was taken")
+            abort(422, f"labels[{number}]: image not found; no label was saved")
     return [sha256 for sha256 in found if sha256 is not None]
 
 

@@ -1,4 +1,4 @@
-"""What answers here, what it is for, and how to read an answer."""
+"""About this service, what it is for, and how to read an answer."""
 
 from apiflask import APIBlueprint
 from flask import render_template

@@ -30,7 +30,7 @@ from worker.enqueue import nudge_train
 bp = APIBlueprint("nights", __name__, tag="Nights")
 
 PAGE_SIZE = 30
-NO_NIGHT = "there is no such night"
+NO_NIGHT = "night not found"
 
 
 @bp.get("/nights")

@@ -14,8 +14,8 @@ from models.tables.intake import ModelVersion
 from web.auth.rules import person
 from web.context import current_settings, write_session
 
-NO_VERSION = "there is no such model version"
-ALL_THE_SAME = "; to promote it all the same, say so (despite refusal)"
+NO_VERSION = "model version not found"
+ALL_THE_SAME = "; to promote it anyway, set despite_refusal"
 
 
 def promote(

@@ -36,7 +36,7 @@ def begin() -> RereadingOut:
     with write_session() as session:
         live = production_version(session)
         if live is None:
-            abort(409, "no model version is live: there is nothing to read with")
+            abort(409, "no model version is in production")
         rereading = request_rereading(
             session,
             model_version_id=live.id,

@@ -82,7 +82,7 @@ def export(snapshot_id: int) -> Response:
 def _find(session: Session, snapshot_id: int) -> DatasetSnapshot:
     found = get_snapshot(session, snapshot_id)
     if found is None:
-        abort(404, "there is no such snapshot")
+        abort(404, "snapshot not found")
     return found
 
 

@@ -13,11 +13,11 @@ OUTCOMES = {
     Outcome.NOTHING: "nothing to learn",
     Outcome.REFUSED: "refused by the gate",
     Outcome.PROPOSED: "proposed",
-    Outcome.PROMOTED: "promoted by itself",
+    Outcome.PROMOTED: "promoted automatically",
     Outcome.CANCELLED: "cancelled",
     Outcome.FAILED: "failed",
 }
-UNANSWERED = "waits for an admin's answer"
+UNANSWERED = "waiting for an admin's decision"
 ANSWERS = {Answer.PROMOTED: "promoted by an admin", Answer.REJECTED: "rejected by an admin"}
 
 

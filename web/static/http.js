@@ -4,7 +4,7 @@ const token = document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 const PATIENCE = 7; // attempts; 1 + 2 + 4 + 8 + 15 + 15 seconds of waiting between them
 const LONGEST_PAUSE_MS = 15000;
 const PASSING = [0, 429, 500, 502, 503, 504, 507]; // another try may well succeed
-const AWAY = "the service does not answer";
+const AWAY = "the service does not respond";
 
 export class Refused extends Error {
   constructor(status, words, offset = null) {
@@ -96,7 +96,7 @@ async function patiently(ask, { attempts = PATIENCE, onWait = () => {} } = {}) {
 
 function waitingWords(error) {
   if (!navigator.onLine) return "this computer is offline";
-  return error.status === 507 ? "the service's disk is nearly full" : AWAY;
+  return error.status === 507 ? "the disk of the service is nearly full" : AWAY;
 }
 
 // Over at once when the network comes or goes: then there is something to do, or to say.

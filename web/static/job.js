@@ -41,11 +41,11 @@ const WHERE = {
 
 function stateWords(job) {
   if (job.cancelled_at) return "Cancelled";
-  if (job.finished && job.given_up) return `Finished, not complete: ${neverArrived(job)}`;
+  if (job.finished && job.given_up) return `Finished, incomplete: ${neverArrived(job)}`;
   if (job.finished) return "Finished";
-  if (job.closed_at) return "Reading";
-  if (job.missing) return job.total ? "Reading, and waiting for more files" : "Waiting for files";
-  return job.total ? "Reading, and open for more files" : "Waiting for files";
+  if (job.closed_at) return "Processing";
+  if (job.missing) return job.total ? "Processing; waiting for more files" : "Waiting for files";
+  return job.total ? "Processing; open for more files" : "Waiting for files";
 }
 
 function neverArrived(job) {
@@ -81,7 +81,7 @@ async function follow() {
       if (job.finished) return;
     } catch (error) {
       if (error.status === 401) return location.reload();
-      find("state").textContent = "The service does not answer; trying again";
+      find("state").textContent = "The service does not respond; trying again";
     }
     await sleep(INTERVAL_MS);
     await becomesVisible();

@@ -21,12 +21,12 @@ export async function act(button, url) {
     if (answer.retried === 0) trouble.textContent = nothingWords(answer.left);
     else location.reload();
   } catch (error) {
-    trouble.textContent = `That did not work: ${error.message}.`;
+    trouble.textContent = `Failed: ${error.message}.`;
   }
   button.disabled = false;
 }
 
 function nothingWords(left) {
-  if (left === 0) return "There is nothing to read again: the live version has read all of it.";
-  return `Nothing is read again: of ${count(left)} images the uploaded bytes are gone. Send their files as a new job.`;
+  if (left === 0) return "Nothing to retry: the production model has read all images.";
+  return `Nothing to retry: the files of ${count(left)} images were deleted. Upload them as a new job.`;
 }

@@ -81,7 +81,7 @@ async function saying(list, ask) {
   } catch (error) {
     const item = document.createElement("li");
     item.className = "caution";
-    item.textContent = `The list cannot be shown: ${error instanceof Refused ? error.message : "the service does not answer"}.`;
+    item.textContent = `The list could not be loaded: ${error instanceof Refused ? error.message : "the service does not respond"}.`;
     list.append(item);
     return false;
   }

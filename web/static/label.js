@@ -60,7 +60,7 @@ document.addEventListener("click", async (event) => {
   await saving;
   if (!isLost) return location.assign(link.href);
   isLost = false;
-  state.append(" Going on a second time leaves it.");
+  state.append(" Click again to leave without saving.");
 });
 
 addEventListener("beforeunload", (event) => {

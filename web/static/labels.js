@@ -21,9 +21,9 @@ async function send(file) {
 }
 
 function show({ added, unchanged, problems, ignored_columns: ignored }) {
-  const parts = [`${count(added)} added`, `${count(unchanged)} known already`];
+  const parts = [`${count(added)} added`, `${count(unchanged)} unchanged`];
   if (problems.length) parts.push(`${count(problems.length)} rows refused`);
-  if (ignored.length) parts.push(`columns left out: ${ignored.join(", ")}`);
+  if (ignored.length) parts.push(`ignored columns: ${ignored.join(", ")}`);
   say(`${parts.join(" · ")}.`);
   const lines = problems.slice(0, SHOWN).map(({ line, reason }) => item(`Line ${line}`, reason));
   if (problems.length > SHOWN) lines.push(item("", `and ${count(problems.length - SHOWN)} more`));

@@ -31,7 +31,7 @@ async function follow() {
       show(night);
     } catch (error) {
       if (error.status === 401) return location.reload();
-      document.getElementById("night-state").textContent = "The service does not answer; trying again";
+      document.getElementById("night-state").textContent = "The service does not respond; trying again";
     }
   }
 }

@@ -114,7 +114,7 @@ class Upload {
     this.show(
       sent.totalBytes ? size / sent.totalBytes : 1,
       `${count(files)} of ${count(sent.waiting.length)} files · ${bytes(size)} of ${bytes(sent.totalBytes)}`,
-      isOver ? " · all is sent; the service stores it" : left,
+      isOver ? " · sent, being stored" : left,
     );
   }
 
@@ -132,7 +132,7 @@ class Upload {
   }
 
   wait(words) {
-    const line = `${words[0].toUpperCase()}${words.slice(1)}; trying again. Nothing that was sent is lost.`;
+    const line = `${words[0].toUpperCase()}${words.slice(1)}; trying again. Files that arrived are kept.`;
     find("sending-waits").textContent = line;
     find("sending-waits").hidden = false;
     find("sending-left").textContent = "";
@@ -148,7 +148,7 @@ const key = (path, size) => `${size} ${path}`;
 
 function strangers(items, missing) {
   const [{ file }] = missing.values();
-  return `None of these ${count(items.length)} files is missing from this job. What is missing is, for one, ${file}`;
+  return `None of these ${count(items.length)} files is missing from this job. Missing, for example: ${file}`;
 }
 
 async function start(items) {
@@ -170,7 +170,7 @@ async function start(items) {
 }
 
 function ended(error) {
-  if (error.status === 401) return "Your login has ended. Log in again; what was sent is safe.";
+  if (error.status === 401) return "Your session has ended. Log in again; files that arrived are kept.";
   return error.message;
 }
 
@@ -212,7 +212,7 @@ async function dropped(transfer) {
   try {
     items = await fromDrop(transfer);
   } catch {
-    const words = "What was dropped cannot be read: a file of it has gone, or is closed to you. Nothing was sent.";
+    const words = "The dropped files cannot be read. Nothing was sent.";
     return showTrouble({ trouble: [{ path: "", words }], jobId: drop.dataset.job });
   }
   return start(items);

@@ -29,7 +29,7 @@ def test_promote_and_roll_back(service: Served) -> None:
     refused = service.run("promote", "night-1")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert SAID[Outcome.REFUSED] in refused.stderr
-    assert "despite refusal" in refused.stderr
+    assert "despite_refusal" in refused.stderr
     moved = service.run("promote", "night-1", "--despite-refusal", "--reason", "we need it")
     assert (moved.exit_code, moved.stdout) == (
         0,

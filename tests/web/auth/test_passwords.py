@@ -206,11 +206,11 @@ def test_a_password_is_changed_only_with_the_present_one_and_for_a_good_one(
 
 def test_who_came_by_a_link_sets_a_password_without_having_one(portal: Portal) -> None:
     browser = portal.browser()
-    assert "Present password" not in browser.get("/account").text
+    assert "Current password" not in browser.get("/account").text
     submit(browser, "/account/password", password=ANOTHER, again=ANOTHER)
     assert is_in(browser)
     assert is_in(entered(portal, "a operator", ANOTHER))
-    assert "Present password" in browser.get("/account").text
+    assert "Current password" in browser.get("/account").text
 
 
 def test_leaving_everywhere_ends_every_session(portal: Portal) -> None:

@@ -35,14 +35,14 @@ def test_from_the_link_to_ones_own_token(portal: Portal, browser: Browser) -> No
         admin.click("nav >> text=Users")
         admin.fill("[name=name]", "olga")
         admin.select_option("form[action='/users'] [name=role]", "reader")
-        admin.click("text=Add, and make a link")
+        admin.click("text=Add and create link")
         link = admin.locator("[data-secret]")
         expect(link).to_have_text(re.compile(rf"^{re.escape(url)}/welcome\?token="))
 
         olga.goto(link.inner_text())
         olga.fill("[name=password]", PASSWORD)
         olga.fill("[name=again]", PASSWORD)
-        olga.click("text=Set it and log in")
+        olga.click("text=Set password and log in")
         expect(olga.locator(".who")).to_have_text("olga · reader")
         olga.click("text=Log out")
         expect(olga).to_have_url(f"{url}/login")  # going on at once would overtake it
@@ -54,7 +54,7 @@ def test_from_the_link_to_ones_own_token(portal: Portal, browser: Browser) -> No
         olga.click(".who")
         expect(olga).to_have_url(f"{url}/account")
         olga.fill("[name=name]", "my script")
-        olga.click("text=Make a token")
+        olga.click("text=Create token")
         expect(olga.locator("[data-secret]")).to_have_text(re.compile(r"^[\w-]{43}$"))
 
         admin.goto(f"{url}/users")

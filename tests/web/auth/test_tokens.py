@@ -101,7 +101,7 @@ def test_a_token_does_not_become_a_login(portal: Portal) -> None:
     for path in ("password", "leave", "tokens", "tokens/1/revoke"):
         answer = client.post(f"/account/{path}", data=fields)
         assert answer.status_code == 403, path
-        assert "people who have logged in" in answer.text
+        assert "Not available with an API token" in answer.text
     del client.environ_base["HTTP_AUTHORIZATION"]
     assert not is_in(client)
 

@@ -42,7 +42,7 @@ def accept(client: FlaskClient, link: str, password: str = PASSWORD, again: str 
 def test_an_admin_adds_someone_who_chooses_a_password_and_comes_in(portal: Portal) -> None:
     user_id, link = invited(portal, " Olga ")
     browser = portal.app.test_client()
-    assert "Your name here is olga" in words(browser, link)
+    assert "Your user name is olga" in words(browser, link)
     assert accept(browser, link).location == "/"
     assert "olga · reader" in browser.get("/").text
     assert enter(portal.app.test_client(), "olga", PASSWORD).status_code == 302
@@ -57,10 +57,10 @@ def test_the_page_shows_the_link_once(portal: Portal) -> None:
     admin = portal.browser(Role.ADMIN)
     made = submit(admin, "/users", page="/users", name="olga", role="operator")
     assert "/welcome?token=" in made.text
-    assert "A link for olga" in made.text
+    assert "One-time link for olga" in made.text
     listed = admin.get("/users").text
     assert "/welcome?token=" not in listed
-    assert "not yet: the link waits" in listed
+    assert "one-time link, not used yet" in listed
 
 
 def test_an_invitation_works_once_and_looking_at_it_does_not_use_it_up(portal: Portal) -> None:
@@ -87,7 +87,7 @@ def test_an_invitation_expires_and_a_newer_one_replaces_it(portal: Portal) -> No
     with portal.database.sessions.begin() as session:
         session.execute(update(Token).values(expires_at=now() - timedelta(seconds=1)))
     assert browser.get(second).status_code == 410
-    assert "not yet: no link works any more" in portal.browser(Role.ADMIN).get("/users").text
+    assert "nothing: the link has expired" in portal.browser(Role.ADMIN).get("/users").text
     assert accept(browser, second).status_code == 410
 
 

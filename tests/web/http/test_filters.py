@@ -9,10 +9,10 @@ from web.learning.cards import Figure, figure_rows, operating_points
 @pytest.mark.parametrize(
     ("unfamiliarity", "card", "words"),
     [
-        (0.2, {"unfamiliarity_limit": 0.5, "warning_limit": 0.3}, "like them"),
-        (0.4, {"unfamiliarity_limit": 0.5, "warning_limit": 0.3}, "somewhat unlike them"),
-        (0.6, {"unfamiliarity_limit": 0.5, "warning_limit": 0.3}, "unlike them"),
-        (0.4, {"unfamiliarity_limit": 0.5}, "like them"),
+        (0.2, {"unfamiliarity_limit": 0.5, "warning_limit": 0.3}, "in distribution"),
+        (0.4, {"unfamiliarity_limit": 0.5, "warning_limit": 0.3}, "borderline"),
+        (0.6, {"unfamiliarity_limit": 0.5, "warning_limit": 0.3}, "out of distribution"),
+        (0.4, {"unfamiliarity_limit": 0.5}, "in distribution"),
     ],
 )
 def test_familiarity_is_told_by_the_versions_own_limits(

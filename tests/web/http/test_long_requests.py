@@ -91,9 +91,9 @@ def test_a_page_says_what_it_waits_for(browser: Browser, service: Served, packed
     page.set_input_files("#files", packed)
     try:
         expect(page.locator("#sending-left")).to_have_text(
-            " · all is sent; the service stores it", timeout=WITHIN_MS
+            " · sent, being stored", timeout=WITHIN_MS
         )
     finally:
         may_go_on.set()
-    expect(page.locator("#state")).to_have_text("Reading", timeout=WITHIN_MS)
+    expect(page.locator("#state")).to_have_text("Processing", timeout=WITHIN_MS)
     context.close()

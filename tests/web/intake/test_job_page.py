@@ -29,7 +29,7 @@ def test_an_interrupted_job_can_be_gone_on_with(portal: Portal) -> None:
     assert 'data-count="missing">2</span> of <span data-count="declared">2</span>' in said
     for part in ("upload.js", 'id="folder"', 'data-act="close-without"', 'data-act="cancel"'):
         assert part in said
-    assert "2 of 2 files not here yet" in portal.browser().get("/").text
+    assert "2 of 2 files missing" in portal.browser().get("/").text
 
 
 def test_whoever_only_reads_sees_what_is_missing_and_no_buttons(portal: Portal) -> None:
@@ -48,8 +48,8 @@ def test_a_job_that_is_not_complete_says_so(portal: Portal) -> None:
     declare(portal, job_id, "a.dcm", "b.dcm")
     act(portal, job_id, "close", missing="give_up")
 
-    assert "Finished, not complete: 2 of 2 declared files never arrived" in page(portal, job_id)
-    assert "2 of 2 files never came" in portal.browser().get("/").text
+    assert "Finished, incomplete: 2 of 2 declared files never arrived" in page(portal, job_id)
+    assert "2 of 2 files never arrived" in portal.browser().get("/").text
 
 
 def test_a_cancelled_job_offers_a_retry(portal: Portal, a_png: bytes) -> None:

@@ -40,16 +40,16 @@ def page(portal: Portal, browser: Browser) -> Iterator[Page]:
 
 def test_a_drop_that_cannot_be_read_is_said(page: Page) -> None:
     page.locator("#drop").evaluate(DROP)
-    expect(page.locator("#trouble-list")).to_contain_text("What was dropped cannot be read")
+    expect(page.locator("#trouble-list")).to_contain_text("The dropped files cannot be read")
 
 
 def test_a_list_that_does_not_come_is_said_and_asked_for_again(page: Page) -> None:
     expect(page.locator("#reasons li")).to_have_count(1)
     page.route("**/uploads?*", lambda route: route.abort())
-    page.get_by_text("Which?").first.click()
+    page.get_by_text("Show files").first.click()
     files = page.locator('[data-uploads="missing"]')
     expect(files.locator("li")).to_have_text(
-        "The list cannot be shown: the service does not answer."
+        "The list could not be loaded: the service does not respond."
     )
     page.unroute("**/uploads?*")
     files.get_by_text("Show more").click()
@@ -59,6 +59,6 @@ def test_a_list_that_does_not_come_is_said_and_asked_for_again(page: Page) -> No
 def test_refused_files_are_listed_once_the_service_answers_again(page: Page) -> None:
     page.route("**/images?*", lambda route: route.abort())
     page.reload()
-    expect(page.locator("#state")).to_contain_text("does not answer")
+    expect(page.locator("#state")).to_contain_text("does not respond")
     page.unroute("**/images?*")
     expect(page.locator("#reasons li")).to_have_count(1)

@@ -97,12 +97,12 @@ def test_what_a_name_does_not_tell_is_a_problem_of_its_line(
     )
     answer = send(portal, table).json
     assert [(problem["line"], problem["reason"]) for problem in answer["problems"]] == [
-        (2, "2 different images are called so; give their sha256"),
-        (3, "2 different images are called so; give their sha256"),
-        (4, "no image here has this file name"),
-        (5, "no image here has this sha256"),
-        (6, "its columns name different images"),
-        (9, "line 8 says otherwise of the same image"),
+        (2, "2 images have this name; give the sha256"),
+        (3, "2 images have this name; give the sha256"),
+        (4, "no image has this file name"),
+        (5, "no image has this sha256"),
+        (6, "the columns name different images"),
+        (9, "line 8 has another label for the same image"),
     ]
     assert answer["added"] == 2
     assert values(portal) == {films["twin"]: "normal", films["one"]: "normal"}
@@ -119,7 +119,7 @@ def test_a_reader_weighs_what_it_is_and_nobody_speaks_for_a_higher_one(
     rows = "".join(f"{film},normal,{reader}\n" for film, reader in named)
     answer = send(portal, f"sha256,label,reader\n{rows}", Role.OPERATOR).json
     assert [problem["line"] for problem in answer["problems"]] == [2]
-    assert "above yours" in answer["problems"][0]["reason"]
+    assert "higher role" in answer["problems"][0]["reason"]
     with portal.database.sessions() as session:
         labels = effective_labels(session)
     given = [(labels[film].reader, labels[film].role) for film, _ in named[1:]]
@@ -188,5 +188,5 @@ def test_thousands_of_rows(portal: Portal) -> None:
     rows = "".join(f"{number % 40}.png;1;r{number // 40}\r\n" for number in range(4000))
     answer = send(portal, f"\ufefffile;label;reader\r\n{rows}").json
     assert (answer["added"], answer["unchanged"], len(answer["problems"])) == (3000, 0, 1000)
-    assert answer["problems"][0] == {"line": 32, "reason": "no image here has this file name"}
+    assert answer["problems"][0] == {"line": 32, "reason": "no image has this file name"}
     assert set(values(portal).values()) == {LabelValue.PNEUMONIA.value}

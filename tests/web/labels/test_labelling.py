@@ -103,7 +103,7 @@ def test_what_was_not_saved_is_said_and_the_page_stays(
     visit.locator("body").press("c")
     visit.locator("body").press("j")
     expect(visit.locator("#label-state")).to_have_text(
-        "Not saved: not today Going on a second time leaves it."
+        "Not saved: not today Click again to leave without saving."
     )
     expect(visit.locator("#label-list")).to_contain_text("No labels yet.")
     expect(visit).to_have_url(f"{address}/studies/1?at=1")
@@ -118,9 +118,7 @@ def test_a_table_is_sent_from_the_labels_page(
     table.write_text("file,label\nward 0/a.png,normal\nward 9/a.png,normal\n")
     visit.goto(f"{address}/labels")
     visit.set_input_files("#csv", table)
-    expect(visit.locator("#taken-words")).to_have_text(
-        "1 added · 0 known already · 1 rows refused."
-    )
-    expect(visit.locator("#problems li")).to_have_text("Line 3no image here has this file name")
+    expect(visit.locator("#taken-words")).to_have_text("1 added · 0 unchanged · 1 rows refused.")
+    expect(visit.locator("#problems li")).to_have_text("Line 3no image has this file name")
     with portal.database.sessions() as session:
         assert list(effective_labels(session)) == [hash_of(portal, 1)]

@@ -55,8 +55,8 @@ def test_a_reader_gives_labels_by_image_and_by_hash(portal: Portal, images: list
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
-        ({"image_id": 99, "label": "normal"}, "labels[1]: there is no such image"),
-        ({"sha256": "0" * 64, "label": "normal"}, "labels[1]: there is no such image"),
+        ({"image_id": 99, "label": "normal"}, "labels[1]: image not found"),
+        ({"sha256": "0" * 64, "label": "normal"}, "labels[1]: image not found"),
         ({"image_id": 2, "label": "ill"}, "label"),
         ({"image_id": 2, "sha256": "0" * 64, "label": "normal"}, "either sha256 or image_id"),
         ({"label": "normal"}, "either sha256 or image_id"),
@@ -158,7 +158,7 @@ def test_labels_are_listed_with_their_conflicts(portal: Portal, images: list[Any
 def test_the_labels_page_tells_how_far_the_next_retraining_is(
     portal: Portal, images: list[Any]
 ) -> None:
-    assert "Readers agree on every image." in portal.browser().get("/labels").text
+    assert "No conflicts." in portal.browser().get("/labels").text
     give(portal, *({"image_id": image.id, "label": "normal"} for image in images))
     give(portal, {"image_id": 2, "label": "pneumonia"}, role=Role.ADMIN)
     page = portal.browser(Role.READER).get("/labels").text

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 def test_before_the_first_night(portal: Portal) -> None:
     page = words(portal.browser(Role.VIEWER), "/nights")
-    assert "No night has come yet" in page
-    assert "The next is due" in page
+    assert "No nights yet" in page
+    assert "Next:" in page
     assert "Run now" not in page
     assert portal.browser().get("/nights/1").status_code == 404
     listed = portal.program().get("/api/v1/nights").json
@@ -28,7 +28,7 @@ def test_before_the_first_night(portal: Portal) -> None:
 def test_nights_may_be_switched_off(portal: Portal) -> None:
     settings = portal.database.settings.model_copy(update={"night_at": ""})
     off = Portal(portal.database, create_app(settings), portal.context)
-    assert "switched off" in words(off.browser(), "/nights")
+    assert "Scheduled nights are off" in words(off.browser(), "/nights")
     assert off.program().get("/api/v1/nights").json["next_due"] is None
 
 
@@ -60,7 +60,7 @@ def test_by_button(portal: Portal) -> None:
     proof = {"csrf_token": forms_proof(browser)}
     begun = browser.post("/nights", data=proof)
     assert (begun.status_code, begun.location) == (303, "/nights/1")
-    assert "Cancel this night" in words(browser, "/nights/1")
+    assert "Cancel night" in words(browser, "/nights/1")
     assert browser.post("/nights/1/cancel", data=proof).status_code == 303
     assert "Night 1 cancelled" in words(browser, "/nights/1")
 
@@ -114,6 +114,6 @@ def test_what_a_night_did_is_told_in_words(portal: Portal) -> None:
     assert "failed It stopped its worker 3 times." in page
     assert "Images 12 340" in words(browser, "/nights/1")
     one = words(browser, "/nights/2")
-    assert f"Candidate night-2 Live then {version.name}" in one
+    assert f"Candidate night-2 Production {version.name}" in one
     assert "snapshot 1" in one
     assert "Not measured" in one

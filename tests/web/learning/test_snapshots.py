@@ -51,7 +51,7 @@ def test_the_page_says_what_it_holds_and_what_was_kept_out(
     for words in (
         "2 images of 2 patients",
         "1 image of train excluded: same patient in test.",
-        "1 called unusable by their readers.",
+        "1 labelled unusable.",
         snapshot.digest,
         'href="/studies/1?image=1">ward 3</a>',
         "rita, reader · ",

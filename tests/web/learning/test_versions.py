@@ -92,15 +92,15 @@ def submit(client: FlaskClient, path: str, **fields: str) -> Any:
 
 
 def test_pages_with_one_version_and_no_night(portal: Portal) -> None:
-    assert "No network is live" in words(portal.browser(Role.ADMIN), "/versions")
+    assert "No model version is in production" in words(portal.browser(Role.ADMIN), "/versions")
     with portal.database.sessions.begin() as session:
         name = shipped(session, portal).name
     admin = portal.browser(Role.ADMIN)
     page = words(admin, "/versions")
-    assert f"Live now {name}" in page
-    assert "asks to replace" not in page
+    assert f"In production {name}" in page
+    assert "is proposed to replace" not in page
     assert "Roll back" not in page, "there is nothing to go back to"
-    assert "ships with the project" in words(admin, f"/versions/{name}")
+    assert "shipped with the project" in words(admin, f"/versions/{name}")
     assert name in words(admin, "/about")
     assert admin.get("/versions/none").status_code == 404
 
@@ -109,7 +109,7 @@ def test_a_proposal_stands_beside_what_is_live(portal: Portal) -> None:
     live = propose(portal)
     browser = portal.browser(Role.VIEWER)
     page = words(browser, "/versions")
-    assert f"night-1 asks to replace {live}" in page
+    assert f"night-1 is proposed to replace {live}" in page
     assert SAID[Outcome.PROPOSED][1:] in page
     assert "40 images of 20 patients: 12 with pneumonia images, 11 with normal images" in page
     assert "AUROC 0.900 0.869 +0.031 +0.021 to +0.041" in page
@@ -161,7 +161,7 @@ def test_by_button_there_and_back(portal: Portal) -> None:
     assert live_name(portal) == "night-1"
     page = words(admin, "/versions")
     assert "by a admin: it finds more" in page
-    assert "asks to replace" not in page
+    assert "is proposed to replace" not in page
     assert f"Roll back to {live}" in page
     moved = submit(admin, "/roll-back", live="night-1", reason="it finds too much")
     assert moved.status_code == 303
@@ -181,7 +181,7 @@ def test_by_api_against_the_gate(portal: Portal) -> None:
     refused = admin.post(path, json={})
     assert refused.status_code == 409
     assert refused.json["title"].startswith(SAID[Outcome.REFUSED])
-    assert "despite refusal" in refused.json["title"]
+    assert "despite_refusal" in refused.json["title"]
     page = portal.browser(Role.ADMIN).get("/versions/night-1").text
     assert 'name="despite_refusal" value="yes" required' in page
     moved = admin.post(path, json={"despite_refusal": True, "live": live})
@@ -200,7 +200,7 @@ def test_a_rejected_candidate_asks_no_longer(portal: Portal) -> None:
         one["name"]: one for one in admin.get("/api/v1/model-versions").json["model_versions"]
     }
     assert (listed["night-1"]["status"], listed[live]["status"]) == ("rejected", "live")
-    assert "asks to replace" not in words(portal.browser(), "/versions")
+    assert "is proposed to replace" not in words(portal.browser(), "/versions")
     back = admin.post("/api/v1/roll-back", json={"live": live})
     assert back.status_code == 409
     assert "nothing to roll back to" in back.json["title"]
@@ -216,7 +216,7 @@ def test_a_version_leads_to_its_night_snapshot_and_figures(portal: Portal) -> No
     assert "night-1 proposed" in page
     assert "site snapshot 1 40 20 0.910 0.880 to 0.940" in page
     assert "Operating point balanced , in use threshold 50 %" in page
-    assert "When it was live Never." in page
+    assert "In production Never." in page
 
 
 def test_a_study_leads_to_the_version_that_read_it(portal: Portal, a_png: bytes) -> None:
@@ -242,4 +242,4 @@ def test_earlier_images_are_read_again_on_demand(portal: Portal) -> None:
         )
     (one,) = portal.program(Role.VIEWER).get("/api/v1/rereadings").json["rereadings"]
     assert (one["finished_at"], one["is_waiting"]) == (None, False)
-    assert "Earlier images read again: 0 of 1" in words(portal.browser(), "/versions")
+    assert "Earlier images re-read: 0 of 1" in words(portal.browser(), "/versions")

@@ -48,8 +48,8 @@ def test_only_admins_look(recorded: Portal) -> None:
 def test_the_page_shows_rows_newest_first_and_the_verdict(recorded: Portal) -> None:
     page = recorded.browser(Role.ADMIN).get("/audit").text
     assert re.findall(r'<th class="number" scope="row">(\d+)</th>', page) == list("654321")
-    assert "<strong>Intact.</strong> 6 rows are as written, up to row 6; checked" in page
-    assert "nobody logged in" in page
+    assert "<strong>Verified.</strong> 6 rows, up to row 6; checked" in page
+    assert "not logged in" in page
 
 
 @both_databases
@@ -80,8 +80,8 @@ def test_tampering_stands_at_the_top(recorded: Portal) -> None:
     token = re.search(r'name="csrf-token" content="(.*?)"', browser.get("/audit").text)
     assert token is not None
     answer = browser.post("/audit/check", data={"csrf_token": token[1]}, follow_redirects=True)
-    assert "Broken at row 3:" in answer.text
-    assert "The 2 rows up to row 2 can be trusted" in answer.text
+    assert "Audit chain verification failed at row 3:" in answer.text
+    assert "Only the 2 rows up to row 2 can be trusted" in answer.text
     said = recorded.program(Role.ADMIN).post("/api/v1/audit/check").json
     assert (said["is_intact"], said["broken"], said["rows"]) == (False, 3, 2)
     assert [row.action for row in recorded.audit()[:2]] == ["audit.checked", "audit.checked"]

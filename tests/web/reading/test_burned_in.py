@@ -25,8 +25,8 @@ def portal_with_text(portal: Portal, tmp_path: Path) -> Portal:
 def test_people_are_told(portal_with_text: Portal) -> None:
     browser = portal_with_text.browser(Role.VIEWER)
     assert TEXT in words(browser, "/studies/1")
-    assert "Pixels are not cleaned" in words(browser, "/studies/1")
-    assert "Pixels are not cleaned" in words(browser, "/about")
+    assert "Burned-in text is not removed" in words(browser, "/studies/1")
+    assert "text burned into an image stays visible" in words(browser, "/about")
 
 
 def test_results_carry_the_warning(portal_with_text: Portal) -> None:
