@@ -25,9 +25,9 @@ def watch_audit(context: AppContext) -> None:
     with context.sessions() as session:
         check = check_audit(session, context.settings.data_dir)
     if check.is_intact:
-        log.info("the audit is intact: %d rows", check.rows)
+        log.info("audit chain verified: %d rows", check.rows)
     else:
-        log.error("THE AUDIT IS BROKEN at row %s: %s", check.broken, check.why)
+        log.error("audit chain verification failed at row %s: %s", check.broken, check.why)
 
 
 def forget_expired_logins(context: AppContext) -> None:

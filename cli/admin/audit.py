@@ -1,9 +1,4 @@
-"""`overread audit`
-
-The audit for people at a terminal, from the database itself.
-
-What commands do to the data themselves: whoever can read the data folder is its admin.
-"""
+"""`overread audit`: print, verify and export the audit, from the database itself."""
 
 import sys
 from collections.abc import Iterator
@@ -22,22 +17,22 @@ from models.audit.lists import AuditFilter, iter_audit, list_audit_page
 from models.audit.verify import check_audit
 from models.config.settings import Settings
 from models.operations.upgrade import record_by_admin
-from models.session import Sessions, make_engine, make_session_factory
+from models.session import Sessions, open_database
 from web.operations.audit import Format, audit_lines
 
 
 @click.command()
-@click.option("--verify", is_flag=True, help="Look at every row and anchor; exit code 1: broken.")
+@click.option("--verify", is_flag=True, help="Verify every row and anchor; exit code 1: failed.")
 @click.option(
     "--export",
     metavar="FILE",
     type=GivenPath(dir_okay=False),
-    help="Save every row: .csv or .jsonl.",
+    help="Export every row: .csv or .jsonl.",
 )
 def audit(verify: bool, export: Path | None) -> None:
-    """Print the newest rows of the audit; verify it; save it.
+    """Print the newest rows of the audit, verify it or export it.
 
-    Reads the database itself, on a machine that has the data folder; no service need run.
+    Reads the database directly, on a machine that has the data folder; needs no running service.
     """
     from cli.settings import read_settings
 
@@ -65,19 +60,19 @@ def print_audit(settings: Settings) -> None:
         table.add_row(*cells(row.id, when, row.person or "-", row.action, row.target))
     console().print(table)
     if found.total > len(found.items):
-        click.echo(f"... and {found.total - len(found.items)} earlier: --export FILE has them all")
+        click.echo(f"... and {found.total - len(found.items)} earlier; see all with --export FILE")
 
 
 def verify_audit(settings: Settings) -> bool:
-    """Prints what was found; whether that is nothing."""
+    """Print the result; True if the audit is intact."""
     with _open(settings) as sessions, sessions() as session:
         check = check_audit(session, settings.data_dir)
     if check.is_intact:
-        click.echo(f"intact: {check.rows} rows are as written, up to row {check.last_id}")
+        click.echo(f"Audit chain verified: {check.rows} rows, up to row {check.last_id}")
     else:
         where = f" at row {check.broken}" if check.broken else ""
-        click.echo(f"BROKEN{where}: {check.why}", err=True)
-        click.echo(f"{check.rows} rows are as written, up to row {check.last_id}", err=True)
+        click.echo(f"Audit chain verification failed{where}: {check.why}", err=True)
+        click.echo(f"{check.rows} rows verified, up to row {check.last_id}", err=True)
     return check.is_intact
 
 
@@ -97,12 +92,10 @@ def export_audit(settings: Settings, output: Path) -> None:
 def _open(settings: Settings) -> Iterator[Sessions]:
     file = make_url(settings.database).database if settings.is_sqlite else None
     if file and not Path(file).exists():  # connecting would make it
-        raise UsageProblem(f"{settings.data} holds no database: no service has run there")
-    engine = make_engine(settings)
+        raise UsageProblem(f"{settings.data} has no database: no service has run there")
     try:
-        yield make_session_factory(engine)
+        with open_database(settings) as sessions:
+            yield sessions
     except SQLAlchemyError as error:
         name = type(error).__name__
         raise Failed(f"the database cannot be read ({name}); see: overread doctor") from None
-    finally:
-        engine.dispose()

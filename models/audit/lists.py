@@ -1,4 +1,4 @@
-"""The audit as admins look at it: by action, person and time, newest first."""
+"""Audit rows for people: filtered by action, person and time, newest first."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """since, until: moments; the first counts, the second no longer does."""
+    """since: inclusive; until: exclusive."""
 
     action: str | None = None
     person: str | None = None
@@ -38,7 +38,7 @@ class AuditFilter:
 def of_days(
     *, action: str | None, person: str | None, first: date | None, last: date | None
 ) -> AuditFilter:
-    """first, last: days in UTC, as times are shown; both count, whole."""
+    """first, last: whole days in UTC, both inclusive."""
     since = datetime.combine(first, time(), UTC) if first else None
     until = datetime.combine(last + timedelta(days=1), time(), UTC) if last else None
     return AuditFilter(action, person, since, until)
@@ -55,7 +55,7 @@ def list_audit_page(
 
 
 def iter_audit(session: Session, chosen: AuditFilter) -> Iterator[AuditRow]:
-    """Oldest first, as the chain goes, a page in memory at a time."""
+    """Oldest first, a page in memory at a time."""
     query = select(*_COLUMNS).outerjoin(User).where(*_conditions(chosen)).order_by(Audit.id)
     after = 0
     while page := session.execute(query.where(Audit.id > after).limit(PAGE_SIZE)).all():
@@ -68,7 +68,7 @@ def audit_actions(session: Session) -> list[str]:
 
 
 def audit_people(session: Session) -> list[str]:
-    """Users, whether or not they did anything yet: few, and found without reading every row."""
+    """All users: few, and found without reading every row of the audit."""
     return list(session.scalars(select(User.name).order_by(User.name)))
 
 

@@ -1,11 +1,10 @@
-"""Who did what to which thing, when. Rows are only ever added, and each seals all before it.
+"""The audit log: who did what to which target, when. Rows are only ever added.
 
-digest = SHA-256 of the digest before and of the row: who, action, target, time. The id is not
-known before the row is there, and need not be covered: the chain says in which order rows stand.
+Each row's digest is the SHA-256 of the digest before it and of the row: who, action, target, time.
+The id is not known before the row is inserted, and the chain itself gives the order of rows.
 
-A chain shows what was altered, taken out, put in or moved. It does not show that its end was cut
-off, nor that all of it was written anew: for those there are anchors outside the database, see
-`models.audit.verify`.
+The chain shows rows that were changed, removed, inserted or moved. It does not show that its end
+was cut off or that all of it was rewritten: for those see `models.audit.verify`.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ from models.tables.intake import Audit
 
 PAGE_SIZE = 1000
 TARGET_LENGTH = 120
-# Any number does, as long as nobody else locks by it. "audit" in ASCII.
+# Key of the advisory lock: "audit" in ASCII.
 LOCK = int.from_bytes(b"audit", "big")
 
 _CANONICAL = json.JSONEncoder(separators=(",", ":"))
@@ -39,12 +38,12 @@ class Sealed(NamedTuple):
 
 
 def record(session: Session, *, user_id: int | None, action: str, target: str = "") -> None:
-    """action: a verb phrase such as `job.created`; target: an id, never a file name.
+    """action: such as `job.created`; target: an id, never a file name.
 
-    The last thing in its transaction: until that ends, nobody else records anything.
+    Call it last in a transaction: until that ends, all other writers of the audit wait.
     """
     session.flush()
-    _be_the_only_writer(session)
+    _lock_audit(session)
     what = Sealed(user_id, action, target[:TARGET_LENGTH], now())
     session.add(Audit(**what._asdict(), digest=digest_of(what, before=_newest_digest(session))))
     session.flush()
@@ -73,8 +72,8 @@ def iter_sealed(session: Session) -> Iterator[tuple[int, Sealed, str | None]]:
 
 
 def chain_older(session: Session) -> None:
-    """Rows of releases that knew no digests get theirs; once any row has one, nothing is done."""
-    _be_the_only_writer(session)
+    """Add digests to the rows of releases that had none; does nothing once any row has one."""
+    _lock_audit(session)
     if session.scalar(select(Audit.id).where(Audit.digest.is_not(None)).limit(1)) is not None:
         return
     before, seals = "", []
@@ -88,14 +87,14 @@ def chain_older(session: Session) -> None:
 def _newest_digest(session: Session) -> str:
     newest = select(Audit.digest).order_by(Audit.id.desc()).limit(1)
     found = session.scalars(newest).all()
-    if found == [None]:  # an older release wrote it: all before it are to be sealed first
+    if found == [None]:  # by an older release: all rows up to it need digests first
         chain_older(session)
         found = session.scalars(newest).all()
     return (found[0] if found else None) or ""
 
 
-def _be_the_only_writer(session: Session) -> None:
-    """Until the transaction ends. SQLite has no other; PostgreSQL's wait for each other here.
+def _lock_audit(session: Session) -> None:
+    """Until the transaction ends. SQLite has one writer anyway.
 
     A statement of its own: only the next one sees what the writer before has committed.
     """

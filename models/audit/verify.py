@@ -1,8 +1,8 @@
-"""Is the audit as it was written? The chain, and the anchors that lie outside the database.
+"""Verify the audit chain, and the anchors that are kept outside the database.
 
-An anchor says which digest a row had at some time. Whoever cuts off the newest rows, or writes the
-whole chain anew, would have to alter the anchors, too; a copy of them elsewhere (a log collector, a
-backup) is out of reach. Rows younger than the newest anchor can still be cut off unnoticed.
+An anchor records which digest a row had at a time. Removing the newest rows, or rewriting the whole
+chain, would need the anchors to be changed too; a copy elsewhere (a log collector, a backup) is
+out of reach. Rows newer than the newest anchor can still be removed unnoticed.
 """
 
 import json
@@ -21,23 +21,23 @@ from models.config.secrets import write_private
 from models.file_lock import file_lock
 
 ANCHORS_FILE = "audit-anchors.jsonl"
-CHECK_FILE = "audit-check.json"  # what the newest check found
+CHECK_FILE = "audit-check.json"  # the newest check
 
 
 @dataclass(frozen=True)
 class Anchor:
     time: datetime
     id: int  # of a row
-    digest: str  # that it had
+    digest: str
 
 
 @dataclass(frozen=True)
 class Check:
-    """broken: the first row that is not as it was written, or the place where one is missing."""
+    """broken: the first row that was changed, or the place of a missing one. why: a clause."""
 
     time: datetime
     rows: int
-    last_id: int  # of the newest row that was looked at
+    last_id: int  # of the newest row that was verified
     last_digest: str
     broken: int | None = None
     why: str = ""
@@ -48,7 +48,7 @@ class Check:
 
 
 def verify(session: Session, anchors: dict[int, Anchor] | None = None) -> Check:
-    """Every row, oldest first, and every anchor; ends at the first thing that is wrong."""
+    """Every row, oldest first, and every anchor; ends at the first problem."""
     left = deque(sorted((anchors or {}).values(), key=lambda anchor: anchor.id))
     rows, last_id, before = 0, 0, ""
     for row_id, what, digest in iter_sealed(session):
@@ -67,7 +67,7 @@ def verify(session: Session, anchors: dict[int, Anchor] | None = None) -> Check:
 
 
 def check_audit(session: Session, data_dir: Path) -> Check:
-    """Looks at everything; what is intact is anchored. The answer is kept for whoever asks."""
+    """Verify all rows, anchor an intact chain, and keep the result for `newest_check`."""
     try:
         anchors = read_anchors(data_dir)
     except ValueError as error:
@@ -86,17 +86,17 @@ def newest_check(data_dir: Path) -> Check | None:
         kept = json.loads((data_dir / CHECK_FILE).read_text(encoding="ascii"))
         return Check(**kept | {"time": datetime.fromisoformat(kept["time"])})
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # as good as none
+        return None
 
 
 def read_anchors(data_dir: Path) -> dict[int, Anchor]:
-    """By row. ValueError names the file and the line that cannot be read."""
+    """By row id. ValueError names the file and the line that cannot be read."""
     path = data_dir / ANCHORS_FILE
     return {anchor.id: anchor for anchor in _read(path)} if path.exists() else {}
 
 
 def _read(path: Path) -> Iterator[Anchor]:
-    # After the last end of a line: nothing, or what a full disk cut off before it counted.
+    # After the last newline: nothing, or what a full disk cut off before it counted.
     *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines, start=1):
         try:
@@ -104,7 +104,7 @@ def _read(path: Path) -> Iterator[Anchor]:
             time = datetime.fromisoformat(said["time"])
             yield Anchor(time, int(said["id"]), str(said["digest"]))
         except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{path.name}, line {number}: this is no anchor") from None
+            raise ValueError(f"{path.name}, line {number}: not an anchor") from None
 
 
 def _add_anchor(data_dir: Path, anchor: Anchor) -> None:
@@ -121,15 +121,15 @@ def _add_anchor(data_dir: Path, anchor: Anchor) -> None:
 def _wrong(kept: str | None, expected: str) -> str:
     if kept == expected:
         return ""
-    return "it, or what stood before it, is not what was written" if kept else "it has no seal"
+    return "the row, or one before it, was changed" if kept else "the row has no digest"
 
 
 def _missing(anchor: Anchor) -> str:
-    return f"it was there at {_when(anchor)} and is gone"
+    return f"the row existed at {_when(anchor)} and is missing"
 
 
 def _rewritten(anchor: Anchor) -> str:
-    return f"the chain up to it is not the one that was anchored at {_when(anchor)}"
+    return f"the chain differs from the one anchored at {_when(anchor)}"
 
 
 def _when(anchor: Anchor) -> str:

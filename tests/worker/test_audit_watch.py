@@ -1,4 +1,4 @@
-"""Once an hour the audit is looked at; a break is said loudly, a whole one is anchored."""
+"""The hourly check of the audit."""
 
 import logging
 
@@ -15,7 +15,9 @@ from worker.tidy import watch_audit
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
-def test_the_hourly_look(context: AppContext, caplog: pytest.LogCaptureFixture) -> None:
+def test_watch_audit_anchors_an_intact_chain_and_reports_a_broken_one(
+    context: AppContext, caplog: pytest.LogCaptureFixture
+) -> None:
     data_dir = context.settings.data_dir
     with context.sessions.begin() as session:
         for number in range(3):
@@ -26,12 +28,12 @@ def test_the_hourly_look(context: AppContext, caplog: pytest.LogCaptureFixture) 
     with context.sessions.begin() as session:
         session.execute(update(Audit).where(Audit.id == 2).values(action="login"))
     watch_audit(context)
-    assert "BROKEN at row 2" in caplog.text
+    assert "audit chain verification failed at row 2" in caplog.text
     assert list(read_anchors(data_dir)) == [3]
     check = newest_check(data_dir)
     assert check is not None
     assert check.broken == 2
 
 
-def test_a_worker_that_gave_no_sign_is_not_alive(context: AppContext) -> None:
+def test_worker_without_heartbeat_is_not_alive(context: AppContext) -> None:
     assert not is_alive(context.settings, "ingest")

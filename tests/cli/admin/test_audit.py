@@ -39,7 +39,7 @@ def test_it_prints_saves_and_verifies(settings: Settings, tmp_path: Path) -> Non
     assert "=49" in printed.stdout
     assert "... and 10 earlier" in printed.stdout
     saved = run_in(settings.data_dir, "audit", "--verify", "--export", tmp_path / "a.csv")
-    assert (saved.exit_code, saved.stdout) == (0, "intact: 51 rows are as written, up to row 51\n")
+    assert (saved.exit_code, saved.stdout) == (0, "Audit chain verified: 51 rows, up to row 51\n")
     with (tmp_path / "a.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["target"] for row in rows[:2]] == ["'=0", "'=1"]
@@ -54,7 +54,7 @@ def test_it_says_what_is_broken(settings: Settings, tmp_path: Path) -> None:
         session.execute(update(Audit).where(Audit.id == 7).values(user_id=None))
     broken = run_in(settings.data_dir, "audit", "--verify")
     assert broken.exit_code == 1
-    assert "BROKEN at row 7" in broken.stderr
+    assert "Audit chain verification failed at row 7" in broken.stderr
     assert "WRONG audit      broken at row 7" in run_in(settings.data_dir, "doctor").stdout
     lines = tmp_path / "a.jsonl"
     assert run_in(settings.data_dir, "audit", "--export", lines).exit_code == 0

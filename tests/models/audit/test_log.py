@@ -1,4 +1,4 @@
-"""The audit shows what was done to it."""
+"""The audit chain shows changes to it."""
 
 import json
 import stat
@@ -34,7 +34,7 @@ def recorded(database: Database) -> Database:
     return database
 
 
-def test_what_nobody_touched_is_intact(recorded: Database) -> None:
+def test_verify_accepts_an_untouched_chain(recorded: Database) -> None:
     with recorded.sessions() as session:
         check = verify(session)
     assert (check.is_intact, check.rows, check.last_id) == (True, ROWS, ROWS)
@@ -54,7 +54,7 @@ def _delete(session: Session) -> None:
 
 
 def _insert(session: Session) -> None:
-    """In the place of a row that goes to the end."""
+    """In place of a row that is moved to the end."""
     session.execute(update(Audit).where(Audit.id == 5).values(id=ROWS + 1))
     session.flush()
     session.add(Audit(id=5, user_id=1, action="login", target="", digest="0" * 64))
@@ -71,7 +71,7 @@ def _unseal(session: Session) -> None:
 
 @both_databases
 @pytest.mark.parametrize("tamper", [_alter, _alter_time, _delete, _insert, _swap, _unseal])
-def test_tampering_is_found_at_its_row(
+def test_verify_finds_the_row_that_was_tampered_with(
     recorded: Database, tamper: Callable[[Session], None]
 ) -> None:
     with recorded.sessions.begin() as session:
@@ -83,7 +83,7 @@ def test_tampering_is_found_at_its_row(
     assert (check.rows, check.last_id) == ((3, 3) if tamper is _delete else (4, 4))
 
 
-def test_a_row_at_the_end_that_nobody_recorded_is_found(recorded: Database) -> None:
+def test_verify_finds_a_forged_last_row(recorded: Database) -> None:
     with recorded.sessions.begin() as session:
         session.add(Audit(user_id=1, action="login", target="", digest="0" * 64))
         session.flush()
@@ -92,7 +92,7 @@ def test_a_row_at_the_end_that_nobody_recorded_is_found(recorded: Database) -> N
         assert verify(session).broken == ROWS + 1
 
 
-def test_a_cut_off_end_is_found_by_its_anchor(recorded: Database) -> None:
+def test_anchor_shows_that_the_end_was_cut_off(recorded: Database) -> None:
     data_dir = recorded.settings.data_dir
     with recorded.sessions() as session:
         assert check_audit(session, data_dir).is_intact
@@ -102,10 +102,10 @@ def test_a_cut_off_end_is_found_by_its_anchor(recorded: Database) -> None:
         assert verify(session).is_intact, "the chain alone cannot see it"
         check = check_audit(session, data_dir)
     assert (check.broken, check.rows) == (ROWS, ROWS - 1)
-    assert "is gone" in check.why
+    assert "is missing" in check.why
 
 
-def test_a_cut_off_end_is_found_after_more_came(recorded: Database) -> None:
+def test_anchor_shows_that_the_end_was_replaced(recorded: Database) -> None:
     with recorded.sessions() as session:
         check_audit(session, recorded.settings.data_dir)
     with recorded.sessions.begin() as session:
@@ -117,7 +117,7 @@ def test_a_cut_off_end_is_found_after_more_came(recorded: Database) -> None:
         assert check_audit(session, recorded.settings.data_dir).broken == ROWS
 
 
-def test_a_chain_written_anew_is_found_by_its_anchor(recorded: Database) -> None:
+def test_anchor_shows_that_the_chain_was_rewritten(recorded: Database) -> None:
     data_dir = recorded.settings.data_dir
     with recorded.sessions() as session:
         check_audit(session, data_dir)
@@ -138,7 +138,7 @@ def _rewrite(session: Session) -> None:
         row.digest = before = digest_of(what, before=before)
 
 
-def test_anchors_are_private_one_for_each_new_end(recorded: Database) -> None:
+def test_anchors_are_private_and_added_for_new_rows_only(recorded: Database) -> None:
     data_dir = recorded.settings.data_dir
     with recorded.sessions.begin() as session:
         check_audit(session, data_dir)
@@ -152,24 +152,24 @@ def test_anchors_are_private_one_for_each_new_end(recorded: Database) -> None:
     assert newest_check(data_dir) == check
 
 
-def test_what_is_broken_gets_no_anchor(recorded: Database) -> None:
+def test_broken_chain_gets_no_anchor(recorded: Database) -> None:
     with recorded.sessions.begin() as session:
         _alter(session)
         check_audit(session, recorded.settings.data_dir)
     assert not (recorded.settings.data_dir / ANCHORS_FILE).exists()
 
 
-def test_anchors_that_cannot_be_read_are_said(recorded: Database) -> None:
+def test_unreadable_anchor_fails_the_check(recorded: Database) -> None:
     data_dir: Path = recorded.settings.data_dir
     with recorded.sessions() as session:
         check_audit(session, data_dir)
         with (data_dir / ANCHORS_FILE).open("a") as file:
             file.write("{}\n")
         check = check_audit(session, data_dir)
-    assert check.why == f"{ANCHORS_FILE}, line 2: this is no anchor"
+    assert check.why == f"{ANCHORS_FILE}, line 2: not an anchor"
 
 
-def test_an_anchor_that_a_full_disk_cut_off_does_not_count(recorded: Database) -> None:
+def test_incomplete_last_anchor_is_ignored(recorded: Database) -> None:
     data_dir = recorded.settings.data_dir
     with recorded.sessions() as session:
         check_audit(session, data_dir)
@@ -185,7 +185,7 @@ def test_an_anchor_that_a_full_disk_cut_off_does_not_count(recorded: Database) -
 
 
 @both_databases
-def test_rows_of_older_releases_are_sealed_once(database: Database) -> None:
+def test_chain_older_adds_digests_only_once(database: Database) -> None:
     with database.sessions.begin() as session:
         session.add_all(Audit(action="login", target=str(number)) for number in range(1500))
     with database.sessions.begin() as session:
@@ -199,7 +199,7 @@ def test_rows_of_older_releases_are_sealed_once(database: Database) -> None:
         assert verify(session).broken == 5
 
 
-def test_a_start_seals_what_older_releases_wrote(empty_database: Database) -> None:
+def test_upgrade_adds_digests_to_older_rows(empty_database: Database) -> None:
     upgrade(empty_database.settings)
     with empty_database.sessions.begin() as session:
         session.add_all(Audit(action="login", target=str(number)) for number in range(3))
@@ -209,7 +209,7 @@ def test_a_start_seals_what_older_releases_wrote(empty_database: Database) -> No
     assert (check.is_intact, check.rows) == (True, 3)
 
 
-def test_the_first_row_after_older_releases_seals_theirs(database: Database) -> None:
+def test_record_adds_digests_to_older_rows_first(database: Database) -> None:
     with database.sessions.begin() as session:
         session.add_all(Audit(action="login", target=str(number)) for number in range(3))
         record(session, user_id=None, action="backup.restored")
@@ -218,7 +218,7 @@ def test_the_first_row_after_older_releases_seals_theirs(database: Database) -> 
 
 
 @both_databases
-def test_many_writers_make_one_chain(database: Database) -> None:
+def test_concurrent_threads_record_one_chain(database: Database) -> None:
     def write(writer: int) -> None:
         for number in range(15):
             with database.sessions.begin() as session:
@@ -245,7 +245,7 @@ for number in range(25):
 
 
 @both_databases
-def test_many_processes_make_one_chain(database: Database) -> None:
+def test_concurrent_processes_record_one_chain(database: Database) -> None:
     command, ours = [sys.executable, "-c", WRITER], environment(database.settings)
     writers = [subprocess.Popen(command, cwd=ROOT, env=ours) for _ in range(3)]
     assert [writer.wait(300) for writer in writers] == [0, 0, 0]
