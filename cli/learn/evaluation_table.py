@@ -1,4 +1,4 @@
-"""An evaluation for a terminal."""
+"""An evaluation as text for a terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -7,7 +7,7 @@ import click
 from pipeline.evaluation.bootstrap import Interval
 from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.metrics import AT_THRESHOLD, METRICS, OVERALL
-from pipeline.text import readable
+from pipeline.text import plural, readable
 from pipeline.training.labelled import LabelledSource, RefusedImage
 
 SHOWN = 20  # refused files
@@ -18,16 +18,18 @@ def print_evaluation(
 ) -> None:
     point = found.chosen
     click.echo(readable(f"{found.model_version} on {source.name}"))
-    click.echo(f"{found.n} images of {found.patients} patients; 95 % intervals over patients\n")
+    click.echo(
+        f"{plural(found.n, 'image')} of {plural(found.patients, 'patient')}; 95 % intervals\n"
+    )
     click.echo(_lines((name, found.figures[name]) for name in OVERALL))
     click.echo(
-        f"\nOperating point {found.operating_point}: pneumonia from {point.threshold:.2f} on, "
+        f"\nOperating point {found.operating_point}: threshold {point.threshold:.2f}, "
         f"temperature {found.temperature:.3f}\n"
     )
     click.echo(_lines((name, point.figures[name]) for name in AT_THRESHOLD))
     click.echo(_matrix(point.confusion_matrix))
     remainder = [
-        f"unfamiliar, so without a finding, yet counted above: {found.unfamiliar}",
+        f"without a finding (out of distribution), but counted above: {found.unfamiliar}",
         *source.notes,
         *_left_out(source.left_out),
         *_refused(refused, refusals),
@@ -41,22 +43,24 @@ def _lines(figures: Iterable[tuple[str, Interval]]) -> str:
 
 def _text(figure: Interval) -> str:
     if figure.value is None:
-        return "    -  (needs both classes, or something called pneumonia)"
+        return "    -  (needs both classes, or a prediction of pneumonia)"
     return f"{figure.value:.4f}  {figure.low:.4f} to {figure.high:.4f}"
 
 
 def _matrix(counts: Mapping[str, int]) -> str:
     rows = [
-        ("", "called pneumonia", "called normal"),
-        ("is pneumonia", counts["true_positives"], counts["false_negatives"]),
-        ("is normal", counts["false_positives"], counts["true_negatives"]),
+        ("", "predicted pneumonia", "predicted normal"),
+        ("labelled pneumonia", counts["true_positives"], counts["false_negatives"]),
+        ("labelled normal", counts["false_positives"], counts["true_negatives"]),
     ]
-    return "\n" + "".join(f"  {name:<14}{called:>18}{clear:>16}\n" for name, called, clear in rows)
+    return "\n" + "".join(
+        f"  {name:<18}{positive:>21}{negative:>18}\n" for name, positive, negative in rows
+    )
 
 
 def _left_out(labels: Mapping[str, int]) -> list[str]:
     named = ", ".join(f"{label or 'none'}: {count}" for label, count in labels.items())
-    return [f"left out for labels that are neither normal nor pneumonia: {named}"] if named else []
+    return [f"left out (label neither normal nor pneumonia): {named}"] if named else []
 
 
 def _refused(refused: Sequence[RefusedImage], refusals: int) -> list[str]:

@@ -1,12 +1,12 @@
-"""card.json: what a model version is, what it was made of, and how good it is."""
+"""card.json: what a model version is, how it was made, and how it performs."""
 
 import hashlib
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +25,23 @@ CALIBRATION = "temperature scaling on validation patients, for a prevalence of o
 LIBRARIES = ("tensorflow", "keras", "openvino", "numpy", "pillow")
 
 
-@dataclass(frozen=True)
-class Ingredients:
-    """What a card is written from.
-
-    data: `describe_images` of the images by their split. evaluations: by the name of the images.
-    groups: parts of the validation images in each of which temperature and thresholds hold.
-    """
-
-    data: Mapping[str, Mapping[str, Any]]
-    temperature: float
-    thresholds: Mapping[OperatingPoint, float]
-    evaluations: Mapping[str, Evaluation]
-    heatmap_size: tuple[int, ...]
-    groups: tuple[str, ...] = ()
-
-
 def make_card(
-    ingredients: Ingredients, *, config: Mapping[str, Any], curves: Mapping[str, Any]
+    config: Mapping[str, Any],
+    *,
+    data: Mapping[str, Any],
+    temperature: float,
+    thresholds: Mapping[OperatingPoint, float],
+    evaluations: Mapping[str, Evaluation],
+    heatmap_size: tuple[int, ...],
+    groups: tuple[str, ...],
+    curves: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the whole of card.json. config: the training's, as JSON."""
+    """Return the whole of card.json.
+
+    config: the training's, as JSON. data: `describe_images` by split. evaluations: by the name of
+    the images. heatmap_size: (h, w). groups: parts of the validation images in each of which
+    temperature and thresholds hold. curves: the learning curves.
+    """
     return {
         "format": FORMAT,
         "model_version": config["model_version"],
@@ -52,26 +49,26 @@ def make_card(
         "architecture": f"MobileNetV2 {config['alpha']} with one dense unit on pooled features",
         "preprocessing": PREPROCESSING,
         "network_input": [config["size"], config["size"]],
-        "heatmap": list(ingredients.heatmap_size),
-        "temperature": ingredients.temperature,
-        "calibration": _told(CALIBRATION, "; each of these weighs the same: ", ingredients.groups),
+        "heatmap": list(heatmap_size),
+        "temperature": temperature,
+        "calibration": _with_groups(CALIBRATION, "; equal weights of ", groups),
         "operating_points": {
             name: {
                 "threshold": threshold,
-                "rule": _told(
+                "rule": _with_groups(
                     THRESHOLD_RULE.format(floor=config[f"{name}_floor"]),
-                    ", and as many in each of these alone: ",
-                    ingredients.groups,
+                    ", and in each of these alone: ",
+                    groups,
                 ),
             }
-            for name, threshold in ingredients.thresholds.items()
+            for name, threshold in thresholds.items()
         },
         "unfamiliarity_limit": LIMIT,
         "warning_limit": WARNING_LIMIT,
         "warning": config["unfamiliar_warning"],
         "unfamiliarity_rule": UNFAMILIARITY_RULE,
-        "metrics": {name: found.as_json() for name, found in ingredients.evaluations.items()},
-        "data": dict(ingredients.data),
+        "metrics": {name: found.as_json() for name, found in evaluations.items()},
+        "data": dict(data),
         "population": config["population"],
         "known_limits": list(config["known_limits"]),
         "config": dict(config),
@@ -82,7 +79,7 @@ def make_card(
     }
 
 
-def _told(sentence: str, more: str, groups: tuple[str, ...]) -> str:
+def _with_groups(sentence: str, more: str, groups: tuple[str, ...]) -> str:
     return sentence + more + ", ".join(groups) if groups else sentence
 
 
@@ -107,24 +104,21 @@ def describe_images(
 
 
 def write_card(card: Mapping[str, Any], folder: Path) -> None:
-    """card.json for programs, and MODEL_CARD.md for people, made from it."""
+    """Write card.json for programs, and MODEL_CARD.md for people, made from it."""
     text = json.dumps(card, indent=2) + "\n"
     (folder / CARD_FILE).write_text(text, encoding="utf-8")
     (folder / "MODEL_CARD.md").write_text(render_model_card(card), encoding="utf-8")
 
 
 def _version(distribution: str) -> str | None:
-    names = [distribution, f"{distribution}-cpu"]  # tensorflow-cpu is TensorFlow, too
-    for name in names:
-        try:
+    for name in (distribution, f"{distribution}-cpu"):  # tensorflow-cpu is TensorFlow, too
+        with suppress(PackageNotFoundError):
             return version(name)
-        except ImportError:
-            continue
     return None
 
 
 def _git_commit() -> str | None:
-    """Of the code that trained, where it is a checkout."""
+    """The commit of the training code, if in a git working tree."""
     command = ["git", "rev-parse", "HEAD"]
     here = Path(__file__).parent
     try:

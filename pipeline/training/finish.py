@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from pipeline.inference.gradcam import forward_function
 from pipeline.inference.openvino_engine import import_openvino
 from pipeline.inference.predictor import Predictor, probability_of
 from pipeline.inference.version_folder import Card, write_folder
-from pipeline.reports.card import Ingredients, describe_images, make_card, write_card
+from pipeline.reports.card import describe_images, make_card, write_card
 from pipeline.reports.charts import learning_curves_svg
 from pipeline.training.augmentation import Shares
 from pipeline.training.checkpoint import LearningCurves
@@ -104,8 +104,7 @@ def finish(
         drawing = learning_curves_svg(**asdict(curves))
         (folder / "learning_curves.svg").write_text(drawing, encoding="utf-8")
         job.progress(TrainingProgress(stage="export", done=1, total=1))
-        ingredients = evaluation.run(folder)
-        card = make_card(ingredients, config=job.config.as_json(), curves=asdict(curves))
+        card = evaluation.run(folder, curves=curves)
         write_card(card | dict(job.card_entries(folder)), folder)
         evaluation.report_end()
 
@@ -123,7 +122,8 @@ class _Evaluation:
         self._done = 0
         self._total = (2 + AUGMENTED_VIEWS) * len(job.validation) + fitted + measured + 1
 
-    def run(self, folder: Path) -> Ingredients:
+    def run(self, folder: Path, *, curves: LearningCurves) -> dict[str, Any]:
+        """Return the version's card."""
         engine = load_engine(folder)
         seen = self._infer(engine, self._validation.images, "calibrating")
         temperature, thresholds = self._calibrate(engine, plain=seen.logits)
@@ -132,7 +132,8 @@ class _Evaluation:
         card = _card(self._job.config, temperature=temperature, thresholds=thresholds)
         predictor = Predictor(card=card, engine=engine, guard=guard, operating_point="balanced")
         measured = {"validation": self._validation, **self._job.test_sets}
-        return Ingredients(
+        return make_card(
+            self._job.config.as_json(),
             data={
                 name: describe_images(part.images, part.labels, part.patients)
                 for name, part in (("train", self._job.training), ("validation", self._validation))
@@ -145,6 +146,7 @@ class _Evaluation:
             },
             heatmap_size=seen.heatmaps.shape[1:],
             groups=tuple(self._groups),
+            curves=asdict(curves),
         )
 
     def report_end(self) -> None:

@@ -1,5 +1,3 @@
-"""`overread evaluate`, end to end on phantoms with the shipped network."""
-
 import json
 import os
 import re
@@ -30,7 +28,7 @@ def figures(*arguments: str | Path, exit_code: int = 0) -> dict[str, Any]:
     return found
 
 
-def test_a_folder_gives_the_figures(tmp_path: Path) -> None:
+def test_evaluate_folder(tmp_path: Path) -> None:
     found = figures(write_dataset(tmp_path, patients=4), "--split", "train")
 
     assert (found["n"], found["patients"], found["prevalence"]["value"]) == (16, 8, 0.5)
@@ -41,7 +39,7 @@ def test_a_folder_gives_the_figures(tmp_path: Path) -> None:
     assert found["left_out"] == {"count": 0, "labels": {}}
 
 
-def test_a_table_gives_the_figures_and_names_what_it_cannot_use(tmp_path: Path) -> None:
+def test_evaluate_table_names_refused_files(tmp_path: Path) -> None:
     make_png(tmp_path / "good.png")
     make_dicom(tmp_path / "knee.dcm", BodyPartExamined="KNEE")
     (tmp_path / "t.csv").write_text(
@@ -64,13 +62,11 @@ def test_a_table_gives_the_figures_and_names_what_it_cannot_use(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("NORMAL/a.txt", "none of its images could be read; NORMAL/a.txt: "),
+        ("NORMAL/a.txt", "no image could be read; NORMAL/a.txt: "),
         ("NORMAL/.a", "no labe"),
     ],
 )
-def test_where_nothing_can_be_read_there_are_no_figures(
-    tmp_path: Path, name: str, complaint: str
-) -> None:
+def test_no_readable_image_is_an_error(tmp_path: Path, name: str, complaint: str) -> None:
     (tmp_path / "NORMAL").mkdir()
     (tmp_path / name).write_text("no picture")
 
@@ -88,7 +84,7 @@ def test_where_nothing_can_be_read_there_are_no_figures(
         ("table.csv", {"split": "val"}, "belongs to a folder"),
     ],
 )
-def test_options_that_do_not_fit_the_source_are_refused(
+def test_unsuitable_options_are_refused(
     tmp_path: Path, name: str, options: dict[str, Any], complaint: str
 ) -> None:
     (tmp_path / "table.csv").write_text("file,label\n")
@@ -97,7 +93,7 @@ def test_options_that_do_not_fit_the_source_are_refused(
         open_source(tmp_path / name, card=load_card(BASELINE), as_normal=(), **unset | options)
 
 
-def test_a_pipe_cannot_be_read_twice(tmp_path: Path) -> None:
+def test_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     unset: dict[str, Any] = dict.fromkeys(("split", "root", "patient_column"))
 
@@ -105,7 +101,7 @@ def test_a_pipe_cannot_be_read_twice(tmp_path: Path) -> None:
         open_source(tmp_path / "pipe.csv", card=load_card(BASELINE), as_normal=(), **unset)
 
 
-def test_a_version_that_is_none_is_one_line(tmp_path: Path) -> None:
+def test_invalid_version_is_one_line(tmp_path: Path) -> None:
     result = run(tmp_path, "--version", tmp_path)
 
     assert result.exit_code == 1
@@ -131,8 +127,8 @@ def test_report_is_one_self_contained_page(tmp_path: Path) -> None:
     assert "<script" not in text
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", text)
     assert not re.search(r"@import|url\((?!#)", text)
-    addresses = set(re.findall(r"https?://[^\s\"'<]+", text))
-    assert not addresses
+    assert "http://" not in text
+    assert "https://" not in text
     assert text.count('role="img"') == 4
     assert text.count('src="data:image/jpeg;base64,') >= 4
     assert "&lt;b&gt;broken.png" in text
@@ -140,7 +136,7 @@ def test_report_is_one_self_contained_page(tmp_path: Path) -> None:
     assert "secret" not in text.lower(), "nothing of a DICOM's patient"
 
 
-def test_a_report_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+def test_unwritable_report_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "NORMAL").mkdir()
     make_png(tmp_path / "NORMAL" / "a.png")
 
@@ -150,7 +146,7 @@ def test_a_report_that_cannot_be_written_is_said_before_the_work(tmp_path: Path)
     assert "cannot be made: Not a directory" in result.stderr
 
 
-def test_one_class_alone_is_no_crash(tmp_path: Path) -> None:
+def test_one_class_alone_has_no_auroc(tmp_path: Path) -> None:
     (tmp_path / "NORMAL").mkdir()
     make_png(tmp_path / "NORMAL" / "a.png")
 
@@ -161,14 +157,14 @@ def test_one_class_alone_is_no_crash(tmp_path: Path) -> None:
     assert "needs both classes" in (tmp_path / "report" / "index.html").read_text()
 
 
-def test_it_needs_neither_tensorflow_nor_curves_until_they_are_drawn() -> None:
+def test_evaluate_does_not_import_tensorflow() -> None:
     code = "import sys, cli.learn.evaluate, pipeline.reports.evaluation_report; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"tensorflow", "keras"} & set(done.stdout.split())
 
 
 @pytest.mark.shared
-def test_the_shipped_cards_figures_are_reproduced(shared_data: Path) -> None:
+def test_metrics_of_the_shipped_card_are_reproduced(shared_data: Path) -> None:
     """By the command that the card names."""
     card = load_card(BASELINE)
     if card.raw["format"] == 1:

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.evaluation.evaluate import Scores, evaluate
 from pipeline.inference.version_folder import BASELINE, load_card
-from pipeline.reports.card import Ingredients, describe_images, make_card
+from pipeline.reports.card import describe_images, make_card
 from pipeline.reports.model_card import render_model_card
 from pipeline.types import OperatingPoint
 from tests.support.imaging.networks import TOY
@@ -32,7 +32,9 @@ def scores(count: int) -> Scores:
 @pytest.fixture(scope="module")
 def card() -> dict[str, Any]:
     version = replace(load_card(BASELINE), model_version="toy-1", thresholds=THRESHOLDS)
-    ingredients = Ingredients(
+    config = replace(TOY, known_limits=("It is a toy.",), population="Phantoms, made up.")
+    made = make_card(
+        config.as_json(),
         data={"train": data(20), "validation": data(10)},
         temperature=1.25,
         thresholds=THRESHOLDS,
@@ -41,9 +43,10 @@ def card() -> dict[str, Any]:
             "adults": evaluate(scores(40), card=version),
         },
         heatmap_size=(7, 7),
+        groups=(),
+        curves={},
     )
-    config = replace(TOY, known_limits=("It is a toy.",), population="Phantoms, made up.")
-    return json.loads(json.dumps(make_card(ingredients, config=config.as_json(), curves={})))
+    return json.loads(json.dumps(made))
 
 
 def test_card_holds_the_evaluations_metrics(card: dict[str, Any]) -> None:
