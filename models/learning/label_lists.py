@@ -1,36 +1,26 @@
 """Labels as lists and counts, for people who look at all of them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Row, Subquery, case, func, select
 from sqlalchemy.orm import Session
 
+from models.intake.study_links import StudyLink, find_study_links
 from models.learning.labels import EffectiveLabel, effective, latest_labels
 from models.learning.snapshots import SITE
 from models.query import Page
-from models.reading.studies import study_label
-from models.tables.intake import Image, Study
 from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a content can be looked at: its first image that belongs to a study."""
-
-    image_id: int
-    study_id: int
-    study: str
-
-
-@dataclass(frozen=True)
 class ListedLabel:
-    """said: each reader's latest, the effective one first. place: None where only imported."""
+    """said: each reader's latest, the effective one first. link: None if it was only imported."""
 
     label: EffectiveLabel
     said: list[Label]
-    place: Place | None
+    link: StudyLink | None
 
 
 @dataclass(frozen=True)
@@ -75,8 +65,8 @@ def list_labels(
     total = rows[0][-1] if rows else 0
     found = [EffectiveLabel(*row[:-1]) for row in rows]
     hashes = [label.sha256 for label in found]
-    said, places = latest_labels(session, hashes), find_places(session, hashes)
-    items = [ListedLabel(one, said[one.sha256], places.get(one.sha256)) for one in found]
+    said, links = latest_labels(session, hashes), find_study_links(session, hashes)
+    items = [ListedLabel(one, said[one.sha256], links.get(one.sha256)) for one in found]
     return Page(items, page, page_size, total)
 
 
@@ -128,16 +118,3 @@ def _readers(session: Session) -> list[ReaderCounts]:
     )
     busiest = rows.group_by(Label.reader).order_by(count.desc(), Label.reader)
     return [ReaderCounts(*row) for row in session.execute(busiest)]
-
-
-def find_places(session: Session, sha256s: Collection[str]) -> dict[str, Place]:
-    rows = (
-        select(Image.sha256, Image.id, Study.id, Study.study_hash, Study.folder)
-        .join(Study, Study.id == Image.study_id)
-        .where(Image.sha256.in_(sha256s))
-        .order_by(Image.id.desc())  # the first one wins below
-    )
-    return {
-        sha256: Place(image_id, study_id, study_label(study_hash, folder))
-        for sha256, image_id, study_id, study_hash, folder in session.execute(rows)
-    }

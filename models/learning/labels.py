@@ -1,12 +1,12 @@
-"""Labels: what readers say of a file's content. Rows are only ever added.
+"""Labels of blobs (files' bytes, by SHA-256). Rows are only ever added.
 
-The effective label of a content: each reader's latest row counts; of these the one of the highest
-role, then the latest. Where readers' latest rows differ there is a conflict. Labels that came with
-an imported set have no role: any reader overrules them, and they take no part in conflicts.
+The effective label of a blob: each reader's latest row counts; of these the one of the highest
+role, then the latest. If readers' latest rows differ there is a conflict. Labels of an imported
+data set have no role: any reader overrules them, and they take no part in conflicts.
 """
 
 from bisect import insort
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -16,14 +16,17 @@ from sqlalchemy.orm import Session, joinedload
 
 from models.base import now
 from models.people.users import RANK
-from models.query import batches
-from models.tables.learning import Label, LabelValue, Source
+from models.query import ROWS_A_FETCH, batches
+from models.tables.intake import Image
+from models.tables.learning import ImportedImage, Label, LabelValue, Source
 from models.tables.people import Role
+
+Matches = dict[str, set[str]]  # SHA-256s by what was asked for
 
 
 @dataclass(frozen=True)
 class NewLabel:
-    """reader, role: who judged; user_id: who handed it in. read_at None: now."""
+    """reader, role: who judged; user_id: who submitted it. read_at None: now."""
 
     sha256: str
     value: LabelValue
@@ -38,7 +41,7 @@ class NewLabel:
 
 @dataclass(frozen=True)
 class EffectiveLabel:
-    """What counts of one content. patient_hash: of the latest label that names a patient."""
+    """The valid label of a blob. patient_hash: of the latest label that names a patient."""
 
     sha256: str
     value: LabelValue
@@ -51,11 +54,11 @@ class EffectiveLabel:
 
 
 def add_labels(session: Session, rows: Sequence[NewLabel], *, insist: bool = False) -> int:
-    """Returns how many were added: what a reader had said already by then adds nothing.
+    """Return how many were added; repeating the reader's latest label adds nothing.
 
-    insist: it does where another reader has spoken since, and so becomes the latest again.
+    insist: add it if another reader has labelled since, so that it is the latest again.
     """
-    # Two that add the same label at once would both find it missing. SQLite has one writer anyway.
+    # Two sessions that add the same label would both find it missing. SQLite has one writer.
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("LOCK TABLE label IN SHARE ROW EXCLUSIVE MODE"))
     return sum(_add(session, some, insist=insist) for some in batches(rows))
@@ -64,7 +67,7 @@ def add_labels(session: Session, rows: Sequence[NewLabel], *, insist: bool = Fal
 def effective_labels(
     session: Session, *, sha256s: Collection[str] | None = None
 ) -> dict[str, EffectiveLabel]:
-    """By content: of all that have a label, or of these."""
+    """By SHA-256: of all labelled blobs, or of these."""
     if sha256s is None:
         rows = session.execute(effective()).all()
     else:
@@ -73,14 +76,8 @@ def effective_labels(
     return {row.sha256: EffectiveLabel(*row) for row in rows}
 
 
-def content_labels(session: Session, sha256: str) -> list[Label]:
-    """All that was ever said of it, the latest first."""
-    rows = select(Label).where(Label.sha256 == sha256)
-    return list(session.scalars(rows.order_by(Label.read_at.desc(), Label.id.desc())))
-
-
 def latest_labels(session: Session, sha256s: Collection[str]) -> dict[str, list[Label]]:
-    """Each reader's latest of these contents; in each list the effective one comes first."""
+    """Each reader's latest label of these blobs; the effective one comes first in each list."""
     found: dict[str, list[Label]] = {sha256: [] for sha256 in sha256s}
     for some in batches(sorted(found)):
         latest = _latest(some)
@@ -197,3 +194,64 @@ def _of(sha256s: Collection[str] | None) -> list[ColumnElement[bool]]:
 
 def _rank(role: ColumnElement[Any]) -> ColumnElement[int]:
     return case(*((role == one, _weight(one)) for one in Role), else_=_weight(None))
+
+
+def find_by_sha256(session: Session, sha256s: Collection[str]) -> Matches:
+    found: Matches = {}
+    for some in batches(sorted(sha256s)):
+        for column in (Image.sha256, ImportedImage.sha256):
+            rows = session.scalars(select(column).where(column.in_(some)).distinct())
+            found.update((sha256, {sha256}) for sha256 in rows)
+    return found
+
+
+def find_by_image_id(session: Session, image_ids: Collection[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for some in batches(sorted(image_ids)):
+        rows = select(Image.id, Image.sha256).where(Image.id.in_(some), *_has_sha256)
+        found.update(dict(session.execute(rows).all()))
+    return found
+
+
+def find_by_sop_uid(session: Session, uids: Collection[str]) -> dict[str, set[str]]:
+    """uids: pseudonymous SOP Instance UIDs."""
+    found: dict[str, set[str]] = {}
+    for some in batches(sorted(uids)):
+        rows = select(Image.sop_instance_uid, Image.sha256).where(
+            Image.sop_instance_uid.in_(some), *_has_sha256
+        )
+        for uid, sha256 in session.execute(rows):
+            found.setdefault(str(uid), set()).add(sha256)
+    return found
+
+
+def find_by_file(session: Session, files: Collection[str]) -> Matches:
+    """Match whole paths as uploaded or imported; else ends of paths, from a folder on.
+
+    Reads all names once, however many are asked for: there is no index on ends of paths.
+    """
+    by_last_part: dict[str, list[str]] = {}
+    for file in files:
+        by_last_part.setdefault(file.rpartition("/")[2], []).append(file)
+    whole: Matches = {}
+    ends: Matches = {}
+    for file, sha256 in _all_files(session) if files else ():
+        for asked in by_last_part.get(file.rpartition("/")[2], ()):
+            if file == asked:
+                whole.setdefault(asked, set()).add(sha256)
+            elif file.endswith(f"/{asked}"):
+                ends.setdefault(asked, set()).add(sha256)
+    return ends | whole
+
+
+def _all_files(session: Session) -> Iterator[tuple[str, str]]:
+    queries: tuple[Select[str, str], ...] = (
+        select(Image.file, Image.sha256).where(*_has_sha256),
+        select(ImportedImage.file, ImportedImage.sha256),
+    )
+    for query in queries:
+        yield from session.execute(query.execution_options(yield_per=ROWS_A_FETCH))
+
+
+# A file that was refused before it was received completely has none.
+_has_sha256: tuple[ColumnElement[bool], ...] = (Image.sha256 != "",)

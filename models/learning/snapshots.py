@@ -1,7 +1,6 @@
-"""Dataset snapshots: which images, labels and splits a training saw. Frozen once written.
+"""Dataset snapshots: the images, labels and splits of a training. Frozen once written.
 
-The digest is the SHA-256 of the snapshot's lines, which are those of the CSV that the portal hands
-out: who has the file can check the digest.
+The digest is the SHA-256 of the snapshot's CSV as the portal serves it.
 """
 
 import hashlib
@@ -10,19 +9,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import exists, func, insert, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from models.base import now
+from models.intake.study_links import StudyLink, find_study_links
 from models.learning.labels import effective
 from models.query import Page, insert_new
 from models.tables.intake import Image
-from models.tables.learning import DatasetSnapshot, ImportedImage, LabelValue, Night, SnapshotImage
+from models.tables.learning import (
+    DatasetSnapshot,
+    ImportedImage,
+    Label,
+    LabelValue,
+    Night,
+    SnapshotImage,
+)
 from pipeline.types import Split
 
-SITE = "site"  # the origin of what was uploaded here
+SITE = "site"  # the origin of uploaded images
 LEARNABLE = (LabelValue.PNEUMONIA, LabelValue.NORMAL)
 COLUMNS = ("sha256", "label", "split", "origin", "patient_hash", "label_id")
-LEFT_OUT = "left_out_label_ids"  # in a report: labels that were seen and are not in it
+LEFT_OUT = "left_out_label_ids"  # in a report: labels that were seen but not included
 
 
 @dataclass(frozen=True)
@@ -38,19 +45,28 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an image was in an earlier snapshot. is_learned: a network was trained on that one."""
+class PastMember:
+    """An image in an earlier snapshot. is_trained: a network was trained on that snapshot."""
 
     split: Split
     origin: str
     patient_hash: str
-    is_learned: bool
+    is_trained: bool
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """label: the row that was valid then. link: None if the image was imported."""
+
+    image: SnapshotImage
+    label: Label
+    link: StudyLink | None
 
 
 def freeze(
     session: Session, members: Sequence[Member], *, report: dict[str, Any]
 ) -> DatasetSnapshot:
-    """Equal members are the snapshot that is there already; its report becomes the latest."""
+    """Return the snapshot of these members, new or not; its report is replaced."""
     digest = snapshot_digest(members)
     row = {"digest": digest, "report": report, "created_at": now()}
     insert_new(session, DatasetSnapshot, [row])
@@ -72,7 +88,7 @@ def snapshot_digest(members: Iterable[Member]) -> str:
 
 
 def snapshot_lines(members: Iterable[Member | SnapshotImage]) -> Iterator[str]:
-    """CSV with its header. No cell can hold a separator, a quote, or the sign of a formula."""
+    """CSV with its header. No cell can hold a separator, a quote or a formula."""
     yield ",".join(COLUMNS) + "\n"
     for one in members:
         cells = (one.sha256, one.label.value, one.split.value, one.origin, one.patient_hash)
@@ -95,7 +111,7 @@ def list_snapshots(
 def snapshot_images(
     session: Session, snapshot_id: int, *, split: Split | None = None, origin: str | None = None
 ) -> list[SnapshotImage]:
-    """Sorted by content; all, or those of one split or origin."""
+    """Sorted by SHA-256; all, or those of one split or origin."""
     rows = select(SnapshotImage).where(SnapshotImage.snapshot_id == snapshot_id)
     if split is not None:
         rows = rows.where(SnapshotImage.split == split)
@@ -104,25 +120,63 @@ def snapshot_images(
     return list(session.scalars(rows.order_by(SnapshotImage.sha256)))
 
 
-def earlier_places(session: Session) -> dict[str, Place]:
-    """Of every image that was in a snapshot that a network learned from, or in any test split."""
-    learned = select(Night.snapshot_id).where(Night.candidate_id.is_not(None))
-    is_learned = SnapshotImage.snapshot_id.in_(learned)
+def list_snapshot_images(
+    session: Session,
+    snapshot_id: int,
+    *,
+    split: Split | None = None,
+    origin: str | None = None,
+    page: int = 1,
+    page_size: int = 50,
+) -> Page[ListedImage]:
+    """Images of the site first: only they can be viewed."""
+    chosen = [SnapshotImage.snapshot_id == snapshot_id]
+    if split is not None:
+        chosen.append(SnapshotImage.split == split)
+    if origin is not None:
+        chosen.append(SnapshotImage.origin == origin)
+    total = session.scalar(select(func.count()).select_from(SnapshotImage).where(*chosen)) or 0
+    rows = (
+        select(SnapshotImage, Label)
+        .join(Label, Label.id == SnapshotImage.label_id)
+        .options(joinedload(Label.user))
+        .where(*chosen)
+        .order_by(SnapshotImage.origin != SITE, SnapshotImage.sha256)
+        .limit(page_size)
+        .offset((page - 1) * page_size)
+    )
+    found = session.execute(rows).all()
+    links = find_study_links(session, [image.sha256 for image, _ in found])
+    items = [ListedImage(image, label, links.get(image.sha256)) for image, label in found]
+    return Page(items, page, page_size, total)
+
+
+def nights_of_snapshot(session: Session, snapshot_id: int) -> list[Night]:
+    """The newest first."""
+    rows = select(Night).where(Night.snapshot_id == snapshot_id).order_by(Night.id.desc())
+    return list(session.scalars(rows.options(joinedload(Night.candidate))))
+
+
+def past_members(session: Session) -> dict[str, PastMember]:
+    """By SHA-256, images of snapshots that a network was trained on, and of any test split."""
+    trained = select(Night.snapshot_id).where(Night.candidate_id.is_not(None))
+    is_trained = SnapshotImage.snapshot_id.in_(trained)
     columns = (SnapshotImage.split, SnapshotImage.origin, SnapshotImage.patient_hash)
     rows = (
-        select(SnapshotImage.sha256, *columns, is_learned.label("is_learned"))
-        .where(or_(is_learned, SnapshotImage.split == Split.TEST))
+        select(SnapshotImage.sha256, *columns, is_trained.label("is_trained"))
+        .where(or_(is_trained, SnapshotImage.split == Split.TEST))
         .distinct()
     )
-    # The last one counts: learned goes before not learned, test before the others.
-    found = sorted(session.execute(rows), key=lambda row: (row.is_learned, row.split.rank))
+    # The last one counts: trained before not trained, test before the other splits.
+    found = sorted(session.execute(rows), key=lambda row: (row.is_trained, row.split.rank))
     return {
-        row.sha256: Place(row.split, row.origin, row.patient_hash, row.is_learned) for row in found
+        row.sha256: PastMember(row.split, row.origin, row.patient_hash, row.is_trained)
+        for row in found
     }
 
 
 def last_trained_snapshot(session: Session) -> DatasetSnapshot | None:
-    """The one that the newest candidate learned from."""
+    """The snapshot that the newest candidate was trained on."""
     trained = (
         select(DatasetSnapshot)
         .join(Night, Night.snapshot_id == DatasetSnapshot.id)
@@ -134,7 +188,7 @@ def last_trained_snapshot(session: Session) -> DatasetSnapshot | None:
 
 
 def new_label_count(session: Session) -> int:
-    """Site images whose label the last training has not seen."""
+    """Count the site images with a label that the last training did not use."""
     counted = effective().subquery("counted")
     is_of_site = exists().where(Image.sha256 == counted.c.sha256, Image.stored_sha256.is_not(None))
     is_imported = exists().where(ImportedImage.sha256 == counted.c.sha256)

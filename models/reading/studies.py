@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
 from models.base import now
+from models.intake.study_links import study_label
 from models.query import Page, insert_new
 from models.reading.results import Result, first_results, list_study_results, shown_prediction_id
 from models.tables.intake import Image, Prediction, Study
@@ -95,11 +96,6 @@ def get_study(
         return None
     images = list_study_results(session, study_id, operating_point=operating_point)
     return StudyDetail(_summary(row, next(iter(images), None)), images)
-
-
-def study_label(study_hash: str, folder: str | None) -> str:
-    """For people: the folder's name, or the beginning of the hash where the file named none."""
-    return folder if folder else f"Study {study_hash[:8]}"
 
 
 _answered = Prediction.finding.is_not(None)

@@ -12,13 +12,14 @@ from sqlalchemy.orm import Session
 from models.audit.log import record
 from models.config.secrets import read_or_make_secrets
 from models.context import AppContext
-from models.learning.label_targets import (
-    Contents,
-    contents_by_file,
-    contents_by_hash,
-    contents_by_uid,
+from models.learning.labels import (
+    Matches,
+    NewLabel,
+    add_labels,
+    find_by_file,
+    find_by_sha256,
+    find_by_sop_uid,
 )
-from models.learning.labels import NewLabel, add_labels
 from models.people.users import RANK, normal_name
 from models.query import batches
 from models.tables.learning import LabelValue, Source
@@ -42,9 +43,9 @@ class Taken:
 class Known:
     """What the database knows of a table's names. uids: by the pseudonymous ones."""
 
-    hashes: Contents
-    uids: Contents
-    files: Contents
+    hashes: Matches
+    uids: Matches
+    files: Matches
     roles: dict[str, Role]
 
 
@@ -70,9 +71,9 @@ def take_label_table(context: AppContext, content: bytes, *, sender: Person) -> 
 def _look_up(session: Session, table: LabelTable, *, key: bytes) -> Known:
     rows = table.rows
     return Known(
-        hashes=contents_by_hash(session, {row.sha256 for row in rows if row.sha256}),
-        uids=contents_by_uid(session, {pseudonymous_uid(key, row.uid) for row in rows if row.uid}),
-        files=contents_by_file(session, {row.file for row in rows if row.file}),
+        hashes=find_by_sha256(session, {row.sha256 for row in rows if row.sha256}),
+        uids=find_by_sop_uid(session, {pseudonymous_uid(key, row.uid) for row in rows if row.uid}),
+        files=find_by_file(session, {row.file for row in rows if row.file}),
         roles=dict(session.execute(select(User.name, User.role)).all()),
     )
 

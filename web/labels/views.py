@@ -18,8 +18,13 @@ from models.base import now
 from models.config.settings import Settings
 from models.intake.images import get_image
 from models.learning.label_lists import ListedLabel, label_counts, list_labels
-from models.learning.label_targets import contents_by_hash, contents_by_image
-from models.learning.labels import NewLabel, add_labels, latest_labels
+from models.learning.labels import (
+    NewLabel,
+    add_labels,
+    find_by_image_id,
+    find_by_sha256,
+    latest_labels,
+)
 from models.learning.nights import next_due
 from models.learning.snapshots import new_label_count
 from models.tables.learning import Label, Source
@@ -156,8 +161,8 @@ def describe_table(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _contents(session: Session, given: Sequence[GivenLabel]) -> list[str]:
-    by_image = contents_by_image(session, {one.image_id for one in given if one.image_id})
-    by_hash = contents_by_hash(session, {one.sha256 for one in given if one.sha256})
+    by_image = find_by_image_id(session, {one.image_id for one in given if one.image_id})
+    by_hash = find_by_sha256(session, {one.sha256 for one in given if one.sha256})
     found = [
         by_image.get(one.image_id) if one.image_id is not None else one.sha256 for one in given
     ]
@@ -180,7 +185,7 @@ def _new(sha256: str, given: GivenLabel) -> NewLabel:
 
 
 def _out(listed: ListedLabel) -> LabelOut:
-    label, place = listed.label, listed.place
+    label, place = listed.label, listed.link
     return LabelOut(
         **_said(listed.said[0]).model_dump(),
         sha256=label.sha256,

@@ -3,8 +3,8 @@
 from apiflask import APIBlueprint
 from flask import render_template
 
+from models.learning.deployments import list_deployments
 from models.learning.promotion import production_version
-from models.learning.version_lists import live_periods
 from models.tables.people import Role
 from web.auth.rules import needs
 from web.context import read_session
@@ -19,7 +19,7 @@ bp = APIBlueprint("about", __name__)
 def show() -> str:
     with read_session() as session:
         live = production_version(session)
-        history = live_periods(session)[:5]
+        history = list_deployments(session)[:5]
     return render_template(
         "about.html", version=live, history=history, **card_words(live.card if live else {})
     )

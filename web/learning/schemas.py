@@ -53,7 +53,7 @@ class NightsOut(Out):
     next_due: datetime | None
 
 
-class LivePeriodOut(Out):
+class DeploymentOut(Out):
     """until: none while it lasts. by: none where nobody was asked."""
 
     version: str
@@ -81,7 +81,7 @@ class VersionsOut(Out):
     model_versions: list[VersionOut]
     live: str | None
     back: str | None
-    history: list[LivePeriodOut]
+    history: list[DeploymentOut]
 
 
 class Promotion(In):

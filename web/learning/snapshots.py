@@ -6,8 +6,14 @@ from apiflask import APIBlueprint
 from flask import Response, abort, render_template
 from sqlalchemy.orm import Session
 
-from models.learning.snapshot_images import list_snapshot_images, nights_of_snapshot
-from models.learning.snapshots import get_snapshot, list_snapshots, snapshot_images, snapshot_lines
+from models.learning.snapshots import (
+    get_snapshot,
+    list_snapshot_images,
+    list_snapshots,
+    nights_of_snapshot,
+    snapshot_images,
+    snapshot_lines,
+)
 from models.tables.learning import DatasetSnapshot
 from models.tables.people import Role
 from web.auth.rules import audit, needs

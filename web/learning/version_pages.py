@@ -4,9 +4,9 @@ from apiflask import APIBlueprint
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from models.learning.deployments import list_deployments, list_versions, listed_version
 from models.learning.evaluations import evaluations_of
 from models.learning.promotion import objection, open_proposal, production_version, roll_back_target
-from models.learning.version_lists import list_versions_page, listed_version, live_periods
 from models.tables.people import Role
 from pipeline.evaluation.metrics import METRICS
 from web.auth.rules import needs
@@ -33,14 +33,14 @@ def index() -> str:
         live, proposal = production_version(session), open_proposal(session)
         return render_template(
             "versions.html",
-            versions=list_versions_page(session, page=page, page_size=PAGE_SIZE),
+            versions=list_versions(session, page=page, page_size=PAGE_SIZE),
             live=listed_version(session, live) if live else None,
             back=roll_back_target(session),
             proposal=proposal,
             against=objection(proposal, live=live),
             sets=compared_sets(session, proposal) if proposal else [],
             rereading=rereadings.current(),
-            history=live_periods(session)[:HISTORY],
+            history=list_deployments(session)[:HISTORY],
         )
 
 

@@ -2,14 +2,14 @@
 
 from apiflask import APIBlueprint
 
+from models.learning.deployments import ListedVersion, list_deployments, list_versions
 from models.learning.promotion import production_version, roll_back_target
-from models.learning.version_lists import ListedVersion, list_versions_page, live_periods
 from models.tables.people import Role
 from web.auth.rules import needs
 from web.context import read_session
 from web.learning import promotions as decisions
 from web.learning.schemas import (
-    LivePeriodOut,
+    DeploymentOut,
     MovedOut,
     Promotion,
     RollBack,
@@ -32,11 +32,11 @@ def index() -> VersionsOut:
         live, back = production_version(session), roll_back_target(session)
         return VersionsOut(
             model_versions=[
-                _out(listed) for listed in list_versions_page(session, page_size=MOST).items
+                _out(listed) for listed in list_versions(session, page_size=MOST).items
             ],
             live=live.name if live else None,
             back=back.name if back else None,
-            history=[LivePeriodOut.model_validate(one) for one in live_periods(session)],
+            history=[DeploymentOut.model_validate(one) for one in list_deployments(session)],
         )
 
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from flask import Flask
 
+from models.learning.deployments import ListedVersion
 from models.learning.nights import STAGES
-from models.learning.version_lists import ListedVersion
 from models.tables.learning import Answer, Night, Outcome
 from web.learning.cards import learned_images, validation_auroc
 
@@ -46,7 +46,7 @@ def night_seconds(night: Night) -> float | None:
 
 def version_status(listed: ListedVersion) -> str:
     """In a word or two, without its times."""
-    if listed.periods:
+    if listed.deployments:
         return "live" if listed.is_live else "was live"
     night = listed.night
     if night is None:

@@ -16,8 +16,8 @@ from models.audit.log import record
 from models.context import AppContext
 from models.files.garbage import hold_off_purges
 from models.learning.datasets import Added, NewImage, add_dataset, find_dataset, imported_contents
-from models.learning.labelled_contents import hold_view, labelled_contents
-from models.learning.snapshots import SITE, Member, earlier_places
+from models.learning.labelled_blobs import labelled_blobs, use_repeatable_read
+from models.learning.snapshots import SITE, Member, past_members
 from pipeline.errors import PipelineError, RefusedError
 from pipeline.evaluation.leakage import Leak
 from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
@@ -181,10 +181,10 @@ class _Import:
         """Leaks within this data set, and between it and other sets or labelled site images."""
         self._events.progress("leaks", 0, len(images))
         with self._context.sessions() as session:
-            hold_view(session)
-            contents, places = labelled_contents(session), earlier_places(session)
+            use_repeatable_read(session)
+            blobs, past = labelled_blobs(session), past_members(session)
         own = {image.sha256: _candidate(image, self._name) for image in images}
-        labelled = decide_members(contents, places=places, key=self._key)
+        labelled = decide_members(blobs, past=past, key=self._key)
         others = [one for one in labelled if one.member.sha256 not in own]
         compared = [*own.values(), *stored_candidates(self._context, others)]
         leaks = candidate_leaks(self._context, compared)

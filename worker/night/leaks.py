@@ -1,6 +1,6 @@
-"""The leakage check on stored images: of a snapshot, and of a set that is being imported.
+"""The leakage check on stored images, for snapshots and imports.
 
-Fingerprints of stored network inputs: computed where they are missing, in small batches.
+Missing fingerprints of network inputs are computed in small batches.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ BATCH = 256  # network inputs in memory at once: 13 MB
 def stored_fingerprints(
     sessions: Sessions, store: FileStore, sha256s: Sequence[str]
 ) -> dict[str, Fingerprint]:
-    """By content. Each must have a network input in the store, or a fingerprint already."""
+    """By SHA-256. Each must have a network input in the store, or a fingerprint already."""
     with sessions() as session:
         rows = known_fingerprints(session, sha256s, preprocessing=PREPROCESSING)
     known = {sha256: Fingerprint(*row) for sha256, row in rows.items()}
@@ -39,25 +39,26 @@ def stored_fingerprints(
 
 
 def stored_candidates(context: AppContext, candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Those with a network input in the file store."""
+    """Return those with a network input in the file store."""
     has_input = context.store.has_network_input
     return [one for one in candidates if has_input(one.member.sha256, PREPROCESSING)]
 
 
 def candidate_leaks(context: AppContext, candidates: Sequence[Candidate]) -> list[Leak]:
-    """All must be stored."""
     sha256s = [one.member.sha256 for one in candidates]
     found = stored_fingerprints(context.sessions, context.store, sha256s)
 
     def read_inputs(some: Sequence[str]) -> NDArray[np.uint8]:
         return context.store.network_inputs(some, PREPROCESSING)
 
-    films = [_film(one, found[one.member.sha256]) for one in candidates]
-    return find_leaks(films, read_inputs=read_inputs)
-
-
-def _film(one: Candidate, fingerprint: Fingerprint) -> CheckedImage:
-    member = one.member
-    return CheckedImage(
-        member.sha256, member.split, member.patient_hash, one.study_hash, fingerprint
-    )
+    images = [
+        CheckedImage(
+            one.member.sha256,
+            one.member.split,
+            one.member.patient_hash,
+            one.study_hash,
+            found[one.member.sha256],
+        )
+        for one in candidates
+    ]
+    return find_leaks(images, read_inputs=read_inputs)

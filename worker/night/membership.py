@@ -1,18 +1,17 @@
-"""Which labelled contents a snapshot may hold, with their patient and split. Decides, does nothing.
+"""Which labelled images a snapshot includes, with their patient and split. Decides, does nothing.
 
-Patient: named by a label, by DICOM, by an imported set, or by the file name in a public set's
-pattern; else the folder that the file came in counts as one patient.
-Split: a site's patients by keyed hash, an imported set's by what was fixed at its import. A test
-image stays one, and what a network learned from stays where it was; their patients' other images
-follow. So a patient who is named later does not come into the test split with images that were
-learned from.
+Patient: named by a label, by DICOM, by an imported data set, or by the file name in a public set's
+pattern; else the folder of the file counts as one patient.
+Split: a site's patients by keyed hash, an imported set's as fixed at its import. A test image stays
+one, and an image that a network was trained on stays where it was; other images of their patients
+follow. So a patient who is named later does not bring training images into the test split.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.learning.labelled_contents import LabelledContent
-from models.learning.snapshots import LEARNABLE, SITE, Member, Place
+from models.learning.labelled_blobs import LabelledBlob
+from models.learning.snapshots import LEARNABLE, SITE, Member, PastMember
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split, known_patient_of
 from pipeline.types import Split
@@ -20,92 +19,91 @@ from pipeline.types import Split
 
 @dataclass(frozen=True)
 class Candidate:
-    """A member, unless it is a leak. study_hash: of DICOM's study, where the file states one."""
+    """A member, unless it is a leak. study_hash: of the DICOM study, where the file states one."""
 
     member: Member
     study_hash: str | None
 
 
 def decide_members(
-    contents: Iterable[LabelledContent], *, places: Mapping[str, Place], key: bytes
+    blobs: Iterable[LabelledBlob], *, past: Mapping[str, PastMember], key: bytes
 ) -> list[Candidate]:
-    """Of contents that show pneumonia or none; what a reader called unusable is passed over."""
-    learnable = [content for content in contents if content.label.value in LEARNABLE]
+    """Return all blobs labelled pneumonia or normal. past: members of earlier snapshots."""
+    learnable = [blob for blob in blobs if blob.label.value in LEARNABLE]
     patients = _patients(learnable, key=key)
     binding = {
-        one.label.sha256: place
-        for one in learnable
-        if (place := places.get(one.label.sha256)) is not None
-        and _binds(place, one, patients[one.label.sha256])
+        blob.label.sha256: before
+        for blob in learnable
+        if (before := past.get(blob.label.sha256)) is not None
+        and _is_binding(before, blob, patients[blob.label.sha256])
     }
     earlier = _earlier_splits(patients, binding)
-    return [_candidate(one, patients[one.label.sha256], binding, earlier) for one in learnable]
+    return [_candidate(blob, patients[blob.label.sha256], binding, earlier) for blob in learnable]
 
 
-def _patients(contents: Sequence[LabelledContent], *, key: bytes) -> dict[str, str]:
-    """By content. Where labels name one and the same patient for images of one DICOM patient, the
-    images of that patient that no label names are theirs, too.
+def _patients(blobs: Sequence[LabelledBlob], *, key: bytes) -> dict[str, str]:
+    """By SHA-256. Where labels name one patient for images of one DICOM patient, the other images
+    of that DICOM patient are of the named one, too.
     """
     named: dict[str, set[str]] = {}
-    for one in contents:
-        for file in one.site:
-            if one.label.patient_hash and file.patient_hash:
-                named.setdefault(file.patient_hash, set()).add(one.label.patient_hash)
+    for blob in blobs:
+        for file in blob.site:
+            if blob.label.patient_hash and file.patient_hash:
+                named.setdefault(file.patient_hash, set()).add(blob.label.patient_hash)
     same = {by_dicom: next(iter(names)) for by_dicom, names in named.items() if len(names) == 1}
-    found = {one.label.sha256: patient_of_content(one, key=key) for one in contents}
+    found = {blob.label.sha256: _patient(blob, key=key) for blob in blobs}
     return {sha256: same.get(patient, patient) for sha256, patient in found.items()}
 
 
-def patient_of_content(content: LabelledContent, *, key: bytes) -> str:
-    """The keyed hash of the patient."""
-    by_dicom = [file.patient_hash for file in content.site if file.patient_hash]
-    by_set = [content.imported.patient_hash] if content.imported else []
+def _patient(blob: LabelledBlob, *, key: bytes) -> str:
+    """Return the keyed hash of the patient, from the most reliable source."""
+    by_label = [blob.label.patient_hash] if blob.label.patient_hash else []
+    by_dicom = [file.patient_hash for file in blob.site if file.patient_hash]
+    by_set = [blob.imported.patient_hash] if blob.imported else []
     by_name = [
         patient_pseudonym(key, known)
-        for file in content.site
+        for file in blob.site
         if (known := known_patient_of(file.name)) is not None
     ]
-    by_folder = [file.study_hash for file in content.site]
-    by_label = [content.label.patient_hash] if content.label.patient_hash else []
+    by_folder = [file.study_hash for file in blob.site]
     return next(iter((*by_label, *by_dicom, *by_set, *by_name, *by_folder)))
 
 
-def _binds(place: Place, content: LabelledContent, patient: str) -> bool:
-    """Not where a folder stood for a patient who is named by now, and nothing was learned from it.
+def _is_binding(before: PastMember, blob: LabelledBlob, patient: str) -> bool:
+    """Not if a folder stood for a patient who is named by now, and no network was trained on it.
 
     Else a folder of many patients, labelled before anyone named them, would be one split for ever.
     """
-    was_guessed = any(file.study_hash == place.patient_hash for file in content.site)
-    return place.is_learned or not was_guessed or patient == place.patient_hash
+    was_guessed = any(file.study_hash == before.patient_hash for file in blob.site)
+    return before.is_trained or not was_guessed or patient == before.patient_hash
 
 
-def _earlier_splits(patients: Mapping[str, str], binding: Mapping[str, Place]) -> dict[str, Split]:
-    """Of patients whose site images were in a snapshot before; test goes before the others."""
+def _earlier_splits(
+    patients: Mapping[str, str], binding: Mapping[str, PastMember]
+) -> dict[str, Split]:
+    """By patient of the site's images in earlier snapshots; the split of highest rank counts."""
     splits: dict[str, Split] = {}
-    for sha256, place in binding.items():
-        if place.origin == SITE:
-            before = splits.get(patients[sha256], place.split)
-            splits[patients[sha256]] = max(before, place.split, key=lambda split: split.rank)
+    for sha256, before in binding.items():
+        if before.origin == SITE:
+            other = splits.get(patients[sha256], before.split)
+            splits[patients[sha256]] = max(other, before.split, key=lambda split: split.rank)
     return splits
 
 
 def _candidate(
-    content: LabelledContent,
+    blob: LabelledBlob,
     patient: str,
-    binding: Mapping[str, Place],
+    binding: Mapping[str, PastMember],
     earlier: Mapping[str, Split],
 ) -> Candidate:
-    label, imported = content.label, content.imported
-    if place := binding.get(label.sha256):
-        split, origin = place.split, place.origin
+    label, imported = blob.label, blob.imported
+    if before := binding.get(label.sha256):
+        split, origin = before.split, before.origin
     elif imported:
         split, origin = imported.split, imported.dataset
     else:
         split, origin = earlier.get(patient) or assign_split(patient), SITE
     member = Member(label.sha256, label.value, split, origin, patient, label.label_id)
-    return Candidate(member, _study(content))
-
-
-def _study(content: LabelledContent) -> str | None:
-    by_dicom: Sequence[str] = [file.study_hash for file in content.site if file.is_dicom_study]
-    return next(iter(by_dicom), content.imported.study_hash if content.imported else None)
+    by_dicom: list[str] = [file.study_hash for file in blob.site if file.is_dicom_study]
+    study_hash = next(iter(by_dicom), imported.study_hash if imported else None)
+    return Candidate(member, study_hash)

@@ -8,17 +8,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.learning.label_lists import OriginCounts, Place, label_counts, list_labels
+from models.intake.study_links import StudyLink
+from models.learning.label_lists import OriginCounts, label_counts, list_labels
 from models.learning.labels import (
     NewLabel,
     add_labels,
-    content_labels,
     effective_labels,
     latest_labels,
 )
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
 from models.tables.people import Role
+from tests.support.data.labelled import labels_of
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
 from tests.support.servers.databases import Database, both_databases
 
@@ -54,7 +55,7 @@ def test_the_latest_of_a_reader_counts(database: Database) -> None:
         label = effective_labels(session)[FILM]
         assert (label.value, label.reader, label.role) == (PNEUMONIA, "rita", Role.READER)
         assert not label.is_conflict, "she changed her mind"
-        assert [said.value for said in content_labels(session, FILM)] == [PNEUMONIA, NORMAL]
+        assert [said.value for said in labels_of(session, FILM)] == [PNEUMONIA, NORMAL]
 
 
 def test_a_higher_role_wins_over_a_later_label(database: Database) -> None:
@@ -221,8 +222,8 @@ def test_lists_and_counts(database: Database) -> None:
         ]
         (conflict,) = list_labels(session, only_conflicts=True).items
         assert [label.reader for label in conflict.said] == ["adam", "rita"]
-        assert conflict.place == Place(image.id, image.study_id or 0, "ward 3")
-        assert pages[0].items[1].place is None
+        assert conflict.link == StudyLink(image.id, image.study_id or 0, "ward 3")
+        assert pages[0].items[1].link is None
         assert list_labels(session, page=9).items == []
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.context import AppContext
 from models.learning.labels import NewLabel, add_labels
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
-from models.tables.learning import ImportedDataset, ImportedImage, LabelValue, Source
+from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
 from models.tables.people import Role
 from pipeline.training.splits import assign_split
 from pipeline.types import PREPROCESSING, Split
@@ -121,3 +122,9 @@ class Archive:
 def patient_of_split(split: Split, *, number: int = 0) -> str:
     """The name of a patient whose hash falls into this split."""
     return [name for n in range(200) if assign_split(a_hash(name := f"p{n}")) == split][number]
+
+
+def labels_of(session: Session, sha256: str) -> list[Label]:
+    """All labels of a blob, the latest first."""
+    rows = select(Label).where(Label.sha256 == sha256)
+    return list(session.scalars(rows.order_by(Label.read_at.desc(), Label.id.desc())))

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from models.config.secrets import read_or_make_secrets
-from models.learning.labels import content_labels, effective_labels
+from models.learning.labels import effective_labels
 from models.tables.intake import Image
 from models.tables.learning import Label, LabelValue
 from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
+from tests.support.data.labelled import labels_of
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
 from tests.support.web.portal import Portal
 from web.http.export import csv_line
@@ -55,7 +56,7 @@ def values(portal: Portal) -> dict[str, str]:
 
 def said_of(portal: Portal, sha256: str) -> list[Label]:
     with portal.database.sessions() as session:
-        return content_labels(session, sha256)
+        return labels_of(session, sha256)
 
 
 def test_a_line_names_its_image_in_any_way(portal: Portal, films: dict[str, str]) -> None:

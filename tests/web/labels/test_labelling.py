@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 
-from models.learning.labels import content_labels, effective_labels
+from models.learning.labels import effective_labels
 from models.tables.people import Role
+from tests.support.data.labelled import labels_of
 from tests.support.data.uploads import a_png
 from tests.support.servers.serving import serving
 from tests.support.web.portal import Portal
@@ -56,7 +57,7 @@ def log_in(page: Page, portal: Portal, address: str, role: Role) -> None:
 def said(portal: Portal, image: int) -> list[str]:
     """Everything, the latest first."""
     with portal.database.sessions() as session:
-        return [label.value.value for label in content_labels(session, hash_of(portal, image))]
+        return [label.value.value for label in labels_of(session, hash_of(portal, image))]
 
 
 def hash_of(portal: Portal, image: int) -> str:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from models.context import AppContext
-from models.learning.labelled_contents import hold_view, labelled_contents
+from models.learning.labelled_blobs import labelled_blobs, use_repeatable_read
 from models.learning.labels import effective_labels
 from models.learning.snapshots import (
     SITE,
@@ -235,12 +235,12 @@ def test_a_view_is_of_one_moment(archive: Archive) -> None:
     archive.site_image()
     late = archive.site_image(value=None)
     with context.sessions() as session:
-        hold_view(session)
-        before = labelled_contents(session)
+        use_repeatable_read(session)
+        before = labelled_blobs(session)
         archive.label(late, NORMAL)
-        assert labelled_contents(session) == before
+        assert labelled_blobs(session) == before
     with context.sessions() as session:
-        assert len(labelled_contents(session)) == len(before) + 1
+        assert len(labelled_blobs(session)) == len(before) + 1
 
 
 @both_databases

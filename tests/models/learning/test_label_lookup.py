@@ -1,10 +1,10 @@
 """Which contents a name means."""
 
-from models.learning.label_targets import (
-    contents_by_file,
-    contents_by_hash,
-    contents_by_image,
-    contents_by_uid,
+from models.learning.labels import (
+    find_by_file,
+    find_by_image_id,
+    find_by_sha256,
+    find_by_sop_uid,
 )
 from models.tables.learning import ImportedDataset, ImportedImage
 from pipeline.types import Split
@@ -29,19 +29,19 @@ def test_names_of_every_kind(database: Database) -> None:
         session.add(ImportedImage(sha256=a_hash("set"), file="test/NORMAL/two.jpeg", **imported))
     with database.sessions() as session:
         files = ["one.png", "ward 3/one.png", "up/ward 3/one.png", "NORMAL/two.jpeg", "e.png"]
-        assert contents_by_file(session, files) == {
+        assert find_by_file(session, files) == {
             "one.png": {whole.sha256},  # a whole path, though others end so
             "ward 3/one.png": {one.sha256, a_hash("another")},
             "up/ward 3/one.png": {one.sha256},
             "NORMAL/two.jpeg": {a_hash("set")},
         }
-        assert contents_by_file(session, ["huge.dcm", "HUGE"]) == {}
-        assert contents_by_file(session, []) == {}
+        assert find_by_file(session, ["huge.dcm", "HUGE"]) == {}
+        assert find_by_file(session, []) == {}
         wanted = {one.sha256, a_hash("set"), a_hash("unknown")}
-        assert contents_by_hash(session, wanted) == {
+        assert find_by_sha256(session, wanted) == {
             one.sha256: {one.sha256},
             a_hash("set"): {a_hash("set")},
         }
-        assert contents_by_uid(session, {"2.25.1", "2.25.2"}) == {"2.25.1": {one.sha256}}
+        assert find_by_sop_uid(session, {"2.25.1", "2.25.2"}) == {"2.25.1": {one.sha256}}
         ids = {one.id, refused.id, 999}
-        assert contents_by_image(session, ids) == {one.id: one.sha256}
+        assert find_by_image_id(session, ids) == {one.id: one.sha256}

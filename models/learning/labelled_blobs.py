@@ -1,4 +1,4 @@
-"""Labelled contents with all that the database knows of where they came from."""
+"""Labelled blobs (files' bytes, by SHA-256) with all that the database knows of their origin."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from pipeline.types import Split
 
 @dataclass(frozen=True)
 class SiteFile:
-    """A file that was uploaded here. name: without its folder; may hold a patient's name.
+    """An uploaded file. name: without its folder; may hold a patient's name.
 
-    study_hash: of the folder where no DICOM attribute says which study it belongs to.
+    study_hash: of the folder where no DICOM attribute states the study.
     """
 
     name: str
@@ -29,7 +29,7 @@ class SiteFile:
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """A file of an imported set, by the set's name."""
+    """A file of an imported data set."""
 
     dataset: str
     split: Split
@@ -38,30 +38,27 @@ class ImportedFile:
 
 
 @dataclass(frozen=True)
-class LabelledContent:
-    """One content with its effective label; at least one of `site` and `imported` is known."""
+class LabelledBlob:
+    """A blob with its effective label; at least one of `site` and `imported` is known."""
 
     label: EffectiveLabel
-    site: tuple[SiteFile, ...]  # the same bytes may have come in several jobs
+    site: tuple[SiteFile, ...]  # the same bytes may be in several jobs
     imported: ImportedFile | None
 
 
-def hold_view(session: Session) -> None:
-    """Before anything is read: all that the session reads is of one moment.
-
-    SQLite reads so by itself.
-    """
+def use_repeatable_read(session: Session) -> None:
+    """Make all reads of the session consistent; call it first. SQLite's are anyway."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
 
 
-def labelled_contents(session: Session) -> list[LabelledContent]:
-    """All whose file was read here, sorted by content."""
+def labelled_blobs(session: Session) -> list[LabelledBlob]:
+    """Return all whose file was read here, sorted by SHA-256."""
     labels = effective_labels(session)
     site = _site_files(session.execute(_of_site()))
     imported = _imported_files(session.execute(_of_sets()))
     return [
-        LabelledContent(label, tuple(site.get(sha256, ())), imported.get(sha256))
+        LabelledBlob(label, tuple(site.get(sha256, ())), imported.get(sha256))
         for sha256, label in sorted(labels.items())
         if sha256 in site or sha256 in imported
     ]
@@ -86,7 +83,7 @@ def _of_sets() -> Select[*tuple[Any, ...]]:
             ImportedDataset.name,
         )
         .join(ImportedDataset, ImportedDataset.id == ImportedImage.dataset_id)
-        .order_by(ImportedDataset.id.desc())  # the first set that held it comes last, and counts
+        .order_by(ImportedDataset.id.desc())  # the first data set comes last, and counts
     )
 
 

@@ -1,4 +1,4 @@
-"""Versions with all that a list tells: when they were live, by whom, which night made them."""
+"""Deployments: the periods in which a model version was in production; lists of versions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from models.tables.people import User
 
 
 @dataclass(frozen=True)
-class LivePeriod:
-    """until: None while it lasts. by: None where nobody was asked."""
+class Deployment:
+    """A period in production. until: None while it lasts. by: None where no user decided."""
 
     version: str
     since: datetime
@@ -28,19 +28,19 @@ class LivePeriod:
 
 @dataclass(frozen=True)
 class ListedVersion:
-    """periods: newest first; none where it never was live. night: the one that made it."""
+    """deployments: newest first; none if it never was live. night: the one that trained it."""
 
     version: ModelVersion
-    periods: tuple[LivePeriod, ...]
+    deployments: tuple[Deployment, ...]
     night: Night | None
 
     @property
     def is_live(self) -> bool:
-        return bool(self.periods) and self.periods[0].until is None
+        return bool(self.deployments) and self.deployments[0].until is None
 
 
-def live_periods(session: Session) -> list[LivePeriod]:
-    """What was live when, newest first."""
+def list_deployments(session: Session) -> list[Deployment]:
+    """Newest first."""
     rows = session.execute(
         select(ModelAlias, ModelVersion.name, User.name)
         .join(ModelVersion, ModelVersion.id == ModelAlias.model_version_id)
@@ -50,14 +50,12 @@ def live_periods(session: Session) -> list[LivePeriod]:
     ).all()
     ends: list[datetime | None] = [None, *(entry.created_at for entry, _, _ in rows)]
     return [
-        LivePeriod(version, entry.created_at, until, by, entry.move, entry.reason)
+        Deployment(version, entry.created_at, until, by, entry.move, entry.reason)
         for (entry, version, by), until in zip(rows, ends, strict=False)
     ]
 
 
-def list_versions_page(
-    session: Session, *, page: int = 1, page_size: int = 50
-) -> Page[ListedVersion]:
+def list_versions(session: Session, *, page: int = 1, page_size: int = 50) -> Page[ListedVersion]:
     """Newest first."""
     newest = select(ModelVersion).order_by(ModelVersion.id.desc())
     rows = session.scalars(newest.limit(page_size).offset((page - 1) * page_size)).all()
@@ -70,11 +68,11 @@ def listed_version(session: Session, version: ModelVersion) -> ListedVersion:
 
 
 def _listed(session: Session, versions: Sequence[ModelVersion]) -> list[ListedVersion]:
-    periods, nights = live_periods(session), _nights(session, [one.id for one in versions])
+    deployments, nights = list_deployments(session), _nights(session, [one.id for one in versions])
     return [
         ListedVersion(
             version,
-            tuple(period for period in periods if period.version == version.name),
+            tuple(one for one in deployments if one.version == version.name),
             nights.get(version.id),
         )
         for version in versions
