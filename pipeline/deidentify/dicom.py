@@ -27,40 +27,6 @@ from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import patient_pseudonym, pseudonym, pseudonymous_uid
 from pipeline.types import Deidentified
 
-
-def clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
-    """Return a Modality or VOI LUT Sequence (PS3.3 C.11.1, C.11.2) with its first table, if any.
-
-    Entries are rewritten with 16 bits each; bytes after them and explanations are dropped.
-    Raises RefusedError.
-    """
-    table = read_table(dataset, keyword)
-    if table is None:
-        return None
-    item = Dataset()
-    vr = "SS" if table.first < 0 else "US"
-    descriptor = [len(table.entries) % 2**16, table.first, table.bits]
-    item.add(DataElement(Tag("LUTDescriptor"), vr, descriptor))
-    entries = table.entries.astype(word_order(dataset)).tobytes()
-    item.add(DataElement(Tag("LUTData"), "OW", entries))
-    if keyword == "ModalityLUTSequence":
-        item.ModalityLUTType = "US"  # required (PS3.3 C.11.1); US stands for unspecified
-    return DataElement(Tag(keyword), "SQ", Sequence([item]))
-
-
-def clean_palette(dataset: Dataset) -> list[DataElement | None]:
-    """Return the colour tables (PS3.3 C.7.6.3.1.5) of a PALETTE COLOR image, [] for others."""
-    if term(dataset, "PhotometricInterpretation") != "PALETTE COLOR":
-        return []
-    descriptor, tables = packed_palette(read_palette(dataset), word_order(dataset))
-    found: list[DataElement | None] = []
-    for colour, table in zip(COLOURS, tables, strict=True):
-        keyword = f"{colour}PaletteColorLookupTable"
-        found.append(DataElement(Tag(f"{keyword}Descriptor"), "US", descriptor))
-        found.append(DataElement(Tag(f"{keyword}Data"), "OW", table))
-    return found
-
-
 _METHOD = "Overread: PS3.15 E Basic Profile, kept attributes listed"
 _DECIMAL = re.compile(r"[-+0-9.eE]{1,16}")  # PS3.5 6.2, VR DS and IS
 _BY_SIGN = "US or SS"
@@ -76,7 +42,8 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
     patient_hash = patient_pseudonym(key, patient_id, issuer=issuer) if patient_id else None
     try:
         kept = _kept(dataset, key, patient_hash)
-        blob = _write(kept)
+        target = io.BytesIO()
+        pydicom.dcmwrite(target, kept, enforce_file_format=True)
     except RefusedError:
         raise
     except MemoryError:
@@ -84,7 +51,7 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
     except Exception:
         raise RefusedError(RefusalCode.OTHER, "the DICOM file cannot be de-identified") from None
     return Deidentified(
-        blob=blob,
+        blob=target.getvalue(),
         media_type=DICOM,
         study_uid_hash=pseudonym(key, "study", study_uid) if study_uid else None,
         patient_hash=patient_hash,
@@ -119,14 +86,16 @@ def _kept(dataset: Dataset, key: bytes, patient_hash: str | None) -> Dataset:
         kept.SOPInstanceUID = pseudonymous_uid(key, digest)
     kept.SOPClassUID = _sop_class(dataset)
     kept.PatientID = patient_hash or ""
+    kept.file_meta.MediaStorageSOPClassUID = kept.SOPClassUID
+    kept.file_meta.MediaStorageSOPInstanceUID = kept.SOPInstanceUID
     _state_method(kept)
     return kept
 
 
 def _add_image(kept: Dataset, dataset: Dataset) -> None:
     found = [_numbers(dataset, keyword, kind) for keyword, kind in NUMBERS.items()]
-    found += [clean_table(dataset, keyword) for keyword in TABLES]
-    found += clean_palette(dataset)
+    found += [_clean_table(dataset, keyword) for keyword in TABLES]
+    found += _clean_palette(dataset)
     pixels, syntax = clean_pixels(dataset)
     kept.file_meta = FileMetaDataset()
     kept.file_meta.TransferSyntaxUID = syntax
@@ -136,6 +105,39 @@ def _add_image(kept: Dataset, dataset: Dataset) -> None:
     for keyword in CODES:
         if value := term(dataset, keyword):
             setattr(kept, keyword, value.split("\\") if "\\" in value else value)
+
+
+def _clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
+    """Return a Modality or VOI LUT Sequence (PS3.3 C.11.1, C.11.2) with its first table, if any.
+
+    Entries are rewritten with 16 bits each; bytes after them and explanations are dropped.
+    Raises RefusedError.
+    """
+    table = read_table(dataset, keyword)
+    if table is None:
+        return None
+    item = Dataset()
+    vr = "SS" if table.first < 0 else "US"
+    descriptor = [len(table.entries) % 2**16, table.first, table.bits]
+    item.add(DataElement(Tag("LUTDescriptor"), vr, descriptor))
+    entries = table.entries.astype(word_order(dataset)).tobytes()
+    item.add(DataElement(Tag("LUTData"), "OW", entries))
+    if keyword == "ModalityLUTSequence":
+        item.ModalityLUTType = "US"  # required (PS3.3 C.11.1); US stands for unspecified
+    return DataElement(Tag(keyword), "SQ", Sequence([item]))
+
+
+def _clean_palette(dataset: Dataset) -> list[DataElement | None]:
+    """Return the colour tables (PS3.3 C.7.6.3.1.5) of a PALETTE COLOR image, [] for others."""
+    if term(dataset, "PhotometricInterpretation") != "PALETTE COLOR":
+        return []
+    descriptor, tables = packed_palette(read_palette(dataset), word_order(dataset))
+    found: list[DataElement | None] = []
+    for colour, table in zip(COLOURS, tables, strict=True):
+        keyword = f"{colour}PaletteColorLookupTable"
+        found.append(DataElement(Tag(f"{keyword}Descriptor"), "US", descriptor))
+        found.append(DataElement(Tag(f"{keyword}Data"), "OW", table))
+    return found
 
 
 def _numbers(dataset: Dataset, keyword: str, kind: Numbers) -> DataElement | None:
@@ -178,11 +180,3 @@ def _sop_class(dataset: Dataset) -> str:
     uid = pydicom.uid.UID(text(dataset, "SOPClassUID"))
     is_known = uid.name != str(uid) and uid.type == "SOP Class"
     return str(uid) if is_known else str(pydicom.uid.SecondaryCaptureImageStorage)
-
-
-def _write(kept: Dataset) -> bytes:
-    kept.file_meta.MediaStorageSOPClassUID = kept.SOPClassUID
-    kept.file_meta.MediaStorageSOPInstanceUID = kept.SOPInstanceUID
-    target = io.BytesIO()
-    pydicom.dcmwrite(target, kept, enforce_file_format=True)
-    return target.getvalue()

@@ -33,47 +33,7 @@ from pipeline.errors import unsupported
 from pipeline.files.jpeg import precision
 from pipeline.files.jpeg2000 import precision_2000, strip_jpeg_2000
 
-_KINDS = {8: np.uint8, 16: np.uint16, 32: np.uint32}
-
-
-def clear_unused_bits(content: bytes, dataset: Dataset, *, little_endian: bool) -> bytes:
-    """Return samples that are not encapsulated, with their unused bits cleared.
-
-    Padding keeps its value, which may exceed the stored bits. Signed samples are
-    sign-extended.
-    """
-    allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
-    if allocated not in _KINDS or stored == allocated:
-        return content
-    order = np.dtype(_KINDS[allocated]).newbyteorder("<" if little_endian else ">")
-    count = len(content) // order.itemsize
-    samples = np.frombuffer(content, order, count)
-    cleared = _cleared(samples, dataset, stored=stored)
-    if (cleared == samples).all():
-        return content
-    padding = padding_mask(_as_seen(samples, dataset)[np.newaxis], dataset)
-    if padding is not None:
-        cleared = np.where(padding[0], samples, cleared)
-    return cleared.astype(order).tobytes() + content[count * order.itemsize :]
-
-
-def _cleared(samples: NDArray[Any], dataset: Dataset, *, stored: int) -> NDArray[Any]:
-    native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
-    kind, width = native.dtype.type, 8 * native.itemsize
-    shift = integer(dataset, "HighBit", default=stored - 1) + 1 - stored
-    if shift or not is_signed(dataset):
-        return np.asarray(native & kind(((1 << stored) - 1) << shift))
-    spare = width - stored
-    signed = (native << kind(spare)).view(f"i{native.itemsize}")
-    return np.asarray((signed >> spare).view(native.dtype))
-
-
-def _as_seen(samples: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
-    return native.view(f"i{native.itemsize}") if is_signed(dataset) else native
-
-
-_FLOAT_VR = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
+_FLOATS = {"FloatPixelData": ("OF", 32), "DoubleFloatPixelData": ("OD", 64)}  # VR, bits
 
 
 def clean_pixels(dataset: Dataset) -> tuple[DataElement | None, UID]:
@@ -81,37 +41,58 @@ def clean_pixels(dataset: Dataset) -> tuple[DataElement | None, UID]:
 
     Bytes after the pixels, comments within encoded frames and overlays in unused bits are
     removed. JPEG and JPEG 2000 keep their coded pixels, unless the unused bits of a lossless one
-    are not empty: it is re-encoded as RLE, as RLE is.
+    are not empty: it is re-encoded as RLE, as RLE is. Raises RefusedError.
     """
     syntax = dataset.file_meta.TransferSyntaxUID
     keyword = next((keyword for keyword in PIXELS if keyword in dataset), None)
-    if keyword == "PixelData" and syntax.is_encapsulated:
-        is_reencoded = syntax == RLELossless or _has_overlay(dataset)
-        streams = _reencoded_frames(dataset) if is_reencoded else _clean_frames(dataset)
-        element = DataElement(Tag(keyword), "OB", encapsulate(streams))
-        return element, RLELossless if is_reencoded else syntax
-    return _clean_element(dataset, keyword) if keyword else None, syntax
-
-
-def _clean_element(dataset: Dataset, keyword: str) -> DataElement:
-    if keyword in _FLOAT_VR:
-        length = pixel_data_length(dataset, bits=32 if keyword == "FloatPixelData" else 64)
-        return DataElement(Tag(keyword), _FLOAT_VR[keyword], dataset[keyword].value[:length])
-    return DataElement(Tag(keyword), _native_vr(dataset), _clean_native(dataset))
-
-
-def _native_vr(dataset: Dataset) -> str:
-    """PS3.5 A.1, A.2: OW unless the samples are bytes in an explicit transfer syntax."""
-    is_implicit = dataset.file_meta.TransferSyntaxUID.is_implicit_VR
-    return "OW" if is_implicit or integer(dataset, "BitsAllocated") > 8 else "OB"
+    if keyword is None:
+        return None, syntax
+    if keyword in _FLOATS:
+        vr, bits = _FLOATS[keyword]
+        value = dataset[keyword].value[: pixel_data_length(dataset, bits=bits)]
+    elif not syntax.is_encapsulated:
+        # PS3.5 A.1, A.2: OW unless the samples are bytes in an explicit transfer syntax.
+        is_word = syntax.is_implicit_VR or integer(dataset, "BitsAllocated") > 8
+        vr, value = "OW" if is_word else "OB", _clean_native(dataset)
+    elif syntax == RLELossless or _has_overlay(dataset):
+        vr, value, syntax = "OB", encapsulate(_reencoded_frames(dataset)), RLELossless
+    else:
+        vr, value = "OB", encapsulate(_stripped_frames(dataset))
+    return DataElement(Tag(keyword), vr, value), syntax
 
 
 def _clean_native(dataset: Dataset) -> bytes:
     length = pixel_data_length(dataset)
-    pixels = dataset.PixelData[:length]
     little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
-    pixels = clear_unused_bits(pixels, dataset, little_endian=little_endian)
+    pixels = _clear_unused_bits(dataset.PixelData[:length], dataset, little_endian=little_endian)
     return pixels + bytes(length % 2)
+
+
+def _clear_unused_bits(content: bytes, dataset: Dataset, *, little_endian: bool) -> bytes:
+    """Return samples that are not encapsulated, with their unused bits cleared.
+
+    Padding keeps its value, which may exceed the stored bits. Signed samples are
+    sign-extended.
+    """
+    allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
+    if allocated not in (8, 16, 32) or stored == allocated:
+        return content
+    size, spare = allocated // 8, allocated - stored
+    order = f"{'<' if little_endian else '>'}u{size}"
+    count = len(content) // size
+    samples: NDArray[Any] = np.frombuffer(content, order, count).astype(f"=u{size}", copy=False)
+    shift = integer(dataset, "HighBit", default=stored - 1) + 1 - stored
+    if shift or not is_signed(dataset):
+        cleared = samples & samples.dtype.type(((1 << stored) - 1) << shift)
+    else:
+        cleared = ((samples << spare).view(f"i{size}") >> spare).view(samples.dtype)
+    if (cleared == samples).all():
+        return content
+    values = samples.view(f"i{size}") if is_signed(dataset) else samples
+    padding = padding_mask(values[np.newaxis], dataset)
+    if padding is not None:
+        cleared = np.where(padding[0], samples, cleared)
+    return bytes(cleared.astype(order).tobytes()) + content[count * size :]
 
 
 def _has_overlay(dataset: Dataset) -> bool:
@@ -133,7 +114,7 @@ def _streams(dataset: Dataset) -> Iterator[bytes]:
     return islice(generate_frames(dataset.PixelData, number_of_frames=count), count)
 
 
-def _clean_frames(dataset: Dataset) -> list[bytes]:
+def _stripped_frames(dataset: Dataset) -> list[bytes]:
     streams = _streams(dataset)
     if is_jpeg(dataset):
         return [strip_jpeg(stream) for stream in streams]
@@ -162,5 +143,5 @@ def _samples(dataset: Dataset, index: int) -> tuple[bytes, bool]:
     frame = decode_frame(dataset, index, raw=True)
     allocated = np.dtype(f"<{frame.dtype.kind}{integer(dataset, 'BitsAllocated') // 8}")
     found = np.ascontiguousarray(frame, allocated).tobytes()
-    cleared = clear_unused_bits(found, dataset, little_endian=True)
+    cleared = _clear_unused_bits(found, dataset, little_endian=True)
     return cleared, cleared != found

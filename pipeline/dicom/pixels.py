@@ -53,7 +53,12 @@ def first_frame(dataset: Dataset, limits: Limits) -> NDArray[Any]:
     if syntax.is_encapsulated:
         _check_encapsulated(dataset, limits)
     elif keyword == "PixelData":
-        _check_length(dataset)
+        expected, received = pixel_data_length(dataset), len(raw_value(dataset, keyword) or b"")
+        if received < expected:
+            raise damaged(
+                "Pixel Data (7FE0,0010) is cut short: "
+                f"expected {expected} bytes, received {received}"
+            )
     return decode_frame(dataset, 0)
 
 
@@ -114,14 +119,6 @@ def pixel_data_length(dataset: Dataset, *, bits: int | None = None) -> int:
     return (total + 7) // 8
 
 
-def _check_length(dataset: Dataset) -> None:
-    expected, received = pixel_data_length(dataset), len(raw_value(dataset, "PixelData") or b"")
-    if received < expected:
-        raise damaged(
-            f"Pixel Data (7FE0,0010) is cut short: expected {expected} bytes, received {received}"
-        )
-
-
 def is_jpeg(dataset: Dataset) -> bool:
     """Whether the pixels are JPEG or JPEG-LS streams (not JPEG 2000)."""
     return "JPEG" in dataset.file_meta.TransferSyntaxUID.name and not is_jpeg_2000(dataset)
@@ -149,25 +146,16 @@ def has_unused_bits(dataset: Dataset) -> bool:
 
 def _check_encapsulated(dataset: Dataset, limits: Limits) -> None:
     """Check streams of the JPEG family: decoders silently fill missing parts with grey."""
-    codestream = _first_codestream(dataset)
-    if is_jpeg(dataset):
-        check_jpeg(codestream, limits)
-        read_luminance(codestream, scale=8)
-    if is_jpeg_2000(dataset):
-        _check_jpeg_2000(codestream)
-
-
-def _check_jpeg_2000(codestream: bytes) -> None:
-    """Expect the end marker (T.800 A.4.4), perhaps padded to an even length (PS3.5 A.4)."""
-    if not codestream.rstrip(b"\0").endswith(b"\xff\xd9"):
-        raise damaged("the JPEG 2000 data are cut short: no end marker")
-
-
-def _first_codestream(dataset: Dataset) -> bytes:
     try:
-        return get_frame(dataset.PixelData, 0, number_of_frames=frames(dataset))
+        stream = get_frame(dataset.PixelData, 0, number_of_frames=frames(dataset))
     except Exception:
         raise damaged("Pixel Data (7FE0,0010) is cut short or its fragments are damaged") from None
+    if is_jpeg(dataset):
+        check_jpeg(stream, limits)
+        read_luminance(stream, scale=8)
+    # T.800 A.4.4: the end marker, perhaps padded to an even length (PS3.5 A.4).
+    if is_jpeg_2000(dataset) and not stream.rstrip(b"\0").endswith(b"\xff\xd9"):
+        raise damaged("the JPEG 2000 data are cut short: no end marker")
 
 
 def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[Any]:
