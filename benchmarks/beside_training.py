@@ -1,6 +1,6 @@
 """Images per second of the predicting engine, alone and beside a training; one run, as a ratio.
 
-    python benchmarks/beside_training.py [FOLDER] [--cores 1] [--seconds 20] [--rounds 3]
+    python -m benchmarks.beside_training [FOLDER] [--cores 1] [--seconds 20] [--rounds 3]
 
 The training is a process of its own that bounds itself as the night's does
 (`worker.night.resources`) and teaches the upper blocks of the shipped network: on the images of

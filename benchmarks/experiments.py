@@ -1,6 +1,6 @@
 """Recipes compared on patient-wise folds: how well each holds up on shifted validation images.
 
-    python benchmarks/experiments.py DATASET RECIPES --weights FILE [--external FOLDER]
+    python -m benchmarks.experiments DATASET RECIPES --weights FILE [--external FOLDER]
         [--folds 0 1] [--images 1280] [--validation-images 300]
 
 RECIPES is a JSON file: names with some of TrainingConfig's numbers. Each recipe is trained on a
@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from shifts import SHIFTS, SWAPPED, swap_style
-from train_baseline import ADULTS, read_external
 
+from benchmarks.shifts import SHIFTS, SWAPPED, swap_style
+from benchmarks.train_baseline import ADULTS, read_external
 from pipeline.evaluation.calibration import choose_threshold, fit_temperature
 from pipeline.evaluation.metrics import auroc
 from pipeline.inference.predictor import probability_of

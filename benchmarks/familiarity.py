@@ -1,6 +1,6 @@
 """How well strange pictures are told from chest radiographs, and turned films from upright ones.
 
-    python benchmarks/familiarity.py DATASET EXTERNAL HOSTILE [--version FOLDER]
+    python -m benchmarks.familiarity DATASET EXTERNAL HOSTILE [--version FOLDER]
 
 DATASET is in the public layout: its validation patients count. EXTERNAL holds adults' films, with
 `manifest.csv`. HOSTILE holds pictures and a `manifest.csv` whose column `expected` says what is no

@@ -1,7 +1,7 @@
 """How far the heatmaps can be trusted: against readers' boxes, and with the weights shuffled.
 
-    python benchmarks/heatmaps.py EXTERNAL [--version FOLDER] [--json] [--sheet FILE]
-    python benchmarks/heatmaps.py --trust FOLDER... [--version FOLDER]
+    python -m benchmarks.heatmaps EXTERNAL [--version FOLDER] [--json] [--sheet FILE]
+    python -m benchmarks.heatmaps --trust FOLDER... [--version FOLDER]
 
 EXTERNAL holds `boxes.csv` and its radiographs. With --sheet, a PNG of all overlays with the boxes.
 With --trust, how often the sentences about trust fall on the pictures of each folder (at most 400

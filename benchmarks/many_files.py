@@ -1,6 +1,6 @@
 """A job of very many small files: does the portal stay quick, does memory stay flat?
 
-    python benchmarks/many_files.py [--files 100000] [--minutes 6]
+    python -m benchmarks.many_files [--files 100000] [--minutes 6]
 
 Generates tiny pictures, each with bytes of its own, and sends them with `overread submit` to a
 service of its own on SQLite, while the workers read what has come. Every half second somebody asks
@@ -24,7 +24,8 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
-from throughput import OVERREAD, running_service
+
+from benchmarks.throughput import OVERREAD, running_service
 
 ASK_EVERY_S = 0.5
 SIDE = 64  # pixels

@@ -1,40 +1,113 @@
-"""How often the gate says yes, by number of patients and true gain: `python benchmarks/power.py`.
+"""Power of the promotion gate, by number of patients and true gain.
 
-Invented answers go through the same comparison and decision as a night's. About 15 minutes on one
-core; the tables go to standard output, for docs/power.md. For a site of one's own, in a minute:
-`python benchmarks/power.py --auroc 0.9 --patients 100 300 900 --trials 40 --skip-equal`.
+    python -m benchmarks.power
+    python -m benchmarks.power --auroc 0.9 --patients 100 300 900 --trials 40 --skip-equal
+
+Simulated scores go through the comparison and decision of a night. The tables of docs/power.md
+take 15 minutes on one core; the second form, for one site, takes a minute.
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from benchmarks.binormal import World
-from pipeline.evaluation.compare import compare, level_of_each
+from pipeline.evaluation.compare import Answers, compare, level_of_each
+from pipeline.evaluation.evaluate import Scores
 from pipeline.evaluation.metrics import auroc
 from pipeline.evaluation.promotion_gate import Gate, decide_promotion
+from pipeline.types import OperatingPoint
 
 PATIENTS = [50, 100, 200, 400, 800, 1600]
 AUROCS = [0.95, 0.85]
 CORRELATIONS = [0.9, 0.7]
 GAINS = (0.0, 0.005, 0.01, 0.02, 0.05)
 TRIALS = 200
-EQUAL = 5  # times as many trials where both versions are equally good: that share is small
-DRAWS = 500  # a night takes 2000; the tables differ by less than their own chance
-# Nothing but the proof of being better stands in the way.
+EQUAL = 5  # times as many trials for equally good versions, whose share is small
+DRAWS = 500  # a night takes 2000; the difference is below the tables' own error
+# Nothing is required but the proof of being better.
 OPEN = Gate(auroc_margin=1, sensitivity_margin=1, specificity_margin=1, min_patients=1)
 GATE = Gate(min_patients=25)  # the defaults, but for the first column
+_NORMAL = NormalDist()
+_POINT: OperatingPoint = "balanced"
+
+
+@dataclass(frozen=True)
+class World:
+    """Binormal scores of two versions whose true quality is known.
+
+    patients: half of them with pneumonia. auroc: production's; gain: the candidate's, minus that.
+    correlation: of both versions' scores within a finding. most_images: a patient has 1 to so
+    many, whose scores correlate by `likeness`. sensitivity: of both versions, each at its own
+    threshold.
+    """
+
+    patients: int
+    auroc: float
+    gain: float = 0.0
+    correlation: float = 0.9
+    most_images: int = 1
+    likeness: float = 0.6
+    sensitivity: float = 0.95
+
+    def draw(self, random: np.random.Generator) -> tuple[Answers, Answers]:
+        """Return candidate and production on one simulated test set."""
+        images = random.integers(1, self.most_images + 1, size=self.patients)
+        patient = np.repeat(np.arange(self.patients), images)
+        labels = (patient % 2 == 0).astype(np.uint8)
+        noise = self._noise(random, patient)
+        candidate = self._answers("candidate", self.auroc + self.gain, labels, patient, noise[0])
+        production = self._answers("production", self.auroc, labels, patient, noise[1])
+        return candidate, production
+
+    def _noise(self, random: np.random.Generator, patient: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Standard normal (2, n), correlated between versions and between a patient's images."""
+        by_patient = self._pair(random, self.patients)[:, patient]
+        by_image = self._pair(random, len(patient))
+        if self.most_images == 1:
+            return by_image
+        both: NDArray[np.float64] = (
+            self.likeness**0.5 * by_patient + (1 - self.likeness) ** 0.5 * by_image
+        )
+        return both
+
+    def _pair(self, random: np.random.Generator, count: int) -> NDArray[np.float64]:
+        shared, own = random.standard_normal(count), random.standard_normal((2, count))
+        pair: NDArray[np.float64] = (
+            self.correlation**0.5 * shared + (1 - self.correlation) ** 0.5 * own
+        )
+        return pair
+
+    def _answers(
+        self,
+        name: str,
+        auroc: float,
+        labels: NDArray[np.uint8],
+        patient: NDArray[np.intp],
+        noise: NDArray[np.float64],
+    ) -> Answers:
+        distance = 2**0.5 * _NORMAL.inv_cdf(auroc)  # of the classes' means
+        threshold = distance - _NORMAL.inv_cdf(self.sensitivity)
+        scores = Scores(
+            labels=labels,
+            probabilities=_sigmoid(noise + distance * labels),
+            unfamiliarities=np.zeros(len(labels)),
+            patients=patient.astype(np.uint64),
+        )
+        return Answers(name, scores, _POINT, float(_sigmoid(np.array(threshold))), 0.5)
+
+
+def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-values))
+    return probabilities
 
 
 def share_of_yes(world: World, *, gate: Gate, trials: int, sets: int = 1) -> float:
-    """The same seed for every gain: rows of a table then differ by the gain alone."""
+    """Return the share of promotions; one seed for every gain, so that rows are comparable."""
     random = np.random.default_rng(world.patients)
     return sum(_is_yes(world, random, gate=gate, sets=sets) for _ in range(trials)) / trials
 
@@ -43,7 +116,7 @@ def _is_yes(world: World, random: np.random.Generator, *, gate: Gate, sets: int)
     drawn = [world.draw(random) for _ in range(sets)]
     aurocs = [[auroc(a.scores.labels, a.scores.probabilities) for a in both] for both in drawn]
     if all(ours <= theirs for ours, theirs in aurocs):
-        return False  # no interval about a difference that is not positive lies above 0
+        return False  # the interval of a difference that is not positive includes 0
     level = level_of_each(sets, level=gate.level)
     comparisons = [
         compare(f"set {n}", *both, level=level, draws=DRAWS) for n, both in enumerate(drawn)
@@ -52,7 +125,7 @@ def _is_yes(world: World, random: np.random.Generator, *, gate: Gate, sets: int)
 
 
 def equal_worlds() -> Iterator[tuple[World, int]]:
-    """And how many test sets."""
+    """Yield worlds with their number of test sets."""
     for patients in (40, 200):
         for auroc_of_both in (0.85, 0.95):
             for most_images, sets in ((1, 1), (3, 1), (3, 2)):
@@ -61,7 +134,7 @@ def equal_worlds() -> Iterator[tuple[World, int]]:
 
 
 def patients_for(power: float, shares: Sequence[float], patients: Sequence[int]) -> str:
-    """Between two columns by the logarithm of their numbers."""
+    """Interpolate between two columns by the logarithm of the number of patients."""
     if shares[0] >= power:
         return f"at most {patients[0]}"
     for place in range(1, len(shares)):
@@ -117,7 +190,9 @@ def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--patients", type=int, **several, default=PATIENTS, help="of the test split"
     )
     parser.add_argument("--trials", type=int, default=TRIALS, help="for each share")
-    parser.add_argument("--skip-equal", action="store_true", help="not how often chance gets in")
+    parser.add_argument(
+        "--skip-equal", action="store_true", help="leave out the false promotion rate"
+    )
     given = parser.parse_args(arguments)
     if not all(0 < number < 1 for number in [*given.auroc, *given.correlation]):
         parser.error("--auroc and --correlation: expected numbers between 0 and 1")

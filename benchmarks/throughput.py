@@ -1,6 +1,6 @@
 """Images per second on this machine, in one run: the notebook way, `overread predict`, the service.
 
-    python benchmarks/throughput.py FOLDER [--copies 10] [--notebook-images 30]
+    python -m benchmarks.throughput FOLDER [--copies 10] [--notebook-images 30]
 
 (a) the usual notebook path, one image at a time: Keras's load_img, `predict`, Grad-CAM by
 gradient tape, overlay drawn by OpenCV; (b) `overread predict`, start-up included; (c) the whole
@@ -24,8 +24,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
-from notebook_path import read_like_a_notebook
 
+from benchmarks.notebook import read_like_a_notebook
 from pipeline.errors import RefusedError
 from pipeline.inference.engine import load_engine
 from pipeline.inference.version_folder import BASELINE

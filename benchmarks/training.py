@@ -1,10 +1,10 @@
 """Seconds an epoch: ours against the usual notebook's, on the same images, in one run.
 
-    python benchmarks/training.py FOLDER --weights FILE [--images 256] [--epochs 3]
+    python -m benchmarks.training FOLDER --weights FILE [--images 256] [--epochs 3]
 
 FOLDER holds NORMAL and PNEUMONIA; --images are taken from it evenly, 0 takes all. Each side is a
 process of its own, the notebook's without our switches, and their epochs alternate, so that
-whatever else the machine does slows down both. The notebook (`notebook_training.py`) decodes and
+whatever else the machine does slows down both. The notebook (`notebook.py`) decodes and
 augments every image in every epoch; ours decodes once. Neither side's epoch has validation in it.
 The first epoch, told apart, has reading and compiling in it. Start-up and weights are in none.
 
@@ -25,8 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from notebook_training import notebook_epochs
-
+from benchmarks.notebook import notebook_epochs
 from pipeline.inference.tensorflow_engine import import_tensorflow
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import read_images

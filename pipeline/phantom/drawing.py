@@ -1,13 +1,9 @@
 """Generated chest radiographs that show no one, for demos and tests.
 
-A statistical model of registered training images (mean and principal components per class, see
-`benchmarks/fit_phantom.py`) is drawn from with Gaussian weights; pose, exposure, fine texture,
-collimation and side marker are drawn on top.
-
-What a mean over thousands of chests has lost: vessels, ribs' edges, patches of pneumonia.
-
-All of it is drawn at random inside the registered lungs, in the anatomy's frame of
-`SIDE` x `SIDE` pixels at `FINE` times its resolution.
+The anatomy is sampled from a statistical model of registered training images (mean and principal
+components per class, see `benchmarks/fit_phantom.py`). Detail that the mean has lost (vessels,
+ribs, spine, opacities) is drawn into it at `FINE` times its resolution, then pose, exposure, noise,
+collimation and side marker.
 """
 
 from functools import cache
@@ -20,35 +16,39 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from pipeline.types import Finding
 
-Picture = NDArray[np.float32]
+Pixels = NDArray[np.float32]
 SIDE = 128
 FINE = 5
 _SHAPE = (SIDE * FINE, SIDE * FINE)
 _HILA = ((49.0, 58.0), (80.0, 60.0))  # where the vessels leave the heart: x, y
 VESSELS_PER_LUNG = 9
+MARK = "SYNTHETIC"
+SHARPEN = {"normal": 1.4, "pneumonia": 0.6}
+SPREAD = 0.75  # of the components' standard deviations; far tails do not look like a chest
+APART = 1.0  # the normal mean is moved by its difference from pneumonia's, which blurring reduced
 
 
-def sharpen(anatomy: Picture, *, amount: float) -> Picture:
-    """The anatomy at FINE times its resolution, with its edges strengthened."""
+def sharpen(anatomy: Pixels, *, amount: float) -> Pixels:
+    """Return the anatomy at FINE times its resolution, with stronger edges."""
     image = Image.fromarray(anatomy).resize(_SHAPE, Image.Resampling.BICUBIC)
     fine = np.asarray(image)
-    sharp: Picture = fine + amount * (fine - _blurred(fine, 1.6 * FINE))
+    sharp: Pixels = fine + amount * (fine - _blurred(fine, 1.6 * FINE))
     return sharp
 
 
-def draw_detail(random: np.random.Generator, anatomy: Picture, *, finding: Finding) -> Picture:
-    """To be added to `anatomy`, both float32 (SIDE * FINE, SIDE * FINE)."""
+def draw_detail(random: np.random.Generator, anatomy: Pixels, *, finding: Finding) -> Pixels:
+    """Return detail to add to `anatomy`, both float32 (SIDE * FINE, SIDE * FINE)."""
     lungs = _lungs(anatomy)
     vessels, ribs, spine = _draw_vessels(random), _draw_ribs(random), _draw_spine(random)
     if finding == "normal":
-        normal: Picture = lungs * (0.06 * vessels + 0.17 * ribs - 0.11) + 0.05 * spine
+        normal: Pixels = lungs * (0.06 * vessels + 0.17 * ribs - 0.11) + 0.05 * spine
         return normal
     patches = _draw_patches(random)
-    ill: Picture = lungs * (0.04 * vessels + 0.07 * ribs + 0.10 * patches - 0.03) + 0.03 * spine
-    return ill
+    opaque: Pixels = lungs * (0.04 * vessels + 0.07 * ribs + 0.10 * patches - 0.03) + 0.03 * spine
+    return opaque
 
 
-def _lungs(anatomy: Picture) -> Picture:
+def _lungs(anatomy: Pixels) -> Pixels:
     """1 in the lungs, 0 outside, with soft edges: dark, and inside the chest's outline."""
     y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
     outline = np.zeros((SIDE, SIDE), np.float32)
@@ -58,12 +58,12 @@ def _lungs(anatomy: Picture) -> Picture:
     fine = np.asarray(Image.fromarray(inside).resize(_SHAPE, Image.Resampling.BILINEAR))
     smooth = _blurred(anatomy, 3.0 * FINE)
     dark = np.clip((0.66 - smooth) / 0.14, 0, 1)
-    lungs: Picture = (fine * dark).astype(np.float32)
+    lungs: Pixels = (fine * dark).astype(np.float32)
     return lungs
 
 
-def _draw_vessels(random: np.random.Generator) -> Picture:
-    """Branching lines from the hila outwards, thinner and fainter with every fork."""
+def _draw_vessels(random: np.random.Generator) -> Pixels:
+    """Branching lines from the hila, thinner and fainter with every fork."""
     image = Image.new("F", _SHAPE, 0.0)
     pen = ImageDraw.Draw(image)
     for side, (x, y) in zip((-1, 1), _HILA, strict=True):
@@ -83,7 +83,7 @@ def _grow(
     side: int,
     width: float,
 ) -> None:
-    """One vessel up to its end, and its forks. Lengths are in anatomy pixels."""
+    """Draw one vessel and its forks. Lengths are in anatomy pixels."""
     x, y = start
     while width > 0.25:
         angle += random.normal(0, 0.16)
@@ -97,8 +97,8 @@ def _grow(
             _grow(pen, random, end, angle=turn, side=side, width=0.75 * width)
 
 
-def _draw_ribs(random: np.random.Generator) -> Picture:
-    """Posterior ribs rise a little and fall outwards; the fainter anterior ones cross them."""
+def _draw_ribs(random: np.random.Generator) -> Pixels:
+    """Posterior ribs, and fainter anterior ones that cross them."""
     y, x = np.mgrid[0 : _SHAPE[0], 0 : _SHAPE[1]].astype(np.float32) / FINE
     outwards = np.abs(x - SIDE / 2) / 45
     spacing = random.uniform(9.5, 10.8)
@@ -109,17 +109,17 @@ def _draw_ribs(random: np.random.Generator) -> Picture:
     return _blurred(both.astype(np.float32), 0.4 * FINE)
 
 
-def _bands(height: Picture) -> Picture:
+def _bands(height: Pixels) -> Pixels:
     """One rib per unit of height, with brighter rims than middles; 0 between, up to 1."""
     across = np.abs(height % 1 - 0.5) * 2  # 0 in a rib's middle, 1 between ribs
     inside = np.clip((0.52 - across) / 0.12, 0, 1)
     rims = np.exp(-(((across - 0.42) / 0.10) ** 2))
-    bands: Picture = 0.55 * inside + 0.45 * rims
+    bands: Pixels = 0.55 * inside + 0.45 * rims
     return bands
 
 
-def _draw_spine(random: np.random.Generator) -> Picture:
-    """Vertebral bodies with their discs between, along the middle."""
+def _draw_spine(random: np.random.Generator) -> Pixels:
+    """Vertebral bodies and discs along the middle."""
     y, x = np.mgrid[0 : _SHAPE[0], 0 : _SHAPE[1]].astype(np.float32) / FINE
     middle = SIDE / 2 + random.normal(0, 0.7)
     across = np.clip((6.5 - np.abs(x - middle)) / 1.5, 0, 1)
@@ -130,8 +130,8 @@ def _draw_spine(random: np.random.Generator) -> Picture:
     return _blurred((fading * (across * (0.3 - discs) + 0.5 * rims)).astype(np.float32), 0.6 * FINE)
 
 
-def _draw_patches(random: np.random.Generator) -> Picture:
-    """Ill-defined cloudy opacities at a few places."""
+def _draw_patches(random: np.random.Generator) -> Pixels:
+    """A few ill-defined opacities."""
     y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
     patches = np.zeros((SIDE, SIDE), np.float32)
     for _ in range(int(random.integers(2, 5))):
@@ -146,63 +146,56 @@ def _draw_patches(random: np.random.Generator) -> Picture:
     return np.asarray(image)
 
 
-def _blurred(picture: Picture, radius: float) -> Picture:
-    """Pillow blurs 8-bit pictures only; there and back through a coarser grid comes close."""
-    image = Image.fromarray(picture)
-    rows, columns = (max(4, round(side / (1.3 * radius))) for side in picture.shape)
-    if columns >= picture.shape[1]:
-        return picture
+def _blurred(pixels: Pixels, radius: float) -> Pixels:
+    """Blur by resizing to a coarser grid and back: Pillow's filters take 8-bit images only."""
+    image = Image.fromarray(pixels)
+    rows, columns = (max(4, round(side / (1.3 * radius))) for side in pixels.shape)
+    if columns >= pixels.shape[1]:
+        return pixels
     coarse = image.resize((columns, rows), Image.Resampling.HAMMING)
     return np.asarray(coarse.resize(image.size, Image.Resampling.BICUBIC))
-
-
-SPREAD = 0.75  # of the patients' spread: far tails look like no chest
-MARK = "SYNTHETIC"
-SHARPEN = {"normal": 1.4, "pneumonia": 0.6}
-APART = 1.0  # blurred means differ less than the patients did: the normal one moves this far on
 
 
 def draw_phantom(
     *, seed: int, finding: Finding, size: tuple[int, int] = (1024, 1024)
 ) -> NDArray[np.uint8]:
-    """A frontal chest radiograph: uint8 (H, W) for size (H, W), 0 = black.
+    """Return a frontal chest radiograph, uint8 (H, W) for size (H, W), 0 = black.
 
-    The same seed and finding give the same anatomy at every size.
+    One seed and finding give the same anatomy at every size.
     """
     random = np.random.default_rng([seed, finding == "pneumonia"])
     anatomy = sharpen(_draw_anatomy(random, finding=finding), amount=SHARPEN[finding])
     anatomy += draw_detail(random, anatomy, finding=finding)
     rows, columns = size
-    picture = Image.fromarray(anatomy).transform(
+    pixels = Image.fromarray(anatomy).transform(
         (columns, rows), Image.Transform.AFFINE, _pose(random, size), Image.Resampling.BICUBIC
     )
-    exposed = _expose(np.asarray(picture), random)
+    exposed = _expose(np.asarray(pixels), random)
     grainy = exposed + _grain(size, random)
     return _mark(_collimate(grainy, random), random)
 
 
 @cache
-def _statistics(finding: Finding) -> tuple[Picture, Picture]:
-    """mean: (side, side); components: (k, side, side), each one standard deviation long."""
+def _statistics(finding: Finding) -> tuple[Pixels, Pixels]:
+    """Return mean (side, side) and components (k, side, side) of one standard deviation each."""
     content = (files("pipeline") / "phantom" / f"{finding}.npz").read_bytes()
     with np.load(BytesIO(content), allow_pickle=False) as arrays:
         components = arrays["components"].astype(np.float32) * arrays["scales"][:, None, None]
         return arrays["mean"].astype(np.float32), components
 
 
-def _draw_anatomy(random: np.random.Generator, *, finding: Finding) -> Picture:
+def _draw_anatomy(random: np.random.Generator, *, finding: Finding) -> Pixels:
     mean, components = _statistics(finding)
     weights = SPREAD * random.standard_normal(len(components)).astype(np.float32)
-    # Far tails look like no chest at all.
     weights = np.clip(weights, -1.6, 1.6)
     if finding == "normal":
         mean = mean + APART * (mean - _statistics("pneumonia")[0])
-    drawn: Picture = mean + np.tensordot(weights, components, axes=1)
+    drawn: Pixels = mean + np.tensordot(weights, components, axes=1)
     return drawn
 
 
 def _pose(random: np.random.Generator, size: tuple[int, int]) -> tuple[float, ...]:
-    """Output pixel to anatomy pixel, as Pillow wants it: slight turn, zoom and shift."""
+    """Affine map from output to anatomy pixels: slight rotation, zoom and shift."""
     side = SIDE * FINE
     angle = random.normal(0, 0.025)
     zoom = 0.94 + random.uniform(-0.03, 0.02)
@@ -216,40 +209,40 @@ def _pose(random: np.random.Generator, size: tuple[int, int]) -> tuple[float, ..
     )  # fmt: skip
 
 
-def _expose(picture: Picture, random: np.random.Generator) -> Picture:
+def _expose(pixels: Pixels, random: np.random.Generator) -> Pixels:
     level = 0.5 + random.normal(0, 0.02)
     contrast = random.uniform(0.95, 1.15)
-    exposed = np.clip((picture - 0.5) * contrast + level, 0.02, 0.98)
-    toned: Picture = (exposed ** random.uniform(0.9, 1.15)).astype(np.float32)
+    exposed = np.clip((pixels - 0.5) * contrast + level, 0.02, 0.98)
+    toned: Pixels = (exposed ** random.uniform(0.9, 1.15)).astype(np.float32)
     return toned
 
 
-def _grain(size: tuple[int, int], random: np.random.Generator) -> Picture:
-    """Quantum noise, a little of it correlated by the detector's blur."""
+def _grain(size: tuple[int, int], random: np.random.Generator) -> Pixels:
+    """Quantum noise, partly correlated by the detector's blur."""
     fine = random.standard_normal(size).astype(np.float32)
     coarse = random.standard_normal((size[0] // 2 + 1, size[1] // 2 + 1)).astype(np.float32)
     widened = Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)
-    grain: Picture = (0.008 * fine + 0.014 * np.asarray(widened)).astype(np.float32)
+    grain: Pixels = (0.008 * fine + 0.014 * np.asarray(widened)).astype(np.float32)
     return grain
 
 
-def _collimate(picture: Picture, random: np.random.Generator) -> Picture:
-    """Blacken an unexposed border of up to one per cent, on one phantom in three."""
-    rows, columns = picture.shape
+def _collimate(pixels: Pixels, random: np.random.Generator) -> Pixels:
+    """Black borders of up to one per cent, on one phantom in three."""
+    rows, columns = pixels.shape
     width = float(random.random() < 1 / 3)
     top, bottom = (width * random.uniform(0, 0.01, 2) * rows).astype(int)
     left, right = (width * random.uniform(0, 0.01, 2) * columns).astype(int)
     mask = np.zeros((rows, columns), np.uint8)
     mask[top : rows - bottom, left : columns - right] = 255
     soft = Image.fromarray(mask).filter(ImageFilter.GaussianBlur(rows / 600))
-    collimated: Picture = picture * (np.asarray(soft, np.float32) / np.float32(255))
+    collimated: Pixels = pixels * (np.asarray(soft, np.float32) / np.float32(255))
     return collimated
 
 
-def _mark(picture: Picture, random: np.random.Generator) -> NDArray[np.uint8]:
-    """The side marker that radiographers lay on the detector, and what this picture is."""
-    rows, columns = picture.shape
-    image = Image.fromarray(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
+def _mark(pixels: Pixels, random: np.random.Generator) -> NDArray[np.uint8]:
+    """The side marker, and the mark of a synthetic image."""
+    rows, columns = pixels.shape
+    image = Image.fromarray(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8))
     pen = ImageDraw.Draw(image)
     letter = ImageFont.load_default(size=max(10, rows / 22))
     place = (columns * random.uniform(0.06, 0.09), rows * random.uniform(0.06, 0.12))

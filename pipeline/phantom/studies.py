@@ -1,4 +1,4 @@
-"""A folder of phantoms as an archive would hold them: DICOM, PNG and JPEG, invented patients."""
+"""A folder of phantom studies as DICOM, PNG and JPEG, with invented patients."""
 
 import hashlib
 from datetime import date, timedelta
@@ -29,7 +29,7 @@ def write_phantom_studies(
 ) -> list[Path]:
     """Write one folder per study, half of them DICOM; return the files in order.
 
-    Every fifth study has two images. Nothing in names or tags tells the finding.
+    Every fifth study has two images. Names and tags do not reveal the finding.
     """
     random = np.random.default_rng(seed)
     written = []
@@ -59,7 +59,7 @@ def _write(pixels: NDArray[np.uint8], study: Path, *, number: int, image: int, s
 def make_phantom_dicom(
     pixels: NDArray[np.uint8], *, number: int, image: int, seed: int
 ) -> "Dataset":
-    """A CR or DX object (PS3.3 A.2, A.26) with 12 bits stored, of an invented patient."""
+    """Return a CR or DX object (PS3.3 A.2, A.26) with 12 bits stored, of an invented patient."""
     from pydicom import Dataset
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import UID
@@ -83,7 +83,7 @@ def make_phantom_dicom(
 
 
 def _uid(*parts: object) -> str:
-    """The same parts give the same UID, under the root of PS3.5 B.2."""
+    """Return a UID under the root of PS3.5 B.2, a function of the parts."""
     text = "/".join(["overread phantom", *map(str, parts)])
     return f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
 

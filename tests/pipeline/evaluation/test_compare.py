@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.binormal import World
+from benchmarks.power import World
 from pipeline.evaluation.compare import FIGURES, Answers, compare, level_of_each
 from pipeline.evaluation.evaluate import Scores, evaluate
 from pipeline.evaluation.metrics import auroc

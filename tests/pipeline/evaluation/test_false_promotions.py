@@ -6,8 +6,7 @@ stands in the way: with the real ones, a yes is rarer still. docs/power.md has l
 
 from math import comb
 
-from benchmarks.binormal import World
-from benchmarks.power import OPEN, share_of_yes
+from benchmarks.power import OPEN, World, share_of_yes
 
 STATED = 0.05
 # World, test sets, trials.

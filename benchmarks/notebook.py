@@ -1,7 +1,7 @@
-"""What notebooks on this data set do, one image at a time, with our own network."""
+"""What notebooks on this data set do: one image at a time, and the usual training epoch."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from pipeline.inference.gradcam import FEATURE_MAP
 if TYPE_CHECKING:
     import keras
 
-SIDE = 224
+SIDE, BATCH, FROZEN = 224, 16, 100
 
 
 def read_like_a_notebook(files: Sequence[Path], *, network_file: Path) -> float:
@@ -63,3 +63,37 @@ def overlay(path: Path, heatmap: NDArray[np.float32]) -> NDArray[np.uint8]:
     coloured = cv2.applyColorMap(np.uint8(255 * wide), cv2.COLORMAP_JET)
     laid_over: NDArray[np.uint8] = cv2.addWeighted(picture, 0.6, coloured, 0.4, 0)
     return laid_over
+
+
+def notebook_epochs(folder: Path, *, weights: Path) -> Callable[[], None]:
+    """folder holds one folder per class. Every call is one epoch."""
+    import keras
+    from keras.src.legacy.preprocessing.image import ImageDataGenerator  # as in tf.keras
+
+    generator = ImageDataGenerator(
+        rescale=1 / 255,
+        rotation_range=20,
+        zoom_range=0.2,
+        width_shift_range=0.2,
+        height_shift_range=0.2,
+        shear_range=0.2,
+        horizontal_flip=True,
+    )
+    images = generator.flow_from_directory(
+        folder, target_size=(SIDE, SIDE), batch_size=BATCH, class_mode="binary", seed=1
+    )
+    base = keras.applications.MobileNetV2(
+        input_shape=(SIDE, SIDE, 3), include_top=False, weights=None
+    )
+    base.set_weights(keras.models.load_model(weights, compile=False).get_weights())
+    for layer in base.layers[:FROZEN]:
+        layer.trainable = False
+    pooled = keras.layers.GlobalAveragePooling2D()(base.output)
+    hidden = keras.layers.Dense(128, activation="relu")(pooled)
+    network = keras.Model(base.input, keras.layers.Dense(1, activation="sigmoid")(hidden))
+    network.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+
+    def epoch() -> None:
+        network.fit(images, epochs=1, verbose=0)
+
+    return epoch
