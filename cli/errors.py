@@ -81,7 +81,7 @@ def _database_error(error: BaseException) -> Failed | None:
 
 
 @contextmanager
-def in_plain_words(place: Path, *, outcome: str) -> Iterator[None]:
+def errors_with_outcome(place: Path, *, outcome: str) -> Iterator[None]:
     """Report errors of disk and database, and Ctrl-C, as one line that ends with the outcome.
 
     place: named if the error names no file. outcome: e.g. "nothing was saved".

@@ -155,22 +155,9 @@ def _job_state(job: Mapping[str, Any]) -> str:
     return "open" if job["closed_at"] is None else "reading"
 
 
-BLOCK = 1 << 20
-
-
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def copy_hashed(source: Path, target: Path) -> str:
-    """Returns the SHA-256 of what was written."""
-    digest = hashlib.sha256()
-    with source.open("rb") as reading, target.open("wb") as writing:
-        while block := reading.read(BLOCK):
-            digest.update(block)
-            writing.write(block)
-    return digest.hexdigest()
 
 
 def save_whole(lines: Iterable[str], output: Path) -> None:

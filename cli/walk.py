@@ -1,8 +1,8 @@
-"""Which files a command line means, and what each is called in results.
+"""Finds the files that a command is given, and names them for the results.
 
-`file`, the name in results, always has "/" between its parts. In a folder it begins with the
-folder's own name; a file given by a plain relative path keeps that path; whatever else is given
-(absolute, or with "..") is named from the deepest folder common to all of those.
+`file`, the name in results, has "/" between its parts. In a folder it begins with the folder's
+own name; a file given by a plain relative path keeps that path; any other (absolute, or with
+"..") is named from the deepest folder common to all of those.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cli.errors import UsageProblem
 from pipeline.files.sniff import is_junk
-from pipeline.text import readable
+from pipeline.text import plural, readable
 
 
 @dataclass(frozen=True)
@@ -23,101 +23,92 @@ class Source:
 
 
 class Walk:
-    """The files below the given paths, sorted, one after the other; iterate as often as needed.
+    """The files below the given paths, sorted; can be iterated several times.
 
-    A folder that cannot be listed is a file that cannot be read: whoever opens it says why.
-    `ignored` and `outside` count what the last iteration left out: hidden or junk files, and
-    links that lead out of their folder.
+    A folder that cannot be listed is yielded like a file; opening it tells why. `ignored` and
+    `outside` count what the last iteration left out: hidden or junk files, and links that lead
+    out of their folder.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         for path in paths:
             _check(path)
-        self._roots = list(zip(paths, _labels(paths), strict=True))
+        self._roots = list(zip(paths, _names(paths), strict=True))
         self.ignored = 0
         self.outside = 0
 
     def __iter__(self) -> Iterator[Source]:
         self.ignored = self.outside = 0
-        for path, label in self._roots:
+        for path, name in self._roots:
             if path.is_dir():
-                yield from self._below(path, label, root=path.resolve())
+                yield from self._below(path, name, root=path.resolve())
             else:
-                yield Source(label, path)
+                yield Source(name, path)
 
     def count(self) -> int:
-        """Also says what is wrong with the paths as a whole: there is nothing in them."""
+        """Count the files. Raises UsageProblem if there are none."""
         number = sum(1 for _ in self)
         if not number:
             without = f" ({clause})" if (clause := self.left_out()) else ""
-            first = readable(str(self._roots[0][0]))
-            raise UsageProblem(f"{first}: there are no files in it{without}")
+            raise UsageProblem(f"{self._roots[0][0]}: contains no files{without}")
         return number
 
     def left_out(self) -> str | None:
-        """A clause for people, or None."""
+        """Describe what was left out, if anything."""
         parts = [f"{self.ignored} hidden or junk"] if self.ignored else []
-        parts += [f"{self.outside} links out of the folder"] if self.outside else []
+        parts += [f"{plural(self.outside, 'link')} out of the folder"] if self.outside else []
         return "left out: " + ", ".join(parts) if parts else None
 
-    def _below(self, folder: Path, label: str, *, root: Path) -> Iterator[Source]:
+    def _below(self, folder: Path, name: str, *, root: Path) -> Iterator[Source]:
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:
-            yield Source(label, folder)
+            yield Source(name, folder)
             return
         for entry in entries:
-            name = f"{label}/{readable(entry.name)}"
+            file, path = f"{name}/{readable(entry.name)}", Path(entry.path)
             if entry.name.startswith(".") or is_junk(entry.name):
                 self.ignored += 1
             elif entry.is_dir(follow_symlinks=False):
-                yield from self._below(Path(entry.path), name, root=root)
-            elif not entry.is_symlink() or _leads_inside(Path(entry.path), root):
-                if _is_regular(entry):
-                    yield Source(name, Path(entry.path))
-                else:
-                    self.ignored += 1
-            else:
+                yield from self._below(path, file, root=root)
+            # realpath, since Path.resolve() fails for circular links
+            elif entry.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
                 self.outside += 1
+            elif _is_regular(entry):
+                yield Source(file, path)
+            else:
+                self.ignored += 1
 
 
 def _check(path: Path) -> None:
-    """UsageProblem."""
+    """Raises UsageProblem."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             os.scandir(path).close()
+        elif not stat.S_ISREG(mode):
+            raise UsageProblem(f"{path}: neither a file nor a folder")
     except FileNotFoundError:
-        raise UsageProblem(f"{readable(str(path))}: no such file or folder") from None
+        raise UsageProblem(f"{path}: no such file or folder") from None
     except OSError as error:
-        raise UsageProblem(f"{readable(str(path))}: cannot be read: {error.strerror}") from None
-    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-        raise UsageProblem(f"{readable(str(path))}: neither a file nor a folder")
+        raise UsageProblem(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _is_regular(entry: os.DirEntry[str]) -> bool:
-    """A pipe or device would block for ever; a linked folder was or will be walked by itself."""
+    """Reading a pipe or device could block; a linked folder is walked where it is."""
     try:
         return stat.S_ISREG(entry.stat().st_mode)
     except OSError:
-        return True  # a broken link is a file that cannot be read, and said to be
+        return True  # a broken link: opening it tells why
 
 
-def _leads_inside(path: Path, root: Path) -> bool:
-    # Path.resolve() fails where links go round in circles.
-    return Path(os.path.realpath(path)).is_relative_to(root)
-
-
-def _labels(paths: Sequence[Path]) -> list[str]:
-    plain = [_is_plain(path) for path in paths]
-    others = [path.absolute() for path, is_plain in zip(paths, plain, strict=True) if not is_plain]
-    resolved = [Path(os.path.normpath(path)) for path in others]
-    common = Path(os.path.commonpath([path.parent for path in resolved])) if resolved else Path()
-    named = iter(readable(path.relative_to(common).as_posix()) for path in resolved)
-    return [
-        readable(path.as_posix()) if is_plain else next(named)
-        for path, is_plain in zip(paths, plain, strict=True)
-    ]
+def _names(paths: Sequence[Path]) -> list[str]:
+    others = {
+        path: Path(os.path.normpath(path.absolute())) for path in paths if not _is_plain(path)
+    }
+    common = os.path.commonpath([path.parent for path in others.values()]) if others else ""
+    relative = (others[path].relative_to(common) if path in others else path for path in paths)
+    return [readable(path.as_posix()) for path in relative]
 
 
 def _is_plain(path: Path) -> bool:

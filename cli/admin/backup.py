@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.errors import Failed, UsageProblem, in_plain_words
+from cli.errors import Failed, UsageProblem, errors_with_outcome
 from cli.params import GivenPath
 from cli.progress import Progress, progress
 from models.operations.backup import Report, make_backup, prune
@@ -52,7 +52,7 @@ def backup(folder: Path, keep: int | None, check: bool) -> None:
 @contextmanager
 def translated_errors(place: Path, *, outcome: str) -> Iterator[None]:
     try:
-        with in_plain_words(place, outcome=outcome):
+        with errors_with_outcome(place, outcome=outcome):
             yield
     except BackupRefusedError as error:
         raise UsageProblem(str(error)) from None

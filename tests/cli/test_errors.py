@@ -10,7 +10,7 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from cli.errors import Failed, Interrupted, in_plain_words, one_line_errors
+from cli.errors import Failed, Interrupted, errors_with_outcome, one_line_errors
 from tests.support.data.uploads import a_png
 from tests.support.servers.command import run
 from tests.support.servers.processes import hearing_ctrl_c
@@ -73,7 +73,7 @@ def test_own_message_about_ctrl_c_is_kept() -> None:
 def test_full_disk_names_the_target_folder() -> None:
     with (
         pytest.raises(Failed, match=r"^backups: No space left on device; nothing was saved$"),
-        in_plain_words(Path("backups"), outcome="nothing was saved"),
+        errors_with_outcome(Path("backups"), outcome="nothing was saved"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device", "data/secrets.json")
 

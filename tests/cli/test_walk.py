@@ -1,4 +1,4 @@
-"""Which files are meant, and what they are called."""
+"""Walking through the paths that a command is given."""
 
 import contextlib
 import os
@@ -20,13 +20,13 @@ def files(*paths: Path) -> list[str]:
     return [source.file for source in Walk(paths)]
 
 
-def test_a_folder_is_walked_in_order_and_named_after_itself(tmp_path: Path) -> None:
+def test_walk_sorts_files_and_names_them_after_the_folder(tmp_path: Path) -> None:
     make(tmp_path / "in/b/2.dcm", tmp_path / "in/a.dcm", tmp_path / "in/b/1.dcm")
 
     assert files(tmp_path / "in") == ["in/a.dcm", "in/b/1.dcm", "in/b/2.dcm"]
 
 
-def test_junk_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_walk_leaves_out_and_counts_junk(tmp_path: Path) -> None:
     make(
         *(tmp_path / "in" / name for name in ("a.dcm", ".DS_Store", "Thumbs.db", "__MACOSX/a.dcm"))
     )
@@ -36,7 +36,7 @@ def test_junk_is_left_out_and_counted(tmp_path: Path) -> None:
     assert walk.left_out() == "left out: 3 hidden or junk"
 
 
-def test_links_are_followed_only_inside_the_folder(tmp_path: Path) -> None:
+def test_walk_follows_links_only_inside_the_folder(tmp_path: Path) -> None:
     make(tmp_path / "secret.dcm", tmp_path / "in/a.dcm", tmp_path / "else/b.dcm")
     (tmp_path / "in/inside.dcm").symlink_to(tmp_path / "in/a.dcm")
     (tmp_path / "in/outside.dcm").symlink_to(tmp_path / "secret.dcm")
@@ -47,14 +47,14 @@ def test_links_are_followed_only_inside_the_folder(tmp_path: Path) -> None:
     assert walk.left_out() == "left out: 2 links out of the folder"
 
 
-def test_a_link_to_its_own_folder_does_not_go_round(tmp_path: Path) -> None:
+def test_walk_ignores_a_link_to_its_own_folder(tmp_path: Path) -> None:
     make(tmp_path / "in/a.dcm")
     (tmp_path / "in/loop").symlink_to(tmp_path / "in")
 
     assert files(tmp_path / "in") == ["in/a.dcm"]
 
 
-def test_links_that_go_round_in_circles_are_files_that_cannot_be_read(tmp_path: Path) -> None:
+def test_walk_yields_circular_links_as_files(tmp_path: Path) -> None:
     make(tmp_path / "in/a.dcm")
     (tmp_path / "in/b.dcm").symlink_to("c.dcm")
     (tmp_path / "in/c.dcm").symlink_to("b.dcm")
@@ -62,7 +62,7 @@ def test_links_that_go_round_in_circles_are_files_that_cannot_be_read(tmp_path: 
     assert files(tmp_path / "in") == ["in/a.dcm", "in/b.dcm", "in/c.dcm"]
 
 
-def test_a_folder_that_cannot_be_listed_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_walk_yields_a_folder_that_cannot_be_listed(tmp_path: Path) -> None:
     make(tmp_path / "in/z.dcm")
     deep = tmp_path / "in"
     with contextlib.chdir(deep):
@@ -75,7 +75,7 @@ def test_a_folder_that_cannot_be_listed_is_a_file_that_cannot_be_read(tmp_path: 
     assert [name.rsplit("/", 1)[1] for name in found] == ["d" * 250]
 
 
-def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
+def test_walk_does_not_open_pipes(tmp_path: Path) -> None:
     make(tmp_path / "in/a.dcm")
     os.mkfifo(tmp_path / "in/pipe")
 
@@ -84,7 +84,7 @@ def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
         Walk([tmp_path / "in/pipe"])
 
 
-def test_names_command_no_terminal(tmp_path: Path) -> None:
+def test_walk_replaces_control_characters_in_names(tmp_path: Path) -> None:
     for name in (
         b"esc\x1b[31m",
         b"latin\xe9",
@@ -98,7 +98,7 @@ def test_names_command_no_terminal(tmp_path: Path) -> None:
     assert shown == ["esc\ufffd[31m", "latin\ufffd", "turned\ufffd", "two\ufffdlines", "ß"]
 
 
-def test_files_are_named_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_walk_names_files_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "studies/p1/a.dcm", tmp_path / "studies/p2/a.dcm")
     monkeypatch.chdir(tmp_path)
 
@@ -109,7 +109,7 @@ def test_files_are_named_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert files(given[0].absolute()) == ["a.dcm"]
 
 
-def test_folders_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+def test_walk_tells_folders_of_the_same_name_apart(tmp_path: Path) -> None:
     make(tmp_path / "x/NORMAL/a.png", tmp_path / "y/NORMAL/a.png")
 
     assert files(tmp_path / "x/NORMAL", tmp_path / "y/NORMAL") == [
@@ -119,7 +119,7 @@ def test_folders_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])
-def test_nothing_to_read_is_wrong_usage(tmp_path: Path, name: str) -> None:
+def test_walk_refuses_missing_and_empty_paths(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(UsageProblem, match=name):

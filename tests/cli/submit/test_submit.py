@@ -384,5 +384,5 @@ def test_submit_refuses_a_folder_without_files(
 
     assert result.exit_code == 2
     left_out = f" (left out: {len(names)} hidden or junk)" if names else ""
-    assert result.stderr == f"Error: {folder}: there are no files in it{left_out}\n"
+    assert result.stderr == f"Error: {folder}: contains no files{left_out}\n"
     assert jobs(service) == before
