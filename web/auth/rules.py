@@ -1,13 +1,13 @@
-"""Who may do what. Every view carries one rule; what carries none is closed to everybody.
+"""Access rules: each view has one; a view without a rule refuses everybody.
 
-A person comes with a session cookie, a program with `Authorization: Bearer`. Only cookies travel
-by themselves, so only they need the proof against forged requests.
+People send a session cookie, programs `Authorization: Bearer`. Browsers send cookies by
+themselves, so only requests with cookies need a CSRF token.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flask import Flask, abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -24,26 +24,26 @@ log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
 
 FOR_PROGRAMS = ("/health", "/healthz", "/readyz", "/metrics")
-OPEN_BODY_BYTES = 64 * 1024  # what strangers may send
+OPEN_BODY_BYTES = 64 * 1024  # of requests without a login
 
 csrf = CSRFProtect()
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Who may use a view: this role and the ones above it, or everybody, and why."""
+    """A view is for this role and higher ones, or open to everybody for a reason."""
 
     role: Role | None = None
     why_open: str = ""
 
 
 def needs(role: Role) -> Callable[[View], View]:
-    """The view is for this role and the ones above it."""
+    """The view is for this role and higher ones."""
     return _rule(Rule(role=role))
 
 
 def open_to_all(why: str) -> Callable[[View], View]:
-    """The view needs no login. `why` is for the reader, and for the test that asks."""
+    """The view needs no login. `why` is for readers of the code."""
     return _rule(Rule(why_open=why))
 
 
@@ -52,12 +52,12 @@ def rule_of(view: Callable[..., Any]) -> Rule | None:
 
 
 def person() -> Person:
-    """Who is asking; only within a view that needs a login."""
-    return current_user._get_current_object()  # type: ignore[no-any-return]
+    """The authenticated user, in views that need a login."""
+    return cast(Person, g.person)
 
 
 def audit(action: str, target: str = "") -> None:
-    """In a transaction of its own: reading a page opens no writing one otherwise."""
+    """Record an action in a transaction of its own."""
     with write_session() as session:
         record(session, user_id=person().id, action=action, target=target)
 
@@ -67,8 +67,8 @@ def is_api_request() -> bool:
 
 
 def guard() -> ResponseReturnValue | None:
-    """Before every request: login, then role, then the form's proof. Bodies are read last."""
-    if request.endpoint is None:  # nothing is there, or not by this method: Flask says so next
+    """Before every request: check login, role and CSRF token, before the body is read."""
+    if request.endpoint is None:  # Flask will answer 404 or 405
         return None
     rule = rule_of(current_app.view_functions[request.endpoint])
     if rule is None:
@@ -86,13 +86,13 @@ def guard() -> ResponseReturnValue | None:
 
 
 def install_auth(app: Flask) -> None:
-    # Checked by guard(), which knows who came with a token.
+    # Checked by guard(), which skips requests with a token.
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.config["WTF_CSRF_TIME_LIMIT"] = None  # lives as long as the session
     csrf.init_app(app)
     install_logins(app)
     app.before_request(guard)
-    # Views that are not ours.
+    # Views of the libraries.
     open_to_all("style, scripts and pictures of the login page")(app.view_functions["static"])
     needs(Role.VIEWER)(app.view_functions["openapi.spec"])
 
@@ -100,7 +100,7 @@ def install_auth(app: Flask) -> None:
 def _rule(rule: Rule) -> Callable[[View], View]:
     def mark(view: View) -> View:
         if rule_of(view) is not None:
-            raise TypeError(f"{view.__name__} has a rule already; of two, which would count?")
+            raise TypeError(f"{view.__name__} has a rule already")
         view.__dict__["rule"] = rule
         return view
 
@@ -109,7 +109,7 @@ def _rule(rule: Rule) -> Callable[[View], View]:
 
 def _ask_to_log_in() -> ResponseReturnValue:
     if g.get("tried_too_often"):
-        abort(429, "too many wrong tokens from this address; wait a minute")
+        abort(429, "too many wrong tokens from this address: wait a minute")
     if is_api_request():
         abort(401, "log in, or send an API token as `Authorization: Bearer <token>`")
     wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"

@@ -1,12 +1,10 @@
-"""Sessions of people, tokens of programs: from a request to who is asking."""
+"""Sessions of people and tokens of programs: who sent a request."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from flask import Flask, Request, current_app, g, session
-from flask_login import LoginManager, UserMixin, logout_user
-from flask_login import login_user as _login_user
-from sqlalchemy.orm import Session
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 from models.people.logins import begin_login, end_login, find_login
 from models.people.tokens import find_api_token
@@ -21,10 +19,10 @@ login_manager = LoginManager()
 
 @dataclass(frozen=True)
 class Person(UserMixin):  # type: ignore[misc]
-    """A user as the portal knows one: free of the database session it was read in.
+    """A user, or a program with a user's token.
 
-    role: the user's, or the token's where that may less. until: when the token expires.
-    login: the secret of the browser's login; empty for a program.
+    role: the user's, or the token's if that is lower. until: when the token expires.
+    login: the secret of the browser's session; empty for a program.
     """
 
     id: int
@@ -37,37 +35,42 @@ class Person(UserMixin):  # type: ignore[misc]
         return RANK[self.role] >= RANK[Role(role)]
 
     def get_id(self) -> str:
-        """What the session keeps."""
+        """The value that Flask-Login keeps in the cookie."""
         return self.login
 
 
 def log_in(user: User) -> None:
-    """In a session of its own: nothing that was there before it is taken over."""
+    """Start a new session; an earlier one in this browser ends."""
+    earlier = current_user.get_id()
     with write_session() as writing:
-        _end(writing)
+        if earlier:
+            end_login(writing, earlier)
         secret = begin_login(writing, user, lasts=current_app.permanent_session_lifetime)
     session.clear()
-    _login_user(Person(user.id, user.name, user.role, login=secret))
+    login_user(_set_person(Person(user.id, user.name, user.role, login=secret)))
     remember_browser(user.name)
 
 
 def log_out() -> None:
-    """Also for whoever has a copy of the cookie."""
+    """End the session in the database, so that copies of the cookie are useless, too."""
     with write_session() as writing:
-        _end(writing)
+        end_login(writing, current_user.get_id() or "")
     logout_user()
     session.clear()
 
 
 def install_logins(app: Flask) -> None:
-    login_manager.init_app(app)
+    # Templates use `person`; the library's own variable would be looked up for every page.
+    login_manager.init_app(app, add_context_processor=False)
 
 
 @login_manager.user_loader  # type: ignore[untyped-decorator]
 def _person_of_session(secret: str) -> Person | None:
     with read_session() as reading:
         login = find_login(reading, secret)
-    return Person(login.user.id, login.user.name, login.user.role, login=secret) if login else None
+    if login is None:
+        return None
+    return _set_person(Person(login.user.id, login.user.name, login.user.role, login=secret))
 
 
 @login_manager.request_loader  # type: ignore[untyped-decorator]
@@ -82,9 +85,9 @@ def _person_of_token(incoming: Request) -> Person | None:
         return None
     g.came_with_token = True
     role = lesser_role(token.user.role, token.role)
-    return Person(token.user.id, token.user.name, role, until=token.expires_at)
+    return _set_person(Person(token.user.id, token.user.name, role, until=token.expires_at))
 
 
-def _end(writing: Session) -> None:
-    if secret := session.get("_user_id"):  # where Flask-Login keeps it
-        end_login(writing, secret)
+def _set_person(who: Person) -> Person:
+    g.person = who
+    return who

@@ -1,10 +1,10 @@
-"""What went wrong: a page for people, RFC 9457 problem details for programs."""
+"""Errors: a page for people, RFC 9457 problem details for programs."""
 
 import logging
 from typing import Any
 
 from apiflask import APIFlask, HTTPError
-from flask import Response, g, json, render_template
+from flask import Response, json, render_template
 from flask_limiter import RateLimitExceeded
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
@@ -18,7 +18,7 @@ from web.http.disk import DiskFullError, is_full
 log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
-RETRY_AFTER_S = 5  # the database is being restarted, most likely
+RETRY_AFTER_S = 5  # most likely the database is restarting
 TITLES = {
     400: "Bad request",
     401: "Please log in",
@@ -37,9 +37,9 @@ TITLES = {
 
 def install_errors(app: APIFlask) -> None:
     app.register_error_handler(HTTPError, _validation_error)
-    app.register_error_handler(CSRFError, _forged)
-    app.register_error_handler(RateLimitExceeded, _too_often)
-    app.register_error_handler(DataError, _cannot_be_kept)
+    app.register_error_handler(CSRFError, _csrf_failed)
+    app.register_error_handler(RateLimitExceeded, _rate_limited)
+    app.register_error_handler(DataError, _data_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -63,19 +63,19 @@ def _validation_error(error: HTTPError) -> Response:
     return _answer(error.status_code, _first_complaint(error.detail) or error.message)
 
 
-def _forged(error: CSRFError) -> Response:
+def _csrf_failed(error: CSRFError) -> Response:
     return _answer(400, "the form has expired or is invalid: reload the page")
 
 
-def _too_often(error: RateLimitExceeded) -> Response:
+def _rate_limited(error: RateLimitExceeded) -> Response:
     seconds = error.limit.limit.get_expiry()
     answer = _answer(429, f"wait {'an hour' if seconds > 60 else 'a minute'}, then try again")
     answer.headers["Retry-After"] = str(seconds)
     return answer
 
 
-def _cannot_be_kept(_: DataError) -> Response:
-    """What PostgreSQL takes in no column: a zero byte, mostly, which people do not type."""
+def _data_error(_: DataError) -> Response:
+    """PostgreSQL stores no zero bytes."""
     return _answer(422, "the text contains a character that cannot be stored")
 
 
@@ -84,15 +84,16 @@ def _unexpected(error: Exception) -> Response:
         return _http_error(DiskFullError())
     if isinstance(error, AWAY):
         return _database_away(error)
-    # The type and where, never the text: it may quote a file name.
+    # The type and the place, never the text: it may quote a file name.
     log.error("unexpected error", exc_info=_without_text(error))
     return _answer(500, None)
 
 
 def _database_away(error: Exception) -> Response:
     log.error("the database does not respond: %s", why_away(error))
-    g._login_user = AnonymousUserMixin()  # or the page would ask the database who reads it
-    answer = _answer(503, "the database does not respond; try again in a moment")
+    words = "the database does not respond; try again in a moment"
+    # Otherwise the page would ask the database for the user.
+    answer = _answer(503, words, person=AnonymousUserMixin())
     answer.headers["Retry-After"] = str(RETRY_AFTER_S)
     return answer
 
@@ -101,11 +102,11 @@ def _without_text(error: Exception) -> tuple[type[BaseException], BaseException,
     return type(error), Exception(type(error).__name__), error.__traceback__
 
 
-def _answer(status: int, own_words: str | None) -> Response:
+def _answer(status: int, own_words: str | None, **shown: object) -> Response:
     general = TITLES.get(status, "Request failed")
     if is_api_request():
         return problem(status, own_words or general)
-    page = render_template("error.html", status=status, title=general, words=own_words)
+    page = render_template("error.html", status=status, title=general, words=own_words, **shown)
     return Response(page, status=status)
 
 

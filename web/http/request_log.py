@@ -1,6 +1,6 @@
-"""A line for each request: what was asked, by whom, how it went; with ids, never with names.
+"""One log line per request: route, user id, status, duration; ids only, no names.
 
-The route's template stands for the address: addresses may hold a login link or a search.
+It names the route's template, since addresses may contain login links or searches.
 """
 
 import logging
@@ -16,18 +16,18 @@ log = logging.getLogger(__name__)
 
 ID_HEADER = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_JOB_ID = re.compile(r"[0-9a-f]{32}")  # anything else in its place may be anything
+_JOB_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def install_request_log(app: Flask) -> None:
-    """Before everything else that hangs on requests, so that it sees what those refuse."""
+    """Install it first, so that requests refused by others are logged, too."""
     app.before_request(_begin)
     app.after_request(_end)
     app.teardown_request(lambda _: forget())
 
 
 def follow_job(job_id: str) -> None:
-    """For a job that the address does not name, since this request has just made it."""
+    """Log the id of a job that this request created."""
     follow(job=job_id)
 
 
@@ -58,14 +58,8 @@ def _end(answer: Response) -> Response:
             "route": route(),
             "status": answer.status_code,
             "duration_ms": took_ms,
-            "user": _user_id(),
+            "user": getattr(g.get("person"), "id", None),
         }
         words = "%(method)s %(route)s %(status)d in %(duration_ms)g ms, user %(user)s"
         log.info(words, what, extra=what)
     return answer
-
-
-def _user_id() -> int | None:
-    """Of who was let in. Nobody is looked up for a request that is open to all."""
-    who = g.get("_login_user")
-    return getattr(who, "id", None)

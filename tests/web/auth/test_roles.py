@@ -178,7 +178,7 @@ def test_a_view_without_a_rule_is_closed(
         answer = client.get("/forgotten")
     assert answer.status_code == 500
     assert "secret" not in answer.text
-    assert "no rule says who may use forgotten" in caplog.text
+    assert "no access rule for forgotten" in caplog.text
 
 
 def test_a_view_has_one_rule_only(database: object) -> None:

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from email.message import Message
+from importlib.metadata import version
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -143,3 +144,8 @@ def test_in_a_crowd_who_has_sent_much_may_still_pause() -> None:
 def _pair() -> tuple[PacedSocket, socket.socket]:
     ours, theirs = socket.socketpair()
     return PacedSocket(fileno=ours.detach()), theirs
+
+
+def test_gunicorn_is_the_version_whose_internals_were_read() -> None:
+    """`PortalWorker.handle` uses `_DEFER` and `TConn` of the threaded worker, which are private."""
+    assert version("gunicorn") == "27.0.1"
