@@ -52,16 +52,10 @@ def _print(counts: dict[str, Any]) -> None:
     from pipeline.text import plural
 
     if counts["jobs"]:
-        further = ("prediction", "label", "fingerprint", "upload")
-        parts = ", ".join(plural(counts[f"{name}s"], name) for name in further)
-        jobs, images = plural(counts["jobs"], "job"), plural(counts["images"], "image")
-        click.echo(f"To delete: {images} of {jobs}, with {parts} and all files.")
+        parts = (plural(counts[f"{name}s"], name) for name in ("image", "prediction", "label"))
+        click.echo(f"To delete: {', '.join(parts)} of {plural(counts['jobs'], 'job')}, and files.")
     else:
         click.echo("Nothing to delete.")
-    if counts["shared"]:
-        click.echo(
-            f"Kept: the files of {plural(counts['shared'], 'image')} that other jobs have, too."
-        )
     if counts["kept"]:
         click.echo(
             f"Kept: {plural(counts['kept'], 'image')} that a snapshot holds or may soon hold."

@@ -11,7 +11,7 @@ Deletions therefore hold the image table's lock, and whoever records such rows t
 
 import math
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -23,8 +23,8 @@ from sqlalchemy.orm import Session
 
 from models.files.deletion_lock import deleting
 from models.files.partial import BusyError, PartialFiles
-from models.files.references import needed_inputs, needed_stored, needed_uploads, unneeded
-from models.files.store import FileStore
+from models.files.references import needed, unneeded
+from models.files.store import Area, FileStore
 from models.intake.uploads import advance, missing_uploads
 from models.learning.nights import open_night
 from models.learning.versions import NETWORKS
@@ -56,49 +56,37 @@ def collect_garbage(
 
 
 def delete_unneeded(
-    sessions: Sessions, store: FileStore, *, stored: Collection[str], inputs: Collection[str]
+    sessions: Sessions, store: FileStore, *, stored: Iterable[str], inputs: Iterable[str]
 ) -> None:
     """Delete those of these files that no row needs; while a backup is made, none."""
     with deleting(store.root) as may_delete:
         if may_delete:
             with sessions.begin() as session:
                 lock_images(session)
-                delete_unneeded_stored(session, store, stored)
-                delete_unneeded_inputs(session, store, inputs)
+                delete_files(session, store, "stored", dict.fromkeys(stored, math.inf))
+                delete_files(session, store, "inputs", dict.fromkeys(inputs, math.inf))
 
 
-def delete_unneeded_stored(
-    session: Session, store: FileStore, hashes: Collection[str], *, before: float = math.inf
-) -> None:
-    """The caller holds `lock_images` and `deleting`. before: seconds since the epoch."""
-    for some in batches(sorted(hashes)):
-        for sha256 in set(some).difference(one.sha256 for one in needed_stored(session, some)):
-            _unlink([store.path(sha256)], before)
-
-
-def delete_unneeded_inputs(
-    session: Session, store: FileStore, hashes: Collection[str], *, before: float = math.inf
-) -> None:
-    """As `delete_unneeded_stored`, of every preprocessing. hashes: of the uploads."""
-    for some in batches(sorted(hashes)):
-        for sha256 in set(some).difference(one.sha256 for one in needed_inputs(session, some)):
-            _unlink(store.input_paths(sha256), before)
-
-
-def delete_unneeded_uploads(
+def delete_files(
     session: Session,
     store: FileStore,
+    area: Area,
     before: Mapping[str, float],
     *,
     ended_after: datetime | None = None,
 ) -> None:
-    """As `delete_unneeded_stored`. before: by hash; younger bytes have come again, and their row
-    is about to be written. ended_after: see `wants_upload`.
+    """Delete those of an area's files that no row needs. The caller holds `lock_images` and
+    `deleting`.
+
+    before: seconds since the epoch, by hash; younger files stay, since their row is about to be
+    written. ended_after: see `wants_upload`.
     """
     for some in batches(sorted(before)):
-        needed = needed_uploads(session, some, ended_after=ended_after)
-        for sha256 in set(some).difference(one.sha256 for one in needed):
-            _unlink([store.path(sha256, area="incoming")], before[sha256])
+        kept = {one.sha256 for one in needed(session, area, some, ended_after=ended_after)}
+        for sha256 in set(some) - kept:
+            for path in store.paths(area, sha256):
+                if _is_older(path, before[sha256]):
+                    path.unlink(missing_ok=True)
 
 
 def lock_images(session: Session) -> None:
@@ -123,7 +111,7 @@ def _lock_images(session: Session, mode: str) -> None:
         session.execute(text(f"LOCK TABLE image IN {mode} MODE"))
 
 
-def _sweep(sessions: Sessions, store: FileStore, area: str, moment: float) -> None:
+def _sweep(sessions: Sessions, store: FileStore, area: Area, moment: float) -> None:
     ended_after = datetime.fromtimestamp(moment, UTC)
     with sessions() as session:
         marked = unneeded(session, store, area, ended_after=ended_after)
@@ -134,19 +122,8 @@ def _sweep(sessions: Sessions, store: FileStore, area: str, moment: float) -> No
             if not may_delete:
                 return
             lock_images(session)
-            if area == "stored":
-                delete_unneeded_stored(session, store, some, before=moment)
-            elif area == "inputs":
-                delete_unneeded_inputs(session, store, some, before=moment)
-            else:
-                before = dict.fromkeys(some, moment)
-                delete_unneeded_uploads(session, store, before, ended_after=ended_after)
-
-
-def _unlink(paths: Iterable[Path], before: float) -> None:
-    for path in paths:
-        if _is_older(path, before):
-            path.unlink(missing_ok=True)
+            before = dict.fromkeys(some, moment)
+            delete_files(session, store, area, before, ended_after=ended_after)
 
 
 def _discard_partial_uploads(sessions: Sessions, store: FileStore, moment: float) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from models.files.partial import PartialFiles
 from models.files.references import files_below, unneeded
-from models.files.store import FileStore
+from models.files.store import Area, FileStore
 from models.intake.uploads import missing_uploads
 from models.query import ROWS_A_FETCH
 from models.session import Sessions
@@ -44,7 +44,8 @@ def find_orphans(sessions: Sessions, store: FileStore, *, age_s: float = 0.0) ->
 
 
 def _files_without_rows(session: Session, store: FileStore, before: float) -> Iterator[str]:
-    for area in ("incoming", "stored", "inputs"):
+    areas: tuple[Area, ...] = ("incoming", "stored", "inputs")
+    for area in areas:
         for file in unneeded(session, store, area):
             yield from _line(area, file, before)
     partial = {str(one): one for one in PartialFiles(store).all()}

@@ -12,6 +12,7 @@ A purge works in small steps. Each deletes rows in one transaction and then, in 
 that no row needs any more. What a killed process leaves, `models.files.garbage` deletes.
 """
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,12 +24,7 @@ from sqlalchemy.orm import Session, aliased
 
 from models.audit.log import record
 from models.files.deletion_lock import BackupRunningError, deleting
-from models.files.garbage import (
-    delete_unneeded_inputs,
-    delete_unneeded_stored,
-    delete_unneeded_uploads,
-    lock_images,
-)
+from models.files.garbage import delete_files, lock_images
 from models.files.partial import BusyError, PartialFiles
 from models.files.store import FileStore
 from models.intake.uploads import MISSING
@@ -56,20 +52,15 @@ class Counts:
     """What a purge deletes.
 
     unended: jobs that were asked for and have not ended. kept: images that stay since a snapshot
-    holds them, or may soon. contents: uploads of which no image is left; shared: those that another
-    job has, too.
+    holds them, or may soon. Predictions and labels of uploads that other jobs share stay as well.
     """
 
     jobs: int
     unended: int
     images: int
     kept: int
-    contents: int
-    shared: int
     predictions: int
     labels: int
-    fingerprints: int
-    uploads: int
 
 
 @dataclass(frozen=True)
@@ -84,27 +75,18 @@ def count_purge(session: Session, which: WhichJobs) -> Counts:
     def count(rows: Select[*tuple[Any, ...]]) -> int:
         return session.scalar(select(func.count()).select_from(rows.subquery())) or 0
 
-    def count_of(column: Any, hashes: Select[Any]) -> int:
-        return count(select(column).where(column.in_(hashes)))
-
     ended = select(Job.id).where(_is_chosen(which), _has_ended())
     chosen, other = select(Image.sha256).where(Image.job_id.in_(ended)), aliased(Image)
-    going = chosen.where(~_stays())
     elsewhere = exists().where(other.sha256 == Image.sha256, other.job_id.not_in(ended))
-    gone = going.where(~elsewhere).distinct()
+    gone = chosen.where(~_stays(), ~elsewhere)
     unlearned = gone.where(Image.sha256.not_in(select(ImportedImage.sha256)))
-    contents = count(gone)
     return Counts(
         jobs=count(_purgeable(which)),
         unended=count(select(Job.id).where(_is_chosen(which), ~_has_ended())),
-        images=count(going),
+        images=count(chosen.where(~_stays())),
         kept=count(chosen.where(_stays())),
-        contents=contents,
-        shared=count(going.distinct()) - contents,
-        predictions=count_of(Prediction.sha256, gone),
-        labels=count_of(Label.sha256, unlearned),
-        fingerprints=count_of(Fingerprint.sha256, unlearned),
-        uploads=count(select(Upload.id).where(Upload.job_id.in_(_purgeable(which)))),
+        predictions=count(select(Prediction.id).where(Prediction.sha256.in_(gone))),
+        labels=count(select(Label.id).where(Label.sha256.in_(unlearned))),
     )
 
 
@@ -216,9 +198,9 @@ def _delete_files(
         lock_images(session)
         # Once more: someone may have predicted or labelled one at that very moment.
         _forget_uploads(session, newest)
-        delete_unneeded_stored(session, store, stored)
-        delete_unneeded_inputs(session, store, newest)
-        delete_unneeded_uploads(session, store, newest)
+        delete_files(session, store, "stored", dict.fromkeys(stored, math.inf))
+        delete_files(session, store, "inputs", dict.fromkeys(newest, math.inf))
+        delete_files(session, store, "incoming", newest)
 
 
 def _among(session: Session, column: Any, hashes: Collection[str]) -> set[str]:

@@ -9,17 +9,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, true, union_all
 from sqlalchemy.orm import Session, aliased
 
 from models.config.settings import Settings
-from models.files.store import FileStore
+from models.files.store import Area, FileStore
 from models.intake.images import wants_upload
 from models.query import ROWS_A_FETCH
 from models.tables.intake import Image, ModelVersion, State
 from models.tables.learning import ImportedImage, SnapshotImage
-
-_HAVE_INPUT = (State.READY, State.PREDICTED)
 
 
 class Needed(NamedTuple):
@@ -36,93 +34,74 @@ class NeededFile(NamedTuple):
     is_there: bool
 
 
+def needed(
+    session: Session,
+    area: Area,
+    among: Sequence[str] | None = None,
+    *,
+    ended_after: datetime | None = None,
+) -> Iterator[Needed]:
+    """The files of an area that rows need, each hash once, in order. ended_after: of uploads."""
+    have_input = Image.state.in_((State.READY, State.PREDICTED))
+    was_read = Image.stored_sha256.is_not(None)
+    if area == "incoming":
+        other = aliased(Image)
+        has_twin = exists().where(other.sha256 == Image.sha256, other.stored_sha256.is_not(None))
+        must = and_(Image.state == State.RECEIVED, ~has_twin)
+        wanted = and_(wants_upload(ended_after=ended_after), Image.sha256 != "")
+        rows = [_rows(Image.sha256, must, among).where(wanted)]
+    elif area == "inputs":
+        rows = [_rows(one.sha256, true(), among) for one in (ImportedImage, SnapshotImage)]
+        rows.append(_rows(Image.sha256, have_input, among).where(was_read))
+    else:
+        rows = [_rows(Image.stored_sha256, have_input, among).where(was_read)]
+    found = union_all(*rows).subquery()
+    once = select(found.c.sha256, func.max(found.c.must)).group_by(found.c.sha256)
+    in_order = once.order_by(found.c.sha256).execution_options(yield_per=ROWS_A_FETCH)
+    for sha256, is_must in session.execute(in_order):
+        yield Needed(sha256, bool(is_must))
+
+
 def needed_files(session: Session, settings: Settings) -> Iterator[NeededFile]:
     """Files that exist, in order, and missing ones that must exist; without partial uploads."""
     store, data_dir = FileStore(settings.files_dir), settings.data_dir
-    yield from _in_area("files/incoming", needed_uploads(session), data_dir)
-    yield from _inputs(session, store, data_dir)
-    yield from _in_area("files/stored", needed_stored(session), data_dir)
+    yield from _in_area(session, store, "incoming")
+    yield from _inputs(session, store)
+    yield from _in_area(session, store, "stored")
     folders = select(ModelVersion.folder).where(ModelVersion.folder.is_not(None))
     for folder in sorted(map(str, session.scalars(folders))):
         yield from _in_folder(folder, data_dir)
 
 
-def needed_uploads(
-    session: Session,
-    among: Sequence[str] | None = None,
-    *,
-    ended_after: datetime | None = None,
-) -> Iterator[Needed]:
-    """Uploaded bytes, to be read for the first time or once more, see `wants_upload`."""
-    other = aliased(Image)
-    was_read = exists().where(other.sha256 == Image.sha256, other.stored_sha256.is_not(None))
-    must = _is(and_(Image.state == State.RECEIVED, ~was_read))
-    wanted = wants_upload(ended_after=ended_after)
-    waiting = _pair(Image.sha256, must, among).where(wanted, Image.sha256 != "")
-    yield from _merged(session, waiting)
-
-
-def needed_inputs(session: Session, among: Sequence[str] | None = None) -> Iterator[Needed]:
-    """Network inputs, by the hash of the upload."""
-    read = _pair(Image.sha256, _is(Image.state.in_(_HAVE_INPUT)), among)
-    learned = (_pair(one.sha256, literal(1), among) for one in (ImportedImage, SnapshotImage))
-    yield from _merged(session, read.where(Image.stored_sha256.is_not(None)), *learned)
-
-
-def needed_stored(session: Session, among: Sequence[str] | None = None) -> Iterator[Needed]:
-    """De-identified files, shown to people."""
-    stored = _pair(Image.stored_sha256, _is(Image.state.in_(_HAVE_INPUT)), among)
-    yield from _merged(session, stored.where(Image.stored_sha256.is_not(None)))
-
-
 def unneeded(
-    session: Session, store: FileStore, area: str, *, ended_after: datetime | None = None
+    session: Session, store: FileStore, area: Area, *, ended_after: datetime | None = None
 ) -> Iterator[os.DirEntry[str]]:
-    """Files of an area that no row needs, of inputs those of every preprocessing."""
-    if area == "inputs":
-        for one in sorted(store.preprocessings()):
-            yield from _unneeded(store.root / area / one, needed_inputs(session))
-    elif area == "stored":
-        yield from _unneeded(store.root / area, needed_stored(session))
-    else:
-        uploads = needed_uploads(session, ended_after=ended_after)
-        yield from _unneeded(store.root / area, uploads)
+    """Files of an area that no row needs."""
+    for folder in store.folders(area):
+        yield from _unneeded(folder, needed(session, area, ended_after=ended_after))
 
 
-def _pair(sha256: Any, must: ColumnElement[int], among: Sequence[str] | None) -> Select[Any]:
-    pair = select(sha256.label("sha256"), must.label("must"))
-    return pair if among is None else pair.where(sha256.in_(among))
+def _rows(sha256: Any, must: ColumnElement[bool], among: Sequence[str] | None) -> Select[Any]:
+    rows = select(sha256.label("sha256"), case((must, 1), else_=0).label("must"))
+    return rows if among is None else rows.where(sha256.in_(among))
 
 
-def _is(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return case((condition, 1), else_=0)
+def _in_area(session: Session, store: FileStore, area: Area) -> Iterator[NeededFile]:
+    for sha256, must in needed(session, area):
+        (path,) = store.paths(area, sha256)
+        if (is_there := path.exists()) or must:
+            yield NeededFile(path.relative_to(store.root.parent).as_posix(), is_there)
 
 
-def _merged(session: Session, *queries: Select[Any]) -> Iterator[Needed]:
-    """Each hash once, in order."""
-    rows = union_all(*queries).subquery()
-    once = select(rows.c.sha256, func.max(rows.c.must)).group_by(rows.c.sha256)
-    in_order = once.order_by(rows.c.sha256).execution_options(yield_per=ROWS_A_FETCH)
-    for sha256, must in session.execute(in_order):
-        yield Needed(sha256, bool(must))
-
-
-def _in_area(area: str, needed: Iterator[Needed], data_dir: Path) -> Iterator[NeededFile]:
-    for sha256, must in needed:
-        path = f"{area}/{sha256[:2]}/{sha256}"
-        if (is_there := (data_dir / path).exists()) or must:
-            yield NeededFile(path, is_there)
-
-
-def _inputs(session: Session, store: FileStore, data_dir: Path) -> Iterator[NeededFile]:
+def _inputs(session: Session, store: FileStore) -> Iterator[NeededFile]:
     """Of every preprocessing there was; one of them is enough."""
-    preprocessings = sorted(store.preprocessings())
-    for preprocessing in preprocessings:
-        for one in _in_area(f"files/inputs/{preprocessing}", needed_inputs(session), data_dir):
-            if one.is_there:
-                yield one
-    for sha256, must in needed_inputs(session):
-        if must and not any(store.has_network_input(sha256, one) for one in preprocessings):
+    for folder in store.folders("inputs"):
+        for sha256, _ in needed(session, "inputs"):
+            path = folder / sha256[:2] / sha256
+            if path.exists():
+                yield NeededFile(path.relative_to(store.root.parent).as_posix(), is_there=True)
+    for sha256, must in needed(session, "inputs"):
+        if must and not any(path.exists() for path in store.paths("inputs", sha256)):
             yield NeededFile(f"files/inputs/*/{sha256[:2]}/{sha256}", is_there=False)
 
 

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from models.files.deletion_lock import deleting
 from pipeline.atomic_file import sync, temporary_file
 
-Area = Literal["incoming", "stored"]
+Area = Literal["incoming", "inputs", "stored"]
+BlobArea = Literal["incoming", "stored"]  # named by the hash of their content
 BLOCK = 1 << 20
 INPUT_SIDE = 224
 
@@ -77,20 +78,20 @@ class FileStore:
             link.unlink(missing_ok=True)
 
     def put_bytes(
-        self, content: bytes, *, area: Area = "stored", sha256: str | None = None
+        self, content: bytes, *, area: BlobArea = "stored", sha256: str | None = None
     ) -> Stored:
         """sha256: the content's, where the caller has computed it already."""
         stored = Stored(sha256 or hashlib.sha256(content).hexdigest(), len(content))
         self._write(self.path(stored.sha256, area=area), content)
         return stored
 
-    def path(self, sha256: str, *, area: Area = "stored") -> Path:
+    def path(self, sha256: str, *, area: BlobArea = "stored") -> Path:
         return self.root / area / sha256[:2] / sha256
 
-    def exists(self, sha256: str, *, area: Area = "stored") -> bool:
+    def exists(self, sha256: str, *, area: BlobArea = "stored") -> bool:
         return self.path(sha256, area=area).exists()
 
-    def delete(self, sha256: str, *, area: Area = "incoming") -> None:
+    def delete(self, sha256: str, *, area: BlobArea = "incoming") -> None:
         """While a backup is made it stays, and the tidy comes for it."""
         with deleting(self.root) as may_delete:
             if may_delete:
@@ -125,7 +126,7 @@ class FileStore:
     def delete_network_inputs(self, sha256: str) -> None:
         """Of every preprocessing."""
         with deleting(self.root) as may_delete:
-            for path in self.input_paths(sha256) if may_delete else ():
+            for path in self.paths("inputs", sha256) if may_delete else ():
                 path.unlink(missing_ok=True)
 
     def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
@@ -138,9 +139,18 @@ class FileStore:
         inputs = [self.network_input(sha256, preprocessing) for sha256 in sha256s]
         return np.stack(inputs) if inputs else np.empty((0, INPUT_SIDE, INPUT_SIDE), np.uint8)
 
-    def input_paths(self, sha256: str) -> list[Path]:
-        """Where the network inputs of an upload would be, of every preprocessing."""
-        return [self._input_path(sha256, one) for one in self.preprocessings()]
+    def folders(self, area: Area) -> list[Path]:
+        """In which the files of an area lie, each below the first two digits of its name."""
+        folder = self.root / area
+        return (
+            [folder / one for one in sorted(self.preprocessings())]
+            if area == "inputs"
+            else [folder]
+        )
+
+    def paths(self, area: Area, sha256: str) -> list[Path]:
+        """Where a file would be; network inputs, of every preprocessing."""
+        return [folder / sha256[:2] / sha256 for folder in self.folders(area)]
 
     def _input_path(self, sha256: str, preprocessing: str) -> Path:
         return self.root / "inputs" / preprocessing / sha256[:2] / sha256

@@ -64,20 +64,15 @@ class PurgeCountsOut(Out):
     """What goes, of all jobs.
 
     unended: jobs of that age that stay, since they have not ended. kept: images of ended jobs that
-    stay, since a snapshot holds them or a night may. shared: uploads that another job has, too:
-    their files stay.
+    stay, since a snapshot holds them or a night may.
     """
 
     jobs: int
     unended: int
     images: int
     kept: int
-    contents: int
-    shared: int
     predictions: int
     labels: int
-    fingerprints: int
-    uploads: int
 
 
 class PurgeOut(Out):

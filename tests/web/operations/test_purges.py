@@ -40,8 +40,8 @@ def test_dry_run_counts_what_a_purge_deletes(portal: Portal, admin: FlaskClient)
         portal.program().post(f"/api/v1/jobs/{one}/close", json={})
 
     plan = admin.post(PURGES, json={"job_id": job_id}).json
-    counts = {name: plan["counts"][name] for name in ("images", "contents", "shared")}
-    assert counts == {"images": 2, "contents": 1, "shared": 1}
+    counts = {name: plan["counts"][name] for name in ("jobs", "images", "kept")}
+    assert counts == {"jobs": 1, "images": 2, "kept": 0}
     assert len(portal.images()) == 3
     done = admin.post(PURGES, json={"job_id": job_id, "dry_run": False}).json
     assert (done["purged"], done["done"]) == (2, True)
