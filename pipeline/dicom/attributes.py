@@ -13,7 +13,7 @@ from pydicom.tag import Tag
 from pipeline.dicom.terms import defined_term
 from pipeline.errors import damaged, too_large
 
-# What readers see of an image, and what rows in the database hold of its tags.
+# The tags that readers see and that an image's row in the database keeps.
 TAGS = (
     "Modality",
     "BodyPartExamined",

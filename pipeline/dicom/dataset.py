@@ -63,7 +63,7 @@ class _Bounded(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         self._reads += 1
         if self._reads > _MAX_READS:
-            raise too_large("the DICOM data set holds too many elements")
+            raise too_large("the DICOM data set has too many elements")
         return super().read(size)
 
 

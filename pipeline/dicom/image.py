@@ -146,7 +146,7 @@ def _grey_of_integers(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.float
 def _looked_up(
     frame: NDArray[Any], dataset: Dataset, grey: Callable[[NDArray[np.int64]], NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """Apply `grey` once to every value that can be stored, then look the pixels up."""
+    """Apply `grey` to every value that can be stored, then look the pixels up in that table."""
     signed = is_signed(dataset)
     if frame.dtype.itemsize > 2:
         return grey(_stored_values(frame.astype(np.int64), dataset, signed=signed))

@@ -173,7 +173,7 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
                 raw=raw,
                 decoding_plugin=plugin,
                 **_OPTIONS,
-                **_described(dataset, whole=raw),
+                **_described(dataset, keep_bits=raw),
             )
         except MemoryError:
             raise too_large("decoding takes too much memory") from None
@@ -184,7 +184,7 @@ def decode_frame(dataset: Dataset, index: int, *, raw: bool = False) -> NDArray[
     raise unsupported(f"the pixel data cannot be decoded as {_name(syntax)}")
 
 
-def _described(dataset: Dataset, *, whole: bool) -> dict[str, Any]:
+def _described(dataset: Dataset, *, keep_bits: bool) -> dict[str, Any]:
     """Return the tags as pydicom's decoders need them: each one, of the right type."""
     described: dict[str, Any] = {
         "rows": integer(dataset, "Rows"),
@@ -195,7 +195,7 @@ def _described(dataset: Dataset, *, whole: bool) -> dict[str, Any]:
     }
     if samples > 1:
         described["planar_configuration"] = integer(dataset, "PlanarConfiguration", default=0)
-    if whole:  # GDCM clears bits that are not stored
+    if keep_bits:  # GDCM clears bits that are not stored
         described["bits_stored"] = integer(dataset, "BitsAllocated")
     if "PixelData" in dataset:
         described["pixel_representation"] = integer(dataset, "PixelRepresentation", default=0)

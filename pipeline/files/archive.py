@@ -151,7 +151,7 @@ def _check_archive(
         raise bad_archive("the zip archive contains no files")
     if len(files) > limits.max_files:
         raise bad_archive(
-            f"the zip archive holds {len(files)} files, expected at most {limits.max_files}"
+            f"the zip archive contains {len(files)} files, expected at most {limits.max_files}"
         )
     if sum(info.file_size for info in files) > limits.max_bytes:
         raise bad_archive(f"the zip archive unpacks to more than {limits.max_bytes} bytes")

@@ -55,14 +55,14 @@ def chunks(content: bytes) -> Iterator[Chunk]:
 
 
 def check_png(content: bytes, limits: Limits) -> None:
-    """Raise RefusedError unless the stream is sound and holds every pixel that it states."""
+    """Raise RefusedError unless the stream is undamaged and has every pixel that it states."""
     _read(content, limits)
 
 
 def strip_png(content: bytes, limits: Limits) -> bytes:
     """Return the image without text, times, colour profiles and animation, pixels untouched.
 
-    Bytes behind the pixels' stream and rows behind the last one, which no decoder shows, are
+    Bytes after the pixels' stream and rows after the last one, which no decoder shows, are
     dropped too. Raises RefusedError like `check_png`.
     """
     bodies, is_exact, expected = _read(content, limits)
@@ -104,8 +104,9 @@ def pixel_bytes(header: bytes) -> int:
 
 
 def _read(content: bytes, limits: Limits) -> tuple[dict[bytes, list[bytes]], bool, int]:
-    """Return the bodies of the chunks that make the image, by kind; whether IDAT holds exactly
-    its pixels and no more; and how many bytes they take once inflated.
+    """Return the bodies of the image's chunks by kind, whether IDAT is exact, and its bytes.
+
+    Exact: its stream inflates to all pixels and nothing else, in the returned number of bytes.
     """
     if content[len(SIGNATURE) :][:8] != b"\0\0\0\rIHDR" or len(content) < HEADER_END:
         raise damaged("the PNG header is damaged")

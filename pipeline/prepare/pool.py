@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Final, Self
 
 from pipeline.errors import PipelineError, RefusalCode, RefusedError
@@ -88,12 +87,7 @@ class DecoderPool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _prepare(self, path: Path) -> Prepared | RefusedError:

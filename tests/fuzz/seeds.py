@@ -28,7 +28,7 @@ from tests.support.data.builders import (
     make_picture,
 )
 
-PICTURE = make_picture(40, 48)
+IMAGE = make_picture(40, 48)
 # Values that would otherwise be random or taken from the clock.
 FIXED: dict[str, Any] = {
     **{
@@ -61,31 +61,31 @@ def dicoms() -> dict[str, bytes]:
         table = make_lut(np.arange(1024), first=0, bits=10)
         return {
             **{
-                name: made(PICTURE, transfer_syntax=syntax, **INVENTED_PATIENT)
+                name: made(IMAGE, transfer_syntax=syntax, **INVENTED_PATIENT)
                 for name, syntax in SYNTAXES.items()
             },
             "tables": made(deep, bits_stored=10, VOILUTSequence=[table], PixelPaddingValue=0),
             "window": made(deep, bits_stored=10, WindowCenter=512, WindowWidth=900, RescaleSlope=2),
-            "frames": made(np.stack([PICTURE, PICTURE])),
-            "colours": made(np.stack([PICTURE] * 3, axis=-1)),
+            "frames": made(np.stack([IMAGE, IMAGE])),
+            "colours": made(np.stack([IMAGE] * 3, axis=-1)),
         }
 
 
 def images() -> dict[str, bytes]:
-    colours, deep = np.stack([PICTURE] * 3, axis=-1), make_picture(40, 48, top=65535)
+    colours, deep = np.stack([IMAGE] * 3, axis=-1), make_picture(40, 48, top=65535)
     return {
-        "png": encoded(PICTURE, "PNG"),
+        "png": encoded(IMAGE, "PNG"),
         "png colours": encoded(colours, "PNG"),
         "png deep": encoded(deep, "PNG"),
-        "jpeg": encoded(PICTURE, "JPEG"),
+        "jpeg": encoded(IMAGE, "JPEG"),
         "jpeg colours": encoded(colours, "JPEG", progressive=True),
-        "tiff": encoded(PICTURE, "TIFF"),
+        "tiff": encoded(IMAGE, "TIFF"),
         "tiff deep": encoded(deep, "TIFF"),
         "tiff lzw": encoded(colours, "TIFF", compression="tiff_lzw"),
-        "tiff deflate": encoded(PICTURE, "TIFF", compression="tiff_adobe_deflate"),
-        "bmp": encoded(PICTURE, "BMP"),
+        "tiff deflate": encoded(IMAGE, "TIFF", compression="tiff_adobe_deflate"),
+        "bmp": encoded(IMAGE, "BMP"),
         "webp": encoded(colours, "WEBP"),
-        "jpeg 2000": encoded(PICTURE, "JPEG2000"),
+        "jpeg 2000": encoded(IMAGE, "JPEG2000"),
     }
 
 

@@ -13,13 +13,13 @@ from pipeline.errors import RefusedError
 from pipeline.limits import Limits
 from tests.support.data.builders import encoded, make_jpeg, make_picture, make_png, make_raster
 
-PICTURE = make_picture()
-REFERENCE = PICTURE / 255
+IMAGE = make_picture()
+REFERENCE = IMAGE / 255
 SIXTEEN = make_picture(top=65535)
 
 
 def converted(path: Path, mode: str, **options: Any) -> NDArray[np.float32]:
-    Image.fromarray(PICTURE).convert(mode).save(path, **options)
+    Image.fromarray(IMAGE).convert(mode).save(path, **options)
     return decode(path).pixels
 
 
@@ -42,7 +42,7 @@ def test_jpeg_modes(tmp_path: Path, mode: str) -> None:
 @pytest.mark.parametrize("suffix", ["bmp", "webp", "jp2"])
 def test_other_formats(tmp_path: Path, suffix: str) -> None:
     options = {"lossless": True} if suffix == "webp" else {}
-    path = make_raster(tmp_path / f"x.{suffix}", PICTURE, **options)
+    path = make_raster(tmp_path / f"x.{suffix}", IMAGE, **options)
     np.testing.assert_allclose(decode(path).pixels, REFERENCE, atol=1e-6)
 
 
@@ -75,8 +75,8 @@ def test_white_is_zero_in_sixteen_bit_tiff(tmp_path: Path, photometric: int) -> 
     ("values", "expected"),
     [
         (REFERENCE.astype(np.float32), REFERENCE),
-        (PICTURE.astype(np.float32), REFERENCE),
-        (PICTURE.astype(np.int32), REFERENCE),
+        (IMAGE.astype(np.float32), REFERENCE),
+        (IMAGE.astype(np.int32), REFERENCE),
         (SIXTEEN.astype(np.int32), SIXTEEN / 65535),
     ],
 )
@@ -97,8 +97,8 @@ def test_negative_and_infinite_floats_are_refused(tmp_path: Path, bad: float) ->
 
 def test_one_bit_png(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
-    Image.fromarray(PICTURE > 127).save(path)
-    np.testing.assert_array_equal(decode(path).pixels, (PICTURE > 127).astype(np.float32))
+    Image.fromarray(IMAGE > 127).save(path)
+    np.testing.assert_array_equal(decode(path).pixels, (IMAGE > 127).astype(np.float32))
 
 
 def test_lab_tiff(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_colour_becomes_luminance(tmp_path: Path) -> None:
 
 
 def test_transparent_parts_are_black(tmp_path: Path) -> None:
-    rgba = np.dstack([PICTURE] * 3 + [np.full_like(PICTURE, 255)])
+    rgba = np.dstack([IMAGE] * 3 + [np.full_like(IMAGE, 255)])
     rgba[:40, :, 3] = 0
     pixels = decode(make_png(tmp_path / "x.png", rgba)).pixels
     assert pixels[:40].max() == 0
@@ -141,7 +141,7 @@ def test_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
     }
-    stored = Image.fromarray(PICTURE)
+    stored = Image.fromarray(IMAGE)
     if orientation in turns:
         stored = stored.transpose(turns[orientation])
     exif = Image.Exif()
@@ -173,7 +173,7 @@ def test_reduced_scale_does_not_break_colour_modes(tmp_path: Path) -> None:
 
 def test_first_of_several_pages_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.tif"
-    pages = [Image.fromarray(PICTURE), Image.fromarray(255 - PICTURE)]
+    pages = [Image.fromarray(IMAGE), Image.fromarray(255 - IMAGE)]
     pages[0].save(path, save_all=True, append_images=pages[1:])
     image = decode(path)
     np.testing.assert_allclose(image.pixels, REFERENCE, atol=1e-6)

@@ -24,11 +24,11 @@ from tests.support.imaging.identifying_values import NAME, TRACES, UID, identify
 
 PROFILE = profile()
 NOT_IN_A_DATA_SET = (0x0000, 0x0002, 0x0004)  # commands, meta information, media directories
-PICTURE = make_picture(32, 32)
+IMAGE = make_picture(32, 32)
 
 
 def clean_base() -> Dataset:
-    return make_dataset(PICTURE, PatientName="", PatientID="", StudyInstanceUID="1.2.3")
+    return make_dataset(IMAGE, PatientName="", PatientID="", StudyInstanceUID="1.2.3")
 
 
 def written(dataset: Dataset, folder: Path) -> bytes:

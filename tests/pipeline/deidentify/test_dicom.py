@@ -40,7 +40,7 @@ IDENTIFYING = (
 
 
 NAME = b"Planted Person"
-PICTURE = make_picture()
+IMAGE = make_picture()
 
 
 def stored(path: Path, content: bytes) -> Path:
@@ -68,7 +68,7 @@ def test_free_text_in_a_code_string_is_dropped(tmp_path: Path) -> None:
 
 
 def test_names_in_meta_information_and_preamble_are_removed(tmp_path: Path) -> None:
-    path = make_dicom(tmp_path / "x.dcm", PICTURE)
+    path = make_dicom(tmp_path / "x.dcm", IMAGE)
     dataset = pydicom.dcmread(path)
     dataset.preamble = NAME.ljust(128, b"\0")
     dataset.file_meta.ImplementationVersionName = NAME.decode()
@@ -85,7 +85,7 @@ def test_names_in_tables_and_trailing_bytes_are_removed(tmp_path: Path) -> None:
     table = make_lut(np.arange(256), first=0, bits=8)
     table.LUTData += NAME
     table.LUTExplanation = NAME.decode()
-    dataset = make_dataset(PICTURE, VOILUTSequence=[table], ICCProfile=NAME)
+    dataset = make_dataset(IMAGE, VOILUTSequence=[table], ICCProfile=NAME)
     dataset.PixelData += NAME
     dataset.DataSetTrailingPadding = NAME
     save_dicom(tmp_path / "x.dcm", dataset)
@@ -98,7 +98,7 @@ def test_names_in_tables_and_trailing_bytes_are_removed(tmp_path: Path) -> None:
 
 def test_colour_tables_are_kept_for_palette_images_only(tmp_path: Path) -> None:
     for photometric in ("MONOCHROME2", "PALETTE COLOR"):
-        dataset = make_dataset(PICTURE, PhotometricInterpretation=photometric)
+        dataset = make_dataset(IMAGE, PhotometricInterpretation=photometric)
         dataset.ImageComments = NAME.decode()
         for colour in ("Red", "Green", "Blue"):
             keyword = f"{colour}PaletteColorLookupTable"

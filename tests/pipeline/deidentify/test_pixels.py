@@ -29,7 +29,7 @@ from tests.support.data.builders import encoded, jpeg_with, make_dicom, make_pic
 from tests.support.imaging.deidentified import deidentified
 
 NAME = b"Planted Person"
-PICTURE = make_picture()
+IMAGE = make_picture()
 DEEP = make_picture(top=1023)
 LOSSLESS = [JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless]
 
@@ -46,7 +46,7 @@ def cleaned(content: bytes) -> bytes:
 
 def reframed(folder: Path, syntax: str, change: Callable[[bytes], bytes]) -> bytes:
     """Return a DICOM file whose only frame was changed after encoding."""
-    dataset = pydicom.dcmread(make_dicom(folder / "x.dcm", PICTURE, transfer_syntax=syntax))
+    dataset = pydicom.dcmread(make_dicom(folder / "x.dcm", IMAGE, transfer_syntax=syntax))
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1).rstrip(b"\0")
     dataset.PixelData = encapsulate([change(frame)])
     dataset.save_as(folder / "x.dcm")
@@ -103,7 +103,7 @@ def saved_as_is(dataset: Dataset, folder: Path) -> bytes:
 
 
 def test_strip_jpeg_2000_keeps_the_lengths_of_tile_parts() -> None:
-    stream = encoded(PICTURE, "JPEG2000", no_jp2=True)
+    stream = encoded(IMAGE, "JPEG2000", no_jp2=True)
     place = stream.index(b"\xff\x93")  # start of data ends the tile part's header
     comment = struct.pack(">HHH", 0xFF64, len(NAME) + 4, 1) + NAME
     start = stream.index(b"\xff\x90")

@@ -15,14 +15,14 @@ from tests.support.data.builders import encoded, jpeg_with, make_picture, png_ch
 from tests.support.imaging.deidentified import deidentified
 
 NAME = b"Planted Person"
-PICTURE = make_picture()
+IMAGE = make_picture()
 
 
 def exif_with_a_thumbnail() -> bytes:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E], exif[0x013B], exif[0x9C9B] = 3, NAME, NAME, NAME
     thumbnail = jpeg_with(encoded(make_picture(40, 40), "JPEG"), marker=0xFE, body=NAME)
-    # TIFF 6.0: a second directory, whose entries 0x0201 and 0x0202 name a JPEG behind it.
+    # TIFF 6.0: a second directory, whose entries 0x0201 and 0x0202 state a JPEG after it.
     first = bytearray(exif.tobytes())
     start = len(first) - 6
     entries = struct.pack("<HHHIIHHIII", 2, 0x201, 4, 1, start + 30, 0x202, 4, 1, len(thumbnail), 0)
@@ -31,7 +31,7 @@ def exif_with_a_thumbnail() -> bytes:
 
 def in_mode(mode: str, kind: str, **options: Any) -> bytes:
     target = io.BytesIO()
-    Image.fromarray(PICTURE).convert(mode).save(target, kind, **options)
+    Image.fromarray(IMAGE).convert(mode).save(target, kind, **options)
     return target.getvalue()
 
 
@@ -39,13 +39,13 @@ def images_with_metadata() -> dict[str, bytes]:
     text = PngInfo()
     text.add_text("Patient", NAME.decode())
     text.add_itxt("Comment", NAME.decode())
-    png = encoded(PICTURE, "PNG", pnginfo=text, icc_profile=NAME, exif=exif_with_a_thumbnail())
+    png = encoded(IMAGE, "PNG", pnginfo=text, icc_profile=NAME, exif=exif_with_a_thumbnail())
     jpeg = encoded(
-        PICTURE, "JPEG", comment=NAME, exif=exif_with_a_thumbnail(), icc_profile=NAME, xmp=NAME
+        IMAGE, "JPEG", comment=NAME, exif=exif_with_a_thumbnail(), icc_profile=NAME, xmp=NAME
     )
-    jfif = jpeg_with(encoded(PICTURE, "JPEG"), marker=0xE0, body=b"JFXX\0\x10" + NAME)
+    jfif = jpeg_with(encoded(IMAGE, "JPEG"), marker=0xE0, body=b"JFXX\0\x10" + NAME)
     tiff = encoded(
-        PICTURE,
+        IMAGE,
         "TIFF",
         tiffinfo={tag: NAME.decode() for tag in (270, 271, 305, 315, 33432)},
         icc_profile=NAME,
@@ -59,12 +59,12 @@ def images_with_metadata() -> dict[str, bytes]:
         "jpeg, JFIF thumbnail": jfif,
         "tiff": tiff,
         "tiff, trailing": tiff + NAME,
-        "webp": encoded(PICTURE, "WEBP", lossless=True, exif=exif_with_a_thumbnail(), xmp=NAME),
-        "bmp, trailing": encoded(PICTURE, "BMP") + NAME,
+        "webp": encoded(IMAGE, "WEBP", lossless=True, exif=exif_with_a_thumbnail(), xmp=NAME),
+        "bmp, trailing": encoded(IMAGE, "BMP") + NAME,
         "png, palette": in_mode("P", "PNG", pnginfo=text, transparency=0),
         "jpeg, cmyk": in_mode("CMYK", "JPEG", exif=exif_with_a_thumbnail(), icc_profile=NAME),
         "jpeg, colours": in_mode("RGB", "JPEG", exif=exif_with_a_thumbnail(), icc_profile=NAME),
-        "jpeg, progressive": encoded(PICTURE, "JPEG", progressive=True, xmp=NAME),
+        "jpeg, progressive": encoded(IMAGE, "JPEG", progressive=True, xmp=NAME),
         "tiff, 16 bits": encoded(make_picture(top=65535), "TIFF", description=NAME.decode()),
     }
 
@@ -83,7 +83,7 @@ def test_metadata_are_removed_and_pixels_kept(kind: str) -> None:
 
 
 def test_coded_pixels_are_kept() -> None:
-    jpeg = encoded(PICTURE, "JPEG", comment=NAME)
+    jpeg = encoded(IMAGE, "JPEG", comment=NAME)
     assert deidentified(jpeg).blob == jpeg.replace(b"\xff\xfe\0\x10" + NAME, b"")
-    png = encoded(PICTURE, "PNG")
+    png = encoded(IMAGE, "PNG")
     assert deidentified(png).blob == png

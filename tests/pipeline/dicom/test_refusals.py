@@ -20,7 +20,7 @@ from pipeline.limits import Limits
 from pipeline.prepare.prepare import prepare
 from tests.support.data.builders import LOSSLESS, make_dataset, make_dicom, make_picture, save_dicom
 
-PICTURE = make_picture(top=1023)  # 10 bits in 16
+IMAGE = make_picture(top=1023)  # 10 bits in 16
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_value_that_cannot_be_parsed_is_not_quoted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keyword", ["Modality", "PatientOrientation", "Rows", "PatientID"])
 def test_sequence_in_place_of_a_value_is_not_read(tmp_path: Path, keyword: str) -> None:
     """Its item cannot be parsed, since its VR does not exist."""
-    dataset = make_dataset(PICTURE)
+    dataset = make_dataset(IMAGE)
     item = Dataset()
     item.add_new(0x53430002, "LO", "Jane Doe")
     dataset.pop(keyword, None)
@@ -78,7 +78,7 @@ def test_sequence_in_place_of_a_value_is_not_read(tmp_path: Path, keyword: str) 
 @pytest.mark.parametrize("vr", ["PN", "DS", "OB"])
 @pytest.mark.parametrize("keyword", ["VOILUTSequence", "ModalityLUTSequence"])
 def test_value_in_place_of_a_sequence_is_ignored(tmp_path: Path, keyword: str, vr: str) -> None:
-    dataset = make_dataset(PICTURE)
+    dataset = make_dataset(IMAGE)
     dataset.add(DataElement(Tag(keyword), vr, b"12" if vr == "OB" else "12"))
     save_dicom(tmp_path / "x.dcm", dataset)
     assert prepare(tmp_path / "x.dcm", key=b"key").blob
@@ -96,7 +96,7 @@ def test_unsupported_transfer_syntax(tmp_path: Path) -> None:
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("syntax", LOSSLESS)
 def test_truncated_file_is_refused(tmp_path: Path, syntax: str, share: float) -> None:
-    path = make_dicom(tmp_path / "x.dcm", PICTURE, bits_stored=10, transfer_syntax=syntax)
+    path = make_dicom(tmp_path / "x.dcm", IMAGE, bits_stored=10, transfer_syntax=syntax)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(RefusedError):
@@ -128,7 +128,7 @@ ITEM = b"\xfe\xff\x00\xe0\0\0\0\0"
 )
 def test_a_million_empty_elements_are_refused(bomb: bytes, words: str, tmp_path: Path) -> None:
     path = tmp_path / "x.dcm"
-    save_dicom(path, make_dataset(PICTURE, bits_stored=10))
+    save_dicom(path, make_dataset(IMAGE, bits_stored=10))
     content = path.read_bytes()
     place = content.index(b"\xe0\x7f\x10\0OW")
     path.write_bytes(content[:place] + bomb + content[place:])

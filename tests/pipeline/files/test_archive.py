@@ -70,7 +70,7 @@ def test_bombs_are_refused(tmp_path: Path) -> None:
     }
     with pytest.raises(RefusedError, match="unpacks to more than 1000000 bytes"):
         outcomes(path, max_bytes=1_000_000)
-    with pytest.raises(RefusedError, match="holds 2 files, expected at most 1"):
+    with pytest.raises(RefusedError, match="contains 2 files, expected at most 1"):
         outcomes(path, max_files=1)
 
 

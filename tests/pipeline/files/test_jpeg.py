@@ -21,7 +21,7 @@ from pipeline.limits import Limits
 from tests.support.data.builders import encoded, jpeg_with, make_dicom, make_picture
 from tests.support.imaging.deidentified import deidentified
 
-PICTURE = make_picture(501, 667)
+IMAGE = make_picture(501, 667)
 SMALL = make_picture()
 KINDS: dict[str, dict[str, Any]] = {
     "L": {},
@@ -36,7 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {
 def make(kind: str) -> bytes:
     target = io.BytesIO()
     mode = kind.split()[0]
-    Image.fromarray(PICTURE).convert(mode).save(target, "JPEG", quality=90, **KINDS[kind])
+    Image.fromarray(IMAGE).convert(mode).save(target, "JPEG", quality=90, **KINDS[kind])
     return target.getvalue()
 
 
@@ -93,7 +93,7 @@ def test_read_luminance_skips_lossless_streams(tmp_path: Path, syntax: str) -> N
 
 
 def test_damaged_jpeg_frame_in_dicom_is_refused(tmp_path: Path) -> None:
-    path = make_dicom(tmp_path / "x.dcm", PICTURE, transfer_syntax=JPEGBaseline8Bit)
+    path = make_dicom(tmp_path / "x.dcm", IMAGE, transfer_syntax=JPEGBaseline8Bit)
     assert decode_content(path.read_bytes()).rows == 501
     dataset = pydicom.dcmread(path)
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)

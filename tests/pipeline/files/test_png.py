@@ -13,13 +13,13 @@ from pipeline.files.png import SIGNATURE, pixel_bytes
 from tests.support.data.builders import encoded, make_picture, png_chunk, png_with
 from tests.support.imaging.deidentified import deidentified
 
-PICTURE = make_picture()
-ROWS = b"".join(b"\0" + row.tobytes() for row in PICTURE)
+IMAGE = make_picture()
+ROWS = b"".join(b"\0" + row.tobytes() for row in IMAGE)
 NAME = b"Planted Person"
 
 
 def png_of(packed: bytes, *, header: bytes = b"\x08\0\0\0\0", piece: int = 2**20) -> bytes:
-    sides = struct.pack(">II", PICTURE.shape[1], PICTURE.shape[0])
+    sides = struct.pack(">II", IMAGE.shape[1], IMAGE.shape[0])
     bodies = [packed[at : at + piece] for at in range(0, len(packed), piece)]
     chunks = [(b"IHDR", sides + header), *((b"IDAT", body) for body in bodies), (b"IEND", b"")]
     return SIGNATURE + b"".join(png_chunk(*one) for one in chunks)
@@ -28,7 +28,7 @@ def png_of(packed: bytes, *, header: bytes = b"\x08\0\0\0\0", piece: int = 2**20
 def interlaced() -> bytes:
     """Adam7 by hand: Pillow writes none."""
     passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
-    rows = [row for x, y, dx, dy in (*passes, (0, 1, 1, 2)) for row in PICTURE[y::dy, x::dx]]
+    rows = [row for x, y, dx, dy in (*passes, (0, 1, 1, 2)) for row in IMAGE[y::dy, x::dx]]
     packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
     return png_of(packed, header=b"\x08\0\0\0\1")
 
@@ -61,7 +61,7 @@ def test_strip_png_drops_everything_but_the_image(place: str) -> None:
 @pytest.mark.parametrize("content", [png_of(WHOLE), png_of(WHOLE, piece=7), interlaced()])
 def test_strip_png_keeps_a_sound_stream_unchanged(content: bytes) -> None:
     assert deidentified(content).blob == content
-    np.testing.assert_array_equal(np.rint(decode_content(content).pixels * 255), PICTURE)
+    np.testing.assert_array_equal(np.rint(decode_content(content).pixels * 255), IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ DAMAGE: dict[str, Callable[[bytes, int], bytes]] = {
 @pytest.mark.parametrize("kind", DAMAGE)
 @pytest.mark.parametrize("level", [0, 6], ids=["stored", "compressed"])
 def test_damage_anywhere_is_refused(kind: str, level: int) -> None:
-    png = encoded(PICTURE, "PNG", compress_level=level)
+    png = encoded(IMAGE, "PNG", compress_level=level)
     for at in range(len(SIGNATURE), len(png), len(png) // 60):
         damaged = DAMAGE[kind](png, at)
         with pytest.raises(RefusedError) as refusal:

@@ -7,7 +7,7 @@ from pipeline.errors import RefusedError
 from pipeline.files.sniff import is_junk, sniff
 from tests.support.data.builders import encoded
 
-PICTURE = np.zeros((40, 40), np.uint8)
+IMAGE = np.zeros((40, 40), np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ PICTURE = np.zeros((40, 40), np.uint8)
     ],
 )
 def test_sniff_images(kind: str, media_type: str) -> None:
-    assert sniff(encoded(PICTURE, kind)) == media_type
+    assert sniff(encoded(IMAGE, kind)) == media_type
 
 
 @pytest.mark.parametrize(

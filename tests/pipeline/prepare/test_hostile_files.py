@@ -31,7 +31,7 @@ from tests.support.data.decoding import WITHIN_S, answer_to, most_memory
 
 pytestmark = pytest.mark.processes
 
-PICTURE = make_picture()
+IMAGE = make_picture()
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +59,14 @@ def png_of_zeros(side: int) -> bytes:
 
 
 def jpeg_stating(rows: int, columns: int) -> bytes:
-    jpeg = bytearray(encoded(PICTURE, "JPEG"))
+    jpeg = bytearray(encoded(IMAGE, "JPEG"))
     start = jpeg.index(b"\xff\xc0") + 5
     jpeg[start : start + 4] = struct.pack(">HH", rows, columns)
     return bytes(jpeg)
 
 
 def tiff_stating(rows: int) -> bytes:
-    tiff = bytearray(encoded(PICTURE, "TIFF"))
+    tiff = bytearray(encoded(IMAGE, "TIFF"))
     directory = int.from_bytes(tiff[4:8], "little")
     for number in range(int.from_bytes(tiff[directory : directory + 2], "little")):
         entry = directory + 2 + 12 * number
@@ -77,7 +77,7 @@ def tiff_stating(rows: int) -> bytes:
 
 def text_bomb() -> bytes:
     packed = zlib.compress(bytes(200_000_000), 1)
-    png = encoded(PICTURE, "PNG")
+    png = encoded(IMAGE, "PNG")
     return png[:33] + png_chunk(b"zTXt", b"Patient\0\0" + packed) + png[33:]
 
 
