@@ -12,10 +12,10 @@ from hypothesis.internal.constants_ast import Constants
 from playwright.sync_api import Browser, Playwright, expect
 
 from models.config.settings import PREFIX, Settings
+from tests.support.servers.broker import EmbeddedBroker
 from tests.support.servers.browser import ARGUMENTS, find_browser
 from tests.support.servers.databases import Database, PostgresDatabases, open_database
 from tests.support.servers.ports import lasting_port
-from worker.embedded_broker import EmbeddedBroker
 
 if TYPE_CHECKING:
     from tests.support.servers.served import Served

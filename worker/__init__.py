@@ -1,4 +1,4 @@
-"""Celery: the order in which things happen. Web knows `worker.enqueue`, and nothing else here.
+"""The Celery workers. The portal may import `worker.enqueue` only.
 
     celery -A worker.app worker --without-gossip --without-mingle -n ingest@%h  -Q ingest  --pool threads -c 1
     celery -A worker.app worker --without-gossip --without-mingle -n predict@%h -Q predict --pool threads -c 1
@@ -7,6 +7,6 @@
 
 Settings come from OVERREAD_DATA, OVERREAD_BROKER_URL and, where it is not the SQLite file in the
 data folder, OVERREAD_DATABASE_URL. Every worker needs the data folder; the database must have been
-upgraded (`models.operations.upgrade`). More workers of a kind on one host need names of their own.
-SIGTERM stops them warmly: ingest and predict hand back within a few seconds what they hold.
+upgraded (`models.operations.upgrade`). Workers of a kind on one host need different names.
+On SIGTERM ingest and predict finish or give back their claims within a few seconds.
 """  # noqa: E501 (commands to copy)

@@ -1,7 +1,4 @@
-"""The Celery application. Importing it reads no settings; a worker's start does, strictly.
-
-The sweeper's clock.
-"""
+"""The Celery application and its scheduler. Importing it reads no settings; starting does."""
 
 import logging
 import os
@@ -34,21 +31,21 @@ def _set_up_logging(**_: Any) -> None:
 
 
 def _unnamed() -> str:
-    """Beat has no name; nor has a night's process, which the pool starts anew."""
+    """Beat has no name, nor has the process that the pool starts for a night."""
     return "train" if "FORKED_BY_MULTIPROCESSING" in os.environ else "beat"
 
 
 @signals.task_prerun.connect  # type: ignore[untyped-decorator]
 def _log_jobs(task: Any, **_: Any) -> None:
-    """The end of the trail that a nudge's sender began; see `worker.enqueue`."""
+    """Log the jobs that the sender of the nudge named; see `worker.enqueue`."""
     jobs = (task.request.headers or {}).get("jobs")
     if jobs:
         log.info("nudged: %s", task.name, extra={"jobs": jobs})
 
 
 class Beat(PersistentScheduler):  # type: ignore[misc]
-    """Celery's, in fewer words: for each message that does not reach the broker it logs a trace of
-    its own calls, and the error's, which would be both of them every few seconds.
+    """Celery's own logs two tracebacks for each message that does not reach the broker, every few
+    seconds; this one logs a line.
     """
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
@@ -56,4 +53,4 @@ class Beat(PersistentScheduler):  # type: ignore[misc]
             self.apply_async(entry, producer=producer, advance=False)
         except SchedulingError as error:
             why = type(error.__context__).__name__
-            log.warning("%s was not sent, the next one will be: %s", entry.name, why)
+            log.warning("%s was not sent, will be retried: %s", entry.name, why)

@@ -1,10 +1,7 @@
-"""Celery's settings, made from ours.
+"""Names of queues and tasks, and Celery's settings, made from ours.
 
-Messages are nudges: acknowledged on arrival, because losing one costs one sweep, while a message
-kept until its end would come back only after the visibility timeout, which follows the longest
-training.
-
-Names of queues and tasks.
+Messages are nudges. They are acknowledged on arrival: losing one costs one sweep, while a message
+acknowledged late would come back only after the visibility timeout, that is after hours.
 """
 
 from typing import Any
@@ -32,12 +29,12 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
     return sender_configuration(settings) | {
         "broker_transport_options": _transport(settings, answer_within_s=30),
         "broker_connection_retry_on_startup": True,
-        "broker_connection_max_retries": None,  # for ever: the broker comes back, or we are stopped
+        "broker_connection_max_retries": None,  # no limit: the broker will be back
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": True,  # or it runs twice
         "worker_pool_start_method": "spawn",  # TensorFlow hangs in a fork of a process that used it
         "worker_proc_alive_timeout": 120.0,  # on a busy machine the default of 4 s is too short
-        "worker_max_tasks_per_child": 1,  # TensorFlow gives its memory back only by ending
+        "worker_max_tasks_per_child": 1,  # TensorFlow frees its memory only at exit
         "task_annotations": {NIGHT_TASK: _night_limits(settings)},
         "beat_scheduler": "worker.app:Beat",
         "beat_schedule": _schedule(settings),
@@ -49,7 +46,7 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
 def sender_configuration(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": settings.broker_url,
-        # A nudge is not worth waiting for: with a broker that stands still an upload would, too.
+        # With a broker that hangs, uploads must not wait for their nudge.
         "broker_transport_options": _transport(settings, answer_within_s=2),
         "visibility_timeout": settings.visibility_timeout_s,
         "broker_connection_timeout": 1.0,
@@ -59,7 +56,7 @@ def sender_configuration(settings: Settings) -> dict[str, Any]:
             REREAD_TASK: {"queue": PREDICT},
             NIGHT_TASK: {"queue": TRAIN},
         },
-        # One more try: after a broker's restart the first one meets a dead connection.
+        # One retry: after a broker's restart the first attempt meets a dead connection.
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_max": 0},
         "task_ignore_result": True,  # states are the database's
         "task_serializer": "json",
@@ -86,7 +83,7 @@ def _night_limits(settings: Settings) -> dict[str, Any]:
 
 
 def _schedule(settings: Settings) -> dict[str, Any]:
-    """To both queues, so that either worker alone keeps things moving."""
+    """Sweeps go to both queues, so that either worker alone is enough."""
     every = settings.sweep_interval_s
     sweeps = {
         f"sweep-{queue}": {

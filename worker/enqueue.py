@@ -1,4 +1,4 @@
-"""Nudges: "something waits". All that the portal knows of the workers.
+"""Nudges: messages that tell a worker that something waits.
 
 The database is the queue of truth. A nudge may be lost, repeated or late without harm, so a
 broker that is down is logged and never raised: the sweeper nudges again.
@@ -25,12 +25,12 @@ from worker.celery_config import (
 
 log = logging.getLogger(__name__)
 
-NUDGE_EXPIRES_S = 60  # the sweeper has long replaced it, and a stopped worker gathers no heap
+NUDGE_EXPIRES_S = 60  # by then the sweeper has sent another; none pile up for a stopped worker
 _configured: list[Settings] = []
 
 
 def connect(settings: Settings) -> None:
-    """Says which broker; without this call the settings come from the environment."""
+    """Set the broker; without this call the settings come from the environment."""
     _configured[:] = [settings]
     _sender.cache_clear()
 
@@ -44,12 +44,10 @@ def nudge_predict(*, job_ids: Collection[str] = ()) -> None:
 
 
 def nudge_train() -> None:
-    """A night waits."""
     _nudge(NIGHT_TASK)
 
 
 def nudge_reread() -> None:
-    """Earlier studies wait to be read again."""
     _nudge(REREAD_TASK)
 
 
@@ -70,13 +68,13 @@ def is_broker_up() -> bool:
 
 
 def _nudge(task: str, *, jobs: Collection[str] = ()) -> None:
-    """jobs: why; for the logs of both sides alone. The worker takes whatever waits."""
+    """jobs: for the logs of both sides only; the worker takes whatever waits."""
     about = {"jobs": sorted(jobs)}
     try:
         _send(task, about)
     except (OperationalError, OSError) as error:
         why = type(error).__name__
-        log.warning("%s was not nudged, the sweeper will: %s", task, why, extra=about)
+        log.warning("%s was not nudged, the sweeper will do so: %s", task, why, extra=about)
     else:
         log.info("nudged %s", task, extra=about)
 

@@ -1,6 +1,6 @@
 """Network inputs become predictions: ready -> predicted.
 
-No decoder and no TensorFlow is imported here; the process stays small and starts fast.
+Imports neither decoders nor TensorFlow, so that the process stays small and starts fast.
 """
 
 import logging
@@ -21,7 +21,7 @@ from models.tables.intake import ModelVersion, State
 from pipeline.errors import NetworkFolderError, Reason, RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
-from worker.chunks import WORLD, holding, record
+from worker.chunks import PASSING, holding, record
 from worker.enqueue import nudge_ingest
 
 log = logging.getLogger(__name__)
@@ -34,29 +34,29 @@ UNEXPECTED = Reason(RefusalCode.UNEXPECTED, "unexpected error")
 
 
 class LivePredictor:
-    """The production version, opened; opened anew when the alias has moved."""
+    """The network of the production version, opened again when production has changed."""
 
     def __init__(self) -> None:
         self._version_id: int | None = None
         self._predictor: Predictor | None = None
-        self._complaint = ""
+        self._reason = ""
 
     def open(self, version: ModelVersion, context: AppContext) -> Predictor | None:
-        """None where it cannot be opened; the log says why, once for each reason."""
+        """None if it cannot be opened; each reason is logged once."""
         if self._predictor is None or version.id != self._version_id:
             try:
                 self._predictor = _open(version, context.settings)
             except NetworkFolderError as error:
                 self._predictor = None
-                self._complain(str(error))
+                self._log_once(str(error))
                 return None
-            self._version_id, self._complaint = version.id, ""
+            self._version_id, self._reason = version.id, ""
         return self._predictor
 
-    def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:  # it is asked again at every nudge
-            log.error("nothing is predicted, images wait: %s", complaint)
-            self._complaint = complaint
+    def _log_once(self, reason: str) -> None:
+        if reason != self._reason:  # it is asked again at every nudge
+            log.error("cannot predict, images wait: %s", reason)
+            self._reason = reason
 
 
 def _open(version: ModelVersion, settings: Settings) -> Predictor:
@@ -71,9 +71,9 @@ def predict_chunk(context: AppContext, live: LivePredictor) -> bool:
     with context.sessions() as session:
         version = production_version(session)
     if version is None:
-        log.error("no model version is live: nothing is predicted")
+        log.error("cannot predict: no model version is in production")
         return False
-    predictor = live.open(version, context)  # before the claim: if it fails, no image is to blame
+    predictor = live.open(version, context)  # before the claim: if it fails, no image is at fault
     if predictor is None:
         return False
     claim, known = _claim(context, version)
@@ -86,7 +86,7 @@ def predict_chunk(context: AppContext, live: LivePredictor) -> bool:
 
 
 def _claim(context: AppContext, version: ModelVersion) -> tuple[Claim, set[str]]:
-    """And which of the claimed contents need no second reading; those are done by this."""
+    """Also finishes, and returns, the claimed SHA-256s that this version has predicted before."""
     settings = context.settings
     with context.sessions.begin() as session:
         claim = claim_images(
@@ -139,7 +139,7 @@ def _predict(
 
     record(write, claim=claim, context=context)
     if back:
-        log.warning("%d network inputs are gone and will be made again", len(restorable))
+        log.warning("%d network inputs are missing and will be made again", len(restorable))
         nudge_ingest()
 
 
@@ -159,7 +159,7 @@ def _restorable(context: AppContext, sha256s: Sequence[str]) -> set[str]:
 def load_inputs(
     context: AppContext, sha256s: Sequence[str], *, preprocessing: str
 ) -> tuple[dict[str, NDArray[np.uint8]], dict[str, Reason]]:
-    """The inputs that are there, and a reason for each that is not."""
+    """uint8 (224, 224) by SHA-256, and a reason for each that cannot be read."""
     inputs: dict[str, NDArray[np.uint8]] = {}
     failed: dict[str, Reason] = {}
     for sha256 in sha256s:
@@ -167,13 +167,13 @@ def load_inputs(
             inputs[sha256] = context.store.network_input(sha256, preprocessing)
         except FileNotFoundError:
             failed[sha256] = MISSING
-        except (OSError, ValueError):  # a bad sector; what a crash of the machine cut short
+        except (OSError, ValueError):  # a bad sector, or cut short by a crash
             failed[sha256] = _discard_input(context, sha256, preprocessing)
     return inputs, failed
 
 
 def _discard_input(context: AppContext, sha256: str, preprocessing: str) -> Reason:
-    """So that it is made again. Raises OSError where it is the file store that is away."""
+    """So that it is made again. Raises OSError if the file store is unavailable."""
     log.error("a network input cannot be read and is discarded: %s", sha256[:12])
     context.store.delete_network_inputs(sha256)
     is_kept = context.store.has_network_input(sha256, preprocessing)  # while a backup is made
@@ -183,13 +183,13 @@ def _discard_input(context: AppContext, sha256: str, preprocessing: str) -> Reas
 def answer_all(
     predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, Reason]
 ) -> dict[str, Prediction]:
-    """All at once; should that fail, one by one, so that the culprit fails alone."""
+    """All at once; if that fails, one by one, so that only the faulty image fails."""
     try:
         return dict(predictor.predict_each(inputs.items()))
-    except WORLD:
+    except PASSING:
         raise
     except Exception:
-        log.exception("a chunk of %d images failed; trying each alone", len(inputs))
+        log.exception("a chunk of %d images failed; trying them one by one", len(inputs))
     return _answer_each(predictor, inputs, failed)
 
 

@@ -1,4 +1,4 @@
-"""Earlier images are read again with the version that is live, while nothing fresh waits.
+"""Predict earlier images again with the production version, while no new image waits.
 
 Their states stay as they are. Chunks are claimed, so that several workers share the work.
 """
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
-    """Returns whether there was anything to do. Fresh images go first: then it is False, too."""
+    """Returns whether there was anything to do; False also while new images wait."""
     with context.sessions() as session:
         rereading = due_rereading(session, operating_point=context.settings.operating_point)
         if rereading is None:
@@ -32,12 +32,12 @@ def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
         return False
     predictions = _predict(context, predictor, chunk)
     with context.sessions.begin() as session:
-        kept = lock_images_of(session, list(predictions))  # a purge may have taken some meanwhile
+        kept = lock_images_of(session, list(predictions))  # some may have been purged
         predictions = {sha256: predictions[sha256] for sha256 in kept}
         add_predictions(
             session, predictions, model_version_id=version.id, engine=predictor.engine.name
         )
-    with context.sessions.begin() as session:  # apart: twins' images may be locked by two workers
+    with context.sessions.begin() as session:  # separately: others may hold equal bytes
         settle_chunk(session, chunk)
     return True
 

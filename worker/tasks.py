@@ -1,11 +1,11 @@
-"""Celery's side: each task names its queue, opens the context, and calls one function."""
+"""The Celery tasks: each opens the process's context and calls one function."""
 
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from worker.celery_config import (
     SWEEP_TASK,
     TIDY_TASK,
 )
-from worker.chunks import WORLD, plainly, repeat
+from worker.chunks import PASSING, describe, repeat
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue, nudge_reread
 
 if TYPE_CHECKING:
@@ -32,27 +32,36 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DECODERS_MAY_FINISH_S = 2.0
+DECODER_GRACE_S = 2.0
 
 
 @app.task(name=INGEST_TASK)  # type: ignore[untyped-decorator]
 def ingest() -> None:
     from worker.ingest import ingest_chunk
 
-    context = process_context()
-    with _passing_failures():
-        if repeat(partial(ingest_chunk, context, _decoder_pool()), context=context):
-            nudge_ingest()
+    _work(lambda context: ingest_chunk(context, _decoder_pool()), nudge=nudge_ingest)
 
 
 @app.task(name=PREDICT_TASK)  # type: ignore[untyped-decorator]
 def predict() -> None:
     from worker.predict import predict_chunk
 
+    _work(lambda context: predict_chunk(context, _live_predictor()), nudge=nudge_predict)
+
+
+@app.task(name=REREAD_TASK)  # type: ignore[untyped-decorator]
+def reread() -> None:
+    from worker.reread import reread_chunk
+
+    _work(lambda context: reread_chunk(context, _live_predictor()), nudge=nudge_reread)
+
+
+def _work(chunk: Callable[[AppContext], bool], *, nudge: Callable[[], None]) -> None:
+    """Work for one turn; then other tasks get theirs, and a nudge continues this one."""
     context = process_context()
     with _passing_failures():
-        if repeat(partial(predict_chunk, context, _live_predictor()), context=context):
-            nudge_predict()
+        if repeat(partial(chunk, context), context=context):
+            nudge()
 
 
 @app.task(name=SWEEP_TASK, bind=True)  # type: ignore[untyped-decorator]
@@ -62,7 +71,7 @@ def sweep(self: Any) -> None:
     context = process_context()
     with _passing_failures():
         give_sign(context.settings.data_dir, self.request.delivery_info["routing_key"])
-    with _passing_failures():  # of its own: where no sign can be written, there is still to sweep
+    with _passing_failures():  # separately: sweep even if the heartbeat cannot be written
         sweep(context)
 
 
@@ -83,16 +92,6 @@ def tidy() -> None:
             step()
 
 
-@app.task(name=REREAD_TASK)  # type: ignore[untyped-decorator]
-def reread() -> None:
-    from worker.reread import reread_chunk
-
-    context = process_context()
-    with _passing_failures():
-        if repeat(partial(reread_chunk, context, _live_predictor()), context=context):
-            nudge_reread()
-
-
 @app.task(name=NIGHT_TASK)  # type: ignore[untyped-decorator]
 def night() -> None:
     from worker.night.resources import bound_this_process
@@ -106,9 +105,7 @@ def night() -> None:
 
 @contextmanager
 def _handing_back(context: AppContext) -> Iterator[None]:
-    """This process is the night's alone. Its pool ends it by one of these, and does not ask twice:
-    the night goes back, and the process ends.
-    """
+    """On the pool's signal to end, which comes once: give the night back and end its process."""
     signals_of_pool = signal.SIGTERM, signal.SIGQUIT
     before = [signal.signal(one, lambda *_: context.stopping.set()) for one in signals_of_pool]
     yield
@@ -136,16 +133,16 @@ def _live_predictor() -> "LivePredictor":
 
 @contextmanager
 def _passing_failures() -> Iterator[None]:
-    """The world's failures are retried by the sweeper, whose interval is the back-off."""
+    """The sweeper retries after failures that pass; its interval is the back-off."""
     try:
         yield
-    except WORLD as error:
-        log.warning("interrupted, the sweeper will nudge again: %s", plainly(error))
+    except PASSING as error:
+        log.warning("interrupted, will be retried by the sweeper: %s", describe(error))
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
-def _begin(sender: Any, **_: Any) -> None:
-    """What waited while no worker ran does not wait for the sweeper too."""
+def _start(sender: Any, **_: Any) -> None:
+    """Start at once on what waited while no worker ran."""
     for queue in sender.app.amqp.queues.consume_from:
         give_sign(process_context().settings.data_dir, queue)
         nudge_queue(queue)
@@ -153,10 +150,10 @@ def _begin(sender: Any, **_: Any) -> None:
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _stop(**_: Any) -> None:
-    """Chunks in hand are finished or handed back; a decoder at work gets a moment, no more."""
+    """Chunks are finished or given back; a running decoder gets a moment to finish."""
     process_context().stopping.set()
     if _decoder_pool.cache_info().currsize:
-        timer = threading.Timer(DECODERS_MAY_FINISH_S, _decoder_pool().close)
+        timer = threading.Timer(DECODER_GRACE_S, _decoder_pool().close)
         timer.daemon = True
         timer.start()
 
@@ -169,7 +166,7 @@ def _close(**_: Any) -> None:
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def _end_process(exitcode: int, **_: Any) -> None:
-    """A pool's process that trained: TensorFlow and OpenVINO sometimes crash while they unload."""
+    """Skip the unloading of TensorFlow and OpenVINO, which sometimes crashes."""
     if "tensorflow" in sys.modules:
         logging.shutdown()
         os._exit(exitcode or 0)

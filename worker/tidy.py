@@ -1,11 +1,4 @@
-"""Once an hour: is the audit as it was written? What is intact is anchored.
-
-Rows of logins that count no longer.
-
-SOP Instance UIDs of images that came before they were kept, read from the stored files.
-
-Uploads as they came, which may name their patient.
-"""
+"""Housekeeping: the hourly steps of the tidy task, and uploads that are not needed any more."""
 
 import logging
 import time
@@ -37,11 +30,11 @@ def forget_expired_logins(context: AppContext) -> None:
 
 IMAGES_A_RUN = 2000
 IMAGES_A_TRANSACTION = 100
-UNKNOWN = ""  # not asked for again
+UNKNOWN = ""  # not looked up again
 
 
 def fill_sop_instance_uids(context: AppContext, *, limit: int = IMAGES_A_RUN) -> int:
-    """Returns how many images it looked into: fewer than `limit` means that none is left."""
+    """Read those of images of older releases from their stored files. Returns how many."""
     with context.sessions() as session:
         images = list(without_sop_uid(session, limit=limit).items())
     for start in range(0, len(images), IMAGES_A_TRANSACTION):
@@ -62,10 +55,7 @@ def _read(context: AppContext, stored_sha256: str) -> str:
 
 
 def discard_uploads(context: AppContext, sha256s: Sequence[str]) -> None:
-    """They are kept no longer than some image waits to be read, or may be tried again.
-
-    Should the same bytes arrive at this very moment, their image gets what is known of them.
-    """
+    """Delete uploads, which may name their patient, that no image needs to be read or retried."""
     moment = time.time()
     with context.sessions() as session:
         needed = wanted_uploads(session, sha256s)

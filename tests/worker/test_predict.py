@@ -185,8 +185,7 @@ def test_a_version_without_the_point_says_so_once_and_images_wait(
     assert [(image.state, image.attempts) for image in images] == [(State.READY, 0)] * 2
     (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert line.getMessage() == (
-        "nothing is predicted, images wait: "
-        "one-point has no operating point sensitive, only balanced"
+        "cannot predict, images wait: one-point has no operating point sensitive, only balanced"
     )
     assert line.exc_info is None
 

@@ -18,11 +18,11 @@ from models.tables.intake import Image, Prediction, State
 from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_hash, a_job, lapse_leases
 from tests.support.data.uploads import a_png, upload
+from tests.support.servers.broker import EmbeddedBroker
 from tests.support.servers.processes import Process, Processes, running
 from tests.support.servers.service import wait_until
 from worker import enqueue
 from worker.chunks import TURN_S
-from worker.embedded_broker import EmbeddedBroker
 
 pytestmark = pytest.mark.processes
 

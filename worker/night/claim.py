@@ -19,7 +19,7 @@ from models.learning.nights import (
 from models.tables.learning import Night
 from pipeline.errors import PipelineError
 from pipeline.training.job import TrainingProgress
-from worker.chunks import WORLD
+from worker.chunks import PASSING
 from worker.night.resources import check_memory
 
 log = logging.getLogger(__name__)
@@ -116,5 +116,5 @@ def _beat(night: ClaimedNight, is_over: threading.Event) -> None:
     while not is_over.wait(HEARTBEAT_S):
         try:
             night.beat()
-        except WORLD as error:
+        except PASSING as error:
             log.warning("the night's lease could not be extended: %s", type(error).__name__)

@@ -40,7 +40,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.promotion_gate import Decision, Gate, decide_promotion
 from pipeline.familiarity.guard import is_guard_of
 from pipeline.text import plural
-from worker.chunks import WORLD
+from worker.chunks import PASSING
 from worker.night.candidate import candidate_name, train_candidate
 from worker.night.claim import (
     LEASE_S,
@@ -99,7 +99,7 @@ def _ending(context: AppContext, claim: NightClaim) -> Iterator[None]:
     except StoppingError:
         with context.sessions.begin() as session:
             release_night(session, claim)
-    except WORLD as error:  # tried again when the lease has lapsed
+    except PASSING as error:  # tried again when the lease has lapsed
         log.warning("night %d was interrupted by %s", claim.night_id, type(error).__name__)
     except Exception:
         log.exception("night %d failed unexpectedly", claim.night_id)

@@ -1,0 +1,41 @@
+"""The private broker for tests, which have no supervisor."""
+
+import subprocess
+from pathlib import Path
+
+from worker.embedded_broker import prepare_broker, wait_until_answering
+
+
+class EmbeddedBroker:
+    """A running server. After `kill` and `start` it has the same address and no messages."""
+
+    def __init__(self, folder: Path, *, password: str, port: int | None = None) -> None:
+        self.program = prepare_broker(folder, password=password, port=port)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return self.program.url
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            self.program.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_until_answering(self.url)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=10)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=10)
+
+    def __enter__(self) -> "EmbeddedBroker":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
