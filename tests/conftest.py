@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from tests.support.servers.served import Served
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
-# TensorFlow reads it once, when the first test imports it; processes that tests start set it, too.
+# Read once when TensorFlow is imported; processes started by tests set it, too.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# It would also draw from the constants of whatever has been imported by then, which depends on the
-# tests that this process has run before.
+# Hypothesis would also use constants of imported modules, which depend on the tests that this
+# process has run before.
 providers._get_local_constants = Constants
 BROKERS = ["valkey", *(["redis"] if "TEST_REDIS_URL" in os.environ else [])]
 
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _plain_environment() -> None:
-    """Settings of whoever runs the tests must not reach them."""
+    """Remove the developer's own OVERREAD_ settings."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
 
@@ -48,20 +48,20 @@ def _plain_environment() -> None:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
-        pytest.skip("the shared data do not lie beside the checkout")
+        pytest.skip("no shared data beside the checkout")
     return SHARED_DATA
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """SQLite in a folder of its own; no broker."""
+    """SQLite in its own folder; no broker."""
     return Settings(data=tmp_path / "data")
 
 
 @pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    """Ours instead of the plug-in's, which expects a browser of its own."""
-    expect.set_options(timeout=30_000)  # a busy machine takes longer than the usual five seconds
+    """Replaces the plug-in's fixture, which needs playwright's own browser."""
+    expect.set_options(timeout=30_000)  # a busy machine needs more than the default of 5 s
     opened = playwright.chromium.launch(
         executable_path=find_browser(), args=ARGUMENTS, timeout=300_000
     )
@@ -71,7 +71,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Served"]:
-    from tests.support.servers.served import served  # costs the portal, which most tests do without
+    from tests.support.servers.served import served  # slow import, which most tests do not need
 
     with served(Settings(data=tmp_path_factory.mktemp("served") / "data")) as running:
         yield running
@@ -79,7 +79,7 @@ def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Served"]:
 
 @pytest.fixture
 def service(_served: "Served") -> Iterator["Served"]:
-    """A portal that is served, with someone in between, who does not interfere yet."""
+    """A portal on a port, behind an interceptor that does nothing yet."""
     _served.between.requests.clear()
     yield _served
     _served.between.watcher = lambda _: None
@@ -94,7 +94,7 @@ def postgres() -> Iterator[PostgresDatabases]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Database]:
-    """No tables yet."""
+    """A database without tables."""
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres").make()
         settings = settings.model_copy(update={"database_url": url})
@@ -117,7 +117,7 @@ def database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Dat
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
-    """For tests that kill it: `kill()`, then `start()` again."""
+    """For tests that `kill()` and `start()` it."""
     folder, port = tmp_path / "broker", lasting_port()
     with EmbeddedBroker(folder, password="invented", port=port) as running:
         yield running
@@ -131,7 +131,7 @@ def _shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedde
 
 @pytest.fixture(params=BROKERS)
 def broker_url(request: pytest.FixtureRequest) -> str:
-    """Empty queues; on a genuine Redis too where TEST_REDIS_URL names one."""
+    """A broker with empty queues; also the Redis in TEST_REDIS_URL, if set."""
     if request.param == "redis":
         url = os.environ["TEST_REDIS_URL"]
     else:

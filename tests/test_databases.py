@@ -1,4 +1,4 @@
-"""Tests that share a database find nothing of each other in it."""
+"""Tests that share a PostgreSQL database do not see each other's changes."""
 
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ def change(url: str, statement: str) -> None:
     engine.dispose()
 
 
-def test_tables_that_a_test_has_changed_are_not_handed_on(postgres: PostgresDatabases) -> None:
+def test_get_filled_replaces_database_with_changed_tables(postgres: PostgresDatabases) -> None:
     for statement in (
         "DROP TABLE label CASCADE",
         "CREATE TABLE alembic_version (version_num text)",
@@ -28,7 +28,7 @@ def test_tables_that_a_test_has_changed_are_not_handed_on(postgres: PostgresData
     engine.dispose()
 
 
-def test_rows_and_counters_are_not_handed_on(postgres: PostgresDatabases) -> None:
+def test_get_filled_deletes_rows_and_resets_sequences(postgres: PostgresDatabases) -> None:
     for _ in range(2):
         engine = create_engine(postgres.get_filled())
         with Session(engine) as session, session.begin():

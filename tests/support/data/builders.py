@@ -1,4 +1,4 @@
-"""Small radiographs that show no one, in every shape a test may want."""
+"""Small generated radiographs in many formats."""
 
 import io
 import struct
@@ -26,7 +26,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-# Every way of encoding that loses nothing, one of a kind.
+# One lossless transfer syntax of each kind.
 LOSSLESS = [
     ImplicitVRLittleEndian,
     DeflatedExplicitVRLittleEndian,
@@ -54,7 +54,7 @@ INVENTED_PATIENT: dict[str, Any] = {
 
 
 def make_picture(rows: int = 96, columns: int = 128, *, top: int = 255) -> NDArray[Any]:
-    """Return integers (rows, columns) from 0 to `top`: two dark fields on a bright ground."""
+    """Return integers (rows, columns) from 0 to `top`: two dark fields on a bright background."""
     y, x = np.mgrid[0 : 1 : rows * 1j, 0 : 1 : columns * 1j]
     fields = sum(np.exp(-(((x - c) / 0.16) ** 2) - ((y - 0.5) / 0.3) ** 2) for c in (0.28, 0.72))
     picture = np.clip(0.35 + 0.6 * y - 0.7 * fields + 0.1 * x, 0, None)

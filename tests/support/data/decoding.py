@@ -1,4 +1,4 @@
-"""Files through a decoder pool, held to the time and memory that a hostile one may take."""
+"""Prepares files in a decoder pool and checks time and memory."""
 
 from pathlib import Path
 
@@ -13,18 +13,18 @@ RESIDENT_BYTES = 10**9
 
 
 def most_memory(pool: DecoderPool) -> int:
-    """The most bytes that its first decoder ever held (proc(5), VmHWM)."""
+    """Return the peak memory of its first decoder in bytes (proc(5), VmHWM)."""
     status = Path(f"/proc/{pool.process_ids()[0]}/status").read_text()
     return 1024 * int(next(line for line in status.splitlines() if "VmHWM" in line).split()[1])
 
 
 def seconds_of(pool: DecoderPool) -> float:
-    """Of the processor: other tests may share the machine."""
+    """CPU time, since other tests share the machine."""
     return float(sum(psutil.Process(pool.process_ids()[0]).cpu_times()[:2]))
 
 
 def answer_to(pool: DecoderPool, path: Path) -> Prepared | RefusedError:
-    """The answer of a pool of one process, which must survive it within the bounds."""
+    """Return the answer of a pool of one process, which must survive within the limits."""
     before, began_s = pool.process_ids(), seconds_of(pool)
     (answer,) = pool.prepare_all([path])
     assert pool.process_ids() == before, f"{path.name} killed its decoder"

@@ -1,4 +1,4 @@
-"""An installation as the first release left it: tables of migration 0001, and its folder.
+"""An installation of the first release: tables of migration 0001, and its data folder.
 
 Rows are written by SQL, since the program's own tables are later ones.
 """
@@ -43,20 +43,20 @@ def install_first_release(settings: Settings, engine: Engine) -> None:
 
 
 def insert(engine: Engine, rows: Rows) -> None:
-    """Into the tables as they are now."""
+    """Insert rows into the tables as they are now."""
     with engine.begin() as connection:
         for name, some in rows.items():
             table = Table(name, MetaData(), autoload_with=engine)
             for row in some:
                 connection.execute(table.insert(), row)
             if engine.dialect.name == "postgresql" and "id" in some[0] and name != "job":
-                # Rows that bring their ids along do not move the sequence.
+                # Rows with explicit ids do not advance the sequence.
                 last = f"SELECT setval('{name}_id_seq', {max(row['id'] for row in some)})"
                 connection.execute(text(last))
 
 
 def read_rows(engine: Engine) -> Rows:
-    """All of them, by table and column, as the database has them now."""
+    """Return all rows by table and column, as the database has them now."""
     known = MetaData()
     known.reflect(engine)
     with engine.connect() as connection:

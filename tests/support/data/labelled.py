@@ -24,7 +24,7 @@ PNEUMONIA, NORMAL, UNUSABLE = LabelValue.PNEUMONIA, LabelValue.NORMAL, LabelValu
 
 @dataclass
 class Archive:
-    """Adds labelled images; each shows noise of its own unless a picture is given."""
+    """Adds labelled images; each shows different noise unless `picture` is given."""
 
     context: AppContext | AppContext
     number: int = field(default=0)
@@ -39,7 +39,7 @@ class Archive:
         file: str = "",
         picture: NDArray[np.uint8] | None = None,
     ) -> str:
-        """Returns its sha256. patient None: DICOM names none; folder: it is no DICOM."""
+        """Return its sha256. patient None: DICOM without patient; folder: not DICOM."""
         self.number += 1
         patient_hash = a_hash(patient or f"patient {self.number}") if patient is not None else None
         study_hash = a_hash(study or f"study {self.number}")
@@ -57,7 +57,7 @@ class Archive:
     def imported_set(
         self, name: str, images: Sequence[tuple[Split, str, LabelValue]], **known: Any
     ) -> list[str]:
-        """images: split, patient, label. Returns their sha256."""
+        """images: split, patient, label. Return their sha256s."""
         with self.context.sessions.begin() as session:
             user = a_user(session)
             row = ImportedDataset(name=name, has_own_splits=True, user_id=user.id, report={})
@@ -120,7 +120,7 @@ class Archive:
 
 
 def patient_of_split(split: Split, *, number: int = 0) -> str:
-    """The name of a patient whose hash falls into this split."""
+    """Return the name of a patient whose hash falls into this split."""
     return [name for n in range(200) if assign_split(a_hash(name := f"p{n}")) == split][number]
 
 

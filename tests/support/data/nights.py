@@ -1,4 +1,4 @@
-"""Nights that have ended, and the versions they made."""
+"""Nights and the versions that they trained."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def a_night(
     candidate: ModelVersion | None = None,
     **values: Any,
 ) -> Night:
-    """outcome None: it is still open. It compared with what is live now."""
+    """outcome None: still open. It was compared with the current production version."""
     night = Night(
         outcome=outcome,
         stage="done" if outcome else "evaluation",
@@ -62,7 +62,7 @@ def a_snapshot(session: Session, **report: Any) -> DatasetSnapshot:
 def a_trained_version(
     session: Session, settings: Settings, name: str = "night-1", **card: Any
 ) -> ModelVersion:
-    """With files of its own, which can be read."""
+    """With its own, complete folder."""
     folder: Path = settings.data_dir / "networks" / name
     if not folder.exists():
         make_version(folder, **card)

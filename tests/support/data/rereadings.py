@@ -1,4 +1,4 @@
-"""Images that were read with an old version, and are to be read again with the live one."""
+"""Images predicted with an old version, to be predicted with the production version."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ IMAGES = 5
 
 
 def read_before(context: AppContext) -> AppContext:
-    """Small chunks. Some images were read with an old version; the shipped one is live now."""
+    """Images predicted with an old version, the shipped one in production, small chunks."""
     with context.sessions.begin() as session:
         old = a_version(session, name="old")
         job = a_job(session)
@@ -80,7 +80,7 @@ def ask(context: AppContext) -> None:
 
 
 def answers(context: AppContext) -> dict[str, int]:
-    """How many, by version."""
+    """Number of predictions by version."""
     counted = (
         select(tables.ModelVersion.name, func.count().label("count"))
         .join(tables.Prediction, tables.Prediction.model_version_id == tables.ModelVersion.id)

@@ -1,4 +1,4 @@
-"""Builders of rows and of what makes them."""
+"""Builders of rows and of their values."""
 
 import hashlib
 from datetime import timedelta
@@ -41,7 +41,7 @@ def an_image(
     content: str = "",
     state: State = State.RECEIVED,
 ) -> Image:
-    """content: what stands for its bytes; images of equal content have equal hashes."""
+    """content: stands for its bytes; equal contents have equal hashes."""
     file = file or f"folder/{uuid4().hex}.png"
     image = add_image(
         session, job_id=job.id, file=file, stored=Stored(a_hash(content or file), 1000)
@@ -102,7 +102,7 @@ def a_prediction(
 
 
 def lapse_leases(session: Session) -> None:
-    """As if the time of every lease had passed."""
+    """Let every lease lapse."""
     session.execute(
         update(Image)
         .where(Image.leased_until.is_not(None))

@@ -1,4 +1,4 @@
-"""What the portal does with an upload, without the portal."""
+"""Uploads without the portal."""
 
 import io
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.support.data.builders import make_dicom, make_picture
 
 
 def a_png(*, seed: int = 0, rows: int = 96) -> bytes:
-    """A small picture; every seed gives other bytes."""
+    """Return a small PNG; each seed gives different bytes."""
     pixels = make_picture(rows, 128)
     pixels[0, 0] = seed % 256
     pixels[0, 1] = seed // 256

@@ -1,4 +1,4 @@
-"""Model versions made of the shipped network, with cards of the test's own choice."""
+"""Model versions made from the shipped network, with other cards."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ BOTH_POINTS = {"balanced": 0.5, "sensitive": 0.2}
 def a_card(
     name: str, *, points: Mapping[str, float] = BOTH_POINTS, **further: Any
 ) -> dict[str, Any]:
-    """Of format 2, whichever format the shipped one has."""
+    """Return a card of format 2, whatever the shipped card's format."""
     card = json.loads((BASELINE / CARD_FILE).read_text())
     for old in ("threshold", "threshold_rule"):
         card.pop(old, None)
@@ -35,7 +35,7 @@ def a_card(
 
 
 def make_version(folder: Path, **card: Any) -> Path:
-    """Written as a training writes it; named after its folder."""
+    """Write a version's folder as training does; the folder's name is the version's."""
 
     def fill(partial: Path) -> None:
         for path in BASELINE.iterdir():
@@ -47,7 +47,7 @@ def make_version(folder: Path, **card: Any) -> Path:
 
 
 def make_first_format(folder: Path) -> Path:
-    """As the first release wrote it: one threshold, features as roots, no orientation."""
+    """As written by the first release: one threshold, features as roots, no orientation."""
     arrays = dict(np.load(BASELINE / FAMILIARITY_FILE))
     names = [n for n in arrays if not n.endswith("_scale") and not n.startswith("orientation")]
     card = a_card(folder.name) | {"format": 1, "threshold": 0.41, "threshold_rule": "a rule"}

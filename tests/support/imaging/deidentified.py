@@ -1,4 +1,4 @@
-"""A file as it would be stored."""
+"""De-identified files as they would be stored."""
 
 from pipeline.deidentify.dicom import deidentify_dataset
 from pipeline.deidentify.raster import strip_metadata
@@ -11,7 +11,7 @@ KEY = b"an invented key"
 
 
 def deidentified(content: bytes, *, key: bytes = KEY) -> Deidentified:
-    """Without decoding the image first, so files that are no chest radiographs pass too."""
+    """Without decoding the image, so that other files than chest radiographs pass, too."""
     media_type = sniff(content[:HEAD_BYTES])
     if media_type == DICOM:
         return deidentify_dataset(read_dicom(content, Limits()), key=key)

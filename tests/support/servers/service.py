@@ -1,4 +1,4 @@
-"""A whole service, started as a user starts it: `overread up` in a folder of its own."""
+"""A whole service: `overread up` in its own folder."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ READY_WITHIN_S = 300.0  # on the slowest machine
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     given = {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
-    # An empty folder's name in front of PYTHONPATH would hide the project: it is installed.
+    # An empty entry in PYTHONPATH would mean the current folder; the project is installed.
     return plain | {f"{PREFIX}DATA": str(data_dir), f"{PREFIX}PORT": "0"} | given
 
 
@@ -40,7 +40,7 @@ def overread(
 
 
 def wait_until(is_so: Callable[[], object], *, within_s: float, what: str) -> float:
-    """Returns how long it took; fails naming what did not come."""
+    """Return how long it took; fail naming `what` after `within_s`."""
     began = time.monotonic()
     while not is_so():
         assert time.monotonic() - began < within_s, f"{what}: not within {within_s:g} s"
@@ -75,7 +75,7 @@ class Service:
         return found.url
 
     def start(self) -> float:
-        """Returns after how many seconds it printed its login link."""
+        """Return after how many seconds it printed its login link."""
         started_at = time.monotonic()
         with (self.folder / "output").open("wb") as output, (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -93,13 +93,13 @@ class Service:
         return "/login?token=" in self.output
 
     def processes(self) -> list[psutil.Process]:
-        """All of them, the supervisor first."""
+        """The supervisor first, then its children."""
         assert self._process is not None
         supervisor = psutil.Process(self._process.pid)
         return [supervisor, *supervisor.children(recursive=True)]
 
     def find_all(self, sign: str) -> list[psutil.Process]:
-        """Those with such words on their command line."""
+        """Processes whose command line contains `sign`."""
         return [process for process in self.processes() if sign in command_line(process)]
 
     def find(self, sign: str) -> psutil.Process:
@@ -107,7 +107,7 @@ class Service:
         return found
 
     def interrupt(self) -> int:
-        """Ctrl-C; returns the exit code."""
+        """Send Ctrl-C; return the exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(timeout=300)
@@ -126,7 +126,7 @@ class Service:
 
 
 def command_line(process: psutil.Process) -> str:
-    """Of one that has just ended: nothing."""
+    """Empty for a process that has just ended."""
     try:
         return " ".join(process.cmdline())
     except psutil.Error:
@@ -138,7 +138,7 @@ def still_alive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """A process that has ended and waits to be noticed by init counts as gone."""
+    """False for zombies, too."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
