@@ -1,12 +1,12 @@
-"""Recipes compared on patient-wise folds: how well each holds up on shifted validation images.
+"""Training configurations compared on patient-wise folds, on shifted validation images.
 
     python -m benchmarks.experiments DATASET RECIPES --weights FILE [--external FOLDER]
         [--folds 0 1] [--images 1280] [--validation-images 300]
 
 RECIPES is a JSON file: names with some of TrainingConfig's numbers. Each recipe is trained on a
 balanced sample of each fold's training patients and judged on a balanced sample of its validation
-patients; the fold's number is also the seed. One JSON line a training; what came of it is told in
-`experiments.md`.
+patients; the fold's number is also the seed. Prints one JSON line for each training; see
+`experiments.md` for results.
 """
 
 import argparse

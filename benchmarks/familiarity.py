@@ -1,11 +1,11 @@
-"""How well strange pictures are told from chest radiographs, and turned films from upright ones.
+"""The out-of-distribution check on other images, and the detection of orientation.
 
     python -m benchmarks.familiarity DATASET EXTERNAL HOSTILE [--version FOLDER]
 
-DATASET is in the public layout: its validation patients count. EXTERNAL holds adults' films, with
-`manifest.csv`. HOSTILE holds pictures and a `manifest.csv` whose column `expected` says what is no
-chest radiograph. DICOM files among these are refused by their tags; here they are judged by their
-pixels too, as if the tags claimed a chest.
+DATASET is in the public layout: its validation patients count. EXTERNAL holds adults' images, with
+`manifest.csv`. HOSTILE holds images and a `manifest.csv` whose column `expected` marks what is
+not a chest radiograph. DICOM files among these are refused by their tags; here their pixels are
+checked, too, as if the tags claimed a chest.
 """
 
 import argparse
@@ -45,8 +45,8 @@ def main() -> None:
     )
     validation = np.stack([read(image.path) for image in set_aside])
     adults = np.stack([read(path) for path in sorted(arguments.external.glob("*.jpg"))])
-    strange = dict(read_strange(arguments.hostile))
-    show_familiarity(predictor, validation, adults, strange)
+    other = dict(read_other(arguments.hostile))
+    show_familiarity(predictor, validation, adults, other)
     show_orientation(predictor, {"validation": validation, "adults": adults})
 
 
@@ -54,7 +54,7 @@ def read(path: Path) -> Inputs:
     return network_input(decode(path, minimum_size=DECODED_SIZE))
 
 
-def read_strange(hostile: Path) -> Iterator[tuple[str, Inputs]]:
+def read_other(hostile: Path) -> Iterator[tuple[str, Inputs]]:
     """What can be decoded at all; the rest is refused anyway."""
     with (hostile / "manifest.csv").open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["expected"].startswith(NO_CHEST)]
@@ -87,31 +87,31 @@ def read_disguised(path: Path) -> Inputs | None:
 
 
 def show_familiarity(
-    predictor: Predictor, validation: Inputs, adults: Inputs, strange: dict[str, Inputs]
+    predictor: Predictor, validation: Inputs, adults: Inputs, other: dict[str, Inputs]
 ) -> None:
-    answers = predictor.predict(np.stack(list(strange.values())))
+    answers = predictor.predict(np.stack(list(other.values())))
     far = unfamiliarities(answers)
-    for name, films in (("validation", validation), ("adults", adults)):
-        judged = predictor.predict(films)
+    for name, images in (("validation", validation), ("adults", adults)):
+        judged = predictor.predict(images)
         near = unfamiliarities(judged)
         labels = np.repeat(np.array([0, 1], np.uint8), [len(near), len(far)])
         warned = np.mean([predictor.card.warning in answer.warnings for answer in judged])
         print(
-            f"{name}: {len(near)} films, no finding {share_beyond(judged):.1%}, "
-            f"warning {warned:.1%}, AUROC of the strange against them "
+            f"{name}: {len(near)} images, no finding {share_beyond(judged):.1%}, "
+            f"warning {warned:.1%}, AUROC of other images against them "
             f"{auroc(labels, np.concatenate([near, far])):.4f}"
         )
-    print(f"strange: {len(far)} pictures, no finding {share_beyond(answers):.1%}; not noticed:")
-    for name, answer in zip(strange, answers, strict=True):
+    print(f"other: {len(far)} images, no finding {share_beyond(answers):.1%}; not noticed:")
+    for name, answer in zip(other, answers, strict=True):
         if answer.finding is not None:
             print(f"    {name}: unfamiliarity {answer.unfamiliarity:.2f}, {answer.warnings}")
 
 
-def show_orientation(predictor: Predictor, films: dict[str, Inputs]) -> None:
+def show_orientation(predictor: Predictor, images: dict[str, Inputs]) -> None:
     print(
         "stored way (quarter turns; from 4 inverted): rightly corrected, wrongly, doubted, silent"
     )
-    for name, inputs in films.items():
+    for name, inputs in images.items():
         for way in range(8):
             stored = np.rot90(255 - inputs if way >= 4 else inputs, way % 4, axes=(1, 2))
             found, sentences = predictor.guard.orientation.judge(stored)

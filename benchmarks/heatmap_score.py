@@ -1,8 +1,6 @@
-"""How well heatmaps agree with the boxes that readers drew, beside guesses that see no image.
+"""Agreement of heatmaps with boxes that readers drew (`boxes.csv`), beside blind references.
 
-What is scored is what is shown: the map enlarged as `drawing` does.
-
-Where readers saw pneumonia: the rectangles of a `boxes.csv`.
+Heatmaps are scored as shown, enlarged as `drawing` does.
 """
 
 import csv
@@ -119,43 +117,43 @@ def score_external(folder: Path, external: Path, *, draws: int = DRAWS) -> dict[
     imports TensorFlow; two cores take half a minute. The answer fits into JSON.
     Raises BoxesError, NetworkFolderError.
     """
-    films = read_boxes(external)
-    inputs = read_inputs(films)
-    return score_version(folder, films, inputs) | {
+    images = read_boxes(external)
+    inputs = read_inputs(images)
+    return score_version(folder, images, inputs) | {
         "randomisation": randomise_version(folder, inputs, draws=draws)
     }
 
 
 def score_version(
-    folder: Path, films: Sequence[BoxedImage], inputs: NDArray[np.uint8]
+    folder: Path, images: Sequence[BoxedImage], inputs: NDArray[np.uint8]
 ) -> dict[str, Any]:
-    """The scores without the randomisation, by the compiled engine. inputs: those of the films."""
+    """The scores without the randomisation, by the compiled engine. inputs: those of the images."""
     heatmaps = load_engine(folder).infer(inputs).heatmaps
-    scores = {"heatmap": score(heatmaps, films)} | {
-        name: score(maps, films) for name, maps in references(heatmaps, films).items()
+    scores = {"heatmap": score(heatmaps, images)} | {
+        name: score(maps, images) for name, maps in references(heatmaps, images).items()
     }
     intervals = _intervals(scores)
     return {
-        "images": len(films),
-        "boxes": sum(len(film.boxes) for film in films),
-        "share_inside_boxes": round(float(np.mean([_area(film) for film in films])), 4),
+        "images": len(images),
+        "boxes": sum(len(image.boxes) for image in images),
+        "share_inside_boxes": round(float(np.mean([_area(image) for image in images])), 4),
         **intervals.pop("heatmap"),
         **intervals,
     }
 
 
-def read_inputs(films: Sequence[BoxedImage]) -> NDArray[np.uint8]:
+def read_inputs(images: Sequence[BoxedImage]) -> NDArray[np.uint8]:
     """uint8 (n, 224, 224), as serving would read them. Raises BoxesError."""
     inputs = []
-    for film in films:
+    for image in images:
         try:
-            inputs.append(network_input(decode(film.path, minimum_size=DECODED_SIZE)))
+            inputs.append(network_input(decode(image.path, minimum_size=DECODED_SIZE)))
         except RefusedError as error:
-            raise BoxesError(f"{film.path.name}: {error}") from error
+            raise BoxesError(f"{image.path.name}: {error}") from error
     return np.stack(inputs)
 
 
-def score(heatmaps: Maps, films: Sequence[BoxedImage]) -> dict[str, NDArray[np.float64]]:
+def score(heatmaps: Maps, images: Sequence[BoxedImage]) -> dict[str, NDArray[np.float64]]:
     """Per image, float64 (n,) in [0, 1]; an empty heatmap scores 0.
 
     pointing_game: 1 where the peak lies in a box or no farther away than TOLERANCE
@@ -163,29 +161,29 @@ def score(heatmaps: Maps, films: Sequence[BoxedImage]) -> dict[str, NDArray[np.f
     mean_iou: intersection over union of what reaches SHARE_OF_PEAK with all boxes together.
     energy_inside: share of the map's sum in the boxes (Wang 2020, "Score-CAM").
     """
-    rows = [_score_one(heatmap, film) for heatmap, film in zip(heatmaps, films, strict=True)]
+    rows = [_score_one(heatmap, image) for heatmap, image in zip(heatmaps, images, strict=True)]
     return dict(zip(METRICS, np.array(rows, np.float64).T, strict=True))
 
 
-def _score_one(heatmap: NDArray[np.float32], film: BoxedImage) -> tuple[float, float, float]:
+def _score_one(heatmap: NDArray[np.float32], image: BoxedImage) -> tuple[float, float, float]:
     drawn = smooth(heatmap, size=(SIZE, SIZE))
     if not drawn.max() > 0:
         return 0.0, 0.0, 0.0
-    boxes = film.mask(size=SIZE)
+    boxes = image.mask(size=SIZE)
     row, column = np.unravel_index(drawn.argmax(), drawn.shape)
-    distance = film.distance(x=(column + 0.5) / SIZE, y=(row + 0.5) / SIZE)
+    distance = image.distance(x=(column + 0.5) / SIZE, y=(row + 0.5) / SIZE)
     marked = drawn >= SHARE_OF_PEAK * drawn.max()
     iou = (marked & boxes).sum() / (marked | boxes).sum()
     return float(distance <= TOLERANCE), float(iou), float(drawn[boxes].sum() / drawn.sum())
 
 
-def references(heatmaps: Maps, films: Sequence[BoxedImage]) -> dict[str, Maps]:
-    """What to compare the heatmaps of n films with, each (n, h, w) like the heatmaps.
+def references(heatmaps: Maps, images: Sequence[BoxedImage]) -> dict[str, Maps]:
+    """What to compare the heatmaps of n images with, each (n, h, w) like the heatmaps.
 
-    Three that don't look at the film. centre_prior: a Gaussian in the middle of the image.
-    mean_heatmap: the mean of the other films' heatmaps, each scaled to its sum: what the network
-    marks anyway. mean_boxes: the mean of the other films' boxes: what someone marks who knows
-    where pneumonia usually is. And own_boxes: the film's own boxes in the heatmap's few cells,
+    Three that don't look at the image. centre_prior: a Gaussian in the middle of the image.
+    mean_heatmap: the mean of the other images' heatmaps, each scaled to its sum: what the network
+    marks anyway. mean_boxes: the mean of the other images' boxes: what someone marks who knows
+    where pneumonia usually is. And own_boxes: the image's own boxes in the heatmap's few cells,
     the best that a map of this size can do.
     """
     n, rows, columns = heatmaps.shape
@@ -193,7 +191,7 @@ def references(heatmaps: Maps, films: Sequence[BoxedImage]) -> dict[str, Maps]:
     squares = down[:, None] ** 2 + across**2
     centre = np.exp(-squares / (2 * PRIOR_WIDTH**2)).astype(np.float32)
     sums = np.maximum(heatmaps.sum(axis=(1, 2), keepdims=True), 1e-12)
-    masks = np.stack([film.mask(size=SIZE) for film in films]).astype(np.float32)
+    masks = np.stack([image.mask(size=SIZE) for image in images]).astype(np.float32)
     boxes = cell_means(masks, rows, columns)
     return {
         "centre_prior": np.repeat(centre[None], n, axis=0),
@@ -209,9 +207,9 @@ def _mean_of_others(maps: Maps) -> Maps:
 
 
 def _intervals(scores: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> dict[str, Any]:
-    """Means with 95 % intervals over films, each film of another patient.
+    """Means with 95 % intervals over images, each image of another patient.
 
-    All but the heatmap have `<metric>_gain` too: how much more the heatmap has on the same films.
+    All but the heatmap have `<metric>_gain` too: how much more the heatmap has on the same images.
     """
     values = {(name, metric): scores[name][metric] for name in scores for metric in METRICS}
     values |= {
@@ -230,5 +228,5 @@ def _intervals(scores: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> dict[
     return intervals
 
 
-def _area(film: BoxedImage) -> float:
-    return float(film.mask(size=SIZE).mean())
+def _area(image: BoxedImage) -> float:
+    return float(image.mask(size=SIZE).mean())

@@ -1,11 +1,11 @@
-"""How far the heatmaps can be trusted: against readers' boxes, and with the weights shuffled.
+"""Heatmaps against readers' boxes, and with randomised weights.
 
     python -m benchmarks.heatmaps EXTERNAL [--version FOLDER] [--json] [--sheet FILE]
     python -m benchmarks.heatmaps --trust FOLDER... [--version FOLDER]
 
 EXTERNAL holds `boxes.csv` and its radiographs. With --sheet, a PNG of all overlays with the boxes.
-With --trust, how often the sentences about trust fall on the pictures of each folder (at most 400
-of each, drawn at random): the limits in `pipeline/inference/heatmap.py` come from this.
+With --trust, how often each sentence about trust applies in each folder (at most 400 images of
+each, at random): the limits in `pipeline/inference/heatmap.py` come from this.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from pipeline.prepare.network_input import DECODED_SIZE, network_input
 
 TILE = 320  # pixels
 ACROSS = 8  # tiles
-SAMPLE = 400  # films a folder
+SAMPLE = 400  # images a folder
 LIMITS = ("faint", "wide", "narrow", "some outside", "much outside", "some air", "much air")
 SUFFIXES = {".jpeg", ".jpg", ".png", ".dcm", ".tif", ".tiff"}
 
@@ -88,29 +88,29 @@ def text(interval: dict[str, float]) -> str:
     return "{value:.3f} ({low:.3f} to {high:.3f})".format(**interval)
 
 
-def draw_sheet(films: list[BoxedImage], *, version: Path) -> Image.Image:
-    inference = load_engine(version).infer(read_inputs(films))
-    rows = -(-len(films) // ACROSS)
+def draw_sheet(images: list[BoxedImage], *, version: Path) -> Image.Image:
+    inference = load_engine(version).infer(read_inputs(images))
+    rows = -(-len(images) // ACROSS)
     sheet = Image.new("RGB", (ACROSS * TILE, rows * TILE))
-    for place, film in enumerate(films):
-        tile = draw_overlay(film, inference.heatmaps[place])
+    for place, image in enumerate(images):
+        tile = draw_overlay(image, inference.heatmaps[place])
         ImageDraw.Draw(tile).text((4, 4), f"{inference.logits[place]:.1f}", "white")
         sheet.paste(tile, (place % ACROSS * TILE, place // ACROSS * TILE))
     return sheet
 
 
-def draw_overlay(film: BoxedImage, heatmap: np.ndarray) -> Image.Image:
+def draw_overlay(image: BoxedImage, heatmap: np.ndarray) -> Image.Image:
     scaled = heatmap / max(float(heatmap.max()), 1e-12)
-    drawn = overlay_png(decode(film.path, minimum_size=DECODED_SIZE), scaled)
+    drawn = overlay_png(decode(image.path, minimum_size=DECODED_SIZE), scaled)
     tile = Image.open(BytesIO(drawn)).resize((TILE, TILE))
-    for left, top, right, bottom in film.boxes * (TILE - 1):
+    for left, top, right, bottom in image.boxes * (TILE - 1):
         ImageDraw.Draw(tile).rectangle((left, top, right, bottom), outline="cyan", width=2)
     return tile
 
 
 def show_trust(folders: list[Path], *, version: Path) -> None:
     engine = load_engine(version)
-    print(f"{'':34}films" + "".join(f"{limit:>14}" for limit in LIMITS))
+    print(f"{'':34}images" + "".join(f"{limit:>14}" for limit in LIMITS))
     for folder in folders:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
         files = random.Random(0).sample(files, min(SAMPLE, len(files)))  # noqa: S311
@@ -120,11 +120,11 @@ def show_trust(folders: list[Path], *, version: Path) -> None:
         is_pneumonia = inference.logits > 0
         for name, chosen in (("pneumonia", is_pneumonia), ("normal", ~is_pneumonia)):
             shares = "".join(f"{share:14.3f}" for share in is_beyond[chosen].mean(axis=0))
-            print(f"{f'{folder.name}, called {name}':34}{chosen.sum():5}{shares}")
+            print(f"{f'{folder.name}, predicted {name}':34}{chosen.sum():5}{shares}")
 
 
 def compare_with_limits(heatmaps: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-    """Bool (n, 7): which of LIMITS each film is beyond."""
+    """Bool (n, 7): which of LIMITS each image is beyond."""
     trusts = measure_trust(heatmaps, inputs)
     peak, concentration, inside = np.array([list(vars(trust).values()) for trust in trusts]).T
     outside, air = 1 - inside, 1 - body_shares(inputs, 7, 7).mean(axis=(1, 2))

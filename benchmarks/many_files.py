@@ -2,7 +2,7 @@
 
     python -m benchmarks.many_files [--files 100000] [--minutes 6]
 
-Generates tiny pictures, each with bytes of its own, and sends them with `overread submit` to a
+Generates tiny images, each with bytes of its own, and sends them with `overread submit` to a
 service of its own on SQLite, while the workers read what has come. Every half second somebody asks
 for the list of jobs and for the job's page. Ends when everything was sent or time is up; says how
 many files had arrived by then.

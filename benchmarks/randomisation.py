@@ -2,7 +2,7 @@
 maps".)
 
 Weights are made meaningless from the top down, and the heatmaps compared with the original ones. A
-map that stays as it was shows the picture's edges and not what the network learned. Here every
+map that stays as it was shows the image's edges and not what the network learned. Here every
 tensor's values are shuffled rather than drawn anew: its distribution stays, so that signals
 neither vanish nor explode in a network whose batch normalisation is folded away.
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Heatmaps = NDArray[np.float32]  # (n, h, w)
 BATCH: Final = 32  # bounds the memory
 DRAWS: Final = 5
-ANOTHER: Final = "none, but another film's heatmap"
+ANOTHER: Final = "none, but another image's heatmap"
 # From the top; each is randomised together with all above it. MobileNetV2's blocks 14 to 16 work
 # at the heatmap's own resolution, 7 to 13 at twice that, 1 to 6 at four times and more.
 STAGES: Final = (

@@ -1,4 +1,4 @@
-"""Validation images as another hospital might have made them: what a recipe must stand up to.
+"""Distribution shifts of validation images, as between hospitals.
 
 Each shift takes and returns network inputs, uint8 (n, 224, 224). None of them is used in training
 or for a threshold.
@@ -69,7 +69,7 @@ def swap_style(inputs: Inputs, labels: NDArray[np.uint8], *, seed: int = 0) -> I
     """Give each image the grey levels' mean and deviation, and the sharpness, of another class.
 
     Sharpness is the spectrum's fall with frequency, averaged over directions. In the public
-    training set the normal films are sharper and of more contrast than the others: a network
+    training set the normal images are sharper and of more contrast than the others: a network
     may learn the scanner in place of the lungs, and this shift shows whether it did.
     """
     random = np.random.default_rng(seed)

@@ -35,17 +35,18 @@ CONFIG = TrainingConfig(
     known_limits=(
         "Learned from small children of one hospital, AP view only. In adults it is much "
         "weaker: see the rows of adults above, of several hospitals and the literature, before "
-        "you use it there. Nearly half of healthy adults are called pneumonia at this threshold.",
+        "you use it there. Nearly half of healthy adults get a finding of pneumonia at this "
+        "threshold.",
         "Validation patients come from the hospital of the training patients. Elsewhere, "
         "expect a lower AUROC and above all a lower specificity, even in children.",
         "Only pneumonia and normal were in its training. Other diseases with opacities "
-        "(oedema, effusion, tumour, atelectasis) will often be called pneumonia.",
+        "(oedema, effusion, tumour, atelectasis) will often be predicted pneumonia.",
         "Lateral views and other body parts were not in its training. The unfamiliarity catches "
-        "most of them, not all: a lateral film or a CT slice of the chest without DICOM tags may "
-        "get an answer. Turned and inverted films are recognised and read corrected; films that "
+        "most of them, not all: a lateral image or a CT slice of the chest without DICOM tags may "
+        "get an answer. Turned and inverted images are recognised and read corrected; images that "
         "are mirrored left to right cannot be recognised.",
         "A heatmap shows which places raised the score, 7 x 7 of them; it doesn't outline "
-        "a disease, and it may mark a cue that is no disease.",
+        "a disease, and it may mark a cue that is not disease.",
     ),
 )
 OTHER_DISEASE = "abnormal_no_pneumonia"

@@ -1,5 +1,3 @@
-"""Scores of toy maps whose answers are known by hand."""
-
 import json
 from pathlib import Path
 
@@ -27,11 +25,11 @@ HEADER = "file,x,y,w,h,image_w,image_h\n"
 
 def boxed(*boxes: tuple[float, float, float, float]) -> BoxedImage:
     """Left, top, right, bottom in shares."""
-    return BoxedImage(Path("film.png"), np.array(boxes))
+    return BoxedImage(Path("image.png"), np.array(boxes))
 
 
-def score_of(heatmap: np.ndarray, film: BoxedImage) -> dict[str, float]:
-    found = score(np.asarray(heatmap, np.float32)[None], [film])
+def score_of(heatmap: np.ndarray, image: BoxedImage) -> dict[str, float]:
+    found = score(np.asarray(heatmap, np.float32)[None], [image])
     return {metric: float(values[0]) for metric, values in found.items()}
 
 
@@ -40,17 +38,17 @@ def quadrants(*levels: float) -> np.ndarray:
     return np.kron(np.reshape(levels, (2, 2)), np.ones((112, 112)))
 
 
-def test_a_heatmap_that_is_the_box() -> None:
+def test_heatmap_equal_to_the_box() -> None:
     found = score_of(quadrants(1, 0, 0, 0), boxed((0, 0, 0.5, 0.5)))
     assert found == {"pointing_game": 1, "mean_iou": 1, "energy_inside": 1}
 
 
-def test_a_heatmap_beside_the_box() -> None:
+def test_heatmap_outside_the_box() -> None:
     found = score_of(quadrants(0, 0, 0, 1), boxed((0, 0, 0.25, 0.25)))
     assert found == {"pointing_game": 0, "mean_iou": 0, "energy_inside": 0}
 
 
-def test_half_the_energy_and_a_third_of_the_union() -> None:
+def test_partial_overlap() -> None:
     # The map marks the upper half, the box is the left half: they share one quarter of three.
     found = score_of(quadrants(1, 1, 0, 0), boxed((0, 0, 0.5, 1)))
     assert found == {
@@ -60,19 +58,19 @@ def test_half_the_energy_and_a_third_of_the_union() -> None:
     }
 
 
-def test_what_is_weaker_than_half_the_peak_is_not_marked_but_has_energy() -> None:
+def test_iou_counts_cells_above_half_the_peak() -> None:
     found = score_of(quadrants(1, 0.4, 0, 0), boxed((0, 0, 0.5, 0.5)))
     assert found["mean_iou"] == 1
     assert found["energy_inside"] == pytest.approx(1 / 1.4)
 
 
 def test_overlapping_boxes_count_once() -> None:
-    film = boxed((0, 0, 0.5, 0.5), (0, 0, 0.25, 0.5))
-    assert score_of(quadrants(1, 0, 0, 0), film)["mean_iou"] == 1
-    assert film.mask(size=4).sum() == 4
+    image = boxed((0, 0, 0.5, 0.5), (0, 0, 0.25, 0.5))
+    assert score_of(quadrants(1, 0, 0, 0), image)["mean_iou"] == 1
+    assert image.mask(size=4).sum() == 4
 
 
-def test_the_peak_may_miss_the_box_by_the_tolerance_and_no_more() -> None:
+def test_pointing_game_has_a_tolerance() -> None:
     heatmap = np.zeros((224, 224))
     heatmap[112, 112] = 1
     middle = 112.5 / 224
@@ -81,7 +79,7 @@ def test_the_peak_may_miss_the_box_by_the_tolerance_and_no_more() -> None:
     assert score_of(heatmap, boxed((far, 0, 1, 1)))["pointing_game"] == 0
 
 
-def test_the_peak_of_a_coarse_map_is_where_it_is_drawn() -> None:
+def test_coarse_map_is_scored_as_drawn() -> None:
     heatmap = np.zeros((7, 7))
     heatmap[1, 5] = 1
     cell = boxed((5 / 7, 1 / 7, 6 / 7, 2 / 7))
@@ -90,15 +88,15 @@ def test_the_peak_of_a_coarse_map_is_where_it_is_drawn() -> None:
     assert score_of(heatmap, cell)["energy_inside"] > 0.6
 
 
-def test_an_empty_heatmap_scores_nothing() -> None:
+def test_empty_heatmap_scores_zero() -> None:
     assert set(score_of(np.zeros((7, 7)), boxed((0, 0, 1, 1))).values()) == {0}
 
 
-def test_blind_guesses_leave_out_the_film_itself() -> None:
+def test_references_leave_out_the_image_itself() -> None:
     maps = np.stack([quadrants(1, 0, 0, 0), quadrants(0, 2, 0, 0)]).astype(np.float32)
-    films = [boxed((0, 0, 0.25, 0.25)), boxed((0.5, 0.5, 1, 1))]
-    guesses = references(maps, films)
-    assert score(guesses["mean_heatmap"], films)["pointing_game"].tolist() == [0, 0]
+    images = [boxed((0, 0, 0.25, 0.25)), boxed((0.5, 0.5, 1, 1))]
+    guesses = references(maps, images)
+    assert score(guesses["mean_heatmap"], images)["pointing_game"].tolist() == [0, 0]
     np.testing.assert_allclose(guesses["mean_heatmap"][0], maps[1] / maps[1].sum())
     np.testing.assert_array_equal(guesses["mean_boxes"][0], quadrants(0, 0, 0, 1))
     np.testing.assert_array_equal(guesses["own_boxes"][1], quadrants(0, 0, 0, 1))
@@ -116,10 +114,10 @@ def external(tmp_path: Path) -> Path:
     return folder
 
 
-def test_boxes_are_read_as_shares_by_image(external: Path) -> None:
+def test_read_boxes_gives_shares_by_image(external: Path) -> None:
     lines = ["external/a.png,2,1,4,2,20,10", "b.png,0,0,20,10,20,10", "a.png,10,5,10,5.4,20,10"]
     (external / "boxes.csv").write_text(HEADER + "\n".join(lines))
-    first, second = sorted(read_boxes(external), key=lambda film: film.path.name)
+    first, second = sorted(read_boxes(external), key=lambda image: image.path.name)
     np.testing.assert_allclose(first.boxes, [[0.1, 0.1, 0.3, 0.3], [0.5, 0.5, 1, 1]])
     assert first.path == external / "a.png"
     assert second.path == external.parent / "b.png"
@@ -136,7 +134,7 @@ def test_boxes_are_read_as_shares_by_image(external: Path) -> None:
         ("c.png,2,1,4,2,20,10", "no such file: c.png"),
     ],
 )
-def test_a_bad_line_is_named(external: Path, line: str, said: str) -> None:
+def test_read_boxes_names_an_invalid_line(external: Path, line: str, said: str) -> None:
     (external / "boxes.csv").write_text(f"{HEADER}a.png,0,0,1,1,20,10\n{line}\n")
     with pytest.raises(BoxesError, match=r"boxes\.csv, line 3: ") as caught:
         read_boxes(external)
@@ -144,7 +142,7 @@ def test_a_bad_line_is_named(external: Path, line: str, said: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_list_without_boxes_or_columns_or_none(external: Path) -> None:
+def test_read_boxes_refuses_missing_lists_and_columns(external: Path) -> None:
     with pytest.raises(BoxesError, match="found none"):
         read_boxes(external)
     (external / "boxes.csv").write_text(HEADER)
@@ -156,7 +154,7 @@ def test_a_list_without_boxes_or_columns_or_none(external: Path) -> None:
 
 
 @pytest.mark.tensorflow
-def test_a_version_is_scored_on_a_folder(external: Path, tmp_path: Path) -> None:
+def test_score_external_without_a_card(external: Path, tmp_path: Path) -> None:
     """A version that has no card yet, as when it is about to be shipped."""
     version = tmp_path / "version"
     version.mkdir()
@@ -174,14 +172,14 @@ def test_a_version_is_scored_on_a_folder(external: Path, tmp_path: Path) -> None
             assert 0 <= row[metric]["low"] <= row[metric]["value"] <= row[metric]["high"] <= 1
     difference = found["mean_iou"]["value"] - found["centre_prior"]["mean_iou"]["value"]
     assert found["centre_prior"]["mean_iou_gain"]["value"] == pytest.approx(difference, abs=1e-5)
-    # All films have the same box, so those of the others are as good as its own.
+    # All images have the same box, so those of the others are as good as its own.
     assert found["mean_boxes"] == found["own_boxes"]
     assert found["own_boxes"]["mean_iou"]["value"] > 0.6
     assert [row["layers"] for row in found["randomisation"]][-1] == "all"
 
 
-def test_a_radiograph_that_cannot_be_read_is_named(external: Path) -> None:
-    (external / "a.png").write_text("no picture")
+def test_unreadable_image_is_named(external: Path) -> None:
+    (external / "a.png").write_text("no image")
     (external / "boxes.csv").write_text(HEADER + "a.png,0,0,1,1,20,10")
     with pytest.raises(BoxesError, match=r"^a\.png: "):
         read_inputs(read_boxes(external))

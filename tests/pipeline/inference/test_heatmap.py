@@ -18,7 +18,7 @@ from pipeline.inference.heatmap import (
 from pipeline.types import HeatmapTrust
 
 
-def film(*, side: int = 64) -> np.ndarray:
+def image(*, side: int = 64) -> np.ndarray:
     """A body of level 120 with two black lungs, and black air in the outer eighth on each side."""
     pixels = np.zeros((1, side, side), np.uint8)
     eighth = side // 8
@@ -30,7 +30,7 @@ def film(*, side: int = 64) -> np.ndarray:
 
 def trust_of(heatmap: np.ndarray, pixels: np.ndarray | None = None) -> HeatmapTrust:
     maps = np.asarray(heatmap, np.float32)[None]
-    return measure_trust(maps, film() if pixels is None else pixels)[0]
+    return measure_trust(maps, image() if pixels is None else pixels)[0]
 
 
 def one_cell(row: int, column: int, *, side: int = 8) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_inside_body_counts_dark_lung_but_not_air() -> None:
 
 
 def test_inside_body_excludes_grey_air_and_markers() -> None:
-    pixels = np.maximum(film(), 30)
+    pixels = np.maximum(image(), 30)
     pixels[0, 10:14, 0:4] = 255  # two cells above
     assert trust_of(one_cell(4, 0), pixels).inside_body == 0
 
@@ -81,7 +81,7 @@ def test_empty_heatmap_and_empty_batch() -> None:
 
 def test_batch_equals_single_images() -> None:
     maps = np.stack([one_cell(4, 4), np.ones((8, 8), np.float32)])
-    both = measure_trust(maps, np.concatenate([film(), film()]))
+    both = measure_trust(maps, np.concatenate([image(), image()]))
     assert both == [trust_of(maps[0]), trust_of(maps[1])]
 
 
