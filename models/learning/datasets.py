@@ -1,7 +1,4 @@
-"""Imported sets: labelled images that came with their labels, each content in one set only.
-
-Fingerprints of contents, kept so that each is computed once.
-"""
+"""Imported data sets, each image in one of them only, and fingerprints, each computed once."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ from pipeline.types import Split
 
 @dataclass(frozen=True)
 class NewImage:
-    """file: its path within the set, the first place it was found at."""
+    """file: its path within the data set; of several copies the first one's."""
 
     sha256: str
     file: str
@@ -31,7 +28,7 @@ class NewImage:
 
 @dataclass(frozen=True)
 class Added:
-    """What an import changed. labels: those of images that were in the set before, too."""
+    """Counts of what an import added. labels: also those of images that the set had before."""
 
     images: int
     labels: int
@@ -41,8 +38,8 @@ def find_dataset(session: Session, name: str) -> ImportedDataset | None:
     return session.scalar(select(ImportedDataset).where(ImportedDataset.name == name))
 
 
-def imported_contents(session: Session, sha256s: Collection[str]) -> dict[str, tuple[str, Split]]:
-    """Of these contents, those that some set has: its name, and the split it lies in."""
+def imported_images(session: Session, sha256s: Collection[str]) -> dict[str, tuple[str, Split]]:
+    """By SHA-256, of those that a data set has: its name, and the image's split in it."""
     found: dict[str, tuple[str, Split]] = {}
     rows = select(ImportedImage.sha256, ImportedDataset.name, ImportedImage.split).join(
         ImportedDataset, ImportedDataset.id == ImportedImage.dataset_id
@@ -62,9 +59,9 @@ def add_dataset(
     user_id: int,
     report: dict[str, Any],
 ) -> Added:
-    """The set with all its images and labels, or what is new of them.
+    """Add a data set with its images and labels, or what is new of them.
 
-    An image that is there already keeps its split; a label that differs supersedes the former.
+    An image that the set has already keeps its split; a label that differs supersedes the former.
     """
     row = {"name": name, "has_own_splits": has_own_splits, "user_id": user_id, "report": report}
     insert_new(session, ImportedDataset, [{**row, "created_at": now()}])
@@ -111,7 +108,7 @@ class Computed(Protocol):
 def known_fingerprints(
     session: Session, sha256s: Collection[str], *, preprocessing: str
 ) -> dict[str, tuple[str, str]]:
-    """input_sha256 and perceptual_hash by content, of those that have them."""
+    """input_sha256 and perceptual_hash by SHA-256, where known."""
     columns = (Fingerprint.sha256, Fingerprint.input_sha256, Fingerprint.perceptual_hash)
     of_now = select(*columns).where(Fingerprint.preprocessing == preprocessing)
     found: dict[str, tuple[str, str]] = {}
@@ -124,7 +121,7 @@ def known_fingerprints(
 def add_fingerprints(
     session: Session, computed: Mapping[str, Computed], *, preprocessing: str
 ) -> None:
-    """By content; those that are there already stay."""
+    """By SHA-256; existing ones stay."""
     rows = [
         {
             "sha256": sha256,

@@ -1,4 +1,4 @@
-"""Evaluations: what one version made of one snapshot's test images, kept once."""
+"""Evaluations: metrics of one version on one snapshot's test images, stored once."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ def add_evaluation(
     snapshot_id: int,
     origin: str,
 ) -> None:
-    """What was measured before stays as it is."""
+    """An existing evaluation stays as it is."""
     row = {
         "model_version_id": model_version_id,
         "snapshot_id": snapshot_id,

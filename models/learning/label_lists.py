@@ -1,4 +1,4 @@
-"""Labels as lists and counts, for people who look at all of them."""
+"""Lists and counts of labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelV
 
 @dataclass(frozen=True)
 class ListedLabel:
-    """said: each reader's latest, the effective one first. link: None if it was only imported."""
+    """said: each reader's latest label, the effective one first. link: None if only imported."""
 
     label: EffectiveLabel
     said: list[Label]
@@ -25,7 +25,7 @@ class ListedLabel:
 
 @dataclass(frozen=True)
 class OriginCounts:
-    """Contents by what counts of them."""
+    """Blobs by their effective label."""
 
     origin: str
     pneumonia: int
@@ -35,7 +35,7 @@ class OriginCounts:
 
 @dataclass(frozen=True)
 class ReaderCounts:
-    """labels: all that this reader ever gave."""
+    """labels: number of all labels of this reader."""
 
     reader: str
     labels: int
@@ -44,7 +44,7 @@ class ReaderCounts:
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """today, this_week: labels that came in since, imported sets' aside."""
+    """today, this_week: labels added since, without those of imported data sets."""
 
     origins: list[OriginCounts]
     conflicts: int
@@ -56,10 +56,10 @@ class LabelCounts:
 def list_labels(
     session: Session, *, only_conflicts: bool = False, page: int = 1, page_size: int = 100
 ) -> Page[ListedLabel]:
-    """One entry for each content, the latest added first."""
+    """One entry for each blob, the latest added first."""
     labels = effective().subquery()
     chosen = [labels.c.is_conflict] if only_conflicts else []
-    # Counted by the way: deciding what counts is nearly all of the work.
+    # Counted in the same query, since finding the effective labels is most of its cost.
     newest = select(labels, func.count().over()).where(*chosen).order_by(labels.c.label_id.desc())
     rows = session.execute(newest.limit(page_size).offset((page - 1) * page_size)).all()
     total = rows[0][-1] if rows else 0
@@ -71,8 +71,8 @@ def list_labels(
 
 
 def label_counts(session: Session, *, today: datetime, this_week: datetime) -> LabelCounts:
-    """today, this_week: when they began."""
-    rows = _count_contents(session)
+    """today, this_week: when they start."""
+    rows = _count_blobs(session)
     by_origin: dict[str, dict[LabelValue, int]] = {SITE: {}}
     for origin, value, count, _ in rows:
         by_origin.setdefault(origin, {})[value] = count
@@ -88,7 +88,7 @@ def label_counts(session: Session, *, today: datetime, this_week: datetime) -> L
     )
 
 
-def _count_contents(session: Session) -> Sequence[Row[str, LabelValue, int, int]]:
+def _count_blobs(session: Session) -> Sequence[Row[str, LabelValue, int, int]]:
     labels, sets = effective().subquery(), _imported_sets()
     origin = func.coalesce(sets.c.name, SITE)
     conflicts = func.sum(case((labels.c.is_conflict, 1), else_=0))
@@ -98,7 +98,7 @@ def _count_contents(session: Session) -> Sequence[Row[str, LabelValue, int, int]
 
 
 def _imported_sets() -> Subquery:
-    """By content the first set that held it."""
+    """By SHA-256, the first data set that has it."""
     first = func.min(ImportedImage.dataset_id).label("id")
     firsts = select(ImportedImage.sha256, first).group_by(ImportedImage.sha256).subquery("firsts")
     named = select(firsts.c.sha256, ImportedDataset.name)

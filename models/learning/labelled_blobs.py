@@ -1,11 +1,9 @@
 """Labelled blobs (files' bytes, by SHA-256) with all that the database knows of their origin."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from models.learning.labels import EffectiveLabel, effective_labels
@@ -55,8 +53,7 @@ def use_repeatable_read(session: Session) -> None:
 def labelled_blobs(session: Session) -> list[LabelledBlob]:
     """Return all whose file was read here, sorted by SHA-256."""
     labels = effective_labels(session)
-    site = _site_files(session.execute(_of_site()))
-    imported = _imported_files(session.execute(_of_sets()))
+    site, imported = _site_files(session), _imported_files(session)
     return [
         LabelledBlob(label, tuple(site.get(sha256, ())), imported.get(sha256))
         for sha256, label in sorted(labels.items())
@@ -64,40 +61,30 @@ def labelled_blobs(session: Session) -> list[LabelledBlob]:
     ]
 
 
-def _of_site() -> Select[*tuple[Any, ...]]:
-    return (
+def _site_files(session: Session) -> dict[str, list[SiteFile]]:
+    rows = (
         select(Image.sha256, Image.file, Study.patient_hash, Study.study_hash, Study.folder)
         .join(Study, Study.id == Image.study_id)
         .where(Image.stored_sha256.is_not(None), Image.sha256.in_(select(Label.sha256)))
         .order_by(Image.id)
     )
-
-
-def _of_sets() -> Select[*tuple[Any, ...]]:
-    return (
-        select(
-            ImportedImage.sha256,
-            ImportedImage.split,
-            ImportedImage.patient_hash,
-            ImportedImage.study_hash,
-            ImportedDataset.name,
-        )
-        .join(ImportedDataset, ImportedDataset.id == ImportedImage.dataset_id)
-        .order_by(ImportedDataset.id.desc())  # the first data set comes last, and counts
-    )
-
-
-def _site_files(rows: Iterable[Any]) -> dict[str, list[SiteFile]]:
     files: dict[str, list[SiteFile]] = {}
-    for row in rows:
+    for row in session.execute(rows):
         name, is_dicom_study = PurePosixPath(row.file).name, row.folder is None
         file = SiteFile(name, row.patient_hash, row.study_hash, is_dicom_study)
         files.setdefault(row.sha256, []).append(file)
     return files
 
 
-def _imported_files(rows: Iterable[Any]) -> dict[str, ImportedFile]:
+def _imported_files(session: Session) -> dict[str, ImportedFile]:
+    image = ImportedImage
+    columns = (image.sha256, image.split, image.patient_hash, image.study_hash)
+    rows = (
+        select(*columns, ImportedDataset.name)
+        .join(ImportedDataset, ImportedDataset.id == ImportedImage.dataset_id)
+        .order_by(ImportedDataset.id.desc())  # the first data set comes last, and counts
+    )
     return {
         row.sha256: ImportedFile(row.name, row.split, row.patient_hash, row.study_hash)
-        for row in rows
+        for row in session.execute(rows)
     }

@@ -84,7 +84,7 @@ def latest_labels(session: Session, sha256s: Collection[str]) -> dict[str, list[
         rows = (
             select(Label)
             .join(latest, latest.c.id == Label.id)
-            .where(latest.c.place == 1)
+            .where(latest.c.number == 1)
             .options(joinedload(Label.user))
             .order_by(_rank(Label.role.expression).desc(), Label.read_at.desc(), Label.id.desc())
         )
@@ -98,15 +98,15 @@ def effective(sha256s: Collection[str] | None = None) -> Select[*tuple[Any, ...]
     latest, named = _latest(sha256s), _named_patients(sha256s)
     readers_value = case((latest.c.role.is_not(None), latest.c.value))
     weight = (_rank(latest.c.role).desc(), latest.c.read_at.desc(), latest.c.id.desc())
-    of_content = latest.c.sha256
+    of_blob = latest.c.sha256
     ranked = (
         select(
             latest,
-            func.row_number().over(partition_by=of_content, order_by=weight).label("weight"),
-            func.min(readers_value).over(partition_by=of_content).label("least"),
-            func.max(readers_value).over(partition_by=of_content).label("greatest"),
+            func.row_number().over(partition_by=of_blob, order_by=weight).label("weight"),
+            func.min(readers_value).over(partition_by=of_blob).label("least"),
+            func.max(readers_value).over(partition_by=of_blob).label("greatest"),
         )
-        .where(latest.c.place == 1)
+        .where(latest.c.number == 1)
         .subquery("ranked")
     )
     return (
@@ -120,7 +120,7 @@ def effective(sha256s: Collection[str] | None = None) -> Select[*tuple[Any, ...]
             ranked.c.role,
             ranked.c.read_at,
         )
-        .outerjoin(named, (named.c.sha256 == ranked.c.sha256) & (named.c.place == 1))
+        .outerjoin(named, (named.c.sha256 == ranked.c.sha256) & (named.c.number == 1))
         .where(ranked.c.weight == 1)
     )
 
@@ -140,7 +140,7 @@ def _add(session: Session, rows: Sequence[NewLabel], *, insist: bool) -> int:
 
 
 def _history(session: Session, sha256s: Collection[str]) -> dict[str, list[NewLabel]]:
-    """All that was said of these contents so far, the latest last."""
+    """All labels of these blobs so far, the latest last."""
     columns = [getattr(Label, name.name) for name in fields(NewLabel)]
     rows = select(*columns).where(Label.sha256.in_(sha256s)).order_by(Label.read_at, Label.id)
     history: dict[str, list[NewLabel]] = {}
@@ -150,7 +150,7 @@ def _history(session: Session, sha256s: Collection[str]) -> dict[str, list[NewLa
 
 
 def _is_said(row: NewLabel, history: Sequence[NewLabel]) -> bool:
-    """Whether its reader's latest label at the time of this row says as much."""
+    """Whether it repeats its reader's latest label at that time."""
     mine = (said for said in reversed(history) if said.reader == row.reader)
     last = next((said for said in mine if _moment(said) <= _moment(row)), None)
     return (
@@ -171,20 +171,20 @@ def _weight(role: Role | None) -> int:
 
 
 def _latest(sha256s: Collection[str] | None) -> Subquery:
-    """Every label with its place among its reader's of the same content: 1 is the latest."""
+    """Every label, numbered among its reader's of the same blob: 1 is the latest."""
     columns = (Label.id, Label.sha256, Label.value, Label.reader, Label.role, Label.read_at)
-    place = func.row_number().over(
+    number = func.row_number().over(
         partition_by=(Label.sha256, Label.reader),
         order_by=(Label.read_at.desc(), Label.id.desc()),
     )
-    return select(*columns, place.label("place")).where(*_of(sha256s)).subquery("latest")
+    return select(*columns, number.label("number")).where(*_of(sha256s)).subquery("latest")
 
 
 def _named_patients(sha256s: Collection[str] | None) -> Subquery:
-    place = func.row_number().over(
+    number = func.row_number().over(
         partition_by=Label.sha256, order_by=(Label.read_at.desc(), Label.id.desc())
     )
-    rows = select(Label.sha256, Label.patient_hash, place.label("place"))
+    rows = select(Label.sha256, Label.patient_hash, number.label("number"))
     return rows.where(Label.patient_hash.is_not(None), *_of(sha256s)).subquery("named")
 
 

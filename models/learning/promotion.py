@@ -215,7 +215,7 @@ def open_proposal(session: Session) -> Night | None:
 def _live(
     session: Session, expected: str | None, *, unless: str | None = None
 ) -> ModelVersion | None:
-    """unless: a version whose promotion somebody else has done meanwhile is no conflict."""
+    """unless: a version that may be live already without conflict."""
     live = production_version(session)
     if expected is not None and live is not None and live.name not in (expected, unless):
         raise ProductionChangedError(

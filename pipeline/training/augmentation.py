@@ -1,7 +1,7 @@
-"""Random views of training images: what differs between hospitals must not matter.
+"""Random views of training images, so that differences between hospitals do not matter.
 
-Position, scale and aspect, style, sharpness, tone, markers and noise change; whole batches at
-once, in TensorFlow, so that reading never waits. Input and output are what the network eats.
+Position, scale and aspect, style, sharpness, tone, markers and noise change, in whole batches, in
+TensorFlow. Input and output are network inputs.
 """
 
 import math
@@ -25,12 +25,12 @@ COVERED: Final = 0.13  # half of a covered patch's side at most, as a share of t
 
 @dataclass(frozen=True)
 class Shares:
-    """Of the images that a change falls on, each in [0, 1].
+    """Shares of the images that are changed, each in [0, 1].
 
     still: not moved. Moving blurs a little; if all were moved, the network would only know
-        blurred ones and give the sharp ones of service lower logits.
+        blurred images and give lower logits to the sharp ones in service.
     style: with the grey levels of another image. sharpness: softer or sharper. cover: with a
-        patch on it, drawn twice.
+        patch, drawn twice.
     """
 
     still: float
@@ -40,7 +40,7 @@ class Shares:
 
 
 class _Random:
-    """Numbers that depend on the seed alone; each draw has its own."""
+    """Random numbers that depend on the seed alone; each call has its own."""
 
     def __init__(self, seed: "tf.Tensor", count: Any) -> None:
         import tensorflow as tf
@@ -88,7 +88,7 @@ def augment(images: "tf.Tensor", *, seed: "tf.Tensor", shares: Shares) -> "tf.Te
 def _change_style(grey: Any, random: _Random, *, share: float) -> Any:
     """Grey levels' mean and deviation of the batch's next image, whatever its class.
 
-    Otherwise the network learns the scanner: in the public set, normal films have more contrast.
+    Otherwise the network learns the scanner: in the public set, normal images have more contrast.
     """
     import tensorflow as tf
 
@@ -137,7 +137,7 @@ def _move(grey: Any, random: _Random, *, still_share: float) -> Any:
 
 
 def _change_sharpness(grey: Any, random: _Random, *, share: float) -> Any:
-    """Less or more of what a blur takes away: detectors, archives and compression differ so."""
+    """Blur or sharpen, as detectors, archives and compression differ."""
     import tensorflow as tf
 
     kernel = tf.constant([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
@@ -162,10 +162,7 @@ def _change_tone(grey: Any, random: _Random) -> Any:
 
 
 def _cover(grey: Any, random: _Random, *, share: float) -> Any:
-    """A grey patch on some: neither a side marker nor one lung's corner decides.
-
-    Random erasing (Zhong 2020).
-    """
+    """Random erasing (Zhong 2020): neither a side marker nor one corner of a lung decides."""
     import tensorflow as tf
 
     side = tf.cast(tf.shape(grey)[1], tf.float32)

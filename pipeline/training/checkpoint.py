@@ -18,7 +18,7 @@ from pipeline.training.job import TrainingJob
 
 @dataclass
 class LearningCurves:
-    """One number per epoch; the head's epochs first. head_epochs says where they end.
+    """One number per epoch; the `head_epochs` of the head come first.
 
     Losses are binary cross-entropies with both classes weighing the same; the training loss is
     over augmented images, so it may lie above validation's.
@@ -40,7 +40,7 @@ class Checkpoint:
     weights: the network's, as the optimizer left them, not their average.
     optimizer: its variables, in its order: step count, moments, and the weights' average.
 
-    There is no random state: order, augmentation and dropout follow from seed, epoch and step.
+    No random state is needed: order, augmentation and dropout follow from seed, epoch and step.
     """
 
     epochs_done: int

@@ -1,7 +1,4 @@
-"""Every number of a training, in one frozen object that is saved beside the weights.
-
-How a candidate is trained, given what it starts from and how much there is to learn from.
-"""
+"""The configuration of a training, which is saved beside the weights."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.training.augmentation import Shares
 from pipeline.types import OperatingPoint
 
-# Lowest and highest value, both possible.
+# Lowest and highest value, both included.
 LIMITS: dict[str, tuple[float, float]] = {
     "size": (32, 1024),
     "alpha": (0.35, 1.4),
@@ -34,24 +31,24 @@ RETIRED = {"drawn_films"}  # in cards of earlier releases; ignored
 
 
 class TrainingConfigError(PipelineError):
-    """A training has no such setting, or not with such a value."""
+    """A training has no such setting, or not this value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How a network is trained.
 
-    start_weights: a Keras file with ImageNet weights, or a version's `network.keras` to go on
-        from; None downloads Keras's own; "random" starts from noise (tests only).
-    frozen_share: share of the network's layers, from the input up, that stay as they were.
+    start_weights: a Keras file with ImageNet weights, or a version's `network.keras`;
+        None downloads Keras's own; "random" starts from noise (tests only).
+    frozen_share: share of the network's layers, from the input up, that are frozen.
     average_momentum: of the exponential moving average of the weights that is kept.
     still_share, style_share, sharpness_share, cover_share: see `augmentation.Shares`.
     balanced_floor, sensitive_floor: the threshold rule's floors of sensitivity for the two
         operating points (see `calibration.choose_threshold`).
-    unfamiliar_warning: what to say of an image near the limit of what the network knows.
-    population: whom the images show; known_limits: what to warn of. Both for the card.
+    unfamiliar_warning: shown with an image that is nearly out of distribution.
+    population, known_limits: sentences for the card.
     split_key: key of the hash that assigns patients to splits; never change it, or
-        patients wander between training and validation.
+        patients move between training and validation.
     """
 
     model_version: str = "candidate"
@@ -87,7 +84,7 @@ class TrainingConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TrainingConfig":
-        """The other way round of `as_json`; what is not named stays as it is by default.
+        """Read what `as_json` gives; missing settings have their defaults.
 
         Raises TrainingConfigError.
         """
@@ -110,7 +107,7 @@ class TrainingConfig:
         return {"balanced": self.balanced_floor, "sensitive": self.sensitive_floor}
 
     def as_json(self) -> dict[str, object]:
-        """Without the start weights' folder: a path says where, not what."""
+        """Without the folder of the start weights."""
         values = asdict(self)
         if isinstance(self.start_weights, Path):
             values["start_weights"] = self.start_weights.name
@@ -118,7 +115,7 @@ class TrainingConfig:
 
 
 def _from_json(value: Any, kind: Any) -> Any:
-    """JSON knows neither paths nor tuples, and writes 1.0 as 1 where a person writes it."""
+    """JSON has neither paths nor tuples, and people write 1.0 as 1."""
     if isinstance(value, list):
         return tuple(value)
     if isinstance(value, str) and kind == Path | str | None and value != "random":
@@ -132,7 +129,7 @@ def _check(name: str, value: Any, kind: Any) -> None:
         expected = words.get(kind, "text")
         raise TrainingConfigError(f"{name}: expected a {expected}, received {value!r}")
     low, high = LIMITS.get(name, (value, value))
-    # So written that nan is refused, too.
+    # Written so that nan is refused, too.
     if name in LIMITS and not low <= value <= high:
         raise TrainingConfigError(f"{name}: expected {low:g} to {high:g}, received {value!r}")
 
@@ -148,8 +145,8 @@ def _is_a(value: Any, kind: Any) -> bool:
 Start = Literal["production", "imagenet"]
 Mode = Literal["head", "upper blocks"]
 
-# From a trained version a little is learned in small steps: 1e-3 for 15 epochs leaves the shipped
-# network's AUROC on its own validation patients where it was, with 136 images or with 500 more.
+# A trained version is changed in small steps: 1e-3 for 15 epochs leaves the shipped network's
+# AUROC on its own validation patients unchanged, with 136 images or with 500 more.
 WARM: Mapping[str, Any] = {"head_learning_rate": 1e-3}
 WARM_HEAD: Mapping[str, Any] = {**WARM, "head_epochs": 15}
 WARM_BLOCKS: Mapping[str, Any] = {
@@ -159,29 +156,28 @@ WARM_BLOCKS: Mapping[str, Any] = {
     "learning_rate": 1e-4,
     "average_momentum": 0.95,  # of some hundred steps, not thousands
 }
-FROZEN_SHARE = 0.6  # the middle map lies below
+FROZEN_SHARE = 0.6  # the middle feature map is below
 _ADDED = re.compile(r" Since then, \d+ labelled images of this site\.$")
 
 
 def candidate_config(
     card: Mapping[str, Any], *, name: str, start: Start, weights: Path | None, mode: Mode, site: int
 ) -> TrainingConfig:
-    """The configuration of a candidate.
+    """Return the configuration of a candidate.
 
-    card: of the version in production, whose settings go on to hold. weights: its network.keras,
-    or the ImageNet weights (None downloads them), as `start` says. site: images of this site that
-    it learns from.
+    card: of the production version, whose settings are kept. weights: its network.keras, or the
+    ImageNet weights (None downloads them), as `start` says. site: training images of this site.
     """
     config = TrainingConfig.from_json(card.get("config", {}))
     if start == "production":
         config = replace(config, **(WARM_HEAD if mode == "head" else WARM_BLOCKS))
-        # The guard's features stay those of the version before, so that its guard can be kept.
+        # Features below the middle map stay the same, so that the guard can be kept.
         config = replace(config, frozen_share=max(config.frozen_share, FROZEN_SHARE))
         before = _ADDED.sub("", str(card.get("population", "")))
         population = f"{before} Since then, {site} labelled images of this site."
     else:
-        # What production's card says of its images need not be true of these.
-        config = replace(_anew(config), known_limits=())
+        # A network of the same shape; what production's card says of its images may not hold.
+        config = replace(TrainingConfig(), size=config.size, alpha=config.alpha)
         population = f"{site} labelled images of this site. ImageNet weights to start from."
     if mode == "head":
         config = replace(config, epochs=0)
@@ -192,8 +188,3 @@ def candidate_config(
         population=population.strip(),
         unfamiliar_warning=TrainingConfig.unfamiliar_warning,
     )
-
-
-def _anew(config: TrainingConfig) -> TrainingConfig:
-    """The recipe of a training from the start, of a network of the same shape."""
-    return replace(TrainingConfig(), size=config.size, alpha=config.alpha)

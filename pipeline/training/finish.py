@@ -125,9 +125,9 @@ class _Evaluation:
     def run(self, folder: Path, *, curves: LearningCurves) -> dict[str, Any]:
         """Return the version's card."""
         engine = load_engine(folder)
-        seen = self._infer(engine, self._validation.images, "calibrating")
-        temperature, thresholds = self._calibrate(engine, plain=seen.logits)
-        guard = self._job.guard or self._fit_guard(engine, seen=seen)
+        plain = self._infer(engine, self._validation.images, "calibrating")
+        temperature, thresholds = self._calibrate(engine, plain=plain.logits)
+        guard = self._job.guard or self._fit_guard(engine, validation_features=plain.features)
         guard.save(folder / FAMILIARITY_FILE)
         card = _card(self._job.config, temperature=temperature, thresholds=thresholds)
         predictor = Predictor(card=card, engine=engine, guard=guard, operating_point="balanced")
@@ -144,7 +144,7 @@ class _Evaluation:
                 name: evaluate(self._scores(predictor, part), card=card)
                 for name, part in measured.items()
             },
-            heatmap_size=seen.heatmaps.shape[1:],
+            heatmap_size=plain.heatmaps.shape[1:],
             groups=tuple(self._groups),
             curves=asdict(curves),
         )
@@ -182,30 +182,32 @@ class _Evaluation:
             self._report(len(batch), "calibrating")
         return np.concatenate(found)
 
-    def _fit_guard(self, engine: Engine, *, seen: Inference) -> Guard:
+    def _fit_guard(self, engine: Engine, *, validation_features: NDArray[np.float32]) -> Guard:
         return fit_guard(
             images=self._job.training.images,
             features=self._infer(engine, self._job.training.images, "fitting the guard").features,
             validation_images=self._validation.images,
-            validation_features=seen.features,
+            validation_features=validation_features,
         )
 
     def _scores(self, predictor: Predictor, part: Dataset) -> Scores:
         """As served, with inverted images corrected: `overread evaluate` gives the same."""
-        predictions = self._predictions(predictor, part)
-        return collect(predictions, labels=part.labels, patients=part.patients)
 
-    def _predictions(self, predictor: Predictor, part: Dataset) -> Iterator[Prediction]:
-        for _, batch in _batches(part.images):
-            yield from predictor.predict(batch)
-            self._report(len(batch), "measuring")
+        def predictions() -> Iterator[Prediction]:
+            for _, batch in _batches(part.images):
+                yield from predictor.predict(batch)
+                self._report(len(batch), "measuring")
+
+        return collect(predictions(), labels=part.labels, patients=part.patients)
 
     def _infer(self, engine: Engine, images: NDArray[np.uint8], text: str) -> Inference:
         parts = []
         for _, batch in _batches(images):
             parts.append(engine.infer(batch))
             self._report(len(batch), text)
-        return _joined(parts)
+        names = [field.name for field in fields(Inference)]
+        joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return Inference(**joined)
 
     def _report(self, images: int, text: str = "") -> None:
         self._done += images
@@ -216,11 +218,6 @@ class _Evaluation:
 
 def _batches(images: NDArray[np.uint8]) -> Sequence[tuple[int, NDArray[np.uint8]]]:
     return [(start, images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
-
-
-def _joined(parts: Sequence[Inference]) -> Inference:
-    names = [field.name for field in fields(Inference)]
-    return Inference(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
 
 
 def _view(images: NDArray[np.uint8], *, seed: tuple[int, int], shares: Shares) -> NDArray[np.uint8]:

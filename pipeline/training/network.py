@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class StartWeightsError(PipelineError):
-    """The ImageNet weights to start from cannot be had or do not fit."""
+    """The start weights cannot be read or downloaded, or do not fit the network."""
 
 
 def build_network(
@@ -30,14 +30,18 @@ def build_network(
 ) -> "keras.Model":
     """Build the network: uint8 (n, size, size) in, 0 = black; float32 logits (n, 1) out.
 
-    start_weights: a Keras file, None for Keras's own download, "random" for noise. Where the file
-    is a version's `network.keras`, its head is taken, too, and the network answers as that
-    version does: its normalisations are folded (`fold_batch_normalisation`), which changes
-    nothing as long as they stand still, as here they do. Raises StartWeightsError.
+    start_weights: a Keras file, None for Keras's own download, "random" for noise. A version's
+    `network.keras` gives its head, too, and the network computes what that version does: its
+    batch normalisation is folded, which changes nothing while it is frozen, as it is here.
+    Raises StartWeightsError.
     """
     import keras
 
-    start = _read_start_weights(start_weights, size=size, alpha=alpha)
+    start = None
+    if start_weights is None:
+        start = _download(size=size, alpha=alpha)
+    elif start_weights != "random":
+        start = _read(Path(start_weights))
     grey = keras.Input((size, size), dtype="uint8", name="network_input")
     trunk = keras.applications.MobileNetV2(
         input_tensor=_three_channels(grey, size=size), alpha=alpha, include_top=False, weights=None
@@ -47,7 +51,7 @@ def build_network(
     logit = keras.layers.Dense(1, name=HEAD, kernel_initializer="zeros")(dropped)
     network = keras.Model(grey, logit, name="overread")
     if start is not None:
-        _take_over(start, network, alpha=alpha)
+        _copy_weights(start, network, alpha=alpha)
     return network
 
 
@@ -60,21 +64,13 @@ def _three_channels(grey: Any, *, size: int) -> Any:
     return keras.layers.Concatenate(name="three_channels")([scaled, scaled, scaled])
 
 
-def _read_start_weights(
-    source: Path | str | None, *, size: int, alpha: float
-) -> "keras.Model | None":
-    if source == "random":
-        return None
-    return _download(size=size, alpha=alpha) if source is None else _read(Path(source))
-
-
-def _take_over(start: "keras.Model", network: "keras.Model", *, alpha: float) -> None:
-    theirs = {layer.name: layer for layer in start.layers}
+def _copy_weights(start: "keras.Model", network: "keras.Model", *, alpha: float) -> None:
+    source = {layer.name: layer for layer in start.layers}
     try:
         for layer in network.layers:
-            is_new_head = layer.name == HEAD and HEAD not in theirs
-            if layer.weights and not is_new_head:  # another's head may stand on top of theirs
-                layer.set_weights(theirs[layer.name].get_weights())
+            is_new_head = layer.name == HEAD and HEAD not in source
+            if layer.weights and not is_new_head:  # the file may have a head of its own
+                layer.set_weights(source[layer.name].get_weights())
     except (KeyError, ValueError) as error:
         message = f"expected the layers of MobileNetV2 {alpha} in the start weights: {error}"
         raise StartWeightsError(" ".join(message.split())) from error
@@ -84,11 +80,11 @@ def _read(path: Path) -> "keras.Model":
     import keras
 
     if not path.is_file():
-        raise StartWeightsError(f"no such file of start weights: {path}")
+        raise StartWeightsError(f"{path}: no such file of start weights")
     try:
         return keras.models.load_model(path, compile=False)
     except (ValueError, OSError, KeyError) as error:
-        raise StartWeightsError(f"{path.name} is not a Keras file that can be read") from error
+        raise StartWeightsError(f"{path.name} is not a readable Keras file") from error
 
 
 def _download(*, size: int, alpha: float) -> "keras.Model":
@@ -107,7 +103,7 @@ def _download(*, size: int, alpha: float) -> "keras.Model":
 
 
 def freeze_lower(network: "keras.Model", *, share: float) -> None:
-    """Let the layers above `share` of the graph learn; batch normalisation stays as it is.
+    """Make the layers above `share` of the graph trainable, except batch normalisation.
 
     Batch statistics of a few hundred steps would be too noisy at Keras's momentum of 0.999,
     and serving uses the stored ones.
@@ -115,9 +111,9 @@ def freeze_lower(network: "keras.Model", *, share: float) -> None:
     import keras
 
     limit = int(len(network.layers) * share)
-    for place, layer in enumerate(network.layers):
+    for index, layer in enumerate(network.layers):
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = place >= limit and not is_norm
+        layer.trainable = index >= limit and not is_norm
 
 
 def fold_batch_normalisation(network: "keras.Model") -> None:
@@ -140,9 +136,9 @@ def fold_batch_normalisation(network: "keras.Model") -> None:
 
 
 def round_to_float16(network: "keras.Model") -> None:
-    """Round what was learned to values that float16 holds, in place; computing stays float32.
+    """Round the weights to values that float16 holds, in place; computing stays float32.
 
-    Halves the files. Metrics, calibration and threshold are computed after this.
+    Halves the files' size. Metrics, calibration and threshold are computed after this.
     """
     import keras
     import numpy as np
@@ -153,8 +149,8 @@ def round_to_float16(network: "keras.Model") -> None:
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
         layer.set_weights(
             [
-                value if is_norm and place != 1 else value.astype(np.float16).astype(np.float32)
-                for place, value in enumerate(values)
+                value if is_norm and index != 1 else value.astype(np.float16).astype(np.float32)
+                for index, value in enumerate(values)
             ]
         )
 

@@ -1,8 +1,8 @@
-"""Which patient an image shows, by its file name, and which split the patient belongs to.
+"""The patient of a file name, and the split of a patient.
 
-Every rule is a keyed hash of the patient alone: who else is there, in which order and how many,
-changes nothing, so that a patient stays in the same split for ever. The constants are no settings
-for the same reason: another value would move patients from test into training.
+Every rule is a keyed hash of the patient alone, so that a patient stays in the same split for
+ever. The constants are not settings for the same reason: another value would move patients from
+test to training.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ def imported_split(patient: str) -> Split:
     """The split of an imported patient whose set states none, by the patient's clear name.
 
     Patients that the shipped networks' training set aside (15 %) are halved into test and
-    validation, so that a shipped network never learned from an imported test patient.
+    validation, so that no shipped network was trained on an imported test patient.
     """
     if split_of(patient, key=_PUBLIC_KEY, validation_share=_PUBLIC_SHARE) is Split.TRAIN:
         return Split.TRAIN

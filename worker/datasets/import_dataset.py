@@ -15,7 +15,7 @@ from pathlib import Path
 from models.audit.log import record
 from models.context import AppContext
 from models.files.garbage import hold_off_purges
-from models.learning.datasets import Added, NewImage, add_dataset, find_dataset, imported_contents
+from models.learning.datasets import Added, NewImage, add_dataset, find_dataset, imported_images
 from models.learning.labelled_blobs import labelled_blobs, use_repeatable_read
 from models.learning.snapshots import SITE, Member, past_members
 from pipeline.errors import PipelineError, RefusedError
@@ -115,7 +115,7 @@ class _Import:
     def _usable(self, blobs: Sequence[Blob]) -> list[Blob]:
         """Without contradictions, and without what other data sets have."""
         with self._context.sessions() as session:
-            known = imported_contents(session, [blob.sha256 for blob in blobs])
+            known = imported_images(session, [blob.sha256 for blob in blobs])
         usable = []
         for blob in blobs:
             owner, _ = known.get(blob.sha256, (self._name, None))
@@ -163,7 +163,7 @@ class _Import:
     def _place(self, blobs: Sequence[Blob], identities: dict[str, DicomIdentity]) -> list[NewImage]:
         """Images that the data set has keep their split, wherever the folder has them now."""
         with self._context.sessions() as session:
-            known = imported_contents(session, identities)
+            known = imported_images(session, identities)
         images = []
         for blob in blobs:
             if (identity := identities.get(blob.sha256)) is None:

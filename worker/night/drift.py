@@ -1,4 +1,4 @@
-"""Each night: are the latest images answered as the earlier ones were, by the same version?"""
+"""Drift: compare the latest predictions of a version with its earlier ones."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,14 +11,14 @@ from models.reading.history import PastAnswer, past_answers
 from models.tables.intake import ModelVersion
 from pipeline.evaluation.drift import Window, compare_windows, describe_drift
 
-REFERENCE_DAYS: Final = 90  # at most so far back: seasons are no drift
+REFERENCE_DAYS: Final = 90  # long enough that seasons are not drift
 SAMPLED: Final = "These images are a sample, since there are very many."
 
 
 def measure_drift(
     context: AppContext, version: ModelVersion, *, moment: datetime
 ) -> dict[str, Any]:
-    """JSON: `words` for people, both windows, and figures where there are enough images."""
+    """Return JSON: `words` for people, both windows, and statistics if there are enough images."""
     days = context.settings.drift_days
     recent_since = moment - timedelta(days=days)
     since = moment - timedelta(days=days + REFERENCE_DAYS)

@@ -76,7 +76,7 @@ def test_build_network_names_unreadable_start_weights(tmp_path: Path) -> None:
     with pytest.raises(StartWeightsError, match="no such file"):
         build_network(size=64, alpha=0.35, start_weights=tmp_path / "none.keras")
     (tmp_path / "bad.keras").write_bytes(b"not a network")
-    with pytest.raises(StartWeightsError, match=r"bad\.keras is not a Keras file"):
+    with pytest.raises(StartWeightsError, match=r"bad\.keras is not a readable Keras file"):
         build_network(size=64, alpha=0.35, start_weights=tmp_path / "bad.keras")
 
 
