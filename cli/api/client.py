@@ -23,7 +23,7 @@ from cli.api.errors import (
 from cli.api.tls import ssl_context, tls_problem
 from cli.errors import Failed, UsageProblem
 from cli.lockfile import running_service
-from cli.settings import CommandSettings
+from cli.settings import CommandSettings, read_settings
 
 PATIENCE_S = 60.0  # how long a service may be unavailable, e.g. while it restarts
 DISK_PATIENCE_S = 300.0  # its workers delete uploads that were read, so that room becomes free
@@ -212,8 +212,9 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
         yield rest.decode()
 
 
-def connect(settings: CommandSettings) -> Client:
+def connect() -> Client:
     """Connect to the service of OVERREAD_URL, else to the one running on the data folder."""
+    settings = read_settings()
     token = settings.token.get_secret_value()
     if settings.url:
         if not token:

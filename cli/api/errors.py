@@ -1,8 +1,11 @@
 """Errors by which the service, or a proxy in front of it, answers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import httpx
 
-from cli.errors import Failed
+from cli.errors import Failed, UsageProblem
 from pipeline.text import readable
 
 BUSY = {429, 500, 502, 503, 504}  # 500: its database may be restarting
@@ -20,6 +23,15 @@ class Refused(Failed):
 
 class NotFoundError(Exception):
     """The service knows no item of this name or id."""
+
+
+@contextmanager
+def not_found(what: str) -> Iterator[None]:
+    """Report a NotFoundError as a usage error."""
+    try:
+        yield
+    except NotFoundError:
+        raise UsageProblem(f"{what} not found") from None
 
 
 class WrongOffsetError(Exception):

@@ -35,10 +35,9 @@ def jobs(
     files are deleted.
     """
     from cli.api.client import connect, job_path
-    from cli.api.errors import NotFoundError
+    from cli.api.errors import not_found
     from cli.errors import UsageProblem
     from cli.output import print_jobs
-    from cli.settings import read_settings
 
     actions = sum((close, cancel, retry is not None))
     if actions > 1:
@@ -47,21 +46,18 @@ def jobs(
         raise UsageProblem("--close, --cancel and --retry require a job ID")
     if give_up_missing and not close:
         raise UsageProblem("--give-up-missing requires --close")
-    with connect(read_settings()) as client:
-        try:
-            if job_id is None:
-                print_jobs(client.pages("jobs", "jobs"), as_json=as_json, url=client.url)
-                return
-            if close:
-                job = _close(client, job_id, give_up_missing=give_up_missing)
-            elif cancel:
-                job = client.post(f"{job_path(job_id)}/cancel")
-            elif retry:
-                job = _retry(client, job_id, which=retry)
-            else:
-                job = client.job(job_id)
-        except NotFoundError:
-            raise UsageProblem(f"job {job_id} not found") from None
+    with connect() as client, not_found(f"job {job_id}"):
+        if job_id is None:
+            print_jobs(client.pages("jobs", "jobs"), as_json=as_json, url=client.url)
+            return
+        if close:
+            job = _close(client, job_id, give_up_missing=give_up_missing)
+        elif cancel:
+            job = client.post(f"{job_path(job_id)}/cancel")
+        elif retry:
+            job = _retry(client, job_id, which=retry)
+        else:
+            job = client.job(job_id)
         print_jobs([job], as_json=as_json, url=client.url)
 
 

@@ -20,12 +20,11 @@ def label(table: Path) -> None:
     from cli.api.client import UPLOAD_TIMEOUT, connect
     from cli.api.errors import Refused
     from cli.errors import UsageProblem
-    from cli.settings import read_settings
     from pipeline.text import plural, readable
 
     content = _read(table)
     headers = {"Content-Type": "text/csv"}
-    with connect(read_settings()) as client:
+    with connect() as client:
         try:
             result = client.request(
                 "POST", "labels/csv", content=content, headers=headers, timeout=UPLOAD_TIMEOUT

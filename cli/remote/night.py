@@ -22,11 +22,10 @@ def night(at_once: bool, cancel: bool) -> None:
     """
     from cli.api.client import connect
     from cli.errors import Failed, UsageProblem
-    from cli.settings import read_settings
 
     if at_once and cancel:
         raise UsageProblem("--now and --cancel exclude each other")
-    with connect(read_settings()) as client:
+    with connect() as client:
         if at_once:
             if not _run(client):
                 raise Failed("the night failed or was cancelled")

@@ -15,18 +15,14 @@ def promote(version: str, reason: str, despite_refusal: bool) -> None:
     `overread roll-back` undoes it.
     """
     from cli.api.client import connect
-    from cli.api.errors import NotFoundError
-    from cli.errors import UsageProblem
-    from cli.settings import read_settings
+    from cli.api.errors import not_found
 
-    with connect(read_settings()) as client:
+    with connect() as client:
         live = client.get("model-versions")["live"]
         if live == version:
             click.echo(f"{version} is in production already")
             return
         body = {"live": live, "reason": reason, "despite_refusal": despite_refusal}
-        try:
+        with not_found(f"model version {version}"):
             client.post(f"model-versions/{quote(version, safe='')}/promote", body)
-        except NotFoundError:
-            raise UsageProblem(f"model version {version} not found") from None
     click.echo(f"{version} is in production" + (f" instead of {live}" if live else ""))

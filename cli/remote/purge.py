@@ -18,16 +18,11 @@ def purge(age: str | None, job_id: str | None, yes: bool) -> None:
     what they hold. After an interruption, run the same command again.
     """
     from cli.api.client import connect
-    from cli.api.errors import NotFoundError
-    from cli.errors import UsageProblem
-    from cli.settings import read_settings
+    from cli.api.errors import not_found
 
     which = _which(age, job_id)
-    with connect(read_settings()) as client:
-        try:
-            counts = client.post("purges", which | {"dry_run": True})["counts"]
-        except NotFoundError:
-            raise UsageProblem(f"there is no job {job_id}") from None
+    with connect() as client, not_found(f"job {job_id}"):
+        counts = client.post("purges", which | {"dry_run": True})["counts"]
         _print(counts)
         if counts["jobs"] and yes:
             _delete(client, which, counts["images"])

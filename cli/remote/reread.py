@@ -20,9 +20,8 @@ def reread(wait: bool) -> None:
     """
     from cli.api.client import connect
     from cli.errors import Interrupted
-    from cli.settings import read_settings
 
-    with connect(read_settings()) as client:
+    with connect() as client:
         rereading = client.post("rereadings")
         if wait:
             try:

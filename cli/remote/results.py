@@ -24,29 +24,26 @@ from cli.params import GivenPath
 def results(job_id: str | None, format_: str, output: Path | None) -> None:
     """Print or save results: a table to read, CSV or JSON lines with all fields."""
     from cli.api.client import connect
-    from cli.api.errors import NotFoundError
+    from cli.api.errors import not_found
     from cli.errors import UsageProblem
     from cli.output import ResultTable, save_whole
-    from cli.settings import read_settings
 
     if format_ == "table" and output:
         raise UsageProblem("--output requires --format csv or jsonl")
     fetched = "jsonl" if format_ == "table" else format_
     table = ResultTable()
-    try:
-        with (
-            connect(read_settings()) as client,
-            client.stream_results(job_id=job_id, format_=fetched) as lines,
-        ):
-            if output:
-                save_whole(lines, output)
-                return
-            for line in lines:
-                if format_ == "table":
-                    table.add(json.loads(line))
-                else:
-                    click.echo(line.encode(), nl=False)  # UTF-8, whatever the terminal uses
-    except NotFoundError:
-        raise UsageProblem(f"job {job_id} not found") from None
+    with (
+        connect() as client,
+        not_found(f"job {job_id}"),
+        client.stream_results(job_id=job_id, format_=fetched) as lines,
+    ):
+        if output:
+            save_whole(lines, output)
+            return
+        for line in lines:
+            if format_ == "table":
+                table.add(json.loads(line))
+            else:
+                click.echo(line.encode(), nl=False)  # UTF-8, whatever the terminal uses
     if format_ == "table":
         table.print()

@@ -9,9 +9,8 @@ def roll_back(reason: str) -> None:
     """Return to the previous production version."""
     from cli.api.client import connect
     from cli.errors import Failed
-    from cli.settings import read_settings
 
-    with connect(read_settings()) as client:
+    with connect() as client:
         live = client.get("model-versions")["live"]
         if live is None:
             raise Failed("no model version is in production")

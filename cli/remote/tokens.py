@@ -21,9 +21,8 @@ def tokens(context: click.Context) -> None:
 
     from cli.api.client import connect
     from cli.output import cells, console, moment
-    from cli.settings import read_settings
 
-    with connect(read_settings()) as client:
+    with connect() as client:
         found = client.get("tokens")["tokens"]
     table = Table("id", "name", "role", "created", "expires")
     for token in found:
@@ -43,9 +42,8 @@ def add(name: str, role: str, days: int) -> None:
     """Create a token and print it, once. NAME says what it is for."""
     from cli.api.client import connect
     from cli.output import moment
-    from cli.settings import read_settings
 
-    with connect(read_settings()) as client:
+    with connect() as client:
         made = client.post("tokens", {"name": name, "role": role, "days": days})
     # The token alone goes to stdout, for scripts.
     click.echo(f"Valid until {moment(made['expires_at'])}; it is not shown again:", err=True)
@@ -57,15 +55,8 @@ def add(name: str, role: str, days: int) -> None:
 def revoke(token_id: int) -> None:
     """Revoke a token."""
     from cli.api.client import connect
-    from cli.api.errors import NotFoundError
-    from cli.errors import UsageProblem
-    from cli.settings import read_settings
+    from cli.api.errors import not_found
 
-    with connect(read_settings()) as client:
-        try:
-            client.post(f"tokens/{token_id}/revoke")
-        except NotFoundError:
-            raise UsageProblem(
-                f"token {token_id} not found; list your tokens with: overread tokens"
-            ) from None
+    with connect() as client, not_found(f"token {token_id}"):
+        client.post(f"tokens/{token_id}/revoke")
     click.echo(f"token {token_id} revoked")

@@ -28,9 +28,8 @@ def users(context: click.Context) -> None:
 
     from cli.api.client import connect
     from cli.output import cells, console, moment
-    from cli.settings import read_settings
 
-    with connect(read_settings()) as client:
+    with connect() as client:
         found = client.get("users")["users"]
     table = Table("name", "role", "signs in with", "created")
     for user in found:
@@ -45,9 +44,8 @@ def users(context: click.Context) -> None:
 def add(name: str, role: str) -> None:
     """Add a user and print a one-time link for setting a password, valid for three days."""
     from cli.api.client import connect
-    from cli.settings import read_settings
 
-    with connect(read_settings()) as client:
+    with connect() as client:
         _print_link(client, client.post("users", {"name": name, "role": role}))
 
 
@@ -56,9 +54,8 @@ def add(name: str, role: str) -> None:
 def link(name: str) -> None:
     """Print a new one-time link for setting a password; earlier links become invalid."""
     from cli.api.client import connect
-    from cli.settings import read_settings
 
-    with connect(read_settings()) as client:
+    with connect() as client:
         _print_link(client, client.post(f"users/{_user_id(client, name)}/link"))
 
 
@@ -86,9 +83,8 @@ def activate(name: str) -> None:
 
 def _change(name: str, **changes: Any) -> None:
     from cli.api.client import connect
-    from cli.settings import read_settings
 
-    with connect(read_settings()) as client:
+    with connect() as client:
         user = client.request("PATCH", f"users/{_user_id(client, name)}", json=changes)
     click.echo(f"{user['name']}: {user['role']}, {_sign_in(user)}")
 

@@ -13,10 +13,9 @@ def versions() -> None:
 
     from cli.api.client import connect
     from cli.output import cells, console, moment
-    from cli.settings import read_settings
     from pipeline.text import readable
 
-    with connect(read_settings()) as client:
+    with connect() as client:
         found = client.get("model-versions")
     identifier = Column("version", no_wrap=True)
     table = Table(identifier, "state", "created", "trained on", "validation AUROC")

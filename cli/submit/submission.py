@@ -7,7 +7,7 @@ paths belong to, so that the same command resumes it.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -53,13 +53,13 @@ class Submission:
         except LockedError:
             raise Failed("another `overread submit` is sending the same files") from None
 
-    def read(self) -> tuple[str | None, bool]:
+    def read(self) -> tuple[str, bool] | None:
         """Return the job's id, and whether all its files were sent."""
         try:
             saved = json.loads(self._file.read_text())
             return str(saved["job_id"]), bool(saved["sent"])
         except (OSError, ValueError, KeyError, TypeError):
-            return None, False
+            return None
 
     def write(self, job_id: str, *, is_sent: bool = False) -> None:
         write_private(self._file, json.dumps({"job_id": job_id, "sent": is_sent}))
@@ -102,7 +102,10 @@ def submit_paths(
         click.echo(clause, err=True)
     job_name = (name or readable(paths[0].resolve().name) or "upload")[:200]
     with submission.lock():
-        job, was_sent = _earlier_job(client, submission)
+        job, was_sent = None, False
+        if saved := submission.read():
+            with suppress(NotFoundError):
+                job, was_sent = client.job(saved[0]), saved[1]
         if job and job["closed_at"] and was_sent:  # the answer to closing it was lost
             click.echo(f"job {job['id']} has all files already and is closed", err=True)
             submission.delete()
@@ -113,14 +116,6 @@ def submit_paths(
         else:
             job = None
         return _submit(client, walk, submission, job=job, name=job_name, total=total)
-
-
-def _earlier_job(client: Client, submission: Submission) -> tuple[dict[str, Any] | None, bool]:
-    job_id, was_sent = submission.read()
-    try:
-        return client.job(job_id) if job_id else None, was_sent
-    except NotFoundError:
-        return None, False
 
 
 def _submit(

@@ -33,7 +33,7 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
 
     settings = read_settings()
     submission = Submission(settings.data_dir, service=settings.url, paths=paths)
-    with connect(settings) as client:
+    with connect() as client:
         try:
             sent = submit_paths(client, paths, name=name, submission=submission)
         except KeyboardInterrupt:

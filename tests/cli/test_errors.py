@@ -39,13 +39,13 @@ def test_interrupting_submit_wait_leaves_the_job_running(service: Served, tmp_pa
         try:
             assert is_waiting.wait(120)
             it.send_signal(signal.SIGINT)
-            said = it.communicate(timeout=120)[1]
+            stderr = it.communicate(timeout=120)[1]
         finally:
             it.kill()
 
     job = service.newest_job()
     assert it.returncode == 130
-    assert said.splitlines()[-1] == (
+    assert stderr.splitlines()[-1] == (
         f"Error: interrupted; job {job.id} continues; "
         f"for its results: overread results --job {job.id}"
     )

@@ -82,10 +82,10 @@ def test_closed_streams_and_limited_encodings_are_accepted(service: Served) -> N
 
 def test_full_disk_behind_help_is_reported_in_one_line() -> None:
     with Path("/dev/full").open("w") as full:
-        told = subprocess.run(
+        result = subprocess.run(
             [*OVERREAD, "--help"], stdout=full, stderr=subprocess.PIPE, check=False
         )
-    assert (told.returncode, told.stderr) == (1, b"Error: No space left on device\n")
+    assert (result.returncode, result.stderr) == (1, b"Error: No space left on device\n")
 
 
 def a_result(**further: Any) -> dict[str, Any]:

@@ -54,18 +54,18 @@ def test_predict_gives_equal_files_equal_results(tmp_path: Path) -> None:
     assert (c["status"], c["reason_code"], c["finding"]) == ("rejected", "not-an-image", None)
     assert c["reason"].startswith("c.txt: ")
     assert d["reason"] == c["reason"].replace("c.txt", "d.txt")
-    (picture,) = overlays.iterdir()
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    (image,) = overlays.iterdir()
+    assert image.read_bytes().startswith(b"\x89PNG")
 
 
 def test_predict_reads_zip_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    picture = make_png(tmp_path / "a.png", make_picture(top=200))
+    image = make_png(tmp_path / "a.png", make_picture(top=200))
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
-        archive.write(picture, "p1/a.png")
-        archive.write(picture, "../outside.png")
+        archive.write(image, "p1/a.png")
+        archive.write(image, "../outside.png")
 
     result = run("predict", tmp_path / "in.zip", "--jsonl")
 
@@ -99,9 +99,9 @@ def test_predict_uses_the_requested_operating_point(
     tmp_path: Path, option: str | None, setting: str, meant: str
 ) -> None:
     arguments = ["--operating-point", option] if option else []
-    picture = make_png(tmp_path / "a.png")
+    image = make_png(tmp_path / "a.png")
 
-    result = run("predict", picture, "--jsonl", *arguments, OVERREAD_OPERATING_POINT=setting)
+    result = run("predict", image, "--jsonl", *arguments, OVERREAD_OPERATING_POINT=setting)
 
     thresholds: dict[Any, float] = {**load_card(BASELINE).thresholds}
     if meant in thresholds:
@@ -114,9 +114,9 @@ def test_predict_uses_the_requested_operating_point(
 
 
 def test_predict_refuses_an_unknown_operating_point(tmp_path: Path) -> None:
-    picture = make_png(tmp_path / "a.png")
-    assert run("predict", picture, "--operating-point", "bold").exit_code == 2
-    result = run("predict", picture, OVERREAD_OPERATING_POINT="bold")
+    image = make_png(tmp_path / "a.png")
+    assert run("predict", image, "--operating-point", "bold").exit_code == 2
+    result = run("predict", image, OVERREAD_OPERATING_POINT="bold")
     assert result.exit_code == 2
     assert "OVERREAD_OPERATING_POINT: " in result.stderr
     assert result.stderr.count("\n") == 1

@@ -59,7 +59,7 @@ def test_purge_refuses_wrong_options_in_one_line(service: Served) -> None:
         ((), "expected either --older-than or --job"),
         (("--job", "x", "--older-than", "1d"), "expected either --older-than or --job"),
         (("--older-than", "3 weeks"), "expected a number of days, such as 90d"),
-        (("--job", "nosuchjob"), "there is no job nosuchjob"),
+        (("--job", "nosuchjob"), "job nosuchjob not found"),
     ):
         refused = service.run("purge", *arguments)
         assert (refused.exit_code, refused.stdout) == (2, "")
