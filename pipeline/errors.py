@@ -1,6 +1,7 @@
 """Errors of the pipeline; messages are for the user who sent the file."""
 
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 
@@ -53,28 +54,13 @@ class RefusedError(PipelineError):
         return Reason(self.code, self.sentence)
 
 
-def damaged(sentence: str) -> RefusedError:
-    return RefusedError(RefusalCode.DAMAGED, sentence)
-
-
-def too_large(sentence: str) -> RefusedError:
-    return RefusedError(RefusalCode.TOO_LARGE, sentence)
-
-
-def unsupported(sentence: str) -> RefusedError:
-    return RefusedError(RefusalCode.UNSUPPORTED, sentence)
-
-
-def not_frontal_chest(sentence: str) -> RefusedError:
-    return RefusedError(RefusalCode.NOT_FRONTAL_CHEST, sentence)
-
-
-def not_an_image(sentence: str) -> RefusedError:
-    return RefusedError(RefusalCode.NOT_AN_IMAGE, sentence)
-
-
-def bad_archive(sentence: str) -> RefusedError:
-    return RefusedError(RefusalCode.ARCHIVE, sentence)
+# Short constructors of the common kinds: `raise damaged("the archive is cut short")`.
+damaged = partial(RefusedError, RefusalCode.DAMAGED)
+too_large = partial(RefusedError, RefusalCode.TOO_LARGE)
+unsupported = partial(RefusedError, RefusalCode.UNSUPPORTED)
+not_frontal_chest = partial(RefusedError, RefusalCode.NOT_FRONTAL_CHEST)
+not_an_image = partial(RefusedError, RefusalCode.NOT_AN_IMAGE)
+bad_archive = partial(RefusedError, RefusalCode.ARCHIVE)
 
 
 class NetworkFolderError(PipelineError):

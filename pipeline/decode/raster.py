@@ -3,7 +3,6 @@
 import io
 import logging
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,93 +16,13 @@ from pipeline.files.sniff import BMP, JPEG, JPEG2000, PNG, TIFF, WEBP
 from pipeline.limits import Limits
 from pipeline.types import DecodedImage
 
-_TIFF_PHOTOMETRIC, _TIFF_BITS = 262, 258
-_WHITE_IS_ZERO = 0
-
-
-def grey_pixels(image: Image.Image) -> NDArray[np.float32]:
-    """Return float32 (H, W) in [0, 1], 0 = black; of colours the luminance (BT.601).
-
-    Integers scale by the greatest value of their bits. Transparent parts show black.
-    """
-    if image.mode.startswith("I;16"):
-        return _sixteen_bit(image)
-    if image.mode in ("I", "F"):
-        return _unbounded(np.asarray(image))
-    if image.mode == "LAB":
-        return np.take(_LIGHTNESS_TO_GREY, np.asarray(image.getchannel(0)))
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        return _on_black(image)
-    return _eight_bit(image)
-
-
-def _eight_bit(image: Image.Image) -> NDArray[np.float32]:
-    if image.mode == "P":
-        image = image.convert("RGB")
-    if image.mode not in ("L", "YCbCr"):
-        image = image.convert("L")
-    grey = np.asarray(image)
-    if grey.ndim == 3:
-        grey = grey[..., 0]  # Y of YCbCr is the luminance
-    return scaled(grey, 255)
-
-
-def _on_black(image: Image.Image) -> NDArray[np.float32]:
-    coloured = image.convert("RGBA")
-    alpha = scaled(np.asarray(coloured.getchannel("A")), 255)
-    return _eight_bit(coloured.convert("RGB")) * alpha
-
-
-def _sixteen_bit(image: Image.Image) -> NDArray[np.float32]:
-    """12-bit TIFF has the same mode as 16-bit; Pillow inverts neither."""
-    top, inverted = 2**16 - 1, False
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        top = 2 ** image.tag_v2.get(_TIFF_BITS, (16,))[0] - 1
-        inverted = image.tag_v2.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
-    grey = scaled(np.asarray(image), top)
-    return 1 - grey if inverted else grey
-
-
-def scaled(stored: NDArray[Any], top: int) -> NDArray[np.float32]:
-    """Return float32 of the same shape in [0, 1]; stored: 0 to top."""
-    values: NDArray[np.float32] = np.multiply(stored, np.float32(1 / top), dtype=np.float32)
-    return values
-
-
-def _unbounded(values: NDArray[Any]) -> NDArray[np.float32]:
-    """32-bit integers and floats state no range: take the smallest common one that fits."""
-    least, greatest = float(values.min()), float(values.max())  # NaN if any value is NaN
-    if not (np.isfinite(least) and np.isfinite(greatest)) or least < 0:
-        raise unsupported("expected finite pixel values of at least 0")
-    tops = (1, 2**8 - 1, 2**12 - 1, 2**16 - 1, 2**32 - 1)
-    top = next((top for top in tops if greatest <= top), None)
-    if top is None:
-        raise unsupported("expected pixel values of at most 32 bits")
-    return scaled(values, top)
-
-
-def _lightness_to_grey() -> NDArray[np.float32]:
-    """CIE 1976 L* (0 to 100 in 0 to 255) to the grey level of sRGB (IEC 61966-2-1)."""
-    lightness = np.arange(256) / 255 * 100
-    linear = np.where(lightness > 8, ((lightness + 16) / 116) ** 3, lightness / 903.3)
-    grey = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
-    return np.clip(grey, 0, 1).astype(np.float32)
-
-
-_LIGHTNESS_TO_GREY = _lightness_to_grey()
-
-
 # Only these decoders may run: that of EPS, for one, starts Ghostscript.
 _FORMATS = {
-    PNG: "PNG",
-    JPEG: "JPEG",
-    TIFF: "TIFF",
-    BMP: "BMP",
-    WEBP: "WEBP",
-    JPEG2000: "JPEG2000",
+    **{PNG: "PNG", JPEG: "JPEG", TIFF: "TIFF"},
+    **{BMP: "BMP", WEBP: "WEBP", JPEG2000: "JPEG2000"},
 }
-_TIFF_COLUMNS, _TIFF_ROWS = 256, 257  # TIFF 6.0
-_CHECKS: dict[str, Callable[[bytes, Limits], object]] = {PNG: check_png, JPEG: check_jpeg}
+_TIFF_COLUMNS, _TIFF_ROWS, _TIFF_BITS, _TIFF_PHOTOMETRIC = 256, 257, 258, 262  # TIFF 6.0
+_WHITE_IS_ZERO = 0
 
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module="PIL", category=UserWarning)  # quotes metadata
@@ -124,8 +43,10 @@ def decode_raster(
     at least this many pixels to a side. is_checked: the stream was checked before, as
     stripping its metadata does.
     """
-    if media_type in _CHECKS and not is_checked:
-        _CHECKS[media_type](content, limits)
+    if media_type == PNG and not is_checked:
+        check_png(content, limits)
+    elif media_type == JPEG and not is_checked:
+        check_jpeg(content, limits)
     name = _FORMATS[media_type]
     try:
         with Image.open(io.BytesIO(content), formats=[name]) as image:
@@ -152,17 +73,19 @@ def _decode(
     limits: Limits,
     minimum_size: int | None,
 ) -> DecodedImage:
-    columns, rows = _stored_size(image)
+    columns, rows = image.size
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # its size is that displayed
+        columns, rows = int(image.tag_v2[_TIFF_COLUMNS]), int(image.tag_v2[_TIFF_ROWS])
     limits.check_size(rows, columns)
     frames = int(getattr(image, "n_frames", 1))
     limits.check_frames(frames)
     grey = _read_jpeg(content, image, minimum_size) if media_type == JPEG else None
     if grey is None:
-        grey = grey_pixels(image)
+        grey = _grey_pixels(image)
     # Pillow's PNG reader loads the pixels to find EXIF data, and an error there would be lost:
     # so the orientation is read after the pixels.
     return DecodedImage(
-        pixels=turn_upright(grey, _orientation(image)),
+        pixels=_turn_upright(grey, _orientation(image)),
         media_type=media_type,
         rows=rows,
         columns=columns,
@@ -181,7 +104,7 @@ def _read_jpeg(
     luminance = read_luminance(content, scale=scale)
     if luminance is None or image.mode not in ("L", "RGB"):
         return None
-    return scaled(luminance, 255)
+    return _scaled(luminance, 255)
 
 
 def read_orientation(content: bytes, media_type: str) -> int:
@@ -191,13 +114,6 @@ def read_orientation(content: bytes, media_type: str) -> int:
             return _orientation(image)
     except Exception:
         return 1
-
-
-def _stored_size(image: Image.Image) -> tuple[int, int]:
-    """Return columns and rows as stored; Pillow gives a TIFF's size as displayed."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return int(image.tag_v2[_TIFF_COLUMNS]), int(image.tag_v2[_TIFF_ROWS])
-    return image.size
 
 
 def _orientation(image: Image.Image) -> int:
@@ -214,7 +130,7 @@ def _orientation(image: Image.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def turn_upright(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+def _turn_upright(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
     """Undo an EXIF orientation. pixels: (H, W); 5 to 8 swap the sides."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.T
@@ -223,3 +139,75 @@ def turn_upright(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.fl
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return np.ascontiguousarray(pixels)
+
+
+def _grey_pixels(image: Image.Image) -> NDArray[np.float32]:
+    """Return float32 (H, W) in [0, 1], 0 = black; of colours the luminance (BT.601).
+
+    Integers scale by the greatest value of their bits. Transparent parts show black.
+    """
+    if image.mode.startswith("I;16"):
+        return _sixteen_bit(image)
+    if image.mode in ("I", "F"):
+        return _unbounded(np.asarray(image))
+    if image.mode == "LAB":
+        return np.take(_LIGHTNESS_TO_GREY, np.asarray(image.getchannel(0)))
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        return _on_black(image)
+    return _eight_bit(image)
+
+
+def _eight_bit(image: Image.Image) -> NDArray[np.float32]:
+    if image.mode == "P":
+        image = image.convert("RGB")
+    if image.mode not in ("L", "YCbCr"):
+        image = image.convert("L")
+    grey = np.asarray(image)
+    if grey.ndim == 3:
+        grey = grey[..., 0]  # Y of YCbCr is the luminance
+    return _scaled(grey, 255)
+
+
+def _on_black(image: Image.Image) -> NDArray[np.float32]:
+    coloured = image.convert("RGBA")
+    alpha = _scaled(np.asarray(coloured.getchannel("A")), 255)
+    return _eight_bit(coloured.convert("RGB")) * alpha
+
+
+def _sixteen_bit(image: Image.Image) -> NDArray[np.float32]:
+    """12-bit TIFF has the same mode as 16-bit; Pillow inverts neither."""
+    top, inverted = 2**16 - 1, False
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        top = 2 ** image.tag_v2.get(_TIFF_BITS, (16,))[0] - 1
+        inverted = image.tag_v2.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
+    grey = _scaled(np.asarray(image), top)
+    return 1 - grey if inverted else grey
+
+
+def _scaled(stored: NDArray[Any], top: int) -> NDArray[np.float32]:
+    """Return float32 of the same shape in [0, 1]; stored: 0 to top."""
+    values: NDArray[np.float32] = np.multiply(stored, np.float32(1 / top), dtype=np.float32)
+    return values
+
+
+def _unbounded(values: NDArray[Any]) -> NDArray[np.float32]:
+    """32-bit integers and floats state no range: take the smallest common one that fits."""
+    least, greatest = float(values.min()), float(values.max())  # NaN if any value is NaN
+    if not (np.isfinite(least) and np.isfinite(greatest)) or least < 0:
+        raise unsupported("expected finite pixel values of at least 0")
+    tops = (1, 2**8 - 1, 2**12 - 1, 2**16 - 1, 2**32 - 1)
+    top = next((top for top in tops if greatest <= top), None)
+    if top is None:
+        raise unsupported("expected pixel values of at most 32 bits")
+    return _scaled(values, top)
+
+
+def _lightness_to_grey() -> NDArray[np.float32]:
+    """CIE 1976 L* (0 to 100 in 0 to 255) to the grey level of sRGB (IEC 61966-2-1)."""
+    lightness = np.arange(256) / 255 * 100
+    linear = np.where(lightness > 8, ((lightness + 16) / 116) ** 3, lightness / 903.3)
+    grey = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+    return np.clip(grey, 0, 1).astype(np.float32)
+
+
+_LIGHTNESS_TO_GREY = _lightness_to_grey()
