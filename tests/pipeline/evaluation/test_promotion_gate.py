@@ -82,11 +82,16 @@ def test_unfitted_out_of_distribution_check_is_refused() -> None:
     assert "out-of-distribution check" in reason_of(better, is_guard_refreshed=False)
 
 
-@pytest.mark.parametrize("few", [{"pneumonia_patients": 12}, {"normal_patients": 0}])
+@pytest.mark.parametrize("few", [{"pneumonia_patients": 29}, {"normal_patients": 29}])
 def test_too_few_patients_of_a_finding_are_not_enough_evidence(few: dict[str, Any]) -> None:
     reason = reason_of(a_comparison("public"), a_comparison(auroc=BETTER, **few))
     assert reason.startswith("Not enough evidence: site has")
     assert reason.endswith("; 30 of each are needed.")
+
+
+def test_least_number_of_patients_is_enough() -> None:
+    least = a_comparison(auroc=BETTER, pneumonia_patients=30, normal_patients=30)
+    assert decide_promotion([least], gate=GATE).is_yes
 
 
 def test_worse_auroc_is_refused() -> None:
