@@ -1,4 +1,4 @@
-"""The portal and its API, put together."""
+"""The Flask application of portal and API."""
 
 from typing import Any
 
@@ -61,10 +61,10 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         title="Overread",
         version="1",
         spec_path="/api/v1/openapi.json",
-        docs_path=None,  # its page would load scripts from elsewhere
+        docs_path=None,  # its page loads scripts from other hosts
         json_errors=False,
     )
-    # Needless slashes would be answered by a redirect to whatever host the request names.
+    # Merging slashes would redirect to the host named by the request.
     app.url_map.merge_slashes = False
     install_ids(app)
     app.extensions[KEY] = open_context(settings)
@@ -81,8 +81,8 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     install_label_filters(app)
     install_night_words(app)
     _describe(app)
-    for room in BLUEPRINTS:
-        app.register_blueprint(room.bp)
+    for module in BLUEPRINTS:
+        app.register_blueprint(module.bp)
     app.jinja_env.globals["person"] = current_user
     return app
 
@@ -109,7 +109,7 @@ def _complete_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
 
 
 def _describe_problems(responses: dict[str, Any]) -> None:
-    """APIFlask takes them for plain JSON."""
+    """APIFlask declares them as plain JSON."""
     for status, response in responses.items():
         if status >= "400" and (plain := response.get("content")):
             response["content"] = {PROBLEM: plain["application/json"]}

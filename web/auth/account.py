@@ -1,4 +1,4 @@
-"""One's own account: the password, and leaving everywhere at once."""
+"""Routes of the user's own account: password, sessions, API tokens."""
 
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -73,13 +73,13 @@ def revoke_token(token_id: int) -> ResponseReturnValue:
 
 
 def _in_person() -> None:
-    """A token of narrow scope must not make itself a login of full rights here."""
+    """An API token must not be turned into a login with full rights."""
     if g.get("came_with_token"):
         abort(403, "not available with an API token: log in")
 
 
 def _is_confirmed() -> bool:
-    """Whoever came by a link and has no password yet has none to show."""
+    """Ask for the current password, if the user has one."""
     with read_session() as session:
         has_password = session.get_one(User, person().id).password_hash is not None
     return not has_password or confirm(person().name, request.form.get("current", ""))
@@ -92,7 +92,7 @@ def _set(hashed: str) -> None:
         session.flush()
         session.refresh(user)
         record(session, user_id=user.id, action="password.set", target=str(user.id))
-    log_in(user)  # the session that it was changed in has ended, too
+    log_in(user)  # setting a password has ended this session, too
 
 
 def _page(

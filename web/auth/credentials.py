@@ -1,6 +1,6 @@
-"""Names and passwords. Whatever does not fit, the answer is the same, and takes as long.
+"""Check names and passwords: a wrong one of either gives the same answer after the same time.
 
-How often an address may try. In memory, so per process; `overread up` has one portal.
+Rate limits per address are kept in memory, so per process; `overread up` has one portal.
 """
 
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from web.context import current_settings, write_session
 
 @dataclass(frozen=True)
 class Tried:
-    """user: whom the name means. refusal: why not, for the audit alone; empty where all fits."""
+    """user: the one of that name. refusal: the reason, for the audit only; empty if accepted."""
 
     user: User | None
     refusal: str
 
 
 def admit(name: str, password: str) -> User | None:
-    """For a login."""
+    """Check a login."""
     tried = _try(name, password)
     action = "login.refused" if tried.refusal else "login"
     _record(tried, action, newer_hash=_newer_hash(tried, password))
@@ -38,7 +38,7 @@ def admit(name: str, password: str) -> User | None:
 
 
 def confirm(name: str, password: str) -> bool:
-    """Someone who is logged in shows that it is really them; guessing is counted all the same."""
+    """Check the password of a user who is logged in; wrong ones count, too."""
     tried = _try(name, password)
     if tried.refusal:
         _record(tried, "password.refused")
@@ -46,7 +46,7 @@ def confirm(name: str, password: str) -> bool:
 
 
 def set_password(session: Session, user: User, hashed: str) -> None:
-    """Ends all sessions of that user, and a lock-out. The caller records it."""
+    """End all sessions of that user, and a lock-out. The caller records it."""
     user.password_hash = hashed
     end_logins(user)
     for counted in {where_counted(user.name), counted_elsewhere(user.name)}:
@@ -64,7 +64,7 @@ def _try(name: str, password: str) -> Tried:
             lockout=timedelta(seconds=settings.lockout_s),
         )
         user = find_user(session, normal_name(name))
-    # No transaction is open meanwhile.
+    # Hashing is slow: no transaction is open here.
     fits = is_right(password, user.password_hash if user else None)
     refusal = _refusal(user, is_free=is_free, fits=fits)
     if not refusal:
@@ -92,7 +92,7 @@ def _record(tried: Tried, action: str, *, newer_hash: str | None = None) -> None
 
 
 def _newer_hash(tried: Tried, password: str) -> str | None:
-    """Where today's parameters are others than those of the day it was set."""
+    """A new hash if the stored one was made with older parameters."""
     kept = tried.user.password_hash if tried.user and not tried.refusal else None
     return hash_password(password) if kept and is_outdated(kept) else None
 
@@ -104,7 +104,7 @@ limiter = Limiter(get_remote_address, storage_uri="memory://")
 
 
 def count_wrong_token() -> bool:
-    """False where this address has sent too many; a right token always works, whoever else errs."""
+    """False if this address has sent too many. A valid token always works."""
     return limiter.limiter.hit(WRONG_TOKENS, "wrong token", get_remote_address())
 
 

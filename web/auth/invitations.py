@@ -1,4 +1,4 @@
-"""A link by which someone chooses a password: new here, or the old one is forgotten."""
+"""One-time links for setting a password: for new users, or if it was forgotten."""
 
 from datetime import timedelta
 
@@ -21,14 +21,14 @@ LIFETIME = timedelta(days=3)
 
 
 def invite(session: Session, user: User) -> str:
-    """The path of a link for that user; earlier ones no longer work. The caller records it."""
+    """Return the path of a new link; earlier ones are revoked. The caller records it."""
     revoke_tokens(session, user_id=user.id, kinds=("invitation",))
     token = issue_token(session, user=user, kind="invitation", lifetime=LIFETIME)
     return url_for("invitations.show", token=token)
 
 
 def twice(password: str, *, name: str) -> str | None:
-    """What speaks against a password that a form asks for twice."""
+    """Return the objection to a password that a form asks for twice, if any."""
     against = objection(password, name=name)
     if against is None and password != request.form.get("again", ""):
         return "the passwords do not match"
@@ -37,7 +37,7 @@ def twice(password: str, *, name: str) -> str | None:
 
 @bp.get("/welcome")
 @limiter.limit("20 per minute")
-@open_to_all("who is new here has no login yet; its link says who it is for")
+@open_to_all("new users have no login yet; the link says who they are")
 def show() -> ResponseReturnValue:
     user = _invited(request.args.get("token", ""))
     return _page(200, user) if user else _refused()
@@ -45,7 +45,7 @@ def show() -> ResponseReturnValue:
 
 @bp.post("/welcome")
 @limiter.limit(LOGINS)
-@open_to_all("who is new here has no login yet; its link says who it is for")
+@open_to_all("new users have no login yet; the link says who they are")
 def accept() -> ResponseReturnValue:
     token, password = request.form.get("token", ""), request.form.get("password", "")
     user = _invited(token)

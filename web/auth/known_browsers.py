@@ -1,8 +1,7 @@
-"""Browsers that somebody has logged in with before, so that others' guesses do not lock them out.
+"""Device cookies (OWASP): guesses from elsewhere do not lock users out of their own browsers.
 
-Wrong passwords from such a browser are counted for it alone, those from everywhere else together:
-who guesses locks a name for strangers' browsers, not for its owner's. OWASP calls it a device
-cookie. It lets nobody in: it only says where wrong ones count.
+Wrong passwords from a browser in which the name has logged in before are counted separately from
+those of all other browsers. The cookie grants no access.
 """
 
 import secrets
@@ -17,31 +16,31 @@ from models.people.users import normal_name
 
 COOKIE = "overread-known"
 LASTS = timedelta(days=180)
-MOST = 20  # people who share a computer; who has not come for longest is forgotten
+MOST = 20  # users of one browser; the one who has not logged in for longest is forgotten
 
 
 @dataclass(frozen=True)
 class Browser:
-    """marks: of the names that have logged in with it, the last one first."""
+    """marks: keyed hashes of the names that have logged in here, the latest first."""
 
     id: str
     marks: tuple[str, ...] = ()
 
 
 def where_counted(name: str) -> str:
-    """The key under which wrong passwords count: of the name, or of the name at this browser."""
+    """The key under which wrong passwords count: of the name, or of the name in this browser."""
     browser = _this_browser()
     is_known = browser is not None and _mark(name) in browser.marks
     return _keyed(name, f"at {browser.id}") if browser and is_known else counted_elsewhere(name)
 
 
 def counted_elsewhere(name: str) -> str:
-    """For all browsers together that the name has not logged in with."""
+    """The key of all browsers in which the name has not logged in."""
     return _keyed(name)
 
 
 def remember_browser(name: str) -> None:
-    """Somebody of that name has just been let in."""
+    """Set the cookie after a successful login."""
     browser = _this_browser() or Browser(secrets.token_urlsafe(16))
     others = [mark for mark in browser.marks if mark != _mark(name)]
     signed = _signer().dumps([browser.id, [_mark(name), *others][:MOST]])
@@ -69,7 +68,7 @@ def _this_browser() -> Browser | None:
 
 
 def _mark(name: str) -> str:
-    """Whose it is cannot be read from the cookie."""
+    """A keyed hash, so that the cookie does not tell the name."""
     return _keyed(name, "was here")[:16]
 
 

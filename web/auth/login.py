@@ -1,4 +1,4 @@
-"""The way in, by name and password or by a link that works once; and the way out."""
+"""Log in by name and password or by a one-time link, and log out."""
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -18,20 +18,20 @@ bp = Blueprint("login", __name__)
 
 @bp.get("/login")
 @limiter.limit("20 per minute")
-@open_to_all("it is the way in")
+@open_to_all("it is the login page")
 def show() -> ResponseReturnValue:
     token = request.args.get("token", "")
     if not token:
         return _go_on() if current_user.is_authenticated else _page(200)
     if _is_only_looking():
-        # A browser that fetches ahead, or a link checker, must not use the link up.
+        # A prefetching browser or a link checker must not use up the link.
         return Response(status=503)
     return _go_on() if _use(token) else _page(403, refused="link")
 
 
 @bp.post("/login")
 @limiter.limit(LOGINS)
-@open_to_all("it is the way in")
+@open_to_all("it is the login page")
 def enter() -> ResponseReturnValue:
     user = admit(request.form.get("name", ""), request.form.get("password", ""))
     if user is None:
@@ -46,7 +46,7 @@ def logout() -> ResponseReturnValue:
     audit("logout")
     log_out()
     answer = redirect(url_for("login.show"), code=303)
-    answer.headers["Clear-Site-Data"] = '"cache"'  # the pictures that the browser kept
+    answer.headers["Clear-Site-Data"] = '"cache"'  # cached images
     return answer
 
 

@@ -1,4 +1,4 @@
-"""What the API says and accepts of users and their tokens."""
+"""Fields of users and tokens."""
 
 from datetime import datetime
 
@@ -14,14 +14,14 @@ class NewUser(In):
 
 
 class UserChange(In):
-    """What is not given stays."""
+    """Omitted fields stay unchanged."""
 
     role: Role | None = None
     is_active: bool | None = None
 
 
 class UserOut(Out):
-    """has_password: otherwise links are the only way in."""
+    """has_password: False if the user has only logged in by links."""
 
     id: int
     name: str
@@ -36,7 +36,7 @@ class UsersOut(Out):
 
 
 class InvitationOut(Out):
-    """link: to be put behind the portal's address; works once, until expires_at."""
+    """link: a path of the portal; works once, until expires_at."""
 
     user: UserOut
     link: str
@@ -44,7 +44,7 @@ class InvitationOut(Out):
 
 
 class NewToken(In):
-    """role: may do at most what this role may; not more than who asks."""
+    """role: at most the caller's."""
 
     name: str = Field(min_length=1, max_length=80)
     role: Role
@@ -64,6 +64,6 @@ class TokensOut(Out):
 
 
 class IssuedOut(TokenOut):
-    """token: said this once, and never again."""
+    """token: shown only once."""
 
     token: str

@@ -1,4 +1,4 @@
-"""API tokens: each has an owner, a scope and an end, and is said once."""
+"""API tokens: each has an owner, a role and an expiry, and is shown once."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ bp = APIBlueprint("tokens", __name__, tag="Tokens")
 @bp.output(TokensOut)
 @needs(Role.VIEWER)
 def index() -> TokensOut:
-    """Your own that still work, newest first."""
+    """List your valid tokens, newest first."""
     return _left()
 
 
@@ -31,7 +31,7 @@ def index() -> TokensOut:
 @bp.doc(responses=[403])
 @needs(Role.VIEWER)
 def create(json_data: NewToken) -> IssuedOut:
-    """A token of your own. It may do no more than you, nor outlive the token that asks for it."""
+    """Create a token. Its role and expiry are limited by those of the caller."""
     return issue(json_data.name, role=json_data.role, days=json_data.days)
 
 
@@ -40,7 +40,7 @@ def create(json_data: NewToken) -> IssuedOut:
 @bp.doc(responses=[404])
 @needs(Role.VIEWER)
 def revoke_own(token_id: int) -> TokensOut:
-    """It no longer works, from now on. Answers with those that are left."""
+    """Revoke a token. Returns the remaining ones."""
     revoke(token_id)
     return _left()
 
@@ -62,7 +62,7 @@ def issue(name: str, *, role: Role, days: int) -> IssuedOut:
 
 
 def revoke(token_id: int) -> None:
-    """One's own; another's is not there. A token ends none that may do more."""
+    """Own tokens only; any other id gives 404. A token cannot revoke one of a higher role."""
     asking = person()
     with write_session() as session:
         owner = session.get_one(User, asking.id)
@@ -84,6 +84,6 @@ def _left() -> TokensOut:
 
 
 def token_out(token: Token, owners_role: Role) -> TokenOut:
-    """role: what it may do now, its owner's role being what it is."""
+    """role: the effective one, limited by the owner's role."""
     columns = {name: getattr(token, name) for name in ("id", "name", "created_at", "expires_at")}
     return TokenOut(**columns, role=lesser_role(owners_role, token.role))

@@ -1,4 +1,4 @@
-"""Users, for admins: who may come in, and as what."""
+"""Routes of users, for admins."""
 
 from apiflask import APIBlueprint
 from flask import abort, redirect, render_template, request, url_for
@@ -65,7 +65,7 @@ def link_page(user_id: int) -> str:
 @bp.output(UsersOut)
 @needs(Role.ADMIN)
 def index() -> UsersOut:
-    """All users, also those who may no longer come in."""
+    """List all users, including deactivated ones."""
     with read_session() as session:
         return UsersOut(users=[_out(user) for user in list_users(session)])
 
@@ -76,7 +76,7 @@ def index() -> UsersOut:
 @bp.doc(responses=[409])
 @needs(Role.ADMIN)
 def add(json_data: NewUser) -> InvitationOut:
-    """A new user, and a link by which this person chooses a password."""
+    """Create a user and a one-time link for setting a password."""
     try:
         return _add(json_data.name, json_data.role)
     except UserRefusedError as error:
@@ -89,7 +89,7 @@ def add(json_data: NewUser) -> InvitationOut:
 @bp.doc(responses=[404, 409])
 @needs(Role.ADMIN)
 def change(user_id: int, json_data: UserChange) -> UserOut:
-    """Another role, in or out. All sessions of that user end; who is out has no tokens left."""
+    """Change a user's role, or activate or deactivate them; ends all their sessions."""
     return _change(user_id, role=json_data.role, is_active=json_data.is_active)
 
 
@@ -98,7 +98,7 @@ def change(user_id: int, json_data: UserChange) -> UserOut:
 @bp.doc(responses=[404, 409])
 @needs(Role.ADMIN)
 def link(user_id: int) -> InvitationOut:
-    """A new link by which this person chooses a password; earlier ones no longer work."""
+    """Create a new one-time link for setting a password; earlier ones are revoked."""
     return _invite(user_id)
 
 
@@ -119,7 +119,7 @@ def _change(user_id: int, *, role: Role | None, is_active: bool | None) -> UserO
                 change_role(session, user, role)
                 actions.append("user.role-changed")
             if is_active is not None and is_active != user.is_active:
-                _let_in_or_out(session, user, is_active)
+                _set_active(session, user, is_active)
                 actions.append("user.activated" if is_active else "user.deactivated")
         except UserRefusedError as error:
             abort(409, str(error))
@@ -128,12 +128,12 @@ def _change(user_id: int, *, role: Role | None, is_active: bool | None) -> UserO
         return _out(user)
 
 
-def _let_in_or_out(session: Session, user: User, is_active: bool) -> None:
+def _set_active(session: Session, user: User, is_active: bool) -> None:
     if is_active:
         user.is_active = True
         return
     deactivate(session, user)
-    # Who is let in again one day must not bring back what was handed out before.
+    # A later activation must not revive tokens issued before.
     revoke_tokens(session, user_id=user.id, kinds=ALL_KINDS)
 
 
@@ -177,7 +177,7 @@ def _out(user: User) -> UserOut:
 
 
 def _page(invitation: InvitationOut | None = None, **refused: str) -> str:
-    """refused: why (`against`), and what the form had."""
+    """refused: the reason (`against`) and the values of the form."""
     with read_session() as session:
         users, invited = list_users(session), invited_users(session)
     return render_template(

@@ -1,4 +1,4 @@
-"""How numbers and states are put to people. The templates' filters."""
+"""Template filters: numbers, findings and states in words."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from pipeline.text import percent, plural, probability_percent
 
 FINDINGS = {"pneumonia": "Pneumonia suspected", "normal": "Not suspected"}
 NO_ANSWER = "No answer: out of distribution"
-MARKS = {"pneumonia": "▲", "normal": "○"}  # colour is never the only sign
+MARKS = {"pneumonia": "▲", "normal": "○"}  # never colour alone
 STATES = {
     "received": "waiting to be decoded",
     "ready": "waiting for the network",
@@ -33,7 +33,7 @@ def finding_mark(finding: str | None) -> str:
 
 
 def unfamiliarity_words(value: float, card: Mapping[str, Any]) -> str:
-    """By the limits of the version that measured it; the first cards had no limit to warn at."""
+    """By the limits of the version that measured it; the first cards had no warning limit."""
     limit = card.get("unfamiliarity_limit", 1.0)
     if value > limit:
         return "out of distribution"
@@ -41,19 +41,19 @@ def unfamiliarity_words(value: float, card: Mapping[str, Any]) -> str:
 
 
 def threshold_words(answer: Result | StudySummary) -> str:
-    """What stands beside every probability."""
+    """Shown with every probability."""
     return f"threshold {probability_percent(answer.threshold)}, {answer.operating_point}"
 
 
 def reading_words(answer: Result | StudySummary) -> str:
-    """The same in full, where there is room."""
+    """Threshold and calibration."""
     if answer.temperature is None:
         return f"{threshold_words(answer)}; calibration not recorded"
     return f"{threshold_words(answer)}; calibrated with temperature {answer.temperature:.3g}"
 
 
 def heatmap_words(answer: Result) -> str:
-    """How far to trust the heatmap. Each number is missing from what was read before it was."""
+    """Reliability of the heatmap; early results have no measures of it."""
     peak, spread, inside = (
         answer.heatmap_peak,
         answer.heatmap_concentration,
@@ -73,7 +73,7 @@ def duration(seconds: float | None) -> str:
 
 
 def when(moment: datetime | str) -> str:
-    """A card keeps it as text."""
+    """In UTC. Cards contain times as text."""
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

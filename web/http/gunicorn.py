@@ -1,14 +1,12 @@
-"""gunicorn's worker with threads, in which a client that is slow keeps nobody else waiting.
+"""gunicorn's threaded worker, protected against slow clients, and its log.
 
-gunicorn waits for a client as long as it takes, in one of a few threads: as many connections that
-send one letter each would shut everybody out. Here a request has some seconds of waiting, and more
-for what has come or gone meanwhile; where many threads wait, it has one. A proxy that reads
-requests whole before it passes them on helps against those who come with thousands of connections.
+gunicorn waits for a client without limit in one of a few threads, so a few slow connections would
+block the portal. Here each request has a budget of waiting time, which grows with the bytes that
+are transferred and shrinks when many threads wait. Against thousands of connections, use a proxy
+that buffers requests.
 
-What gunicorn itself logs, in the portal's format.
-
-Its access lines are off, and what it quotes of a request when something fails is left out:
-addresses and headers may hold names, searches and login links.
+gunicorn's log lines get the portal's format. Access lines are off, and requests are not quoted:
+addresses and headers may contain names, searches and login links.
 """
 
 import errno
@@ -27,9 +25,9 @@ from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 from models.config.logs import set_up_logging
 from models.config.settings import Settings
 
-PATIENCE_S = 10.0  # of waiting, until a request's first bytes have come
-LONGEST_S = 60.0  # of waiting at a time, in the midst of an upload
-IN_A_CROWD_S = 1.0  # instead of PATIENCE_S
+PATIENCE_S = 10.0  # of waiting for a request's first bytes
+LONGEST_S = 60.0  # of waiting at a time, during an upload
+IN_A_CROWD_S = 1.0  # instead of PATIENCE_S when many threads wait
 CROWD = 16  # half of the threads (cli/service/processes.py)
 LOOK_AGAIN_S = 0.25
 BLOCK = 64 * 1024
@@ -37,7 +35,7 @@ AT_ONCE_S = 0.05  # most clients send as soon as they are connected
 
 
 class Crowd:
-    """The threads that wait for a client at the moment."""
+    """Counts the threads that wait for a client."""
 
     def __init__(self) -> None:
         self._waiting = 0
@@ -62,7 +60,7 @@ crowd = Crowd()
 
 
 class PacedSocket(socket.socket):
-    """Counts the time in which it waits for the client, not that in which the portal works."""
+    """A socket that limits the time spent waiting for its client."""
 
     slowest = 2_000  # bytes a second
     is_given_up = False
@@ -73,7 +71,7 @@ class PacedSocket(socket.socket):
         self._left_s = PATIENCE_S
 
     def setblocking(self, flag: bool) -> None:
-        """gunicorn asks for it once more after the end."""
+        """gunicorn calls it once more after closing."""
         if self.fileno() != -1:
             super().setblocking(flag)
 
@@ -87,13 +85,13 @@ class PacedSocket(socket.socket):
         rest = memoryview(data)
         while rest:
             self._wait_for(select.POLLOUT)
-            # As much as there is room for: the remainder is waited for here.
+            # Send what fits into the buffer; waiting for the rest is counted here.
             sent = super().send(rest[:BLOCK], flags | socket.MSG_DONTWAIT)
             self._moved(sent)
             rest = rest[sent:]
 
     def _wait_for(self, event: int) -> None:
-        """For as long as is left, or as gunicorn has set."""
+        """Wait within the remaining budget and gunicorn's own timeout."""
         client = select.poll()
         client.register(self, event)
         if client.poll(0):
@@ -110,7 +108,7 @@ class PacedSocket(socket.socket):
         if given is not None and waited_s >= given:
             raise TimeoutError
         self.is_given_up = True
-        # As if it had gone: gunicorn passes over that without a word in the log.
+        # gunicorn ignores a reset connection without logging it.
         raise ConnectionResetError(errno.ECONNRESET, "the client is too slow")
 
     def _patience(self, given: float | None) -> float:
@@ -126,11 +124,11 @@ class PortalWorker(ThreadWorker):  # type: ignore[misc]
         if not isinstance(conn.sock, PacedSocket):
             conn.sock = PacedSocket(fileno=conn.sock.detach())
         if not (conn.initialized or conn.data_ready or conn.wait_for_data(AT_ONCE_S)):
-            return _DEFER  # it waits without a thread
+            return _DEFER  # wait without a thread
         conn.sock.begin()
         kept = super().handle(conn)
         if kept is False:
-            # Here: gunicorn would wait for the client's farewell in the thread that serves all.
+            # Close here: gunicorn would wait for the client in its main thread.
             conn.close(graceful=not conn.sock.is_given_up)
         return kept
 
@@ -149,7 +147,7 @@ class PortalLogger(Logger):  # type: ignore[misc]
         super().warning(msg, *args, **kwargs)
 
     def exception(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        """Of a request's: where, and what kind; never the text. A start that fails says why."""
+        """For requests log the type and place, never the text; a failed start is logged in full."""
         if not str(msg).startswith("Error handling"):
             super().exception(msg, *args, **kwargs)
             return

@@ -1,7 +1,4 @@
-"""Numbers of rows in addresses.
-
-What a page's address asks for, checked like an API call's.
-"""
+"""Row ids in paths, and query parameters of pages."""
 
 from typing import TypeVar
 
@@ -13,7 +10,7 @@ LARGEST = 2**31 - 1  # what an integer column of the databases holds
 
 
 class RowId(IntegerConverter):
-    """`int` in a path. What no database can count to is 0, which no row has, and no error."""
+    """`int` in a path. A number too large for the database becomes 0, which no row has."""
 
     def to_python(self, value: str) -> int:
         row_id = int(super().to_python(value))
@@ -28,7 +25,7 @@ Query = TypeVar("Query", bound=BaseModel)
 
 
 def read_query(kind: type[Query]) -> Query:
-    """Unknown and empty parameters count as not given, as forms send them."""
+    """Unknown and empty parameters are ignored, since forms send them."""
     names = kind.model_fields
     given = {name: value for name, value in request.args.items() if name in names and value}
     try:

@@ -1,7 +1,4 @@
-"""Headers and cookies that every answer carries.
-
-Where a login leads: only to pages of this portal, whatever the address asks for.
-"""
+"""Security headers and cookies of every response, and safe redirects after login."""
 
 import re
 from datetime import timedelta
@@ -16,7 +13,7 @@ from models.config.settings import Settings
 
 NOTICE = "Research use only. Not a medical device."
 
-# Scripts, styles and pictures come from this server alone; nothing inline, no plug-ins, no frames.
+# Scripts, styles and images from this server only; nothing inline, no plug-ins, no frames.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -29,7 +26,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-# What no page of ours asks a browser for, so that nothing put into one can.
+# Browser features that no page uses.
 UNUSED = (
     *("accelerometer", "autoplay", "camera", "display-capture", "encrypted-media", "geolocation"),
     *("gyroscope", "magnetometer", "microphone", "midi", "payment", "publickey-credentials-get"),
@@ -39,7 +36,7 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # No address of ours travels to another site; on TLS the forms' proof wants our own.
+    # Other sites do not see our addresses; on TLS the CSRF check needs the referrer.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -50,7 +47,7 @@ HEADERS = {
 
 
 class Cookies(SecureCookieSessionInterface):
-    """`Secure` wherever the request came over TLS; on loopback there is none."""
+    """`Secure` if the request came over TLS, which loopback does not use."""
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure
@@ -61,7 +58,7 @@ def add_headers(response: Response) -> Response:
         response.headers.setdefault(name, value)
     if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    # Pages show patients' studies: a shared computer must not keep them.
+    # Pages show patients' studies: shared computers must not cache them.
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     return response
@@ -76,21 +73,21 @@ def install_security(app: Flask, settings: Settings, *, session_key: str) -> Non
     app.session_interface = Cookies()
     app.after_request(add_headers)
     if count := settings.proxies:
-        # Who is asking, for the limits by address; and whether by TLS, for the cookies. The host
-        # is nobody's business: no address of ours is made from it.
+        # The client's address is for rate limits, the scheme for cookies. The host is ignored:
+        # no address is made from it.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count)  # type: ignore[method-assign]
 
 
 START = "/"
-# One slash first. No backslash and nothing invisible: browsers read the one as a slash, and leave
-# the other out.
+# One leading slash, no backslash and no invisible characters: browsers read backslashes as slashes
+# and drop the others.
 _LOCAL = re.compile(r"/(?!/)[^\\\x00-\x20\x7f-\x9f]*")
-# No second login, which might be somebody else's.
+# Not to another login, whose link might be somebody else's.
 WAYS_IN_AND_OUT = ("/login", "/welcome", "/logout")
 
 
 def local_path(wanted: str) -> str:
-    # As browser and server read it: without dots, escapes and needless slashes.
+    # Normalised as browsers and the server do: dots, escapes, double slashes.
     path = normpath("/" + unquote(wanted.partition("?")[0]).lstrip("/"))
     is_local = _LOCAL.fullmatch(wanted) and not path.startswith(WAYS_IN_AND_OUT)
     return wanted if is_local else START

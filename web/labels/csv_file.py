@@ -1,6 +1,6 @@
-"""A table of labels as it came: a CSV becomes rows, and a reason for each line that does not.
+"""Parse a CSV of labels into rows, and a reason for each line that is refused.
 
-Nothing here knows which images there are.
+Images are looked up later, in `csv_import`.
 """
 
 import csv
@@ -21,7 +21,7 @@ LABELS = {value.value: value for value in LabelValue} | {
     "1": LabelValue.PNEUMONIA,
     "0": LabelValue.NORMAL,
 }
-# How columns are spelled, letters and digits only.
+# Column titles, reduced to letters and digits.
 SPELLINGS = {
     "file": "file",
     "filename": "file",
@@ -45,7 +45,7 @@ CLOCKS_DIFFER_BY = timedelta(minutes=1)
 
 
 class NoTableError(ValueError):
-    """In one line: what was sent is no table of labels at all."""
+    """The file is not a table of labels, in one line."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class BadRow:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One line. Of file, sha256 and uid at least one is given; the others are empty.
+    """One line. At least one of file, sha256 and uid is given; the others are empty.
 
-    uid, patient: in clear, as they came; never to be stored or logged.
+    uid, patient: in clear; must never be stored or logged.
     """
 
     line: int
@@ -79,7 +79,7 @@ class LabelTable:
 
 
 def read_label_table(content: bytes, *, time_zone: str) -> LabelTable:
-    """time_zone: of times that state none; "" is this machine's. Raises NoTableError."""
+    """time_zone: of times without one; "" is this machine's. Raises NoTableError."""
     lines = _records(_text(content))
     _, header = next(lines, (0, []))
     columns, ignored = _columns(header)
@@ -110,7 +110,7 @@ def _text(content: bytes) -> str:
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each with the line that it begins on; quoted cells may span several."""
+    """Yield records with the number of their first line; quoted cells may span several."""
     first = text.lstrip("\r\n").partition("\n")[0]
     delimiter = max(DELIMITERS, key=first.count)
     if first.count(delimiter) >= MAX_COLUMNS:
@@ -129,7 +129,7 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _columns(header: list[str]) -> tuple[dict[str, int], list[str]]:
-    """Where each thing stands, and which columns mean nothing here."""
+    """Positions of the known columns, and titles of the ignored ones."""
     columns: dict[str, int] = {}
     ignored = []
     for place, title in enumerate(header):
@@ -150,7 +150,7 @@ def _columns(header: list[str]) -> tuple[dict[str, int], list[str]]:
 
 
 def _shown(title: str) -> str:
-    """Any characters between its letters do not change what a title means."""
+    """A title for messages, in printable characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in title).split())[:40]
 
 

@@ -1,6 +1,6 @@
-"""A table of labels is taken in: its lines find their images, what is new becomes labels.
+"""Import a CSV of labels: find the images of its lines and add the new labels.
 
-text -> rows -> contents (one walk through all images) -> labels, some at a time
+text -> rows -> images (one query over all) -> labels, some at a time
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Known:
-    """What the database knows of a table's names. uids: by the pseudonymous ones."""
+    """Database content that the table refers to. uids: keyed by pseudonymous UID."""
 
     hashes: Matches
     uids: Matches
@@ -50,7 +50,7 @@ class Known:
 
 
 def take_label_table(context: AppContext, content: bytes, *, sender: Person) -> Taken:
-    """Raises NoTableError; a row that cannot be taken is a problem, the rest is taken."""
+    """Raises NoTableError. Refused rows are listed as problems, all others are imported."""
     table = read_label_table(content, time_zone=context.settings.time_zone)
     key = read_or_make_secrets(context.settings.data_dir).identity_key
     with context.sessions() as session:
@@ -107,7 +107,7 @@ def _label(row: LabelRow, known: Known, *, sender: Person, key: bytes) -> NewLab
 
 
 def _content(row: LabelRow, known: Known, *, key: bytes) -> str:
-    """Whatever names the row gives must mean the same image."""
+    """All columns that name an image must name the same one."""
     found: list[set[str]] = []
     for name, given, contents in (
         ("sha256", row.sha256, known.hashes),
@@ -127,15 +127,15 @@ def _content(row: LabelRow, known: Known, *, key: bytes) -> str:
 
 
 def _reader(given: str, known: Known) -> str:
-    """A user's name as it is kept: `Anna` is neither a second reader nor a way around her role."""
+    """The user's stored name: `Anna` must not count as another reader than `anna`."""
     name = normal_name(given)
     return name if name in known.roles else given
 
 
 def _role(reader: str, known: Known, sender: Person) -> Role:
-    """Nobody lends a label more weight than a label of their own would have.
+    """The role that the label gets; it must not exceed the sender's.
 
-    Nor less to someone else's: as that reader's latest it would replace one of higher weight.
+    Nor may it be lower than the reader's: it would replace a label of higher weight.
     """
     if not reader:
         return sender.role
@@ -148,7 +148,7 @@ def _role(reader: str, known: Known, sender: Person) -> Role:
 def _check_agreement(
     row: LabelRow, label: NewLabel, undated: dict[tuple[str, str], tuple[int, LabelValue]]
 ) -> None:
-    """Of two labels by one reader the later counts, so a table must tell which one that is."""
+    """The later of two labels by one reader is valid, so undated ones must not differ."""
     if label.read_at is None:
         line, value = undated.setdefault((label.sha256, label.reader), (row.line, row.value))
         if value != row.value:

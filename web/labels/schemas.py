@@ -1,4 +1,4 @@
-"""What the API says and accepts of labels."""
+"""Fields of labels."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from web.http.schemas import In, Out, Paging
 
 
 class GivenLabel(In):
-    """Of one content, named by its hash or by an image that has it."""
+    """The label of one image, named by its SHA-256 or its id."""
 
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
     image_id: int | None = Field(None, ge=1, le=LARGEST)
@@ -29,7 +29,7 @@ class GivenLabels(In):
 
 
 class TakenOut(Out):
-    """unchanged: the reader had said so already."""
+    """unchanged: the reader had given the same label before."""
 
     added: int
     unchanged: int
@@ -41,7 +41,7 @@ class BadRowOut(Out):
 
 
 class TableTakenOut(TakenOut):
-    """problems: rows that were refused. ignored_columns: names that mean nothing here."""
+    """problems: refused rows. ignored_columns: unknown titles."""
 
     problems: list[BadRowOut]
     ignored_columns: list[str]
@@ -52,7 +52,7 @@ class LabelsQuery(Paging):
 
 
 class SaidOut(Out):
-    """role: None where it came with an imported set. sent_by: the user who handed it in."""
+    """role: None for imported data sets. sent_by: the user who submitted it."""
 
     label: LabelValue
     reader: str
@@ -63,7 +63,7 @@ class SaidOut(Out):
 
 
 class LabelOut(SaidOut):
-    """What counts of one content. said: each reader's latest, this one first."""
+    """The valid label of one image. said: each reader's latest, the valid one first."""
 
     sha256: str
     image_id: int | None
@@ -79,7 +79,7 @@ class LabelsOut(Out):
 
 
 class OriginOut(Out):
-    """Contents by what counts of them."""
+    """Images by their valid label."""
 
     origin: str
     pneumonia: int
@@ -94,7 +94,7 @@ class ReaderOut(Out):
 
 
 class LabelSummaryOut(Out):
-    """new: labels since the last training; wanted: so many lead to the next."""
+    """new: labels since the last training; wanted: the number that starts the next."""
 
     origins: list[OriginOut]
     conflicts: int

@@ -1,7 +1,4 @@
-"""Labels: what readers say, taken in and shown.
-
-How many labels there are, and how many the next retraining waits for.
-"""
+"""Routes of labels: give, import, list and count them."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -63,7 +60,7 @@ def label_summary(session: Session, settings: Settings) -> LabelSummaryOut:
 
 
 def _beginnings(time_zone: str) -> tuple[datetime, datetime]:
-    """Of today and of this week, which begins on Monday, where the installation stands."""
+    """Start of today and of this week (Monday) in the installation's time zone."""
     here = now().astimezone(ZoneInfo(time_zone) if time_zone else None)
     today = here.replace(hour=0, minute=0, second=0, microsecond=0)
     return today, today - timedelta(days=today.weekday())
@@ -90,7 +87,7 @@ def show_page() -> str:
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show_said(image_id: int) -> str:
-    """The piece of the study page that changes with a label."""
+    """The part of the study page that changes with a label."""
     with read_session() as session:
         image = get_image(session, image_id)
         if image is None:
@@ -104,7 +101,7 @@ def show_said(image_id: int) -> str:
 @bp.output(LabelsOut)
 @needs(Role.VIEWER)
 def index(query_data: LabelsQuery) -> LabelsOut:
-    """What counts of each content and who said what, the latest first."""
+    """List the valid label of each image and the labels of all readers, latest first."""
     with read_session() as session:
         found = list_labels(session, **query_data.model_dump(), page_size=PAGE_SIZE)
     return LabelsOut(labels=[_out(one) for one in found.items], total=found.total, next=found.next)
@@ -114,7 +111,7 @@ def index(query_data: LabelsQuery) -> LabelsOut:
 @bp.output(LabelSummaryOut)
 @needs(Role.VIEWER)
 def summary() -> LabelSummaryOut:
-    """How many labels there are, and how many the next retraining waits for."""
+    """Count labels, by origin and reader, and those needed for the next retraining."""
     with read_session() as session:
         return label_summary(session, current_settings())
 
@@ -124,7 +121,7 @@ def summary() -> LabelSummaryOut:
 @bp.output(TakenOut)
 @needs(Role.READER)
 def give(json_data: GivenLabels) -> TakenOut:
-    """Labels by the one who asks. All of them are taken, or none."""
+    """Give labels to images. All of them are saved, or none."""
     with write_session() as session:
         hashes = _contents(session, json_data.labels)
         rows = [_new(sha256, one) for sha256, one in zip(hashes, json_data.labels, strict=True)]
@@ -139,7 +136,7 @@ def give(json_data: GivenLabels) -> TakenOut:
 @bp.doc(description="A CSV in UTF-8 whose first line names its columns.", responses=[413, 415, 422])
 @needs(Role.READER)
 def give_table() -> TableTakenOut:
-    """A table of labels. Bad rows are told by their line, the others are taken."""
+    """Import a CSV of labels. Refused rows are listed by line, all others are imported."""
     if request.mimetype != "text/csv":
         abort(415, "expected text/csv")
     request.max_content_length = MAX_TABLE_BYTES
@@ -153,7 +150,7 @@ def give_table() -> TableTakenOut:
 
 
 def describe_table(spec: dict[str, Any]) -> dict[str, Any]:
-    """The one body that APIFlask cannot see: it is no JSON."""
+    """APIFlask cannot see a body that is not JSON."""
     operation = spec["paths"]["/api/v1/labels/csv"]["post"]
     content = {"text/csv": {"schema": {"type": "string"}}}
     operation["requestBody"] = {"required": True, "content": content}

@@ -1,4 +1,4 @@
-"""Nights: what each saw, did and decided; the one that runs, live."""
+"""Routes of nights: list, show, start, cancel."""
 
 from apiflask import APIBlueprint
 from flask import abort, redirect, render_template, url_for
@@ -81,7 +81,7 @@ def cancel_page(night_id: int) -> ResponseReturnValue:
 @bp.output(NightsOut)
 @needs(Role.VIEWER)
 def index(query_data: Paging) -> NightsOut:
-    """Nights, newest first, and when the next is due."""
+    """List nights, newest first, and when the next is due."""
     with read_session() as session:
         page = list_nights(session, page=query_data.page, page_size=PAGE_SIZE)
         nights = [_out(session, night) for night in page.items]
@@ -93,28 +93,28 @@ def index(query_data: Paging) -> NightsOut:
 @bp.output(NightOut)
 @needs(Role.VIEWER)
 def show(night_id: int) -> NightOut:
-    """One night: what it saw, did and decided, or how far it is."""
-    return _told(night_id)
+    """Show a night: its progress, or its outcome."""
+    return _show(night_id)
 
 
 @bp.post("/api/v1/nights")
 @bp.output(NightOut, status_code=202)
 @needs(Role.OPERATOR)
 def begin() -> NightOut:
-    """At once; where one is open already, that one."""
-    return _told(_begin())
+    """Start a night now. Returns the running one if there is one."""
+    return _show(_begin())
 
 
 @bp.post("/api/v1/nights/<int:night_id>/cancel")
 @bp.output(NightOut)
 @needs(Role.OPERATOR)
 def cancel(night_id: int) -> NightOut:
-    """It ends at its next step. One that has ended stays as it is."""
+    """Cancel a night; it stops at its next step. A finished night stays unchanged."""
     _cancel(night_id)
-    return _told(night_id)
+    return _show(night_id)
 
 
-def _told(night_id: int) -> NightOut:
+def _show(night_id: int) -> NightOut:
     with read_session() as session:
         return _out(session, _find(session, night_id))
 

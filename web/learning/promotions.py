@@ -1,4 +1,4 @@
-"""An admin's decisions about what is live: one doing for portal and API, with its audit row."""
+"""Promote, roll back, reject: shared by portal and API, with audit rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ def promote(
 
 
 def roll_back(*, live: str, reason: str = "") -> str:
-    """Returns the name of what is live then."""
+    """Return the name of the version that is then in production."""
     with _deciding() as session:
         settings, user_id = current_settings(), person().id
         target = roll_back_as_admin(

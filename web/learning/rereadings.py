@@ -1,4 +1,4 @@
-"""Re-readings for programs: earlier images, with the version that is live."""
+"""Routes of re-readings: earlier images with the production version."""
 
 from apiflask import APIBlueprint
 from flask import abort
@@ -20,7 +20,7 @@ bp = APIBlueprint("rereadings", __name__, tag="Re-readings")
 @bp.output(RereadingsOut)
 @needs(Role.VIEWER)
 def index() -> RereadingsOut:
-    """All of them, newest first, and how far they are."""
+    """List re-readings and their progress, newest first."""
     return RereadingsOut(rereadings=rereadings())
 
 
@@ -28,7 +28,7 @@ def index() -> RereadingsOut:
 @bp.output(RereadingOut, status_code=202)
 @needs(Role.ADMIN)
 def create() -> RereadingOut:
-    """Read earlier images again, with the version that is live. Their former answers stay."""
+    """Re-read earlier images with the production version. Earlier results are kept."""
     return begin()
 
 
@@ -54,7 +54,7 @@ def rereadings() -> list[RereadingOut]:
 
 
 def current() -> RereadingOut | None:
-    """Of the version that is live, at the operating point in use; the portal's page shows it."""
+    """The re-reading with the production version at the operating point in use."""
     with read_session() as session:
         live = production_version(session)
     point = current_settings().operating_point

@@ -1,9 +1,4 @@
-"""What the API says of nights.
-
-What the API says and accepts of model versions.
-
-What the API says of dataset snapshots.
-"""
+"""Fields of nights, model versions, re-readings and dataset snapshots."""
 
 from datetime import datetime
 from typing import Any
@@ -17,9 +12,9 @@ from web.http.schemas import In, Out, Paging
 
 
 class NightOut(Out):
-    """due_at: none where a person asked for it, whom `asked_by` names.
+    """due_at: null if a user started it, named by `asked_by`.
 
-    share: of the training, in [0, 1]. decision: the gate's numbers. words: how it stands, in short.
+    share: of the training, in [0, 1]. decision: figures of the gate. words: the state in short.
     """
 
     id: int
@@ -54,7 +49,7 @@ class NightsOut(Out):
 
 
 class DeploymentOut(Out):
-    """until: none while it lasts. by: none where nobody was asked."""
+    """until: null while it lasts. by: null if it was automatic."""
 
     version: str
     since: datetime
@@ -65,7 +60,7 @@ class DeploymentOut(Out):
 
 
 class VersionOut(Out):
-    """night_id: the night that made it. status: in words."""
+    """night_id: the night that trained it. status: in words."""
 
     name: str
     created_at: datetime
@@ -76,7 +71,7 @@ class VersionOut(Out):
 
 
 class VersionsOut(Out):
-    """live: the version that answers. back: where a roll-back would lead. history: newest first."""
+    """live: the production version. back: target of a roll-back. history: newest first."""
 
     model_versions: list[VersionOut]
     live: str | None
@@ -85,9 +80,9 @@ class VersionsOut(Out):
 
 
 class Promotion(In):
-    """live: what you take for live; a promotion is refused where something else is.
+    """live: the expected production version; refused if it is another.
 
-    despite_refusal: live whatever the gate says.
+    despite_refusal: promote even if the gate refused.
     """
 
     live: str | None = None
@@ -96,21 +91,21 @@ class Promotion(In):
 
 
 class RollBack(In):
-    """live: what is rolled back. Said twice, it is refused instead of done twice."""
+    """live: the version to roll back from, so that a repeated request is refused."""
 
     live: str
     reason: str = Field("", max_length=300)
 
 
 class MovedOut(Out):
-    """live: the version that answers now. back: where a roll-back would lead."""
+    """live: the production version. back: target of a roll-back."""
 
     live: str
     back: str | None
 
 
 class RereadingOut(Out):
-    """done, total: earlier images. is_waiting: another version or operating point is in use."""
+    """done, total: images. is_waiting: another version or operating point is in use."""
 
     model_version: str
     operating_point: str
@@ -126,17 +121,17 @@ class RereadingsOut(Out):
 
 
 class LeaksOut(Out):
-    """images: kept out in all. words: one sentence for each kind and pair of splits."""
+    """images: number excluded. words: one sentence per kind and pair of splits."""
 
     images: int = 0
     words: list[str] = Field(default_factory=list)
 
 
 class SnapshotOut(Out):
-    """digest: the SHA-256 of images.csv. origins: images by label, and patients, of each split.
+    """digest: SHA-256 of images.csv. origins: images by label, and patients, of each split.
 
-    conflicts: images on which readers disagree. without_input: labelled ones that the file store
-    has no network input of. left_test: test images of earlier snapshots that are in none now.
+    conflicts: images on which readers disagree. without_input: labelled images without a stored
+    network input. left_test: test images of earlier snapshots that are no longer used.
     """
 
     id: int

@@ -1,4 +1,4 @@
-"""Dataset snapshots: what a network learned from, image by image."""
+"""Routes of dataset snapshots: the training data, image by image."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def show_page(snapshot_id: int) -> str:
 @bp.output(SnapshotsOut)
 @needs(Role.VIEWER)
 def index(query_data: Paging) -> SnapshotsOut:
-    """Every snapshot, newest first."""
+    """List snapshots, newest first."""
     with read_session() as session:
         found = list_snapshots(session, page=query_data.page, page_size=PAGE_SIZE)
         return SnapshotsOut(snapshots=[_described(one) for one in found.items], next=found.next)
@@ -64,7 +64,7 @@ def index(query_data: Paging) -> SnapshotsOut:
 @bp.output(SnapshotOut)
 @needs(Role.VIEWER)
 def show(snapshot_id: int) -> SnapshotOut:
-    """One snapshot: its digest, and what it holds and leaves out."""
+    """Show a snapshot: its digest, contents and exclusions."""
     with read_session() as session:
         return _described(_find(session, snapshot_id))
 
@@ -73,10 +73,10 @@ def show(snapshot_id: int) -> SnapshotOut:
 @bp.doc(responses=_CSV)
 @needs(Role.VIEWER)
 def export(snapshot_id: int) -> Response:
-    """Its images, labels, splits and keyed patients. The SHA-256 of this file is the digest."""
+    """Export images, labels, splits and keyed patients; the file's SHA-256 is the digest."""
     with read_session() as session:
         _find(session, snapshot_id)
-        # As they were digested: no cell can begin with a formula's sign, see `snapshot_lines`.
+        # Exactly as digested: no cell can start with a formula sign, see `snapshot_lines`.
         lines = "".join(snapshot_lines(snapshot_images(session, snapshot_id)))
     audit("snapshot.exported", str(snapshot_id))
     answer = Response(lines, content_type="text/csv; charset=utf-8")

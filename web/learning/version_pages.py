@@ -1,4 +1,4 @@
-"""Pages about versions: who is live, who wants to be, and an admin's decisions by button."""
+"""Pages of model versions, and an admin's decisions by button."""
 
 from apiflask import APIBlueprint
 from flask import redirect, render_template, request, url_for
@@ -104,7 +104,7 @@ def reread() -> ResponseReturnValue:
 
 
 def card_words(card: dict[str, object]) -> dict[str, object]:
-    """What `cards.html` shows of a card."""
+    """Template variables of `cards.html`."""
     return {
         "points": operating_points(card),
         "point_now": current_settings().operating_point,

@@ -1,4 +1,4 @@
-"""Model versions for programs: which there are, which is live, and an admin's decisions."""
+"""API of model versions: list, promote, reject, roll back."""
 
 from apiflask import APIBlueprint
 
@@ -20,14 +20,14 @@ from web.learning.wording import version_status
 
 bp = APIBlueprint("versions", __name__, tag="Model versions")
 
-MOST = 1000  # a night makes one at most: that is years
+MOST = 1000  # at most one a night: years
 
 
 @bp.get("/api/v1/model-versions")
 @bp.output(VersionsOut)
 @needs(Role.VIEWER)
 def index() -> VersionsOut:
-    """Every model version, newest first, with its card; who is live, and the history of that."""
+    """List model versions with their cards, newest first, and the production history."""
     with read_session() as session:
         live, back = production_version(session), roll_back_target(session)
         return VersionsOut(
@@ -45,7 +45,7 @@ def index() -> VersionsOut:
 @bp.output(MovedOut)
 @needs(Role.ADMIN)
 def promote(name: str, json_data: Promotion) -> MovedOut:
-    """This version answers from now on."""
+    """Promote a version to production."""
     decisions.promote(name, **json_data.model_dump())
     return _moved()
 
@@ -54,7 +54,7 @@ def promote(name: str, json_data: Promotion) -> MovedOut:
 @bp.output(MovedOut)
 @needs(Role.ADMIN)
 def reject(name: str) -> MovedOut:
-    """An admin's no to a night's candidate. What is live stays live."""
+    """Reject a candidate. Production does not change."""
     decisions.reject_candidate(name)
     return _moved()
 
@@ -64,7 +64,7 @@ def reject(name: str) -> MovedOut:
 @bp.output(MovedOut)
 @needs(Role.ADMIN)
 def roll_back(json_data: RollBack) -> MovedOut:
-    """One step back, to the version that was live before."""
+    """Roll back to the previous production version."""
     decisions.roll_back(**json_data.model_dump())
     return _moved()
 

@@ -1,4 +1,4 @@
-"""How nights and the versions they made are put to people."""
+"""Nights and model versions in words, for templates."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ ANSWERS = {Answer.PROMOTED: "promoted by an admin", Answer.REJECTED: "rejected b
 
 
 def night_words(night: Night) -> str:
-    """How it stands, or how it ended and what an admin made of it."""
+    """Its stage, or its outcome and an admin's decision."""
     if night.outcome is None:
         return "stopping" if night.is_cancelled else STAGES.get(night.stage, night.stage)
     words = OUTCOMES[night.outcome]
@@ -32,7 +32,7 @@ def night_words(night: Night) -> str:
 
 
 def night_mark(night: Night) -> str:
-    """For the class of its words; colour only besides."""
+    """The CSS class of its words."""
     if night.answer is not None:
         return night.answer.value
     return night.outcome.value if night.outcome else "open"
@@ -45,7 +45,7 @@ def night_seconds(night: Night) -> float | None:
 
 
 def version_status(listed: ListedVersion) -> str:
-    """In a word or two, without its times."""
+    """The state of a version in a word or two."""
     if listed.deployments:
         return "live" if listed.is_live else "was live"
     night = listed.night
@@ -61,7 +61,7 @@ def version_status(listed: ListedVersion) -> str:
 
 
 def sentence(words: str) -> str:
-    """With a capital and a full stop, whoever wrote it."""
+    """With a capital letter and a full stop."""
     begun = words[:1].upper() + words[1:]
     return begun if begun.endswith((".", "!", "?")) else f"{begun}."
 

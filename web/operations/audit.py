@@ -1,7 +1,4 @@
-"""The audit, for admins: who did what, and whether that is still what was written.
-
-The audit as a file: CSV for spreadsheets, JSON lines for programs.
-"""
+"""Routes of the audit log, for admins: show, export, verify."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -87,7 +84,7 @@ def check_page() -> ResponseReturnValue:
 @bp.doc(responses=_EXPORTED)
 @needs(Role.ADMIN)
 def export(query_data: AuditExportQuery) -> Response:
-    """The audit's rows, oldest first, as JSON lines or CSV."""
+    """Export audit rows, oldest first, as JSON lines or CSV."""
     audit("audit.exported")
     lines = audit_lines(_read(_filter(query_data)), query_data.format)
     return download(lines, name="overread-audit", kind=query_data.format)
@@ -97,7 +94,7 @@ def export(query_data: AuditExportQuery) -> Response:
 @bp.output(AuditCheckOut)
 @needs(Role.ADMIN)
 def check() -> Check:
-    """Looks at every row and every anchor now. Some seconds for hundreds of thousands."""
+    """Verify the audit chain. Takes some seconds for hundreds of thousands of rows."""
     return _check()
 
 

@@ -1,9 +1,4 @@
-"""Is it alive, is it well? For load balancers and supervisors, which have no login.
-
-What the service needs, and whether it is there: a word for each, nothing else.
-
-An answer that is good for a moment, however many ask for it meanwhile.
-"""
+"""Health checks for load balancers and supervisors, without a login: up or down per component."""
 
 import logging
 import shutil
@@ -36,9 +31,8 @@ from worker.enqueue import is_broker_up
 log = logging.getLogger(__name__)
 
 Word = Literal["up", "down"]
-# Without these the portal answers wrongly or not at all. With a nearly full disk it refuses uploads
-# and shows everything; with its workers down it takes uploads, which wait. Neither is helped by
-# sending people elsewhere, so those are named and do not count.
+# Without these the portal cannot serve. With a nearly full disk it refuses uploads only; with its
+# workers down, uploads wait. Redirecting users helps neither, so those are shown but do not count.
 NEEDED = ("database", "tables", "broker", "files", "model_version")
 
 
@@ -70,7 +64,7 @@ def _is_database_up(context: AppContext) -> bool:
 
 
 def _in_database(context: AppContext) -> dict[str, bool]:
-    from models.operations.upgrade import (  # costs Alembic, once asked
+    from models.operations.upgrade import (  # imports Alembic
         current_revision,
         newest_revision,
     )
@@ -89,7 +83,7 @@ def _in_database(context: AppContext) -> dict[str, bool]:
 
 
 def _can_open_version(session: Session, settings: Settings) -> bool:
-    """Its files are there and its card can be read. A worker checks what is in them, too."""
+    """Its files exist and its card can be read. Workers verify the contents, too."""
     version = production_version(session)
     if version is None:
         return False
@@ -128,7 +122,7 @@ class Recent(Generic[Answer]):
         self._lock = threading.Lock()
 
     def get(self) -> Answer:
-        """Of many who ask at once, one finds out, and the others wait for that."""
+        """The cached answer. Of concurrent callers one asks, and the others wait for it."""
         with self._lock:
             if self._answer is None or time.monotonic() - self._answer[0] > self._lasts_s:
                 answer = self._ask()
@@ -139,9 +133,9 @@ class Recent(Generic[Answer]):
 bp = APIBlueprint("health", __name__, tag="Health")
 
 KEY = "overread-states"
-LASTS_S = 1.0  # strangers may ask as often as they like
-WHY = "load balancers have no login; it says nothing but up or down"
-_UNWELL: dict[int | str, Any] = {503: {"description": "Database or broker does not answer"}}
+LASTS_S = 1.0  # anybody may ask, as often as they like
+WHY = "load balancers have no login; it only says up or down"
+_UNWELL: dict[int | str, Any] = {503: {"description": "Database or broker does not respond"}}
 
 
 @bp.get("/health")
@@ -149,7 +143,7 @@ _UNWELL: dict[int | str, Any] = {503: {"description": "Database or broker does n
 @bp.doc(responses=_UNWELL)
 @open_to_all(WHY)
 def show() -> tuple[HealthOut, int]:
-    """Whether database and broker answer."""
+    """Check that database and broker respond."""
     found = _states()
     database, broker = found["database"] == "up", found["broker"] == "up"
     well = database and broker
@@ -161,7 +155,7 @@ def show() -> tuple[HealthOut, int]:
 @bp.doc(hide=True)
 @open_to_all(WHY)
 def alive() -> ResponseReturnValue:
-    """This process answers. It looks at nothing: what only waits must not be restarted."""
+    """The process responds. Nothing else is checked, so that a waiting one is not restarted."""
     return {"status": "up"}
 
 
@@ -175,7 +169,7 @@ def ready() -> ResponseReturnValue:
 
 
 def _states() -> dict[str, Word]:
-    """As they were a moment ago: asking takes the database, the broker and a file."""
+    """At most a second old: a check queries the database and the broker and writes a file."""
     new = Recent(lambda: states(current_context()), lasts_s=LASTS_S)
     kept = current_app.extensions.setdefault(KEY, new)
     return cast(Recent[dict[str, Word]], kept).get()

@@ -1,9 +1,7 @@
-"""/metrics: figures in Prometheus' words, the database's and those of this process's requests.
+"""/metrics for Prometheus: from the database and the data folder, and of this process's requests.
 
-What the database and the data folder say of the service, at the moment of asking.
-
-Images that have ended are counted there, too. A purge takes some of them away; a counter that
-falls is to Prometheus one that began anew.
+Finished images are counted in the database. A purge removes some; Prometheus treats a counter
+that falls as restarted.
 """
 
 import logging
@@ -54,10 +52,10 @@ class ServiceFigures(Collector):
             with self._services.sessions() as session:
                 found = [metric for read in READERS for metric in read(session)]
         except SQLAlchemyError as error:
-            log.error("no figures from the database: %s", type(error).__name__)
+            log.error("no metrics from the database: %s", type(error).__name__)
             found = []
         yield from found
-        yield _gauge("database_up", "1 where the database answers.", float(bool(found)))
+        yield _gauge("database_up", "1 if the database responds.", float(bool(found)))
 
 
 def _images(session: Session) -> Iterator[Metric]:
@@ -68,11 +66,11 @@ def _images(session: Session) -> Iterator[Metric]:
     yield _gauges("images", "Images by state.", "state", counts)
     yield _gauges(
         "oldest_waiting_image_age_seconds",
-        "Since the image that waits longest in this state arrived; 0 where none waits.",
+        "Age of the oldest waiting image in this state; 0 if there is none.",
         "state",
         ages,
     )
-    yield _counters("images_finished", "Images that have ended, by state.", "state", ended)
+    yield _counters("images_finished", "Finished images, by state.", "state", ended)
 
 
 def _speed(session: Session) -> Iterator[Metric]:
@@ -81,7 +79,7 @@ def _speed(session: Session) -> Iterator[Metric]:
     yield _gauge("images_finished_per_second", "Over the last minute.", rate)
     yield _gauges(
         "image_latency_seconds",
-        "From arrival to prediction, of the newest within a quarter of an hour.",
+        "From upload to prediction, of the newest images within 15 minutes.",
         "quantile",
         {f"{quantile:g}": s for quantile, s in figures.latency_quantiles(session).items()},
     )
@@ -97,15 +95,15 @@ def _reasons(session: Session) -> Iterator[Metric]:
 def _versions(session: Session) -> Iterator[Metric]:
     live = production_version(session)
     names = {live.name: 1.0} if live else {}
-    yield _gauges("live_model_version_info", "The version that answers.", "version", names)
+    yield _gauges("live_model_version_info", "The production version.", "version", names)
 
 
 def _rest(session: Session) -> Iterator[Metric]:
     ended = figures.nights_by_outcome(session)
     by_outcome = {outcome.value: ended.get(outcome.value, 0) for outcome in Outcome}
-    yield _counters("nights", "Nights that have ended, by outcome.", "outcome", by_outcome)
-    yield _gauge("jobs_open", "Jobs that may take more files.", figures.open_jobs(session))
-    yield _gauge("audit_rows", "Rows of the audit.", figures.audit_rows(session))
+    yield _counters("nights", "Finished nights, by outcome.", "outcome", by_outcome)
+    yield _gauge("jobs_open", "Jobs open for files.", figures.open_jobs(session))
+    yield _gauge("audit_rows", "Audit rows.", figures.audit_rows(session))
 
 
 READERS: tuple[Callable[[Session], Iterator[Metric]], ...] = (
@@ -122,23 +120,27 @@ def _disk(settings: Settings) -> Iterator[Metric]:
         free = shutil.disk_usage(settings.data_dir).free
     except OSError:
         return
-    yield _gauge("disk_free_bytes", "In the data folder's file system.", free)
+    yield _gauge("disk_free_bytes", "Free space on the data folder's file system.", free)
     reserve = settings.disk_reserve_bytes
-    yield _gauge("disk_reserve_bytes", "With less free, uploads are refused.", reserve)
+    yield _gauge("disk_reserve_bytes", "Uploads are refused below this free space.", reserve)
 
 
 def _audit_check(settings: Settings) -> Iterator[Metric]:
     check = newest_check(settings.data_dir)
     if check is not None:
         at = check.time.timestamp()
-        yield _gauge("audit_intact", "1 where the newest check found nothing.", check.is_intact)
-        yield _gauge("audit_checked_timestamp_seconds", "When that was.", at)
+        yield _gauge(
+            "audit_intact",
+            "1 if the latest verification of the audit chain passed.",
+            check.is_intact,
+        )
+        yield _gauge("audit_checked_timestamp_seconds", "Time of the latest verification.", at)
 
 
 def _signs(settings: Settings) -> Metric:
     signs = {worker: last_sign(settings.data_dir, worker) for worker in WORKERS}
     times = {worker: sign.timestamp() for worker, sign in signs.items() if sign}
-    return _gauges("worker_last_seen_timestamp_seconds", "Its last sign of life.", "worker", times)
+    return _gauges("worker_last_seen_timestamp_seconds", "Last heartbeat.", "worker", times)
 
 
 def _age_s(moment: datetime | None) -> float:
@@ -175,19 +177,19 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 @bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show() -> Response:
-    """Prometheus comes with a viewer's token: `authorization: {credentials: ...}`."""
+    """Prometheus sends a viewer's token: `authorization: {credentials: ...}`."""
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     registry = cast(CollectorRegistry, current_app.extensions[KEY])
     return Response(encode(registry), content_type=content_type)
 
 
 def install_metrics(app: Flask) -> None:
-    """A registry of its own for each app: the library's is one for all of a process."""
+    """Each app has its own registry; the library's default is shared by the process."""
     registry = CollectorRegistry()
     registry.register(ServiceFigures(app.extensions[SERVICES]))
     times = Histogram(
         "overread_request_duration_seconds",
-        "Until the portal's answer began, by route template.",
+        "Time until the response started, by route template.",
         ("method", "route", "status"),
         buckets=BOUNDS_S,
         registry=registry,

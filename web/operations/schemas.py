@@ -1,7 +1,4 @@
-"""What the API says and accepts of the audit.
-
-What the API says and accepts of purges.
-"""
+"""Fields of the audit, purges and health checks."""
 
 from datetime import date, datetime
 from typing import Literal, Self
@@ -32,9 +29,9 @@ class AuditExportQuery(AuditQuery):
 
 
 class AuditCheckOut(Out):
-    """rows: that are as they were written, oldest first; last_id: the newest of them.
+    """rows: verified, from the oldest on; last_id: the newest of them.
 
-    broken: the first row that is not as it was written, or where one is missing.
+    broken: the first row that was changed, or before which one is missing.
     """
 
     is_intact: bool

@@ -1,4 +1,4 @@
-// Says what will be sent before it is sent: names, sizes, hashes where the browser can make them.
+// Declares files before they are sent: names, sizes, and hashes if the browser can compute them.
 
 import { postJson } from "./http.js";
 
@@ -6,7 +6,7 @@ const BATCH = 1000;
 const LANES = 3;
 const LARGEST_HASHED = 64 * 2 ** 20; // a hash needs all of a file in memory
 
-// Only pages that came over TLS or from this very machine can hash.
+// Browsers hash only on pages from TLS or loopback.
 const canHash = Boolean(globalThis.crypto?.subtle);
 
 // Declares {file, path} items; returns those that have not arrived as {item, upload}.
@@ -46,7 +46,7 @@ async function hashOf(file) {
   return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// A few at a time, in order of their beginning.
+// Run `work` on tasks, a few in parallel.
 export async function inLanes(number, tasks, work) {
   const remaining = tasks[Symbol.iterator]();
   const lane = async () => {

@@ -1,4 +1,4 @@
-// From what was chosen or dropped to a list of {file, path}.
+// Chosen or dropped files as a list of {file, path}.
 
 export function fromInput(input) {
   return [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
@@ -38,7 +38,7 @@ export function nameOf(items) {
   return `${items.length} files, ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
-// As the service names the files that it is sent (web/file_names.py), so that both can be compared.
+// Names files as the service does (clean_file_name in web/http/forms.py), to compare both.
 export function cleanPath(path) {
   const parts = path.replaceAll("\\", "/").split("/").map(cleanPart);
   const kept = parts.filter((part) => part && part !== "." && part !== "..");

@@ -1,16 +1,16 @@
-// Talking to the API: one place for the forged-request token, retries and error words.
+// Requests to the API: CSRF token, retries and error messages.
 
 const token = document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 const PATIENCE = 7; // attempts; 1 + 2 + 4 + 8 + 15 + 15 seconds of waiting between them
 const LONGEST_PAUSE_MS = 15000;
-const PASSING = [0, 429, 500, 502, 503, 504, 507]; // another try may well succeed
+const PASSING = [0, 429, 500, 502, 503, 504, 507]; // worth another attempt
 const AWAY = "the service does not respond";
 
 export class Refused extends Error {
   constructor(status, words, offset = null) {
     super(words);
     this.status = status;
-    this.offset = offset; // of an upload: where to go on
+    this.offset = offset; // where an upload has to continue
   }
 }
 
@@ -54,7 +54,7 @@ export function patchBytes(url, bytes, offset, onProgress, patience) {
   return patiently(() => patch(url, bytes, offset, onProgress), patience);
 }
 
-// XMLHttpRequest, since fetch does not tell how far an upload is.
+// XMLHttpRequest, since fetch reports no progress of an upload.
 function patch(url, bytes, offset, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -79,14 +79,14 @@ function refusal(request) {
   return new Refused(request.status, words, offset === null ? null : Number(offset));
 }
 
-// patience: {attempts, onWait}; onWait is told in words why there is no answer yet.
+// patience: {attempts, onWait}; onWait(words) is called before each pause.
 async function patiently(ask, { attempts = PATIENCE, onWait = () => {} } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await ask();
     } catch (error) {
       const isPassing = !(error instanceof Refused) || PASSING.includes(error.status);
-      // A fault of the service's own passes, when its database restarts, or never.
+      // An internal error may be a restarting database; otherwise it will not go away.
       if (!isPassing || attempt >= (error.status === 500 ? PATIENCE : attempts)) throw error;
       onWait(waitingWords(error));
       await pause(Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(attempt - 1, 4)));
@@ -99,7 +99,7 @@ function waitingWords(error) {
   return error.status === 507 ? "the disk of the service is nearly full" : AWAY;
 }
 
-// Over at once when the network comes or goes: then there is something to do, or to say.
+// Ends early when the network comes or goes.
 async function pause(ms) {
   const over = new AbortController();
   const changes = ["online", "offline"].map(

@@ -1,4 +1,4 @@
-// Follows a job: asks each second while the page is seen and the job is not finished.
+// Follows a job: polls each second while the page is visible and the job is not finished.
 
 import { act } from "./job_actions.js";
 import { Reasons, listUploads } from "./job_files.js";
@@ -26,7 +26,7 @@ function show(job) {
   showBar(job);
 }
 
-// What is shown when; the page is drawn by the same rules (templates/job.html).
+// When each part is shown; the template uses the same rules (templates/job.html).
 const isOpen = (job) => !job.closed_at && !job.cancelled_at;
 const WHERE = {
   open: (job) => isOpen(job) && (find("drop") || job.missing > 0),

@@ -1,4 +1,4 @@
-// What an operator may do with a job: close, cancel, retry. The page is shown anew afterwards.
+// What an operator may do with a job: close, cancel, retry. The page is reloaded afterwards.
 
 import { postJson } from "./http.js";
 import { count } from "./words.js";

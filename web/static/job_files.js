@@ -1,9 +1,9 @@
-// Lists of files on a job's page: those that were refused, those that never came.
+// Lists of files on a job's page: rejected, failed and missing ones.
 
 import { Refused, getJson } from "./http.js";
 import { bytes, count } from "./words.js";
 
-// The refused files, a page at a time; pages that are full never change, so they are not asked again.
+// Rejected and failed files, a page at a time. Full pages never change, so they are fetched once.
 export class Reasons {
   constructor(url) {
     this.url = url;
@@ -33,7 +33,7 @@ export class Reasons {
     this.seen(number);
   }
 
-  // Only now: what could not be fetched is asked for again.
+  // Only after success, so that a failed request is repeated.
   seen(number) {
     this.known = number;
     this.button.hidden = this.shown.size >= number;
@@ -46,7 +46,7 @@ export class Reasons {
   }
 }
 
-// A `details` that asks for its list when it is opened, and again when it is opened again.
+// A `details` element that loads its list whenever it is opened.
 export function listUploads(details, url) {
   const list = details.querySelector("ul");
   const more = details.querySelector("button");
@@ -73,7 +73,7 @@ export function listUploads(details, url) {
   more.addEventListener("click", ask);
 }
 
-// What went wrong stands at the list's end, until it goes well.
+// An error is shown at the end of the list until a request succeeds.
 async function saying(list, ask) {
   list.querySelector(".caution")?.remove();
   try {

@@ -1,5 +1,4 @@
-// A reader's label: a key or a click each. It is sent in turn, shown at once, and nothing that is
-// on its way is lost by going on.
+// Gives labels by key or click. They are sent in turn; leaving the page waits for the last one.
 
 import { getText, postJson } from "./http.js";
 
@@ -7,8 +6,8 @@ const panel = document.getElementById("labels");
 const buttons = [...(panel?.querySelectorAll("[data-label]") ?? [])];
 const state = document.getElementById("label-state");
 
-let saving = null; // the last of what is on its way; resolves to whether it was saved
-let isLost = false; // something was not saved, and nobody has gone on since
+let saving = null; // the last request; resolves to whether the label was saved
+let isLost = false; // a label was not saved, and the reader knows
 
 function give(button) {
   const before = saving ?? Promise.resolve();
@@ -51,8 +50,8 @@ document.addEventListener("keydown", (event) => {
   give(button);
 });
 
-// Whoever goes on at once waits until it is saved. Where it could not be, the page stays and says
-// so; going on a second time leaves it.
+// Links wait until the label is saved. If that fails, the page stays and says so; a second click
+// leaves it.
 document.addEventListener("click", async (event) => {
   const link = event.target.closest?.("a[href]");
   if (!link || !(saving || isLost)) return;

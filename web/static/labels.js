@@ -1,4 +1,4 @@
-// Sends a table of labels; shows what was taken, and by line what was not.
+// Imports a CSV of labels and lists the refused lines.
 
 import { post } from "./http.js";
 import { count } from "./words.js";
@@ -45,7 +45,7 @@ function item(place, words) {
 
 find("csv")?.addEventListener("change", (event) => {
   send(event.target.files[0]);
-  event.target.value = ""; // the same file may be corrected and sent again
+  event.target.value = ""; // so that the same file can be chosen again
 });
 
 for (const kind of ["dragenter", "dragover"]) {

@@ -1,4 +1,4 @@
-// Follows a night: asks each second while the page is seen, and shows the page anew at its end.
+// Follows a night: polls each second while the page is visible, and reloads it at the end.
 
 import { getJson, sleep } from "./http.js";
 

@@ -1,4 +1,4 @@
-// What is shown once: links get the portal's own address, and both can be copied.
+// Secrets shown once: links get the portal's address; tokens and links can be copied.
 
 for (const secret of document.querySelectorAll("[data-secret]")) {
   if (secret.hasAttribute("data-link")) secret.textContent = location.origin + secret.textContent;

@@ -1,4 +1,4 @@
-// The heatmap's opacity, and the keys: arrows change it, h hides it, j and k go on and back.
+// Heatmap opacity and keys: arrows change it, h toggles it, j and k open the next and previous study.
 
 const STEP = 5;
 
@@ -6,7 +6,7 @@ const slider = document.getElementById("opacity");
 const heatmap = document.getElementById("heatmap");
 const value = document.getElementById("opacity-value");
 
-let before = 40; // what h brings back
+let before = 40; // restored by h
 
 function show() {
   heatmap.style.opacity = slider.value / 100;
@@ -38,7 +38,7 @@ const keys = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  // The slider itself knows the arrows.
+  // The slider handles its own arrow keys.
   if (event.target === slider && event.key.startsWith("Arrow")) return;
   const act = keys[event.key];
   if (!act) return;
@@ -48,7 +48,7 @@ document.addEventListener("keydown", (event) => {
 
 if (slider) {
   slider.addEventListener("input", () => set(Number(slider.value)));
-  // A reader who wants no heatmap wants none on the next study either.
+  // Keep the opacity from study to study.
   const kept = sessionStorage.getItem("opacity");
   if (kept !== null) set(Number(kept));
 }

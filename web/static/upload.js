@@ -1,5 +1,5 @@
-// The panel that takes folders and files: on the list of jobs it begins a job, on a job's own page
-// it goes on with what was declared and has not arrived.
+// The upload panel: on the list of jobs it creates a job, on a job's page it continues with the
+// declared files that have not arrived.
 
 import { declareAll } from "./declare.js";
 import { cleanPath, fromDrop, fromInput, nameOf } from "./gather.js";
@@ -7,14 +7,14 @@ import { getJson, postJson } from "./http.js";
 import { Sending } from "./sending.js";
 import { bytes, count, duration } from "./words.js";
 
-const SAY_EVERY_MS = 10_000; // to those who listen instead of looking
+const SAY_EVERY_MS = 10_000; // for screen readers
 
 const find = (id) => document.getElementById(id);
 const drop = find("drop");
 
 let sending = false;
 
-// By it the service knows a request that it has answered before. Works without https, too.
+// Lets the service recognise a repeated request. Works without https, too.
 function randomKey() {
   const random = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -45,13 +45,13 @@ class Upload {
   async begin(name) {
     const job = await postJson("/api/v1/jobs", { name, key: randomKey() }, this.patience);
     this.jobId = job.id;
-    // Whoever reloads this page comes to the job's own, which goes on with the upload.
+    // A reload shows the job's page, where the upload can be continued.
     history.replaceState(null, "", `/jobs/${job.id}`);
     return this.declare(this.items);
   }
 
-  // By path and size. What the job does not know yet is declared now: the page may have been
-  // closed before all was. But of a wrong folder, nothing is missing from the job.
+  // Match by path and size. Unknown files are declared now: the page may have been closed before
+  // all were. If nothing matches, it is the wrong folder.
   async findMissing() {
     const missing = await this.listed("missing");
     const matched = [];
@@ -109,7 +109,7 @@ class Upload {
     const rate = (size - this.bytesBefore) / elapsed;
     const canTell = elapsed > 2 && rate > 0 && size < sent.totalBytes;
     const left = canTell ? ` · ${duration((sent.totalBytes - size) / rate)} left` : "";
-    // A zip of many files is unpacked before the answer comes.
+    // A large zip is unpacked before the server answers.
     const isOver = size >= sent.totalBytes && files < sent.waiting.length;
     this.show(
       sent.totalBytes ? size / sent.totalBytes : 1,
@@ -157,7 +157,7 @@ async function start(items) {
   drop.hidden = true;
   find("trouble").hidden = true;
   find("sending").hidden = false;
-  find("sending-name").focus(); // what was pressed is gone
+  find("sending-name").focus(); // the button is hidden now
   const upload = new Upload(items, drop.dataset.job);
   try {
     await upload.run();
