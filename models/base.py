@@ -1,4 +1,4 @@
-"""What all tables have in common."""
+"""The declarative base, column types and the clock of all tables."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Aware UTC in Python, whichever database: SQLite keeps no time zone."""
+    """Aware UTC in Python on every database: SQLite stores no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -28,7 +28,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-# SQLite would give the id of a deleted row out again, and an old address would show other data.
+# SQLite would reuse the ids of deleted rows, so that an old URL would show other data.
 IDS_ONCE = {"sqlite_autoincrement": True}
 
 

@@ -16,7 +16,7 @@ class AppContext:
     sessions: Sessions
     store: FileStore
     secrets: Secrets
-    # Set when the process was asked to stop: finish or hand back what is in hand.
+    # Set when the process is asked to stop: finish or give back the current work.
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def close(self) -> None:

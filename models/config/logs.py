@@ -1,8 +1,8 @@
-"""What every process writes to its log: lines for people, or JSON for machines.
+"""Logging of every process: text for people, or JSON for machines.
 
-One id follows a job: whatever is done for it is logged within `following(job=...)`, or
-`following(jobs=[...])` where a worker's chunk holds images of several. Ids only: no file's name,
-no patient, no token, no address with its query.
+Ids of jobs and requests are added to each line by `following(job=...)`, or `following(jobs=[...])`
+where a worker's chunk holds images of several jobs. Ids only: no file names, patients, tokens or
+URLs with their query.
 """
 
 import logging
@@ -16,26 +16,26 @@ from pythonjsonlogger.json import JsonFormatter
 
 from models.config.settings import Settings
 
-# What may follow, in the order in which lines for people show it.
+# In the order in which text lines show them.
 FIELDS = ("job", "jobs", "request")
 JSON_FIELDS = ("levelname", "name", "message")
-# Celery's copy of a task's arguments and the like, and its colours.
+# Celery's copy of a task's arguments, and its colours.
 UNWANTED = ("data", "color_message")
-# Their INFO lines repeat every request's address.
-TALKATIVE = ("httpx", "httpcore")
+# Their INFO lines repeat the URL of every request.
+VERBOSE = ("httpx", "httpcore")
 
 _following: ContextVar[dict[str, Any] | None] = ContextVar("following", default=None)
 
 
 def set_up_logging(settings: Settings, *, process: str) -> None:
-    """To standard error. process: which of the service's it is, such as `portal`."""
+    """Log to standard error. process: such as `portal`."""
     handler = logging.StreamHandler()
     handler.addFilter(_add_followed)
     handler.setFormatter(make_formatter(settings.log_format, process=process))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    for name in TALKATIVE:
+    for name in VERBOSE:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
@@ -53,7 +53,7 @@ def make_formatter(log_format: str, *, process: str) -> logging.Formatter:
 
 @contextmanager
 def following(**ids: Any) -> Iterator[None]:
-    """Every line of this thread within the block carries these ids."""
+    """Add these ids to every line of this thread within the block."""
     token = _following.set((_following.get() or {}) | ids)
     try:
         yield
@@ -62,7 +62,7 @@ def following(**ids: Any) -> Iterator[None]:
 
 
 def follow(**ids: Any) -> None:
-    """From here on, until `forget`."""
+    """Add these ids to every line of this thread until `forget`."""
     _following.set((_following.get() or {}) | ids)
 
 
@@ -75,7 +75,7 @@ def followed() -> dict[str, Any]:
 
 
 def _add_followed(record: logging.LogRecord) -> bool:
-    """What a line says of itself goes before what surrounds it."""
+    """Values of the record itself go before those of the context."""
     for name, value in followed().items():
         if name not in record.__dict__:
             record.__dict__[name] = value

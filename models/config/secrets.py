@@ -1,4 +1,4 @@
-"""The installation's secrets: made once, kept in the data folder, readable by its owner only."""
+"""The installation's secrets: created once, kept in the data folder, readable by its owner only."""
 
 import json
 import secrets
@@ -12,7 +12,9 @@ from pipeline.atomic_file import write_file
 @dataclass(frozen=True)
 class Secrets:
     session_key: str  # signs the portal's cookies
-    identity_key_hex: str  # keys the hashes of patients and studies; losing it unlinks them
+    identity_key_hex: (
+        str  # keys the hashes of patients and studies; without it they cannot be matched
+    )
     broker_password: str
 
     @property

@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         description="a name or address of this machine, such as 127.0.0.1",
     )
     port: int = Field(default=8000, ge=0, le=65535)
-    # Which of a version's thresholds decides: `pipeline.types.OperatingPoint`, which costs numpy.
+    # Which threshold of a version applies: `pipeline.types.OperatingPoint`, without its imports.
     operating_point: Literal["balanced", "sensitive"] = "balanced"
 
     chunk_size: Few = 32  # images a worker claims at once
@@ -92,43 +92,45 @@ class Settings(BaseSettings):
     max_file_bytes: Bytes = 512 * 2**20
     max_archive_bytes: Bytes = 20 * 2**30  # unpacked, whole archive
     max_archive_files: Many = 200_000
-    # With less free, uploads are refused for now.
+    # With less free space uploads are refused.
     disk_reserve_bytes: int = Field(default=2 * 2**30, ge=0, le=2**60)
 
-    # Reverse proxies in front of the portal: whose X-Forwarded-For and -Proto are to be believed.
+    # Reverse proxies in front of the portal whose X-Forwarded-For and -Proto are trusted.
     proxies: int = Field(default=0, ge=0, le=100)
     session_hours: Few = 12  # how long a login lasts
-    lockout_failures: Few = 5  # wrong passwords for one name, then it is locked
+    lockout_failures: Few = 5  # wrong passwords until a name is locked
     lockout_s: Seconds = 15 * 60
     log_format: Literal["text", "json"] = "text"
 
-    # The nightly job: when it runs, and what it needs to begin.
+    # The nightly job: when it runs, and what it needs to start.
     night_at: str = Field(
         default="02:00",
         pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$",
         description="a time of day such as 02:00, or nothing for never",
     )
     time_zone: str = ""  # of night_at, e.g. Europe/Berlin; default: this machine's
-    night_min_labels: Many = 20  # fewer new ones, and nothing is trained
-    night_policy: Literal["propose", "automatic"] = "propose"  # what a "yes" of the gate leads to
-    drift_days: Few = 7  # compared with what came before
+    night_min_labels: Many = 20  # with fewer new ones nothing is trained
+    night_policy: Literal["propose", "automatic"] = "propose"  # what the gate's approval leads to
+    drift_days: Few = 7  # compared with the time before
     # How a candidate is trained.
     train_start: Literal["production", "imagenet"] = "production"
     train_weights: Path | None = None  # a Keras file with ImageNet weights; default: downloaded
-    # With so many labelled site images, the upper blocks, too.
+    # From this many labelled site images on, the upper blocks are fine-tuned too.
     train_head_only_below: int = Field(default=200, ge=0, le=10**9)
-    train_base_share: float = Field(default=0.5, ge=0.0, lt=1.0)  # imported images among learned
-    # 0: half of what there is, at least one.
+    train_base_share: float = Field(
+        default=0.5, ge=0.0, lt=1.0
+    )  # imported images among training images
+    # 0: half of all cores, at least one.
     train_cores: int = Field(default=0, ge=0, le=10_000)
     train_memory_mb: Many = 4096
-    # What the gate asks of a candidate.
+    # What the promotion gate requires of a candidate.
     gate_auroc_margin: float = Field(default=0.02, gt=0.0, lt=1.0)
     gate_sensitivity_margin: float = Field(default=0.05, gt=0.0, lt=1.0)
     gate_min_patients: Many = 30  # of each finding, in every test set
 
     @classmethod
     def read(cls) -> Self:
-        """From the environment, strictly; SettingsError says which variable is wrong."""
+        """From the environment, strictly. SettingsError names the variable that is wrong."""
         for name in sorted(os.environ):
             if name.upper().startswith(PREFIX) and _field(name) not in cls.model_fields:
                 raise SettingsError(_unknown(cls, name))
@@ -204,7 +206,7 @@ class Settings(BaseSettings):
 
     @property
     def visibility_timeout_s(self) -> int:
-        """Longer than the longest task, or the broker hands a running task out again."""
+        """Longer than the longest task, or the broker would deliver a running task again."""
         return int(1.1 * max(self.chunk_time_limit_s, self.train_time_limit_s))
 
 

@@ -1,4 +1,4 @@
-"""Jobs: one bulk upload each. How far one is, is counted from its images."""
+"""Jobs: one bulk upload each. Their progress is counted from their images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ RATE_WINDOW_S = 30.0
 
 
 class JobStateError(Exception):
-    """What was asked for does not go with the job's state; one sentence for the person."""
+    """The job's state does not allow it; one sentence for the user."""
 
 
 class NoJobError(Exception):
@@ -27,7 +27,7 @@ class NoJobError(Exception):
 
 @dataclass(frozen=True)
 class UploadCounts:
-    """Of what the sender has declared. missing: neither arrived nor given up."""
+    """Of declared files. missing: neither arrived nor given up."""
 
     declared: int = 0
     missing: int = 0
@@ -36,9 +36,9 @@ class UploadCounts:
 
 @dataclass(frozen=True)
 class JobProgress:
-    """A job, its images by state, and what is still to come.
+    """A job, its images by state, and its missing uploads.
 
-    finished: all was sent, or the job was cancelled; every state is final, nothing is missing.
+    finished: closed or cancelled, every image in a final state, no upload missing.
     """
 
     id: str
@@ -52,8 +52,8 @@ class JobProgress:
     rejected: int
     failed: int
     total: int
-    images_per_second: float | None  # lately; of the whole job once it is finished
-    seconds_left: float | None  # None while nobody can tell
+    images_per_second: float | None  # recently; of the whole job once it is finished
+    seconds_left: float | None  # None while unknown
     cancelled: int
     cancelled_at: datetime | None
     declared: int
@@ -62,7 +62,7 @@ class JobProgress:
 
 
 def create_job(session: Session, *, name: str, user_id: int, key: str) -> tuple[str, bool]:
-    """The id of the job that this user's key has made, and whether it was made now."""
+    """The id of the job with this user's key, and whether it was created now."""
     job_id = uuid4().hex
     row = {"id": job_id, "name": name, "user_id": user_id, "key": key, "created_at": now()}
     insert_new(session, Job, [row])
@@ -82,12 +82,12 @@ def require_job(session: Session, job_id: str) -> Job:
 
 
 def require_open(session: Session, job_id: str) -> None:
-    """For who adds files to a job: until this transaction ends, nobody closes or cancels it."""
+    """Nobody can close or cancel the job until this transaction ends."""
     job = _lock(session, job_id, shared=True)
     if job.cancelled_at is not None:
-        raise JobStateError("this job was cancelled: it takes no more files")
+        raise JobStateError("this job was cancelled: it accepts no more files")
     if job.closed_at is not None:
-        raise JobStateError("this job is closed: make a new one for more files")
+        raise JobStateError("this job is closed: create a new one for more files")
 
 
 def close_job(session: Session, job_id: str, *, give_up_missing: bool = False) -> bool:
@@ -108,33 +108,33 @@ def close_job(session: Session, job_id: str, *, give_up_missing: bool = False) -
 
 
 def cancel_job(session: Session, job_id: str) -> bool:
-    """No more files are taken. Its waiting images are cancelled afterwards, see `cancel_some`.
+    """Accept no more files; waiting images are cancelled afterwards by `cancel_some`.
 
-    False where it was cancelled before. JobStateError where it has ended by itself.
+    False if it was cancelled before. JobStateError if it has finished.
     """
     job = _lock(session, job_id)
     if job.cancelled_at is not None:
         return False
     if job.closed_at is not None and not has_waiting_images(session, job_id):
-        raise JobStateError("this job has ended: nothing of it is left to cancel")
+        raise JobStateError("this job has finished: nothing is left to cancel")
     job.cancelled_at = now()
     give_up(session, job_id)
     return True
 
 
 def cancel_some(session: Session, job_id: str, *, limit: int = 2000) -> bool:
-    """Some of a cancelled job's waiting images; returns whether others still wait.
+    """Cancel some waiting images of a cancelled job; returns whether others still wait.
 
-    A few thousand at a time, so that nobody else waits long to write.
+    A few thousand at a time, so that other writers do not wait long.
     """
     if _lock(session, job_id, shared=True).cancelled_at is None:
-        return False  # taken up again meanwhile
+        return False  # retried in between
     cancel_waiting(session, job_id, limit=limit)
     return has_waiting_images(session, job_id)
 
 
 def half_cancelled_jobs(session: Session) -> list[str]:
-    """Those whose cancelling was cut off."""
+    """Cancelled jobs that still have waiting images."""
     waiting = exists().where(Image.job_id == Job.id, Image.state.in_(WAITING_STATES))
     return list(session.scalars(select(Job.id).where(Job.cancelled_at.is_not(None), waiting)))
 
@@ -144,9 +144,9 @@ def lift_cancellation(session: Session, job_id: str) -> None:
 
 
 def require_not_cancelled(session: Session, job_id: str) -> None:
-    """Until this transaction ends, nobody cancels it."""
+    """Nobody can cancel the job until this transaction ends."""
     if _lock(session, job_id, shared=True).cancelled_at is not None:
-        raise JobStateError("this job was cancelled meanwhile")
+        raise JobStateError("this job has been cancelled")
 
 
 def job_progress(session: Session, job_id: str) -> JobProgress | None:
@@ -227,7 +227,7 @@ def _count_states(session: Session, job_ids: list[str]) -> dict[str, dict[State,
 def _count_uploads(session: Session, job_ids: list[str]) -> dict[str, UploadCounts]:
     counts = select(Upload.job_id, func.count(), func.count(Upload.arrived_at))
     rows = session.execute(counts.where(Upload.job_id.in_(job_ids)).group_by(Upload.job_id)).all()
-    # Apart, so that the index counts those that arrived without a look at their rows.
+    # Separately, so that arrived ones are counted from the index alone.
     given_up = _count_given_up(session, job_ids)
     return {
         job_id: UploadCounts(
@@ -248,8 +248,8 @@ def _count_given_up(session: Session, job_ids: list[str]) -> dict[str, int]:
 
 
 def _lock(session: Session, job_id: str, *, shared: bool = False) -> Job:
-    """SQLite's writers exclude each other anyway."""
-    # Not against those who only refer to the row, as every new image does.
+    """SQLite has one writer at a time anyway."""
+    # Inserts that refer to the row, as every new image does, need not wait.
     how = {"read": True} if shared else {"key_share": True}
     job = session.get(Job, job_id, with_for_update=how)
     if job is None:

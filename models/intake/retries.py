@@ -1,4 +1,4 @@
-"""Images that are tried again: which may be, and the step back to where they wait for a worker."""
+"""Retries: which images may be retried, and setting them back to a waiting state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pipeline.types import OperatingPoint
 
 WhichImages = Literal["failed", "all"]
 
-BY_CHOICE = (State.PREDICTED, State.REJECTED)
+RETRIED_BY_ALL = (State.PREDICTED, State.REJECTED)
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ def ended_images(
     after: int,
     limit: int,
 ) -> list[Ended]:
-    """In the order of their ids, those after one.
+    """By id, those after `after`.
 
-    all: also what was refused, and what this version has not read yet at this point.
+    which="all": also refused images, and those without a prediction of this version at this point.
     """
     rows = (
         select(Image.id, Image.sha256, Image.stored_sha256.is_not(None), Image.state)
@@ -50,8 +50,8 @@ def ended_images(
 
 
 def take_up(session: Session, image_ids: Sequence[int], *, state: State) -> int:
-    """They wait again, as if they had just come to this state. Returns how many."""
-    which = (Image.id.in_(image_ids), Image.state.in_(UNFINISHED_STATES + BY_CHOICE))
+    """Make images wait in this state, as if they were new. Returns how many."""
+    which = (Image.id.in_(image_ids), Image.state.in_(UNFINISHED_STATES + RETRIED_BY_ALL))
     start = {"state": state, "reason": None, "reason_code": None, "finished_at": None}
     return update_rows(session, Image, *which, attempts=0, **start, **NO_LEASE)
 

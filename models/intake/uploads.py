@@ -1,4 +1,4 @@
-"""Uploads: files that a job's sender has declared, so that none can be missing unnoticed."""
+"""Uploads: files that a job's sender has declared, so that missing ones are noticed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ UploadState = Literal["missing", "arrived", "given_up"]
 
 
 class TooManyUploadsError(ValueError):
-    """One sentence for the person who declares."""
+    """One sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """sha256: empty where the sender did not say."""
+    """sha256: empty if the sender named none."""
 
     file: str
     size: int  # bytes
@@ -30,9 +30,7 @@ class Declared:
 
 
 def declare(session: Session, *, job_id: str, files: Sequence[Declared]) -> list[Upload]:
-    """In the order asked for. The same declaration again is the row that is already there, and
-    one that was given up is expected again.
-    """
+    """In the order given. A file declared again keeps its row, and is expected if given up."""
     rows = [
         {"job_id": job_id, **vars(one), "received": 0, "created_at": now()}
         for one in sorted(set(files), key=_in_order)  # in one order, or writers deadlock
@@ -40,7 +38,7 @@ def declare(session: Session, *, job_id: str, files: Sequence[Declared]) -> list
     insert_new(session, Upload, rows)
     if count_uploads(session, job_id) > MAX_A_JOB:
         raise TooManyUploadsError(
-            f"a job may declare {MAX_A_JOB} files at most: make another job for the others"
+            f"a job may declare {MAX_A_JOB} files at most: create another job for the others"
         )
     found = _find_declared(session, job_id, files)
     for upload in sorted(found.values(), key=lambda upload: upload.id):
@@ -68,7 +66,7 @@ def find_upload(session: Session, *, job_id: str, upload_id: int) -> Upload | No
 def list_uploads(
     session: Session, job_id: str, *, state: UploadState | None, page: int, page_size: int
 ) -> Page[Upload]:
-    """Declaration by declaration; those of one sorted by name."""
+    """By declaration, then by name."""
     which = (Upload.job_id == job_id, *_STATES[state])
     rows = select(Upload).where(*which).order_by(Upload.id)
     total = session.scalar(select(func.count()).select_from(Upload).where(*which)) or 0
@@ -77,13 +75,13 @@ def list_uploads(
 
 
 def advance(session: Session, upload_id: int, *, before: int, received: int) -> bool:
-    """So many bytes are safe now. False where someone else was faster, or nobody waits for it."""
+    """Record the bytes stored so far. False if another request was faster, or it is not missing."""
     which = (Upload.id == upload_id, Upload.received == before, *MISSING)
     return update_rows(session, Upload, *which, received=received) == 1
 
 
 def arrive(session: Session, *, job_id: str, files: Sequence[Declared]) -> None:
-    """Files whose images have rows. Those that nobody declared are passed over."""
+    """Mark files as arrived; undeclared ones are ignored."""
     wanted = set(files) | {Declared(one.file, one.size) for one in files}
     found = _find_declared(session, job_id, list(wanted))
     for upload in sorted(found.values(), key=lambda upload: upload.id):
@@ -93,12 +91,12 @@ def arrive(session: Session, *, job_id: str, files: Sequence[Declared]) -> None:
 
 
 def give_up(session: Session, job_id: str) -> int:
-    """What has not arrived is not expected any more; it stays on the job's list."""
+    """Missing files are not expected any more; they stay on the job's list."""
     return update_rows(session, Upload, Upload.job_id == job_id, *MISSING, given_up_at=now())
 
 
 def missing_uploads(session: Session, upload_ids: Sequence[int]) -> dict[int, Upload]:
-    """Those of them that neither arrived nor were given up."""
+    """Those that neither arrived nor were given up."""
     missing = select(Upload).where(Upload.id.in_(upload_ids), *MISSING)
     return {upload.id: upload for upload in session.scalars(missing)}
 

@@ -19,14 +19,14 @@ QUANTILES = (0.5, 0.9, 0.99)
 
 @dataclass(frozen=True)
 class StateFigures:
-    """oldest_at: when the image that is longest in the queue came; None where none waits."""
+    """oldest_at: when the image that waits longest came; None if none waits."""
 
     images: dict[State, int]
     oldest_at: dict[State, datetime | None]
 
 
 def images_by_state(session: Session) -> StateFigures:
-    """The lowest id stands for the oldest: finding the earliest time would read every row."""
+    """The lowest id counts as the oldest: finding the earliest time would read every row."""
     rows = session.execute(
         select(Image.state, func.count(), func.min(Image.id)).group_by(Image.state)
     ).all()
@@ -46,7 +46,7 @@ def finished_since(session: Session, moment: datetime) -> int:
 
 
 def latency_quantiles(session: Session) -> dict[float, float]:
-    """Seconds from arrival to prediction, of the newest within the window; empty without any."""
+    """Seconds from arrival to prediction, of the newest in the window; empty if there are none."""
     recent = (
         select(Image.state, Image.created_at, Image.finished_at)
         .where(Image.finished_at >= now() - LATENCY_WINDOW)
@@ -71,7 +71,7 @@ def images_by_reason(session: Session) -> dict[tuple[State, str | None], int]:
 
 
 def open_jobs(session: Session) -> int:
-    """Those that may take more files."""
+    """Those that accept more files."""
     is_open = Job.closed_at.is_(None), Job.cancelled_at.is_(None)
     return session.scalar(select(func.count()).select_from(Job).where(*is_open)) or 0
 
@@ -90,5 +90,5 @@ def audit_rows(session: Session) -> int:
 
 
 def _quantile(ordered: Sequence[float], quantile: float) -> float:
-    """At least this share is no greater; one of the values, none between two."""
+    """Nearest rank: the smallest value that this share of all does not exceed."""
     return ordered[max(ceil(quantile * len(ordered)) - 1, 0)]

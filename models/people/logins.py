@@ -1,6 +1,6 @@
-"""Logins: browsers that somebody came in with, until each is ended.
+"""Logins of browsers, and lock-outs after wrong passwords.
 
-Wrong passwords are counted by name, whether or not anyone has that name.
+Wrong passwords are counted by name, whether or not a user has that name.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ from models.tables.people import Lockout, Login, User
 
 
 def begin_login(session: Session, user: User, *, lasts: timedelta) -> str:
-    """The secret for the cookie, which nobody else learns.
+    """The secret for the cookie; only its hash is kept.
 
-    user: as it was when it was let in; where its logins have been ended since, so is this one.
+    user: as read when the password was checked: if its logins were ended since, so is this one.
     """
     secret = secrets.token_urlsafe(32)
     session.add(
@@ -37,13 +37,13 @@ def begin_login(session: Session, user: User, *, lasts: timedelta) -> str:
 
 
 def find_login(session: Session, secret: str) -> Login | None:
-    """With its user, who may still come in."""
+    """With its active user."""
     query = select(Login).join(Login.user).where(Login.digest == digest_of(secret), *_alive())
     return session.scalar(query.options(contains_eager(Login.user)))
 
 
 def list_logins(session: Session, *, user_id: int) -> Sequence[Login]:
-    """Those that still count, newest first."""
+    """Valid ones, newest first."""
     query = select(Login).join(Login.user).where(Login.user_id == user_id, *_alive())
     return session.scalars(query.order_by(Login.id.desc())).all()
 
@@ -64,15 +64,15 @@ KEPT = timedelta(days=1)
 
 
 def name_hash(name: str, *, key: str) -> str:
-    """Keyed: what was typed for a name may be a password, so the table must not give it away."""
+    """Keyed, because people sometimes type a password as the name."""
     plain = f"lockout {normal_name(name)}"
     return hmac.new(key.encode(), plain.encode(), hashlib.sha256).hexdigest()
 
 
 def begin_attempt(session: Session, hashed: str, *, failures: int, lockout: timedelta) -> bool:
-    """Counts as wrong until `forgive_attempts`, so that guessing in parallel gains nothing.
+    """Counts as wrong until `forgive_attempts`, so that parallel guesses count too.
 
-    failures: so many in a row lock the name for `lockout`. False while it is locked.
+    After `failures` in a row the name is locked for `lockout`. False while it is locked.
     """
     moment = now()
     session.execute(delete(Lockout).where(Lockout.failed_at < moment - max(KEPT, lockout)))

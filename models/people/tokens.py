@@ -1,7 +1,4 @@
-"""The secrets that stand for users: API tokens, and links that work once.
-
-The token by which the command line on this machine comes in as `admin`.
-"""
+"""API tokens, one-time links, and the local token of this machine's command line."""
 
 import hashlib
 import secrets
@@ -19,7 +16,7 @@ from models.people.users import get_user
 from models.query import update_rows
 from models.tables.people import Role, Token, User
 
-# A login link lets in; with an invitation its owner sets a password.
+# A login link logs in once; an invitation lets its owner set a password.
 LinkKind = Literal["login", "invitation"]
 TokenKind = Literal["api"] | LinkKind
 
@@ -35,7 +32,7 @@ def issue_token(
 ) -> str:
     """The token itself is known only to the caller; the row keeps its digest.
 
-    role: may do at most what this role may; None: all that the user may.
+    role: limits what the token may do; None: all that the user may do.
     """
     token = secrets.token_urlsafe(32)
     session.add(
@@ -53,7 +50,7 @@ def issue_token(
 
 
 def user_of_token(session: Session, token: str, kind: TokenKind) -> User | None:
-    """A link is used up by this; that needs a writing session. An API token is only read."""
+    """Uses up a link, which needs a writing session."""
     if kind == "api":
         found = find_api_token(session, token)
         return found.user if found else None
@@ -62,31 +59,31 @@ def user_of_token(session: Session, token: str, kind: TokenKind) -> User | None:
 
 
 def find_api_token(session: Session, token: str) -> Token | None:
-    """With its user, who may still come in."""
+    """With its active user."""
     query = select(Token).join(Token.user).where(*_valid(token, "api"), User.is_active)
     return session.scalar(query.options(contains_eager(Token.user)))
 
 
 def user_of_link(session: Session, token: str, kind: LinkKind) -> User | None:
-    """Whose it is, without using it up."""
+    """The link is not used up."""
     query = select(User).join(Token, Token.user_id == User.id)
     return session.scalar(query.where(*_valid(token, kind), Token.used_at.is_(None)))
 
 
 def invited_users(session: Session) -> set[int]:
-    """Those whom a link waits for."""
+    """Ids of users with an open invitation."""
     waiting = (Token.kind == "invitation", Token.used_at.is_(None), *_alive())
     return set(session.scalars(select(Token.user_id).where(*waiting)))
 
 
 def list_api_tokens(session: Session, *, user_id: int) -> list[Token]:
-    """Those that still work, newest first."""
+    """Valid ones, newest first."""
     query = select(Token).where(Token.user_id == user_id, Token.kind == "api", *_alive())
     return list(session.scalars(query.order_by(Token.id.desc())))
 
 
 def revoke_api_token(session: Session, *, token_id: int, user_id: int) -> bool:
-    """False where that user has no such token, or it was revoked before."""
+    """False if the user has no such token, or it is revoked already."""
     ours = (Token.id == token_id, Token.user_id == user_id, Token.kind == "api")
     return _revoke(session, *ours) > 0
 
@@ -100,7 +97,7 @@ def _revoke(session: Session, *which: ColumnElement[bool]) -> int:
 
 
 def _use_link(session: Session, token: str, kind: LinkKind) -> int | None:
-    # One conditional UPDATE: of two requests with the same link, one gets in.
+    # One conditional UPDATE: of two requests with the same link only one succeeds.
     used = (
         update(Token)
         .where(*_valid(token, kind), Token.used_at.is_(None))
@@ -123,7 +120,7 @@ def _alive() -> tuple[ColumnElement[bool], ...]:
 
 
 def digest_of(token: str) -> str:
-    # Tokens are random and long, so a plain hash is as good as a slow one.
+    # Tokens are long and random, so a fast hash is enough.
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -135,7 +132,7 @@ def local_token_path(data_dir: Path) -> Path:
 
 
 def read_or_make_local_token(session: Session, user: User, data_dir: Path) -> str:
-    """Kept while it is valid, so that a running `overread submit` survives a restart."""
+    """Kept while valid, so that a running `overread submit` survives a restart."""
     path = local_token_path(data_dir)
     token = path.read_text().strip() if path.exists() else ""
     if not token or user_of_token(session, token, "api") is None:

@@ -1,4 +1,4 @@
-"""Users: who they are, what they may, and whether they may still come in."""
+"""Users, their roles, and whether they are active."""
 
 import re
 import unicodedata
@@ -9,22 +9,22 @@ from sqlalchemy.orm import Session
 
 from models.tables.people import Role, User
 
-ADMIN = "admin"  # the first user, by whom this machine's own commands and links come in
-RANK = {role: rank for rank, role in enumerate(Role)}  # each may do what the ones below may
+ADMIN = "admin"  # the first user, used by this machine's own commands and links
+RANK = {role: rank for rank, role in enumerate(Role)}
 NAME_LENGTH = 80
 
 
 class UserRefusedError(ValueError):
-    """Why a user cannot be made, or cannot be changed so; one sentence for people."""
+    """Why a user cannot be created or changed; one sentence for the user."""
 
 
 def normal_name(name: str) -> str:
-    """As names are kept and compared: nobody has to remember capitals, or can pretend by them."""
+    """The form in which names are stored and compared; case does not matter."""
     return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
 def lesser_role(role: Role, other: Role | None) -> Role:
-    """other: None where it does not limit."""
+    """other: None for no limit."""
     return min(role, other or role, key=RANK.__getitem__)
 
 
@@ -33,17 +33,17 @@ def find_user(session: Session, name: str) -> User | None:
 
 
 def get_user(session: Session, user_id: int) -> User | None:
-    """None for a user who may no longer come in."""
+    """None for a deactivated user."""
     return session.scalar(select(User).where(User.id == user_id, User.is_active))
 
 
 def list_users(session: Session) -> list[User]:
-    """Also those who may no longer come in."""
+    """Including deactivated ones."""
     return list(session.scalars(select(User).order_by(User.name)))
 
 
 def user_names(session: Session, user_ids: Iterable[int | None]) -> dict[int, str]:
-    """Also of those who may no longer come in."""
+    """Including deactivated users."""
     wanted = {user_id for user_id in user_ids if user_id is not None}
     rows = session.execute(select(User.id, User.name).where(User.id.in_(wanted)))
     return {row.id: row.name for row in rows}
@@ -57,19 +57,19 @@ def make_user(session: Session, *, name: str, role: Role) -> User:
 
 
 def add_user(session: Session, *, name: str, role: Role) -> User:
-    """Raises UserRefusedError where the name is unfit or taken."""
+    """Raises UserRefusedError if the name is invalid or taken."""
     name = normal_name(name)
     if len(name) > NAME_LENGTH or not re.fullmatch(r"\w[\w.@+-]*", name):
         raise UserRefusedError(
-            "a name is made of letters, digits and . _ @ + -, and begins with a letter or digit"
+            "a name has only letters, digits and . _ @ + -, and begins with a letter or digit"
         )
     if find_user(session, name) is not None:
-        raise UserRefusedError("this name is taken; who was deactivated can be activated again")
+        raise UserRefusedError("this name is taken; a deactivated user can be activated again")
     return make_user(session, name=name, role=role)
 
 
 def change_role(session: Session, user: User, role: Role) -> None:
-    """Raises UserRefusedError where no admin would be left."""
+    """Raises UserRefusedError if no admin would be left."""
     if role != Role.ADMIN:
         _check_not_needed(session, user)
     user.role = role
@@ -77,24 +77,24 @@ def change_role(session: Session, user: User, role: Role) -> None:
 
 
 def deactivate(session: Session, user: User) -> None:
-    """Raises UserRefusedError where no admin would be left."""
+    """Raises UserRefusedError if no admin would be left."""
     _check_not_needed(session, user)
     user.is_active = False
     end_logins(user)
 
 
 def end_logins(user: User) -> None:
-    """Everywhere, at once. In SQL: of two at a time, both count."""
+    """In all browsers. Incremented in SQL, so that concurrent calls both count."""
     user.session_epoch = User.session_epoch + 1
 
 
 def _check_not_needed(session: Session, user: User) -> None:
     if user.name == ADMIN:
         raise UserRefusedError(
-            f"the user {ADMIN} stays as it is: this machine's own commands come in by it"
+            f"the user {ADMIN} cannot be changed: this machine's own commands use it"
         )
     admins = select(User.id).where(User.role == Role.ADMIN, User.is_active)
-    # All are locked, in one order: two admins cannot put each other out at the same moment.
+    # All are locked, in one order: two admins cannot deactivate each other at the same moment.
     found = session.scalars(admins.order_by(User.id).with_for_update()).all()
     if list(found) == [user.id]:
-        raise UserRefusedError(f"the last admin is {user.name}: make another one first")
+        raise UserRefusedError(f"{user.name} is the last admin: add another one first")

@@ -1,4 +1,4 @@
-"""What a version said of the images that came in a stretch of time."""
+"""A version's predictions of images that came in a period, for drift."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,15 +8,15 @@ from sqlalchemy.orm import Session
 
 from models.tables.intake import Image, Prediction, Study
 
-SAMPLE = 30_000  # contents: chance is small by then, and a night is not held up
+SAMPLE = 30_000  # images: sampling error is small, and the query fast
 _HEX_DIGITS = 8
 
 
 @dataclass(frozen=True)
 class PastAnswer:
-    """Of one content. patient: whose it is, as far as is known; else the content's own hash.
+    """Of one file's bytes. patient: hash of the patient if known, else of the bytes.
 
-    is_recent: it first came in the later part of the time that was asked for.
+    is_recent: the bytes first came in the recent part of the period.
     """
 
     probability: float
@@ -28,7 +28,7 @@ class PastAnswer:
 
 @dataclass(frozen=True)
 class History:
-    """is_sample: there are more answers than these."""
+    """is_sample: there are more predictions than these."""
 
     answers: list[PastAnswer]
     is_sample: bool
@@ -42,10 +42,10 @@ def past_answers(
     recent_since: datetime,
     sample: int = SAMPLE,
 ) -> History:
-    """Each content once, by when its images came: not by when it was read.
+    """Equal bytes count once, by when their first image came, not by when they were predicted.
 
-    An archive that a new version reads again is no news of the world. Of very many contents a
-    fixed sample by their hash, which is as good as chance.
+    So an archive that a new version reads again does not look like new data. Of more than `sample`
+    a fixed sample by hash is taken.
     """
     query = (
         select(
@@ -64,7 +64,7 @@ def past_answers(
     if below is not None:
         query = query.where(Prediction.sha256 < below)
     found: dict[str, PastAnswer] = {}
-    # The earliest image of a content decides, so the recent ones must not overwrite it.
+    # The earliest image decides, so recent ones must not replace it.
     for sha256, probability, unfamiliarity, is_unanswered, patient, is_recent in session.execute(
         query
     ):
@@ -80,7 +80,7 @@ def past_answers(
 
 
 def _sample_end(session: Session, model_version_id: int, *, sample: int) -> str | None:
-    """Hashes below it are about so many; None where there are no more anyway."""
+    """About `sample` hashes are below it; None if there are no more."""
     counted = select(func.count()).where(Prediction.model_version_id == model_version_id)
     total = session.scalar(counted) or 0
     if total <= sample:

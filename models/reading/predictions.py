@@ -1,4 +1,4 @@
-"""Predictions: what one model version says of one file's bytes, kept once for all its images."""
+"""Predictions: one model version's results for one file's bytes, shared by its images."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def record_predictions(
     model_version_id: int,
     engine: str,
 ) -> None:
-    """A chunk's answers by SHA-256. Writes only what the claim still holds."""
+    """A chunk's results by SHA-256. Writes only what the claim still holds."""
     hashes = _lock_held(session, claim, list(predictions))
     held = {sha256: predictions[sha256] for sha256 in hashes}
     add_predictions(session, held, model_version_id=model_version_id, engine=engine)
@@ -40,7 +40,7 @@ def add_predictions(
     model_version_id: int,
     engine: str,
 ) -> None:
-    """Answers by SHA-256; what this version had said already at this point stays as it is."""
+    """By SHA-256; existing predictions of this version at this point stay as they are."""
     rows = [
         {
             "sha256": sha256,
@@ -61,7 +61,7 @@ def finish_known(
     model_version_id: int,
     operating_point: OperatingPoint,
 ) -> set[str]:
-    """Ready images whose bytes were read already, at this point, need no second reading."""
+    """Finish ready images whose bytes this version has predicted at this point; their SHA-256s."""
     query = select(tables.Prediction.sha256).where(
         tables.Prediction.sha256.in_(sha256s),
         tables.Prediction.model_version_id == model_version_id,
@@ -75,7 +75,7 @@ def finish_known(
 def get_prediction(
     session: Session, image: Image, *, operating_point: OperatingPoint
 ) -> tables.Prediction | None:
-    """The one that is shown; see `shown_prediction_id`."""
+    """The shown one; see `shown_prediction_id`."""
     query = (
         select(tables.Prediction)
         .join(Image, tables.Prediction.id == shown_prediction_id(operating_point))
@@ -85,16 +85,16 @@ def get_prediction(
 
 
 def read_heatmap(prediction: tables.Prediction) -> NDArray[np.float32]:
-    """float32 (h, w) in [0, 1], scaled to its peak; all 0 where the network saw nothing."""
+    """float32 (h, w) in [0, 1], scaled to its peak; all 0 if the peak is 0."""
     flat = np.frombuffer(prediction.heatmap, "<f2").astype(np.float32)
     return flat.reshape(prediction.heatmap_rows, prediction.heatmap_columns)
 
 
 def _lock_held(session: Session, claim: Claim, sha256s: Sequence[str]) -> list[str]:
-    """Of these contents, those that the claim still holds.
+    """Those that the claim still holds.
 
-    Locks every image of them, also those that others hold, always in the same order: two workers
-    that hold images of equal bytes then wait for one another instead of deadlocking.
+    Locks all images of these bytes, also those that others hold, in one order: two workers that
+    hold images of equal bytes wait for each other instead of deadlocking.
     """
     ready = (
         select(Image.sha256, Image.leased_by)
@@ -106,7 +106,7 @@ def _lock_held(session: Session, claim: Claim, sha256s: Sequence[str]) -> list[s
 
 
 def _finish_ready(session: Session, sha256s: Sequence[str]) -> None:
-    # All images of these bytes, claimed or not: whoever else holds one finds it done.
+    # All images of these bytes, claimed or not: other holders find them finished.
     which = (Image.sha256.in_(sha256s), Image.state == State.READY)
     update_rows(session, Image, *which, state=State.PREDICTED, finished_at=now(), **NO_LEASE)
 

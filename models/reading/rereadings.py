@@ -1,4 +1,4 @@
-"""Re-readings: earlier images read again with the version that is live; old predictions stay.
+"""Re-readings: earlier images predicted again with the production version; old predictions stay.
 
 One row for each version and operating point. A cursor over the images' ids says up to where workers
 have claimed them. While another version is in production the re-reading waits.
@@ -26,7 +26,7 @@ from pipeline.types import OperatingPoint
 
 @dataclass(frozen=True)
 class Chunk:
-    """Contents that lack an answer, and the images of them that are the claim's."""
+    """Claimed images without a prediction, and their SHA-256s."""
 
     claim_id: str
     rereading_id: int
@@ -36,7 +36,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class RereadingProgress:
-    """Counts of images, also those that needed no second answer."""
+    """Counts of images, including those that were predicted already."""
 
     rereading: Rereading
     done: int
@@ -46,9 +46,7 @@ class RereadingProgress:
 def request_rereading(
     session: Session, *, model_version_id: int, operating_point: OperatingPoint, user_id: int
 ) -> Rereading:
-    """The one that is under way already, where there is one. A finished one begins again:
-    what it had read costs it no more than a look.
-    """
+    """The open one if there is one. A finished one starts again, skipping what it has predicted."""
     key = {"model_version_id": model_version_id, "operating_point": operating_point}
     last = session.scalar(select(func.max(Image.id)))
     asked = {"user_id": user_id, "last_image_id": last or 0, "created_at": now()}
@@ -67,7 +65,7 @@ def request_rereading(
 
 
 def due_rereading(session: Session, *, operating_point: OperatingPoint) -> Rereading | None:
-    """What is left to do with the version that is live; None while fresh images wait."""
+    """The open re-reading of the production version; None while new images wait."""
     version = production_version(session)
     if version is None or has_waiting(session, State.READY):
         return None
@@ -85,7 +83,7 @@ def list_rereadings(session: Session) -> list[RereadingProgress]:
 def claim_chunk(
     session: Session, rereading_id: int, *, limit: int, lease_s: float, max_attempts: int
 ) -> Chunk | None:
-    """The next images. None where nothing is left to claim, or others hold it."""
+    """The next images. None if nothing is left to claim, or others hold it."""
     rereading = session.get_one(Rereading, rereading_id, with_for_update=True)
     rows = _pick(session, rereading, Image.id > rereading.after_image_id, limit=limit)
     rereading.after_image_id = rows[-1].id if len(rows) == limit else rereading.last_image_id
@@ -106,14 +104,14 @@ def claim_chunk(
 
 
 def settle_chunk(session: Session, chunk: Chunk) -> None:
-    """Its answers are recorded; what could not be read keeps the answer that it has."""
+    """Its predictions are recorded; images that failed keep their earlier one."""
     rereading = session.get_one(Rereading, chunk.rereading_id, with_for_update=True)
     _release(session, Image.id.in_(chunk.image_ids), Image.leased_by == chunk.claim_id)
     _finish_if_done(session, rereading)
 
 
 def give_up_exhausted(session: Session, *, max_attempts: int) -> int:
-    """Images whose last permitted attempt has lapsed are not read again. Returns how many."""
+    """Images whose last attempt has lapsed are not predicted again. Returns how many."""
     return _release(session, has_lapsed(Image), Image.attempts > max_attempts)
 
 
@@ -122,7 +120,7 @@ def _finish_if_done(session: Session, rereading: Rereading) -> None:
     is_held = Image.leased_by.is_not(None)
     if is_claimed and not _pick(session, rereading, is_held, limit=1):
         rereading.finished_at = rereading.finished_at or now()
-        # Of who died between its answers and its end.
+        # Left by workers that died after recording their predictions.
         _release(session, is_held, *_within(rereading.last_image_id))
 
 
@@ -133,7 +131,7 @@ def _pick(
     limit: int,
     order: ColumnElement[int] = Image.id.expression,
 ) -> Sequence[Row[int, str]]:
-    """Images that lack an answer."""
+    """Images without a prediction."""
     known = aliased(Prediction)
     has_answer = (
         select(known.id)

@@ -1,4 +1,4 @@
-"""Results: one image's answer as scripts and people see it."""
+"""Results: one image's state and prediction, for programs and people."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ PAGE_SIZE = 1000
 class Result:
     """The fields of a JSON line, in their order; new ones come last. status: the image's state.
 
-    operating_point: the one whose threshold was used. temperature: calibrates the probability.
-    heatmap_...: how far the heatmap can be trusted, see `pipeline.types.HeatmapTrust`.
+    operating_point: of the threshold. temperature: of the probability's calibration.
+    heatmap_...: see `pipeline.types.HeatmapTrust`. reason_code: of refused and failed images.
     """
 
     file: str
@@ -52,7 +52,7 @@ def reason_sentence(file: str, clause: str) -> str:
 def iter_results(
     session: Session, *, operating_point: OperatingPoint, job_id: str | None = None
 ) -> Iterator[Result]:
-    """In the order of arrival, however many, a page in memory at a time."""
+    """In the order of arrival, a page in memory at a time."""
     after = 0
     while True:
         query = _results(operating_point).where(Image.id > after).order_by(Image.id)
@@ -86,7 +86,7 @@ def list_results(
 def list_study_results(
     session: Session, study_id: int, *, operating_point: OperatingPoint
 ) -> list[Result]:
-    """The most suspicious first; images without an answer last."""
+    """The most suspicious first; images without a finding last."""
     query = _results(operating_point).where(Image.study_id == study_id).order_by(*_SUSPICION)
     return [_result(row) for row in session.execute(query)]
 
@@ -115,11 +115,11 @@ def first_results(
 
 
 def shown_prediction_id(operating_point: OperatingPoint) -> ColumnElement[int]:
-    """Of an image's predictions, the live version's at the operating point that is set.
+    """Of an image's predictions, the production version's at the configured operating point.
 
-    Until it has read the image so, its newest at another point; until it has read it at all, the
-    newest of any version. So neither a promotion nor another setting makes answers vanish, and
-    setting either back brings the former answers back. Each answer names its version and point.
+    Until there is one, its newest at another point; until there is one of that version, the newest
+    of any version. So neither a promotion nor another setting hides results, and undoing either
+    shows the former ones again. Each result names its version and operating point.
     """
     live = (
         select(ModelAlias.model_version_id)
@@ -131,8 +131,8 @@ def shown_prediction_id(operating_point: OperatingPoint) -> ColumnElement[int]:
     one = aliased(Prediction)
     by_live = one.model_version_id == live
     as_set = and_(by_live, one.operating_point == operating_point)
-    # Sorted rather than looked up three times: each file has but a few, found by their hash, and
-    # with a condition on the version SQLite walks through all that this version has read.
+    # Sorted rather than looked up three times: each file has a few, found by hash. With a condition
+    # on the version SQLite would walk through all predictions of that version.
     return (
         select(one.id)
         .where(one.sha256 == Image.sha256)

@@ -1,4 +1,4 @@
-"""Studies. A study's answer is that of its most suspicious image, computed when asked for."""
+"""Studies. A study's finding is that of its most suspicious image, computed on request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class NewStudy:
 class StudySummary:
     """A line of the work list. first: the study's most suspicious image.
 
-    finding and what belongs to it are that image's; None where no image has a finding.
+    finding, probability etc. are that image's; None if no image has a finding.
     """
 
     id: int
@@ -53,7 +53,7 @@ class StudyDetail:
 
 def get_or_create_studies(session: Session, studies: Sequence[NewStudy]) -> dict[str, int]:
     """Ids by study hash."""
-    # Sorted: two workers that add the same studies in different orders would wait on each other.
+    # Sorted: two workers that add the same studies in different orders would deadlock.
     wanted = {study.study_hash: study for study in sorted(studies, key=lambda s: s.study_hash)}
     insert_new(session, Study, [{**vars(study), "created_at": now()} for study in wanted.values()])
     rows = select(Study.study_hash, Study.id).where(Study.study_hash.in_(wanted))
@@ -71,12 +71,12 @@ def list_studies(
     page: int = 1,
     page_size: int = 50,
 ) -> Page[StudySummary]:
-    """finding: "pneumonia", "normal", or "none" for studies without an answer."""
+    """finding: "pneumonia", "normal", or "none" for studies without a finding."""
     summaries = _summaries(operating_point, job_id=job_id)
     if finding is not None:
         summaries = summaries.having(_has_finding(finding))
         total = session.scalar(select(func.count()).select_from(summaries.subquery())) or 0
-    else:  # counting needs no answers, which are nine tenths of the work
+    else:  # counting needs no predictions, which are most of the work
         studies = select(func.count(func.distinct(Image.study_id)))
         total = session.scalar(studies.where(*_in_job(job_id))) or 0
     key = _order_key(order)
@@ -101,7 +101,7 @@ def get_study(
 _answered = Prediction.finding.is_not(None)
 _suspected = Prediction.finding == "pneumonia"
 _positive = func.max(case((_suspected, 1), (_answered, 0)))
-# Images may differ in their thresholds: one that is suspected goes before one that is likelier.
+# Thresholds may differ: an image above its own goes before one with a higher probability below.
 _probability = func.coalesce(
     func.max(case((_suspected, Prediction.probability))),
     func.max(case((_answered, Prediction.probability))),

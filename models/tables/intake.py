@@ -1,4 +1,4 @@
-"""The tables. States are stored only for images; a job's and a study's are computed from them."""
+"""Tables of jobs, images and predictions. States of jobs and studies are computed from images."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -21,7 +21,7 @@ from pipeline.errors import RefusalCode
 
 
 class State(StrEnum):
-    """Where an image is. The first two wait for a worker, the others are final."""
+    """State of an image. The first two wait for a worker, the others are final."""
 
     RECEIVED = "received"
     READY = "ready"
@@ -33,7 +33,7 @@ class State(StrEnum):
 
 WAITING_STATES = (State.RECEIVED, State.READY)
 FINAL_STATES = (State.PREDICTED, State.REJECTED, State.FAILED, State.CANCELLED)
-UNFINISHED_STATES = (State.FAILED, State.CANCELLED)  # final, but may be tried again
+UNFINISHED_STATES = (State.FAILED, State.CANCELLED)  # final, but may be retried
 
 
 class Job(Base):
@@ -45,10 +45,10 @@ class Job(Base):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)  # uuid4 hex
     name: Mapped[str] = mapped_column(String(200))
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
-    # Idempotency-Key of the request that made it: asked for again, it is the same job.
+    # Idempotency-Key of the request that created it: sent again, it gives the same job.
     key: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=now)
-    # Set when the sender says that everything was sent; until then more files may come.
+    # Set when the sender has sent everything; until then more files may be uploaded.
     closed_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
 
@@ -56,7 +56,7 @@ class Job(Base):
 
 
 class Upload(Base):
-    """A file that a job's sender has declared: it has arrived, is on its way, or is missing."""
+    """A file that a job's sender has declared: arrived, on its way, or missing."""
 
     __tablename__ = "upload"
     __table_args__ = (
@@ -67,13 +67,13 @@ class Upload(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id"))
-    # Path within the upload, as Image.file; an archive has one, too. May hold a name: never logged.
+    # Path within the upload, as Image.file; also of an archive. May contain a name: never logged.
     file: Mapped[str] = mapped_column(String(1024))
     size: Mapped[int] = mapped_column(BigInteger)  # bytes
-    sha256: Mapped[str] = mapped_column(String(64), default="")  # empty where the sender said none
-    received: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes of it that are safe
+    sha256: Mapped[str] = mapped_column(String(64), default="")  # empty if the sender named none
+    received: Mapped[int] = mapped_column(BigInteger, default=0)  # bytes stored durably
     created_at: Mapped[datetime] = mapped_column(default=now)
-    arrived_at: Mapped[datetime | None]  # whole, checked, and its images have rows
+    arrived_at: Mapped[datetime | None]  # complete, checked, and its images have rows
     given_up_at: Mapped[datetime | None]  # the job was closed or cancelled without it
 
 
@@ -86,7 +86,7 @@ class Study(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     # DICOM: keyed hash of the Study Instance UID. Other formats: of job and folder.
     study_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    # Keyed hash of the Patient ID; None where the file names no patient.
+    # Keyed hash of the Patient ID; None if the file names no patient.
     patient_hash: Mapped[str | None] = mapped_column(String(64), index=True)
     # For formats without Study Instance UID: folder within the upload, or a loose file's name.
     folder: Mapped[str | None] = mapped_column(String(1024))
@@ -112,7 +112,7 @@ class Image(LeaseColumns, Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id"))
     study_id: Mapped[int | None] = mapped_column(ForeignKey("study.id"), index=True)
-    # Path within the upload, "/" between parts. May hold a name: never logged.
+    # Path within the upload, with "/". May contain a name: never logged.
     file: Mapped[str] = mapped_column(String(1024))
     sha256: Mapped[str] = mapped_column(String(64))  # of the bytes as uploaded
     size: Mapped[int]  # bytes as uploaded
@@ -127,7 +127,7 @@ class Image(LeaseColumns, Base):
     # Set by ingest.
     media_type: Mapped[str | None] = mapped_column(String(40))
     stored_sha256: Mapped[str | None] = mapped_column(String(64))  # the de-identified file
-    # DICOM: the pseudonymous one of the stored file, see `pseudonymous_uid`.
+    # DICOM: the pseudonymous UID of the stored file, see `pseudonymous_uid`.
     sop_instance_uid: Mapped[str | None] = mapped_column(String(64), index=True)
     rows: Mapped[int | None]
     columns: Mapped[int | None]
@@ -152,14 +152,14 @@ class ModelVersion(Base):
 
 
 class Move(StrEnum):
-    """How a version came to be live. A roll-back undoes the promotion before it."""
+    """How a version came into production. A roll-back undoes the promotion before it."""
 
     PROMOTION = "promotion"
     ROLL_BACK = "roll-back"
 
 
 class ModelAlias(Base):
-    """Append-only history of which version was live; the newest row of a name counts."""
+    """Append-only history of an alias; its newest row is the current version."""
 
     __tablename__ = "model_alias"
     __table_args__ = (Index("ix_model_alias_name_id", "name", "id"),)
@@ -176,9 +176,9 @@ class ModelAlias(Base):
 
 
 class Prediction(Base):
-    """What one model version says of one file's content; images of equal bytes share it.
+    """One model version's result for one file's bytes; images of equal bytes share it.
 
-    At the other operating point it is read again, into a row of its own: what was shown stays.
+    Another operating point adds a row of its own: what was shown stays.
     """
 
     __tablename__ = "prediction"
@@ -190,8 +190,8 @@ class Prediction(Base):
     logit: Mapped[float]
     probability: Mapped[float]
     threshold: Mapped[float]
-    operating_point: Mapped[str] = mapped_column(String(16))  # whose threshold it is
-    temperature: Mapped[float | None]  # None where it was read before it was kept
+    operating_point: Mapped[str] = mapped_column(String(16))  # of the threshold
+    temperature: Mapped[float | None]  # None in rows of the first release
     finding: Mapped[str | None] = mapped_column(String(16))  # "pneumonia", "normal" or None
     unfamiliarity: Mapped[float]
     reason: Mapped[str | None] = mapped_column(String(500))  # why there is no finding
@@ -201,7 +201,7 @@ class Prediction(Base):
     heatmap_rows: Mapped[int]
     heatmap_columns: Mapped[int]
     heatmap_peak: Mapped[float]
-    # None where it was read before these were measured.
+    # None in rows of the first release.
     heatmap_concentration: Mapped[float | None]
     heatmap_inside_body: Mapped[float | None]
     engine: Mapped[str] = mapped_column(String(80))  # name, version, precision
@@ -211,7 +211,7 @@ class Prediction(Base):
 
 
 class Audit(Base):
-    """Append-only: who did what to which thing, when. Each row's digest covers all before it."""
+    """Append-only: who did what to which target, when. Each digest covers all rows before it."""
 
     __tablename__ = "audit"
 
@@ -220,4 +220,4 @@ class Audit(Base):
     action: Mapped[str] = mapped_column(String(40))
     target: Mapped[str] = mapped_column(String(120))
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
-    digest: Mapped[str | None] = mapped_column(String(64))  # None only until the next start
+    digest: Mapped[str | None] = mapped_column(String(64))  # None in old rows until the next start

@@ -1,4 +1,4 @@
-"""The tables of people: who may come in, and by what."""
+"""Tables of users, tokens, logins and lock-outs."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from models.base import Base, now, text_enum
 
 
 class Role(StrEnum):
-    """Each role may do what the ones before it may."""
+    """In rising order: each role may do what the ones before it may."""
 
     VIEWER = "viewer"
     READER = "reader"
@@ -26,21 +26,21 @@ class User(Base):
     role: Mapped[Role] = mapped_column(text_enum(Role))
     is_active: Mapped[bool] = mapped_column(default=True)
     password_hash: Mapped[str | None] = mapped_column(String(200))  # argon2; None: links only
-    # Logins carry it; counting it up ends all of them.
+    # Copied into logins; increasing it ends all of them.
     session_epoch: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class Token(Base):
-    """A secret that stands for a user. Only its SHA-256 is kept."""
+    """A secret that identifies a user. Only its SHA-256 is kept."""
 
     __tablename__ = "token"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     kind: Mapped[str] = mapped_column(String(16))  # "api" or "login" (used once)
-    name: Mapped[str | None] = mapped_column(String(80))  # what its owner calls it
-    # Its scope: at most what this role may do. None: all that its owner may.
+    name: Mapped[str | None] = mapped_column(String(80))  # given by its owner
+    # Limits what it may do. None: all that its owner may do.
     role: Mapped[Role | None] = mapped_column(text_enum(Role))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -52,13 +52,13 @@ class Token(Base):
 
 
 class Login(Base):
-    """A browser that somebody came in with. Of the secret in its cookie, the SHA-256 is kept."""
+    """A browser session. Of the secret in its cookie only the SHA-256 is kept."""
 
     __tablename__ = "login"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
-    epoch: Mapped[int]  # its user's, as it was: another one, and this no longer counts
+    epoch: Mapped[int]  # the user's session_epoch at login; the login ends when it changes
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime]
@@ -67,7 +67,7 @@ class Login(Base):
 
 
 class Lockout(Base):
-    """Wrong passwords for a name, whether or not anyone has that name."""
+    """Wrong passwords for a name, whether or not a user has that name."""
 
     __tablename__ = "lockout"
 

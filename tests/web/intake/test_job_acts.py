@@ -55,7 +55,7 @@ def test_a_job_that_has_ended_is_not_cancelled(sender: Sender) -> None:
     assert sender.post("close").json["finished"]
     refused = sender.post("cancel")
     assert refused.status_code == 409
-    assert refused.json["title"] == "this job has ended: nothing of it is left to cancel"
+    assert refused.json["title"] == "this job has finished: nothing is left to cancel"
     assert "job.cancelled" not in actions(sender.portal)
 
 
