@@ -1,5 +1,3 @@
-"""Intervals against what statistics says they should be."""
-
 import numpy as np
 import pytest
 
@@ -20,7 +18,7 @@ def width(interval: Interval) -> float:
     return interval.high - interval.low
 
 
-def test_independent_patients_give_the_normal_approximation() -> None:
+def test_interval_of_independent_patients_is_close_to_normal() -> None:
     right = np.random.default_rng(1).random(800) < 0.9
     found = share_of(right, np.arange(800))
     share = right.mean()
@@ -30,7 +28,7 @@ def test_independent_patients_give_the_normal_approximation() -> None:
     assert found.high == pytest.approx(share + half, abs=0.1 * half)
 
 
-def test_repeated_images_of_a_patient_are_no_further_evidence() -> None:
+def test_repeated_images_do_not_narrow_the_interval() -> None:
     right = np.random.default_rng(1).random(200) < 0.9
     patients = np.repeat(np.arange(200), 4)
     by_patient = share_of(np.repeat(right, 4), patients)
@@ -39,7 +37,7 @@ def test_repeated_images_of_a_patient_are_no_further_evidence() -> None:
     assert width(by_patient) > 1.7 * width(as_if_independent)
 
 
-def test_a_patients_images_are_drawn_together() -> None:
+def test_images_of_a_patient_are_drawn_together() -> None:
     patients = np.array(["b", "a", "b", "c"])
     drawn = np.concatenate(list(draw_patients(patients, draws=50)))
     assert drawn.shape == (50, 4)
@@ -47,12 +45,12 @@ def test_a_patients_images_are_drawn_together() -> None:
     assert (drawn[:, [0, 1, 3]].sum(axis=1) == 3).all()
 
 
-def test_many_images_come_in_parts() -> None:
+def test_draws_are_yielded_in_bounded_parts() -> None:
     parts = list(draw_patients(np.arange(500_000), draws=10))
     assert [len(part) for part in parts] == [4, 4, 2]
 
 
-def test_draws_without_a_value_are_left_out() -> None:
+def test_draws_without_a_value_are_ignored() -> None:
     def measure(weights: Draws) -> dict[str, Draws]:
         return {"share": ratio(weights[:, 0], weights[:, 0]), "none": weights[:, 0] * np.nan}
 

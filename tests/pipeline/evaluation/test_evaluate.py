@@ -1,5 +1,3 @@
-"""One version's figures on one set: shapes that scripts read, classes that are missing."""
-
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +37,7 @@ def found() -> Evaluation:
     return evaluate(scores(*rows), card=card())
 
 
-def test_known_answers(found: Evaluation) -> None:
+def test_metrics_computed_by_hand(found: Evaluation) -> None:
     assert (found.n, found.patients, found.unfamiliar) == (6, 5, 0)
     figures = {**found.figures, **found.chosen.figures}
     assert {name: figure.value for name, figure in figures.items()} == pytest.approx(
@@ -60,12 +58,12 @@ def test_known_answers(found: Evaluation) -> None:
         assert figure.low <= figure.value <= figure.high
 
 
-def test_the_threshold_itself_is_positive(found: Evaluation) -> None:
+def test_probability_at_the_threshold_is_positive(found: Evaluation) -> None:
     counts = found.operating_points["balanced"].confusion_matrix
     assert dict(counts) == dict(zip(COUNTS, [3, 1, 1, 1], strict=True))
 
 
-def test_json_is_as_scripts_read_it(found: Evaluation) -> None:
+def test_json_keys_are_stable(found: Evaluation) -> None:
     json = found.as_json()
     assert list(json) == KEYS
     assert list(json["confusion_matrix"]) == COUNTS
@@ -77,7 +75,7 @@ def test_json_is_as_scripts_read_it(found: Evaluation) -> None:
     assert json["operating_points"]["sensitive"]["specificity"]["value"] == 0
 
 
-def test_the_chosen_point_is_the_one_on_top() -> None:
+def test_json_shows_the_chosen_operating_point_on_top() -> None:
     found = evaluate(scores((1, 0.3, 1), (0, 0.1, 2)), card=card(), operating_point="sensitive")
     json = found.as_json()
     assert (json["threshold"], json["sensitivity"]["value"]) == (0.15, 1)
@@ -93,21 +91,21 @@ def test_one_class_alone_has_no_auroc(label: int, missing: str) -> None:
     assert json["brier"]["value"] is not None
 
 
-def test_unfamiliar_images_are_counted_and_count() -> None:
+def test_unfamiliar_images_are_counted_and_included() -> None:
     rows = scores((1, 0.9, 1), (0, 0.8, 2))
-    strange = replace(rows, unfamiliarities=np.array([0.2, 0.9]))
-    json = evaluate(strange, card=card()).as_json()
+    unfamiliar = replace(rows, unfamiliarities=np.array([0.2, 0.9]))
+    json = evaluate(unfamiliar, card=card()).as_json()
     assert json["unfamiliar"] == {"count": 1, "share": 0.5}
     assert json["n"] == 2
 
 
-def test_the_order_of_images_does_not_matter() -> None:
+def test_order_of_images_does_not_matter() -> None:
     random = np.random.default_rng(0)
     rows = [(int(n % 3 > 0), float(random.random()), n // 2) for n in range(60)]
     one, other = (evaluate(part, card=card()) for part in (scores(*rows), scores(*rows[::-1])))
     assert one.as_json() == other.as_json()
 
 
-def test_no_image_is_no_evaluation() -> None:
+def test_no_images_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one image"):
         evaluate(scores((1, 0.9, 1)).where(np.array([False])), card=card())

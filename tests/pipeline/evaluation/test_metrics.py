@@ -1,5 +1,3 @@
-"""Figures whose answers are known by hand."""
-
 import numpy as np
 import pytest
 import sklearn.metrics as sklearn
@@ -35,7 +33,7 @@ def test_auroc_of_known_orders() -> None:
     assert auroc(labels(0, 1, 1), np.array([0.5, 0.5, 0.9])) == 0.75  # a tie counts half
 
 
-def test_auroc_wants_both_classes() -> None:
+def test_auroc_needs_both_classes() -> None:
     with pytest.raises(ValueError, match="both classes"):
         auroc(labels(1, 1), np.array([0.1, 0.2]))
 
@@ -65,66 +63,66 @@ SCORED = st.lists(
 
 @settings(deadline=None, max_examples=40)
 @given(SCORED)
-def test_figures_are_those_of_the_reference(rows: list[tuple[int, int, int]]) -> None:
+def test_metrics_equal_scikit_learn(rows: list[tuple[int, int, int]]) -> None:
     """Ties, one class only, and weights included."""
-    truth, levels, weight = (np.array(column) for column in zip(*rows, strict=True))
-    truth, probabilities = truth.astype(np.uint8), levels / 20
+    y_true, levels, weight = (np.array(column) for column in zip(*rows, strict=True))
+    y_true, probabilities = y_true.astype(np.uint8), levels / 20
     weight = weight.astype(np.float64)
     if not weight.sum():
         weight += 1
-    called = probabilities >= 0.5
-    counts = confusion_matrix(truth, called, weights=weight[None])
+    y_pred = probabilities >= 0.5
+    counts = confusion_matrix(y_true, y_pred, weights=weight[None])
     found = {name: values[0] for name, values in rates(counts).items()}
     options = {"sample_weight": weight, "zero_division": np.nan}
     expected = {
-        "accuracy": sklearn.accuracy_score(truth, called, sample_weight=weight),
-        "sensitivity": sklearn.recall_score(truth, called, **options),
-        "specificity": sklearn.recall_score(truth, called, pos_label=0, **options),
-        "precision": sklearn.precision_score(truth, called, **options),
-        "f1": sklearn.f1_score(truth, called, **options),
+        "accuracy": sklearn.accuracy_score(y_true, y_pred, sample_weight=weight),
+        "sensitivity": sklearn.recall_score(y_true, y_pred, **options),
+        "specificity": sklearn.recall_score(y_true, y_pred, pos_label=0, **options),
+        "precision": sklearn.precision_score(y_true, y_pred, **options),
+        "f1": sklearn.f1_score(y_true, y_pred, **options),
     }
     assert found == pytest.approx(expected, nan_ok=True)
-    (error,) = brier(truth, probabilities, weights=weight[None])
-    assert error == pytest.approx(np.average((probabilities - truth) ** 2, weights=weight))
+    (error,) = brier(y_true, probabilities, weights=weight[None])
+    assert error == pytest.approx(np.average((probabilities - y_true) ** 2, weights=weight))
     ranked = [
-        auroc_of_draws(truth, probabilities, weights=weight[None])[0],
-        average_precision(truth, probabilities, weights=weight[None])[0],
+        auroc_of_draws(y_true, probabilities, weights=weight[None])[0],
+        average_precision(y_true, probabilities, weights=weight[None])[0],
     ]
-    if len(np.unique(truth[weight > 0])) < 2:
+    if len(np.unique(y_true[weight > 0])) < 2:
         assert np.isnan(ranked).all()
     else:
-        judged = {"y_true": truth, "y_score": probabilities, "sample_weight": weight}
+        judged = {"y_true": y_true, "y_score": probabilities, "sample_weight": weight}
         references = [sklearn.roc_auc_score(**judged), sklearn.average_precision_score(**judged)]
         assert ranked == pytest.approx(references)
 
 
-def test_brier_and_curves_are_those_of_the_reference() -> None:
+def test_brier_and_curves_equal_scikit_learn() -> None:
     random = np.random.default_rng(0)
-    truth = (random.random(300) < 0.4).astype(np.uint8)
-    scores = np.round(np.clip(random.normal(0.3 + 0.3 * truth, 0.2), 0, 1), 2).astype(np.float64)
-    found = brier(truth, scores, weights=once(300))[0]
-    assert found == pytest.approx(sklearn.brier_score_loss(truth, scores))
-    expected = sklearn.roc_curve(truth, scores, drop_intermediate=False)
-    for ours, theirs in zip(roc_curve(truth, scores), expected, strict=False):
+    y_true = (random.random(300) < 0.4).astype(np.uint8)
+    scores = np.round(np.clip(random.normal(0.3 + 0.3 * y_true, 0.2), 0, 1), 2).astype(np.float64)
+    found = brier(y_true, scores, weights=once(300))[0]
+    assert found == pytest.approx(sklearn.brier_score_loss(y_true, scores))
+    expected = sklearn.roc_curve(y_true, scores, drop_intermediate=False)
+    for ours, theirs in zip(roc_curve(y_true, scores), expected, strict=False):
         np.testing.assert_allclose(ours, theirs)
-    precision, recall, _ = sklearn.precision_recall_curve(truth, scores)
-    found_precision, found_recall = precision_recall_curve(truth, scores)
+    precision, recall, _ = sklearn.precision_recall_curve(y_true, scores)
+    found_precision, found_recall = precision_recall_curve(y_true, scores)
     # scikit-learn's curve starts with an invented point.
     np.testing.assert_allclose(found_precision, precision[-2::-1])
     np.testing.assert_allclose(found_recall, recall[-2::-1])
 
 
 def test_calibration_error_by_hand() -> None:
-    """Three in the lowest bin, one of them ill; one in the highest, not ill."""
-    truth = labels(1, 0, 0, 0)
+    """Three in the lowest bin, one of them positive; one in the highest, negative."""
+    y_true = labels(1, 0, 0, 0)
     probabilities = np.array([0.05, 0.05, 0.05, 1.0])
-    found = expected_calibration_error(truth, probabilities, weights=once(4))[0]
+    found = expected_calibration_error(y_true, probabilities, weights=once(4))[0]
     assert found == pytest.approx(3 / 4 * (1 / 3 - 0.05) + 1 / 4 * 1)
 
 
-def test_confusion_matrix_counts_each_image_as_often_as_it_weighs() -> None:
-    called = np.array([True, False, True, False])
-    counts = confusion_matrix(labels(1, 1, 0, 0), called, weights=np.array([[1, 2, 3, 4.0]]))
+def test_confusion_matrix_is_weighted() -> None:
+    y_pred = np.array([True, False, True, False])
+    counts = confusion_matrix(labels(1, 1, 0, 0), y_pred, weights=np.array([[1, 2, 3, 4.0]]))
     assert {name: int(count[0]) for name, count in counts.items()} == {
         "true_positives": 1,
         "false_negatives": 2,
@@ -133,15 +131,15 @@ def test_confusion_matrix_counts_each_image_as_often_as_it_weighs() -> None:
     }
 
 
-def test_the_threshold_keeps_its_floor_and_no_more() -> None:
-    truth = labels(*[1] * 20, *[0] * 5)
+def test_threshold_is_the_highest_with_its_floor() -> None:
+    y_true = labels(*[1] * 20, *[0] * 5)
     probabilities = np.concatenate([np.arange(20) / 20 + 0.03, np.full(5, 0.01)])
-    threshold = choose_threshold(truth, probabilities, sensitivity_floor=0.95)
+    threshold = choose_threshold(y_true, probabilities, sensitivity_floor=0.95)
     assert (probabilities[:20] >= threshold).mean() == 0.95
     assert (probabilities[:20] > threshold).mean() < 0.95
 
 
-def test_the_threshold_is_in_hundredths_and_keeps_its_floor() -> None:
+def test_threshold_is_in_hundredths() -> None:
     probabilities = np.array([0.4178, 0.9, 0.1])
     assert choose_threshold(labels(1, 1, 0), probabilities, sensitivity_floor=0.95) == 0.41
 
@@ -149,8 +147,8 @@ def test_the_threshold_is_in_hundredths_and_keeps_its_floor() -> None:
 def test_temperature_undoes_overconfidence() -> None:
     random = np.random.default_rng(0)
     honest = random.normal(0, 2, 20_000)
-    truth = (random.random(20_000) < probability_of(honest, temperature=1)).astype(np.uint8)
-    assert fit_temperature(truth, honest * 3) == pytest.approx(3, rel=0.1)
+    y_true = (random.random(20_000) < probability_of(honest, temperature=1)).astype(np.uint8)
+    assert fit_temperature(y_true, honest * 3) == pytest.approx(3, rel=0.1)
 
 
 def test_balanced_weights_make_classes_equal() -> None:

@@ -1,5 +1,3 @@
-"""The closed form is Grad-CAM: equal to the tape, and right where the answer is known by hand."""
-
 import numpy as np
 import pytest
 
@@ -31,7 +29,7 @@ def make_known_network():  # type: ignore[no-untyped-def]
     return network
 
 
-def test_a_network_whose_answer_is_known_by_hand() -> None:
+def test_forward_function_of_a_network_computed_by_hand() -> None:
     pixels = np.array([[[0, 4], [8, 0]]], np.uint8)
     answer = forward_function(make_known_network())(pixels)
     # Means are 3 and 7, so the logit is 3 * 3 + 7 + 0.5. The gradient is (3, 1) / 4 everywhere:
@@ -42,7 +40,7 @@ def test_a_network_whose_answer_is_known_by_hand() -> None:
     assert answer["heatmaps"].numpy().tolist() == [[[2.5, 4.5], [6.5, 2.5]]]
 
 
-def test_negative_evidence_is_cut_off() -> None:
+def test_heatmap_is_not_negative() -> None:
     network = make_known_network()
     network.get_layer(HEAD).set_weights([np.array([[1.0], [-1.0]]), np.array([0.0])])
     answer = forward_function(network)(np.array([[[0, 4], [8, 0]]], np.uint8))
@@ -69,7 +67,7 @@ def make_random_network():  # type: ignore[no-untyped-def]
     return network
 
 
-def test_the_tape_agrees_on_mobilenet() -> None:
+def test_closed_form_equals_the_gradient_tape() -> None:
     network = make_random_network()
     inputs = np.random.default_rng(0).integers(0, 256, (5, 96, 96)).astype(np.uint8)
     closed, taped = forward_function(network)(inputs), gradcam_by_tape(network, inputs)
@@ -81,7 +79,7 @@ def test_the_tape_agrees_on_mobilenet() -> None:
     )
 
 
-def test_folding_changes_nothing_and_rounding_makes_halves() -> None:
+def test_fold_batch_normalisation_and_round_to_float16() -> None:
     network = make_random_network()
     inputs = phantom_inputs(count=2)[:, ::2, ::2][:, :96, :96]
     before = network.predict(inputs, verbose=0)
@@ -94,7 +92,7 @@ def test_folding_changes_nothing_and_rounding_makes_halves() -> None:
                 assert (value == value.astype(np.float16)).all()
 
 
-def test_freezing_leaves_the_upper_blocks_and_no_batch_statistics() -> None:
+def test_freeze_lower_leaves_the_upper_blocks() -> None:
     network = build_network(size=96, alpha=0.35)
     freeze_lower(network, share=1 / 3)
     assert not network.get_layer("Conv1").trainable

@@ -1,5 +1,3 @@
-"""A version's folder is written whole or not at all, and damage is noticed."""
-
 import json
 from pathlib import Path
 from shutil import copytree
@@ -19,12 +17,12 @@ def folder(tmp_path: Path) -> Path:
     return copytree(BASELINE, tmp_path / "version")
 
 
-def test_the_shipped_folder_is_whole_and_small() -> None:
+def test_shipped_folder_is_intact_and_small() -> None:
     verify_checksums(BASELINE)
     assert sum(path.stat().st_size for path in BASELINE.iterdir()) <= 12 * 2**20
 
 
-def test_the_shipped_network_reached_its_floor() -> None:
+def test_shipped_network_reached_its_floor() -> None:
     card = load_card(BASELINE)
     assert card.metrics["validation"]["auroc"]["value"] >= 0.99
     assert 0 < card.thresholds["sensitive"] < card.thresholds["balanced"] < 1
@@ -32,7 +30,7 @@ def test_the_shipped_network_reached_its_floor() -> None:
     assert at_sensitive["sensitivity"]["value"] >= 0.98
 
 
-def test_the_model_card_was_made_from_the_card() -> None:
+def test_shipped_model_card_is_rendered_from_its_card() -> None:
     card = load_card(BASELINE)
     text = (BASELINE / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert text == render_model_card(card.raw)
@@ -40,7 +38,7 @@ def test_the_model_card_was_made_from_the_card() -> None:
 
 
 @pytest.mark.parametrize("name", ["network.bin", "familiarity.npz", "card.json"])
-def test_a_changed_byte_is_noticed(folder: Path, name: str) -> None:
+def test_changed_byte_is_detected(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
@@ -48,13 +46,13 @@ def test_a_changed_byte_is_noticed(folder: Path, name: str) -> None:
         Predictor.open(folder)
 
 
-def test_a_missing_file_is_named(folder: Path) -> None:
+def test_missing_file_is_named(folder: Path) -> None:
     (folder / "network.bin").unlink()
     with pytest.raises(NetworkFolderError, match=r"network\.bin is missing"):
         verify_checksums(folder)
 
 
-def test_a_file_taken_off_the_list_is_noticed(folder: Path) -> None:
+def test_unlisted_file_is_detected(folder: Path) -> None:
     path = folder / "checksums.sha256"
     lines = [line for line in path.read_text().splitlines() if "network.bin" not in line]
     path.write_text("\n".join(lines))
@@ -62,7 +60,7 @@ def test_a_file_taken_off_the_list_is_noticed(folder: Path) -> None:
         verify_checksums(folder)
 
 
-def test_a_folder_of_the_first_release_still_answers(tmp_path: Path) -> None:
+def test_folder_of_format_1_still_predicts(tmp_path: Path) -> None:
     folder = make_first_format(tmp_path / "ours")
     predictor = Predictor.open(folder, threads=1)
     inputs = phantom_inputs(count=2)
@@ -74,7 +72,7 @@ def test_a_folder_of_the_first_release_still_answers(tmp_path: Path) -> None:
         Predictor.open(folder, operating_point="sensitive")
 
 
-def test_another_format_is_refused(folder: Path) -> None:
+def test_unknown_format_is_refused(folder: Path) -> None:
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(json.dumps(card | {"format": 99}))
     with pytest.raises(NetworkFolderError, match="expected format 2, received 99"):
@@ -82,18 +80,18 @@ def test_another_format_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1}', "null"])
-def test_a_card_that_is_none_is_refused(folder: Path, content: str) -> None:
+def test_invalid_card_is_refused(folder: Path, content: str) -> None:
     (folder / "card.json").write_text(content)
     with pytest.raises(NetworkFolderError, match=r"card\.json"):
         load_card(folder)
 
 
-def test_a_version_is_never_written_over(folder: Path) -> None:
+def test_existing_version_is_not_overwritten(folder: Path) -> None:
     with pytest.raises(FileExistsError, match="never changed"):
         write_folder(folder, fill=lambda partial: None)
 
 
-def test_a_failed_writing_leaves_nothing(tmp_path: Path) -> None:
+def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
     def fill(partial: Path) -> None:
         (partial / "card.json").write_text("{}")
         raise RuntimeError("the disk is full")

@@ -1,5 +1,3 @@
-"""A folder of invented studies reads like an archive's, and says that it is synthetic."""
-
 from pathlib import Path
 
 import pytest
@@ -14,13 +12,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_phantom_studies(tmp_path_factory.mktemp("studies"), studies=8, size=(256, 240))
 
 
-def test_every_kind_is_there_and_can_be_read(files: list[Path]) -> None:
+def test_studies_have_all_formats_and_can_be_decoded(files: list[Path]) -> None:
     kinds = {prepare(path).media_type for path in files}
     assert kinds == {"application/dicom", "image/png", "image/jpeg"}
     assert len(files) == 9  # the fifth study has two images
 
 
-def test_dicom_says_that_it_shows_no_one(files: list[Path]) -> None:
+def test_dicom_is_marked_as_synthetic(files: list[Path]) -> None:
     datasets = [dcmread(path) for path in files if path.suffix == ".dcm"]
     for dataset in datasets:
         assert "SYNTHETIC" in str(dataset.PatientName)
@@ -30,14 +28,14 @@ def test_dicom_says_that_it_shows_no_one(files: list[Path]) -> None:
     assert {d.PhotometricInterpretation for d in datasets} == {"MONOCHROME1", "MONOCHROME2"}
 
 
-def test_the_same_seed_writes_the_same_files(files: list[Path], tmp_path: Path) -> None:
+def test_one_seed_writes_the_same_files(files: list[Path], tmp_path: Path) -> None:
     again = write_phantom_studies(tmp_path, studies=2, size=(256, 240))
     for old, new in zip(files, again, strict=False):
         assert old.read_bytes() == new.read_bytes()
 
 
-def test_inversion_is_undone(tmp_path: Path) -> None:
-    """Study 6 is stored as MONOCHROME1; its border is dark for the reader all the same."""
+def test_monochrome1_is_inverted(tmp_path: Path) -> None:
+    """Study 6 is stored as MONOCHROME1; its border must be dark."""
     files = write_phantom_studies(tmp_path, studies=6, size=(128, 128))
     means = [prepare(path).network_input[:, :6].mean() for path in files if path.suffix == ".dcm"]
     assert len(means) == 3

@@ -1,5 +1,3 @@
-"""Only the surest errors are kept, whatever goes by."""
-
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +22,7 @@ def at(prediction: Prediction, probability: float) -> Prediction:
     return replace(prediction, probability=probability, logit=logit)
 
 
-def test_the_surest_of_both_kinds_come_first(prediction: Prediction) -> None:
+def test_worst_errors_keep_the_most_confident_of_both_kinds(prediction: Prediction) -> None:
     errors = WorstErrors(kept=2)
     for n, probability in enumerate([0.6, 0.99, 0.2, 0.1, 0.7, 0.3, 0.4]):
         for label in (0, 1):
@@ -34,7 +32,7 @@ def test_the_surest_of_both_kinds_come_first(prediction: Prediction) -> None:
     assert [error.probability for error in errors.false_negatives()] == [0.1, 0.2]
 
 
-def test_what_is_right_is_no_error(prediction: Prediction) -> None:
+def test_correct_predictions_are_not_errors(prediction: Prediction) -> None:
     errors = WorstErrors()
     errors.see(at(prediction, 0.5), label=1, file="a", path=Path("a"))
     errors.see(at(prediction, 0.49), label=0, file="b", path=Path("b"))
@@ -42,7 +40,7 @@ def test_what_is_right_is_no_error(prediction: Prediction) -> None:
     assert errors.false_positives() == errors.false_negatives() == []
 
 
-def test_equally_sure_errors_stay_in_their_order(prediction: Prediction) -> None:
+def test_equally_confident_errors_keep_their_order(prediction: Prediction) -> None:
     errors = WorstErrors(kept=2)
     for name in "abc":
         errors.see(at(prediction, 0.9), label=0, file=name, path=Path(name))
@@ -50,7 +48,7 @@ def test_equally_sure_errors_stay_in_their_order(prediction: Prediction) -> None
     assert [error.file for error in errors.false_positives()] == ["a", "b"]
 
 
-def test_memory_does_not_grow(prediction: Prediction) -> None:
+def test_worst_errors_are_bounded_in_memory(prediction: Prediction) -> None:
     errors = WorstErrors(kept=3)
     kept = prediction.heatmap
     references = sys.getrefcount(kept)
