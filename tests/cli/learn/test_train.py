@@ -31,7 +31,7 @@ CONFIG = TrainingConfig()
         replace(TOY, start_weights=Path("start.keras"), known_limits=("one", "two"), dropout=0.0),
     ],
 )
-def test_a_saved_config_is_read_as_it_was(config: TrainingConfig, tmp_path: Path) -> None:
+def test_read_config_of_a_saved_config(config: TrainingConfig, tmp_path: Path) -> None:
     plain = tmp_path / "config.json"
     plain.write_text(json.dumps(config.as_json()))
     card = tmp_path / "card.json"
@@ -40,7 +40,7 @@ def test_a_saved_config_is_read_as_it_was(config: TrainingConfig, tmp_path: Path
     assert read_config(card) == config
 
 
-def test_toml_may_name_some_settings_only(tmp_path: Path) -> None:
+def test_read_config_of_partial_toml(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text('epochs = 2\nlearning_rate = 1\nknown_limits = ["small"]\n')
     config = read_config(file)
@@ -67,7 +67,9 @@ def test_toml_may_name_some_settings_only(tmp_path: Path) -> None:
         ([1], "expected settings by name"),
     ],
 )
-def test_a_wrong_setting_is_one_line(values: Any, complaint: str, tmp_path: Path) -> None:
+def test_read_config_reports_a_wrong_setting_in_one_line(
+    values: Any, complaint: str, tmp_path: Path
+) -> None:
     file = tmp_path / "config.json"
     file.write_text(json.dumps(values))
     with pytest.raises(UsageProblem) as caught:
@@ -77,12 +79,12 @@ def test_a_wrong_setting_is_one_line(values: Any, complaint: str, tmp_path: Path
     assert "\n" not in caught.value.message
 
 
-def test_a_config_made_in_code_is_checked_too() -> None:
+def test_training_config_checks_its_values() -> None:
     with pytest.raises(TrainingConfigError, match="dropout: expected 0 to"):
         TrainingConfig(dropout=1.0)
 
 
-def test_every_number_of_the_config_has_limits() -> None:
+def test_every_number_of_training_config_has_limits() -> None:
     from pipeline.training.config import LIMITS
 
     values = asdict(TrainingConfig())
@@ -90,7 +92,7 @@ def test_every_number_of_the_config_has_limits() -> None:
     assert numbers == set(LIMITS)
 
 
-def test_the_time_left_is_told_in_words() -> None:
+def test_time_left_in_words() -> None:
     assert time_left(10, 20, 100) == "about 40 s left"
     assert time_left(600, 25, 100) == "about 30 min left"
     assert time_left(1, 50, 100) == "", "too early to tell"
@@ -99,7 +101,7 @@ def test_the_time_left_is_told_in_words() -> None:
 
 @pytest.mark.tensorflow
 @pytest.mark.processes
-def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_says_how_to_continue(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "data", patients=6)
     config = tmp_path / "config.json"
     endless = replace(TOY, epochs=10_000, head_epochs=1, model_version="candidate")

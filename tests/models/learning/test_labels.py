@@ -1,4 +1,4 @@
-"""Labels: whose counts, what is kept, and that nothing is ever changed."""
+"""Labels: the effective one, conflicts, repetition, lists and lookup."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -14,11 +14,16 @@ from models.learning.labels import (
     NewLabel,
     add_labels,
     effective_labels,
+    find_by_file,
+    find_by_image_id,
+    find_by_sha256,
+    find_by_sop_uid,
     latest_labels,
 )
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
 from models.tables.people import Role
+from pipeline.types import Split
 from tests.support.data.labelled import labels_of
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
 from tests.support.servers.databases import Database, both_databases
@@ -46,7 +51,7 @@ def count(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Label)) or 0
 
 
-def test_the_latest_of_a_reader_counts(database: Database) -> None:
+def test_latest_label_of_a_reader_is_effective(database: Database) -> None:
     with database.sessions.begin() as session:
         assert add_labels(session, [a_label(session, NORMAL)]) == 1
     with database.sessions.begin() as session:
@@ -58,7 +63,7 @@ def test_the_latest_of_a_reader_counts(database: Database) -> None:
         assert [said.value for said in labels_of(session, FILM)] == [PNEUMONIA, NORMAL]
 
 
-def test_a_higher_role_wins_over_a_later_label(database: Database) -> None:
+def test_higher_role_overrules_a_later_label(database: Database) -> None:
     with database.sessions.begin() as session:
         add_labels(
             session,
@@ -78,7 +83,7 @@ def test_a_higher_role_wins_over_a_later_label(database: Database) -> None:
         ]
 
 
-def test_of_equal_roles_the_later_counts_and_agreement_ends_the_conflict(
+def test_later_label_of_equal_roles_is_effective_and_agreement_ends_the_conflict(
     database: Database,
 ) -> None:
     with database.sessions.begin() as session:
@@ -91,7 +96,7 @@ def test_of_equal_roles_the_later_counts_and_agreement_ends_the_conflict(
         assert (label.value, label.reader, label.is_conflict) == (UNUSABLE, "rita", False)
 
 
-def test_any_reader_overrules_an_imported_label_and_that_is_no_conflict(
+def test_readers_overrule_imported_labels_without_conflict(
     database: Database,
 ) -> None:
     with database.sessions.begin() as session:
@@ -103,7 +108,7 @@ def test_any_reader_overrules_an_imported_label_and_that_is_no_conflict(
         assert (label.value, label.is_conflict) == (PNEUMONIA, False)
 
 
-def test_the_same_label_again_adds_nothing(database: Database) -> None:
+def test_repeated_label_adds_nothing(database: Database) -> None:
     with database.sessions.begin() as session:
         rows = [
             a_label(session, NORMAL, minute=1),
@@ -117,7 +122,7 @@ def test_the_same_label_again_adds_nothing(database: Database) -> None:
         assert count(session) == 4
 
 
-def test_what_says_more_is_added(database: Database) -> None:
+def test_label_with_more_information_is_added(database: Database) -> None:
     with database.sessions.begin() as session:
         add_labels(session, [a_label(session)])
         assert add_labels(session, [a_label(session, patient_hash="p1")]) == 1
@@ -127,7 +132,7 @@ def test_what_says_more_is_added(database: Database) -> None:
         assert add_labels(session, [a_label(session, role=Role.VIEWER)]) == 0
 
 
-def test_whoever_insists_becomes_the_latest_once(database: Database) -> None:
+def test_insisting_adds_a_label_once(database: Database) -> None:
     with database.sessions.begin() as session:
         add_labels(session, [a_label(session, NORMAL, minute=1)])
         add_labels(session, [a_label(session, PNEUMONIA, reader="rolf", minute=2)])
@@ -139,7 +144,7 @@ def test_whoever_insists_becomes_the_latest_once(database: Database) -> None:
 
 
 @both_databases
-def test_the_patient_is_the_latest_that_anyone_named(database: Database) -> None:
+def test_latest_named_patient_is_effective(database: Database) -> None:
     with database.sessions.begin() as session:
         add_labels(session, [a_label(session, reader="x", patient_hash="old", minute=1)])
         add_labels(session, [a_label(session, reader="x", patient_hash="new", minute=2)])
@@ -149,7 +154,7 @@ def test_the_patient_is_the_latest_that_anyone_named(database: Database) -> None
 
 
 @both_databases
-def test_rows_are_never_changed(database: Database) -> None:
+def test_label_rows_are_never_changed(database: Database) -> None:
     def rows(session: Session) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in session.execute(select(Label.__table__).order_by("id"))]
 
@@ -163,7 +168,7 @@ def test_rows_are_never_changed(database: Database) -> None:
 
 
 @both_databases
-def test_the_same_label_from_two_sides_at_once_is_one_row(database: Database) -> None:
+def test_same_label_added_twice_at_once_is_one_row(database: Database) -> None:
     with database.sessions.begin() as session:
         label = a_label(session)
 
@@ -176,7 +181,7 @@ def test_the_same_label_from_two_sides_at_once_is_one_row(database: Database) ->
     assert sorted(added) == [0] * 7 + [1]
 
 
-def test_thousands_of_contents_and_only_those_asked_for(database: Database) -> None:
+def test_effective_labels_of_thousands_of_blobs(database: Database) -> None:
     hashes = [a_hash(str(number)) for number in range(600)]
     with database.sessions.begin() as session:
         rows = [a_label(session, sha256=sha256, minute=1) for sha256 in hashes]
@@ -188,7 +193,7 @@ def test_thousands_of_contents_and_only_those_asked_for(database: Database) -> N
 
 
 @both_databases
-def test_lists_and_counts(database: Database) -> None:
+def test_list_labels_and_label_counts(database: Database) -> None:
     with database.sessions.begin() as session:
         imported = a_dataset(session, "a set", [a_hash("imported"), a_hash("both")])
         image = an_image(session, a_job(session), content="a film")
@@ -237,3 +242,38 @@ def a_dataset(session: Session, name: str, hashes: list[str]) -> int:
         session.add(ImportedImage(dataset_id=dataset.id, **image))
     session.flush()
     return dataset.id
+
+
+def test_blobs_are_found_by_hash_image_sop_uid_and_file(database: Database) -> None:
+    with database.sessions.begin() as session:
+        job = a_job(session)
+        one = an_image(session, job, file="up/ward 3/one.png")
+        whole = an_image(session, job, file="one.png")
+        an_image(session, a_job(session), file="zip/up/ward 3/one.png", content="another")
+        refused = an_image(session, job, file="huge.dcm")
+        refused.sha256 = ""
+        one.sop_instance_uid = "2.25.1"
+        user = a_user(session).id
+        dataset = ImportedDataset(name="set", has_own_splits=False, user_id=user, report={})
+        session.add(dataset)
+        session.flush()
+        imported = {"dataset_id": dataset.id, "patient_hash": "p", "split": Split.TEST}
+        session.add(ImportedImage(sha256=a_hash("set"), file="test/NORMAL/two.jpeg", **imported))
+    with database.sessions() as session:
+        files = ["one.png", "ward 3/one.png", "up/ward 3/one.png", "NORMAL/two.jpeg", "e.png"]
+        assert find_by_file(session, files) == {
+            "one.png": {whole.sha256},  # a whole path, though others end so
+            "ward 3/one.png": {one.sha256, a_hash("another")},
+            "up/ward 3/one.png": {one.sha256},
+            "NORMAL/two.jpeg": {a_hash("set")},
+        }
+        assert find_by_file(session, ["huge.dcm", "HUGE"]) == {}
+        assert find_by_file(session, []) == {}
+        wanted = {one.sha256, a_hash("set"), a_hash("unknown")}
+        assert find_by_sha256(session, wanted) == {
+            one.sha256: {one.sha256},
+            a_hash("set"): {a_hash("set")},
+        }
+        assert find_by_sop_uid(session, {"2.25.1", "2.25.2"}) == {"2.25.1": {one.sha256}}
+        ids = {one.id, refused.id, 999}
+        assert find_by_image_id(session, ids) == {one.id: one.sha256}

@@ -1,15 +1,19 @@
-"""Nights: one at a time, one worker each, and nothing written by one that lost its claim."""
+"""Nights: claims, attempts, cancellation, and when they are due."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from models.base import now
+from models.config.settings import Settings
 from models.learning.nights import (
     NightClaim,
+    begin_due_night,
     begin_stage,
     cancel_night,
     claim_night,
@@ -19,15 +23,17 @@ from models.learning.nights import (
     get_night,
     has_waiting_night,
     is_cancelled,
+    last_due,
     list_nights,
+    next_due,
     release_night,
     request_night,
     update_night,
 )
+from models.tables.intake import ModelAlias
 from models.tables.learning import Night, Outcome
+from tests.support.data.rows import a_version
 from tests.support.servers.databases import Database, both_databases
-
-pytestmark = both_databases
 
 
 def claim(session: Session, *, lease_s: float = 60) -> NightClaim:
@@ -51,7 +57,8 @@ def night(database: Database) -> Night:
         return request_night(session, user_id=None)
 
 
-def test_asked_for_many_times_at_once_there_is_one(database: Database) -> None:
+@both_databases
+def test_concurrent_requests_give_one_night(database: Database) -> None:
     def ask(_: int) -> int:
         with database.sessions.begin() as session:
             return request_night(session, user_id=None).id
@@ -63,7 +70,8 @@ def test_asked_for_many_times_at_once_there_is_one(database: Database) -> None:
         assert session.scalar(select(func.count()).select_from(Night)) == 1
 
 
-def test_many_workers_one_claim(database: Database, night: Night) -> None:
+@both_databases
+def test_one_of_many_workers_claims_the_night(database: Database, night: Night) -> None:
     def take(_: int) -> NightClaim | None:
         with database.sessions.begin() as session:
             return claim_night(session, lease_s=60, max_attempts=3)
@@ -73,7 +81,8 @@ def test_many_workers_one_claim(database: Database, night: Night) -> None:
     assert [found.night_id for found in claims] == [night.id]
 
 
-def test_after_the_end_another_may_come(database: Database, night: Night) -> None:
+@both_databases
+def test_finished_night_allows_another(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         assert finish_night(session, claim(session), Outcome.NOTHING, "too few")
         assert not has_waiting_night(session)
@@ -81,7 +90,8 @@ def test_after_the_end_another_may_come(database: Database, night: Night) -> Non
         assert [found.outcome for found in list_nights(session).items] == [None, Outcome.NOTHING]
 
 
-def test_who_lost_the_claim_writes_nothing(database: Database, night: Night) -> None:
+@both_databases
+def test_lost_claim_writes_nothing(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         first = claim(session)
         lapse(session)
@@ -96,7 +106,8 @@ def test_who_lost_the_claim_writes_nothing(database: Database, night: Night) -> 
     assert (found.progress, found.outcome, found.leased_by) == ("alive", None, second.holder)
 
 
-def test_a_night_that_keeps_killing_its_worker_is_parked(database: Database, night: Night) -> None:
+@both_databases
+def test_night_fails_after_too_many_attempts(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         for _ in range(3):
             assert not fail_exhausted_night(session, max_attempts=3)
@@ -112,7 +123,8 @@ def test_a_night_that_keeps_killing_its_worker_is_parked(database: Database, nig
     )
 
 
-def test_progress_makes_up_for_earlier_attempts(database: Database, night: Night) -> None:
+@both_databases
+def test_new_stage_resets_the_attempts(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         for _ in range(2):
             begin_stage(session, claim(session), "training")
@@ -122,7 +134,8 @@ def test_progress_makes_up_for_earlier_attempts(database: Database, night: Night
     assert the_night(database).attempts == 1
 
 
-def test_a_night_handed_back_costs_no_attempt(database: Database, night: Night) -> None:
+@both_databases
+def test_released_night_costs_no_attempt(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         release_night(session, claim(session))
         assert the_attempts(session, night) == 0
@@ -138,18 +151,116 @@ def the_attempts(session: Session, night: Night) -> int:
     return found.attempts
 
 
-def test_cancelling_one_that_nobody_works_on_ends_it(database: Database, night: Night) -> None:
+@both_databases
+def test_cancelled_waiting_night_ends(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         cancel_night(session, night.id)
     assert the_night(database).outcome == Outcome.CANCELLED
 
 
-def test_cancelling_one_at_work_leaves_the_end_to_its_worker(
-    database: Database, night: Night
-) -> None:
+@both_databases
+def test_cancelled_running_night_is_ended_by_its_worker(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         held = claim(session)
         assert not is_cancelled(session, held)
         cancel_night(session, night.id)
         assert is_cancelled(session, held)
     assert the_night(database).outcome is None
+
+
+BERLIN = "Europe/Berlin"
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("moment", "due"),
+    [
+        ("2026-11-20 12:00", "2026-11-20 01:00"),  # winter: an hour ahead of UTC
+        ("2026-11-20 00:59", "2026-11-19 01:00"),
+        ("2026-07-01 12:00", "2026-07-01 00:00"),  # summer: two
+        ("2026-03-29 12:00", "2026-03-29 01:00"),  # 02:00 does not exist: an hour later
+        ("2026-10-25 12:00", "2026-10-25 00:00"),  # 02:00 comes twice: the first
+    ],
+)
+def test_night_is_due_at_local_time(moment: str, due: str) -> None:
+    assert last_due(utc(moment), at="02:00", time_zone=BERLIN) == utc(due)
+
+
+@given(
+    moment=st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)),
+    hour=st.integers(0, 23),
+    zone=st.sampled_from([BERLIN, "America/New_York", "Australia/Lord_Howe", "UTC"]),
+)
+def test_nights_follow_each_other_about_a_day_apart(moment: datetime, hour: int, zone: str) -> None:
+    at = f"{hour:02}:00"
+    due = last_due(moment, at=at, time_zone=zone)
+    following = next_due(moment, Settings(night_at=at, time_zone=zone))
+    assert following is not None
+    assert due <= moment < following
+    assert timedelta(hours=22) <= following - due <= timedelta(hours=26)
+
+
+def test_time_zone_of_the_machine_is_the_default() -> None:
+    moment = datetime(2026, 11, 20, 12).astimezone()
+    expected = datetime(2026, 11, 20, 2).astimezone()
+    assert last_due(moment, at="02:00", time_zone="") == expected
+
+
+@pytest.fixture
+def berlin() -> Settings:
+    return Settings(night_at="02:00", time_zone=BERLIN)
+
+
+def install(database: Database, moment: str) -> None:
+    with database.sessions.begin() as session:
+        a_version(session)
+        session.execute(update(ModelAlias).values(created_at=utc(moment)))
+
+
+def begin(database: Database, settings: Settings, moment: str) -> bool:
+    """As the sweeper does; an open night is ended so that the next may come."""
+    with database.sessions.begin() as session:
+        return begin_due_night(session, settings, moment=utc(moment))
+
+
+def end_all(database: Database) -> int:
+    with database.sessions.begin() as session:
+        session.execute(update(Night).values(is_open=None, stage="done"))
+        return session.scalar(select(func.count()).select_from(Night)) or 0
+
+
+def test_new_installation_waits_for_its_first_night(database: Database, berlin: Settings) -> None:
+    install(database, "2026-11-20 08:00")
+    assert not begin(database, berlin, "2026-11-20 08:01")
+    assert not begin(database, berlin, "2026-11-21 00:59")
+    assert begin(database, berlin, "2026-11-21 01:00")
+
+
+@both_databases
+def test_missed_nights_are_caught_up_once(database: Database, berlin: Settings) -> None:
+    install(database, "2026-11-20 08:00")
+    assert begin(database, berlin, "2026-11-25 09:00")
+    assert not begin(database, berlin, "2026-11-25 09:00:10"), "it is open"
+    assert end_all(database) == 1
+    assert not begin(database, berlin, "2026-11-25 23:00")
+    assert begin(database, berlin, "2026-11-26 01:00")
+    assert end_all(database) == 2
+
+
+def test_requested_night_delays_the_scheduled_one(database: Database, berlin: Settings) -> None:
+    install(database, "2026-11-20 08:00")
+    with database.sessions.begin() as session:
+        session.add(Night(stage="training"))
+    assert not begin(database, berlin, "2026-11-21 01:00")
+    end_all(database)
+    assert begin(database, berlin, "2026-11-21 01:10")
+
+
+def test_no_night_is_due_when_switched_off(database: Database) -> None:
+    install(database, "2026-11-20 08:00")
+    off = Settings(night_at="")
+    assert not begin(database, off, "2026-11-25 09:00")
+    assert next_due(utc("2026-11-25 09:00"), off) is None

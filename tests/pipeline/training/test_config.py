@@ -1,4 +1,4 @@
-"""How a candidate is trained, and whose images its card names, night after night."""
+"""Configurations of candidates, calibration groups and kept guards."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ def config(
     )
 
 
-def test_going_on_takes_smaller_steps_than_learning_anew() -> None:
+def test_candidate_config_takes_smaller_steps_from_production() -> None:
     anew = config(start="imagenet", mode="upper blocks")
     on = config(mode="upper blocks")
     assert on.learning_rate < anew.learning_rate
@@ -47,19 +47,19 @@ def test_going_on_takes_smaller_steps_than_learning_anew() -> None:
     assert (on.size, on.alpha, on.frozen_share) == (224, 1.0, anew.frozen_share)
 
 
-def test_the_guards_features_stay_whatever_an_earlier_training_left_free() -> None:
+def test_candidate_config_freezes_the_layers_of_the_guard() -> None:
     freed = {"config": {"frozen_share": 0.1}}
     assert config(freed, mode="upper blocks").frozen_share == FROZEN_SHARE
 
 
 @pytest.mark.parametrize("start", ["production", "imagenet"])
-def test_the_head_alone_leaves_the_blocks(start: Start) -> None:
+def test_candidate_config_of_the_head_alone(start: Start) -> None:
     found = config(start=start)
     assert found.epochs == 0
     assert found.head_epochs > 0
 
 
-def test_the_population_names_the_sites_images_once() -> None:
+def test_population_mentions_the_site_once() -> None:
     first = config(site=40)
     assert first.population.startswith("The training split of the public set")
     assert first.population.endswith("Since then, 40 labelled images of this site.")
@@ -67,13 +67,13 @@ def test_the_population_names_the_sites_images_once() -> None:
     assert second.population == first.population.replace("40", "75")
 
 
-def test_images_learned_anew_are_not_productions() -> None:
+def test_population_of_a_training_from_imagenet() -> None:
     found = config(start="imagenet", site=40)
     assert found.population == "40 labelled images of this site. ImageNet weights to start from."
     assert found.known_limits == ()
 
 
-def test_a_card_without_a_recipe_has_the_usual_one() -> None:
+def test_candidate_config_of_a_card_without_config() -> None:
     assert config({}, mode="upper blocks") == replace(
         config({"config": TrainingConfig().as_json()}, mode="upper blocks")
     )
@@ -81,7 +81,7 @@ def test_a_card_without_a_recipe_has_the_usual_one() -> None:
         config({"config": {"of a later release": 1}})
 
 
-def test_each_group_weighs_the_same_and_each_class_in_it() -> None:
+def test_even_weights_balance_groups_and_classes() -> None:
     labels = np.array([0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1], np.uint8)
     site = np.arange(12) < 4
     weights = even_weights(labels, [site, ~site])
@@ -90,7 +90,7 @@ def test_each_group_weighs_the_same_and_each_class_in_it() -> None:
     np.testing.assert_array_equal(even_weights(labels, []), balanced_weights(labels))
 
 
-def test_a_threshold_for_each_part_holds_in_the_hardest() -> None:
+def test_threshold_for_each_holds_in_the_hardest_part() -> None:
     random = np.random.default_rng(4)
     labels = np.tile([0, 1], 200).astype(np.uint8)
     site = np.arange(400) < 80
@@ -103,7 +103,7 @@ def test_a_threshold_for_each_part_holds_in_the_hardest() -> None:
     assert (probabilities[site & (labels == 1)] >= alone).mean() < 0.95, "or it would say nothing"
 
 
-def test_a_handful_of_images_is_no_group() -> None:
+def test_large_groups_ignores_small_ones() -> None:
     labels = np.tile([0, 1], 3 * LEAST_OF_GROUP).astype(np.uint8)
     place = np.arange(len(labels))
     half, handful = place < len(labels) // 2, place < LEAST_OF_GROUP
@@ -113,7 +113,7 @@ def test_a_handful_of_images_is_no_group() -> None:
     assert large_groups(labels, only_ill) == {}
 
 
-def test_a_guard_may_be_kept_only_where_too_little_came() -> None:
+def test_guard_is_kept_only_with_too_few_images() -> None:
     counts = {"training_images": LEAST_LEARNING, "validation_images": LEAST_VALIDATION}
     fitted = {"snapshot": "a", "guard": "fitted", **counts}
     kept = {"snapshot": "a", "guard": "kept", "from": "baseline-2", **counts}

@@ -1,4 +1,4 @@
-"""Which images an epoch learns from: the stated share, the same for the same images."""
+"""The images of an epoch: stated share, independent of order."""
 
 import hashlib
 
@@ -27,7 +27,7 @@ shares = st.floats(0.05, 0.95)
 
 
 @given(counts, counts, shares, st.integers(0, 200))
-def test_every_site_image_is_there_and_none_of_the_base_twice(
+def test_mix_has_all_site_images_and_no_base_image_twice(
     site: int, base: int, share: float, least: int
 ) -> None:
     found = mixture(site=site, base=base, share=share, least=least)
@@ -41,7 +41,7 @@ def test_every_site_image_is_there_and_none_of_the_base_twice(
 
 
 @given(counts, st.integers(1, 3000), shares, st.integers(0, 200))
-def test_the_share_is_kept_where_it_can_be(site: int, base: int, share: float, least: int) -> None:
+def test_mix_keeps_the_share_where_possible(site: int, base: int, share: float, least: int) -> None:
     found = mixture(site=site, base=base, share=share, least=least)
     assert found.base_share == pytest.approx(found.base / len(found.indices))
     is_base_used_up = found.base == base
@@ -52,9 +52,7 @@ def test_the_share_is_kept_where_it_can_be(site: int, base: int, share: float, l
 
 
 @given(counts, counts, st.randoms())
-def test_the_same_images_give_the_same_choice_in_any_order(
-    site: int, base: int, random: np.random.Generator
-) -> None:
+def test_mix_does_not_depend_on_order(site: int, base: int, random: np.random.Generator) -> None:
     names, own = hashes(site + base), is_site(site, base)
     order = list(range(site + base))
     random.shuffle(order)
@@ -63,7 +61,7 @@ def test_the_same_images_give_the_same_choice_in_any_order(
     assert [names[n] for n in plain.indices] == [names[order[n]] for n in shuffled.indices]
 
 
-def test_one_more_site_image_changes_little_of_the_base() -> None:
+def test_one_more_site_image_changes_few_base_images() -> None:
     """Only what the share adds, so that one night's network is comparable with the next one's."""
     before, after = (
         mixture(site=50, base=400),
@@ -72,19 +70,19 @@ def test_one_more_site_image_changes_little_of_the_base() -> None:
     assert set(before.indices[:50] + 1) <= set(after.indices)
 
 
-def test_only_one_of_the_two_is_taken_whole_and_once() -> None:
+def test_mix_of_only_site_or_only_base_images() -> None:
     for site, base in ((7, 0), (0, 7)):
         found = mixture(site=site, base=base, least=500)
         assert sorted(found.indices) == list(range(7))
         assert (found.site, found.base) == (site, base)
 
 
-def test_no_share_is_no_base() -> None:
+def test_mix_with_share_zero_has_no_base() -> None:
     found = mixture(site=5, base=50, share=0.0, least=500)
     assert (found.site, found.base, found.base_share) == (5, 0, 0.0)
 
 
-def test_few_site_images_are_repeated_beside_the_min_base() -> None:
+def test_few_site_images_are_repeated() -> None:
     found = mixture(site=100, base=5000, least=500)
     assert found.as_json() == {
         "site_images": 100,

@@ -1,4 +1,4 @@
-"""The same patient never lies in two splits, now or later."""
+"""Splits of patients: no patient in two, now or later."""
 
 import random
 
@@ -22,7 +22,7 @@ NUMBERS = st.integers(1, 9999)
 PATIENTS = st.sets(st.text(min_size=1, max_size=12), max_size=30)
 
 
-def test_patients_are_read_from_the_public_set_s_names() -> None:
+def test_patient_of_names_of_the_public_set() -> None:
     assert patient_of("person123_bacteria_45.jpeg") == "person123"
     assert patient_of("person123_virus_9.jpeg") == "person123"
     assert patient_of("IM-0133-0001-0002.jpeg") == "IM-0133"
@@ -30,7 +30,7 @@ def test_patients_are_read_from_the_public_set_s_names() -> None:
     assert patient_of("NORMAL2-IM-1427-0001.jpeg") == "NORMAL2-IM-1427"
 
 
-def test_an_unknown_name_is_a_patient_of_its_own() -> None:
+def test_patient_of_an_unknown_name() -> None:
     assert patient_of("frontal.png") == "frontal.png"
     assert patient_of("person.jpeg") != patient_of("person2.jpeg")
     assert known_patient_of("frontal.png") is None
@@ -38,7 +38,7 @@ def test_an_unknown_name_is_a_patient_of_its_own() -> None:
 
 
 @given(person=NUMBERS, first=NUMBERS, second=NUMBERS, share=st.floats(0.05, 0.95))
-def test_all_images_of_a_patient_share_a_split(
+def test_images_of_a_patient_share_a_split(
     person: int, first: int, second: int, share: float
 ) -> None:
     names = [f"person{person}_bacteria_{first}.jpeg", f"person{person}_virus_{second}.jpeg"]
@@ -47,28 +47,26 @@ def test_all_images_of_a_patient_share_a_split(
 
 
 @given(patient=st.text(max_size=30), low=st.floats(0, 1), high=st.floats(0, 1))
-def test_a_larger_validation_share_only_adds_patients(
-    patient: str, low: float, high: float
-) -> None:
+def test_larger_validation_share_only_adds_patients(patient: str, low: float, high: float) -> None:
     small, large = sorted((low, high))
     if split_of(patient, key="key", validation_share=small) == "validation":
         assert split_of(patient, key="key", validation_share=large) == "validation"
 
 
-def test_the_assignment_is_the_same_for_ever() -> None:
+def test_split_of_never_changes() -> None:
     """These were written down once; another answer would leak patients between versions."""
     patients = ["person1", "person7", "IM-0133", "NORMAL2-IM-1427", "frontal.png"]
     splits = [split_of(p, key="overread-1", validation_share=0.5)[0] for p in patients]
     assert "".join(splits) == "tvvvt"
 
 
-def test_shares_come_out_as_asked() -> None:
+def test_split_of_gives_the_requested_share() -> None:
     splits = [split_of(f"person{n}", key="key", validation_share=0.15) for n in range(4000)]
     assert 0.13 < splits.count(Split.VALIDATION) / 4000 < 0.17
 
 
 @given(some=PATIENTS, more=PATIENTS, seed=st.randoms(use_true_random=False))
-def test_a_patient_s_split_depends_on_nobody_else(
+def test_split_of_a_patient_is_independent_of_others(
     some: set[str], more: set[str], seed: random.Random
 ) -> None:
     """However many there are, in whichever order they come: adding patients moves none."""
@@ -80,27 +78,27 @@ def test_a_patient_s_split_depends_on_nobody_else(
         assert before.items() <= after.items()
 
 
-def test_a_site_s_shares_come_out_as_stated() -> None:
+def test_assign_split_gives_the_stated_shares() -> None:
     splits = [assign_split(a_hash(f"patient {n}")) for n in range(8000)]
     assert abs(splits.count(Split.TEST) / 8000 - TEST_SHARE) < 0.015
     assert abs(splits.count(Split.VALIDATION) / 8000 - VALIDATION_SHARE) < 0.015
 
 
-def test_a_site_s_assignment_is_the_same_for_ever() -> None:
+def test_assign_split_never_changes() -> None:
     """Written down once, like the one above."""
     splits = [assign_split(a_hash(f"patient {n}"))[:2] for n in range(12)]
     assert " ".join(splits) == "tr tr tr te tr tr tr tr tr tr tr tr"
 
 
 @given(patient=st.text(max_size=30))
-def test_a_shipped_network_never_learned_from_an_imported_test_patient(patient: str) -> None:
+def test_shipped_network_was_not_trained_on_imported_test_patients(patient: str) -> None:
     """By the rule on its card, which must therefore be the rule here."""
     rule = load_card(BASELINE).raw["config"]
     learned = split_of(patient, key=rule["split_key"], validation_share=rule["validation_share"])
     assert (imported_split(patient) == "train") == (learned == "train")
 
 
-def test_patients_set_aside_are_halved_for_ever() -> None:
+def test_imported_split_halves_validation_patients_and_never_changes() -> None:
     splits = [imported_split(f"person{n}") for n in range(8000)]
     assert 0.06 < splits.count(Split.TEST) / 8000 < 0.09
     assert 0.06 < splits.count(Split.VALIDATION) / 8000 < 0.09

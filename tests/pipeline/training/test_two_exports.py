@@ -22,7 +22,7 @@ def copy_baseline(partial: Path) -> None:
     shutil.copytree(BASELINE, partial, dirs_exist_ok=True)
 
 
-def test_the_first_to_end_has_written_it_and_the_other_leaves_nothing(tmp_path: Path) -> None:
+def test_first_of_two_exports_wins_and_the_other_leaves_nothing(tmp_path: Path) -> None:
     both_begun = threading.Barrier(2, timeout=20)
     first_ended = threading.Event()
 
@@ -47,7 +47,7 @@ def test_the_first_to_end_has_written_it_and_the_other_leaves_nothing(tmp_path: 
     assert list(tmp_path.iterdir()) == [version]
 
 
-def test_a_checkpoint_that_another_writes_too_is_whole(tmp_path: Path) -> None:
+def test_checkpoint_written_by_two_processes_is_complete(tmp_path: Path) -> None:
     with ThreadPoolExecutor() as threads:
         kept = [
             threads.submit(

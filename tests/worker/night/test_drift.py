@@ -1,4 +1,4 @@
-"""Drift from the rows: which answers count, in which window."""
+"""Drift: which predictions count, in which window."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -76,7 +76,7 @@ def the_version(context: AppContext, name: str = "v1") -> ModelVersion:
         return a_version(session, name=name)
 
 
-def test_a_moved_world_is_said_in_words(context: AppContext) -> None:
+def test_measure_drift_describes_a_shift(context: AppContext) -> None:
     version, other = the_version(context), the_version(context, "v2")
     add_answers(context, version, 400, age_days=30)
     add_answers(context, version, 150, age_days=2, shift=3)
@@ -99,14 +99,14 @@ def test_no_drift_sentence(context: AppContext) -> None:
     assert found["words"].startswith("No drift: 150 images of the last 7 days")
 
 
-def test_no_images_are_too_few(context: AppContext) -> None:
+def test_measure_drift_without_images(context: AppContext) -> None:
     found = measure_drift(context, the_version(context), moment=MOMENT)
     assert found["degree"] is None
     assert found["words"].startswith("Not enough images to measure drift")
 
 
 @both_databases
-def test_a_content_that_came_again_is_no_news(context: AppContext) -> None:
+def test_repeated_blob_counts_once(context: AppContext) -> None:
     version = the_version(context)
     add_answers(context, version, 3, age_days=30)
     add_answers(context, version, 2, age_days=1)

@@ -1,4 +1,4 @@
-"""Snapshots: frozen, the same again without changes, and nothing lost that comes meanwhile."""
+"""Snapshots: members, report, repetition and concurrent labels."""
 
 import hashlib
 from typing import Any
@@ -60,7 +60,7 @@ def learn_from(context: AppContext, snapshot: DatasetSnapshot) -> None:
         night.is_open = None  # at once it would be taken for not given
 
 
-def test_what_a_snapshot_holds(archive: Archive) -> None:
+def test_snapshot_members_and_report(archive: Archive) -> None:
     context = archive.context
     of_site = archive.site_image(value=PNEUMONIA, patient="anna")
     archive.site_image(value=UNUSABLE)
@@ -80,7 +80,7 @@ def test_what_a_snapshot_holds(archive: Archive) -> None:
     assert snapshot.report["origins"]["public"]["test"] == {"normal": 1, "patients": 1}
 
 
-def test_without_changes_it_is_the_same_and_any_change_is_seen(archive: Archive) -> None:
+def test_snapshot_is_new_only_after_a_change(archive: Archive) -> None:
     context = archive.context
     first_image = archive.site_image(value=PNEUMONIA)
     archive.imported_set("public", [(TRAIN, "anna", NORMAL)])
@@ -97,7 +97,7 @@ def test_without_changes_it_is_the_same_and_any_change_is_seen(archive: Archive)
         assert session.scalar(select(func.count()).select_from(DatasetSnapshot)) == 3
 
 
-def test_it_can_be_read_again_whatever_came_since(archive: Archive) -> None:
+def test_old_snapshot_stays_readable(archive: Archive) -> None:
     context = archive.context
     some = [archive.site_image(value=value) for value in (PNEUMONIA, NORMAL, NORMAL)]
     snapshot = take_snapshot(context)
@@ -122,13 +122,13 @@ def test_it_can_be_read_again_whatever_came_since(archive: Archive) -> None:
     assert hashlib.sha256(lines.encode()).hexdigest() == kept.digest
 
 
-def test_an_empty_database_gives_an_empty_snapshot(context: AppContext) -> None:
+def test_empty_database_gives_an_empty_snapshot(context: AppContext) -> None:
     snapshot = take_snapshot(context)
     assert images(context, snapshot) == {}
     assert take_snapshot(context).id == snapshot.id
 
 
-def test_a_test_image_stays_one_even_where_its_patient_is_named_anew(archive: Archive) -> None:
+def test_test_image_stays_one_when_its_patient_is_renamed(archive: Archive) -> None:
     context = archive.context
     tested = archive.site_image(patient=patient_of_split(TEST))
     learned = archive.site_image(patient=patient_of_split(TRAIN))
@@ -142,7 +142,7 @@ def test_a_test_image_stays_one_even_where_its_patient_is_named_anew(archive: Ar
     assert found[beside_learned].split == TRAIN, "and from its patient"
 
 
-def test_an_unusable_test_image_leaves_and_comes_back_as_one(archive: Archive) -> None:
+def test_unusable_test_image_returns_to_the_test_split(archive: Archive) -> None:
     context = archive.context
     tested = archive.site_image(patient=patient_of_split(TEST))
     take_snapshot(context)
@@ -156,7 +156,7 @@ def test_an_unusable_test_image_leaves_and_comes_back_as_one(archive: Archive) -
 
 
 @both_databases
-def test_patients_are_known_from_the_best_source(archive: Archive) -> None:
+def test_patient_is_taken_from_the_best_source(archive: Archive) -> None:
     context = archive.context
     key = context.secrets.identity_key
     by_label = archive.site_image(patient="dicom")
@@ -172,7 +172,7 @@ def test_patients_are_known_from_the_best_source(archive: Archive) -> None:
     assert {found[sha256].patient_hash for sha256 in loose} == {a_hash("s")}
 
 
-def test_planted_leaks_are_kept_out_and_counted(archive: Archive) -> None:
+def test_leaks_are_excluded_and_counted(archive: Archive) -> None:
     context = archive.context
     picture = np.random.default_rng(5).integers(0, 200, (224, 224), np.uint8)
     learned = patient_of_split(TRAIN)
@@ -198,7 +198,7 @@ def test_planted_leaks_are_kept_out_and_counted(archive: Archive) -> None:
     assert snapshot.report["leaks"]["images"] == 4
 
 
-def test_an_image_without_network_input_is_counted_and_left_out(archive: Archive) -> None:
+def test_image_without_network_input_is_excluded_and_counted(archive: Archive) -> None:
     context = archive.context
     archive.site_image()
     (gone,) = context.store.root.glob("inputs/*/*/*")
@@ -207,7 +207,7 @@ def test_an_image_without_network_input_is_counted_and_left_out(archive: Archive
     assert (snapshot.report["images"], snapshot.report["without_input"]) == (0, 1)
 
 
-def test_labels_are_new_until_a_candidate_learned_from_them(archive: Archive) -> None:
+def test_labels_are_new_until_a_candidate_was_trained_on_them(archive: Archive) -> None:
     context = archive.context
     learned = patient_of_split(TRAIN)
     archive.imported_set("public", [(TEST, learned, NORMAL), (TRAIN, "anna", NORMAL)])
@@ -230,7 +230,7 @@ def test_labels_are_new_until_a_candidate_learned_from_them(archive: Archive) ->
 
 
 @both_databases
-def test_a_view_is_of_one_moment(archive: Archive) -> None:
+def test_repeatable_read_is_consistent(archive: Archive) -> None:
     context = archive.context
     archive.site_image()
     late = archive.site_image(value=None)
@@ -244,7 +244,7 @@ def test_a_view_is_of_one_moment(archive: Archive) -> None:
 
 
 @both_databases
-def test_a_label_that_comes_meanwhile_is_wholly_in_it_or_new_afterwards(archive: Archive) -> None:
+def test_concurrent_label_is_in_the_snapshot_or_new(archive: Archive) -> None:
     """It comes while the snapshot reads: after the labels were read, before the files are."""
     context = archive.context
     early = [archive.site_image(value=PNEUMONIA) for _ in range(3)]
