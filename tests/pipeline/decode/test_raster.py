@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.decode.decode import decode
-from pipeline.errors import RefusedError
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
 from tests.support.data.builders import encoded, make_jpeg, make_picture, make_png, make_raster
 
@@ -187,8 +187,9 @@ def test_truncated_file_is_refused(tmp_path: Path, kind: str, share: float) -> N
     content = encoded(make_picture(400, 400), kind)
     path = tmp_path / "x"
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError) as refusal:
         decode(path)
+    assert refusal.value.code == RefusalCode.DAMAGED
 
 
 def test_damaged_jpeg_is_refused(tmp_path: Path) -> None:

@@ -174,15 +174,3 @@ def test_extensions_do_not_matter(
     for name in ("x.dcm", "x.png", "x", "x.JPEG", "x.exe"):
         path = make(tmp_path / "written").rename(tmp_path / name)
         assert isinstance(answer_to(pool, path), Prepared)
-
-
-@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
-@pytest.mark.parametrize("make", [make_png, make_jpeg, make_dicom])
-def test_truncated_files_are_refused(
-    make: Callable[[Path], Path], share: float, pool: DecoderPool, tmp_path: Path
-) -> None:
-    content = make(tmp_path / "whole").read_bytes()
-    (tmp_path / "a-part").write_bytes(content[: int(len(content) * share)])
-    # A DICOM file that ends before its Pixel Data is a valid one without an image.
-    expected = {RefusalCode.DAMAGED, RefusalCode.NOT_AN_IMAGE}
-    assert refusal_of(pool, tmp_path / "a-part").code in expected
