@@ -35,7 +35,7 @@ def measure_drift(
         "recent": _window_json(recent, since=recent_since, until=moment),
         "reference": _window_json(reference, since=since, until=recent_since),
         "degree": None,
-        **(drift.as_json() if drift else {}),
+        **(drift or {}),
     }
 
 
