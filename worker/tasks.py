@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from celery import signals
 
 from models.context import AppContext, process_context
-from models.operations.heartbeat import give_sign
+from models.operations.heartbeat import record_heartbeat
 from worker.app import app
 from worker.celery_config import (
     INGEST_TASK,
@@ -70,7 +70,7 @@ def sweep(self: Any) -> None:
 
     context = process_context()
     with _passing_failures():
-        give_sign(context.settings.data_dir, self.request.delivery_info["routing_key"])
+        record_heartbeat(context.settings.data_dir, self.request.delivery_info["routing_key"])
     with _passing_failures():  # separately: sweep even if the heartbeat cannot be written
         sweep(context)
 
@@ -144,7 +144,7 @@ def _passing_failures() -> Iterator[None]:
 def _start(sender: Any, **_: Any) -> None:
     """Start at once on what waited while no worker ran."""
     for queue in sender.app.amqp.queues.consume_from:
-        give_sign(process_context().settings.data_dir, queue)
+        record_heartbeat(process_context().settings.data_dir, queue)
         nudge_queue(queue)
 
 

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from shutil import rmtree
 
 from sqlalchemy import text
@@ -24,7 +23,7 @@ from sqlalchemy.orm import Session
 from models.files.deletion_lock import deleting
 from models.files.partial import BusyError, PartialFiles
 from models.files.references import needed, unneeded
-from models.files.store import Area, FileStore
+from models.files.store import Area, FileStore, delete_older, is_older
 from models.intake.uploads import advance, missing_uploads
 from models.learning.nights import open_night
 from models.learning.versions import NETWORKS
@@ -85,8 +84,7 @@ def delete_files(
         kept = {one.sha256 for one in needed(session, area, some, ended_after=ended_after)}
         for sha256 in set(some) - kept:
             for path in store.paths(area, sha256):
-                if _is_older(path, before[sha256]):
-                    path.unlink(missing_ok=True)
+                delete_older(path, before[sha256])
 
 
 def lock_images(session: Session) -> None:
@@ -115,7 +113,7 @@ def _sweep(sessions: Sessions, store: FileStore, area: Area, moment: float) -> N
     ended_after = datetime.fromtimestamp(moment, UTC)
     with sessions() as session:
         marked = unneeded(session, store, area, ended_after=ended_after)
-        old = (file.name for file in marked if _is_older(file.path, moment))
+        old = (file.name for file in marked if is_older(file.path, moment))
         hashes = list(islice(old, MOST))
     for some in batches(hashes):
         with deleting(store.root) as may_delete, sessions.begin() as session:
@@ -157,15 +155,9 @@ def _discard_leftovers(sessions: Sessions, store: FileStore, moment: float) -> N
         if open_night(session) is None:
             left += [path for kind in LEFTOVERS for path in (data_dir / NETWORKS).glob(kind)]
     for path in left:
-        if not _is_older(path, moment):
+        if not is_older(path, moment):
             continue
         if path.is_dir():
             rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-
-
-def _is_older(path: Path | str, moment: float) -> bool:
-    with suppress(FileNotFoundError):
-        return Path(path).stat().st_mtime < moment
-    return False

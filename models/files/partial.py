@@ -1,7 +1,7 @@
-"""Uploads on their way: the bytes so far, in `partial/` of the file store, named by upload.
+"""Uploads that are being sent: the bytes so far, in `partial/` of the file store, named by upload.
 
-What the row counts as received is on disk first. A crash between the two leaves bytes that
-nobody counts, and the next piece is written over them.
+What the row counts as received is on disk first. A crash between the two leaves bytes that are not
+counted, and the next part overwrites them.
 """
 
 import os
@@ -17,12 +17,12 @@ from pipeline.atomic_file import sync
 
 
 class BusyError(Exception):
-    """Another request is writing this file at the moment."""
+    """Another request is writing this file."""
 
 
 @dataclass(frozen=True)
 class PartialFile:
-    """Held by one request alone."""
+    """Locked by one request."""
 
     path: Path
     descriptor: int
@@ -37,9 +37,9 @@ class PartialFile:
         return os.fstat(self.descriptor).st_mtime
 
     def append(self, stream: BinaryIO, *, at: int, max_bytes: int) -> int:
-        """At most `max_bytes` of the stream, durable on return; returns how many.
+        """Write at most `max_bytes` of the stream from `at` on, in place of what follows there.
 
-        They begin at `at`; what lay from there on goes. OSError keeps nothing of them.
+        Returns how many, durable on return. After an OSError none of them is kept.
         """
         self.cut(at)
         written = 0
@@ -92,7 +92,7 @@ class PartialFiles:
                     partial.discard()
 
     def all(self) -> list[int]:
-        """The uploads of which there is something."""
+        """Ids of the uploads that have a file."""
         return sorted(int(path.name) for path in self._folder.glob("*"))
 
 

@@ -95,13 +95,14 @@ def _in_area(session: Session, store: FileStore, area: Area) -> Iterator[NeededF
 
 def _inputs(session: Session, store: FileStore) -> Iterator[NeededFile]:
     """Of every preprocessing there was; one of them is enough."""
-    for folder in store.folders("inputs"):
+    folders = store.folders("inputs")
+    for folder in folders:
         for sha256, _ in needed(session, "inputs"):
             path = folder / sha256[:2] / sha256
             if path.exists():
                 yield NeededFile(path.relative_to(store.root.parent).as_posix(), is_there=True)
     for sha256, must in needed(session, "inputs"):
-        if must and not any(path.exists() for path in store.paths("inputs", sha256)):
+        if must and not any((one / sha256[:2] / sha256).exists() for one in folders):
             yield NeededFile(f"files/inputs/*/{sha256[:2]}/{sha256}", is_there=False)
 
 

@@ -2,16 +2,18 @@
 
 incoming/  as uploaded, until a worker has read and de-identified them; then deleted
 stored/    de-identified, for people to look at
-inputs/    what the network eats, by the upload's hash and the preprocessing's version
-partial/   uploads that come in pieces, see `models.files.partial`
+inputs/    network inputs, by the upload's hash and the preprocessing's version
+partial/   uploads sent in parts, see `models.files.partial`
 
 Everything else is written under a temporary name and renamed: a name that exists is complete.
 """
 
 import hashlib
+import math
 import os
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -35,7 +37,7 @@ class Stored:
 
 
 class FileTooLargeError(ValueError):
-    """One plain clause for the person who sent the file."""
+    """One clause for the person who sent the file."""
 
 
 class FileStore:
@@ -47,7 +49,7 @@ class FileStore:
         return self.root / "temporary"
 
     def put(self, stream: BinaryIO, *, max_bytes: int | None = None) -> Stored:
-        """An upload into `incoming`, durable on return. FileTooLargeError keeps nothing."""
+        """Store an upload, durable on return. Raises FileTooLargeError, and keeps nothing."""
         digest, size = hashlib.sha256(), 0
         with temporary_file(make_private_folder(self.temporary)) as temporary:
             while block := stream.read(BLOCK):
@@ -62,10 +64,10 @@ class FileStore:
         return Stored(target.name, size)
 
     def adopt(self, file: Path, sha256: str) -> None:
-        """A complete and durable file becomes an upload without a copy; its old name stays, so
-        that a crash before the row is written loses nothing.
+        """Make a complete and durable file an upload, without a copy. Its old name stays, so that a
+        crash before the row is written loses nothing.
         """
-        os.utime(file)  # as new as one that came in one piece
+        os.utime(file)  # as new as one that was sent as a whole
         target, link = self.path(sha256, area="incoming"), self.temporary / secrets.token_hex(16)
         make_private_folder(target.parent)
         make_private_folder(self.temporary)
@@ -74,13 +76,13 @@ class FileStore:
             link.replace(target)
             sync(target.parent)
         finally:
-            # Renaming to another name of the same file does nothing, says POSIX.
+            # POSIX: renaming to another name of the same file does nothing.
             link.unlink(missing_ok=True)
 
     def put_bytes(
         self, content: bytes, *, area: BlobArea = "stored", sha256: str | None = None
     ) -> Stored:
-        """sha256: the content's, where the caller has computed it already."""
+        """sha256: where the caller has computed it already."""
         stored = Stored(sha256 or hashlib.sha256(content).hexdigest(), len(content))
         self._write(self.path(stored.sha256, area=area), content)
         return stored
@@ -91,17 +93,11 @@ class FileStore:
     def exists(self, sha256: str, *, area: BlobArea = "stored") -> bool:
         return self.path(sha256, area=area).exists()
 
-    def delete(self, sha256: str, *, area: BlobArea = "incoming") -> None:
-        """While a backup is made it stays, and the tidy comes for it."""
+    def delete(self, sha256: str, *, area: BlobArea = "incoming", before: float = math.inf) -> None:
+        """While a backup is made it stays, and the tidy deletes it. before: if it is older."""
         with deleting(self.root) as may_delete:
             if may_delete:
-                self.path(sha256, area=area).unlink(missing_ok=True)
-
-    def delete_if_before(self, moment: float, sha256: str) -> None:
-        path = self.path(sha256, area="incoming")
-        with deleting(self.root) as may_delete:
-            if may_delete and _is_before(moment, path):
-                path.unlink(missing_ok=True)
+                delete_older(self.path(sha256, area=area), before)
 
     def put_network_input(
         self, sha256: str, preprocessing: str, network_input: NDArray[np.uint8]
@@ -110,7 +106,7 @@ class FileStore:
         self._write(self._input_path(sha256, preprocessing), network_input.tobytes())
 
     def preprocessings(self) -> list[str]:
-        """By which network inputs were ever made."""
+        """All by which network inputs were ever made."""
         try:
             return [one.name for one in os.scandir(self.root / "inputs") if one.is_dir()]
         except FileNotFoundError:
@@ -120,7 +116,7 @@ class FileStore:
         return self._input_path(sha256, preprocessing).exists()
 
     def renew_network_input(self, sha256: str, preprocessing: str) -> bool:
-        """Whether it exists; then it is young again, for a row that is about to be written."""
+        """Whether it exists. Renews its age, for a row that is about to be written."""
         return _renew(self._input_path(sha256, preprocessing))
 
     def delete_network_inputs(self, sha256: str) -> None:
@@ -130,7 +126,7 @@ class FileStore:
                 path.unlink(missing_ok=True)
 
     def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
-        """uint8 (224, 224); FileNotFoundError where it was never made."""
+        """uint8 (224, 224). Raises FileNotFoundError."""
         content = self._input_path(sha256, preprocessing).read_bytes()
         return np.frombuffer(content, np.uint8).reshape(INPUT_SIDE, INPUT_SIDE)
 
@@ -141,12 +137,9 @@ class FileStore:
 
     def folders(self, area: Area) -> list[Path]:
         """In which the files of an area lie, each below the first two digits of its name."""
-        folder = self.root / area
-        return (
-            [folder / one for one in sorted(self.preprocessings())]
-            if area == "inputs"
-            else [folder]
-        )
+        if area == "inputs":
+            return [self.root / area / one for one in sorted(self.preprocessings())]
+        return [self.root / area]
 
     def paths(self, area: Area, sha256: str) -> list[Path]:
         """Where a file would be; network inputs, of every preprocessing."""
@@ -173,15 +166,20 @@ def _renew(path: Path) -> bool:
     return True
 
 
-def _is_before(moment: float, path: Path) -> bool:
-    try:
-        return path.stat().st_mtime < moment
-    except FileNotFoundError:
-        return False
+def is_older(path: Path | str, moment: float) -> bool:
+    """moment: seconds since the epoch. False where nothing is there."""
+    with suppress(FileNotFoundError):
+        return Path(path).stat().st_mtime < moment
+    return False
+
+
+def delete_older(path: Path, moment: float) -> None:
+    if is_older(path, moment):
+        path.unlink(missing_ok=True)
 
 
 def sha256_of(stream: BinaryIO) -> str:
-    """Of the rest of it."""
+    """Of the rest of the stream."""
     digest = hashlib.sha256()
     while block := stream.read(BLOCK):
         digest.update(block)
@@ -189,7 +187,7 @@ def sha256_of(stream: BinaryIO) -> str:
 
 
 def make_private_folder(folder: Path) -> Path:
-    """With those above it that are missing."""
+    """Make it, and the missing ones above it."""
     if not folder.is_dir():
         make_private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""When a worker of each kind was last heard of: files in the data folder that they touch."""
+"""Heartbeats of the workers: files in the data folder that they touch."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,16 +7,16 @@ from models.base import now
 from models.config.settings import Settings
 
 FOLDER = "workers"
-SWEEPS_MISSED = 6  # each sweep is a sign; a long chunk comes between
+SWEEPS_MISSED = 6  # each sweep is a heartbeat; a long chunk may come between
 
 
-def give_sign(data_dir: Path, worker: str) -> None:
+def record_heartbeat(data_dir: Path, worker: str) -> None:
     folder = data_dir / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder / worker).touch(mode=0o600)
 
 
-def last_sign(data_dir: Path, worker: str) -> datetime | None:
+def last_heartbeat(data_dir: Path, worker: str) -> datetime | None:
     try:
         return datetime.fromtimestamp((data_dir / FOLDER / worker).stat().st_mtime, UTC)
     except OSError:
@@ -24,7 +24,7 @@ def last_sign(data_dir: Path, worker: str) -> datetime | None:
 
 
 def is_alive(settings: Settings, worker: str) -> bool:
-    """Heard of lately: within some sweeps and the longest chunk."""
-    sign = last_sign(settings.data_dir, worker)
-    patience_s = SWEEPS_MISSED * settings.sweep_interval_s + settings.chunk_time_limit_s
-    return sign is not None and now() - sign < timedelta(seconds=patience_s)
+    """Whether there was a heartbeat within some sweeps and the longest chunk."""
+    heartbeat = last_heartbeat(settings.data_dir, worker)
+    timeout_s = SWEEPS_MISSED * settings.sweep_interval_s + settings.chunk_time_limit_s
+    return heartbeat is not None and now() - heartbeat < timedelta(seconds=timeout_s)

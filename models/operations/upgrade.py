@@ -75,12 +75,6 @@ def migrate(engine: Engine, revision: str = "head") -> None:
             ) from None
 
 
-def unmigrate(engine: Engine, revision: str = "base") -> None:
-    """Back to an older revision; what only the newer tables could hold is lost."""
-    with migrating(engine) as connection:
-        command.downgrade(alembic_config(connection), revision)
-
-
 @contextmanager
 def migrating(engine: Engine) -> Iterator[Connection]:
     """One transaction, in which tables may be replaced that others refer to.

@@ -25,7 +25,7 @@ from models.config.settings import Settings
 from models.context import AppContext
 from models.learning.promotion import production_version
 from models.operations import figures
-from models.operations.heartbeat import last_sign
+from models.operations.heartbeat import last_heartbeat
 from models.tables.intake import FINAL_STATES, State
 from models.tables.learning import Outcome
 from models.tables.people import Role
@@ -138,7 +138,7 @@ def _audit_check(settings: Settings) -> Iterator[Metric]:
 
 
 def _signs(settings: Settings) -> Metric:
-    signs = {worker: last_sign(settings.data_dir, worker) for worker in WORKERS}
+    signs = {worker: last_heartbeat(settings.data_dir, worker) for worker in WORKERS}
     times = {worker: sign.timestamp() for worker, sign in signs.items() if sign}
     return _gauges("worker_last_seen_timestamp_seconds", "Last heartbeat.", "worker", times)
 

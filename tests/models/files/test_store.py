@@ -1,4 +1,4 @@
-"""The file store: same bytes once, never half a file, nobody else's eyes."""
+"""The file store: equal bytes are stored once, completely, and readable by the owner only."""
 
 import errno
 import hashlib
@@ -24,28 +24,28 @@ def files_in(store: FileStore) -> list[Path]:
     return [path for path in store.root.rglob("*") if path.is_file()]
 
 
-def test_an_upload_is_found_by_its_hash(store: FileStore) -> None:
+def test_put_names_an_upload_by_its_hash(store: FileStore) -> None:
     stored = store.put(io.BytesIO(CONTENT))
     assert stored.sha256 == hashlib.sha256(CONTENT).hexdigest()
     assert stored.size == len(CONTENT)
     assert store.path(stored.sha256, area="incoming").read_bytes() == CONTENT
 
 
-def test_the_same_bytes_are_stored_once(store: FileStore) -> None:
+def test_equal_bytes_are_stored_once(store: FileStore) -> None:
     for _ in range(3):
         store.put(io.BytesIO(CONTENT))
         store.put_bytes(CONTENT)
     assert len(files_in(store)) == 2  # one uploaded, one stored
 
 
-def test_too_large_an_upload_leaves_nothing(store: FileStore) -> None:
+def test_put_of_a_too_large_upload_leaves_nothing(store: FileStore) -> None:
     with pytest.raises(FileTooLargeError, match="larger than"):
         store.put(io.BytesIO(CONTENT), max_bytes=len(CONTENT) - 1)
     assert files_in(store) == []
     assert store.put(io.BytesIO(CONTENT), max_bytes=len(CONTENT)).size == len(CONTENT)
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(store: FileStore) -> None:
+def test_put_of_an_interrupted_upload_leaves_nothing(store: FileStore) -> None:
     class BreaksOff(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell():
@@ -57,7 +57,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(store: FileStore) -> None:
     assert files_in(store) == []
 
 
-def test_a_complete_file_becomes_an_upload_without_a_copy(store: FileStore, tmp_path: Path) -> None:
+def test_adopt_links_a_complete_file(store: FileStore, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     whole.write_bytes(CONTENT)
     sha256 = hashlib.sha256(CONTENT).hexdigest()
@@ -67,7 +67,7 @@ def test_a_complete_file_becomes_an_upload_without_a_copy(store: FileStore, tmp_
         assert [path.name for path in files_in(store)] == [sha256]
 
 
-def test_files_and_folders_are_the_owners_alone(store: FileStore) -> None:
+def test_files_and_folders_are_readable_by_the_owner_only(store: FileStore) -> None:
     store.put(io.BytesIO(CONTENT))
     with PartialFiles(store).hold(1) as partial:
         partial.append(io.BytesIO(CONTENT), at=0, max_bytes=10)
@@ -78,7 +78,7 @@ def test_files_and_folders_are_the_owners_alone(store: FileStore) -> None:
     assert folders == {0o700}
 
 
-def test_network_inputs_come_back_in_the_order_asked_for(store: FileStore) -> None:
+def test_network_inputs_keep_the_order_asked_for(store: FileStore) -> None:
     inputs = {f"{n:02x}" * 32: np.full((224, 224), n, np.uint8) for n in range(3)}
     for sha256, network_input in inputs.items():
         store.put_network_input(sha256, "1", network_input)
@@ -91,14 +91,14 @@ def test_network_inputs_come_back_in_the_order_asked_for(store: FileStore) -> No
         store.network_input(wanted[0], "2")
 
 
-def test_deleting_what_is_not_there_is_no_error(store: FileStore) -> None:
+def test_delete_ignores_missing_files(store: FileStore) -> None:
     stored = store.put(io.BytesIO(CONTENT))
     store.delete(stored.sha256)
     store.delete(stored.sha256)
     assert not store.exists(stored.sha256, area="incoming")
 
 
-def test_of_a_piece_that_breaks_off_for_want_of_room_nothing_is_kept(store: FileStore) -> None:
+def test_append_to_a_full_disk_keeps_nothing_of_the_part(store: FileStore) -> None:
     class DiskIsFull(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell():
@@ -112,7 +112,7 @@ def test_of_a_piece_that_breaks_off_for_want_of_room_nothing_is_kept(store: File
         assert partial.size == 100
 
 
-def test_a_partial_file_is_held_by_one_alone(store: FileStore) -> None:
+def test_partial_file_is_locked_by_one_request(store: FileStore) -> None:
     files = PartialFiles(store)
     with files.hold(1) as partial:
         partial.append(io.BytesIO(CONTENT), at=0, max_bytes=10)

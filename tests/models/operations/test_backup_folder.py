@@ -1,4 +1,4 @@
-"""A folder of backups is data from elsewhere: what is not as it was written is not believed."""
+"""A folder of backups is data from elsewhere: it is checked before it is used."""
 
 import gzip
 import json

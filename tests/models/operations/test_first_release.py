@@ -1,4 +1,4 @@
-"""An installation of the first release comes up to date with all it holds, and back."""
+"""An installation of the first release is upgraded with all its data, and downgraded."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from models.context import AppContext, open_context
 from models.files.orphans import find_orphans
 from models.learning.promotion import production_version
 from models.learning.versions import check_servable, find_version
-from models.operations.upgrade import migrate, unmigrate, upgrade
+from models.operations.upgrade import migrate, upgrade
 from models.reading.results import Result, iter_results
 from models.tables.intake import Image, Prediction, State
 from models.tables.people import Role, Token, User
@@ -26,7 +26,7 @@ from tests.support.data.first_release import (
 )
 from tests.support.data.kept import fill_history
 from tests.support.data.rows import a_hash
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, downgrade
 from web.app import create_app
 from worker import enqueue
 from worker.ingest import ingest_chunk
@@ -57,7 +57,7 @@ def files_in(data_dir: Path) -> dict[str, bytes]:
 
 
 def check_rows(before: Rows, after: Rows, *, but: tuple[str, ...] = ()) -> None:
-    """What both know is equal: rows may have come, and columns have come or gone."""
+    """What both know is equal; rows and columns may have been added, and columns removed."""
     for table in (before.keys() & after.keys()) - set(but):
         known = after[table][: len(before[table])]
         for old, new in zip(before[table], known, strict=True):
@@ -65,7 +65,7 @@ def check_rows(before: Rows, after: Rows, *, but: tuple[str, ...] = ()) -> None:
             assert {name: old[name] for name in common} == {name: new[name] for name in common}
 
 
-def test_everything_is_there_and_nothing_hangs_loose(context: AppContext) -> None:
+def test_upgrade_keeps_everything_and_leaves_no_orphans(context: AppContext) -> None:
     assert find_orphans(context.sessions, context.store) == []
     with context.sessions() as session:
         assert verify(session).is_intact
@@ -77,8 +77,8 @@ def test_everything_is_there_and_nothing_hangs_loose(context: AppContext) -> Non
     assert answers == [(OWN, 0.7), ("baseline-1", 0.7)]
 
 
-def test_ids_of_rows_that_are_deleted_are_not_given_out_again(context: AppContext) -> None:
-    """SQLite's tables of the first release did so."""
+def test_upgrade_never_frees_ids(context: AppContext) -> None:
+    """SQLite's tables of the first release gave out ids of deleted rows again."""
     with context.sessions.begin() as session:
         newest = session.scalars(select(Prediction).order_by(Prediction.id.desc())).first()
         assert newest is not None
@@ -97,7 +97,7 @@ def shown(context: AppContext) -> list[Result]:
 
 
 @ON_SQLITE
-def test_old_answers_are_shown_to_who_could_come_in_before(context: AppContext) -> None:
+def test_old_predictions_are_shown_to_old_users(context: AppContext) -> None:
     enqueue.connect(context.settings)
     app = create_app(context.settings)
     client = app.test_client()
@@ -115,7 +115,7 @@ def test_old_answers_are_shown_to_who_could_come_in_before(context: AppContext) 
 
 
 @ON_SQLITE
-def test_work_goes_on_where_the_first_release_left_it(context: AppContext) -> None:
+def test_unfinished_work_continues_after_the_upgrade(context: AppContext) -> None:
     enqueue.connect(context.settings)
     with DecoderPool(processes=1, timeout_s=20, key=context.secrets.identity_key) as pool:
         assert ingest_chunk(context, pool)
@@ -129,12 +129,12 @@ def test_work_goes_on_where_the_first_release_left_it(context: AppContext) -> No
     assert find_orphans(context.sessions, context.store) == []
 
 
-def test_back_to_the_first_tables_and_up_again(
+def test_downgrade_to_the_first_tables_and_upgrade(
     context: AppContext, empty_database: Database
 ) -> None:
     engine = empty_database.engine
     before = read_rows(engine)
-    unmigrate(engine, "0001")
+    downgrade(engine, "0001")
     check_rows(before, read_rows(engine))
     upgrade(context.settings)
     check_rows(before, read_rows(engine), but=("audit",))
@@ -145,7 +145,7 @@ def test_back_to_the_first_tables_and_up_again(
 STEPS = ("0003", "0002", "0001")
 
 
-def test_each_step_down_and_up_keeps_what_the_older_tables_can_hold(
+def test_each_downgrade_keeps_what_the_older_tables_can_hold(
     empty_database: Database,
 ) -> None:
     """From a history with labels, nights, snapshots, declared uploads, scoped tokens."""
@@ -157,7 +157,7 @@ def test_each_step_down_and_up_keeps_what_the_older_tables_can_hold(
     newest = read_rows(engine)
     for step in STEPS:
         before = read_rows(engine)
-        unmigrate(engine, step)
+        downgrade(engine, step)
         older = read_rows(engine)
         check_rows(before, older, but=("image", "token"))
         check_references(empty_database)
@@ -186,7 +186,7 @@ def give_scoped_token(context: AppContext) -> None:
 
 
 def check_references(database: Database) -> None:
-    """That no row refers to one that is gone; PostgreSQL sees to that by itself."""
+    """No row refers to a missing one; PostgreSQL checks that by itself."""
     if database.settings.is_sqlite:
         with database.engine.connect() as connection:
             assert connection.execute(text("PRAGMA foreign_key_check")).all() == []

@@ -1,4 +1,4 @@
-"""Migrations make exactly the tables that the program expects, and take them away again."""
+"""Migrations make exactly the tables that the program expects, and remove them again."""
 
 from datetime import UTC, datetime
 
@@ -9,26 +9,26 @@ from sqlalchemy import Engine, MetaData, Table, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from models.base import Base
-from models.operations.upgrade import migrate, unmigrate
-from tests.support.servers.databases import Database
+from models.operations.upgrade import migrate
+from tests.support.servers.databases import Database, downgrade
 
 
-def test_migrated_tables_are_the_programs_tables(empty_database: Database) -> None:
+def test_migrations_make_the_tables_of_the_program(empty_database: Database) -> None:
     migrate(empty_database.engine)
     with empty_database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_migrating_twice_changes_nothing(empty_database: Database) -> None:
+def test_migrate_twice_changes_nothing(empty_database: Database) -> None:
     migrate(empty_database.engine)
     migrate(empty_database.engine)
     assert inspect(empty_database.engine).has_table("image")
 
 
-def test_down_and_up_again(empty_database: Database) -> None:
+def test_downgrade_and_upgrade(empty_database: Database) -> None:
     migrate(empty_database.engine)
-    unmigrate(empty_database.engine)
+    downgrade(empty_database.engine)
     assert set(inspect(empty_database.engine).get_table_names()) == {"alembic_version"}
     migrate(empty_database.engine)
     assert inspect(empty_database.engine).has_table("image")
@@ -94,7 +94,7 @@ STATES = "SELECT id, state, attempts, finished_at IS NULL FROM image ORDER BY id
 ANSWERS = "SELECT id, sha256, probability, finding FROM prediction ORDER BY id"
 
 
-def test_what_the_first_tables_held_stays_and_is_named(empty_database: Database) -> None:
+def test_upgrade_from_0001_names_operating_points(empty_database: Database) -> None:
     engine = empty_database.engine
     fill_first_tables(engine)
     before = rows(engine, ANSWERS)
@@ -109,12 +109,12 @@ def test_what_the_first_tables_held_stays_and_is_named(empty_database: Database)
         ("balanced", None, 3.0, None, None),
         ("balanced", 1.25, 3.0, None, None),
     ]
-    unmigrate(engine, "0001")
+    downgrade(engine, "0001")
     assert rows(engine, ANSWERS) == before
     assert "operating_point" not in {c["name"] for c in inspect(engine).get_columns("prediction")}
 
 
-def test_going_back_forgets_other_points_and_has_their_images_read_again(
+def test_downgrade_to_0001_deletes_predictions_of_other_points(
     empty_database: Database,
 ) -> None:
     """The old tables know one point: an answer of another would be shown as that one's."""
@@ -124,7 +124,7 @@ def test_going_back_forgets_other_points_and_has_their_images_read_again(
     insert(engine, "prediction", prediction(4, "aa", 1, operating_point="sensitive"))
     with engine.begin() as connection:
         connection.execute(text("UPDATE prediction SET operating_point = 'sensitive' WHERE id = 3"))
-    unmigrate(engine, "0001")
+    downgrade(engine, "0001")
     assert [row[0] for row in rows(engine, ANSWERS)] == [1, 2]
     assert rows(engine, STATES) == [(1, "predicted", 1, False), (2, "ready", 0, True)]
     migrate(engine)
@@ -134,7 +134,9 @@ def test_going_back_forgets_other_points_and_has_their_images_read_again(
 MOVES = "SELECT id, model_version_id, move FROM model_alias ORDER BY id"
 
 
-def test_what_was_live_before_there_were_roll_backs_was_promoted(empty_database: Database) -> None:
+def test_upgrade_from_0002_records_production_as_promoted(
+    empty_database: Database,
+) -> None:
     engine = empty_database.engine
     fill_first_tables(engine)
     migrate(engine, "0002")
@@ -150,7 +152,7 @@ def test_what_was_live_before_there_were_roll_backs_was_promoted(empty_database:
     insert(engine, "model_alias", back)
     label = {"sha256": "aa", "value": "normal", "reader": "rita", "source": "csv", "user_id": 1}
     insert(engine, "label", {"id": 1, **label, "read_at": TIME, "created_at": TIME})
-    unmigrate(engine, "0002")
+    downgrade(engine, "0002")
     assert rows(engine, "SELECT id, model_version_id FROM model_alias ORDER BY id") == [
         (1, 1),
         (2, 2),
@@ -164,7 +166,7 @@ def test_what_was_live_before_there_were_roll_backs_was_promoted(empty_database:
 JOBS = "SELECT id, name, user_id FROM job ORDER BY id"
 
 
-def test_jobs_and_users_stay_where_logins_come_and_go(empty_database: Database) -> None:
+def test_downgrade_to_0005_keeps_jobs_and_users(empty_database: Database) -> None:
     engine = empty_database.engine
     fill_first_tables(engine)
     migrate(engine)
@@ -174,7 +176,7 @@ def test_jobs_and_users_stay_where_logins_come_and_go(empty_database: Database) 
     insert(engine, "job", {"id": "d", **further, "key": "a key"})
     with pytest.raises(IntegrityError):
         insert(engine, "job", {"id": "e", **further, "key": "a key"})
-    unmigrate(engine, "0005")
+    downgrade(engine, "0005")
     assert [row[0] for row in rows(engine, JOBS)] == ["b", "c", "d", "job"]
     assert "login" not in inspect(engine).get_table_names()
     migrate(engine)
@@ -211,7 +213,7 @@ def test_upgrade_from_0006_fills_reason_codes(empty_database: Database) -> None:
     before = rows(engine, "SELECT id, state, reason FROM image ORDER BY id")
     migrate(engine)
     assert rows(engine, CODES) == [(1, None), (2, None), *enumerate(OLD_REASONS.values(), start=3)]
-    unmigrate(engine, "0006")
+    downgrade(engine, "0006")
     assert rows(engine, "SELECT id, state, reason FROM image ORDER BY id") == before
     assert "reason_code" not in {c["name"] for c in inspect(engine).get_columns("image")}
     if empty_database.settings.is_sqlite:

@@ -1,4 +1,4 @@
-"""From nothing to a folder and a database that the service can start on."""
+"""Upgrade makes the data folder and database that the service needs."""
 
 import stat
 
@@ -16,7 +16,7 @@ from tests.support.data.rows import a_version
 from tests.support.servers.databases import Database, open_database
 
 
-def test_everything_that_a_start_needs_is_there(empty_database: Database) -> None:
+def test_upgrade_makes_all_that_a_start_needs(empty_database: Database) -> None:
     settings = empty_database.settings
     upgrade(settings)
     token = local_token_path(settings.data_dir)
@@ -31,7 +31,7 @@ def test_everything_that_a_start_needs_is_there(empty_database: Database) -> Non
     assert version_path(version, data_dir=settings.data_dir) == BASELINE
 
 
-def test_a_second_time_changes_nothing(empty_database: Database) -> None:
+def test_upgrade_twice_changes_nothing(empty_database: Database) -> None:
     settings = empty_database.settings
     upgrade(settings)
     token = local_token_path(settings.data_dir).read_text()
@@ -43,7 +43,7 @@ def test_a_second_time_changes_nothing(empty_database: Database) -> None:
         assert len(production_history(session)) == 1
 
 
-def test_a_token_of_another_database_is_replaced(settings: Settings) -> None:
+def test_upgrade_replaces_the_token_of_another_database(settings: Settings) -> None:
     settings.data_dir.mkdir()
     local_token_path(settings.data_dir).write_text("from elsewhere\n")
     upgrade(settings)
@@ -55,7 +55,7 @@ def test_a_token_of_another_database_is_replaced(settings: Settings) -> None:
         assert user_of_token(session, token, "api") is not None
 
 
-def test_a_new_release_replaces_the_network_that_shipped_before(empty_database: Database) -> None:
+def test_upgrade_replaces_an_older_shipped_network(empty_database: Database) -> None:
     settings = empty_database.settings
     upgrade(settings)
     with empty_database.sessions.begin() as session:
@@ -70,7 +70,7 @@ def test_a_new_release_replaces_the_network_that_shipped_before(empty_database: 
     assert newest.reason == "replaces baseline-0 of an earlier release"
 
 
-def test_a_network_of_the_sites_own_stays_live(empty_database: Database) -> None:
+def test_upgrade_keeps_the_sites_own_network_in_production(empty_database: Database) -> None:
     settings = empty_database.settings
     upgrade(settings)
     with empty_database.sessions.begin() as session:

@@ -10,11 +10,13 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic import command
 from psycopg import sql
 from sqlalchemy import Engine, create_engine, text
 
 from models.base import Base
 from models.config.settings import Settings
+from models.operations.upgrade import alembic_config, migrating
 from models.session import Sessions, make_engine, make_session_factory
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
 from tests.support.servers.postgres import PostgresServer
@@ -130,3 +132,9 @@ def open_database(settings: Settings, *, make_tables: bool) -> Iterator[Database
         yield Database(settings, engine, make_session_factory(engine))
     finally:
         engine.dispose()
+
+
+def downgrade(engine: Engine, revision: str = "base") -> None:
+    """What only the newer tables can hold is lost."""
+    with migrating(engine) as connection:
+        command.downgrade(alembic_config(connection), revision)

@@ -7,12 +7,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from models.config.settings import Settings
-from models.operations.heartbeat import give_sign
-from models.operations.upgrade import unmigrate, upgrade
+from models.operations.heartbeat import record_heartbeat
+from models.operations.upgrade import upgrade
 from models.session import make_engine
 from pipeline.inference.version_folder import BASELINE
 from tests.support.data.rows import a_version
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, downgrade
 from web.app import create_app
 from web.context import KEY
 from web.operations.health import KEY as STATES
@@ -29,7 +29,7 @@ def ready(empty_database: Database, broker_url: str) -> Settings:
     )
     upgrade(settings)
     for worker in ("ingest", "predict"):
-        give_sign(settings.data_dir, worker)
+        record_heartbeat(settings.data_dir, worker)
     return settings
 
 
@@ -69,7 +69,7 @@ def test_what_is_missing_is_named(ready: Settings) -> None:
     no_broker = ready.model_copy(update={"broker_url": "redis://127.0.0.1:1/0"})
     assert _down(no_broker) == (503, {"status", "broker"})
     engine = make_engine(ready)
-    unmigrate(engine, "0003")
+    downgrade(engine, "0003")
     engine.dispose()
     assert _down(ready) == (503, {"status", "tables"})
 

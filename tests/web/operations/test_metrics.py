@@ -10,7 +10,7 @@ from models.audit.log import record
 from models.audit.verify import check_audit
 from models.base import now
 from models.learning.nights import request_night
-from models.operations.heartbeat import give_sign
+from models.operations.heartbeat import record_heartbeat
 from models.tables.intake import Image, State
 from models.tables.learning import Outcome
 from models.tables.people import Role
@@ -109,7 +109,7 @@ def test_version_nights_jobs_disk_and_audit(portal: Portal) -> None:
         for _ in range(3):
             record(session, user_id=None, action="login.bad")
         check_audit(session, data_dir)
-    give_sign(data_dir, "predict")
+    record_heartbeat(data_dir, "predict")
     samples = _scrape(portal)
     assert _value(samples, "live_model_version_info", "v7") == 1
     assert _value(samples, "nights_total", "refused") == 2
