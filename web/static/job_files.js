@@ -42,7 +42,11 @@ export class Reasons {
   add(image) {
     if (this.shown.has(image.image_id)) return;
     this.shown.add(image.image_id);
-    this.list.append(entry(image.file, image.reason ?? image.status));
+    const item = entry(image.file, image.reason ?? image.status);
+    item.dataset.code = image.reason_code ?? "";
+    const same = [...this.list.children].filter((one) => one.dataset.code === item.dataset.code);
+    if (same.length) same.at(-1).after(item); // grouped by the kind of reason
+    else this.list.append(item);
   }
 }
 

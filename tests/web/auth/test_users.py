@@ -87,7 +87,7 @@ def test_an_invitation_expires_and_a_newer_one_replaces_it(portal: Portal) -> No
     with portal.database.sessions.begin() as session:
         session.execute(update(Token).values(expires_at=now() - timedelta(seconds=1)))
     assert browser.get(second).status_code == 410
-    assert "nothing: the link has expired" in portal.browser(Role.ADMIN).get("/users").text
+    assert "no valid link" in portal.browser(Role.ADMIN).get("/users").text
     assert accept(browser, second).status_code == 410
 
 
