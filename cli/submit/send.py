@@ -10,6 +10,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,13 +101,13 @@ class Sender:
         return failures
 
     def _send(self, batch: list[Upload]) -> dict[int, str]:
+        if len(batch) > 1:
+            with suppress(*FILE_ERRORS):  # of one of them: each is sent by itself below
+                files = [(upload.file, _unchanged(upload)) for upload in batch]
+                self._client.send_files(self._job_id, files)
+                self._count(files=len(batch), size=sum(upload.size for upload in batch))
+                return {}
         failures: dict[int, str] = {}
-        try:
-            if len(batch) > 1:
-                self._send_form(batch)
-                return failures
-        except FILE_ERRORS:
-            pass  # of one of them: the others are sent
         for upload in batch:
             try:
                 self._send_chunks(upload)
@@ -114,10 +115,6 @@ class Sender:
                 failures[upload.id] = _cause(error)
             self._count(files=1)
         return failures
-
-    def _send_form(self, batch: list[Upload]) -> None:
-        self._client.send_files(self._job_id, [(one.file, _unchanged(one)) for one in batch])
-        self._count(files=len(batch), size=sum(upload.size for upload in batch))
 
     def _send_chunks(self, upload: Upload) -> None:
         try:
