@@ -186,7 +186,15 @@ def roc_chart(figures: Mapping[str, Figures], *, names: Mapping[str, str]) -> Ch
         x=Axis("1 − specificity", high=CORNER if is_corner else 1.0),
         y=Axis("sensitivity", low=1 - CORNER if is_corner else 0.0),
         lines=tuple(
-            Line(kind, names[kind], found["roc"], tuple(_roc_dots(found)))
+            Line(
+                kind,
+                names[kind],
+                found["roc"],
+                tuple(
+                    replace(dot, x=1 - dot.x)
+                    for dot in _point_dots(found, "specificity", "sensitivity")
+                ),
+            )
             for kind, found in drawn.items()
         ),
         references=() if is_corner else (((0, 0), (1, 1)),),
@@ -263,9 +271,11 @@ def learning_curves_svg(
 ) -> str:
     """Return a whole SVG file with loss and AUROC by epoch; a line ends the head's epochs."""
     epochs = max(len(loss), 2)
-    top = 1.05 * max((*loss, *validation_loss), default=1.0)
-    bottom = min(validation_auroc, default=0.0)
-    x = Axis("epoch", low=1, high=epochs, ticks=tuple((n, str(n)) for n in _whole(epochs)))
+    step = math.ceil(epochs / 8)
+    ticks = tuple((n, str(n)) for n in range(step, epochs + 1, step))
+    x = Axis("epoch", low=1, high=epochs, ticks=ticks)
+    top = 1.05 * max(filter(math.isfinite, (*loss, *validation_loss)), default=0.0) or 1.0
+    bottom = min((0.99, *validation_auroc))
     head = head_epochs + 0.5
 
     def line(kind: str, name: str, values: Sequence[float]) -> Line:
@@ -280,14 +290,14 @@ def learning_curves_svg(
             lines=(line("pneumonia", "training", loss), line("normal", "val", validation_loss)),
             references=(((head, 0), (head, top)),),
             key=(("pneumonia", "training (augmented)"), ("normal", "validation")),
-            key_at=(40, 8),
+            key_at=(12, 8),
         ),
         Chart(
             title="AUROC",
             x=x,
-            y=Axis("validation AUROC", low=min(bottom, 0.99)),
+            y=Axis("validation AUROC", low=bottom),
             lines=(line("normal", "validation", validation_auroc),),
-            references=(((head, min(bottom, 0.99)), (head, 1)),),
+            references=(((head, bottom), (head, 1)),),
         ),
     )
     parts = "".join(
@@ -298,11 +308,6 @@ def learning_curves_svg(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 128" width="900" height="384">'
         f'<style>{STYLE}</style><rect width="300" height="128" fill="#fff"/>{parts}</svg>\n'
     )
-
-
-def _whole(epochs: int) -> list[int]:
-    step = max(1, math.ceil(epochs / 8))
-    return list(range(step if step > 1 else 1, epochs + 1, step))
 
 
 def _steps(counts: Sequence[int]) -> list[Point]:
@@ -317,12 +322,6 @@ def _point_dots(figures: Figures, x_name: str, y_name: str) -> Iterator[Dot]:
         x, y = _value(point.get(x_name)), _value(point.get(y_name))
         if x is not None and y is not None:
             yield Dot(x, y, f"{name}: {x_name} {x:.3f}, {y_name} {y:.3f}", kind=name)
-
-
-def _roc_dots(figures: Figures) -> Iterator[Dot]:
-    """The operating points."""
-    for dot in _point_dots(figures, "specificity", "sensitivity"):
-        yield replace(dot, x=1 - dot.x)
 
 
 def _calibration_dots(figures: Figures) -> Iterator[Dot]:
