@@ -31,9 +31,9 @@ def loaded_by(statement: str) -> set[str]:
         ("import worker.tasks, worker.ingest", (*TENSORFLOW, "openvino")),
     ],
 )
-def test_a_process_loads_only_what_it_needs(statement: str, absent: tuple[str, ...]) -> None:
+def test_process_imports_only_what_it_needs(statement: str, absent: tuple[str, ...]) -> None:
     assert loaded_by(statement) & set(absent) == set()
 
 
-def test_what_is_looked_for_would_be_seen() -> None:
+def test_import_check_sees_forbidden_modules() -> None:
     assert "PIL" in loaded_by("import pipeline.prepare.network_input")

@@ -47,7 +47,7 @@ def studies(context: AppContext) -> dict[int, Study]:
         return {study.id: study for study in session.scalars(select(Study))}
 
 
-def test_a_picture_becomes_ready(context: AppContext, pool: DecoderPool, job: Job) -> None:
+def test_ingest_makes_an_image_ready(context: AppContext, pool: DecoderPool, job: Job) -> None:
     (uploaded,) = upload(context, job, {"folder/a.png": a_png()})
     (image,) = ingest_all(context, pool)
     assert (image.state, image.attempts, image.leased_by) == (State.READY, 0, None)
@@ -59,7 +59,7 @@ def test_a_picture_becomes_ready(context: AppContext, pool: DecoderPool, job: Jo
     assert files_in(context.store, "incoming") == []
 
 
-def test_what_cannot_be_read_is_rejected_with_a_reason(
+def test_ingest_rejects_unreadable_files_with_a_reason(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
     upload(context, job, {"a/notes.txt": b"no picture at all", "a/b.png": a_png()})
@@ -71,7 +71,7 @@ def test_what_cannot_be_read_is_rejected_with_a_reason(
     assert files_in(context.store, "incoming") == []
 
 
-def test_dicom_is_grouped_by_its_study_whatever_its_folder(
+def test_ingest_groups_dicom_by_study(
     context: AppContext, pool: DecoderPool, job: Job, tmp_path: Path
 ) -> None:
     one, other = generate_uid(), generate_uid()
@@ -90,7 +90,7 @@ def test_dicom_is_grouped_by_its_study_whatever_its_folder(
     assert one not in study.study_hash
 
 
-def test_pictures_are_grouped_by_folder_within_their_upload(
+def test_ingest_groups_other_files_by_folder(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
     names = ["a/1.png", "a/2.png", "b/3.png", "loose.png", "also loose.png"]
@@ -105,7 +105,7 @@ def test_pictures_are_grouped_by_folder_within_their_upload(
     assert studies(context)[groups[0] or 0].folder == "a"
 
 
-def test_no_identifier_stays_anywhere(
+def test_ingest_keeps_no_identifier(
     context: AppContext, pool: DecoderPool, job: Job, tmp_path: Path
 ) -> None:
     uid = generate_uid()
@@ -122,9 +122,7 @@ def test_no_identifier_stays_anywhere(
 
 
 @both_databases
-def test_the_same_bytes_in_two_jobs_are_decoded_once(
-    context: AppContext, pool: DecoderPool, job: Job
-) -> None:
+def test_ingest_decodes_equal_bytes_once(context: AppContext, pool: DecoderPool, job: Job) -> None:
     upload(context, job, {"a/1.png": a_png()})
     ingest_all(context, pool)
     with context.sessions.begin() as session:
@@ -140,7 +138,7 @@ def test_the_same_bytes_in_two_jobs_are_decoded_once(
     assert len(files_in(context.store, "inputs")) == len(files_in(context.store, "stored")) == 1
 
 
-def test_bytes_with_an_answer_are_predicted_at_once(
+def test_ingest_finishes_bytes_that_were_predicted_before(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
     upload(context, job, {"a/1.png": a_png()})
@@ -158,7 +156,7 @@ def test_bytes_with_an_answer_are_predicted_at_once(
     assert last.state == State.READY, "the answer that is there is another point's"
 
 
-def test_refused_bytes_that_were_deleted_as_they_came_again_are_refused_again(
+def test_ingest_refuses_deleted_bytes_again(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
     (first,) = upload(context, job, {"a/1.txt": b"no picture at all"})
@@ -169,9 +167,7 @@ def test_refused_bytes_that_were_deleted_as_they_came_again_are_refused_again(
     assert (after.state, after.reason) == (State.REJECTED, before.reason)
 
 
-def test_a_file_that_vanished_fails_with_a_plain_reason(
-    context: AppContext, pool: DecoderPool, job: Job
-) -> None:
+def test_ingest_fails_a_vanished_upload(context: AppContext, pool: DecoderPool, job: Job) -> None:
     (gone,) = upload(context, job, {"a/1.png": a_png()})
     context.store.delete(gone.sha256)
     (image,) = ingest_all(context, pool)
@@ -180,7 +176,7 @@ def test_a_file_that_vanished_fails_with_a_plain_reason(
     assert image.reason_code == RefusalCode.BYTES_MISSING
 
 
-def test_what_was_cancelled_and_vanished_does_not_say_so_of_others(
+def test_ingest_does_not_copy_the_reason_of_a_cancelled_image(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
     (gone,) = upload(context, job, {"a/1.png": a_png()})
@@ -205,7 +201,7 @@ class PurgingPool(DecoderPool):
 
 
 @both_databases
-def test_a_picture_that_is_purged_meanwhile_is_made_again(
+def test_ingest_reads_files_again_that_were_purged_meanwhile(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
     upload(context, job, {"a/1.png": a_png()})
@@ -223,7 +219,7 @@ def test_a_picture_that_is_purged_meanwhile_is_made_again(
     assert context.store.exists(second.stored_sha256 or "")
 
 
-def test_asked_to_stop_it_hands_back_what_it_did_not_begin(
+def test_ingest_gives_back_images_when_stopping(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
     upload(context, job, {f"a/{n}.png": a_png(seed=n) for n in range(4)})
@@ -238,7 +234,9 @@ def test_asked_to_stop_it_hands_back_what_it_did_not_begin(
     assert {image.state for image in ingest_all(context, pool)} == {State.READY}
 
 
-def test_a_full_disk_is_no_files_fault(context: AppContext, pool: DecoderPool, job: Job) -> None:
+def test_ingest_blames_no_file_for_a_full_disk(
+    context: AppContext, pool: DecoderPool, job: Job
+) -> None:
     upload(context, job, {"a/1.png": a_png()})
     blocked = context.store.root / "inputs"
     blocked.write_bytes(b"")  # a file where a folder is wanted: every write below it fails
@@ -251,7 +249,7 @@ def test_a_full_disk_is_no_files_fault(context: AppContext, pool: DecoderPool, j
     assert ingest_all(context, pool)[0].state == State.READY
 
 
-def test_a_decoder_that_does_not_start_is_no_files_fault(
+def test_ingest_blames_no_file_for_a_decoder_that_does_not_start(
     context: AppContext, pool: DecoderPool, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(context, job, {"a/1.png": a_png()})
@@ -267,7 +265,7 @@ def test_a_decoder_that_does_not_start_is_no_files_fault(
     assert ingest_all(context, pool)[0].state == State.READY
 
 
-def test_an_upload_stays_while_another_image_waits_for_it(
+def test_ingest_keeps_an_upload_that_another_image_needs(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
     settings = context.settings.model_copy(update={"chunk_size": 1})

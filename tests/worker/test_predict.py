@@ -53,7 +53,7 @@ def predictions(context: AppContext) -> list[Prediction]:
         return list(session.scalars(select(Prediction).order_by(Prediction.id)))
 
 
-def test_what_is_stored_is_what_the_network_said(context: AppContext, live: LivePredictor) -> None:
+def test_predict_records_the_networks_results(context: AppContext, live: LivePredictor) -> None:
     (image,) = add_ready(context, 1)
     predict_all(context, live)
     network_input = context.store.network_input(image.sha256, PREPROCESSING)
@@ -74,13 +74,13 @@ def test_what_is_stored_is_what_the_network_said(context: AppContext, live: Live
 
 
 @both_databases
-def test_a_job_of_several_chunks_ends(context: AppContext, live: LivePredictor) -> None:
+def test_predict_finishes_a_job_of_several_chunks(context: AppContext, live: LivePredictor) -> None:
     add_ready(context, 2 * context.settings.chunk_size + 3)
     assert {image.state for image in predict_all(context, live)} == {State.PREDICTED}
     assert len(predictions(context)) == 2 * context.settings.chunk_size + 3
 
 
-def test_the_same_bytes_are_predicted_once(context: AppContext, live: LivePredictor) -> None:
+def test_predict_predicts_equal_bytes_once(context: AppContext, live: LivePredictor) -> None:
     add_ready(context, 3)
     add_ready(context, 3)
     predict_all(context, live)
@@ -89,7 +89,7 @@ def test_the_same_bytes_are_predicted_once(context: AppContext, live: LivePredic
     assert len(predictions(context)) == 3
 
 
-def test_a_missing_input_fails_alone_with_a_plain_reason(
+def test_predict_fails_only_the_image_without_input(
     context: AppContext, live: LivePredictor
 ) -> None:
     images = add_ready(context, 3)
@@ -101,9 +101,7 @@ def test_a_missing_input_fails_alone_with_a_plain_reason(
     assert second.reason_code == RefusalCode.BYTES_MISSING
 
 
-def test_an_input_that_cannot_be_read_is_as_good_as_missing(
-    context: AppContext, live: LivePredictor
-) -> None:
+def test_predict_discards_an_unreadable_input(context: AppContext, live: LivePredictor) -> None:
     images = add_ready(context, 4)
     paths = [next(context.store.root.glob(f"inputs/*/*/{image.sha256}")) for image in images]
     paths[0].write_bytes(paths[0].read_bytes()[:4096])
@@ -114,7 +112,7 @@ def test_an_input_that_cannot_be_read_is_as_good_as_missing(
     assert not any(path.is_symlink() or path.exists() for path in paths[:2])
 
 
-def test_the_next_chunk_is_read_by_the_version_that_went_live(
+def test_predict_uses_the_promoted_version_for_the_next_chunk(
     context: AppContext, live: LivePredictor
 ) -> None:
     add_ready(context, 1)
@@ -129,7 +127,7 @@ def test_the_next_chunk_is_read_by_the_version_that_went_live(
     assert [one.model_version_id for one in predictions(context)] == [1, 2]
 
 
-def test_a_version_that_cannot_be_opened_blames_no_image(
+def test_predict_blames_no_image_for_a_damaged_version(
     context: AppContext, live: LivePredictor, caplog: pytest.LogCaptureFixture
 ) -> None:
     add_ready(context, 1)
@@ -159,7 +157,7 @@ def at_point(context: AppContext, point: str) -> AppContext:
     return replace(context, settings=settings)
 
 
-def test_the_operating_point_decides_and_what_was_read_at_the_other_is_read_again(
+def test_predict_applies_the_operating_point(
     context: AppContext,
 ) -> None:
     put_live(context, "two-points", points={"balanced": 1.0, "sensitive": 0.0})
@@ -172,7 +170,7 @@ def test_the_operating_point_decides_and_what_was_read_at_the_other_is_read_agai
     assert found == [("balanced", 1.0, probability), ("sensitive", 0.0, probability)]
 
 
-def test_a_version_without_the_point_says_so_once_and_images_wait(
+def test_predict_logs_a_missing_operating_point_once(
     context: AppContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     put_live(context, "one-point", points={"balanced": 0.5})

@@ -136,7 +136,7 @@ def freeze_in_mid_chunk(service: Service, worker: Process, *, queue: str) -> Non
     wait_until(is_frozen_with_images, within_s=WITHIN_S, what="a worker that holds images")
 
 
-def test_a_job_goes_through_and_workers_stop_at_once(service: Service) -> None:
+def test_workers_finish_a_job_and_stop_quickly(service: Service) -> None:
     ingest, predict = (service.processes.worker(queue) for queue in ("ingest", "predict"))
     service.upload(40)
     service.wait_until_predicted(40)
@@ -144,7 +144,7 @@ def test_a_job_goes_through_and_workers_stop_at_once(service: Service) -> None:
     assert max(ingest.stop(), predict.stop()) < AT_ONCE_S
 
 
-def test_a_worker_asked_to_stop_in_mid_job_leaves_nothing_claimed(service: Service) -> None:
+def test_stopped_worker_leaves_nothing_claimed(service: Service) -> None:
     ingest, predict = (service.processes.worker(queue) for queue in ("ingest", "predict"))
     service.upload(80)
     service.wait_until_predicted(1)
@@ -162,7 +162,7 @@ def test_a_worker_asked_to_stop_in_mid_job_leaves_nothing_claimed(service: Servi
 
 
 @pytest.mark.parametrize("queue", ["predict", "ingest"])
-def test_a_worker_killed_in_mid_job_costs_nothing(service: Service, queue: str) -> None:
+def test_killed_worker_loses_nothing(service: Service, queue: str) -> None:
     service.processes.worker("ingest" if queue == "predict" else "predict")
     service.processes.beat()
     service.upload(60)
@@ -178,9 +178,7 @@ def test_a_worker_killed_in_mid_job_costs_nothing(service: Service, queue: str) 
     service.assert_each_predicted_once(60)
 
 
-def test_a_broker_killed_in_mid_job_costs_nothing(
-    service_of_its_own: Service, broker: EmbeddedBroker
-) -> None:
+def test_killed_broker_loses_nothing(service_of_its_own: Service, broker: EmbeddedBroker) -> None:
     service = service_of_its_own
     beat = service.processes.beat()
     wait_until(lambda: has_messages(broker.url), within_s=WITHIN_S, what="beat's first sweep")
@@ -205,7 +203,7 @@ def has_messages(broker_url: str) -> bool:
         return bool(client.llen("ingest"))
 
 
-def test_a_small_job_does_not_wait_for_a_huge_one(service: Service) -> None:
+def test_small_job_does_not_wait_for_a_huge_one(service: Service) -> None:
     huge = service.add_ready("huge", 500)
     service.processes.worker("predict")
     service.wait_until_predicted(1)
@@ -215,9 +213,7 @@ def test_a_small_job_does_not_wait_for_a_huge_one(service: Service) -> None:
     assert service.predicted_meanwhile(huge, small) <= 10 + 2 * chunk, "half of each, but for two"
 
 
-def test_nudges_into_a_dead_broker_are_quick_and_raise_nothing(
-    settings: Settings, broker: EmbeddedBroker
-) -> None:
+def test_nudges_to_a_dead_broker_return_quickly(settings: Settings, broker: EmbeddedBroker) -> None:
     enqueue.connect(settings.model_copy(update={"broker_url": broker.url}))
     assert enqueue.is_broker_up()
     broker.kill()

@@ -1,4 +1,4 @@
-"""Earlier images are read again with the live version; what was there stays."""
+"""Re-reading adds predictions of the production version, whatever happens to its workers."""
 
 import threading
 from dataclasses import replace
@@ -15,10 +15,12 @@ from models.files.store import FileStore
 from models.intake.jobs import job_progress
 from models.learning.promotion import promote, roll_back
 from models.operations.dump import end_work_in_progress
+from models.reading.rereadings import settle_chunk
 from models.tables import intake as tables
 from models.tables.intake import Image, Job, State
 from tests.support.data.rereadings import (
     IMAGES,
+    add_answer,
     answers,
     ask,
     claim,
@@ -32,6 +34,7 @@ from tests.support.data.rows import a_job, a_version, all_images, an_image, laps
 from tests.support.servers.databases import both_databases
 from worker.predict import LivePredictor
 from worker.reread import reread_chunk
+from worker.sweep import sweep
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def context(context: AppContext) -> AppContext:
 
 
 @both_databases
-def test_earlier_images_get_a_second_answer_and_keep_the_first(context: AppContext) -> None:
+def test_reread_adds_predictions_and_keeps_old_ones(context: AppContext) -> None:
     live = LivePredictor()
     assert not is_due(context)
     assert not reread_chunk(context, live), "nobody asked for it"
@@ -60,7 +63,7 @@ def test_earlier_images_get_a_second_answer_and_keep_the_first(context: AppConte
     assert not is_due(context)
 
 
-def test_fresh_images_go_first(context: AppContext) -> None:
+def test_reread_waits_for_new_images(context: AppContext) -> None:
     ask(context)
     with context.sessions.begin() as session:
         fresh = an_image(session, a_job(session), state=State.READY)
@@ -71,7 +74,7 @@ def test_fresh_images_go_first(context: AppContext) -> None:
     assert is_due(context)
 
 
-def test_it_waits_while_another_version_is_live(context: AppContext) -> None:
+def test_reread_waits_while_another_version_is_in_production(context: AppContext) -> None:
     ask(context)
     live = LivePredictor()
     assert reread_chunk(context, live)
@@ -88,7 +91,7 @@ def test_it_waits_while_another_version_is_live(context: AppContext) -> None:
 
 
 @both_databases
-def test_no_two_workers_read_the_same_and_what_one_lost_is_read_at_the_end(
+def test_reread_claims_do_not_overlap_and_lapsed_ones_come_last(
     context: AppContext,
 ) -> None:
     ask(context)
@@ -113,7 +116,7 @@ def test_no_two_workers_read_the_same_and_what_one_lost_is_read_at_the_end(
 
 
 @both_databases
-def test_two_workers_double_nothing(context: AppContext) -> None:
+def test_concurrent_rereads_predict_each_image_once(context: AppContext) -> None:
     ask(context)
     begun = threading.Barrier(2)
 
@@ -132,7 +135,7 @@ def test_two_workers_double_nothing(context: AppContext) -> None:
     assert progress(context) == (5, 5, True)
 
 
-def test_what_has_no_network_input_any_more_is_skipped_and_counted(
+def test_reread_skips_images_without_network_input(
     context: AppContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     with context.sessions() as session:
@@ -148,7 +151,7 @@ def test_what_has_no_network_input_any_more_is_skipped_and_counted(
     assert gone.file not in caplog.text
 
 
-def test_asking_again_reads_what_came_since(context: AppContext) -> None:
+def test_requested_again_reread_covers_newer_images(context: AppContext) -> None:
     ask(context)
     ask(context)
     live = LivePredictor()
@@ -187,7 +190,7 @@ class PurgingStore(FileStore):
 
 
 @both_databases
-def test_what_is_purged_meanwhile_gets_no_answer(context: AppContext) -> None:
+def test_reread_records_nothing_for_purged_images(context: AppContext) -> None:
     ask(context)
     purging = PurgingStore(context)
     assert reread_chunk(replace(context, store=purging), LivePredictor())
@@ -201,3 +204,69 @@ def test_what_is_purged_meanwhile_gets_no_answer(context: AppContext) -> None:
     assert len(contents) == IMAGES - 1
     assert len(answered) == 1, "the chunk's other image"
     assert set(answered) < set(contents)
+
+
+@both_databases
+def test_reread_gives_up_an_image_that_stops_its_worker(
+    context: AppContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    with context.sessions() as session:
+        deadly = all_images(session)[1].id
+    ask(context)
+    deaths = 0
+    while is_due(context):
+        assert deaths < 9, "it would be tried without end"
+        while chunk := claim(context):
+            if deadly in chunk.image_ids:
+                deaths += 1  # nothing more is heard of this worker
+                break
+            with context.sessions.begin() as session:
+                for sha256 in chunk.sha256s:
+                    add_answer(session, sha256, live_version(context))
+                settle_chunk(session, chunk)
+        with context.sessions.begin() as session:
+            lapse_leases(session)
+        sweep(context)
+    assert deaths == 1 + context.settings.max_attempts, "once in company, then alone"
+    assert list(answers(context).values()) == [IMAGES, IMAGES - 1]
+    assert progress(context) == (5, 5, True)
+    assert "1 images are not read again: each stopped its worker too often" in caplog.text
+    with context.sessions() as session:
+        images = all_images(session)
+    assert {(one.state, one.leased_by, one.attempts) for one in images} == {
+        (State.PREDICTED, None, 0)
+    }
+
+
+def test_reread_ignores_attempts_of_earlier_claims(context: AppContext) -> None:
+    """Predicting leaves its own count; an earlier re-reading may have left its own."""
+    with context.sessions.begin() as session:
+        session.execute(update(Image).values(attempts=9))
+    ask(context)
+    dying = claim(context)
+    assert dying is not None
+    with context.sessions.begin() as session:
+        lapse_leases(session)
+    sweep(context)
+    live = LivePredictor()
+    while reread_chunk(context, live):
+        pass
+    assert list(answers(context).values()) == [IMAGES, IMAGES]
+
+
+def test_reread_releases_claims_of_a_worker_that_died_after_recording(
+    context: AppContext,
+) -> None:
+    ask(context)
+    dying = claim(context)
+    assert dying is not None
+    version = live_version(context)
+    with context.sessions.begin() as session:
+        for sha256 in dying.sha256s:
+            add_answer(session, sha256, version)
+    live = LivePredictor()
+    while reread_chunk(context, live):
+        pass
+    assert progress(context) == (5, 5, True)
+    with context.sessions() as session:
+        assert {image.leased_by for image in all_images(session)} == {None}

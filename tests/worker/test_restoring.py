@@ -43,7 +43,7 @@ def input_of(context: AppContext, image: Image) -> Path:
     return context.store.root / "inputs" / PREPROCESSING / image.sha256[:2] / image.sha256
 
 
-def test_it_is_made_again_from_the_picture(
+def test_lost_network_input_is_made_again_from_the_stored_file(
     context: AppContext, pool: DecoderPool, ready: list[Image]
 ) -> None:
     before = [context.store.network_input(image.sha256, PREPROCESSING) for image in ready]
@@ -67,7 +67,7 @@ def test_it_is_made_again_from_the_picture(
         assert len(list(session.scalars(select(Prediction)))) == 2
 
 
-def test_without_the_picture_it_fails_with_a_plain_reason(
+def test_lost_network_input_fails_without_the_stored_file(
     context: AppContext, ready: list[Image]
 ) -> None:
     gone, _ = ready

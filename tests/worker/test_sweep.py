@@ -36,7 +36,7 @@ def with_broker(context: AppContext, broker_url: str) -> Settings:
     return settings
 
 
-def test_what_waits_is_nudged_and_what_is_held_is_not(
+def test_sweep_nudges_only_for_free_images(
     context: AppContext, with_broker: Settings, broker_url: str
 ) -> None:
     with context.sessions.begin() as session:
@@ -57,7 +57,7 @@ def test_what_waits_is_nudged_and_what_is_held_is_not(
     assert nudges(broker_url, "predict") == 0
 
 
-def test_a_parked_images_upload_stays_a_day_so_that_it_can_be_tried_again(
+def test_sweep_keeps_the_upload_of_a_failed_image(
     context: AppContext,
 ) -> None:
     with context.sessions.begin() as session:
@@ -77,7 +77,7 @@ def test_a_parked_images_upload_stays_a_day_so_that_it_can_be_tried_again(
 
 
 @both_databases
-def test_a_cancelling_that_was_cut_off_is_finished(context: AppContext) -> None:
+def test_sweep_finishes_an_interrupted_cancellation(context: AppContext) -> None:
     with context.sessions.begin() as session:
         job, other = a_job(session), a_job(session)
     upload(context, job, {"a/1.png": a_png(seed=1)})
@@ -90,7 +90,7 @@ def test_a_cancelling_that_was_cut_off_is_finished(context: AppContext) -> None:
     assert states == [State.CANCELLED, State.RECEIVED]
 
 
-def test_only_old_uploads_that_nobody_waits_for_are_forgotten(context: AppContext) -> None:
+def test_garbage_collection_deletes_only_old_unneeded_uploads(context: AppContext) -> None:
     with context.sessions.begin() as session:
         job = a_job(session)
     (waiting,) = upload(context, job, {"a/1.png": a_png(seed=1)})
@@ -107,7 +107,7 @@ def test_only_old_uploads_that_nobody_waits_for_are_forgotten(context: AppContex
     assert context.store.exists(waiting.sha256, area="incoming")
 
 
-def test_a_night_that_is_due_is_begun_once_and_its_worker_nudged(
+def test_sweep_schedules_a_due_night_once(
     context: AppContext, with_broker: Settings, broker_url: str
 ) -> None:
     night_at = (now() + timedelta(hours=12)).strftime("%H:%M")  # none begins just now

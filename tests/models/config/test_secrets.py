@@ -13,7 +13,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_they_are_their_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+def test_secrets_are_private_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         read_or_make_secrets(tmp_path / "data")
@@ -27,13 +27,13 @@ def test_they_are_their_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
     }
 
 
-def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
+def test_concurrent_processes_create_the_same_secrets(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(lambda _: read_or_make_secrets(tmp_path), range(16)))
     assert len({tuple(asdict(secrets).values()) for secrets in made}) == 1
 
 
-def test_they_are_long_differ_and_are_not_shown(tmp_path: Path) -> None:
+def test_secrets_are_long_unique_and_not_in_repr(tmp_path: Path) -> None:
     first, second = (read_or_make_secrets(tmp_path / name) for name in "ab")
     for ours, theirs in zip(asdict(first).values(), asdict(second).values(), strict=True):
         assert len(ours) >= 32

@@ -37,7 +37,7 @@ def add_ready(database: Database, count: int) -> None:
         some_images(session, count, state=State.READY)
 
 
-def test_a_claim_takes_the_oldest_up_to_its_limit(database: Database) -> None:
+def test_claim_takes_the_oldest_images_up_to_its_limit(database: Database) -> None:
     add_ready(database, 6)
     before = now()
     taken = claim(database)
@@ -59,20 +59,20 @@ def add_jobs(database: Database, *sizes: int) -> list[str]:
         return [job.id for job in jobs]
 
 
-def test_a_small_job_does_not_wait_for_a_huge_one(database: Database) -> None:
+def test_small_job_does_not_wait_for_a_huge_one(database: Database) -> None:
     huge, small = add_jobs(database, 50, 3)
     taken = Counter(image.job_id for image in claim(database, limit=8).images)
     assert taken[small] == 3
     assert taken[huge] == 5, "the rest of the chunk"
 
 
-def test_every_waiting_job_gets_an_equal_share(database: Database) -> None:
+def test_claim_shares_equally_among_waiting_jobs(database: Database) -> None:
     jobs = add_jobs(database, 20, 20, 20, 20)
     taken = Counter(image.job_id for image in claim(database, limit=8).images)
     assert taken == dict.fromkeys(jobs, 2)
 
 
-def test_with_more_jobs_than_places_each_has_its_turn(database: Database) -> None:
+def test_claims_serve_every_job_if_there_are_more_jobs_than_places(database: Database) -> None:
     jobs = add_jobs(database, *[15] * 6)
     first: set[str] = set()
     for _ in range(30):
@@ -80,14 +80,14 @@ def test_with_more_jobs_than_places_each_has_its_turn(database: Database) -> Non
     assert first == set(jobs)
 
 
-def test_many_tiny_jobs_still_fill_a_chunk(database: Database) -> None:
+def test_claim_is_filled_from_many_tiny_jobs(database: Database) -> None:
     jobs = add_jobs(database, *[1] * 60)
     claims = [claim(database, limit=20) for _ in range(3)]
     assert [len(one.images) for one in claims] == [20, 20, 20], "not one image a query"
     assert Counter(image.job_id for one in claims for image in one.images) == dict.fromkeys(jobs, 1)
 
 
-def test_what_is_claimed_is_not_claimed_again(database: Database) -> None:
+def test_claimed_images_are_not_claimed_again(database: Database) -> None:
     add_ready(database, 6)
     first, second, third = claim(database), claim(database), claim(database)
     assert len(first.images) == 4
@@ -96,14 +96,14 @@ def test_what_is_claimed_is_not_claimed_again(database: Database) -> None:
     assert not {image.id for image in first.images} & {image.id for image in second.images}
 
 
-def test_other_states_are_left_alone(database: Database) -> None:
+def test_claim_ignores_other_states(database: Database) -> None:
     with database.sessions.begin() as session:
         for state in set(State) - {State.READY}:
             some_images(session, 2, state=state)
     assert claim(database).images == ()
 
 
-def test_many_workers_at_once_share_without_overlap(database: Database) -> None:
+def test_concurrent_claims_do_not_overlap(database: Database) -> None:
     add_ready(database, 120)
 
     def take_all(_: int) -> list[int]:
@@ -118,7 +118,7 @@ def test_many_workers_at_once_share_without_overlap(database: Database) -> None:
     assert len(set(taken)) == 120
 
 
-def test_after_a_lapse_images_are_retried_one_by_one_and_mostly_after_the_fresh(
+def test_lapsed_images_are_claimed_one_by_one_after_fresh_ones(
     database: Database,
 ) -> None:
     add_ready(database, 3)
@@ -134,7 +134,7 @@ def test_after_a_lapse_images_are_retried_one_by_one_and_mostly_after_the_fresh(
     assert first.images[0].attempts == 2
 
 
-def test_what_lost_its_worker_has_its_turn_while_fresh_images_wait(database: Database) -> None:
+def test_lapsed_images_get_a_share_while_fresh_ones_wait(database: Database) -> None:
     add_ready(database, 1)
     lost = claim(database)
     with database.sessions.begin() as session:
@@ -144,7 +144,7 @@ def test_what_lost_its_worker_has_its_turn_while_fresh_images_wait(database: Dat
     assert [lost.images[0].id] in [[image.id for image in turn.images] for turn in turns]
 
 
-def test_who_was_lost_least_often_goes_first(database: Database) -> None:
+def test_images_lost_least_often_are_claimed_first(database: Database) -> None:
     add_ready(database, 3)
     claim(database)
     taken = []
@@ -156,7 +156,7 @@ def test_who_was_lost_least_often_goes_first(database: Database) -> None:
     assert len(set(taken)) == 3
 
 
-def test_an_image_is_parked_after_its_last_attempt_alone(database: Database) -> None:
+def test_image_fails_after_its_last_attempt_alone(database: Database) -> None:
     add_ready(database, 1)
     for attempt in (1, 2, 3, 4):
         assert [image.attempts for image in claim(database).images] == [attempt]
@@ -173,7 +173,7 @@ def test_an_image_is_parked_after_its_last_attempt_alone(database: Database) -> 
     assert image.finished_at is not None
 
 
-def test_released_images_are_as_good_as_never_claimed(database: Database) -> None:
+def test_release_does_not_count_the_attempt(database: Database) -> None:
     add_ready(database, 3)
     taken = claim(database)
     with database.sessions.begin() as session:
@@ -182,7 +182,7 @@ def test_released_images_are_as_good_as_never_claimed(database: Database) -> Non
     assert [image.attempts for image in again.images] == [1, 1, 1]
 
 
-def test_given_up_images_keep_their_attempt(database: Database) -> None:
+def test_release_can_count_the_attempt(database: Database) -> None:
     add_ready(database, 3)
     taken = claim(database)
     with database.sessions.begin() as session:
@@ -191,7 +191,7 @@ def test_given_up_images_keep_their_attempt(database: Database) -> None:
     assert [image.attempts for image in again.images] == [2]
 
 
-def test_who_lost_the_claim_writes_nothing(database: Database) -> None:
+def test_lost_claim_writes_nothing(database: Database) -> None:
     add_ready(database, 1)
     late = claim(database)
     with database.sessions.begin() as session:
@@ -207,7 +207,7 @@ def test_who_lost_the_claim_writes_nothing(database: Database) -> None:
     assert image.attempts == 2
 
 
-def test_waiting_means_without_a_standing_lease(database: Database) -> None:
+def test_has_waiting_ignores_images_with_a_valid_lease(database: Database) -> None:
     def is_waiting() -> bool:
         with database.sessions() as session:
             return has_waiting(session, State.READY)

@@ -40,7 +40,7 @@ from tests.support.servers.databases import Database, both_databases
 
 
 @both_databases
-def test_images_are_counted_by_state(database: Database) -> None:
+def test_job_progress_counts_images_by_state(database: Database) -> None:
     with database.sessions.begin() as session:
         job, other = a_job(session), a_job(session)
         for number, state in enumerate(State, start=1):
@@ -61,7 +61,7 @@ def test_images_are_counted_by_state(database: Database) -> None:
     assert not progress.finished
 
 
-def test_finished_when_all_was_sent_and_nothing_waits(database: Database) -> None:
+def test_job_is_finished_when_closed_and_nothing_waits(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         (image,) = some_images(session, 1, job=job, state=State.PREDICTED)
@@ -79,7 +79,7 @@ def test_finished_when_all_was_sent_and_nothing_waits(database: Database) -> Non
         assert not is_finished()
 
 
-def test_an_empty_job_that_was_closed_is_finished(database: Database) -> None:
+def test_empty_closed_job_is_finished(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         close_job(session, job.id)
@@ -89,7 +89,7 @@ def test_an_empty_job_that_was_closed_is_finished(database: Database) -> None:
     assert progress.images_per_second is None
 
 
-def test_the_rate_is_that_of_the_last_half_minute(database: Database) -> None:
+def test_job_progress_rate_is_of_the_last_half_minute(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         job.created_at = now() - timedelta(hours=1)
@@ -103,7 +103,7 @@ def test_the_rate_is_that_of_the_last_half_minute(database: Database) -> None:
     assert progress.seconds_left == pytest.approx(15.0)
 
 
-def test_once_finished_the_rate_is_that_of_the_whole_job(database: Database) -> None:
+def test_job_progress_rate_of_a_finished_job_is_of_all_of_it(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         job.created_at = now() - timedelta(hours=1)
@@ -116,7 +116,7 @@ def test_once_finished_the_rate_is_that_of_the_whole_job(database: Database) -> 
     assert progress.seconds_left == 0.0
 
 
-def test_jobs_are_listed_newest_first_in_pages(database: Database) -> None:
+def test_list_jobs_pages_newest_first(database: Database) -> None:
     with database.sessions.begin() as session:
         for number in range(5):
             job = a_job(session, name=str(number))
@@ -130,7 +130,7 @@ def test_jobs_are_listed_newest_first_in_pages(database: Database) -> None:
 
 
 @both_databases
-def test_a_key_makes_one_job_of_its_user(database: Database) -> None:
+def test_create_job_returns_the_users_job_with_the_same_key(database: Database) -> None:
     def ask(user: str, key: str) -> tuple[str, bool]:
         with database.sessions.begin() as session:
             user_id = a_user(session, name=user).id
@@ -143,7 +143,7 @@ def test_a_key_makes_one_job_of_its_user(database: Database) -> None:
     assert ask("ivan", "a key")[1], "a key means nothing for others"
 
 
-def test_there_is_no_progress_of_no_job(database: Database) -> None:
+def test_job_progress_of_an_unknown_job_is_none(database: Database) -> None:
     with database.sessions() as session:
         assert job_progress(session, "no such job") is None
 
@@ -160,7 +160,7 @@ def three_declared(session: Session, job: Job) -> list[Declared]:
     return files
 
 
-def test_a_job_that_misses_declared_files_is_not_closed_unless_they_are_given_up(
+def test_close_job_refuses_missing_files_unless_given_up(
     database: Database,
 ) -> None:
     with database.sessions.begin() as session:
@@ -176,7 +176,7 @@ def test_a_job_that_misses_declared_files_is_not_closed_unless_they_are_given_up
     assert progress.finished
 
 
-def test_a_cancelled_job_is_finished_and_takes_no_more(database: Database) -> None:
+def test_cancelled_job_is_finished_and_accepts_no_files(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         three_declared(session, job)
@@ -196,7 +196,7 @@ def test_a_cancelled_job_is_finished_and_takes_no_more(database: Database) -> No
 
 
 @both_databases
-def test_a_worker_finds_the_claim_of_a_cancelled_image_broken(database: Database) -> None:
+def test_cancelling_breaks_the_claims_of_workers(database: Database) -> None:
     with database.sessions.begin() as session:
         version = a_version(session)
         job = a_job(session)
@@ -228,7 +228,7 @@ def test_a_worker_finds_the_claim_of_a_cancelled_image_broken(database: Database
 
 @both_databases
 @pytest.mark.parametrize("end", [close_job, cancel_job])
-def test_whoever_ends_a_job_waits_for_files_that_are_being_added(
+def test_ending_a_job_waits_for_files_being_added(
     database: Database, end: Callable[[Session, str], object]
 ) -> None:
     """And whoever adds files afterwards is told."""
@@ -258,7 +258,7 @@ def test_whoever_ends_a_job_waits_for_files_that_are_being_added(
 
 
 @both_databases
-def test_images_that_a_worker_is_writing_are_cancelled_as_soon_as_it_has(
+def test_cancel_some_skips_images_being_written(
     database: Database,
 ) -> None:
     """On PostgreSQL, where rows are locked one by one: nobody waits for the other in a circle."""
@@ -277,7 +277,7 @@ def test_images_that_a_worker_is_writing_are_cancelled_as_soon_as_it_has(
         assert {image.state for image in all_images(session)} == {State.CANCELLED}
 
 
-def test_a_job_that_was_taken_up_again_is_not_cancelled_any_further(database: Database) -> None:
+def test_cancel_some_stops_when_the_job_is_retried(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         some_images(session, 1, job=job)
@@ -288,7 +288,7 @@ def test_a_job_that_was_taken_up_again_is_not_cancelled_any_further(database: Da
 
 
 @both_databases
-def test_two_may_add_files_at_once(database: Database) -> None:
+def test_files_may_be_added_concurrently(database: Database) -> None:
     """On PostgreSQL; SQLite knows one writer at a time."""
     if database.settings.is_sqlite:
         return

@@ -21,7 +21,7 @@ from tests.support.servers.databases import Database
 FILE = Declared("a/b.png", 10, a_hash("b"))
 
 
-def test_a_file_is_known_by_name_size_and_hash(database: Database) -> None:
+def test_declare_knows_a_file_by_name_size_and_hash(database: Database) -> None:
     with database.sessions.begin() as session:
         job, other = a_job(session), a_job(session)
         files = [FILE, Declared(FILE.file, 10), Declared(FILE.file, 11, FILE.sha256)]
@@ -34,7 +34,7 @@ def test_a_file_is_known_by_name_size_and_hash(database: Database) -> None:
         assert find_upload(session, job_id=job.id, upload_id=elsewhere.id) is None
 
 
-def test_progress_counts_only_from_where_it_was(database: Database) -> None:
+def test_advance_needs_the_current_offset(database: Database) -> None:
     with database.sessions.begin() as session:
         (upload,) = declare(session, job_id=a_job(session).id, files=[FILE])
         assert advance(session, upload.id, before=0, received=4)
@@ -44,7 +44,7 @@ def test_progress_counts_only_from_where_it_was(database: Database) -> None:
         assert upload.received == 10
 
 
-def test_what_arrived_meets_declarations_with_its_hash_and_without(database: Database) -> None:
+def test_arrive_matches_declarations_with_and_without_hash(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         other_bytes = Declared(FILE.file, 10, a_hash("other"))
@@ -56,7 +56,7 @@ def test_what_arrived_meets_declarations_with_its_hash_and_without(database: Dat
     assert {(one.size, one.sha256) for one in missing.items} == {(10, a_hash("other")), (9, "")}
 
 
-def test_what_was_given_up_is_not_expected_until_it_is_declared_again(database: Database) -> None:
+def test_given_up_uploads_are_expected_again_once_declared(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         (upload,) = declare(session, job_id=job.id, files=[FILE])
@@ -68,7 +68,7 @@ def test_what_was_given_up_is_not_expected_until_it_is_declared_again(database: 
         assert count_missing(session, job.id) == 1
 
 
-def test_a_job_declares_no_more_than_the_limit(
+def test_declare_refuses_more_than_the_limit(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploads, "MAX_A_JOB", 3)

@@ -1,20 +1,25 @@
-"""A login counts until it is ended, expires, or its user's logins are ended all at once."""
+"""Logins end alone, all at once or by time; wrong passwords lock a name for a while."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
+from models.base import now
 from models.people.logins import (
+    begin_attempt,
     begin_login,
     delete_expired_logins,
     end_login,
     find_login,
+    forgive_attempts,
     list_logins,
+    name_hash,
 )
 from models.people.users import end_logins
-from models.tables.people import Login, User
+from models.tables.people import Lockout, Login, User
 from tests.support.data.rows import a_user
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
 
 HOUR = timedelta(hours=1)
 
@@ -32,7 +37,7 @@ def names(database: Database, *secrets: str) -> list[str | None]:
     return [login.user.name if login else None for login in found]
 
 
-def test_each_is_ended_alone(database: Database) -> None:
+def test_end_login_ends_only_one(database: Database) -> None:
     first, second = log_in(database), log_in(database)
     with database.sessions.begin() as session:
         end_login(session, first)
@@ -40,7 +45,7 @@ def test_each_is_ended_alone(database: Database) -> None:
     assert names(database, first, second, "no login's secret") == [None, "olga", None]
 
 
-def test_a_users_are_ended_at_once_and_nobody_elses(database: Database) -> None:
+def test_end_logins_ends_all_of_one_user(database: Database) -> None:
     first, second, other = log_in(database), log_in(database), log_in(database, name="ivan")
     with database.sessions.begin() as session:
         end_logins(a_user(session))
@@ -48,7 +53,7 @@ def test_a_users_are_ended_at_once_and_nobody_elses(database: Database) -> None:
     assert names(database, log_in(database)) == ["olga"]
 
 
-def test_whose_logins_ended_while_they_were_let_in_is_out(database: Database) -> None:
+def test_login_begun_before_end_logins_is_invalid(database: Database) -> None:
     """A password is checked, then changed elsewhere, and only then the login begins."""
     with database.sessions.begin() as session:
         let_in = a_user(session)
@@ -59,14 +64,14 @@ def test_whose_logins_ended_while_they_were_let_in_is_out(database: Database) ->
     assert names(database, secret) == [None]
 
 
-def test_the_database_keeps_no_secret(database: Database) -> None:
+def test_login_table_keeps_no_secret(database: Database) -> None:
     secret = log_in(database)
     with database.sessions() as session:
         row = session.scalars(select(Login)).one()
     assert secret not in map(str, vars(row).values())
 
 
-def test_expired_ones_count_no_longer_and_are_deleted(database: Database) -> None:
+def test_expired_logins_are_invalid_and_deleted(database: Database) -> None:
     expired, alive = log_in(database, lasts=-HOUR), log_in(database)
     assert names(database, expired, alive) == [None, "olga"]
     with database.sessions.begin() as session:
@@ -75,8 +80,75 @@ def test_expired_ones_count_no_longer_and_are_deleted(database: Database) -> Non
         assert session.scalar(select(func.count()).select_from(Login)) == 1
 
 
-def test_who_was_shut_out_is_out_in_every_browser(database: Database) -> None:
+def test_deactivated_user_is_logged_out_everywhere(database: Database) -> None:
     secret = log_in(database)
     with database.sessions.begin() as session:
         a_user(session).is_active = False
     assert names(database, secret) == [None]
+
+
+FAILURES, LOCKOUT = 3, timedelta(minutes=15)
+OLGA = name_hash("olga", key="a key")
+
+
+def attempt(database: Database, hashed: str = OLGA) -> bool:
+    with database.sessions.begin() as session:
+        return begin_attempt(session, hashed, failures=FAILURES, lockout=LOCKOUT)
+
+
+def pass_time(database: Database, passed: timedelta) -> None:
+    with database.sessions.begin() as session:
+        row = session.get_one(Lockout, OLGA)
+        row.failed_at -= passed
+        if row.locked_until is not None:
+            row.locked_until -= passed
+
+
+def test_name_is_locked_after_the_configured_failures(database: Database) -> None:
+    assert [attempt(database) for _ in range(5)] == [True, True, True, False, False]
+    assert attempt(database, name_hash("oleg", key="a key"))
+
+
+@both_databases
+def test_concurrent_attempts_count_too(database: Database) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(lambda _: attempt(database), range(16))) == FAILURES
+
+
+@both_databases
+def test_lockout_ends_after_its_time(database: Database) -> None:
+    for _ in range(FAILURES):
+        attempt(database)
+    pass_time(database, LOCKOUT - timedelta(seconds=20))
+    assert not attempt(database)
+    pass_time(database, timedelta(seconds=30))
+    assert [attempt(database) for _ in range(4)] == [True, True, True, False]
+
+
+def test_right_password_resets_the_count(database: Database) -> None:
+    for _ in range(2):
+        assert [attempt(database) for _ in range(2)] == [True, True]
+        with database.sessions.begin() as session:
+            forgive_attempts(session, OLGA)
+
+
+def test_old_failures_do_not_count(database: Database) -> None:
+    assert [attempt(database) for _ in range(2)] == [True, True]
+    pass_time(database, LOCKOUT + timedelta(seconds=1))
+    assert [attempt(database) for _ in range(4)] == [True, True, True, False]
+
+
+def test_lockout_table_keeps_no_names_and_no_old_rows(database: Database) -> None:
+    attempt(database)
+    with database.sessions.begin() as session:
+        session.execute(update(Lockout).values(failed_at=now() - timedelta(days=2)))
+    attempt(database, name_hash("a password typed for a name", key="a key"))
+    with database.sessions() as session:
+        assert session.scalar(select(func.count()).select_from(Lockout)) == 1
+        (row,) = session.scalars(select(Lockout))
+    assert len(row.name_hash) == 64
+    assert row.name_hash != name_hash("a password typed for a name", key="another key")
+
+
+def test_name_hash_ignores_case_and_composition() -> None:
+    assert name_hash(" Olga ", key="a key") == OLGA

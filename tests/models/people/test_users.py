@@ -22,7 +22,7 @@ from tests.support.data.rows import a_user
 from tests.support.servers.databases import Database
 
 
-def test_an_api_token_works_again_and_again(database: Database) -> None:
+def test_api_token_can_be_used_repeatedly(database: Database) -> None:
     with database.sessions.begin() as session:
         token = issue_token(session, user=a_user(session), kind="api")
     for _ in range(2):
@@ -32,7 +32,7 @@ def test_an_api_token_works_again_and_again(database: Database) -> None:
             assert user.name == "olga"
 
 
-def test_only_the_digest_is_kept(database: Database) -> None:
+def test_token_table_keeps_only_the_digest(database: Database) -> None:
     with database.sessions.begin() as session:
         token = issue_token(session, user=a_user(session), kind="api")
         (digest,) = session.scalars(select(Token.digest))
@@ -40,7 +40,7 @@ def test_only_the_digest_is_kept(database: Database) -> None:
     assert len(digest) == 64
 
 
-def test_of_many_who_follow_one_login_link_one_gets_in(database: Database) -> None:
+def test_login_link_works_once_under_concurrency(database: Database) -> None:
     with database.sessions.begin() as session:
         token = issue_token(session, user=a_user(session), kind="login")
 
@@ -52,7 +52,7 @@ def test_of_many_who_follow_one_login_link_one_gets_in(database: Database) -> No
         assert sum(threads.map(log_in, range(10))) == 1
 
 
-def test_expired_foreign_and_invented_tokens_do_not_work(database: Database) -> None:
+def test_invalid_tokens_are_refused(database: Database) -> None:
     with database.sessions.begin() as session:
         user = a_user(session)
         expired = issue_token(session, user=user, kind="api", lifetime=timedelta(seconds=-1))
@@ -63,7 +63,7 @@ def test_expired_foreign_and_invented_tokens_do_not_work(database: Database) -> 
         assert user_of_token(session, login, "login") is not None
 
 
-def test_a_user_who_was_shut_out_stays_out(database: Database) -> None:
+def test_deactivated_user_cannot_use_tokens(database: Database) -> None:
     with database.sessions.begin() as session:
         user = a_user(session)
         token = issue_token(session, user=user, kind="api")
@@ -72,7 +72,7 @@ def test_a_user_who_was_shut_out_stays_out(database: Database) -> None:
         assert user_of_token(session, token, "api") is None
 
 
-def test_a_revoked_token_is_gone_and_others_stay(database: Database) -> None:
+def test_revoke_api_token_leaves_others(database: Database) -> None:
     with database.sessions.begin() as session:
         user, other = a_user(session), a_user(session, name="oleg")
         first, second = (issue_token(session, user=user, kind="api", name=n) for n in "ab")
@@ -87,7 +87,7 @@ def test_a_revoked_token_is_gone_and_others_stay(database: Database) -> None:
         assert len(list_api_tokens(session, user_id=user.id)) == 1
 
 
-def test_links_and_tokens_are_revoked_by_kind(database: Database) -> None:
+def test_revoke_tokens_by_kind(database: Database) -> None:
     with database.sessions.begin() as session:
         user = a_user(session)
         invitation = issue_token(session, user=user, kind="invitation")
@@ -101,7 +101,7 @@ def test_links_and_tokens_are_revoked_by_kind(database: Database) -> None:
         assert (found.user.name, found.role) == ("olga", Role.VIEWER)
 
 
-def test_invited_is_whom_a_link_waits_for(database: Database) -> None:
+def test_invited_users_have_an_open_invitation(database: Database) -> None:
     with database.sessions.begin() as session:
         names = ("waits", "came", "too late", "by a token")
         users = {name: a_user(session, name=name) for name in names}
@@ -114,7 +114,7 @@ def test_invited_is_whom_a_link_waits_for(database: Database) -> None:
         assert invited_users(session) == {users["waits"].id}
 
 
-def test_of_two_admins_who_put_each_other_out_one_stays(database: Database) -> None:
+def test_two_admins_cannot_deactivate_each_other_concurrently(database: Database) -> None:
     with database.sessions.begin() as session:
         users = [a_user(session, name=name, role=Role.ADMIN).id for name in ("ada", "adam")]
 
@@ -130,7 +130,7 @@ def test_of_two_admins_who_put_each_other_out_one_stays(database: Database) -> N
         assert sorted(threads.map(put_out, users)) == [False, True]
 
 
-def test_an_admin_stays_only_where_no_other_is_there(database: Database) -> None:
+def test_last_admin_cannot_be_removed(database: Database) -> None:
     with database.sessions.begin() as session:
         ada, adam = (a_user(session, name=name, role=Role.ADMIN) for name in ("ada", "adam"))
         change_role(session, ada, Role.READER)
@@ -141,7 +141,7 @@ def test_an_admin_stays_only_where_no_other_is_there(database: Database) -> None
         deactivate(session, ada)
 
 
-def test_sessions_end_by_an_epoch_that_counts_up_in_the_database(database: Database) -> None:
+def test_session_epoch_is_incremented_in_the_database(database: Database) -> None:
     with database.sessions.begin() as session:
         user_id = a_user(session).id
     for _ in range(2):
@@ -151,7 +151,7 @@ def test_sessions_end_by_an_epoch_that_counts_up_in_the_database(database: Datab
         assert session.get_one(User, user_id).session_epoch == 2
 
 
-def test_a_name_is_kept_as_it_is_compared(database: Database) -> None:
+def test_add_user_stores_the_normal_name(database: Database) -> None:
     with database.sessions.begin() as session:
         assert add_user(session, name=" Jürgen.K ", role=Role.READER).name == "jürgen.k"
         with pytest.raises(UserRefusedError, match="taken"):

@@ -43,7 +43,7 @@ def count_predictions(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(tables.Prediction)) or 0
 
 
-def test_a_chunk_is_recorded(database: Database) -> None:
+def test_record_predictions_finishes_the_chunk(database: Database) -> None:
     with database.sessions.begin() as session:
         job, version = a_job(session), a_version(session)
         for _ in range(3):
@@ -57,7 +57,7 @@ def test_a_chunk_is_recorded(database: Database) -> None:
         assert count_predictions(session) == 3
 
 
-def test_the_heatmap_comes_back_scaled_to_its_peak(database: Database) -> None:
+def test_read_heatmap_is_scaled_to_its_peak(database: Database) -> None:
     with database.sessions.begin() as session:
         image = an_image(session, a_job(session), state=State.READY)
         record_all(session, claim_all(session), version_id=a_version(session).id)
@@ -74,7 +74,7 @@ def test_the_heatmap_comes_back_scaled_to_its_peak(database: Database) -> None:
     np.testing.assert_allclose(read_heatmap(prediction), expected, atol=1e-3)
 
 
-def test_images_of_equal_bytes_share_one_prediction(database: Database) -> None:
+def test_equal_bytes_share_one_prediction(database: Database) -> None:
     with database.sessions.begin() as session:
         version = a_version(session)
         first, second = a_job(session), a_job(session)
@@ -87,7 +87,7 @@ def test_images_of_equal_bytes_share_one_prediction(database: Database) -> None:
         assert count_predictions(session) == 1
 
 
-def test_bytes_that_were_read_before_need_no_second_reading(database: Database) -> None:
+def test_finish_known_skips_predicted_bytes(database: Database) -> None:
     with database.sessions.begin() as session:
         version, other = a_version(session), a_version(session, name="v2", is_live=False)
         an_image(session, a_job(session), content="same", state=State.READY)
@@ -102,7 +102,7 @@ def test_bytes_that_were_read_before_need_no_second_reading(database: Database) 
         assert [image.state for image in all_images(session)] == [State.PREDICTED] * 2
 
 
-def test_two_workers_that_hold_the_same_bytes_predict_them_once(database: Database) -> None:
+def test_concurrent_workers_record_equal_bytes_once(database: Database) -> None:
     with database.sessions.begin() as session:
         version = a_version(session)
         claims = []
@@ -124,7 +124,7 @@ def test_two_workers_that_hold_the_same_bytes_predict_them_once(database: Databa
         assert count_predictions(session) == 20
 
 
-def test_who_lost_the_claim_records_nothing(database: Database) -> None:
+def test_lost_claim_records_no_prediction(database: Database) -> None:
     with database.sessions.begin() as session:
         version = a_version(session)
         an_image(session, a_job(session), state=State.READY)
@@ -138,7 +138,7 @@ def test_who_lost_the_claim_records_nothing(database: Database) -> None:
 
 
 @pytest.mark.parametrize("peak", [0.0, 7.5])
-def test_a_heatmap_of_any_peak_survives(database: Database, peak: float) -> None:
+def test_heatmap_survives_storage_for_any_peak(database: Database, peak: float) -> None:
     from dataclasses import replace
 
     heatmap = np.full((7, 7), peak, np.float32)

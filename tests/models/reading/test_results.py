@@ -43,7 +43,7 @@ def a_study(session: Session, name: str, images: list[Image]) -> int:
     return ids[a_hash(name)]
 
 
-def test_every_image_has_a_line_whatever_its_state(database: Database) -> None:
+def test_iter_results_has_a_line_for_every_state(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         done = an_image(session, job, file="a/done.png", state=State.READY)
@@ -70,7 +70,7 @@ def test_every_image_has_a_line_whatever_its_state(database: Database) -> None:
     assert (rejected.status, rejected.reason) == ("rejected", "text.txt: no image")
 
 
-def test_an_image_without_a_finding_says_why_and_is_not_normal(database: Database) -> None:
+def test_result_without_finding_has_a_reason(database: Database) -> None:
     with database.sessions.begin() as session:
         image = an_image(session, a_job(session), state=State.READY)
         predict(session, a_version(session), {image.id: STRANGE})
@@ -80,7 +80,7 @@ def test_an_image_without_a_finding_says_why_and_is_not_normal(database: Databas
 
 
 @both_databases
-def test_results_stream_beyond_one_page_in_order(database: Database) -> None:
+def test_iter_results_streams_several_pages_in_order(database: Database) -> None:
     with database.sessions.begin() as session:
         images = some_images(session, results_module.PAGE_SIZE + 5)
         some_images(session, 3)
@@ -90,7 +90,7 @@ def test_results_stream_beyond_one_page_in_order(database: Database) -> None:
     assert len(everything) == results_module.PAGE_SIZE + 8
 
 
-def test_a_page_of_one_state(database: Database) -> None:
+def test_list_results_filters_by_state(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         some_images(session, 5, job=job, state=State.REJECTED)
@@ -100,7 +100,7 @@ def test_a_page_of_one_state(database: Database) -> None:
 
 
 @both_databases
-def test_the_live_versions_answer_is_shown_and_the_newest_until_it_has_one(
+def test_shown_prediction_is_of_production_else_the_newest(
     database: Database,
 ) -> None:
     with database.sessions.begin() as session:
@@ -121,7 +121,7 @@ def read_again(session: Session, version: ModelVersion, image: Image, answer: Pr
     predict(session, version, {image.id: answer})
 
 
-def test_the_answer_at_the_point_that_is_set_is_shown_and_none_is_lost(database: Database) -> None:
+def test_shown_prediction_is_at_the_configured_operating_point(database: Database) -> None:
     """Also where the other point's answer is the newer one; and each says whose it is."""
     shown = partial(results_module.iter_results, job_id=None)
     with database.sessions.begin() as session:
@@ -141,7 +141,7 @@ def test_the_answer_at_the_point_that_is_set_is_shown_and_none_is_lost(database:
     )
 
 
-def test_a_result_carries_calibration_and_trust_in_its_heatmap(database: Database) -> None:
+def test_result_carries_calibration_and_heatmap_trust(database: Database) -> None:
     with database.sessions.begin() as session:
         image = an_image(session, a_job(session), state=State.READY)
         predict(session, a_version(session), {image.id: a_prediction(inside_body=0.6)})
@@ -152,7 +152,7 @@ def test_a_result_carries_calibration_and_trust_in_its_heatmap(database: Databas
     assert (waiting.operating_point, waiting.temperature, waiting.heatmap_peak) == (None,) * 3
 
 
-def test_a_suspected_image_goes_before_a_likelier_one_that_is_not(database: Database) -> None:
+def test_image_above_its_threshold_sorts_before_a_likelier_one(database: Database) -> None:
     """Thresholds differ between operating points; probability and threshold stay one image's."""
     with database.sessions.begin() as session:
         likelier, suspected = some_images(session, 2, state=State.READY)
@@ -169,7 +169,7 @@ def test_a_suspected_image_goes_before_a_likelier_one_that_is_not(database: Data
     assert [image.image_id for image in detail.images] == [suspected.id, likelier.id]
 
 
-def test_of_one_job_only_its_images_count(database: Database) -> None:
+def test_list_studies_of_a_job_counts_only_its_images(database: Database) -> None:
     with database.sessions.begin() as session:
         (mine,) = some_images(session, 1, state=State.READY)
         (other,) = some_images(session, 1, state=State.READY)
@@ -182,7 +182,7 @@ def test_of_one_job_only_its_images_count(database: Database) -> None:
 
 
 @both_databases
-def test_a_studys_answer_is_its_most_suspicious_familiar_images(database: Database) -> None:
+def test_study_finding_is_of_its_most_suspicious_image(database: Database) -> None:
     with database.sessions.begin() as session:
         images = some_images(session, 4, state=State.READY)
         answers = [NORMAL, a_prediction(probability=0.8), STRANGE, NORMAL]
@@ -198,7 +198,7 @@ def test_a_studys_answer_is_its_most_suspicious_familiar_images(database: Databa
     ]
 
 
-def test_a_study_of_strange_images_only_has_no_answer(database: Database) -> None:
+def test_study_of_unfamiliar_images_has_no_finding(database: Database) -> None:
     with database.sessions.begin() as session:
         (image,) = some_images(session, 1, state=State.READY)
         a_study(session, "strange", [image])
@@ -210,7 +210,7 @@ def test_a_study_of_strange_images_only_has_no_answer(database: Database) -> Non
 
 
 @both_databases
-def test_the_work_list_sorts_filters_and_pages(database: Database) -> None:
+def test_list_studies_sorts_filters_and_pages(database: Database) -> None:
     with database.sessions.begin() as session:
         job, other = a_job(session), a_job(session)
         predictions = {}
@@ -237,7 +237,7 @@ def test_the_work_list_sorts_filters_and_pages(database: Database) -> None:
 
 
 @both_databases
-def test_studies_are_made_once(database: Database) -> None:
+def test_get_or_create_studies_creates_each_once(database: Database) -> None:
     study = NewStudy(a_hash("one"), a_hash("patient"))
     with database.sessions.begin() as session:
         first = get_or_create_studies(session, [study, study])

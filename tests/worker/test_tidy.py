@@ -1,20 +1,25 @@
-"""SOP Instance UIDs: kept at ingest, and filled in where images came before."""
+"""The hourly steps: SOP Instance UIDs of older images, and the check of the audit."""
 
+import logging
 from pathlib import Path
 
 import pydicom
+import pytest
 from pydicom.uid import generate_uid
 from sqlalchemy import update
 
+from models.audit.log import record
+from models.audit.verify import newest_check, read_anchors
 from models.context import AppContext
-from models.tables.intake import Image
+from models.operations.heartbeat import is_alive
+from models.tables.intake import Audit, Image
 from pipeline.prepare.pool import DecoderPool
 from pipeline.pseudonym import pseudonymous_uid
 from tests.support.data.rows import a_job, all_images
 from tests.support.data.uploads import a_dicom, a_png, upload
 from tests.worker.conftest import KEY
 from worker.ingest import ingest_chunk
-from worker.tidy import fill_sop_instance_uids
+from worker.tidy import fill_sop_instance_uids, watch_audit
 
 
 def sop_uids(context: AppContext) -> list[str | None]:
@@ -30,7 +35,7 @@ def ingest(context: AppContext, pool: DecoderPool, files: dict[str, bytes]) -> N
         pass
 
 
-def test_the_pseudonymous_uid_of_the_stored_file_is_kept(
+def test_fill_sop_instance_uids_keeps_the_pseudonymous_uid(
     context: AppContext, pool: DecoderPool, tmp_path: Path
 ) -> None:
     uid = generate_uid()
@@ -44,7 +49,7 @@ def test_the_pseudonymous_uid_of_the_stored_file_is_kept(
     assert pydicom.dcmread(context.store.path(stored)).SOPInstanceUID == expected
 
 
-def test_images_that_came_before_get_theirs_some_at_a_time(
+def test_fill_sop_instance_uids_works_in_batches(
     context: AppContext, pool: DecoderPool, tmp_path: Path
 ) -> None:
     files = {f"{number}.dcm": a_dicom(tmp_path) for number in range(3)}
@@ -58,3 +63,27 @@ def test_images_that_came_before_get_theirs_some_at_a_time(
     assert fill_sop_instance_uids(context, limit=2) == 1
     assert fill_sop_instance_uids(context, limit=2) == 0, "the lost one is not looked for again"
     assert sop_uids(context) == [before[0], "", before[2], None]
+
+
+def test_watch_audit_anchors_an_intact_chain_and_reports_a_broken_one(
+    context: AppContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    data_dir = context.settings.data_dir
+    with context.sessions.begin() as session:
+        for number in range(3):
+            record(session, user_id=None, action="login.bad", target=str(number))
+    watch_audit(context)
+    assert list(read_anchors(data_dir)) == [3]
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
+    with context.sessions.begin() as session:
+        session.execute(update(Audit).where(Audit.id == 2).values(action="login"))
+    watch_audit(context)
+    assert "audit chain verification failed at row 2" in caplog.text
+    assert list(read_anchors(data_dir)) == [3]
+    check = newest_check(data_dir)
+    assert check is not None
+    assert check.broken == 2
+
+
+def test_worker_without_heartbeat_is_not_alive(context: AppContext) -> None:
+    assert not is_alive(context.settings, "ingest")
