@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +47,7 @@ def read_images(
     """Decode every image by the functions that serving uses. Raises DatasetError."""
     inputs = np.empty((len(images), size, size), np.uint8)
     for number, image in enumerate(images):
-        inputs[number] = _read_one(image.path, size=size)
+        inputs[number] = _read_one(image, size=size)
         progress(number + 1)
     return Dataset(
         inputs,
@@ -57,11 +56,11 @@ def read_images(
     )
 
 
-def _read_one(path: Path, *, size: int) -> NDArray[np.uint8]:
+def _read_one(image: LabelledImage, *, size: int) -> NDArray[np.uint8]:
     try:
-        pixels = network_input(decode(path, minimum_size=DECODED_SIZE))
+        pixels = network_input(decode(image.path, minimum_size=DECODED_SIZE))
     except RefusedError as error:
-        raise DatasetError(f"{path.name}: {error}") from error
+        raise DatasetError(f"{image.file}: {error}") from error
     if size == SIZE:
         return pixels
     # Only small test networks want another size than serving's.

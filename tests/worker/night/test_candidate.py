@@ -8,27 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.base import now
 from models.context import AppContext
 from models.learning.promotion import install_baseline, production_version
-from models.learning.snapshots import Member, freeze, snapshot_images
+from models.learning.snapshots import snapshot_images
 from models.learning.versions import version_path
 from models.tables.intake import ModelVersion
-from models.tables.learning import DatasetSnapshot, Label, LabelValue, Source
+from models.tables.learning import DatasetSnapshot
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard, is_guard_of
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.training.job import TrainingProgress
-from pipeline.types import PREPROCESSING, Finding, Split
-from tests.support.data.rows import a_hash, a_user
+from pipeline.types import PREPROCESSING, Split
+from tests.support.data.snapshots import FINDINGS, Phantom, freeze_phantoms
 from tests.support.data.versions import make_version
 from worker.night.candidate import ForeignFolderError, train_candidate
 from worker.night.training_data import MissingImageError, NotEnoughImagesError
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
-FINDINGS: tuple[Finding, ...] = ("normal", "pneumonia")
 
 
 def no_progress(step: TrainingProgress) -> None:
@@ -39,30 +36,21 @@ class CutOffError(Exception):
     """Interrupts a training."""
 
 
-def freeze_phantoms(
+def freeze_training_data(
     context: AppContext, *, patients: int = 10, is_drawn: bool = True, base: int = 0
 ) -> DatasetSnapshot:
     """A snapshot with `patients` of each finding in train and in validation, one image each."""
-    members = []
-    with context.sessions.begin() as session:
-        user = a_user(session)
-        for split in (Split.TRAIN, Split.VALIDATION):
-            for n in range(2 * patients):
-                sha256 = a_hash(f"{split} {n}")
-                label = LabelValue(FINDINGS[n % 2])
-                row = Label(
-                    sha256=sha256, value=label, reader="rita", user_id=user.id,
-                    source=Source.CSV, read_at=now(),
-                )  # fmt: skip
-                session.add(row)
-                session.flush()
-                origin = "public" if n < base else "site"
-                members.append(Member(sha256, label, split, origin, a_hash(sha256), row.id))
-                if is_drawn:
-                    seed = n + (1000 if split is Split.TRAIN else 0)
-                    drawn = draw_phantom(seed=seed, finding=FINDINGS[n % 2], size=(224, 224))
-                    context.store.put_network_input(sha256, PREPROCESSING, drawn)
-        return freeze(session, members, report={})
+    phantoms = [
+        Phantom(
+            FINDINGS[n % 2],
+            seed=n + (1000 if split is Split.TRAIN else 0),
+            split=split,
+            origin="public" if n < base else "site",
+        )
+        for split in (Split.TRAIN, Split.VALIDATION)
+        for n in range(2 * patients)
+    ]
+    return freeze_phantoms(context, phantoms, is_drawn=is_drawn)
 
 
 def baseline(context: AppContext) -> ModelVersion:
@@ -88,7 +76,7 @@ def train(
 def test_candidate_starts_from_production_and_continues_after_an_interruption(
     context: AppContext,
 ) -> None:
-    production, snapshot = baseline(context), freeze_phantoms(context, base=4)
+    production, snapshot = baseline(context), freeze_training_data(context, base=4)
     folder = context.settings.data_dir / "networks" / "night-7"
     steps: list[TrainingProgress] = []
 
@@ -156,20 +144,20 @@ def check_answers(folder: Path) -> None:
 
 
 def test_too_few_patients_are_reported_before_reading(context: AppContext) -> None:
-    snapshot = freeze_phantoms(context, patients=9, is_drawn=False)
+    snapshot = freeze_training_data(context, patients=9, is_drawn=False)
     with pytest.raises(NotEnoughImagesError) as caught:
         train(context, snapshot, baseline(context))
     assert str(caught.value) == "9 patients with pneumonia to train on, 10 are needed"
 
 
 def test_missing_image_is_named_by_its_hash(context: AppContext) -> None:
-    snapshot = freeze_phantoms(context, is_drawn=False)
+    snapshot = freeze_training_data(context, is_drawn=False)
     with pytest.raises(MissingImageError, match="no longer in the file store"):
         train(context, snapshot, baseline(context))
 
 
 def test_folder_trained_on_other_images_is_refused(context: AppContext) -> None:
-    snapshot, production = freeze_phantoms(context, is_drawn=False), baseline(context)
+    snapshot, production = freeze_training_data(context, is_drawn=False), baseline(context)
     shutil.copytree(BASELINE, context.settings.data_dir / "networks" / "night-7")
     with pytest.raises(ForeignFolderError, match="trained on other images"):
         train(context, snapshot, production)
@@ -178,7 +166,7 @@ def test_folder_trained_on_other_images_is_refused(context: AppContext) -> None:
 def test_overtaken_worker_registers_the_version_of_the_other(
     context: AppContext,
 ) -> None:
-    snapshot, production = freeze_phantoms(context, is_drawn=False), baseline(context)
+    snapshot, production = freeze_training_data(context, is_drawn=False), baseline(context)
     with context.sessions() as session:
         for image in snapshot_images(session, snapshot.id):
             black = np.zeros((224, 224), np.uint8)

@@ -1,30 +1,22 @@
 """A candidate is compared with production on a snapshot's test images, by real networks."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from models.context import AppContext
 from models.learning.promotion import install_baseline
 from models.learning.versions import find_version, register_version
 from models.tables.intake import ModelVersion
 from models.tables.learning import (
-    DatasetSnapshot,
     Evaluation,
-    Label,
-    LabelValue,
-    SnapshotImage,
-    Source,
 )
 from pipeline.evaluation.promotion_gate import Gate, decide_promotion
 from pipeline.inference.version_folder import BASELINE, load_card
-from pipeline.phantom.drawing import draw_phantom
 from pipeline.training.job import TrainingProgress
-from pipeline.types import PREPROCESSING, Split
-from tests.support.data.rows import a_hash, a_user
+from pipeline.types import Split
+from tests.support.data.snapshots import FINDINGS, Phantom, freeze_phantoms
 from tests.support.data.versions import make_first_format, make_version
 from worker.night.compare import MissingInputError, compare_versions
 
@@ -50,59 +42,15 @@ def candidate(context: AppContext) -> ModelVersion:
         )
 
 
-def freeze_phantoms(context: AppContext, *, of_each: int = 3) -> int:
+def freeze_test_images(context: AppContext, *, of_each: int = 3) -> int:
     """A snapshot: of both origins `of_each` test images per finding, and one training image."""
-    with context.sessions.begin() as session:
-        snapshot = DatasetSnapshot(digest=a_hash("phantoms"), report={})
-        session.add(snapshot)
-        session.flush()
-        user_id = a_user(session).id
-        for origin in (PUBLIC, SITE):
-            for seed in range(of_each):
-                for value in (LabelValue.PNEUMONIA, LabelValue.NORMAL):
-                    _add(context, session, snapshot.id, user_id, origin, value, seed)
-        _add(context, session, snapshot.id, user_id, SITE, LabelValue.NORMAL, 99, Split.TRAIN)
-        return snapshot.id
-
-
-def _add(
-    context: AppContext,
-    session: Session,
-    snapshot_id: int,
-    user_id: int,
-    origin: str,
-    value: LabelValue,
-    seed: int,
-    split: Split = Split.TEST,
-) -> None:
-    sha256 = a_hash(f"{origin} {value} {seed}")
-    drawn = draw_phantom(
-        seed=seed,
-        finding="pneumonia" if value == LabelValue.PNEUMONIA else "normal",
-        size=(224, 224),
-    )
-    context.store.put_network_input(sha256, PREPROCESSING, drawn)
-    label = Label(
-        sha256=sha256,
-        value=value,
-        reader="rita",
-        user_id=user_id,
-        source=Source.CSV,
-        read_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )
-    session.add(label)
-    session.flush()
-    session.add(
-        SnapshotImage(
-            snapshot_id=snapshot_id,
-            sha256=sha256,
-            label=value,
-            label_id=label.id,
-            patient_hash=a_hash(f"{value} {seed // 2}"),
-            split=split,
-            origin=origin,
-        )
-    )
+    phantoms = [
+        Phantom(finding, seed, origin=origin, patient=f"{finding} {seed // 2}")
+        for origin in (PUBLIC, SITE)
+        for seed in range(of_each)
+        for finding in FINDINGS
+    ]
+    return freeze_phantoms(context, [*phantoms, Phantom("normal", 99, Split.TRAIN)]).id
 
 
 def evaluations(context: AppContext) -> list[Evaluation]:
@@ -114,7 +62,7 @@ def test_compare_versions_of_the_same_network(
     context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
     steps: list[TrainingProgress] = []
-    snapshot_id = freeze_phantoms(context)
+    snapshot_id = freeze_test_images(context)
     site, public = compare_versions(
         context,
         snapshot_id=snapshot_id,
@@ -143,7 +91,7 @@ def test_compare_versions_of_the_same_network(
 def test_repeated_comparison_keeps_stored_evaluations(
     context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
-    snapshot_id = freeze_phantoms(context, of_each=1)
+    snapshot_id = freeze_test_images(context, of_each=1)
 
     class KilledError(Exception):
         pass
@@ -179,7 +127,7 @@ def test_versions_without_the_operating_point_are_compared_at_balanced(
     folder = make_first_format(context.settings.data_dir / "networks" / "old")
     with context.sessions.begin() as session:
         old = register_version(session, folder=folder, data_dir=context.settings.data_dir)
-    snapshot_id = freeze_phantoms(context, of_each=1)
+    snapshot_id = freeze_test_images(context, of_each=1)
     site, _ = compare_versions(
         context, snapshot_id=snapshot_id, candidate=candidate, production=old
     )
@@ -192,7 +140,7 @@ def test_versions_without_the_operating_point_are_compared_at_balanced(
 def test_missing_network_input_is_reported(
     context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
-    snapshot_id = freeze_phantoms(context, of_each=1)
+    snapshot_id = freeze_test_images(context, of_each=1)
     for path in (context.settings.files_dir / "inputs").glob("*/*/*"):
         path.unlink()
     with pytest.raises(MissingInputError, match="missing from the file store"):
@@ -204,7 +152,7 @@ def test_missing_network_input_is_reported(
 def test_comparison_without_test_images(
     context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
-    snapshot_id = freeze_phantoms(context, of_each=0)
+    snapshot_id = freeze_test_images(context, of_each=0)
     found = compare_versions(
         context, snapshot_id=snapshot_id, candidate=candidate, production=production
     )
