@@ -167,9 +167,9 @@ def _check_orphans(settings: CommandSettings, database: str) -> str:
         raise AbsentError("not checked: the database is not ready")
     store = FileStore(settings.files_dir)
     with open_database(settings) as sessions:
-        found = find_orphans(sessions, store, age_s=DAY_S)
+        found = find_orphans(sessions, store, age_s=2 * DAY_S)
         if found:  # a worker may have been changing them
-            later = set(find_orphans(sessions, store, age_s=DAY_S))
+            later = set(find_orphans(sessions, store, age_s=2 * DAY_S))
             found = [line for line in found if line in later]
     if found:
         number = f"{MOST} or more" if len(found) == MOST else len(found)

@@ -151,6 +151,7 @@ def _discard_leftovers(sessions: Sessions, store: FileStore, moment: float) -> N
     """Half-written files, versions and trainings; an open night may need its own."""
     data_dir = store.root.parent
     left = [*store.temporary.glob("*"), *data_dir.glob(LEFTOVERS[0])]
+    left += [store.root / name for name in ("begun", "purged")]  # notes of release 0.1
     with sessions() as session:
         if open_night(session) is None:
             left += [path for kind in LEFTOVERS for path in (data_dir / NETWORKS).glob(kind)]

@@ -87,6 +87,15 @@ def test_parts_of_an_upload_that_was_given_up_are_deleted_at_once(
     assert PartialFiles(context.store).all() == []
 
 
+def test_notes_of_the_first_release_are_deleted(context: AppContext) -> None:
+    notes = context.store.root / "begun"
+    notes.mkdir(parents=True)
+    (notes / "a note").touch()
+    os.utime(notes, (0, 0))
+    collect(context)
+    assert not notes.exists()
+
+
 def test_temporary_files_are_deleted_after_a_day(context: AppContext) -> None:
     context.store.put(io.BytesIO(b"makes the folder"))
     (context.store.temporary / "cut off").write_bytes(b"half")
