@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.training.dataset import read_images
-from pipeline.training.labelled import LABELS, LabelledFolder
+from pipeline.training.labelled import FOLDER_LABELS, LabelledFolder
 
 SIDE = 128
 COMPONENTS = 40
@@ -37,7 +37,7 @@ def main() -> None:
         registered, correlations = _register(everything, target)
         keep = correlations > np.quantile(correlations, 0.25)
         target = registered[keep].mean(axis=0)
-    for name, label in LABELS.items():
+    for name, label in FOLDER_LABELS.items():
         chosen = registered[keep & (dataset.labels == label)]
         path = arguments.output / f"{name.lower()}.npz"
         _fit(chosen, path)

@@ -30,7 +30,7 @@ from pipeline.inference.tensorflow_engine import import_tensorflow
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import read_images
 from pipeline.training.fine_tuning import FineTuning, make_batches
-from pipeline.training.labelled import LABELS, LabelledFolder
+from pipeline.training.labelled import FOLDER_LABELS, LabelledFolder
 from pipeline.training.network import build_network
 
 Epoch = Callable[[], float]
@@ -83,7 +83,7 @@ def link_sample(source: Path, target: Path, *, images: int) -> int:
     """Some files of each class, in the same proportion as all."""
     examples = list(LabelledFolder(source))
     step = max(1, len(examples) // images) if images else 1
-    names = {label: name for name, label in LABELS.items()}
+    names = {label: name for name, label in FOLDER_LABELS.items()}
     for example in examples[::step]:
         place = target / names[example.label] / example.path.name
         place.parent.mkdir(exist_ok=True)

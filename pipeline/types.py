@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Finding = Literal["pneumonia", "normal"]
 OperatingPoint = Literal["balanced", "sensitive"]
-LABELS: Final[dict[Finding, int]] = {"normal": 0, "pneumonia": 1}  # as the network learns them
+LABELS: Final[dict[str, int]] = {"normal": 0, "pneumonia": 1}  # as the network learns them
 
 # Version of the preprocessing, part of the names of stored network inputs: raise it whenever the
 # same file would give other bytes.

@@ -15,9 +15,9 @@ from pipeline.errors import PipelineError
 from pipeline.files.sniff import is_junk
 from pipeline.text import readable
 from pipeline.training.splits import patient_of, split_of
-from pipeline.types import Split
+from pipeline.types import LABELS, Split
 
-LABELS = {"NORMAL": 0, "PNEUMONIA": 1}  # by the folder's name, in any case
+FOLDER_LABELS = {finding.upper(): label for finding, label in LABELS.items()}  # in any case
 SPLITS = {  # by the folder's name, in lower case
     "train": Split.TRAIN,
     "val": Split.VALIDATION,
@@ -28,7 +28,7 @@ SPLITS = {  # by the folder's name, in lower case
 LAYOUT = "expected folders NORMAL and PNEUMONIA, or train, val, test that hold them"
 MAY_BE_TRAINING_DATA = "The network may have been trained on images in a folder named train."
 
-_TABLE_LABELS = {"normal": 0, "0": 0, "pneumonia": 1, "1": 1}
+_TABLE_LABELS = {**LABELS, "0": 0, "1": 1}
 
 
 class DatasetError(PipelineError):
@@ -83,7 +83,7 @@ class LabelledFolder:
         self.left_out: Counter[str] = Counter()
         self.notes = tuple(
             f"There is no folder {label}; metrics that need both classes are missing."
-            for label in LABELS
+            for label in FOLDER_LABELS
             if label not in self._folders
         )
 
@@ -93,7 +93,7 @@ class LabelledFolder:
                 patient = patient_of(path.name)
                 if self._includes is None or self._includes(patient):
                     file = readable(path.relative_to(self._root).as_posix())
-                    yield LabelledImage(file, path, LABELS[label], patient, self._split)
+                    yield LabelledImage(file, path, FOLDER_LABELS[label], patient, self._split)
 
 
 class LabelledTable:
@@ -231,7 +231,7 @@ def class_folders(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
     children = {path.name.upper(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-    return {label: children[label] for label in LABELS if label in children}
+    return {label: children[label] for label in FOLDER_LABELS if label in children}
 
 
 def split_folders(folder: Path) -> dict[str, Path]:

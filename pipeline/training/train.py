@@ -13,7 +13,7 @@ from pipeline.training.dataset import Dataset, read_images
 from pipeline.training.finish import finish
 from pipeline.training.fit import fit_network
 from pipeline.training.job import Progress, TrainingJob, TrainingProgress, WeightedProgress
-from pipeline.training.labelled import LABELS, DatasetError, LabelledImage, open_dataset
+from pipeline.training.labelled import FOLDER_LABELS, DatasetError, LabelledImage, open_dataset
 from pipeline.training.splits import split_of
 from pipeline.types import Split
 
@@ -84,7 +84,7 @@ def _find_images(dataset: Path) -> tuple[list[LabelledImage], list[LabelledImage
     images = list(open_dataset(dataset))
     train_images = [image for image in images if image.split in (Split.TRAIN, None)]
     labels = {image.label for image in train_images}
-    for name, label in LABELS.items():
+    for name, label in FOLDER_LABELS.items():
         if label not in labels:
             raise DatasetError(f"{dataset}: expected images of {name} to train on, found none")
     return train_images, [image for image in images if image.split is Split.TEST]
