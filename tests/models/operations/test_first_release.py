@@ -108,6 +108,12 @@ def test_old_predictions_are_shown_to_old_users(context: AppContext) -> None:
     assert (first["operating_point"], first["threshold"]) == ("balanced", 0.41)
     assert first["warnings"] == ["colour picture", "dark"]
     assert by_id[5]["reason"] == "Müller 5.png: not an image"
+    assert [by_id[number]["reason_code"] for number in (2, 3, 5, 6)] == [
+        None,
+        None,
+        "other",
+        "other",
+    ]
     for path in ("studies/2?image=3", "api/v1/images/3/overlay.png", "jobs/" + OPEN_JOB, "nights"):
         answer = client.get(f"/{path}")
         assert answer.status_code == 200, answer.text

@@ -5,6 +5,7 @@ import pytest
 
 from models.tables.intake import State
 from models.tables.people import Role
+from pipeline.errors import RefusalCode
 from tests.support.servers.databases import both_databases
 from tests.support.web.portal import Portal, a_zip, send
 from web.http.forms import MAX_BODY, TAKES_FILES, clean_file_name, spooled_file
@@ -70,6 +71,7 @@ def test_a_damaged_zip_is_a_refused_file_with_its_reason(portal: Portal, a_png: 
     (file,) = portal.send(portal.new_job(), ("folder/broken.zip", packed)).json["files"]
     assert file["status"] == "rejected"
     assert file["reason"].startswith("broken.zip: the zip archive is damaged")
+    assert [image.reason_code for image in portal.images()] == [RefusalCode.DAMAGED]
 
 
 def test_a_member_that_leads_out_of_the_zip_is_refused(portal: Portal, a_png: bytes) -> None:
@@ -102,6 +104,7 @@ def test_a_file_too_large_is_refused_and_its_neighbours_go_on(portal: Portal, a_
     ).json["files"]
     assert (large["status"], fits["status"]) == ("rejected", "received")
     assert large["reason"].startswith("large.png: larger than")
+    assert {image.reason_code for image in portal.images()} == {RefusalCode.TOO_LARGE, None}
 
 
 def test_nothing_sent_is_an_error_and_not_silence(portal: Portal) -> None:
