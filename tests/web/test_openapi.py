@@ -20,9 +20,6 @@ from tests.support.data.rows import a_user, a_version
 from tests.support.web.portal import Portal
 from worker.enqueue import connect
 
-# The description does not depend on the database.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 log = logging.getLogger(__name__)
 
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "3"))  # of each operation, fitting and not

@@ -16,9 +16,6 @@ from web.auth.rules import open_to_all
 from web.context import KEY
 from web.http.security import NOTICE
 
-# Nothing here depends on the database; uploads and API are tested on both.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 PAGES = [
     "/",
     "/jobs/{job}",

@@ -9,8 +9,6 @@ from tests.support.web.people import ANOTHER, a_person, enter, entered, is_in, s
 from tests.support.web.portal import Portal
 from web.auth.known_browsers import COOKIE
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 LOCKS = 2  # fewer than by default: an address has twenty tries a minute
 
 

@@ -24,9 +24,6 @@ from tests.support.web.people import (
 )
 from tests.support.web.portal import Portal
 
-# Lock-outs and tokens are tried on both databases in tests/models.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 
 def test_name_and_password_let_in_and_lead_where_one_wanted_to_go(portal: Portal) -> None:
     a_person(portal)

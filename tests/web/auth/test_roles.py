@@ -11,9 +11,6 @@ from tests.support.web.portal import Portal
 from tests.support.web.routes import Walked, walk
 from web.auth.rules import needs, open_to_all, rule_of
 
-# No rule depends on the database.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 NOBODY = None
 VIEWER, READER, OPERATOR, ADMIN = Role
 # From which role on. A new route is written here, too; HEAD and OPTIONS follow from it.

@@ -9,9 +9,6 @@ import pytest
 from models.tables.people import Role
 from tests.support.web.portal import Portal, send
 
-# Nothing here depends on the database; uploads and API are tested on both.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 
 def test_a_viewer_may_look_but_not_send(portal: Portal) -> None:
     viewer = portal.program(Role.VIEWER)

@@ -13,9 +13,6 @@ from tests.support.web.pages import words
 from tests.support.web.people import is_in, submit, written
 from tests.support.web.portal import Portal
 
-# The queries are tried on both databases in tests/models.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 JOB = {"name": "a folder"}
 
 

@@ -23,9 +23,6 @@ from tests.support.web.people import (
 )
 from tests.support.web.portal import Portal
 
-# The queries are tried on both databases in tests/models.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 
 def invited(portal: Portal, name: str = "olga", role: str = "reader") -> tuple[int, str]:
     """Id and link."""

@@ -11,8 +11,6 @@ from tests.support.data.uploads import a_png
 from tests.support.web.portal import Portal
 from web.http.export import SIGNS, csv_line, guarded, unguarded
 
-on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 HOSTILE = (
     "=cmd|' /C calc'!A0.png",
     "+1+1.png",
@@ -65,7 +63,6 @@ def test_plain_names_are_left_alone() -> None:
     assert guarded("ward-7/one =1.png") == "ward-7/one =1.png"
 
 
-@on_sqlite
 def test_results_with_hostile_names(portal: Portal) -> None:
     job = portal.new_job()
     files = [(name, a_png(seed=number)) for number, name in enumerate(HOSTILE)]

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from flask import request
@@ -14,9 +15,7 @@ from tests.support.web.portal import Portal
 from tests.support.web.routes import walk
 from web.app import create_app
 from web.auth.rules import open_to_all
-
-# No header depends on the database.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+from web.http.security import local_path
 
 WANTED = {
     "X-Content-Type-Options": "nosniff",
@@ -106,3 +105,43 @@ def test_exports_are_saved_not_shown(portal: Portal, kind: str) -> None:
     answer = portal.program(Role.VIEWER).get(f"/api/v1/results?format={kind}")
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="overread')
     assert DATA.match(answer.content_type)
+
+
+WHERE = [
+    ("/studies", "/studies"),
+    ("/studies?page=2&order=label", "/studies?page=2&order=label"),
+    ("/jobs/%2F%2Fevil.example", "/jobs/%2F%2Fevil.example"),
+    ("", "/"),
+    ("//evil.example", "/"),
+    ("///evil.example", "/"),
+    ("/\\evil.example", "/"),
+    ("\\\\evil.example", "/"),
+    ("/\t/evil.example", "/"),
+    ("\n//evil.example", "/"),
+    (" //evil.example", "/"),
+    ("https:evil.example", "/"),
+    ("https://evil.example/", "/"),
+    ("HTTPS:\\\\evil.example", "/"),
+    ("javascript:alert(1)", "/"),
+    ("data:text/html,x", "/"),
+    ("%2F%2Fevil.example", "/"),
+    ("%68ttps://evil.example", "/"),
+    ("evil.example", "/"),
+    ("/studies\r\nSet-Cookie: a=b", "/"),
+    ("/login?token=anothers", "/"),
+    ("/welcome?token=anothers", "/"),
+    ("/./login?token=anothers", "/"),
+    ("/.//login?token=anothers", "/"),
+    ("/studies/../login?token=anothers", "/"),
+    ("/studies/%2e%2E/login?token=anothers", "/"),
+    ("/%6cogin?token=anothers", "/"),
+    ("/%2Flogin?token=anothers", "/"),
+    ("/studies?next=/login", "/studies?next=/login"),
+]
+
+
+@pytest.mark.parametrize(("wanted", "leads_to"), WHERE)
+def test_local_path_stays_on_this_portal(wanted: str, leads_to: str) -> None:
+    assert local_path(wanted) == leads_to
+    # As a browser puts it together.
+    assert urlsplit(urljoin("http://here/login", leads_to)).netloc == "here"

@@ -55,7 +55,6 @@ def test_what_was_safe_before_the_disk_was_full_has_its_row(sender: Sender) -> N
     assert len(files_in(context.store, "incoming")) == 2
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_database_without_room_is_a_full_disk(sender: Sender) -> None:
     engine = sender.portal.context.sessions.kw["bind"]
     with engine.connect() as connection:

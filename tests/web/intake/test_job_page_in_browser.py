@@ -11,7 +11,6 @@ from tests.support.web.portal import Portal
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.parametrize("database", ["sqlite"], indirect=True),
 ]
 
 # A folder that was taken away while it was dropped.

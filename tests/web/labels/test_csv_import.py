@@ -17,9 +17,6 @@ from tests.support.data.rows import a_hash, a_job, a_user, an_image
 from tests.support.web.portal import Portal
 from web.http.export import csv_line
 
-# How labels and names are looked up is tested on both databases in tests/models.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 UID = "1.2.840.99999.1"
 
 

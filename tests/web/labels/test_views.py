@@ -10,9 +10,6 @@ from models.tables.learning import LabelValue
 from models.tables.people import Role
 from tests.support.web.portal import Portal
 
-# Which label counts is tested on both databases in tests/models.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def images(portal: Portal, a_png: bytes) -> list[Any]:

@@ -3,14 +3,10 @@
 import re
 from typing import Any
 
-import pytest
-
 from models.learning.promotion import set_production
 from models.tables.intake import ModelVersion
 from tests.support.data.versions import a_card
 from tests.support.web.portal import Portal
-
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 FIRST_FORMAT = {
     "format": 1,

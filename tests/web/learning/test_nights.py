@@ -11,8 +11,6 @@ from tests.support.web.pages import forms_proof, words
 from tests.support.web.portal import Portal
 from web.app import create_app
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 
 def test_before_the_first_night(portal: Portal) -> None:
     page = words(portal.browser(Role.VIEWER), "/nights")

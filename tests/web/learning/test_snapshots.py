@@ -14,8 +14,6 @@ from tests.support.data.rows import a_version
 from tests.support.web.portal import Portal
 from worker.night.snapshot import take_snapshot
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def archive(portal: Portal) -> Archive:

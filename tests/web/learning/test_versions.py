@@ -15,9 +15,6 @@ from tests.support.data.rows import a_job, an_image
 from tests.support.web.pages import forms_proof, words
 from tests.support.web.portal import Portal
 
-# What both databases do is tested beside the rows.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 CURVES = {
     "auroc": {"value": 0.91, "low": 0.88, "high": 0.94},
     "roc": [[0.0, 0.0], [0.25, 0.75], [1.0, 1.0]],

@@ -17,8 +17,6 @@ from tests.support.data.rows import a_user
 from tests.support.servers.databases import both_databases
 from tests.support.web.portal import Portal
 
-on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def recorded(portal: Portal) -> Portal:
@@ -37,7 +35,6 @@ def _targets(portal: Portal, query: str = "") -> list[str]:
     return re.findall(r'<td class="target">(.*?)</td>', page.text)
 
 
-@on_sqlite
 def test_only_admins_look(recorded: Portal) -> None:
     for path in ("/audit", "/api/v1/audit"):
         assert recorded.program(Role.OPERATOR).get(path).status_code == 403
@@ -72,7 +69,6 @@ def test_what_cannot_be_asked_is_refused(recorded: Portal, query: str) -> None:
         assert recorded.program(Role.ADMIN).get(f"/api/v1/audit?{query}").status_code == 422
 
 
-@on_sqlite
 def test_tampering_stands_at_the_top(recorded: Portal) -> None:
     browser = recorded.browser(Role.ADMIN)
     with recorded.database.sessions.begin() as session:
@@ -100,7 +96,6 @@ def test_exports_hold_every_row_and_no_formula(recorded: Portal) -> None:
     assert rows[4]["person"] is None
 
 
-@on_sqlite
 def test_a_look_is_one_row_whichever_way_it_is_taken(portal: Portal, a_png: bytes) -> None:
     portal.send(portal.new_job(), ("folder/one.png", a_png), ("folder/two.png", a_png + b" "))
     portal.read_all()
@@ -116,7 +111,6 @@ def test_a_look_is_one_row_whichever_way_it_is_taken(portal: Portal, a_png: byte
     assert looks == [("image.viewed", str(first)), ("study.viewed", "1")]
 
 
-@on_sqlite
 def test_lists_of_a_jobs_files_are_one_look_at_it(portal: Portal) -> None:
     job = portal.new_job()
     program, page = portal.program(Role.VIEWER), portal.browser(Role.READER)
@@ -128,7 +122,6 @@ def test_lists_of_a_jobs_files_are_one_look_at_it(portal: Portal) -> None:
     assert looks == [job, job]  # one each
 
 
-@on_sqlite
 def test_a_job_is_followed_from_its_first_file_to_its_end(portal: Portal, a_png: bytes) -> None:
     job, client = portal.new_job(), portal.program()
     declared = {"files": [{"file": "Mustermann.png", "size": len(a_png)}]}

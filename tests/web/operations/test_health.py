@@ -1,6 +1,9 @@
 """What load balancers and supervisors ask: alive, ready, and what is missing."""
 
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import pytest
@@ -125,3 +128,23 @@ def test_whoever_asks_often_is_told_what_was_found_a_moment_ago(ready: Settings)
     app.extensions[KEY].sessions.engine.dispose()
     assert LASTS_S <= 1.0
     assert _ask(ready)[1]["files"] == "down"
+
+
+def test_recent_asks_once_for_concurrent_callers() -> None:
+    asked = count(1)
+
+    def ask() -> int:
+        time.sleep(0.05)
+        return next(asked)
+
+    recent = Recent(ask, lasts_s=3600)
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: recent.get(), range(32))) == {1}
+
+
+def test_recent_asks_again_after_its_time() -> None:
+    asked = count(1)
+    recent = Recent(lambda: next(asked), lasts_s=0.0)
+    assert recent.get() == 1
+    time.sleep(0.001)
+    assert recent.get() == 2

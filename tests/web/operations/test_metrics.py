@@ -19,8 +19,6 @@ from tests.support.data.rows import a_job, a_version, an_image, some_images
 from tests.support.servers.databases import both_databases
 from tests.support.web.portal import Portal
 
-on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
 
@@ -38,7 +36,6 @@ def _value(samples: Samples, name: str, *labels: str) -> float:
     return samples[f"overread_{name}", labels]
 
 
-@on_sqlite
 def test_only_who_is_known_may_look(portal: Portal) -> None:
     assert portal.app.test_client().get("/metrics").status_code == 401
     assert portal.program(Role.VIEWER).get("/metrics").status_code == 200
@@ -123,7 +120,6 @@ def test_version_nights_jobs_disk_and_audit(portal: Portal) -> None:
     )
 
 
-@on_sqlite
 def test_requests_are_counted_by_route_never_by_address(portal: Portal) -> None:
     client = portal.program(Role.VIEWER)
     for job_id in ("a" * 32, "b" * 32):

@@ -52,7 +52,6 @@ def test_dry_run_counts_what_a_purge_deletes(portal: Portal, admin: FlaskClient)
     assert portal.audit()[0].target == f"{job_id}: 2 images, the last"
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_age_of_a_job_counts_from_its_end(portal: Portal, admin: FlaskClient) -> None:
     job_id, _ = a_read_job(portal, 1), a_read_job(portal, 2)
     portal.program().post(f"/api/v1/jobs/{job_id}/close", json={})
@@ -72,7 +71,6 @@ def test_age_of_a_job_counts_from_its_end(portal: Portal, admin: FlaskClient) ->
     assert len(portal.images()) == 1
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_purge_is_refused_while_a_backup_runs(portal: Portal, admin: FlaskClient) -> None:
     job_id = a_read_job(portal, 1)
     portal.program().post(f"/api/v1/jobs/{job_id}/close", json={})
@@ -83,7 +81,6 @@ def test_purge_is_refused_while_a_backup_runs(portal: Portal, admin: FlaskClient
     assert len(portal.images()) == 1
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("body", [{}, {"job_id": "x", "older_than_days": 1}, {"job_id": 5}])
 def test_purge_requires_one_criterion_and_an_admin(
     portal: Portal, admin: FlaskClient, body: object

@@ -10,8 +10,6 @@ from tests.support.data.builders import make_dicom
 from tests.support.web.pages import words
 from tests.support.web.portal import Portal
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def portal_with_text(portal: Portal, tmp_path: Path) -> Portal:

@@ -2,15 +2,11 @@
 
 import re
 
-import pytest
-
 from models.learning.promotion import install_baseline, production_version
 from models.tables.people import Role
 from tests.support.web.pages import words
 from tests.support.web.people import submit
 from tests.support.web.portal import Portal
-
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def test_an_empty_work_list_says_why(portal: Portal) -> None:

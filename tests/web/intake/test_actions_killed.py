@@ -9,7 +9,7 @@ from tests.support.servers.databases import both_databases
 from tests.support.servers.kill_points import KilledError, killed_at_commit
 from tests.support.web.portal import Portal, send
 from tests.support.web.sender import Sender
-from tests.web.intake.test_job_acts import set_states, states
+from tests.web.intake.test_actions import set_states, states
 
 pytestmark = both_databases
 

@@ -15,7 +15,6 @@ from tests.support.web.portal import Portal
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.parametrize("database", ["sqlite"], indirect=True),
 ]
 
 

@@ -4,7 +4,6 @@ import io
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from flask.testing import FlaskClient
 
 from models.learning.promotion import install_baseline
@@ -16,9 +15,6 @@ from tests.support.web.people import ANOTHER, PASSWORD, a_person, entered, writt
 from tests.support.web.portal import Portal
 from tests.support.web.sender import PIECE
 from tests.web.auth.test_roles import CHANGING, TABLE
-
-# What is written does not depend on the database.
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 JOB = "/api/v1/jobs/<job_id>"
 USER = "/users/<int:user_id>"

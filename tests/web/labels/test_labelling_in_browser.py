@@ -17,7 +17,6 @@ from tests.support.web.portal import Portal
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.parametrize("database", ["sqlite"], indirect=True),
 ]
 
 
