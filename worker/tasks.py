@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
@@ -148,9 +149,16 @@ def _start(sender: Any, **_: Any) -> None:
         nudge_queue(queue)
 
 
+_stop_signals = count()
+
+
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _stop(**_: Any) -> None:
     """Chunks are finished or given back; a running decoder gets a moment to finish."""
+    # The kernel repeats SIGTERM for each thread of a killed supervisor. A signal handler that
+    # interrupts itself in Event.set() would wait for the lock that it holds.
+    if next(_stop_signals):
+        return
     process_context().stopping.set()
     if _decoder_pool.cache_info().currsize:
         timer = threading.Timer(DECODER_GRACE_S, _decoder_pool().close)
