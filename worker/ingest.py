@@ -1,6 +1,6 @@
 """Files become network inputs: received -> ready | rejected.
 
-claim -> for each content: known already? else decode, shrink, de-identify -> store -> record
+claim -> for each file's bytes: known already? else decode, shrink, de-identify -> store -> record
       -> delete the upload, which may name its patient -> nudge predict
 
 Images whose network input is lost are sent back by predict: it is made again, from the upload where

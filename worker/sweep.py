@@ -44,7 +44,7 @@ def _sweep_cancelled(context: AppContext) -> None:
     with context.sessions() as session:
         job_ids = half_cancelled_jobs(session)
     for job_id in job_ids:
-        # Purged meanwhile: nothing of it waits.
+        # NoJobError: purged in between.
         with suppress(NoJobError), context.sessions.begin() as session:
             cancel_some(session, job_id)
 

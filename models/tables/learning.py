@@ -1,4 +1,4 @@
-"""The tables of learning: labels, frozen training data, nights, and what came of them."""
+"""Tables of labels, training data, nights, evaluations and re-readings."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,7 @@ from pipeline.types import Split
 class LabelValue(StrEnum):
     PNEUMONIA = "pneumonia"
     NORMAL = "normal"
-    UNUSABLE = "unusable"  # no radiograph to learn from, or nobody can tell
+    UNUSABLE = "unusable"  # not suitable for training, or undecidable
 
 
 class Source(StrEnum):
@@ -25,29 +25,29 @@ class Source(StrEnum):
 
     PORTAL = "portal"
     CSV = "csv"
-    DATASET = "dataset"  # came with an imported set
+    DATASET = "dataset"  # of an imported data set
 
 
 class Outcome(StrEnum):
     """How a night ended."""
 
-    NOTHING = "nothing"  # too little came to learn from
-    REFUSED = "refused"  # the gate said no
-    PROPOSED = "proposed"  # the gate said yes; an admin answers
-    PROMOTED = "promoted"  # the gate said yes, and the policy is automatic
+    NOTHING = "nothing"  # not enough new labels or images
+    REFUSED = "refused"  # by the gate
+    PROPOSED = "proposed"  # the gate approved; an admin decides
+    PROMOTED = "promoted"  # the gate approved, and the policy is automatic
     CANCELLED = "cancelled"
     FAILED = "failed"
 
 
 class Answer(StrEnum):
-    """What an admin made of a night's candidate, whatever the gate said."""
+    """An admin's decision on a night's candidate, whatever the gate decided."""
 
     PROMOTED = "promoted"
     REJECTED = "rejected"
 
 
 class Label(Base):
-    """What someone says of one file's content. Append-only: a later row supersedes, none is edited.
+    """A reader's label of one file's bytes. Append-only: a later row supersedes, none is edited.
 
     reader: who judged; the user's own name unless a CSV names another. role: the reader's, which
     decides between readers; None ranks below all: the label came with an imported set.
@@ -59,10 +59,12 @@ class Label(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64))  # of an image or an imported image
     value: Mapped[LabelValue] = mapped_column(text_enum(LabelValue))
-    patient_hash: Mapped[str | None] = mapped_column(String(64))  # where the source names one
+    patient_hash: Mapped[str | None] = mapped_column(
+        String(64)
+    )  # None if the source names no patient
     reader: Mapped[str] = mapped_column(String(80))
     role: Mapped[Role | None] = mapped_column(text_enum(Role))
-    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))  # who handed it in
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))  # who submitted it
     source: Mapped[Source] = mapped_column(text_enum(Source))
     dataset_id: Mapped[int | None] = mapped_column(ForeignKey("imported_dataset.id"))
     read_at: Mapped[datetime]  # when the reader judged
@@ -85,21 +87,21 @@ class ImportedDataset(Base):
 
 
 class ImportedImage(Base):
-    """One file of an imported set. Its network input lies in the file store, the file does not."""
+    """One file of an imported set. Only its network input is in the file store."""
 
     __tablename__ = "imported_image"
 
     dataset_id: Mapped[int] = mapped_column(ForeignKey("imported_dataset.id"), primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
-    # Path within the set. May hold a name: never logged.
+    # Path within the set. May contain a name: never logged.
     file: Mapped[str] = mapped_column(String(1024))
     patient_hash: Mapped[str] = mapped_column(String(64))
-    study_hash: Mapped[str | None] = mapped_column(String(64))  # where the file states a study
+    study_hash: Mapped[str | None] = mapped_column(String(64))  # None if the file names no study
     split: Mapped[Split] = mapped_column(text_enum(Split))
 
 
 class Fingerprint(Base):
-    """What recognises a picture under another name; computed from its network input."""
+    """Recognises equal and similar images; computed from their network inputs."""
 
     __tablename__ = "fingerprint"
 
@@ -110,18 +112,18 @@ class Fingerprint(Base):
 
 
 class DatasetSnapshot(Base):
-    """Frozen training data. Equal content has an equal digest, and is one row."""
+    """Frozen training data. Equal data have an equal digest, and one row."""
 
     __tablename__ = "dataset_snapshot"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     digest: Mapped[str] = mapped_column(String(64), unique=True)
-    report: Mapped[dict[str, Any]]  # counts, conflicts, leaks and what was kept out for them
+    report: Mapped[dict[str, Any]]  # counts, conflicts, leaks and the images left out
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class SnapshotImage(Base):
-    """One image of a snapshot, with all that training needs to know of it."""
+    """One image of a snapshot, with everything that training needs."""
 
     __tablename__ = "snapshot_image"
 
@@ -135,7 +137,7 @@ class SnapshotImage(Base):
 
 
 class Night(LeaseColumns, Base):
-    """One run of the nightly job: what it saw, did and decided.
+    """One run of the nightly job, with its results and decision.
 
     It waits, is claimed by one worker with a lease, and goes through its stages; each stage can
     be begun again, so a worker's death costs time and nothing else.
@@ -144,15 +146,15 @@ class Night(LeaseColumns, Base):
     __tablename__ = "night"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    due_at: Mapped[datetime | None] = mapped_column(unique=True)  # None: asked for by a person
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))  # who asked for it
-    # True until it has ended, then None: unique, so that there are never two at once.
+    due_at: Mapped[datetime | None] = mapped_column(unique=True)  # None: requested by a user
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"))  # who requested it
+    # True while open, then None: unique, so that there is never more than one open night.
     is_open: Mapped[bool | None] = mapped_column(unique=True, default=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
-    is_cancelled: Mapped[bool] = mapped_column(default=False)  # someone asked it to stop
+    is_cancelled: Mapped[bool] = mapped_column(default=False)  # a user cancelled it
 
     stage: Mapped[str] = mapped_column(String(16), default="waiting")
     share: Mapped[float] = mapped_column(default=0.0)  # of the training, in [0, 1]
@@ -160,7 +162,7 @@ class Night(LeaseColumns, Base):
 
     new_labels: Mapped[int | None]
     snapshot_id: Mapped[int | None] = mapped_column(ForeignKey("dataset_snapshot.id"))
-    # What was live, and what was trained to replace it.
+    # The version in production, and the one trained to replace it.
     production_id: Mapped[int | None] = mapped_column(ForeignKey("model_version.id"))
     candidate_id: Mapped[int | None] = mapped_column(ForeignKey("model_version.id"))
     outcome: Mapped[Outcome | None] = mapped_column(text_enum(Outcome))
@@ -194,7 +196,7 @@ class Evaluation(Base):
 
 
 class Rereading(Base):
-    """Earlier studies read again with a newer version; old predictions stay."""
+    """Earlier images predicted again with a newer version; old predictions stay."""
 
     __tablename__ = "rereading"
     __table_args__ = (UniqueConstraint("model_version_id", "operating_point"),)
@@ -203,8 +205,8 @@ class Rereading(Base):
     model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
     operating_point: Mapped[str] = mapped_column(String(16))
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
-    after_image_id: Mapped[int] = mapped_column(default=0)  # up to here it is done
-    last_image_id: Mapped[int]  # later images are read with the version anyway
+    after_image_id: Mapped[int] = mapped_column(default=0)  # done up to this image
+    last_image_id: Mapped[int]  # later images are predicted by the version anyway
     created_at: Mapped[datetime] = mapped_column(default=now)
     finished_at: Mapped[datetime | None]
 
