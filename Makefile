@@ -1,5 +1,5 @@
 # The first line of every target is what `make help` says about it.
-# Base packages suffice for `demo` and `up`; TensorFlow comes only with `setup-train` or `setup-dev`.
+# `demo` and `up` need the base packages only; TensorFlow comes with `setup-train` or `setup-dev`.
 
 PYTHON ?= python3
 STUDIES ?=
@@ -17,7 +17,7 @@ ROOMS := cli worker web models pipeline migrations benchmarks tests
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-train setup-dev demo up test test-fast chaos fuzz check lock clean
 
-help: ## Say what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## Start everything, read generated radiographs (or STUDIES=folder), keep serving
@@ -30,7 +30,7 @@ setup: $(VENV)/.base ## Install what serving needs
 setup-train: $(VENV)/.train ## Install TensorFlow too, for training
 setup-dev: $(VENV)/.dev ## Install everything, for tests and checks
 
-# A file's tests share servers and follow each other, so files are dealt out whole, in their order.
+# The tests of a file share servers, so each file runs in one process, in order.
 test: setup-dev ## Run every test
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
@@ -39,7 +39,7 @@ test-fast: setup-dev ## Run the tests that need no server, browser or TensorFlow
 	$(BIN)/pytest -n 2 --dist loadfile tests/pipeline tests/models tests/web \
 		-m "not (tensorflow or processes or browser or postgresql or shared)" $(PYTEST)
 
-chaos: setup-dev ## Send 2,000 images through at least 50 faults on each database; count what was lost
+chaos: setup-dev ## Send 2,000 images through at least 50 faults on each database; count losses
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
 fuzz: $(VENV)/.fuzz ## Fuzz decoders, zip and tables with coverage (FUZZ="-runs=100000")
@@ -57,7 +57,7 @@ check: setup-dev ## Lint, type check, import contracts, lock files, known vulner
 	$(BIN)/hadolint Dockerfile Dockerfile.train
 	$(BIN)/python .ci/audit.py requirements/dev.txt
 
-lock: $(VENV)/.uv ## Choose the newest versions anew; every larger group agrees with the smaller one
+lock: $(VENV)/.uv ## Update all lock files; each larger group is constrained by the smaller one
 	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) --upgrade requirements/base.in -o requirements/base.txt
 	$(COMPILE) --upgrade -c requirements/base.txt requirements/train.in -o requirements/train.txt
@@ -68,7 +68,7 @@ clean: ## Remove the virtual environment and caches; the data folder stays
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(ROOMS) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Without uv (a platform that it has no wheel for) pip installs the same files, slower.
+# On platforms without a wheel of uv, pip installs the same files, slower.
 $(VENV)/.uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo "Python lacks venv: apt-get install python3-venv"; exit 1; }
