@@ -18,7 +18,7 @@ from tests.support.servers.databases import Database, PostgresDatabases, open_da
 from tests.support.servers.ports import lasting_port
 
 if TYPE_CHECKING:
-    from tests.support.servers.served import Served
+    from tests.support.servers.portal_server import ServedPortal
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 # Read once when TensorFlow is imported; processes started by tests set it, too.
@@ -70,19 +70,21 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Served"]:
-    from tests.support.servers.served import served  # slow import, which most tests do not need
+def _served_portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator["ServedPortal"]:
+    from tests.support.servers.portal_server import (
+        serve_portal,  # slow import, which most tests do not need
+    )
 
-    with served(Settings(data=tmp_path_factory.mktemp("served") / "data")) as running:
+    with serve_portal(Settings(data=tmp_path_factory.mktemp("served") / "data")) as running:
         yield running
 
 
 @pytest.fixture
-def service(_served: "Served") -> Iterator["Served"]:
+def service(_served_portal: "ServedPortal") -> Iterator["ServedPortal"]:
     """A portal on a port, behind an interceptor that does nothing yet."""
-    _served.between.requests.clear()
-    yield _served
-    _served.between.watcher = lambda _: None
+    _served_portal.interceptor.requests.clear()
+    yield _served_portal
+    _served_portal.interceptor.handler = lambda _: None
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,15 @@ import pytest
 from cli.errors import Failed, Interrupted, errors_with_outcome, one_line_errors
 from tests.support.data.uploads import a_png
 from tests.support.servers.command import run
+from tests.support.servers.portal_server import Environment, ServedPortal
 from tests.support.servers.processes import hearing_ctrl_c
-from tests.support.servers.served import Environment, Served
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_interrupting_submit_wait_leaves_the_job_running(service: Served, tmp_path: Path) -> None:
+def test_interrupting_submit_wait_leaves_the_job_running(
+    service: ServedPortal, tmp_path: Path
+) -> None:
     (tmp_path / "a.png").write_bytes(a_png())
     is_waiting = threading.Event()
 
@@ -27,7 +29,7 @@ def test_interrupting_submit_wait_leaves_the_job_running(service: Served, tmp_pa
         if environ["REQUEST_METHOD"] == "GET":
             is_waiting.set()
 
-    service.between.watcher = watch
+    service.interceptor.handler = watch
     typed = [sys.executable, "-m", "cli", "submit", str(tmp_path / "a.png"), "--wait"]
     environment = {
         "OVERREAD_URL": service.url,
@@ -92,11 +94,13 @@ LATIN_1 = os.fsdecode(b"caf\xe9")
         ["tokens", "add", LATIN_1, "--role", "viewer"],
     ],
 )
-def test_arguments_that_are_not_utf8_are_refused(service: Served, arguments: list[str]) -> None:
+def test_arguments_that_are_not_utf8_are_refused(
+    service: ServedPortal, arguments: list[str]
+) -> None:
     refused = service.run(*arguments)
     assert refused.exit_code == 2
     assert refused.stderr == "Error: argument is not valid UTF-8\n"
-    assert service.between.sent("jobs") == 0
+    assert service.interceptor.sent("jobs") == 0
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from models.audit.log import record
 from models.config.settings import Settings
 from models.tables.people import Role
 from tests.support.servers.command import run
-from tests.support.servers.served import Served, served
+from tests.support.servers.portal_server import ServedPortal, serve_portal
 from tests.support.servers.service import OVERREAD
 
 
@@ -52,7 +52,7 @@ def test_save_whole_reports_a_full_device_in_one_line() -> None:
 
 
 def list_jobs(
-    service: Served, redirection: str, **variables: str
+    service: ServedPortal, redirection: str, **variables: str
 ) -> subprocess.CompletedProcess[bytes]:
     ours = {"OVERREAD_URL": service.url, "OVERREAD_TOKEN": service.token}
     return subprocess.run(
@@ -63,14 +63,14 @@ def list_jobs(
     )
 
 
-def test_full_disk_behind_stdout_is_reported_in_one_line(service: Served) -> None:
+def test_full_disk_behind_stdout_is_reported_in_one_line(service: ServedPortal) -> None:
     full = list_jobs(service, "> /dev/full")
 
     assert full.returncode == 1
     assert full.stderr == b"Error: No space left on device\n"
 
 
-def test_closed_streams_and_limited_encodings_are_accepted(service: Served) -> None:
+def test_closed_streams_and_limited_encodings_are_accepted(service: ServedPortal) -> None:
     with Client(service.url, service.token) as client:
         client.create_job("oddzia\u0142")
 
@@ -157,7 +157,7 @@ SHOWN = "a\ufffd[31m[b]\ufffdc\ufffdd"
 
 
 def test_jobs_replaces_control_characters(settings: Settings) -> None:
-    with served(settings, role=Role.ADMIN) as service:
+    with serve_portal(settings, role=Role.ADMIN) as service:
         service.portal.new_job(ODD)
         result = service.run("jobs")
     assert result.exit_code == 0, result.output
@@ -165,7 +165,7 @@ def test_jobs_replaces_control_characters(settings: Settings) -> None:
 
 
 def test_audit_replaces_control_characters(settings: Settings) -> None:
-    with served(settings) as service, service.portal.database.sessions.begin() as session:
+    with serve_portal(settings) as service, service.portal.database.sessions.begin() as session:
         record(session, user_id=None, action="study.viewed", target=ODD)
     result = run("audit", OVERREAD_DATA=str(settings.data_dir))
     assert result.exit_code == 0, result.output

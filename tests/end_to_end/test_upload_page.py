@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.data.uploads import a_png
 from tests.support.servers.browser import expect_count
-from tests.support.servers.served import Environment, Served
+from tests.support.servers.portal_server import Environment, ServedPortal
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,7 @@ SEEDS = count()
 
 
 @pytest.fixture
-def page(browser: Browser, service: Served) -> Iterator[Page]:
+def page(browser: Browser, service: ServedPortal) -> Iterator[Page]:
     """The list of jobs, logged in."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
@@ -58,9 +58,9 @@ def only_first_chunk(environ: Environment) -> int | None:
     return 503 if environ.get("HTTP_UPLOAD_OFFSET", "0") != "0" else None
 
 
-def interrupt(page: Page, service: Served, folder: Path) -> None:
+def interrupt(page: Page, service: ServedPortal, folder: Path) -> None:
     """Stop after the small file and the first chunk of the large one."""
-    service.between.watcher = only_first_chunk
+    service.interceptor.handler = only_first_chunk
     page.set_input_files("#folder", folder)
     waits = page.locator("#sending-waits")
     expect(waits).to_contain_text("The service does not respond; trying again")
@@ -72,25 +72,25 @@ def missing(page: Page) -> Locator:
 
 
 def test_upload_waits_for_network_and_portal(
-    page: Page, service: Served, folder: Path, pictures: Path
+    page: Page, service: ServedPortal, folder: Path, pictures: Path
 ) -> None:
     interrupt(page, service, folder)
     page.context.set_offline(True)
     waits = page.locator("#sending-waits")
     expect(waits).to_contain_text("This computer is offline; trying again")
     page.screenshot(path=pictures / "offline.png")
-    service.between.watcher = lambda _: None
+    service.interceptor.handler = lambda _: None
     page.context.set_offline(False)
 
     expect(page.locator("#state")).to_have_text("Processing")
     expect_count(page, "total", 2)
     expect_count(page, "missing", 0)
     chunks = {(0, CHUNK), (CHUNK, CHUNK), (2 * CHUNK, 5)}
-    assert chunks < set(service.between.pieces())
+    assert chunks < set(service.interceptor.pieces())
 
 
 def test_reloaded_page_resumes_upload(
-    page: Page, service: Served, folder: Path, pictures: Path, tmp_path: Path
+    page: Page, service: ServedPortal, folder: Path, pictures: Path, tmp_path: Path
 ) -> None:
     interrupt(page, service, folder)
     page.reload()
@@ -108,15 +108,17 @@ def test_reloaded_page_resumes_upload(
     expect(page.locator("#trouble")).to_contain_text("None of these 1 files is missing")
 
     page.reload()
-    service.between.watcher = lambda _: None
-    service.between.requests.clear()
+    service.interceptor.handler = lambda _: None
+    service.interceptor.requests.clear()
     page.set_input_files("#folder", folder)
     expect(page.locator("#state")).to_have_text("Processing")
     expect_count(page, "total", 2)
-    assert service.between.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 5)]
+    assert service.interceptor.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 5)]
 
 
-def test_names_with_special_characters_arrive(page: Page, service: Served, tmp_path: Path) -> None:
+def test_names_with_special_characters_arrive(
+    page: Page, service: ServedPortal, tmp_path: Path
+) -> None:
     folder = tmp_path / "50%"
     folder.mkdir()
     names = ['a"b.png', "a%22b.png", "a\\b.png", "ä.png"]
@@ -129,13 +131,13 @@ def test_names_with_special_characters_arrive(page: Page, service: Served, tmp_p
 
 
 def test_job_can_be_closed_without_unreadable_file(
-    page: Page, service: Served, folder: Path, pictures: Path
+    page: Page, service: ServedPortal, folder: Path, pictures: Path
 ) -> None:
     def interfere(environ: Environment) -> None:
         if environ["PATH_INFO"].endswith("/uploads"):
             (folder / "large.png").unlink(missing_ok=True)
 
-    service.between.watcher = interfere
+    service.interceptor.handler = interfere
     page.set_input_files("#folder", folder)
     trouble = page.locator("#trouble-list li")
     expect(trouble).to_contain_text("ward 4/large.png")
@@ -152,7 +154,7 @@ def test_job_can_be_closed_without_unreadable_file(
 
 
 def test_job_is_cancelled_and_retried(
-    page: Page, service: Served, tmp_path: Path, pictures: Path
+    page: Page, service: ServedPortal, tmp_path: Path, pictures: Path
 ) -> None:
     for name in ("1.png", "2.png"):
         (tmp_path / name).write_bytes(another_png())

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.support.data.uploads import a_png
-from tests.support.servers.served import Served
+from tests.support.servers.portal_server import ServedPortal
 
 pytestmark = pytest.mark.browser
 
@@ -19,7 +19,9 @@ CLEAR_OF_NOTICE = """(place) => {
 }"""
 
 
-def test_no_row_of_the_work_list_hides_behind_the_notice(browser: Browser, service: Served) -> None:
+def test_no_row_of_the_work_list_hides_behind_the_notice(
+    browser: Browser, service: ServedPortal
+) -> None:
     portal = service.portal
     portal.send(portal.new_job(), *((f"{n}/a.png", a_png(seed=n)) for n in range(6)))
     portal.read_all()

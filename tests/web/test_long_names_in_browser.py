@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 from models.people.tokens import issue_token
 from models.tables.people import Role
 from tests.support.data.rows import a_user
-from tests.support.servers.served import Served
+from tests.support.servers.portal_server import ServedPortal
 
 pytestmark = pytest.mark.browser
 
@@ -21,7 +21,7 @@ BUTTONS_ARE_SEEN = """() => {
 }"""
 
 
-def test_a_long_name_is_wrapped(browser: Browser, service: Served) -> None:
+def test_a_long_name_is_wrapped(browser: Browser, service: ServedPortal) -> None:
     with service.portal.database.sessions.begin() as session:
         person = a_user(session, name=LONGEST, role=Role.ADMIN)
         kinds = {"login": timedelta(minutes=1), "invitation": timedelta(minutes=1)}

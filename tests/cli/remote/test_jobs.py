@@ -12,7 +12,7 @@ import pytest
 from cli.api.client import Client
 from cli.output import STATES, print_jobs
 from tests.support.data.uploads import a_png
-from tests.support.servers.served import Served
+from tests.support.servers.portal_server import ServedPortal
 from tests.support.servers.service import OVERREAD
 
 
@@ -38,7 +38,7 @@ def test_print_jobs_says_that_the_table_is_truncated(capsys: pytest.CaptureFixtu
     assert "... and earlier ones; --json prints all jobs, and http://portal/jobs lists them" in text
 
 
-def test_jobs_json_prints_all_pages(service: Served) -> None:
+def test_jobs_json_prints_all_pages(service: ServedPortal) -> None:
     made = [service.portal.new_job() for _ in range(52)]  # more than a page
 
     printed = service.run("jobs", "--json").stdout.splitlines()
@@ -46,7 +46,7 @@ def test_jobs_json_prints_all_pages(service: Served) -> None:
     assert [json.loads(line)["id"] for line in printed[:52]] == made[::-1]
 
 
-def test_job_id_cannot_lead_to_another_path(service: Served) -> None:
+def test_job_id_cannot_lead_to_another_path(service: ServedPortal) -> None:
     for job_id in ("../tokens", "", "a/../../users"):
         result = service.run("jobs", job_id)
         assert (result.exit_code, result.stdout) == (2, "")
@@ -54,7 +54,7 @@ def test_job_id_cannot_lead_to_another_path(service: Served) -> None:
     assert service.run("results", "--job", "").exit_code == 2, "an empty id is not all jobs"
 
 
-def on_terminal(service: Served, *, columns: int) -> str:
+def on_terminal(service: ServedPortal, *, columns: int) -> str:
     ours = {"OVERREAD_URL": service.url, "OVERREAD_TOKEN": service.token, "TERM": "dumb"}
     master, slave = pty.openpty()
     printed: list[bytes] = []
@@ -82,7 +82,7 @@ def _read(master: int, printed: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 40])
-def test_jobs_table_never_shortens_ids(service: Served, columns: int) -> None:
+def test_jobs_table_never_shortens_ids(service: ServedPortal, columns: int) -> None:
     job_id = service.portal.new_job()
 
     text = on_terminal(service, columns=columns)
@@ -92,7 +92,7 @@ def test_jobs_table_never_shortens_ids(service: Served, columns: int) -> None:
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
 
 
-def test_job_is_closed_cancelled_and_retried(service: Served) -> None:
+def test_job_is_closed_cancelled_and_retried(service: ServedPortal) -> None:
     job_id = service.portal.new_job()
     with Client(service.url, service.token) as client:
         client.declare(job_id, [{"file": "missing.dcm", "size": 5, "sha256": ""}])
@@ -118,7 +118,7 @@ def test_job_is_closed_cancelled_and_retried(service: Served) -> None:
 @pytest.mark.parametrize(
     "options", [["--cancel"], ["x", "--close", "--cancel"], ["x", "--give-up-missing"]]
 )
-def test_jobs_accepts_one_action_for_one_job(service: Served, options: list[str]) -> None:
+def test_jobs_accepts_one_action_for_one_job(service: ServedPortal, options: list[str]) -> None:
     result = service.run("jobs", *options)
 
     assert result.exit_code == 2

@@ -9,13 +9,13 @@ from models.config.settings import Settings
 from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
 from tests.support.data.rows import a_job, an_image
-from tests.support.servers.served import Served, served
+from tests.support.servers.portal_server import ServedPortal, serve_portal
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[Served]:
+def service(settings: Settings) -> Iterator[ServedPortal]:
     """A portal that knows `ward/a.png` and `ward/b.png`."""
-    with served(settings, role=Role.READER) as service:
+    with serve_portal(settings, role=Role.READER) as service:
         with service.portal.database.sessions.begin() as session:
             job = a_job(session)
             for name in "ab":
@@ -23,7 +23,7 @@ def service(settings: Settings) -> Iterator[Served]:
         yield service
 
 
-def test_label_sent_twice_adds_nothing(service: Served, tmp_path: Path) -> None:
+def test_label_sent_twice_adds_nothing(service: ServedPortal, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label,note\na.png,normal,x\nb.png,pneumonia,y\n")
     first, second = service.run("label", table), service.run("label", table)
@@ -32,7 +32,7 @@ def test_label_sent_twice_adds_nothing(service: Served, tmp_path: Path) -> None:
     assert (second.exit_code, second.stdout) == (0, "0 labels added, 2 unchanged\n")
 
 
-def test_label_lists_rejected_rows_by_line(service: Served, tmp_path: Path) -> None:
+def test_label_lists_rejected_rows_by_line(service: ServedPortal, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label\na.png,ill\nb.png,pneumonia\nc.png,normal\n")
     result = service.run("label", table)
@@ -41,7 +41,9 @@ def test_label_lists_rejected_rows_by_line(service: Served, tmp_path: Path) -> N
     assert [line[:8] for line in result.stderr.splitlines()] == ["line 2: ", "line 4: "]
 
 
-def test_label_refuses_what_is_not_a_csv_file_in_one_line(service: Served, tmp_path: Path) -> None:
+def test_label_refuses_what_is_not_a_csv_file_in_one_line(
+    service: ServedPortal, tmp_path: Path
+) -> None:
     picture, large = tmp_path / "a.png", tmp_path / "large.csv"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n")
     with large.open("wb") as stream:

@@ -7,7 +7,7 @@ import pytest
 from models.config.settings import Settings
 from models.tables.people import Role
 from tests.support.data.uploads import a_png
-from tests.support.servers.served import Served, served
+from tests.support.servers.portal_server import ServedPortal, serve_portal
 
 STAYS = (
     "Not ended, and kept: 1 job. To delete one, cancel it with overread jobs ID --cancel, "
@@ -16,12 +16,12 @@ STAYS = (
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[Served]:
-    with served(settings, role=Role.ADMIN) as service:
+def service(settings: Settings) -> Iterator[ServedPortal]:
+    with serve_portal(settings, role=Role.ADMIN) as service:
         yield service
 
 
-def a_job(service: Served, name: str, *, is_closed: bool = True) -> str:
+def a_job(service: ServedPortal, name: str, *, is_closed: bool = True) -> str:
     portal = service.portal
     job_id = portal.new_job(name)
     portal.send(job_id, ("folder/1.png", a_png(seed=1)))
@@ -31,7 +31,7 @@ def a_job(service: Served, name: str, *, is_closed: bool = True) -> str:
     return job_id
 
 
-def test_purge_counts_first_and_deletes_only_with_yes(service: Served) -> None:
+def test_purge_counts_first_and_deletes_only_with_yes(service: ServedPortal) -> None:
     ended, still_open = a_job(service, "a folder"), a_job(service, "open", is_closed=False)
     said = service.run("purge", "--older-than", "0d")
     assert said.exit_code == 0, said.output
@@ -54,7 +54,7 @@ def test_purge_counts_first_and_deletes_only_with_yes(service: Served) -> None:
     assert service.portal.images() == []
 
 
-def test_purge_refuses_wrong_options_in_one_line(service: Served) -> None:
+def test_purge_refuses_wrong_options_in_one_line(service: ServedPortal) -> None:
     for arguments, says in (
         ((), "expected either --older-than or --job"),
         (("--job", "x", "--older-than", "1d"), "expected either --older-than or --job"),

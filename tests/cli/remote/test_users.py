@@ -8,18 +8,18 @@ import pytest
 
 from models.config.settings import Settings
 from models.tables.people import Role
-from tests.support.servers.served import Served, served
+from tests.support.servers.portal_server import ServedPortal, serve_portal
 
 ADMIN = "a admin"  # the portal's, of the tests
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[Served]:
-    with served(settings, role=Role.ADMIN) as service:
+def service(settings: Settings) -> Iterator[ServedPortal]:
+    with serve_portal(settings, role=Role.ADMIN) as service:
         yield service
 
 
-def test_users_are_added_changed_and_deactivated(service: Served) -> None:
+def test_users_are_added_changed_and_deactivated(service: ServedPortal) -> None:
     added = service.run("users", "add", "Olga", "--role", "reader")
     assert (added.exit_code, added.stderr.startswith("One-time link for olga")) == (0, True)
     link = added.stdout.strip()
@@ -39,7 +39,7 @@ def test_users_are_added_changed_and_deactivated(service: Served) -> None:
     assert re.search(r"olga +│ operator", listed)
 
 
-def test_refused_changes_of_users_are_one_line(service: Served) -> None:
+def test_refused_changes_of_users_are_one_line(service: ServedPortal) -> None:
     unknown = service.run("users", "role", "nobody", "admin")
     assert (unknown.exit_code, unknown.stdout) == (2, "")
     assert unknown.stderr == "Error: user nobody not found; list users with: overread users\n"
@@ -51,7 +51,7 @@ def test_refused_changes_of_users_are_one_line(service: Served) -> None:
     assert "this name is taken" in taken.stderr
 
 
-def test_token_is_created_used_and_revoked(service: Served) -> None:
+def test_token_is_created_used_and_revoked(service: ServedPortal) -> None:
     made = service.run("tokens", "add", "night upload", "--role", "viewer", "--days", "7")
     assert made.exit_code == 0
     theirs = made.stdout.strip()

@@ -10,22 +10,22 @@ from models.tables.learning import Outcome
 from models.tables.people import Role
 from pipeline.inference.version_folder import BASELINE, load_card
 from tests.support.data.nights import SAID, a_night, a_trained_version
-from tests.support.servers.served import Served, served
+from tests.support.servers.portal_server import ServedPortal, serve_portal
 
 SHIPPED = load_card(BASELINE).model_version
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[Served]:
+def service(settings: Settings) -> Iterator[ServedPortal]:
     """The shipped network is in production; the gate refused a candidate."""
-    with served(settings, role=Role.ADMIN) as service:
+    with serve_portal(settings, role=Role.ADMIN) as service:
         with service.portal.database.sessions.begin() as session:
             install_baseline(session, data_dir=settings.data_dir)
             a_night(session, Outcome.REFUSED, candidate=a_trained_version(session, settings))
         yield service
 
 
-def test_promote_and_roll_back(service: Served) -> None:
+def test_promote_and_roll_back(service: ServedPortal) -> None:
     refused = service.run("promote", "night-1")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert SAID[Outcome.REFUSED] in refused.stderr
@@ -46,7 +46,7 @@ def test_promote_and_roll_back(service: Served) -> None:
     assert (unknown.exit_code, unknown.stderr) == (2, "Error: model version night-9 not found\n")
 
 
-def test_versions_lists_versions_and_history(service: Served) -> None:
+def test_versions_lists_versions_and_history(service: ServedPortal) -> None:
     service.run("promote", "night-1", "--despite-refusal", "--reason", "we need it")
     listed = service.run("versions")
     assert listed.exit_code == 0, listed.stderr
@@ -58,6 +58,6 @@ def test_versions_lists_versions_and_history(service: Served) -> None:
     assert oldest.endswith(f"UTC: {SHIPPED}, promotion: ships with the project")
 
 
-def test_reread_starts_a_rereading(service: Served) -> None:
+def test_reread_starts_a_rereading(service: ServedPortal) -> None:
     started = service.run("reread")
     assert (started.exit_code, started.stdout) == (0, f"{SHIPPED} has predicted 0 of 0 images\n")

@@ -14,7 +14,7 @@ from models.config.settings import Settings
 from models.intake.jobs import close_job, list_jobs
 from tests.support.data.uploads import a_png
 from tests.support.servers.command import run
-from tests.support.servers.served import Environment, Served, served
+from tests.support.servers.portal_server import Environment, ServedPortal, serve_portal
 from tests.support.servers.service import wait_until
 
 CHUNK = 8 * 2**20
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def cut_off_midway(service: Served, folder: Path) -> None:
+def cut_off_midway(service: ServedPortal, folder: Path) -> None:
     """Let in no more after the small files and the large one's first chunk."""
 
     def interfere(environ: Environment) -> int | None:
@@ -45,13 +45,13 @@ def cut_off_midway(service: Served, folder: Path) -> None:
         wait_until(lambda: service.newest_job().missing == 1, within_s=30, what="the small files")
         return 403
 
-    service.between.watcher = interfere
+    service.interceptor.handler = interfere
     assert service.run("submit", folder).exit_code == 1
-    service.between.watcher = lambda _: None
-    service.between.requests.clear()
+    service.interceptor.handler = lambda _: None
+    service.interceptor.requests.clear()
 
 
-def test_submit_declares_all_files_before_sending_them(service: Served, folder: Path) -> None:
+def test_submit_declares_all_files_before_sending_them(service: ServedPortal, folder: Path) -> None:
     result = service.run("submit", folder)
 
     assert result.exit_code == 0, result.stderr
@@ -60,16 +60,20 @@ def test_submit_declares_all_files_before_sending_them(service: Served, folder: 
     assert (job.declared, job.missing, job.total) == (9, 0, 10)
     assert job.closed_at is not None
     last_declaration = max(
-        place for place, (_, what, *_) in enumerate(service.between.requests) if what == "uploads"
+        place
+        for place, (_, what, *_) in enumerate(service.interceptor.requests)
+        if what == "uploads"
     )
-    first_file = [what for _, what, *_ in service.between.requests].index("files")
+    first_file = [what for _, what, *_ in service.interceptor.requests].index("files")
     assert last_declaration < first_file
-    assert sorted(service.between.pieces()) == [(0, CHUNK), (CHUNK, CHUNK), (2 * CHUNK, 1000)]
+    assert sorted(service.interceptor.pieces()) == [(0, CHUNK), (CHUNK, CHUNK), (2 * CHUNK, 1000)]
     submissions = service.settings.data_dir / "of the sender" / "submissions"
     assert list(submissions.iterdir()) == [], "names of files stay behind"
 
 
-def test_submit_again_resumes_in_the_middle_of_a_large_file(service: Served, folder: Path) -> None:
+def test_submit_again_resumes_in_the_middle_of_a_large_file(
+    service: ServedPortal, folder: Path
+) -> None:
     cut_off_midway(service, folder)
     first = service.newest_job()
     assert (first.closed_at, first.declared) == (None, 9)
@@ -80,24 +84,24 @@ def test_submit_again_resumes_in_the_middle_of_a_large_file(service: Served, fol
     assert again.exit_code == 0, again.stderr
     assert f"resuming job {first.id}\n" in again.stderr
     assert "sent 9 files (8 of them earlier): 10 images\n" in again.stderr
-    assert service.between.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 1000)]
-    assert service.between.sent("files") == 0, "what had arrived was sent again"
+    assert service.interceptor.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 1000)]
+    assert service.interceptor.sent("files") == 0, "what had arrived was sent again"
     assert (service.newest_job().total, service.newest_job().missing) == (10, 0)
 
 
 def test_submit_again_without_its_saved_job_creates_a_new_one(
-    service: Served, folder: Path
+    service: ServedPortal, folder: Path
 ) -> None:
     cut_off_midway(service, folder)
     (saved,) = (service.settings.data_dir / "of the sender" / "submissions").glob("*.json")
     saved.write_text("damaged")
 
     assert service.run("submit", folder).exit_code == 0
-    assert service.between.sent("jobs") == 1
+    assert service.interceptor.sent("jobs") == 1
 
 
 def test_submit_sends_a_large_file_again_if_its_stored_bytes_were_damaged(
-    service: Served, folder: Path
+    service: ServedPortal, folder: Path
 ) -> None:
     cut_off_midway(service, folder)
     partials = (service.settings.files_dir / "partial").iterdir()
@@ -108,19 +112,21 @@ def test_submit_sends_a_large_file_again_if_its_stored_bytes_were_damaged(
     again = service.run("submit", folder)
 
     assert again.exit_code == 0, again.stderr
-    offsets = [offset for offset, _ in service.between.pieces()]
+    offsets = [offset for offset, _ in service.interceptor.pieces()]
     assert offsets == [CHUNK, 2 * CHUNK, 0, CHUNK, 2 * CHUNK]
     assert service.newest_job().missing == 0
 
 
-def test_submit_names_a_large_file_that_was_overwritten(service: Served, folder: Path) -> None:
+def test_submit_names_a_large_file_that_was_overwritten(
+    service: ServedPortal, folder: Path
+) -> None:
     cut_off_midway(service, folder)
 
     def overwrite(environ: Environment) -> None:
         if environ["REQUEST_METHOD"] == "PATCH":
             (folder / "z-large.bin").write_bytes(bytes(LARGE))
 
-    service.between.watcher = overwrite
+    service.interceptor.handler = overwrite
     result = service.run("submit", folder)
 
     assert result.exit_code == 1
@@ -129,18 +135,18 @@ def test_submit_names_a_large_file_that_was_overwritten(service: Served, folder:
 
 
 def test_submit_names_files_that_change_or_vanish_and_sends_the_others(
-    service: Served, folder: Path
+    service: ServedPortal, folder: Path
 ) -> None:
     large, small = folder / "z-large.bin", folder / "p1" / "03.png"
 
     def interfere(environ: Environment) -> None:
-        if not service.between.requests[-1][1].startswith("uploads"):
+        if not service.interceptor.requests[-1][1].startswith("uploads"):
             return
         (folder / "p1" / "01.png").unlink(missing_ok=True)
         small.write_bytes(a_png(seed=500))
         os.truncate(large, CHUNK + 5)
 
-    service.between.watcher = interfere
+    service.interceptor.handler = interfere
     result = service.run("submit", folder)
 
     assert result.exit_code == 1
@@ -154,13 +160,13 @@ def test_submit_names_files_that_change_or_vanish_and_sends_the_others(
     assert job.closed_at is not None
 
 
-def test_submit_again_sends_files_as_they_are_now(service: Served, folder: Path) -> None:
-    service.between.watcher = lambda environ: 403 if "files" in environ["PATH_INFO"] else None
+def test_submit_again_sends_files_as_they_are_now(service: ServedPortal, folder: Path) -> None:
+    service.interceptor.handler = lambda environ: 403 if "files" in environ["PATH_INFO"] else None
     assert service.run("submit", folder).exit_code == 1
     changed, gone = folder / "p1" / "05.png", folder / "p1" / "06.png"
     changed.write_bytes(a_png(seed=700))
     gone.unlink()
-    service.between.watcher = lambda _: None
+    service.interceptor.handler = lambda _: None
 
     result = service.run("submit", folder)
 
@@ -172,7 +178,7 @@ def test_submit_again_sends_files_as_they_are_now(service: Served, folder: Path)
     assert "sent 8 files" in result.stderr
 
 
-def test_submit_names_a_file_that_cannot_be_read(service: Served, folder: Path) -> None:
+def test_submit_names_a_file_that_cannot_be_read(service: ServedPortal, folder: Path) -> None:
     (folder / "broken.dcm").symlink_to("nowhere.dcm")
 
     result = service.run("submit", folder)
@@ -182,9 +188,9 @@ def test_submit_names_a_file_that_cannot_be_read(service: Served, folder: Path) 
     assert "sent 9 files: 10 images, 1 could not be sent" in result.stderr
 
 
-def test_submit_waits_for_a_full_disk(service: Served, folder: Path) -> None:
+def test_submit_waits_for_a_full_disk(service: ServedPortal, folder: Path) -> None:
     full = iter([507, 507])
-    service.between.watcher = lambda _: next(full, None)
+    service.interceptor.handler = lambda _: next(full, None)
 
     result = service.run("submit", folder)
 
@@ -195,7 +201,7 @@ def test_submit_waits_for_a_full_disk(service: Served, folder: Path) -> None:
 def test_client_gives_up_on_a_disk_that_stays_full(settings: Settings) -> None:
     full = settings.model_copy(update={"disk_reserve_bytes": 2**60})
     with (
-        served(full) as service,
+        serve_portal(full) as service,
         Client(service.url, service.token, disk_patience_s=0.1) as client,
         pytest.raises(DiskFullError) as refused,
     ):
@@ -207,18 +213,18 @@ def test_client_gives_up_on_a_disk_that_stays_full(settings: Settings) -> None:
 
 
 def test_submit_leaves_the_job_open_for_files_declared_by_another_client(
-    service: Served, folder: Path
+    service: ServedPortal, folder: Path
 ) -> None:
     def declare_another(environ: Environment) -> int | None:
         if environ["PATH_INFO"].endswith("/close"):
             job_id = environ["PATH_INFO"].split("/")[-2]
             declare = [{"file": "another", "size": 1, "sha256": ""}]
             with Client(service.url, service.token) as client:
-                service.between.watcher = lambda _: None
+                service.interceptor.handler = lambda _: None
                 client.declare(job_id, declare)
         return None
 
-    service.between.watcher = declare_another
+    service.interceptor.handler = declare_another
     result = service.run("submit", folder)
 
     assert result.exit_code == 1
@@ -227,7 +233,7 @@ def test_submit_leaves_the_job_open_for_files_declared_by_another_client(
 
 
 def test_submit_again_after_a_lost_answer_to_close_sends_nothing(
-    service: Served, folder: Path
+    service: ServedPortal, folder: Path
 ) -> None:
     def close_and_lose_the_answer(environ: Environment) -> int | None:
         if not environ["PATH_INFO"].endswith("/close"):
@@ -236,29 +242,31 @@ def test_submit_again_after_a_lost_answer_to_close_sends_nothing(
             close_job(session, service.newest_job().id)
         return 403
 
-    service.between.watcher = close_and_lose_the_answer
+    service.interceptor.handler = close_and_lose_the_answer
     assert service.run("submit", folder).exit_code == 1
-    service.between.watcher = lambda _: None
-    service.between.requests.clear()
+    service.interceptor.handler = lambda _: None
+    service.interceptor.requests.clear()
 
     again = service.run("submit", folder)
 
     assert again.exit_code == 0, again.stderr
     assert f"job {service.newest_job().id} has all files already" in again.stderr
     assert "sent 9 files (9 of them earlier): 10 images\n" in again.stderr
-    assert [what for what in service.between.requests if what[0] == "POST"] == []
+    assert [what for what in service.interceptor.requests if what[0] == "POST"] == []
     assert service.run("submit", folder).exit_code == 0
-    assert service.between.sent("jobs") == 1, "a further command creates a new job"
+    assert service.interceptor.sent("jobs") == 1, "a further command creates a new job"
 
 
-def test_submit_refuses_to_run_twice_for_the_same_files(service: Served, folder: Path) -> None:
+def test_submit_refuses_to_run_twice_for_the_same_files(
+    service: ServedPortal, folder: Path
+) -> None:
     second: list[Result] = []
 
     def send_the_same(environ: Environment) -> None:
         if environ["REQUEST_METHOD"] == "PATCH" and not second:
             second.append(service.run("submit", folder))
 
-    service.between.watcher = send_the_same
+    service.interceptor.handler = send_the_same
     first = service.run("submit", folder)
 
     assert (first.exit_code, second[0].exit_code) == (0, 1)
@@ -283,7 +291,7 @@ def oddly_named(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_submit_sends_files_of_any_name(service: Served, oddly_named: Path) -> None:
+def test_submit_sends_files_of_any_name(service: ServedPortal, oddly_named: Path) -> None:
     (oddly_named / "broken\x1b]0;title\x07").symlink_to("nowhere")
 
     result = service.run("submit", oddly_named)
@@ -295,7 +303,7 @@ def test_submit_sends_files_of_any_name(service: Served, oddly_named: Path) -> N
 
 
 def test_submit_names_the_job_after_the_folder_without_control_characters(
-    service: Served, tmp_path: Path
+    service: ServedPortal, tmp_path: Path
 ) -> None:
     folder = tmp_path / os.fsdecode(b"ward\xe9\x1b[31m")
     folder.mkdir()
@@ -307,15 +315,17 @@ def test_submit_names_the_job_after_the_folder_without_control_characters(
     assert service.newest_job().name == "ward\ufffd\ufffd[31m"
 
 
-def test_submit_refuses_an_empty_path(service: Served) -> None:
+def test_submit_refuses_an_empty_path(service: ServedPortal) -> None:
     result = service.run("submit", "")
 
     assert result.exit_code == 2
     assert "the path is empty" in result.stderr
-    assert service.between.requests == []
+    assert service.interceptor.requests == []
 
 
-def test_submit_reports_an_unusable_data_folder_in_one_line(service: Served, folder: Path) -> None:
+def test_submit_reports_an_unusable_data_folder_in_one_line(
+    service: ServedPortal, folder: Path
+) -> None:
     data = service.settings.data_dir / "a file"
     data.touch()
 
@@ -344,12 +354,14 @@ def unreadable(tmp_path: Path) -> Path:
     return folder
 
 
-def jobs(service: Served) -> int:
+def jobs(service: ServedPortal) -> int:
     with service.portal.database.sessions() as session:
         return list_jobs(session).total
 
 
-def test_submit_creates_no_job_if_no_file_can_be_read(service: Served, unreadable: Path) -> None:
+def test_submit_creates_no_job_if_no_file_can_be_read(
+    service: ServedPortal, unreadable: Path
+) -> None:
     before = jobs(service)
     submissions = service.settings.data_dir / "of the sender" / "submissions"
     saved = set(submissions.iterdir())
@@ -363,7 +375,7 @@ def test_submit_creates_no_job_if_no_file_can_be_read(service: Served, unreadabl
     ]
     assert result.stdout == ""
     assert jobs(service) == before
-    assert service.between.requests == []
+    assert service.interceptor.requests == []
     assert set(submissions.iterdir()) == saved
 
     (unreadable / "gone-a.png").write_bytes(a_png())
@@ -373,7 +385,7 @@ def test_submit_creates_no_job_if_no_file_can_be_read(service: Served, unreadabl
 
 @pytest.mark.parametrize("names", [(), (".hidden", "Thumbs.db")])
 def test_submit_refuses_a_folder_without_files(
-    service: Served, tmp_path: Path, names: tuple[str, ...]
+    service: ServedPortal, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()

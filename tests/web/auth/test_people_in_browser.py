@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from models.tables.people import Role
-from tests.support.servers.serving import serving
+from tests.support.servers.portal_server import serve_app
 from tests.support.web.people import PASSWORD
 from tests.support.web.portal import Portal
 
@@ -29,7 +29,7 @@ def a_page(browser: Browser, complaints: list[str]) -> Page:
 def test_from_the_link_to_ones_own_token(portal: Portal, browser: Browser) -> None:
     complaints: list[str] = []
     admin, olga = a_page(browser, complaints), a_page(browser, complaints)
-    with serving(portal.app) as url:
+    with serve_app(portal.app) as url:
         admin.goto(f"{url}/login?token={portal.token(Role.ADMIN, kind='login')}")
         admin.click("nav >> text=Users")
         admin.fill("[name=name]", "olga")

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.data.uploads import a_png
-from tests.support.servers.served import Environment, Served
+from tests.support.servers.portal_server import Environment, ServedPortal
 from tests.support.web.portal import a_zip
 
 WITHIN_MS = 30_000
@@ -63,9 +63,9 @@ class Slow:
         return bytes(self.body.read(size))
 
 
-def test_who_asks_again_gets_the_answer(service: Served, packed: Path) -> None:
-    proxy = Impatient(service.between.portal)
-    service.between.watcher = proxy
+def test_who_asks_again_gets_the_answer(service: ServedPortal, packed: Path) -> None:
+    proxy = Impatient(service.interceptor.portal)
+    service.interceptor.handler = proxy
     result = service.run("submit", packed)
     proxy.may_end.set()
     assert result.exit_code == 0, result.output
@@ -76,14 +76,16 @@ def test_who_asks_again_gets_the_answer(service: Served, packed: Path) -> None:
 
 
 @pytest.mark.browser
-def test_a_page_says_what_it_waits_for(browser: Browser, service: Served, packed: Path) -> None:
+def test_a_page_says_what_it_waits_for(
+    browser: Browser, service: ServedPortal, packed: Path
+) -> None:
     may_go_on = threading.Event()
 
     def watch(environ: Environment) -> None:
         if environ["REQUEST_METHOD"] == "PATCH":
             may_go_on.wait(timeout=60)
 
-    service.between.watcher = watch
+    service.interceptor.handler = watch
     context = browser.new_context()
     page = context.new_page()
     link = service.portal.token(kind="login", lifetime=timedelta(minutes=1))

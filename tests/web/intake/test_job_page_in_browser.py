@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from models.tables.people import Role
-from tests.support.servers.serving import serving
+from tests.support.servers.portal_server import serve_app
 from tests.support.web.portal import Portal
 
 pytestmark = [
@@ -29,7 +29,7 @@ def page(portal: Portal, browser: Browser) -> Iterator[Page]:
     portal.send(job, ("a.zip", b"PK\x03\x04 cut off"))
     files = {"files": [{"file": "b.png", "size": 9}]}
     portal.program().post(f"/api/v1/jobs/{job}/uploads", json=files)
-    with serving(portal.app) as url:
+    with serve_app(portal.app) as url:
         page = browser.new_context().new_page()
         page.goto(f"{url}/login?token={portal.token(Role.OPERATOR, kind='login')}")
         page.goto(f"{url}/jobs/{job}")

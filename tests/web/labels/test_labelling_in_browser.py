@@ -12,7 +12,7 @@ from models.learning.labels import effective_labels
 from models.tables.people import Role
 from tests.support.data.labelled import labels_of
 from tests.support.data.uploads import a_png
-from tests.support.servers.serving import serving
+from tests.support.servers.portal_server import serve_app
 from tests.support.web.portal import Portal
 
 pytestmark = [
@@ -26,7 +26,7 @@ def address(portal: Portal) -> Iterator[str]:
     for number, finding in enumerate(("pneumonia", None)):
         portal.send(portal.new_job(), (f"ward {number}/a.png", a_png(seed=number)))
         portal.read_all(finding=finding, reason=None if finding else "unlike any")
-    with serving(portal.app) as address:
+    with serve_app(portal.app) as address:
         yield address
 
 

@@ -10,7 +10,7 @@ from models.learning.promotion import install_baseline
 from models.tables.learning import Night, Outcome
 from models.tables.people import Role
 from tests.support.data.nights import SAID, a_night, a_trained_version
-from tests.support.servers.serving import serving
+from tests.support.servers.portal_server import serve_app
 from tests.support.web.portal import Portal
 
 pytestmark = [
@@ -24,7 +24,7 @@ def address(portal: Portal) -> Iterator[str]:
     with portal.database.sessions.begin() as session:
         install_baseline(session, data_dir=portal.database.settings.data_dir)
         a_night(session, None, stage="training", share=0.25, progress="epoch 1 of 4")
-    with serving(portal.app) as address:
+    with serve_app(portal.app) as address:
         yield address
 
 

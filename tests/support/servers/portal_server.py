@@ -1,34 +1,36 @@
-"""A portal that commands and browsers talk to, and someone in between who watches, interferes."""
+"""A portal on its own port for commands and browsers, behind an interceptor."""
 
 import io
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from click.testing import Result
+from flask import Flask
+from werkzeug.serving import make_server
 
 from models.config.settings import Settings
 from models.intake.jobs import JobProgress, list_jobs
 from models.tables.people import Role
 from tests.support.servers.command import run
 from tests.support.servers.databases import open_database
-from tests.support.servers.serving import serving
 from tests.support.web.portal import Portal
 from web.app import create_app
 from web.context import KEY
 
 Environment = dict[str, Any]
-# Told of every request before it is answered; a number is answered instead of the portal.
-Watcher = Callable[[Environment], int | None]
+# Called before each request; a number it returns is the response's status instead of the portal's.
+Handler = Callable[[Environment], int | None]
 
 
 @dataclass
-class Between:
+class Interceptor:
     """requests: method, last part of the path, `Upload-Offset`, bytes of the body."""
 
     portal: Callable[..., Iterable[bytes]]
-    watcher: Watcher = lambda _: None
+    handler: Handler = lambda _: None
     requests: list[tuple[str, str, int, int]] = field(default_factory=list)
 
     def __call__(self, environ: Environment, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -37,13 +39,13 @@ class Between:
         last = environ["PATH_INFO"].rsplit("/", 1)[1]
         offset = int(environ.get("HTTP_UPLOAD_OFFSET", -1))
         self.requests.append((environ["REQUEST_METHOD"], last, offset, len(body)))
-        if (status := self.watcher(environ)) is not None:
+        if (status := self.handler(environ)) is not None:
             start_response(f"{status} ", [("Content-Length", "0")])
             return [b""]
         return self.portal(environ, start_response)
 
     def pieces(self) -> list[tuple[int, int]]:
-        """Offset and size of every chunk that was sent."""
+        """Offset and size of every piece that was sent."""
         return [(offset, size) for method, _, offset, size in self.requests if method == "PATCH"]
 
     def sent(self, last: str) -> int:
@@ -51,9 +53,9 @@ class Between:
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedPortal:
     portal: Portal
-    between: Between
+    interceptor: Interceptor
     url: str
     token: str
     settings: Settings
@@ -63,7 +65,7 @@ class Served:
             return list_jobs(session).items[0]
 
     def run(self, *arguments: object, token: str = "") -> Result:
-        """A command of whoever is served, or of who has that token."""
+        """Run a command against this portal."""
         return run(
             *arguments,
             OVERREAD_URL=self.url,
@@ -73,15 +75,29 @@ class Served:
 
 
 @contextmanager
-def served(settings: Settings, *, role: Role = Role.OPERATOR) -> Iterator[Served]:
-    """Commands come in as `role`. On SQLite: the databases' part is tested with the portal."""
+def serve_portal(settings: Settings, *, role: Role = Role.OPERATOR) -> Iterator[ServedPortal]:
+    """role: of the token that commands send. On SQLite."""
     with open_database(settings, make_tables=True) as database:
         app = create_app(settings)
         app.testing = True
         app.config["PROPAGATE_EXCEPTIONS"] = False
         portal = Portal(database, app, app.extensions[KEY])
-        between = Between(app.wsgi_app)
-        app.wsgi_app = between  # type: ignore[method-assign]
-        with serving(app) as url:
-            yield Served(portal, between, url, portal.token(role), settings)
-        portal.context.sessions.engine.dispose()
+        interceptor = Interceptor(app.wsgi_app)
+        app.wsgi_app = interceptor  # type: ignore[method-assign]
+        with serve_app(app) as url:
+            yield ServedPortal(portal, interceptor, url, portal.token(role), settings)
+        portal.context.close()
+
+
+@contextmanager
+def serve_app(app: Flask) -> Iterator[str]:
+    """Serve an application from a thread of the test; yield its URL."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
