@@ -13,7 +13,7 @@ from pipeline.files.archive import Member, is_archive, members
 from pipeline.inference.predictor import Predictor
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import Prepared
-from tests.support.data.decoding import WITHIN_S, answer_to
+from tests.support.imaging.decoding import WITHIN_S, answer_to
 
 pytestmark = [pytest.mark.processes, pytest.mark.shared]
 

@@ -27,7 +27,7 @@ from tests.support.data.builders import (
     png_chunk,
     save_dicom,
 )
-from tests.support.data.decoding import WITHIN_S, answer_to, most_memory
+from tests.support.imaging.decoding import WITHIN_S, answer_to, most_memory
 
 pytestmark = pytest.mark.processes
 
