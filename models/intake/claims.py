@@ -142,14 +142,8 @@ def _waiting_jobs(session: Session, state: State, *, most: int, after: str = "")
 
 
 def _pick_suspect(session: Session, state: State, max_attempts: int) -> list[int]:
-    lost = Image.attempts.between(1, max_attempts)
-    return _pick(
-        session,
-        1,
-        Image.state == state,
-        lost,
-        order=(Image.attempts.expression, Image.id.expression),
-    )
+    lost = (Image.state == state, Image.attempts.between(1, max_attempts))
+    return _pick(session, 1, *lost, order=(Image.attempts.expression, Image.id.expression))
 
 
 def _pick(

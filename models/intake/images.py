@@ -82,11 +82,8 @@ def add_image(session: Session, *, job_id: str, file: str, stored: Stored) -> Im
 
 def add_images(session: Session, *, job_id: str, new: Sequence[NewImage]) -> list[Image]:
     """In the order given. The same file with the same bytes is the row that is already there."""
-    rows = [
-        _row(job_id, one)
-        for one in sorted(new, key=_file_and_hash)  # in one order, or writers deadlock
-    ]
-    insert_new(session, Image, rows)
+    in_one_order = sorted(new, key=_file_and_hash)  # or writers deadlock
+    insert_new(session, Image, [_row(job_id, one) for one in in_one_order])
     found: dict[tuple[str, str], Image] = {}
     for names in batches(sorted({one.file for one in new})):
         images = select(Image).where(Image.job_id == job_id, Image.file.in_(names))
@@ -127,13 +124,10 @@ def wants_upload(*, ended_after: datetime | None = None) -> ColumnElement[bool]:
 
     ended_after: no longer for images that ended before.
     """
-    ended: list[ColumnElement[bool]] = [
-        Image.state.in_(UNFINISHED_STATES),
-        Image.stored_sha256.is_(None),
-    ]
+    unread = and_(Image.state.in_(UNFINISHED_STATES), Image.stored_sha256.is_(None))
     if ended_after is not None:
-        ended.append(Image.finished_at > ended_after)
-    return or_(Image.state == State.RECEIVED, and_(*ended))
+        unread = and_(unread, Image.finished_at > ended_after)
+    return or_(Image.state == State.RECEIVED, unread)
 
 
 def lock_images_of(session: Session, sha256s: Sequence[str]) -> list[str]:
@@ -143,7 +137,7 @@ def lock_images_of(session: Session, sha256s: Sequence[str]) -> list[str]:
 
 
 def cancel_waiting(session: Session, job_id: str, *, limit: int) -> int:
-    """Workers find their claims on them broken. Returns how many.
+    """Their workers lose the claims. Returns how many.
 
     Skips rows that a worker is writing at this moment: workers lock rows in other orders.
     """
@@ -197,8 +191,7 @@ def record_read(
         if image_id in held:
             columns = found.as_columns() | {"study_id": study_id, "attempts": 0}
             _finish(session, image_id, state=State.READY, **columns)
-    outcomes = ((refused, State.REJECTED), (failed, State.FAILED))
-    for reasons, state in outcomes:
+    for reasons, state in ((refused, State.REJECTED), (failed, State.FAILED)):
         for image_id, reason in reasons.items():
             if image_id in held:
                 _end(session, image_id, state, reason)

@@ -20,7 +20,7 @@ class TooManyUploadsError(ValueError):
     """One sentence for the user."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Declared:
     """sha256: empty if the sender named none."""
 
@@ -33,7 +33,7 @@ def declare(session: Session, *, job_id: str, files: Sequence[Declared]) -> list
     """In the order given. A file declared again keeps its row, and is expected if given up."""
     rows = [
         {"job_id": job_id, **vars(one), "received": 0, "created_at": now()}
-        for one in sorted(set(files), key=_in_order)  # in one order, or writers deadlock
+        for one in sorted(set(files))  # in one order, or writers deadlock
     ]
     insert_new(session, Upload, rows)
     if count_uploads(session, job_id) > MAX_A_JOB:
@@ -42,8 +42,7 @@ def declare(session: Session, *, job_id: str, files: Sequence[Declared]) -> list
         )
     found = _find_declared(session, job_id, files)
     for upload in sorted(found.values(), key=lambda upload: upload.id):
-        if upload.given_up_at is not None:
-            upload.given_up_at = None
+        upload.given_up_at = None
     session.flush()
     return [found[one] for one in files]
 
@@ -101,10 +100,7 @@ def missing_uploads(session: Session, upload_ids: Sequence[int]) -> dict[int, Up
     return {upload.id: upload for upload in session.scalars(missing)}
 
 
-MISSING: tuple[ColumnElement[bool], ...] = (
-    Upload.arrived_at.is_(None),
-    Upload.given_up_at.is_(None),
-)
+MISSING = (Upload.arrived_at.is_(None), Upload.given_up_at.is_(None))
 _STATES: dict[UploadState | None, tuple[ColumnElement[bool], ...]] = {
     None: (),
     "missing": MISSING,
@@ -124,7 +120,3 @@ def _find_declared(
             if declared in wanted:
                 found[declared] = upload
     return found
-
-
-def _in_order(one: Declared) -> tuple[str, int, str]:
-    return one.file, one.size, one.sha256

@@ -25,14 +25,9 @@ def begin_login(session: Session, user: User, *, lasts: timedelta) -> str:
     user: as read when the password was checked: if its logins were ended since, so is this one.
     """
     secret = secrets.token_urlsafe(32)
-    session.add(
-        Login(
-            user_id=user.id,
-            epoch=user.session_epoch,
-            digest=digest_of(secret),
-            expires_at=now() + lasts,
-        )
-    )
+    login = Login(user_id=user.id, epoch=user.session_epoch, digest=digest_of(secret))
+    login.expires_at = now() + lasts
+    session.add(login)
     return secret
 
 

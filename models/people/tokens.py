@@ -35,16 +35,9 @@ def issue_token(
     role: limits what the token may do; None: all that the user may do.
     """
     token = secrets.token_urlsafe(32)
-    session.add(
-        Token(
-            user_id=user.id,
-            kind=kind,
-            name=name,
-            role=role,
-            digest=digest_of(token),
-            expires_at=now() + lifetime if lifetime is not None else None,
-        )
-    )
+    row = Token(user_id=user.id, kind=kind, name=name, role=role, digest=digest_of(token))
+    row.expires_at = now() + lifetime if lifetime is not None else None
+    session.add(row)
     session.flush()
     return token
 
@@ -113,10 +106,7 @@ def _valid(token: str, kind: TokenKind) -> tuple[ColumnElement[bool], ...]:
 
 
 def _alive() -> tuple[ColumnElement[bool], ...]:
-    return (
-        or_(Token.expires_at.is_(None), Token.expires_at > now()),
-        Token.revoked_at.is_(None),
-    )
+    return (or_(Token.expires_at.is_(None), Token.expires_at > now()), Token.revoked_at.is_(None))
 
 
 def digest_of(token: str) -> str:

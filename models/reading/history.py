@@ -65,17 +65,10 @@ def past_answers(
         query = query.where(Prediction.sha256 < below)
     found: dict[str, PastAnswer] = {}
     # The earliest image decides, so recent ones must not replace it.
-    for sha256, probability, unfamiliarity, is_unanswered, patient, is_recent in session.execute(
-        query
-    ):
+    for row in session.execute(query):
+        sha256, *_, is_recent = row
         if sha256 not in found or not is_recent:
-            found[sha256] = PastAnswer(
-                probability=probability,
-                unfamiliarity=unfamiliarity,
-                is_unanswered=is_unanswered,
-                patient=patient,
-                is_recent=is_recent,
-            )
+            found[sha256] = PastAnswer(*row[1:])
     return History(list(found.values()), is_sample=below is not None)
 
 

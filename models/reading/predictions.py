@@ -34,11 +34,7 @@ def record_predictions(
 
 
 def add_predictions(
-    session: Session,
-    predictions: Mapping[str, Prediction],
-    *,
-    model_version_id: int,
-    engine: str,
+    session: Session, predictions: Mapping[str, Prediction], *, model_version_id: int, engine: str
 ) -> None:
     """By SHA-256; existing predictions of this version at this point stay as they are."""
     rows = [

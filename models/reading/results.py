@@ -121,13 +121,8 @@ def shown_prediction_id(operating_point: OperatingPoint) -> ColumnElement[int]:
     of any version. So neither a promotion nor another setting hides results, and undoing either
     shows the former ones again. Each result names its version and operating point.
     """
-    live = (
-        select(ModelAlias.model_version_id)
-        .where(ModelAlias.name == PRODUCTION)
-        .order_by(ModelAlias.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
+    moves = select(ModelAlias.model_version_id).where(ModelAlias.name == PRODUCTION)
+    live = moves.order_by(ModelAlias.id.desc()).limit(1).scalar_subquery()
     one = aliased(Prediction)
     by_live = one.model_version_id == live
     as_set = and_(by_live, one.operating_point == operating_point)

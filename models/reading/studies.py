@@ -74,7 +74,8 @@ def list_studies(
     """finding: "pneumonia", "normal", or "none" for studies without a finding."""
     summaries = _summaries(operating_point, job_id=job_id)
     if finding is not None:
-        summaries = summaries.having(_has_finding(finding))
+        wanted = {"pneumonia": _positive == 1, "normal": _positive == 0}
+        summaries = summaries.having(wanted.get(finding, _positive.is_(None)))
         total = session.scalar(select(func.count()).select_from(summaries.subquery())) or 0
     else:  # counting needs no predictions, which are most of the work
         studies = select(func.count(func.distinct(Image.study_id)))
@@ -128,11 +129,6 @@ def _summaries(operating_point: OperatingPoint, *, job_id: str | None) -> Select
 
 def _in_job(job_id: str | None) -> list[ColumnElement[bool]]:
     return [] if job_id is None else [Image.job_id == job_id]
-
-
-def _has_finding(finding: str) -> ColumnElement[bool]:
-    wanted = {"pneumonia": _positive == 1, "normal": _positive == 0}
-    return wanted.get(finding, _positive.is_(None))
 
 
 def _order_key(order: Order) -> ColumnElement[Any]:

@@ -59,9 +59,8 @@ class Label(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64))  # of an image or an imported image
     value: Mapped[LabelValue] = mapped_column(text_enum(LabelValue))
-    patient_hash: Mapped[str | None] = mapped_column(
-        String(64)
-    )  # None if the source names no patient
+    # None if the source names no patient.
+    patient_hash: Mapped[str | None] = mapped_column(String(64))
     reader: Mapped[str] = mapped_column(String(80))
     role: Mapped[Role | None] = mapped_column(text_enum(Role))
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))  # who submitted it
@@ -139,8 +138,8 @@ class SnapshotImage(Base):
 class Night(LeaseColumns, Base):
     """One run of the nightly job, with its results and decision.
 
-    It waits, is claimed by one worker with a lease, and goes through its stages; each stage can
-    be begun again, so a worker's death costs time and nothing else.
+    One worker claims it with a lease and runs its stages; each stage can be repeated, so a killed
+    worker costs time and nothing else.
     """
 
     __tablename__ = "night"
@@ -189,9 +188,8 @@ class Evaluation(Base):
     model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
     snapshot_id: Mapped[int] = mapped_column(ForeignKey("dataset_snapshot.id"))
     origin: Mapped[str] = mapped_column(String(80))
-    figures: Mapped[
-        dict[str, Any]
-    ]  # `pipeline.evaluation.evaluate.Evaluation.as_json`, and the curves
+    # `pipeline.evaluation.evaluate.Evaluation.as_json`, and the curves.
+    figures: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

@@ -1,13 +1,16 @@
-"""What worker tests share: context into a database and a folder of their own, one decoder pool."""
+"""Fixtures of worker tests: a context and a job of their own, one decoder pool."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from models.context import AppContext, open_context
+from models.tables.intake import Image, Job
 from pipeline.prepare.pool import DecoderPool
+from tests.support.data.rows import a_job, images_in
 from tests.support.servers.databases import Database
 from worker import enqueue
+from worker.ingest import ingest_chunk
 
 KEY = b"an invented key"
 TIMEOUT_S = 120.0  # for one file: no test waits so long, however slow the machine
@@ -25,3 +28,15 @@ def context(database: Database) -> Iterator[AppContext]:
 def pool() -> Iterator[DecoderPool]:
     with DecoderPool(processes=2, timeout_s=TIMEOUT_S, key=KEY) as running:
         yield running
+
+
+@pytest.fixture
+def job(context: AppContext) -> Job:
+    with context.sessions.begin() as session:
+        return a_job(session)
+
+
+def ingest_all(context: AppContext, pool: DecoderPool) -> list[Image]:
+    while ingest_chunk(context, pool):
+        pass
+    return images_in(context)

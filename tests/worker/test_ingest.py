@@ -2,44 +2,28 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom.uid import generate_uid
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from models.context import AppContext
-from models.files.purge import purge_step
 from models.intake.claims import claim_images
 from models.intake.images import cancel_waiting
-from models.intake.jobs import close_job
 from models.reading.predictions import record_predictions
-from models.tables.intake import Image, Job, State, Study
-from pipeline.errors import RefusalCode, RefusedError
+from models.tables.intake import Job, State, Study
+from pipeline.errors import RefusalCode
 from pipeline.prepare.pool import DecoderPool
-from pipeline.types import PREPROCESSING, Prepared
+from pipeline.types import PREPROCESSING
 from tests.support.data.builders import INVENTED_PATIENT
-from tests.support.data.rows import a_job, a_prediction, a_version, all_images
+from tests.support.data.rows import a_job, a_prediction, a_version, images_in
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.support.servers.databases import both_databases
-from tests.worker.conftest import TIMEOUT_S
+from tests.worker.conftest import TIMEOUT_S, ingest_all
 from worker.chunks import PassingError
 from worker.ingest import MISSING, ingest_chunk
-
-
-@pytest.fixture
-def job(context: AppContext) -> Job:
-    with context.sessions.begin() as session:
-        return a_job(session)
-
-
-def ingest_all(context: AppContext, pool: DecoderPool) -> list[Image]:
-    while ingest_chunk(context, pool):
-        pass
-    with context.sessions() as session:
-        return all_images(session)
 
 
 def studies(context: AppContext) -> dict[int, Study]:
@@ -188,45 +172,13 @@ def test_ingest_does_not_copy_the_reason_of_a_cancelled_image(
     assert (image.state, image.reason) == (State.FAILED, MISSING.clause)
 
 
-class PurgingPool(DecoderPool):
-    """Decodes as any; before it begins, a job is purged."""
-
-    def __init__(self, context: AppContext, job: Job) -> None:
-        super().__init__(processes=1, timeout_s=TIMEOUT_S, key=b"an invented key")
-        self._doors, self._job_id = context, job.id
-
-    def prepare_all(self, paths: Iterable[Path]) -> Iterator[Prepared | RefusedError]:
-        purge_step(self._doors.sessions, self._doors.store, self._job_id, user_id=None)
-        return super().prepare_all(paths)
-
-
-@both_databases
-def test_ingest_reads_files_again_that_were_purged_meanwhile(
-    context: AppContext, pool: DecoderPool, job: Job
-) -> None:
-    upload(context, job, {"a/1.png": a_png()})
-    (first,) = ingest_all(context, pool)
-    with context.sessions.begin() as session:
-        close_job(session, job.id)
-        session.execute(update(Image).values(state=State.PREDICTED))
-        other = a_job(session)
-    upload(context, other, {"z/9.png": a_png()})
-    with PurgingPool(context, job) as purging:
-        ingest_chunk(context, purging)
-    (second,) = ingest_all(context, pool)
-    assert (second.job_id, second.state, second.attempts) == (other.id, State.READY, 0)
-    assert second.stored_sha256 == first.stored_sha256
-    assert context.store.exists(second.stored_sha256 or "")
-
-
 def test_ingest_gives_back_images_when_stopping(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
     upload(context, job, {f"a/{n}.png": a_png(seed=n) for n in range(4)})
     context.stopping.set()
     ingest_chunk(context, pool)
-    with context.sessions() as session:
-        images = all_images(session)
+    images = images_in(context)
     assert {(image.state, image.attempts, image.leased_by) for image in images} == {
         (State.RECEIVED, 0, None)
     }
@@ -243,8 +195,7 @@ def test_ingest_blames_no_file_for_a_full_disk(
     with pytest.raises(OSError):  # noqa: PT011 (which one is the system's choice)
         ingest_chunk(context, pool)
     blocked.unlink()
-    with context.sessions() as session:
-        (image,) = all_images(session)
+    (image,) = images_in(context)
     assert (image.state, image.attempts) == (State.RECEIVED, 0)
     assert ingest_all(context, pool)[0].state == State.READY
 
@@ -259,8 +210,7 @@ def test_ingest_blames_no_file_for_a_decoder_that_does_not_start(
         pytest.raises(PassingError, match="did not start"),
     ):
         ingest_chunk(context, short_lived)
-    with context.sessions() as session:
-        (image,) = all_images(session)
+    (image,) = images_in(context)
     assert (image.state, image.attempts) == (State.RECEIVED, 0)
     assert ingest_all(context, pool)[0].state == State.READY
 

@@ -11,11 +11,11 @@ from models.context import AppContext
 from models.learning.promotion import install_baseline, set_production
 from models.learning.versions import register_version
 from models.reading.predictions import get_prediction, read_heatmap
-from models.tables.intake import Image, ModelVersion, Prediction, State
+from models.tables.intake import Image, Prediction, State
 from pipeline.errors import RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import PREPROCESSING
-from tests.support.data.rows import a_job, all_images, an_image
+from tests.support.data.rows import a_job, a_version, an_image, images_in
 from tests.support.data.versions import make_version
 from tests.support.servers.databases import Database, both_databases
 from worker.predict import LivePredictor, predict_chunk
@@ -44,8 +44,7 @@ def add_ready(context: AppContext, count: int, *, first: int = 0) -> list[Image]
 def predict_all(context: AppContext, live: LivePredictor) -> list[Image]:
     while predict_chunk(context, live):
         pass
-    with context.sessions() as session:
-        return all_images(session)
+    return images_in(context)
 
 
 def predictions(context: AppContext) -> list[Prediction]:
@@ -118,10 +117,7 @@ def test_predict_uses_the_promoted_version_for_the_next_chunk(
     add_ready(context, 1)
     predict_all(context, live)
     with context.sessions.begin() as session:
-        other = ModelVersion(name="other", folder=None, card={})  # the same network again
-        session.add(other)
-        session.flush()
-        set_production(session, other, reason="for a test")
+        a_version(session, name="other")  # the same network
     add_ready(context, 1, first=1)
     predict_all(context, live)
     assert [one.model_version_id for one in predictions(context)] == [1, 2]
@@ -132,16 +128,12 @@ def test_predict_blames_no_image_for_a_damaged_version(
 ) -> None:
     add_ready(context, 1)
     with context.sessions.begin() as session:
-        broken = ModelVersion(name="broken", folder="networks/none", card={})
-        session.add(broken)
-        session.flush()
-        set_production(session, broken, reason="for a test")
+        a_version(session, name="broken").folder = "networks/none"
     for _ in range(5):
         assert not predict_chunk(context, live)
-    with context.sessions() as session:
-        (image,) = all_images(session)
+    (image,) = images_in(context)
     assert (image.state, image.attempts) == (State.READY, 0)
-    assert caplog.text.count("networks/none") == 1, "said once, however often it is tried"
+    assert caplog.text.count("networks/none") == 1, "logged once, however often it is tried"
 
 
 def put_live(context: AppContext, name: str, **card: Any) -> None:
@@ -152,14 +144,12 @@ def put_live(context: AppContext, name: str, **card: Any) -> None:
 
 
 def at_point(context: AppContext, point: str) -> AppContext:
-    """As if the service had been started anew with another setting."""
+    """As after a restart with another setting."""
     settings = context.settings.model_copy(update={"operating_point": point})
     return replace(context, settings=settings)
 
 
-def test_predict_applies_the_operating_point(
-    context: AppContext,
-) -> None:
+def test_predict_applies_the_operating_point(context: AppContext) -> None:
     put_live(context, "two-points", points={"balanced": 1.0, "sensitive": 0.0})
     for point in ("balanced", "sensitive", "balanced", "sensitive"):
         add_ready(context, 1)
@@ -178,8 +168,7 @@ def test_predict_logs_a_missing_operating_point_once(
     live = LivePredictor()
     for _ in range(3):
         assert not predict_chunk(at_point(context, "sensitive"), live)
-    with context.sessions() as session:
-        images = all_images(session)
+    images = images_in(context)
     assert [(image.state, image.attempts) for image in images] == [(State.READY, 0)] * 2
     (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert line.getMessage() == (

@@ -1,4 +1,4 @@
-"""Real workers, a real broker, and what happens when one of them is killed in mid-job."""
+"""Real workers, a real broker, and what happens when one of them is killed during a job."""
 
 import os
 import time
@@ -63,16 +63,13 @@ class Service:
             session.execute(insert(Image), rows)
         return job_id
 
-    def predicted_meanwhile(self, huge: str, small: str) -> int:
-        """How many of one job, from when the other came until it was done."""
+    def predicted_during(self, huge: str, small: str) -> int:
+        """Images of the huge job that were predicted while the small one waited."""
         of_small = select(func.min(Image.created_at), func.max(Image.finished_at))
         of_huge = select(func.count()).where(Image.job_id == huge)
         with self.context.sessions() as session:
             came, done = session.execute(of_small.where(Image.job_id == small)).one()
             return session.scalar(of_huge.where(Image.finished_at.between(came, done))) or 0
-
-    def count(self, state: State) -> int:
-        return self.states()[state]
 
     def states(self) -> Counter[State]:
         with self.context.sessions() as session:
@@ -91,12 +88,11 @@ class Service:
 
     def wait_until(self, state: State, count: int) -> None:
         what = f"{count} images that are {state}"
-        wait_until(lambda: self.count(state) >= count, within_s=WITHIN_S, what=what)
+        wait_until(lambda: self.states()[state] >= count, within_s=WITHIN_S, what=what)
 
-    def wait_until_predicted(self, count: int) -> None:
+    def finish(self, count: int) -> None:
+        """Wait for so many images, each predicted once."""
         self.wait_until(State.PREDICTED, count)
-
-    def assert_each_predicted_once(self, count: int) -> None:
         assert self.states() == {State.PREDICTED: count}
         with self.context.sessions() as session:
             hashes = list(session.scalars(select(Prediction.sha256)))
@@ -123,7 +119,7 @@ def service_of_its_own(
     yield from make_service(settings, broker.url, tmp_path)
 
 
-def freeze_in_mid_chunk(service: Service, worker: Process, *, queue: str) -> None:
+def freeze_in_a_chunk(service: Service, worker: Process, *, queue: str) -> None:
     """At a moment when it holds images: the job cannot end without it."""
 
     def is_frozen_with_images() -> bool:
@@ -139,26 +135,24 @@ def freeze_in_mid_chunk(service: Service, worker: Process, *, queue: str) -> Non
 def test_workers_finish_a_job_and_stop_quickly(service: Service) -> None:
     ingest, predict = (service.processes.worker(queue) for queue in ("ingest", "predict"))
     service.upload(40)
-    service.wait_until_predicted(40)
-    service.assert_each_predicted_once(40)
+    service.finish(40)
     assert max(ingest.stop(), predict.stop()) < AT_ONCE_S
 
 
 def test_stopped_worker_leaves_nothing_claimed(service: Service) -> None:
     ingest, predict = (service.processes.worker(queue) for queue in ("ingest", "predict"))
     service.upload(80)
-    service.wait_until_predicted(1)
-    freeze_in_mid_chunk(service, ingest, queue="ingest")
+    service.wait_until(State.PREDICTED, 1)
+    freeze_in_a_chunk(service, ingest, queue="ingest")
     assert max(ingest.stop(), predict.stop()) < AT_ONCE_S
     assert service.leased() == 0
-    assert service.count(State.PREDICTED) < 80
+    assert service.states()[State.PREDICTED] < 80
     with service.context.sessions() as session:
         waiting = select(Image.attempts).where(Image.state.in_([State.RECEIVED, State.READY]))
         assert set(session.scalars(waiting)) <= {0}
     for queue in ("ingest", "predict"):
         service.processes.worker(queue)
-    service.wait_until_predicted(80)
-    service.assert_each_predicted_once(80)
+    service.finish(80)
 
 
 @pytest.mark.parametrize("queue", ["predict", "ingest"])
@@ -167,15 +161,14 @@ def test_killed_worker_loses_nothing(service: Service, queue: str) -> None:
     service.processes.beat()
     service.upload(60)
     if queue == "predict":
-        service.wait_until(State.READY, 30)  # so that it will have its hands full
+        service.wait_until(State.READY, 30)  # so that it will be busy
     victim = service.processes.worker(queue)
-    freeze_in_mid_chunk(service, victim, queue=queue)
+    freeze_in_a_chunk(service, victim, queue=queue)
     victim.kill()
     assert service.leased(HOLDS[queue])
     service.lapse_leases()
     service.processes.worker(queue)
-    service.wait_until_predicted(60)
-    service.assert_each_predicted_once(60)
+    service.finish(60)
 
 
 def test_killed_broker_loses_nothing(service_of_its_own: Service, broker: EmbeddedBroker) -> None:
@@ -185,7 +178,7 @@ def test_killed_broker_loses_nothing(service_of_its_own: Service, broker: Embedd
     ingest = service.processes.worker("ingest")
     service.processes.worker("predict")
     service.upload(60)
-    freeze_in_mid_chunk(service, ingest, queue="ingest")
+    freeze_in_a_chunk(service, ingest, queue="ingest")
     broker.kill()
     ingest.thaw()
     service.upload(30, first=60)  # its nudge is lost
@@ -193,9 +186,8 @@ def test_killed_broker_loses_nothing(service_of_its_own: Service, broker: Embedd
         lambda: "was not sent" in beat.log.read_text(), within_s=WITHIN_S, what="beat's warning"
     )
     broker.start()
-    service.wait_until_predicted(90)
-    service.assert_each_predicted_once(90)
-    assert "Traceback" not in beat.log.read_text(), "a line for each message, no more"
+    service.finish(90)
+    assert "Traceback" not in beat.log.read_text(), "one line for each message"
 
 
 def has_messages(broker_url: str) -> bool:
@@ -206,11 +198,11 @@ def has_messages(broker_url: str) -> bool:
 def test_small_job_does_not_wait_for_a_huge_one(service: Service) -> None:
     huge = service.add_ready("huge", 500)
     service.processes.worker("predict")
-    service.wait_until_predicted(1)
+    service.wait_until(State.PREDICTED, 1)
     small = service.add_ready("small", 10)
-    service.wait_until_predicted(510)
+    service.wait_until(State.PREDICTED, 510)
     chunk = QUICK["chunk_size"]
-    assert service.predicted_meanwhile(huge, small) <= 10 + 2 * chunk, "half of each, but for two"
+    assert service.predicted_during(huge, small) <= 10 + 2 * chunk, "half of each, but for two"
 
 
 def test_nudges_to_a_dead_broker_return_quickly(settings: Settings, broker: EmbeddedBroker) -> None:

@@ -1,6 +1,7 @@
 """Re-reading adds predictions of the production version, whatever happens to its workers."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from models.files.store import FileStore
 from models.intake.jobs import job_progress
 from models.learning.promotion import promote, roll_back
 from models.operations.dump import end_work_in_progress
-from models.reading.rereadings import settle_chunk
+from models.reading.rereadings import Chunk, settle_chunk
 from models.tables import intake as tables
 from models.tables.intake import Image, Job, State
 from tests.support.data.rereadings import (
@@ -30,7 +31,7 @@ from tests.support.data.rereadings import (
     put_inputs,
     read_before,
 )
-from tests.support.data.rows import a_job, a_version, all_images, an_image, lapse_leases
+from tests.support.data.rows import a_job, a_version, all_images, an_image, images_in, lapse_leases
 from tests.support.servers.databases import both_databases
 from worker.predict import LivePredictor
 from worker.reread import reread_chunk
@@ -40,6 +41,18 @@ from worker.sweep import sweep
 @pytest.fixture
 def context(context: AppContext) -> AppContext:
     return read_before(context)
+
+
+def reread_all(context: AppContext) -> None:
+    live = LivePredictor()
+    while reread_chunk(context, live):
+        pass
+
+
+def claim_two(context: AppContext) -> Chunk:
+    chunk = claim(context)
+    assert chunk is not None
+    return chunk
 
 
 @both_databases
@@ -85,52 +98,39 @@ def test_reread_waits_while_another_version_is_in_production(context: AppContext
     assert progress(context) == (2, 5, False)
     with context.sessions.begin() as session:
         roll_back(session, user_id=None, reason="for a test")
-    while reread_chunk(context, live):
-        pass
+    reread_all(context)
     assert progress(context) == (5, 5, True)
 
 
 @both_databases
-def test_reread_claims_do_not_overlap_and_lapsed_ones_come_last(
-    context: AppContext,
-) -> None:
+def test_reread_claims_do_not_overlap_and_lapsed_ones_come_last(context: AppContext) -> None:
     ask(context)
-    dying = claim(context)
-    assert dying is not None
-    live = LivePredictor()
-    while reread_chunk(context, live):
-        pass
-    assert list(answers(context).values()) == [IMAGES, IMAGES - len(dying.sha256s)]
-    assert not progress(context)[2], "another may be at work on them"
+    lost = claim_two(context)
+    reread_all(context)
+    assert list(answers(context).values()) == [IMAGES, IMAGES - len(lost.sha256s)]
+    assert not progress(context)[2], "another worker may hold them"
     with context.sessions.begin() as session:
         end_work_in_progress(session)  # as a restored backup does
         lapse_leases(session)
     assert is_due(context)
-    while reread_chunk(context, live):
-        pass
+    reread_all(context)
     assert list(answers(context).values()) == [IMAGES, IMAGES]
     assert progress(context) == (5, 5, True)
-    with context.sessions() as session:
-        images = all_images(session)
+    images = images_in(context)
     assert {(one.leased_by, one.attempts) for one in images} == {(None, 0)}
 
 
 @both_databases
 def test_concurrent_rereads_predict_each_image_once(context: AppContext) -> None:
     ask(context)
-    begun = threading.Barrier(2)
+    ready = threading.Barrier(2)
 
-    def work() -> None:
-        live = LivePredictor()
-        begun.wait()
-        while reread_chunk(context, live):
-            pass
+    def work(_: int) -> None:
+        ready.wait()
+        reread_all(context)
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=300)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(work, range(2)))
     assert list(answers(context).values()) == [IMAGES, IMAGES]
     assert progress(context) == (5, 5, True)
 
@@ -138,13 +138,10 @@ def test_concurrent_rereads_predict_each_image_once(context: AppContext) -> None
 def test_reread_skips_images_without_network_input(
     context: AppContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with context.sessions() as session:
-        gone = all_images(session)[1]
+    gone = images_in(context)[1]
     next(context.store.root.glob(f"inputs/*/*/{gone.sha256}")).unlink()
     ask(context)
-    live = LivePredictor()
-    while reread_chunk(context, live):
-        pass
+    reread_all(context)
     assert list(answers(context).values()) == [IMAGES, IMAGES - 1]
     assert progress(context) == (5, 5, True)
     assert "1 images could not be read again" in caplog.text
@@ -154,16 +151,13 @@ def test_reread_skips_images_without_network_input(
 def test_requested_again_reread_covers_newer_images(context: AppContext) -> None:
     ask(context)
     ask(context)
-    live = LivePredictor()
-    while reread_chunk(context, live):
-        pass
+    reread_all(context)
     with context.sessions.begin() as session:
         image = an_image(session, a_job(session), content="late", state=State.PREDICTED)
     put_inputs(context, [image])
-    assert not reread_chunk(context, live)
+    assert not reread_chunk(context, LivePredictor())
     ask(context)
-    while reread_chunk(context, live):
-        pass
+    reread_all(context)
     assert progress(context) == (6, 6, True)
 
 
@@ -172,7 +166,7 @@ class PurgingStore(FileStore):
 
     def __init__(self, context: AppContext) -> None:
         super().__init__(context.store.root)
-        self._doors, self._is_purged = context, False
+        self._context, self._is_purged = context, False
 
     def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
         found = super().network_input(sha256, preprocessing)
@@ -182,11 +176,11 @@ class PurgingStore(FileStore):
         return found
 
     def _purge(self) -> None:
-        with self._doors.sessions.begin() as session:
+        with self._context.sessions.begin() as session:
             job = session.scalars(select(Job)).one()
             job.closed_at = now()
             session.execute(update(Image).where(Image.id > 1).values(job_id=a_job(session).id))
-        purge_step(self._doors.sessions, self, job.id, user_id=None)
+        purge_step(self._context.sessions, self, job.id, user_id=None)
 
 
 @both_databases
@@ -210,15 +204,14 @@ def test_reread_records_nothing_for_purged_images(context: AppContext) -> None:
 def test_reread_gives_up_an_image_that_stops_its_worker(
     context: AppContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with context.sessions() as session:
-        deadly = all_images(session)[1].id
+    deadly = images_in(context)[1].id
     ask(context)
     deaths = 0
     while is_due(context):
         assert deaths < 9, "it would be tried without end"
         while chunk := claim(context):
             if deadly in chunk.image_ids:
-                deaths += 1  # nothing more is heard of this worker
+                deaths += 1  # this worker records nothing
                 break
             with context.sessions.begin() as session:
                 for sha256 in chunk.sha256s:
@@ -231,8 +224,7 @@ def test_reread_gives_up_an_image_that_stops_its_worker(
     assert list(answers(context).values()) == [IMAGES, IMAGES - 1]
     assert progress(context) == (5, 5, True)
     assert "1 images are not read again: each stopped its worker too often" in caplog.text
-    with context.sessions() as session:
-        images = all_images(session)
+    images = images_in(context)
     assert {(one.state, one.leased_by, one.attempts) for one in images} == {
         (State.PREDICTED, None, 0)
     }
@@ -243,30 +235,21 @@ def test_reread_ignores_attempts_of_earlier_claims(context: AppContext) -> None:
     with context.sessions.begin() as session:
         session.execute(update(Image).values(attempts=9))
     ask(context)
-    dying = claim(context)
-    assert dying is not None
+    claim_two(context)
     with context.sessions.begin() as session:
         lapse_leases(session)
     sweep(context)
-    live = LivePredictor()
-    while reread_chunk(context, live):
-        pass
+    reread_all(context)
     assert list(answers(context).values()) == [IMAGES, IMAGES]
 
 
-def test_reread_releases_claims_of_a_worker_that_died_after_recording(
-    context: AppContext,
-) -> None:
+def test_reread_releases_claims_of_a_worker_that_died_after_recording(context: AppContext) -> None:
     ask(context)
-    dying = claim(context)
-    assert dying is not None
+    lost = claim_two(context)
     version = live_version(context)
     with context.sessions.begin() as session:
-        for sha256 in dying.sha256s:
+        for sha256 in lost.sha256s:
             add_answer(session, sha256, version)
-    live = LivePredictor()
-    while reread_chunk(context, live):
-        pass
+    reread_all(context)
     assert progress(context) == (5, 5, True)
-    with context.sessions() as session:
-        assert {image.leased_by for image in all_images(session)} == {None}
+    assert {image.leased_by for image in images_in(context)} == {None}

@@ -15,10 +15,9 @@ from models.operations.heartbeat import is_alive
 from models.tables.intake import Audit, Image
 from pipeline.prepare.pool import DecoderPool
 from pipeline.pseudonym import pseudonymous_uid
-from tests.support.data.rows import a_job, all_images
+from tests.support.data.rows import a_job, all_images, images_in
 from tests.support.data.uploads import a_dicom, a_png, upload
-from tests.worker.conftest import KEY
-from worker.ingest import ingest_chunk
+from tests.worker.conftest import KEY, ingest_all
 from worker.tidy import fill_sop_instance_uids, watch_audit
 
 
@@ -31,21 +30,19 @@ def ingest(context: AppContext, pool: DecoderPool, files: dict[str, bytes]) -> N
     with context.sessions.begin() as session:
         job = a_job(session)
     upload(context, job, files)
-    while ingest_chunk(context, pool):
-        pass
+    ingest_all(context, pool)
 
 
 def test_fill_sop_instance_uids_keeps_the_pseudonymous_uid(
     context: AppContext, pool: DecoderPool, tmp_path: Path
 ) -> None:
     uid = generate_uid()
-    film = a_dicom(tmp_path, SOPInstanceUID=uid)
-    ingest(context, pool, {"a/film.dcm": film, "a/picture.png": a_png()})
-    ingest(context, pool, {"b/the same film.dcm": film})
+    dicom = a_dicom(tmp_path, SOPInstanceUID=uid)
+    ingest(context, pool, {"a/1.dcm": dicom, "a/2.png": a_png()})
+    ingest(context, pool, {"b/again.dcm": dicom})
     expected = pseudonymous_uid(KEY, uid)
     assert sop_uids(context) == [expected, None, expected]
-    with context.sessions() as session:
-        stored = all_images(session)[0].stored_sha256 or ""
+    stored = images_in(context)[0].stored_sha256 or ""
     assert pydicom.dcmread(context.store.path(stored)).SOPInstanceUID == expected
 
 
@@ -53,7 +50,7 @@ def test_fill_sop_instance_uids_works_in_batches(
     context: AppContext, pool: DecoderPool, tmp_path: Path
 ) -> None:
     files = {f"{number}.dcm": a_dicom(tmp_path) for number in range(3)}
-    ingest(context, pool, files | {"picture.png": a_png()})
+    ingest(context, pool, files | {"2.png": a_png()})
     before = sop_uids(context)
     with context.sessions.begin() as session:
         session.execute(update(Image).values(sop_instance_uid=None))

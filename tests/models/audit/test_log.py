@@ -7,14 +7,13 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from models.audit.log import Sealed, chain_older, digest_of, record
-from models.audit.verify import ANCHORS_FILE, check_audit, newest_check, read_anchors, verify
+from models.audit.verify import ANCHORS_FILE, Check, check_audit, newest_check, read_anchors, verify
 from models.base import now
 from models.operations.upgrade import upgrade
 from models.tables.intake import Audit
@@ -34,9 +33,18 @@ def recorded(database: Database) -> Database:
     return database
 
 
+def verified(database: Database) -> Check:
+    with database.sessions() as session:
+        return verify(session)
+
+
+def checked(database: Database) -> Check:
+    with database.sessions() as session:
+        return check_audit(session, database.settings.data_dir)
+
+
 def test_verify_accepts_an_untouched_chain(recorded: Database) -> None:
-    with recorded.sessions() as session:
-        check = verify(session)
+    check = verified(recorded)
     assert (check.is_intact, check.rows, check.last_id) == (True, ROWS, ROWS)
 
 
@@ -76,8 +84,7 @@ def test_verify_finds_the_row_that_was_tampered_with(
 ) -> None:
     with recorded.sessions.begin() as session:
         tamper(session)
-    with recorded.sessions() as session:
-        check = verify(session)
+    check = verified(recorded)
     assert not check.is_intact
     assert check.broken == 5
     assert (check.rows, check.last_id) == ((3, 3) if tamper is _delete else (4, 4))
@@ -88,47 +95,23 @@ def test_verify_finds_a_forged_last_row(recorded: Database) -> None:
         session.add(Audit(user_id=1, action="login", target="", digest="0" * 64))
         session.flush()
         record(session, user_id=1, action="logout")
-    with recorded.sessions() as session:
-        assert verify(session).broken == ROWS + 1
+    assert verified(recorded).broken == ROWS + 1
 
 
-def test_anchor_shows_that_the_end_was_cut_off(recorded: Database) -> None:
-    data_dir = recorded.settings.data_dir
-    with recorded.sessions() as session:
-        assert check_audit(session, data_dir).is_intact
-    with recorded.sessions.begin() as session:
-        session.execute(delete(Audit).where(Audit.id == ROWS))
-    with recorded.sessions() as session:
-        assert verify(session).is_intact, "the chain alone cannot see it"
-        check = check_audit(session, data_dir)
-    assert (check.broken, check.rows) == (ROWS, ROWS - 1)
-    assert "is missing" in check.why
+def _cut_off(session: Session) -> None:
+    session.execute(delete(Audit).where(Audit.id == ROWS))
 
 
-def test_anchor_shows_that_the_end_was_replaced(recorded: Database) -> None:
-    with recorded.sessions() as session:
-        check_audit(session, recorded.settings.data_dir)
-    with recorded.sessions.begin() as session:
-        session.execute(delete(Audit).where(Audit.id == ROWS))
-        session.add(Audit(id=ROWS + 5, user_id=None, action="login", target="", digest=None))
-    with recorded.sessions.begin() as session:
-        _rewrite(session)
-    with recorded.sessions() as session:
-        assert check_audit(session, recorded.settings.data_dir).broken == ROWS
+def _replace_end(session: Session) -> None:
+    _cut_off(session)
+    session.add(Audit(id=ROWS + 5, user_id=None, action="login", target="", digest=None))
+    session.flush()
+    _rewrite(session)
 
 
-def test_anchor_shows_that_the_chain_was_rewritten(recorded: Database) -> None:
-    data_dir = recorded.settings.data_dir
-    with recorded.sessions() as session:
-        check_audit(session, data_dir)
-    with recorded.sessions.begin() as session:
-        _alter(session)
-        _rewrite(session)
-    with recorded.sessions() as session:
-        assert verify(session).is_intact, "the chain alone cannot see it"
-        check = check_audit(session, data_dir)
-    assert check.broken == ROWS
-    assert "anchored" in check.why
+def _alter_and_rewrite(session: Session) -> None:
+    _alter(session)
+    _rewrite(session)
 
 
 def _rewrite(session: Session) -> None:
@@ -136,6 +119,22 @@ def _rewrite(session: Session) -> None:
     for row in session.scalars(select(Audit).order_by(Audit.id)):
         what = Sealed(row.user_id, row.action, row.target, row.created_at)
         row.digest = before = digest_of(what, before=before)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "why"),
+    [(_cut_off, "is missing"), (_replace_end, "is missing"), (_alter_and_rewrite, "anchored")],
+)
+def test_anchor_shows_what_the_chain_alone_cannot(
+    recorded: Database, tamper: Callable[[Session], None], why: str
+) -> None:
+    assert checked(recorded).is_intact
+    with recorded.sessions.begin() as session:
+        tamper(session)
+    assert verified(recorded).is_intact
+    check = checked(recorded)
+    assert (check.broken, check.rows) == (ROWS, ROWS - 1)
+    assert why in check.why
 
 
 def test_anchors_are_private_and_added_for_new_rows_only(recorded: Database) -> None:
@@ -160,27 +159,23 @@ def test_broken_chain_gets_no_anchor(recorded: Database) -> None:
 
 
 def test_unreadable_anchor_fails_the_check(recorded: Database) -> None:
-    data_dir: Path = recorded.settings.data_dir
-    with recorded.sessions() as session:
-        check_audit(session, data_dir)
-        with (data_dir / ANCHORS_FILE).open("a") as file:
-            file.write("{}\n")
-        check = check_audit(session, data_dir)
-    assert check.why == f"{ANCHORS_FILE}, line 2: not an anchor"
+    data_dir = recorded.settings.data_dir
+    checked(recorded)
+    with (data_dir / ANCHORS_FILE).open("a") as file:
+        file.write("{}\n")
+    assert checked(recorded).why == f"{ANCHORS_FILE}, line 2: not an anchor"
 
 
 def test_incomplete_last_anchor_is_ignored(recorded: Database) -> None:
     data_dir = recorded.settings.data_dir
-    with recorded.sessions() as session:
-        check_audit(session, data_dir)
-        with (data_dir / ANCHORS_FILE).open("a") as file:
-            file.write('{"time": "20')
-        assert check_audit(session, data_dir).is_intact
-        assert list(read_anchors(data_dir)) == [ROWS]
+    checked(recorded)
+    with (data_dir / ANCHORS_FILE).open("a") as file:
+        file.write('{"time": "20')
+    assert checked(recorded).is_intact
+    assert list(read_anchors(data_dir)) == [ROWS]
     with recorded.sessions.begin() as session:
         record(session, user_id=None, action="one.more")
-    with recorded.sessions() as session:
-        assert check_audit(session, data_dir).is_intact
+    assert checked(recorded).is_intact
     assert list(read_anchors(data_dir)) == [ROWS, ROWS + 1]
 
 
@@ -204,8 +199,7 @@ def test_upgrade_adds_digests_to_older_rows(empty_database: Database) -> None:
     with empty_database.sessions.begin() as session:
         session.add_all(Audit(action="login", target=str(number)) for number in range(3))
     upgrade(empty_database.settings)
-    with empty_database.sessions() as session:
-        check = verify(session)
+    check = verified(empty_database)
     assert (check.is_intact, check.rows) == (True, 3)
 
 
@@ -227,8 +221,7 @@ def test_concurrent_threads_record_one_chain(database: Database) -> None:
 
     with ThreadPoolExecutor(8) as writers:
         list(writers.map(write, range(8)))
-    with database.sessions() as session:
-        check = verify(session)
+    check = verified(database)
     assert (check.is_intact, check.rows) == (True, 120), check.why
 
 
@@ -249,6 +242,5 @@ def test_concurrent_processes_record_one_chain(database: Database) -> None:
     command, ours = [sys.executable, "-c", WRITER], environment(database.settings)
     writers = [subprocess.Popen(command, cwd=ROOT, env=ours) for _ in range(3)]
     assert [writer.wait(300) for writer in writers] == [0, 0, 0]
-    with database.sessions() as session:
-        check = verify(session)
+    check = verified(database)
     assert (check.is_intact, check.rows) == (True, 75), check.why

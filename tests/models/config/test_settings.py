@@ -67,9 +67,7 @@ def test_wrong_setting_is_one_line_that_names_the_variable_not_its_value(field: 
         assert "secret" not in line
 
 
-def test_contradicting_settings_are_both_named(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_contradicting_settings_are_both_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OVERREAD_CHUNK_TIME_LIMIT_S", "10")
     monkeypatch.setenv("OVERREAD_DECODE_TIMEOUT_S", "11")
     assert problem() == (

@@ -1,4 +1,4 @@
-"""The sweep deletes what no row needs once it is old enough, and nothing else."""
+"""The sweep deletes only what no row needs, once it is old enough."""
 
 import io
 import os
@@ -15,7 +15,7 @@ from models.files.partial import PartialFiles
 from models.intake.jobs import cancel_job, cancel_some
 from models.intake.uploads import Declared, advance, declare, give_up
 from models.learning.nights import cancel_night, request_night
-from models.tables.intake import Image, State, Upload
+from models.tables.intake import Image, Job, State, Upload
 from tests.support.data.rows import a_job
 from tests.support.data.uploads import a_png, files_in, upload
 from tests.support.data.versions import make_version
@@ -35,10 +35,10 @@ def collect(context: AppContext, *, age_s: float = DAY_S) -> None:
     collect_garbage(context.sessions, context.store, lease_s=60, age_s=age_s)
 
 
-def begin_upload(context: AppContext, job_id: str, file: str) -> int:
+def begin_upload(context: AppContext, job_id: str) -> int:
     """Five of its ten bytes have arrived."""
     with context.sessions.begin() as session:
-        (declared,) = declare(session, job_id=job_id, files=[Declared(file, 10)])
+        (declared,) = declare(session, job_id=job_id, files=[Declared("a.png", 10)])
         with PartialFiles(context.store).hold(declared.id) as partial:
             partial.append(io.BytesIO(b"12345"), at=0, max_bytes=5)
         assert advance(session, declared.id, before=0, received=5)
@@ -51,13 +51,13 @@ def received(context: AppContext, upload_id: int) -> int:
 
 
 @pytest.fixture
-def job_id(context: AppContext) -> str:
+def job(context: AppContext) -> Job:
     with context.sessions.begin() as session:
-        return a_job(session).id
+        return a_job(session)
 
 
-def test_recent_parts_of_an_upload_stay(context: AppContext, job_id: str) -> None:
-    upload_id = begin_upload(context, job_id, "a.png")
+def test_recent_parts_of_an_upload_stay(context: AppContext, job: Job) -> None:
+    upload_id = begin_upload(context, job.id)
     collect(context)
     assert PartialFiles(context.store).all() == [upload_id]
     assert received(context, upload_id) == 5
@@ -65,9 +65,9 @@ def test_recent_parts_of_an_upload_stay(context: AppContext, job_id: str) -> Non
 
 @both_databases
 def test_old_parts_of_an_upload_are_deleted_and_expected_again(
-    context: AppContext, job_id: str
+    context: AppContext, job: Job
 ) -> None:
-    upload_id = begin_upload(context, job_id, "a.png")
+    upload_id = begin_upload(context, job.id)
     age(context, "partial")
     with PartialFiles(context.store).hold(upload_id):
         collect(context)
@@ -78,11 +78,11 @@ def test_old_parts_of_an_upload_are_deleted_and_expected_again(
 
 
 def test_parts_of_an_upload_that_was_given_up_are_deleted_at_once(
-    context: AppContext, job_id: str
+    context: AppContext, job: Job
 ) -> None:
-    begin_upload(context, job_id, "a.png")
+    begin_upload(context, job.id)
     with context.sessions.begin() as session:
-        assert give_up(session, job_id) == 1
+        assert give_up(session, job.id) == 1
     collect(context)
     assert PartialFiles(context.store).all() == []
 
@@ -106,9 +106,7 @@ def test_temporary_files_are_deleted_after_a_day(context: AppContext) -> None:
     assert files_in(context.store, "temporary") == []
 
 
-def test_upload_of_a_cancelled_image_stays_for_a_day(context: AppContext) -> None:
-    with context.sessions.begin() as session:
-        job = a_job(session)
+def test_upload_of_a_cancelled_image_stays_for_a_day(context: AppContext, job: Job) -> None:
     (image,) = upload(context, job, {"a.png": a_png()})
     with context.sessions.begin() as session:
         cancel_job(session, job.id)
@@ -121,14 +119,23 @@ def test_upload_of_a_cancelled_image_stays_for_a_day(context: AppContext) -> Non
     assert not context.store.exists(image.sha256, area="incoming")
 
 
-def test_upload_of_a_refused_image_is_deleted_at_once(context: AppContext) -> None:
-    with context.sessions.begin() as session:
-        job = a_job(session)
+def test_upload_of_a_refused_image_is_deleted_at_once(context: AppContext, job: Job) -> None:
     (image,) = upload(context, job, {"a.png": a_png()})
     with context.sessions.begin() as session:
         session.execute(update(Image).values(state=State.REJECTED, finished_at=now()))
     discard_uploads(context, [image.sha256])
     assert not context.store.exists(image.sha256, area="incoming")
+
+
+def test_upload_without_a_row_is_deleted_once_old(context: AppContext, job: Job) -> None:
+    (waiting,) = upload(context, job, {"a.png": a_png()})
+    unneeded = context.store.put(io.BytesIO(b"no row needs this")).sha256
+    collect(context)
+    assert context.store.exists(unneeded, area="incoming")
+    age(context, "incoming")
+    collect(context)
+    assert not context.store.exists(unneeded, area="incoming")
+    assert context.store.exists(waiting.sha256, area="incoming")
 
 
 @both_databases

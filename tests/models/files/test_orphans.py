@@ -25,7 +25,7 @@ Damage = Callable[[AppContext, Image], None]
 
 def read_image(context: AppContext) -> Image:
     """Predicted, with all its files."""
-    stored = context.store.put_bytes(b"a picture")
+    stored = context.store.put_bytes(b"a stored file")
     with context.sessions.begin() as session:
         version = a_version(session)
         image = an_image(session, a_job(session), content="c", state=State.PREDICTED)
@@ -46,7 +46,7 @@ def test_service_at_rest_has_no_orphans(context: AppContext) -> None:
     read_image(context)
     archive = Archive(context)
     (imported,) = archive.imported_set("a set", [("train", "p", "normal")])  # type: ignore[list-item]
-    waiting = context.store.put(io.BytesIO(b"just come"))
+    waiting = context.store.put(io.BytesIO(b"waiting"))
     with context.sessions.begin() as session:
         image = an_image(session, a_job(session))
         image.sha256 = waiting.sha256
@@ -58,7 +58,7 @@ def test_service_at_rest_has_no_orphans(context: AppContext) -> None:
     assert found(context) == []
 
 
-def lose_picture(context: AppContext, image: Image) -> None:
+def lose_stored_file(context: AppContext, image: Image) -> None:
     assert image.stored_sha256 is not None
     context.store.delete(image.stored_sha256, area="stored")
 
@@ -71,17 +71,17 @@ def leave_upload(context: AppContext, _: Image) -> None:
     context.store.put(io.BytesIO(b"an upload without a row"))
 
 
-def leave_picture(context: AppContext, _: Image) -> None:
-    context.store.put_bytes(b"a picture without a row")
+def leave_stored_file(context: AppContext, _: Image) -> None:
+    context.store.put_bytes(b"a stored file without a row")
 
 
-def misplace_picture(context: AppContext, image: Image) -> None:
+def misplace_stored_file(context: AppContext, image: Image) -> None:
     folder = context.store.root / "stored" / "zz"
     folder.mkdir()
-    (folder / str(image.stored_sha256)).write_bytes(b"a picture")
+    (folder / str(image.stored_sha256)).write_bytes(b"a stored file")
 
 
-def leave_half_a_file(context: AppContext, _: Image) -> None:
+def leave_partial_file(context: AppContext, _: Image) -> None:
     (context.store.root / "temporary" / "0").write_bytes(b"half")
 
 
@@ -95,34 +95,33 @@ def lose_version(context: AppContext, _: Image) -> None:
         session.add(ModelVersion(name="v2", folder="networks/v2", card={}))
 
 
-def forget_answer(context: AppContext, image: Image) -> None:
+def lose_prediction(context: AppContext, image: Image) -> None:
     with context.sessions.begin() as session:
         session.execute(update(Image).values(sha256=a_hash("other")))
     network_input = next((context.store.root / "inputs").rglob(image.sha256))
     network_input.rename(network_input.with_name(a_hash("other")))
 
 
-def lose_upload(context: AppContext, image: Image) -> None:
+def lose_upload(context: AppContext, _: Image) -> None:
     with context.sessions.begin() as session:
-        job = a_job(session)
-        an_image(session, job, content="never came")
+        an_image(session, a_job(session), content="missing")
 
 
 @both_databases
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lose_picture, "image 1 (predicted): its stored file is gone"),
+        (lose_stored_file, "image 1 (predicted): its stored file is gone"),
         (lose_input, "image 1 (predicted): its network input is gone"),
         (lose_upload, "image 2 (received): its upload is gone"),
         (leave_upload, "no row needs this file"),
-        (leave_picture, "no row needs this file"),
-        (misplace_picture, "no row needs this file"),
-        (leave_half_a_file, "temporary/0: no row needs this file"),
+        (leave_stored_file, "no row needs this file"),
+        (misplace_stored_file, "no row needs this file"),
+        (leave_partial_file, "temporary/0: no row needs this file"),
         (leave_study, "study 2: it has no image"),
         (lose_version, "model version v2: its folder is gone"),
-        (forget_answer, "prediction 1: no image has its hash"),
-        (forget_answer, "image 1: it is predicted, but has no prediction"),
+        (lose_prediction, "prediction 1: no image has its hash"),
+        (lose_prediction, "image 1: it is predicted, but has no prediction"),
     ],
 )
 def test_each_orphan_is_named(context: AppContext, damage: Damage, says: str) -> None:
@@ -131,16 +130,14 @@ def test_each_orphan_is_named(context: AppContext, damage: Damage, says: str) ->
     assert [line for line in found(context) if says in line], found(context)
 
 
-def test_files_without_rows_are_found_among_files_with_rows(
-    context: AppContext,
-) -> None:
-    pictures = [context.store.put_bytes(str(number).encode()).sha256 for number in range(40)]
-    kept = set(sorted(pictures)[::3])
+def test_files_without_rows_are_found_among_files_with_rows(context: AppContext) -> None:
+    stored = [context.store.put_bytes(str(number).encode()).sha256 for number in range(40)]
+    kept = set(sorted(stored)[::3])
     with context.sessions.begin() as session:
         for sha256 in kept:
             image = an_image(session, a_job(session), state=State.REJECTED)
             image.stored_sha256 = sha256
-    loose = sorted(set(pictures) - kept)
+    loose = sorted(set(stored) - kept)
     assert [line for line in found(context) if line.startswith("stored/")] == [
         f"stored/{sha256}: no row needs this file" for sha256 in loose
     ]

@@ -12,7 +12,7 @@ from models.intake.claims import Claim, claim_images, fail_exhausted, has_waitin
 from models.intake.images import record_failed
 from models.tables.intake import State
 from pipeline.errors import Reason, RefusalCode
-from tests.support.data.rows import a_job, all_images, lapse_leases, some_images
+from tests.support.data.rows import a_job, all_images, images_in, lapse_leases, some_images
 from tests.support.servers.databases import Database, both_databases
 
 pytestmark = both_databases
@@ -37,13 +37,17 @@ def add_ready(database: Database, count: int) -> None:
         some_images(session, count, state=State.READY)
 
 
+def lapse(database: Database) -> None:
+    with database.sessions.begin() as session:
+        lapse_leases(session)
+
+
 def test_claim_takes_the_oldest_images_up_to_its_limit(database: Database) -> None:
     add_ready(database, 6)
     before = now()
     taken = claim(database)
     assert timedelta(0) <= taken.until - before - LEASE <= now() - before
-    with database.sessions() as session:
-        images = all_images(session)
+    images = images_in(database)
     assert [image.id for image in taken.images] == [image.id for image in images[:4]]
     assert {image.leased_by for image in images[:4]} == {taken.id}
     assert {image.attempts for image in images[:4]} == {1}
@@ -59,17 +63,15 @@ def add_jobs(database: Database, *sizes: int) -> list[str]:
         return [job.id for job in jobs]
 
 
-def test_small_job_does_not_wait_for_a_huge_one(database: Database) -> None:
-    huge, small = add_jobs(database, 50, 3)
+@pytest.mark.parametrize(
+    ("sizes", "expected"), [((50, 3), (5, 3)), ((20, 20, 20, 20), (2, 2, 2, 2))]
+)
+def test_claim_shares_equally_among_waiting_jobs(
+    database: Database, sizes: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    jobs = add_jobs(database, *sizes)
     taken = Counter(image.job_id for image in claim(database, limit=8).images)
-    assert taken[small] == 3
-    assert taken[huge] == 5, "the rest of the chunk"
-
-
-def test_claim_shares_equally_among_waiting_jobs(database: Database) -> None:
-    jobs = add_jobs(database, 20, 20, 20, 20)
-    taken = Counter(image.job_id for image in claim(database, limit=8).images)
-    assert taken == dict.fromkeys(jobs, 2)
+    assert taken == dict(zip(jobs, expected, strict=True))
 
 
 def test_claims_serve_every_job_if_there_are_more_jobs_than_places(database: Database) -> None:
@@ -118,13 +120,10 @@ def test_concurrent_claims_do_not_overlap(database: Database) -> None:
     assert len(set(taken)) == 120
 
 
-def test_lapsed_images_are_claimed_one_by_one_after_fresh_ones(
-    database: Database,
-) -> None:
+def test_lapsed_images_are_claimed_one_by_one_after_fresh_ones(database: Database) -> None:
     add_ready(database, 3)
     lost = claim(database)
-    with database.sessions.begin() as session:
-        lapse_leases(session)
+    lapse(database)
     add_ready(database, 2)
     fresh, first, second = claim(database), claim(database), claim(database)
     assert len(fresh.images) == 2
@@ -137,8 +136,7 @@ def test_lapsed_images_are_claimed_one_by_one_after_fresh_ones(
 def test_lapsed_images_get_a_share_while_fresh_ones_wait(database: Database) -> None:
     add_ready(database, 1)
     lost = claim(database)
-    with database.sessions.begin() as session:
-        lapse_leases(session)
+    lapse(database)
     add_ready(database, 110)
     turns = [claim(database, limit=2) for _ in range(50)]
     assert [lost.images[0].id] in [[image.id for image in turn.images] for turn in turns]
@@ -149,8 +147,7 @@ def test_images_lost_least_often_are_claimed_first(database: Database) -> None:
     claim(database)
     taken = []
     for _ in range(6):
-        with database.sessions.begin() as session:
-            lapse_leases(session)
+        lapse(database)
         taken += [image.id for image in claim(database).images]
     assert taken[:3] == taken[3:]
     assert len(set(taken)) == 3
@@ -173,35 +170,26 @@ def test_image_fails_after_its_last_attempt_alone(database: Database) -> None:
     assert image.finished_at is not None
 
 
-def test_release_does_not_count_the_attempt(database: Database) -> None:
+@pytest.mark.parametrize(("count_attempt", "attempts"), [(False, [1, 1, 1]), (True, [2])])
+def test_release_counts_the_attempt_if_asked(
+    database: Database, count_attempt: bool, attempts: list[int]
+) -> None:
     add_ready(database, 3)
     taken = claim(database)
     with database.sessions.begin() as session:
-        release(session, taken)
-    again = claim(database)
-    assert [image.attempts for image in again.images] == [1, 1, 1]
-
-
-def test_release_can_count_the_attempt(database: Database) -> None:
-    add_ready(database, 3)
-    taken = claim(database)
-    with database.sessions.begin() as session:
-        release(session, taken, count_attempt=True)
-    again = claim(database)
-    assert [image.attempts for image in again.images] == [2]
+        release(session, taken, count_attempt=count_attempt)
+    assert [image.attempts for image in claim(database).images] == attempts
 
 
 def test_lost_claim_writes_nothing(database: Database) -> None:
     add_ready(database, 1)
     late = claim(database)
-    with database.sessions.begin() as session:
-        lapse_leases(session)
+    lapse(database)
     current = claim(database)
     with database.sessions.begin() as session:
         record_failed(session, late, {late.images[0].id: Reason(RefusalCode.OTHER, "too late")})
         release(session, late)
-    with database.sessions() as session:
-        (image,) = all_images(session)
+    (image,) = images_in(database)
     assert image.state == State.READY
     assert image.leased_by == current.id
     assert image.attempts == 2
@@ -217,6 +205,5 @@ def test_has_waiting_ignores_images_with_a_valid_lease(database: Database) -> No
     assert is_waiting()
     claim(database)
     assert not is_waiting()
-    with database.sessions.begin() as session:
-        lapse_leases(session)
+    lapse(database)
     assert is_waiting()

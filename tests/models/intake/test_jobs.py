@@ -34,9 +34,23 @@ from tests.support.data.rows import (
     a_user,
     a_version,
     all_images,
+    images_in,
     some_images,
 )
 from tests.support.servers.databases import Database, both_databases
+
+ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
+
+def progress_of(session: Session, job: Job) -> JobProgress:
+    progress = job_progress(session, job.id)
+    assert progress is not None
+    return progress
+
+
+def finish(images: list[Image], *, at: datetime) -> None:
+    for image in images:
+        image.finished_at = at
 
 
 @both_databases
@@ -46,17 +60,9 @@ def test_job_progress_counts_images_by_state(database: Database) -> None:
         for number, state in enumerate(State, start=1):
             some_images(session, number, state=state, job=job)
         some_images(session, 7, job=other)
-        progress = job_progress(session, job.id)
-    assert progress is not None
+        progress = progress_of(session, job)
     counts = {state.value: getattr(progress, state.value) for state in State}
-    assert counts == {
-        "received": 1,
-        "ready": 2,
-        "predicted": 3,
-        "rejected": 4,
-        "failed": 5,
-        "cancelled": 6,
-    }
+    assert counts == {state.value: number for number, state in enumerate(State, start=1)}
     assert progress.total == 21
     assert not progress.finished
 
@@ -65,26 +71,19 @@ def test_job_is_finished_when_closed_and_nothing_waits(database: Database) -> No
     with database.sessions.begin() as session:
         job = a_job(session)
         (image,) = some_images(session, 1, job=job, state=State.PREDICTED)
-
-        def is_finished() -> bool:
-            progress = job_progress(session, job.id)
-            assert progress is not None
-            return progress.finished
-
-        assert not is_finished()
+        assert not progress_of(session, job).finished
         close_job(session, job.id)
-        assert is_finished()
+        assert progress_of(session, job).finished
         image.state = State.READY
         session.flush()
-        assert not is_finished()
+        assert not progress_of(session, job).finished
 
 
 def test_empty_closed_job_is_finished(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         close_job(session, job.id)
-        progress = job_progress(session, job.id)
-    assert progress is not None
+        progress = progress_of(session, job)
     assert progress.finished
     assert progress.images_per_second is None
 
@@ -97,8 +96,7 @@ def test_job_progress_rate_is_of_the_last_half_minute(database: Database) -> Non
         old, new = (some_images(session, 60, job=job, state=State.PREDICTED) for _ in range(2))
         finish(old, at=now() - timedelta(minutes=10))
         finish(new, at=now())
-        progress = job_progress(session, job.id)
-    assert progress is not None
+        progress = progress_of(session, job)
     assert progress.images_per_second == pytest.approx(2.0)
     assert progress.seconds_left == pytest.approx(15.0)
 
@@ -110,8 +108,7 @@ def test_job_progress_rate_of_a_finished_job_is_of_all_of_it(database: Database)
         images = some_images(session, 50, job=job, state=State.PREDICTED)
         finish(images, at=job.created_at + timedelta(seconds=100))
         close_job(session, job.id)
-        progress = job_progress(session, job.id)
-    assert progress is not None
+        progress = progress_of(session, job)
     assert progress.images_per_second == pytest.approx(0.5)
     assert progress.seconds_left == 0.0
 
@@ -148,24 +145,16 @@ def test_job_progress_of_an_unknown_job_is_none(database: Database) -> None:
         assert job_progress(session, "no such job") is None
 
 
-def progress_of(session: Session, job: Job) -> JobProgress:
-    progress = job_progress(session, job.id)
-    assert progress is not None
-    return progress
-
-
-def three_declared(session: Session, job: Job) -> list[Declared]:
+def declare_three(session: Session, job: Job) -> list[Declared]:
     files = [Declared(f"{number}.png", 10, a_hash(str(number))) for number in range(3)]
     declare(session, job_id=job.id, files=files)
     return files
 
 
-def test_close_job_refuses_missing_files_unless_given_up(
-    database: Database,
-) -> None:
+def test_close_job_refuses_missing_files_unless_given_up(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
-        first, *_ = three_declared(session, job)
+        first, *_ = declare_three(session, job)
         arrive(session, job_id=job.id, files=[first])
         with pytest.raises(JobStateError, match="2 of 3 declared files have not arrived"):
             close_job(session, job.id)
@@ -179,7 +168,7 @@ def test_close_job_refuses_missing_files_unless_given_up(
 def test_cancelled_job_is_finished_and_accepts_no_files(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
-        three_declared(session, job)
+        declare_three(session, job)
         for state in State:
             some_images(session, 1, state=state, job=job)
         cancel_job(session, job.id)
@@ -210,13 +199,8 @@ def test_cancelling_breaks_the_claims_of_workers(database: Database) -> None:
     with database.sessions.begin() as session:
         failed = {waiting.id: Reason(RefusalCode.DECODER_CRASH, "crashed")}
         assert record_read(session, received, read={}, refused={}, failed=failed) == set()
-        record_predictions(
-            session,
-            decoded,
-            {ready.sha256: a_prediction()},
-            model_version_id=version.id,
-            engine="test",
-        )
+        answers = {ready.sha256: a_prediction()}
+        record_predictions(session, decoded, answers, model_version_id=version.id, engine="test")
         release(session, received, count_attempt=True)
         release(session, decoded)
     with database.sessions() as session:
@@ -231,7 +215,6 @@ def test_cancelling_breaks_the_claims_of_workers(database: Database) -> None:
 def test_ending_a_job_waits_for_files_being_added(
     database: Database, end: Callable[[Session, str], object]
 ) -> None:
-    """And whoever adds files afterwards is told."""
     with database.sessions.begin() as session:
         job_id = a_job(session).id
     began, ended = threading.Event(), threading.Event()
@@ -257,13 +240,9 @@ def test_ending_a_job_waits_for_files_being_added(
         assert [image.file for image in all_images(session)] == ["late.png"]
 
 
-@both_databases
-def test_cancel_some_skips_images_being_written(
-    database: Database,
-) -> None:
-    """On PostgreSQL, where rows are locked one by one: nobody waits for the other in a circle."""
-    if database.settings.is_sqlite:
-        return
+@ON_POSTGRESQL
+def test_cancel_some_skips_images_being_written(database: Database) -> None:
+    """PostgreSQL locks rows one by one: no deadlock."""
     with database.sessions.begin() as session:
         job = a_job(session)
         some_images(session, 3, job=job)
@@ -287,21 +266,13 @@ def test_cancel_some_stops_when_the_job_is_retried(database: Database) -> None:
         assert [image.state for image in all_images(session)] == [State.RECEIVED]
 
 
-@both_databases
+@ON_POSTGRESQL
 def test_files_may_be_added_concurrently(database: Database) -> None:
-    """On PostgreSQL; SQLite knows one writer at a time."""
-    if database.settings.is_sqlite:
-        return
+    """SQLite has one writer at a time."""
     with database.sessions.begin() as session:
         job_id = a_job(session).id
     with database.sessions.begin() as one, database.sessions.begin() as other:
         for session, name in ((one, "a.png"), (other, "b.png")):
             require_open(session, job_id)
             add_images(session, job_id=job_id, new=[NewImage(name, a_hash(name), 10)])
-    with database.sessions() as session:
-        assert len(all_images(session)) == 2
-
-
-def finish(images: list[Image], *, at: datetime) -> None:
-    for image in images:
-        image.finished_at = at
+    assert len(images_in(database)) == 2

@@ -77,10 +77,7 @@ def test_declare_refuses_more_than_the_limit(
         files = [Declared(f"{number}.png", 1) for number in range(4)]
         declare(session, job_id=job_id, files=files[:3])
         declare(session, job_id=job_id, files=files[:3])
-    with (
-        pytest.raises(TooManyUploadsError, match="at most"),
-        database.sessions.begin() as session,
-    ):
+    with pytest.raises(TooManyUploadsError, match="at most"), database.sessions.begin() as session:
         declare(session, job_id=job_id, files=files)
     with database.sessions() as session:
         assert session.query(Upload).count() == 3

@@ -30,21 +30,16 @@ from tests.support.servers.databases import Database, both_databases
 
 PNEUMONIA, NORMAL, UNUSABLE = LabelValue
 START = now() - timedelta(days=1)
-FILM = a_hash("a film")
+SHA256 = a_hash("an image")
 
 
 def a_label(session: Session, value: LabelValue = PNEUMONIA, **further: Any) -> NewLabel:
-    """minute: when it was said, counted from a fixed moment; by default now."""
-    minute = further.pop("minute", None)
-    given: dict[str, Any] = {
-        "sha256": FILM,
-        "reader": "rita",
-        "role": Role.READER,
-        "source": Source.PORTAL,
-    }
-    if minute is not None:
-        given["read_at"] = START + timedelta(minutes=minute)
-    return NewLabel(**given | {"value": value, "user_id": a_user(session).id} | further)
+    """minute: when the reader judged, counted from START; by default now."""
+    given: dict[str, Any] = {"sha256": SHA256, "reader": "rita", "role": Role.READER}
+    if "minute" in further:
+        given["read_at"] = START + timedelta(minutes=further.pop("minute"))
+    given |= {"source": Source.PORTAL, "user_id": a_user(session).id}
+    return NewLabel(**given | {"value": value} | further)
 
 
 def count(session: Session) -> int:
@@ -57,10 +52,10 @@ def test_latest_label_of_a_reader_is_effective(database: Database) -> None:
     with database.sessions.begin() as session:
         assert add_labels(session, [a_label(session, PNEUMONIA)]) == 1
     with database.sessions() as session:
-        label = effective_labels(session)[FILM]
+        label = effective_labels(session)[SHA256]
         assert (label.value, label.reader, label.role) == (PNEUMONIA, "rita", Role.READER)
         assert not label.is_conflict, "she changed her mind"
-        assert [said.value for said in labels_of(session, FILM)] == [PNEUMONIA, NORMAL]
+        assert [said.value for said in labels_of(session, SHA256)] == [PNEUMONIA, NORMAL]
 
 
 def test_higher_role_overrules_a_later_label(database: Database) -> None:
@@ -73,9 +68,9 @@ def test_higher_role_overrules_a_later_label(database: Database) -> None:
                 a_label(session, PNEUMONIA, minute=3),
             ],
         )
-        label = effective_labels(session)[FILM]
+        label = effective_labels(session)[SHA256]
         assert (label.value, label.reader, label.is_conflict) == (NORMAL, "adam", True)
-        said = latest_labels(session, [FILM])[FILM]
+        said = latest_labels(session, [SHA256])[SHA256]
         assert [(row.reader, row.value) for row in said] == [
             ("adam", NORMAL),
             ("olga", PNEUMONIA),
@@ -89,22 +84,20 @@ def test_later_label_of_equal_roles_is_effective_and_agreement_ends_the_conflict
     with database.sessions.begin() as session:
         add_labels(session, [a_label(session, NORMAL, minute=1)])
         add_labels(session, [a_label(session, UNUSABLE, reader="rolf", minute=2)])
-        label = effective_labels(session)[FILM]
+        label = effective_labels(session)[SHA256]
         assert (label.value, label.is_conflict) == (UNUSABLE, True)
         add_labels(session, [a_label(session, UNUSABLE, minute=3)])
-        label = effective_labels(session)[FILM]
+        label = effective_labels(session)[SHA256]
         assert (label.value, label.reader, label.is_conflict) == (UNUSABLE, "rita", False)
 
 
-def test_readers_overrule_imported_labels_without_conflict(
-    database: Database,
-) -> None:
+def test_readers_overrule_imported_labels_without_conflict(database: Database) -> None:
     with database.sessions.begin() as session:
         imported = {"reader": "a set", "role": None, "source": Source.DATASET}
         add_labels(session, [a_label(session, NORMAL, minute=5, **imported)])
-        assert effective_labels(session)[FILM].value == NORMAL
+        assert effective_labels(session)[SHA256].value == NORMAL
         add_labels(session, [a_label(session, PNEUMONIA, role=Role.VIEWER, minute=1)])
-        label = effective_labels(session)[FILM]
+        label = effective_labels(session)[SHA256]
         assert (label.value, label.is_conflict) == (PNEUMONIA, False)
 
 
@@ -137,9 +130,9 @@ def test_insisting_adds_a_label_once(database: Database) -> None:
         add_labels(session, [a_label(session, NORMAL, minute=1)])
         add_labels(session, [a_label(session, PNEUMONIA, reader="rolf", minute=2)])
         assert add_labels(session, [a_label(session, NORMAL)]) == 0
-        assert effective_labels(session)[FILM].reader == "rolf"
+        assert effective_labels(session)[SHA256].reader == "rolf"
         assert add_labels(session, [a_label(session, NORMAL)], insist=True) == 1
-        assert effective_labels(session)[FILM].reader == "rita"
+        assert effective_labels(session)[SHA256].reader == "rita"
         assert add_labels(session, [a_label(session, NORMAL)], insist=True) == 0
 
 
@@ -149,7 +142,7 @@ def test_latest_named_patient_is_effective(database: Database) -> None:
         add_labels(session, [a_label(session, reader="x", patient_hash="old", minute=1)])
         add_labels(session, [a_label(session, reader="x", patient_hash="new", minute=2)])
         add_labels(session, [a_label(session, role=Role.ADMIN, minute=3)])
-        label = effective_labels(session)[FILM]
+        label = effective_labels(session)[SHA256]
         assert (label.reader, label.patient_hash) == ("rita", "new")
 
 
@@ -188,15 +181,17 @@ def test_effective_labels_of_thousands_of_blobs(database: Database) -> None:
         assert add_labels(session, rows) == 600
         assert add_labels(session, rows) == 0
         assert len(effective_labels(session)) == 600
-        asked = effective_labels(session, sha256s=[*hashes[:3], a_hash("no such film")])
+        asked = effective_labels(session, sha256s=[*hashes[:3], a_hash("no such image")])
     assert sorted(asked) == sorted(hashes[:3])
 
 
 @both_databases
 def test_list_labels_and_label_counts(database: Database) -> None:
     with database.sessions.begin() as session:
-        imported = a_dataset(session, "a set", [a_hash("imported"), a_hash("both")])
-        image = an_image(session, a_job(session), content="a film")
+        imported = a_dataset(
+            session, "a set", {name: a_hash(name) for name in ("imported", "both")}
+        )
+        image = an_image(session, a_job(session), content="an image")
         study = get_or_create_studies(session, [NewStudy(a_hash("s"), None, "ward 3")])
         image.study_id = study[a_hash("s")]
         came = {"role": None, "source": Source.DATASET, "reader": "a set", "dataset_id": imported}
@@ -221,7 +216,7 @@ def test_list_labels_and_label_counts(database: Database) -> None:
         pages = [list_labels(session, page=page, page_size=2) for page in (1, 2)]
         assert [page.total for page in pages] == [3, 3]
         assert [one.label.sha256 for page in pages for one in page.items] == [
-            FILM,
+            SHA256,
             a_hash("both"),
             a_hash("imported"),
         ]
@@ -232,13 +227,14 @@ def test_list_labels_and_label_counts(database: Database) -> None:
         assert list_labels(session, page=9).items == []
 
 
-def a_dataset(session: Session, name: str, hashes: list[str]) -> int:
-    user = a_user(session).id
-    dataset = ImportedDataset(name=name, has_own_splits=False, user_id=user, report={})
+def a_dataset(session: Session, name: str, images: dict[str, str]) -> int:
+    """images: SHA-256s by file."""
+    user_id = a_user(session).id
+    dataset = ImportedDataset(name=name, has_own_splits=False, user_id=user_id, report={})
     session.add(dataset)
     session.flush()
-    for number, sha256 in enumerate(hashes):
-        image = {"sha256": sha256, "file": f"{number}.png", "patient_hash": "p", "split": "test"}
+    for file, sha256 in images.items():
+        image = {"sha256": sha256, "file": file, "patient_hash": "p", "split": Split.TEST}
         session.add(ImportedImage(dataset_id=dataset.id, **image))
     session.flush()
     return dataset.id
@@ -253,12 +249,7 @@ def test_blobs_are_found_by_hash_image_sop_uid_and_file(database: Database) -> N
         refused = an_image(session, job, file="huge.dcm")
         refused.sha256 = ""
         one.sop_instance_uid = "2.25.1"
-        user = a_user(session).id
-        dataset = ImportedDataset(name="set", has_own_splits=False, user_id=user, report={})
-        session.add(dataset)
-        session.flush()
-        imported = {"dataset_id": dataset.id, "patient_hash": "p", "split": Split.TEST}
-        session.add(ImportedImage(sha256=a_hash("set"), file="test/NORMAL/two.jpeg", **imported))
+        a_dataset(session, "set", {"test/NORMAL/two.jpeg": a_hash("set")})
     with database.sessions() as session:
         files = ["one.png", "ward 3/one.png", "up/ward 3/one.png", "NORMAL/two.jpeg", "e.png"]
         assert find_by_file(session, files) == {

@@ -20,7 +20,6 @@ from models.learning.nights import (
     extend,
     fail_exhausted_night,
     finish_night,
-    get_night,
     has_waiting_night,
     is_cancelled,
     last_due,
@@ -98,12 +97,12 @@ def test_lost_claim_writes_nothing(database: Database, night: Night) -> None:
         assert has_waiting_night(session)
         second = claim(session)
         assert not extend(session, first, lease_s=60)
-        assert not update_night(session, first, progress="from the dead")
-        assert not finish_night(session, first, Outcome.PROMOTED, "from the dead")
+        assert not update_night(session, first, progress="too late")
+        assert not finish_night(session, first, Outcome.PROMOTED, "too late")
         release_night(session, first)
-        assert update_night(session, second, progress="alive")
+        assert update_night(session, second, progress="current")
     found = the_night(database)
-    assert (found.progress, found.outcome, found.leased_by) == ("alive", None, second.holder)
+    assert (found.progress, found.outcome, found.leased_by) == ("current", None, second.holder)
 
 
 @both_databases
@@ -113,14 +112,10 @@ def test_night_fails_after_too_many_attempts(database: Database, night: Night) -
             assert not fail_exhausted_night(session, max_attempts=3)
             begin_stage(session, claim(session), "training")
             lapse(session)
-        # Training was reached by the first: the others found it begun.
         assert claim_night(session, lease_s=60, max_attempts=3) is None
         assert fail_exhausted_night(session, max_attempts=3)
     found = the_night(database)
-    assert (found.outcome, found.reason) == (
-        Outcome.FAILED,
-        "failed after 3 attempts; see the log",
-    )
+    assert (found.outcome, found.reason) == (Outcome.FAILED, "failed after 3 attempts; see the log")
 
 
 @both_databases
@@ -138,27 +133,19 @@ def test_new_stage_resets_the_attempts(database: Database, night: Night) -> None
 def test_released_night_costs_no_attempt(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         release_night(session, claim(session))
-        assert the_attempts(session, night) == 0
+    assert the_night(database).attempts == 0
+    with database.sessions.begin() as session:
         release_night(session, claim(session), count_attempt=True)
-        assert the_attempts(session, night) == 1
         assert has_waiting_night(session)
+    assert the_night(database).attempts == 1
 
 
-def the_attempts(session: Session, night: Night) -> int:
-    found = get_night(session, night.id)
-    assert found is not None
-    session.refresh(found)
-    return found.attempts
-
-
-@both_databases
 def test_cancelled_waiting_night_ends(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         cancel_night(session, night.id)
     assert the_night(database).outcome == Outcome.CANCELLED
 
 
-@both_databases
 def test_cancelled_running_night_is_ended_by_its_worker(database: Database, night: Night) -> None:
     with database.sessions.begin() as session:
         held = claim(session)
@@ -209,19 +196,15 @@ def test_time_zone_of_the_machine_is_the_default() -> None:
     assert last_due(moment, at="02:00", time_zone="") == expected
 
 
-@pytest.fixture
-def berlin() -> Settings:
-    return Settings(night_at="02:00", time_zone=BERLIN)
-
-
 def install(database: Database, moment: str) -> None:
     with database.sessions.begin() as session:
         a_version(session)
         session.execute(update(ModelAlias).values(created_at=utc(moment)))
 
 
-def begin(database: Database, settings: Settings, moment: str) -> bool:
-    """As the sweeper does; an open night is ended so that the next may come."""
+def begin(database: Database, moment: str, *, night_at: str = "02:00") -> bool:
+    """As the sweeper does."""
+    settings = Settings(night_at=night_at, time_zone=BERLIN)
     with database.sessions.begin() as session:
         return begin_due_night(session, settings, moment=utc(moment))
 
@@ -232,35 +215,34 @@ def end_all(database: Database) -> int:
         return session.scalar(select(func.count()).select_from(Night)) or 0
 
 
-def test_new_installation_waits_for_its_first_night(database: Database, berlin: Settings) -> None:
+def test_new_installation_waits_for_its_first_night(database: Database) -> None:
     install(database, "2026-11-20 08:00")
-    assert not begin(database, berlin, "2026-11-20 08:01")
-    assert not begin(database, berlin, "2026-11-21 00:59")
-    assert begin(database, berlin, "2026-11-21 01:00")
+    assert not begin(database, "2026-11-20 08:01")
+    assert not begin(database, "2026-11-21 00:59")
+    assert begin(database, "2026-11-21 01:00")
 
 
 @both_databases
-def test_missed_nights_are_caught_up_once(database: Database, berlin: Settings) -> None:
+def test_missed_nights_are_caught_up_once(database: Database) -> None:
     install(database, "2026-11-20 08:00")
-    assert begin(database, berlin, "2026-11-25 09:00")
-    assert not begin(database, berlin, "2026-11-25 09:00:10"), "it is open"
+    assert begin(database, "2026-11-25 09:00")
+    assert not begin(database, "2026-11-25 09:00:10"), "it is open"
     assert end_all(database) == 1
-    assert not begin(database, berlin, "2026-11-25 23:00")
-    assert begin(database, berlin, "2026-11-26 01:00")
+    assert not begin(database, "2026-11-25 23:00")
+    assert begin(database, "2026-11-26 01:00")
     assert end_all(database) == 2
 
 
-def test_requested_night_delays_the_scheduled_one(database: Database, berlin: Settings) -> None:
+def test_requested_night_delays_the_scheduled_one(database: Database) -> None:
     install(database, "2026-11-20 08:00")
     with database.sessions.begin() as session:
         session.add(Night(stage="training"))
-    assert not begin(database, berlin, "2026-11-21 01:00")
+    assert not begin(database, "2026-11-21 01:00")
     end_all(database)
-    assert begin(database, berlin, "2026-11-21 01:10")
+    assert begin(database, "2026-11-21 01:10")
 
 
 def test_no_night_is_due_when_switched_off(database: Database) -> None:
     install(database, "2026-11-20 08:00")
-    off = Settings(night_at="")
-    assert not begin(database, off, "2026-11-25 09:00")
-    assert next_due(utc("2026-11-25 09:00"), off) is None
+    assert not begin(database, "2026-11-25 09:00", night_at="")
+    assert next_due(utc("2026-11-25 09:00"), Settings(night_at="")) is None

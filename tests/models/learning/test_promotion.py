@@ -24,8 +24,6 @@ from tests.support.data.nights import SAID, a_night, a_trained_version
 from tests.support.data.rows import a_user, a_version
 from tests.support.servers.databases import Database
 
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
 REFUSAL = SAID[Outcome.REFUSED]
 
 
@@ -114,7 +112,8 @@ def test_candidate_of_a_running_night_is_not_promoted(database: Database) -> Non
 
 def test_expected_version_must_still_be_live(database: Database) -> None:
     with database.sessions.begin() as session:
-        shipped = live_name_of_new(session, database)
+        install_baseline(session, data_dir=database.settings.data_dir)
+        shipped = live_name(session)
         candidate = a_candidate(session, database, Outcome.PROPOSED)
         with pytest.raises(ProductionChangedError, match=f"version {shipped} is live now"):
             promote(session, database, candidate, expected_live="elsewhere")
@@ -122,11 +121,6 @@ def test_expected_version_must_still_be_live(database: Database) -> None:
         with pytest.raises(ProductionChangedError, match="version night-1 is live now"):
             back(session, database, expected_live=shipped)
         assert back(session, database, expected_live="night-1") == shipped
-
-
-def live_name_of_new(session: Session, database: Database) -> str:
-    install_baseline(session, data_dir=database.settings.data_dir)
-    return live_name(session)
 
 
 def back(session: Session, database: Database, *, expected_live: str) -> str:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
+from functools import partial
 
 import pytest
 from sqlalchemy.orm import Session
@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from models.config.settings import Settings
 from models.learning.promotion import (
     NothingToRollBackError,
-    ProductionChangedError,
     install_baseline,
     production_history,
     production_version,
@@ -62,7 +61,6 @@ def test_roll_back_undoes_promotions_one_by_one(database: Database) -> None:
     assert live_name(database) == "A"
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_promotion_after_a_roll_back_continues_from_there(database: Database) -> None:
     promote_all(database, "A", "B")
     assert back(database) == "A"
@@ -92,7 +90,6 @@ def test_production_history_keeps_user_move_and_reason(database: Database) -> No
     ]
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_promote_ignores_the_production_version(database: Database) -> None:
     versions = promote_all(database, "A", "B")
     with database.sessions.begin() as session:
@@ -100,28 +97,25 @@ def test_promote_ignores_the_production_version(database: Database) -> None:
         assert len(production_history(session)) == 2
 
 
-def at_once(database: Database, moves: list[Callable[[Session], object]]) -> list[object]:
-    """Run each in its own transaction and thread, all started before any may end."""
-    answers: list[object] = [None] * len(moves)
-    begun = threading.Barrier(len(moves))
+def move_concurrently(
+    database: Database, move: Callable[[Session], ModelVersion], count: int
+) -> list[str]:
+    """Run it in transactions and threads of its own; return names of versions and of errors."""
+    ready = threading.Barrier(count)
 
-    def run(place: int) -> None:
-        begun.wait()
+    def run(_: int) -> str:
+        ready.wait()
         try:
             with database.sessions.begin() as session:
-                answers[place] = moves[place](session)
+                return move(session).name
         except PromotionError as error:
-            answers[place] = error
+            return type(error).__name__
 
-    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(moves))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=300)
-    return answers
+    with ThreadPoolExecutor(count) as threads:
+        return sorted(threads.map(run, range(count)))
 
 
-def test_admins_who_roll_back_at_once_go_one_step(database: Database) -> None:
+def test_admins_who_roll_back_concurrently_go_one_step(database: Database) -> None:
     settings = database.settings
     with database.sessions.begin() as session:
         user_id = a_user(session).id
@@ -129,24 +123,16 @@ def test_admins_who_roll_back_at_once_go_one_step(database: Database) -> None:
             version = registered(session, settings, name)
             promote(session, version, user_id=None, reason="better")
 
-    def step(session: Session) -> object:
-        return roll_back_as_admin(
-            session, settings=settings, user_id=user_id, expected_live="C"
-        ).name
-
-    answers = at_once(database, [step] * 4)
-    assert [answer for answer in answers if isinstance(answer, str)] == ["B"]
-    assert sum(isinstance(answer, ProductionChangedError) for answer in answers) == 3
+    step = partial(roll_back_as_admin, settings=settings, user_id=user_id, expected_live="C")
+    expected = ["B", *["ProductionChangedError"] * 3]
+    assert move_concurrently(database, step, 4) == expected
     assert live_name(database) == "B"
 
 
 def test_concurrent_roll_backs_follow_each_other(database: Database) -> None:
     promote_all(database, "A", "B", "C", "D")
-
-    def step(session: Session) -> object:
-        return roll_back(session, user_id=None, reason="worse").name
-
-    assert sorted(map(str, at_once(database, [step] * 3))) == ["A", "B", "C"]
+    step = partial(roll_back, user_id=None, reason="worse")
+    assert move_concurrently(database, step, 3) == ["A", "B", "C"]
     assert live_name(database) == "A"
 
 
@@ -171,11 +157,6 @@ def register_again(database: Database, folder: str | None) -> int:
         return register_version(session, folder=data_dir / str(folder), data_dir=data_dir).id
 
 
-def folder_of(version: ModelVersion, settings: Settings) -> Path:
-    return settings.data_dir / str(version.folder)
-
-
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_check_servable_names_the_reason(database: Database) -> None:
     settings = database.settings
     sensitive = settings.model_copy(update={"operating_point": "sensitive"})
@@ -193,9 +174,10 @@ def test_check_servable_names_the_reason(database: Database) -> None:
             NotServableError, match="baseline-0 was shipped with an earlier release"
         ):
             check_servable(earlier, settings)
-        (folder_of(one_point, settings) / "network.bin").write_bytes(b"damaged")
+        folder = settings.data_dir / str(one_point.folder)
+        (folder / "network.bin").write_bytes(b"damaged")
         with pytest.raises(NotServableError, match=r"one-point cannot be read: network\.bin"):
             check_servable(one_point, settings)
-        shutil.rmtree(folder_of(one_point, settings))
+        shutil.rmtree(folder)
         with pytest.raises(NotServableError, match="one-point cannot be read"):
             check_servable(one_point, settings)

@@ -18,7 +18,6 @@ HEADER = {"table": "study", "columns": NAMES}
 ROW = [1, "s", "2026-01-01T00:00:00+00:00"]
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "lines",
     [
@@ -53,7 +52,6 @@ def nobody(rows: int) -> None:
     """Reports nothing."""
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_read_table_refuses_a_truncated_file(database: Database, tmp_path: Path) -> None:
     path = tmp_path / "study.jsonl.gz"
     table: Any = Study.__table__

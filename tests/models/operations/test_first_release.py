@@ -151,9 +151,7 @@ def test_downgrade_to_the_first_tables_and_upgrade(
 STEPS = ("0003", "0002", "0001")
 
 
-def test_each_downgrade_keeps_what_the_older_tables_can_hold(
-    empty_database: Database,
-) -> None:
+def test_each_downgrade_keeps_what_the_older_tables_can_hold(empty_database: Database) -> None:
     """From a history with labels, nights, snapshots, declared uploads, scoped tokens."""
     engine, settings = empty_database.engine, empty_database.settings
     upgrade(settings)

@@ -20,12 +20,6 @@ def test_migrations_make_the_tables_of_the_program(empty_database: Database) -> 
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_migrate_twice_changes_nothing(empty_database: Database) -> None:
-    migrate(empty_database.engine)
-    migrate(empty_database.engine)
-    assert inspect(empty_database.engine).has_table("image")
-
-
 def test_downgrade_and_upgrade(empty_database: Database) -> None:
     migrate(empty_database.engine)
     downgrade(empty_database.engine)
@@ -114,9 +108,7 @@ def test_upgrade_from_0001_names_operating_points(empty_database: Database) -> N
     assert "operating_point" not in {c["name"] for c in inspect(engine).get_columns("prediction")}
 
 
-def test_downgrade_to_0001_deletes_predictions_of_other_points(
-    empty_database: Database,
-) -> None:
+def test_downgrade_to_0001_deletes_predictions_of_other_points(empty_database: Database) -> None:
     """The old tables know one point: an answer of another would be shown as that one's."""
     engine = empty_database.engine
     fill_first_tables(engine)
@@ -134,9 +126,7 @@ def test_downgrade_to_0001_deletes_predictions_of_other_points(
 MOVES = "SELECT id, model_version_id, move FROM model_alias ORDER BY id"
 
 
-def test_upgrade_from_0002_records_production_as_promoted(
-    empty_database: Database,
-) -> None:
+def test_upgrade_from_0002_records_production_as_promoted(empty_database: Database) -> None:
     engine = empty_database.engine
     fill_first_tables(engine)
     migrate(engine, "0002")

@@ -48,10 +48,7 @@ def test_upgrade_replaces_the_token_of_another_database(settings: Settings) -> N
     local_token_path(settings.data_dir).write_text("from elsewhere\n")
     upgrade(settings)
     token = local_token_path(settings.data_dir).read_text().strip()
-    with (
-        open_database(settings, make_tables=False) as database,
-        database.sessions() as session,
-    ):
+    with open_database(settings, make_tables=False) as database, database.sessions() as session:
         assert user_of_token(session, token, "api") is not None
 
 

@@ -1,6 +1,7 @@
 """The same bytes are predicted once per model version, whoever asks and how often."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,13 +17,14 @@ from models.reading.predictions import (
     record_predictions,
 )
 from models.tables import intake as tables
-from models.tables.intake import Image, State
+from models.tables.intake import State
 from tests.support.data.rows import (
     a_job,
     a_prediction,
     a_version,
     all_images,
     an_image,
+    images_in,
     lapse_leases,
 )
 from tests.support.servers.databases import Database, both_databases
@@ -57,23 +59,6 @@ def test_record_predictions_finishes_the_chunk(database: Database) -> None:
         assert count_predictions(session) == 3
 
 
-def test_read_heatmap_is_scaled_to_its_peak(database: Database) -> None:
-    with database.sessions.begin() as session:
-        image = an_image(session, a_job(session), state=State.READY)
-        record_all(session, claim_all(session), version_id=a_version(session).id)
-    with database.sessions() as session:
-        prediction = get_prediction(
-            session, session.get_one(Image, image.id), operating_point="balanced"
-        )
-    assert prediction is not None
-    assert prediction.heatmap_peak == 3.0
-    assert (prediction.heatmap_concentration, prediction.heatmap_inside_body) == (0.2, 0.9)
-    assert (prediction.operating_point, prediction.temperature) == ("balanced", 1.5)
-    assert len(prediction.heatmap) == 98
-    expected = a_prediction().heatmap / 3.0
-    np.testing.assert_allclose(read_heatmap(prediction), expected, atol=1e-3)
-
-
 def test_equal_bytes_share_one_prediction(database: Database) -> None:
     with database.sessions.begin() as session:
         version = a_version(session)
@@ -98,8 +83,7 @@ def test_finish_known_skips_predicted_bytes(database: Database) -> None:
         assert known(model_version_id=version.id, operating_point="sensitive") == set()
         assert late.state == State.READY
         assert known(model_version_id=version.id, operating_point="balanced") == {late.sha256}
-    with database.sessions() as session:
-        assert [image.state for image in all_images(session)] == [State.PREDICTED] * 2
+    assert [image.state for image in images_in(database)] == [State.PREDICTED] * 2
 
 
 def test_concurrent_workers_record_equal_bytes_once(database: Database) -> None:
@@ -137,21 +121,20 @@ def test_lost_claim_records_no_prediction(database: Database) -> None:
         assert count_predictions(session) == 0
 
 
-@pytest.mark.parametrize("peak", [0.0, 7.5])
+@pytest.mark.parametrize("peak", [0.0, 3.0, 7.5])
 def test_heatmap_survives_storage_for_any_peak(database: Database, peak: float) -> None:
-    from dataclasses import replace
-
-    heatmap = np.full((7, 7), peak, np.float32)
+    heatmap = np.linspace(peak / 2, peak, 49, dtype=np.float32).reshape(7, 7)
+    answer = replace(a_prediction(), heatmap=heatmap)
     with database.sessions.begin() as session:
         image = an_image(session, a_job(session), state=State.READY)
-        claim = claim_all(session)
+        claim, version = claim_all(session), a_version(session)
         record_predictions(
-            session,
-            claim,
-            {image.sha256: replace(a_prediction(), heatmap=heatmap)},
-            model_version_id=a_version(session).id,
-            engine="a test",
+            session, claim, {image.sha256: answer}, model_version_id=version.id, engine="a test"
         )
         prediction = get_prediction(session, image, operating_point="balanced")
     assert prediction is not None
-    np.testing.assert_allclose(read_heatmap(prediction) * prediction.heatmap_peak, heatmap)
+    assert prediction.heatmap_peak == peak
+    assert len(prediction.heatmap) == 98  # float16
+    shown = read_heatmap(prediction)
+    assert shown.max() == (1.0 if peak else 0.0)
+    np.testing.assert_allclose(shown * peak, heatmap, rtol=1e-3)

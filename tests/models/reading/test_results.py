@@ -100,9 +100,7 @@ def test_list_results_filters_by_state(database: Database) -> None:
 
 
 @both_databases
-def test_shown_prediction_is_of_production_else_the_newest(
-    database: Database,
-) -> None:
+def test_shown_prediction_is_of_production_else_the_newest(database: Database) -> None:
     with database.sessions.begin() as session:
         old, new = a_version(session), a_version(session, name="v2", is_live=False)
         job = a_job(session)

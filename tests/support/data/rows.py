@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models.base import now
+from models.context import AppContext
 from models.files.store import Stored
 from models.intake.images import NewImage, add_image, add_images
 from models.intake.jobs import create_job
@@ -17,6 +18,7 @@ from models.people.users import find_user, make_user
 from models.tables.intake import Image, Job, ModelVersion, State
 from models.tables.people import Role, User
 from pipeline.types import Finding, HeatmapTrust, OperatingPoint, Prediction
+from tests.support.servers.databases import Database
 
 
 def a_user(session: Session, *, name: str = "olga", role: Role = Role.OPERATOR) -> User:
@@ -112,3 +114,8 @@ def lapse_leases(session: Session) -> None:
 
 def all_images(session: Session) -> list[Image]:
     return list(session.scalars(select(Image).order_by(Image.id)))
+
+
+def images_in(opened: AppContext | Database) -> list[Image]:
+    with opened.sessions() as session:
+        return all_images(session)

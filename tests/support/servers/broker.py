@@ -3,7 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from worker.embedded_broker import prepare_broker, wait_until_answering
+from tests.support.servers.service import wait_until
+from worker.embedded_broker import is_answering, prepare_broker
 
 
 class EmbeddedBroker:
@@ -21,7 +22,7 @@ class EmbeddedBroker:
         self._process = subprocess.Popen(
             self.program.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        wait_until_answering(self.url)
+        wait_until(lambda: is_answering(self.url), within_s=10, what="an answer of the broker")
 
     def stop(self) -> None:
         if self._process is not None:

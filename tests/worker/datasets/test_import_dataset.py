@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 def test_import_keeps_splits_and_repeating_it_changes_nothing(
     context: AppContext, folder: Path
 ) -> None:
-    told = described(run(folder, context))
+    lines = described(run(folder, context))
 
     found = rows(context)
     assert {file: row.split for file, row in found.items()} == {
@@ -60,19 +60,15 @@ def test_import_keeps_splits_and_repeating_it_changes_nothing(
     with context.sessions() as session:
         label = effective_labels(session)[one.sha256]
         row = session.get_one(Label, label.label_id)
-    assert (label.value, label.role, label.reader) == (
-        LabelValue.PNEUMONIA,
-        None,
-        "dataset public",
-    )
+    assert (label.value, label.role, label.reader) == (LabelValue.PNEUMONIA, None, "dataset public")
     assert (row.source, row.dataset_id) == (Source.DATASET, one.dataset_id)
-    assert "public: 6 images of 6 patients (3 pneumonia, 3 normal), imported." in told
-    assert "Leaks between the splits: none found." in told
-    assert "1 with pneumonia and 1 with normal images; 30 of each are needed" in told
+    assert "public: 6 images of 6 patients (3 pneumonia, 3 normal), imported." in lines
+    assert "Leaks between the splits: none found." in lines
+    assert "1 with pneumonia and 1 with normal images; 30 of each are needed" in lines
 
     kept = report(context)
-    told = described(run(folder, context))
-    assert "public: nothing new; all 6 images were imported before." in told
+    lines = described(run(folder, context))
+    assert "public: nothing new; all 6 images were imported before." in lines
     assert rows(context).keys() == found.keys()
     assert (count(context, Label), report(context)) == (6, kept)
     with context.sessions() as session:
@@ -86,10 +82,10 @@ def test_import_adds_new_images_and_changed_labels(context: AppContext, folder: 
     write(folder / "test" / "NORMAL" / "person9_virus_9.png", seed=9)
     moved = folder / "train" / "NORMAL" / "person0_virus_0.png"
     moved.rename(folder / "val" / "PNEUMONIA" / moved.name)
-    told = described(run(folder, context))
+    lines = described(run(folder, context))
 
-    assert "public: 1 new image and 1 changed label; now 7 images" in told
-    assert "1 image moved to another split since the import" in told
+    assert "public: 1 new image and 1 changed label; now 7 images" in lines
+    assert "1 image moved to another split since the import" in lines
     row = rows(context)["train/NORMAL/person0_virus_0.png"]
     assert row.split == TRAIN
     with context.sessions() as session:
@@ -102,11 +98,11 @@ def test_images_stay_with_the_data_set_that_had_them_first(
     context: AppContext, folder: Path
 ) -> None:
     run(folder, context)
-    told = described(run(folder, context, name="again"), "again")
-    assert "again: nothing to import." in told
+    lines = described(run(folder, context, name="again"), "again")
+    assert "again: nothing to import." in lines
     write(folder / "test" / "NORMAL" / "person9_virus_9.png", seed=9)
-    told = described(run(folder, context, name="again"), "again")
-    assert "6 images already imported with the data set public stay there." in told
+    lines = described(run(folder, context, name="again"), "again")
+    assert "6 images already imported with the data set public stay there." in lines
     assert report(context, "again")["elsewhere"] == {"public": 6}
     assert count(context, ImportedImage) == 7
 
@@ -124,7 +120,7 @@ def test_copies_count_once_and_contradictory_or_unreadable_files_are_ignored(
     (folder / "train" / "NORMAL" / "notes.txt").write_text("no picture")
     refused: list[str] = []
     events = ImportEvents(refused=lambda one: refused.append(one.file))
-    told = described(run(folder, context, events=events))
+    lines = described(run(folder, context, events=events))
 
     found = rows(context)
     assert found["test/NORMAL/person0_virus_7.png"].split == TEST
@@ -132,8 +128,8 @@ def test_copies_count_once_and_contradictory_or_unreadable_files_are_ignored(
     assert not any("person2" in file for file in found)
     assert refused == ["train/NORMAL/notes.txt"]
     assert report(context)["refused"] == 1
-    assert "1 image had copies in several splits" in told
-    assert "in both NORMAL and PNEUMONIA ignored: val/NORMAL/person2_virus_2.png" in told
+    assert "1 image had copies in several splits" in lines
+    assert "in both NORMAL and PNEUMONIA ignored: val/NORMAL/person2_virus_2.png" in lines
 
 
 @ON_SQLITE
@@ -141,23 +137,23 @@ def test_leaks_are_reported_and_left_out_of_snapshots(context: AppContext, folde
     tested = folder / "test" / "NORMAL" / "person4_virus_4.png"
     train = folder / "train" / "NORMAL"
     Picture.open(tested).save(train / "person50_virus_1.tif")  # the same pixels, other bytes
-    film = Picture.fromarray(draw_phantom(seed=1, finding="normal", size=(224, 224)))
-    film.save(folder / "test" / "NORMAL" / "person51_virus_1.png")
-    film.point(lambda level: int(level * 0.9)).save(train / "person52_virus_1.jpeg", quality=60)
+    drawn = Picture.fromarray(draw_phantom(seed=1, finding="normal", size=(224, 224)))
+    drawn.save(folder / "test" / "NORMAL" / "person51_virus_1.png")
+    drawn.point(lambda level: int(level * 0.9)).save(train / "person52_virus_1.jpeg", quality=60)
     write(train / "person5_virus_99.png", seed=77)  # a patient who is in test, too
     for split in ("train", "test"):
         path = folder / split / "NORMAL" / f"{split}.dcm"
         pixels = make_picture(96 if split == "test" else 120)
         make_dicom(path, pixels, StudyInstanceUID="1.2.3", PatientID=f"of {split}")
-    told = described(run(folder, context))
+    lines = described(run(folder, context))
 
     leaks = report(context)["leaks"]
     assert isinstance(leaks, dict)
     assert leaks["images"] == 4
     counts = {kind: found["images"] for kind, found in leaks["kinds"].items()}
     assert counts == {"patient": 1, "study": 1, "pixels": 1, "near": 1}
-    assert "4 images will be left out of snapshots on the training side." in told
-    assert "1 image of train excluded: nearly identical pixels in test." in told
+    assert "4 images will be left out of snapshots on the training side." in lines
+    assert "1 image of train excluded: nearly identical pixels in test." in lines
     snapshot = take_snapshot(context)
     assert snapshot.report["leaks"]["images"] == 4
     assert snapshot.report["images"] == len(rows(context)) - 4
