@@ -85,5 +85,4 @@ def _left() -> TokensOut:
 
 def token_out(token: Token, owners_role: Role) -> TokenOut:
     """role: the effective one, limited by the owner's role."""
-    columns = {name: getattr(token, name) for name in ("id", "name", "created_at", "expires_at")}
-    return TokenOut(**columns, role=lesser_role(owners_role, token.role))
+    return TokenOut.of(token, role=lesser_role(owners_role, token.role))

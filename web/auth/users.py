@@ -8,13 +8,7 @@ from sqlalchemy.orm import Session
 from models.audit.log import record
 from models.base import now
 from models.people.tokens import TokenKind, invited_users, revoke_tokens
-from models.people.users import (
-    UserRefusedError,
-    add_user,
-    change_role,
-    deactivate,
-    list_users,
-)
+from models.people.users import UserRefusedError, add_user, change_role, deactivate, list_users
 from models.tables.people import Role, User
 from web.auth.invitations import LIFETIME, invite
 from web.auth.rules import needs, person
@@ -171,9 +165,7 @@ def _role(text: str) -> Role:
 
 
 def _out(user: User) -> UserOut:
-    columns = {name: getattr(user, name) for name in ("id", "name", "role", "is_active")}
-    has_password = user.password_hash is not None
-    return UserOut(**columns, has_password=has_password, created_at=user.created_at)
+    return UserOut.of(user, has_password=user.password_hash is not None)
 
 
 def _page(invitation: InvitationOut | None = None, **refused: str) -> str:

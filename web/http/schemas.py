@@ -3,7 +3,7 @@
 Fields that equal those of a dataclass in `models` are taken from it.
 """
 
-from typing import get_type_hints
+from typing import Any, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -12,6 +12,12 @@ LAST_PAGE = 1_000_000  # databases cannot skip more rows than an integer holds
 
 class Out(BaseModel):
     model_config = ConfigDict(from_attributes=True, protected_namespaces=())
+
+    @classmethod
+    def of(cls, row: object, **more: Any) -> Self:
+        """Fields that are not in `more` are attributes of the row."""
+        columns = {name: getattr(row, name) for name in cls.model_fields if name not in more}
+        return cls.model_validate(columns | more)
 
 
 class In(BaseModel):

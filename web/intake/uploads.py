@@ -158,11 +158,4 @@ def _offset() -> int:
 
 
 def _describe(upload: Upload) -> UploadOut:
-    return UploadOut(
-        id=upload.id,
-        file=upload.file,
-        size=upload.size,
-        sha256=upload.sha256,
-        received=upload.received,
-        arrived=upload.arrived_at is not None,
-    )
+    return UploadOut.of(upload, arrived=upload.arrived_at is not None)

@@ -4,7 +4,7 @@ text -> rows -> images (one query over all) -> labels, some at a time
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -27,16 +27,9 @@ from models.tables.people import Role, User
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from web.auth.sessions import Person
 from web.labels.csv_file import BadRow, LabelRow, LabelTable, read_label_table
+from web.labels.schemas import TableTakenOut
 
 ROWS_A_TRANSACTION = 1000
-
-
-@dataclass
-class Taken:
-    added: int = 0
-    unchanged: int = 0
-    problems: list[BadRow] = field(default_factory=list)
-    ignored_columns: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -49,23 +42,27 @@ class Known:
     roles: dict[str, Role]
 
 
-def take_label_table(context: AppContext, content: bytes, *, sender: Person) -> Taken:
+def take_label_table(context: AppContext, content: bytes, *, sender: Person) -> TableTakenOut:
     """Raises NoTableError. Refused rows are listed as problems, all others are imported."""
     table = read_label_table(content, time_zone=context.settings.time_zone)
     key = read_or_make_secrets(context.settings.data_dir).identity_key
     with context.sessions() as session:
         known = _look_up(session, table, key=key)
-    taken = Taken(problems=table.problems, ignored_columns=table.ignored_columns)
-    labels = list(_labels(table, known, taken.problems, sender=sender, key=key))
+    labels = list(_labels(table, known, table.problems, sender=sender, key=key))
+    added = 0
     for some in batches(labels, ROWS_A_TRANSACTION):
         with context.sessions.begin() as session:
-            taken.added += add_labels(session, some)
-    taken.unchanged = len(labels) - taken.added
-    taken.problems.sort(key=lambda problem: problem.line)
+            added += add_labels(session, some)
+    table.problems.sort(key=lambda problem: problem.line)
     with context.sessions.begin() as session:
-        target = f"{len(labels)} rows, {len(taken.problems)} refused"
+        target = f"{len(labels)} rows, {len(table.problems)} refused"
         record(session, user_id=sender.id, action="labels.sent", target=target)
-    return taken
+    return TableTakenOut(
+        added=added,
+        unchanged=len(labels) - added,
+        problems=table.problems,
+        ignored_columns=table.ignored_columns,
+    )
 
 
 def _look_up(session: Session, table: LabelTable, *, key: bytes) -> Known:
@@ -93,9 +90,11 @@ def _labels(
 
 
 def _label(row: LabelRow, known: Known, *, sender: Person, key: bytes) -> NewLabel:
-    reader = _reader(row.reader, known)
+    # The user's stored name: `Anna` must not count as another reader than `anna`.
+    name = normal_name(row.reader)
+    reader = name if name in known.roles else row.reader
     return NewLabel(
-        sha256=_content(row, known, key=key),
+        sha256=_sha256(row, known, key=key),
         value=row.value,
         reader=reader or sender.name,
         role=_role(reader, known, sender),
@@ -106,16 +105,16 @@ def _label(row: LabelRow, known: Known, *, sender: Person, key: bytes) -> NewLab
     )
 
 
-def _content(row: LabelRow, known: Known, *, key: bytes) -> str:
+def _sha256(row: LabelRow, known: Known, *, key: bytes) -> str:
     """All columns that name an image must name the same one."""
     found: list[set[str]] = []
-    for name, given, contents in (
+    for name, given, matches in (
         ("sha256", row.sha256, known.hashes),
         ("SOP Instance UID", row.uid and pseudonymous_uid(key, row.uid), known.uids),
         ("file name", row.file, known.files),
     ):
         if given:
-            found.append(contents.get(given, set()))
+            found.append(matches.get(given, set()))
             if not found[-1]:
                 raise ValueError(f"no image has this {name}")
     common = set.intersection(*found)
@@ -124,12 +123,6 @@ def _content(row: LabelRow, known: Known, *, key: bytes) -> str:
     if len(common) > 1:
         raise ValueError(f"{len(common)} images have this name; give the sha256")
     return common.pop()
-
-
-def _reader(given: str, known: Known) -> str:
-    """The user's stored name: `Anna` must not count as another reader than `anna`."""
-    name = normal_name(given)
-    return name if name in known.roles else given
 
 
 def _role(reader: str, known: Known, sender: Person) -> Role:

@@ -4,10 +4,12 @@ from datetime import datetime
 
 from pydantic import Field, model_validator
 
+from models.learning.label_lists import OriginCounts, ReaderCounts
 from models.tables.learning import LabelValue, Source
 from models.tables.people import Role
 from web.http.params import LARGEST
 from web.http.schemas import In, Out, Paging
+from web.labels.csv_file import BadRow
 
 
 class GivenLabel(In):
@@ -35,15 +37,10 @@ class TakenOut(Out):
     unchanged: int
 
 
-class BadRowOut(Out):
-    line: int
-    reason: str
-
-
 class TableTakenOut(TakenOut):
     """problems: refused rows. ignored_columns: unknown titles."""
 
-    problems: list[BadRowOut]
+    problems: list[BadRow]
     ignored_columns: list[str]
 
 
@@ -78,29 +75,14 @@ class LabelsOut(Out):
     next: int | None
 
 
-class OriginOut(Out):
-    """Images by their valid label."""
-
-    origin: str
-    pneumonia: int
-    normal: int
-    unusable: int
-
-
-class ReaderOut(Out):
-    reader: str
-    labels: int
-    last_read_at: datetime
-
-
 class LabelSummaryOut(Out):
     """new: labels since the last training; wanted: the number that starts the next."""
 
-    origins: list[OriginOut]
+    origins: list[OriginCounts]
     conflicts: int
     today: int
     this_week: int
-    readers: list[ReaderOut]
+    readers: list[ReaderCounts]
     new: int
     wanted: int
     next_night: datetime | None

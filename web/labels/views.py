@@ -1,7 +1,7 @@
 """Routes of labels: give, import, list and count them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,6 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from models.audit.log import record
 from models.base import now
-from models.config.settings import Settings
 from models.intake.images import get_image
 from models.learning.label_lists import ListedLabel, label_counts, list_labels
 from models.learning.labels import (
@@ -45,27 +44,6 @@ from web.labels.schemas import (
     TakenOut,
 )
 
-
-def label_summary(session: Session, settings: Settings) -> LabelSummaryOut:
-    today, this_week = _beginnings(settings.time_zone)
-    counts = label_counts(session, today=today, this_week=this_week)
-    return LabelSummaryOut.model_validate(
-        vars(counts)
-        | {
-            "new": new_label_count(session),
-            "wanted": settings.night_min_labels,
-            "next_night": next_due(now(), settings),
-        }
-    )
-
-
-def _beginnings(time_zone: str) -> tuple[datetime, datetime]:
-    """Start of today and of this week (Monday) in the installation's time zone."""
-    here = now().astimezone(ZoneInfo(time_zone) if time_zone else None)
-    today = here.replace(hour=0, minute=0, second=0, microsecond=0)
-    return today, today - timedelta(days=today.weekday())
-
-
 bp = APIBlueprint("labels", __name__, tag="Labels")
 
 PAGE_SIZE = 100
@@ -79,7 +57,7 @@ def show_page() -> str:
     page = read_query(Paging).page
     with read_session() as session:
         conflicts = list_labels(session, only_conflicts=True, page=page, page_size=CONFLICTS_A_PAGE)
-        summary = label_summary(session, current_settings())
+        summary = _summary(session)
     return render_template("labels.html", conflicts=conflicts, summary=summary)
 
 
@@ -113,7 +91,7 @@ def index(query_data: LabelsQuery) -> LabelsOut:
 def summary() -> LabelSummaryOut:
     """Count labels, by origin and reader, and those needed for the next retraining."""
     with read_session() as session:
-        return label_summary(session, current_settings())
+        return _summary(session)
 
 
 @bp.post("/api/v1/labels")
@@ -123,7 +101,7 @@ def summary() -> LabelSummaryOut:
 def give(json_data: GivenLabels) -> TakenOut:
     """Give labels to images. All of them are saved, or none."""
     with write_session() as session:
-        hashes = _contents(session, json_data.labels)
+        hashes = _hashes(session, json_data.labels)
         rows = [_new(sha256, one) for sha256, one in zip(hashes, json_data.labels, strict=True)]
         added = add_labels(session, rows, insist=True)
         target = f"{len(rows)} images" if len(rows) > 1 else hashes[0]
@@ -141,12 +119,25 @@ def give_table() -> TableTakenOut:
         abort(415, "expected text/csv")
     request.max_content_length = MAX_TABLE_BYTES
     try:
-        taken = take_label_table(current_context(), request.get_data(cache=False), sender=person())
+        return take_label_table(current_context(), request.get_data(cache=False), sender=person())
     except RequestEntityTooLarge:
         abort(413, f"at most {MAX_TABLE_BYTES // 2**20} MiB are allowed: split the file")
     except NoTableError as error:
         abort(422, str(error))
-    return TableTakenOut.model_validate(taken)
+
+
+def _summary(session: Session) -> LabelSummaryOut:
+    """Days and weeks (from Monday) are those of the installation's time zone."""
+    settings = current_settings()
+    here = now().astimezone(ZoneInfo(settings.time_zone) if settings.time_zone else None)
+    today = here.replace(hour=0, minute=0, second=0, microsecond=0)
+    this_week = today - timedelta(days=today.weekday())
+    return LabelSummaryOut.of(
+        label_counts(session, today=today, this_week=this_week),
+        new=new_label_count(session),
+        wanted=settings.night_min_labels,
+        next_night=next_due(now(), settings),
+    )
 
 
 def describe_table(spec: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +148,7 @@ def describe_table(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
-def _contents(session: Session, given: Sequence[GivenLabel]) -> list[str]:
+def _hashes(session: Session, given: Sequence[GivenLabel]) -> list[str]:
     by_image = find_by_image_id(session, {one.image_id for one in given if one.image_id})
     by_hash = find_by_sha256(session, {one.sha256 for one in given if one.sha256})
     found = [
@@ -194,11 +185,4 @@ def _out(listed: ListedLabel) -> LabelOut:
 
 
 def _said(label: Label) -> SaidOut:
-    return SaidOut(
-        label=label.value,
-        reader=label.reader,
-        role=label.role,
-        read_at=label.read_at,
-        source=label.source,
-        sent_by=label.user.name,
-    )
+    return SaidOut.of(label, label=label.value, sent_by=label.user.name)

@@ -30,7 +30,6 @@ from worker.enqueue import nudge_train
 bp = APIBlueprint("nights", __name__, tag="Nights")
 
 PAGE_SIZE = 30
-NO_NIGHT = "night not found"
 
 
 @bp.get("/nights")
@@ -138,7 +137,7 @@ def _cancel(night_id: int) -> None:
 def _find(session: Session, night_id: int) -> Night:
     night = get_night(session, night_id)
     if night is None:
-        abort(404, NO_NIGHT)
+        abort(404, "night not found")
     return night
 
 
@@ -148,15 +147,12 @@ def _to_page(night_id: int) -> ResponseReturnValue:
 
 def _out(session: Session, night: Night) -> NightOut:
     names = user_names(session, (night.user_id, night.answered_by))
-    columns = {name: getattr(night, name) for name in NightOut.model_fields if hasattr(night, name)}
-    return NightOut.model_validate(
-        columns
-        | {
-            "is_open": bool(night.is_open),
-            "asked_by": names.get(night.user_id or 0),
-            "answered_by": names.get(night.answered_by or 0),
-            "production": night.production.name if night.production else None,
-            "candidate": night.candidate.name if night.candidate else None,
-            "words": night_words(night),
-        }
+    return NightOut.of(
+        night,
+        is_open=bool(night.is_open),
+        asked_by=names.get(night.user_id or 0),
+        answered_by=names.get(night.answered_by or 0),
+        production=night.production.name if night.production else None,
+        candidate=night.candidate.name if night.candidate else None,
+        words=night_words(night),
     )

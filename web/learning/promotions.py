@@ -14,9 +14,6 @@ from models.tables.intake import ModelVersion
 from web.auth.rules import person
 from web.context import current_settings, write_session
 
-NO_VERSION = "model version not found"
-ALL_THE_SAME = "; to promote it anyway, set despite_refusal"
-
 
 def promote(
     name: str, *, reason: str = "", despite_refusal: bool = False, live: str | None = None
@@ -56,7 +53,7 @@ def reject_candidate(name: str) -> None:
 def known_version(session: Session, name: str) -> ModelVersion:
     version = find_version(session, name)
     if version is None:
-        abort(404, NO_VERSION)
+        abort(404, "model version not found")
     return version
 
 
@@ -66,7 +63,8 @@ def _deciding() -> Iterator[Session]:
         with write_session() as session:
             yield session
     except GateObjectionError as error:
-        abort(409, f"{str(error).removesuffix('.')}{ALL_THE_SAME}")
+        why = str(error).removesuffix(".")
+        abort(409, f"{why}; to promote it anyway, set despite_refusal")
     except PromotionError as error:
         abort(409, str(error))
 

@@ -21,7 +21,7 @@ bp = APIBlueprint("rereadings", __name__, tag="Re-readings")
 @needs(Role.VIEWER)
 def index() -> RereadingsOut:
     """List re-readings and their progress, newest first."""
-    return RereadingsOut(rereadings=rereadings())
+    return RereadingsOut(rereadings=list(_described().values()))
 
 
 @bp.post("/api/v1/rereadings")
@@ -46,11 +46,7 @@ def begin() -> RereadingOut:
         record(session, user_id=person().id, action="rereading.asked", target=live.name)
         asked_id = rereading.id
     nudge_reread()
-    return next(out for number, out in _described() if number == asked_id)
-
-
-def rereadings() -> list[RereadingOut]:
-    return [out for _, out in _described()]
+    return _described()[asked_id]
 
 
 def current() -> RereadingOut | None:
@@ -59,27 +55,26 @@ def current() -> RereadingOut | None:
         live = production_version(session)
     point = current_settings().operating_point
     name = live.name if live else None
-    mine = (
-        one for one in rereadings() if (one.model_version, one.operating_point) == (name, point)
-    )
-    return next(mine, None)
+    for one in _described().values():
+        if (one.model_version, one.operating_point) == (name, point):
+            return one
+    return None
 
 
-def _described() -> list[tuple[int, RereadingOut]]:
+def _described() -> dict[int, RereadingOut]:
+    """Newest first, by id."""
     with read_session() as session:
         live = production_version(session)
-        return [(one.rereading.id, _out(one, live)) for one in list_rereadings(session)]
+        return {one.rereading.id: _out(one, live) for one in list_rereadings(session)}
 
 
 def _out(progress: RereadingProgress, live: ModelVersion | None) -> RereadingOut:
     row = progress.rereading
     point = current_settings().operating_point
     is_current = live is not None and row.model_version_id == live.id
-    return RereadingOut(
+    return RereadingOut.of(
+        row,
         model_version=row.model_version.name,
-        operating_point=row.operating_point,
-        created_at=row.created_at,
-        finished_at=row.finished_at,
         is_waiting=row.finished_at is None and not (is_current and row.operating_point == point),
         done=progress.done,
         total=progress.total,

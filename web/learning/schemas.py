@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from models.tables.intake import Move
+from models.learning.deployments import Deployment
 from models.tables.learning import Answer, Outcome
 from pipeline.types import Split
 from web.http.schemas import In, Out, Paging
@@ -48,17 +48,6 @@ class NightsOut(Out):
     next_due: datetime | None
 
 
-class DeploymentOut(Out):
-    """until: null while it lasts. by: null if it was automatic."""
-
-    version: str
-    since: datetime
-    until: datetime | None
-    by: str | None
-    move: Move
-    reason: str
-
-
 class VersionOut(Out):
     """night_id: the night that trained it. status: in words."""
 
@@ -76,7 +65,7 @@ class VersionsOut(Out):
     model_versions: list[VersionOut]
     live: str | None
     back: str | None
-    history: list[DeploymentOut]
+    history: list[Deployment]
 
 
 class Promotion(In):

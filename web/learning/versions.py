@@ -8,14 +8,7 @@ from models.tables.people import Role
 from web.auth.rules import needs
 from web.context import read_session
 from web.learning import promotions as decisions
-from web.learning.schemas import (
-    DeploymentOut,
-    MovedOut,
-    Promotion,
-    RollBack,
-    VersionOut,
-    VersionsOut,
-)
+from web.learning.schemas import MovedOut, Promotion, RollBack, VersionOut, VersionsOut
 from web.learning.wording import version_status
 
 bp = APIBlueprint("versions", __name__, tag="Model versions")
@@ -36,7 +29,7 @@ def index() -> VersionsOut:
             ],
             live=live.name if live else None,
             back=back.name if back else None,
-            history=[DeploymentOut.model_validate(one) for one in list_deployments(session)],
+            history=list_deployments(session),
         )
 
 
@@ -76,12 +69,9 @@ def _moved() -> MovedOut:
 
 
 def _out(listed: ListedVersion) -> VersionOut:
-    version = listed.version
-    return VersionOut(
-        name=version.name,
-        created_at=version.created_at,
+    return VersionOut.of(
+        listed.version,
         is_production=listed.is_live,
         night_id=listed.night.id if listed.night else None,
         status=version_status(listed),
-        card=version.card,
     )
