@@ -8,14 +8,14 @@ from flask_login import current_user
 from models.config.settings import Settings
 from models.context import open_context
 from web.auth import account, invitations, login, tokens, users
-from web.auth.credentials import install_rates
+from web.auth.credentials import limiter
 from web.auth.rules import install_auth
 from web.context import KEY
 from web.http.errors import PROBLEM, install_errors
 from web.http.filters import install_words
 from web.http.forms import install_limits
 from web.http.label_filters import install_label_filters
-from web.http.params import install_ids
+from web.http.params import RowId
 from web.http.request_log import install_request_log
 from web.http.schemas import Problem
 from web.http.security import NOTICE, install_security
@@ -66,16 +66,15 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     )
     # Merging slashes would redirect to the host named by the request.
     app.url_map.merge_slashes = False
-    install_ids(app)
+    app.url_map.converters["int"] = RowId
     app.extensions[KEY] = open_context(settings)
     connect(settings)
     install_request_log(app)
     metrics.install_metrics(app)
-    key = app.extensions[KEY].secrets.session_key
-    install_security(app, settings, session_key=key)
+    install_security(app, settings, session_key=app.extensions[KEY].secrets.session_key)
     install_limits(app, settings)
     install_auth(app)
-    install_rates(app)
+    limiter.init_app(app)
     install_errors(app)
     install_words(app, NOTICE=NOTICE)
     install_label_filters(app)
@@ -104,12 +103,8 @@ def _complete_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
     spec["security"] = [{"token": []}, {"session": []}]
     for operations in spec["paths"].values():
         for operation in operations.values():
-            _describe_problems(operation["responses"])
+            for status, response in operation["responses"].items():
+                # APIFlask declares errors as plain JSON.
+                if status >= "400" and (plain := response.get("content")):
+                    response["content"] = {PROBLEM: plain["application/json"]}
     return labels.describe_table(uploads.describe_pieces(jobs.describe_upload(spec)))
-
-
-def _describe_problems(responses: dict[str, Any]) -> None:
-    """APIFlask declares them as plain JSON."""
-    for status, response in responses.items():
-        if status >= "400" and (plain := response.get("content")):
-            response["content"] = {PROBLEM: plain["application/json"]}

@@ -6,7 +6,6 @@ Rate limits per address are kept in memory, so per process; `overread up` has on
 from dataclasses import dataclass
 from datetime import timedelta
 
-from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from limits import parse
@@ -106,7 +105,3 @@ limiter = Limiter(get_remote_address, storage_uri="memory://")
 def count_wrong_token() -> bool:
     """False if this address has sent too many. A valid token always works."""
     return limiter.limiter.hit(WRONG_TOKENS, "wrong token", get_remote_address())
-
-
-def install_rates(app: Flask) -> None:
-    limiter.init_app(app)

@@ -36,47 +36,42 @@ TITLES = {
 
 
 def install_errors(app: APIFlask) -> None:
-    app.register_error_handler(HTTPError, _validation_error)
-    app.register_error_handler(CSRFError, _csrf_failed)
+    app.register_error_handler(
+        HTTPError, lambda e: answer(e.status_code, _first_complaint(e.detail) or e.message)
+    )
+    expired = "the form has expired or is invalid: reload the page"
+    app.register_error_handler(CSRFError, lambda _: answer(400, expired))
     app.register_error_handler(RateLimitExceeded, _rate_limited)
-    app.register_error_handler(DataError, _data_error)
+    not_stored = "the text contains a character that cannot be stored"  # zero bytes in PostgreSQL
+    app.register_error_handler(DataError, lambda _: answer(422, not_stored))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
 
-def problem(status: int, title: str) -> Response:
-    body = json.dumps({"title": title, "status": status})
-    return Response(body, status=status, content_type=PROBLEM)
+def answer(status: int, own_words: str | None, **shown: object) -> Response:
+    general = TITLES.get(status, "Request failed")
+    if is_api_request():
+        body = json.dumps({"title": own_words or general, "status": status})
+        return Response(body, status=status, content_type=PROBLEM)
+    page = render_template("error.html", status=status, title=general, words=own_words, **shown)
+    return Response(page, status=status)
 
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     own_words = error.description if error.description != type(error).description else None
-    answer = _answer(status, own_words)
+    response = answer(status, own_words)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
-            answer.headers[name] = value
-    return answer
-
-
-def _validation_error(error: HTTPError) -> Response:
-    return _answer(error.status_code, _first_complaint(error.detail) or error.message)
-
-
-def _csrf_failed(error: CSRFError) -> Response:
-    return _answer(400, "the form has expired or is invalid: reload the page")
+            response.headers[name] = value
+    return response
 
 
 def _rate_limited(error: RateLimitExceeded) -> Response:
     seconds = error.limit.limit.get_expiry()
-    answer = _answer(429, f"wait {'an hour' if seconds > 60 else 'a minute'}, then try again")
-    answer.headers["Retry-After"] = str(seconds)
-    return answer
-
-
-def _data_error(_: DataError) -> Response:
-    """PostgreSQL stores no zero bytes."""
-    return _answer(422, "the text contains a character that cannot be stored")
+    response = answer(429, f"wait {'an hour' if seconds > 60 else 'a minute'}, then try again")
+    response.headers["Retry-After"] = str(seconds)
+    return response
 
 
 def _unexpected(error: Exception) -> Response:
@@ -85,29 +80,18 @@ def _unexpected(error: Exception) -> Response:
     if isinstance(error, AWAY):
         return _database_away(error)
     # The type and the place, never the text: it may quote a file name.
-    log.error("unexpected error", exc_info=_without_text(error))
-    return _answer(500, None)
+    kind = type(error)
+    log.error("unexpected error", exc_info=(kind, Exception(kind.__name__), error.__traceback__))
+    return answer(500, None)
 
 
 def _database_away(error: Exception) -> Response:
     log.error("the database does not respond: %s", why_away(error))
     words = "the database does not respond; try again in a moment"
     # Otherwise the page would ask the database for the user.
-    answer = _answer(503, words, person=AnonymousUserMixin())
-    answer.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return answer
-
-
-def _without_text(error: Exception) -> tuple[type[BaseException], BaseException, Any]:
-    return type(error), Exception(type(error).__name__), error.__traceback__
-
-
-def _answer(status: int, own_words: str | None, **shown: object) -> Response:
-    general = TITLES.get(status, "Request failed")
-    if is_api_request():
-        return problem(status, own_words or general)
-    page = render_template("error.html", status=status, title=general, words=own_words, **shown)
-    return Response(page, status=status)
+    response = answer(503, words, person=AnonymousUserMixin())
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
 
 
 def _first_complaint(detail: Any) -> str | None:

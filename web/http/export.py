@@ -8,8 +8,11 @@ start a new cell where semicolons separate cells. Numbers stay numbers.
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
 from datetime import datetime
+from typing import Any
 
 from flask import Response, stream_with_context
 
@@ -38,6 +41,24 @@ def csv_line(values: Iterable[Value]) -> str:
     line = io.StringIO()
     csv.writer(line, quoting=csv.QUOTE_NONNUMERIC).writerow([_cell(value) for value in values])
     return line.getvalue()
+
+
+def csv_lines(kind: type, rows: Iterable[Any]) -> Iterator[str]:
+    """kind: the dataclass of the rows; its fields are the columns."""
+    yield csv_line(field.name for field in fields(kind))
+    for row in rows:
+        yield csv_line(asdict(row).values())
+
+
+def json_lines(rows: Iterable[Any]) -> Iterator[str]:
+    for row in rows:
+        yield json.dumps(asdict(row), default=datetime.isoformat) + "\n"
+
+
+def described(what: str, *kinds: str) -> dict[int | str, Any]:
+    """The response to a download, for OpenAPI."""
+    content: dict[str, Any] = {MEDIA_TYPES[kind].split(";")[0]: {"schema": {}} for kind in kinds}
+    return {200: {"description": what, "content": content}}
 
 
 def guarded(text: str) -> str:

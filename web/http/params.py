@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from flask import Flask, abort, request
+from flask import abort, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.routing import IntegerConverter
 
@@ -15,10 +15,6 @@ class RowId(IntegerConverter):
     def to_python(self, value: str) -> int:
         row_id = int(super().to_python(value))
         return row_id if row_id <= LARGEST else 0
-
-
-def install_ids(app: Flask) -> None:
-    app.url_map.converters["int"] = RowId
 
 
 Query = TypeVar("Query", bound=BaseModel)

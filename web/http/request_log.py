@@ -26,11 +26,6 @@ def install_request_log(app: Flask) -> None:
     app.teardown_request(lambda _: forget())
 
 
-def follow_job(job_id: str) -> None:
-    """Log the id of a job that this request created."""
-    follow(job=job_id)
-
-
 def route() -> str:
     return request.url_rule.rule if request.url_rule else "-"
 

@@ -78,7 +78,6 @@ def install_security(app: Flask, settings: Settings, *, session_key: str) -> Non
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count)  # type: ignore[method-assign]
 
 
-START = "/"
 # One leading slash, no backslash and no invisible characters: browsers read backslashes as slashes
 # and drop the others.
 _LOCAL = re.compile(r"/(?!/)[^\\\x00-\x20\x7f-\x9f]*")
@@ -90,4 +89,4 @@ def local_path(wanted: str) -> str:
     # Normalised as browsers and the server do: dots, escapes, double slashes.
     path = normpath("/" + unquote(wanted.partition("?")[0]).lstrip("/"))
     is_local = _LOCAL.fullmatch(wanted) and not path.startswith(WAYS_IN_AND_OUT)
-    return wanted if is_local else START
+    return wanted if is_local else "/"

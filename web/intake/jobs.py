@@ -4,11 +4,10 @@ from typing import Any
 from uuid import uuid4
 
 from apiflask import APIBlueprint
-from flask import abort, current_app, render_template, request
-from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import Conflict, NotFound
+from flask import Response, abort, render_template, request
 
 from models.audit.log import record
+from models.config.logs import follow
 from models.intake.jobs import (
     JobProgress,
     JobStateError,
@@ -27,8 +26,8 @@ from models.tables.people import Role
 from web.auth.rules import needs, person
 from web.auth.view_log import record_job, record_part_of_job, record_upload
 from web.context import current_context, current_settings, read_session, write_session
+from web.http.errors import answer
 from web.http.params import read_query
-from web.http.request_log import follow_job
 from web.http.schemas import FilesOut, Paging
 from web.intake.actions import cancel_images, retry_images
 from web.intake.receive import receive
@@ -105,7 +104,7 @@ def create(json_data: NewJob) -> JobProgress:
         )
         if is_new:
             record(session, user_id=person().id, action="job.created", target=job_id)
-    follow_job(job_id)
+    follow(job=job_id)  # in the request's log line
     return _progress(job_id)
 
 
@@ -212,13 +211,13 @@ def describe_upload(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 @bp.app_errorhandler(NoJobError)
-def _no_job(_: NoJobError) -> ResponseReturnValue:
-    return current_app.handle_http_exception(NotFound("job not found"))
+def _no_job(_: NoJobError) -> Response:
+    return answer(404, "job not found")
 
 
 @bp.app_errorhandler(JobStateError)
-def _wrong_state(error: JobStateError) -> ResponseReturnValue:
-    return current_app.handle_http_exception(Conflict(str(error)))
+def _wrong_state(error: JobStateError) -> Response:
+    return answer(409, str(error))
 
 
 def _progress(job_id: str) -> JobProgress:

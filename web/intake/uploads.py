@@ -17,7 +17,7 @@ from web.auth.rules import needs, person
 from web.auth.view_log import record_part_of_job, record_upload
 from web.context import current_context, read_session, write_session
 from web.http.disk import check_room, noticing_full_disk
-from web.http.errors import problem
+from web.http.errors import answer
 from web.http.forms import clean_file_name
 from web.intake.pieces import (
     MAX_PIECE_BYTES,
@@ -109,14 +109,14 @@ def send_piece(job_id: str, upload_id: int) -> tuple[PieceOut, int, dict[str, st
 
 @bp.app_errorhandler(NoUploadError)
 def _no_upload(_: NoUploadError) -> Response:
-    return problem(404, "upload not found")
+    return answer(404, "upload not found")
 
 
 @bp.app_errorhandler(PieceError)
 def _refused_piece(error: PieceError) -> Response:
-    answer = problem(error.status, str(error))
-    answer.headers["Upload-Offset"] = str(error.received)
-    return answer
+    response = answer(error.status, str(error))
+    response.headers["Upload-Offset"] = str(error.received)
+    return response
 
 
 def describe_pieces(spec: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Routes of dataset snapshots: the training data, image by image."""
 
-from typing import Any
-
 from apiflask import APIBlueprint
 from flask import Response, abort, render_template
 from sqlalchemy.orm import Session
@@ -18,6 +16,7 @@ from models.tables.learning import DatasetSnapshot
 from models.tables.people import Role
 from web.auth.rules import audit, needs
 from web.context import read_session
+from web.http.export import described
 from web.http.params import read_query
 from web.http.schemas import Paging
 from web.learning.schemas import SnapshotImagesQuery, SnapshotOut, SnapshotsOut
@@ -25,9 +24,6 @@ from web.learning.schemas import SnapshotImagesQuery, SnapshotOut, SnapshotsOut
 bp = APIBlueprint("snapshots", __name__, tag="Snapshots")
 
 PAGE_SIZE = 50
-_CSV: dict[int | str, Any] = {
-    200: {"description": "One line for each image", "content": {"text/csv": {"schema": {}}}}
-}
 
 
 @bp.get("/snapshots/<int:snapshot_id>")
@@ -70,7 +66,7 @@ def show(snapshot_id: int) -> SnapshotOut:
 
 
 @bp.get("/api/v1/snapshots/<int:snapshot_id>/images.csv")
-@bp.doc(responses=_CSV)
+@bp.doc(responses=described("One line for each image", "csv"))
 @needs(Role.VIEWER)
 def export(snapshot_id: int) -> Response:
     """Export images, labels, splits and keyed patients; the file's SHA-256 is the digest."""

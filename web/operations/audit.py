@@ -1,9 +1,7 @@
 """Routes of the audit log, for admins: show, export, verify."""
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
-from typing import Any, Literal
+from typing import Literal
 
 from apiflask import APIBlueprint
 from flask import Response, redirect, render_template, url_for
@@ -22,34 +20,20 @@ from models.audit.verify import Check, check_audit, newest_check
 from models.tables.people import Role
 from web.auth.rules import audit, needs
 from web.context import current_settings, read_session
-from web.http.export import MEDIA_TYPES, csv_line, download
+from web.http.export import csv_lines, described, download, json_lines
 from web.http.params import read_query
 from web.operations.schemas import AuditCheckOut, AuditExportQuery, AuditPageQuery, AuditQuery
 
 Format = Literal["jsonl", "csv"]
-COLUMNS = [field.name for field in fields(AuditRow)]
 
 
 def audit_lines(rows: Iterable[AuditRow], format_: Format) -> Iterator[str]:
-    if format_ == "csv":
-        yield csv_line(COLUMNS)
-    for row in rows:
-        yield csv_line(asdict(row).values()) if format_ == "csv" else _json_line(row)
-
-
-def _json_line(row: AuditRow) -> str:
-    return json.dumps(asdict(row) | {"created_at": row.created_at.isoformat()}) + "\n"
+    return csv_lines(AuditRow, rows) if format_ == "csv" else json_lines(rows)
 
 
 bp = APIBlueprint("audits", __name__, tag="Audit")
 
 PAGE_SIZE = 100
-_EXPORTED: dict[int | str, Any] = {
-    200: {
-        "description": "One line for each row, oldest first",
-        "content": {MEDIA_TYPES[name].split(";")[0]: {"schema": {}} for name in ("jsonl", "csv")},
-    }
-}
 
 
 @bp.get("/audit")
@@ -81,7 +65,7 @@ def check_page() -> ResponseReturnValue:
 
 @bp.get("/api/v1/audit")
 @bp.input(AuditExportQuery, location="query")
-@bp.doc(responses=_EXPORTED)
+@bp.doc(responses=described("One line for each row, oldest first", "jsonl", "csv"))
 @needs(Role.ADMIN)
 def export(query_data: AuditExportQuery) -> Response:
     """Export audit rows, oldest first, as JSON lines or CSV."""

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
-from typing import Any
+from dataclasses import asdict
 
 from apiflask import APIBlueprint
 from flask import Response
@@ -13,23 +12,15 @@ from models.reading.results import Result, iter_results
 from models.tables.people import Role
 from web.auth.rules import audit, needs
 from web.context import current_settings, read_session
-from web.http.export import MEDIA_TYPES, csv_line, download
+from web.http.export import MEDIA_TYPES, csv_lines, described, download, json_lines
 from web.reading.schemas import ResultsQuery
 
 bp = APIBlueprint("results", __name__, tag="Results")
 
-COLUMNS = [field.name for field in fields(Result)]
-_CONTENT: dict[str, Any] = {
-    media_type.split(";")[0]: {"schema": {}} for media_type in MEDIA_TYPES.values()
-}
-_RESPONSES: dict[int | str, Any] = {
-    200: {"description": "One result per image", "content": _CONTENT}
-}
-
 
 @bp.get("/api/v1/results")
 @bp.input(ResultsQuery, location="query")
-@bp.doc(responses=_RESPONSES)
+@bp.doc(responses=described("One result per image", *MEDIA_TYPES))
 @needs(Role.VIEWER)
 def export(query_data: ResultsQuery) -> Response:
     """Export all results, or those of one job, as JSON lines, JSON or CSV."""
@@ -37,20 +28,20 @@ def export(query_data: ResultsQuery) -> Response:
         with read_session() as session:
             require_job(session, query_data.job_id)
     audit("results.exported", query_data.job_id or "all")
-    write = {"jsonl": _jsonl, "json": _json, "csv": _csv}[query_data.format]
-    lines = write(_read(query_data.job_id))
-    return download(lines, name="overread-research-use-only", kind=query_data.format)
+    results = _read(query_data.job_id)
+    lines = {
+        "jsonl": json_lines(results),
+        "json": _json(results),
+        "csv": csv_lines(Result, results),
+    }
+    kind = query_data.format
+    return download(lines[kind], name="overread-research-use-only", kind=kind)
 
 
 def _read(job_id: str | None) -> Iterator[Result]:
     with read_session() as session:
         point = current_settings().operating_point
         yield from iter_results(session, operating_point=point, job_id=job_id)
-
-
-def _jsonl(results: Iterable[Result]) -> Iterator[str]:
-    for result in results:
-        yield json.dumps(asdict(result)) + "\n"
 
 
 def _json(results: Iterable[Result]) -> Iterator[str]:
@@ -60,9 +51,3 @@ def _json(results: Iterable[Result]) -> Iterator[str]:
         yield separator + json.dumps(asdict(result))
         separator = ",\n"
     yield "\n]}\n"
-
-
-def _csv(results: Iterable[Result]) -> Iterator[str]:
-    yield csv_line(COLUMNS)
-    for result in results:
-        yield csv_line(asdict(result).values())
