@@ -4,12 +4,12 @@ Each takes a file and a source of choices, from hypothesis or from the fuzzer.
 """
 
 import struct
-import zlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from pipeline.files.jpeg import SOS, segments
 from pipeline.files.png import SIGNATURE, chunks
+from tests.support.data.builders import png_chunk
 
 INTERESTING = (0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31)
 
@@ -64,10 +64,7 @@ def png_chunks(content: bytes, choices: Choices) -> bytes:
     if choices.number(3) == 0:
         kind = [b"PLTE", b"tRNS", b"acTL", b"fcTL", b"eXIf", b"iCCP", b"sBIT"][choices.number(6)]
     found[place] = (kind, _damaged(body, choices))
-    parts = [
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in found
-    ]
+    parts = [png_chunk(kind, body) for kind, body in found]
     if choices.number(2) == 0:
         parts = _parts_changed(parts, choices)
     return SIGNATURE + b"".join(parts)
@@ -137,21 +134,7 @@ def dicom_elements(content: bytes, choices: Choices) -> bytes:
 
 
 LONG_VRS = (b"OB", b"OW", b"OF", b"SQ", b"UN", b"UT", b"UC")
-VRS = (
-    *LONG_VRS,
-    b"US",
-    b"SS",
-    b"UL",
-    b"FD",
-    b"DS",
-    b"IS",
-    b"CS",
-    b"LO",
-    b"PN",
-    b"UI",
-    b"AT",
-    b"ZZ",
-)
+VRS = (*LONG_VRS, *b"US SS UL FD DS IS CS LO PN UI AT ZZ".split())
 TAGS = (
     *(0x00080005, 0x00080016, 0x00080018, 0x00080060, 0x00100010, 0x00100020, 0x00101010),
     *(0x00180015, 0x00185101, 0x0020000D, 0x00200020, 0x00280002, 0x00280004, 0x00280006),
@@ -164,15 +147,13 @@ TAGS = (
 VALUES = (
     *(b"", b"0", b"1", b"-1", b"nan", b"inf", b"1e400", b"99999999999", b"1\\2\\3", b"\\", b"PA"),
     *(b"MONOCHROME1", b"PALETTE COLOR", b"YBR_FULL_422", b"RGB", b"CHEST", b"YES", b"\0\0"),
+    *(b"\x01\x00", b"\xff\xff", b"\x00\x80", b"\x10\x00", b"\xff\xff\xff\xff"),
     *(
-        b"\x01\x00",
-        b"\xff\xff",
-        b"\x00\x80",
-        b"\x10\x00",
-        b"\xff\xff\xff\xff",
         b"1.2.840.10008.1.2",
+        b"ISO 2022 IR 87",
+        b"\xfe\xff\x00\xe0\xff\xff\xff\xff",
+        b"\xfe\xff\xdd\xe0\0\0\0\0",
     ),
-    *(b"ISO 2022 IR 87", b"\xfe\xff\x00\xe0\xff\xff\xff\xff", b"\xfe\xff\xdd\xe0\0\0\0\0"),
 )
 
 
@@ -209,7 +190,6 @@ CELLS = (
     *("\u202e".encode(), "\ud800".encode("utf-8", "surrogatepass"), b"../../x", b"=1+1", b"'"),
 )
 
-Files = dict[str, bytes]
 BY_KIND: dict[str, tuple[Mutation, ...]] = {
     "png": (png_chunks, bytes_changed, cut),
     "jpeg": (jpeg_segments, bytes_changed, cut),
@@ -226,18 +206,14 @@ def mutated(content: bytes, kind: str, choices: Choices) -> bytes:
     for _ in range(1 + choices.number(2)):
         mutations = BY_KIND[kind]
         mutation = mutations[min(choices.number(len(mutations) + 1), len(mutations) - 1)]
-        content = _try(mutation, content, choices)
+        try:
+            content = mutation(content, choices)
+        except Exception:  # the previous mutation has broken the structure
+            content = bytes_changed(content, choices)
     return content
-
-
-def _try(mutation: Mutation, content: bytes, choices: Choices) -> bytes:
-    try:
-        return mutation(content, choices)
-    except Exception:  # the previous mutation has broken the structure
-        return bytes_changed(content, choices)
 
 
 def kind_of(name: str) -> str:
     """Return the file format of a seed image, by its name."""
-    first: Any = name.split()[0]
+    first = name.split()[0]
     return first if first in BY_KIND and name != "jpeg 2000" else "other"

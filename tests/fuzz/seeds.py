@@ -90,12 +90,9 @@ def images() -> dict[str, bytes]:
 
 
 def archives() -> dict[str, bytes]:
-    return {
-        "stored": _zipped(zipfile.ZIP_STORED),
-        "deflated": _zipped(zipfile.ZIP_DEFLATED),
-        "bzip2": _zipped(zipfile.ZIP_BZIP2),
-        "lzma": _zipped(zipfile.ZIP_LZMA),
-    }
+    methods = {"stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED}
+    methods |= {"bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}
+    return {name: _zipped(method) for name, method in methods.items()}
 
 
 def _zipped(method: int) -> bytes:

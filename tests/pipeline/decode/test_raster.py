@@ -18,25 +18,19 @@ REFERENCE = IMAGE / 255
 SIXTEEN = make_picture(top=65535)
 
 
-def converted(path: Path, mode: str, **options: Any) -> NDArray[np.float32]:
+@pytest.mark.parametrize(
+    ("suffix", "mode", "tolerance"),
+    [
+        *(("png", mode, 1e-6) for mode in ("L", "LA", "P", "RGB", "RGBA")),
+        *(("tif", mode, 2.1 / 255) for mode in ("L", "RGB", "RGBA", "CMYK", "LA", "YCbCr")),
+        *(("jpg", mode, 8 / 255) for mode in ("L", "RGB", "CMYK")),
+    ],
+)
+def test_modes_of_each_format(tmp_path: Path, suffix: str, mode: str, tolerance: float) -> None:
+    path = tmp_path / f"x.{suffix}"
+    options: dict[str, Any] = {"quality": 98} if suffix == "jpg" else {}
     Image.fromarray(IMAGE).convert(mode).save(path, **options)
-    return decode(path).pixels
-
-
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA"])
-def test_png_modes(tmp_path: Path, mode: str) -> None:
-    np.testing.assert_allclose(converted(tmp_path / "x.png", mode), REFERENCE, atol=1e-6)
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK", "LA", "YCbCr"])
-def test_tiff_modes(tmp_path: Path, mode: str) -> None:
-    np.testing.assert_allclose(converted(tmp_path / "x.tif", mode), REFERENCE, atol=2.1 / 255)
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
-def test_jpeg_modes(tmp_path: Path, mode: str) -> None:
-    pixels = converted(tmp_path / "x.jpg", mode, quality=98)
-    np.testing.assert_allclose(pixels, REFERENCE, atol=8 / 255)
+    np.testing.assert_allclose(decode(path).pixels, REFERENCE, atol=tolerance)
 
 
 @pytest.mark.parametrize("suffix", ["bmp", "webp", "jp2"])
@@ -203,29 +197,25 @@ def test_damaged_jpeg_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "words"),
+    ("pixels", "limits", "words"),
     [
-        ((31, 200), "too small"),
-        ((40, 400), "within 1 : 8"),
-        ((300, 300), "expected at most 80000 pixels, received 300 x 300 pixels"),
+        (make_picture(31, 200), {}, "too small"),
+        (make_picture(40, 400), {}, "within 1 : 8"),
+        (
+            make_picture(300, 300),
+            {"max_pixels": 80_000},
+            "expected at most 80000 pixels, received 300 x 300 pixels",
+        ),
+        (IMAGE, {"max_bytes": 100}, "too large: expected at most 100 bytes"),
+        (0 * IMAGE, {}, "every pixel has the same value"),
     ],
+    ids=["small", "long", "pixels", "bytes", "blank"],
 )
-def test_sizes_beyond_the_limits(tmp_path: Path, shape: tuple[int, int], words: str) -> None:
-    path = make_png(tmp_path / "x.png", make_picture(*shape))
+def test_images_beyond_the_limits_are_refused(
+    tmp_path: Path, pixels: NDArray[Any], limits: dict[str, Any], words: str
+) -> None:
     with pytest.raises(RefusedError, match=words):
-        decode(path, limits=Limits(max_pixels=80_000))
-
-
-def test_bytes_beyond_the_limit(tmp_path: Path) -> None:
-    path = make_png(tmp_path / "x.png")
-    with pytest.raises(RefusedError, match="too large: expected at most 100 bytes"):
-        decode(path, limits=Limits(max_bytes=100))
-
-
-def test_blank_image_is_refused(tmp_path: Path) -> None:
-    path = make_png(tmp_path / "x.png", np.zeros((64, 64), np.uint8))
-    with pytest.raises(RefusedError, match="every pixel has the same value"):
-        decode(path)
+        decode(make_png(tmp_path / "x.png", pixels), limits=Limits(**limits))
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ FORMS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_an_image_decodes_to_the_same_pixels(tmp_path: Path, form: str) -> None:
-    pixels = decoded(tmp_path, **{"pixels": IMAGE, "bits_stored": 10} | FORMS[form])
+    attributes: dict[str, Any] = {"pixels": IMAGE, "bits_stored": 10} | FORMS[form]
+    pixels = decoded(tmp_path, **attributes)
     np.testing.assert_allclose(pixels, REFERENCE, atol=1e-5 if form == "colours" else 1e-6)
 
 

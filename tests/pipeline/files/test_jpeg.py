@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from pydicom.encaps import encapsulate, get_frame
+from pydicom.encaps import get_frame
 from pydicom.uid import JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless
 
 from pipeline.decode.decode import decode_content
@@ -20,6 +20,7 @@ from pipeline.files.jpeg import read_luminance
 from pipeline.limits import Limits
 from tests.support.data.builders import encoded, jpeg_with, make_dicom, make_picture
 from tests.support.imaging.deidentified import deidentified
+from tests.support.imaging.frames import change_frame
 
 IMAGE = make_picture(501, 667)
 SMALL = make_picture()
@@ -95,10 +96,7 @@ def test_read_luminance_skips_lossless_streams(tmp_path: Path, syntax: str) -> N
 def test_damaged_jpeg_frame_in_dicom_is_refused(tmp_path: Path) -> None:
     path = make_dicom(tmp_path / "x.dcm", IMAGE, transfer_syntax=JPEGBaseline8Bit)
     assert decode_content(path.read_bytes()).rows == 501
-    dataset = pydicom.dcmread(path)
-    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    dataset.PixelData = encapsulate([overwritten(frame, bytes(512))])
-    dataset.save_as(path)
+    change_frame(path, lambda frame: overwritten(frame, bytes(512)))
     with pytest.raises(RefusedError, match=r"the JPEG data are damaged"):
         decode_content(path.read_bytes())
 

@@ -49,6 +49,7 @@ def test_sniff_dicom(head: bytes) -> None:
         (b"GIF89a", "a GIF image"),
         (b"<!DOCTYPE html><html>", "markup text"),
         (b"  <svg xmlns=", "markup text"),
+        (b"\0\0\0\x18ftypmp42", "neither DICOM"),
         (b"hello", "neither DICOM, PNG, JPEG nor TIFF"),
         (b"\x08\x00\x05\x00\xff\xff\xff\x7f" + bytes(20), "neither DICOM"),
     ],

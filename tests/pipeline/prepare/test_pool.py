@@ -1,21 +1,21 @@
 """The decoder pool with real processes: a crash or a hang costs one file."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
-import pydicom
 import pytest
-from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import JPEGLosslessSV1
 
 from pipeline.errors import RefusalCode, RefusedError
@@ -23,6 +23,7 @@ from pipeline.prepare.pool import DecoderPool
 from pipeline.prepare.prepare import prepare
 from pipeline.types import Prepared
 from tests.support.data.builders import make_dicom, make_jpeg, make_picture, make_png
+from tests.support.imaging.frames import change_frame
 
 pytestmark = pytest.mark.processes
 
@@ -51,6 +52,16 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def assert_only_second_refused(
+    answers: list[Prepared | RefusedError], code: RefusalCode, sentence: str
+) -> None:
+    before, refusal, after = answers
+    assert isinstance(refusal, RefusedError)
+    assert (refusal.code, str(refusal)) == (code, sentence)
+    assert isinstance(before, Prepared)
+    assert isinstance(after, Prepared)
 
 
 def test_answers_are_in_order_and_equal_those_of_prepare(good: list[Path], tmp_path: Path) -> None:
@@ -90,18 +101,13 @@ def test_prepare_all_takes_few_paths_ahead(good: list[Path]) -> None:
 def test_damage_reported_on_stderr_only_is_refused(tmp_path: Path) -> None:
     """By GDCM for lossless JPEG; the next file is not affected."""
     whole = make_dicom(tmp_path / "1.dcm", make_picture(400, 400), transfer_syntax=JPEGLosslessSV1)
-    dataset = pydicom.dcmread(whole)
-    frame = bytearray(get_frame(dataset.PixelData, 0, number_of_frames=1))
-    frame[5000:5512] = bytes(512)
-    dataset.PixelData = encapsulate([bytes(frame)])
-    dataset.save_as(damaged := tmp_path / "2.dcm")
+    damaged = Path(shutil.copy(whole, tmp_path / "2.dcm"))
+    change_frame(damaged, lambda frame: frame[:5000] + bytes(512) + frame[5512:])
     assert isinstance(prepare(damaged), Prepared), "the damage is reported elsewhere too"
     with DecoderPool(processes=1, timeout_s=20) as pool:
-        before, answer, after = pool.prepare_all([whole, damaged, whole])
-    assert isinstance(answer, RefusedError)
-    assert str(answer) == "the JPEG data are damaged: parts of the image are lost"
-    assert isinstance(before, Prepared)
-    assert isinstance(after, Prepared)
+        answers = list(pool.prepare_all([whole, damaged, whole]))
+    sentence = "the JPEG data are damaged: parts of the image are lost"
+    assert_only_second_refused(answers, RefusalCode.DAMAGED, sentence)
 
 
 def test_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
@@ -109,11 +115,9 @@ def test_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
         before = pool.process_ids()
         answers = list(pool.prepare_all([good[0], never_ending, good[1]]))
         assert pool.process_ids() != before
-    assert isinstance(answers[0], Prepared)
-    assert isinstance(answers[1], RefusedError)
-    assert str(answers[1]) == "decoding took longer than 1 s"
-    assert answers[1].code == RefusalCode.DECODER_TIMEOUT
-    assert isinstance(answers[2], Prepared)
+    assert_only_second_refused(
+        answers, RefusalCode.DECODER_TIMEOUT, "decoding took longer than 1 s"
+    )
 
 
 def test_crash_costs_one_file(good: list[Path], never_ending: Path) -> None:
@@ -134,11 +138,9 @@ def test_crash_costs_one_file(good: list[Path], never_ending: Path) -> None:
         thread.start()
         answers = list(pool.prepare_all([good[0], never_ending, good[1]]))
         thread.join()
-    assert isinstance(answers[0], Prepared)
-    assert isinstance(answers[1], RefusedError)
-    assert str(answers[1]) == "the decoder crashed on this file"
-    assert answers[1].code == RefusalCode.DECODER_CRASH
-    assert isinstance(answers[2], Prepared)
+    assert_only_second_refused(
+        answers, RefusalCode.DECODER_CRASH, "the decoder crashed on this file"
+    )
 
 
 @pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "suspended"])
@@ -202,14 +204,11 @@ def test_processes_end_with_a_killed_parent(state: str, never_ending: Path) -> N
     assert parent.stdout is not None
     children = [psutil.Process(int(word)) for word in parent.stdout.readline().split()]
     assert len(children) == 2
-    if state == "reading":
-        with never_ending.open("wb"):  # a decoder reads it now
-            parent.kill()
-            parent.wait()
-            psutil.wait_procs(children, timeout=60)
-    else:
+    # Once the pipe's other end is open, a decoder reads it.
+    with never_ending.open("wb") if state == "reading" else nullcontext():
         parent.kill()
         parent.wait()
+        psutil.wait_procs(children, timeout=60)
     _, alive = psutil.wait_procs(children, timeout=60)
     parent.stdin.close()
     parent.stdout.close()
@@ -233,10 +232,8 @@ def test_unexpected_error_costs_one_file_and_logs_no_name(
     """No code expects a null character in a path: a real unexpected error."""
     with DecoderPool(processes=1, timeout_s=20) as pool:
         answers = list(pool.prepare_all([good[0], Path("/of/Jane\0Doe.dcm"), good[1]]))
-    assert isinstance(answers[0], Prepared)
-    assert isinstance(answers[1], RefusedError)
-    assert str(answers[1]) == "an unexpected error while decoding"
-    assert answers[1].code == RefusalCode.UNEXPECTED
-    assert isinstance(answers[2], Prepared)
+    assert_only_second_refused(
+        answers, RefusalCode.UNEXPECTED, "an unexpected error while decoding"
+    )
     assert "ValueError at process.py:" in caplog.text
     assert "Doe" not in caplog.text
