@@ -16,7 +16,7 @@ def decode(
 
     minimum_size: a JPEG may be returned at reduced scale, with at least this many pixels to a
     side; other formats are returned whole. Raises RefusedError if the file is damaged,
-    unsupported, beyond `limits`, or no frontal chest radiograph by its tags.
+    unsupported, beyond `limits`, or not a frontal chest radiograph by its tags.
     """
     return decode_content(read_content(path, limits), limits=limits, minimum_size=minimum_size)
 

@@ -28,9 +28,11 @@ def strip_metadata(content: bytes, *, media_type: str, limits: Limits) -> Deiden
         return Deidentified(strip_jpeg(content, orientation=read_orientation(content, JPEG)), JPEG)
     if media_type == PNG:
         stripped = strip_png(content, limits)
+        orientation = 1
         if any(kind in content for kind in _MAY_ORIENT):
-            stripped = _with_orientation(stripped, read_orientation(content, PNG))
-        return Deidentified(stripped, PNG)
+            orientation = read_orientation(content, PNG)
+        exif = chunk(b"eXIf", _exif(orientation)) if orientation != 1 else b""
+        return Deidentified(stripped[:HEADER_END] + exif + stripped[HEADER_END:], PNG)
     pixels = decode_raster(content, media_type=media_type, limits=limits).pixels
     return Deidentified(_as_png(pixels), PNG)
 
@@ -47,7 +49,7 @@ def strip_jpeg(content: bytes, *, orientation: int = 1) -> bytes:
             data = content[segment.start : segment.end]
         kept.append(data)
         if segment.marker == SOI and orientation != 1:
-            kept.append(_exif_segment(orientation))
+            kept.append(_segment(APP1, b"Exif\0\0" + _exif(orientation)))
     return b"".join(kept)
 
 
@@ -60,12 +62,11 @@ def _minimal_segment(segment: bytes, marker: int) -> bytes:
         body = body[:12]
     else:
         return b""
+    return _segment(marker, body)
+
+
+def _segment(marker: int, body: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
-
-
-def _exif_segment(orientation: int) -> bytes:
-    body = b"Exif\0\0" + _exif(orientation)
-    return struct.pack(">BBH", 0xFF, APP1, len(body) + 2) + body
 
 
 def _exif(orientation: int) -> bytes:
@@ -74,17 +75,11 @@ def _exif(orientation: int) -> bytes:
     return header + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
-def _with_orientation(png: bytes, orientation: int) -> bytes:
-    exif = chunk(b"eXIf", _exif(orientation)) if orientation != 1 else b""
-    return png[:HEADER_END] + exif + png[HEADER_END:]
-
-
 def _as_png(pixels: NDArray[np.float32]) -> bytes:
     """Return an upright PNG of 16 bits, which hold the values of all other formats."""
     stored = np.empty(pixels.shape, np.uint16)
-    for row, values in zip(
-        stored, pixels, strict=True
-    ):  # all at once would take four times as much
+    # Row by row: all at once would take four times as much memory.
+    for row, values in zip(stored, pixels, strict=True):
         row[:] = np.rint(values * 65535)
     target = io.BytesIO()
     # Level 1 takes a quarter of the time on large images, and little more space.

@@ -19,7 +19,7 @@ from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from pipeline.types import Deidentified
 from tests.support.data.builders import make_dataset, make_picture, save_dicom
 from tests.support.imaging.confidentiality_profile import REPEATING, profile
-from tests.support.imaging.deidentified import KEY, deidentified
+from tests.support.imaging.deidentified import KEY, deidentified, deidentified_dataset
 from tests.support.imaging.identifying_values import NAME, TRACES, UID, identifying_element
 
 PROFILE = profile()
@@ -67,7 +67,8 @@ def test_every_attribute_of_the_profile_is_handled(tmp_path: Path) -> None:
     ]
     assert len(in_data_sets) == 613
     wrong: list[object] = []
-    for keywords in batched(in_data_sets, 25):
+    for start in range(0, len(in_data_sets), 25):
+        keywords = in_data_sets[start : start + 25]
         dataset = clean_base()
         for keyword in keywords:
             dataset.add(identifying_element(tag_for_keyword(keyword), dictionary_VR(keyword)))
@@ -78,10 +79,6 @@ def test_every_attribute_of_the_profile_is_handled(tmp_path: Path) -> None:
         wrong += [one for one in keywords if not is_allowed(PROFILE[one], one, kept)]
         wrong += [trace for trace in TRACES if trace in result.blob]
     assert wrong == []
-
-
-def batched(names: list[str], size: int) -> list[list[str]]:
-    return [names[start : start + size] for start in range(0, len(names), size)]
 
 
 @pytest.mark.parametrize("element", REPEATING.values(), ids=REPEATING)
@@ -178,9 +175,7 @@ def test_identifiers_become_pseudonyms_of_the_key(tmp_path: Path) -> None:
     for keyword in UIDS:
         setattr(dataset, keyword, UID)
     content = written(dataset, tmp_path)
-    first, again, keyed = (
-        read(deidentified(content, key=key)) for key in (KEY, KEY, b"another key")
-    )
+    first, again, keyed = (deidentified_dataset(content, key=k) for k in (KEY, KEY, b"another key"))
     for keyword in (*UIDS, "PatientID"):
         assert first[keyword].value == again[keyword].value, keyword
         assert first[keyword].value != keyed[keyword].value, keyword
@@ -189,7 +184,7 @@ def test_identifiers_become_pseudonyms_of_the_key(tmp_path: Path) -> None:
 
 
 def test_method_is_stated(tmp_path: Path) -> None:
-    kept = read(deidentified(written(clean_base(), tmp_path)))
+    kept = deidentified_dataset(written(clean_base(), tmp_path))
     assert kept.PatientIdentityRemoved == "YES"
     assert kept.DeidentificationMethodCodeSequence[0].CodeValue == "113100"
     assert kept.LongitudinalTemporalInformationModified == "REMOVED"

@@ -18,40 +18,22 @@ from tests.support.data.builders import (
     make_picture,
     save_dicom,
 )
-from tests.support.imaging.deidentified import deidentified
+from tests.support.imaging.deidentified import deidentified, deidentified_dataset
 
 IDENTIFYING = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "OtherPatientIDs",
-    "AccessionNumber",
-    "InstitutionName",
-    "ReferringPhysicianName",
-    "OperatorsName",
-    "PatientAddress",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "SOPInstanceUID",
-    "StudyDate",
-    "StudyDescription",
-    "StationName",
+    *("PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "PatientAddress"),
+    *("AccessionNumber", "InstitutionName", "ReferringPhysicianName", "OperatorsName"),
+    *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"),
+    *("StudyDate", "StudyDescription", "StationName"),
 )
-
-
 NAME = b"Planted Person"
 IMAGE = make_picture()
-
-
-def stored(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
 
 
 def test_attributes_that_reading_needs_are_kept(tmp_path: Path) -> None:
     attributes = {"PatientAge": "095Y", "PatientSex": "F", "PixelSpacing": [0.2, 0.2]}
     path = make_dicom(tmp_path / "x.dcm", **INVENTED_PATIENT | attributes)
-    kept = pydicom.dcmread(io.BytesIO(deidentified(path.read_bytes()).blob))
+    kept = deidentified_dataset(path.read_bytes())
     assert (kept.Modality, kept.BodyPartExamined, kept.ViewPosition) == ("CR", "CHEST", "PA")
     assert kept.PatientSex == ""  # kept in the image's row of the database
     assert "PatientAge" not in kept
@@ -144,14 +126,12 @@ def test_pixels_and_transfer_syntax_stay_the_same(tmp_path: Path, syntax: str) -
         transfer_syntax=syntax,
         VOILUTSequence=[make_lut(np.arange(256) ** 2 // 256, first=0, bits=8)],
     )
-    after = decode(stored(tmp_path / "y.dcm", deidentified(path.read_bytes()).blob))
-    np.testing.assert_array_equal(after.pixels, decode(path).pixels)
-    assert pydicom.dcmread(tmp_path / "y.dcm").file_meta.TransferSyntaxUID == syntax
+    blob = deidentified(path.read_bytes()).blob
+    np.testing.assert_array_equal(decode_content(blob).pixels, decode(path).pixels)
+    assert pydicom.dcmread(io.BytesIO(blob)).file_meta.TransferSyntaxUID == syntax
 
 
-def test_no_identifying_value_of_the_shared_files_is_left(
-    shared_data: Path, tmp_path: Path
-) -> None:
+def test_no_identifying_value_of_the_shared_files_is_left(shared_data: Path) -> None:
     checked = 0
     for path in sorted((shared_data / "dicom").iterdir()):
         if path.suffix == ".csv":
@@ -169,6 +149,6 @@ def test_no_identifying_value_of_the_shared_files_is_left(
         assert not kept.PatientBirthDate
         assert not kept.StudyDate
         assert "OtherPatientIDs" not in kept
-        after = decode(stored(tmp_path / "x.dcm", content))
+        after = decode_content(content)
         np.testing.assert_array_equal(after.pixels, decode(path).pixels, path.name)
     assert checked > 50

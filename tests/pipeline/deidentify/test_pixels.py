@@ -11,7 +11,6 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
     JPEG2000,
@@ -26,11 +25,15 @@ from pydicom.uid import (
 from pipeline.decode.decode import decode, decode_content
 from pipeline.files.jpeg2000 import strip_jpeg_2000
 from tests.support.data.builders import encoded, jpeg_with, make_dicom, make_picture
-from tests.support.imaging.deidentified import deidentified
+from tests.support.imaging.deidentified import deidentified, deidentified_dataset
+from tests.support.imaging.frames import change_frame
 
 NAME = b"Planted Person"
+COMMENT = struct.pack(">HHH", 0xFF64, len(NAME) + 4, 1) + NAME  # of JPEG 2000, T.800 A.9.2
 IMAGE = make_picture()
 DEEP = make_picture(top=1023)
+OVERLAID = DEEP.copy()
+OVERLAID[10:20, 10:40] |= 0x8000
 LOSSLESS = [JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless]
 
 
@@ -46,18 +49,14 @@ def cleaned(content: bytes) -> bytes:
 
 def reframed(folder: Path, syntax: str, change: Callable[[bytes], bytes]) -> bytes:
     """Return a DICOM file whose only frame was changed after encoding."""
-    dataset = pydicom.dcmread(make_dicom(folder / "x.dcm", IMAGE, transfer_syntax=syntax))
-    frame = get_frame(dataset.PixelData, 0, number_of_frames=1).rstrip(b"\0")
-    dataset.PixelData = encapsulate([change(frame)])
-    dataset.save_as(folder / "x.dcm")
-    return (folder / "x.dcm").read_bytes()
+    path = make_dicom(folder / "x.dcm", IMAGE, transfer_syntax=syntax)
+    return change_frame(path, change).read_bytes()
 
 
 def commented(stream: bytes) -> bytes:
-    """JPEG 2000 with a comment (T.800 A.9.2) after its size segment."""
+    """JPEG 2000 with a comment after its size segment."""
     end = 4 + int.from_bytes(stream[4:6], "big")
-    comment = struct.pack(">HHH", 0xFF64, len(NAME) + 4, 1) + NAME
-    return stream[:end] + comment + stream[end:]
+    return stream[:end] + COMMENT + stream[end:]
 
 
 def in_a_container(stream: bytes) -> bytes:
@@ -94,21 +93,16 @@ def test_names_after_the_last_frame_are_removed(tmp_path: Path) -> None:
         dataset = pydicom.dcmread(io.BytesIO(content))
         frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
         dataset.PixelData = encapsulate([frame, NAME])
-        assert NAME not in cleaned(saved_as_is(dataset, tmp_path)), syntax
-
-
-def saved_as_is(dataset: Dataset, folder: Path) -> bytes:
-    dataset.save_as(folder / "x.dcm")
-    return (folder / "x.dcm").read_bytes()
+        dataset.save_as(tmp_path / "x.dcm")
+        assert NAME not in cleaned((tmp_path / "x.dcm").read_bytes()), syntax
 
 
 def test_strip_jpeg_2000_keeps_the_lengths_of_tile_parts() -> None:
     stream = encoded(IMAGE, "JPEG2000", no_jp2=True)
     place = stream.index(b"\xff\x93")  # start of data ends the tile part's header
-    comment = struct.pack(">HHH", 0xFF64, len(NAME) + 4, 1) + NAME
     start = stream.index(b"\xff\x90")
-    length = int.from_bytes(stream[start + 6 : start + 10], "big") + len(comment)
-    longer = bytearray(stream[:place] + comment + stream[place:])
+    length = int.from_bytes(stream[start + 6 : start + 10], "big") + len(COMMENT)
+    longer = bytearray(stream[:place] + COMMENT + stream[place:])
     longer[start + 6 : start + 10] = length.to_bytes(4, "big")
     stripped = strip_jpeg_2000(bytes(longer) + NAME)
     assert NAME not in stripped
@@ -119,26 +113,22 @@ def test_strip_jpeg_2000_keeps_the_lengths_of_tile_parts() -> None:
 @pytest.mark.parametrize("kind", ["unsigned", "signed", "rle"])
 def test_overlays_in_unused_bits_are_removed(kind: str, tmp_path: Path) -> None:
     """Old devices drew so: four of sixteen bits are unused, the top one has the overlay."""
-    picture = make_picture(top=1023)
-    drawn = np.zeros_like(picture)
-    drawn[10:20, 10:40] = 1
-    stored = (picture | drawn << 15).astype(np.uint16)
-    attributes = {"PixelRepresentation": int(kind == "signed")}
-    syntax = RLELossless if kind == "rle" else ExplicitVRLittleEndian
     path = make_dicom(
-        tmp_path / "x.dcm", stored, bits_stored=12, transfer_syntax=syntax, **attributes
+        tmp_path / "x.dcm",
+        OVERLAID,
+        bits_stored=12,
+        transfer_syntax=RLELossless if kind == "rle" else ExplicitVRLittleEndian,
+        PixelRepresentation=int(kind == "signed"),
     )
-    result = deidentified(path.read_bytes())
-    kept = pydicom.dcmread(io.BytesIO(result.blob)).pixel_array.view(np.uint16)
-    np.testing.assert_array_equal(kept, picture)
+    kept = deidentified_dataset(path.read_bytes()).pixel_array.view(np.uint16)
+    np.testing.assert_array_equal(kept, DEEP)
 
 
 def test_padding_beyond_the_stored_bits_is_kept(tmp_path: Path) -> None:
-    picture = make_picture(top=1023).astype(np.uint16)
+    picture = DEEP.copy()
     picture[:5] = 63536
     path = make_dicom(tmp_path / "x.dcm", picture, bits_stored=10, PixelPaddingValue=63536)
-    result = deidentified(path.read_bytes())
-    kept = pydicom.dcmread(io.BytesIO(result.blob))
+    kept = deidentified_dataset(path.read_bytes())
     assert kept.PixelData == picture.tobytes()
     assert kept.PixelPaddingValue == 63536
 
@@ -156,11 +146,9 @@ def of_ten_bits(path: Path, pixels: NDArray[Any], syntax: str, *, signed: bool =
 def test_overlay_in_lossless_stream_is_neither_decoded_nor_stored(
     syntax: str, tmp_path: Path
 ) -> None:
-    drawn = DEEP.copy()
-    drawn[10:20, 10:40] |= 0x8000
-    path = of_ten_bits(tmp_path / "x.dcm", drawn, syntax)
+    path = of_ten_bits(tmp_path / "x.dcm", OVERLAID, syntax)
     np.testing.assert_allclose(decode(path).pixels, DEEP / 1023, atol=1e-6)
-    kept = pydicom.dcmread(pydicom.filebase.DicomBytesIO(deidentified(path.read_bytes()).blob))
+    kept = deidentified_dataset(path.read_bytes())
     assert kept.file_meta.TransferSyntaxUID == RLELossless
     np.testing.assert_array_equal(kept.pixel_array, DEEP)
 
@@ -168,11 +156,9 @@ def test_overlay_in_lossless_stream_is_neither_decoded_nor_stored(
 @pytest.mark.parametrize("syntax", LOSSLESS)
 def test_lossless_stream_without_overlay_keeps_its_encoding(syntax: str, tmp_path: Path) -> None:
     path = of_ten_bits(tmp_path / "x.dcm", DEEP, syntax)
-    kept = pydicom.dcmread(pydicom.filebase.DicomBytesIO(deidentified(path.read_bytes()).blob))
-    assert kept.file_meta.TransferSyntaxUID == syntax
-    np.testing.assert_array_equal(
-        decode_content(deidentified(path.read_bytes()).blob).pixels, decode(path).pixels
-    )
+    blob = deidentified(path.read_bytes()).blob
+    assert pydicom.dcmread(io.BytesIO(blob)).file_meta.TransferSyntaxUID == syntax
+    np.testing.assert_array_equal(decode_content(blob).pixels, decode(path).pixels)
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS)

@@ -66,7 +66,7 @@ def assert_only_second_refused(
 
 def test_answers_are_in_order_and_equal_those_of_prepare(good: list[Path], tmp_path: Path) -> None:
     bad = tmp_path / "bad"
-    bad.write_bytes(b"no picture")
+    bad.write_bytes(b"not an image")
     paths = [good[0], bad, *good, bad, *good] * 3
     with DecoderPool(processes=2, timeout_s=20, key=b"key") as pool:
         answers = list(pool.prepare_all(paths))

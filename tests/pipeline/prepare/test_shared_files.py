@@ -14,12 +14,12 @@ from pipeline.prepare.prepare import prepare
 pytestmark = pytest.mark.shared
 
 # Mean difference in grey levels (of 255) that a file may have from the first of its group,
-# where it is not the same picture to the last bit.
+# where it is not the same image to the last bit.
 ALLOWED = {
     "rg1_cr_15bit_jpegls_near": 1,  # lossy, as is the first of its group
     "siim_cr_8bit_jpeg_fake_mono1.dcm": 0.05,  # JPEG of a negative, turned back
     "drv_cr10_rescale.dcm": 10,  # states no window: all stored values are shown
-    "drv_cr10_rgb8.dcm": 16,  # was scaled to the picture's own maximum when it was made
+    "drv_cr10_rgb8.dcm": 16,  # was scaled to the image's own maximum when it was made
     "drv_cr10_voilut_seq.dcm": 40,  # a table with gamma 0.7
 }
 INVERTED = "siim_cr_8bit_jpeg_fake_mono1.dcm"  # its tag says so, though its pixels do not

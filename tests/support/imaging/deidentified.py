@@ -1,5 +1,10 @@
 """De-identified files as they would be stored."""
 
+import io
+
+import pydicom
+from pydicom.dataset import Dataset
+
 from pipeline.deidentify.dicom import deidentify_dataset
 from pipeline.deidentify.raster import strip_metadata
 from pipeline.dicom.dataset import read_dicom
@@ -16,3 +21,8 @@ def deidentified(content: bytes, *, key: bytes = KEY) -> Deidentified:
     if media_type == DICOM:
         return deidentify_dataset(read_dicom(content, Limits()), key=key)
     return strip_metadata(content, media_type=media_type, limits=Limits())
+
+
+def deidentified_dataset(content: bytes, *, key: bytes = KEY) -> Dataset:
+    """Read the data set of a DICOM file as it would be stored."""
+    return pydicom.dcmread(io.BytesIO(deidentified(content, key=key).blob))
