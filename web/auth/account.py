@@ -3,7 +3,6 @@
 from flask import Blueprint, abort, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.audit.log import record
 from models.people.logins import list_logins
 from models.people.passwords import hash_password
 from models.people.tokens import list_api_tokens
@@ -11,7 +10,7 @@ from models.people.users import RANK, end_logins
 from models.tables.people import Role, User
 from web.auth.credentials import LOGINS, confirm, limiter, set_password
 from web.auth.invitations import twice
-from web.auth.rules import needs, person
+from web.auth.rules import needs, person, record_action
 from web.auth.schemas import IssuedOut
 from web.auth.sessions import log_in
 from web.auth.tokens import issue, revoke, token_out
@@ -39,7 +38,11 @@ def change_password() -> ResponseReturnValue:
         against = "wrong password, or too many attempts: wait a while"
     if against is not None:
         return _page(against=against), 422
-    _set(hash_password(password))
+    hashed = hash_password(password)  # slow: no transaction is open here
+    with write_session() as session:
+        user = session.get_one(User, person().id)
+        set_password(session, user, hashed)
+    log_in(user)  # setting a password has ended this session, too
     return redirect(url_for("account.show", changed=""), code=303)
 
 
@@ -49,7 +52,7 @@ def leave_everywhere() -> ResponseReturnValue:
     _in_person()
     with write_session() as session:
         end_logins(session.get_one(User, person().id))
-        record(session, user_id=person().id, action="logout.everywhere")
+        record_action(session, "logout.everywhere")
     return redirect(url_for("login.show"), code=303)
 
 
@@ -83,16 +86,6 @@ def _is_confirmed() -> bool:
     with read_session() as session:
         has_password = session.get_one(User, person().id).password_hash is not None
     return not has_password or confirm(person().name, request.form.get("current", ""))
-
-
-def _set(hashed: str) -> None:
-    with write_session() as session:
-        user = session.get_one(User, person().id)
-        set_password(session, user, hashed)
-        session.flush()
-        session.refresh(user)
-        record(session, user_id=user.id, action="password.set", target=str(user.id))
-    log_in(user)  # setting a password has ended this session, too
 
 
 def _page(

@@ -45,11 +45,14 @@ def confirm(name: str, password: str) -> bool:
 
 
 def set_password(session: Session, user: User, hashed: str) -> None:
-    """End all sessions of that user, and a lock-out. The caller records it."""
+    """End all sessions of that user, and a lock-out."""
     user.password_hash = hashed
     end_logins(user)
     for counted in {where_counted(user.name), counted_elsewhere(user.name)}:
         forgive_attempts(session, counted)
+    session.flush()
+    session.refresh(user)
+    record(session, user_id=user.id, action="password.set", target=str(user.id))
 
 
 def _try(name: str, password: str) -> Tried:

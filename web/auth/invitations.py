@@ -69,12 +69,8 @@ def _invited(token: str) -> User | None:
 def _use(token: str, hashed: str) -> User | None:
     with write_session() as session:
         user = user_of_token(session, token, "invitation")
-        if user is None:
-            return None
-        set_password(session, user, hashed)
-        session.flush()
-        session.refresh(user)
-        record(session, user_id=user.id, action="password.set", target=str(user.id))
+        if user is not None:
+            set_password(session, user, hashed)
     return user
 
 

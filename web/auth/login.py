@@ -22,11 +22,12 @@ bp = Blueprint("login", __name__)
 def show() -> ResponseReturnValue:
     token = request.args.get("token", "")
     if not token:
-        return _go_on() if current_user.is_authenticated else _page(200)
-    if _is_only_looking():
+        return _continue() if current_user.is_authenticated else _page(200)
+    purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
+    if request.method != "GET" or "prefetch" in purpose:
         # A prefetching browser or a link checker must not use up the link.
         return Response(status=503)
-    return _go_on() if _use(token) else _page(403, refused="link")
+    return _continue() if _use(token) else _page(403, refused="link")
 
 
 @bp.post("/login")
@@ -37,7 +38,7 @@ def enter() -> ResponseReturnValue:
     if user is None:
         return _page(403, refused="password")
     log_in(user)
-    return _go_on()
+    return _continue()
 
 
 @bp.post("/logout")
@@ -48,11 +49,6 @@ def logout() -> ResponseReturnValue:
     answer = redirect(url_for("login.show"), code=303)
     answer.headers["Clear-Site-Data"] = '"cache"'  # cached images
     return answer
-
-
-def _is_only_looking() -> bool:
-    purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
-    return request.method != "GET" or "prefetch" in purpose
 
 
 def _use(token: str) -> bool:
@@ -66,7 +62,7 @@ def _use(token: str) -> bool:
     return True
 
 
-def _go_on() -> ResponseReturnValue:
+def _continue() -> ResponseReturnValue:
     return redirect(local_path(request.values.get("next", "")))
 
 

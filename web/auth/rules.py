@@ -13,6 +13,7 @@ from flask import Flask, abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
+from sqlalchemy.orm import Session
 
 from models.audit.log import record
 from models.tables.people import Role
@@ -56,10 +57,15 @@ def person() -> Person:
     return cast(Person, g.person)
 
 
+def record_action(session: Session, action: str, target: str = "") -> None:
+    """Record an action of the authenticated user."""
+    record(session, user_id=person().id, action=action, target=target)
+
+
 def audit(action: str, target: str = "") -> None:
     """Record an action in a transaction of its own."""
     with write_session() as session:
-        record(session, user_id=person().id, action=action, target=target)
+        record_action(session, action, target)
 
 
 def is_api_request() -> bool:
@@ -93,7 +99,7 @@ def install_auth(app: Flask) -> None:
     install_logins(app)
     app.before_request(guard)
     # Views of the libraries.
-    open_to_all("style, scripts and pictures of the login page")(app.view_functions["static"])
+    open_to_all("style, scripts and images of the login page")(app.view_functions["static"])
     needs(Role.VIEWER)(app.view_functions["openapi.spec"])
 
 

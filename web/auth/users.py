@@ -5,13 +5,12 @@ from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from models.audit.log import record
 from models.base import now
 from models.people.tokens import TokenKind, invited_users, revoke_tokens
 from models.people.users import UserRefusedError, add_user, change_role, deactivate, list_users
 from models.tables.people import Role, User
 from web.auth.invitations import LIFETIME, invite
-from web.auth.rules import needs, person
+from web.auth.rules import needs, record_action
 from web.auth.schemas import InvitationOut, NewUser, UserChange, UserOut, UsersOut
 from web.context import read_session, write_session
 
@@ -100,7 +99,7 @@ def _add(name: str, role: Role) -> InvitationOut:
     with write_session() as session:
         user = add_user(session, name=name, role=role)
         invitation = _invitation(session, user)
-        _record(session, "user.added", user)
+        record_action(session, "user.added", str(user.id))
     return invitation
 
 
@@ -118,7 +117,7 @@ def _change(user_id: int, *, role: Role | None, is_active: bool | None) -> UserO
         except UserRefusedError as error:
             abort(409, str(error))
         for action in actions:
-            _record(session, action, user)
+            record_action(session, action, str(user.id))
         return _out(user)
 
 
@@ -137,7 +136,7 @@ def _invite(user_id: int) -> InvitationOut:
         if not user.is_active:
             abort(409, f"{user.name} is deactivated: activate the user first")
         invitation = _invitation(session, user)
-        _record(session, "user.invited", user)
+        record_action(session, "user.invited", str(user.id))
     return invitation
 
 
@@ -151,10 +150,6 @@ def _find(session: Session, user_id: int) -> User:
     if user is None:
         abort(404, "user not found")
     return user
-
-
-def _record(session: Session, action: str, user: User) -> None:
-    record(session, user_id=person().id, action=action, target=str(user.id))
 
 
 def _role(text: str) -> Role:

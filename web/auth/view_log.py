@@ -1,6 +1,6 @@
 """Audit rows for views and uploads, one per user, thing and hour instead of one per request.
 
-A study's page is always recorded, its pictures only where the page was not opened before; likewise
+A study's page is always recorded, its images only where the page was not opened before; likewise
 a job's page and its lists of files. The log is kept in memory: a restart records a view once more.
 """
 
@@ -39,7 +39,7 @@ def record_study(study_id: int) -> None:
     audit("study.viewed", str(study_id))
 
 
-def record_picture(image_id: int, *, study_id: int) -> None:
+def record_image(image_id: int, *, study_id: int) -> None:
     if _is_new(f"study {study_id}"):
         audit("image.viewed", str(image_id))
 

@@ -6,7 +6,6 @@ from uuid import uuid4
 from apiflask import APIBlueprint
 from flask import Response, abort, render_template, request
 
-from models.audit.log import record
 from models.config.logs import follow
 from models.intake.jobs import (
     JobProgress,
@@ -23,7 +22,7 @@ from models.intake.jobs import (
 )
 from models.reading.results import list_results
 from models.tables.people import Role
-from web.auth.rules import needs, person
+from web.auth.rules import needs, person, record_action
 from web.auth.view_log import record_job, record_part_of_job, record_upload
 from web.context import current_context, current_settings, read_session, write_session
 from web.http.errors import answer
@@ -103,7 +102,7 @@ def create(json_data: NewJob) -> JobProgress:
             key=json_data.key or uuid4().hex,
         )
         if is_new:
-            record(session, user_id=person().id, action="job.created", target=job_id)
+            record_action(session, "job.created", job_id)
     follow(job=job_id)  # in the request's log line
     return _progress(job_id)
 
@@ -146,7 +145,7 @@ def close(job_id: str, json_data: Closing) -> JobProgress:
     give_up = json_data.missing == "give_up"
     with write_session() as session:
         if close_job(session, job_id, give_up_missing=give_up):
-            record(session, user_id=person().id, action="job.closed", target=job_id)
+            record_action(session, "job.closed", job_id)
     return _progress(job_id)
 
 
@@ -158,7 +157,7 @@ def cancel(job_id: str) -> JobProgress:
     """Cancel the job; finished results are kept."""
     with write_session() as session:
         if cancel_job(session, job_id):
-            record(session, user_id=person().id, action="job.cancelled", target=job_id)
+            record_action(session, "job.cancelled", job_id)
     cancel_images(current_context(), job_id)
     return _progress(job_id)
 
@@ -172,7 +171,7 @@ def retry(job_id: str, json_data: Retrying) -> RetriedOut:
     """Retry images whose files are still stored. A cancelled job is resumed."""
     with write_session() as session:
         lift_cancellation(session, job_id)
-        record(session, user_id=person().id, action="job.retried", target=job_id)
+        record_action(session, "job.retried", job_id)
     retried, left = retry_images(current_context(), job_id, which=json_data.which)
     return RetriedOut(retried=retried, left=left, job=_progress(job_id))
 

@@ -7,13 +7,12 @@ from apiflask import APIBlueprint
 from flask import Response, abort, request
 from werkzeug.exceptions import ClientDisconnected
 
-from models.audit.log import record
 from models.files.partial import BusyError
 from models.intake.jobs import require_job, require_open
 from models.intake.uploads import Declared, TooManyUploadsError, declare, list_uploads
 from models.tables.intake import Upload
 from models.tables.people import Role
-from web.auth.rules import needs, person
+from web.auth.rules import needs, record_action
 from web.auth.view_log import record_part_of_job, record_upload
 from web.context import current_context, read_session, write_session
 from web.http.disk import check_room, noticing_full_disk
@@ -63,7 +62,7 @@ def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
             uploads = declare(session, job_id=job_id, files=files)
         except TooManyUploadsError as error:
             abort(409, str(error))
-        record(session, user_id=person().id, action="files.declared", target=job_id)
+        record_action(session, "files.declared", job_id)
     return UploadsOut(uploads=[_describe(upload) for upload in uploads])
 
 

@@ -10,7 +10,6 @@ from flask import abort, render_template, request
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from models.audit.log import record
 from models.base import now
 from models.intake.images import get_image
 from models.learning.label_lists import ListedLabel, label_counts, list_labels
@@ -26,7 +25,7 @@ from models.learning.snapshots import new_label_count
 from models.tables.learning import Label, Source
 from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
-from web.auth.rules import needs, person
+from web.auth.rules import needs, person, record_action
 from web.context import current_context, current_settings, read_session, write_session
 from web.http.params import read_query
 from web.http.schemas import Paging
@@ -105,7 +104,7 @@ def give(json_data: GivenLabels) -> TakenOut:
         rows = [_new(sha256, one) for sha256, one in zip(hashes, json_data.labels, strict=True)]
         added = add_labels(session, rows, insist=True)
         target = f"{len(rows)} images" if len(rows) > 1 else hashes[0]
-        record(session, user_id=person().id, action="labels.given", target=target)
+        record_action(session, "labels.given", target)
     return TakenOut(added=added, unchanged=len(rows) - added)
 
 

@@ -5,7 +5,6 @@ from flask import abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from models.audit.log import record
 from models.base import now
 from models.learning.nights import (
     cancel_night,
@@ -18,7 +17,7 @@ from models.learning.nights import (
 from models.people.users import user_names
 from models.tables.learning import Night
 from models.tables.people import Role
-from web.auth.rules import needs, person
+from web.auth.rules import needs, person, record_action
 from web.context import current_settings, read_session, write_session
 from web.http.params import read_query
 from web.http.schemas import Paging
@@ -121,7 +120,7 @@ def _show(night_id: int) -> NightOut:
 def _begin() -> int:
     with write_session() as session:
         night = request_night(session, user_id=person().id)
-        record(session, user_id=person().id, action="night.asked", target=str(night.id))
+        record_action(session, "night.asked", str(night.id))
         night_id = night.id
     nudge_train()
     return night_id
@@ -131,7 +130,7 @@ def _cancel(night_id: int) -> None:
     with write_session() as session:
         _find(session, night_id)
         cancel_night(session, night_id)
-        record(session, user_id=person().id, action="night.cancelled", target=str(night_id))
+        record_action(session, "night.cancelled", str(night_id))
 
 
 def _find(session: Session, night_id: int) -> Night:

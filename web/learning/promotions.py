@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from flask import abort
 from sqlalchemy.orm import Session
 
-from models.audit.log import record
 from models.learning.promotion import GateObjectionError, promote_as_admin, roll_back_as_admin
 from models.learning.promotion import reject_candidate as reject
 from models.learning.versions import PromotionError, find_version
 from models.tables.intake import ModelVersion
-from web.auth.rules import person
+from web.auth.rules import person, record_action
 from web.context import current_settings, write_session
 
 
@@ -30,7 +29,7 @@ def promote(
             expected_live=live,
         )
         if moved:
-            _record(session, "version.promoted", name)
+            record_action(session, "version.promoted", name)
 
 
 def roll_back(*, live: str, reason: str = "") -> str:
@@ -40,14 +39,14 @@ def roll_back(*, live: str, reason: str = "") -> str:
         target = roll_back_as_admin(
             session, settings=settings, user_id=user_id, expected_live=live, reason=reason
         )
-        _record(session, "version.rolled-back", target.name)
+        record_action(session, "version.rolled-back", target.name)
         return target.name
 
 
 def reject_candidate(name: str) -> None:
     with _deciding() as session:
         reject(session, known_version(session, name), user_id=person().id)
-        _record(session, "version.rejected", name)
+        record_action(session, "version.rejected", name)
 
 
 def known_version(session: Session, name: str) -> ModelVersion:
@@ -67,7 +66,3 @@ def _deciding() -> Iterator[Session]:
         abort(409, f"{why}; to promote it anyway, set despite_refusal")
     except PromotionError as error:
         abort(409, str(error))
-
-
-def _record(session: Session, action: str, target: str) -> None:
-    record(session, user_id=person().id, action=action, target=target)

@@ -3,12 +3,11 @@
 from apiflask import APIBlueprint
 from flask import abort
 
-from models.audit.log import record
 from models.learning.promotion import production_version
 from models.reading.rereadings import RereadingProgress, list_rereadings, request_rereading
 from models.tables.intake import ModelVersion
 from models.tables.people import Role
-from web.auth.rules import needs, person
+from web.auth.rules import needs, person, record_action
 from web.context import current_settings, read_session, write_session
 from web.learning.schemas import RereadingOut, RereadingsOut
 from worker.enqueue import nudge_reread
@@ -43,7 +42,7 @@ def begin() -> RereadingOut:
             operating_point=current_settings().operating_point,
             user_id=person().id,
         )
-        record(session, user_id=person().id, action="rereading.asked", target=live.name)
+        record_action(session, "rereading.asked", live.name)
         asked_id = rereading.id
     nudge_reread()
     return _described()[asked_id]

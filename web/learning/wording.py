@@ -62,8 +62,8 @@ def version_status(listed: ListedVersion) -> str:
 
 def sentence(words: str) -> str:
     """With a capital letter and a full stop."""
-    begun = words[:1].upper() + words[1:]
-    return begun if begun.endswith((".", "!", "?")) else f"{begun}."
+    capital = words[:1].upper() + words[1:]
+    return capital if capital.endswith((".", "!", "?")) else f"{capital}."
 
 
 def install_night_words(app: Flask) -> None:

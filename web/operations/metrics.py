@@ -92,13 +92,10 @@ def _reasons(session: Session) -> Iterator[Metric]:
         yield _counters(f"images_{what}", f"Images that were {what}, by reason.", "reason", by_code)
 
 
-def _versions(session: Session) -> Iterator[Metric]:
+def _rest(session: Session) -> Iterator[Metric]:
     live = production_version(session)
     names = {live.name: 1.0} if live else {}
     yield _gauges("live_model_version_info", "The production version.", "version", names)
-
-
-def _rest(session: Session) -> Iterator[Metric]:
     ended = figures.nights_by_outcome(session)
     by_outcome = {outcome.value: ended.get(outcome.value, 0) for outcome in Outcome}
     yield _counters("nights", "Finished nights, by outcome.", "outcome", by_outcome)
@@ -110,7 +107,6 @@ READERS: tuple[Callable[[Session], Iterator[Metric]], ...] = (
     _images,
     _speed,
     _reasons,
-    _versions,
     _rest,
 )
 

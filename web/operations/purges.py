@@ -18,7 +18,7 @@ from models.files.purge import (
 from models.intake.jobs import require_job
 from models.tables.people import Role
 from web.auth.rules import needs, person
-from web.context import current_context
+from web.context import current_context, read_session
 from web.operations.schemas import Purge, PurgeCountsOut, PurgeOut
 
 bp = APIBlueprint("purges", __name__, tag="Purges")
@@ -35,7 +35,7 @@ def create(json_data: Purge) -> PurgeOut:
     """Delete jobs that have ended, or count what would be deleted."""
     which = _which(json_data)
     if json_data.dry_run:
-        with current_context().sessions() as session:
+        with read_session() as session:
             counts = count_purge(session, which)
         counts_out = PurgeCountsOut(**vars(counts))
         return PurgeOut(dry_run=True, counts=counts_out, purged=0, done=counts.jobs == 0)
@@ -45,7 +45,7 @@ def create(json_data: Purge) -> PurgeOut:
 def _which(purge: Purge) -> WhichJobs:
     if purge.older_than_days is not None:
         return WhichJobs(ended_before=now() - timedelta(days=purge.older_than_days))
-    with current_context().sessions() as session:
+    with read_session() as session:
         require_job(session, purge.job_id or "")
     return WhichJobs(job_id=purge.job_id)
 
@@ -66,5 +66,5 @@ def _purge(which: WhichJobs) -> PurgeOut:
 
 
 def _next_job(which: WhichJobs) -> str | None:
-    with current_context().sessions() as session:
+    with read_session() as session:
         return next_purgeable(session, which)

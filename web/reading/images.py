@@ -1,6 +1,6 @@
-"""Pictures for pages, drawn on request from the de-identified file and the stored heatmap.
+"""PNG images for pages, drawn on request from the de-identified file and the stored heatmap.
 
-Decoders are imported when the first picture is drawn: they are half of the portal's start.
+Decoders are imported when the first image is drawn: they are half of the portal's start.
 """
 
 import io
@@ -17,7 +17,7 @@ from models.tables.intake import Image, Prediction
 from models.tables.people import Role
 from pipeline.types import PREPROCESSING, DecodedImage
 from web.auth.rules import needs
-from web.auth.view_log import record_picture
+from web.auth.view_log import record_image
 from web.context import current_context, current_settings, read_session
 
 bp = APIBlueprint("images", __name__, tag="Images")
@@ -26,7 +26,7 @@ PNG = "image/png"
 THUMBNAIL_SIDE = 128
 # An image of 64 million pixels takes a quarter of a gigabyte while it is drawn.
 _DRAWING_SLOTS = BoundedSemaphore(3)
-DRAWING = "1"  # raise when pictures change, so that browsers fetch them again
+DRAWING = "1"  # raise when drawings change, so that browsers fetch them again
 
 
 @bp.get("/api/v1/images/<int:image_id>/display")
@@ -35,7 +35,7 @@ DRAWING = "1"  # raise when pictures change, so that browsers fetch them again
 def display(image_id: int) -> Response:
     """The radiograph, 8-bit grey."""
     image, _ = _view(image_id)
-    return _picture("display", image.stored_sha256, lambda: _draw_display(image))
+    return _png("display", image.stored_sha256, lambda: _draw_display(image))
 
 
 @bp.get("/api/v1/images/<int:image_id>/thumbnail")
@@ -44,7 +44,7 @@ def display(image_id: int) -> Response:
 def thumbnail(image_id: int) -> Response:
     """The radiograph, 128 pixels on its longer side. Too small to read, so not in the audit."""
     image, _ = _find(image_id)
-    return _picture("thumbnail", image.sha256, lambda: _draw_thumbnail(image))
+    return _png("thumbnail", image.sha256, lambda: _draw_thumbnail(image))
 
 
 @bp.get("/api/v1/images/<int:image_id>/heatmap.png")
@@ -53,7 +53,7 @@ def thumbnail(image_id: int) -> Response:
 def heatmap(image_id: int) -> Response:
     """The heatmap, to be laid over the display; transparent where the activation is low."""
     prediction = _predicted(_view(image_id)[1])
-    return _picture("heatmap", str(prediction.id), lambda: _draw_heatmap(prediction))
+    return _png("heatmap", str(prediction.id), lambda: _draw_heatmap(prediction))
 
 
 @bp.get("/api/v1/images/<int:image_id>/overlay.png")
@@ -64,12 +64,12 @@ def overlay(image_id: int) -> Response:
     image, prediction = _view(image_id)
     found = _predicted(prediction)
     key = f"{image.stored_sha256}-{found.id}"
-    return _picture("overlay", key, lambda: _draw_overlay(image, found))
+    return _png("overlay", key, lambda: _draw_overlay(image, found))
 
 
 def _view(image_id: int) -> tuple[Image, Prediction | None]:
     image, prediction = _find(image_id)
-    record_picture(image_id, study_id=image.study_id or 0)
+    record_image(image_id, study_id=image.study_id or 0)
     return image, prediction
 
 
@@ -88,7 +88,7 @@ def _predicted(prediction: Prediction | None) -> Prediction:
     return prediction
 
 
-def _picture(kind: str, key: str | None, draw: Callable[[], bytes]) -> Response:
+def _png(kind: str, key: str | None, draw: Callable[[], bytes]) -> Response:
     """Cached by the browser, which must ask before each use whether it may still show it."""
     etag = f"{kind}-{DRAWING}-{key}"
     if etag in request.if_none_match:

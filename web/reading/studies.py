@@ -53,7 +53,10 @@ def show_page(study_id: int) -> str:
     query, position = read_query(StudiesQuery), request.args.get("at", type=int)
     with read_session() as session:
         study = _find(session, study_id)
-        chosen = _chosen(study, request.args.get("image", type=int))
+        asked = request.args.get("image", type=int)
+        # The requested image, else the most suspicious one.
+        found = [image for image in study.images if image.image_id == asked] or study.images
+        chosen = found[0] if found else None
         image = get_image(session, chosen.image_id) if chosen else None
         version = find_version(session, chosen.model_version or "") if chosen else None
         labels = latest_labels(session, [chosen.sha256])[chosen.sha256] if chosen else []
@@ -123,12 +126,6 @@ def _readings(page: Page[StudySummary]) -> list[Result]:
         for answer in answers
     }
     return list(of_kind.values())
-
-
-def _chosen(study: StudyDetail, image_id: int | None) -> Result | None:
-    """The requested image, else the most suspicious one."""
-    asked = [image for image in study.images if image.image_id == image_id]
-    return next(iter(asked or study.images), None)
 
 
 def _id_at(query: StudiesQuery, position: int) -> int | None:
