@@ -48,7 +48,7 @@ class WhichJobs:
 
 
 @dataclass(frozen=True)
-class Counts:
+class PurgeCounts:
     """What a purge deletes.
 
     unended: jobs that were asked for and have not ended. kept: images that stay since a snapshot
@@ -71,7 +71,7 @@ class Step:
     is_last: bool
 
 
-def count_purge(session: Session, which: WhichJobs) -> Counts:
+def count_purge(session: Session, which: WhichJobs) -> PurgeCounts:
     def count(rows: Select[*tuple[Any, ...]]) -> int:
         return session.scalar(select(func.count()).select_from(rows.subquery())) or 0
 
@@ -80,7 +80,7 @@ def count_purge(session: Session, which: WhichJobs) -> Counts:
     elsewhere = exists().where(other.sha256 == Image.sha256, other.job_id.not_in(ended))
     gone = chosen.where(~_stays(), ~elsewhere)
     unlearned = gone.where(Image.sha256.not_in(select(ImportedImage.sha256)))
-    return Counts(
+    return PurgeCounts(
         jobs=count(_purgeable(which)),
         unended=count(select(Job.id).where(_is_chosen(which), ~_has_ended())),
         images=count(chosen.where(~_stays())),

@@ -25,7 +25,7 @@ class ListedLabel:
 
 @dataclass(frozen=True)
 class OriginCounts:
-    """Blobs by their effective label."""
+    """Images by their effective label."""
 
     origin: str
     pneumonia: int

@@ -5,12 +5,11 @@ from datetime import timedelta
 from apiflask import APIBlueprint
 from flask import abort
 
-from models.audit.log import record
 from models.base import now
 from models.people.tokens import find_api_token, issue_token, list_api_tokens, revoke_api_token
 from models.people.users import lesser_role
 from models.tables.people import Role, Token, User
-from web.auth.rules import needs, person
+from web.auth.rules import needs, person, record_action
 from web.auth.schemas import IssuedOut, NewToken, TokenOut, TokensOut
 from web.context import read_session, write_session
 
@@ -57,7 +56,7 @@ def issue(name: str, *, role: Role, days: int) -> IssuedOut:
         text = issue_token(session, user=owner, kind="api", lifetime=lifetime, name=name, role=role)
         token = find_api_token(session, text)
         assert token is not None
-        record(session, user_id=owner.id, action="token.issued", target=str(token.id))
+        record_action(session, "token.issued", str(token.id))
     return IssuedOut(**token_out(token, owner.role).model_dump(), token=text)
 
 
@@ -73,7 +72,7 @@ def revoke(token_id: int) -> None:
         if not asking.may(role):
             abort(403, f"that token's role exceeds yours: {role.value}")
         if revoke_api_token(session, token_id=token_id, user_id=owner.id):
-            record(session, user_id=owner.id, action="token.revoked", target=str(token_id))
+            record_action(session, "token.revoked", str(token_id))
 
 
 def _left() -> TokensOut:

@@ -7,7 +7,7 @@ that falls as restarted.
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import cast
 
 from apiflask import APIBlueprint
@@ -61,7 +61,10 @@ class ServiceFigures(Collector):
 def _images(session: Session) -> Iterator[Metric]:
     found = figures.images_by_state(session)
     counts = {state.value: count for state, count in found.images.items()}
-    ages = {state.value: _age_s(at) for state, at in found.oldest_at.items()}
+    ages = {
+        state.value: max((now() - at).total_seconds(), 0.0) if at else 0.0
+        for state, at in found.oldest_at.items()
+    }
     ended = {state.value: found.images[state] for state in FINAL_STATES}
     yield _gauges("images", "Images by state.", "state", counts)
     yield _gauges(
@@ -137,10 +140,6 @@ def _signs(settings: Settings) -> Metric:
     signs = {worker: last_heartbeat(settings.data_dir, worker) for worker in WORKERS}
     times = {worker: sign.timestamp() for worker, sign in signs.items() if sign}
     return _gauges("worker_last_seen_timestamp_seconds", "Last heartbeat.", "worker", times)
-
-
-def _age_s(moment: datetime | None) -> float:
-    return max((now() - moment).total_seconds(), 0.0) if moment else 0.0
 
 
 def _gauge(name: str, words: str, value: float) -> Metric:

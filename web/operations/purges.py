@@ -19,7 +19,7 @@ from models.intake.jobs import require_job
 from models.tables.people import Role
 from web.auth.rules import needs, person
 from web.context import current_context, read_session
-from web.operations.schemas import Purge, PurgeCountsOut, PurgeOut
+from web.operations.schemas import Purge, PurgeOut
 
 bp = APIBlueprint("purges", __name__, tag="Purges")
 
@@ -37,8 +37,7 @@ def create(json_data: Purge) -> PurgeOut:
     if json_data.dry_run:
         with read_session() as session:
             counts = count_purge(session, which)
-        counts_out = PurgeCountsOut(**vars(counts))
-        return PurgeOut(dry_run=True, counts=counts_out, purged=0, done=counts.jobs == 0)
+        return PurgeOut(dry_run=True, counts=counts, purged=0, done=counts.jobs == 0)
     return _purge(which)
 
 

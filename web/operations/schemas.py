@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from models.files.purge import PurgeCounts
 from web.http.schemas import In, Out, Paging
 
 EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)  # there is no day after the last
@@ -57,21 +58,6 @@ class Purge(In):
         return self
 
 
-class PurgeCountsOut(Out):
-    """What goes, of all jobs.
-
-    unended: jobs of that age that stay, since they have not ended. kept: images of ended jobs that
-    stay, since a snapshot holds them or a night may.
-    """
-
-    jobs: int
-    unended: int
-    images: int
-    kept: int
-    predictions: int
-    labels: int
-
-
 class PurgeOut(Out):
     """purged: images that this request deleted. done: nothing is left to delete.
 
@@ -79,7 +65,7 @@ class PurgeOut(Out):
     """
 
     dry_run: bool
-    counts: PurgeCountsOut | None
+    counts: PurgeCounts | None
     purged: int
     done: bool
 
