@@ -28,19 +28,20 @@ def in_colours(pixels: Any, table: bytes, *, bits: int, count: int = 256, **tags
 
 
 DEEP = GREY.astype(np.uint16)
+EIGHT_BITS = RAMP.astype(np.uint8).tobytes()
 TABLES = {
     "sixteen bits": in_colours(GREY, (RAMP * 257).astype("<u2").tobytes(), bits=16),
-    "eight bits": in_colours(GREY, RAMP.astype(np.uint8).tobytes(), bits=8),
+    "eight bits": in_colours(GREY, EIGHT_BITS, bits=8),
     "eight bits, one to a word": in_colours(GREY, RAMP.astype("<u2").tobytes(), bits=8),
-    "eight bits for sixteen": in_colours(DEEP, RAMP.astype(np.uint8).tobytes(), bits=8),
-    "eight of sixteen bits stored": in_colours(
-        DEEP | 0x4100, RAMP.astype(np.uint8).tobytes(), bits=8, bits_stored=8
-    ),
+    "eight bits for sixteen": in_colours(DEEP, EIGHT_BITS, bits=8),
+    "eight of sixteen bits stored": in_colours(DEEP | 0x4100, EIGHT_BITS, bits=8, bits_stored=8),
 }
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_palettes_of_every_kind_decode_alike_also_when_stored(kind: str, tmp_path: Path) -> None:
+def test_palettes_of_every_kind_decode_alike_before_and_after_storing(
+    kind: str, tmp_path: Path
+) -> None:
     path = tmp_path / "x.dcm"
     save_dicom(path, TABLES[kind])
     np.testing.assert_allclose(decode(path).pixels, GREY / 255, atol=1e-5)
