@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy.orm import Session
 
 from models.context import AppContext, open_context
 from models.files.store import FileStore
@@ -20,3 +21,10 @@ def context(database: Database) -> Iterator[AppContext]:
     opened = open_context(database.settings)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
+    """One writing transaction, for tests that need no other."""
+    with database.sessions.begin() as opened:
+        yield opened

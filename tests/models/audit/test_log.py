@@ -203,11 +203,10 @@ def test_upgrade_adds_digests_to_older_rows(empty_database: Database) -> None:
     assert (check.is_intact, check.rows) == (True, 3)
 
 
-def test_record_adds_digests_to_older_rows_first(database: Database) -> None:
-    with database.sessions.begin() as session:
-        session.add_all(Audit(action="login", target=str(number)) for number in range(3))
-        record(session, user_id=None, action="backup.restored")
-        check = verify(session)
+def test_record_adds_digests_to_older_rows_first(session: Session) -> None:
+    session.add_all(Audit(action="login", target=str(number)) for number in range(3))
+    record(session, user_id=None, action="backup.restored")
+    check = verify(session)
     assert (check.is_intact, check.rows) == (True, 4)
 
 

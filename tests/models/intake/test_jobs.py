@@ -54,73 +54,67 @@ def finish(images: list[Image], *, at: datetime) -> None:
 
 
 @both_databases
-def test_job_progress_counts_images_by_state(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job, other = a_job(session), a_job(session)
-        for number, state in enumerate(State, start=1):
-            some_images(session, number, state=state, job=job)
-        some_images(session, 7, job=other)
-        progress = progress_of(session, job)
+def test_job_progress_counts_images_by_state(session: Session) -> None:
+    job, other = a_job(session), a_job(session)
+    for number, state in enumerate(State, start=1):
+        some_images(session, number, state=state, job=job)
+    some_images(session, 7, job=other)
+    progress = progress_of(session, job)
     counts = {state.value: getattr(progress, state.value) for state in State}
     assert counts == {state.value: number for number, state in enumerate(State, start=1)}
     assert progress.total == 21
     assert not progress.finished
 
 
-def test_job_is_finished_when_closed_and_nothing_waits(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        (image,) = some_images(session, 1, job=job, state=State.PREDICTED)
-        assert not progress_of(session, job).finished
-        close_job(session, job.id)
-        assert progress_of(session, job).finished
-        image.state = State.READY
-        session.flush()
-        assert not progress_of(session, job).finished
+def test_job_is_finished_when_closed_and_nothing_waits(session: Session) -> None:
+    job = a_job(session)
+    (image,) = some_images(session, 1, job=job, state=State.PREDICTED)
+    assert not progress_of(session, job).finished
+    close_job(session, job.id)
+    assert progress_of(session, job).finished
+    image.state = State.READY
+    session.flush()
+    assert not progress_of(session, job).finished
 
 
-def test_empty_closed_job_is_finished(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        close_job(session, job.id)
-        progress = progress_of(session, job)
+def test_empty_closed_job_is_finished(session: Session) -> None:
+    job = a_job(session)
+    close_job(session, job.id)
+    progress = progress_of(session, job)
     assert progress.finished
     assert progress.images_per_second is None
 
 
-def test_job_progress_rate_is_of_the_last_half_minute(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        job.created_at = now() - timedelta(hours=1)
-        some_images(session, 30, job=job, state=State.READY)
-        old, new = (some_images(session, 60, job=job, state=State.PREDICTED) for _ in range(2))
-        finish(old, at=now() - timedelta(minutes=10))
-        finish(new, at=now())
-        progress = progress_of(session, job)
+def test_job_progress_rate_is_of_the_last_half_minute(session: Session) -> None:
+    job = a_job(session)
+    job.created_at = now() - timedelta(hours=1)
+    some_images(session, 30, job=job, state=State.READY)
+    old, new = (some_images(session, 60, job=job, state=State.PREDICTED) for _ in range(2))
+    finish(old, at=now() - timedelta(minutes=10))
+    finish(new, at=now())
+    progress = progress_of(session, job)
     assert progress.images_per_second == pytest.approx(2.0)
     assert progress.seconds_left == pytest.approx(15.0)
 
 
-def test_job_progress_rate_of_a_finished_job_is_of_all_of_it(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        job.created_at = now() - timedelta(hours=1)
-        images = some_images(session, 50, job=job, state=State.PREDICTED)
-        finish(images, at=job.created_at + timedelta(seconds=100))
-        close_job(session, job.id)
-        progress = progress_of(session, job)
+def test_job_progress_rate_of_a_finished_job_is_of_all_of_it(session: Session) -> None:
+    job = a_job(session)
+    job.created_at = now() - timedelta(hours=1)
+    images = some_images(session, 50, job=job, state=State.PREDICTED)
+    finish(images, at=job.created_at + timedelta(seconds=100))
+    close_job(session, job.id)
+    progress = progress_of(session, job)
     assert progress.images_per_second == pytest.approx(0.5)
     assert progress.seconds_left == 0.0
 
 
-def test_list_jobs_pages_newest_first(database: Database) -> None:
-    with database.sessions.begin() as session:
-        for number in range(5):
-            job = a_job(session, name=str(number))
-            job.created_at = now() + timedelta(seconds=number)
-            some_images(session, number, job=job)
-        first = list_jobs(session, page=1, page_size=3)
-        second = list_jobs(session, page=2, page_size=3)
+def test_list_jobs_pages_newest_first(session: Session) -> None:
+    for number in range(5):
+        job = a_job(session, name=str(number))
+        job.created_at = now() + timedelta(seconds=number)
+        some_images(session, number, job=job)
+    first = list_jobs(session, page=1, page_size=3)
+    second = list_jobs(session, page=2, page_size=3)
     assert [(job.name, job.total) for job in first.items] == [("4", 4), ("3", 3), ("2", 2)]
     assert [job.name for job in second.items] == ["1", "0"]
     assert (first.next, second.next, first.total) == (2, None, 5)
@@ -151,32 +145,30 @@ def declare_three(session: Session, job: Job) -> list[Declared]:
     return files
 
 
-def test_close_job_refuses_missing_files_unless_given_up(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        first, *_ = declare_three(session, job)
-        arrive(session, job_id=job.id, files=[first])
-        with pytest.raises(JobStateError, match="2 of 3 declared files have not arrived"):
-            close_job(session, job.id)
-        assert job.closed_at is None
-        assert close_job(session, job.id, give_up_missing=True)
-        progress = progress_of(session, job)
+def test_close_job_refuses_missing_files_unless_given_up(session: Session) -> None:
+    job = a_job(session)
+    first, *_ = declare_three(session, job)
+    arrive(session, job_id=job.id, files=[first])
+    with pytest.raises(JobStateError, match="2 of 3 declared files have not arrived"):
+        close_job(session, job.id)
+    assert job.closed_at is None
+    assert close_job(session, job.id, give_up_missing=True)
+    progress = progress_of(session, job)
     assert (progress.declared, progress.missing, progress.given_up) == (3, 0, 2)
     assert progress.finished
 
 
-def test_cancelled_job_is_finished_and_accepts_no_files(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        declare_three(session, job)
-        for state in State:
-            some_images(session, 1, state=state, job=job)
-        cancel_job(session, job.id)
-        assert cancel_some(session, job.id, limit=1)
-        assert not cancel_some(session, job.id, limit=1)
-        progress = progress_of(session, job)
-        with pytest.raises(JobStateError, match="cancelled"):
-            require_open(session, job.id)
+def test_cancelled_job_is_finished_and_accepts_no_files(session: Session) -> None:
+    job = a_job(session)
+    declare_three(session, job)
+    for state in State:
+        some_images(session, 1, state=state, job=job)
+    cancel_job(session, job.id)
+    assert cancel_some(session, job.id, limit=1)
+    assert not cancel_some(session, job.id, limit=1)
+    progress = progress_of(session, job)
+    with pytest.raises(JobStateError, match="cancelled"):
+        require_open(session, job.id)
     assert (progress.received, progress.ready, progress.cancelled) == (0, 0, 3)
     assert (progress.predicted, progress.rejected, progress.failed) == (1, 1, 1)
     assert (progress.given_up, progress.missing) == (3, 0)
@@ -256,14 +248,13 @@ def test_cancel_some_skips_images_being_written(database: Database) -> None:
         assert {image.state for image in all_images(session)} == {State.CANCELLED}
 
 
-def test_cancel_some_stops_when_the_job_is_retried(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        some_images(session, 1, job=job)
-        cancel_job(session, job.id)
-        lift_cancellation(session, job.id)
-        assert not cancel_some(session, job.id)
-        assert [image.state for image in all_images(session)] == [State.RECEIVED]
+def test_cancel_some_stops_when_the_job_is_retried(session: Session) -> None:
+    job = a_job(session)
+    some_images(session, 1, job=job)
+    cancel_job(session, job.id)
+    lift_cancellation(session, job.id)
+    assert not cancel_some(session, job.id)
+    assert [image.state for image in all_images(session)] == [State.RECEIVED]
 
 
 @ON_POSTGRESQL

@@ -1,6 +1,7 @@
 """Declared uploads: none is counted twice, none is lost from the count."""
 
 import pytest
+from sqlalchemy.orm import Session
 
 from models.intake import uploads
 from models.intake.uploads import (
@@ -21,51 +22,47 @@ from tests.support.servers.databases import Database
 FILE = Declared("a/b.png", 10, a_hash("b"))
 
 
-def test_declare_knows_a_file_by_name_size_and_hash(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job, other = a_job(session), a_job(session)
-        files = [FILE, Declared(FILE.file, 10), Declared(FILE.file, 11, FILE.sha256)]
-        ids = [upload.id for upload in declare(session, job_id=job.id, files=files)]
-        assert len(set(ids)) == 3
-        again = declare(session, job_id=job.id, files=[*reversed(files), FILE])
-        assert [upload.id for upload in again] == [*reversed(ids), ids[0]]
-        (elsewhere,) = declare(session, job_id=other.id, files=[FILE])
-        assert elsewhere.id not in ids
-        assert find_upload(session, job_id=job.id, upload_id=elsewhere.id) is None
+def test_declare_knows_a_file_by_name_size_and_hash(session: Session) -> None:
+    job, other = a_job(session), a_job(session)
+    files = [FILE, Declared(FILE.file, 10), Declared(FILE.file, 11, FILE.sha256)]
+    ids = [upload.id for upload in declare(session, job_id=job.id, files=files)]
+    assert len(set(ids)) == 3
+    again = declare(session, job_id=job.id, files=[*reversed(files), FILE])
+    assert [upload.id for upload in again] == [*reversed(ids), ids[0]]
+    (elsewhere,) = declare(session, job_id=other.id, files=[FILE])
+    assert elsewhere.id not in ids
+    assert find_upload(session, job_id=job.id, upload_id=elsewhere.id) is None
 
 
-def test_advance_needs_the_current_offset(database: Database) -> None:
-    with database.sessions.begin() as session:
-        (upload,) = declare(session, job_id=a_job(session).id, files=[FILE])
-        assert advance(session, upload.id, before=0, received=4)
-        assert not advance(session, upload.id, before=0, received=6)
-        assert advance(session, upload.id, before=4, received=10)
-        session.refresh(upload)
-        assert upload.received == 10
+def test_advance_needs_the_current_offset(session: Session) -> None:
+    (upload,) = declare(session, job_id=a_job(session).id, files=[FILE])
+    assert advance(session, upload.id, before=0, received=4)
+    assert not advance(session, upload.id, before=0, received=6)
+    assert advance(session, upload.id, before=4, received=10)
+    session.refresh(upload)
+    assert upload.received == 10
 
 
-def test_arrive_matches_declarations_with_and_without_hash(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        other_bytes = Declared(FILE.file, 10, a_hash("other"))
-        files = [FILE, Declared(FILE.file, 10), other_bytes, Declared(FILE.file, 9)]
-        declare(session, job_id=job.id, files=files)
-        arrive(session, job_id=job.id, files=[FILE, Declared("undeclared.png", 3, a_hash("u"))])
-        assert count_missing(session, job.id) == 2
-        missing = list_uploads(session, job.id, state="missing", page=1, page_size=10)
+def test_arrive_matches_declarations_with_and_without_hash(session: Session) -> None:
+    job = a_job(session)
+    other_bytes = Declared(FILE.file, 10, a_hash("other"))
+    files = [FILE, Declared(FILE.file, 10), other_bytes, Declared(FILE.file, 9)]
+    declare(session, job_id=job.id, files=files)
+    arrive(session, job_id=job.id, files=[FILE, Declared("undeclared.png", 3, a_hash("u"))])
+    assert count_missing(session, job.id) == 2
+    missing = list_uploads(session, job.id, state="missing", page=1, page_size=10)
     assert {(one.size, one.sha256) for one in missing.items} == {(10, a_hash("other")), (9, "")}
 
 
-def test_given_up_uploads_are_expected_again_once_declared(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        (upload,) = declare(session, job_id=job.id, files=[FILE])
-        assert give_up(session, job.id) == 1
-        session.refresh(upload)
-        assert not advance(session, upload.id, before=0, received=4)
-        assert count_missing(session, job.id) == 0
-        assert declare(session, job_id=job.id, files=[FILE])[0].given_up_at is None
-        assert count_missing(session, job.id) == 1
+def test_given_up_uploads_are_expected_again_once_declared(session: Session) -> None:
+    job = a_job(session)
+    (upload,) = declare(session, job_id=job.id, files=[FILE])
+    assert give_up(session, job.id) == 1
+    session.refresh(upload)
+    assert not advance(session, upload.id, before=0, received=4)
+    assert count_missing(session, job.id) == 0
+    assert declare(session, job_id=job.id, files=[FILE])[0].given_up_at is None
+    assert count_missing(session, job.id) == 1
 
 
 def test_declare_refuses_more_than_the_limit(

@@ -58,92 +58,85 @@ def test_latest_label_of_a_reader_is_effective(database: Database) -> None:
         assert [said.value for said in labels_of(session, SHA256)] == [PNEUMONIA, NORMAL]
 
 
-def test_higher_role_overrules_a_later_label(database: Database) -> None:
-    with database.sessions.begin() as session:
-        add_labels(
-            session,
-            [
-                a_label(session, NORMAL, reader="adam", role=Role.ADMIN, minute=1),
-                a_label(session, PNEUMONIA, reader="olga", role=Role.OPERATOR, minute=2),
-                a_label(session, PNEUMONIA, minute=3),
-            ],
-        )
-        label = effective_labels(session)[SHA256]
-        assert (label.value, label.reader, label.is_conflict) == (NORMAL, "adam", True)
-        said = latest_labels(session, [SHA256])[SHA256]
-        assert [(row.reader, row.value) for row in said] == [
-            ("adam", NORMAL),
-            ("olga", PNEUMONIA),
-            ("rita", PNEUMONIA),
-        ]
+def test_higher_role_overrules_a_later_label(session: Session) -> None:
+    add_labels(
+        session,
+        [
+            a_label(session, NORMAL, reader="adam", role=Role.ADMIN, minute=1),
+            a_label(session, PNEUMONIA, reader="olga", role=Role.OPERATOR, minute=2),
+            a_label(session, PNEUMONIA, minute=3),
+        ],
+    )
+    label = effective_labels(session)[SHA256]
+    assert (label.value, label.reader, label.is_conflict) == (NORMAL, "adam", True)
+    said = latest_labels(session, [SHA256])[SHA256]
+    assert [(row.reader, row.value) for row in said] == [
+        ("adam", NORMAL),
+        ("olga", PNEUMONIA),
+        ("rita", PNEUMONIA),
+    ]
 
 
 def test_later_label_of_equal_roles_is_effective_and_agreement_ends_the_conflict(
-    database: Database,
+    session: Session,
 ) -> None:
-    with database.sessions.begin() as session:
-        add_labels(session, [a_label(session, NORMAL, minute=1)])
-        add_labels(session, [a_label(session, UNUSABLE, reader="rolf", minute=2)])
-        label = effective_labels(session)[SHA256]
-        assert (label.value, label.is_conflict) == (UNUSABLE, True)
-        add_labels(session, [a_label(session, UNUSABLE, minute=3)])
-        label = effective_labels(session)[SHA256]
-        assert (label.value, label.reader, label.is_conflict) == (UNUSABLE, "rita", False)
+    add_labels(session, [a_label(session, NORMAL, minute=1)])
+    add_labels(session, [a_label(session, UNUSABLE, reader="rolf", minute=2)])
+    label = effective_labels(session)[SHA256]
+    assert (label.value, label.is_conflict) == (UNUSABLE, True)
+    add_labels(session, [a_label(session, UNUSABLE, minute=3)])
+    label = effective_labels(session)[SHA256]
+    assert (label.value, label.reader, label.is_conflict) == (UNUSABLE, "rita", False)
 
 
-def test_readers_overrule_imported_labels_without_conflict(database: Database) -> None:
-    with database.sessions.begin() as session:
-        imported = {"reader": "a set", "role": None, "source": Source.DATASET}
-        add_labels(session, [a_label(session, NORMAL, minute=5, **imported)])
-        assert effective_labels(session)[SHA256].value == NORMAL
-        add_labels(session, [a_label(session, PNEUMONIA, role=Role.VIEWER, minute=1)])
-        label = effective_labels(session)[SHA256]
-        assert (label.value, label.is_conflict) == (PNEUMONIA, False)
+def test_readers_overrule_imported_labels_without_conflict(session: Session) -> None:
+    imported = {"reader": "a set", "role": None, "source": Source.DATASET}
+    add_labels(session, [a_label(session, NORMAL, minute=5, **imported)])
+    assert effective_labels(session)[SHA256].value == NORMAL
+    add_labels(session, [a_label(session, PNEUMONIA, role=Role.VIEWER, minute=1)])
+    label = effective_labels(session)[SHA256]
+    assert (label.value, label.is_conflict) == (PNEUMONIA, False)
 
 
-def test_repeated_label_adds_nothing(database: Database) -> None:
-    with database.sessions.begin() as session:
-        rows = [
-            a_label(session, NORMAL, minute=1),
-            a_label(session, PNEUMONIA, minute=2),
-            a_label(session, NORMAL, reader="rolf", minute=3),
-        ]
-        assert add_labels(session, rows) == 3
-        assert add_labels(session, rows) == 0, "a table that is sent again"
-        assert add_labels(session, [a_label(session, PNEUMONIA)] * 2) == 0
-        assert add_labels(session, [a_label(session, NORMAL)] * 2) == 1
-        assert count(session) == 4
+def test_repeated_label_adds_nothing(session: Session) -> None:
+    rows = [
+        a_label(session, NORMAL, minute=1),
+        a_label(session, PNEUMONIA, minute=2),
+        a_label(session, NORMAL, reader="rolf", minute=3),
+    ]
+    assert add_labels(session, rows) == 3
+    assert add_labels(session, rows) == 0, "a table that is sent again"
+    assert add_labels(session, [a_label(session, PNEUMONIA)] * 2) == 0
+    assert add_labels(session, [a_label(session, NORMAL)] * 2) == 1
+    assert count(session) == 4
 
 
-def test_label_with_more_information_is_added(database: Database) -> None:
-    with database.sessions.begin() as session:
-        add_labels(session, [a_label(session)])
-        assert add_labels(session, [a_label(session, patient_hash="p1")]) == 1
-        assert add_labels(session, [a_label(session, patient_hash="p1")]) == 0
-        assert add_labels(session, [a_label(session)]) == 0, "it names no other patient"
-        assert add_labels(session, [a_label(session, role=Role.OPERATOR)]) == 1
-        assert add_labels(session, [a_label(session, role=Role.VIEWER)]) == 0
+def test_label_with_more_information_is_added(session: Session) -> None:
+    add_labels(session, [a_label(session)])
+    assert add_labels(session, [a_label(session, patient_hash="p1")]) == 1
+    assert add_labels(session, [a_label(session, patient_hash="p1")]) == 0
+    assert add_labels(session, [a_label(session)]) == 0, "it names no other patient"
+    assert add_labels(session, [a_label(session, role=Role.OPERATOR)]) == 1
+    assert add_labels(session, [a_label(session, role=Role.VIEWER)]) == 0
 
 
-def test_insisting_adds_a_label_once(database: Database) -> None:
-    with database.sessions.begin() as session:
-        add_labels(session, [a_label(session, NORMAL, minute=1)])
-        add_labels(session, [a_label(session, PNEUMONIA, reader="rolf", minute=2)])
-        assert add_labels(session, [a_label(session, NORMAL)]) == 0
-        assert effective_labels(session)[SHA256].reader == "rolf"
-        assert add_labels(session, [a_label(session, NORMAL)], insist=True) == 1
-        assert effective_labels(session)[SHA256].reader == "rita"
-        assert add_labels(session, [a_label(session, NORMAL)], insist=True) == 0
+def test_insisting_adds_a_label_once(session: Session) -> None:
+    add_labels(session, [a_label(session, NORMAL, minute=1)])
+    add_labels(session, [a_label(session, PNEUMONIA, reader="rolf", minute=2)])
+    assert add_labels(session, [a_label(session, NORMAL)]) == 0
+    assert effective_labels(session)[SHA256].reader == "rolf"
+    assert add_labels(session, [a_label(session, NORMAL)], insist=True) == 1
+    assert effective_labels(session)[SHA256].reader == "rita"
+    assert add_labels(session, [a_label(session, NORMAL)], insist=True) == 0
 
 
 @both_databases
-def test_latest_named_patient_is_effective(database: Database) -> None:
-    with database.sessions.begin() as session:
-        add_labels(session, [a_label(session, reader="x", patient_hash="old", minute=1)])
-        add_labels(session, [a_label(session, reader="x", patient_hash="new", minute=2)])
-        add_labels(session, [a_label(session, role=Role.ADMIN, minute=3)])
-        label = effective_labels(session)[SHA256]
-        assert (label.reader, label.patient_hash) == ("rita", "new")
+def test_latest_named_patient_is_effective(session: Session) -> None:
+    add_labels(session, [a_label(session, reader="x", patient_hash="old", minute=1)])
+    add_labels(session, [a_label(session, reader="x", patient_hash="new", minute=2)])
+    add_labels(session, [a_label(session, role=Role.ADMIN, minute=3)])
+    label = effective_labels(session)[SHA256]
+    assert (label.reader, label.patient_hash) == ("rita", "new")
 
 
 @both_databases
@@ -174,57 +167,53 @@ def test_same_label_added_twice_at_once_is_one_row(database: Database) -> None:
     assert sorted(added) == [0] * 7 + [1]
 
 
-def test_effective_labels_of_thousands_of_blobs(database: Database) -> None:
+def test_effective_labels_of_thousands_of_blobs(session: Session) -> None:
     hashes = [a_hash(str(number)) for number in range(600)]
-    with database.sessions.begin() as session:
-        rows = [a_label(session, sha256=sha256, minute=1) for sha256 in hashes]
-        assert add_labels(session, rows) == 600
-        assert add_labels(session, rows) == 0
-        assert len(effective_labels(session)) == 600
-        asked = effective_labels(session, sha256s=[*hashes[:3], a_hash("no such image")])
+    rows = [a_label(session, sha256=sha256, minute=1) for sha256 in hashes]
+    assert add_labels(session, rows) == 600
+    assert add_labels(session, rows) == 0
+    assert len(effective_labels(session)) == 600
+    asked = effective_labels(session, sha256s=[*hashes[:3], a_hash("no such image")])
     assert sorted(asked) == sorted(hashes[:3])
 
 
 @both_databases
-def test_list_labels_and_label_counts(database: Database) -> None:
-    with database.sessions.begin() as session:
-        imported = a_dataset(
-            session, "a set", {name: a_hash(name) for name in ("imported", "both")}
-        )
-        image = an_image(session, a_job(session), content="an image")
-        study = get_or_create_studies(session, [NewStudy(a_hash("s"), None, "ward 3")])
-        image.study_id = study[a_hash("s")]
-        came = {"role": None, "source": Source.DATASET, "reader": "a set", "dataset_id": imported}
-        add_labels(
-            session,
-            [
-                a_label(session, NORMAL, sha256=a_hash("imported"), **came),
-                a_label(session, NORMAL, sha256=a_hash("both"), **came),
-                a_label(session, UNUSABLE, sha256=a_hash("both")),
-                a_label(session, NORMAL, minute=1),
-                a_label(session, PNEUMONIA, reader="adam", role=Role.ADMIN, minute=2),
-            ],
-        )
-        soon = now() + timedelta(hours=1)
-        counts = label_counts(session, today=soon, this_week=START)
-        assert counts.origins == [
-            OriginCounts("site", pneumonia=1, normal=0, unusable=0),
-            OriginCounts("a set", pneumonia=0, normal=1, unusable=1),
-        ]
-        assert (counts.conflicts, counts.today, counts.this_week) == (1, 0, 3)
-        assert [(one.reader, one.labels) for one in counts.readers] == [("rita", 2), ("adam", 1)]
-        pages = [list_labels(session, page=page, page_size=2) for page in (1, 2)]
-        assert [page.total for page in pages] == [3, 3]
-        assert [one.label.sha256 for page in pages for one in page.items] == [
-            SHA256,
-            a_hash("both"),
-            a_hash("imported"),
-        ]
-        (conflict,) = list_labels(session, only_conflicts=True).items
-        assert [label.reader for label in conflict.said] == ["adam", "rita"]
-        assert conflict.link == StudyLink(image.id, image.study_id or 0, "ward 3")
-        assert pages[0].items[1].link is None
-        assert list_labels(session, page=9).items == []
+def test_list_labels_and_label_counts(session: Session) -> None:
+    imported = a_dataset(session, "a set", {name: a_hash(name) for name in ("imported", "both")})
+    image = an_image(session, a_job(session), content="an image")
+    study = get_or_create_studies(session, [NewStudy(a_hash("s"), None, "ward 3")])
+    image.study_id = study[a_hash("s")]
+    came = {"role": None, "source": Source.DATASET, "reader": "a set", "dataset_id": imported}
+    add_labels(
+        session,
+        [
+            a_label(session, NORMAL, sha256=a_hash("imported"), **came),
+            a_label(session, NORMAL, sha256=a_hash("both"), **came),
+            a_label(session, UNUSABLE, sha256=a_hash("both")),
+            a_label(session, NORMAL, minute=1),
+            a_label(session, PNEUMONIA, reader="adam", role=Role.ADMIN, minute=2),
+        ],
+    )
+    soon = now() + timedelta(hours=1)
+    counts = label_counts(session, today=soon, this_week=START)
+    assert counts.origins == [
+        OriginCounts("site", pneumonia=1, normal=0, unusable=0),
+        OriginCounts("a set", pneumonia=0, normal=1, unusable=1),
+    ]
+    assert (counts.conflicts, counts.today, counts.this_week) == (1, 0, 3)
+    assert [(one.reader, one.labels) for one in counts.readers] == [("rita", 2), ("adam", 1)]
+    pages = [list_labels(session, page=page, page_size=2) for page in (1, 2)]
+    assert [page.total for page in pages] == [3, 3]
+    assert [one.label.sha256 for page in pages for one in page.items] == [
+        SHA256,
+        a_hash("both"),
+        a_hash("imported"),
+    ]
+    (conflict,) = list_labels(session, only_conflicts=True).items
+    assert [label.reader for label in conflict.said] == ["adam", "rita"]
+    assert conflict.link == StudyLink(image.id, image.study_id or 0, "ward 3")
+    assert pages[0].items[1].link is None
+    assert list_labels(session, page=9).items == []
 
 
 def a_dataset(session: Session, name: str, images: dict[str, str]) -> int:

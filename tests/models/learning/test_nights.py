@@ -81,12 +81,11 @@ def test_one_of_many_workers_claims_the_night(database: Database, night: Night) 
 
 
 @both_databases
-def test_finished_night_allows_another(database: Database, night: Night) -> None:
-    with database.sessions.begin() as session:
-        assert finish_night(session, claim(session), Outcome.NOTHING, "too few")
-        assert not has_waiting_night(session)
-        assert request_night(session, user_id=None).id != night.id
-        assert [found.outcome for found in list_nights(session).items] == [None, Outcome.NOTHING]
+def test_finished_night_allows_another(session: Session, night: Night) -> None:
+    assert finish_night(session, claim(session), Outcome.NOTHING, "too few")
+    assert not has_waiting_night(session)
+    assert request_night(session, user_id=None).id != night.id
+    assert [found.outcome for found in list_nights(session).items] == [None, Outcome.NOTHING]
 
 
 @both_databases

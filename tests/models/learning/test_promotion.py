@@ -55,19 +55,18 @@ def live_name(session: Session) -> str:
     return live.name
 
 
-def test_promoting_a_proposal_answers_its_night(database: Database) -> None:
-    with database.sessions.begin() as session:
-        candidate = a_candidate(session, database, Outcome.PROPOSED)
-        proposal = open_proposal(session)
-        assert proposal is not None
-        assert promote(session, database, candidate)
-        assert (proposal.answer, proposal.answered_by) == (Answer.PROMOTED, admin(session))
-        assert proposal.answered_at is not None
-        assert open_proposal(session) is None
-        assert live_name(session) == "night-1"
-        newest = production_history(session)[0]
-        assert newest.reason == f"proposed by night {proposal.id}: {SAID[Outcome.PROPOSED]}"
-        assert not promote(session, database, candidate), "it is live already"
+def test_promoting_a_proposal_answers_its_night(session: Session, database: Database) -> None:
+    candidate = a_candidate(session, database, Outcome.PROPOSED)
+    proposal = open_proposal(session)
+    assert proposal is not None
+    assert promote(session, database, candidate)
+    assert (proposal.answer, proposal.answered_by) == (Answer.PROMOTED, admin(session))
+    assert proposal.answered_at is not None
+    assert open_proposal(session) is None
+    assert live_name(session) == "night-1"
+    newest = production_history(session)[0]
+    assert newest.reason == f"proposed by night {proposal.id}: {SAID[Outcome.PROPOSED]}"
+    assert not promote(session, database, candidate), "it is live already"
 
 
 @pytest.mark.parametrize(
@@ -78,49 +77,45 @@ def test_promoting_a_proposal_answers_its_night(database: Database) -> None:
     ],
 )
 def test_promotion_against_the_gate_must_be_explicit(
-    database: Database, outcome: Outcome, sentence: str
+    session: Session, database: Database, outcome: Outcome, sentence: str
 ) -> None:
-    with database.sessions.begin() as session:
-        candidate = a_candidate(session, database, outcome)
-        with pytest.raises(GateObjectionError, match=sentence):
-            promote(session, database, candidate, reason="I know better")
-        assert live_name(session) != "night-1"
-        assert promote(session, database, candidate, reason="I know better", despite_refusal=True)
-        newest = production_history(session)[0]
-        assert newest.reason.startswith("I know better (against the gate: ")
-        assert sentence in newest.reason
+    candidate = a_candidate(session, database, outcome)
+    with pytest.raises(GateObjectionError, match=sentence):
+        promote(session, database, candidate, reason="I know better")
+    assert live_name(session) != "night-1"
+    assert promote(session, database, candidate, reason="I know better", despite_refusal=True)
+    newest = production_history(session)[0]
+    assert newest.reason.startswith("I know better (against the gate: ")
+    assert sentence in newest.reason
 
 
-def test_comparison_with_an_earlier_production_version_is_an_objection(database: Database) -> None:
-    with database.sessions.begin() as session:
-        candidate = a_candidate(session, database, Outcome.PROPOSED)
-        other = a_candidate(session, database, Outcome.PROPOSED, "night-2")
-        promote(session, database, other)
-        with pytest.raises(
-            GateObjectionError, match=r"night-1 was compared with .+, but night-2 is"
-        ):
-            promote(session, database, candidate)
-        assert promote(session, database, candidate, despite_refusal=True)
+def test_comparison_with_an_earlier_production_version_is_an_objection(
+    session: Session, database: Database
+) -> None:
+    candidate = a_candidate(session, database, Outcome.PROPOSED)
+    other = a_candidate(session, database, Outcome.PROPOSED, "night-2")
+    promote(session, database, other)
+    with pytest.raises(GateObjectionError, match=r"night-1 was compared with .+, but night-2 is"):
+        promote(session, database, candidate)
+    assert promote(session, database, candidate, despite_refusal=True)
 
 
-def test_candidate_of_a_running_night_is_not_promoted(database: Database) -> None:
-    with database.sessions.begin() as session:
-        candidate = a_candidate(session, database, None)
-        with pytest.raises(PromotionError, match="is still running for night-1"):
-            promote(session, database, candidate, despite_refusal=True)
+def test_candidate_of_a_running_night_is_not_promoted(session: Session, database: Database) -> None:
+    candidate = a_candidate(session, database, None)
+    with pytest.raises(PromotionError, match="is still running for night-1"):
+        promote(session, database, candidate, despite_refusal=True)
 
 
-def test_expected_version_must_still_be_live(database: Database) -> None:
-    with database.sessions.begin() as session:
-        install_baseline(session, data_dir=database.settings.data_dir)
-        shipped = live_name(session)
-        candidate = a_candidate(session, database, Outcome.PROPOSED)
-        with pytest.raises(ProductionChangedError, match=f"version {shipped} is live now"):
-            promote(session, database, candidate, expected_live="elsewhere")
-        assert promote(session, database, candidate, expected_live=shipped)
-        with pytest.raises(ProductionChangedError, match="version night-1 is live now"):
-            back(session, database, expected_live=shipped)
-        assert back(session, database, expected_live="night-1") == shipped
+def test_expected_version_must_still_be_live(session: Session, database: Database) -> None:
+    install_baseline(session, data_dir=database.settings.data_dir)
+    shipped = live_name(session)
+    candidate = a_candidate(session, database, Outcome.PROPOSED)
+    with pytest.raises(ProductionChangedError, match=f"version {shipped} is live now"):
+        promote(session, database, candidate, expected_live="elsewhere")
+    assert promote(session, database, candidate, expected_live=shipped)
+    with pytest.raises(ProductionChangedError, match="version night-1 is live now"):
+        back(session, database, expected_live=shipped)
+    assert back(session, database, expected_live="night-1") == shipped
 
 
 def back(session: Session, database: Database, *, expected_live: str) -> str:
@@ -130,36 +125,32 @@ def back(session: Session, database: Database, *, expected_live: str) -> str:
     ).name
 
 
-def test_unservable_version_is_not_promoted(database: Database) -> None:
-    with database.sessions.begin() as session:
-        a_version(session, name="baseline-0")
-        candidate = a_candidate(session, database, Outcome.PROPOSED)
-        (database.settings.data_dir / str(candidate.folder) / "network.bin").write_bytes(b"x")
-        with pytest.raises(NotServableError):
-            promote(session, database, candidate, despite_refusal=True)
-        sound = a_candidate(session, database, Outcome.PROPOSED, "night-2")
-        promote(session, database, sound)
-        with pytest.raises(
-            NotServableError, match="baseline-0 was shipped with an earlier release"
-        ):
-            back(session, database, expected_live="night-2")
-        assert live_name(session) == "night-2"
+def test_unservable_version_is_not_promoted(session: Session, database: Database) -> None:
+    a_version(session, name="baseline-0")
+    candidate = a_candidate(session, database, Outcome.PROPOSED)
+    (database.settings.data_dir / str(candidate.folder) / "network.bin").write_bytes(b"x")
+    with pytest.raises(NotServableError):
+        promote(session, database, candidate, despite_refusal=True)
+    sound = a_candidate(session, database, Outcome.PROPOSED, "night-2")
+    promote(session, database, sound)
+    with pytest.raises(NotServableError, match="baseline-0 was shipped with an earlier release"):
+        back(session, database, expected_live="night-2")
+    assert live_name(session) == "night-2"
 
 
-def test_reject_candidate(database: Database) -> None:
-    with database.sessions.begin() as session:
-        candidate = a_candidate(session, database, Outcome.PROPOSED)
-        for _ in range(2):
-            night = reject_candidate(session, candidate, user_id=admin(session))
-            assert (night.answer, night.answered_by) == (Answer.REJECTED, admin(session))
-        assert open_proposal(session) is None
-        assert promote(session, database, candidate), "an admin may think again"
-        with pytest.raises(PromotionError, match="roll back instead"):
-            reject_candidate(session, candidate, user_id=admin(session))
-        shipped = back(session, database, expected_live="night-1")
-        with pytest.raises(PromotionError, match="was promoted already"):
-            reject_candidate(session, candidate, user_id=admin(session))
-        other = a_version(session, name="by hand", is_live=False)
-        with pytest.raises(PromotionError, match="nothing to reject"):
-            reject_candidate(session, other, user_id=admin(session))
-        assert live_name(session) == shipped
+def test_reject_candidate(session: Session, database: Database) -> None:
+    candidate = a_candidate(session, database, Outcome.PROPOSED)
+    for _ in range(2):
+        night = reject_candidate(session, candidate, user_id=admin(session))
+        assert (night.answer, night.answered_by) == (Answer.REJECTED, admin(session))
+    assert open_proposal(session) is None
+    assert promote(session, database, candidate), "an admin may think again"
+    with pytest.raises(PromotionError, match="roll back instead"):
+        reject_candidate(session, candidate, user_id=admin(session))
+    shipped = back(session, database, expected_live="night-1")
+    with pytest.raises(PromotionError, match="was promoted already"):
+        reject_candidate(session, candidate, user_id=admin(session))
+    other = a_version(session, name="by hand", is_live=False)
+    with pytest.raises(PromotionError, match="nothing to reject"):
+        reject_candidate(session, other, user_id=admin(session))
+    assert live_name(session) == shipped

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from models.people.tokens import (
     find_api_token,
@@ -32,10 +33,9 @@ def test_api_token_can_be_used_repeatedly(database: Database) -> None:
             assert user.name == "olga"
 
 
-def test_token_table_keeps_only_the_digest(database: Database) -> None:
-    with database.sessions.begin() as session:
-        token = issue_token(session, user=a_user(session), kind="api")
-        (digest,) = session.scalars(select(Token.digest))
+def test_token_table_keeps_only_the_digest(session: Session) -> None:
+    token = issue_token(session, user=a_user(session), kind="api")
+    (digest,) = session.scalars(select(Token.digest))
     assert token not in digest
     assert len(digest) == 64
 
@@ -52,66 +52,61 @@ def test_login_link_works_once_under_concurrency(database: Database) -> None:
         assert sum(threads.map(log_in, range(10))) == 1
 
 
-def test_invalid_tokens_are_refused(database: Database) -> None:
-    with database.sessions.begin() as session:
-        user = a_user(session)
-        expired = issue_token(session, user=user, kind="api", lifetime=timedelta(seconds=-1))
-        login = issue_token(session, user=user, kind="login", lifetime=timedelta(minutes=5))
-        assert user_of_token(session, expired, "api") is None
-        assert user_of_token(session, login, "api") is None
-        assert user_of_token(session, "invented", "api") is None
-        assert user_of_token(session, login, "login") is not None
+def test_invalid_tokens_are_refused(session: Session) -> None:
+    user = a_user(session)
+    expired = issue_token(session, user=user, kind="api", lifetime=timedelta(seconds=-1))
+    login = issue_token(session, user=user, kind="login", lifetime=timedelta(minutes=5))
+    assert user_of_token(session, expired, "api") is None
+    assert user_of_token(session, login, "api") is None
+    assert user_of_token(session, "invented", "api") is None
+    assert user_of_token(session, login, "login") is not None
 
 
-def test_deactivated_user_cannot_use_tokens(database: Database) -> None:
-    with database.sessions.begin() as session:
-        user = a_user(session)
-        token = issue_token(session, user=user, kind="api")
-        user.is_active = False
-        session.flush()
-        assert user_of_token(session, token, "api") is None
+def test_deactivated_user_cannot_use_tokens(session: Session) -> None:
+    user = a_user(session)
+    token = issue_token(session, user=user, kind="api")
+    user.is_active = False
+    session.flush()
+    assert user_of_token(session, token, "api") is None
 
 
-def test_revoke_api_token_leaves_others(database: Database) -> None:
-    with database.sessions.begin() as session:
-        user, other = a_user(session), a_user(session, name="oleg")
-        first, second = (issue_token(session, user=user, kind="api", name=n) for n in "ab")
-        issue_token(session, user=other, kind="api")
-        newest, oldest = list_api_tokens(session, user_id=user.id)
-        assert (newest.name, oldest.name) == ("b", "a")
-        assert not revoke_api_token(session, token_id=oldest.id, user_id=other.id)
-        assert revoke_api_token(session, token_id=oldest.id, user_id=user.id)
-        assert not revoke_api_token(session, token_id=oldest.id, user_id=user.id)
-        assert user_of_token(session, first, "api") is None
-        assert user_of_token(session, second, "api") is not None
-        assert len(list_api_tokens(session, user_id=user.id)) == 1
+def test_revoke_api_token_leaves_others(session: Session) -> None:
+    user, other = a_user(session), a_user(session, name="oleg")
+    first, second = (issue_token(session, user=user, kind="api", name=n) for n in "ab")
+    issue_token(session, user=other, kind="api")
+    newest, oldest = list_api_tokens(session, user_id=user.id)
+    assert (newest.name, oldest.name) == ("b", "a")
+    assert not revoke_api_token(session, token_id=oldest.id, user_id=other.id)
+    assert revoke_api_token(session, token_id=oldest.id, user_id=user.id)
+    assert not revoke_api_token(session, token_id=oldest.id, user_id=user.id)
+    assert user_of_token(session, first, "api") is None
+    assert user_of_token(session, second, "api") is not None
+    assert len(list_api_tokens(session, user_id=user.id)) == 1
 
 
-def test_revoke_tokens_by_kind(database: Database) -> None:
-    with database.sessions.begin() as session:
-        user = a_user(session)
-        invitation = issue_token(session, user=user, kind="invitation")
-        token = issue_token(session, user=user, kind="api", role=Role.VIEWER)
-        assert user_of_link(session, invitation, "invitation") is not None
-        revoke_tokens(session, user_id=user.id, kinds=("invitation",))
-        assert user_of_link(session, invitation, "invitation") is None
-        assert user_of_token(session, invitation, "invitation") is None
-        found = find_api_token(session, token)
-        assert found is not None
-        assert (found.user.name, found.role) == ("olga", Role.VIEWER)
+def test_revoke_tokens_by_kind(session: Session) -> None:
+    user = a_user(session)
+    invitation = issue_token(session, user=user, kind="invitation")
+    token = issue_token(session, user=user, kind="api", role=Role.VIEWER)
+    assert user_of_link(session, invitation, "invitation") is not None
+    revoke_tokens(session, user_id=user.id, kinds=("invitation",))
+    assert user_of_link(session, invitation, "invitation") is None
+    assert user_of_token(session, invitation, "invitation") is None
+    found = find_api_token(session, token)
+    assert found is not None
+    assert (found.user.name, found.role) == ("olga", Role.VIEWER)
 
 
-def test_invited_users_have_an_open_invitation(database: Database) -> None:
-    with database.sessions.begin() as session:
-        names = ("waits", "came", "too late", "by a token")
-        users = {name: a_user(session, name=name) for name in names}
-        issue_token(session, user=users["waits"], kind="invitation")
-        came = issue_token(session, user=users["came"], kind="invitation")
-        assert user_of_token(session, came, "invitation") is not None
-        late = timedelta(seconds=-1)
-        issue_token(session, user=users["too late"], kind="invitation", lifetime=late)
-        issue_token(session, user=users["by a token"], kind="api")
-        assert invited_users(session) == {users["waits"].id}
+def test_invited_users_have_an_open_invitation(session: Session) -> None:
+    names = ("waits", "came", "too late", "by a token")
+    users = {name: a_user(session, name=name) for name in names}
+    issue_token(session, user=users["waits"], kind="invitation")
+    came = issue_token(session, user=users["came"], kind="invitation")
+    assert user_of_token(session, came, "invitation") is not None
+    late = timedelta(seconds=-1)
+    issue_token(session, user=users["too late"], kind="invitation", lifetime=late)
+    issue_token(session, user=users["by a token"], kind="api")
+    assert invited_users(session) == {users["waits"].id}
 
 
 def test_two_admins_cannot_deactivate_each_other_concurrently(database: Database) -> None:
@@ -130,15 +125,14 @@ def test_two_admins_cannot_deactivate_each_other_concurrently(database: Database
         assert sorted(threads.map(put_out, users)) == [False, True]
 
 
-def test_last_admin_cannot_be_removed(database: Database) -> None:
-    with database.sessions.begin() as session:
-        ada, adam = (a_user(session, name=name, role=Role.ADMIN) for name in ("ada", "adam"))
-        change_role(session, ada, Role.READER)
-        session.flush()
-        with pytest.raises(UserRefusedError, match="last admin"):
-            change_role(session, adam, Role.OPERATOR)
-        change_role(session, adam, Role.ADMIN)
-        deactivate(session, ada)
+def test_last_admin_cannot_be_removed(session: Session) -> None:
+    ada, adam = (a_user(session, name=name, role=Role.ADMIN) for name in ("ada", "adam"))
+    change_role(session, ada, Role.READER)
+    session.flush()
+    with pytest.raises(UserRefusedError, match="last admin"):
+        change_role(session, adam, Role.OPERATOR)
+    change_role(session, adam, Role.ADMIN)
+    deactivate(session, ada)
 
 
 def test_session_epoch_is_incremented_in_the_database(database: Database) -> None:
@@ -151,8 +145,7 @@ def test_session_epoch_is_incremented_in_the_database(database: Database) -> Non
         assert session.get_one(User, user_id).session_epoch == 2
 
 
-def test_add_user_stores_the_normal_name(database: Database) -> None:
-    with database.sessions.begin() as session:
-        assert add_user(session, name=" Jürgen.K ", role=Role.READER).name == "jürgen.k"
-        with pytest.raises(UserRefusedError, match="taken"):
-            add_user(session, name="JU\u0308RGEN.K", role=Role.READER)
+def test_add_user_stores_the_normal_name(session: Session) -> None:
+    assert add_user(session, name=" Jürgen.K ", role=Role.READER).name == "jürgen.k"
+    with pytest.raises(UserRefusedError, match="taken"):
+        add_user(session, name="JU\u0308RGEN.K", role=Role.READER)

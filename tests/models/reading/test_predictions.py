@@ -122,16 +122,15 @@ def test_lost_claim_records_no_prediction(database: Database) -> None:
 
 
 @pytest.mark.parametrize("peak", [0.0, 3.0, 7.5])
-def test_heatmap_survives_storage_for_any_peak(database: Database, peak: float) -> None:
+def test_heatmap_survives_storage_for_any_peak(session: Session, peak: float) -> None:
     heatmap = np.linspace(peak / 2, peak, 49, dtype=np.float32).reshape(7, 7)
     answer = replace(a_prediction(), heatmap=heatmap)
-    with database.sessions.begin() as session:
-        image = an_image(session, a_job(session), state=State.READY)
-        claim, version = claim_all(session), a_version(session)
-        record_predictions(
-            session, claim, {image.sha256: answer}, model_version_id=version.id, engine="a test"
-        )
-        prediction = get_prediction(session, image, operating_point="balanced")
+    image = an_image(session, a_job(session), state=State.READY)
+    claim, version = claim_all(session), a_version(session)
+    record_predictions(
+        session, claim, {image.sha256: answer}, model_version_id=version.id, engine="a test"
+    )
+    prediction = get_prediction(session, image, operating_point="balanced")
     assert prediction is not None
     assert prediction.heatmap_peak == peak
     assert len(prediction.heatmap) == 98  # float16

@@ -70,46 +70,42 @@ def test_iter_results_has_a_line_for_every_state(database: Database) -> None:
     assert (rejected.status, rejected.reason) == ("rejected", "text.txt: no image")
 
 
-def test_result_without_finding_has_a_reason(database: Database) -> None:
-    with database.sessions.begin() as session:
-        image = an_image(session, a_job(session), state=State.READY)
-        predict(session, a_version(session), {image.id: STRANGE})
-        (result,) = iter_results(session)
+def test_result_without_finding_has_a_reason(session: Session) -> None:
+    image = an_image(session, a_job(session), state=State.READY)
+    predict(session, a_version(session), {image.id: STRANGE})
+    (result,) = iter_results(session)
     assert (result.status, result.finding) == ("predicted", None)
     assert result.reason == "unlike a chest radiograph"
 
 
 @both_databases
-def test_iter_results_streams_several_pages_in_order(database: Database) -> None:
-    with database.sessions.begin() as session:
-        images = some_images(session, results_module.PAGE_SIZE + 5)
-        some_images(session, 3)
-        found = [result.image_id for result in iter_results(session, job_id=images[0].job_id)]
-        everything = list(iter_results(session))
+def test_iter_results_streams_several_pages_in_order(session: Session) -> None:
+    images = some_images(session, results_module.PAGE_SIZE + 5)
+    some_images(session, 3)
+    found = [result.image_id for result in iter_results(session, job_id=images[0].job_id)]
+    everything = list(iter_results(session))
     assert found == [image.id for image in images]
     assert len(everything) == results_module.PAGE_SIZE + 8
 
 
-def test_list_results_filters_by_state(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        some_images(session, 5, job=job, state=State.REJECTED)
-        some_images(session, 4, job=job, state=State.READY)
-        page = list_results(session, job_id=job.id, state=State.REJECTED, page=2, page_size=3)
+def test_list_results_filters_by_state(session: Session) -> None:
+    job = a_job(session)
+    some_images(session, 5, job=job, state=State.REJECTED)
+    some_images(session, 4, job=job, state=State.READY)
+    page = list_results(session, job_id=job.id, state=State.REJECTED, page=2, page_size=3)
     assert ([result.status for result in page.items], page.total) == (["rejected"] * 2, 5)
 
 
 @both_databases
-def test_shown_prediction_is_of_production_else_the_newest(database: Database) -> None:
-    with database.sessions.begin() as session:
-        old, new = a_version(session), a_version(session, name="v2", is_live=False)
-        job = a_job(session)
-        both, only_old = (an_image(session, job, state=State.READY) for _ in range(2))
-        predict(session, old, {both.id: a_prediction(), only_old.id: a_prediction()})
-        read_again(session, new, both, NORMAL)
-        assert [result.model_version for result in iter_results(session)] == ["v1", "v1"]
-        set_production(session, new, reason="better")
-        assert [result.model_version for result in iter_results(session)] == ["v2", "v1"]
+def test_shown_prediction_is_of_production_else_the_newest(session: Session) -> None:
+    old, new = a_version(session), a_version(session, name="v2", is_live=False)
+    job = a_job(session)
+    both, only_old = (an_image(session, job, state=State.READY) for _ in range(2))
+    predict(session, old, {both.id: a_prediction(), only_old.id: a_prediction()})
+    read_again(session, new, both, NORMAL)
+    assert [result.model_version for result in iter_results(session)] == ["v1", "v1"]
+    set_production(session, new, reason="better")
+    assert [result.model_version for result in iter_results(session)] == ["v2", "v1"]
 
 
 def read_again(session: Session, version: ModelVersion, image: Image, answer: Prediction) -> None:
@@ -119,17 +115,16 @@ def read_again(session: Session, version: ModelVersion, image: Image, answer: Pr
     predict(session, version, {image.id: answer})
 
 
-def test_shown_prediction_is_at_the_configured_operating_point(database: Database) -> None:
+def test_shown_prediction_is_at_the_configured_operating_point(session: Session) -> None:
     """Also where the other point's answer is the newer one; and each says whose it is."""
     shown = partial(results_module.iter_results, job_id=None)
-    with database.sessions.begin() as session:
-        version = a_version(session)
-        image = an_image(session, a_job(session), state=State.READY)
-        predict(session, version, {image.id: NORMAL})
-        (before,) = shown(session, operating_point="sensitive")
-        read_again(session, version, image, SENSITIVE)
-        (balanced,) = shown(session, operating_point="balanced")
-        (sensitive,) = shown(session, operating_point="sensitive")
+    version = a_version(session)
+    image = an_image(session, a_job(session), state=State.READY)
+    predict(session, version, {image.id: NORMAL})
+    (before,) = shown(session, operating_point="sensitive")
+    read_again(session, version, image, SENSITIVE)
+    (balanced,) = shown(session, operating_point="balanced")
+    (sensitive,) = shown(session, operating_point="sensitive")
     assert (before.operating_point, before.threshold, before.finding) == (
         ("balanced", 0.5, "normal")
     )
@@ -139,27 +134,25 @@ def test_shown_prediction_is_at_the_configured_operating_point(database: Databas
     )
 
 
-def test_result_carries_calibration_and_heatmap_trust(database: Database) -> None:
-    with database.sessions.begin() as session:
-        image = an_image(session, a_job(session), state=State.READY)
-        predict(session, a_version(session), {image.id: a_prediction(inside_body=0.6)})
-        an_image(session, a_job(session))
-        result, waiting = iter_results(session)
+def test_result_carries_calibration_and_heatmap_trust(session: Session) -> None:
+    image = an_image(session, a_job(session), state=State.READY)
+    predict(session, a_version(session), {image.id: a_prediction(inside_body=0.6)})
+    an_image(session, a_job(session))
+    result, waiting = iter_results(session)
     assert (result.temperature, result.heatmap_peak) == (1.5, 3.0)
     assert (result.heatmap_concentration, result.heatmap_inside_body) == (0.2, 0.6)
     assert (waiting.operating_point, waiting.temperature, waiting.heatmap_peak) == (None,) * 3
 
 
-def test_image_above_its_threshold_sorts_before_a_likelier_one(database: Database) -> None:
+def test_image_above_its_threshold_sorts_before_a_likelier_one(session: Session) -> None:
     """Thresholds differ between operating points; probability and threshold stay one image's."""
-    with database.sessions.begin() as session:
-        likelier, suspected = some_images(session, 2, state=State.READY)
-        a_study(session, "one", [likelier, suspected])
-        version = a_version(session)
-        answers = {likelier.id: replace(NORMAL, probability=0.4), suspected.id: SENSITIVE}
-        predict(session, version, answers)
-        (summary,) = list_studies(session).items
-        detail = get_study(session, summary.id)
+    likelier, suspected = some_images(session, 2, state=State.READY)
+    a_study(session, "one", [likelier, suspected])
+    version = a_version(session)
+    answers = {likelier.id: replace(NORMAL, probability=0.4), suspected.id: SENSITIVE}
+    predict(session, version, answers)
+    (summary,) = list_studies(session).items
+    detail = get_study(session, summary.id)
     assert detail is not None
     assert detail.summary == summary
     assert (summary.finding, summary.probability, summary.threshold) == ("pneumonia", 0.3, 0.2)
@@ -167,27 +160,25 @@ def test_image_above_its_threshold_sorts_before_a_likelier_one(database: Databas
     assert [image.image_id for image in detail.images] == [suspected.id, likelier.id]
 
 
-def test_list_studies_of_a_job_counts_only_its_images(database: Database) -> None:
-    with database.sessions.begin() as session:
-        (mine,) = some_images(session, 1, state=State.READY)
-        (other,) = some_images(session, 1, state=State.READY)
-        a_study(session, "shared", [mine, other])
-        predict(session, a_version(session), {mine.id: NORMAL, other.id: a_prediction()})
-        (summary,) = list_studies(session, job_id=mine.job_id).items
+def test_list_studies_of_a_job_counts_only_its_images(session: Session) -> None:
+    (mine,) = some_images(session, 1, state=State.READY)
+    (other,) = some_images(session, 1, state=State.READY)
+    a_study(session, "shared", [mine, other])
+    predict(session, a_version(session), {mine.id: NORMAL, other.id: a_prediction()})
+    (summary,) = list_studies(session, job_id=mine.job_id).items
     assert (summary.finding, summary.images) == ("normal", 1)
     assert summary.first is not None
     assert summary.first.image_id == mine.id
 
 
 @both_databases
-def test_study_finding_is_of_its_most_suspicious_image(database: Database) -> None:
-    with database.sessions.begin() as session:
-        images = some_images(session, 4, state=State.READY)
-        answers = [NORMAL, a_prediction(probability=0.8), STRANGE, NORMAL]
-        study_id = a_study(session, "one", images)
-        predictions = {image.id: answer for image, answer in zip(images, answers, strict=True)}
-        predict(session, a_version(session), predictions)
-        detail = get_study(session, study_id)
+def test_study_finding_is_of_its_most_suspicious_image(session: Session) -> None:
+    images = some_images(session, 4, state=State.READY)
+    answers = [NORMAL, a_prediction(probability=0.8), STRANGE, NORMAL]
+    study_id = a_study(session, "one", images)
+    predictions = {image.id: answer for image, answer in zip(images, answers, strict=True)}
+    predict(session, a_version(session), predictions)
+    detail = get_study(session, study_id)
     assert detail is not None
     assert (detail.summary.finding, detail.summary.probability) == ("pneumonia", 0.8)
     assert (detail.summary.images, detail.summary.predicted) == (4, 4)
@@ -196,42 +187,40 @@ def test_study_finding_is_of_its_most_suspicious_image(database: Database) -> No
     ]
 
 
-def test_study_of_unfamiliar_images_has_no_finding(database: Database) -> None:
-    with database.sessions.begin() as session:
-        (image,) = some_images(session, 1, state=State.READY)
-        a_study(session, "strange", [image])
-        predict(session, a_version(session), {image.id: STRANGE})
-        (summary,) = list_studies(session).items
-        assert list_studies(session, finding="normal").total == 0
-        assert list_studies(session, finding="none").total == 1
+def test_study_of_unfamiliar_images_has_no_finding(session: Session) -> None:
+    (image,) = some_images(session, 1, state=State.READY)
+    a_study(session, "strange", [image])
+    predict(session, a_version(session), {image.id: STRANGE})
+    (summary,) = list_studies(session).items
+    assert list_studies(session, finding="normal").total == 0
+    assert list_studies(session, finding="none").total == 1
     assert (summary.finding, summary.probability, summary.threshold) == (None, None, None)
 
 
 @both_databases
-def test_list_studies_sorts_filters_and_pages(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job, other = a_job(session), a_job(session)
-        predictions = {}
-        for number in range(5):
-            (image,) = some_images(session, 1, state=State.READY, job=job)
-            a_study(session, f"folder {number}", [image])
-            share = number / 10
-            predictions[image.id] = replace(
-                a_prediction(probability=share), finding="pneumonia" if share > 0.2 else "normal"
-            )
-        (waiting,) = some_images(session, 1, job=other)
-        a_study(session, "waiting", [waiting])
-        predict(session, a_version(session), predictions)
+def test_list_studies_sorts_filters_and_pages(session: Session) -> None:
+    job, other = a_job(session), a_job(session)
+    predictions = {}
+    for number in range(5):
+        (image,) = some_images(session, 1, state=State.READY, job=job)
+        a_study(session, f"folder {number}", [image])
+        share = number / 10
+        predictions[image.id] = replace(
+            a_prediction(probability=share), finding="pneumonia" if share > 0.2 else "normal"
+        )
+    (waiting,) = some_images(session, 1, job=other)
+    a_study(session, "waiting", [waiting])
+    predict(session, a_version(session), predictions)
 
-        highest = list_studies(session, page_size=2)
-        assert [study.probability for study in highest.items] == [0.4, 0.3]
-        assert (highest.total, highest.next) == (6, 2)
-        lowest = list_studies(session, descending=False)
-        assert [study.probability for study in lowest.items] == [0.0, 0.1, 0.2, 0.3, 0.4, None]
-        assert list_studies(session, finding="pneumonia").total == 2
-        assert list_studies(session, job_id=other.id).items[0].label == "waiting"
-        by_label = list_studies(session, order="label", descending=False)
-        assert [study.label for study in by_label.items[:2]] == ["folder 0", "folder 1"]
+    highest = list_studies(session, page_size=2)
+    assert [study.probability for study in highest.items] == [0.4, 0.3]
+    assert (highest.total, highest.next) == (6, 2)
+    lowest = list_studies(session, descending=False)
+    assert [study.probability for study in lowest.items] == [0.0, 0.1, 0.2, 0.3, 0.4, None]
+    assert list_studies(session, finding="pneumonia").total == 2
+    assert list_studies(session, job_id=other.id).items[0].label == "waiting"
+    by_label = list_studies(session, order="label", descending=False)
+    assert [study.label for study in by_label.items[:2]] == ["folder 0", "folder 1"]
 
 
 @both_databases
