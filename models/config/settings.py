@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SQLITE, POSTGRES = "sqlite:///", "postgresql+psycopg://"
@@ -117,9 +117,8 @@ class Settings(BaseSettings):
     train_weights: Path | None = None  # a Keras file with ImageNet weights; default: downloaded
     # From this many labelled site images on, the upper blocks are fine-tuned too.
     train_head_only_below: int = Field(default=200, ge=0, le=10**9)
-    train_base_share: float = Field(
-        default=0.5, ge=0.0, lt=1.0
-    )  # imported images among training images
+    # Imported images among training images.
+    train_base_share: float = Field(default=0.5, ge=0.0, lt=1.0)
     # 0: half of all cores, at least one.
     train_cores: int = Field(default=0, ge=0, le=10_000)
     train_memory_mb: Many = 4096
@@ -148,18 +147,12 @@ class Settings(BaseSettings):
             raise ValueError("expected a path without ~, which is the shell's")
         return path
 
-    @field_validator("database_url")
+    @field_validator("database_url", "broker_url")
     @classmethod
-    def _check_database_url(cls, url: str) -> str:
+    def _check_url(cls, url: str, info: ValidationInfo) -> str:
         if url:
-            check_database_url(url)
-        return url
-
-    @field_validator("broker_url")
-    @classmethod
-    def _check_broker_url(cls, url: str) -> str:
-        if url:
-            check_broker_url(url)
+            check = check_broker_url if info.field_name == "broker_url" else check_database_url
+            check(url)
         return url
 
     @field_validator("time_zone")

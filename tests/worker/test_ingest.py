@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from pipeline.errors import RefusalCode
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING
 from tests.support.data.builders import INVENTED_PATIENT
-from tests.support.data.rows import a_job, a_prediction, a_version, images_in
+from tests.support.data.rows import a_job, a_prediction, a_version, images_in, with_settings
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.support.servers.databases import both_databases
 from tests.worker.conftest import TIMEOUT_S, ingest_all
@@ -46,7 +45,7 @@ def test_ingest_makes_an_image_ready(context: AppContext, pool: DecoderPool, job
 def test_ingest_rejects_unreadable_files_with_a_reason(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    upload(context, job, {"a/notes.txt": b"no picture at all", "a/b.png": a_png()})
+    upload(context, job, {"a/notes.txt": b"not an image", "a/b.png": a_png()})
     refused, fine = ingest_all(context, pool)
     assert (refused.state, fine.state) == (State.REJECTED, State.READY)
     assert refused.reason
@@ -134,18 +133,17 @@ def test_ingest_finishes_bytes_that_were_predicted_before(
         record_predictions(session, claim, answers, model_version_id=version.id, engine="a test")
     upload(context, job, {"a/again.png": a_png()})
     assert [image.state for image in ingest_all(context, pool)] == [State.PREDICTED] * 2
-    settings = context.settings.model_copy(update={"operating_point": "sensitive"})
     upload(context, job, {"a/at another point.png": a_png()})
-    *_, last = ingest_all(replace(context, settings=settings), pool)
+    *_, last = ingest_all(with_settings(context, operating_point="sensitive"), pool)
     assert last.state == State.READY, "the answer that is there is another point's"
 
 
 def test_ingest_refuses_deleted_bytes_again(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    (first,) = upload(context, job, {"a/1.txt": b"no picture at all"})
+    (first,) = upload(context, job, {"a/1.txt": b"not an image"})
     ingest_all(context, pool)
-    upload(context, job, {"a/2.txt": b"no picture at all"})
+    upload(context, job, {"a/2.txt": b"not an image"})
     context.store.delete(first.sha256)
     before, after = ingest_all(context, pool)
     assert (after.state, after.reason) == (State.REJECTED, before.reason)
@@ -179,9 +177,8 @@ def test_ingest_gives_back_images_when_stopping(
     context.stopping.set()
     ingest_chunk(context, pool)
     images = images_in(context)
-    assert {(image.state, image.attempts, image.leased_by) for image in images} == {
-        (State.RECEIVED, 0, None)
-    }
+    found = {(image.state, image.attempts, image.leased_by) for image in images}
+    assert found == {(State.RECEIVED, 0, None)}
     context.stopping.clear()
     assert {image.state for image in ingest_all(context, pool)} == {State.READY}
 
@@ -218,13 +215,11 @@ def test_ingest_blames_no_file_for_a_decoder_that_does_not_start(
 def test_ingest_keeps_an_upload_that_another_image_needs(
     context: AppContext, pool: DecoderPool, job: Job
 ) -> None:
-    settings = context.settings.model_copy(update={"chunk_size": 1})
-    small = AppContext(settings, context.sessions, context.store, context.secrets)
     with context.sessions.begin() as session:
         other = a_job(session)
-    upload(context, job, {"a/1.txt": b"no picture at all"})
-    upload(context, other, {"a/1.txt": b"no picture at all"})
-    ingest_chunk(small, pool)
+    upload(context, job, {"a/1.txt": b"not an image"})
+    upload(context, other, {"a/1.txt": b"not an image"})
+    ingest_chunk(with_settings(context, chunk_size=1), pool)
     assert len(files_in(context.store, "incoming")) == 1
     assert {image.state for image in ingest_all(context, pool)} == {State.REJECTED}
     assert files_in(context.store, "incoming") == []

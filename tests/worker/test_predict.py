@@ -1,6 +1,5 @@
 """ready -> predicted, by the network that ships with the project."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from models.tables.intake import Image, Prediction, State
 from pipeline.errors import RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import PREPROCESSING
-from tests.support.data.rows import a_job, a_version, an_image, images_in
+from tests.support.data.rereadings import put_inputs
+from tests.support.data.rows import a_job, a_version, an_image, images_in, with_settings
 from tests.support.data.versions import make_version
 from tests.support.servers.databases import Database, both_databases
 from worker.predict import LivePredictor, predict_chunk
@@ -35,9 +35,7 @@ def add_ready(context: AppContext, count: int, *, first: int = 0) -> list[Image]
             an_image(session, job, content=str(n), state=State.READY)
             for n in range(first, first + count)
         ]
-    for number, image in enumerate(images, start=first):
-        noise = np.random.default_rng(number).integers(0, 256, (224, 224), np.uint8)
-        context.store.put_network_input(image.sha256, PREPROCESSING, noise)
+    put_inputs(context, images)
     return images
 
 
@@ -143,17 +141,11 @@ def put_live(context: AppContext, name: str, **card: Any) -> None:
         set_production(session, version, reason="for a test")
 
 
-def at_point(context: AppContext, point: str) -> AppContext:
-    """As after a restart with another setting."""
-    settings = context.settings.model_copy(update={"operating_point": point})
-    return replace(context, settings=settings)
-
-
 def test_predict_applies_the_operating_point(context: AppContext) -> None:
     put_live(context, "two-points", points={"balanced": 1.0, "sensitive": 0.0})
     for point in ("balanced", "sensitive", "balanced", "sensitive"):
         add_ready(context, 1)
-        images = predict_all(at_point(context, point), LivePredictor())
+        images = predict_all(with_settings(context, operating_point=point), LivePredictor())
         assert {image.state for image in images} == {State.PREDICTED}
     found = [(one.operating_point, one.threshold, one.probability) for one in predictions(context)]
     probability = found[0][2]
@@ -165,9 +157,9 @@ def test_predict_logs_a_missing_operating_point_once(
 ) -> None:
     put_live(context, "one-point", points={"balanced": 0.5})
     add_ready(context, 2)
-    live = LivePredictor()
+    live, sensitive = LivePredictor(), with_settings(context, operating_point="sensitive")
     for _ in range(3):
-        assert not predict_chunk(at_point(context, "sensitive"), live)
+        assert not predict_chunk(sensitive, live)
     images = images_in(context)
     assert [(image.state, image.attempts) for image in images] == [(State.READY, 0)] * 2
     (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
@@ -177,5 +169,5 @@ def test_predict_logs_a_missing_operating_point_once(
     assert line.exc_info is None
 
     put_live(context, "two-points")
-    images = predict_all(at_point(context, "sensitive"), live)
+    images = predict_all(sensitive, live)
     assert [image.state for image in images] == [State.PREDICTED] * 2

@@ -1,6 +1,5 @@
 """The sweeper nudges workers and gives up what stopped them too often."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +14,14 @@ from models.intake.claims import claim_images
 from models.intake.jobs import cancel_job
 from models.learning.nights import claim_night, list_nights
 from models.tables.intake import Job, ModelAlias, State
-from tests.support.data.rows import a_job, a_version, all_images, images_in, lapse_leases
+from tests.support.data.rows import (
+    a_job,
+    a_version,
+    all_images,
+    images_in,
+    lapse_leases,
+    with_settings,
+)
 from tests.support.data.uploads import a_png, files_in, upload
 from tests.support.servers.databases import both_databases
 from worker import enqueue
@@ -85,8 +91,7 @@ def test_sweep_schedules_a_due_night_once(
     context: AppContext, with_broker: Settings, broker_url: str
 ) -> None:
     night_at = (now() + timedelta(hours=12)).strftime("%H:%M")  # not due now
-    changed = {"night_at": night_at, "time_zone": "UTC"}
-    context = replace(context, settings=context.settings.model_copy(update=changed))
+    context = with_settings(context, night_at=night_at, time_zone="UTC")
     with context.sessions.begin() as session:
         a_version(session)
     sweep(context)

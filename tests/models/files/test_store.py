@@ -24,6 +24,19 @@ def files_in(store: FileStore) -> list[Path]:
     return [path for path in store.root.rglob("*") if path.is_file()]
 
 
+class FailingStream(io.BytesIO):
+    """Raises the error after ten bytes."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(CONTENT)
+        self._error = error
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell():
+            raise self._error
+        return super().read(10)
+
+
 def test_put_names_an_upload_by_its_hash(store: FileStore) -> None:
     stored = store.put(io.BytesIO(CONTENT))
     assert stored.sha256 == hashlib.sha256(CONTENT).hexdigest()
@@ -46,14 +59,8 @@ def test_put_of_a_too_large_upload_leaves_nothing(store: FileStore) -> None:
 
 
 def test_put_of_an_interrupted_upload_leaves_nothing(store: FileStore) -> None:
-    class BreaksOff(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            if self.tell():
-                raise ConnectionError("cut off")
-            return super().read(10)
-
     with pytest.raises(ConnectionError):
-        store.put(BreaksOff(CONTENT))
+        store.put(FailingStream(ConnectionError("cut off")))
     assert files_in(store) == []
 
 
@@ -99,16 +106,11 @@ def test_delete_ignores_missing_files(store: FileStore) -> None:
 
 
 def test_append_to_a_full_disk_keeps_nothing_of_the_part(store: FileStore) -> None:
-    class DiskIsFull(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            if self.tell():
-                raise OSError(errno.ENOSPC, "no space left")
-            return super().read(10)
-
+    disk_is_full = OSError(errno.ENOSPC, "no space left")
     with PartialFiles(store).hold(1) as partial:
         partial.append(io.BytesIO(CONTENT), at=0, max_bytes=100)
         with pytest.raises(OSError, match="no space left"):
-            partial.append(DiskIsFull(CONTENT), at=100, max_bytes=100)
+            partial.append(FailingStream(disk_is_full), at=100, max_bytes=100)
         assert partial.size == 100
 
 

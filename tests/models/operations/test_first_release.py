@@ -12,7 +12,7 @@ from models.files.orphans import find_orphans
 from models.learning.promotion import production_version
 from models.learning.versions import check_servable, find_version
 from models.operations.upgrade import migrate, upgrade
-from models.reading.results import Result, iter_results
+from models.reading.results import iter_results
 from models.tables.intake import Image, Prediction, State
 from models.tables.people import Role, Token, User
 from pipeline.prepare.pool import DecoderPool
@@ -73,7 +73,8 @@ def test_upgrade_keeps_everything_and_leaves_no_orphans(context: AppContext) -> 
         assert own is not None
         assert live is own, "a site's own network stays live"
         check_servable(own, context.settings)
-        answers = [(row.model_version, row.probability) for row in shown(context) if row.finding]
+        results = iter_results(session, operating_point=context.settings.operating_point)
+        answers = [(row.model_version, row.probability) for row in results if row.finding]
     assert answers == [(OWN, 0.7), ("baseline-1", 0.7)]
 
 
@@ -91,11 +92,6 @@ def test_upgrade_never_frees_ids(context: AppContext) -> None:
         assert again.id == copied["id"] + 1
 
 
-def shown(context: AppContext) -> list[Result]:
-    with context.sessions() as session:
-        return list(iter_results(session, operating_point=context.settings.operating_point))
-
-
 @ON_SQLITE
 def test_old_predictions_are_shown_to_old_users(context: AppContext) -> None:
     enqueue.connect(context.settings)
@@ -108,12 +104,8 @@ def test_old_predictions_are_shown_to_old_users(context: AppContext) -> None:
     assert (first["operating_point"], first["threshold"]) == ("balanced", 0.41)
     assert first["warnings"] == ["colour picture", "dark"]
     assert by_id[5]["reason"] == "Müller 5.png: not an image"
-    assert [by_id[number]["reason_code"] for number in (2, 3, 5, 6)] == [
-        None,
-        None,
-        "other",
-        "other",
-    ]
+    codes = [by_id[number]["reason_code"] for number in (2, 3, 5, 6)]
+    assert codes == [None, None, "other", "other"]
     for path in ("studies/2?image=3", "api/v1/images/3/overlay.png", "jobs/" + OPEN_JOB, "nights"):
         answer = client.get(f"/{path}")
         assert answer.status_code == 200, answer.text
@@ -148,9 +140,6 @@ def test_downgrade_to_the_first_tables_and_upgrade(
         assert verify(session).is_intact
 
 
-STEPS = ("0003", "0002", "0001")
-
-
 def test_each_downgrade_keeps_what_the_older_tables_can_hold(empty_database: Database) -> None:
     """From a history with labels, nights, snapshots, declared uploads, scoped tokens."""
     engine, settings = empty_database.engine, empty_database.settings
@@ -159,7 +148,7 @@ def test_each_downgrade_keeps_what_the_older_tables_can_hold(empty_database: Dat
     fill_history(context)
     give_scoped_token(context)
     newest = read_rows(engine)
-    for step in STEPS:
+    for step in ("0003", "0002", "0001"):
         before = read_rows(engine)
         downgrade(engine, step)
         older = read_rows(engine)

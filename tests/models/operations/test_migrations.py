@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, MetaData, Table, inspect, text
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from models.base import Base
 from models.operations.upgrade import migrate
+from tests.support.data.first_release import insert
 from tests.support.servers.databases import Database, downgrade
 
 
@@ -26,13 +27,6 @@ def test_downgrade_and_upgrade(empty_database: Database) -> None:
     assert set(inspect(empty_database.engine).get_table_names()) == {"alembic_version"}
     migrate(empty_database.engine)
     assert inspect(empty_database.engine).has_table("image")
-
-
-def insert(engine: Engine, table: str, *rows: dict[str, object]) -> None:
-    """Into the table as it is now, whatever the program's own is."""
-    reflected = Table(table, MetaData(), autoload_with=engine)
-    with engine.begin() as connection:
-        connection.execute(reflected.insert(), rows)
 
 
 def rows(engine: Engine, query: str) -> list[tuple[object, ...]]:
@@ -75,13 +69,11 @@ def fill_first_tables(engine: Engine) -> None:
         {"id": number, "name": f"v{number}", "card": card, "created_at": TIME}
         for number, card in enumerate(cards, start=1)
     ]
-    insert(engine, "model_version", *versions)
-    answers = (prediction(1, "aa", 1), prediction(2, "aa", 2), prediction(3, "bb", 1))
-    insert(engine, "prediction", *answers)
+    answers = [prediction(1, "aa", 1), prediction(2, "aa", 2), prediction(3, "bb", 1)]
+    insert(engine, {"model_version": versions, "prediction": answers})
     user = {"id": 1, "name": "olga", "role": "operator", "is_active": True, "created_at": TIME}
-    insert(engine, "user", user)
-    insert(engine, "job", {"id": "job", "name": "a job", "user_id": 1, "created_at": TIME})
-    insert(engine, "image", image(1, "aa"), image(2, "bb"))
+    job = {"id": "job", "name": "a job", "user_id": 1, "created_at": TIME}
+    insert(engine, {"user": [user], "job": [job], "image": [image(1, "aa"), image(2, "bb")]})
 
 
 STATES = "SELECT id, state, attempts, finished_at IS NULL FROM image ORDER BY id"
@@ -113,7 +105,7 @@ def test_downgrade_to_0001_deletes_predictions_of_other_points(empty_database: D
     engine = empty_database.engine
     fill_first_tables(engine)
     migrate(engine)
-    insert(engine, "prediction", prediction(4, "aa", 1, operating_point="sensitive"))
+    insert(engine, {"prediction": [prediction(4, "aa", 1, operating_point="sensitive")]})
     with engine.begin() as connection:
         connection.execute(text("UPDATE prediction SET operating_point = 'sensitive' WHERE id = 3"))
     downgrade(engine, "0001")
@@ -131,23 +123,18 @@ def test_upgrade_from_0002_records_production_as_promoted(empty_database: Databa
     fill_first_tables(engine)
     migrate(engine, "0002")
     alias = {"name": "production", "reason": "for a test", "created_at": TIME}
-    insert(engine, "model_alias", *({"id": n, "model_version_id": n, **alias} for n in (1, 2)))
+    insert(engine, {"model_alias": [{"id": n, "model_version_id": n, **alias} for n in (1, 2)]})
     migrate(engine)
     assert rows(engine, MOVES) == [(1, 1, "promotion"), (2, 2, "promotion")]
-    assert rows(engine, "SELECT id, sop_instance_uid FROM image ORDER BY id") == [
-        (1, None),
-        (2, None),
-    ]
+    uids = "SELECT id, sop_instance_uid FROM image ORDER BY id"
+    assert rows(engine, uids) == [(1, None), (2, None)]
     back = {"id": 3, "model_version_id": 1, "move": "roll-back", **alias}
-    insert(engine, "model_alias", back)
+    insert(engine, {"model_alias": [back]})
     label = {"sha256": "aa", "value": "normal", "reader": "rita", "source": "csv", "user_id": 1}
-    insert(engine, "label", {"id": 1, **label, "read_at": TIME, "created_at": TIME})
+    insert(engine, {"label": [{"id": 1, **label, "read_at": TIME, "created_at": TIME}]})
     downgrade(engine, "0002")
-    assert rows(engine, "SELECT id, model_version_id FROM model_alias ORDER BY id") == [
-        (1, 1),
-        (2, 2),
-        (3, 1),
-    ]
+    older = "SELECT id, model_version_id FROM model_alias ORDER BY id"
+    assert rows(engine, older) == [(1, 1), (2, 2), (3, 1)]
     assert not inspect(engine).has_table("label")
     migrate(engine)
     assert [move for *_, move in rows(engine, MOVES)] == ["promotion"] * 3
@@ -162,10 +149,10 @@ def test_downgrade_to_0005_keeps_jobs_and_users(empty_database: Database) -> Non
     migrate(engine)
     further = {"name": "a job", "user_id": 1, "created_at": TIME}
     # Any number without a key, as all were before.
-    insert(engine, "job", *({"id": name, **further, "key": None} for name in ("b", "c")))
-    insert(engine, "job", {"id": "d", **further, "key": "a key"})
+    keys = {"b": None, "c": None, "d": "a key"}
+    insert(engine, {"job": [{"id": name, **further, "key": key} for name, key in keys.items()]})
     with pytest.raises(IntegrityError):
-        insert(engine, "job", {"id": "e", **further, "key": "a key"})
+        insert(engine, {"job": [{"id": "e", **further, "key": "a key"}]})
     downgrade(engine, "0005")
     assert [row[0] for row in rows(engine, JOBS)] == ["b", "c", "d", "job"]
     assert "login" not in inspect(engine).get_table_names()
@@ -199,7 +186,7 @@ def test_upgrade_from_0006_fills_reason_codes(empty_database: Database) -> None:
         image(number, f"{number}") | {"state": state, "reason": reason}
         for number, (state, reason) in enumerate(OLD_REASONS, start=3)
     ]
-    insert(engine, "image", *images)
+    insert(engine, {"image": images})
     before = rows(engine, "SELECT id, state, reason FROM image ORDER BY id")
     migrate(engine)
     assert rows(engine, CODES) == [(1, None), (2, None), *enumerate(OLD_REASONS.values(), start=3)]

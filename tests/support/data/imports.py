@@ -1,6 +1,5 @@
 """Labelled folders to import, and what is in the database afterwards."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from models.context import AppContext
 from models.tables.learning import ImportedDataset, ImportedImage, Label
 from models.tables.people import Role
 from pipeline.training.labelled import open_dataset
-from tests.support.data.rows import a_user
+from tests.support.data.rows import a_user, with_settings
 from worker.datasets.import_dataset import ImportEvents, ImportResult, import_dataset
 
 
@@ -35,7 +34,7 @@ def write_public_set(folder: Path) -> Path:
 def run(
     folder: Path, context: AppContext, *, name: str = "public", events: ImportEvents | None = None
 ) -> ImportResult:
-    small = replace(context, settings=context.settings.model_copy(update={"decode_processes": 1}))
+    small = with_settings(context, decode_processes=1)
     with context.sessions.begin() as session:
         user_id = a_user(session, role=Role.ADMIN).id
     return import_dataset(small, open_dataset(folder), name=name, user_id=user_id, events=events)

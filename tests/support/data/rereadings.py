@@ -1,7 +1,5 @@
 """Images predicted with an old version, to be predicted with the production version."""
 
-from dataclasses import replace
-
 import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -20,7 +18,7 @@ from models.tables import intake as tables
 from models.tables.intake import Image, ModelVersion, State
 from models.tables.people import Role
 from pipeline.types import PREPROCESSING, OperatingPoint
-from tests.support.data.rows import a_job, a_prediction, a_user, a_version, an_image
+from tests.support.data.rows import a_job, a_prediction, a_user, a_version, an_image, with_settings
 
 POINT: OperatingPoint = "balanced"
 IMAGES = 5
@@ -39,7 +37,7 @@ def read_before(context: AppContext) -> AppContext:
             add_answer(session, image.sha256, old)
         install_baseline(session, data_dir=context.settings.data_dir)
     put_inputs(context, images)
-    return replace(context, settings=context.settings.model_copy(update={"chunk_size": 2}))
+    return with_settings(context, chunk_size=2)
 
 
 def add_answer(session: Session, sha256: str, version: ModelVersion) -> None:

@@ -1,7 +1,9 @@
 """Builders of rows and of their values."""
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -119,3 +121,7 @@ def all_images(session: Session) -> list[Image]:
 def images_in(opened: AppContext | Database) -> list[Image]:
     with opened.sessions() as session:
         return all_images(session)
+
+
+def with_settings(context: AppContext, **changed: Any) -> AppContext:
+    return replace(context, settings=context.settings.model_copy(update=changed))
