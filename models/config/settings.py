@@ -149,7 +149,7 @@ class Settings(BaseSettings):
 
     @field_validator("database_url", "broker_url")
     @classmethod
-    def _check_url(cls, url: str, info: ValidationInfo) -> str:
+    def _check_server_url(cls, url: str, info: ValidationInfo) -> str:
         if url:
             check = check_broker_url if info.field_name == "broker_url" else check_database_url
             check(url)
