@@ -60,19 +60,11 @@ def test_remote_service_requires_a_token(tmp_path: Path) -> None:
     assert "OVERREAD_TOKEN" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ('{"epochs": 1.5}', "epochs: expected a whole number"),
-        ('{"epoch": 1}', "epoch: a training has no such setting"),
-        ("{", "not valid JSON or TOML"),
-    ],
-)
-def test_invalid_training_config_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+def test_damaged_training_config_is_a_usage_error(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
-    config.write_text(text)
+    config.write_text("{")
 
     result = run("train", tmp_path, "--output", tmp_path / "out", "--config", config)
 
     assert result.exit_code == 2
-    assert complaint in result.stderr
+    assert "not valid JSON or TOML" in result.stderr

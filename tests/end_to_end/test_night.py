@@ -26,7 +26,7 @@ from models.people.tokens import local_token_path
 from models.session import make_engine, make_session_factory
 from models.tables.intake import Image, ModelAlias, ModelVersion, Prediction
 from models.tables.learning import Evaluation, Label, Night, Outcome
-from tests.support.data.site_films import Film, write_films, write_public_set, write_table
+from tests.support.data.site_images import SiteImage, write_images, write_public_set, write_table
 from tests.support.servers.service import Service, wait_until
 
 pytestmark = pytest.mark.processes
@@ -84,11 +84,11 @@ def move_clock(service: Service, *, days: int = 2) -> None:
             night.due_at -= timedelta(days=days)
 
 
-def send(service: Service, folder: Path, numbers: range) -> list[Film]:
-    films = write_films(folder, numbers)
+def send(service: Service, folder: Path, numbers: range) -> list[SiteImage]:
+    images = write_images(folder, numbers)
     sent = service.run("submit", folder, "--wait", "--json")
     assert sent.returncode == 0, sent.stderr
-    return films
+    return images
 
 
 def label(service: Service, table: Path) -> None:
@@ -120,7 +120,7 @@ def wait_for_end(service: Service, number: int) -> dict[str, Any]:
     return night
 
 
-def versions_by_file(service: Service, films: list[Film]) -> dict[str, set[str]]:
+def versions_by_file(service: Service, images: list[SiteImage]) -> dict[str, set[str]]:
     """File -> names of the versions that predicted it."""
     with rows(service) as session:
         read = session.execute(
@@ -128,7 +128,7 @@ def versions_by_file(service: Service, films: list[Film]) -> dict[str, set[str]]
             .join(Prediction, Prediction.sha256 == Image.sha256)
             .join(ModelVersion, ModelVersion.id == Prediction.model_version_id)
         ).all()
-    wanted = {film.file for film in films}
+    wanted = {image.file for image in images}
     by_file: dict[str, set[str]] = {file: set() for file in wanted}
     for file, version in read:
         if file in wanted:
@@ -149,14 +149,14 @@ def shipped(service: Service) -> str:
 
 
 @pytest.fixture(scope="module")
-def first_films(service: Service) -> list[Film]:
+def first_images(service: Service) -> list[SiteImage]:
     return send(service, service.folder / "first", range(60))
 
 
 def test_night_with_wrong_labels_is_refused(
-    service: Service, shipped: str, first_films: list[Film]
+    service: Service, shipped: str, first_images: list[SiteImage]
 ) -> None:
-    label(service, write_table(service.folder / "wrong.csv", first_films, flip_every=3))
+    label(service, write_table(service.folder / "wrong.csv", first_images, flip_every=3))
     move_clock(service)
     night = wait_for_end(service, 1)
     assert night["due_at"] is not None, "scheduled by beat"
@@ -189,10 +189,10 @@ def kill_training(service: Service) -> None:
 
 
 def test_night_with_correct_labels_is_promoted_despite_kill_and_restart(
-    service: Service, shipped: str, first_films: list[Film]
+    service: Service, shipped: str, first_images: list[SiteImage]
 ) -> None:
     more = send(service, service.folder / "second", range(60, 120))
-    label(service, write_table(service.folder / "right.csv", [*first_films, *more]))
+    label(service, write_table(service.folder / "right.csv", [*first_images, *more]))
     with Client(service.url, local_token_path(service.data_dir).read_text().strip()) as client:
         asked = [client.post("nights")["id"] for _ in range(2)]
     assert asked == [2, 2], "a second request returns the same night"
@@ -219,19 +219,19 @@ def test_night_with_correct_labels_is_promoted_despite_kill_and_restart(
 
 
 def test_promoted_version_predicts_without_restart(
-    service: Service, shipped: str, first_films: list[Film]
+    service: Service, shipped: str, first_images: list[SiteImage]
 ) -> None:
-    films = send(service, service.folder / "third", range(120, 126))
-    assert set().union(*versions_by_file(service, films).values()) == {"night-2"}
-    assert set().union(*versions_by_file(service, first_films).values()) == {shipped}
+    images = send(service, service.folder / "third", range(120, 126))
+    assert set().union(*versions_by_file(service, images).values()) == {"night-2"}
+    assert set().union(*versions_by_file(service, first_images).values()) == {shipped}
 
 
 def test_reread_adds_predictions_to_earlier_studies(
-    service: Service, shipped: str, first_films: list[Film]
+    service: Service, shipped: str, first_images: list[SiteImage]
 ) -> None:
     assert service.run("reread").returncode == 0
     wait_until(
-        lambda: all(len(names) == 2 for names in versions_by_file(service, first_films).values()),
+        lambda: all(len(names) == 2 for names in versions_by_file(service, first_images).values()),
         within_s=NIGHT_WITHIN_S,
         what="re-reading of the first images",
     )
@@ -240,8 +240,8 @@ def test_reread_adds_predictions_to_earlier_studies(
 def test_roll_back_restores_previous_version(service: Service, shipped: str) -> None:
     assert service.run("roll-back", "--reason", "for a test").returncode == 0
     assert live(service) == shipped
-    films = send(service, service.folder / "fourth", range(126, 130))
-    assert set().union(*versions_by_file(service, films).values()) == {shipped}
+    images = send(service, service.folder / "fourth", range(126, 130))
+    assert set().union(*versions_by_file(service, images).values()) == {shipped}
 
 
 def test_night_without_new_labels_trains_nothing(service: Service) -> None:

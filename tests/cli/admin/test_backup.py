@@ -236,7 +236,7 @@ class Busy:
 def test_backup_of_a_busy_service_is_complete(
     keeper: Keeper, context: AppContext, tmp_path: Path
 ) -> None:
-    """Every row has its files, whatever was written and deleted meanwhile."""
+    """Every row has its files, whatever is written and deleted while it runs."""
     with context.sessions() as session:
         version = production_version(session)
     assert version is not None

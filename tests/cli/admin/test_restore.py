@@ -67,9 +67,9 @@ def test_killed_restore_refuses_another_backup(keeper: Keeper, tmp_path: Path) -
     new = Settings(data=tmp_path / "new data", database_url="")
     assert is_killed(lambda: keeper.restore(new), at=copying_secrets)
     other = keeper.restore(new, "--from", "20990101T000000Z", fine=False)
-    begun = keeper.newest().name
-    assert f"is half restored from {begun}: use --from {begun}" in other.output
-    assert f"Restored {begun}" in keeper.restore(new, "--from", begun).output
+    source = keeper.newest().name
+    assert f"is half restored from {source}: use --from {source}" in other.output
+    assert f"Restored {source}" in keeper.restore(new, "--from", source).output
 
 
 @pytest.fixture

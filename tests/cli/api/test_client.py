@@ -98,11 +98,16 @@ def url() -> Iterator[str]:
         thread.join()
 
 
-def test_failed_request_is_repeated_whole(url: str) -> None:
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    with Client(url, "token") as client:
+        yield client
+
+
+def test_failed_request_is_repeated_whole(client: Client) -> None:
     Misbehaving.planned = ["hang up", 503, 500]
 
-    with Client(url, "token") as client:
-        files = client.send_files("job", [("folder/ä.png", b"all of it")])
+    files = client.send_files("job", [("folder/ä.png", b"all of it")])
 
     assert files == [{"file": "a"}]
     assert len(Misbehaving.bodies) == 3, "refused twice, accepted once"
@@ -111,12 +116,11 @@ def test_failed_request_is_repeated_whole(url: str) -> None:
     )
 
 
-def test_repeated_create_job_has_the_same_key(url: str) -> None:
+def test_repeated_create_job_has_the_same_key(client: Client) -> None:
     Misbehaving.planned = ["hang up", 503]
 
-    with Client(url, "token") as client:
-        client.create_job("name")
-        client.create_job("name")
+    client.create_job("name")
+    client.create_job("name")
 
     first, again, other = (json.loads(body)["key"] for body in Misbehaving.bodies)
     assert first == again != other
@@ -130,28 +134,27 @@ def test_client_gives_up_after_its_patience(url: str) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 422])
-def test_refused_request_is_not_repeated(url: str, status: int) -> None:
+def test_refused_request_is_not_repeated(client: Client, status: int) -> None:
     Misbehaving.planned = [status]
 
-    with Client(url, "token") as client, pytest.raises(Failed, match="not now"):
+    with pytest.raises(Failed, match="not now"):
         client.create_job("name")
     assert len(Misbehaving.bodies) == 1
 
 
-def test_send_chunk_reports_the_expected_offset(url: str) -> None:
+def test_send_chunk_reports_the_expected_offset(client: Client) -> None:
     Misbehaving.planned, Misbehaving.offset = [409], 5
 
-    with Client(url, "token") as client, pytest.raises(WrongOffsetError) as wrong:
+    with pytest.raises(WrongOffsetError) as wrong:
         client.send_chunk("job", 1, b"abc", offset=0)
     assert wrong.value.offset == 5
 
 
-def test_send_chunk_waits_for_an_earlier_request(url: str) -> None:
+def test_send_chunk_waits_for_an_earlier_request(client: Client) -> None:
     # The offset is the request's own: the bytes are right, another request is sending them.
     Misbehaving.planned = [409, 409]
 
-    with Client(url, "token") as client:
-        assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
+    assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
     assert Misbehaving.bodies == [b"abc"] * 3
 
 
@@ -165,55 +168,54 @@ def test_timeout_of_a_proxy_does_not_end_a_long_request(url: str) -> None:
         assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
 
 
-def test_stop_ends_waiting(url: str) -> None:
+def test_stop_ends_waiting(client: Client) -> None:
     Misbehaving.planned = [503] * 50
 
-    with Client(url, "token") as client:
-        client.on_wait = lambda _: client.stop()
-        with pytest.raises(Failed, match="not now"):
-            client.create_job("name")
+    client.on_wait = lambda _: client.stop()
+    with pytest.raises(Failed, match="not now"):
+        client.create_job("name")
     assert len(Misbehaving.bodies) == 1
 
 
-def test_responses_of_other_programs_are_refused(url: str) -> None:
+def test_responses_of_other_programs_are_refused(client: Client) -> None:
     Misbehaving.planned = ["page", 301, 301]
 
-    with Client(url, "token") as client:
-        with pytest.raises(Failed, match="is not an Overread service"):
-            client.job("job")
-        with pytest.raises(Failed, match="redirects to https://elsewhere/"):
-            client.job("job")
-        with (
-            pytest.raises(Failed, match="redirects to https://elsewhere/"),
-            client.stream_results(job_id=None, format_="csv"),
-        ):
-            pytest.fail("would look like an empty result")
+    with pytest.raises(Failed, match="is not an Overread service"):
+        client.job("job")
+    with pytest.raises(Failed, match="redirects to https://elsewhere/"):
+        client.job("job")
+    with (
+        pytest.raises(Failed, match="redirects to https://elsewhere/"),
+        client.stream_results(job_id=None, format_="csv"),
+    ):
+        pytest.fail("would look like an empty result")
 
 
 @pytest.mark.parametrize(
     ("status", "why"),
     [(404, "is not an Overread service"), (413, "a proxy .* refused a request of 8 MiB")],
 )
-def test_refusal_by_a_proxy_is_not_a_fault_of_the_file(url: str, status: int, why: str) -> None:
+def test_refusal_by_a_proxy_is_not_a_fault_of_the_file(
+    client: Client, status: int, why: str
+) -> None:
     Misbehaving.planned, Misbehaving.words = [status], "<html>"
 
-    with Client(url, "token") as client, pytest.raises(Failed, match=why) as failed:
+    with pytest.raises(Failed, match=why) as failed:
         client.send_chunk("job", 1, bytes(2**23), offset=0)
     assert not isinstance(failed.value, Refused)
 
 
-def test_stream_results_is_repeated(url: str) -> None:
+def test_stream_results_is_repeated(client: Client) -> None:
     Misbehaving.planned, Misbehaving.media_type = [503, 429], "text/csv"
 
-    with Client(url, "token") as client:
-        with client.stream_results(job_id=None, format_="csv") as lines:
-            assert len(list(lines)) == 1
-        Misbehaving.media_type = "text/html"
-        with (
-            pytest.raises(Failed, match="is not an Overread service"),
-            client.stream_results(job_id=None, format_="csv"),
-        ):
-            pytest.fail("a page is not a result")
+    with client.stream_results(job_id=None, format_="csv") as lines:
+        assert len(list(lines)) == 1
+    Misbehaving.media_type = "text/html"
+    with (
+        pytest.raises(Failed, match="is not an Overread service"),
+        client.stream_results(job_id=None, format_="csv"),
+    ):
+        pytest.fail("a page is not a result")
 
 
 def test_missing_tls_is_not_retried(url: str) -> None:

@@ -68,7 +68,7 @@ def test_evaluate_table_names_refused_files(tmp_path: Path) -> None:
 )
 def test_no_readable_image_is_an_error(tmp_path: Path, name: str, complaint: str) -> None:
     (tmp_path / "NORMAL").mkdir()
-    (tmp_path / name).write_text("no picture")
+    (tmp_path / name).write_text("not an image")
 
     result = run(tmp_path)
 
@@ -80,6 +80,7 @@ def test_no_readable_image_is_an_error(tmp_path: Path, name: str, complaint: str
     ("name", "options", "complaint"),
     [
         ("missing", {}, "missing: no such file or folder"),
+        ("pipe.csv", {}, r"pipe\.csv: neither a file nor a folder"),
         ("", {"root": Path()}, "belong to a CSV"),
         ("table.csv", {"split": "val"}, "belongs to a folder"),
     ],
@@ -88,17 +89,10 @@ def test_unsuitable_options_are_refused(
     tmp_path: Path, name: str, options: dict[str, Any], complaint: str
 ) -> None:
     (tmp_path / "table.csv").write_text("file,label\n")
+    os.mkfifo(tmp_path / "pipe.csv")
     unset: dict[str, Any] = dict.fromkeys(("split", "root", "patient_column"))
     with pytest.raises(UsageProblem, match=complaint):
         open_source(tmp_path / name, card=load_card(BASELINE), as_normal=(), **unset | options)
-
-
-def test_pipe_is_refused(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.csv")
-    unset: dict[str, Any] = dict.fromkeys(("split", "root", "patient_column"))
-
-    with pytest.raises(UsageProblem, match=r"pipe\.csv: neither a file nor a folder"):
-        open_source(tmp_path / "pipe.csv", card=load_card(BASELINE), as_normal=(), **unset)
 
 
 def test_invalid_version_is_one_line(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_label_sent_twice_adds_nothing(service: ServedPortal, tmp_path: Path) ->
 
 def test_label_lists_rejected_rows_by_line(service: ServedPortal, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
-    table.write_text("file,label\na.png,ill\nb.png,pneumonia\nc.png,normal\n")
+    table.write_text("file,label\na.png,unknown\nb.png,pneumonia\nc.png,normal\n")
     result = service.run("label", table)
     assert result.exit_code == 1
     assert result.stdout == "1 label added, 0 unchanged, 2 rows rejected\n"
@@ -44,12 +44,12 @@ def test_label_lists_rejected_rows_by_line(service: ServedPortal, tmp_path: Path
 def test_label_refuses_what_is_not_a_csv_file_in_one_line(
     service: ServedPortal, tmp_path: Path
 ) -> None:
-    picture, large = tmp_path / "a.png", tmp_path / "large.csv"
-    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    image, large = tmp_path / "a.png", tmp_path / "large.csv"
+    image.write_bytes(b"\x89PNG\r\n\x1a\n")
     with large.open("wb") as stream:
         stream.truncate(MAX_TABLE_BYTES + 1)
     for table, complaint in (
-        (picture, "line 1 is not UTF-8"),
+        (image, "line 1 is not UTF-8"),
         (large, "large.csv: larger than 32 MiB"),
         (tmp_path / "missing.csv", "missing.csv: cannot be read: No such file"),
         (tmp_path, "cannot be read: Is a directory"),

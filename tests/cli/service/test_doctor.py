@@ -1,4 +1,4 @@
-"""`overread doctor`: what is absent is told apart from what is wrong."""
+"""`overread doctor`: absent parts are distinguished from wrong ones."""
 
 from pathlib import Path
 

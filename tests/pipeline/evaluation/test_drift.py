@@ -33,7 +33,7 @@ def a_window(
 def test_no_drift_reported_for_same_distribution(
     recent: int, reference: int, images: int, nights: int
 ) -> None:
-    """At three false alarms in a thousand nights, four in 150 come once in 500 seeds."""
+    """If 3 of 1,000 nights report drift by chance, 4 of 150 do for one seed in 500."""
     random = np.random.default_rng(11)
     degrees = [
         compare_windows(

@@ -36,7 +36,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass
 class Images:
-    """Each its own patient, study and pixels unless told otherwise."""
+    """Each its own patient, study and pixels unless given."""
 
     images: list[CheckedImage] = field(default_factory=list)
     pixels_of: dict[str, Pixels] = field(default_factory=dict)

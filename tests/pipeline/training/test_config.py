@@ -1,6 +1,5 @@
 """Configurations of candidates, calibration groups and kept guards."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +37,17 @@ def config(
 
 
 def test_candidate_config_takes_smaller_steps_from_production() -> None:
-    anew = config(start="imagenet", mode="upper blocks")
-    on = config(mode="upper blocks")
-    assert on.learning_rate < anew.learning_rate
-    assert on.head_learning_rate < anew.head_learning_rate
-    assert 0 < on.epochs < anew.epochs
-    assert (on.model_version, on.start_weights) == ("night-2", WEIGHTS)
-    assert (on.size, on.alpha, on.frozen_share) == (224, 1.0, anew.frozen_share)
+    fresh = config(start="imagenet", mode="upper blocks")
+    continued = config(mode="upper blocks")
+    assert continued.learning_rate < fresh.learning_rate
+    assert continued.head_learning_rate < fresh.head_learning_rate
+    assert 0 < continued.epochs < fresh.epochs
+    assert (continued.model_version, continued.start_weights) == ("night-2", WEIGHTS)
+    assert (continued.size, continued.alpha, continued.frozen_share) == (
+        224,
+        1.0,
+        fresh.frozen_share,
+    )
 
 
 def test_candidate_config_freezes_the_layers_of_the_guard() -> None:
@@ -74,9 +77,8 @@ def test_population_of_a_training_from_imagenet() -> None:
 
 
 def test_candidate_config_of_a_card_without_config() -> None:
-    assert config({}, mode="upper blocks") == replace(
-        config({"config": TrainingConfig().as_json()}, mode="upper blocks")
-    )
+    default = {"config": TrainingConfig().as_json()}
+    assert config({}, mode="upper blocks") == config(default, mode="upper blocks")
     with pytest.raises(TrainingConfigError, match="no such setting"):
         config({"config": {"of a later release": 1}})
 
@@ -109,8 +111,8 @@ def test_large_groups_ignores_small_ones() -> None:
     half, handful = place < len(labels) // 2, place < LEAST_OF_GROUP
     assert list(large_groups(labels, {"site": half, "public": ~half})) == ["site", "public"]
     assert large_groups(labels, {"site": handful, "public": ~handful}) == {}
-    only_ill = {"site": half & (labels == 1), "public": ~half}
-    assert large_groups(labels, only_ill) == {}
+    only_pneumonia = {"site": half & (labels == 1), "public": ~half}
+    assert large_groups(labels, only_pneumonia) == {}
 
 
 def test_guard_is_kept_only_with_too_few_images() -> None:

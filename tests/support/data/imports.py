@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Picture
+from PIL import Image
 from sqlalchemy import func, select
 
 from models.context import AppContext
@@ -17,7 +17,7 @@ from worker.datasets.import_dataset import ImportEvents, ImportResult, import_da
 def write(path: Path, *, seed: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).integers(0, 256, (48, 48), np.uint8)
-    Picture.fromarray(noise).save(path)
+    Image.fromarray(noise).save(path)
     return path
 
 

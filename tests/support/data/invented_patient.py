@@ -101,7 +101,7 @@ def write_labels(folder: Path) -> Path:
 
 
 def find_words(content: bytes, words: Iterable[str]) -> list[str]:
-    """Return those that occur in any spelling."""
+    """Return the values that occur in any spelling."""
     return [word for word in words if any(one in content for one in spellings(word))]
 
 

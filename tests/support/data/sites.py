@@ -26,7 +26,7 @@ ANSWER = {"logit": 0.0, "probability": 0.5, "threshold": 0.5, "operating_point":
 
 @dataclass(frozen=True)
 class Site:
-    """Contents are numbers here; those that are equal when halved look alike de-identified."""
+    """Numbers stand for files; two with equal halves (n // 2) share the stored file."""
 
     database: Database
     store: FileStore

@@ -1,5 +1,6 @@
 """A candidate is compared with production on a snapshot's test images, by real networks."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,7 @@ from models.context import AppContext
 from models.learning.promotion import install_baseline
 from models.learning.versions import find_version, register_version
 from models.tables.intake import ModelVersion
-from models.tables.learning import (
-    Evaluation,
-)
+from models.tables.learning import Evaluation
 from pipeline.evaluation.promotion_gate import Gate, decide_promotion
 from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.training.job import TrainingProgress
@@ -118,12 +117,8 @@ def test_repeated_comparison_keeps_stored_evaluations(
 def test_versions_without_the_operating_point_are_compared_at_balanced(
     context: AppContext, candidate: ModelVersion, caplog: pytest.LogCaptureFixture
 ) -> None:
-    context = AppContext(
-        settings=context.settings.model_copy(update={"operating_point": "sensitive"}),
-        sessions=context.sessions,
-        store=context.store,
-        secrets=context.secrets,
-    )
+    settings = context.settings.model_copy(update={"operating_point": "sensitive"})
+    context = replace(context, settings=settings)
     folder = make_first_format(context.settings.data_dir / "networks" / "old")
     with context.sessions.begin() as session:
         old = register_version(session, folder=folder, data_dir=context.settings.data_dir)

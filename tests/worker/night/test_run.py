@@ -145,9 +145,8 @@ def test_labels_of_the_last_training_are_not_new(context: AppContext) -> None:
     run_night(context)
     context, second = requested(context)
     run_night(context)
-    assert (
-        read_night(context, second).reason == "0 new labels since the last training, 10 are needed"
-    )
+    reason = read_night(context, second).reason
+    assert reason == "0 new labels since the last training, 10 are needed"
 
 
 def test_continued_night_keeps_its_count_of_new_labels(context: AppContext) -> None:
@@ -160,13 +159,18 @@ def test_continued_night_keeps_its_count_of_new_labels(context: AppContext) -> N
     assert read_night(context, night_id).new_labels == 42
 
 
-def test_check_raises_after_a_cancellation(context: AppContext) -> None:
-    context, night_id = requested(context)
+def claimed(context: AppContext) -> ClaimedNight:
     with context.sessions.begin() as session:
         claim = claim_night(session, lease_s=60, max_attempts=3)
-        cancel_night(session, night_id)
     assert claim is not None
-    night = ClaimedNight(context, claim)
+    return ClaimedNight(context, claim)
+
+
+def test_check_raises_after_a_cancellation(context: AppContext) -> None:
+    context, night_id = requested(context)
+    night = claimed(context)
+    with context.sessions.begin() as session:
+        cancel_night(session, night_id)
     night.check()
     night.beat()
     with pytest.raises(CancelledError):
@@ -175,10 +179,7 @@ def test_check_raises_after_a_cancellation(context: AppContext) -> None:
 
 def test_check_raises_above_the_memory_limit(context: AppContext) -> None:
     context, _ = requested(context, train_memory_mb=1)
-    with context.sessions.begin() as session:
-        claim = claim_night(session, lease_s=60, max_attempts=3)
-    assert claim is not None
-    night = ClaimedNight(context, claim)
+    night = claimed(context)
     night.beat()
     with pytest.raises(MemoryBoundError, match="OVERREAD_TRAIN_MEMORY_MB"):
         night.check()
@@ -196,11 +197,9 @@ def test_stopping_process_releases_its_night_without_counting_the_attempt(
 
 def test_check_raises_after_a_takeover(context: AppContext) -> None:
     context, _ = requested(context)
+    night = claimed(context)
     with context.sessions.begin() as session:
-        claim = claim_night(session, lease_s=60, max_attempts=3)
         session.execute(update(Night).values(leased_by="another"))
-    assert claim is not None
-    night = ClaimedNight(context, claim)
     night.beat()
     with pytest.raises(LostClaimError):
         night.check()
