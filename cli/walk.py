@@ -104,12 +104,10 @@ def _is_regular(entry: os.DirEntry[str]) -> bool:
 
 def _names(paths: Sequence[Path]) -> list[str]:
     others = {
-        path: Path(os.path.normpath(path.absolute())) for path in paths if not _is_plain(path)
+        path: Path(os.path.normpath(path.absolute()))
+        for path in paths
+        if path.is_absolute() or ".." in path.parts or not path.is_file()
     }
     common = os.path.commonpath([path.parent for path in others.values()]) if others else ""
     relative = (others[path].relative_to(common) if path in others else path for path in paths)
     return [readable(path.as_posix()) for path in relative]
-
-
-def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_absolute() and ".." not in path.parts

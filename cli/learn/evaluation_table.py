@@ -28,10 +28,11 @@ def print_evaluation(
     )
     click.echo(_lines((name, point.figures[name]) for name in AT_THRESHOLD))
     click.echo(_matrix(point.confusion_matrix))
+    named = ", ".join(f"{label or 'none'}: {n}" for label, n in source.left_out.items())
     remainder = [
         f"without a finding (out of distribution), but counted above: {found.unfamiliar}",
         *source.notes,
-        *_left_out(source.left_out),
+        *([f"left out (label neither normal nor pneumonia): {named}"] if named else []),
         *_refused(refused, refusals),
     ]
     click.echo("\n".join(map(readable, remainder)))
@@ -56,11 +57,6 @@ def _matrix(counts: Mapping[str, int]) -> str:
     return "\n" + "".join(
         f"  {name:<18}{positive:>21}{negative:>18}\n" for name, positive, negative in rows
     )
-
-
-def _left_out(labels: Mapping[str, int]) -> list[str]:
-    named = ", ".join(f"{label or 'none'}: {count}" for label, count in labels.items())
-    return [f"left out (label neither normal nor pneumonia): {named}"] if named else []
 
 
 def _refused(refused: Sequence[RefusedImage], refusals: int) -> list[str]:

@@ -93,6 +93,7 @@ def read_config(path: Path) -> TrainingConfig:
 def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
     from pipeline.training.train import train_folder  # imports TensorFlow
 
+    checkpoints = checkpoint_folder(output)
     try:
         with progress("Training", total=100, unit="%") as shown, _interruptible() as check:
 
@@ -109,7 +110,11 @@ def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
     except OSError as error:
         raise Failed(f"{error.filename or output}: {error.strerror or error}") from None
     except KeyboardInterrupt:
-        raise Interrupted(_how_to_continue(checkpoint_folder(output))) from None
+        raise Interrupted(
+            f"interrupted; the same command continues after the last epoch, saved in {checkpoints}"
+            if has_checkpoint(checkpoints)
+            else "interrupted before the first checkpoint; the same command starts again"
+        ) from None
 
 
 @contextmanager
@@ -135,9 +140,3 @@ def _interruptible() -> Iterator[Callable[[], None]]:
         yield check
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _how_to_continue(folder: Path) -> str:
-    if has_checkpoint(folder):
-        return f"interrupted; the same command continues after the last epoch, saved in {folder}"
-    return "interrupted before the first checkpoint; the same command starts again"

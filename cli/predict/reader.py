@@ -67,7 +67,9 @@ def open_items(
     """
     for source in sources:
         try:
-            if not _is_archive(source.path):
+            with source.path.open("rb") as file:
+                is_zip = is_archive(file.read(8))
+            if not is_zip:
                 yield Item(source.file, sha256_of(source.path), source.path)
                 continue
             for member in members(source.path, limits=limits):
@@ -77,11 +79,6 @@ def open_items(
         except OSError as error:
             reason = sentence(source.file, f"cannot be read: {error.strerror}")
             yield Result(source.file, "", "failed", reason, reason_code=RefusalCode.OTHER)
-
-
-def _is_archive(path: Path) -> bool:
-    with path.open("rb") as file:
-        return is_archive(file.read(8))
 
 
 def _unpack(member: Member, file: str, scratch: Path) -> Item | Result:

@@ -13,13 +13,7 @@ from typing import TextIO
 import httpx
 
 from cli.errors import Failed, UsageProblem
-from cli.lockfile import (
-    RunningService,
-    announce,
-    hold_data_folder,
-    is_held,
-    running_service,
-)
+from cli.lockfile import RunningService, announce, hold_data_folder, is_held, running_service
 from cli.service import processes
 from cli.service.supervisor import Supervisor
 from cli.settings import REMOTE_VARIABLES, CommandSettings

@@ -1,6 +1,6 @@
 """Deployments: the periods in which a model version was in production; lists of versions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,7 +68,9 @@ def listed_version(session: Session, version: ModelVersion) -> ListedVersion:
 
 
 def _listed(session: Session, versions: Sequence[ModelVersion]) -> list[ListedVersion]:
-    deployments, nights = list_deployments(session), _nights(session, [one.id for one in versions])
+    deployments, ids = list_deployments(session), [version.id for version in versions]
+    made = select(Night).where(Night.candidate_id.in_(ids)).order_by(Night.id)
+    nights = {night.candidate_id: night for night in session.scalars(made)}
     return [
         ListedVersion(
             version,
@@ -77,8 +79,3 @@ def _listed(session: Session, versions: Sequence[ModelVersion]) -> list[ListedVe
         )
         for version in versions
     ]
-
-
-def _nights(session: Session, version_ids: Sequence[int]) -> Mapping[int, Night]:
-    made = select(Night).where(Night.candidate_id.in_(version_ids)).order_by(Night.id)
-    return {night.candidate_id: night for night in session.scalars(made) if night.candidate_id}

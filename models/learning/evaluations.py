@@ -19,13 +19,8 @@ def add_evaluation(
     origin: str,
 ) -> None:
     """An existing evaluation stays as it is."""
-    row = {
-        "model_version_id": model_version_id,
-        "snapshot_id": snapshot_id,
-        "origin": origin,
-        "figures": dict(figures),
-    }
-    insert_new(session, Evaluation, [row])
+    key = {"model_version_id": model_version_id, "snapshot_id": snapshot_id, "origin": origin}
+    insert_new(session, Evaluation, [{**key, "figures": dict(figures)}])
 
 
 def figures_of_night(session: Session, night: Night) -> dict[str, dict[str, Mapping[str, Any]]]:

@@ -64,23 +64,16 @@ def add_labels(session: Session, rows: Sequence[NewLabel], *, insist: bool = Fal
     return sum(_add(session, some, insist=insist) for some in batches(rows))
 
 
-def effective_labels(
-    session: Session, *, sha256s: Collection[str] | None = None
-) -> dict[str, EffectiveLabel]:
-    """By SHA-256: of all labelled blobs, or of these."""
-    if sha256s is None:
-        rows = session.execute(effective()).all()
-    else:
-        some = batches(sorted(set(sha256s)))
-        rows = [row for part in some for row in session.execute(effective(part))]
-    return {row.sha256: EffectiveLabel(*row) for row in rows}
+def effective_labels(session: Session) -> dict[str, EffectiveLabel]:
+    """By SHA-256, of all labelled blobs."""
+    return {row.sha256: EffectiveLabel(*row) for row in session.execute(effective())}
 
 
 def latest_labels(session: Session, sha256s: Collection[str]) -> dict[str, list[Label]]:
     """Each reader's latest label of these blobs; the effective one comes first in each list."""
     found: dict[str, list[Label]] = {sha256: [] for sha256 in sha256s}
     for some in batches(sorted(found)):
-        latest = _latest(some)
+        latest = _latest(Label.sha256.in_(some))
         rows = (
             select(Label)
             .join(latest, latest.c.id == Label.id)
@@ -93,9 +86,9 @@ def latest_labels(session: Session, sha256s: Collection[str]) -> dict[str, list[
     return found
 
 
-def effective(sha256s: Collection[str] | None = None) -> Select[*tuple[Any, ...]]:
+def effective() -> Select[*tuple[Any, ...]]:
     """The query behind `effective_labels`, with the fields of EffectiveLabel in their order."""
-    latest, named = _latest(sha256s), _named_patients(sha256s)
+    latest, named = _latest(), _named_patients()
     readers_value = case((latest.c.role.is_not(None), latest.c.value))
     weight = (_rank(latest.c.role).desc(), latest.c.read_at.desc(), latest.c.id.desc())
     of_blob = latest.c.sha256
@@ -170,26 +163,22 @@ def _weight(role: Role | None) -> int:
     return -1 if role is None else RANK[role]
 
 
-def _latest(sha256s: Collection[str] | None) -> Subquery:
-    """Every label, numbered among its reader's of the same blob: 1 is the latest."""
+def _latest(*which: ColumnElement[bool]) -> Subquery:
+    """Labels, all or some, numbered among its reader's of the same blob: 1 is the latest."""
     columns = (Label.id, Label.sha256, Label.value, Label.reader, Label.role, Label.read_at)
     number = func.row_number().over(
         partition_by=(Label.sha256, Label.reader),
         order_by=(Label.read_at.desc(), Label.id.desc()),
     )
-    return select(*columns, number.label("number")).where(*_of(sha256s)).subquery("latest")
+    return select(*columns, number.label("number")).where(*which).subquery("latest")
 
 
-def _named_patients(sha256s: Collection[str] | None) -> Subquery:
+def _named_patients() -> Subquery:
     number = func.row_number().over(
         partition_by=Label.sha256, order_by=(Label.read_at.desc(), Label.id.desc())
     )
     rows = select(Label.sha256, Label.patient_hash, number.label("number"))
-    return rows.where(Label.patient_hash.is_not(None), *_of(sha256s)).subquery("named")
-
-
-def _of(sha256s: Collection[str] | None) -> list[ColumnElement[bool]]:
-    return [] if sha256s is None else [Label.sha256.in_(sha256s)]
+    return rows.where(Label.patient_hash.is_not(None)).subquery("named")
 
 
 def _rank(role: ColumnElement[Any]) -> ColumnElement[int]:

@@ -34,14 +34,12 @@ class GateObjectionError(PromotionError):
 
 
 def production_version(session: Session) -> ModelVersion | None:
-    newest = (
-        select(ModelAlias.model_version_id)
+    history = (
+        select(ModelVersion)
+        .join(ModelAlias, ModelAlias.model_version_id == ModelVersion.id)
         .where(ModelAlias.name == PRODUCTION)
-        .order_by(ModelAlias.id.desc())
-        .limit(1)
-        .scalar_subquery()
     )
-    return session.scalar(select(ModelVersion).where(ModelVersion.id == newest))
+    return session.scalar(history.order_by(ModelAlias.id.desc()).limit(1))
 
 
 def production_history(session: Session) -> list[ModelAlias]:

@@ -99,9 +99,7 @@ def get_snapshot(session: Session, snapshot_id: int) -> DatasetSnapshot | None:
     return session.get(DatasetSnapshot, snapshot_id)
 
 
-def list_snapshots(
-    session: Session, *, page: int = 1, page_size: int = 50
-) -> Page[DatasetSnapshot]:
+def list_snapshots(session: Session, *, page: int, page_size: int) -> Page[DatasetSnapshot]:
     newest = select(DatasetSnapshot).order_by(DatasetSnapshot.id.desc())
     rows = session.scalars(newest.limit(page_size).offset((page - 1) * page_size)).all()
     total = session.scalar(select(func.count()).select_from(DatasetSnapshot)) or 0
@@ -109,14 +107,12 @@ def list_snapshots(
 
 
 def snapshot_images(
-    session: Session, snapshot_id: int, *, split: Split | None = None, origin: str | None = None
+    session: Session, snapshot_id: int, *, split: Split | None = None
 ) -> list[SnapshotImage]:
-    """Sorted by SHA-256; all, or those of one split or origin."""
+    """Sorted by SHA-256; all, or those of one split."""
     rows = select(SnapshotImage).where(SnapshotImage.snapshot_id == snapshot_id)
     if split is not None:
         rows = rows.where(SnapshotImage.split == split)
-    if origin is not None:
-        rows = rows.where(SnapshotImage.origin == origin)
     return list(session.scalars(rows.order_by(SnapshotImage.sha256)))
 
 

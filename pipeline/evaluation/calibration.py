@@ -26,7 +26,7 @@ def fit_temperature(
     """
     weighing = balanced_weights(labels) if weights is None else weights
     candidates = np.geomspace(0.2, 5, 400)
-    losses = [_log_loss(labels, logits / t, weighing) for t in candidates]
+    losses = [log_loss(labels, logits / t, weights=weighing) for t in candidates]
     return float(candidates[int(np.argmin(losses))])
 
 
@@ -66,7 +66,8 @@ def balanced_weights(labels: Labels) -> NDArray[np.float64]:
     return weights
 
 
-def _log_loss(labels: Labels, logits: Floats, weights: NDArray[np.float64]) -> float:
+def log_loss(labels: Labels, logits: Floats, *, weights: NDArray[np.float64]) -> float:
+    """Return the weighted mean of the binary cross-entropy; all arguments are (n,)."""
     signed = np.where(labels == 1, logits, -logits).astype(np.float64)
     return float((weights * np.logaddexp(0, -signed)).mean())
 

@@ -13,6 +13,7 @@ from pipeline.types import LABELS
 
 Values = NDArray[np.float64]
 POINTS = 200
+HISTOGRAM_BINS = 40
 _BAND_DRAWS = 500
 
 
@@ -49,10 +50,12 @@ def curves_as_json(scores: Scores) -> dict[str, Any]:
     return {"roc": roc_points(scores), "calibration": bins}
 
 
-def probability_counts(scores: Scores, *, bins: int = 40) -> dict[str, list[int]]:
+def probability_counts(scores: Scores) -> dict[str, list[int]]:
     """Return histograms over [0, 1] by label."""
     return {
-        name: np.histogram(scores.probabilities[scores.labels == label], bins, (0, 1))[0].tolist()
+        name: np.histogram(scores.probabilities[scores.labels == label], HISTOGRAM_BINS, (0, 1))[
+            0
+        ].tolist()
         for name, label in LABELS.items()
     }
 
@@ -95,9 +98,10 @@ class CalibrationBin:
         }
 
 
-def reliability_curve(scores: Scores, *, bins: int = CALIBRATION_BINS) -> list[CalibrationBin]:
+def reliability_curve(scores: Scores) -> list[CalibrationBin]:
     """Return the bins of equal width that hold any image, with bootstrap intervals."""
-    members = in_bins(scores.probabilities, bins=bins)
+    bins = CALIBRATION_BINS
+    members = in_bins(scores.probabilities)
     is_positive = members * (scores.labels == 1)[:, None]
 
     def frequencies(weights: Draws) -> dict[int, Draws]:

@@ -70,14 +70,14 @@ def compare_windows(recent: Window, reference: Window) -> dict[str, Any] | None:
 
 
 def stability_index(
-    recent: Floats, reference: Floats, *, sizes: tuple[float, float], bins: int = BINS
+    recent: Floats, reference: Floats, *, sizes: tuple[float, float]
 ) -> tuple[float, int]:
-    """Return the PSI and the number of its bins, fewer than `bins` where values are tied.
+    """Return the PSI and the number of its bins, fewer than BINS where values are tied.
 
     Bins hold equal shares of the reference. sizes: effective sizes of both samples; half an
     image is added to each bin, so that an empty bin does not make the PSI infinite.
     """
-    edges = np.unique(np.quantile(reference, np.linspace(0, 1, bins + 1)[1:-1]))
+    edges = np.unique(np.quantile(reference, np.linspace(0, 1, BINS + 1)[1:-1]))
     shares = []
     for values, size in zip((recent, reference), sizes, strict=True):
         images = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
@@ -159,11 +159,9 @@ def describe_drift(
         )
     if drift["degree"] == "none":
         return f"No drift: {windows}."
-    degree = "Strong" if drift["degree"] == "much" else "Moderate"
-    changes = "; ".join(_changes(drift))
-    return (
-        f"{degree} drift: scores differ from the reference period ({changes}). {windows}. {ADVICE}"
-    )
+    degree, changes = {"some": "Moderate", "much": "Strong"}[drift["degree"]], _changes(drift)
+    what = f"{degree} drift: scores differ from the reference period ({'; '.join(changes)})"
+    return f"{what}. {windows}. {ADVICE}"
 
 
 def _changes(drift: Mapping[str, Any]) -> Iterator[str]:

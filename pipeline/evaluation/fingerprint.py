@@ -80,15 +80,11 @@ def _detail(inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _transform(inputs: NDArray[np.uint8], kept: slice) -> NDArray[np.float32]:
     """Return the DCT-II at the frequencies `kept` in both directions, float32 (n, k, k)."""
-    waves = _waves(kept)  # (k, 224)
+    angles = np.pi * (np.arange(SIZE) + 0.5) * np.arange(SIZE)[kept, None] / SIZE
+    waves: NDArray[np.float32] = np.cos(angles).astype(np.float32)  # (k, 224)
+    waves *= np.float32(np.sqrt(2 / SIZE))
     # One large product: many small ones in several threads take 50 times as long on busy cores.
     rows = inputs.reshape(-1, SIZE).astype(np.float32) @ waves.T
     columns = rows.reshape(len(inputs), SIZE, -1).transpose(0, 2, 1)
     both = np.ascontiguousarray(columns).reshape(-1, SIZE) @ waves.T
     return both.reshape(len(inputs), len(waves), len(waves))
-
-
-def _waves(kept: slice) -> NDArray[np.float32]:
-    frequency = np.arange(SIZE)[kept, None]
-    waves = np.cos(np.pi * (np.arange(SIZE) + 0.5) * frequency / SIZE)
-    return waves.astype(np.float32) * np.float32(np.sqrt(2 / SIZE))

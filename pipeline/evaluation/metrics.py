@@ -79,22 +79,21 @@ def brier(y_true: Labels, y_prob: Floats, *, weights: Draws) -> Draws:
     return ratio(weights @ (y_prob - (y_true == 1)) ** 2, weights.sum(axis=1))
 
 
-def expected_calibration_error(
-    y_true: Labels, y_prob: Floats, *, weights: Draws, bins: int = CALIBRATION_BINS
-) -> Draws:
+def expected_calibration_error(y_true: Labels, y_prob: Floats, *, weights: Draws) -> Draws:
     """Return the mean difference of probability and frequency over equal bins (Naeini 2015).
 
     In [0, 1]. Each bin weighs as much as it has images. Chance adds to it where images are few,
     and once more in every draw, so its bootstrap interval lies somewhat high.
     """
     excess = y_prob - (y_true == 1)
-    by_bin = weights @ (in_bins(y_prob, bins=bins) * excess[:, None])  # (d, bins)
+    by_bin = weights @ (in_bins(y_prob) * excess[:, None])  # (d, bins)
     return ratio(np.abs(by_bin).sum(axis=1), weights.sum(axis=1))
 
 
-def in_bins(y_prob: Floats, *, bins: int = CALIBRATION_BINS) -> NDArray[np.float64]:
-    """Return one-hot float64 (n, bins) of equal bins; the last includes 1.0."""
-    one_hot: NDArray[np.float64] = np.eye(bins)[np.minimum((y_prob * bins).astype(int), bins - 1)]
+def in_bins(y_prob: Floats) -> NDArray[np.float64]:
+    """Return one-hot float64 (n, CALIBRATION_BINS) of equal bins; the last includes 1.0."""
+    bins = np.minimum((y_prob * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    one_hot: NDArray[np.float64] = np.eye(CALIBRATION_BINS)[bins]
     return one_hot
 
 

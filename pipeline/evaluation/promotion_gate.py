@@ -32,9 +32,6 @@ class Gate:
     specificity_margin: float = 0.1
     unanswered_margin: float = 0.02
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Decision:
@@ -49,7 +46,7 @@ class Decision:
         return {
             "is_yes": self.is_yes,
             "reason": self.reason,
-            "gate": self.gate.as_json(),
+            "gate": asdict(self.gate),
             "comparisons": [comparison.as_json() for comparison in self.comparisons],
         }
 
@@ -71,8 +68,11 @@ def decide_promotion(
                 f"test sets, received {comparison.level:.2%}"
             )
     objection = next(_objections(comparisons, gate, is_guard_refreshed=is_guard_refreshed), None)
-    reason = objection or _better(_best(comparisons))
-    return Decision(objection is None, reason, tuple(comparisons), gate)
+    if objection:
+        return Decision(False, objection, tuple(comparisons), gate)
+    best = _best(comparisons)
+    reason = f"Better {_on(best)}: {_aurocs(best)}; no test set worse by more than the margins."
+    return Decision(True, reason, tuple(comparisons), gate)
 
 
 def _objections(
@@ -91,10 +91,6 @@ def _objections(
     best = _best(comparisons)
     if not _bounds(best.auroc.difference)[0] > 0:
         yield f"Refused: not shown to be better on any test set; {_on(best)} {_aurocs(best)}."
-
-
-def _better(best: Comparison) -> str:
-    return f"Better {_on(best)}: {_aurocs(best)}; no test set worse by more than the margins."
 
 
 def _best(comparisons: Sequence[Comparison]) -> Comparison:

@@ -18,6 +18,7 @@ WAYS = 8  # counter-clockwise quarter turns, then the same with inverted polarit
 # 803 validation images and none of 157 of adults was so wrongly); above DOUBTFUL it has a warning.
 SURE = 0.2
 DOUBTFUL = -0.05
+RIDGE = 0.01  # of the least squares
 DOUBT = "the image may be rotated or inverted; it was not corrected"
 
 
@@ -66,7 +67,7 @@ def as_stored(heatmaps: Floats, ways: NDArray[np.intp]) -> Floats:
     return np.stack([np.rot90(one, way % 4) for one, way in zip(heatmaps, ways, strict=True)])
 
 
-def fit_orientation(network_inputs: NDArray[np.uint8], *, ridge: float = 0.01) -> Orientation:
+def fit_orientation(network_inputs: NDArray[np.uint8]) -> Orientation:
     """Fit to upright images, uint8 (n, h, w), and to their mirror images."""
     upright = appearance(network_inputs).reshape(-1, SIDE, SIDE)
     upright = np.concatenate([upright, upright[:, :, ::-1]])
@@ -79,5 +80,5 @@ def fit_orientation(network_inputs: NDArray[np.uint8], *, ridge: float = 0.01) -
         square += inputs.T @ inputs
         product[:, way] = inputs.sum(axis=0)
     count = WAYS * len(upright)
-    weights = np.linalg.solve(square / count + ridge * np.eye(size), product / count)
+    weights = np.linalg.solve(square / count + RIDGE * np.eye(size), product / count)
     return Orientation(weights.astype(np.float32))

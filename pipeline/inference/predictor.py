@@ -13,12 +13,7 @@ from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
 from pipeline.familiarity.orientation import as_stored, corrected
 from pipeline.inference.engine import Engine, EngineKind, load_engine
 from pipeline.inference.heatmap import measure_trust
-from pipeline.inference.version_folder import (
-    BASELINE,
-    Card,
-    load_card,
-    verify_checksums,
-)
+from pipeline.inference.version_folder import BASELINE, Card, load_card, verify_checksums
 from pipeline.types import Finding, HeatmapTrust, OperatingPoint, Prediction
 
 T = TypeVar("T")
@@ -26,10 +21,10 @@ BATCH: Final = 32  # images at once: engines are no faster with more
 OUT_OF_DISTRIBUTION: Final = "out of distribution: unfamiliarity {value:.2f}, limit {limit:.2f}"
 
 
-def batched(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
-    """Yield lists of `size` items, the last one perhaps shorter."""
+def batched(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield lists of BATCH items, the last one perhaps shorter."""
     iterator = iter(items)
-    while batch := list(islice(iterator, size)):
+    while batch := list(islice(iterator, BATCH)):
         yield batch
 
 

@@ -61,14 +61,10 @@ def _save_keras(network: "keras.Model", path: Path) -> None:
     ):
         for name in source.namelist():
             # A fixed date: the same weights give the same bytes.
-            target.writestr(_entry(name), source.read(name))
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            target.writestr(entry, source.read(name))
     stored.unlink()
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    return entry
 
 
 def _save_compiled(network: "keras.Model", path: Path) -> None:

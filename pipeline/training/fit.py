@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.calibration import balanced_weights
+from pipeline.evaluation.calibration import balanced_weights, log_loss
 from pipeline.evaluation.metrics import auroc
 from pipeline.inference.gradcam import HEAD
 from pipeline.inference.tensorflow_engine import import_tensorflow
@@ -214,10 +214,9 @@ class _Run:
 
     def _add_to_curves(self, loss: float, logits: Floats) -> None:
         labels = self._job.validation.labels
-        signed = np.where(labels == 1, logits, -logits).astype(np.float64)
-        weighted = balanced_weights(labels) * np.logaddexp(0, -signed)
+        validation_loss = log_loss(labels, logits, weights=balanced_weights(labels))
         self.curves.loss.append(float(loss))
-        self.curves.validation_loss.append(float(weighted.mean()))
+        self.curves.validation_loss.append(validation_loss)
         self.curves.validation_auroc.append(auroc(labels, logits))
 
     def _report(self, stage: str, done: int, total: int, text: str = "") -> None:

@@ -56,10 +56,13 @@ def mix(
     that is too small makes up less. Which ones depends on the hashes alone, not on their order.
     Where one of the two is empty, all of the other is taken, once.
     """
-    order = _order(sha256s)
+    # By a hash of the hash, so that it is independent of other orders by SHA-256.
+    digests = [hashlib.sha256(f"mixture {sha256}".encode()).digest() for sha256 in sha256s]
+    order = np.array(sorted(range(len(digests)), key=digests.__getitem__), np.intp)
     site, base = order[is_site[order]], order[~is_site[order]]
     if len(site) and len(base):
-        base = base[: _base_count(len(site), share=base_share, minimum=min_base)]
+        wanted = math.ceil(len(site) * base_share / (1 - base_share) - 1e-9)
+        base = base[: max(wanted, min_base) if base_share else 0]
     repeated = np.resize(site, _site_count(len(site), len(base), share=base_share))
     indices = np.concatenate([base, repeated])
     return Mixture(
@@ -69,18 +72,6 @@ def mix(
         site_times=len(repeated) / max(len(site), 1),
         base_share=len(base) / max(len(indices), 1),
     )
-
-
-def _order(sha256s: Sequence[str]) -> NDArray[np.intp]:
-    """By a hash of the hash, so that it is independent of other orders by SHA-256."""
-    digests = [hashlib.sha256(f"mixture {sha256}".encode()).digest() for sha256 in sha256s]
-    return np.array(sorted(range(len(digests)), key=digests.__getitem__), np.intp)
-
-
-def _base_count(site: int, *, share: float, minimum: int) -> int:
-    if share == 0:
-        return 0
-    return max(math.ceil(site * share / (1 - share) - 1e-9), minimum)
 
 
 def _site_count(site: int, base: int, *, share: float) -> int:

@@ -45,10 +45,12 @@ def train_candidate(
     data_dir = context.settings.data_dir
     folder = data_dir / NETWORKS / name
     if not folder.exists():
+        from pipeline.training.train import train  # imports TensorFlow
+
         data = read_training_data(context, snapshot_id, progress=progress)
+        job = _make_job(data, production, context.settings, name=name, progress=progress)
         with suppress(FileExistsError):  # a worker that had lost this night's claim was faster
-            job = _make_job(data, production, context.settings, name=name, progress=progress)
-            _train(job, folder)
+            train(job, folder)
     _check_is_of(folder, context, snapshot_id)
     with context.sessions.begin() as session:
         return register_version(session, folder=folder, data_dir=data_dir)
@@ -60,12 +62,6 @@ def _check_is_of(folder: Path, context: AppContext, snapshot_id: int) -> None:
     trained_on = load_card(folder).raw.get("snapshot", {}).get("digest")
     if snapshot is None or trained_on != snapshot.digest:
         raise ForeignFolderError(f"{folder.name} already exists, trained on other images")
-
-
-def _train(job: TrainingJob, folder: Path) -> None:
-    from pipeline.training.train import train  # imports TensorFlow
-
-    train(job, folder)
 
 
 def _make_job(

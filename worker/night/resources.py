@@ -35,7 +35,8 @@ def bound_this_process(settings: Settings) -> None:
         os.nice(NICE)
         return
     cores = training_cores(settings, given=_given_cores())
-    for thread in _threads():
+    # Affinity and priority are each thread's own; only later threads inherit them.
+    for thread in (int(path.name) for path in TASKS.iterdir()):
         os.sched_setaffinity(thread, cores)
         # Only root may lower a nice value.
         nice = max(NICE, os.getpriority(os.PRIO_PROCESS, thread))
@@ -73,11 +74,6 @@ def resident_mb() -> int:
 @cache
 def _given_cores() -> frozenset[int]:
     return frozenset(os.sched_getaffinity(0))
-
-
-def _threads() -> list[int]:
-    """Affinity and priority are each thread's own; only later threads inherit them."""
-    return [int(path.name) for path in TASKS.iterdir()]
 
 
 def _lower_autogroup() -> None:
