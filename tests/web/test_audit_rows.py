@@ -1,4 +1,4 @@
-"""Whatever changes something leaves a row in the audit: every such route is tried once."""
+"""Every route that changes something writes an audit row."""
 
 import io
 from dataclasses import dataclass, field
@@ -10,10 +10,9 @@ from models.learning.promotion import install_baseline
 from models.tables.learning import Outcome
 from models.tables.people import Role
 from tests.support.data.nights import a_night, a_trained_version
-from tests.support.web.pages import forms_proof
-from tests.support.web.people import ANOTHER, PASSWORD, a_person, entered, written
+from tests.support.web.people import ANOTHER, PASSWORD, a_person, audited, entered, proof
 from tests.support.web.portal import Portal
-from tests.support.web.sender import PIECE
+from tests.support.web.sender import CHUNK_TYPE
 from tests.web.auth.test_roles import CHANGING, TABLE
 
 JOB = "/api/v1/jobs/<job_id>"
@@ -23,7 +22,7 @@ TOKEN = "/tokens/<int:token_id>/revoke"
 
 @dataclass
 class Walk:
-    """Asks for one route after the other, each of which has to write one action."""
+    """Requests routes, each of which must write one audit row."""
 
     portal: Portal
     client: FlaskClient
@@ -31,25 +30,25 @@ class Walk:
     proof: str = ""
 
     def __call__(self, route: str, action: str, **body: Any) -> Any:
-        """Ids for the route's path are among the body's fields."""
+        """body: also contains the ids for the path."""
         method, path = route.split(" ")
         for name in ("job_id", "upload_id", "night_id", "user_id", "token_id", "name"):
-            for place in (f"<int:{name}>", f"<{name}>"):
-                if place in path:
-                    path = path.replace(place, str(body.pop(name)))
-        self.proof = self.proof or forms_proof(self.client)
+            for parameter in (f"<int:{name}>", f"<{name}>"):
+                if parameter in path:
+                    path = path.replace(parameter, str(body.pop(name)))
+        self.proof = self.proof or proof(self.client, "/account")
         headers = {"X-CSRFToken": self.proof} | body.pop("headers", {})
-        before = len(written(self.portal))
+        before = len(audited(self.portal))
         answer = self.client.open(path, method=method, headers=headers, **body)
         assert answer.status_code < 400, f"{route}: {answer.text}"
-        assert [found for found, _ in written(self.portal)[before:]] == [action], route
+        assert [found for found, _ in audited(self.portal)[before:]] == [action], route
         self.walked.add(route)
         if "Set-Cookie" in answer.headers:  # another session
             self.proof = ""
         return answer
 
 
-def test_whatever_changes_something_is_written_down(portal: Portal, a_png: bytes) -> None:
+def test_every_changing_route_writes_one_audit_row(portal: Portal, a_png: bytes) -> None:
     walk = Walk(portal, portal.browser(Role.ADMIN))
     jobs(walk, a_png)
     with portal.database.sessions.begin() as session:
@@ -57,7 +56,7 @@ def test_whatever_changes_something_is_written_down(portal: Portal, a_png: bytes
     versions(walk, "/api/v1", "/api/v1/model-versions", "json")
     versions(walk, "", "/versions", "data")
     people(walk)
-    coming_and_going(walk)
+    sessions(walk)
     changing = {route for route in TABLE if route.split(" ")[0] in CHANGING}
     assert walk.walked == changing
 
@@ -72,7 +71,7 @@ def jobs(walk: Walk, a_png: bytes) -> None:
         job_id=job,
         upload_id=declared["uploads"][0]["id"],
         data=b"png",
-        content_type=PIECE,
+        content_type=CHUNK_TYPE,
         headers={"Upload-Offset": "0"},
     )
     other = walk("POST /api/v1/jobs", "job.created", json={"name": "b"}).json["id"]
@@ -90,7 +89,7 @@ def jobs(walk: Walk, a_png: bytes) -> None:
 
 
 def versions(walk: Walk, root: str, folder: str, kind: str) -> None:
-    """By API and by page. kind: of the body."""
+    """By API and by form. kind: of the body."""
     name, other = candidates(walk.portal, kind)
     yes = {"json": True, "data": "yes"}[kind]
     promote = {kind: {"despite_refusal": yes}}
@@ -105,7 +104,7 @@ def versions(walk: Walk, root: str, folder: str, kind: str) -> None:
 
 
 def candidates(portal: Portal, name: str) -> tuple[str, str]:
-    """One that was refused, and one that is proposed."""
+    """One refused version and one proposed version."""
     names = (f"{name}-1", f"{name}-2")
     with portal.database.sessions.begin() as session:
         for one, outcome in zip(names, (Outcome.REFUSED, Outcome.PROPOSED), strict=True):
@@ -132,7 +131,7 @@ def people(walk: Walk) -> None:
     walk("POST /welcome", "password.set", data=chosen)
 
 
-def coming_and_going(walk: Walk) -> None:
+def sessions(walk: Walk) -> None:
     a_person(walk.portal, "anna")
     walk("POST /login", "login", data={"name": "anna", "password": PASSWORD})
     both = {"current": PASSWORD, "password": ANOTHER, "again": ANOTHER}

@@ -1,4 +1,4 @@
-"""What the portal does at once: a few pictures, as many database connections as threads."""
+"""Limits of the portal under concurrent requests."""
 
 import os
 from collections.abc import Iterator
@@ -19,60 +19,60 @@ from tests.support.servers.databases import Database, both_databases
 from tests.support.servers.service import wait_until
 from tests.support.web.portal import Portal
 
-PICTURES = ("display", "overlay.png")
-AT_ONCE = 3
+RENDERINGS = ("display", "overlay.png")
+CONCURRENT = 3
 
 
-def test_three_pictures_are_drawn_at_once_and_no_more(portal: Portal, a_png: bytes) -> None:
-    """Their file is a pipe in which nothing comes: whoever draws it is caught in the midst."""
+def test_at_most_three_images_are_rendered_concurrently(portal: Portal, a_png: bytes) -> None:
+    """The file is replaced by an empty pipe, so that rendering blocks."""
     portal.send(portal.new_job(), ("a.png", a_png))
     portal.read_all()
-    people = [someone(portal, f"viewer {number}") for number in range(AT_ONCE + 3)]
+    viewers = [a_viewer(portal, f"viewer {number}") for number in range(CONCURRENT + 3)]
     (image,) = portal.images()
     assert image.stored_sha256 is not None
     path = f"/api/v1/images/{image.id}"
     file = portal.context.store.path(image.stored_sha256)
-    with ThreadPoolExecutor(len(people)) as threads, a_pipe_instead_of(file) as pipe:
-        asked = [
-            threads.submit(person.get, f"{path}/{PICTURES[number % 2]}")
-            for number, person in enumerate(people)
+    with ThreadPoolExecutor(len(viewers)) as threads, replaced_by_pipe(file) as pipe:
+        requests = [
+            threads.submit(viewer.get, f"{path}/{RENDERINGS[number % 2]}")
+            for number, viewer in enumerate(viewers)
         ]
-        wait_until(lambda: looks(portal) == len(people), within_s=20, what="all have asked")
-        wait_until(lambda: pipe.readers() >= AT_ONCE, within_s=20, what="three draw")
+        wait_until(lambda: views(portal) == len(viewers), within_s=20, what="all requests")
+        wait_until(lambda: pipe.readers() >= CONCURRENT, within_s=20, what="three renderings")
         with pytest.raises(AssertionError, match="a fourth"):
-            wait_until(lambda: pipe.readers() > AT_ONCE, within_s=0.3, what="a fourth")
-        small = people[0].get(f"{path}/thumbnail")
-        assert small.status_code == 200, "what needs no decoding waits for nobody"
-    # Three found an empty file, and let the others in.
-    assert sorted(one.result().status_code for one in asked) == [200] * 3 + [500] * AT_ONCE
+            wait_until(lambda: pipe.readers() > CONCURRENT, within_s=0.3, what="a fourth")
+        small = viewers[0].get(f"{path}/thumbnail")
+        assert small.status_code == 200, "thumbnails need no decoding"
+    # The first three read an empty file; then the others are served.
+    assert (
+        sorted(request.result().status_code for request in requests)
+        == [200] * 3 + [500] * CONCURRENT
+    )
 
 
 @both_databases
-def test_every_thread_of_the_portal_has_a_connection(database: Database) -> None:
+def test_connection_pool_serves_every_portal_thread(database: Database) -> None:
     command = portal_program(host="127.0.0.1", port=1).command
     number = int(command[command.index("--threads") + 1])
-    all_hold_one = Barrier(number)
+    all_connected = Barrier(number)
 
-    def hold_one(_: int) -> None:
+    def connect(_: int) -> None:
         with database.sessions() as session:
             session.execute(text("SELECT 1"))
-            all_hold_one.wait(timeout=20)
+            all_connected.wait(timeout=20)
 
     with ThreadPoolExecutor(number) as threads:
-        list(threads.map(hold_one, range(number)))
+        list(threads.map(connect, range(number)))
 
 
-def someone(portal: Portal, name: str) -> FlaskClient:
-    """Each one's look is a row of the audit."""
+def a_viewer(portal: Portal, name: str) -> FlaskClient:
+    """A user of their own, since views are audited once per user."""
     with portal.database.sessions.begin() as session:
         user = a_user(session, name=name, role=Role.VIEWER)
-        token = issue_token(session, user=user, kind="api")
-    client = portal.app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-    return client
+        return portal.client_with(issue_token(session, user=user, kind="api"))
 
 
-def looks(portal: Portal) -> int:
+def views(portal: Portal) -> int:
     return sum(row.action == "image.viewed" for row in portal.audit())
 
 
@@ -89,14 +89,14 @@ class Pipe:
 
 
 def links() -> Iterator[str]:
-    """What this process has open."""
+    """Open files of this process."""
     for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):  # closed meanwhile
+        with suppress(OSError):  # closed since it was listed
             yield str(descriptor.readlink())
 
 
 @contextmanager
-def a_pipe_instead_of(path: Path) -> Iterator[Pipe]:
+def replaced_by_pipe(path: Path) -> Iterator[Pipe]:
     kept = path.with_suffix(".kept")
     path.rename(kept)
     os.mkfifo(path)

@@ -1,4 +1,4 @@
-"""PostgreSQL stops and comes back while the portal runs."""
+"""PostgreSQL stops and starts again while the portal runs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def server() -> Iterator[PostgresServer]:
     running.stop()
 
 
-def test_while_the_database_is_away_the_portal_asks_for_patience(
+def test_portal_returns_503_until_the_database_is_back(
     server: PostgresServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = server.url("postgres").replace("postgresql://", "postgresql+psycopg://", 1)

@@ -9,14 +9,14 @@ from tests.support.web.people import submit
 from tests.support.web.portal import Portal
 
 
-def test_an_empty_work_list_says_why(portal: Portal) -> None:
+def test_empty_work_list_gives_the_reason(portal: Portal) -> None:
     client, job = portal.browser(), portal.new_job()
     assert "No studies yet." in words(client, "/studies")
     assert "No studies with this finding." in words(client, "/studies?finding=normal")
     assert "No studies of this job have been read yet." in words(client, f"/studies?job_id={job}")
 
 
-def test_a_name_that_is_refused_stays_in_the_form(portal: Portal) -> None:
+def test_refused_user_name_stays_in_the_form(portal: Portal) -> None:
     admin = portal.browser(Role.ADMIN)
     answer = submit(admin, "/users", page="/users", name="Dr. Olga", role="reader")
     assert answer.status_code == 409
@@ -26,7 +26,7 @@ def test_a_name_that_is_refused_stays_in_the_form(portal: Portal) -> None:
     assert "New link" in answer.text, "it is the page of all users"
 
 
-def test_a_version_that_ships_with_the_project_was_not_made_here(portal: Portal) -> None:
+def test_shipped_version_shows_when_it_was_installed_and_created(portal: Portal) -> None:
     with portal.database.sessions.begin() as session:
         install_baseline(session, data_dir=portal.context.settings.data_dir)
         live = production_version(session)

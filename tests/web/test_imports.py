@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 
-def test_the_portal_loads_neither_network_nor_decoders() -> None:
+def test_portal_imports_neither_networks_nor_decoders() -> None:
     code = "import sys, web.app; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())

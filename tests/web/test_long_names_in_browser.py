@@ -21,7 +21,7 @@ BUTTONS_ARE_SEEN = """() => {
 }"""
 
 
-def test_a_long_name_is_wrapped(browser: Browser, service: ServedPortal) -> None:
+def test_longest_user_name_fits_every_page(browser: Browser, service: ServedPortal) -> None:
     with service.portal.database.sessions.begin() as session:
         person = a_user(session, name=LONGEST, role=Role.ADMIN)
         kinds = {"login": timedelta(minutes=1), "invitation": timedelta(minutes=1)}

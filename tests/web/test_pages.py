@@ -37,16 +37,16 @@ def job(portal: Portal, a_dicom: bytes, a_png: bytes) -> str:
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_every_page_says_research_use_only(portal: Portal, job: str, address: str) -> None:
+def test_every_page_shows_the_research_notice(portal: Portal, job: str, address: str) -> None:
     assert NOTICE in portal.browser().get(address.format(job=job)).text
 
 
-def test_the_login_page_says_so_too(portal: Portal) -> None:
+def test_login_page_shows_the_research_notice(portal: Portal) -> None:
     assert NOTICE in portal.app.test_client().get("/login").text
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_nothing_inline_and_nothing_from_elsewhere(portal: Portal, job: str, address: str) -> None:
+def test_pages_have_no_inline_or_external_resources(portal: Portal, job: str, address: str) -> None:
     answer = portal.browser().get(address.format(job=job))
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -55,7 +55,7 @@ def test_nothing_inline_and_nothing_from_elsewhere(portal: Portal, job: str, add
         assert forbidden not in answer.text, forbidden
 
 
-def test_headers_that_every_answer_carries(portal: Portal, job: str) -> None:
+def test_every_response_carries_notice_and_no_store(portal: Portal, job: str) -> None:
     client = portal.browser()
     for path in ("/", "/studies/1", "/api/v1/jobs", "/nothing", "/health"):
         headers = client.get(path).headers
@@ -65,7 +65,7 @@ def test_headers_that_every_answer_carries(portal: Portal, job: str) -> None:
         assert headers["Cache-Control"] == "no-store", path
 
 
-def test_no_patient_data_anywhere(
+def test_patient_data_reaches_no_page_log_or_file(
     portal: Portal, tmp_path: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert hasattr(tmp_path, "joinpath")
@@ -98,7 +98,7 @@ def test_file_names_are_not_logged(
     assert "Testperson" not in caplog.text
 
 
-def test_a_file_name_is_text_on_the_page(portal: Portal, a_png: bytes) -> None:
+def test_file_names_are_escaped(portal: Portal, a_png: bytes) -> None:
     portal.send(portal.new_job(), ("<script>alert(1)</script>/a.png", a_png))
     portal.read_all()
     page = portal.browser().get("/studies/1").text
@@ -106,7 +106,7 @@ def test_a_file_name_is_text_on_the_page(portal: Portal, a_png: bytes) -> None:
     assert "&lt;script&gt;alert" in page
 
 
-def test_probability_stands_beside_threshold_and_version(portal: Portal, job: str) -> None:
+def test_study_page_shows_probability_with_threshold_and_version(portal: Portal, job: str) -> None:
     page = portal.browser().get("/studies/1").text
     for words in ("87 %", "v1", "Pneumonia suspected", "Modality"):
         assert words in page, words
@@ -117,7 +117,7 @@ def test_probability_stands_beside_threshold_and_version(portal: Portal, job: st
     assert page.count("threshold 50 %, balanced</span>") == 2, "beside each probability"
 
 
-def test_how_far_to_trust_the_heatmap_stands_below_it(portal: Portal, a_png: bytes) -> None:
+def test_study_page_shows_heatmap_reliability(portal: Portal, a_png: bytes) -> None:
     portal.send(portal.new_job(), ("a/a.png", a_png))
     portal.read_all(inside_body=0.25)
     page = portal.browser().get("/studies/1").text
@@ -125,7 +125,7 @@ def test_how_far_to_trust_the_heatmap_stands_below_it(portal: Portal, a_png: byt
     assert "It marks what raised the score, not a lesion." in page
 
 
-def test_answers_from_before_these_were_kept_say_so(portal: Portal, job: str) -> None:
+def test_study_page_says_which_values_were_not_recorded(portal: Portal, job: str) -> None:
     with portal.database.sessions.begin() as session:
         forget = {"temperature": None, "heatmap_concentration": None, "heatmap_inside_body": None}
         session.execute(update(Prediction).values(forget))
@@ -134,7 +134,7 @@ def test_answers_from_before_these_were_kept_say_so(portal: Portal, job: str) ->
     assert "Heatmap reliability was not measured" in page
 
 
-def test_warnings_stand_beside_the_finding(portal: Portal, a_png: bytes) -> None:
+def test_warnings_are_shown_next_to_the_finding(portal: Portal, a_png: bytes) -> None:
     portal.send(portal.new_job(), ("a/a.png", a_png))
     portal.read_all(warnings=("somewhat unlike the training images", "the film looked inverted"))
     for path in ("/studies", "/studies/1"):
@@ -144,7 +144,7 @@ def test_warnings_stand_beside_the_finding(portal: Portal, a_png: bytes) -> None
             assert warning in beside, path
 
 
-def test_an_answer_of_the_other_point_is_named_as_such(portal: Portal, job: str) -> None:
+def test_study_page_marks_results_of_another_operating_point(portal: Portal, job: str) -> None:
     """After the setting has changed, until the image is read anew."""
     settings = portal.database.settings.model_copy(update={"operating_point": "sensitive"})
     app = create_app(settings)
@@ -169,7 +169,7 @@ def read_again(portal: Portal, **answer: Any) -> None:
         portal._predict(image.id, **answer)
 
 
-def test_no_answer_is_never_shown_as_normal(portal: Portal, a_png: bytes) -> None:
+def test_out_of_distribution_is_never_shown_as_normal(portal: Portal, a_png: bytes) -> None:
     portal.send(portal.new_job(), ("strange/a.png", a_png))
     portal.read_all(probability=0.01, finding=None, reason="too strange by far")
     for path in ("/studies", "/studies/1"):
@@ -182,7 +182,7 @@ def test_no_answer_is_never_shown_as_normal(portal: Portal, a_png: bytes) -> Non
     assert "strange" in portal.browser().get("/studies?finding=none").text
 
 
-def test_a_study_still_waiting_is_not_called_strange(portal: Portal, a_png: bytes) -> None:
+def test_pending_study_is_not_called_out_of_distribution(portal: Portal, a_png: bytes) -> None:
     portal.send(portal.new_job(), ("waiting/a.png", a_png))
     (image,) = portal.images()
     portal._read(image)
@@ -191,7 +191,7 @@ def test_a_study_still_waiting_is_not_called_strange(portal: Portal, a_png: byte
     assert "No answer: out" not in page
 
 
-def test_the_work_list_is_sorted_by_suspicion(portal: Portal, a_png: bytes) -> None:
+def test_work_list_is_sorted_by_probability(portal: Portal, a_png: bytes) -> None:
     for name, probability in (("low", 0.6), ("high", 0.9), ("middle", 0.7)):
         portal.send(portal.new_job(), (f"{name}/a.png", a_png + name.encode()))
         portal.read_all(probability=probability)
@@ -201,7 +201,7 @@ def test_the_work_list_is_sorted_by_suspicion(portal: Portal, a_png: bytes) -> N
     assert turned.index("high</a>") > turned.index("middle</a>") > turned.index("low</a>")
 
 
-def test_a_study_knows_its_neighbours_in_the_list(portal: Portal, a_png: bytes) -> None:
+def test_study_page_links_its_neighbours_in_the_work_list(portal: Portal, a_png: bytes) -> None:
     for name, probability in (("low", 0.6), ("high", 0.9), ("middle", 0.7)):
         portal.send(portal.new_job(), (f"{name}/a.png", a_png + name.encode()))
         portal.read_all(probability=probability)
@@ -232,9 +232,7 @@ def test_a_study_knows_its_neighbours_in_the_list(portal: Portal, a_png: bytes) 
         ("/api/v1/results?format=xml", 422),
     ],
 )
-def test_errors_are_pages_for_people_and_problems_for_programs(
-    portal: Portal, path: str, status: int
-) -> None:
+def test_errors_are_html_pages_or_problem_json(portal: Portal, path: str, status: int) -> None:
     answer = portal.browser().get(path)
     assert answer.status_code == status
     if path.startswith("/api/"):
@@ -246,7 +244,7 @@ def test_errors_are_pages_for_people_and_problems_for_programs(
         assert f"Error {status}" in answer.text
 
 
-def test_an_unexpected_error_tells_nothing_and_is_logged_without_its_text(
+def test_unexpected_error_is_logged_without_its_message(
     portal: Portal, caplog: pytest.LogCaptureFixture
 ) -> None:
     name = "Testperson"

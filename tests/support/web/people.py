@@ -1,4 +1,4 @@
-"""People with names and passwords, at a browser."""
+"""Users with passwords, and browsers that log in."""
 
 import re
 from functools import cache
@@ -17,7 +17,7 @@ ANOTHER = "seven grey pigeons"
 
 @cache
 def _hashed(password: str) -> str:
-    """Slow on purpose, so once for all tests."""
+    """Hashing is slow on purpose, so each password is hashed once for all tests."""
     return hash_password(password)
 
 
@@ -35,9 +35,9 @@ def the_user(portal: Portal, user_id: int) -> User:
         return session.get_one(User, user_id)
 
 
-def proof(client: FlaskClient, path: str = "/login") -> str:
-    """Against forged requests, from the form at that path."""
-    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path).text)
+def proof(client: FlaskClient, path: str = "/login", **options: Any) -> str:
+    """The CSRF token of the form at that path."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path, **options).text)
     assert found is not None
     return found[1]
 
@@ -54,7 +54,7 @@ def entered(portal: Portal, name: str = "olga", password: str = PASSWORD) -> Fla
 
 
 def submit(client: FlaskClient, path: str, *, page: str = "/account", **fields: str) -> Any:
-    """A form on that page, with its proof."""
+    """Submit a form of that page with its CSRF token."""
     return client.post(path, data={"csrf_token": proof(client, page)} | fields)
 
 
@@ -62,6 +62,6 @@ def is_in(client: FlaskClient) -> bool:
     return client.get("/about").status_code == 200
 
 
-def written(portal: Portal) -> list[tuple[str, str]]:
-    """The audit, oldest first."""
+def audited(portal: Portal) -> list[tuple[str, str]]:
+    """Action and target of the audit rows, oldest first."""
     return [(row.action, row.target) for row in reversed(portal.audit())]

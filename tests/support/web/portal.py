@@ -1,4 +1,4 @@
-"""A portal on a real database, and what the workers would have made of its uploads."""
+"""A portal on a real database, and the results of workers for its uploads."""
 
 import hashlib
 import io
@@ -42,15 +42,17 @@ class Portal:
             return issue_token(session, user=user, kind=kind, **options)
 
     def program(self, role: Role = Role.OPERATOR) -> FlaskClient:
-        """A client that sends an API token."""
+        return self.client_with(self.token(role))
+
+    def client_with(self, token: str) -> FlaskClient:
         client = self.app.test_client()
-        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {self.token(role)}"
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
         return client
 
     def browser(self, role: Role = Role.OPERATOR) -> FlaskClient:
-        """A client that came by a one-time link and holds a session cookie."""
+        """A client logged in by a one-time link."""
         client = self.app.test_client()
-        link = self.token(role, kind="login", lifetime=timedelta(minutes=1))
+        link = self.token(role, kind="login")
         assert client.get(f"/login?token={link}").status_code == 302
         return client
 
@@ -75,7 +77,7 @@ class Portal:
             return list_audit(session)
 
     def read_all(self, **answer: Any) -> None:
-        """What waits is read as the workers read it, with an answer that the caller chooses."""
+        """Read and predict every received image, with the given prediction."""
         for image in self.images():
             if image.state == State.RECEIVED:
                 self._read(image)

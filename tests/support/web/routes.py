@@ -1,4 +1,4 @@
-"""Every route of the portal, by every method, with a path on which to try it."""
+"""Every route of the portal with each of its methods and a path for requests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from werkzeug.routing import Rule as Route
 
 from tests.support.web.portal import Portal
 
-NOTHING = 999_999  # no row has this id: a walk must not revoke its own token, say
+UNUSED_ID = 999_999  # no row has this id, so that a walk does not revoke its own token
 
 
 @dataclass(frozen=True)
@@ -19,36 +19,36 @@ class Walked:
     pattern: str
     path: str
     endpoint: str
-    written: str  # in the table: a HEAD that came with a GET stands for it
+    table_key: str  # HEAD counts as GET
 
 
-def walk(portal: Portal, **there: int | str) -> list[Walked]:
-    """there: ids of what is there, by the name that the routes give them."""
+def walk(portal: Portal, **ids: int | str) -> list[Walked]:
+    """ids: existing ids by the name of their route parameter."""
     return [
         Walked(
             method,
             route.rule,
-            path_of(portal, route, there),
+            path_of(portal, route, ids),
             route.endpoint,
-            written(route, method),
+            table_key(route, method),
         )
         for route in portal.app.url_map.iter_rules()
         for method in sorted(route.methods or ())
     ]
 
 
-def written(route: Route, method: str) -> str:
-    came_with_get = method == "HEAD" and "GET" in (route.methods or ())
-    return f"{'GET' if came_with_get else method} {route.rule}"
+def table_key(route: Route, method: str) -> str:
+    is_implied = method == "HEAD" and "GET" in (route.methods or ())
+    return f"{'GET' if is_implied else method} {route.rule}"
 
 
-def path_of(portal: Portal, route: Route, there: Mapping[str, int | str]) -> str:
-    values = {name: there.get(name) or filled(route, name) for name in route.arguments}
+def path_of(portal: Portal, route: Route, ids: Mapping[str, int | str]) -> str:
+    values = {name: ids.get(name) or placeholder(route, name) for name in route.arguments}
     return str(portal.app.url_map.bind("").build(route.endpoint, values, method=None))
 
 
-def filled(route: Route, name: str) -> int | str:
+def placeholder(route: Route, name: str) -> int | str:
     converter = route._converters[name]
     if isinstance(converter, IntegerConverter):
-        return NOTHING
+        return UNUSED_ID
     return "overread.css" if isinstance(converter, PathConverter) else "0" * 32

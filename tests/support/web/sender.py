@@ -1,4 +1,4 @@
-"""A program that declares files and sends them in pieces."""
+"""An API client that declares files and sends them in chunks."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.data.uploads import files_in
 from tests.support.web.portal import Portal
 
-PIECE = "application/offset+octet-stream"
+CHUNK_TYPE = "application/offset+octet-stream"
 
 
 def digest(content: bytes) -> str:
@@ -16,8 +16,6 @@ def digest(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Sender:
-    """A program that sends to one job."""
-
     portal: Portal
     client: Any
     job: str
@@ -32,22 +30,22 @@ class Sender:
         return list(answer.json["uploads"])
 
     def try_to_declare(self, *files: tuple[str, bytes], hashed: bool = True) -> Any:
-        said = [
+        declared = [
             {"file": name, "size": len(content)} | ({"sha256": digest(content)} if hashed else {})
             for name, content in files
         ]
-        return self.client.post(f"{self.url}/uploads", json={"files": said})
+        return self.client.post(f"{self.url}/uploads", json={"files": declared})
 
-    def piece(self, upload: dict[str, Any], offset: int, content: bytes, **options: Any) -> Any:
+    def chunk(self, upload: dict[str, Any], offset: int, content: bytes, **options: Any) -> Any:
         return self.client.patch(
             f"{self.url}/uploads/{upload['id']}",
             data=content,
-            content_type=options.pop("content_type", PIECE),
+            content_type=options.pop("content_type", CHUNK_TYPE),
             headers={"Upload-Offset": str(offset), **options},
         )
 
-    def post(self, act: str, **fields: Any) -> Any:
-        return self.client.post(f"{self.url}/{act}", json=fields)
+    def post(self, action: str, **fields: Any) -> Any:
+        return self.client.post(f"{self.url}/{action}", json=fields)
 
     def show(self) -> dict[str, Any]:
         return dict(self.client.get(self.url).json)

@@ -40,7 +40,7 @@ def gets_in(browser: FlaskClient, name: str = "olga") -> bool:
     return came_in
 
 
-def test_others_do_not_lock_out_who_was_here_before(portal: Portal) -> None:
+def test_lockout_by_strangers_spares_a_known_browser(portal: Portal) -> None:
     a_person(portal)
     hers, strangers = known(portal, "olga"), portal.app.test_client()
     guess(strangers)
@@ -49,7 +49,7 @@ def test_others_do_not_lock_out_who_was_here_before(portal: Portal) -> None:
     assert not gets_in(portal.app.test_client()), "that she came in allows no new guesses"
 
 
-def test_guesses_from_a_known_browser_are_counted_too(portal: Portal) -> None:
+def test_known_browser_has_its_own_lockout(portal: Portal) -> None:
     a_person(portal)
     hers = known(portal, "olga")
     guess(hers)
@@ -57,7 +57,7 @@ def test_guesses_from_a_known_browser_are_counted_too(portal: Portal) -> None:
     assert gets_in(portal.app.test_client())
 
 
-def test_a_browser_is_known_to_those_who_share_it_and_to_nobody_else(portal: Portal) -> None:
+def test_browser_is_known_only_for_users_who_logged_in_with_it(portal: Portal) -> None:
     for name in ("olga", "oleg", "mallory"):
         a_person(portal, name)
     shared, other = known(portal, "olga", "oleg"), known(portal, "mallory")
@@ -68,7 +68,7 @@ def test_a_browser_is_known_to_those_who_share_it_and_to_nobody_else(portal: Por
         assert gets_in(shared, name)
 
 
-def test_a_cookie_of_ones_own_making_gains_nothing(portal: Portal) -> None:
+def test_forged_known_browser_cookie_is_ignored(portal: Portal) -> None:
     a_person(portal)
     value = cookie(known(portal, "olga")).value
     assert "olga" not in value
@@ -80,7 +80,7 @@ def test_a_cookie_of_ones_own_making_gains_nothing(portal: Portal) -> None:
         assert not gets_in(thief)
 
 
-def test_a_new_password_ends_the_lock_out_everywhere(portal: Portal) -> None:
+def test_password_change_ends_the_lockout(portal: Portal) -> None:
     a_person(portal)
     hers = entered(portal)
     guess(portal.app.test_client())
@@ -89,7 +89,7 @@ def test_a_new_password_ends_the_lock_out_everywhere(portal: Portal) -> None:
     assert enter(portal.app.test_client(), "olga", ANOTHER).status_code == 302
 
 
-def test_the_cookie_is_for_the_portal_alone(portal: Portal) -> None:
+def test_known_browser_cookie_is_http_only_and_same_site(portal: Portal) -> None:
     a_person(portal)
     found = cookie(known(portal, "olga"))
     assert found.http_only

@@ -5,27 +5,26 @@ from datetime import timedelta
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from models.base import now
 from models.people.passwords import is_outdated, is_right
-from models.tables.people import Lockout, Login, User
+from models.tables.people import Login, User
 from tests.support.web.people import (
     ANOTHER,
     PASSWORD,
     a_person,
+    audited,
     enter,
     entered,
     is_in,
     proof,
     submit,
     the_user,
-    written,
 )
 from tests.support.web.portal import Portal
 
 
-def test_name_and_password_let_in_and_lead_where_one_wanted_to_go(portal: Portal) -> None:
+def test_login_redirects_to_the_requested_page(portal: Portal) -> None:
     a_person(portal)
     browser = portal.app.test_client()
     asked = browser.get("/studies?finding=pneumonia")
@@ -34,10 +33,10 @@ def test_name_and_password_let_in_and_lead_where_one_wanted_to_go(portal: Portal
     answer = enter(browser, " Olga ", next="/studies?finding=pneumonia")
     assert answer.location == "/studies?finding=pneumonia"
     assert is_in(browser)
-    assert written(portal) == [("login", "")]
+    assert audited(portal) == [("login", "")]
 
 
-def test_every_refusal_says_the_same(portal: Portal) -> None:
+def test_login_refusals_are_indistinguishable(portal: Portal) -> None:
     a_person(portal)
     shut_out = a_person(portal, "oleg")
     with portal.database.sessions.begin() as session:
@@ -50,7 +49,7 @@ def test_every_refusal_says_the_same(portal: Portal) -> None:
     said = {why: _said(portal, *tried) for why, tried in tried.items()}
     said["locked"] = _lock(portal)
     assert len(set(said.values())) == 1, said
-    assert [target for _, target in written(portal)][:3] == list(tried)
+    assert [target for _, target in audited(portal)][:3] == list(tried)
 
 
 def _said(portal: Portal, name: str, password: str) -> tuple[int, str]:
@@ -69,17 +68,7 @@ def _lock(portal: Portal) -> tuple[int, str]:
     return _said(portal, "olga", PASSWORD)
 
 
-def test_a_lock_out_ends_by_itself(portal: Portal) -> None:
-    a_person(portal)
-    for _ in range(5):
-        _said(portal, "olga", "")
-    assert _said(portal, "olga", "") == _said(portal, "olga", PASSWORD)
-    with portal.database.sessions.begin() as session:
-        session.execute(update(Lockout).values(locked_until=now() - timedelta(seconds=1)))
-    assert is_in(entered(portal))
-
-
-def test_a_hash_of_former_parameters_is_renewed(portal: Portal) -> None:
+def test_login_renews_an_outdated_password_hash(portal: Portal) -> None:
     user_id = a_person(portal)
     old = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     with portal.database.sessions.begin() as session:
@@ -93,7 +82,7 @@ def test_a_hash_of_former_parameters_is_renewed(portal: Portal) -> None:
     assert is_right(PASSWORD, renewed)
 
 
-def test_an_address_that_tries_often_has_to_wait(portal: Portal) -> None:
+def test_login_attempts_are_rate_limited_by_address(portal: Portal) -> None:
     browser = portal.app.test_client()
     form = {"csrf_token": proof(browser), "name": "olga", "password": ""}
     answers = [browser.post("/login", data=form) for _ in range(21)]
@@ -103,14 +92,14 @@ def test_an_address_that_tries_often_has_to_wait(portal: Portal) -> None:
     assert answers[20].headers["Retry-After"] == "60"
 
 
-def test_the_form_repeats_no_foreign_address(portal: Portal) -> None:
+def test_login_ignores_a_foreign_next_url(portal: Portal) -> None:
     a_person(portal)
     page = portal.app.test_client().get("/login", query_string={"next": "//evil.example"})
     assert "evil" not in page.text
     assert enter(portal.app.test_client(), next="//evil.example").location == "/"
 
 
-def test_a_login_begins_a_new_session(portal: Portal) -> None:
+def test_login_starts_a_new_session(portal: Portal) -> None:
     a_person(portal)
     browser = portal.app.test_client()
     before = proof(browser)
@@ -123,7 +112,7 @@ def test_a_login_begins_a_new_session(portal: Portal) -> None:
     assert browser.post("/logout", data={"csrf_token": before}).status_code == 400
 
 
-def test_a_session_ends_after_its_hours_however_busy(portal: Portal) -> None:
+def test_active_session_expires_after_session_hours(portal: Portal) -> None:
     browser = portal.browser()
     hours = portal.context.settings.session_hours
     make_logins_older(portal, timedelta(hours=hours, minutes=-1))
@@ -139,7 +128,7 @@ def make_logins_older(portal: Portal, by: timedelta) -> None:
             login.expires_at -= by
 
 
-def test_a_copied_cookie_ends_with_the_login(portal: Portal) -> None:
+def test_logout_invalidates_copied_cookies(portal: Portal) -> None:
     a_person(portal)
     browser, elsewhere, thief = entered(portal), entered(portal), portal.app.test_client()
     copied = browser.get_cookie("overread")
@@ -151,15 +140,15 @@ def test_a_copied_cookie_ends_with_the_login(portal: Portal) -> None:
     assert is_in(elsewhere)
 
 
-def test_entering_again_ends_the_login_that_was_there(portal: Portal) -> None:
+def test_second_login_replaces_the_first_in_a_browser(portal: Portal) -> None:
     browser = portal.browser()
-    link = portal.token(kind="login", lifetime=timedelta(minutes=1))
+    link = portal.token(kind="login")
     assert browser.get(f"/login?token={link}").status_code == 302
     with portal.database.sessions() as session:
         assert len(session.scalars(select(Login)).all()) == 1
 
 
-def test_the_account_tells_of_logins_elsewhere(portal: Portal) -> None:
+def test_account_page_counts_logins_in_other_browsers(portal: Portal) -> None:
     a_person(portal)
     here = entered(portal)
     assert "only in this browser" in here.get("/account").text
@@ -169,7 +158,7 @@ def test_the_account_tells_of_logins_elsewhere(portal: Portal) -> None:
     assert "only in this browser" in entered(portal).get("/account").text
 
 
-def test_changing_the_password_ends_every_other_session(portal: Portal) -> None:
+def test_password_change_ends_other_sessions(portal: Portal) -> None:
     user_id = a_person(portal)
     here, there = entered(portal), entered(portal)
     fields = {"current": PASSWORD, "password": ANOTHER, "again": ANOTHER}
@@ -177,7 +166,7 @@ def test_changing_the_password_ends_every_other_session(portal: Portal) -> None:
     assert is_in(here)
     assert not is_in(there)
     assert is_right(ANOTHER, the_user(portal, user_id).password_hash)
-    assert ("password.set", str(user_id)) in written(portal)
+    assert ("password.set", str(user_id)) in audited(portal)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +178,7 @@ def test_changing_the_password_ends_every_other_session(portal: Portal) -> None:
         {"password": "radiology1234", "again": "radiology1234"},
     ],
 )
-def test_a_password_is_changed_only_with_the_present_one_and_for_a_good_one(
+def test_password_change_requires_the_current_and_a_strong_password(
     portal: Portal, change: dict[str, str]
 ) -> None:
     user_id = a_person(portal)
@@ -201,7 +190,7 @@ def test_a_password_is_changed_only_with_the_present_one_and_for_a_good_one(
     assert the_user(portal, user_id).password_hash == before
 
 
-def test_who_came_by_a_link_sets_a_password_without_having_one(portal: Portal) -> None:
+def test_login_by_link_allows_setting_a_first_password(portal: Portal) -> None:
     browser = portal.browser()
     assert "Current password" not in browser.get("/account").text
     submit(browser, "/account/password", password=ANOTHER, again=ANOTHER)
@@ -210,7 +199,7 @@ def test_who_came_by_a_link_sets_a_password_without_having_one(portal: Portal) -
     assert "Current password" in browser.get("/account").text
 
 
-def test_leaving_everywhere_ends_every_session(portal: Portal) -> None:
+def test_log_out_everywhere_ends_every_session(portal: Portal) -> None:
     a_person(portal)
     here, there = entered(portal), entered(portal)
     assert submit(here, "/account/leave").location == "/login"
@@ -219,7 +208,7 @@ def test_leaving_everywhere_ends_every_session(portal: Portal) -> None:
     assert is_in(entered(portal))
 
 
-def test_a_stranger_may_send_little(portal: Portal) -> None:
+def test_anonymous_request_size_is_limited(portal: Portal) -> None:
     big = {"name": "x" * 200_000, "password": ""}
     for path in ("/login", "/welcome"):
         assert portal.app.test_client().post(path, data=big).status_code == 413

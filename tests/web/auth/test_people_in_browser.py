@@ -26,7 +26,7 @@ def a_page(browser: Browser, complaints: list[str]) -> Page:
     return page
 
 
-def test_from_the_link_to_ones_own_token(portal: Portal, browser: Browser) -> None:
+def test_user_from_invitation_to_deactivation(portal: Portal, browser: Browser) -> None:
     complaints: list[str] = []
     admin, olga = a_page(browser, complaints), a_page(browser, complaints)
     with serve_app(portal.app) as url:

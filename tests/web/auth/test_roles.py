@@ -118,33 +118,31 @@ def is_let_in(client: FlaskClient, route: Walked) -> bool:
     return not (refused or asked_to_log_in or answer.status_code == 401)
 
 
-def test_every_route_stands_in_the_table_and_no_other(portal: Portal) -> None:
-    walked = {route.written for route in walk(portal) if route.method != "OPTIONS"}
+def test_role_table_lists_exactly_the_routes(portal: Portal) -> None:
+    walked = {route.table_key for route in walk(portal) if route.method != "OPTIONS"}
     assert walked == set(TABLE)
 
 
-def test_every_view_carries_the_rule_that_the_table_says(portal: Portal) -> None:
+def test_view_rules_match_the_role_table(portal: Portal) -> None:
     for route in walk(portal):
         rule = rule_of(portal.app.view_functions[route.endpoint])
         assert rule is not None, f"{route.pattern}: no @needs and no @open_to_all"
         assert bool(rule.role) != bool(rule.why_open), route
         if route.method != "OPTIONS":
-            assert rule.role == TABLE[route.written], route
+            assert rule.role == TABLE[route.table_key], route
 
 
 @pytest.mark.parametrize("who", [NOBODY, *Role], ids=["nobody", *Role])
-def test_every_route_lets_in_whom_it_should_and_nobody_else(
-    portal: Portal, who: Role | None
-) -> None:
+def test_routes_admit_exactly_the_roles_of_the_table(portal: Portal, who: Role | None) -> None:
     walked = [route for route in walk(portal) if route.method != "OPTIONS"]
     client = portal.program(who) if who else portal.app.test_client()
     let_in = {(route.method, route.pattern): is_let_in(client, route) for route in walked}
-    wanted = {(r.method, r.pattern): rank(who) >= rank(TABLE[r.written]) for r in walked}
+    wanted = {(r.method, r.pattern): rank(who) >= rank(TABLE[r.table_key]) for r in walked}
     assert let_in == wanted
     print(f"{len(TABLE)} routes, {len(walked)} with HEAD, tried as {who or 'nobody'}")  # noqa: T201
 
 
-def test_asking_for_the_methods_is_for_who_may_use_one(portal: Portal) -> None:
+def test_options_requires_a_role_for_one_of_the_methods(portal: Portal) -> None:
     """Of several views at a path, any may answer."""
     nobody, viewer = portal.app.test_client(), portal.program(Role.VIEWER)
     for route in walk(portal):
@@ -155,18 +153,18 @@ def test_asking_for_the_methods_is_for_who_may_use_one(portal: Portal) -> None:
                 assert may_use_one or not is_let_in(client, route), route
 
 
-def test_no_form_works_without_its_proof(portal: Portal) -> None:
+def test_changing_routes_require_a_csrf_token(portal: Portal) -> None:
     admin, nobody = portal.browser(Role.ADMIN), portal.app.test_client()
     changing = [route for route in walk(portal) if route.method in CHANGING]
     for route in changing:
-        client = nobody if TABLE[route.written] is NOBODY else admin
+        client = nobody if TABLE[route.table_key] is NOBODY else admin
         answer = client.open(route.path, method=route.method)
         assert answer.status_code == 400, route
         assert "reload the page" in answer.text, route
 
 
 @pytest.mark.parametrize("who", [NOBODY, *Role], ids=["nobody", *Role])
-def test_a_view_without_a_rule_is_closed(
+def test_view_without_a_rule_is_closed(
     portal: Portal, who: Role | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     portal.app.add_url_rule("/forgotten", view_func=lambda: "secret", endpoint="forgotten")
@@ -178,7 +176,7 @@ def test_a_view_without_a_rule_is_closed(
     assert "no access rule for forgotten" in caplog.text
 
 
-def test_a_view_has_one_rule_only(database: object) -> None:
+def test_view_with_two_rules_is_rejected(database: object) -> None:
     def view() -> str:
         return ""
 

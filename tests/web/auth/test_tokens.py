@@ -1,4 +1,4 @@
-"""API tokens: no more than their owner may, no longer than said, and shown once."""
+"""API tokens: scope, lifetime, revocation, and the account page."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import update
 from models.base import now
 from models.tables.people import Role, Token, User
 from tests.support.web.pages import words
-from tests.support.web.people import is_in, submit, written
+from tests.support.web.people import audited, is_in, submit
 from tests.support.web.portal import Portal
 
 JOB = {"name": "a folder"}
@@ -21,41 +21,35 @@ def asked(client: FlaskClient, **change: Any) -> Any:
     return client.post("/api/v1/tokens", json=body)
 
 
-def holding(portal: Portal, token: str) -> FlaskClient:
-    client = portal.app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-    return client
-
-
-def test_a_token_is_said_once_and_works(portal: Portal) -> None:
+def test_created_token_works_and_is_shown_once(portal: Portal) -> None:
     program = portal.program()
     made = asked(program)
     assert made.status_code == 201
     lifetime = datetime.fromisoformat(made.json["expires_at"]) - now()
     assert timedelta(days=29) < lifetime <= timedelta(days=30)
-    assert holding(portal, made.json["token"]).post("/api/v1/jobs", json=JOB).status_code == 201
+    assert portal.client_with(made.json["token"]).post("/api/v1/jobs", json=JOB).status_code == 201
     listed = program.get("/api/v1/tokens")
     assert listed.json["tokens"][0]["name"] == "night upload"
     assert made.json["token"] not in listed.text
-    assert written(portal)[0] == ("token.issued", str(made.json["id"]))
+    assert audited(portal)[0] == ("token.issued", str(made.json["id"]))
 
 
-def test_a_token_may_do_what_its_scope_may_and_no_more(portal: Portal) -> None:
+def test_token_is_limited_to_its_role(portal: Portal) -> None:
     for scope in Role:
         token = asked(portal.program(Role.ADMIN), role=scope).json["token"]
-        client = holding(portal, token)
+        client = portal.client_with(token)
         codes = [
             client.get("/api/v1/jobs").status_code,
             client.post("/api/v1/labels", json={}).status_code,
             client.post("/api/v1/jobs", json={}).status_code,
             client.get("/api/v1/users").status_code,
         ]
-        let_in = [code != 403 for code in codes]
-        assert let_in == [list(Role).index(scope) >= place for place in range(4)], scope
+        allowed = [code != 403 for code in codes]
+        assert allowed == [list(Role).index(scope) >= place for place in range(4)], scope
 
 
-def test_a_token_is_worth_what_its_owner_is_worth_today(portal: Portal) -> None:
-    client = holding(portal, asked(portal.program(Role.ADMIN), role="operator").json["token"])
+def test_token_is_limited_to_its_owners_current_role(portal: Portal) -> None:
+    client = portal.client_with(asked(portal.program(Role.ADMIN), role="operator").json["token"])
     assert client.post("/api/v1/jobs", json=JOB).status_code == 201
     with portal.database.sessions.begin() as session:
         session.execute(update(User).values(role=Role.VIEWER))
@@ -77,23 +71,25 @@ def test_a_token_is_worth_what_its_owner_is_worth_today(portal: Portal) -> None:
         ({"kind": "login"}, 422),
     ],
 )
-def test_a_token_has_a_name_an_end_and_a_scope_within_ones_own(
+def test_token_creation_rejects_invalid_fields(
     portal: Portal, change: dict[str, Any], status: int
 ) -> None:
     assert asked(portal.program(Role.OPERATOR), **change).status_code == status
 
 
-def test_a_token_makes_none_that_may_more_or_lives_longer(portal: Portal) -> None:
-    narrow = holding(portal, asked(portal.program(Role.ADMIN), role="viewer", days=7).json["token"])
+def test_token_cannot_create_a_wider_or_longer_token(portal: Portal) -> None:
+    narrow = portal.client_with(
+        asked(portal.program(Role.ADMIN), role="viewer", days=7).json["token"]
+    )
     assert asked(narrow, role="reader", days=1).status_code == 403
     assert asked(narrow, role="viewer", days=8).status_code == 403
     assert asked(narrow, role="viewer", days=6).status_code == 201
 
 
-def test_a_token_does_not_become_a_login(portal: Portal) -> None:
-    """Its owner has no password, so setting one would ask for none."""
+def test_token_cannot_change_the_account(portal: Portal) -> None:
+    """The owner has no password, so setting one would require none."""
     program = portal.program(Role.ADMIN)
-    client = holding(portal, asked(program, role="viewer").json["token"])
+    client = portal.client_with(asked(program, role="viewer").json["token"])
     fields = {"password": "seven grey pigeons", "again": "seven grey pigeons"}
     for path in ("password", "leave", "tokens", "tokens/1/revoke"):
         answer = client.post(f"/account/{path}", data=fields)
@@ -103,44 +99,44 @@ def test_a_token_does_not_become_a_login(portal: Portal) -> None:
     assert not is_in(client)
 
 
-def test_a_revoked_or_expired_token_is_refused(portal: Portal) -> None:
+def test_revoked_and_expired_tokens_are_refused(portal: Portal) -> None:
     program = portal.program()
     first, second = asked(program).json, asked(program).json
     left = program.post(f"/api/v1/tokens/{first['id']}/revoke").json["tokens"]
     assert first["id"] not in {token["id"] for token in left}
     assert program.post(f"/api/v1/tokens/{first['id']}/revoke").status_code == 404
-    assert holding(portal, first["token"]).get("/api/v1/jobs").status_code == 401
-    client = holding(portal, second["token"])
+    assert portal.client_with(first["token"]).get("/api/v1/jobs").status_code == 401
+    client = portal.client_with(second["token"])
     assert client.get("/api/v1/jobs").status_code == 200
     with portal.database.sessions.begin() as session:
         row = session.get_one(Token, second["id"])
         row.expires_at = now() - timedelta(seconds=1)
     assert client.get("/api/v1/jobs").status_code == 401
     assert second["id"] not in {t["id"] for t in program.get("/api/v1/tokens").json["tokens"]}
-    assert ("token.revoked", str(first["id"])) in written(portal)
+    assert ("token.revoked", str(first["id"])) in audited(portal)
 
 
-def test_a_token_ends_none_that_may_do_more(portal: Portal) -> None:
+def test_token_cannot_revoke_a_wider_token(portal: Portal) -> None:
     program = portal.program(Role.ADMIN)
     wide = asked(program, role="operator").json
-    narrow = holding(portal, asked(program, role="viewer").json["token"])
+    narrow = portal.client_with(asked(program, role="viewer").json["token"])
     assert narrow.post(f"/api/v1/tokens/{wide['id']}/revoke").status_code == 403
-    assert holding(portal, wide["token"]).get("/api/v1/jobs").status_code == 200
+    assert portal.client_with(wide["token"]).get("/api/v1/jobs").status_code == 200
 
 
-def test_anothers_token_is_not_there(portal: Portal) -> None:
+def test_tokens_of_other_users_are_not_found(portal: Portal) -> None:
     made = asked(portal.program(Role.OPERATOR)).json
     other = portal.program(Role.ADMIN)
     assert other.post(f"/api/v1/tokens/{made['id']}/revoke").status_code == 404
-    assert holding(portal, made["token"]).get("/api/v1/jobs").status_code == 200
+    assert portal.client_with(made["token"]).get("/api/v1/jobs").status_code == 200
     assert "night upload" not in other.get("/api/v1/tokens").text
 
 
-def test_the_page_makes_shows_once_and_revokes(portal: Portal) -> None:
+def test_account_page_creates_and_revokes_tokens(portal: Portal) -> None:
     browser = portal.browser()
     made = submit(browser, "/account/tokens", name="my script", role="reader", days="90").text
     token = made.partition("data-secret>")[2].partition("<")[0]
-    assert holding(portal, token).get("/api/v1/jobs").status_code == 200
+    assert portal.client_with(token).get("/api/v1/jobs").status_code == 200
     page = browser.get("/account")
     assert token not in page.text
     assert "my script" in words(browser, "/account")
@@ -151,8 +147,8 @@ def test_the_page_makes_shows_once_and_revokes(portal: Portal) -> None:
     assert submit(browser, "/account/tokens", name="x", role="admin", days="7").status_code == 403
 
 
-def test_who_sends_wrong_tokens_has_to_wait_but_a_right_one_works(portal: Portal) -> None:
-    wrong, program = holding(portal, "wrong"), portal.program()
+def test_wrong_tokens_are_rate_limited_but_valid_ones_work(portal: Portal) -> None:
+    wrong, program = portal.client_with("wrong"), portal.program()
     codes = [wrong.get("/api/v1/jobs").status_code for _ in range(31)]
     assert set(codes[:30]) == {401}
     assert codes[30] == 429

@@ -13,13 +13,13 @@ from tests.support.web.people import (
     ANOTHER,
     PASSWORD,
     a_person,
+    audited,
     enter,
     entered,
     is_in,
     proof,
     submit,
     the_user,
-    written,
 )
 from tests.support.web.portal import Portal
 
@@ -36,21 +36,21 @@ def accept(client: FlaskClient, link: str, password: str = PASSWORD, again: str 
     return client.post("/welcome", data=form | {"csrf_token": proof(client)})
 
 
-def test_an_admin_adds_someone_who_chooses_a_password_and_comes_in(portal: Portal) -> None:
+def test_invited_user_sets_a_password_and_logs_in(portal: Portal) -> None:
     user_id, link = invited(portal, " Olga ")
     browser = portal.app.test_client()
     assert "Your user name is olga" in words(browser, link)
     assert accept(browser, link).location == "/"
     assert "olga · reader" in browser.get("/").text
     assert enter(portal.app.test_client(), "olga", PASSWORD).status_code == 302
-    assert written(portal) == [
+    assert audited(portal) == [
         ("user.added", str(user_id)),
         ("password.set", str(user_id)),
         ("login", ""),
     ]
 
 
-def test_the_page_shows_the_link_once(portal: Portal) -> None:
+def test_users_page_shows_the_link_once(portal: Portal) -> None:
     admin = portal.browser(Role.ADMIN)
     made = submit(admin, "/users", page="/users", name="olga", role="operator")
     assert "/welcome?token=" in made.text
@@ -60,7 +60,7 @@ def test_the_page_shows_the_link_once(portal: Portal) -> None:
     assert "one-time link, not used yet" in listed
 
 
-def test_an_invitation_works_once_and_looking_at_it_does_not_use_it_up(portal: Portal) -> None:
+def test_invitation_works_once_and_viewing_does_not_use_it_up(portal: Portal) -> None:
     _, link = invited(portal)
     browser = portal.app.test_client()
     for _ in range(2):
@@ -72,10 +72,10 @@ def test_an_invitation_works_once_and_looking_at_it_does_not_use_it_up(portal: P
     assert other.get(link).status_code == 410
     assert accept(other, link, ANOTHER, ANOTHER).status_code == 410
     assert not is_in(other)
-    assert written(portal)[-2:] == [("login.refused", "invitation")] * 2
+    assert audited(portal)[-2:] == [("login.refused", "invitation")] * 2
 
 
-def test_an_invitation_expires_and_a_newer_one_replaces_it(portal: Portal) -> None:
+def test_invitation_expires_and_is_replaced_by_a_newer_one(portal: Portal) -> None:
     user_id, first = invited(portal)
     second = portal.program(Role.ADMIN).post(f"/api/v1/users/{user_id}/link").json["link"]
     browser = portal.app.test_client()
@@ -88,16 +88,16 @@ def test_an_invitation_expires_and_a_newer_one_replaces_it(portal: Portal) -> No
     assert accept(browser, second).status_code == 410
 
 
-def test_an_invitation_is_no_login_link_and_no_token(portal: Portal) -> None:
+def test_token_kinds_are_not_interchangeable(portal: Portal) -> None:
     token = invited(portal)[1].partition("token=")[2]
     assert portal.app.test_client().get(f"/login?token={token}").status_code == 403
     bearer = {"Authorization": f"Bearer {token}"}
     assert portal.app.test_client().get("/api/v1/jobs", headers=bearer).status_code == 401
-    login = portal.token(kind="login", lifetime=timedelta(minutes=1))
+    login = portal.token(kind="login")
     assert portal.app.test_client().get(f"/welcome?token={login}").status_code == 410
 
 
-def test_a_new_link_ends_a_lock_out_and_the_sessions(portal: Portal) -> None:
+def test_new_link_ends_lockout_and_sessions(portal: Portal) -> None:
     user_id = a_person(portal)
     browser = entered(portal)
     for _ in range(5):
@@ -109,14 +109,14 @@ def test_a_new_link_ends_a_lock_out_and_the_sessions(portal: Portal) -> None:
 
 
 @pytest.mark.parametrize("name", ["olga", "OLGA", "two words", "<script>", "../x", "-x", "\u200b"])
-def test_names_that_are_taken_or_unfit_are_refused(portal: Portal, name: str) -> None:
+def test_taken_and_invalid_user_names_are_refused(portal: Portal, name: str) -> None:
     invited(portal)
     answer = portal.program(Role.ADMIN).post("/api/v1/users", json={"name": name, "role": "reader"})
     assert answer.status_code == 409
     assert answer.json["title"].startswith(("a name is made of", "this name is taken"))
 
 
-def test_who_is_deactivated_is_out_at_once_and_for_good(portal: Portal) -> None:
+def test_deactivation_ends_sessions_and_tokens_for_good(portal: Portal) -> None:
     user_id = a_person(portal)
     browser = entered(portal)
     token = submit(browser, "/account/tokens", name="x", role="viewer", days="7").text
@@ -132,7 +132,7 @@ def test_who_is_deactivated_is_out_at_once_and_for_good(portal: Portal) -> None:
     assert not is_in(browser)
     assert program.get("/api/v1/jobs", headers=bearer).status_code == 401
     assert is_in(entered(portal))
-    said = [row for row in written(portal) if row[0].startswith("user.")]
+    said = [row for row in audited(portal) if row[0].startswith("user.")]
     assert said == [("user.deactivated", str(user_id)), ("user.activated", str(user_id))]
 
 
@@ -140,7 +140,7 @@ def _token_in(page: str) -> str:
     return page.partition("data-secret>")[2].partition("<")[0]
 
 
-def test_another_role_counts_at_once(portal: Portal) -> None:
+def test_role_change_ends_the_session(portal: Portal) -> None:
     user_id = a_person(portal, role=Role.ADMIN)
     browser = entered(portal)
     program = portal.program(Role.ADMIN)
@@ -148,19 +148,19 @@ def test_another_role_counts_at_once(portal: Portal) -> None:
     assert changed.json["role"] == "viewer"
     assert not is_in(browser)
     assert entered(portal).get("/users").status_code == 403
-    assert ("user.role-changed", str(user_id)) in written(portal)
+    assert ("user.role-changed", str(user_id)) in audited(portal)
 
 
-def test_saying_what_is_so_already_changes_nothing(portal: Portal) -> None:
+def test_user_update_without_change_has_no_effect(portal: Portal) -> None:
     user_id = a_person(portal)
     browser, program = entered(portal), portal.program(Role.ADMIN)
     for body in ({}, {"role": "operator"}, {"is_active": True}):
         assert program.patch(f"/api/v1/users/{user_id}", json=body).status_code == 200
     assert is_in(browser)
-    assert not [row for row in written(portal) if row[0].startswith("user.")]
+    assert not [row for row in audited(portal) if row[0].startswith("user.")]
 
 
-def test_the_last_admin_stays(portal: Portal) -> None:
+def test_last_admin_cannot_be_removed(portal: Portal) -> None:
     program = portal.program(Role.ADMIN)
     (admin,) = program.get("/api/v1/users").json["users"]
     for body in ({"role": "reader"}, {"is_active": False}):
@@ -171,7 +171,7 @@ def test_the_last_admin_stays(portal: Portal) -> None:
     assert program.patch(f"/api/v1/users/{admin['id']}", json={"role": "reader"}).status_code == 200
 
 
-def test_the_first_user_stays_since_the_machine_comes_in_by_it(portal: Portal) -> None:
+def test_first_user_cannot_be_removed(portal: Portal) -> None:
     first = a_person(portal, "admin", role=Role.ADMIN)
     program = portal.program(Role.ADMIN)
     for body in ({"role": "reader"}, {"is_active": False}):
@@ -181,7 +181,7 @@ def test_the_first_user_stays_since_the_machine_comes_in_by_it(portal: Portal) -
     assert the_user(portal, first).role == Role.ADMIN
 
 
-def test_the_list_says_nothing_secret(portal: Portal) -> None:
+def test_user_list_contains_no_password_hashes(portal: Portal) -> None:
     user_id = a_person(portal)
     listed = portal.program(Role.ADMIN).get("/api/v1/users")
     assert [user["name"] for user in listed.json["users"]] == ["a admin", "olga"]
@@ -191,7 +191,7 @@ def test_the_list_says_nothing_secret(portal: Portal) -> None:
     assert "argon2" not in listed.text + portal.browser(Role.ADMIN).get("/users").text
 
 
-def test_links_do_not_believe_the_host_header(portal: Portal) -> None:
+def test_links_ignore_the_host_header(portal: Portal) -> None:
     headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
     made = portal.program(Role.ADMIN).post(
         "/api/v1/users", json={"name": "olga", "role": "reader"}, headers=headers
@@ -204,7 +204,7 @@ def test_links_do_not_believe_the_host_header(portal: Portal) -> None:
         assert portal.app.test_client().get(path, headers=headers).status_code == 404
 
 
-def test_nobody_else_sees_the_page(portal: Portal) -> None:
+def test_users_page_is_linked_only_for_admins(portal: Portal) -> None:
     assert 'href="/users"' in portal.browser(Role.ADMIN).get("/").text
     assert 'href="/users"' not in portal.browser(Role.OPERATOR).get("/").text
     with portal.database.sessions() as session:

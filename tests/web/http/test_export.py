@@ -27,7 +27,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("text", [*HOSTILE, "\t=1", "\r=1", "\n=1", "\xa0=1", "\ufeff=1"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_no_cell_begins_as_a_formula(text: str, separator: str) -> None:
+def test_csv_cells_never_start_a_formula(text: str, separator: str) -> None:
     for cell, *more in csv.reader(io.StringIO(csv_line([text, 1]), newline=""), delimiter=","):
         assert not _would_run(cell)
         assert more == ["1"]
@@ -43,27 +43,27 @@ def _would_run(cell: str) -> bool:
 
 
 @given(st.text() | st.text("'=\t 1"))
-def test_a_text_is_kept_but_for_the_apostrophe(text: str) -> None:
+def test_guarded_adds_at_most_an_apostrophe(text: str) -> None:
     said = guarded(text)
     assert said in (text, f"'{text}")
     assert not said.startswith(SIGNS)
     assert unguarded(said) == text
 
 
-def test_an_apostrophe_of_ones_own_is_kept() -> None:
+def test_unguarded_keeps_a_names_own_apostrophe() -> None:
     for name in ("'s-Hertogenbosch/1.png", "''twice.png", "'"):
         assert unguarded(name) == name
 
 
-def test_numbers_stay_numbers_and_nothing_stays_nothing() -> None:
+def test_csv_line_writes_numbers_none_and_lists() -> None:
     assert csv_line([-0.5, 3, None, "a", ["b", "c"]]) == '-0.5,3,"","a","b; c"\r\n'
 
 
-def test_plain_names_are_left_alone() -> None:
+def test_guarded_keeps_plain_names() -> None:
     assert guarded("ward-7/one =1.png") == "ward-7/one =1.png"
 
 
-def test_results_with_hostile_names(portal: Portal) -> None:
+def test_results_csv_guards_file_names(portal: Portal) -> None:
     job = portal.new_job()
     files = [(name, a_png(seed=number)) for number, name in enumerate(HOSTILE)]
     portal.send(job, *files)

@@ -15,13 +15,13 @@ from web.learning.cards import Figure, figure_rows, operating_points
         (0.4, {"unfamiliarity_limit": 0.5}, "in distribution"),
     ],
 )
-def test_familiarity_is_told_by_the_versions_own_limits(
+def test_unfamiliarity_words_use_the_versions_limits(
     unfamiliarity: float, card: dict[str, float], words: str
 ) -> None:
     assert unfamiliarity_words(unfamiliarity, card) == words
 
 
-def test_figures_without_points_belong_to_the_one_that_is_named() -> None:
+def test_figures_without_points_belong_to_the_named_operating_point() -> None:
     found = {
         "n": 9,
         "auroc": {"value": 0.9, "low": 0.8, "high": 1.0},
@@ -33,6 +33,6 @@ def test_figures_without_points_belong_to_the_one_that_is_named() -> None:
     assert row.figures["ece"] == Figure(None)
 
 
-def test_an_empty_card_has_nothing_to_show() -> None:
+def test_empty_card_has_no_figures() -> None:
     assert operating_points({}) == []
     assert figure_rows({}) == []

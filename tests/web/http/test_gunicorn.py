@@ -71,7 +71,7 @@ def ask(port: int, path: str = "/healthz", **headers: str) -> tuple[int, Message
     ],
     ids=["nothing", "one letter", "half a head", "half a form", "no farewell"],
 )
-def test_clients_that_say_no_more_keep_nobody_out(port: int, said: bytes) -> None:
+def test_idle_clients_do_not_block_others(port: int, said: bytes) -> None:
     with ExitStack() as stack:
         for _ in range(THREADS):
             stack.enter_context(socket.create_connection((HOST, port))).sendall(said)
@@ -79,7 +79,7 @@ def test_clients_that_say_no_more_keep_nobody_out(port: int, said: bytes) -> Non
         assert ask(port)[0] == 200, "before the portal's patience with any of them ends"
 
 
-def test_of_a_crowd_each_has_less_time(port: int) -> None:
+def test_idle_clients_get_less_time_when_there_are_many(port: int) -> None:
     """Or who comes next would wait for as long as the portal's patience lasts, and once more for
     every further crowd.
     """
@@ -91,7 +91,7 @@ def test_of_a_crowd_each_has_less_time(port: int) -> None:
         assert ask(port)[0] == 200
 
 
-def test_what_only_a_proxy_may_say_is_not_believed(port: int) -> None:
+def test_proxy_headers_are_ignored_without_a_proxy(port: int) -> None:
     status, headers = ask(port, "/login", **{"X-Forwarded-Proto": "https"})
     assert status == 200
     assert "Strict-Transport-Security" not in headers
@@ -107,14 +107,14 @@ Act = Callable[[PacedSocket, socket.socket], None]
     [lambda ours, _: ours.recv(10), lambda ours, _: ours.sendall(bytes(2**24))],
     ids=["says nothing", "reads nothing"],
 )
-def test_patience_ends(act: Act) -> None:
+def test_socket_times_out_slow_clients(act: Act) -> None:
     ours, theirs = _pair()
     ours._left_s, ours.slowest = 0.05, 10**9
     with ours, theirs, pytest.raises(ConnectionResetError, match="too slow"):
         act(ours, theirs)
 
 
-def test_what_comes_buys_time_and_what_gunicorn_has_set_stays() -> None:
+def test_received_bytes_extend_the_time_but_not_gunicorns_timeout() -> None:
     ours, theirs = _pair()
     with ours, theirs:
         ours.begin()
@@ -129,7 +129,7 @@ def test_what_comes_buys_time_and_what_gunicorn_has_set_stays() -> None:
         assert ours.gettimeout() == 0.01
 
 
-def test_in_a_crowd_who_has_sent_much_may_still_pause() -> None:
+def test_received_bytes_extend_the_time_with_many_clients() -> None:
     ours, theirs = _pair()
     with ours, theirs, ExitStack() as stack:
         for _ in range(CROWD):
@@ -146,6 +146,6 @@ def _pair() -> tuple[PacedSocket, socket.socket]:
     return PacedSocket(fileno=ours.detach()), theirs
 
 
-def test_gunicorn_is_the_version_whose_internals_were_read() -> None:
+def test_gunicorn_version_matches_the_private_names_in_use() -> None:
     """`PortalWorker.handle` uses `_DEFER` and `TConn` of the threaded worker, which are private."""
     assert version("gunicorn") == "27.0.1"

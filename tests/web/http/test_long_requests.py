@@ -5,7 +5,6 @@ again.
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ class Slow:
         return bytes(self.body.read(size))
 
 
-def test_who_asks_again_gets_the_answer(service: ServedPortal, packed: Path) -> None:
+def test_submit_retries_after_a_gateway_timeout(service: ServedPortal, packed: Path) -> None:
     proxy = Impatient(service.interceptor.portal)
     service.interceptor.handler = proxy
     result = service.run("submit", packed)
@@ -76,7 +75,7 @@ def test_who_asks_again_gets_the_answer(service: ServedPortal, packed: Path) -> 
 
 
 @pytest.mark.browser
-def test_a_page_says_what_it_waits_for(
+def test_job_page_shows_that_files_are_being_stored(
     browser: Browser, service: ServedPortal, packed: Path
 ) -> None:
     may_go_on = threading.Event()
@@ -88,7 +87,7 @@ def test_a_page_says_what_it_waits_for(
     service.interceptor.handler = watch
     context = browser.new_context()
     page = context.new_page()
-    link = service.portal.token(kind="login", lifetime=timedelta(minutes=1))
+    link = service.portal.token(kind="login")
     page.goto(f"{service.url}/login?token={link}")
     page.set_input_files("#files", packed)
     try:

@@ -45,7 +45,7 @@ def a_page_too(folder: Path) -> bytes:
     return png_with(picture, png_chunk(b"tEXt", b"Comment\0" + SCRIPT))
 
 
-def test_every_answer_carries_every_header(portal: Portal) -> None:
+def test_every_response_carries_the_security_headers(portal: Portal) -> None:
     client = portal.program(Role.ADMIN)
     for route in walk(portal):
         headers = client.open(route.path, method=route.method, base_url="https://here").headers
@@ -57,7 +57,7 @@ def test_every_answer_carries_every_header(portal: Portal) -> None:
 
 
 @pytest.mark.parametrize("proxies", [0, 1])
-def test_a_proxy_is_believed_only_where_there_is_one(database: Database, proxies: int) -> None:
+def test_proxy_headers_are_trusted_only_behind_a_proxy(database: Database, proxies: int) -> None:
     settings = database.settings.model_copy(update={"proxies": proxies})
     app = create_app(settings)
     said = {"X-Forwarded-For": "192.0.2.7, 198.51.100.1", "X-Forwarded-Proto": "https"}
@@ -73,7 +73,7 @@ def test_a_proxy_is_believed_only_where_there_is_one(database: Database, proxies
     assert ("Strict-Transport-Security" in answer.headers) == bool(proxies)
 
 
-def test_what_was_sent_never_comes_back_as_a_page(portal: Portal, tmp_path: Path) -> None:
+def test_uploaded_html_is_never_served_as_html(portal: Portal, tmp_path: Path) -> None:
     job = portal.new_job("<script>alert(2)</script>")
     portal.send(job, ("<script>alert(3)</script>.html", a_page_too(tmp_path)))
     portal.read_all()
@@ -87,7 +87,7 @@ def test_what_was_sent_never_comes_back_as_a_page(portal: Portal, tmp_path: Path
                 assert not answer.content_type.startswith(("text/html", "image/svg")), route
 
 
-def test_pictures_are_drawn_anew_and_named_by_us(portal: Portal, tmp_path: Path) -> None:
+def test_renderings_contain_no_uploaded_bytes_or_names(portal: Portal, tmp_path: Path) -> None:
     portal.send(portal.new_job(), ("x.html", a_page_too(tmp_path)))
     portal.read_all()
     viewer = portal.program(Role.VIEWER)
@@ -101,7 +101,7 @@ def test_pictures_are_drawn_anew_and_named_by_us(portal: Portal, tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "json", "csv"])
-def test_exports_are_saved_not_shown(portal: Portal, kind: str) -> None:
+def test_exports_are_attachments(portal: Portal, kind: str) -> None:
     answer = portal.program(Role.VIEWER).get(f"/api/v1/results?format={kind}")
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="overread')
     assert DATA.match(answer.content_type)

@@ -19,7 +19,7 @@ JOB = "/api/v1/jobs/%00"
         *(JOB, f"{JOB}/images", f"{JOB}/uploads", "/api/v1/results?job_id=%00"),
     ],
 )
-def test_in_an_address(portal: Portal, path: str) -> None:
+def test_zero_byte_in_a_url(portal: Portal, path: str) -> None:
     assert portal.browser().get(path).status_code in (200, 404, 422)
 
 
@@ -33,12 +33,12 @@ def test_in_an_address(portal: Portal, path: str) -> None:
         *((f"{JOB}/{act}", {}) for act in ("close", "cancel", "retry")),
     ],
 )
-def test_in_what_programs_send(portal: Portal, path: str, fields: dict[str, str]) -> None:
+def test_zero_byte_in_json(portal: Portal, path: str, fields: dict[str, str]) -> None:
     answer = portal.program(Role.ADMIN).post(path, json=fields)
     assert answer.status_code in (200, 201, 404, 422), answer.text
 
 
-def test_in_a_form(portal: Portal) -> None:
+def test_zero_byte_in_a_form(portal: Portal) -> None:
     stranger = portal.app.test_client()
     form = {"csrf_token": proof(stranger), "name": "a\0b", "password": "x"}
     assert stranger.post("/login", data=form).status_code in (403, 422)

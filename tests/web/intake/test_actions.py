@@ -22,7 +22,7 @@ def actions(portal: Portal) -> set[str]:
     return {row.action for row in portal.audit()}
 
 
-def test_closing_says_what_is_missing(sender: Sender) -> None:
+def test_close_reports_missing_files(sender: Sender) -> None:
     sender.declare(("a.png", b"1"), ("b.png", b"2"), ("c.png", b"3"))
     send(sender.client, sender.job, ("a.png", b"1"))
     refused = sender.client.post(f"{sender.url}/close")
@@ -36,20 +36,20 @@ def test_closing_says_what_is_missing(sender: Sender) -> None:
     assert sender.post("close").status_code == 200
 
 
-def test_a_piece_for_a_closed_or_cancelled_job_is_refused_and_thrown_away(sender: Sender) -> None:
+def test_closed_and_cancelled_jobs_refuse_chunks(sender: Sender) -> None:
     for act, fields in (("close", {"missing": "give_up"}), ("cancel", {})):
         one = Sender(sender.portal, sender.client, sender.portal.new_job())
         (upload,) = one.declare(("a.png", b"0123456789"))
-        assert one.piece(upload, 0, b"01234").status_code == 200
+        assert one.chunk(upload, 0, b"01234").status_code == 200
         assert one.post(act, **fields).status_code == 200
-        refused = one.piece(upload, 5, b"56789")
+        refused = one.chunk(upload, 5, b"56789")
         assert refused.status_code == 409
         assert act.removesuffix("e") in refused.json["title"]
         assert one.partial_files() == []
         assert one.try_to_declare(("b.png", b"1")).status_code == 409
 
 
-def test_a_job_that_has_ended_is_not_cancelled(sender: Sender) -> None:
+def test_finished_job_cannot_be_cancelled(sender: Sender) -> None:
     send(sender.client, sender.job, ("a.png", a_png(seed=1)))
     sender.portal.read_all()
     assert sender.post("close").json["finished"]
@@ -59,7 +59,7 @@ def test_a_job_that_has_ended_is_not_cancelled(sender: Sender) -> None:
     assert "job.cancelled" not in actions(sender.portal)
 
 
-def test_a_cancelled_job_ends_and_can_be_taken_up_again(sender: Sender) -> None:
+def test_cancelled_job_can_be_retried(sender: Sender) -> None:
     send(sender.client, sender.job, ("a.png", a_png(seed=1)), ("b.png", a_png(seed=2)))
     cancelled = sender.post("cancel").json
     assert (cancelled["cancelled"], cancelled["finished"]) == (2, True)
@@ -75,7 +75,7 @@ def test_a_cancelled_job_ends_and_can_be_taken_up_again(sender: Sender) -> None:
     assert states(sender.portal) == ["predicted", "predicted"]
 
 
-def test_what_failed_waits_again_where_its_files_allow(sender: Sender) -> None:
+def test_retry_of_failed_images_depends_on_their_files(sender: Sender) -> None:
     portal = sender.portal
     send(sender.client, sender.job, *((f"{n}.png", a_png(seed=n)) for n in range(5)))
     images = portal.images()
@@ -92,7 +92,7 @@ def test_what_failed_waits_again_where_its_files_allow(sender: Sender) -> None:
     assert (first.reason, first.finished_at, first.attempts) == (None, None, 0)
 
 
-def test_all_takes_up_what_was_refused_or_read_by_an_earlier_version(sender: Sender) -> None:
+def test_retry_all_includes_refused_images_and_earlier_versions(sender: Sender) -> None:
     portal = sender.portal
     send(sender.client, sender.job, ("a.png", a_png(seed=1)), ("b.png", a_png(seed=2)))
     first, _ = portal.images()
@@ -107,7 +107,7 @@ def test_all_takes_up_what_was_refused_or_read_by_an_earlier_version(sender: Sen
     assert states(portal) == ["ready", "received"]
 
 
-def test_acts_need_a_job(portal: Portal) -> None:
+def test_actions_require_an_existing_job(portal: Portal) -> None:
     client = portal.program()
     for act in ("close", "cancel", "retry", "files", "uploads"):
         answer = client.post(f"/api/v1/jobs/{'0' * 32}/{act}", json={})

@@ -54,7 +54,7 @@ def counted(sender: Sender) -> dict[str, int]:
     return {name: names.count(name) for name in names}
 
 
-def test_a_job_is_closed_once(sender: Sender) -> None:
+def test_killed_close_closes_once(sender: Sender) -> None:
     assert ask_until_it_lives(sender, "close", missing="give_up") >= 1
     shown = sender.show()
     assert (shown["given_up"], shown["missing"], bool(shown["closed_at"])) == (1, 0, True)
@@ -62,7 +62,7 @@ def test_a_job_is_closed_once(sender: Sender) -> None:
     assert audited(sender.portal, "job.closed") == 1
 
 
-def test_a_job_is_cancelled_once(sender: Sender) -> None:
+def test_killed_cancel_cancels_once(sender: Sender) -> None:
     assert ask_until_it_lives(sender, "cancel") >= 2
     assert sender.show()["finished"]
     assert counted(sender) == CANCELLED
@@ -70,7 +70,7 @@ def test_a_job_is_cancelled_once(sender: Sender) -> None:
 
 
 @pytest.mark.parametrize("which", ["failed", "all"])
-def test_what_is_tried_again_waits_once(sender: Sender, which: str) -> None:
+def test_killed_retry_requeues_once(sender: Sender, which: str) -> None:
     sender.post("cancel")
     assert ask_until_it_lives(sender, "retry", which=which) >= 2
     assert counted(sender) == TRIED_AGAIN

@@ -14,14 +14,14 @@ from web.http.disk import DiskFullError
 from web.intake.receive import arriving, keep, store_all
 
 
-def test_without_room_nothing_is_declared_or_taken(sender: Sender) -> None:
+def test_full_disk_refuses_declarations_and_uploads(sender: Sender) -> None:
     content = a_png()
     (upload,) = sender.declare(("a.png", content))
-    sender.piece(upload, 0, content[:10])
+    sender.chunk(upload, 0, content[:10])
     sender.portal.change_settings(disk_reserve_bytes=2**60)
     refused = [
         sender.client.post(f"{sender.url}/uploads", json={"files": [{"file": "b", "size": 1}]}),
-        sender.piece(upload, 10, content[10:]),
+        sender.chunk(upload, 10, content[10:]),
         send(sender.client, sender.job, ("c.png", content)),
     ]
     for answer in refused:
@@ -30,10 +30,10 @@ def test_without_room_nothing_is_declared_or_taken(sender: Sender) -> None:
     assert sender.portal.images() == []
     assert files_in(sender.portal.context.store, "temporary") == []
     sender.portal.change_settings(disk_reserve_bytes=0)
-    assert sender.piece(upload, 10, content[10:]).json["arrived"]
+    assert sender.chunk(upload, 10, content[10:]).json["arrived"]
 
 
-def test_what_was_safe_before_the_disk_was_full_has_its_row(sender: Sender) -> None:
+def test_files_stored_before_the_disk_filled_have_rows(sender: Sender) -> None:
     context = sender.portal.context
 
     def stored(name: str) -> NewImage:
@@ -55,7 +55,7 @@ def test_what_was_safe_before_the_disk_was_full_has_its_row(sender: Sender) -> N
     assert len(files_in(context.store, "incoming")) == 2
 
 
-def test_a_database_without_room_is_a_full_disk(sender: Sender) -> None:
+def test_full_database_is_reported_as_a_full_disk(sender: Sender) -> None:
     engine = sender.portal.context.sessions.kw["bind"]
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no more than there are

@@ -20,7 +20,7 @@ def act(portal: Portal, job_id: str, what: str, **body: str) -> None:
     assert portal.program().post(f"/api/v1/jobs/{job_id}/{what}", json=body).status_code == 200
 
 
-def test_an_interrupted_job_can_be_gone_on_with(portal: Portal) -> None:
+def test_interrupted_job_offers_to_resume(portal: Portal) -> None:
     job_id = portal.new_job()
     declare(portal, job_id, "a.dcm", "b.dcm")
 
@@ -32,7 +32,7 @@ def test_an_interrupted_job_can_be_gone_on_with(portal: Portal) -> None:
     assert "2 of 2 files missing" in portal.browser().get("/").text
 
 
-def test_whoever_only_reads_sees_what_is_missing_and_no_buttons(portal: Portal) -> None:
+def test_reader_sees_missing_files_but_no_controls(portal: Portal) -> None:
     job_id = portal.new_job()
     declare(portal, job_id, "a.dcm")
 
@@ -43,7 +43,7 @@ def test_whoever_only_reads_sees_what_is_missing_and_no_buttons(portal: Portal) 
         assert part not in said
 
 
-def test_a_job_that_is_not_complete_says_so(portal: Portal) -> None:
+def test_closed_job_shows_that_files_are_missing(portal: Portal) -> None:
     job_id = portal.new_job()
     declare(portal, job_id, "a.dcm", "b.dcm")
     act(portal, job_id, "close", missing="give_up")
@@ -52,7 +52,7 @@ def test_a_job_that_is_not_complete_says_so(portal: Portal) -> None:
     assert "2 of 2 files never arrived" in portal.browser().get("/").text
 
 
-def test_a_cancelled_job_offers_a_retry(portal: Portal, a_png: bytes) -> None:
+def test_cancelled_job_offers_a_retry(portal: Portal, a_png: bytes) -> None:
     job_id = portal.new_job()
     portal.send(job_id, ("a.png", a_png))
     act(portal, job_id, "cancel")

@@ -37,12 +37,12 @@ def page(portal: Portal, browser: Browser) -> Iterator[Page]:
         page.context.close()
 
 
-def test_a_drop_that_cannot_be_read_is_said(page: Page) -> None:
+def test_unreadable_drop_is_reported(page: Page) -> None:
     page.locator("#drop").evaluate(DROP)
     expect(page.locator("#trouble-list")).to_contain_text("The dropped files cannot be read")
 
 
-def test_a_list_that_does_not_come_is_said_and_asked_for_again(page: Page) -> None:
+def test_failed_file_list_is_reported_and_can_be_reloaded(page: Page) -> None:
     expect(page.locator("#reasons li")).to_have_count(1)
     page.route("**/uploads?*", lambda route: route.abort())
     page.get_by_text("Show files").first.click()
@@ -55,7 +55,7 @@ def test_a_list_that_does_not_come_is_said_and_asked_for_again(page: Page) -> No
     expect(files.locator("li")).to_have_text("b.png9 B")
 
 
-def test_refused_files_are_listed_once_the_service_answers_again(page: Page) -> None:
+def test_refused_files_are_listed_after_the_service_recovers(page: Page) -> None:
     page.route("**/images?*", lambda route: route.abort())
     page.reload()
     expect(page.locator("#state")).to_contain_text("does not respond")

@@ -13,7 +13,7 @@ from tests.support.web.sender import Sender, digest
 
 
 @both_databases
-def test_a_declaration_is_answered_in_its_order_and_again_with_the_same_rows(
+def test_declaration_keeps_order_and_is_idempotent(
     sender: Sender,
 ) -> None:
     files = [("z.png", b"1"), ("a.png", b"22"), ("z.png", b"1")]
@@ -28,14 +28,14 @@ def test_a_declaration_is_answered_in_its_order_and_again_with_the_same_rows(
     assert sender.show()["declared"] == sender.show()["missing"] == 2
 
 
-def test_a_file_comes_in_pieces_and_becomes_an_image(sender: Sender) -> None:
+def test_file_sent_in_chunks_becomes_an_image(sender: Sender) -> None:
     content = a_png()
     (upload,) = sender.declare(("d/a.png", content))
     half = len(content) // 2
-    first = sender.piece(upload, 0, content[:half])
+    first = sender.chunk(upload, 0, content[:half])
     assert first.headers["Upload-Offset"] == str(half)
     assert (first.json["received"], first.json["arrived"]) == (half, False)
-    last = sender.piece(upload, half, content[half:])
+    last = sender.chunk(upload, half, content[half:])
     assert last.json["arrived"]
     assert [file["status"] for file in last.json["files"]] == ["received"]
     (image,) = sender.portal.images()
@@ -45,39 +45,37 @@ def test_a_file_comes_in_pieces_and_becomes_an_image(sender: Sender) -> None:
     assert sender.partial_files() == []
     assert sender.show()["missing"] == 0
     audited = [row.action for row in sender.portal.audit()]
-    again = sender.piece(upload, len(content), b"")
+    again = sender.chunk(upload, len(content), b"")
     assert [row.action for row in sender.portal.audit()] == audited
     assert sorted(audited) == ["files.declared", "files.received", "job.created"]
     assert (again.status_code, again.json["arrived"]) == (200, True)
     assert again.json["files"] == last.json["files"]
 
 
-def test_bytes_that_nobody_counted_are_written_over(sender: Sender) -> None:
+def test_uncounted_bytes_are_overwritten(sender: Sender) -> None:
     """A portal that was killed between the disk and the row."""
     content = a_png()
     (upload,) = sender.declare(("a.png", content))
-    sender.piece(upload, 0, content[:100])
+    sender.chunk(upload, 0, content[:100])
     with PartialFiles(sender.portal.context.store).hold(upload["id"]) as so_far:
         so_far.append(io.BytesIO(b"other bytes"), at=100, max_bytes=99)
-    assert sender.piece(upload, 100, content[100:]).json["arrived"]
+    assert sender.chunk(upload, 100, content[100:]).json["arrived"]
     assert [image.sha256 for image in sender.portal.images()] == [digest(content)]
 
 
-def test_pieces_that_were_taken_away_are_asked_for_again(sender: Sender) -> None:
+def test_lost_partial_file_restarts_at_zero(sender: Sender) -> None:
     content = a_png()
     (upload,) = sender.declare(("a.png", content))
-    sender.piece(upload, 0, content[:100])
+    sender.chunk(upload, 0, content[:100])
     (sender.portal.context.store.root / "partial" / str(upload["id"])).unlink()
-    refused = sender.piece(upload, 100, content[100:])
+    refused = sender.chunk(upload, 100, content[100:])
     assert (refused.status_code, refused.headers["Upload-Offset"]) == (409, "0")
-    assert sender.piece(upload, 0, content).json["arrived"]
+    assert sender.chunk(upload, 0, content).json["arrived"]
 
 
 @both_databases
 @pytest.mark.parametrize("hashed", [True, False])
-def test_a_portal_killed_before_the_row_finishes_when_asked_again(
-    sender: Sender, hashed: bool
-) -> None:
+def test_upload_finishes_after_a_kill_before_the_row(sender: Sender, hashed: bool) -> None:
     """All bytes are safe and counted, also moved into the store; the row was never written."""
     content = a_png()
     (upload,) = sender.declare(("a.png", content), hashed=hashed)
@@ -88,35 +86,35 @@ def test_a_portal_killed_before_the_row_finishes_when_asked_again(
     with sender.portal.database.sessions.begin() as session:
         assert advance(session, upload["id"], before=0, received=len(content))
     assert sender.show()["missing"] == 1
-    assert sender.piece(upload, len(content), b"").json["arrived"]
+    assert sender.chunk(upload, len(content), b"").json["arrived"]
     assert [image.sha256 for image in sender.portal.images()] == [digest(content)]
     assert store.path(digest(content), area="incoming").read_bytes() == content
     assert sender.partial_files() == []
     assert files_in(store, "temporary") == []
 
 
-def test_a_wrong_offset_is_answered_with_the_right_one(sender: Sender) -> None:
+def test_wrong_offset_returns_the_expected_one(sender: Sender) -> None:
     (upload,) = sender.declare(("a.png", b"0123456789"))
-    sender.piece(upload, 0, b"0123")
-    refused = sender.piece(upload, 2, b"23456789")
+    sender.chunk(upload, 0, b"0123")
+    refused = sender.chunk(upload, 2, b"23456789")
     assert (refused.status_code, refused.headers["Upload-Offset"]) == (409, "4")
     assert refused.json["title"] == "expected offset 4, received 2"
 
 
-def test_other_bytes_than_the_declared_ones_are_not_taken(sender: Sender) -> None:
+def test_bytes_with_another_sha256_are_refused(sender: Sender) -> None:
     content = a_png()
     (upload,) = sender.declare(("a.png", content))
-    refused = sender.piece(upload, 0, content[:-1] + b"?")
+    refused = sender.chunk(upload, 0, content[:-1] + b"?")
     assert (refused.status_code, refused.headers["Upload-Offset"]) == (422, "0")
     assert "SHA-256 differs" in refused.json["title"]
     assert sender.portal.images() == []
     assert sender.partial_files() == []
-    assert sender.piece(upload, 0, content).json["arrived"]
+    assert sender.chunk(upload, 0, content).json["arrived"]
 
 
-def test_more_bytes_than_declared_are_not_taken(sender: Sender) -> None:
+def test_more_bytes_than_declared_are_refused(sender: Sender) -> None:
     (upload,) = sender.declare(("a.png", b"0123456789"))
-    refused = sender.piece(upload, 0, b"0123456789?")
+    refused = sender.chunk(upload, 0, b"0123456789?")
     assert (refused.status_code, refused.headers["Upload-Offset"]) == (413, "0")
     assert sender.partial_files() == []
     assert sender.portal.images() == []
@@ -130,33 +128,35 @@ def test_more_bytes_than_declared_are_not_taken(sender: Sender) -> None:
         ({"content_type": "text/plain"}, 415),
     ],
 )
-def test_a_piece_says_what_it_is(sender: Sender, headers: dict[str, str], status: int) -> None:
+def test_chunk_requires_offset_and_media_type(
+    sender: Sender, headers: dict[str, str], status: int
+) -> None:
     (upload,) = sender.declare(("a.png", b"0123456789"))
-    assert sender.piece(upload, 0, b"0123456789", **headers).status_code == status
+    assert sender.chunk(upload, 0, b"0123456789", **headers).status_code == status
 
 
 @both_databases
-def test_of_two_requests_at_once_the_second_is_sent_away(sender: Sender) -> None:
+def test_second_concurrent_chunk_is_refused(sender: Sender) -> None:
     content = a_png()
     (upload,) = sender.declare(("a.png", content))
     with PartialFiles(sender.portal.context.store).hold(upload["id"]):
-        refused = sender.piece(upload, 0, content)
+        refused = sender.chunk(upload, 0, content)
     assert (refused.status_code, refused.headers["Upload-Offset"]) == (409, "0")
     assert "another request" in refused.json["title"]
-    assert sender.piece(upload, 0, content).json["arrived"]
+    assert sender.chunk(upload, 0, content).json["arrived"]
 
 
-def test_an_empty_file_arrives_too(sender: Sender) -> None:
+def test_empty_file_arrives(sender: Sender) -> None:
     (upload,) = sender.declare(("a.png", b""))
-    assert sender.piece(upload, 0, b"").json["arrived"]
+    assert sender.chunk(upload, 0, b"").json["arrived"]
     assert [image.size for image in sender.portal.images()] == [0]
 
 
-def test_a_zip_in_pieces_is_unpacked(sender: Sender) -> None:
+def test_zip_sent_in_chunks_is_unpacked(sender: Sender) -> None:
     packed = a_zip(("s/a.png", a_png(seed=1)), ("s/b.png", a_png(seed=2)), ("s/c.zip", b"PK"))
     (upload,) = sender.declare(("x.zip", packed))
-    sender.piece(upload, 0, packed[:50])
-    answer = sender.piece(upload, 50, packed[50:]).json
+    sender.chunk(upload, 0, packed[:50])
+    answer = sender.chunk(upload, 50, packed[50:]).json
     assert [file["file"] for file in answer["files"]] == [
         "x.zip/s/a.png",
         "x.zip/s/b.png",
@@ -168,32 +168,32 @@ def test_a_zip_in_pieces_is_unpacked(sender: Sender) -> None:
     assert sender.partial_files() == []
 
 
-def test_a_big_zip_is_answered_with_its_first_members_only(sender: Sender) -> None:
+def test_response_to_a_large_zip_lists_its_first_members(sender: Sender) -> None:
     packed = a_zip(*((f"{number:04d}.png", b"%d" % number) for number in range(1010)))
     (upload,) = sender.declare(("x.zip", packed))
-    answer = sender.piece(upload, 0, packed).json
+    answer = sender.chunk(upload, 0, packed).json
     assert (len(answer["files"]), answer["unlisted"]) == (1000, 10)
     assert sender.show()["total"] == 1010
 
 
-def test_a_file_too_large_is_refused_by_its_first_bytes(sender: Sender) -> None:
+def test_too_large_file_is_refused_at_its_first_chunk(sender: Sender) -> None:
     sender.portal.change_settings(max_file_bytes=1000)
     content = bytes(2000)
     (upload,) = sender.declare(("large.png", content))
-    answer = sender.piece(upload, 0, content[:100]).json
+    answer = sender.chunk(upload, 0, content[:100]).json
     assert (answer["arrived"], answer["files"][0]["status"]) == (True, "rejected")
     assert answer["files"][0]["reason"].startswith("large.png: larger than")
     assert sender.partial_files() == []
 
 
-def test_companions_of_file_systems_arrive_and_are_ignored(sender: Sender) -> None:
+def test_declared_file_system_metadata_arrives_and_is_ignored(sender: Sender) -> None:
     (upload,) = sender.declare(("d/.DS_Store", b"desktop"))
-    assert sender.piece(upload, 0, b"desktop").json["ignored"] == ["d/.DS_Store"]
+    assert sender.chunk(upload, 0, b"desktop").json["ignored"] == ["d/.DS_Store"]
     assert sender.portal.images() == []
     assert sender.show()["missing"] == 0
 
 
-def test_parts_of_a_form_meet_their_declarations(sender: Sender) -> None:
+def test_form_parts_match_their_declarations(sender: Sender) -> None:
     packed = a_zip(("a.png", a_png(seed=7)))
     files = [
         ("a.png", a_png()),
@@ -214,7 +214,7 @@ def test_parts_of_a_form_meet_their_declarations(sender: Sender) -> None:
     assert all(upload["received"] == upload["size"] for upload in arrived)
 
 
-def test_what_was_declared_without_a_hash_arrives_by_name_and_size(sender: Sender) -> None:
+def test_declaration_without_hash_matches_by_name_and_size(sender: Sender) -> None:
     files = ("a.png", a_png()), ("x.zip", a_zip(("a.png", b"1")))
     sender.declare(*files, hashed=False)
     send(sender.client, sender.job, *files)
@@ -231,13 +231,13 @@ def test_declared_files_are_listed_in_pages(sender: Sender) -> None:
     assert pages[2]["uploads"][0]["file"] == "last.png"
 
 
-def test_nothing_of_another_job_is_reached(sender: Sender) -> None:
+def test_uploads_of_another_job_are_not_found(sender: Sender) -> None:
     (upload,) = sender.declare(("a.png", b"0123456789"))
     other = Sender(sender.portal, sender.client, sender.portal.new_job())
     for answer in (
-        other.piece(upload, 0, b"0123456789"),
-        other.piece({"id": 2**31}, 0, b""),
-        other.piece({"id": 2**80}, 0, b""),
+        other.chunk(upload, 0, b"0123456789"),
+        other.chunk({"id": 2**31}, 0, b""),
+        other.chunk({"id": 2**80}, 0, b""),
     ):
         assert answer.status_code == 404
     nobody = Sender(sender.portal, sender.client, "0" * 32)
@@ -246,10 +246,10 @@ def test_nothing_of_another_job_is_reached(sender: Sender) -> None:
     assert nobody.client.post(f"{nobody.url}/uploads", json=said).status_code == 404
 
 
-def test_declared_names_are_kept_as_those_of_images(sender: Sender) -> None:
+def test_declared_names_are_cleaned_like_image_names(sender: Sender) -> None:
     content = a_png()
     (upload,) = sender.declare(("../d\\" + "x" * 3000 + "\u202e\x07.png", content))
-    assert sender.piece(upload, 0, content).json["files"][0]["file"] == upload["file"]
+    assert sender.chunk(upload, 0, content).json["files"][0]["file"] == upload["file"]
     assert len(upload["file"]) <= 1024
     assert upload["file"].startswith("d/xxx")
     assert upload["file"].endswith("xxx.png")

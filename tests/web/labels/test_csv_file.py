@@ -26,7 +26,7 @@ def read(text: str | bytes, *, time_zone: str = "Europe/Berlin") -> LabelTable:
         "File name,label\n\n./a\\1.png,normal\n/a/2.png,1\n,\n",
     ],
 )
-def test_separators_quotes_and_spellings(text: str) -> None:
+def test_read_label_table_accepts_separators_quotes_and_spellings(text: str) -> None:
     table = read(text)
     assert [(row.file, row.value) for row in table.rows] == [
         ("a/1.png", NORMAL),
@@ -37,12 +37,12 @@ def test_separators_quotes_and_spellings(text: str) -> None:
 
 
 @pytest.mark.parametrize("title", ["SOP Instance UID", "SOPInstanceUID", "sop_instance_uid"])
-def test_spellings_of_the_uid(title: str) -> None:
+def test_read_label_table_accepts_spellings_of_the_uid_column(title: str) -> None:
     (row,) = read(f"{title},label\n1.2.3,unusable\n").rows
     assert (row.uid, row.file, row.value) == ("1.2.3", "", UNUSABLE)
 
 
-def test_bad_rows_are_told_by_their_line_and_leave_the_rest() -> None:
+def test_read_label_table_reports_bad_rows_by_line() -> None:
     table = read(
         "file,label,time\n"
         "a.png,ill,\n"
@@ -66,7 +66,7 @@ def test_bad_rows_are_told_by_their_line_and_leave_the_rest() -> None:
     ]
 
 
-def test_an_open_quote_hides_no_rows() -> None:
+def test_open_quote_hides_no_rows() -> None:
     table = read('file,label\na.png,"normal\nb.png,normal\nc.png",normal\nd.png,normal\n')
     assert [row.file for row in table.rows] == ["d.png"]
     ((line, reason),) = [(problem.line, problem.reason) for problem in table.problems]
@@ -104,7 +104,9 @@ def test_times_without_a_zone_are_local() -> None:
         (b"file,label" + b",a" * 200 + b"\n", "200 columns"),
     ],
 )
-def test_what_is_no_table_is_one_line(content: bytes, complaint: str) -> None:
+def test_invalid_tables_are_rejected_with_a_one_line_message(
+    content: bytes, complaint: str
+) -> None:
     with pytest.raises(NoTableError, match=complaint) as caught:
         read(content)
     assert "\n" not in str(caught.value)

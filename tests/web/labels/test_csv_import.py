@@ -56,7 +56,7 @@ def said_of(portal: Portal, sha256: str) -> list[Label]:
         return labels_of(session, sha256)
 
 
-def test_a_line_names_its_image_in_any_way(portal: Portal, films: dict[str, str]) -> None:
+def test_rows_name_images_by_file_sha256_or_uid(portal: Portal, films: dict[str, str]) -> None:
     table = (
         "file,sha256,SOP Instance UID,label\n"
         "one.png,,,normal\n"
@@ -79,7 +79,7 @@ def test_a_line_names_its_image_in_any_way(portal: Portal, films: dict[str, str]
     assert send(portal, table).json["unchanged"] == 4
 
 
-def test_what_a_name_does_not_tell_is_a_problem_of_its_line(
+def test_ambiguous_and_unknown_images_are_reported_by_line(
     portal: Portal, films: dict[str, str]
 ) -> None:
     table = (
@@ -106,7 +106,7 @@ def test_what_a_name_does_not_tell_is_a_problem_of_its_line(
     assert values(portal) == {films["twin"]: "normal", films["one"]: "normal"}
 
 
-def test_a_reader_weighs_what_it_is_and_nobody_speaks_for_a_higher_one(
+def test_label_has_the_role_of_its_reader_up_to_the_senders(
     portal: Portal, films: dict[str, str]
 ) -> None:
     with portal.database.sessions.begin() as session:
@@ -128,7 +128,7 @@ def test_a_reader_weighs_what_it_is_and_nobody_speaks_for_a_higher_one(
     ]
 
 
-def test_patients_are_kept_only_as_keyed_hashes(
+def test_patient_ids_are_stored_only_as_keyed_hashes(
     portal: Portal, films: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -141,7 +141,7 @@ def test_patients_are_kept_only_as_keyed_hashes(
     assert portal.audit()[0].target == "1 rows, 0 refused"
 
 
-def test_an_old_table_does_not_overrule_newer_words(portal: Portal, films: dict[str, str]) -> None:
+def test_old_table_does_not_override_newer_labels(portal: Portal, films: dict[str, str]) -> None:
     send(portal, f"sha256,label\n{films['one']},pneumonia\n")
     old = f"sha256,label,time\n{films['one']},normal,2026-01-02T12:00:00Z\n"
     assert send(portal, old).json["added"] == 1
@@ -150,7 +150,7 @@ def test_an_old_table_does_not_overrule_newer_words(portal: Portal, films: dict[
     assert len(said_of(portal, films["one"])) == 2
 
 
-def test_refused_as_a_whole_in_one_line(portal: Portal, films: dict[str, str]) -> None:
+def test_invalid_requests_import_no_labels(portal: Portal, films: dict[str, str]) -> None:
     answer = send(portal, "nothing of the kind")
     assert answer.status_code == 422
     assert answer.json["title"].startswith("expected a first line that names the columns")
@@ -160,14 +160,14 @@ def test_refused_as_a_whole_in_one_line(portal: Portal, films: dict[str, str]) -
     assert values(portal) == {}
 
 
-def test_names_of_files_that_were_refused_on_arrival_mean_nothing(portal: Portal) -> None:
+def test_file_names_of_refused_files_match_no_image(portal: Portal) -> None:
     with portal.database.sessions.begin() as session:
         image = an_image(session, a_job(session), file="huge.dcm")
         session.get_one(Image, image.id).sha256 = ""
     assert send(portal, "file,label\nhuge.dcm,normal\n").json["problems"][0]["line"] == 2
 
 
-def test_a_table_made_from_results_finds_names_that_look_like_formulas(portal: Portal) -> None:
+def test_guarded_file_names_from_results_match_their_images(portal: Portal) -> None:
     names = ["=x.png", "'=y.png", "'s-Hertogenbosch/z.png"]
     with portal.database.sessions.begin() as session:
         job = a_job(session)
@@ -178,7 +178,7 @@ def test_a_table_made_from_results_finds_names_that_look_like_formulas(portal: P
     assert values(portal) == dict.fromkeys(hashes, "normal")
 
 
-def test_thousands_of_rows(portal: Portal) -> None:
+def test_thousands_of_rows_are_imported(portal: Portal) -> None:
     with portal.database.sessions.begin() as session:
         job = a_job(session)
         for number in range(30):

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ def is_complaint(said: ConsoleMessage) -> bool:
 
 
 def log_in(page: Page, portal: Portal, address: str, role: Role) -> None:
-    link = portal.token(role, kind="login", lifetime=timedelta(minutes=1))
+    link = portal.token(role, kind="login")
     page.goto(f"{address}/login?token={link}")
 
 
@@ -63,7 +62,9 @@ def hash_of(portal: Portal, image: int) -> str:
     return portal.images()[image - 1].sha256
 
 
-def test_one_key_a_label_and_on(visit: Page, portal: Portal, address: str) -> None:
+def test_keys_label_the_image_and_open_the_next_study(
+    visit: Page, portal: Portal, address: str
+) -> None:
     visit.goto(f"{address}/studies/1?at=1")
     shown, state = visit.locator("#label-list"), visit.locator("#label-state")
     expect(shown).to_contain_text("No labels yet.")
@@ -93,7 +94,7 @@ def slowly(route: Route) -> None:
     route.continue_()
 
 
-def test_what_was_not_saved_is_said_and_the_page_stays(
+def test_unsaved_label_is_reported_and_keeps_the_page(
     visit: Page, portal: Portal, address: str
 ) -> None:
     visit.goto(f"{address}/studies/1?at=1")
@@ -111,7 +112,7 @@ def test_what_was_not_saved_is_said_and_the_page_stays(
     visit.wait_for_url("**/studies/2?at=2")
 
 
-def test_a_table_is_sent_from_the_labels_page(
+def test_labels_page_imports_a_table(
     visit: Page, portal: Portal, address: str, tmp_path: Path
 ) -> None:
     table = tmp_path / "labels.csv"

@@ -28,7 +28,7 @@ def study_page(portal: Portal, role: Role = Role.READER, image: int = 1) -> str:
     return portal.browser(role).get(f"/studies/1?image={image}").text
 
 
-def test_a_reader_gives_labels_by_image_and_by_hash(portal: Portal, images: list[Any]) -> None:
+def test_reader_labels_images_by_id_and_sha256(portal: Portal, images: list[Any]) -> None:
     answer = give(
         portal,
         {"image_id": images[0].id, "label": "pneumonia"},
@@ -60,7 +60,7 @@ def test_a_reader_gives_labels_by_image_and_by_hash(portal: Portal, images: list
         ({"image_id": 2**63, "label": "normal"}, "less than or equal"),
     ],
 )
-def test_all_are_taken_or_none(
+def test_labels_are_saved_all_or_none(
     portal: Portal, images: list[Any], wrong: dict[str, Any], complaint: str
 ) -> None:
     answer = give(portal, {"image_id": 1, "label": "normal"}, wrong)
@@ -70,7 +70,7 @@ def test_all_are_taken_or_none(
         assert effective_labels(session) == {}
 
 
-def test_a_viewer_sees_labels_and_gives_none(portal: Portal, images: list[Any]) -> None:
+def test_viewer_sees_labels_without_controls(portal: Portal, images: list[Any]) -> None:
     label = {"image_id": 1, "label": "normal"}
     assert give(portal, label, role=Role.VIEWER).status_code == 403
     give(portal, label)
@@ -88,7 +88,7 @@ def test_a_viewer_sees_labels_and_gives_none(portal: Portal, images: list[Any]) 
         (None, {"p": "pneumonia", "n": "normal", "u": "unusable"}),
     ],
 )
-def test_one_key_each_and_no_confirming_of_no_finding(
+def test_label_buttons_depend_on_the_finding(
     portal: Portal, a_png: bytes, finding: Any, offered: dict[str, str]
 ) -> None:
     portal.send(portal.new_job(), ("ward/a.png", a_png))
@@ -97,7 +97,7 @@ def test_one_key_each_and_no_confirming_of_no_finding(
     assert {key: label for label, key in found} == offered
 
 
-def test_who_said_what_stands_on_the_study_page(portal: Portal, images: list[Any]) -> None:
+def test_study_page_shows_every_readers_label(portal: Portal, images: list[Any]) -> None:
     assert "No labels yet." in study_page(portal)
     give(portal, {"image_id": 1, "label": "pneumonia"}, role=Role.OPERATOR)
     give(portal, {"image_id": 1, "label": "normal"})
@@ -116,9 +116,7 @@ def test_who_said_what_stands_on_the_study_page(portal: Portal, images: list[Any
     assert "Readers disagree" not in study_page(portal)
 
 
-def test_whoever_looks_again_has_the_last_word_among_equals(
-    portal: Portal, images: list[Any]
-) -> None:
+def test_latest_label_counts_among_equal_roles(portal: Portal, images: list[Any]) -> None:
     with portal.database.sessions.begin() as session:
         from tests.support.data.rows import a_user
 
@@ -152,9 +150,7 @@ def test_labels_are_listed_with_their_conflicts(portal: Portal, images: list[Any
     assert client.get("/api/v1/labels?page=0").status_code == 422
 
 
-def test_the_labels_page_tells_how_far_the_next_retraining_is(
-    portal: Portal, images: list[Any]
-) -> None:
+def test_labels_page_shows_progress_to_the_next_training(portal: Portal, images: list[Any]) -> None:
     assert "No conflicts." in portal.browser().get("/labels").text
     give(portal, *({"image_id": image.id, "label": "normal"} for image in images))
     give(portal, {"image_id": 2, "label": "pneumonia"}, role=Role.ADMIN)

@@ -1,7 +1,6 @@
-"""An admin at a browser: follows a night to its end, promotes its candidate, and goes back."""
+"""Following a night, promoting its candidate and rolling back in a browser."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -20,7 +19,7 @@ pytestmark = [
 
 @pytest.fixture
 def address(portal: Portal) -> Iterator[str]:
-    """A portal whose night is at work beside the shipped network, which is live."""
+    """A portal with a running night and the shipped version in production."""
     with portal.database.sessions.begin() as session:
         install_baseline(session, data_dir=portal.database.settings.data_dir)
         a_night(session, None, stage="training", share=0.25, progress="epoch 1 of 4")
@@ -35,7 +34,7 @@ def visit(browser: Browser, portal: Portal, address: str) -> Iterator[Page]:
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    link = portal.token(Role.ADMIN, kind="login", lifetime=timedelta(minutes=1))
+    link = portal.token(Role.ADMIN, kind="login")
     page.goto(f"{address}/login?token={link}")
     yield page
     context.close()
@@ -43,7 +42,7 @@ def visit(browser: Browser, portal: Portal, address: str) -> Iterator[Page]:
 
 
 def change_night(portal: Portal, **values: object) -> None:
-    """As its worker does."""
+    """Write what the night's worker would write."""
     with portal.database.sessions.begin() as session:
         night = session.get_one(Night, 1)
         for name, value in values.items():
@@ -63,7 +62,7 @@ def refuse(portal: Portal) -> None:
     )
 
 
-def test_a_night_is_followed_to_its_end(visit: Page, portal: Portal, address: str) -> None:
+def test_night_page_follows_progress_to_the_end(visit: Page, portal: Portal, address: str) -> None:
     visit.goto(f"{address}/nights/1")
     state, bar = visit.locator("#night-state"), visit.locator("#night-bar")
     expect(state).to_have_text("Training")
@@ -77,7 +76,7 @@ def test_a_night_is_followed_to_its_end(visit: Page, portal: Portal, address: st
     expect(heading).to_contain_text("refused by the gate")
 
 
-def test_against_the_gate_takes_a_tick_and_one_step_undoes_it(
+def test_promotion_against_the_gate_needs_confirmation_and_rolls_back(
     visit: Page, portal: Portal, address: str
 ) -> None:
     refuse(portal)
@@ -87,7 +86,7 @@ def test_against_the_gate_takes_a_tick_and_one_step_undoes_it(
     visit.locator("summary", has_text="Promote").click()
     button.click()
     tick = visit.get_by_label("Promote despite this")
-    expect(tick).to_be_focused()  # the browser wants it first
+    expect(tick).to_be_focused()  # required by the browser
     expect(visit).to_have_url(f"{address}/versions/night-1")
     tick.check()
     visit.get_by_label("Reason").fill("we need it")

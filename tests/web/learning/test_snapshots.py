@@ -33,9 +33,7 @@ def api(portal: Portal, path: str, status: int = 200) -> Any:
     return answer.json if answer.is_json else answer.text
 
 
-def test_the_page_says_what_it_holds_and_what_was_kept_out(
-    portal: Portal, archive: Archive
-) -> None:
+def test_snapshot_page_shows_contents_and_exclusions(portal: Portal, archive: Archive) -> None:
     tested = patient_of_split(Split.TEST)
     shown = archive.site_image(value=PNEUMONIA, patient=tested, folder="ward 3")
     archive.imported_set("public", [(Split.TRAIN, tested, NORMAL), (Split.TRAIN, "anna", NORMAL)])
@@ -61,7 +59,7 @@ def test_the_page_says_what_it_holds_and_what_was_kept_out(
     assert shown[:12] not in page, "a site image goes by its study's name"
 
 
-def test_the_list_of_images_can_be_narrowed(portal: Portal, archive: Archive) -> None:
+def test_snapshot_images_are_filtered_and_paged(portal: Portal, archive: Archive) -> None:
     archive.imported_set("public", [(Split.TEST, f"patient {n}", NORMAL) for n in range(60)])
     archive.site_image(patient=patient_of_split(Split.TRAIN))
     path = f"/snapshots/{frozen(portal).id}"
@@ -75,7 +73,7 @@ def test_the_list_of_images_can_be_narrowed(portal: Portal, archive: Archive) ->
     assert client.get("/snapshots/77").status_code == 404
 
 
-def test_the_digest_is_that_of_the_csv(portal: Portal, archive: Archive) -> None:
+def test_snapshot_digest_is_the_sha256_of_its_csv(portal: Portal, archive: Archive) -> None:
     of_site = archive.site_image(value=PNEUMONIA)
     archive.imported_set("public set 1.0", [(Split.TEST, "anna", NORMAL)])
     snapshot = frozen(portal)

@@ -1,9 +1,7 @@
-"""Versions in portal and API: who is live, who asks to be, and what an admin may do about it."""
+"""Model versions in portal and API: proposals, promotion, rejection, roll-back, re-reading."""
 
 from typing import Any
 
-import pytest
-from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from models.learning.promotion import install_baseline, production_version
@@ -12,7 +10,8 @@ from models.tables.learning import Evaluation, Outcome
 from models.tables.people import Role
 from tests.support.data.nights import SAID, a_night, a_snapshot, a_trained_version
 from tests.support.data.rows import a_job, an_image
-from tests.support.web.pages import forms_proof, words
+from tests.support.web.pages import words
+from tests.support.web.people import submit
 from tests.support.web.portal import Portal
 
 CURVES = {
@@ -32,7 +31,7 @@ CURVES = {
 
 
 def a_pair(difference: float) -> dict[str, Any]:
-    """Of a candidate at 0.9 and what chance may have done to it."""
+    """Figures of a candidate at 0.9 with confidence intervals."""
     return {
         "candidate": {"value": 0.9, "low": 0.8, "high": 1.0},
         "production": {"value": 0.9 - difference, "low": 0.8, "high": 1.0},
@@ -62,7 +61,7 @@ def shipped(session: Session, portal: Portal) -> ModelVersion:
 
 
 def propose(portal: Portal, outcome: Outcome = Outcome.PROPOSED, name: str = "night-1") -> str:
-    """A night that compared its candidate with what is live. Returns that one's name."""
+    """Add a night that compared its candidate with the production version; return its name."""
     with portal.database.sessions.begin() as session:
         live = production_version(session) or shipped(session, portal)
         candidate = a_trained_version(session, portal.database.settings, name)
@@ -84,11 +83,7 @@ def live_name(portal: Portal) -> str:
     return str(portal.program().get("/api/v1/model-versions").json["live"])
 
 
-def submit(client: FlaskClient, path: str, **fields: str) -> Any:
-    return client.post(path, data={"csrf_token": forms_proof(client), **fields})
-
-
-def test_pages_with_one_version_and_no_night(portal: Portal) -> None:
+def test_versions_page_with_one_version_and_no_night(portal: Portal) -> None:
     assert "No model version is in production" in words(portal.browser(Role.ADMIN), "/versions")
     with portal.database.sessions.begin() as session:
         name = shipped(session, portal).name
@@ -102,7 +97,7 @@ def test_pages_with_one_version_and_no_night(portal: Portal) -> None:
     assert admin.get("/versions/none").status_code == 404
 
 
-def test_a_proposal_stands_beside_what_is_live(portal: Portal) -> None:
+def test_versions_page_compares_proposal_and_production(portal: Portal) -> None:
     live = propose(portal)
     browser = portal.browser(Role.VIEWER)
     page = words(browser, "/versions")
@@ -116,7 +111,7 @@ def test_a_proposal_stands_beside_what_is_live(portal: Portal) -> None:
     assert 'points="0,100 25,25 100,0"' in html
 
 
-def test_only_an_admin_is_asked(portal: Portal) -> None:
+def test_only_admins_see_the_promote_form(portal: Portal) -> None:
     propose(portal)
     for role in (Role.VIEWER, Role.OPERATOR):
         page = portal.browser(role).get("/versions").text
@@ -125,32 +120,7 @@ def test_only_an_admin_is_asked(portal: Portal) -> None:
     assert 'action="/versions/night-1/promote"' in portal.browser(Role.ADMIN).get("/versions").text
 
 
-@pytest.mark.parametrize("role", [Role.VIEWER, Role.READER, Role.OPERATOR])
-def test_nobody_else_moves_anything(portal: Portal, role: Role) -> None:
-    live = propose(portal)
-    program, browser = portal.program(role), portal.browser(role)
-    for path, body in (
-        ("model-versions/night-1/promote", {}),
-        ("model-versions/night-1/reject", {}),
-        ("roll-back", {"live": live}),
-        ("rereadings", {}),
-    ):
-        assert program.post(f"/api/v1/{path}", json=body).status_code == 403, path
-    for path in ("/versions/night-1/promote", "/versions/night-1/reject", "/roll-back"):
-        assert submit(browser, path, live=live).status_code == 403, path
-    assert submit(browser, "/rereadings").status_code == 403
-    assert live_name(portal) == live
-
-
-def test_a_cookie_without_the_forms_proof_moves_nothing(portal: Portal) -> None:
-    live = propose(portal)
-    admin = portal.browser(Role.ADMIN)
-    assert admin.post("/versions/night-1/promote", data={"live": live}).status_code == 400
-    assert admin.post("/api/v1/model-versions/night-1/promote", json={}).status_code == 400
-    assert live_name(portal) == live
-
-
-def test_by_button_there_and_back(portal: Portal) -> None:
+def test_forms_promote_and_roll_back(portal: Portal) -> None:
     live = propose(portal)
     admin = portal.browser(Role.ADMIN)
     moved = submit(admin, "/versions/night-1/promote", live=live, reason="it finds more")
@@ -172,7 +142,7 @@ def test_by_button_there_and_back(portal: Portal) -> None:
     assert ("version.rolled-back", live) in actions
 
 
-def test_by_api_against_the_gate(portal: Portal) -> None:
+def test_api_promotes_a_refused_version_only_explicitly(portal: Portal) -> None:
     live = propose(portal, Outcome.REFUSED)
     admin, path = portal.program(Role.ADMIN), "/api/v1/model-versions/night-1/promote"
     refused = admin.post(path, json={})
@@ -189,7 +159,7 @@ def test_by_api_against_the_gate(portal: Portal) -> None:
     assert admin.post("/api/v1/model-versions/none/promote", json={}).status_code == 404
 
 
-def test_a_rejected_candidate_asks_no_longer(portal: Portal) -> None:
+def test_rejected_candidate_is_no_longer_proposed(portal: Portal) -> None:
     live = propose(portal)
     admin = portal.program(Role.ADMIN)
     assert admin.post("/api/v1/model-versions/night-1/reject", json={}).json["live"] == live
@@ -203,7 +173,7 @@ def test_a_rejected_candidate_asks_no_longer(portal: Portal) -> None:
     assert "nothing to roll back to" in back.json["title"]
 
 
-def test_a_version_leads_to_its_night_snapshot_and_figures(portal: Portal) -> None:
+def test_version_page_links_night_snapshot_and_figures(portal: Portal) -> None:
     propose(portal)
     browser = portal.browser()
     html = browser.get("/versions/night-1").text
@@ -216,14 +186,14 @@ def test_a_version_leads_to_its_night_snapshot_and_figures(portal: Portal) -> No
     assert "In production Never." in page
 
 
-def test_a_study_leads_to_the_version_that_read_it(portal: Portal, a_png: bytes) -> None:
+def test_study_page_links_the_version_of_its_results(portal: Portal, a_png: bytes) -> None:
     job = portal.new_job()
     portal.send(job, ("a.png", a_png))
     portal.read_all()
     assert 'href="/versions/v1"' in portal.browser().get("/studies/1").text
 
 
-def test_earlier_images_are_read_again_on_demand(portal: Portal) -> None:
+def test_rereading_is_requested_once(portal: Portal) -> None:
     admin = portal.program(Role.ADMIN)
     assert admin.post("/api/v1/rereadings", json={}).status_code == 409, "nothing is live"
     with portal.database.sessions.begin() as session:

@@ -50,7 +50,7 @@ def _down(settings: Settings) -> tuple[int, set[str]]:
     return status, {what for what, word in words.items() if word == "down"}
 
 
-def test_a_whole_service_is_ready(ready: Settings) -> None:
+def test_readyz_reports_every_part_up(ready: Settings) -> None:
     status, words = _ask(ready)
     assert (status, words.pop("status")) == (200, "up")
     assert words == dict.fromkeys(
@@ -68,7 +68,7 @@ def test_a_whole_service_is_ready(ready: Settings) -> None:
     )
 
 
-def test_what_is_missing_is_named(ready: Settings) -> None:
+def test_readyz_names_missing_parts(ready: Settings) -> None:
     no_broker = ready.model_copy(update={"broker_url": "redis://127.0.0.1:1/0"})
     assert _down(no_broker) == (503, {"status", "broker"})
     engine = make_engine(ready)
@@ -78,14 +78,14 @@ def test_what_is_missing_is_named(ready: Settings) -> None:
 
 
 @on_sqlite
-def test_files_that_cannot_be_written(ready: Settings) -> None:
+def test_readyz_reports_an_unwritable_store(ready: Settings) -> None:
     shutil.rmtree(ready.files_dir, ignore_errors=True)
     ready.files_dir.write_text("not a folder")
     assert _down(ready) == (503, {"status", "files"})
 
 
 @on_sqlite
-def test_a_live_version_whose_files_are_gone(ready: Settings, empty_database: Database) -> None:
+def test_readyz_reports_missing_network_files(ready: Settings, empty_database: Database) -> None:
     folder = ready.data_dir / "networks" / "ours"
     shutil.copytree(BASELINE, folder)
     with empty_database.sessions.begin() as session:
@@ -97,7 +97,7 @@ def test_a_live_version_whose_files_are_gone(ready: Settings, empty_database: Da
 
 
 @on_sqlite
-def test_a_full_disk_and_silent_workers_are_named_and_nobody_is_sent_away(ready: Settings) -> None:
+def test_readyz_stays_200_with_full_disk_or_missing_workers(ready: Settings) -> None:
     """Results can still be read, and what arrives waits."""
     (ready.data_dir / "workers" / "predict").unlink()
     full = ready.model_copy(update={"disk_reserve_bytes": 2**60})
@@ -105,7 +105,7 @@ def test_a_full_disk_and_silent_workers_are_named_and_nobody_is_sent_away(ready:
 
 
 @on_sqlite
-def test_a_database_that_does_not_answer(ready: Settings) -> None:
+def test_readyz_reports_an_unreachable_database(ready: Settings) -> None:
     gone = ready.model_copy(
         update={"database_url": "postgresql+psycopg://nobody:secret@127.0.0.1:1/gone"}
     )
@@ -116,7 +116,7 @@ def test_a_database_that_does_not_answer(ready: Settings) -> None:
 
 
 @on_sqlite
-def test_whoever_asks_often_is_told_what_was_found_a_moment_ago(ready: Settings) -> None:
+def test_health_states_are_cached_briefly(ready: Settings) -> None:
     app = create_app(ready)
     app.extensions[STATES] = Recent(lambda: states(app.extensions[KEY]), lasts_s=3600)
     client: FlaskClient = app.test_client()

@@ -36,13 +36,8 @@ def _value(samples: Samples, name: str, *labels: str) -> float:
     return samples[f"overread_{name}", labels]
 
 
-def test_only_who_is_known_may_look(portal: Portal) -> None:
-    assert portal.app.test_client().get("/metrics").status_code == 401
-    assert portal.program(Role.VIEWER).get("/metrics").status_code == 200
-
-
 @both_databases
-def test_images_by_state_and_how_long_they_wait(portal: Portal) -> None:
+def test_metrics_count_images_by_state_and_waiting_time(portal: Portal) -> None:
     with portal.database.sessions.begin() as session:
         some_images(session, 3, state=State.RECEIVED)
         some_images(session, 2, state=State.PREDICTED)
@@ -60,7 +55,7 @@ def test_images_by_state_and_how_long_they_wait(portal: Portal) -> None:
     assert _value(samples, "oldest_waiting_image_age_seconds", "ready") == 0
 
 
-def test_speed_and_latency(portal: Portal) -> None:
+def test_metrics_report_throughput_and_latency(portal: Portal) -> None:
     took_s = (1, 2, 3, 4, 100)
     with portal.database.sessions.begin() as session:
         for image, seconds in zip(some_images(session, 5), took_s, strict=True):
@@ -74,7 +69,7 @@ def test_speed_and_latency(portal: Portal) -> None:
     assert _value(samples, "image_latency_seconds", "0.99") == pytest.approx(100)
 
 
-def test_refusals_and_failures_are_counted_by_code(portal: Portal) -> None:
+def test_metrics_count_refusals_and_failures_by_code(portal: Portal) -> None:
     codes = (RefusalCode.DAMAGED, RefusalCode.DAMAGED, RefusalCode.TOO_LARGE)
     with portal.database.sessions.begin() as session:
         job = a_job(session)
@@ -93,7 +88,7 @@ def test_refusals_and_failures_are_counted_by_code(portal: Portal) -> None:
 
 
 @both_databases
-def test_version_nights_jobs_disk_and_audit(portal: Portal) -> None:
+def test_metrics_report_version_nights_jobs_disk_and_audit(portal: Portal) -> None:
     data_dir = portal.context.settings.data_dir
     with portal.database.sessions.begin() as session:
         a_version(session, name="v7")
@@ -120,7 +115,7 @@ def test_version_nights_jobs_disk_and_audit(portal: Portal) -> None:
     )
 
 
-def test_requests_are_counted_by_route_never_by_address(portal: Portal) -> None:
+def test_metrics_count_requests_by_route_not_by_path(portal: Portal) -> None:
     client = portal.program(Role.VIEWER)
     for job_id in ("a" * 32, "b" * 32):
         assert client.get(f"/api/v1/jobs/{job_id}").status_code == 404
@@ -133,7 +128,7 @@ def test_requests_are_counted_by_route_never_by_address(portal: Portal) -> None:
     assert _value(samples, name, "GET", "-", "404") == 1
 
 
-def test_a_database_that_is_down_is_said(portal: Portal) -> None:
+def test_metrics_report_a_database_that_is_down(portal: Portal) -> None:
     """With it goes the token's owner; so the figures are asked for directly."""
     from web.operations.metrics import ServiceFigures
 

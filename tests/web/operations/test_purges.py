@@ -82,7 +82,7 @@ def test_purge_is_refused_while_a_backup_runs(portal: Portal, admin: FlaskClient
 
 
 @pytest.mark.parametrize("body", [{}, {"job_id": "x", "older_than_days": 1}, {"job_id": 5}])
-def test_purge_requires_one_criterion_and_an_admin(
+def test_purge_requires_exactly_one_criterion(
     portal: Portal, admin: FlaskClient, body: object
 ) -> None:
     assert admin.post(PURGES, json=body).status_code == 422

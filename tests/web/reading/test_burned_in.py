@@ -20,14 +20,14 @@ def portal_with_text(portal: Portal, tmp_path: Path) -> Portal:
     return portal
 
 
-def test_people_are_told(portal_with_text: Portal) -> None:
+def test_pages_warn_about_burned_in_text(portal_with_text: Portal) -> None:
     browser = portal_with_text.browser(Role.VIEWER)
     assert TEXT in words(browser, "/studies/1")
     assert "Burned-in text is not removed" in words(browser, "/studies/1")
     assert "text burned into an image stays visible" in words(browser, "/about")
 
 
-def test_results_carry_the_warning(portal_with_text: Portal) -> None:
+def test_results_contain_the_burned_in_warning(portal_with_text: Portal) -> None:
     program = portal_with_text.program(Role.VIEWER)
     assert TEXT in program.get("/api/v1/studies/1").json["images"][0]["warnings"]
     for kind in ("csv", "jsonl", "json"):
