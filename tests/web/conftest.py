@@ -14,7 +14,7 @@ from web.context import KEY
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    """Templates: every test has a portal of its own, but they are compiled once."""
+    """Compiled templates, shared by the portals of all tests."""
     return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
 
 
@@ -35,10 +35,19 @@ def sender(portal: Portal) -> Sender:
 
 
 @pytest.fixture
+def job(portal: Portal, a_dicom: bytes, a_png: bytes) -> str:
+    """A job with two predicted images."""
+    job = portal.new_job("the archive")
+    portal.send(job, ("d/a.dcm", a_dicom), ("d/b.png", a_png))
+    portal.read_all(probability=0.87)
+    return job
+
+
+@pytest.fixture
 def a_png(tmp_path: Path) -> bytes:
-    return make_png(tmp_path / "picture.png").read_bytes()
+    return make_png(tmp_path / "image.png").read_bytes()
 
 
 @pytest.fixture
 def a_dicom(tmp_path: Path) -> bytes:
-    return make_dicom(tmp_path / "picture.dcm").read_bytes()
+    return make_dicom(tmp_path / "image.dcm").read_bytes()

@@ -1,4 +1,4 @@
-"""The API as programs use it."""
+"""Jobs, results, studies and images over the API, and its description."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from PIL import Image as Picture
+from PIL import Image as PILImage
 
 from models.tables.people import Role
 from tests.support.data.nights import a_night, a_snapshot
@@ -37,21 +37,11 @@ RESULT_FIELDS = [
 ]
 
 
-@pytest.fixture
-def job(portal: Portal, a_dicom: bytes, a_png: bytes) -> str:
-    job = portal.new_job("the archive")
-    portal.send(job, ("d/a.dcm", a_dicom), ("d/b.png", a_png))
-    portal.read_all(probability=0.875)
-    return job
-
-
 def test_job_counts_images_by_state(portal: Portal, job: str) -> None:
     portal.send(job, ("d/c.png", b"not read yet"))
     shown = portal.program().get(f"/api/v1/jobs/{job}").json
-    counts = {
-        name: shown[name] for name in ("received", "ready", "predicted", "rejected", "failed")
-    }
-    assert counts == {"received": 1, "ready": 0, "predicted": 2, "rejected": 0, "failed": 0}
+    counts = {"received": 1, "ready": 0, "predicted": 2, "rejected": 0, "failed": 0}
+    assert {name: shown[name] for name in counts} == counts
     assert (shown["total"], shown["finished"]) == (3, False)
 
 
@@ -89,7 +79,7 @@ def test_results_are_json_lines_by_default(portal: Portal, job: str) -> None:
     answer = portal.program().get("/api/v1/results")
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert [list(line) for line in lines] == [RESULT_FIELDS] * 2
-    assert (lines[0]["finding"], lines[0]["probability"]) == ("pneumonia", 0.875)
+    assert (lines[0]["finding"], lines[0]["probability"]) == ("pneumonia", 0.87)
     assert [lines[0][name] for name in RESULT_FIELDS[-6:-1]] == ["balanced", 1.5, 3.0, 0.2, 0.9]
     assert "research-use-only" in answer.headers["Content-Disposition"]
 
@@ -129,24 +119,24 @@ def test_study_equals_its_entry_in_the_list(portal: Portal, job: str) -> None:
     )
 
 
-def picture(answer: object) -> Picture.Image:
+def decoded(answer: object) -> PILImage.Image:
     assert answer.status_code == 200  # type: ignore[attr-defined]
     assert answer.content_type == "image/png"  # type: ignore[attr-defined]
-    return Picture.open(io.BytesIO(answer.data))  # type: ignore[attr-defined]
+    return PILImage.open(io.BytesIO(answer.data))  # type: ignore[attr-defined]
 
 
 def test_image_renderings_have_mode_and_size(portal: Portal, job: str) -> None:
     client = portal.program()
-    display = picture(client.get("/api/v1/images/1/display"))
+    display = decoded(client.get("/api/v1/images/1/display"))
     assert (display.mode, display.size) == ("L", (128, 96))
-    thumbnail = picture(client.get("/api/v1/images/1/thumbnail"))
+    thumbnail = decoded(client.get("/api/v1/images/1/thumbnail"))
     assert thumbnail.size == (128, 96)
-    heatmap = picture(client.get("/api/v1/images/1/heatmap.png"))
+    heatmap = decoded(client.get("/api/v1/images/1/heatmap.png"))
     alpha = np.asarray(heatmap.convert("RGBA"))[..., 3]
     # The invented heatmap grows from its first cell to its last.
     assert alpha[0, 0] == 0
     assert alpha[-1, -1] > 200
-    overlay = picture(client.get("/api/v1/images/1/overlay.png"))
+    overlay = decoded(client.get("/api/v1/images/1/overlay.png"))
     assert (overlay.mode, overlay.size) == ("RGB", display.size)
 
 
@@ -225,7 +215,7 @@ def test_openapi_document_is_consistent(portal: Portal) -> None:
 
 
 def test_json_responses_have_the_described_fields(portal: Portal, job: str) -> None:
-    """Every JSON answer to GET has exactly the fields that the description gives it."""
+    """Every JSON response to GET has exactly the described fields."""
     client = portal.program(Role.ADMIN)
     spec = client.get("/api/v1/openapi.json").json
     with portal.database.sessions.begin() as session:

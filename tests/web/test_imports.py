@@ -1,4 +1,4 @@
-"""What the portal loads."""
+"""Imports of the portal."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Others who guess lock a name for strangers' browsers, not for one that it has logged in with."""
+"""Lockouts apply to unknown browsers, not to those in which the user has logged in before."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from tests.support.web.people import ANOTHER, a_person, enter, entered, is_in, s
 from tests.support.web.portal import Portal
 from web.auth.known_browsers import COOKIE
 
-LOCKS = 2  # fewer than by default: an address has twenty tries a minute
+FAILURES = 2  # below the default, because an address has twenty attempts a minute
 
 
 @pytest.fixture(autouse=True)
-def _locks_soon(portal: Portal) -> None:
-    portal.change_settings(lockout_failures=LOCKS)
+def _lock_early(portal: Portal) -> None:
+    portal.change_settings(lockout_failures=FAILURES)
 
 
 def known(portal: Portal, *names: str) -> FlaskClient:
-    """A browser that those people have logged in with, and out."""
+    """A browser in which these users have logged in and out."""
     browser = portal.app.test_client()
     for name in names:
         assert enter(browser, name).status_code == 302
@@ -26,35 +26,35 @@ def known(portal: Portal, *names: str) -> FlaskClient:
     return browser
 
 
-def guess(browser: FlaskClient, name: str = "olga", *, times: int = LOCKS) -> None:
+def guess(browser: FlaskClient, name: str = "olga", *, times: int = FAILURES) -> None:
     for _ in range(times):
-        assert enter(browser, name, "").status_code == 403  # counts, and costs nothing
+        assert enter(browser, name, "").status_code == 403  # counted, but not hashed
 
 
-def gets_in(browser: FlaskClient, name: str = "olga") -> bool:
-    """And out again."""
+def can_log_in(browser: FlaskClient, name: str = "olga") -> bool:
+    """Also logs out again."""
     enter(browser, name)
-    came_in = is_in(browser)
-    if came_in:
+    succeeded = is_in(browser)
+    if succeeded:
         submit(browser, "/logout")
-    return came_in
+    return succeeded
 
 
 def test_lockout_by_strangers_spares_a_known_browser(portal: Portal) -> None:
     a_person(portal)
-    hers, strangers = known(portal, "olga"), portal.app.test_client()
-    guess(strangers)
-    assert not gets_in(strangers), "the right password helps no stranger"
-    assert gets_in(hers, " Olga ")
-    assert not gets_in(portal.app.test_client()), "that she came in allows no new guesses"
+    known_browser, stranger = known(portal, "olga"), portal.app.test_client()
+    guess(stranger)
+    assert not can_log_in(stranger), "locked, even with the right password"
+    assert can_log_in(known_browser, " Olga ")
+    assert not can_log_in(portal.app.test_client()), "a login elsewhere does not end the lockout"
 
 
 def test_known_browser_has_its_own_lockout(portal: Portal) -> None:
     a_person(portal)
-    hers = known(portal, "olga")
-    guess(hers)
-    assert not gets_in(hers)
-    assert gets_in(portal.app.test_client())
+    known_browser = known(portal, "olga")
+    guess(known_browser)
+    assert not can_log_in(known_browser)
+    assert can_log_in(portal.app.test_client())
 
 
 def test_browser_is_known_only_for_users_who_logged_in_with_it(portal: Portal) -> None:
@@ -62,10 +62,10 @@ def test_browser_is_known_only_for_users_who_logged_in_with_it(portal: Portal) -
         a_person(portal, name)
     shared, other = known(portal, "olga", "oleg"), known(portal, "mallory")
     for name in ("olga", "oleg"):
-        guess(other, name, times=LOCKS - 1)
+        guess(other, name, times=FAILURES - 1)
         guess(portal.app.test_client(), name, times=1)
-        assert not gets_in(other, name), "guesses from everywhere else are counted together"
-        assert gets_in(shared, name)
+        assert not can_log_in(other, name), "failures of all other browsers are counted together"
+        assert can_log_in(shared, name)
 
 
 def test_forged_known_browser_cookie_is_ignored(portal: Portal) -> None:
@@ -73,19 +73,19 @@ def test_forged_known_browser_cookie_is_ignored(portal: Portal) -> None:
     value = cookie(known(portal, "olga")).value
     assert "olga" not in value
     guess(portal.app.test_client())
-    said, signature = value.rsplit(".", 1)
-    for forged in (f"{said}.{'x' * len(signature)}", said, "x", ""):
-        thief = portal.app.test_client()
-        thief.set_cookie(COOKIE, forged)
-        assert not gets_in(thief)
+    payload, signature = value.rsplit(".", 1)
+    for forged in (f"{payload}.{'x' * len(signature)}", payload, "x", ""):
+        other = portal.app.test_client()
+        other.set_cookie(COOKIE, forged)
+        assert not can_log_in(other)
 
 
 def test_password_change_ends_the_lockout(portal: Portal) -> None:
     a_person(portal)
-    hers = entered(portal)
+    known_browser = entered(portal)
     guess(portal.app.test_client())
     fields = {"current": "quiet rooms at dusk", "password": ANOTHER, "again": ANOTHER}
-    assert submit(hers, "/account/password", **fields).status_code == 303
+    assert submit(known_browser, "/account/password", **fields).status_code == 303
     assert enter(portal.app.test_client(), "olga", ANOTHER).status_code == 302
 
 

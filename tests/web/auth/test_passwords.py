@@ -1,4 +1,4 @@
-"""Names and passwords: who fits gets in; to everybody else the portal says one and the same."""
+"""Login by name and password, sessions, and password changes."""
 
 import re
 from datetime import timedelta
@@ -38,22 +38,22 @@ def test_login_redirects_to_the_requested_page(portal: Portal) -> None:
 
 def test_login_refusals_are_indistinguishable(portal: Portal) -> None:
     a_person(portal)
-    shut_out = a_person(portal, "oleg")
+    inactive = a_person(portal, "oleg")
     with portal.database.sessions.begin() as session:
-        session.get_one(User, shut_out).is_active = False
+        session.get_one(User, inactive).is_active = False
     tried = {
         "unknown name": ("nobody", PASSWORD),
         "wrong password": ("olga", ANOTHER),
         "deactivated": ("oleg", PASSWORD),
     }
-    said = {why: _said(portal, *tried) for why, tried in tried.items()}
-    said["locked"] = _lock(portal)
-    assert len(set(said.values())) == 1, said
+    refusals = {why: _refusal(portal, *tried) for why, tried in tried.items()}
+    refusals["locked"] = _lock(portal)
+    assert len(set(refusals.values())) == 1, refusals
     assert [target for _, target in audited(portal)][:3] == list(tried)
 
 
-def _said(portal: Portal, name: str, password: str) -> tuple[int, str]:
-    """Without the form's proof and the name, which are repeated."""
+def _refusal(portal: Portal, name: str, password: str) -> tuple[int, str]:
+    """Without the CSRF token and the name, which the form repeats."""
     browser = portal.app.test_client()
     answer = enter(browser, name, password)
     assert not is_in(browser)
@@ -62,10 +62,10 @@ def _said(portal: Portal, name: str, password: str) -> tuple[int, str]:
 
 
 def _lock(portal: Portal) -> tuple[int, str]:
-    """Locked by wrong ones, and then refused with the right one."""
-    for _ in range(4):  # one came before; an empty one counts, and costs nothing
-        _said(portal, "olga", "")
-    return _said(portal, "olga", PASSWORD)
+    """Lock the name by wrong passwords; return the refusal of the right one."""
+    for _ in range(4):  # one more failed before; an empty one is counted, but not hashed
+        _refusal(portal, "olga", "")
+    return _refusal(portal, "olga", PASSWORD)
 
 
 def test_login_renews_an_outdated_password_hash(portal: Portal) -> None:
@@ -73,7 +73,7 @@ def test_login_renews_an_outdated_password_hash(portal: Portal) -> None:
     old = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     with portal.database.sessions.begin() as session:
         session.get_one(User, user_id).password_hash = old
-    _said(portal, "olga", ANOTHER)
+    _refusal(portal, "olga", ANOTHER)
     assert the_user(portal, user_id).password_hash == old
     entered(portal)
     renewed = the_user(portal, user_id).password_hash

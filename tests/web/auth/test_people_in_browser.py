@@ -1,4 +1,4 @@
-"""An admin lets somebody in, at real browsers, which complain of nothing."""
+"""Invitation, login, token and deactivation in browsers, without console errors."""
 
 import re
 
@@ -10,9 +10,7 @@ from tests.support.servers.portal_server import serve_app
 from tests.support.web.people import PASSWORD
 from tests.support.web.portal import Portal
 
-pytestmark = [
-    pytest.mark.browser,
-]
+pytestmark = pytest.mark.browser
 
 
 def a_page(browser: Browser, complaints: list[str]) -> Page:
@@ -44,7 +42,7 @@ def test_user_from_invitation_to_deactivation(portal: Portal, browser: Browser) 
         olga.click("text=Set password and log in")
         expect(olga.locator(".who")).to_have_text("olga · reader")
         olga.click("text=Log out")
-        expect(olga).to_have_url(f"{url}/login")  # going on at once would overtake it
+        expect(olga).to_have_url(f"{url}/login")  # the next request must not overtake it
         olga.goto(f"{url}/studies?order=label")
         olga.fill("[name=name]", "olga")
         olga.fill("[name=password]", PASSWORD)

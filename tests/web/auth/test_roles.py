@@ -1,4 +1,4 @@
-"""Every route is for the role that this file says, and for nobody below it."""
+"""Every route requires the role in this table."""
 
 import logging
 
@@ -13,7 +13,7 @@ from web.auth.rules import needs, open_to_all, rule_of
 
 NOBODY = None
 VIEWER, READER, OPERATOR, ADMIN = Role
-# From which role on. A new route is written here, too; HEAD and OPTIONS follow from it.
+# The lowest role that may use the route. HEAD and OPTIONS follow from it.
 TABLE: dict[str, Role | None] = {
     "GET /": VIEWER,
     "GET /about": VIEWER,
@@ -108,7 +108,7 @@ def rank(role: Role | None) -> int:
     return -1 if role is None else RANK[role]
 
 
-def is_let_in(client: FlaskClient, route: Walked) -> bool:
+def is_admitted(client: FlaskClient, route: Walked) -> bool:
     answer = client.open(route.path, method=route.method)
     assert answer.status_code not in (429, 500), route
     refused = answer.status_code == 403 and "needs the role" in answer.text
@@ -136,21 +136,21 @@ def test_view_rules_match_the_role_table(portal: Portal) -> None:
 def test_routes_admit_exactly_the_roles_of_the_table(portal: Portal, who: Role | None) -> None:
     walked = [route for route in walk(portal) if route.method != "OPTIONS"]
     client = portal.program(who) if who else portal.app.test_client()
-    let_in = {(route.method, route.pattern): is_let_in(client, route) for route in walked}
+    admitted = {(route.method, route.pattern): is_admitted(client, route) for route in walked}
     wanted = {(r.method, r.pattern): rank(who) >= rank(TABLE[r.table_key]) for r in walked}
-    assert let_in == wanted
+    assert admitted == wanted
     print(f"{len(TABLE)} routes, {len(walked)} with HEAD, tried as {who or 'nobody'}")  # noqa: T201
 
 
 def test_options_requires_a_role_for_one_of_the_methods(portal: Portal) -> None:
-    """Of several views at a path, any may answer."""
+    """If a path has several views, any of them may answer."""
     nobody, viewer = portal.app.test_client(), portal.program(Role.VIEWER)
     for route in walk(portal):
         if route.method == "OPTIONS":
             roles = [role for name, role in TABLE.items() if name.split(" ")[1] == route.pattern]
             for who, client in ((NOBODY, nobody), (VIEWER, viewer)):
                 may_use_one = any(rank(who) >= rank(role) for role in roles)
-                assert may_use_one or not is_let_in(client, route), route
+                assert may_use_one or not is_admitted(client, route), route
 
 
 def test_changing_routes_require_a_csrf_token(portal: Portal) -> None:
@@ -180,6 +180,6 @@ def test_view_with_two_rules_is_rejected(database: object) -> None:
     def view() -> str:
         return ""
 
-    open_to_all("it says nothing")(view)
+    open_to_all("for this test")(view)
     with pytest.raises(TypeError, match="has a rule already"):
         needs(Role.ADMIN)(view)

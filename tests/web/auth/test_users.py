@@ -1,13 +1,14 @@
-"""Admins let people in, as what they say, and out again at once."""
+"""Users: invitation, roles, deactivation, and the users page."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from models.base import now
-from models.tables.people import Role, Token, User
+from models.tables.people import Role, Token
 from tests.support.web.pages import words
 from tests.support.web.people import (
     ANOTHER,
@@ -31,7 +32,7 @@ def invited(portal: Portal, name: str = "olga", role: str = "reader") -> tuple[i
     return made.json["user"]["id"], made.json["link"]
 
 
-def accept(client: FlaskClient, link: str, password: str = PASSWORD, again: str = PASSWORD):  # type: ignore[no-untyped-def]
+def accept(client: FlaskClient, link: str, password: str = PASSWORD, again: str = PASSWORD) -> Any:
     form = {"token": link.partition("token=")[2], "password": password, "again": again}
     return client.post("/welcome", data=form | {"csrf_token": proof(client)})
 
@@ -91,8 +92,7 @@ def test_invitation_expires_and_is_replaced_by_a_newer_one(portal: Portal) -> No
 def test_token_kinds_are_not_interchangeable(portal: Portal) -> None:
     token = invited(portal)[1].partition("token=")[2]
     assert portal.app.test_client().get(f"/login?token={token}").status_code == 403
-    bearer = {"Authorization": f"Bearer {token}"}
-    assert portal.app.test_client().get("/api/v1/jobs", headers=bearer).status_code == 401
+    assert portal.client_with(token).get("/api/v1/jobs").status_code == 401
     login = portal.token(kind="login")
     assert portal.app.test_client().get(f"/welcome?token={login}").status_code == 410
 
@@ -113,31 +113,26 @@ def test_taken_and_invalid_user_names_are_refused(portal: Portal, name: str) -> 
     invited(portal)
     answer = portal.program(Role.ADMIN).post("/api/v1/users", json={"name": name, "role": "reader"})
     assert answer.status_code == 409
-    assert answer.json["title"].startswith(("a name is made of", "this name is taken"))
+    assert answer.json["title"].startswith(("a name has only", "this name is taken"))
 
 
 def test_deactivation_ends_sessions_and_tokens_for_good(portal: Portal) -> None:
     user_id = a_person(portal)
     browser = entered(portal)
-    token = submit(browser, "/account/tokens", name="x", role="viewer", days="7").text
-    bearer = {"Authorization": f"Bearer {_token_in(token)}"}
-    program = portal.app.test_client()
-    assert program.get("/api/v1/jobs", headers=bearer).status_code == 200
+    made = submit(browser, "/account/tokens", name="x", role="viewer", days="7").text
+    program = portal.client_with(made.partition("data-secret>")[2].partition("<")[0])
+    assert program.get("/api/v1/jobs").status_code == 200
     admin = portal.browser(Role.ADMIN)
     submit(admin, f"/users/{user_id}", page="/users", active="no")
     assert not is_in(browser)
-    assert program.get("/api/v1/jobs", headers=bearer).status_code == 401
+    assert program.get("/api/v1/jobs").status_code == 401
     assert enter(portal.app.test_client()).status_code == 403
     submit(admin, f"/users/{user_id}", page="/users", active="yes")
     assert not is_in(browser)
-    assert program.get("/api/v1/jobs", headers=bearer).status_code == 401
+    assert program.get("/api/v1/jobs").status_code == 401
     assert is_in(entered(portal))
-    said = [row for row in audited(portal) if row[0].startswith("user.")]
-    assert said == [("user.deactivated", str(user_id)), ("user.activated", str(user_id))]
-
-
-def _token_in(page: str) -> str:
-    return page.partition("data-secret>")[2].partition("<")[0]
+    changes = [row for row in audited(portal) if row[0].startswith("user.")]
+    assert changes == [("user.deactivated", str(user_id)), ("user.activated", str(user_id))]
 
 
 def test_role_change_ends_the_session(portal: Portal) -> None:
@@ -207,6 +202,17 @@ def test_links_ignore_the_host_header(portal: Portal) -> None:
 def test_users_page_is_linked_only_for_admins(portal: Portal) -> None:
     assert 'href="/users"' in portal.browser(Role.ADMIN).get("/").text
     assert 'href="/users"' not in portal.browser(Role.OPERATOR).get("/").text
-    with portal.database.sessions() as session:
-        assert session.get(User, 999) is None
+
+
+def test_unknown_user_is_not_found(portal: Portal) -> None:
     assert portal.program(Role.ADMIN).patch("/api/v1/users/999", json={}).status_code == 404
+
+
+def test_refused_user_name_stays_in_the_form(portal: Portal) -> None:
+    admin = portal.browser(Role.ADMIN)
+    answer = submit(admin, "/users", page="/users", name="Dr. Olga", role="reader")
+    assert answer.status_code == 409
+    assert 'role="alert">A name has only letters' in answer.text
+    assert 'value="Dr. Olga"' in answer.text
+    assert "<option selected>reader</option>" in answer.text
+    assert "New link" in answer.text, "the page of all users"

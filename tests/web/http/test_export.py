@@ -1,4 +1,4 @@
-"""Nothing that anyone named runs in a spreadsheet."""
+"""File names and texts never become formulas in a spreadsheet."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ def test_csv_cells_never_start_a_formula(text: str, separator: str) -> None:
     for cell, *more in csv.reader(io.StringIO(csv_line([text, 1]), newline=""), delimiter=","):
         assert not _would_run(cell)
         assert more == ["1"]
-    # Where another separator is the custom, quotes keep the text in one cell.
+    # Quotes keep the text in one cell for programs with another separator.
     for cells in csv.reader(io.StringIO(csv_line([text]), newline=""), delimiter=separator):
         assert not any(_would_run(cell) for cell in cells)
 
@@ -44,10 +44,10 @@ def _would_run(cell: str) -> bool:
 
 @given(st.text() | st.text("'=\t 1"))
 def test_guarded_adds_at_most_an_apostrophe(text: str) -> None:
-    said = guarded(text)
-    assert said in (text, f"'{text}")
-    assert not said.startswith(SIGNS)
-    assert unguarded(said) == text
+    result = guarded(text)
+    assert result in (text, f"'{text}")
+    assert not result.startswith(SIGNS)
+    assert unguarded(result) == text
 
 
 def test_unguarded_keeps_a_names_own_apostrophe() -> None:

@@ -1,4 +1,4 @@
-"""How numbers are put to people, from cards of both formats."""
+"""Template filters and figures of model cards of both formats."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The portal as it is served: slow clients keep nobody else out, and headers are not believed."""
+"""The portal under gunicorn: slow clients do not block others, proxy headers are ignored."""
 
 import socket
 import sys
@@ -22,7 +22,7 @@ from tests.support.servers.service import wait_until
 from web.http.gunicorn import CROWD, IN_A_CROWD_S, PATIENCE_S, PacedSocket, crowd
 
 HOST = "127.0.0.1"
-THREADS = 16  # more than that many clients at a time, and gunicorn's usual number would be taken
+THREADS = 16  # as many idle clients would occupy every thread of the default worker
 FORM = (
     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\ncsrf_token="
 )
@@ -61,7 +61,7 @@ def ask(port: int, path: str = "/healthz", **headers: str) -> tuple[int, Message
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         b"",
         b"G",
@@ -69,20 +69,18 @@ def ask(port: int, path: str = "/healthz", **headers: str) -> tuple[int, Message
         b"POST /login HTTP/1.1\r\nHost: x\r\n" + FORM,
         b"GET /healthz HTTP/1.0\r\nHost: x\r\n\r\n",
     ],
-    ids=["nothing", "one letter", "half a head", "half a form", "no farewell"],
+    ids=["nothing", "one letter", "half a header", "half a form", "connection left open"],
 )
-def test_idle_clients_do_not_block_others(port: int, said: bytes) -> None:
+def test_idle_clients_do_not_block_others(port: int, sent: bytes) -> None:
     with ExitStack() as stack:
         for _ in range(THREADS):
-            stack.enter_context(socket.create_connection((HOST, port))).sendall(said)
+            stack.enter_context(socket.create_connection((HOST, port))).sendall(sent)
         time.sleep(0.3)
-        assert ask(port)[0] == 200, "before the portal's patience with any of them ends"
+        assert ask(port)[0] == 200, "before any of them has timed out"
 
 
 def test_idle_clients_get_less_time_when_there_are_many(port: int) -> None:
-    """Or who comes next would wait for as long as the portal's patience lasts, and once more for
-    every further crowd.
-    """
+    """Otherwise the next client would wait for a whole timeout per full set of threads."""
     command = portal(host=HOST, port=port).command
     number = int(command[command.index("--threads") + 1])
     with ExitStack() as stack:
@@ -105,7 +103,7 @@ Act = Callable[[PacedSocket, socket.socket], None]
 @pytest.mark.parametrize(
     "act",
     [lambda ours, _: ours.recv(10), lambda ours, _: ours.sendall(bytes(2**24))],
-    ids=["says nothing", "reads nothing"],
+    ids=["sends nothing", "reads nothing"],
 )
 def test_socket_times_out_slow_clients(act: Act) -> None:
     ours, theirs = _pair()
@@ -119,9 +117,9 @@ def test_received_bytes_extend_the_time_but_not_gunicorns_timeout() -> None:
     with ours, theirs:
         ours.begin()
         theirs.sendall(bytes(20_000))
-        began = time.monotonic()
+        started = time.monotonic()
         assert len(ours.recv(20_000)) == 20_000
-        took_s = time.monotonic() - began
+        took_s = time.monotonic() - started
         assert PATIENCE_S + 10.0 - took_s <= ours._left_s <= PATIENCE_S + 10.0
         ours.settimeout(0.01)
         with pytest.raises(TimeoutError):

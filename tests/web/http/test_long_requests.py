@@ -1,6 +1,4 @@
-"""A large zip is unpacked before the answer to its last piece comes; who waits is told, and may ask
-again.
-"""
+"""Unpacking a large zip delays the response to its last chunk: clients wait and retry."""
 
 import threading
 from collections.abc import Callable
@@ -20,7 +18,7 @@ WITHIN_MS = 30_000
 
 @pytest.fixture
 def packed(tmp_path: Path) -> Path:
-    """Of a name by which it comes in pieces, however small."""
+    """Zips are sent in chunks, however small."""
     path = tmp_path / "50%.zip"
     path.write_bytes(a_zip(("a.png", a_png(seed=1)), ("b.png", a_png(seed=2))))
     return path
@@ -28,24 +26,24 @@ def packed(tmp_path: Path) -> Path:
 
 @dataclass
 class Impatient:
-    """A proxy that gives up the first piece, at which the portal is still at work."""
+    """A proxy that times out on the first chunk while the portal is still storing it."""
 
     portal: Callable[..., Any]
-    has_begun: threading.Event = field(default_factory=threading.Event)
+    has_started: threading.Event = field(default_factory=threading.Event)
     may_end: threading.Event = field(default_factory=threading.Event)
-    pieces: int = 0
+    chunks: int = 0
 
     def __call__(self, environ: Environment) -> int | None:
         if environ["REQUEST_METHOD"] != "PATCH":
             return None
-        self.pieces += 1
-        if self.pieces == 1:
+        self.chunks += 1
+        if self.chunks == 1:
             slow = environ | {"wsgi.input": Slow(environ["wsgi.input"], self)}
             self.work = threading.Thread(target=lambda: list(self.portal(slow, lambda *_: None)))
             self.work.start()
-            assert self.has_begun.wait(timeout=20)
+            assert self.has_started.wait(timeout=20)
             return 504
-        if self.pieces == 3:  # the second was told that the first is at work
+        if self.chunks == 3:  # the second was refused because the first is being stored
             self.may_end.set()
             self.work.join()
         return None
@@ -57,7 +55,7 @@ class Slow:
     proxy: Impatient
 
     def read(self, size: int = -1) -> bytes:
-        self.proxy.has_begun.set()
+        self.proxy.has_started.set()
         assert self.proxy.may_end.wait(timeout=20)
         return bytes(self.body.read(size))
 
@@ -71,18 +69,18 @@ def test_submit_retries_after_a_gateway_timeout(service: ServedPortal, packed: P
     assert "still processing an earlier request; waiting" in result.stderr
     job = service.newest_job()
     assert (job.declared, job.missing, job.total) == (1, 0, 2)
-    assert proxy.pieces >= 3
+    assert proxy.chunks >= 3
 
 
 @pytest.mark.browser
 def test_job_page_shows_that_files_are_being_stored(
     browser: Browser, service: ServedPortal, packed: Path
 ) -> None:
-    may_go_on = threading.Event()
+    may_continue = threading.Event()
 
     def watch(environ: Environment) -> None:
         if environ["REQUEST_METHOD"] == "PATCH":
-            may_go_on.wait(timeout=60)
+            may_continue.wait(timeout=60)
 
     service.interceptor.handler = watch
     context = browser.new_context()
@@ -95,6 +93,6 @@ def test_job_page_shows_that_files_are_being_stored(
             " · sent, being stored", timeout=WITHIN_MS
         )
     finally:
-        may_go_on.set()
+        may_continue.set()
     expect(page.locator("#state")).to_have_text("Processing", timeout=WITHIN_MS)
     context.close()

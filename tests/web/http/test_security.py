@@ -1,4 +1,4 @@
-"""What every answer carries, and that nothing which was sent comes back as a page."""
+"""Response headers, proxies, and uploads that must not become pages."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ from web.app import create_app
 from web.auth.rules import open_to_all
 from web.http.security import local_path
 
-WANTED = {
+HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -39,17 +39,17 @@ SCRIPT = b"<html><script>alert(1)</script>"
 DATA = re.compile(r"(application/(problem\+|openapi\+)?json|application/x-ndjson|text/csv)")
 
 
-def a_page_too(folder: Path) -> bytes:
-    """A radiograph with a page in its comment."""
-    picture = make_png(folder / "a.png").read_bytes()
-    return png_with(picture, png_chunk(b"tEXt", b"Comment\0" + SCRIPT))
+def png_with_html(folder: Path) -> bytes:
+    """An image with HTML in its comment."""
+    image = make_png(folder / "a.png").read_bytes()
+    return png_with(image, png_chunk(b"tEXt", b"Comment\0" + SCRIPT))
 
 
 def test_every_response_carries_the_security_headers(portal: Portal) -> None:
     client = portal.program(Role.ADMIN)
     for route in walk(portal):
         headers = client.open(route.path, method=route.method, base_url="https://here").headers
-        assert {name: headers.get(name) for name in WANTED} == WANTED, route
+        assert {name: headers.get(name) for name in HEADERS} == HEADERS, route
         assert set(headers["Content-Security-Policy"].split("; ")) == POLICY, route
         assert "camera=()" in headers["Permissions-Policy"]
         assert headers["Strict-Transport-Security"] == "max-age=31536000"
@@ -60,26 +60,26 @@ def test_every_response_carries_the_security_headers(portal: Portal) -> None:
 def test_proxy_headers_are_trusted_only_behind_a_proxy(database: Database, proxies: int) -> None:
     settings = database.settings.model_copy(update={"proxies": proxies})
     app = create_app(settings)
-    said = {"X-Forwarded-For": "192.0.2.7, 198.51.100.1", "X-Forwarded-Proto": "https"}
+    sent = {"X-Forwarded-For": "192.0.2.7, 198.51.100.1", "X-Forwarded-Proto": "https"}
 
-    @app.get("/who")
-    @open_to_all("a test asks")
-    def who() -> str:
+    @app.get("/seen")
+    @open_to_all("for this test")
+    def seen_by_app() -> str:
         return f"{request.remote_addr} {request.is_secure} {request.host}"
 
-    answer = app.test_client().get("/who", headers=said | {"X-Forwarded-Host": "evil.example"})
-    seen = ["127.0.0.1 False localhost", "198.51.100.1 True localhost"]
-    assert answer.text == seen[proxies]
+    answer = app.test_client().get("/seen", headers=sent | {"X-Forwarded-Host": "evil.example"})
+    expected = ["127.0.0.1 False localhost", "198.51.100.1 True localhost"]
+    assert answer.text == expected[proxies]
     assert ("Strict-Transport-Security" in answer.headers) == bool(proxies)
 
 
 def test_uploaded_html_is_never_served_as_html(portal: Portal, tmp_path: Path) -> None:
     job = portal.new_job("<script>alert(2)</script>")
-    portal.send(job, ("<script>alert(3)</script>.html", a_page_too(tmp_path)))
+    portal.send(job, ("<script>alert(3)</script>.html", png_with_html(tmp_path)))
     portal.read_all()
     admin = portal.program(Role.ADMIN)
-    there: dict[str, Any] = {"job_id": job, "image_id": 1, "study_id": 1}
-    for route in walk(portal, **there):
+    ids: dict[str, Any] = {"job_id": job, "image_id": 1, "study_id": 1}
+    for route in walk(portal, **ids):
         if route.method == "GET" and route.endpoint != "static":
             answer = admin.get(route.path)
             assert b"<script>alert" not in answer.data or DATA.match(answer.content_type), route
@@ -88,7 +88,7 @@ def test_uploaded_html_is_never_served_as_html(portal: Portal, tmp_path: Path) -
 
 
 def test_renderings_contain_no_uploaded_bytes_or_names(portal: Portal, tmp_path: Path) -> None:
-    portal.send(portal.new_job(), ("x.html", a_page_too(tmp_path)))
+    portal.send(portal.new_job(), ("x.html", png_with_html(tmp_path)))
     portal.read_all()
     viewer = portal.program(Role.VIEWER)
     for kind in ("display", "thumbnail", "heatmap.png", "overlay.png"):
@@ -143,5 +143,5 @@ WHERE = [
 @pytest.mark.parametrize(("wanted", "leads_to"), WHERE)
 def test_local_path_stays_on_this_portal(wanted: str, leads_to: str) -> None:
     assert local_path(wanted) == leads_to
-    # As a browser puts it together.
+    # As a browser resolves it.
     assert urlsplit(urljoin("http://here/login", leads_to)).netloc == "here"

@@ -1,4 +1,4 @@
-"""A zero byte, which PostgreSQL takes in no column, is the sender's fault and not ours."""
+"""Zero bytes, which PostgreSQL rejects in text, are client errors."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_zero_byte_in_a_url(portal: Portal, path: str) -> None:
         ("/api/v1/tokens", {"name": "a\0b", "role": "viewer", "days": 1}),
         ("/api/v1/purges", {"job_id": "a\0b"}),
         ("/api/v1/model-versions/%00/promote", {"reason": "a\0b"}),
-        *((f"{JOB}/{act}", {}) for act in ("close", "cancel", "retry")),
+        *((f"{JOB}/{action}", {}) for action in ("close", "cancel", "retry")),
     ],
 )
 def test_zero_byte_in_json(portal: Portal, path: str, fields: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Closing, cancelling and trying again, as programs ask for it."""
+"""Close, cancel and retry over the API."""
 
 from models.base import now
 from models.tables.intake import Image, State
@@ -37,14 +37,14 @@ def test_close_reports_missing_files(sender: Sender) -> None:
 
 
 def test_closed_and_cancelled_jobs_refuse_chunks(sender: Sender) -> None:
-    for act, fields in (("close", {"missing": "give_up"}), ("cancel", {})):
+    for action, fields in (("close", {"missing": "give_up"}), ("cancel", {})):
         one = Sender(sender.portal, sender.client, sender.portal.new_job())
         (upload,) = one.declare(("a.png", b"0123456789"))
         assert one.chunk(upload, 0, b"01234").status_code == 200
-        assert one.post(act, **fields).status_code == 200
+        assert one.post(action, **fields).status_code == 200
         refused = one.chunk(upload, 5, b"56789")
         assert refused.status_code == 409
-        assert act.removesuffix("e") in refused.json["title"]
+        assert action.removesuffix("e") in refused.json["title"]
         assert one.partial_files() == []
         assert one.try_to_declare(("b.png", b"1")).status_code == 409
 
@@ -83,7 +83,7 @@ def test_retry_of_failed_images_depends_on_their_files(sender: Sender) -> None:
     portal._read(images[1])
     set_states(portal, State.FAILED, State.FAILED, State.FAILED, State.FAILED, State.REJECTED)
     for path in (portal.context.store.root / "inputs").rglob(images[1].sha256):
-        path.unlink()  # read, but what the network eats is gone
+        path.unlink()  # read, but its network input is gone
     portal.context.store.delete(images[3].sha256)
     answer = sender.post("retry", which="failed").json
     assert (answer["retried"], answer["left"]) == (2, 2)
@@ -101,7 +101,7 @@ def test_retry_all_includes_refused_images_and_earlier_versions(sender: Sender) 
     set_states(portal, State.PREDICTED, State.REJECTED)
     answer = sender.post("retry", which="all").json
     assert (answer["retried"], answer["left"]) == (1, 0)
-    assert states(portal) == ["predicted", "received"], "the live version has read the first"
+    assert states(portal) == ["predicted", "received"], "read by the production version"
     portal.go_live("v2")
     assert sender.post("retry", which="all").json["retried"] == 1
     assert states(portal) == ["ready", "received"]
@@ -109,10 +109,10 @@ def test_retry_all_includes_refused_images_and_earlier_versions(sender: Sender) 
 
 def test_actions_require_an_existing_job(portal: Portal) -> None:
     client = portal.program()
-    for act in ("close", "cancel", "retry", "files", "uploads"):
-        answer = client.post(f"/api/v1/jobs/{'0' * 32}/{act}", json={})
-        assert answer.status_code in (404, 422), act
-        assert (act == "uploads") == (answer.status_code == 422)
+    for action in ("close", "cancel", "retry", "files", "uploads"):
+        answer = client.post(f"/api/v1/jobs/{'0' * 32}/{action}", json={})
+        assert answer.status_code in (404, 422), action
+        assert (action == "uploads") == (answer.status_code == 422)
     assert (
         client.post(f"/api/v1/jobs/{portal.new_job()}/retry", json={"which": "x"}).status_code
         == 422

@@ -1,4 +1,4 @@
-"""The portal is killed before each commit of an act in turn; whoever asked for it asks again."""
+"""Actions are repeated after the portal was killed before each of their commits."""
 
 import pytest
 
@@ -15,12 +15,12 @@ pytestmark = both_databases
 
 CLOSED = {"received": 1, "ready": 1, "predicted": 1, "failed": 1}
 CANCELLED = {"cancelled": 2, "predicted": 1, "failed": 1}
-TRIED_AGAIN = {"received": 2, "ready": 1, "predicted": 1}
+RETRIED = {"received": 2, "ready": 1, "predicted": 1}
 
 
 @pytest.fixture
 def sender(sender: Sender) -> Sender:
-    """Images that wait, were read, have failed; one more file has not come yet."""
+    """Images of four states, and a declared file that has not arrived."""
     portal = sender.portal
     send(sender.client, sender.job, *((f"{n}.png", a_png(seed=n)) for n in range(4)))
     _, ready, predicted, _ = portal.images()
@@ -32,17 +32,17 @@ def sender(sender: Sender) -> Sender:
     return sender
 
 
-def ask_until_it_lives(sender: Sender, act: str, **fields: str) -> int:
-    """The number of times that it died."""
-    sessions, deaths = sender.portal.context.sessions, 0
+def post_until_it_succeeds(sender: Sender, action: str, **fields: str) -> int:
+    """The number of kills."""
+    sessions, kills = sender.portal.context.sessions, 0
     while True:
         try:
-            with killed_at_commit(sessions, number=deaths + 1):
-                assert sender.client.post(f"{sender.url}/{act}", json=fields).status_code == 200
+            with killed_at_commit(sessions, number=kills + 1):
+                assert sender.client.post(f"{sender.url}/{action}", json=fields).status_code == 200
         except KilledError:
-            deaths += 1
+            kills += 1
         else:
-            return deaths
+            return kills
 
 
 def audited(portal: Portal, action: str) -> int:
@@ -55,7 +55,7 @@ def counted(sender: Sender) -> dict[str, int]:
 
 
 def test_killed_close_closes_once(sender: Sender) -> None:
-    assert ask_until_it_lives(sender, "close", missing="give_up") >= 1
+    assert post_until_it_succeeds(sender, "close", missing="give_up") >= 1
     shown = sender.show()
     assert (shown["given_up"], shown["missing"], bool(shown["closed_at"])) == (1, 0, True)
     assert counted(sender) == CLOSED
@@ -63,7 +63,7 @@ def test_killed_close_closes_once(sender: Sender) -> None:
 
 
 def test_killed_cancel_cancels_once(sender: Sender) -> None:
-    assert ask_until_it_lives(sender, "cancel") >= 2
+    assert post_until_it_succeeds(sender, "cancel") >= 2
     assert sender.show()["finished"]
     assert counted(sender) == CANCELLED
     assert audited(sender.portal, "job.cancelled") == 1
@@ -72,8 +72,8 @@ def test_killed_cancel_cancels_once(sender: Sender) -> None:
 @pytest.mark.parametrize("which", ["failed", "all"])
 def test_killed_retry_requeues_once(sender: Sender, which: str) -> None:
     sender.post("cancel")
-    assert ask_until_it_lives(sender, "retry", which=which) >= 2
-    assert counted(sender) == TRIED_AGAIN
+    assert post_until_it_succeeds(sender, "retry", which=which) >= 2
+    assert counted(sender) == RETRIED
     assert sender.show()["cancelled_at"] is None
     portal = sender.portal
     assert find_orphans(portal.context.sessions, portal.context.store) == []

@@ -1,4 +1,4 @@
-"""Without room nothing half-written stays, what was safe has its row, and senders are told when."""
+"""A full disk: no partial files remain, stored files have rows, clients get Retry-After."""
 
 import io
 from collections.abc import Callable
@@ -58,9 +58,9 @@ def test_files_stored_before_the_disk_filled_have_rows(sender: Sender) -> None:
 def test_full_database_is_reported_as_a_full_disk(sender: Sender) -> None:
     engine = sender.portal.context.sessions.kw["bind"]
     with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no more than there are
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no new pages
     files = [{"file": f"{number:0900d}", "size": 1} for number in range(500)]
     answer = sender.client.post(f"{sender.url}/uploads", json={"files": files})
     assert answer.status_code == 507
     answer = sender.client.post("/api/v1/jobs", json={"name": "x" * 200})
-    assert answer.status_code in (201, 507), "whatever fits on the pages that there are"
+    assert answer.status_code in (201, 507), "it may fit on existing pages"

@@ -1,12 +1,12 @@
-"""A job's page before any script runs: what is said, and who may do what."""
+"""The job page without scripts: its text and controls."""
 
 from models.tables.people import Role
 from tests.support.web.portal import Portal
 
 
 def declare(portal: Portal, job_id: str, *files: str) -> None:
-    said = [{"file": file, "size": 5, "sha256": ""} for file in files]
-    answer = portal.program().post(f"/api/v1/jobs/{job_id}/uploads", json={"files": said})
+    files_json = [{"file": file, "size": 5, "sha256": ""} for file in files]
+    answer = portal.program().post(f"/api/v1/jobs/{job_id}/uploads", json={"files": files_json})
     assert answer.status_code == 200, answer.text
 
 
@@ -23,31 +23,26 @@ def act(portal: Portal, job_id: str, what: str, **body: str) -> None:
 def test_interrupted_job_offers_to_resume(portal: Portal) -> None:
     job_id = portal.new_job()
     declare(portal, job_id, "a.dcm", "b.dcm")
-
-    said = page(portal, job_id)
-
-    assert 'data-count="missing">2</span> of <span data-count="declared">2</span>' in said
+    text = page(portal, job_id)
+    assert 'data-count="missing">2</span> of <span data-count="declared">2</span>' in text
     for part in ("upload.js", 'id="folder"', 'data-act="close-without"', 'data-act="cancel"'):
-        assert part in said
+        assert part in text
     assert "2 of 2 files missing" in portal.browser().get("/").text
 
 
 def test_reader_sees_missing_files_but_no_controls(portal: Portal) -> None:
     job_id = portal.new_job()
     declare(portal, job_id, "a.dcm")
-
-    said = page(portal, job_id, role=Role.READER)
-
-    assert 'data-count="missing">1</span>' in said
+    text = page(portal, job_id, role=Role.READER)
+    assert 'data-count="missing">1</span>' in text
     for part in ("upload.js", 'id="folder"', "data-act"):
-        assert part not in said
+        assert part not in text
 
 
 def test_closed_job_shows_that_files_are_missing(portal: Portal) -> None:
     job_id = portal.new_job()
     declare(portal, job_id, "a.dcm", "b.dcm")
     act(portal, job_id, "close", missing="give_up")
-
     assert "Finished, incomplete: 2 of 2 declared files never arrived" in page(portal, job_id)
     assert "2 of 2 files never arrived" in portal.browser().get("/").text
 
@@ -56,9 +51,7 @@ def test_cancelled_job_offers_a_retry(portal: Portal, a_png: bytes) -> None:
     job_id = portal.new_job()
     portal.send(job_id, ("a.png", a_png))
     act(portal, job_id, "cancel")
-
-    said = page(portal, job_id)
-
-    assert 'aria-live="polite">Cancelled</strong>' in said
-    assert '<button data-where="failed" data-act="retry-failed">' in said
+    text = page(portal, job_id)
+    assert 'aria-live="polite">Cancelled</strong>' in text
+    assert '<button data-where="failed" data-act="retry-failed">' in text
     assert "× cancelled" in portal.browser().get("/").text

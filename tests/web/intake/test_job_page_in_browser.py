@@ -1,4 +1,4 @@
-"""What goes wrong at a browser is said there."""
+"""The job page reports errors in a browser."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,9 @@ from models.tables.people import Role
 from tests.support.servers.portal_server import serve_app
 from tests.support.web.portal import Portal
 
-pytestmark = [
-    pytest.mark.browser,
-]
+pytestmark = pytest.mark.browser
 
-# A folder that was taken away while it was dropped.
+# A folder that was removed while it was dropped.
 DROP = """drop => {
   const gone = { isFile: true, file: (_, refuse) => refuse(new Error("gone")) };
   const event = new Event("drop", { cancelable: true });
@@ -24,7 +22,7 @@ DROP = """drop => {
 
 @pytest.fixture
 def page(portal: Portal, browser: Browser) -> Iterator[Page]:
-    """An operator's, in front of a job that waits for a file and has refused another."""
+    """An operator's page of a job with a missing and a refused file."""
     job = portal.new_job()
     portal.send(job, ("a.zip", b"PK\x03\x04 cut off"))
     files = {"files": [{"file": "b.png", "size": 9}]}

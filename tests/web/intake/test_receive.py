@@ -136,7 +136,7 @@ def test_request_over_the_limit_is_413(portal: Portal, a_png: bytes) -> None:
 
 
 def test_only_file_uploads_may_be_large(portal: Portal) -> None:
-    """The proof against forgery is read from the form, before the view is asked."""
+    """The CSRF token is read from the form before the view runs."""
     form = {"content_type": "multipart/form-data; boundary=x", "data": b"--x--\r\n"}
     much = {"CONTENT_LENGTH": str(MAX_BODY + 1)}
     browser = portal.browser(Role.VIEWER)
@@ -148,7 +148,7 @@ def test_only_file_uploads_may_be_large(portal: Portal) -> None:
 
 
 def test_form_parts_are_spooled_to_disk(portal: Portal) -> None:
-    portal.program()  # loads what is loaded once
+    portal.program()  # fills caches first
     content = bytes(1_000_000)
     tracemalloc.start()
     with portal.app.test_request_context("/"):
@@ -160,7 +160,7 @@ def test_form_parts_are_spooled_to_disk(portal: Portal) -> None:
 
 
 def test_large_part_is_stored_unchanged(portal: Portal) -> None:
-    content = bytes(range(256)) * 40_000  # 10 MB, with every line ending there is
+    content = bytes(range(256)) * 40_000  # 10 MB with every kind of line ending
     (file,) = portal.send(portal.new_job(), ("large.bin", content)).json["files"]
     kept = portal.context.store.path(file["sha256"], area="incoming").read_bytes()
     assert kept == content

@@ -1,4 +1,4 @@
-"""Declared files that come in pieces, whatever happens between the pieces."""
+"""Declared files sent in chunks, with interruptions between the chunks."""
 
 import io
 
@@ -53,12 +53,12 @@ def test_file_sent_in_chunks_becomes_an_image(sender: Sender) -> None:
 
 
 def test_uncounted_bytes_are_overwritten(sender: Sender) -> None:
-    """A portal that was killed between the disk and the row."""
+    """As after a kill between the write and the update of the row."""
     content = a_png()
     (upload,) = sender.declare(("a.png", content))
     sender.chunk(upload, 0, content[:100])
-    with PartialFiles(sender.portal.context.store).hold(upload["id"]) as so_far:
-        so_far.append(io.BytesIO(b"other bytes"), at=100, max_bytes=99)
+    with PartialFiles(sender.portal.context.store).hold(upload["id"]) as partial:
+        partial.append(io.BytesIO(b"other bytes"), at=100, max_bytes=99)
     assert sender.chunk(upload, 100, content[100:]).json["arrived"]
     assert [image.sha256 for image in sender.portal.images()] == [digest(content)]
 
@@ -76,13 +76,13 @@ def test_lost_partial_file_restarts_at_zero(sender: Sender) -> None:
 @both_databases
 @pytest.mark.parametrize("hashed", [True, False])
 def test_upload_finishes_after_a_kill_before_the_row(sender: Sender, hashed: bool) -> None:
-    """All bytes are safe and counted, also moved into the store; the row was never written."""
+    """All bytes are stored and counted; only the image row is missing."""
     content = a_png()
     (upload,) = sender.declare(("a.png", content), hashed=hashed)
     store = sender.portal.context.store
-    with PartialFiles(store).hold(upload["id"]) as so_far:
-        so_far.append(io.BytesIO(content), at=0, max_bytes=len(content))
-        store.adopt(so_far.path, digest(content))
+    with PartialFiles(store).hold(upload["id"]) as partial:
+        partial.append(io.BytesIO(content), at=0, max_bytes=len(content))
+        store.adopt(partial.path, digest(content))
     with sender.portal.database.sessions.begin() as session:
         assert advance(session, upload["id"], before=0, received=len(content))
     assert sender.show()["missing"] == 1
@@ -242,8 +242,8 @@ def test_uploads_of_another_job_are_not_found(sender: Sender) -> None:
         assert answer.status_code == 404
     nobody = Sender(sender.portal, sender.client, "0" * 32)
     assert nobody.client.get(f"{nobody.url}/uploads").status_code == 404
-    said = {"files": [{"file": "a.png", "size": 1}]}
-    assert nobody.client.post(f"{nobody.url}/uploads", json=said).status_code == 404
+    declared = {"files": [{"file": "a.png", "size": 1}]}
+    assert nobody.client.post(f"{nobody.url}/uploads", json=declared).status_code == 404
 
 
 def test_declared_names_are_cleaned_like_image_names(sender: Sender) -> None:

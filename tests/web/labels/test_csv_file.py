@@ -1,4 +1,4 @@
-"""Tables of labels as people have them: spellings, separators, bad rows by their line."""
+"""Parsing label tables: spellings, separators, bad rows by line."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -45,7 +45,7 @@ def test_read_label_table_accepts_spellings_of_the_uid_column(title: str) -> Non
 def test_read_label_table_reports_bad_rows_by_line() -> None:
     table = read(
         "file,label,time\n"
-        "a.png,ill,\n"
+        "a.png,sick,\n"
         ",normal,\n"
         "b.png,normal,2026-01-02T03:04:05Z\n"
         "c.png\n"

@@ -1,4 +1,4 @@
-"""A reader at the keyboard: one key a label, shown at once, and on to the next study."""
+"""Labelling by keyboard in a browser."""
 
 import threading
 from collections.abc import Iterator
@@ -14,9 +14,7 @@ from tests.support.data.uploads import a_png
 from tests.support.servers.portal_server import serve_app
 from tests.support.web.portal import Portal
 
-pytestmark = [
-    pytest.mark.browser,
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
@@ -24,7 +22,7 @@ def address(portal: Portal) -> Iterator[str]:
     """A portal with two studies: the first suspected, the second without a finding."""
     for number, finding in enumerate(("pneumonia", None)):
         portal.send(portal.new_job(), (f"ward {number}/a.png", a_png(seed=number)))
-        portal.read_all(finding=finding, reason=None if finding else "unlike any")
+        portal.read_all(finding=finding, reason=None if finding else "unlike the training images")
     with serve_app(portal.app) as address:
         yield address
 
@@ -43,7 +41,7 @@ def visit(browser: Browser, portal: Portal, address: str) -> Iterator[Page]:
 
 
 def is_complaint(said: ConsoleMessage) -> bool:
-    """A refusal is one of the tests' own; the browser reports each."""
+    """The 422 is sent by a test itself."""
     return said.type == "error" and "status of 422" not in said.text
 
 
@@ -52,8 +50,8 @@ def log_in(page: Page, portal: Portal, address: str, role: Role) -> None:
     page.goto(f"{address}/login?token={link}")
 
 
-def said(portal: Portal, image: int) -> list[str]:
-    """Everything, the latest first."""
+def given(portal: Portal, image: int) -> list[str]:
+    """Values of the image's labels, latest first."""
     with portal.database.sessions() as session:
         return [label.value.value for label in labels_of(session, hash_of(portal, image))]
 
@@ -78,15 +76,15 @@ def test_keys_label_the_image_and_open_the_next_study(
     expect(state).to_have_text("Saved.")
     expect(visit.locator('[data-key="x"]')).to_have_attribute("aria-pressed", "true")
     assert visit.evaluate("window.isTheSamePage")
-    # Whoever goes on at once loses nothing, however slow the way is.
+    # Leaving at once waits for the label to be saved.
     visit.route("**/api/v1/labels", slowly)
     visit.locator("body").press("u")
     visit.locator("body").press("j")
     visit.wait_for_url("**/studies/2?at=2")
-    assert said(portal, 1) == ["unusable", "normal", "pneumonia"]
+    assert given(portal, 1) == ["unusable", "normal", "pneumonia"]
     visit.locator("body").press("p")
     expect(shown.locator(".label-now")).to_contain_text("Pneumonia")
-    assert said(portal, 2) == ["pneumonia"]
+    assert given(portal, 2) == ["pneumonia"]
 
 
 def slowly(route: Route) -> None:

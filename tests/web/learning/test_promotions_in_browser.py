@@ -12,9 +12,7 @@ from tests.support.data.nights import SAID, a_night, a_trained_version
 from tests.support.servers.portal_server import serve_app
 from tests.support.web.portal import Portal
 
-pytestmark = [
-    pytest.mark.browser,
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

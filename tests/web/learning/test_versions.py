@@ -1,5 +1,6 @@
 """Model versions in portal and API: proposals, promotion, rejection, roll-back, re-reading."""
 
+import re
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -92,7 +93,10 @@ def test_versions_page_with_one_version_and_no_night(portal: Portal) -> None:
     assert f"In production {name}" in page
     assert "is proposed to replace" not in page
     assert "Roll back" not in page, "there is nothing to go back to"
-    assert "shipped with the project" in words(admin, f"/versions/{name}")
+    date = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
+    version = words(admin, f"/versions/{name}")
+    assert re.search(f"Installed {date} ?; shipped with the project", version)
+    assert re.search(f"Created {date}", version)
     assert name in words(admin, "/about")
     assert admin.get("/versions/none").status_code == 404
 

@@ -1,4 +1,4 @@
-"""What load balancers and supervisors ask: alive, ready, and what is missing."""
+"""/healthz, /readyz and /health."""
 
 import shutil
 import time
@@ -26,7 +26,7 @@ on_sqlite = pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def ready(empty_database: Database, broker_url: str) -> Settings:
-    """Everything is there, and workers have been heard of."""
+    """A complete service with heartbeats of its workers."""
     settings = empty_database.settings.model_copy(
         update={"broker_url": broker_url, "disk_reserve_bytes": 0}
     )
@@ -47,7 +47,7 @@ def _ask(settings: Settings, path: str = "/readyz") -> tuple[int, Any]:
 def _down(settings: Settings) -> tuple[int, set[str]]:
     status, words = _ask(settings)
     assert set(words.values()) <= {"up", "down"}
-    return status, {what for what, word in words.items() if word == "down"}
+    return status, {part for part, word in words.items() if word == "down"}
 
 
 def test_readyz_reports_every_part_up(ready: Settings) -> None:
@@ -98,7 +98,7 @@ def test_readyz_reports_missing_network_files(ready: Settings, empty_database: D
 
 @on_sqlite
 def test_readyz_stays_200_with_full_disk_or_missing_workers(ready: Settings) -> None:
-    """Results can still be read, and what arrives waits."""
+    """Results can still be read, and uploads wait."""
     (ready.data_dir / "workers" / "predict").unlink()
     full = ready.model_copy(update={"disk_reserve_bytes": 2**60})
     assert _down(full) == (200, {"disk", "predict_worker"})

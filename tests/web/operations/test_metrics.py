@@ -1,4 +1,4 @@
-"""Prometheus reads what is in the database, and nothing that anyone wrote."""
+"""Metrics for Prometheus, without user-supplied text."""
 
 from datetime import timedelta
 
@@ -18,6 +18,7 @@ from pipeline.errors import RefusalCode
 from tests.support.data.rows import a_job, a_version, an_image, some_images
 from tests.support.servers.databases import both_databases
 from tests.support.web.portal import Portal
+from web.operations.metrics import ServiceFigures
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
@@ -129,9 +130,7 @@ def test_metrics_count_requests_by_route_not_by_path(portal: Portal) -> None:
 
 
 def test_metrics_report_a_database_that_is_down(portal: Portal) -> None:
-    """With it goes the token's owner; so the figures are asked for directly."""
-    from web.operations.metrics import ServiceFigures
-
+    """No token can be checked without a database, so the figures are read directly."""
     with portal.database.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE image RENAME TO gone")
     values = {family.name: family for family in ServiceFigures(portal.context).collect()}

@@ -1,4 +1,4 @@
-"""The portal says that pixels are not cleaned, and where a file admits to text in them."""
+"""Warnings about text burned into pixels."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.support.web.portal import Portal
 
 @pytest.fixture
 def portal_with_text(portal: Portal, tmp_path: Path) -> Portal:
-    """One study whose tags admit to burned-in text, read like any other."""
+    """One study whose tags declare burned-in text."""
     dicom = make_dicom(tmp_path / "x.dcm", BurnedInAnnotation="YES").read_bytes()
     portal.send(portal.new_job(), ("x.dcm", dicom))
     portal.read_all(finding="pneumonia")

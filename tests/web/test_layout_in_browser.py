@@ -1,4 +1,4 @@
-"""The longest name that a person may have pushes nothing out of a page."""
+"""Layout: long names fit, and the focus stays visible."""
 
 from datetime import timedelta
 
@@ -8,6 +8,7 @@ from playwright.sync_api import Browser
 from models.people.tokens import issue_token
 from models.tables.people import Role
 from tests.support.data.rows import a_user
+from tests.support.data.uploads import a_png
 from tests.support.servers.portal_server import ServedPortal
 
 pytestmark = pytest.mark.browser
@@ -18,6 +19,12 @@ FITS = "() => document.documentElement.scrollWidth <= innerWidth"
 BUTTONS_ARE_SEEN = """() => {
     const parts = [...document.querySelectorAll(".row-actions .confirm[open] *")];
     return parts.length && parts.every((one) => one.getBoundingClientRect().right <= innerWidth);
+}"""
+CLEAR_OF_NOTICE = """(place) => {
+    const links = [...document.querySelectorAll(".worklist td.label a")];
+    const { bottom } = document.activeElement.getBoundingClientRect();
+    return document.activeElement === links[place]
+        && bottom <= document.querySelector(".notice").getBoundingClientRect().top;
 }"""
 
 
@@ -37,4 +44,21 @@ def test_longest_user_name_fits_every_page(browser: Browser, service: ServedPort
     page.set_viewport_size({"width": 1366, "height": 768})
     page.locator(".row-actions summary").last.click()
     page.wait_for_function(BUTTONS_ARE_SEEN, timeout=WITHIN_MS)
+    context.close()
+
+
+def test_focused_work_list_row_is_not_behind_the_notice(
+    browser: Browser, service: ServedPortal
+) -> None:
+    portal = service.portal
+    portal.send(portal.new_job(), *((f"{n}/a.png", a_png(seed=n)) for n in range(6)))
+    portal.read_all()
+    context = browser.new_context(viewport={"width": 1366, "height": 330})
+    page = context.new_page()
+    link = portal.token(kind="login")
+    page.goto(f"{service.url}/login?token={link}&next=/studies")
+    page.locator(".worklist td.label a").first.focus()
+    for place in range(1, 6):
+        page.keyboard.press("Tab")
+        page.wait_for_function(CLEAR_OF_NOTICE, arg=place, timeout=WITHIN_MS)
     context.close()
