@@ -3,30 +3,26 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from models.tables.people import Role
 from tests.support.servers.portal_server import serve_app
+from tests.support.web.pages import record_errors
 from tests.support.web.people import PASSWORD
 from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.browser
 
 
-def a_page(browser: Browser, complaints: list[str]) -> Page:
-    def listen(said: ConsoleMessage) -> None:
-        if said.type == "error":
-            complaints.append(said.text)
-
+def a_page(browser: Browser, errors: list[str]) -> Page:
     page = browser.new_context().new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", listen)
+    record_errors(page, errors)
     return page
 
 
 def test_user_from_invitation_to_deactivation(portal: Portal, browser: Browser) -> None:
-    complaints: list[str] = []
-    admin, olga = a_page(browser, complaints), a_page(browser, complaints)
+    errors: list[str] = []
+    admin, olga = a_page(browser, errors), a_page(browser, errors)
     with serve_app(portal.app) as url:
         admin.goto(f"{url}/login?token={portal.token(Role.ADMIN, kind='login')}")
         admin.click("nav >> text=Users")
@@ -62,4 +58,4 @@ def test_user_from_invitation_to_deactivation(portal: Portal, browser: Browser) 
         expect(olga).to_have_url(f"{url}/login?next=/studies")
         for page in (admin, olga):
             page.context.close()
-    assert complaints == []
+    assert errors == []

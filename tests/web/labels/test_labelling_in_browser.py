@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from models.learning.labels import effective_labels
 from models.tables.people import Role
 from tests.support.data.labelled import labels_of
 from tests.support.data.uploads import a_png
 from tests.support.servers.portal_server import serve_app
+from tests.support.web.pages import record_errors
 from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.browser
@@ -31,18 +32,12 @@ def address(portal: Portal) -> Iterator[str]:
 def visit(browser: Browser, portal: Portal, address: str) -> Iterator[Page]:
     context = browser.new_context()
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if is_complaint(said) else None)
+    errors: list[str] = []
+    record_errors(page, errors, ignored="status of 422")  # the tests send this response
     log_in(page, portal, address, Role.READER)
     yield page
     context.close()
-    assert complaints == []
-
-
-def is_complaint(said: ConsoleMessage) -> bool:
-    """The 422 is sent by a test itself."""
-    return said.type == "error" and "status of 422" not in said.text
+    assert errors == []
 
 
 def log_in(page: Page, portal: Portal, address: str, role: Role) -> None:

@@ -10,6 +10,7 @@ from models.tables.learning import Night, Outcome
 from models.tables.people import Role
 from tests.support.data.nights import SAID, a_night, a_trained_version
 from tests.support.servers.portal_server import serve_app
+from tests.support.web.pages import record_errors
 from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.browser
@@ -29,14 +30,13 @@ def address(portal: Portal) -> Iterator[str]:
 def visit(browser: Browser, portal: Portal, address: str) -> Iterator[Page]:
     context = browser.new_context()
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    errors: list[str] = []
+    record_errors(page, errors)
     link = portal.token(Role.ADMIN, kind="login")
     page.goto(f"{address}/login?token={link}")
     yield page
     context.close()
-    assert complaints == []
+    assert errors == []
 
 
 def change_night(portal: Portal, **values: object) -> None:

@@ -204,13 +204,10 @@ def test_rereading_is_requested_once(portal: Portal) -> None:
         name = shipped(session, portal).name
         an_image(session, a_job(session)).state = "predicted"  # type: ignore[assignment]
     for _ in range(2):
-        begun = admin.post("/api/v1/rereadings", json={})
-        assert begun.status_code == 202
-        assert (begun.json["model_version"], begun.json["done"], begun.json["total"]) == (
-            name,
-            0,
-            1,
-        )
+        started = admin.post("/api/v1/rereadings", json={})
+        assert started.status_code == 202
+        found = [started.json[field] for field in ("model_version", "done", "total")]
+        assert found == [name, 0, 1]
     (one,) = portal.program(Role.VIEWER).get("/api/v1/rereadings").json["rereadings"]
     assert (one["finished_at"], one["is_waiting"]) == (None, False)
     assert "Earlier images re-read: 0 of 1" in words(portal.browser(), "/versions")

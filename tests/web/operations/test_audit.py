@@ -71,8 +71,8 @@ def test_audit_check_reports_tampering(recorded: Portal) -> None:
     answer = browser.post("/audit/check", data=form, follow_redirects=True)
     assert "Audit chain verification failed at row 3:" in answer.text
     assert "Only the 2 rows up to row 2 can be trusted" in answer.text
-    said = recorded.program(Role.ADMIN).post("/api/v1/audit/check").json
-    assert (said["is_intact"], said["broken"], said["rows"]) == (False, 3, 2)
+    check = recorded.program(Role.ADMIN).post("/api/v1/audit/check").json
+    assert (check["is_intact"], check["broken"], check["rows"]) == (False, 3, 2)
     assert [row.action for row in recorded.audit()[:2]] == ["audit.checked", "audit.checked"]
 
 
