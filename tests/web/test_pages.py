@@ -249,8 +249,10 @@ def test_unexpected_error_is_logged_without_its_message(
     def fail() -> str:
         raise RuntimeError("Testperson")
 
-    for rule in ("/fails", "/api/v1/fails"):
+    rules = ("/fails", "/api/v1/fails")
+    for rule in rules:
         portal.app.add_url_rule(rule, rule, fail)
+    for rule in rules:
         answer = portal.browser().get(rule)
         assert answer.status_code == 500
         assert "Testperson" not in answer.text
