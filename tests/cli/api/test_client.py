@@ -1,14 +1,15 @@
 """The client against a small server that misbehaves on purpose."""
 
 import json
-import os
 import signal
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from cli.api.errors import Refused, WrongOffsetError
 from cli.api.tls import ssl_context, tls_problem
 from cli.errors import Failed
 from tests.support.servers.command import run
+from tests.support.servers.processes import ROOT, hearing_ctrl_c
 
 AUTHORITY = """\
 -----BEGIN CERTIFICATE-----
@@ -42,6 +44,7 @@ class Misbehaving(BaseHTTPRequestHandler):
     offset = 0  # sent with every 409
     delay_s = 0.4
     words = media_type = ""
+    is_waiting, may_answer = threading.Event(), threading.Event()  # of the answer "wait"
 
     def do_PATCH(self) -> None:
         self.do_POST()
@@ -58,8 +61,9 @@ class Misbehaving(BaseHTTPRequestHandler):
         if status == "too late":
             time.sleep(self.delay_s)
             status = 504
-        if status == "interrupt":
-            os.kill(os.getpid(), signal.SIGINT)
+        if status == "wait":
+            self.is_waiting.set()
+            self.may_answer.wait(60)
             status = 503
         self.bodies.append(body)
         said = {"title": "not now", "files": [{"file": "a"}], "received": 5}
@@ -264,18 +268,20 @@ def test_invalid_token_is_not_shown() -> None:
     assert "geheim" not in result.stderr
 
 
-@pytest.fixture
-def default_sigint() -> Iterator[None]:
-    """SIGINT may be ignored, as in a background job of a shell."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("default_sigint")
 def test_ctrl_c_exits_with_130(url: str) -> None:
-    Misbehaving.planned = ["interrupt"]
+    Misbehaving.planned = ["wait"]
+    environment = {"OVERREAD_URL": url, "OVERREAD_TOKEN": "token", "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-m", "cli", "jobs"]
+    with (
+        hearing_ctrl_c(),
+        Popen(command, cwd=ROOT, env=environment, stderr=PIPE, text=True) as it,
+    ):
+        try:
+            assert Misbehaving.is_waiting.wait(60)
+            it.send_signal(signal.SIGINT)
+            stderr = it.communicate(timeout=60)[1]
+        finally:
+            it.kill()
+            Misbehaving.may_answer.set()
 
-    result = run("jobs", OVERREAD_URL=url, OVERREAD_TOKEN="token")
-
-    assert (result.exit_code, result.stderr) == (130, "Error: interrupted\n")
+    assert (it.returncode, stderr) == (130, "Error: interrupted\n")
