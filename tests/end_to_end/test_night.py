@@ -174,7 +174,7 @@ def wait_for_mid_epoch(service: Service, number: int, *, after: str | None = Non
     def is_learning() -> bool:
         night = the_night(service, number)
         is_other = night is not None and night["leased_by"] != after
-        return is_other and "upper blocks, step" in (night or {})["progress"]
+        return is_other and "fine-tuning, step" in (night or {})["progress"]
 
     wait_until(is_learning, within_s=NIGHT_WITHIN_S, what="a step of fine-tuning")
     night = the_night(service, number)
