@@ -1,6 +1,5 @@
 """Tables on the terminal, and output files."""
 
-import hashlib
 import heapq
 import json
 import os
@@ -153,11 +152,6 @@ def _job_state(job: Mapping[str, Any]) -> str:
     if job["finished"]:
         return "finished"
     return "open" if job["closed_at"] is None else "reading"
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_whole(lines: Iterable[str], output: Path) -> None:

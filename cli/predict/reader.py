@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 
-from cli.output import sha256_of
 from cli.walk import Source
+from pipeline.checksum import sha256_of
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.inference.predictor import Predictor, batched

@@ -17,9 +17,9 @@ from pathlib import Path
 from cli.api.client import Client
 from cli.api.errors import CONFLICT, Refused, WrongOffsetError
 from cli.errors import Failed
-from cli.output import sha256_of
 from cli.progress import Progress
 from cli.walk import Source
+from pipeline.checksum import sha256_of
 from pipeline.look_ahead import map_ahead
 
 DECLARED_AT_ONCE = 1000  # the most that the service accepts in one request

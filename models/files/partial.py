@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from models.file_lock import LockedError, file_lock, is_same_file
-from models.files.store import BLOCK, FileStore, make_private_folder, sha256_of
+from models.files.store import BLOCK, FileStore, make_private_folder
 from pipeline.atomic_file import sync
 
 
@@ -58,15 +58,8 @@ class PartialFile:
     def cut(self, size: int) -> None:
         os.ftruncate(self.descriptor, size)
 
-    def open(self) -> BinaryIO:
-        return self.path.open("rb")
-
     def head(self, length: int) -> bytes:
         return os.pread(self.descriptor, length, 0)
-
-    def sha256(self) -> str:
-        with self.open() as file:
-            return sha256_of(file)
 
     def discard(self) -> None:
         self.path.unlink(missing_ok=True)

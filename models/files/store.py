@@ -178,14 +178,6 @@ def delete_older(path: Path, moment: float) -> None:
         path.unlink(missing_ok=True)
 
 
-def sha256_of(stream: BinaryIO) -> str:
-    """Of the rest of the stream."""
-    digest = hashlib.sha256()
-    while block := stream.read(BLOCK):
-        digest.update(block)
-    return digest.hexdigest()
-
-
 def make_private_folder(folder: Path) -> Path:
     """Make it, and the missing ones above it."""
     if not folder.is_dir():

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models.base import now
 from models.intake.images import cancel_waiting, has_waiting_images
 from models.intake.uploads import count_missing, count_uploads, give_up
-from models.query import Page, insert_new
+from models.query import Page, insert_new, read_page
 from models.tables.intake import FINAL_STATES, WAITING_STATES, Image, Job, State, Upload
 
 RATE_WINDOW_S = 30.0
@@ -156,9 +156,8 @@ def job_progress(session: Session, job_id: str) -> JobProgress | None:
 
 def list_jobs(session: Session, *, page: int = 1, page_size: int = 50) -> Page[JobProgress]:
     newest = select(Job).order_by(Job.created_at.desc(), Job.id)
-    jobs = session.scalars(newest.limit(page_size).offset((page - 1) * page_size)).all()
-    total = session.scalar(select(func.count()).select_from(Job)) or 0
-    return Page(_progress(session, jobs), page, page_size, total)
+    jobs = read_page(session, newest, page=page, page_size=page_size)
+    return jobs.of(_progress(session, jobs.items))
 
 
 def _progress(session: Session, jobs: Sequence[Job]) -> list[JobProgress]:

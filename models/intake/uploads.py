@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.query import Page, batches, insert_new, update_rows
+from models.query import Page, batches, count_rows, insert_new, read_page, update_rows
 from models.tables.intake import Upload
 
 MAX_A_JOB = 200_000
@@ -48,13 +48,11 @@ def declare(session: Session, *, job_id: str, files: Sequence[Declared]) -> list
 
 
 def count_uploads(session: Session, job_id: str) -> int:
-    count = select(func.count()).select_from(Upload).where(Upload.job_id == job_id)
-    return session.scalar(count) or 0
+    return count_rows(session, Upload, Upload.job_id == job_id)
 
 
 def count_missing(session: Session, job_id: str) -> int:
-    missing = select(func.count()).select_from(Upload).where(Upload.job_id == job_id, *MISSING)
-    return session.scalar(missing) or 0
+    return count_rows(session, Upload, Upload.job_id == job_id, *MISSING)
 
 
 def find_upload(session: Session, *, job_id: str, upload_id: int) -> Upload | None:
@@ -66,11 +64,8 @@ def list_uploads(
     session: Session, job_id: str, *, state: UploadState | None, page: int, page_size: int
 ) -> Page[Upload]:
     """By declaration, then by name."""
-    which = (Upload.job_id == job_id, *_STATES[state])
-    rows = select(Upload).where(*which).order_by(Upload.id)
-    total = session.scalar(select(func.count()).select_from(Upload).where(*which)) or 0
-    items = session.scalars(rows.limit(page_size).offset((page - 1) * page_size))
-    return Page(list(items), page, page_size, total)
+    rows = select(Upload).where(Upload.job_id == job_id, *_STATES[state]).order_by(Upload.id)
+    return read_page(session, rows, page=page, page_size=page_size)
 
 
 def advance(session: Session, upload_id: int, *, before: int, received: int) -> bool:

@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.base import now
 from models.learning.labels import NewLabel, add_labels
-from models.query import batches, insert_new
+from models.query import batches, count_rows, insert_new
 from models.tables.learning import Fingerprint, ImportedDataset, ImportedImage, LabelValue, Source
 from pipeline.types import Split
 
@@ -91,8 +91,7 @@ def _label(image: NewImage, dataset: ImportedDataset, user_id: int) -> NewLabel:
 
 
 def _count(session: Session, dataset: ImportedDataset) -> int:
-    of_set = select(func.count()).where(ImportedImage.dataset_id == dataset.id)
-    return session.scalar(of_set) or 0
+    return count_rows(session, ImportedImage, ImportedImage.dataset_id == dataset.id)
 
 
 class Computed(Protocol):

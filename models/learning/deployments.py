@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.learning.promotion import PRODUCTION
-from models.query import Page
+from models.query import Page, read_page
 from models.tables.intake import ModelAlias, ModelVersion, Move
 from models.tables.learning import Night
 from models.tables.people import User
@@ -58,9 +58,8 @@ def list_deployments(session: Session) -> list[Deployment]:
 def list_versions(session: Session, *, page: int = 1, page_size: int = 50) -> Page[ListedVersion]:
     """Newest first."""
     newest = select(ModelVersion).order_by(ModelVersion.id.desc())
-    rows = session.scalars(newest.limit(page_size).offset((page - 1) * page_size)).all()
-    total = session.scalar(select(func.count()).select_from(ModelVersion)) or 0
-    return Page(_listed(session, rows), page, page_size, total)
+    versions = read_page(session, newest, page=page, page_size=page_size)
+    return versions.of(_listed(session, versions.items))
 
 
 def listed_version(session: Session, version: ModelVersion) -> ListedVersion:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models.intake.study_links import StudyLink, find_study_links
 from models.learning.labels import EffectiveLabel, effective, latest_labels
 from models.learning.snapshots import SITE
-from models.query import Page
+from models.query import Page, count_rows, read_row_page
 from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
 
 
@@ -61,13 +61,12 @@ def list_labels(
     chosen = [labels.c.is_conflict] if only_conflicts else []
     # Counted in the same query, since finding the effective labels is most of its cost.
     newest = select(labels, func.count().over()).where(*chosen).order_by(labels.c.label_id.desc())
-    rows = session.execute(newest.limit(page_size).offset((page - 1) * page_size)).all()
-    total = rows[0][-1] if rows else 0
+    rows = read_row_page(session, newest, page=page, page_size=page_size, total=0).items
     found = [EffectiveLabel(*row[:-1]) for row in rows]
     hashes = [label.sha256 for label in found]
     said, links = latest_labels(session, hashes), find_study_links(session, hashes)
     items = [ListedLabel(one, said[one.sha256], links.get(one.sha256)) for one in found]
-    return Page(items, page, page_size, total)
+    return Page(items, page, page_size, total=rows[0][-1] if rows else 0)
 
 
 def label_counts(session: Session, *, today: datetime, this_week: datetime) -> LabelCounts:
@@ -106,9 +105,7 @@ def _imported_sets() -> Subquery:
 
 
 def _count_since(session: Session, moment: datetime) -> int:
-    rows = select(func.count()).select_from(Label)
-    given = Label.source != Source.DATASET
-    return session.scalar(rows.where(Label.created_at >= moment, given)) or 0
+    return count_rows(session, Label, Label.created_at >= moment, Label.source != Source.DATASET)
 
 
 def _readers(session: Session) -> list[ReaderCounts]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from models.base import now
 from models.config.settings import Settings
 from models.lease import NO_LEASE, claim_rows, is_exhausted, is_free, release_rows
-from models.query import Page, insert_new, update_rows
+from models.query import Page, insert_new, read_page, update_rows
 from models.tables.intake import ModelAlias
 from models.tables.learning import Answer, Night, Outcome
 
@@ -62,9 +62,7 @@ def get_night(session: Session, night_id: int) -> Night | None:
 
 def list_nights(session: Session, *, page: int = 1, page_size: int = 20) -> Page[Night]:
     newest = select(Night).order_by(Night.id.desc())
-    rows = session.scalars(newest.limit(page_size).offset((page - 1) * page_size)).all()
-    total = session.scalar(select(func.count()).select_from(Night)) or 0
-    return Page(list(rows), page, page_size, total)
+    return read_page(session, newest, page=page, page_size=page_size)
 
 
 def night_of_candidate(session: Session, version_id: int) -> Night | None:

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, func, insert, or_, select
+from sqlalchemy import exists, insert, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from models.base import now
 from models.intake.study_links import StudyLink, find_study_links
 from models.learning.labels import effective
-from models.query import Page, insert_new
+from models.query import Page, count_rows, insert_new, read_page, read_row_page
 from models.tables.intake import Image
 from models.tables.learning import (
     DatasetSnapshot,
@@ -81,10 +81,8 @@ def freeze(
 
 
 def snapshot_digest(members: Iterable[Member]) -> str:
-    digest = hashlib.sha256()
-    for line in snapshot_lines(sorted(members, key=lambda member: member.sha256)):
-        digest.update(line.encode())
-    return digest.hexdigest()
+    lines = snapshot_lines(sorted(members, key=lambda member: member.sha256))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def snapshot_lines(members: Iterable[Member | SnapshotImage]) -> Iterator[str]:
@@ -101,9 +99,7 @@ def get_snapshot(session: Session, snapshot_id: int) -> DatasetSnapshot | None:
 
 def list_snapshots(session: Session, *, page: int, page_size: int) -> Page[DatasetSnapshot]:
     newest = select(DatasetSnapshot).order_by(DatasetSnapshot.id.desc())
-    rows = session.scalars(newest.limit(page_size).offset((page - 1) * page_size)).all()
-    total = session.scalar(select(func.count()).select_from(DatasetSnapshot)) or 0
-    return Page(list(rows), page, page_size, total)
+    return read_page(session, newest, page=page, page_size=page_size)
 
 
 def snapshot_images(
@@ -131,20 +127,19 @@ def list_snapshot_images(
         chosen.append(SnapshotImage.split == split)
     if origin is not None:
         chosen.append(SnapshotImage.origin == origin)
-    total = session.scalar(select(func.count()).select_from(SnapshotImage).where(*chosen)) or 0
+    total = count_rows(session, SnapshotImage, *chosen)
     rows = (
         select(SnapshotImage, Label)
         .join(Label, Label.id == SnapshotImage.label_id)
         .options(joinedload(Label.user))
         .where(*chosen)
         .order_by(SnapshotImage.origin != SITE, SnapshotImage.sha256)
-        .limit(page_size)
-        .offset((page - 1) * page_size)
     )
-    found = session.execute(rows).all()
-    links = find_study_links(session, [image.sha256 for image, _ in found])
-    items = [ListedImage(image, label, links.get(image.sha256)) for image, label in found]
-    return Page(items, page, page_size, total)
+    found = read_row_page(session, rows, page=page, page_size=page_size, total=total)
+    links = find_study_links(session, [image.sha256 for image, _ in found.items])
+    return found.of(
+        [ListedImage(image, label, links.get(image.sha256)) for image, label in found.items]
+    )
 
 
 def nights_of_snapshot(session: Session, snapshot_id: int) -> list[Night]:

@@ -35,7 +35,6 @@ from models.operations.backup_folder import (
     SavedFile,
     copy_hashed,
     owner_only,
-    sha256_of,
     write_files,
     write_manifest,
 )
@@ -50,6 +49,7 @@ from models.operations.dump import (
 from models.operations.upgrade import record_by_admin
 from models.session import open_database
 from pipeline.atomic_file import sync
+from pipeline.checksum import sha256_of
 
 NEEDED = "needed.txt"  # while the backup is made: of millions of paths, memory would hold too few
 Report = Callable[[str, int, int], None]  # receives the stage, how much is done, and the total

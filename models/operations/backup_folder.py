@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from models.audit.verify import ANCHORS_FILE
 from models.file_lock import LockedError, file_lock
+from pipeline.checksum import sha256_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -32,7 +34,6 @@ SECRETS_FILE = "secrets.json"
 # In the data folder. Anchors may be older than the rows they speak of, never newer.
 LOOSE_FILES = (SECRETS_FILE, "token", ANCHORS_FILE)
 AREAS = ("incoming", "inputs", "stored")  # of the data folder's files/
-BLOCK = 1 << 20
 _NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
@@ -164,20 +165,11 @@ def owner_only() -> Iterator[None]:
         os.umask(before)
 
 
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def copy_hashed(source: Path, target: Path) -> str:
     """Returns the SHA-256 of what was written; folders on the way are made."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    with source.open("rb") as reading, target.open("wb") as writing:
-        while block := reading.read(BLOCK):
-            digest.update(block)
-            writing.write(block)
-    return digest.hexdigest()
+    shutil.copyfile(source, target)
+    return sha256_of(target)
 
 
 def _checked(file: SavedFile) -> SavedFile:

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.base import now
+from models.query import count_rows
 from models.tables.intake import WAITING_STATES, Audit, Image, Job, State
 from models.tables.learning import Night
 
@@ -41,8 +42,7 @@ def images_by_state(session: Session) -> StateFigures:
 
 
 def finished_since(session: Session, moment: datetime) -> int:
-    finished = select(func.count()).select_from(Image).where(Image.finished_at >= moment)
-    return session.scalar(finished) or 0
+    return count_rows(session, Image, Image.finished_at >= moment)
 
 
 def latency_quantiles(session: Session) -> dict[float, float]:
@@ -72,8 +72,7 @@ def images_by_reason(session: Session) -> dict[tuple[State, str | None], int]:
 
 def open_jobs(session: Session) -> int:
     """Those that accept more files."""
-    is_open = Job.closed_at.is_(None), Job.cancelled_at.is_(None)
-    return session.scalar(select(func.count()).select_from(Job).where(*is_open)) or 0
+    return count_rows(session, Job, Job.closed_at.is_(None), Job.cancelled_at.is_(None))
 
 
 def nights_by_outcome(session: Session) -> dict[str, int]:
@@ -86,7 +85,7 @@ def nights_by_outcome(session: Session) -> dict[str, int]:
 
 
 def audit_rows(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(Audit)) or 0
+    return count_rows(session, Audit)
 
 
 def _quantile(ordered: Sequence[float], quantile: float) -> float:

@@ -30,7 +30,6 @@ from models.operations.backup_folder import (
     Manifest,
     copy_hashed,
     owner_only,
-    sha256_of,
 )
 from models.operations.dump import (
     DatabaseDump,
@@ -52,6 +51,7 @@ from models.operations.upgrade import (
 )
 from models.session import open_database
 from pipeline.atomic_file import sync
+from pipeline.checksum import sha256_of
 
 RESTORED = "backup.restored"  # action in the audit
 _IGNORED = {RESTORING, "supervisor.lock", "lost+found"}

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.query import count_rows
 from models.tables.intake import Image, Prediction, Study
 
 SAMPLE = 30_000  # images: sampling error is small, and the query fast
@@ -74,8 +75,7 @@ def past_answers(
 
 def _sample_end(session: Session, model_version_id: int, *, sample: int) -> str | None:
     """About `sample` hashes are below it; None if there are no more."""
-    counted = select(func.count()).where(Prediction.model_version_id == model_version_id)
-    total = session.scalar(counted) or 0
+    total = count_rows(session, Prediction, Prediction.model_version_id == model_version_id)
     if total <= sample:
         return None
     return f"{int(sample / total * 16**_HEX_DIGITS):0{_HEX_DIGITS}x}"

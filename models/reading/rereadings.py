@@ -18,7 +18,7 @@ from models.base import now
 from models.intake.claims import has_waiting
 from models.learning.promotion import production_version
 from models.lease import NO_LEASE, claim_rows, has_lapsed
-from models.query import insert_new, update_rows
+from models.query import count_rows, insert_new, update_rows
 from models.tables.intake import Image, Prediction, State
 from models.tables.learning import Rereading
 from pipeline.types import OperatingPoint
@@ -162,7 +162,7 @@ def _progress(session: Session, rereading: Rereading) -> RereadingProgress:
 
 
 def _count(session: Session, last: int) -> int:
-    return session.scalar(select(func.count()).select_from(Image).where(*_within(last))) or 0
+    return count_rows(session, Image, *_within(last))
 
 
 def _within(last: int) -> tuple[ColumnElement[bool], ...]:

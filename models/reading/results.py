@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from models.learning.promotion import PRODUCTION
-from models.query import Page
+from models.query import Page, count_rows, read_row_page
 from models.tables.intake import Image, ModelAlias, ModelVersion, Prediction, State, Study
 from pipeline.types import OperatingPoint
 
@@ -77,10 +77,10 @@ def list_results(
     chosen = [Image.job_id == job_id]
     if state is not None:
         chosen.append(Image.state == state)
-    total = session.scalar(select(func.count()).select_from(Image).where(*chosen)) or 0
+    total = count_rows(session, Image, *chosen)
     query = _results(operating_point).where(*chosen).order_by(Image.id)
-    rows = session.execute(query.limit(page_size).offset((page - 1) * page_size))
-    return Page([_result(row) for row in rows], page, page_size, total)
+    found = read_row_page(session, query, page=page, page_size=page_size, total=total)
+    return found.of([_result(row) for row in found.items])
 
 
 def list_study_results(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.base import now
 from models.intake.study_links import study_label
-from models.query import Page, insert_new
+from models.query import Page, insert_new, read_row_page
 from models.reading.results import Result, first_results, list_study_results, shown_prediction_id
 from models.tables.intake import Image, Prediction, Study
 from pipeline.types import OperatingPoint
@@ -82,10 +82,10 @@ def list_studies(
         total = session.scalar(studies.where(*_in_job(job_id))) or 0
     key = _order_key(order)
     ordered = summaries.order_by((key.desc() if descending else key.asc()).nulls_last(), Study.id)
-    rows = session.execute(ordered.limit(page_size).offset((page - 1) * page_size)).all()
-    ids = [row.id for row in rows]
+    found = read_row_page(session, ordered, page=page, page_size=page_size, total=total)
+    ids = [row.id for row in found.items]
     first = first_results(session, ids, operating_point=operating_point, job_id=job_id)
-    return Page([_summary(row, first.get(row.id)) for row in rows], page, page_size, total)
+    return found.of([_summary(row, first.get(row.id)) for row in found.items])
 
 
 def get_study(

@@ -1,6 +1,5 @@
 """A model version's folder: written once, checked when opened, never changed."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.atomic_file import new_folder
+from pipeline.checksum import sha256_of
 from pipeline.errors import NetworkFolderError
 from pipeline.familiarity.guard import FAMILIARITY_FILE
 from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE
@@ -91,7 +91,7 @@ def verify_checksums(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise NetworkFolderError(f"{name} is missing in {folder}")
-        if _sha256(path) != expected:
+        if sha256_of(path) != expected:
             raise NetworkFolderError(f"{name} in {folder} is damaged: its checksum differs")
 
 
@@ -109,11 +109,6 @@ def _read_checksums(folder: Path) -> dict[str, str]:
     return listed
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def write_folder(folder: Path, *, fill: Callable[[Path], None]) -> Path:
     """Let `fill` write the files of a version, add their checksums, and name the whole: all or
     nothing. Where two write the same version at once, the first one to end has written it.
@@ -124,7 +119,7 @@ def write_folder(folder: Path, *, fill: Callable[[Path], None]) -> Path:
     with new_folder(folder) as partial:
         fill(partial)
         files = sorted(path for path in partial.iterdir() if path.name != CHECKSUMS_FILE)
-        lines = [f"{_sha256(path)}  {path.name}\n" for path in files]
+        lines = [f"{sha256_of(path)}  {path.name}\n" for path in files]
         (partial / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8")
         verify_checksums(partial)
     return folder

@@ -9,6 +9,7 @@ from models.intake.images import images_of_file
 from models.intake.jobs import JobStateError, require_open
 from models.intake.uploads import Declared, advance, find_upload
 from models.tables.intake import Upload
+from pipeline.checksum import sha256_of
 from pipeline.errors import Reason, RefusalCode
 from pipeline.files.archive import is_archive
 from pipeline.files.sniff import is_junk
@@ -118,7 +119,7 @@ def _complete(
     context: AppContext, upload: Upload, partial: PartialFile, arrivals: Arrivals
 ) -> None:
     """All bytes are on disk: check them, then unpack them or move them into the store."""
-    sha256 = partial.sha256()
+    sha256 = sha256_of(partial.path)
     if upload.sha256 not in ("", sha256):
         _count(context, upload, 0)
         partial.discard()
@@ -130,7 +131,7 @@ def _complete(
     if is_junk(upload.file):
         arrivals.receipt.ignored.append(upload.file)
     elif is_archive(partial.head(SIGNATURE_BYTES)):
-        with partial.open() as stream:
+        with partial.path.open("rb") as stream:
             for image in unpack(context, upload.file, stream):
                 arrivals.add(image)
     else:

@@ -5,18 +5,20 @@ bytes -> FileStore (durable) -> one short transaction for some hundred rows -> c
 The members of a zip become files of the job, each accepted or refused on its own.
 """
 
+import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby, takewhile
+from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 from werkzeug.datastructures import FileStorage
 
 from models.context import AppContext
-from models.files.store import FileTooLargeError, Stored, sha256_of
+from models.files.store import FileTooLargeError, Stored
 from models.intake.images import NewImage, add_images, wanted_uploads
 from models.intake.jobs import require_open
 from models.intake.uploads import Declared, arrive
@@ -215,9 +217,9 @@ def _is_plain(part: FileStorage) -> bool:
 
 def _declaration(part: FileStorage) -> Declared:
     """The declaration that matches this part."""
-    size, stream = _size(part), _stream(part)
+    size, stream = _size(part), cast(SpooledTemporaryFile[bytes], part.stream)
     stream.seek(0)
-    return Declared(_name(part), size, sha256_of(stream))
+    return Declared(_name(part), size, hashlib.file_digest(stream, "sha256").hexdigest())
 
 
 def _size(part: FileStorage) -> int:

@@ -14,7 +14,6 @@ from models.audit.lists import (
     audit_people,
     iter_audit,
     list_audit_page,
-    of_days,
 )
 from models.audit.verify import Check, check_audit, newest_check
 from models.tables.people import Role
@@ -89,7 +88,7 @@ def _check() -> Check:
 
 
 def _filter(query: AuditQuery) -> AuditFilter:
-    return of_days(action=query.action, person=query.person, first=query.since, last=query.until)
+    return AuditFilter(query.action, query.person, query.since, query.until)
 
 
 def _read(chosen: AuditFilter) -> Iterator[AuditRow]:

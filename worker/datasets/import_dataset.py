@@ -6,7 +6,6 @@ Nothing of the data set is visible before that transaction. Network inputs that 
 store are not made again, so a repeated import continues an interrupted one.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from models.files.garbage import hold_off_purges
 from models.learning.datasets import Added, NewImage, add_dataset, find_dataset, imported_images
 from models.learning.labelled_blobs import labelled_blobs, use_repeatable_read
 from models.learning.snapshots import SITE, Member, past_members
+from pipeline.checksum import sha256_of
 from pipeline.errors import PipelineError, RefusedError
 from pipeline.evaluation.leakage import Leak
 from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
@@ -225,8 +225,7 @@ class _Import:
 
 def _hash(path: Path) -> str | OSError:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         return error
 
