@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from models.context import AppContext, open_context
-from models.tables.intake import Image, Job
+from models.learning.promotion import install_baseline, production_version
+from models.tables.intake import Image, Job, ModelVersion
 from pipeline.prepare.pool import DecoderPool
 from tests.support.data.rows import a_job, images_in
 from tests.support.servers.databases import Database
@@ -28,6 +29,16 @@ def context(database: Database) -> Iterator[AppContext]:
 def pool() -> Iterator[DecoderPool]:
     with DecoderPool(processes=2, timeout_s=TIMEOUT_S, key=KEY) as running:
         yield running
+
+
+@pytest.fixture
+def production(context: AppContext) -> ModelVersion:
+    """The shipped network's version."""
+    with context.sessions.begin() as session:
+        install_baseline(session, data_dir=context.settings.data_dir)
+        version = production_version(session)
+    assert version is not None
+    return version
 
 
 @pytest.fixture

@@ -7,24 +7,22 @@ import pytest
 from sqlalchemy import select
 
 from models.context import AppContext
-from models.learning.promotion import install_baseline, set_production
+from models.learning.promotion import set_production
 from models.learning.versions import register_version
 from models.reading.predictions import get_prediction, read_heatmap
-from models.tables.intake import Image, Prediction, State
+from models.tables.intake import Image, ModelVersion, Prediction, State
 from pipeline.errors import RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import PREPROCESSING
 from tests.support.data.rereadings import put_inputs
 from tests.support.data.rows import a_job, a_version, an_image, images_in, with_settings
 from tests.support.data.versions import make_version
-from tests.support.servers.databases import Database, both_databases
+from tests.support.servers.databases import both_databases
 from worker.predict import LivePredictor, predict_chunk
 
 
 @pytest.fixture
-def live(context: AppContext, database: Database) -> LivePredictor:
-    with database.sessions.begin() as session:
-        install_baseline(session, data_dir=database.settings.data_dir)
+def live(production: ModelVersion) -> LivePredictor:
     return LivePredictor()
 
 

@@ -7,8 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from models.context import AppContext
-from models.learning.promotion import install_baseline
-from models.tables.intake import Image, Job, Prediction, State
+from models.tables.intake import Image, Job, ModelVersion, Prediction, State
 from pipeline.errors import RefusalCode
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING
@@ -19,10 +18,10 @@ from worker.predict import LivePredictor, predict_chunk
 
 
 @pytest.fixture
-def ready(context: AppContext, pool: DecoderPool, job: Job, tmp_path: Path) -> list[Image]:
+def ready(
+    context: AppContext, pool: DecoderPool, job: Job, production: ModelVersion, tmp_path: Path
+) -> list[Image]:
     """A PNG and a DICOM file, read but not predicted."""
-    with context.sessions.begin() as session:
-        install_baseline(session, data_dir=context.settings.data_dir)
     upload(context, job, {"a/1.png": a_png(), "a/2.dcm": a_dicom(tmp_path)})
     return ingest_all(context, pool)
 

@@ -41,7 +41,7 @@ from pipeline.evaluation.promotion_gate import Decision, Gate, decide_promotion
 from pipeline.familiarity.guard import is_guard_of
 from pipeline.text import plural
 from worker.chunks import PASSING
-from worker.night.candidate import candidate_name, train_candidate
+from worker.night.candidate import train_candidate
 from worker.night.claim import (
     LEASE_S,
     CancelledError,
@@ -157,9 +157,9 @@ def _train_candidate(
         raise CannotTrainError("TensorFlow is not installed; install it with: make setup-train")
     candidate = train_candidate(
         night.context,
-        snapshot_id=snapshot.id,
+        snapshot=snapshot,
         production=production,
-        name=candidate_name(night.claim.night_id),
+        name=f"night-{night.claim.night_id}",
         progress=night.report,
     )
     night.save(candidate_id=candidate.id)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.context import AppContext
-from models.learning.snapshots import LEARNABLE, SITE, get_snapshot, snapshot_images
-from models.tables.learning import DatasetSnapshot, LabelValue, SnapshotImage
+from models.learning.snapshots import LEARNABLE, SITE, snapshot_images
+from models.tables.learning import LabelValue, SnapshotImage
 from pipeline.errors import PipelineError
 from pipeline.training.dataset import Dataset
 from pipeline.training.job import Progress, TrainingProgress
@@ -31,7 +31,6 @@ class MissingImageError(PipelineError):
 class TrainingData:
     """sha256s, is_site: of the training images. groups: validation images by their origin."""
 
-    snapshot: DatasetSnapshot
     training: Dataset
     validation: Dataset
     sha256s: Sequence[str]
@@ -48,15 +47,12 @@ def read_training_data(
 ) -> TrainingData:
     """Raises NotEnoughImagesError before anything is read, MissingImageError."""
     with context.sessions() as session:
-        snapshot = get_snapshot(session, snapshot_id)
-        assert snapshot is not None, "snapshots are never deleted"
         train, validation = (
             snapshot_images(session, snapshot_id, split=split) for split in PURPOSES
         )
     _check_enough({Split.TRAIN: train, Split.VALIDATION: validation})
     inputs = _read_inputs(context, [*train, *validation], progress)
     return TrainingData(
-        snapshot=snapshot,
         training=_dataset(train, inputs),
         validation=_dataset(validation, inputs),
         sha256s=[row.sha256 for row in train],

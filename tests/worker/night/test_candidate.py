@@ -1,6 +1,5 @@
 """Candidates: trained once, continued after an interruption, not in production."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +8,14 @@ import numpy as np
 import pytest
 
 from models.context import AppContext
-from models.learning.promotion import install_baseline, production_version
+from models.learning.promotion import production_version
 from models.learning.snapshots import snapshot_images
 from models.learning.versions import version_path
 from models.tables.intake import ModelVersion
 from models.tables.learning import DatasetSnapshot
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard, is_guard_of
 from pipeline.inference.predictor import Predictor
-from pipeline.inference.version_folder import BASELINE
+from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.training.job import TrainingProgress
 from pipeline.types import PREPROCESSING, Split
@@ -26,10 +25,6 @@ from worker.night.candidate import ForeignFolderError, train_candidate
 from worker.night.training_data import MissingImageError, NotEnoughImagesError
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
-
-def no_progress(step: TrainingProgress) -> None:
-    pass
 
 
 class CutOffError(Exception):
@@ -53,30 +48,22 @@ def freeze_training_data(
     return freeze_phantoms(context, phantoms, is_drawn=is_drawn)
 
 
-def baseline(context: AppContext) -> ModelVersion:
-    with context.sessions.begin() as session:
-        install_baseline(session, data_dir=context.settings.data_dir)
-        version = production_version(session)
-    assert version is not None
-    return version
-
-
 def train(
     context: AppContext,
     snapshot: DatasetSnapshot,
     production: ModelVersion,
-    progress: Callable[[TrainingProgress], None] = no_progress,
+    progress: Callable[[TrainingProgress], None] = lambda step: None,
 ) -> ModelVersion:
     return train_candidate(
-        context, snapshot_id=snapshot.id, production=production, name="night-7", progress=progress
+        context, snapshot=snapshot, production=production, name="night-7", progress=progress
     )
 
 
 @pytest.mark.tensorflow
 def test_candidate_starts_from_production_and_continues_after_an_interruption(
-    context: AppContext,
+    context: AppContext, production: ModelVersion
 ) -> None:
-    production, snapshot = baseline(context), freeze_training_data(context, base=4)
+    snapshot = freeze_training_data(context, base=4)
     folder = context.settings.data_dir / "networks" / "night-7"
     steps: list[TrainingProgress] = []
 
@@ -121,12 +108,7 @@ def check_card(version: ModelVersion, snapshot: DatasetSnapshot) -> None:
     assert card["familiarity"]["guard"] == "kept", "40 images are too few to fit one"
     assert is_guard_of(card, snapshot.digest)
     assert not is_guard_of(card, "another")
-    assert not is_guard_of(baseline_card(), snapshot.digest)
-
-
-def baseline_card() -> dict[str, object]:
-    card: dict[str, object] = json.loads((BASELINE / "card.json").read_text())
-    return card
+    assert not is_guard_of(load_card(BASELINE).raw, snapshot.digest)
 
 
 def check_answers(folder: Path) -> None:
@@ -143,30 +125,34 @@ def check_answers(folder: Path) -> None:
     np.testing.assert_allclose(unfamiliar, old.guard.unfamiliarity(images, before.features))
 
 
-def test_too_few_patients_are_reported_before_reading(context: AppContext) -> None:
+def test_too_few_patients_are_reported_before_reading(
+    context: AppContext, production: ModelVersion
+) -> None:
     snapshot = freeze_training_data(context, patients=9, is_drawn=False)
     with pytest.raises(NotEnoughImagesError) as caught:
-        train(context, snapshot, baseline(context))
+        train(context, snapshot, production)
     assert str(caught.value) == "9 patients with pneumonia to train on, 10 are needed"
 
 
-def test_missing_image_is_named_by_its_hash(context: AppContext) -> None:
+def test_missing_image_is_named_by_its_hash(context: AppContext, production: ModelVersion) -> None:
     snapshot = freeze_training_data(context, is_drawn=False)
     with pytest.raises(MissingImageError, match="no longer in the file store"):
-        train(context, snapshot, baseline(context))
+        train(context, snapshot, production)
 
 
-def test_folder_trained_on_other_images_is_refused(context: AppContext) -> None:
-    snapshot, production = freeze_training_data(context, is_drawn=False), baseline(context)
+def test_folder_trained_on_other_images_is_refused(
+    context: AppContext, production: ModelVersion
+) -> None:
+    snapshot = freeze_training_data(context, is_drawn=False)
     shutil.copytree(BASELINE, context.settings.data_dir / "networks" / "night-7")
     with pytest.raises(ForeignFolderError, match="trained on other images"):
         train(context, snapshot, production)
 
 
 def test_overtaken_worker_registers_the_version_of_the_other(
-    context: AppContext,
+    context: AppContext, production: ModelVersion
 ) -> None:
-    snapshot, production = freeze_training_data(context, is_drawn=False), baseline(context)
+    snapshot = freeze_training_data(context, is_drawn=False)
     with context.sessions() as session:
         for image in snapshot_images(session, snapshot.id):
             black = np.zeros((224, 224), np.uint8)
@@ -180,11 +166,3 @@ def test_overtaken_worker_registers_the_version_of_the_other(
     made = train(context, snapshot, production, overtake)
     assert made.name == "night-7"
     assert version_path(made, data_dir=context.settings.data_dir) == folder
-
-
-@pytest.mark.parametrize("name", ["../elsewhere", "", "a b", ".hidden"])
-def test_invalid_version_name_is_refused(context: AppContext, name: str) -> None:
-    with pytest.raises(ValueError, match="Expected a name"):
-        train_candidate(
-            context, snapshot_id=1, production=baseline(context), name=name, progress=no_progress
-        )

@@ -1,34 +1,23 @@
 """A candidate is compared with production on a snapshot's test images, by real networks."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from models.context import AppContext
-from models.learning.promotion import install_baseline
-from models.learning.versions import find_version, register_version
+from models.learning.versions import register_version
 from models.tables.intake import ModelVersion
 from models.tables.learning import Evaluation
+from pipeline.evaluation.compare import Comparison
 from pipeline.evaluation.promotion_gate import Gate, decide_promotion
-from pipeline.inference.version_folder import BASELINE, load_card
-from pipeline.training.job import TrainingProgress
+from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import Split
 from tests.support.data.snapshots import FINDINGS, Phantom, freeze_phantoms
 from tests.support.data.versions import make_first_format, make_version
 from worker.night.compare import MissingInputError, compare_versions
 
 SITE, PUBLIC = "site", "public"
-
-
-@pytest.fixture
-def production(context: AppContext) -> ModelVersion:
-    with context.sessions.begin() as session:
-        install_baseline(session, data_dir=context.settings.data_dir)
-        found = find_version(session, load_card(BASELINE).model_version)
-    assert found is not None
-    return found
 
 
 @pytest.fixture
@@ -52,6 +41,23 @@ def freeze_test_images(context: AppContext, *, of_each: int = 3) -> int:
     return freeze_phantoms(context, [*phantoms, Phantom("normal", 99, Split.TRAIN)]).id
 
 
+def compare(
+    context: AppContext,
+    candidate: ModelVersion,
+    production: ModelVersion,
+    snapshot_id: int,
+    *,
+    progress: Progress = lambda step: None,
+) -> list[Comparison]:
+    return compare_versions(
+        context,
+        snapshot_id=snapshot_id,
+        candidate=candidate,
+        production=production,
+        progress=progress,
+    )
+
+
 def evaluations(context: AppContext) -> list[Evaluation]:
     with context.sessions() as session:
         return list(session.scalars(select(Evaluation).order_by(Evaluation.id)))
@@ -62,13 +68,7 @@ def test_compare_versions_of_the_same_network(
 ) -> None:
     steps: list[TrainingProgress] = []
     snapshot_id = freeze_test_images(context)
-    site, public = compare_versions(
-        context,
-        snapshot_id=snapshot_id,
-        candidate=candidate,
-        production=production,
-        progress=steps.append,
-    )
+    site, public = compare(context, candidate, production, snapshot_id, progress=steps.append)
     assert (site.name, public.name) == (SITE, PUBLIC)
     assert (site.images, site.patients, site.pneumonia_patients) == (6, 4, 2)
     difference = site.auroc.difference
@@ -99,16 +99,11 @@ def test_repeated_comparison_keeps_stored_evaluations(
         if evaluations(context):
             raise KilledError
 
-    versions: dict[str, Any] = {
-        "snapshot_id": snapshot_id,
-        "candidate": candidate,
-        "production": production,
-    }
     with pytest.raises(KilledError):
-        compare_versions(context, **versions, progress=interrupt)
+        compare(context, candidate, production, snapshot_id, progress=interrupt)
     first = evaluations(context)
     assert len(first) == 1
-    assert len(compare_versions(context, **versions)) == 2
+    assert len(compare(context, candidate, production, snapshot_id)) == 2
     rows = evaluations(context)
     assert len(rows) == 4
     assert (rows[0].id, rows[0].created_at) == (first[0].id, first[0].created_at)
@@ -123,9 +118,7 @@ def test_versions_without_the_operating_point_are_compared_at_balanced(
     with context.sessions.begin() as session:
         old = register_version(session, folder=folder, data_dir=context.settings.data_dir)
     snapshot_id = freeze_test_images(context, of_each=1)
-    site, _ = compare_versions(
-        context, snapshot_id=snapshot_id, candidate=candidate, production=old
-    )
+    site, _ = compare(context, candidate, old, snapshot_id)
     used = site.candidate["operating_point"], site.production["operating_point"]
     assert used == ("balanced", "balanced")
     assert (site.candidate["threshold"], site.production["threshold"]) == (0.5, 0.41)
@@ -139,17 +132,12 @@ def test_missing_network_input_is_reported(
     for path in (context.settings.files_dir / "inputs").glob("*/*/*"):
         path.unlink()
     with pytest.raises(MissingInputError, match="missing from the file store"):
-        compare_versions(
-            context, snapshot_id=snapshot_id, candidate=candidate, production=production
-        )
+        compare(context, candidate, production, snapshot_id)
 
 
 def test_comparison_without_test_images(
     context: AppContext, candidate: ModelVersion, production: ModelVersion
 ) -> None:
-    snapshot_id = freeze_test_images(context, of_each=0)
-    found = compare_versions(
-        context, snapshot_id=snapshot_id, candidate=candidate, production=production
-    )
+    found = compare(context, candidate, production, freeze_test_images(context, of_each=0))
     assert found == []
     assert "no labelled test images" in decide_promotion(found, gate=Gate()).reason

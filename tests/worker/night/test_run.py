@@ -15,9 +15,9 @@ from sqlalchemy import update
 from models.context import AppContext
 from models.learning.labels import NewLabel, add_labels
 from models.learning.nights import cancel_night, claim_night, get_night, request_night
-from models.learning.promotion import install_baseline, production_version
+from models.learning.promotion import production_version
 from models.reading.studies import NewStudy, get_or_create_studies
-from models.tables.intake import State
+from models.tables.intake import ModelVersion, State
 from models.tables.learning import LabelValue, Night, Outcome, Source
 from models.tables.people import Role
 from pipeline.phantom.drawing import draw_phantom
@@ -36,9 +36,8 @@ NEEDED = {"night_min_labels": 10, "gate_min_patients": 2, "train_memory_mb": 100
 
 
 @pytest.fixture
-def context(context: AppContext) -> AppContext:
+def context(context: AppContext, production: ModelVersion) -> AppContext:
     with context.sessions.begin() as session:
-        install_baseline(session, data_dir=context.settings.data_dir)
         user_id, job = a_user(session).id, a_job(session)
         study = get_or_create_studies(session, [NewStudy("a study", folder="images")])["a study"]
         for number in range(PATIENTS):
