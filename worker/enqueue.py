@@ -6,7 +6,7 @@ broker that is down is logged and never raised: the sweeper nudges again.
 
 import logging
 from collections.abc import Collection
-from functools import cache
+from functools import cache, partial
 
 from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
@@ -35,22 +35,6 @@ def connect(settings: Settings) -> None:
     _sender.cache_clear()
 
 
-def nudge_ingest(*, job_id: str | None = None) -> None:
-    _nudge(INGEST_TASK, jobs=[job_id] if job_id else ())
-
-
-def nudge_predict(*, job_ids: Collection[str] = ()) -> None:
-    _nudge(PREDICT_TASK, jobs=job_ids)
-
-
-def nudge_train() -> None:
-    _nudge(NIGHT_TASK)
-
-
-def nudge_reread() -> None:
-    _nudge(REREAD_TASK)
-
-
 def nudge_queue(queue: str) -> None:
     task = {INGEST: INGEST_TASK, PREDICT: PREDICT_TASK, TRAIN: NIGHT_TASK}.get(queue)
     if task is not None:
@@ -71,7 +55,10 @@ def _nudge(task: str, *, jobs: Collection[str] = ()) -> None:
     """jobs: for the logs of both sides only; the worker takes whatever waits."""
     about = {"jobs": sorted(jobs)}
     try:
-        _send(task, about)
+        sender = _sender()
+        if not sender.conf.broker_url:
+            raise OperationalError("no broker is set")
+        sender.send_task(task, ignore_result=True, expires=NUDGE_EXPIRES_S, headers=about)
     except (OperationalError, OSError) as error:
         why = type(error).__name__
         log.warning("%s was not nudged, the sweeper will do so: %s", task, why, extra=about)
@@ -79,11 +66,10 @@ def _nudge(task: str, *, jobs: Collection[str] = ()) -> None:
         log.info("nudged %s", task, extra=about)
 
 
-def _send(task: str, headers: dict[str, list[str]]) -> None:
-    sender = _sender()
-    if not sender.conf.broker_url:
-        raise OperationalError("no broker is set")
-    sender.send_task(task, ignore_result=True, expires=NUDGE_EXPIRES_S, headers=headers)
+nudge_ingest = partial(_nudge, INGEST_TASK)
+nudge_predict = partial(_nudge, PREDICT_TASK)
+nudge_reread = partial(_nudge, REREAD_TASK)
+nudge_train = partial(_nudge, NIGHT_TASK)
 
 
 @cache

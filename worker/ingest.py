@@ -57,15 +57,8 @@ class Outcomes:
 
 def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
     """Returns whether there was anything to do."""
-    settings = context.settings
     with context.sessions.begin() as session:
-        claim = claim_images(
-            session,
-            State.RECEIVED,
-            limit=settings.chunk_size,
-            lease_s=settings.lease_s,
-            max_attempts=settings.max_attempts,
-        )
+        claim = claim_images(session, State.RECEIVED, context.settings)
     if not claim.images:
         return False
     with holding(claim, context=context):
@@ -75,7 +68,7 @@ def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
         record(partial(_record, context, claim, outcomes), claim=claim, context=context)
         _delete_unrecorded(context, claim, read, recorded=outcomes.recorded)
     discard_uploads(context, [image.sha256 for image in claim.images if outcomes.has(image.sha256)])
-    nudge_predict(job_ids=jobs_of(claim))
+    nudge_predict(jobs=jobs_of(claim))
     return True
 
 

@@ -48,15 +48,12 @@ class LivePredictor:
                 self._predictor = _open(version, context.settings)
             except NetworkFolderError as error:
                 self._predictor = None
-                self._log_once(str(error))
+                if str(error) != self._reason:  # it is asked again at every nudge
+                    log.error("cannot predict, images wait: %s", error)
+                    self._reason = str(error)
                 return None
             self._version_id, self._reason = version.id, ""
         return self._predictor
-
-    def _log_once(self, reason: str) -> None:
-        if reason != self._reason:  # it is asked again at every nudge
-            log.error("cannot predict, images wait: %s", reason)
-            self._reason = reason
 
 
 def _open(version: ModelVersion, settings: Settings) -> Predictor:
@@ -89,13 +86,7 @@ def _claim(context: AppContext, version: ModelVersion) -> tuple[Claim, set[str]]
     """Also finishes, and returns, the claimed SHA-256s that this version has predicted before."""
     settings = context.settings
     with context.sessions.begin() as session:
-        claim = claim_images(
-            session,
-            State.READY,
-            limit=settings.chunk_size,
-            lease_s=settings.lease_s,
-            max_attempts=settings.max_attempts,
-        )
+        claim = claim_images(session, State.READY, settings)
         hashes = [image.sha256 for image in claim.images]
         known = finish_known(
             session, hashes, model_version_id=version.id, operating_point=settings.operating_point

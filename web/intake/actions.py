@@ -39,8 +39,8 @@ def retry_images(context: AppContext, job_id: str, *, which: WhichImages) -> tup
                 retried += take_up(session, ids, state=state)
         left += sum(step is None for step in steps.values())
         after = images[-1].id
-    nudge_ingest(job_id=job_id)
-    nudge_predict(job_ids=[job_id])
+    nudge_ingest(jobs=[job_id])
+    nudge_predict(jobs=[job_id])
     return retried, left
 
 

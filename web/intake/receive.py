@@ -74,7 +74,7 @@ class Arrivals:
         self._images, self._complete = [], []
         for sha256 in unwanted:
             self._context.store.delete(sha256, area="incoming")
-        nudge_ingest(job_id=self._job_id)
+        nudge_ingest(jobs=[self._job_id])
 
 
 @contextmanager
