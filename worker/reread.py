@@ -26,7 +26,8 @@ def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
     predictor = live.open(version, context)
     if predictor is None:
         return False
-    chunk = _claim(context, rereading.id)
+    with context.sessions.begin() as session:
+        chunk = claim_chunk(session, rereading.id, context.settings)
     if chunk is None:
         return False
     predictions = _predict(context, predictor, chunk)
@@ -39,18 +40,6 @@ def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
     with context.sessions.begin() as session:  # separately: others may hold equal bytes
         settle_chunk(session, chunk)
     return True
-
-
-def _claim(context: AppContext, rereading_id: int) -> Chunk | None:
-    settings = context.settings
-    with context.sessions.begin() as session:
-        return claim_chunk(
-            session,
-            rereading_id,
-            limit=settings.chunk_size,
-            lease_s=settings.lease_s,
-            max_attempts=settings.max_attempts,
-        )
 
 
 def _predict(context: AppContext, predictor: Predictor, chunk: Chunk) -> dict[str, Prediction]:

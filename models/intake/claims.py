@@ -21,6 +21,7 @@ from sqlalchemy import ColumnElement, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.base import now
+from models.config.settings import Settings
 from models.lease import NO_LEASE, claim_rows, is_exhausted, is_free, release_rows
 from models.tables.intake import WAITING_STATES, Image, State
 from pipeline.errors import RefusalCode
@@ -49,15 +50,16 @@ class Claim:
     images: tuple[ClaimedImage, ...]
 
 
-def claim_images(
-    session: Session, state: State, *, limit: int, lease_s: float, max_attempts: int
-) -> Claim:
+def claim_images(session: Session, state: State, settings: Settings) -> Claim:
     ids: list[int] = []
     if random.random() < SUSPECT_SHARE:  # noqa: S311  not a secret
-        ids = _pick_suspect(session, state, max_attempts)
-    ids = ids or _pick_shares(session, state, limit) or _pick_suspect(session, state, max_attempts)
+        ids = _pick_suspect(session, state, settings.max_attempts)
+    ids = ids or _pick_shares(session, state, settings.chunk_size)
+    ids = ids or _pick_suspect(session, state, settings.max_attempts)
     columns = (Image.id, Image.job_id, Image.file, Image.sha256, Image.attempts)
-    lease, rows = claim_rows(session, Image, Image.id.in_(ids), lease_s=lease_s, returning=columns)
+    lease, rows = claim_rows(
+        session, Image, Image.id.in_(ids), lease_s=settings.lease_s, returning=columns
+    )
     images = tuple(ClaimedImage(*row) for row in sorted(rows))
     return Claim(lease.holder, state, lease.until, images)
 

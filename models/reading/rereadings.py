@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Row, func, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from models.base import now
+from models.config.settings import Settings
 from models.intake.claims import has_waiting
 from models.learning.promotion import production_version
 from models.lease import NO_LEASE, claim_rows, has_lapsed
@@ -80,16 +81,15 @@ def list_rereadings(session: Session) -> list[RereadingProgress]:
     return [_progress(session, row) for row in rows]
 
 
-def claim_chunk(
-    session: Session, rereading_id: int, *, limit: int, lease_s: float, max_attempts: int
-) -> Chunk | None:
+def claim_chunk(session: Session, rereading_id: int, settings: Settings) -> Chunk | None:
     """The next images. None if nothing is left to claim, or others hold it."""
+    limit = settings.chunk_size
     rereading = session.get_one(Rereading, rereading_id, with_for_update=True)
     rows = _pick(session, rereading, Image.id > rereading.after_image_id, limit=limit)
     rereading.after_image_id = rows[-1].id if len(rows) == limit else rereading.last_image_id
     attempts: ColumnElement[int] = literal(1)
     if not rows:
-        is_left = has_lapsed(Image), Image.attempts <= max_attempts
+        is_left = has_lapsed(Image), Image.attempts <= settings.max_attempts
         rows = _pick(session, rereading, *is_left, order=Image.attempts.expression, limit=1)
         attempts = Image.attempts + 1
     if not rows:
@@ -98,7 +98,7 @@ def claim_chunk(
     ids = tuple(row.id for row in rows)
     which = (Image.id.in_(ids), Image.state == State.PREDICTED)
     lease, _ = claim_rows(
-        session, Image, *which, lease_s=lease_s, returning=[Image.id], attempts=attempts
+        session, Image, *which, lease_s=settings.lease_s, returning=[Image.id], attempts=attempts
     )
     return Chunk(lease.holder, rereading_id, ids, tuple(dict.fromkeys(row.sha256 for row in rows)))
 

@@ -19,7 +19,7 @@ def test_by_turns_interleaves_jobs(database: Database) -> None:
             an_image(session, hanging, content=content)
         for content in ("urgent 1", "urgent 2"):
             an_image(session, urgent, content=content)
-        claim = claim_images(session, State.RECEIVED, limit=32, lease_s=60, max_attempts=3)
+        claim = claim_images(session, State.RECEIVED, Settings(chunk_size=32))
     order = ["hangs 1", "urgent 1", "hangs 2", "urgent 2", "hangs 3"]
     assert by_turns(claim) == [a_hash(content) for content in order]
 

@@ -8,6 +8,7 @@ import pytest
 from pydicom.uid import generate_uid
 from sqlalchemy import select
 
+from models.config.settings import Settings
 from models.context import AppContext
 from models.intake.claims import claim_images
 from models.intake.images import cancel_waiting
@@ -127,7 +128,7 @@ def test_ingest_finishes_bytes_that_were_predicted_before(
     upload(context, job, {"a/1.png": a_png()})
     ingest_all(context, pool)
     with context.sessions.begin() as session:
-        claim = claim_images(session, State.READY, limit=9, lease_s=60, max_attempts=3)
+        claim = claim_images(session, State.READY, Settings(chunk_size=9))
         answers = {image.sha256: a_prediction() for image in claim.images}
         version = a_version(session)
         record_predictions(session, claim, answers, model_version_id=version.id, engine="a test")

@@ -49,7 +49,7 @@ def test_sweep_nudges_only_for_free_images(
     sweep(context)
     assert nudges(broker_url, "ingest") == 1
     with context.sessions.begin() as session:
-        claim_images(session, State.RECEIVED, limit=1, lease_s=60, max_attempts=3)
+        claim_images(session, State.RECEIVED, Settings(chunk_size=1))
     sweep(context)
     assert nudges(broker_url, "ingest") == 1
     with context.sessions.begin() as session:
@@ -63,7 +63,7 @@ def test_sweep_keeps_the_upload_of_a_failed_image(context: AppContext, job: Job)
     upload(context, job, {"a/1.png": a_png()})
     for _ in range(context.settings.max_attempts + 1):
         with context.sessions.begin() as session:
-            assert claim_images(session, State.RECEIVED, limit=1, lease_s=60, max_attempts=3).images
+            assert claim_images(session, State.RECEIVED, Settings(chunk_size=1)).images
             lapse_leases(session)
     sweep(context)
     (image,) = images_in(context)

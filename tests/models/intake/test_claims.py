@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from models.base import now
+from models.config.settings import Settings
 from models.intake.claims import Claim, claim_images, fail_exhausted, has_waiting, release
 from models.intake.images import record_failed
 from models.tables.intake import State
@@ -26,10 +27,9 @@ def _the_same_draws() -> None:
 
 
 def claim(database: Database, *, limit: int = 4) -> Claim:
+    settings = Settings(chunk_size=limit, chunk_time_limit_s=600)
     with database.sessions.begin() as session:
-        return claim_images(
-            session, State.READY, limit=limit, lease_s=LEASE.total_seconds(), max_attempts=3
-        )
+        return claim_images(session, State.READY, settings)
 
 
 def add_ready(database: Database, count: int) -> None:

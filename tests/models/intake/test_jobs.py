@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.base import now
+from models.config.settings import Settings
 from models.intake.claims import claim_images, release, still_held
 from models.intake.images import NewImage, add_images, record_read
 from models.intake.jobs import (
@@ -183,8 +184,8 @@ def test_cancelling_breaks_the_claims_of_workers(database: Database) -> None:
         job = a_job(session)
         (waiting,) = some_images(session, 1, job=job)
         (ready,) = some_images(session, 1, job=job, state=State.READY)
-        received = claim_images(session, State.RECEIVED, limit=1, lease_s=60, max_attempts=3)
-        decoded = claim_images(session, State.READY, limit=1, lease_s=60, max_attempts=3)
+        received = claim_images(session, State.RECEIVED, Settings(chunk_size=1))
+        decoded = claim_images(session, State.READY, Settings(chunk_size=1))
     with database.sessions.begin() as session:
         cancel_job(session, job.id)
         assert not cancel_some(session, job.id)
@@ -238,7 +239,7 @@ def test_cancel_some_skips_images_being_written(database: Database) -> None:
     with database.sessions.begin() as session:
         job = a_job(session)
         some_images(session, 3, job=job)
-        claim = claim_images(session, State.RECEIVED, limit=2, lease_s=60, max_attempts=3)
+        claim = claim_images(session, State.RECEIVED, Settings(chunk_size=2))
         cancel_job(session, job.id)
     with database.sessions.begin() as worker, database.sessions.begin() as session:
         assert len(still_held(worker, claim)) == 2

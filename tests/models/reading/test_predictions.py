@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.config.settings import Settings
 from models.intake.claims import Claim, claim_images
 from models.reading.predictions import (
     finish_known,
@@ -33,7 +34,7 @@ pytestmark = both_databases
 
 
 def claim_all(session: Session) -> Claim:
-    return claim_images(session, State.READY, limit=100, lease_s=60, max_attempts=3)
+    return claim_images(session, State.READY, Settings(chunk_size=100))
 
 
 def record_all(session: Session, claim: Claim, *, version_id: int) -> None:
@@ -93,7 +94,7 @@ def test_concurrent_workers_record_equal_bytes_once(database: Database) -> None:
         for job in (a_job(session), a_job(session)):
             for number in range(20):
                 an_image(session, job, content=str(number), state=State.READY)
-            claims.append(claim_images(session, State.READY, limit=20, lease_s=60, max_attempts=3))
+            claims.append(claim_images(session, State.READY, Settings(chunk_size=20)))
     one, other = claims
 
     def finish(claim: Claim) -> None:

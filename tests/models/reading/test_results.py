@@ -5,6 +5,7 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
+from models.config.settings import Settings
 from models.intake.claims import claim_images
 from models.intake.images import NewImage, add_images
 from models.learning.promotion import set_production
@@ -30,7 +31,7 @@ list_studies = partial(studies_module.list_studies, operating_point="balanced")
 
 
 def predict(session: Session, version: ModelVersion, predictions: dict[int, Prediction]) -> None:
-    claim = claim_images(session, State.READY, limit=1000, lease_s=60, max_attempts=3)
+    claim = claim_images(session, State.READY, Settings(chunk_size=1000))
     by_hash = {image.sha256: predictions[image.id] for image in claim.images}
     record_predictions(session, claim, by_hash, model_version_id=version.id, engine="a test")
 

@@ -4,6 +4,7 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.config.settings import Settings
 from models.context import AppContext
 from models.learning.promotion import install_baseline, production_version
 from models.reading.predictions import add_predictions
@@ -98,4 +99,4 @@ def progress(context: AppContext) -> tuple[int, int, bool]:
 def claim(context: AppContext) -> Chunk | None:
     with context.sessions.begin() as session:
         (one,) = list_rereadings(session)
-        return claim_chunk(session, one.rereading.id, limit=2, lease_s=60, max_attempts=3)
+        return claim_chunk(session, one.rereading.id, Settings(chunk_size=2))
