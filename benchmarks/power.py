@@ -20,6 +20,7 @@ from pipeline.evaluation.compare import Answers, compare, level_of_each
 from pipeline.evaluation.evaluate import Scores
 from pipeline.evaluation.metrics import auroc
 from pipeline.evaluation.promotion_gate import Gate, decide_promotion
+from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.types import OperatingPoint
 
 PATIENTS = [50, 100, 200, 400, 800, 1600]
@@ -34,6 +35,7 @@ OPEN = Gate(auroc_margin=1, sensitivity_margin=1, specificity_margin=1, min_pati
 GATE = Gate(min_patients=25)  # the defaults, but for the first column
 _NORMAL = NormalDist()
 _POINT: OperatingPoint = "balanced"
+_CARD = load_card(BASELINE)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ class World:
             unfamiliarities=np.zeros(len(labels)),
             patients=patient.astype(np.uint64),
         )
-        return Answers(name, scores, _POINT, float(_sigmoid(np.array(threshold))), 0.5)
+        thresholds = {_POINT: float(_sigmoid(np.array(threshold)))}
+        card = replace(_CARD, model_version=name, thresholds=thresholds)
+        return Answers(scores, card)
 
 
 def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -59,7 +59,9 @@ class LivePredictor:
 def _open(version: ModelVersion, settings: Settings) -> Predictor:
     path = version_path(version, data_dir=settings.data_dir)
     predictor = Predictor.open(path, operating_point=settings.operating_point)
-    log.warning("predicting with model version %s, %s", version.name, predictor.operating_point)
+    log.warning(
+        "predicting with model version %s, %s", version.name, predictor.card.operating_point
+    )
     return predictor
 
 

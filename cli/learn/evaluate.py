@@ -17,7 +17,7 @@ from cli.learn.evaluation_table import print_evaluation
 from cli.params import GivenPath
 from cli.progress import Progress, progress
 from pipeline.errors import NetworkFolderError, RefusedError
-from pipeline.evaluation.evaluate import Evaluation, ScoreCollector, Scores
+from pipeline.evaluation.evaluate import ScoreCollector, Scores
 from pipeline.evaluation.evaluate import evaluate as evaluate_scores
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import Card
@@ -129,11 +129,11 @@ def evaluate(
     if not len(scores):
         first = reading.refused[0]
         raise Failed(f"{name}: no image could be read; {first.file}: {first.reason}")
-    found = evaluate_scores(scores, card=predictor.card, operating_point=operating_point)
+    found = evaluate_scores(scores, card=predictor.card)
     if report:
         _write_report(report, found, scores, reading=reading, card=predictor.card)
     if as_json:
-        click.echo(json.dumps(found.as_json() | reading.not_counted(), indent=2))
+        click.echo(json.dumps(found | reading.not_counted(), indent=2))
     else:
         print_evaluation(
             found, source=reading.source, refused=reading.refused, refusals=reading.refusals
@@ -220,7 +220,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write_report(
-    folder: Path, found: Evaluation, scores: Scores, *, reading: Reading, card: Card
+    folder: Path, found: dict[str, Any], scores: Scores, *, reading: Reading, card: Card
 ) -> None:
     from pipeline.reports.evaluation_report import Source, write_report
 

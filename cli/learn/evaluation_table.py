@@ -1,11 +1,10 @@
 """An evaluation as text for a terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import click
 
-from pipeline.evaluation.bootstrap import Interval
-from pipeline.evaluation.evaluate import Evaluation
 from pipeline.evaluation.metrics import AT_THRESHOLD, METRICS, OVERALL
 from pipeline.text import plural, readable
 from pipeline.training.labelled import LabelledSource, RefusedImage
@@ -14,23 +13,27 @@ SHOWN = 20  # refused files
 
 
 def print_evaluation(
-    found: Evaluation, *, source: LabelledSource, refused: Sequence[RefusedImage], refusals: int
+    found: Mapping[str, Any],
+    *,
+    source: LabelledSource,
+    refused: Sequence[RefusedImage],
+    refusals: int,
 ) -> None:
-    point = found.chosen
-    click.echo(readable(f"{found.model_version} on {source.name}"))
+    """found: of `evaluate`."""
+    images, patients = plural(found["n"], "image"), plural(found["patients"], "patient")
+    click.echo(readable(f"{found['model_version']} on {source.name}"))
+    click.echo(f"{images} of {patients}; 95 % intervals\n")
+    click.echo(_lines(found, OVERALL))
     click.echo(
-        f"{plural(found.n, 'image')} of {plural(found.patients, 'patient')}; 95 % intervals\n"
+        f"\nOperating point {found['operating_point']}: threshold {found['threshold']:.2f}, "
+        f"temperature {found['temperature']:.3f}\n"
     )
-    click.echo(_lines((name, found.figures[name]) for name in OVERALL))
-    click.echo(
-        f"\nOperating point {found.operating_point}: threshold {point.threshold:.2f}, "
-        f"temperature {found.temperature:.3f}\n"
-    )
-    click.echo(_lines((name, point.figures[name]) for name in AT_THRESHOLD))
-    click.echo(_matrix(point.confusion_matrix))
+    click.echo(_lines(found, AT_THRESHOLD))
+    click.echo(_matrix(found["confusion_matrix"]))
     named = ", ".join(f"{label or 'none'}: {n}" for label, n in source.left_out.items())
     remainder = [
-        f"without a finding (out of distribution), but counted above: {found.unfamiliar}",
+        f"without a finding (out of distribution), but counted above: "
+        f"{found['unfamiliar']['count']}",
         *source.notes,
         *([f"left out (label neither normal nor pneumonia): {named}"] if named else []),
         *_refused(refused, refusals),
@@ -38,14 +41,14 @@ def print_evaluation(
     click.echo("\n".join(map(readable, remainder)))
 
 
-def _lines(figures: Iterable[tuple[str, Interval]]) -> str:
-    return "\n".join(f"  {METRICS[name]:<24} {_text(figure)}" for name, figure in figures)
+def _lines(found: Mapping[str, Any], names: Iterable[str]) -> str:
+    return "\n".join(f"  {METRICS[name]:<24} {_text(found[name])}" for name in names)
 
 
-def _text(figure: Interval) -> str:
-    if figure.value is None:
+def _text(figure: Mapping[str, Any]) -> str:
+    if figure["value"] is None:
         return "    -  (needs both classes, or a prediction of pneumonia)"
-    return f"{figure.value:.4f}  {figure.low:.4f} to {figure.high:.4f}"
+    return "{value:.4f}  {low:.4f} to {high:.4f}".format(**figure)
 
 
 def _matrix(counts: Mapping[str, int]) -> str:

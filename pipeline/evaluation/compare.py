@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.evaluation.bootstrap import DRAWS, LEVEL, Interval, bootstrap
 from pipeline.evaluation.evaluate import Scores
 from pipeline.evaluation.metrics import Draws, auroc_of_draws, ratio
-from pipeline.types import OperatingPoint
+from pipeline.inference.version_folder import Card
 
 Figure = Literal["auroc", "sensitivity", "specificity", "unanswered"]
 FIGURES: Final[tuple[Figure, ...]] = ("auroc", "sensitivity", "specificity", "unanswered")
@@ -20,17 +20,10 @@ Measured = dict[tuple[Figure, Side], Draws]
 
 @dataclass(frozen=True)
 class Answers:
-    """One version's scores of a test set.
+    """One version's scores of a test set, with the version's card."""
 
-    threshold: of the probability, at the operating point. unfamiliarity_limit: above it an image
-    gets no finding.
-    """
-
-    model_version: str
     scores: Scores
-    operating_point: OperatingPoint
-    threshold: float
-    unfamiliarity_limit: float
+    card: Card
 
     @property
     def are_numbers(self) -> bool:
@@ -39,20 +32,21 @@ class Answers:
     @property
     def y_pred(self) -> NDArray[np.bool_]:
         """(n,), predicted pneumonia, with or without a finding."""
-        predicted: NDArray[np.bool_] = self.scores.probabilities >= self.threshold
+        predicted: NDArray[np.bool_] = self.scores.probabilities >= self.card.threshold
         return predicted
 
     @property
     def is_unanswered(self) -> NDArray[np.bool_]:
         """(n,), without a finding."""
-        unanswered: NDArray[np.bool_] = self.scores.unfamiliarities > self.unfamiliarity_limit
+        limit = self.card.unfamiliarity_limit
+        unanswered: NDArray[np.bool_] = self.scores.unfamiliarities > limit
         return unanswered
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "model_version": self.model_version,
-            "operating_point": self.operating_point,
-            "threshold": self.threshold,
+            "model_version": self.card.model_version,
+            "operating_point": self.card.operating_point,
+            "threshold": self.card.threshold,
         }
 
 

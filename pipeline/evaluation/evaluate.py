@@ -2,14 +2,14 @@
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.bootstrap import DRAWS, Interval, bootstrap
+from pipeline.evaluation.bootstrap import DRAWS, bootstrap
 from pipeline.evaluation.metrics import (
     AT_THRESHOLD,
     OVERALL,
@@ -80,100 +80,44 @@ class ScoreCollector:
         )
 
 
-def collect(
-    predictions: Iterable[Prediction], *, labels: Iterable[int], patients: Iterable[str]
-) -> Scores:
-    collector = ScoreCollector()
-    for prediction, label, patient in zip(predictions, labels, patients, strict=True):
-        collector.add(prediction, label=int(label), patient=str(patient))
-    return collector.scores()
+def evaluate(scores: Scores, *, card: Card, draws: int = DRAWS) -> dict[str, Any]:
+    """Return the JSON of all metrics, as cards, the database and scripts read it.
 
-
-@dataclass(frozen=True)
-class PointFigures:
-    """Metrics at one operating point. figures: AT_THRESHOLD. confusion_matrix: image counts."""
-
-    threshold: float
-    figures: Mapping[str, Interval]
-    confusion_matrix: Mapping[str, int]
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            **{name: self.figures[name].as_json() for name in AT_THRESHOLD},
-            "confusion_matrix": dict(self.confusion_matrix),
-            "threshold": self.threshold,
-        }
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """n: images, with or without a finding. unfamiliar: images without a finding, as out of
-    distribution. figures: OVERALL. operating_point: the one that is meant when none is named.
-    """
-
-    model_version: str
-    temperature: float
-    operating_point: OperatingPoint
-    n: int
-    patients: int
-    unfamiliar: int
-    figures: Mapping[str, Interval]
-    operating_points: Mapping[OperatingPoint, PointFigures]
-
-    @property
-    def chosen(self) -> PointFigures:
-        return self.operating_points[self.operating_point]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the JSON that cards and scripts read: names and shape are fixed."""
-        return {
-            "n": self.n,
-            "patients": self.patients,
-            **{name: self.figures[name].as_json() for name in OVERALL},
-            **self.chosen.as_json(),
-            "temperature": self.temperature,
-            "operating_point": self.operating_point,
-            "model_version": self.model_version,
-            "unfamiliar": {"count": self.unfamiliar, "share": round(self.unfamiliar / self.n, 6)},
-            "operating_points": {
-                name: point.as_json() for name, point in self.operating_points.items()
-            },
-        }
-
-
-def evaluate(
-    scores: Scores, *, card: Card, operating_point: OperatingPoint = "balanced", draws: int = DRAWS
-) -> Evaluation:
-    """Compute all metrics, at all of the version's operating points.
-
-    Metrics that need a missing class have the value None. Raises ValueError for no images.
+    OVERALL, `operating_points` with AT_THRESHOLD and the confusion matrix of each, and those of
+    the card's own operating point on top; metrics with their interval, see `Interval.as_json`.
+    `n`: images, with or without a finding; `unfamiliar`: those without. Metrics that need a
+    missing class have the value None. Raises ValueError for no images.
     """
     if not len(scores):
         raise ValueError("expected at least one image, received none")
-    once = np.ones((1, len(scores)))
     found = bootstrap(_figures_of(scores, card.thresholds), patients=scores.patients, draws=draws)
-    return Evaluation(
-        model_version=card.model_version,
-        temperature=card.temperature,
-        operating_point=operating_point,
-        n=len(scores),
-        patients=len(np.unique(scores.patients)),
-        unfamiliar=int((scores.unfamiliarities > card.unfamiliarity_limit).sum()),
-        figures={name: found["", name] for name in OVERALL},
-        operating_points={
-            point: PointFigures(
-                threshold=threshold,
-                figures={name: found[point, name] for name in AT_THRESHOLD},
-                confusion_matrix={
-                    name: int(count[0])
-                    for name, count in confusion_matrix(
-                        scores.labels, scores.probabilities >= threshold, weights=once
-                    ).items()
-                },
-            )
-            for point, threshold in card.thresholds.items()
-        },
+    points = {
+        point: {
+            **{name: found[point, name].as_json() for name in AT_THRESHOLD},
+            "confusion_matrix": _counts(scores, threshold),
+            "threshold": threshold,
+        }
+        for point, threshold in card.thresholds.items()
+    }
+    unfamiliar = int((scores.unfamiliarities > card.unfamiliarity_limit).sum())
+    return {
+        "n": len(scores),
+        "patients": len(np.unique(scores.patients)),
+        **{name: found["", name].as_json() for name in OVERALL},
+        **points[card.operating_point],
+        "temperature": card.temperature,
+        "operating_point": card.operating_point,
+        "model_version": card.model_version,
+        "unfamiliar": {"count": unfamiliar, "share": round(unfamiliar / len(scores), 6)},
+        "operating_points": points,
+    }
+
+
+def _counts(scores: Scores, threshold: float) -> dict[str, int]:
+    counts = confusion_matrix(
+        scores.labels, scores.probabilities >= threshold, weights=np.ones((1, len(scores)))
     )
+    return {name: int(count[0]) for name, count in counts.items()}
 
 
 def _figures_of(

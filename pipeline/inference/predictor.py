@@ -8,7 +8,6 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import NetworkFolderError
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
 from pipeline.familiarity.orientation import as_stored, corrected
 from pipeline.inference.engine import Engine, EngineKind, load_engine
@@ -38,12 +37,8 @@ def probability_of(logits: NDArray[np.floating], *, temperature: float) -> NDArr
 class Predictor:
     """Predicts from network inputs. Not thread-safe."""
 
-    def __init__(
-        self, *, card: Card, engine: Engine, guard: Guard, operating_point: OperatingPoint
-    ) -> None:
+    def __init__(self, *, card: Card, engine: Engine, guard: Guard) -> None:
         self.card = card
-        self.operating_point = operating_point
-        self.threshold = card.thresholds[operating_point]
         self.engine = engine
         self.guard = guard
 
@@ -58,15 +53,8 @@ class Predictor:
     ) -> "Predictor":
         """Verify a version's folder and load it. Raises NetworkFolderError."""
         verify_checksums(folder)
-        card = load_card(folder)
-        if operating_point not in card.thresholds:
-            raise NetworkFolderError(
-                f"{card.model_version} has no operating point {operating_point}, "
-                f"only {', '.join(card.thresholds)}"
-            )
         return cls(
-            card=card,
-            operating_point=operating_point,
+            card=load_card(folder).at(operating_point),
             engine=load_engine(folder, kind=engine, threads=threads),
             guard=Guard.load(folder / FAMILIARITY_FILE),
         )
@@ -121,13 +109,13 @@ class Predictor:
         is_unfamiliar = unfamiliarity > limit
         is_near_limit = card.warning_limit < unfamiliarity <= limit
         warnings = orientation, card.warning if is_near_limit else None
-        finding: Finding = "pneumonia" if probability >= self.threshold else "normal"
+        finding: Finding = "pneumonia" if probability >= card.threshold else "normal"
         reason = OUT_OF_DISTRIBUTION.format(value=unfamiliarity, limit=limit)
         return Prediction(
             logit=logit,
             probability=probability,
-            threshold=self.threshold,
-            operating_point=self.operating_point,
+            threshold=card.threshold,
+            operating_point=card.operating_point,
             temperature=card.temperature,
             finding=None if is_unfamiliar else finding,
             unfamiliarity=unfamiliarity,

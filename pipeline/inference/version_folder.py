@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ class Card:
 
     temperature: divides the logit. thresholds: of the calibrated probability, by operating point.
     unfamiliarity_limit: above it there is no finding. warning_limit: above it there is
-    `warning`, a plain sentence.
+    `warning`, a plain sentence. operating_point: the one in use.
     """
 
     model_version: str
@@ -42,8 +42,37 @@ class Card:
     unfamiliarity_limit: float
     warning_limit: float
     warning: str
-    metrics: Mapping[str, Any]
     raw: Mapping[str, Any]
+    operating_point: OperatingPoint = "balanced"
+
+    @property
+    def threshold(self) -> float:
+        return self.thresholds[self.operating_point]
+
+    def at(self, operating_point: OperatingPoint) -> "Card":
+        """Return the card with another operating point. Raises NetworkFolderError."""
+        if operating_point not in self.thresholds:
+            raise NetworkFolderError(
+                f"{self.model_version} has no operating point {operating_point}, "
+                f"only {', '.join(self.thresholds)}"
+            )
+        return replace(self, operating_point=operating_point)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> "Card":
+        """raw: the whole of card.json. Raises KeyError, TypeError, ValueError."""
+        is_first = raw["format"] == 1
+        points: Mapping[OperatingPoint, Any]
+        points = {"balanced": raw} if is_first else raw["operating_points"]
+        return cls(
+            model_version=str(raw["model_version"]),
+            temperature=float(raw["temperature"]),
+            thresholds={name: float(point["threshold"]) for name, point in points.items()},
+            unfamiliarity_limit=float(raw["unfamiliarity_limit"]),
+            warning_limit=float(raw["unfamiliarity_limit" if is_first else "warning_limit"]),
+            warning="" if is_first else str(raw["warning"]),
+            raw=raw,
+        )
 
 
 def load_card(folder: Path) -> Card:
@@ -60,25 +89,9 @@ def load_card(folder: Path) -> Card:
             raise NetworkFolderError(
                 f"{CARD_FILE} in {folder}: expected format {FORMAT}, received {raw['format']}"
             )
-        return _card(raw)
+        return Card.from_json(raw)
     except (KeyError, TypeError, ValueError) as error:
         raise NetworkFolderError(f"{CARD_FILE} in {folder} lacks {error}") from error
-
-
-def _card(raw: Mapping[str, Any]) -> Card:
-    is_first = raw["format"] == 1
-    points: Mapping[OperatingPoint, Any]
-    points = {"balanced": raw} if is_first else raw["operating_points"]
-    return Card(
-        model_version=str(raw["model_version"]),
-        temperature=float(raw["temperature"]),
-        thresholds={name: float(point["threshold"]) for name, point in points.items()},
-        unfamiliarity_limit=float(raw["unfamiliarity_limit"]),
-        warning_limit=float(raw["unfamiliarity_limit" if is_first else "warning_limit"]),
-        warning="" if is_first else str(raw["warning"]),
-        metrics=raw["metrics"],
-        raw=raw,
-    )
 
 
 def verify_checksums(folder: Path) -> None:

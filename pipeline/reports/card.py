@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.calibration import THRESHOLD_RULE
-from pipeline.evaluation.evaluate import Evaluation
 from pipeline.familiarity.distance import LIMIT, WARNING_LIMIT
 from pipeline.familiarity.fit import UNFAMILIARITY_RULE
 from pipeline.inference.version_folder import CARD_FILE, FORMAT
@@ -31,16 +30,15 @@ def make_card(
     data: Mapping[str, Any],
     temperature: float,
     thresholds: Mapping[OperatingPoint, float],
-    evaluations: Mapping[str, Evaluation],
     heatmap_size: tuple[int, ...],
     groups: tuple[str, ...],
     curves: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the whole of card.json.
+    """Return the whole of card.json but its metrics, an `evaluate` by the name of the images.
 
-    config: the training's, as JSON. data: `describe_images` by split. evaluations: by the name of
-    the images. heatmap_size: (h, w). groups: parts of the validation images in each of which
-    temperature and thresholds hold. curves: the learning curves.
+    config: the training's, as JSON. data: `describe_images` by split. heatmap_size: (h, w).
+    groups: parts of the validation images in each of which temperature and thresholds hold.
+    curves: the learning curves.
     """
     return {
         "format": FORMAT,
@@ -67,7 +65,7 @@ def make_card(
         "warning_limit": WARNING_LIMIT,
         "warning": config["unfamiliar_warning"],
         "unfamiliarity_rule": UNFAMILIARITY_RULE,
-        "metrics": {name: found.as_json() for name, found in evaluations.items()},
+        "metrics": {},
         "data": dict(data),
         "population": config["population"],
         "known_limits": list(config["known_limits"]),

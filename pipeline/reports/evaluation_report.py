@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from pipeline.decode.decode import decode
 from pipeline.errors import RefusedError
 from pipeline.evaluation.bootstrap import DRAWS
 from pipeline.evaluation.curves import curves_as_json, precision_recall_points, probability_counts
-from pipeline.evaluation.evaluate import Evaluation, Scores, evaluate
+from pipeline.evaluation.evaluate import Scores, evaluate
 from pipeline.evaluation.metrics import AT_THRESHOLD, METRICS, OVERALL
 from pipeline.inference.drawing import display_png, overlay_png
 from pipeline.inference.version_folder import Card
@@ -100,19 +100,22 @@ class Source:
 
 def write_report(
     folder: Path,
-    found: Evaluation,
+    found: Mapping[str, Any],
     scores: Scores,
     *,
     card: Card,
     source: Source,
     errors: WorstErrors,
 ) -> Path:
-    """Write `folder/index.html` into an existing folder; return its path. Raises OSError."""
+    """Write `folder/index.html` into an existing folder; return its path. Raises OSError.
+
+    found: of `evaluate`.
+    """
     path = folder / FILE
     page = render(
         "evaluation_report.html",
         found=found,
-        answered=_answered(found, scores, card),
+        answered=_answered(scores, card),
         source=source,
         card=card,
         charts=draw_charts(scores, found),
@@ -129,27 +132,29 @@ def write_report(
     return path
 
 
-def draw_charts(scores: Scores, found: Evaluation) -> list[charts.Chart]:
+def draw_charts(scores: Scores, found: Mapping[str, Any]) -> list[charts.Chart]:
     """Return the charts of an evaluation; without ROC and precision-recall for one class alone."""
-    figures = found.as_json() | curves_as_json(scores)
-    figures["precision_recall"] = precision_recall_points(scores)
-    figures["probability_counts"] = probability_counts(scores)
-    names = {"version": found.model_version}
+    figures = {
+        **found,
+        **curves_as_json(scores),
+        "precision_recall": precision_recall_points(scores),
+        "probability_counts": probability_counts(scores),
+    }
+    name = found["model_version"]
+    names = {"version": name}
     drawn = (
         charts.roc_chart({"version": figures}, names=names),
-        charts.precision_recall_chart(figures, name=found.model_version),
+        charts.precision_recall_chart(figures, name=name),
         charts.calibration_chart({"version": figures}, names=names),
-        charts.probability_chart(figures, name=found.model_version),
+        charts.probability_chart(figures, name=name),
     )
     return [chart for chart in drawn if chart is not None]
 
 
-def _answered(found: Evaluation, scores: Scores, card: Card) -> Evaluation | None:
+def _answered(scores: Scores, card: Card) -> dict[str, Any] | None:
     """The metrics of images with a finding alone; None where these are all or none."""
     chosen = scores.where(scores.unfamiliarities <= card.unfamiliarity_limit)
-    if not 0 < len(chosen) < len(scores):
-        return None
-    return evaluate(chosen, card=card, operating_point=found.operating_point)
+    return evaluate(chosen, card=card) if 0 < len(chosen) < len(scores) else None
 
 
 def _images(error: WorstError) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ The network is exported twice: as Keras's file to train on, and compiled for ser
 """
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,7 @@ from pipeline.evaluation.calibration import (
     large_groups,
     threshold_for_each,
 )
-from pipeline.evaluation.evaluate import Scores, collect, evaluate
-from pipeline.familiarity.distance import LIMIT, WARNING_LIMIT
+from pipeline.evaluation.evaluate import ScoreCollector, Scores, evaluate
 from pipeline.familiarity.fit import fit_guard
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
 from pipeline.inference.engine import COMPILED_FILE, NETWORK_FILE, Engine, load_engine
@@ -31,11 +30,10 @@ from pipeline.reports.card import describe_images, make_card, write_card
 from pipeline.reports.charts import learning_curves_svg
 from pipeline.training.augmentation import Shares
 from pipeline.training.checkpoint import LearningCurves
-from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset
 from pipeline.training.job import TrainingJob, TrainingProgress
 from pipeline.training.network import fold_batch_normalisation, round_to_float16
-from pipeline.types import Inference, OperatingPoint, Prediction
+from pipeline.types import Inference, OperatingPoint
 
 if TYPE_CHECKING:
     import keras
@@ -125,10 +123,7 @@ class _Evaluation:
         temperature, thresholds = self._calibrate(engine, plain=plain.logits)
         guard = self._job.guard or self._fit_guard(engine, validation_features=plain.features)
         guard.save(folder / FAMILIARITY_FILE)
-        card = _card(self._job.config, temperature=temperature, thresholds=thresholds)
-        predictor = Predictor(card=card, engine=engine, guard=guard, operating_point="balanced")
-        measured = {"validation": self._validation, **self._job.test_sets}
-        return make_card(
+        raw = make_card(
             self._job.config.as_json(),
             data={
                 name: describe_images(part.images, part.labels, part.patients)
@@ -136,14 +131,15 @@ class _Evaluation:
             },
             temperature=temperature,
             thresholds=thresholds,
-            evaluations={
-                name: evaluate(self._scores(predictor, part), card=card)
-                for name, part in measured.items()
-            },
             heatmap_size=plain.heatmaps.shape[1:],
             groups=tuple(self._groups),
             curves=asdict(curves),
         )
+        predictor = Predictor(card=Card.from_json(raw), engine=engine, guard=guard)
+        measured = {"validation": self._validation, **self._job.test_sets}
+        for name, part in measured.items():
+            raw["metrics"][name] = evaluate(self._scores(predictor, part), card=predictor.card)
+        return raw
 
     def report_end(self) -> None:
         self._report(self._total - self._done)
@@ -188,13 +184,12 @@ class _Evaluation:
 
     def _scores(self, predictor: Predictor, part: Dataset) -> Scores:
         """As served, with inverted images corrected: `overread evaluate` gives the same."""
-
-        def predictions() -> Iterator[Prediction]:
-            for _, batch in _batches(part.images):
-                yield from predictor.predict(batch)
-                self._report(len(batch), "measuring")
-
-        return collect(predictions(), labels=part.labels, patients=part.patients)
+        collector = ScoreCollector()
+        for start, batch in _batches(part.images):
+            for n, prediction in enumerate(predictor.predict(batch), start):
+                collector.add(prediction, label=part.labels[n], patient=part.patients[n])
+            self._report(len(batch), "measuring")
+        return collector.scores()
 
     def _infer(self, engine: Engine, images: NDArray[np.uint8], text: str) -> Inference:
         parts = []
@@ -223,19 +218,3 @@ def _view(images: NDArray[np.uint8], *, seed: tuple[int, int], shares: Shares) -
 
     view: NDArray[np.uint8] = augment(images, seed=tf.constant(seed), shares=shares).numpy()
     return view
-
-
-def _card(
-    config: TrainingConfig, *, temperature: float, thresholds: Mapping[OperatingPoint, float]
-) -> Card:
-    """As much of the version's card as measuring needs."""
-    return Card(
-        model_version=config.model_version,
-        temperature=temperature,
-        thresholds=thresholds,
-        unfamiliarity_limit=LIMIT,
-        warning_limit=WARNING_LIMIT,
-        warning=config.unfamiliar_warning,
-        metrics={},
-        raw={},
-    )

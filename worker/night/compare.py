@@ -17,9 +17,9 @@ from models.tables.learning import LabelValue, SnapshotImage
 from pipeline.errors import PipelineError
 from pipeline.evaluation.compare import Answers, Comparison, compare, level_of_each
 from pipeline.evaluation.curves import curves_as_json
-from pipeline.evaluation.evaluate import ScoreCollector, Scores, evaluate
+from pipeline.evaluation.evaluate import ScoreCollector, evaluate
 from pipeline.inference.predictor import Predictor
-from pipeline.inference.version_folder import Card
+from pipeline.inference.version_folder import load_card
 from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import OperatingPoint, Split
 
@@ -46,17 +46,16 @@ def compare_versions(
     MissingInputError.
     """
     sets = _test_sets(context, snapshot_id)
-    opened = [(one.id, _open(context.settings, one)) for one in (candidate, production)]
-    point = _common_point(context.settings, [predictor for _, predictor in opened])
+    versions = candidate, production
+    predictors = _open(context.settings, versions)
     counter = _Counter(progress, total=2 * sum(map(len, sets.values())))
     comparisons = []
     for origin, images in sets.items():
         both = []
-        for version_id, predictor in opened:
-            scores = _predict(context, images, predictor, counter)
-            both.append(_answers(predictor.card, scores, point))
-            key = {"model_version_id": version_id, "snapshot_id": snapshot_id, "origin": origin}
-            _store(context, predictor.card, both[-1], key)
+        for version, predictor in zip(versions, predictors, strict=True):
+            both.append(_predict(context, images, predictor, counter))
+            key = {"model_version_id": version.id, "snapshot_id": snapshot_id, "origin": origin}
+            _store(context, both[-1], key)
         comparisons.append(compare(origin, *both, level=level_of_each(len(sets))))
     return comparisons
 
@@ -69,23 +68,20 @@ def _test_sets(context: AppContext, snapshot_id: int) -> dict[str, list[Snapshot
     return {name: [image for image in images if image.origin == name] for name in origins}
 
 
-def _open(settings: Settings, version: ModelVersion) -> Predictor:
-    path = version_path(version, data_dir=settings.data_dir)
-    return Predictor.open(path, operating_point=COMMON)
-
-
-def _common_point(settings: Settings, predictors: Sequence[Predictor]) -> OperatingPoint:
-    """The operating point in use; if a version lacks it, the balanced one."""
-    for predictor in predictors:
-        if settings.operating_point not in predictor.card.thresholds:
+def _open(settings: Settings, versions: Sequence[ModelVersion]) -> list[Predictor]:
+    """At the operating point in use; if a version lacks it, at the balanced one."""
+    folders = [version_path(version, data_dir=settings.data_dir) for version in versions]
+    point = settings.operating_point
+    for card in map(load_card, folders):
+        if point not in card.thresholds:
             log.warning(
                 "%s has no operating point %s: both versions are compared at %s",
-                predictor.model_version,
-                settings.operating_point,
+                card.model_version,
+                point,
                 COMMON,
             )
-            return COMMON
-    return settings.operating_point
+            point = COMMON
+    return [Predictor.open(folder, operating_point=point) for folder in folders]
 
 
 class _Counter:
@@ -102,13 +98,13 @@ class _Counter:
 
 def _predict(
     context: AppContext, images: Sequence[SnapshotImage], predictor: Predictor, counter: _Counter
-) -> Scores:
+) -> Answers:
     collector = ScoreCollector()
     for image, prediction in predictor.predict_each(_inputs(context, images, predictor)):
         label = int(image.label is LabelValue.PNEUMONIA)
         collector.add(prediction, label=label, patient=image.patient_hash)
         counter.add_one()
-    return collector.scores()
+    return Answers(collector.scores(), predictor.card)
 
 
 def _inputs(
@@ -125,20 +121,10 @@ def _inputs(
             ) from None
 
 
-def _answers(card: Card, scores: Scores, point: OperatingPoint) -> Answers:
-    return Answers(
-        model_version=card.model_version,
-        scores=scores,
-        operating_point=point,
-        threshold=card.thresholds[point],
-        unfamiliarity_limit=card.unfamiliarity_limit,
-    )
-
-
-def _store(context: AppContext, card: Card, answers: Answers, key: dict[str, Any]) -> None:
+def _store(context: AppContext, answers: Answers, key: dict[str, Any]) -> None:
     """Scores that are not numbers have no metrics; the gate refuses such a version."""
     if not answers.are_numbers:
         return
-    found = evaluate(answers.scores, card=card, operating_point=answers.operating_point)
+    figures = evaluate(answers.scores, card=answers.card) | curves_as_json(answers.scores)
     with context.sessions.begin() as session:
-        add_evaluation(session, found.as_json() | curves_as_json(answers.scores), **key)
+        add_evaluation(session, figures, **key)

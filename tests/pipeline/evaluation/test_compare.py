@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,9 +5,9 @@ from hypothesis import strategies as st
 
 from benchmarks.power import World
 from pipeline.evaluation.compare import FIGURES, Answers, compare, level_of_each
-from pipeline.evaluation.evaluate import Scores, evaluate
+from pipeline.evaluation.evaluate import evaluate
 from pipeline.evaluation.metrics import auroc
-from pipeline.inference.version_folder import BASELINE, load_card
+from tests.support.imaging.scores import card_at, make_scores
 
 
 def answers(
@@ -21,14 +19,9 @@ def answers(
     threshold: float = 0.5,
 ) -> Answers:
     """unfamiliar: how many images get no answer."""
-    count = len(labels)
-    scores = Scores(
-        labels=np.array(labels, np.uint8),
-        probabilities=np.array(probabilities, np.float64),
-        unfamiliarities=(np.arange(count, 0, -1) <= unfamiliar).astype(np.float64),
-        patients=np.array(patients or range(count), np.uint64),
-    )
-    return Answers("v1", scores, "balanced", threshold, 0.5)
+    scores = make_scores(labels, probabilities, patients=patients)
+    scores.unfamiliarities[len(labels) - unfamiliar :] = 1
+    return Answers(scores, card_at(threshold))
 
 
 @st.composite
@@ -48,10 +41,9 @@ test_sets.__test__ = False  # type: ignore[attr-defined]
 def test_metrics_equal_those_of_an_evaluation() -> None:
     candidate, production = World(60, 0.9, gain=0.03, most_images=3).draw(np.random.default_rng(3))
     found = compare("site", candidate, production)
-    card = replace(load_card(BASELINE), thresholds={"balanced": production.threshold})
-    expected = evaluate(production.scores, card=card)
-    assert found.auroc.production == expected.figures["auroc"]
-    assert found.sensitivity.production == expected.chosen.figures["sensitivity"]
+    expected = evaluate(production.scores, card=production.card)
+    assert found.auroc.production.as_json() == expected["auroc"]
+    assert found.sensitivity.production.as_json() == expected["sensitivity"]
     assert found.auroc.candidate.value == pytest.approx(
         auroc(candidate.scores.labels, candidate.scores.probabilities)
     )

@@ -1,25 +1,13 @@
 import numpy as np
 
 from pipeline.evaluation.curves import reliability_curve, roc_curve, roc_points
-from pipeline.evaluation.evaluate import Scores, evaluate
-from pipeline.inference.version_folder import BASELINE, load_card
+from pipeline.evaluation.evaluate import evaluate
 from pipeline.reports.evaluation_report import draw_charts
-
-CARD = load_card(BASELINE)
-
-
-def scores(labels: list[int], probabilities: list[float]) -> Scores:
-    count = len(labels)
-    return Scores(
-        np.array(labels, np.uint8),
-        np.array(probabilities),
-        np.zeros(count),
-        np.arange(count, dtype=np.uint64),
-    )
+from tests.support.imaging.scores import SHIPPED, make_scores
 
 
 def test_reliability_curve_has_predicted_and_observed_shares() -> None:
-    low, high = reliability_curve(scores([0, 0, 1, 0, 1], [0.02, 0.04, 0.06, 0.08, 1.0]))
+    low, high = reliability_curve(make_scores([0, 0, 1, 0, 1], [0.02, 0.04, 0.06, 0.08, 1.0]))
     assert (low.low, low.high, low.images) == (0, 0.1, 4)
     assert (low.mean_probability, low.frequency.value) == (0.05, 0.25)
     assert low.frequency.low < 0.25 < low.frequency.high
@@ -36,7 +24,7 @@ def test_roc_curve_starts_and_ends_in_the_corners() -> None:
 def test_a_roc_points_is_the_curve_with_fewer_points() -> None:
     random = np.random.default_rng(7)
     labels = random.integers(0, 2, 3000)
-    one = scores(list(labels), list(random.normal(labels, 1.0)))
+    one = make_scores(list(labels), list(random.normal(labels, 1.0)))
     points = np.array(roc_points(one))
     assert 150 < len(points) <= 200
     assert points[0].tolist() == [0, 0]
@@ -47,15 +35,15 @@ def test_a_roc_points_is_the_curve_with_fewer_points() -> None:
 
 
 def test_roc_points_keep_a_short_curve() -> None:
-    assert roc_points(scores([0, 1, 1], [0.5, 0.5, 0.7])) == [[0, 0], [0, 0.5], [1, 1]]
-    assert roc_points(scores([1, 1], [0.5, 0.7])) == []
+    assert roc_points(make_scores([0, 1, 1], [0.5, 0.5, 0.7])) == [[0, 0], [0, 0.5], [1, 1]]
+    assert roc_points(make_scores([1, 1], [0.5, 0.7])) == []
 
 
 def test_charts_of_one_class_leave_out_those_that_need_two() -> None:
-    both = scores([0, 1, 1, 0], [0.1, 0.9, 0.3, 0.4])
-    one = scores([1, 1], [0.1, 0.9])
+    both = make_scores([0, 1, 1, 0], [0.1, 0.9, 0.3, 0.4])
+    one = make_scores([1, 1], [0.1, 0.9])
     titles = [
-        [chart.title for chart in draw_charts(part, evaluate(part, card=CARD, draws=10))]
+        [chart.title for chart in draw_charts(part, evaluate(part, card=SHIPPED, draws=10))]
         for part in (both, one)
     ]
     assert titles[0] == ["ROC curve", "Precision and recall", *titles[1]]

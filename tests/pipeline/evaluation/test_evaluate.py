@@ -1,11 +1,12 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.evaluation.evaluate import Evaluation, Scores, evaluate
-from pipeline.inference.version_folder import BASELINE, Card, load_card
-from pipeline.types import OperatingPoint
+from pipeline.evaluation.evaluate import evaluate
+from pipeline.evaluation.metrics import AT_THRESHOLD, OVERALL
+from tests.support.imaging.scores import card_at, make_scores
 
 KEYS = [
     "n", "patients", "prevalence", "auroc", "average_precision", "brier", "ece", "accuracy",
@@ -15,32 +16,20 @@ KEYS = [
 COUNTS = ["true_positives", "false_negatives", "false_positives", "true_negatives"]
 
 
-def card() -> Card:
-    thresholds: dict[OperatingPoint, float] = {"balanced": 0.5, "sensitive": 0.15}
-    return replace(load_card(BASELINE), thresholds=thresholds, temperature=1.5)
-
-
-def scores(*rows: tuple[int, float, int]) -> Scores:
-    """Label, probability and patient of each."""
-    labels, probabilities, patients = zip(*rows, strict=True)
-    return Scores(
-        np.array(labels, np.uint8),
-        np.array(probabilities),
-        np.full(len(rows), 0.1),
-        np.array(patients, np.uint64),
-    )
+CARD = replace(card_at(0.5, sensitive=0.15), temperature=1.5)
 
 
 @pytest.fixture(scope="module")
-def found() -> Evaluation:
-    rows = [(1, 0.9, 1), (1, 0.8, 1), (1, 0.5, 2), (1, 0.1, 3), (0, 0.6, 4), (0, 0.2, 5)]
-    return evaluate(scores(*rows), card=card())
+def found() -> dict[str, Any]:
+    probabilities = [0.9, 0.8, 0.5, 0.1, 0.6, 0.2]
+    scores = make_scores([1, 1, 1, 1, 0, 0], probabilities, patients=[1, 1, 2, 3, 4, 5])
+    return evaluate(scores, card=CARD)
 
 
-def test_metrics_computed_by_hand(found: Evaluation) -> None:
-    assert (found.n, found.patients, found.unfamiliar) == (6, 5, 0)
-    figures = {**found.figures, **found.chosen.figures}
-    assert {name: figure.value for name, figure in figures.items()} == pytest.approx(
+def test_metrics_computed_by_hand(found: dict[str, Any]) -> None:
+    assert (found["n"], found["patients"], found["unfamiliar"]["count"]) == (6, 5, 0)
+    figures = {name: found[name] for name in (*OVERALL, *AT_THRESHOLD)}
+    assert {name: figure["value"] for name, figure in figures.items()} == pytest.approx(
         {
             "prevalence": 4 / 6,
             "auroc": 5 / 8,
@@ -52,60 +41,62 @@ def test_metrics_computed_by_hand(found: Evaluation) -> None:
             "specificity": 1 / 2,
             "precision": 3 / 4,
             "f1": 3 / 4,
-        }
+        },
+        abs=1e-6,
     )
     for figure in figures.values():
-        assert figure.low <= figure.value <= figure.high
+        assert figure["low"] <= figure["value"] <= figure["high"]
 
 
-def test_probability_at_the_threshold_is_positive(found: Evaluation) -> None:
-    counts = found.operating_points["balanced"].confusion_matrix
-    assert dict(counts) == dict(zip(COUNTS, [3, 1, 1, 1], strict=True))
+def test_probability_at_the_threshold_is_positive(found: dict[str, Any]) -> None:
+    counts = found["operating_points"]["balanced"]["confusion_matrix"]
+    assert counts == dict(zip(COUNTS, [3, 1, 1, 1], strict=True))
 
 
-def test_json_keys_are_stable(found: Evaluation) -> None:
-    json = found.as_json()
-    assert list(json) == KEYS
-    assert list(json["confusion_matrix"]) == COUNTS
-    assert json["auroc"].keys() == {"value", "low", "high"}
-    assert (json["n"], json["operating_point"], json["temperature"]) == (6, "balanced", 1.5)
-    assert json["operating_points"].keys() == {"balanced", "sensitive"}
-    balanced = json["operating_points"]["balanced"]
-    assert balanced.items() <= json.items()
-    assert json["operating_points"]["sensitive"]["specificity"]["value"] == 0
+def test_json_keys_are_stable(found: dict[str, Any]) -> None:
+    assert list(found) == KEYS
+    assert list(found["confusion_matrix"]) == COUNTS
+    assert found["auroc"].keys() == {"value", "low", "high"}
+    assert (found["operating_point"], found["temperature"]) == ("balanced", 1.5)
+    balanced, sensitive = found["operating_points"].values()
+    assert balanced.items() <= found.items()
+    assert sensitive["specificity"]["value"] == 0
 
 
-def test_json_shows_the_chosen_operating_point_on_top() -> None:
-    found = evaluate(scores((1, 0.3, 1), (0, 0.1, 2)), card=card(), operating_point="sensitive")
-    json = found.as_json()
-    assert (json["threshold"], json["sensitivity"]["value"]) == (0.15, 1)
-    assert json["operating_points"]["balanced"]["sensitivity"]["value"] == 0
+def test_the_operating_point_in_use_is_on_top() -> None:
+    found = evaluate(make_scores([1, 0], [0.3, 0.1]), card=CARD.at("sensitive"))
+    assert (found["threshold"], found["sensitivity"]["value"]) == (0.15, 1)
+    assert found["operating_points"]["balanced"]["sensitivity"]["value"] == 0
 
 
 @pytest.mark.parametrize(("label", "missing"), [(0, "sensitivity"), (1, "specificity")])
 def test_one_class_alone_has_no_auroc(label: int, missing: str) -> None:
-    json = evaluate(scores((label, 0.9, 1), (label, 0.2, 2)), card=card()).as_json()
+    found = evaluate(make_scores([label, label], [0.9, 0.2]), card=CARD)
     for name in ("auroc", "average_precision", missing):
-        assert json[name] == {"value": None, "low": None, "high": None}
-    assert json["accuracy"]["value"] == 0.5
-    assert json["brier"]["value"] is not None
+        assert found[name] == {"value": None, "low": None, "high": None}
+    assert found["accuracy"]["value"] == 0.5
+    assert found["brier"]["value"] is not None
 
 
 def test_unfamiliar_images_are_counted_and_included() -> None:
-    rows = scores((1, 0.9, 1), (0, 0.8, 2))
+    rows = make_scores([1, 0], [0.9, 0.8])
     unfamiliar = replace(rows, unfamiliarities=np.array([0.2, 0.9]))
-    json = evaluate(unfamiliar, card=card()).as_json()
-    assert json["unfamiliar"] == {"count": 1, "share": 0.5}
-    assert json["n"] == 2
+    found = evaluate(unfamiliar, card=CARD)
+    assert found["unfamiliar"] == {"count": 1, "share": 0.5}
+    assert found["n"] == 2
 
 
 def test_order_of_images_does_not_matter() -> None:
     random = np.random.default_rng(0)
-    rows = [(int(n % 3 > 0), float(random.random()), n // 2) for n in range(60)]
-    one, other = (evaluate(part, card=card()) for part in (scores(*rows), scores(*rows[::-1])))
-    assert one.as_json() == other.as_json()
+    labels, patients = [int(n % 3 > 0) for n in range(60)], [n // 2 for n in range(60)]
+    rows = labels, list(random.random(60)), patients
+    one, other = (
+        evaluate(make_scores(labels, probabilities, patients=patients), card=CARD)
+        for labels, probabilities, patients in (rows, [column[::-1] for column in rows])
+    )
+    assert one == other
 
 
 def test_no_images_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one image"):
-        evaluate(scores((1, 0.9, 1)).where(np.array([False])), card=card())
+        evaluate(make_scores([], []), card=CARD)

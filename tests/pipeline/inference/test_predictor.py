@@ -88,10 +88,10 @@ def test_results_near_the_limit_carry_a_warning(predictor: Predictor) -> None:
 
 def test_sensitive_operating_point_has_a_lower_threshold(predictor: Predictor) -> None:
     sensitive = Predictor.open(threads=1, operating_point="sensitive")
-    assert sensitive.threshold < predictor.threshold
+    assert sensitive.card.threshold < predictor.card.threshold
     (answer,) = sensitive.predict(phantom_inputs(count=1))
     assert answer.operating_point == "sensitive"
-    assert answer.threshold == sensitive.threshold
+    assert answer.threshold == sensitive.card.threshold
     assert answer.temperature == sensitive.card.temperature
 
 

@@ -30,7 +30,7 @@ def test_train_folder_writes_a_version(dataset: Path, tmp_path: Path) -> None:
     assert card.model_version == "toy-1"
     data = card.raw["data"]
     assert data["train"]["images"] + data["validation"]["images"] == 32
-    assert card.metrics["validation"]["n"] == data["validation"]["images"]
+    assert card.raw["metrics"]["validation"]["n"] == data["validation"]["images"]
     assert (folder / "learning_curves.svg").read_text().startswith("<svg")
     assert [step.stage for step in steps if step.done == step.total][-1] == "evaluate"
     shares = [step.share for step in steps]
