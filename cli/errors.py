@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.errors import PipelineError
 from pipeline.text import readable
 
 
@@ -35,26 +36,36 @@ class Interrupted(OneLineReport):
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Report errors that are not bugs in one line instead of a traceback."""
+def one_line_errors(place: Path | None = None, *, outcome: str = "") -> Iterator[None]:
+    """Report errors that are not bugs in one line instead of a traceback.
+
+    place: named where an error names no file. outcome: ends the line, e.g. "nothing was saved".
+    """
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        if found := _command_error(error):
+        if found := _command_error(error, place):
+            if outcome and not isinstance(error, PipelineError):  # those say it themselves
+                found = type(found)(f"{found.message}; {outcome}")
             raise found from None
         raise
 
 
-def _command_error(error: BaseException) -> OneLineReport | None:
+def _command_error(error: BaseException, place: Path | None) -> OneLineReport | None:
     if _is_interrupt(error):
         return Interrupted("interrupted")
     # Paths may contain any bytes; names, reasons and ids are sent to the service as text.
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return UsageProblem("argument is not valid UTF-8")
+    if isinstance(error, PipelineError):
+        return Failed(str(error))
     if "sqlalchemy" in sys.modules and (found := _database_error(error)):
         return found
-    if isinstance(error, OSError) and error.strerror and error.errno != errno.EPIPE:
-        return Failed(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    if isinstance(error, OSError) and error.errno != errno.EPIPE:
+        what, where = error.strerror or str(error), error.filename or place
+        # A full disk is that of `place`; the error may name the file that was to be copied there.
+        where = place if place and error.errno == errno.ENOSPC else where
+        return Failed(f"{where}: {what}" if where else what)
     return None
 
 
@@ -78,30 +89,3 @@ def _database_error(error: BaseException) -> Failed | None:
     if isinstance(error, HalfRestoredError | NewerReleaseError):
         return Failed(str(error))
     return None
-
-
-@contextmanager
-def errors_with_outcome(place: Path, *, outcome: str) -> Iterator[None]:
-    """Report errors of disk and database, and Ctrl-C, as one line that ends with the outcome.
-
-    place: named if the error names no file. outcome: e.g. "nothing was saved".
-    """
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; {outcome}") from None
-    except OSError as error:
-        # A full disk is that of `place`; the error may name the file that was to be copied there.
-        where = place if error.errno == errno.ENOSPC else error.filename or place
-        why = error.strerror or error
-        raise Failed(f"{where}: {why}; {outcome}") from None
-    except Exception as error:
-        if "sqlalchemy" not in sys.modules:
-            raise
-        from sqlalchemy.exc import DBAPIError
-
-        from models.session import why_away
-
-        if not isinstance(error, DBAPIError):
-            raise
-        raise Failed(f"the database: {why_away(error)}; {outcome}") from None

@@ -11,38 +11,32 @@ import click
 
 from cli.errors import one_line_errors
 
-# Name -> file and function, and the line that `overread --help` shows without importing it.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("cli.service.demo:demo", "Start the service, read sample radiographs, keep serving."),
-    "up": ("cli.service.up:up", "Start the service on this machine."),
-    "doctor": ("cli.service.doctor:doctor", "Check settings, connections and stored data."),
-    "submit": (
-        "cli.submit.submit:submit",
-        "Send files, folders or zips to a running service.",
-    ),
-    "jobs": ("cli.remote.jobs:jobs", "List jobs; show, close, cancel or retry one."),
-    "results": ("cli.remote.results:results", "Print or save results."),
-    "label": ("cli.remote.label:label", "Send a CSV file of labels to a running service."),
-    "night": ("cli.remote.night:night", "List nightly trainings; start or cancel one."),
-    "predict": ("cli.predict.predict:predict", "Predict files on this machine, without a service."),
-    "train": ("cli.learn.train:train", "Train a network on labelled images."),
-    "evaluate": ("cli.learn.evaluate:evaluate", "Evaluate a network on labelled images."),
-    "import-dataset": (
-        "cli.learn.import_dataset:import_dataset",
-        "Import a labelled data set.",
-    ),
-    "versions": ("cli.remote.versions:versions", "List model versions and the production history."),
-    "promote": ("cli.remote.promote:promote", "Promote a model version to production."),
-    "roll-back": ("cli.remote.roll_back:roll_back", "Return to the previous production version."),
-    "reread": ("cli.remote.reread:reread", "Predict earlier images with the production version."),
-    "users": ("cli.remote.users:users", "List, add and change users."),
-    "tokens": ("cli.remote.tokens:tokens", "List, create and revoke API tokens."),
-    "login-link": ("cli.service.login_link:login_link", "Print a one-time login link."),
-    "migrate": ("cli.service.migrate:migrate", "Upgrade the database to this release."),
-    "audit": ("cli.admin.audit:audit", "Print, verify or export the audit log."),
-    "purge": ("cli.remote.purge:purge", "Delete finished jobs with their data."),
-    "backup": ("cli.admin.backup:backup", "Back up the service while it runs."),
-    "restore": ("cli.admin.restore:restore", "Restore a backup into a new data folder."),
+# By name: the folder of its file, which has the same name, and the line that `--help` shows.
+COMMANDS = {
+    "demo": ("service", "Start the service, read sample radiographs, keep serving."),
+    "up": ("service", "Start the service on this machine."),
+    "doctor": ("service", "Check settings, connections and stored data."),
+    "submit": ("submit", "Send files, folders or zips to a running service."),
+    "jobs": ("remote", "List jobs; show, close, cancel or retry one."),
+    "results": ("remote", "Print or save results."),
+    "label": ("remote", "Send a CSV file of labels to a running service."),
+    "night": ("remote", "List nightly trainings; start or cancel one."),
+    "predict": ("predict", "Predict files on this machine, without a service."),
+    "train": ("learn", "Train a network on labelled images."),
+    "evaluate": ("learn", "Evaluate a network on labelled images."),
+    "import-dataset": ("learn", "Import a labelled data set."),
+    "versions": ("remote", "List model versions and the production history."),
+    "promote": ("remote", "Promote a model version to production."),
+    "roll-back": ("remote", "Return to the previous production version."),
+    "reread": ("remote", "Predict earlier images with the production version."),
+    "users": ("remote", "List, add and change users."),
+    "tokens": ("remote", "List, create and revoke API tokens."),
+    "login-link": ("service", "Print a one-time login link."),
+    "migrate": ("service", "Upgrade the database to this release."),
+    "audit": ("admin", "Print, verify or export the audit log."),
+    "purge": ("remote", "Delete finished jobs with their data."),
+    "backup": ("admin", "Back up the service while it runs."),
+    "restore": ("admin", "Restore a backup into a new data folder."),
 }
 
 
@@ -53,8 +47,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, name = COMMANDS[cmd_name][0].split(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"cli.{COMMANDS[cmd_name][0]}.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -31,11 +31,15 @@ def console() -> Any:
     return Console(highlight=False, width=max(MIN_WIDTH, width))
 
 
-def cells(*values: object) -> Iterator[Any]:
-    """Make values safe for the terminal; brackets are not markup."""
+def print_table(columns: Iterable[Any], rows: Iterable[Iterable[object]]) -> None:
+    """columns: names, or `Column`s of rich. Values are made safe; brackets are not markup."""
+    from rich.table import Table
     from rich.text import Text
 
-    return (Text("" if value is None else readable(str(value))) for value in values)
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(Text("" if value is None else readable(str(value))) for value in row))
+    console().print(table)
 
 
 class ResultTable:
@@ -59,19 +63,18 @@ class ResultTable:
             heapq.heappushpop(self._kept, item)
 
     def print(self) -> None:
-        from rich.table import Column, Table
+        from rich.table import Column
 
-        terminal = console()
-        figures = FIGURES if terminal.width >= WIDE else FIGURES[:2]
+        figures = FIGURES if console().width >= WIDE else FIGURES[:2]
         short = (Column(name, no_wrap=True) for name in ("finding", *figures))
-        table = Table(Column("file", overflow="fold"), *short, Column("notes", overflow="fold"))
-        for _, _, result in sorted(self._kept, reverse=True):
-            table.add_row(*cells(*_row(result, figures)))
-        terminal.print(table)
+        print_table(
+            (Column("file", overflow="fold"), *short, Column("notes", overflow="fold")),
+            (_row(result, figures) for _, _, result in sorted(self._kept, reverse=True)),
+        )
         if self._seen > len(self._kept):
-            terminal.print(f"... and {self._seen - len(self._kept)} more")
+            click.echo(f"... and {self._seen - len(self._kept)} more")
         for line in sorted(self._models):
-            terminal.print(readable(line), markup=False)
+            click.echo(readable(line))
 
 
 def _weight(result: dict[str, Any]) -> float:
@@ -123,18 +126,18 @@ def print_jobs(jobs: Iterable[Mapping[str, Any]], *, as_json: bool, url: str) ->
 
 def _print_job_table(jobs: Sequence[Mapping[str, Any]]) -> None:
     """Fits a terminal of 80 columns: all counts are in one column, without zeros."""
-    from rich.table import Column, Table
+    from rich.table import Column
 
-    table = Table(
+    columns = (
         # Identifiers are copied, so they are never shortened.
         Column("id", no_wrap=True, min_width=32),
         Column("name", overflow="fold", min_width=4),
         Column("state", no_wrap=True, min_width=9),
         Column("images", overflow="fold", min_width=9),
     )
-    for job in jobs:
-        table.add_row(*cells(job["id"], job["name"], _job_state(job), job_counts(job)))
-    console().print(table)
+    print_table(
+        columns, ((job["id"], job["name"], _job_state(job), job_counts(job)) for job in jobs)
+    )
 
 
 def job_counts(job: Mapping[str, Any]) -> str:

@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 LINE_EVERY_S = 10.0
@@ -50,6 +50,21 @@ def progress(what: str, *, total: int, unit: str = "") -> Iterator[Progress]:
     with RichProgress(*columns, console=Console(stderr=True)) as bar:
         bar.add_task(what, total=total, count="", left="", note="")
         yield Progress(what, total, unit, bar)
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a function that gets stage, done and total, and shows one bar after the other."""
+    with ExitStack() as bars:
+        shown: dict[str, Progress] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in shown:
+                bars.close()
+                shown[stage] = bars.enter_context(progress(stage, total=total))
+            shown[stage].show(done)
+
+        yield show
 
 
 def time_left(elapsed_s: float, done: float, total: float) -> str:

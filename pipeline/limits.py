@@ -1,11 +1,12 @@
 """Bounds on what one file may take."""
 
 from dataclasses import dataclass
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import RefusalCode, RefusedError, not_frontal_chest, too_large
+
+if TYPE_CHECKING:  # commands that import the limits print their --help without numpy
+    from numpy.typing import NDArray
 
 MAX_TABLE_BYTES = 32 * 2**20  # of a label table: some 300,000 rows
 
@@ -57,7 +58,7 @@ class Limits:
             raise too_large(f"expected 1 to {self.max_frames} frames, received {frames}")
 
 
-def check_not_blank(pixels: NDArray[Any]) -> None:
+def check_not_blank(pixels: "NDArray[Any]") -> None:
     """Raise RefusedError for an array of any shape and type without two different values."""
     if pixels.size == 0 or pixels.min() == pixels.max():
         raise not_frontal_chest("not a chest radiograph: every pixel has the same value")

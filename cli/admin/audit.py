@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli.errors import Failed, UsageProblem
-from cli.output import ROWS, cells, console, moment, save_whole
+from cli.output import ROWS, moment, print_table, save_whole
 from cli.params import GivenPath
 from models.audit.lists import AuditFilter, iter_audit, list_audit_page
 from models.audit.verify import check_audit
@@ -50,15 +50,17 @@ SUFFIXES = {".csv": "csv", ".jsonl": "jsonl"}
 
 
 def print_audit(settings: Settings) -> None:
-    from rich.table import Column, Table
+    from rich.table import Column
 
-    table = Table(Column("row", justify="right"), "when", "person", "action", "on")
     with _open(settings) as sessions, sessions() as session:
         found = list_audit_page(session, EVERYTHING, page_size=ROWS)
-    for row in found.items:
-        when = moment(row.created_at.isoformat())
-        table.add_row(*cells(row.id, when, row.person or "-", row.action, row.target))
-    console().print(table)
+    print_table(
+        (Column("row", justify="right"), "when", "person", "action", "on"),
+        (
+            (row.id, moment(row.created_at.isoformat()), row.person or "-", row.action, row.target)
+            for row in found.items
+        ),
+    )
     if found.total > len(found.items):
         click.echo(f"... and {found.total - len(found.items)} earlier; see all with --export FILE")
 

@@ -1,16 +1,18 @@
 """`overread backup`"""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from sqlalchemy.exc import DBAPIError
 
-from cli.errors import Failed, UsageProblem, errors_with_outcome
+from cli.errors import Failed, UsageProblem, one_line_errors
 from cli.params import GivenPath
-from cli.progress import Progress, progress
-from models.operations.backup import Report, make_backup, prune
+from cli.progress import stages
+from models.operations.backup import make_backup, prune
 from models.operations.backup_folder import BackupDamagedError, BackupRefusedError, Manifest
+from models.session import why_away
 from pipeline.text import plural
 
 COUNTED = ("job", "image", "prediction", "label", "model_version", "user")
@@ -29,7 +31,7 @@ def backup(folder: Path, keep: int | None, check: bool) -> None:
     from cli.settings import read_settings
 
     outcome = "nothing was saved, run the same command again"
-    with translated_errors(folder, outcome=outcome), reporting() as report:
+    with translated_errors(folder, outcome=outcome), stages() as report:
         made = make_backup(read_settings(), folder, report=report, check=check)
     click.echo(f"Saved as {folder / 'backups' / made.name}: {counts(made.manifest)}")
     for number, what in (
@@ -52,27 +54,14 @@ def backup(folder: Path, keep: int | None, check: bool) -> None:
 @contextmanager
 def translated_errors(place: Path, *, outcome: str) -> Iterator[None]:
     try:
-        with errors_with_outcome(place, outcome=outcome):
+        with one_line_errors(place, outcome=outcome):
             yield
     except BackupRefusedError as error:
         raise UsageProblem(str(error)) from None
     except BackupDamagedError as error:
         raise Failed(f"{error}; nothing was restored") from None
-
-
-@contextmanager
-def reporting() -> Iterator[Report]:
-    """One progress bar after the other."""
-    with ExitStack() as bars:
-        shown: dict[str, Progress] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in shown:
-                bars.close()
-                shown[stage] = bars.enter_context(progress(stage, total=total))
-            shown[stage].show(done)
-
-        yield report
+    except DBAPIError as error:
+        raise Failed(f"the database: {why_away(error)}; {outcome}") from None
 
 
 def counts(manifest: Manifest) -> str:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from cli.admin.backup import counts, reporting, translated_errors
+from cli.admin.backup import counts, translated_errors
 from cli.errors import UsageProblem
 from cli.lockfile import AlreadyRunningError, hold_data_folder
 from cli.params import GivenPath
+from cli.progress import stages
 from models.operations.restore import restore_backup
 
 
@@ -30,7 +31,7 @@ def restore(folder: Path, name: str | None) -> None:
         with (
             translated_errors(data_dir, outcome=outcome),
             hold_data_folder(data_dir),
-            reporting() as report,
+            stages() as report,
         ):
             name, manifest = restore_backup(settings, folder, name=name, report=report)
     except AlreadyRunningError:

@@ -1,4 +1,4 @@
-"""Client of the service's HTTP API."""
+"""Client of the service's HTTP API. httpx and settings are imported late, for fast `--help`."""
 
 import math
 import threading
@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
 import click
-import httpx
 
 from cli.api.errors import (
     BusyError,
@@ -23,13 +22,18 @@ from cli.api.errors import (
 from cli.api.tls import ssl_context, tls_problem
 from cli.errors import Failed, UsageProblem
 from cli.lockfile import running_service
-from cli.settings import CommandSettings, read_settings
+
+if TYPE_CHECKING:
+    import httpx
+
+    from cli.settings import CommandSettings
 
 PATIENCE_S = 60.0  # how long a service may be unavailable, e.g. while it restarts
 DISK_PATIENCE_S = 300.0  # its workers delete uploads that were read, so that room becomes free
 MAX_PAUSE_S = 5.0
-TIMEOUT = httpx.Timeout(10.0, read=300.0, write=60.0)
-UPLOAD_TIMEOUT = httpx.Timeout(10.0, read=3600.0, write=60.0)
+# To connect, read, write, and get a connection from the pool.
+TIMEOUT = (10.0, 300.0, 60.0, 10.0)
+UPLOAD_TIMEOUT = (10.0, 3600.0, 60.0, 10.0)
 
 Answer = TypeVar("Answer")
 
@@ -45,6 +49,8 @@ class Client:
         patience_s: float = PATIENCE_S,
         disk_patience_s: float = DISK_PATIENCE_S,
     ) -> None:
+        import httpx
+
         self.url = url.rstrip("/")
         self.on_wait: Callable[[str], None] = lambda _: None  # called once for each reason
         self._patience_s, self._disk_patience_s = patience_s, disk_patience_s
@@ -126,10 +132,12 @@ class Client:
     @contextmanager
     def stream_results(self, *, job_id: str | None, format_: str) -> Iterator[Iterator[str]]:
         """Lines of JSON or CSV, each with its line break, as they arrive."""
+        import httpx
+
         params = {"format": format_} | ({"job_id": job_id} if job_id is not None else {})
         request = self._http.build_request("GET", "results", params=params)
 
-        def send() -> httpx.Response:
+        def send() -> "httpx.Response":
             response = self._http.send(request, stream=True)
             if response.is_error:
                 response.read()
@@ -169,6 +177,8 @@ class Client:
         return self._stopped.is_set()
 
     def _retry(self, send: Callable[[], Answer]) -> Answer:
+        import httpx
+
         failing_since, pause = math.inf, 0.2
         while True:
             try:
@@ -214,6 +224,8 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
 
 def connect() -> Client:
     """Connect to the service of OVERREAD_URL, else to the one running on the data folder."""
+    from cli.settings import read_settings
+
     settings = read_settings()
     token = settings.token.get_secret_value()
     if settings.url:
@@ -229,7 +241,7 @@ def connect() -> Client:
     return client
 
 
-def no_service(settings: CommandSettings) -> UsageProblem:
+def no_service(settings: "CommandSettings") -> UsageProblem:
     data = str(settings.data)
     folder = data if settings.data.is_absolute() or data.startswith(".") else f"./{data}"
     return UsageProblem(f"no service is running for {folder}; start it with: overread up")

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import httpx
+from typing import TYPE_CHECKING
 
 from cli.errors import Failed, UsageProblem
 from pipeline.text import readable
+
+if TYPE_CHECKING:
+    import httpx
 
 BUSY = {429, 500, 502, 503, 504}  # 500: its database may be restarting
 CONFLICT = 409
@@ -58,7 +60,7 @@ class InProgressError(Exception):
     """The service is still processing an earlier attempt of this request."""
 
 
-def check_response(response: httpx.Response) -> httpx.Response:
+def check_response(response: "httpx.Response") -> "httpx.Response":
     """Return the response; raise the error that its status means."""
     status, title = response.status_code, _title(response)
     if status in BUSY:
@@ -88,11 +90,11 @@ def check_response(response: httpx.Response) -> httpx.Response:
     return response
 
 
-def unexpected_response(response: httpx.Response) -> Failed:
+def unexpected_response(response: "httpx.Response") -> Failed:
     return Failed(f"{response.url} is not an Overread service")
 
 
-def _title(response: httpx.Response) -> str | None:
+def _title(response: "httpx.Response") -> str | None:
     """Return the service's own message; None if something else answered."""
     if not response.is_error:
         return None

@@ -3,13 +3,13 @@
 import ssl
 from urllib.parse import urlsplit
 
-import httpx
-
 
 def ssl_context(url: str) -> ssl.SSLContext:
     """Trust the public authorities and those of the machine, or of SSL_CERT_FILE."""
     if urlsplit(url).scheme != "https":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # not used; the others take 50 ms to load
+    import httpx
+
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context

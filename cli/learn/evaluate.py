@@ -16,7 +16,7 @@ from cli.errors import Failed, UsageProblem
 from cli.learn.evaluation_table import print_evaluation
 from cli.params import GivenPath
 from cli.progress import Progress, progress
-from pipeline.errors import NetworkFolderError, RefusedError
+from pipeline.errors import RefusedError
 from pipeline.evaluation.evaluate import ScoreCollector, Scores
 from pipeline.evaluation.evaluate import evaluate as evaluate_scores
 from pipeline.inference.predictor import Predictor
@@ -114,8 +114,6 @@ def evaluate(
             )
         )
         total = sum(1 for _ in reading.source)
-    except NetworkFolderError as error:
-        raise Failed(str(error)) from None
     except DatasetError as error:
         raise UsageProblem(str(error)) from None
     name = reading.source.name

@@ -3,15 +3,15 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.errors import Failed, Interrupted, UsageProblem
+from cli.errors import UsageProblem, one_line_errors
 from cli.params import GivenPath
-from cli.progress import Progress, progress
+from cli.progress import stages
 from cli.settings import read_settings
 from models.context import AppContext, open_context
 from models.learning.datasets import NewImage
@@ -19,7 +19,6 @@ from models.learning.snapshots import LEARNABLE
 from models.operations.upgrade import upgrade
 from models.people.users import ADMIN, find_user
 from models.tables.learning import LabelValue
-from pipeline.errors import PipelineError
 from pipeline.evaluation.leakage import leak_report
 from pipeline.text import plural, readable
 from pipeline.training.labelled import DatasetError, LabelledDataset, open_dataset
@@ -29,6 +28,7 @@ from worker.datasets.import_dataset import ImportEvents, ImportResult, check_nam
 from worker.datasets.report import ImportReport, count_patients
 
 NAMED = 10  # files that are named where the same image has both labels
+STAGES = {"list": "Listing", "read": "Reading", "leaks": "Comparing the splits"}
 
 
 @click.command("import-dataset")
@@ -44,20 +44,15 @@ def import_dataset(directory: Path, name: str | None) -> None:
     Exit code 0: every file was read; 1: some were refused.
     """
     settings = read_settings()
-    try:
-        dataset = open_dataset(directory)
-        name = check_name(name or directory.resolve().name)
-        upgrade(settings)
-        with closing(open_context(settings)) as context:
-            result = _import(context, dataset, name)
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; run the same command again to continue") from None
-    except DatasetError as error:
-        raise UsageProblem(str(error)) from None
-    except PipelineError as error:
-        raise Failed(str(error)) from None
-    except OSError as error:
-        raise Failed(f"{error.filename or settings.data_dir}: {error.strerror or error}") from None
+    with one_line_errors(settings.data_dir, outcome="run the same command again to continue"):
+        try:
+            dataset = open_dataset(directory)
+            name = check_name(name or directory.resolve().name)
+            upgrade(settings)
+            with closing(open_context(settings)) as context:
+                result = _import(context, dataset, name)
+        except DatasetError as error:
+            raise UsageProblem(str(error)) from None
     for line in describe_import(name, result, min_patients=settings.gate_min_patients):
         click.echo(readable(line))
     sys.exit(1 if result.report.refused else 0)
@@ -67,31 +62,12 @@ def _import(context: AppContext, dataset: LabelledDataset, name: str) -> ImportR
     with context.sessions() as session:
         user = find_user(session, ADMIN)
     assert user is not None, "upgrade() adds it"
-    with ExitStack() as bars:
-        events = _show_events(bars)
+    with stages() as show:
+        events = ImportEvents(
+            progress=lambda stage, done, total: show(STAGES[stage], done, total),
+            refused=lambda one: click.echo(readable(f"{one.file}: {one.reason}"), err=True),
+        )
         return importing.import_dataset(context, dataset, name=name, user_id=user.id, events=events)
-
-
-def _show_events(bars: ExitStack) -> ImportEvents:
-    """One bar for each stage; a bar ends when the next one begins."""
-    shown: dict[str, Progress] = {}
-
-    def show(stage: str, done: int, total: int) -> None:
-        if stage == "leaks":
-            if not done:
-                bars.close()
-                click.echo("Checking for leaks between the splits.", err=True)
-            return
-        if stage not in shown:
-            bars.close()
-            title = {"list": "Listing", "read": "Reading"}[stage]
-            shown[stage] = bars.enter_context(progress(title, total=total))
-        shown[stage].show(done)
-
-    return ImportEvents(
-        progress=show,
-        refused=lambda one: click.echo(readable(f"{one.file}: {one.reason}"), err=True),
-    )
 
 
 def describe_import(name: str, result: ImportResult, *, min_patients: int) -> Iterator[str]:

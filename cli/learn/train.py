@@ -10,10 +10,9 @@ from pathlib import Path
 
 import click
 
-from cli.errors import Failed, Interrupted, UsageProblem
+from cli.errors import Interrupted, UsageProblem, one_line_errors
 from cli.params import GivenPath
 from cli.progress import progress
-from pipeline.errors import PipelineError
 from pipeline.inference.engine import tensorflow_is_installed
 from pipeline.training.checkpoint import checkpoint_folder, has_checkpoint
 from pipeline.training.config import TrainingConfig, TrainingConfigError
@@ -49,7 +48,8 @@ def train(directory: Path, output: Path, config_file: Path | None, weights: Path
     last epoch when the same command is given again.
     """
     config = _configure(directory, output=output, config_file=config_file, weights=weights)
-    click.echo(_train(directory, output, config))
+    with one_line_errors(output):
+        click.echo(_train(directory, output, config))
 
 
 def _configure(
@@ -105,10 +105,6 @@ def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
                     shown.say(step.describe())
 
             return train_folder(dataset, output, config=config, progress=show)
-    except PipelineError as error:
-        raise Failed(str(error)) from None
-    except OSError as error:
-        raise Failed(f"{error.filename or output}: {error.strerror or error}") from None
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted; the same command continues after the last epoch, saved in {checkpoints}"

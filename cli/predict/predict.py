@@ -99,14 +99,10 @@ def predict(
 
 
 def _open(engine: "EngineKind", operating_point: "OperatingPoint") -> "Predictor":
-    from cli.errors import Failed, UsageProblem
-    from pipeline.errors import NetworkFolderError
+    from cli.errors import UsageProblem
     from pipeline.inference.engine import tensorflow_is_installed
     from pipeline.inference.predictor import Predictor
 
     if engine == "tensorflow" and not tensorflow_is_installed():
         raise UsageProblem("TensorFlow is not installed; run: make setup-train")
-    try:
-        return Predictor.open(engine=engine, operating_point=operating_point)
-    except NetworkFolderError as error:
-        raise Failed(str(error)) from None
+    return Predictor.open(engine=engine, operating_point=operating_point)

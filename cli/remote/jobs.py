@@ -1,11 +1,14 @@
 """`overread jobs`"""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from cli.api.client import Client
+from cli.api.client import Client, connect, job_path
+from cli.api.errors import CONFLICT, Refused, not_found
+from cli.errors import Failed, UsageProblem
+from cli.output import print_jobs
+from pipeline.text import plural
 
 
 @click.command()
@@ -34,11 +37,6 @@ def jobs(
     unless they are given up. A cancelled job can be retried for one day; then its unprocessed
     files are deleted.
     """
-    from cli.api.client import connect, job_path
-    from cli.api.errors import not_found
-    from cli.errors import UsageProblem
-    from cli.output import print_jobs
-
     actions = sum((close, cancel, retry is not None))
     if actions > 1:
         raise UsageProblem("--close, --cancel and --retry exclude each other")
@@ -61,10 +59,7 @@ def jobs(
         print_jobs([job], as_json=as_json, url=client.url)
 
 
-def _close(client: "Client", job_id: str, *, give_up_missing: bool) -> dict[str, Any]:
-    from cli.api.errors import CONFLICT, Refused
-    from cli.errors import Failed
-
+def _close(client: Client, job_id: str, *, give_up_missing: bool) -> dict[str, Any]:
     try:
         return client.close_job(job_id, missing="give_up" if give_up_missing else "refuse")
     except Refused as refusal:
@@ -76,10 +71,7 @@ def _close(client: "Client", job_id: str, *, give_up_missing: bool) -> dict[str,
         raise
 
 
-def _retry(client: "Client", job_id: str, *, which: str) -> dict[str, Any]:
-    from cli.api.client import job_path
-    from pipeline.text import plural
-
+def _retry(client: Client, job_id: str, *, which: str) -> dict[str, Any]:
     answer = client.post(f"{job_path(job_id)}/retry", {"which": which})
     left = f"; {answer['left']} unchanged, their files were deleted" if answer["left"] else ""
     click.echo(f"{plural(answer['retried'], 'image')} will be processed again{left}")

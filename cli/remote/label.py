@@ -5,7 +5,12 @@ from pathlib import Path
 
 import click
 
+from cli.api.client import UPLOAD_TIMEOUT, connect
+from cli.api.errors import Refused
+from cli.errors import UsageProblem
 from cli.params import GivenPath
+from pipeline.limits import MAX_TABLE_BYTES
+from pipeline.text import plural, readable
 
 
 @click.command()
@@ -17,11 +22,6 @@ def label(table: Path) -> None:
     patient, reader, time. Invalid rows are listed by line, all others are imported; sending a
     file again adds nothing. Exit code 0: all rows were accepted; 1: some were not.
     """
-    from cli.api.client import UPLOAD_TIMEOUT, connect
-    from cli.api.errors import Refused
-    from cli.errors import UsageProblem
-    from pipeline.text import plural, readable
-
     content = _read(table)
     headers = {"Content-Type": "text/csv"}
     with connect() as client:
@@ -42,9 +42,6 @@ def label(table: Path) -> None:
 
 
 def _read(table: Path) -> bytes:
-    from cli.errors import UsageProblem
-    from pipeline.limits import MAX_TABLE_BYTES
-
     try:
         with table.open("rb") as stream:
             content = stream.read(MAX_TABLE_BYTES + 1)

@@ -2,12 +2,17 @@
 
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from cli.api.client import Client
+from cli.api.client import Client, connect
+from cli.errors import Failed, Interrupted, UsageProblem
+from cli.output import print_table
+from cli.progress import progress
+
+POLL_INTERVAL_S = 0.5
+LISTED = 20
 
 
 @click.command()
@@ -20,9 +25,6 @@ def night(at_once: bool, cancel: bool) -> None:
     lets the promotion gate decide. With --now: exit code 0 if it came to a decision or there was
     nothing to train on, 1 if it failed or was cancelled. It continues after Ctrl-C.
     """
-    from cli.api.client import connect
-    from cli.errors import Failed, UsageProblem
-
     if at_once and cancel:
         raise UsageProblem("--now and --cancel exclude each other")
     with connect() as client:
@@ -35,14 +37,8 @@ def night(at_once: bool, cancel: bool) -> None:
             _print_nights(client)
 
 
-POLL_INTERVAL_S = 0.5
-LISTED = 20
-
-
-def _run(client: "Client") -> bool:
+def _run(client: Client) -> bool:
     """Start a night or follow the open one; return whether it came to a decision."""
-    from cli.errors import Interrupted
-
     night = client.post("nights")
     try:
         night = _follow(client, night)
@@ -57,9 +53,7 @@ def _run(client: "Client") -> bool:
     return night["outcome"] not in ("failed", "cancelled")
 
 
-def _follow(client: "Client", night: dict[str, Any]) -> dict[str, Any]:
-    from cli.progress import progress
-
+def _follow(client: Client, night: dict[str, Any]) -> dict[str, Any]:
     with progress(f"Night {night['id']}", total=100, unit="%") as shown:
         stage = ""
         while night["is_open"]:
@@ -72,9 +66,7 @@ def _follow(client: "Client", night: dict[str, Any]) -> dict[str, Any]:
     return night
 
 
-def _cancel(client: "Client") -> None:
-    from cli.errors import UsageProblem
-
+def _cancel(client: Client) -> None:
     nights = client.get("nights")["nights"]
     if not nights or not nights[0]["is_open"]:
         raise UsageProblem("no night is running")
@@ -82,18 +74,16 @@ def _cancel(client: "Client") -> None:
     click.echo(f"night {nights[0]['id']} is being cancelled")
 
 
-def _print_nights(client: "Client") -> None:
-    from rich.table import Table
-
-    from cli.output import cells, console
-
+def _print_nights(client: Client) -> None:
     found = client.get("nights")
-    table = Table("night", "started", "new labels", "candidate", "outcome", "reason")
-    for night in found["nights"][:LISTED]:
-        started = _local(night["started_at"])
-        others = (night[name] for name in ("new_labels", "candidate", "words", "reason"))
-        table.add_row(*cells(night["id"], started, *others))
-    console().print(table)
+    others = ("new_labels", "candidate", "words", "reason")
+    print_table(
+        ("night", "started", "new labels", "candidate", "outcome", "reason"),
+        (
+            (night["id"], _local(night["started_at"]), *(night[name] for name in others))
+            for night in found["nights"][:LISTED]
+        ),
+    )
     due = _local(found["next_due"])
     click.echo(f"Next night: {due}" if due else "Nights are disabled.")
 

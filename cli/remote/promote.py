@@ -4,6 +4,9 @@ from urllib.parse import quote
 
 import click
 
+from cli.api.client import connect
+from cli.api.errors import not_found
+
 
 @click.command()
 @click.argument("version", metavar="VERSION")
@@ -14,9 +17,6 @@ def promote(version: str, reason: str, despite_refusal: bool) -> None:
 
     `overread roll-back` undoes it.
     """
-    from cli.api.client import connect
-    from cli.api.errors import not_found
-
     with connect() as client:
         live = client.get("model-versions")["live"]
         if live == version:

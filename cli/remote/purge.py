@@ -5,6 +5,12 @@ from typing import Any
 
 import click
 
+from cli.api.client import Client, connect
+from cli.api.errors import not_found
+from cli.errors import Interrupted, UsageProblem
+from cli.progress import progress
+from pipeline.text import plural
+
 
 @click.command()
 @click.option("--older-than", "age", metavar="DAYS", help="Jobs that ended so long ago, e.g. 90d.")
@@ -17,9 +23,6 @@ def purge(age: str | None, job_id: str | None, yes: bool) -> None:
     shares. A job that was not closed has not ended, whatever its age: cancel it first. Backups keep
     what they hold. After an interruption, run the same command again.
     """
-    from cli.api.client import connect
-    from cli.api.errors import not_found
-
     which = _which(age, job_id)
     with connect() as client, not_found(f"job {job_id}"):
         counts = client.post("purges", which | {"dry_run": True})["counts"]
@@ -31,8 +34,6 @@ def purge(age: str | None, job_id: str | None, yes: bool) -> None:
 
 
 def _which(age: str | None, job_id: str | None) -> dict[str, Any]:
-    from cli.errors import UsageProblem
-
     if (age is None) == (job_id is None):
         raise UsageProblem("expected either --older-than or --job")
     if age is None:
@@ -44,8 +45,6 @@ def _which(age: str | None, job_id: str | None) -> dict[str, Any]:
 
 
 def _print(counts: dict[str, Any]) -> None:
-    from pipeline.text import plural
-
     if counts["jobs"]:
         parts = (plural(counts[f"{name}s"], name) for name in ("image", "prediction", "label"))
         click.echo(f"To delete: {', '.join(parts)} of {plural(counts['jobs'], 'job')}, and files.")
@@ -62,11 +61,7 @@ def _print(counts: dict[str, Any]) -> None:
         )
 
 
-def _delete(client: Any, which: dict[str, Any], images: int) -> None:
-    from cli.errors import Interrupted
-    from cli.progress import progress
-    from pipeline.text import plural
-
+def _delete(client: Client, which: dict[str, Any], images: int) -> None:
     purged, done = 0, False
     try:
         with progress("Deleting", total=images) as shown:

@@ -1,12 +1,13 @@
 """`overread reread`"""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from cli.api.client import Client
+from cli.api.client import Client, connect
+from cli.errors import Failed, Interrupted
+from cli.progress import progress
 
 POLL_INTERVAL_S = 0.5
 
@@ -18,9 +19,6 @@ def reread(wait: bool) -> None:
 
     Earlier predictions are kept; new images have priority. Run again to see how far it is.
     """
-    from cli.api.client import connect
-    from cli.errors import Interrupted
-
     with connect() as client:
         rereading = client.post("rereadings")
         if wait:
@@ -34,10 +32,7 @@ def reread(wait: bool) -> None:
     click.echo(f"{rereading['model_version']} has predicted {done}")
 
 
-def _follow(client: "Client", rereading: dict[str, Any]) -> dict[str, Any]:
-    from cli.errors import Failed
-    from cli.progress import progress
-
+def _follow(client: Client, rereading: dict[str, Any]) -> dict[str, Any]:
     with progress("Rereading", total=rereading["total"]) as shown:
         while not rereading["finished_at"]:
             if rereading["is_waiting"]:

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import click
 
+from cli.api.client import connect
+from cli.api.errors import not_found
+from cli.errors import UsageProblem
+from cli.output import ResultTable, save_whole
 from cli.params import GivenPath
 
 
@@ -23,11 +27,6 @@ from cli.params import GivenPath
 )
 def results(job_id: str | None, format_: str, output: Path | None) -> None:
     """Print or save results: a table to read, CSV or JSON lines with all fields."""
-    from cli.api.client import connect
-    from cli.api.errors import not_found
-    from cli.errors import UsageProblem
-    from cli.output import ResultTable, save_whole
-
     if format_ == "table" and output:
         raise UsageProblem("--output requires --format csv or jsonl")
     fetched = "jsonl" if format_ == "table" else format_

@@ -2,14 +2,14 @@
 
 import click
 
+from cli.api.client import connect
+from cli.errors import Failed
+
 
 @click.command("roll-back")
 @click.option("--reason", default="", help="Reason, kept in the history.")
 def roll_back(reason: str) -> None:
     """Return to the previous production version."""
-    from cli.api.client import connect
-    from cli.errors import Failed
-
     with connect() as client:
         live = client.get("model-versions")["live"]
         if live is None:

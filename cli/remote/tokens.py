@@ -2,6 +2,9 @@
 
 import click
 
+from cli.api.client import connect
+from cli.api.errors import not_found
+from cli.output import moment, print_table
 from cli.remote.users import ROLES
 
 
@@ -17,19 +20,14 @@ def tokens(context: click.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from rich.table import Table
-
-    from cli.api.client import connect
-    from cli.output import cells, console, moment
-
     with connect() as client:
         found = client.get("tokens")["tokens"]
-    table = Table("id", "name", "role", "created", "expires")
+    rows = []
     for token in found:
         expires = moment(token["expires_at"]) if token["expires_at"] else "never"
         created = moment(token["created_at"])
-        table.add_row(*cells(token["id"], token["name"] or "-", token["role"], created, expires))
-    console().print(table)
+        rows.append((token["id"], token["name"] or "-", token["role"], created, expires))
+    print_table(("id", "name", "role", "created", "expires"), rows)
 
 
 @tokens.command()
@@ -40,9 +38,6 @@ def tokens(context: click.Context) -> None:
 )
 def add(name: str, role: str, days: int) -> None:
     """Create a token and print it, once. NAME says what it is for."""
-    from cli.api.client import connect
-    from cli.output import moment
-
     with connect() as client:
         made = client.post("tokens", {"name": name, "role": role, "days": days})
     # The token alone goes to stdout, for scripts.
@@ -54,9 +49,6 @@ def add(name: str, role: str, days: int) -> None:
 @click.argument("token_id", type=int)
 def revoke(token_id: int) -> None:
     """Revoke a token."""
-    from cli.api.client import connect
-    from cli.api.errors import not_found
-
     with connect() as client, not_found(f"token {token_id}"):
         client.post(f"tokens/{token_id}/revoke")
     click.echo(f"token {token_id} revoked")

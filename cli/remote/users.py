@@ -1,11 +1,12 @@
 """`overread users`"""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from cli.api.client import Client
+from cli.api.client import Client, connect
+from cli.errors import UsageProblem
+from cli.output import moment, print_table
 
 ROLES = click.Choice(["viewer", "reader", "operator", "admin"])
 
@@ -24,18 +25,12 @@ def users(context: click.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from rich.table import Table
-
-    from cli.api.client import connect
-    from cli.output import cells, console, moment
-
     with connect() as client:
         found = client.get("users")["users"]
-    table = Table("name", "role", "signs in with", "created")
-    for user in found:
-        created = moment(user["created_at"])
-        table.add_row(*cells(user["name"], user["role"], _sign_in(user), created))
-    console().print(table)
+    print_table(
+        ("name", "role", "signs in with", "created"),
+        ((u["name"], u["role"], _sign_in(u), moment(u["created_at"])) for u in found),
+    )
 
 
 @users.command()
@@ -43,8 +38,6 @@ def users(context: click.Context) -> None:
 @click.option("--role", type=ROLES, required=True, help="Role of the user.")
 def add(name: str, role: str) -> None:
     """Add a user and print a one-time link for setting a password, valid for three days."""
-    from cli.api.client import connect
-
     with connect() as client:
         _print_link(client, client.post("users", {"name": name, "role": role}))
 
@@ -53,8 +46,6 @@ def add(name: str, role: str) -> None:
 @click.argument("name")
 def link(name: str) -> None:
     """Print a new one-time link for setting a password; earlier links become invalid."""
-    from cli.api.client import connect
-
     with connect() as client:
         _print_link(client, client.post(f"users/{_user_id(client, name)}/link"))
 
@@ -82,16 +73,12 @@ def activate(name: str) -> None:
 
 
 def _change(name: str, **changes: Any) -> None:
-    from cli.api.client import connect
-
     with connect() as client:
         user = client.request("PATCH", f"users/{_user_id(client, name)}", json=changes)
     click.echo(f"{user['name']}: {user['role']}, {_sign_in(user)}")
 
 
-def _user_id(client: "Client", name: str) -> int:
-    from cli.errors import UsageProblem
-
+def _user_id(client: Client, name: str) -> int:
     wanted = name.casefold().strip()
     for user in client.get("users")["users"]:
         if user["name"] == wanted:
@@ -99,9 +86,7 @@ def _user_id(client: "Client", name: str) -> int:
     raise UsageProblem(f"user {name} not found; list users with: overread users")
 
 
-def _print_link(client: "Client", made: dict[str, Any]) -> None:
-    from cli.output import moment
-
+def _print_link(client: Client, made: dict[str, Any]) -> None:
     name, until = made["user"]["name"], moment(made["expires_at"])
     click.echo(f"One-time link for {name} to set a password, valid until {until}:", err=True)
     click.echo(f"{client.url}{made['link']}")

@@ -5,24 +5,26 @@ from typing import Any
 
 import click
 
+from cli.api.client import connect
+from cli.output import moment, print_table
+from pipeline.text import readable
+
 
 @click.command()
 def versions() -> None:
     """List model versions, newest first, and the history of production versions."""
-    from rich.table import Column, Table
-
-    from cli.api.client import connect
-    from cli.output import cells, console, moment
-    from pipeline.text import readable
+    from rich.table import Column
 
     with connect() as client:
         found = client.get("model-versions")
     identifier = Column("version", no_wrap=True)
-    table = Table(identifier, "state", "created", "trained on", "validation AUROC")
-    for version in found["model_versions"]:
-        created = moment(version["created_at"])
-        table.add_row(*cells(version["name"], version["status"], created, *_card(version["card"])))
-    console().print(table)
+    print_table(
+        (identifier, "state", "created", "trained on", "validation AUROC"),
+        (
+            (one["name"], one["status"], moment(one["created_at"]), *_card(one["card"]))
+            for one in found["model_versions"]
+        ),
+    )
     for period in found["history"]:
         until = moment(period["until"]) if period["until"] else "now"
         by = f" by {period['by']}" if period["by"] else ""

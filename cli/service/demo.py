@@ -10,9 +10,7 @@ import click
 
 from cli.lockfile import AlreadyRunningError
 from cli.params import GivenPath
-from cli.service.start import StoppedError, port_is_free, start_service
 from cli.service.up import print_already_running, print_running
-from cli.settings import CommandSettings, read_settings
 from cli.walk import Walk
 from pipeline.atomic_file import new_folder
 
@@ -29,6 +27,9 @@ def demo(studies: Path | None) -> None:
 
     The radiographs are generated and show no real person.
     """
+    from cli.service.start import StoppedError, port_is_free, start_service
+    from cli.settings import read_settings
+
     settings = read_settings()
     if "port" not in settings.model_fields_set and not port_is_free(settings.host, settings.port):
         settings = settings.model_copy(update={"port": 0})
@@ -42,7 +43,7 @@ def demo(studies: Path | None) -> None:
         try:
             with start_service(settings, log=log) as (supervisor, service):
                 print_running(settings, service.url)
-                with _submission(settings, folder) as submission:
+                with _submission(settings.data_dir, folder) as submission:
                     while submission.poll() is None and not supervisor.is_stopping:
                         supervisor.step(timeout_s=0.2)
                     if supervisor.is_stopping:  # Ctrl-C has reached it too, SIGTERM has not
@@ -51,16 +52,16 @@ def demo(studies: Path | None) -> None:
                     click.echo("\nServing until Ctrl-C. For another login: overread login-link")
                     supervisor.run()
         except AlreadyRunningError:
-            _submission(settings, folder).wait()
+            _submission(settings.data_dir, folder).wait()
             print_already_running(settings)
         except StoppedError:
             pass
 
 
-def _submission(settings: CommandSettings, folder: Path) -> "subprocess.Popen[bytes]":
+def _submission(data_dir: Path, folder: Path) -> "subprocess.Popen[bytes]":
     """A process of its own, so that Ctrl-C ends it while the supervisor stops the others."""
     command = [sys.executable, "-m", "cli", "submit", str(folder), "--wait"]
-    environment = {**os.environ, "OVERREAD_DATA": str(settings.data_dir)}
+    environment = {**os.environ, "OVERREAD_DATA": str(data_dir)}
     return subprocess.Popen(command, env=environment)
 
 

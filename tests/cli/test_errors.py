@@ -10,7 +10,7 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from cli.errors import Failed, Interrupted, errors_with_outcome, one_line_errors
+from cli.errors import Failed, Interrupted, one_line_errors
 from tests.support.data.uploads import a_png
 from tests.support.servers.command import run
 from tests.support.servers.portal_server import Environment, ServedPortal
@@ -75,7 +75,7 @@ def test_own_message_about_ctrl_c_is_kept() -> None:
 def test_full_disk_names_the_target_folder() -> None:
     with (
         pytest.raises(Failed, match=r"^backups: No space left on device; nothing was saved$"),
-        errors_with_outcome(Path("backups"), outcome="nothing was saved"),
+        one_line_errors(Path("backups"), outcome="nothing was saved"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device", "data/secrets.json")
 

@@ -1,7 +1,6 @@
 """Tables and files that commands write: full disks, pipes, control characters."""
 
 import os
-import re
 import subprocess
 import threading
 from pathlib import Path
@@ -13,10 +12,8 @@ import cli
 from cli.api.client import Client
 from cli.errors import UsageProblem
 from cli.output import ResultTable, save_whole
-from models.audit.log import record
 from models.config.settings import Settings
 from models.tables.people import Role
-from tests.support.servers.command import run
 from tests.support.servers.portal_server import ServedPortal, serve_portal
 from tests.support.servers.service import OVERREAD
 
@@ -164,16 +161,6 @@ def test_jobs_replaces_control_characters(settings: Settings) -> None:
     assert SHOWN in result.stdout
 
 
-def test_audit_replaces_control_characters(settings: Settings) -> None:
-    with serve_portal(settings) as service, service.portal.database.sessions.begin() as session:
-        record(session, user_id=None, action="study.viewed", target=ODD)
-    result = run("audit", OVERREAD_DATA=str(settings.data_dir))
-    assert result.exit_code == 0, result.output
-    assert SHOWN in result.stdout
-
-
-def test_every_table_row_passes_through_cells() -> None:
+def test_every_table_is_printed_by_print_table() -> None:
     files = Path(cli.__file__).parent.rglob("*.py")
-    rows = [row for file in files for row in re.findall(r"add_row\(.{6}", file.read_text())]
-    assert len(rows) >= 7
-    assert set(rows) == {"add_row(*cells"}
+    assert [file.name for file in files if "add_row" in file.read_text()] == ["output.py"]

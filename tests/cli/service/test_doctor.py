@@ -6,7 +6,7 @@ from alembic import command
 from click.testing import Result
 
 from cli.lockfile import hold_data_folder
-from cli.service.doctor import Finding, run_checks
+from cli.service.checks import Finding, run_checks
 from cli.settings import CommandSettings
 from models.config.settings import Settings
 from models.files.store import FileStore

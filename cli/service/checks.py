@@ -1,0 +1,211 @@
+"""What `overread doctor` checks."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+from sqlalchemy import make_url
+
+from cli.lockfile import is_held, running_service
+from cli.settings import CommandSettings, masked
+from models.audit.verify import newest_check
+from models.files.orphans import MOST, find_orphans
+from models.files.store import FileStore
+from models.learning.promotion import production_version
+from models.learning.versions import version_path
+from models.operations.dump import UnknownRevisionError, check_revision, is_empty
+from models.operations.upgrade import current_revision, is_half_restored, newest_revision
+from models.session import open_database
+from pipeline.inference.engine import tensorflow_is_installed
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.version_folder import BASELINE
+from worker.embedded_broker import is_answering
+
+DAY_S = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Finding:
+    """status: "ok", "-" (absent, and not required yet) or "WRONG"."""
+
+    status: str
+    check: str
+    message: str
+
+
+class AbsentError(Exception):
+    """Not there, and need not be."""
+
+
+class WrongError(Exception):
+    pass
+
+
+def run_checks(settings: CommandSettings, names: Sequence[str] = ()) -> Iterator[Finding]:
+    """Run all checks, or those named, in this order: some depend on the database's status."""
+    database = "-"
+    checks: dict[str, Callable[[], str]] = {
+        "data": lambda: _check_data(settings),
+        "database": lambda: _check_database(settings),
+        "broker": lambda: _check_broker(settings),
+        "files": lambda: _check_files(settings),
+        "orphans": lambda: _check_orphans(settings, database),
+        "network": lambda: _check_network(settings, database),
+        "portal": lambda: _check_portal(settings),
+        "audit": lambda: _check_audit(settings),
+        "training": _check_training,
+    }
+    for name in names or checks:
+        try:
+            finding = Finding("ok", name, checks[name]())
+        except AbsentError as error:
+            finding = Finding("-", name, str(error))
+        except Exception as error:
+            first_line = (str(error).splitlines() or [type(error).__name__])[0]
+            finding = Finding("WRONG", name, masked(first_line))
+        if name == "database":
+            database = finding.status
+        yield finding
+
+
+def _starting(data_dir: Path) -> str:
+    """What is running that is not ready yet; empty if nothing is."""
+    if not is_held(data_dir) or running_service(data_dir) is not None:
+        return ""
+    return "a restore is running" if is_half_restored(data_dir) else "the service is starting"
+
+
+def _check_data(settings: CommandSettings) -> str:
+    folder = settings.data_dir
+    if not folder.exists():
+        raise AbsentError(f"{folder} does not exist yet; run: overread up")
+    if not folder.is_dir():
+        raise WrongError(f"{folder} is not a folder")
+    if is_half_restored(folder) and not is_held(folder):
+        raise WrongError(f"{folder} is half restored; run the same overread restore again")
+    if folder.stat().st_mode & 0o077:
+        raise WrongError(f"{folder} is accessible to others; run: chmod 700 {folder}")
+    free = shutil.disk_usage(folder).free
+    message = f"{folder}, {free / 2**30:.1f} GiB free"
+    if free < settings.disk_reserve_bytes:
+        raise WrongError(f"{message}, below OVERREAD_DISK_RESERVE_BYTES: uploads are refused")
+    return message
+
+
+def _check_database(settings: CommandSettings) -> str:
+    starting = _starting(settings.data_dir)  # before looking: it may be ready a moment later
+    file = Path(make_url(settings.database).database or "") if settings.is_sqlite else None
+    if file and not file.exists():  # connecting would create it
+        raise AbsentError(f"does not exist yet; {starting or 'run: overread up'}")
+    with open_database(settings) as sessions:
+        dialect = sessions.engine.dialect.name
+        with sessions.engine.connect() as connection:
+            revision = current_revision(connection)
+        if revision == newest_revision():
+            return f"{dialect}, tables at {revision}"
+        if starting:
+            raise AbsentError(f"{dialect}, not ready yet; {starting}")
+        if is_empty(sessions.engine):
+            raise AbsentError(f"{dialect}, no tables yet; run: overread up")
+    if revision is None:
+        raise WrongError("contains tables of another program")
+    try:
+        check_revision(revision)
+    except UnknownRevisionError:
+        raise WrongError(f"tables are at {revision}, of a later release") from None
+    raise WrongError(f"tables are at {revision}, not {newest_revision()}; run: overread migrate")
+
+
+def _check_broker(settings: CommandSettings) -> str:
+    service = running_service(settings.data_dir)
+    url = settings.broker_url or (service.broker_url if service else "")
+    if not url:
+        raise AbsentError(_starting(settings.data_dir) or "not running; run: overread up")
+    if not is_answering(url):
+        raise WrongError(f"{masked(url)} does not answer")
+    return f"{masked(url)} answers"
+
+
+def _check_files(settings: CommandSettings) -> str:
+    """Write, read and delete, as a worker would."""
+    if not settings.data_dir.exists():
+        raise AbsentError("do not exist yet; run: overread up")
+    store = FileStore(settings.files_dir)
+    stored = store.put_bytes(b"overread doctor")
+    content = store.path(stored.sha256).read_bytes()
+    store.delete(stored.sha256, area="stored")
+    if content != b"overread doctor":
+        raise WrongError("a file was not read as it was written")
+    return f"{settings.files_dir} is writable and readable"
+
+
+def _check_orphans(settings: CommandSettings, database: str) -> str:
+    """Find rows without files, and files without rows."""
+    if database != "ok":
+        raise AbsentError("not checked: the database is not ready")
+    store = FileStore(settings.files_dir)
+    with open_database(settings) as sessions:
+        found = find_orphans(sessions, store, age_s=2 * DAY_S)
+        if found:  # a worker may have been changing them
+            later = set(find_orphans(sessions, store, age_s=2 * DAY_S))
+            found = [line for line in found if line in later]
+    if found:
+        number = f"{MOST} or more" if len(found) == MOST else len(found)
+        raise WrongError(f"{number}, e.g. {found[0]}")
+    return "every row has its files and every file its row"
+
+
+def _check_network(settings: CommandSettings, database: str) -> str:
+    """Open the production version as a worker does, with its checksums, and predict once."""
+    if database == "WRONG":
+        raise AbsentError("not checked: the database names the production version")
+    folder = BASELINE
+    if database == "ok":
+        with open_database(settings) as sessions, sessions() as session:
+            if version := production_version(session):
+                folder = version_path(version, data_dir=settings.data_dir)
+    predictor = Predictor.open(folder, operating_point=settings.operating_point)
+    probability = predictor.predict(np.zeros((1, 224, 224), np.uint8))[0].probability
+    if not 0.0 <= probability <= 1.0:
+        raise WrongError(f"{predictor.model_version} predicts {probability}, not a probability")
+    point = f"{predictor.card.operating_point}, threshold {predictor.card.threshold:g}"
+    return f"{predictor.model_version} answers ({point}); {predictor.engine.name}"
+
+
+def _check_portal(settings: CommandSettings) -> str:
+    service = running_service(settings.data_dir)
+    url = settings.url or (service.url if service else "")
+    if not url:
+        raise AbsentError(_starting(settings.data_dir) or "not running; run: overread up")
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=10.0, trust_env=False)
+        states = answer.json().items()
+    except httpx.HTTPError as error:
+        raise WrongError(f"{url} does not answer: {error}") from None
+    except (ValueError, AttributeError):
+        raise WrongError(f"{url} is not an Overread portal of this release") from None
+    down = [what.replace("_", " ") for what, state in states if state == "down"]
+    if down:
+        parts = ", ".join(what for what in down if what != "status")
+        raise WrongError(f"{url} answers; down: {parts}")
+    return f"{url} is ready"
+
+
+def _check_audit(settings: CommandSettings) -> str:
+    """Report the service's last own check."""
+    check = newest_check(settings.data_dir)
+    if check is None:
+        raise AbsentError("not checked yet; run: overread audit --verify")
+    when = f"checked {check.time:%Y-%m-%d %H:%M} UTC"
+    if not check.is_intact:
+        raise WrongError(f"broken at row {check.broken}: {check.why}; {when}")
+    return f"{check.rows} rows intact; {when}"
+
+
+def _check_training() -> str:
+    if not tensorflow_is_installed():
+        raise AbsentError("TensorFlow is not installed; run: make setup-train")
+    return "TensorFlow is installed"
