@@ -1,5 +1,6 @@
 """The Flask application of portal and API."""
 
+from inspect import getmembers, isfunction
 from typing import Any
 
 from apiflask import APIFlask
@@ -7,49 +8,33 @@ from flask_login import current_user
 
 from models.config.settings import Settings
 from models.context import open_context
+from models.learning.nights import STAGES
+from pipeline import text
 from web.auth import account, invitations, login, tokens, users
 from web.auth.credentials import limiter
 from web.auth.rules import install_auth
 from web.context import KEY
+from web.http import filters, label_filters
 from web.http.errors import PROBLEM, install_errors
-from web.http.filters import install_words
 from web.http.forms import install_limits
-from web.http.label_filters import install_label_filters
 from web.http.params import RowId
 from web.http.request_log import install_request_log
 from web.http.schemas import Problem
 from web.http.security import NOTICE, install_security
 from web.intake import jobs, uploads
 from web.labels import views as labels
-from web.learning import about, nights, rereadings, snapshots, version_pages, versions
-from web.learning.wording import install_night_words
+from web.learning import about, cards, nights, rereadings, snapshots, versions, wording
 from web.operations import audit as audits
 from web.operations import health, metrics, purges
 from web.reading import images, results, studies
 from worker.enqueue import connect
 
-BLUEPRINTS = (
-    login,
-    invitations,
-    account,
-    users,
-    tokens,
-    jobs,
-    uploads,
-    studies,
-    images,
-    labels,
-    results,
-    nights,
-    versions,
-    version_pages,
-    rereadings,
-    purges,
-    snapshots,
-    about,
-    audits,
-    health,
-    metrics,
+MODULES = (
+    *(login, invitations, account, users, tokens),
+    *(jobs, uploads),
+    *(studies, images, labels, results),
+    *(nights, versions, rereadings, snapshots, about),
+    *(purges, audits, health, metrics),
 )
 
 
@@ -76,14 +61,25 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     install_auth(app)
     limiter.init_app(app)
     install_errors(app)
-    install_words(app, NOTICE=NOTICE)
-    install_label_filters(app)
-    install_night_words(app)
+    _install_filters(app)
     _describe(app)
-    for module in BLUEPRINTS:
+    for module in MODULES:
         app.register_blueprint(module.bp)
-    app.jinja_env.globals["person"] = current_user
     return app
+
+
+def _install_filters(app: APIFlask) -> None:
+    """Every function of these modules is a filter of templates."""
+    for module in (filters, label_filters, wording, cards, text):
+        app.jinja_env.filters.update(getmembers(module, isfunction))
+    app.jinja_env.globals.update(
+        NOTICE=NOTICE,
+        NO_ANSWER=filters.NO_ANSWER,
+        STATES=filters.STATES,
+        STAGE_WORDS=STAGES,
+        person=current_user,
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 
 def _describe(app: APIFlask) -> None:
@@ -91,6 +87,7 @@ def _describe(app: APIFlask) -> None:
     app.config["VALIDATION_ERROR_SCHEMA"] = Problem.model_json_schema()
     app.config["HTTP_ERROR_SCHEMA"] = Problem.model_json_schema()
     app.config["AUTO_OPERATION_ID"] = True
+    app.config["AUTO_200_RESPONSE"] = False  # views that declare no fields, pages, are left out
     app.security_schemes = {
         "token": {"type": "http", "scheme": "bearer"},
         "session": {"type": "apiKey", "in": "cookie", "name": "overread"},

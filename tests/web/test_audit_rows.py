@@ -118,8 +118,8 @@ def people(walk: Walk) -> None:
     new = {"name": "olga", "role": "viewer"}
     olga = walk("POST /api/v1/users", "user.added", json=new).json["user"]["id"]
     walk(f"PATCH /api/v1{USER}", "user.role-changed", user_id=olga, json={"role": "reader"})
-    walk(f"POST {USER}", "user.deactivated", user_id=olga, data={"active": "no"})
-    walk(f"POST {USER}", "user.activated", user_id=olga, data={"active": "yes"})
+    walk(f"POST {USER}", "user.deactivated", user_id=olga, data={"is_active": "no"})
+    walk(f"POST {USER}", "user.activated", user_id=olga, data={"is_active": "yes"})
     walk(f"POST {USER}/link", "user.invited", user_id=olga)
     link = walk(f"POST /api/v1{USER}/link", "user.invited", user_id=olga).json["link"]
     token = {"name": "mine", "role": "viewer", "days": 7}

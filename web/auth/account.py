@@ -11,10 +11,11 @@ from models.tables.people import Role, User
 from web.auth.credentials import LOGINS, confirm, limiter, set_password
 from web.auth.invitations import twice
 from web.auth.rules import needs, person, record_action
-from web.auth.schemas import IssuedOut
+from web.auth.schemas import IssuedOut, NewToken
 from web.auth.sessions import log_in
 from web.auth.tokens import issue, revoke, token_out
 from web.context import read_session, write_session
+from web.http.params import read_form
 
 bp = Blueprint("account", __name__)
 
@@ -60,11 +61,7 @@ def leave_everywhere() -> ResponseReturnValue:
 @needs(Role.VIEWER)
 def issue_token() -> str:
     _in_person()
-    form = request.form
-    name, role, days = form.get("name", "").strip(), form.get("role", ""), form.get("days", "")
-    if not 0 < len(name) <= 80 or role not in list(Role) or days not in map(str, EXPIRIES_DAYS):
-        abort(422, "a token needs a name, a role and an expiry")
-    return _page(issued=issue(name, role=Role(role), days=int(days)))
+    return _page(issued=issue(read_form(NewToken)))
 
 
 @bp.post("/account/tokens/<int:token_id>/revoke")

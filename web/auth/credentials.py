@@ -3,7 +3,6 @@
 Rate limits per address are kept in memory, so per process; `overread up` has one portal.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from flask_limiter import Limiter
@@ -20,28 +19,27 @@ from web.auth.known_browsers import counted_elsewhere, where_counted
 from web.context import current_settings, write_session
 
 
-@dataclass(frozen=True)
-class Tried:
-    """user: the one of that name. refusal: the reason, for the audit only; empty if accepted."""
-
-    user: User | None
-    refusal: str
-
-
 def admit(name: str, password: str) -> User | None:
     """Check a login."""
-    tried = _try(name, password)
-    action = "login.refused" if tried.refusal else "login"
-    _record(tried, action, newer_hash=_newer_hash(tried, password))
-    return None if tried.refusal else tried.user
+    user, refusal = _try(name, password)
+    if user is None or refusal:
+        _record(user, "login.refused", refusal)
+        return None
+    kept = user.password_hash
+    renewed = hash_password(password) if kept and is_outdated(kept) else None
+    with write_session() as session:
+        if renewed:
+            session.get_one(User, user.id).password_hash = renewed
+        record(session, user_id=user.id, action="login")
+    return user
 
 
 def confirm(name: str, password: str) -> bool:
     """Check the password of a user who is logged in; wrong ones count, too."""
-    tried = _try(name, password)
-    if tried.refusal:
-        _record(tried, "password.refused")
-    return not tried.refusal
+    user, refusal = _try(name, password)
+    if refusal:
+        _record(user, "password.refused", refusal)
+    return not refusal
 
 
 def set_password(session: Session, user: User, hashed: str) -> None:
@@ -55,7 +53,8 @@ def set_password(session: Session, user: User, hashed: str) -> None:
     record(session, user_id=user.id, action="password.set", target=str(user.id))
 
 
-def _try(name: str, password: str) -> Tried:
+def _try(name: str, password: str) -> tuple[User | None, str]:
+    """The user of that name, and why they are refused: for the audit only, empty if accepted."""
     settings = current_settings()
     counted = where_counted(name)
     with write_session() as session:
@@ -72,7 +71,7 @@ def _try(name: str, password: str) -> Tried:
     if not refusal:
         with write_session() as session:
             forgive_attempts(session, counted)
-    return Tried(user, refusal)
+    return user, refusal
 
 
 def _refusal(user: User | None, *, is_free: bool, fits: bool) -> str:
@@ -85,18 +84,9 @@ def _refusal(user: User | None, *, is_free: bool, fits: bool) -> str:
     return "" if user.is_active else "deactivated"
 
 
-def _record(tried: Tried, action: str, *, newer_hash: str | None = None) -> None:
+def _record(user: User | None, action: str, refusal: str) -> None:
     with write_session() as session:
-        if newer_hash and tried.user:
-            session.get_one(User, tried.user.id).password_hash = newer_hash
-        user_id = tried.user.id if tried.user else None
-        record(session, user_id=user_id, action=action, target=tried.refusal)
-
-
-def _newer_hash(tried: Tried, password: str) -> str | None:
-    """A new hash if the stored one was made with older parameters."""
-    kept = tried.user.password_hash if tried.user and not tried.refusal else None
-    return hash_password(password) if kept and is_outdated(kept) else None
+        record(session, user_id=user.id if user else None, action=action, target=refusal)
 
 
 LOGINS = "20 per minute; 200 per hour"

@@ -24,14 +24,14 @@ class Browser:
     """marks: keyed hashes of the names that have logged in here, the latest first."""
 
     id: str
-    marks: tuple[str, ...] = ()
+    marks: tuple[str, ...]
 
 
 def where_counted(name: str) -> str:
     """The key under which wrong passwords count: of the name, or of the name in this browser."""
     browser = _this_browser()
-    is_known = browser is not None and _mark(name) in browser.marks
-    return _keyed(name, f"at {browser.id}") if browser and is_known else counted_elsewhere(name)
+    is_known = _mark(name) in browser.marks
+    return _keyed(name, f"at {browser.id}") if is_known else counted_elsewhere(name)
 
 
 def counted_elsewhere(name: str) -> str:
@@ -41,7 +41,7 @@ def counted_elsewhere(name: str) -> str:
 
 def remember_browser(name: str) -> None:
     """Set the cookie after a successful login."""
-    browser = _this_browser() or Browser(secrets.token_urlsafe(16))
+    browser = _this_browser()
     others = [mark for mark in browser.marks if mark != _mark(name)]
     signed = _signer().dumps([browser.id, [_mark(name), *others][:MOST]])
 
@@ -58,12 +58,13 @@ def remember_browser(name: str) -> None:
         return response
 
 
-def _this_browser() -> Browser | None:
+def _this_browser() -> Browser:
+    """As the cookie tells; without a valid one, a new browser."""
     try:
         signed = request.cookies.get(COOKIE, "")
         browser_id, marks = _signer().loads(signed, max_age=int(LASTS.total_seconds()))
     except BadData:
-        return None
+        return Browser(secrets.token_urlsafe(16), ())
     return Browser(browser_id, tuple(marks))
 
 

@@ -31,7 +31,7 @@ def index() -> TokensOut:
 @needs(Role.VIEWER)
 def create(json_data: NewToken) -> IssuedOut:
     """Create a token. Its role and expiry are limited by those of the caller."""
-    return issue(json_data.name, role=json_data.role, days=json_data.days)
+    return issue(json_data)
 
 
 @bp.post("/api/v1/tokens/<int:token_id>/revoke")
@@ -44,16 +44,19 @@ def revoke_own(token_id: int) -> TokensOut:
     return _left()
 
 
-def issue(name: str, *, role: Role, days: int) -> IssuedOut:
+def issue(new: NewToken) -> IssuedOut:
     asking = person()
-    if not asking.may(role):
-        abort(403, f"the token's role exceeds yours: {role.value}, yours is {asking.role.value}")
-    lifetime = timedelta(days=days)
+    if not asking.may(new.role):
+        roles = f"{new.role.value}, yours is {asking.role.value}"
+        abort(403, f"the token's role exceeds yours: {roles}")
+    lifetime = timedelta(days=new.days)
     if asking.until is not None and now() + lifetime > asking.until:
         abort(403, "a token cannot outlive the token that creates it")
     with write_session() as session:
         owner = session.get_one(User, asking.id)
-        text = issue_token(session, user=owner, kind="api", lifetime=lifetime, name=name, role=role)
+        text = issue_token(
+            session, user=owner, kind="api", lifetime=lifetime, name=new.name, role=new.role
+        )
         token = find_api_token(session, text)
         assert token is not None
         record_action(session, "token.issued", str(token.id))

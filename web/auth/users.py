@@ -1,7 +1,7 @@
 """Routes of users, for admins."""
 
 from apiflask import APIBlueprint
-from flask import abort, redirect, render_template, request, url_for
+from flask import Response, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -13,6 +13,8 @@ from web.auth.invitations import LIFETIME, invite
 from web.auth.rules import needs, record_action
 from web.auth.schemas import InvitationOut, NewUser, UserChange, UserOut, UsersOut
 from web.context import read_session, write_session
+from web.http.errors import answer
+from web.http.params import or_404, read_form
 
 bp = APIBlueprint("users", __name__, tag="Users")
 
@@ -20,35 +22,29 @@ ALL_KINDS: tuple[TokenKind, ...] = ("api", "login", "invitation")
 
 
 @bp.get("/users")
-@bp.doc(hide=True)
 @needs(Role.ADMIN)
 def index_page() -> str:
     return _page()
 
 
 @bp.post("/users")
-@bp.doc(hide=True)
 @needs(Role.ADMIN)
 def add_page() -> ResponseReturnValue:
-    name, role = request.form.get("name", ""), _role(request.form.get("role", ""))
+    new = read_form(NewUser)
     try:
-        return _page(_add(name, role))
+        return _page(_add(new))
     except UserRefusedError as error:
-        return _page(against=str(error), name=name, role=role), 409
+        return _page(against=str(error), **new.model_dump()), 409
 
 
 @bp.post("/users/<int:user_id>")
-@bp.doc(hide=True)
 @needs(Role.ADMIN)
 def change_page(user_id: int) -> ResponseReturnValue:
-    role, active = request.form.get("role"), request.form.get("active")
-    is_active = None if active is None else active == "yes"
-    _change(user_id, role=_role(role) if role else None, is_active=is_active)
+    _change(user_id, read_form(UserChange))
     return redirect(url_for("users.index_page"), code=303)
 
 
 @bp.post("/users/<int:user_id>/link")
-@bp.doc(hide=True)
 @needs(Role.ADMIN)
 def link_page(user_id: int) -> str:
     return _page(_invite(user_id))
@@ -70,10 +66,7 @@ def index() -> UsersOut:
 @needs(Role.ADMIN)
 def add(json_data: NewUser) -> InvitationOut:
     """Create a user and a one-time link for setting a password."""
-    try:
-        return _add(json_data.name, json_data.role)
-    except UserRefusedError as error:
-        abort(409, str(error))
+    return _add(json_data)
 
 
 @bp.patch("/api/v1/users/<int:user_id>")
@@ -83,7 +76,7 @@ def add(json_data: NewUser) -> InvitationOut:
 @needs(Role.ADMIN)
 def change(user_id: int, json_data: UserChange) -> UserOut:
     """Change a user's role, or activate or deactivate them; ends all their sessions."""
-    return _change(user_id, role=json_data.role, is_active=json_data.is_active)
+    return _change(user_id, json_data)
 
 
 @bp.post("/api/v1/users/<int:user_id>/link")
@@ -95,27 +88,30 @@ def link(user_id: int) -> InvitationOut:
     return _invite(user_id)
 
 
-def _add(name: str, role: Role) -> InvitationOut:
+@bp.errorhandler(UserRefusedError)
+def _refused(error: UserRefusedError) -> Response:
+    return answer(409, str(error))
+
+
+def _add(new: NewUser) -> InvitationOut:
     with write_session() as session:
-        user = add_user(session, name=name, role=role)
+        user = add_user(session, name=new.name, role=new.role)
         invitation = _invitation(session, user)
         record_action(session, "user.added", str(user.id))
     return invitation
 
 
-def _change(user_id: int, *, role: Role | None, is_active: bool | None) -> UserOut:
+def _change(user_id: int, change: UserChange) -> UserOut:
+    role, is_active = change.role, change.is_active
     with write_session() as session:
-        user = _find(session, user_id)
+        user = or_404(session.get(User, user_id), "user")
         actions = []
-        try:
-            if role is not None and role != user.role:
-                change_role(session, user, role)
-                actions.append("user.role-changed")
-            if is_active is not None and is_active != user.is_active:
-                _set_active(session, user, is_active)
-                actions.append("user.activated" if is_active else "user.deactivated")
-        except UserRefusedError as error:
-            abort(409, str(error))
+        if role is not None and role != user.role:
+            change_role(session, user, role)
+            actions.append("user.role-changed")
+        if is_active is not None and is_active != user.is_active:
+            _set_active(session, user, is_active)
+            actions.append("user.activated" if is_active else "user.deactivated")
         for action in actions:
             record_action(session, action, str(user.id))
         return _out(user)
@@ -132,7 +128,7 @@ def _set_active(session: Session, user: User, is_active: bool) -> None:
 
 def _invite(user_id: int) -> InvitationOut:
     with write_session() as session:
-        user = _find(session, user_id)
+        user = or_404(session.get(User, user_id), "user")
         if not user.is_active:
             abort(409, f"{user.name} is deactivated: activate the user first")
         invitation = _invitation(session, user)
@@ -143,20 +139,6 @@ def _invite(user_id: int) -> InvitationOut:
 def _invitation(session: Session, user: User) -> InvitationOut:
     link = invite(session, user)
     return InvitationOut(user=_out(user), link=link, expires_at=now() + LIFETIME)
-
-
-def _find(session: Session, user_id: int) -> User:
-    user = session.get(User, user_id)
-    if user is None:
-        abort(404, "user not found")
-    return user
-
-
-def _role(text: str) -> Role:
-    try:
-        return Role(text)
-    except ValueError:
-        abort(422, f"expected a role: {', '.join(Role)}")
 
 
 def _out(user: User) -> UserOut:

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask
-
 from models.reading.results import Result
 from models.reading.studies import StudySummary
 from pipeline.inference.heatmap import describe_trust
-from pipeline.text import percent, plural, probability_percent
+from pipeline.text import probability_percent
 
 FINDINGS = {"pneumonia": "Pneumonia suspected", "normal": "Not suspected"}
 NO_ANSWER = "No answer: out of distribution"
@@ -87,24 +85,3 @@ def tag_name(keyword: str) -> str:
 
 def share(part: int, whole: int) -> float:
     return round(100 * part / whole, 3) if whole else 0.0
-
-
-def install_words(app: Flask, **texts: Any) -> None:
-    filters = (
-        finding_words,
-        finding_mark,
-        unfamiliarity_words,
-        threshold_words,
-        reading_words,
-        heatmap_words,
-        percent,
-        plural,
-        probability_percent,
-        duration,
-        when,
-        tag_name,
-    )
-    for function in filters:
-        app.add_template_filter(function)
-    app.jinja_env.globals.update(share=share, NO_ANSWER=NO_ANSWER, STATES=STATES, **texts)
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

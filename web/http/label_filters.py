@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask import Flask
-
 from models.people.users import RANK
 from models.tables.learning import Label, LabelValue, Source
 from web.http.filters import when
@@ -65,15 +63,3 @@ def reader_words(label: Label) -> str:
 
 def by_reader(labels: Sequence[Label], name: str) -> LabelValue | None:
     return next((label.value for label in labels if label.reader == name), None)
-
-
-def install_label_filters(app: Flask) -> None:
-    for function in (
-        label_choices,
-        conflict_words,
-        label_words,
-        label_mark,
-        reader_words,
-        by_reader,
-    ):
-        app.add_template_filter(function)

@@ -14,17 +14,9 @@ from models.config.settings import Settings
 NOTICE = "Research use only. Not a medical device."
 
 # Scripts, styles and images from this server only; nothing inline, no plug-ins, no frames.
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 # Browser features that no page uses.
 UNUSED = (

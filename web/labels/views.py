@@ -27,7 +27,7 @@ from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
 from web.auth.rules import needs, person, record_action
 from web.context import current_context, current_settings, read_session, write_session
-from web.http.params import read_query
+from web.http.params import or_404, read_query
 from web.http.schemas import Paging
 from web.labels.csv_file import NoTableError
 from web.labels.csv_import import take_label_table
@@ -50,7 +50,6 @@ CONFLICTS_A_PAGE = 25
 
 
 @bp.get("/labels")
-@bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show_page() -> str:
     page = read_query(Paging).page
@@ -61,14 +60,11 @@ def show_page() -> str:
 
 
 @bp.get("/labels/images/<int:image_id>")
-@bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show_said(image_id: int) -> str:
     """The part of the study page that changes with a label."""
     with read_session() as session:
-        image = get_image(session, image_id)
-        if image is None:
-            abort(404, "image not found")
+        image = or_404(get_image(session, image_id), "image")
         labels = latest_labels(session, [image.sha256])[image.sha256]
     return render_template("label_list.html", labels=labels)
 

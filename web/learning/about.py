@@ -8,13 +8,12 @@ from models.learning.promotion import production_version
 from models.tables.people import Role
 from web.auth.rules import needs
 from web.context import read_session
-from web.learning.version_pages import card_words
+from web.learning.cards import card_words
 
 bp = APIBlueprint("about", __name__)
 
 
 @bp.get("/about")
-@bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show() -> str:
     with read_session() as session:

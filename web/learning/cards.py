@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.tables.learning import Evaluation
+from pipeline.evaluation.metrics import METRICS
+from web.context import current_settings
 
 OVERALL = ("auroc", "ece")
 AT_THRESHOLD = ("accuracy", "sensitivity", "specificity")
@@ -37,6 +39,16 @@ class FigureRow:
     patients: int | None
     point: str
     figures: Mapping[str, Figure]
+
+
+def card_words(card: Mapping[str, Any]) -> dict[str, object]:
+    """Template variables of `cards.html`."""
+    return {
+        "points": operating_points(card),
+        "point_now": current_settings().operating_point,
+        "figure_rows": figure_rows(card),
+        "figure_names": {name: METRICS[name] for name in OVERALL + AT_THRESHOLD},
+    }
 
 
 def operating_points(card: Mapping[str, Any]) -> list[Point]:

@@ -1,7 +1,7 @@
 """Routes of nights: list, show, start, cancel."""
 
 from apiflask import APIBlueprint
-from flask import abort, redirect, render_template, url_for
+from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,7 @@ from models.tables.learning import Night
 from models.tables.people import Role
 from web.auth.rules import needs, person, record_action
 from web.context import current_settings, read_session, write_session
-from web.http.params import read_query
+from web.http.params import or_404, read_query
 from web.http.schemas import Paging
 from web.learning.comparisons import compared_sets
 from web.learning.schemas import NightOut, NightsOut
@@ -32,7 +32,6 @@ PAGE_SIZE = 30
 
 
 @bp.get("/nights")
-@bp.doc(hide=True)
 @needs(Role.VIEWER)
 def index_page() -> str:
     page = read_query(Paging).page
@@ -46,11 +45,10 @@ def index_page() -> str:
 
 
 @bp.get("/nights/<int:night_id>")
-@bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show_page(night_id: int) -> str:
     with read_session() as session:
-        night = _find(session, night_id)
+        night = or_404(get_night(session, night_id), "night")
         return render_template(
             "night.html",
             night=night,
@@ -60,14 +58,12 @@ def show_page(night_id: int) -> str:
 
 
 @bp.post("/nights")
-@bp.doc(hide=True)
 @needs(Role.OPERATOR)
 def begin_page() -> ResponseReturnValue:
     return _to_page(_begin())
 
 
 @bp.post("/nights/<int:night_id>/cancel")
-@bp.doc(hide=True)
 @needs(Role.OPERATOR)
 def cancel_page(night_id: int) -> ResponseReturnValue:
     _cancel(night_id)
@@ -114,7 +110,7 @@ def cancel(night_id: int) -> NightOut:
 
 def _show(night_id: int) -> NightOut:
     with read_session() as session:
-        return _out(session, _find(session, night_id))
+        return _out(session, or_404(get_night(session, night_id), "night"))
 
 
 def _begin() -> int:
@@ -128,16 +124,9 @@ def _begin() -> int:
 
 def _cancel(night_id: int) -> None:
     with write_session() as session:
-        _find(session, night_id)
+        or_404(get_night(session, night_id), "night")
         cancel_night(session, night_id)
         record_action(session, "night.cancelled", str(night_id))
-
-
-def _find(session: Session, night_id: int) -> Night:
-    night = get_night(session, night_id)
-    if night is None:
-        abort(404, "night not found")
-    return night
 
 
 def _to_page(night_id: int) -> ResponseReturnValue:

@@ -1,7 +1,8 @@
 """Routes of re-readings: earlier images with the production version."""
 
 from apiflask import APIBlueprint
-from flask import abort
+from flask import abort, redirect, url_for
+from flask.typing import ResponseReturnValue
 
 from models.learning.promotion import production_version
 from models.reading.rereadings import RereadingProgress, list_rereadings, request_rereading
@@ -13,6 +14,13 @@ from web.learning.schemas import RereadingOut, RereadingsOut
 from worker.enqueue import nudge_reread
 
 bp = APIBlueprint("rereadings", __name__, tag="Re-readings")
+
+
+@bp.post("/rereadings")
+@needs(Role.ADMIN)
+def create_page() -> ResponseReturnValue:
+    _begin()
+    return redirect(url_for("versions.index_page"), code=303)
 
 
 @bp.get("/api/v1/rereadings")
@@ -28,10 +36,11 @@ def index() -> RereadingsOut:
 @needs(Role.ADMIN)
 def create() -> RereadingOut:
     """Re-read earlier images with the production version. Earlier results are kept."""
-    return begin()
+    asked_id = _begin()
+    return _described()[asked_id]
 
 
-def begin() -> RereadingOut:
+def _begin() -> int:
     with write_session() as session:
         live = production_version(session)
         if live is None:
@@ -45,7 +54,7 @@ def begin() -> RereadingOut:
         record_action(session, "rereading.asked", live.name)
         asked_id = rereading.id
     nudge_reread()
-    return _described()[asked_id]
+    return asked_id
 
 
 def current() -> RereadingOut | None:

@@ -1,8 +1,7 @@
 """Routes of dataset snapshots: the training data, image by image."""
 
 from apiflask import APIBlueprint
-from flask import Response, abort, render_template
-from sqlalchemy.orm import Session
+from flask import Response, render_template
 
 from models.learning.snapshots import (
     get_snapshot,
@@ -16,8 +15,8 @@ from models.tables.learning import DatasetSnapshot
 from models.tables.people import Role
 from web.auth.rules import audit, needs
 from web.context import read_session
-from web.http.export import described
-from web.http.params import read_query
+from web.http.export import described, download
+from web.http.params import or_404, read_query
 from web.http.schemas import Paging
 from web.learning.schemas import SnapshotImagesQuery, SnapshotOut, SnapshotsOut
 
@@ -27,7 +26,6 @@ PAGE_SIZE = 50
 
 
 @bp.get("/snapshots/<int:snapshot_id>")
-@bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show_page(snapshot_id: int) -> str:
     query = read_query(SnapshotImagesQuery)
@@ -35,7 +33,7 @@ def show_page(snapshot_id: int) -> str:
     with read_session() as session:
         return render_template(
             "snapshot.html",
-            snapshot=_described(_find(session, snapshot_id)),
+            snapshot=_described(get_snapshot(session, snapshot_id)),
             nights=nights_of_snapshot(session, snapshot_id),
             query=query,
             kept=query.model_dump(mode="json", exclude={"page"}, exclude_none=True),
@@ -62,7 +60,7 @@ def index(query_data: Paging) -> SnapshotsOut:
 def show(snapshot_id: int) -> SnapshotOut:
     """Show a snapshot: its digest, contents and exclusions."""
     with read_session() as session:
-        return _described(_find(session, snapshot_id))
+        return _described(get_snapshot(session, snapshot_id))
 
 
 @bp.get("/api/v1/snapshots/<int:snapshot_id>/images.csv")
@@ -71,23 +69,15 @@ def show(snapshot_id: int) -> SnapshotOut:
 def export(snapshot_id: int) -> Response:
     """Export images, labels, splits and keyed patients; the file's SHA-256 is the digest."""
     with read_session() as session:
-        _find(session, snapshot_id)
+        or_404(get_snapshot(session, snapshot_id), "snapshot")
         # Exactly as digested: no cell can start with a formula sign, see `snapshot_lines`.
         lines = "".join(snapshot_lines(snapshot_images(session, snapshot_id)))
     audit("snapshot.exported", str(snapshot_id))
-    answer = Response(lines, content_type="text/csv; charset=utf-8")
-    name = f"overread-research-use-only-snapshot-{snapshot_id}.csv"
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
+    name = f"overread-research-use-only-snapshot-{snapshot_id}"
+    return download([lines], name=name, kind="csv")
 
 
-def _find(session: Session, snapshot_id: int) -> DatasetSnapshot:
-    found = get_snapshot(session, snapshot_id)
-    if found is None:
-        abort(404, "snapshot not found")
-    return found
-
-
-def _described(snapshot: DatasetSnapshot) -> SnapshotOut:
+def _described(found: DatasetSnapshot | None) -> SnapshotOut:
+    snapshot = or_404(found, "snapshot")
     row = {"id": snapshot.id, "digest": snapshot.digest, "created_at": snapshot.created_at}
     return SnapshotOut.model_validate(snapshot.report | row)

@@ -2,12 +2,9 @@
 
 from datetime import timedelta
 
-from flask import Flask
-
 from models.learning.deployments import ListedVersion
 from models.learning.nights import STAGES
 from models.tables.learning import Answer, Night, Outcome
-from web.learning.cards import learned_images, validation_auroc
 
 OUTCOMES = {
     Outcome.NOTHING: "nothing to learn",
@@ -64,17 +61,3 @@ def sentence(words: str) -> str:
     """With a capital letter and a full stop."""
     capital = words[:1].upper() + words[1:]
     return capital if capital.endswith((".", "!", "?")) else f"{capital}."
-
-
-def install_night_words(app: Flask) -> None:
-    for function in (
-        sentence,
-        night_words,
-        night_mark,
-        night_seconds,
-        version_status,
-        learned_images,
-        validation_auroc,
-    ):
-        app.add_template_filter(function)
-    app.jinja_env.globals["STAGE_WORDS"] = STAGES

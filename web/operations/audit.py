@@ -36,7 +36,6 @@ PAGE_SIZE = 100
 
 
 @bp.get("/audit")
-@bp.doc(hide=True)
 @needs(Role.ADMIN)
 def show_page() -> str:
     query = read_query(AuditPageQuery)
@@ -55,7 +54,6 @@ def show_page() -> str:
 
 
 @bp.post("/audit/check")
-@bp.doc(hide=True)
 @needs(Role.ADMIN)
 def check_page() -> ResponseReturnValue:
     _check()

@@ -49,36 +49,19 @@ def states(context: AppContext) -> dict[str, Word]:
     return {what: "up" if is_up else "down" for what, is_up in found.items()}
 
 
-def is_ready(found: dict[str, Word]) -> bool:
-    return all(found[what] == "up" for what in NEEDED)
+def _in_database(context: AppContext) -> dict[str, bool]:
+    # They import Alembic.
+    from models.operations.upgrade import current_revision, newest_revision
 
-
-def _is_database_up(context: AppContext) -> bool:
+    found = dict.fromkeys(("database", "tables", "model_version"), False)
     try:
         with context.sessions() as session:
             session.execute(text("SELECT 1"))
+            found["database"] = True
+            found["tables"] = current_revision(session.connection()) == newest_revision()
+            found["model_version"] = _can_open_version(session, context.settings)
     except SQLAlchemyError as error:
-        log.error("database does not answer: %s", type(error).__name__)
-        return False
-    return True
-
-
-def _in_database(context: AppContext) -> dict[str, bool]:
-    from models.operations.upgrade import (  # imports Alembic
-        current_revision,
-        newest_revision,
-    )
-
-    found = dict.fromkeys(("database", "tables", "model_version"), False)
-    found["database"] = _is_database_up(context)
-    if found["database"]:
-        try:
-            with context.sessions() as session:
-                revision = current_revision(session.connection())
-                found["tables"] = revision == newest_revision()
-                found["model_version"] = _can_open_version(session, context.settings)
-        except SQLAlchemyError as error:
-            log.error("a table does not answer: %s", type(error).__name__)
+        log.error("the database or a table does not answer: %s", type(error).__name__)
     return found
 
 
@@ -152,7 +135,6 @@ def show() -> tuple[HealthOut, int]:
 
 
 @bp.get("/healthz")
-@bp.doc(hide=True)
 @open_to_all(WHY)
 def alive() -> ResponseReturnValue:
     """The process responds. Nothing else is checked, so that a waiting one is not restarted."""
@@ -160,11 +142,10 @@ def alive() -> ResponseReturnValue:
 
 
 @bp.get("/readyz")
-@bp.doc(hide=True)
 @open_to_all(WHY)
 def ready() -> ResponseReturnValue:
     found = _states()
-    well = is_ready(found)
+    well = all(found[what] == "up" for what in NEEDED)
     return {"status": "up" if well else "down", **found}, 200 if well else 503
 
 

@@ -6,9 +6,10 @@ that falls as restarted.
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 from apiflask import APIBlueprint
 from flask import Flask, Response, current_app, request
@@ -31,7 +32,7 @@ from models.tables.learning import Outcome
 from models.tables.people import Role
 from pipeline.errors import RefusalCode
 from web.auth.rules import needs
-from web.context import KEY as SERVICES
+from web.context import KEY as CONTEXT
 from web.http.request_log import route, seconds_taken
 
 log = logging.getLogger(__name__)
@@ -42,15 +43,15 @@ WORKERS = ("ingest", "predict")
 
 class ServiceFigures(Collector):
     def __init__(self, context: AppContext) -> None:
-        self._services = context
+        self._context = context
 
     def collect(self) -> Iterator[Metric]:
-        yield from _disk(self._services.settings)
-        yield from _audit_check(self._services.settings)
-        yield _signs(self._services.settings)
+        yield from _disk(self._context.settings)
+        yield from _audit_check(self._context.settings)
+        yield _heartbeats(self._context.settings)
         try:
-            with self._services.sessions() as session:
-                found = [metric for read in READERS for metric in read(session)]
+            with self._context.sessions() as session:
+                found = [*_images(session), *_speed(session), *_reasons(session), *_rest(session)]
         except SQLAlchemyError as error:
             log.error("no metrics from the database: %s", type(error).__name__)
             found = []
@@ -60,13 +61,12 @@ class ServiceFigures(Collector):
 
 def _images(session: Session) -> Iterator[Metric]:
     found = figures.images_by_state(session)
-    counts = {state.value: count for state, count in found.images.items()}
     ages = {
-        state.value: max((now() - at).total_seconds(), 0.0) if at else 0.0
+        state: max((now() - at).total_seconds(), 0.0) if at else 0.0
         for state, at in found.oldest_at.items()
     }
-    ended = {state.value: found.images[state] for state in FINAL_STATES}
-    yield _gauges("images", "Images by state.", "state", counts)
+    ended = {state: found.images[state] for state in FINAL_STATES}
+    yield _gauges("images", "Images by state.", "state", found.images)
     yield _gauges(
         "oldest_waiting_image_age_seconds",
         "Age of the oldest waiting image in this state; 0 if there is none.",
@@ -91,7 +91,7 @@ def _speed(session: Session) -> Iterator[Metric]:
 def _reasons(session: Session) -> Iterator[Metric]:
     found = figures.images_by_reason(session)
     for state, what in ((State.REJECTED, "refused"), (State.FAILED, "failed")):
-        by_code = {code.value: found.get((state, code), 0) for code in RefusalCode}
+        by_code = {code: found.get((state, code), 0) for code in RefusalCode}
         yield _counters(f"images_{what}", f"Images that were {what}, by reason.", "reason", by_code)
 
 
@@ -100,18 +100,10 @@ def _rest(session: Session) -> Iterator[Metric]:
     names = {live.name: 1.0} if live else {}
     yield _gauges("live_model_version_info", "The production version.", "version", names)
     ended = figures.nights_by_outcome(session)
-    by_outcome = {outcome.value: ended.get(outcome.value, 0) for outcome in Outcome}
+    by_outcome = {outcome: ended.get(outcome, 0) for outcome in Outcome}
     yield _counters("nights", "Finished nights, by outcome.", "outcome", by_outcome)
     yield _gauge("jobs_open", "Jobs open for files.", figures.open_jobs(session))
     yield _gauge("audit_rows", "Audit rows.", figures.audit_rows(session))
-
-
-READERS: tuple[Callable[[Session], Iterator[Metric]], ...] = (
-    _images,
-    _speed,
-    _reasons,
-    _rest,
-)
 
 
 def _disk(settings: Settings) -> Iterator[Metric]:
@@ -136,9 +128,9 @@ def _audit_check(settings: Settings) -> Iterator[Metric]:
         yield _gauge("audit_checked_timestamp_seconds", "Time of the latest verification.", at)
 
 
-def _signs(settings: Settings) -> Metric:
-    signs = {worker: last_heartbeat(settings.data_dir, worker) for worker in WORKERS}
-    times = {worker: sign.timestamp() for worker, sign in signs.items() if sign}
+def _heartbeats(settings: Settings) -> Metric:
+    last = {worker: last_heartbeat(settings.data_dir, worker) for worker in WORKERS}
+    times = {worker: moment.timestamp() for worker, moment in last.items() if moment}
     return _gauges("worker_last_seen_timestamp_seconds", "Last heartbeat.", "worker", times)
 
 
@@ -146,19 +138,21 @@ def _gauge(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(f"overread_{name}", words, value=float(value))
 
 
-def _gauges(name: str, words: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(f"overread_{name}", words, labels=[label])
+def _by_label(
+    kind: type[GaugeMetricFamily | CounterMetricFamily],
+    name: str,
+    words: str,
+    label: str,
+    values: Mapping[Any, float],
+) -> Metric:
+    family = kind(f"overread_{name}", words, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
     return family
 
 
-def _counters(name: str, words: str, label: str, values: Mapping[str, float]) -> Metric:
-    """`_total` is added to the name."""
-    family = CounterMetricFamily(f"overread_{name}", words, labels=[label])
-    for key, value in values.items():
-        family.add_metric([key], value)
-    return family
+_gauges = partial(_by_label, GaugeMetricFamily)
+_counters = partial(_by_label, CounterMetricFamily)  # `_total` is added to the name
 
 
 bp = APIBlueprint("metrics", __name__, tag="Health")
@@ -169,7 +163,6 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 @bp.get("/metrics")
-@bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show() -> Response:
     """Prometheus sends a viewer's token: `authorization: {credentials: ...}`."""
@@ -181,7 +174,7 @@ def show() -> Response:
 def install_metrics(app: Flask) -> None:
     """Each app has its own registry; the library's default is shared by the process."""
     registry = CollectorRegistry()
-    registry.register(ServiceFigures(app.extensions[SERVICES]))
+    registry.register(ServiceFigures(app.extensions[CONTEXT]))
     times = Histogram(
         "overread_request_duration_seconds",
         "Time until the response started, by route template.",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import abort, render_template, request
+from flask import render_template, request
 from sqlalchemy.orm import Session
 
 from models.intake.images import get_image
@@ -17,7 +17,7 @@ from models.tables.people import Role
 from web.auth.rules import needs
 from web.auth.view_log import record_study
 from web.context import current_settings, read_session
-from web.http.params import read_query
+from web.http.params import or_404, read_query
 from web.http.schemas import LAST_PAGE
 from web.reading.schemas import StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
 
@@ -28,7 +28,6 @@ API_PAGE_SIZE = 100
 
 
 @bp.get("/studies")
-@bp.doc(hide=True)
 @needs(Role.VIEWER)
 def worklist() -> str:
     query = read_query(StudiesQuery)
@@ -47,7 +46,6 @@ def worklist() -> str:
 
 
 @bp.get("/studies/<int:study_id>")
-@bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show_page(study_id: int) -> str:
     query, position = read_query(StudiesQuery), request.args.get("at", type=int)
@@ -107,10 +105,7 @@ def _list(session: Session, query: StudiesQuery, *, page_size: int) -> Page[Stud
 
 def _find(session: Session, study_id: int) -> StudyDetail:
     point = current_settings().operating_point
-    study = get_study(session, study_id, operating_point=point)
-    if study is None:
-        abort(404, "study not found")
-    return study
+    return or_404(get_study(session, study_id, operating_point=point), "study")
 
 
 def _kept(query: StudiesQuery) -> dict[str, Any]:

@@ -123,11 +123,11 @@ def test_deactivation_ends_sessions_and_tokens_for_good(portal: Portal) -> None:
     program = portal.client_with(made.partition("data-secret>")[2].partition("<")[0])
     assert program.get("/api/v1/jobs").status_code == 200
     admin = portal.browser(Role.ADMIN)
-    submit(admin, f"/users/{user_id}", page="/users", active="no")
+    submit(admin, f"/users/{user_id}", page="/users", is_active="no")
     assert not is_in(browser)
     assert program.get("/api/v1/jobs").status_code == 401
     assert enter(portal.app.test_client()).status_code == 403
-    submit(admin, f"/users/{user_id}", page="/users", active="yes")
+    submit(admin, f"/users/{user_id}", page="/users", is_active="yes")
     assert not is_in(browser)
     assert program.get("/api/v1/jobs").status_code == 401
     assert is_in(entered(portal))
