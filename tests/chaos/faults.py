@@ -1,7 +1,9 @@
-"""Faults for a running service. Each returns what it did, or None without a target."""
+"""Faults for a running service.
+
+Each returns what it did. Without a target it returns None, or raises psutil.NoSuchProcess.
+"""
 
 import random
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -41,48 +43,35 @@ class Fault:
     is_slow: bool = False
 
 
-def kill(name: str, rig: Rig, choose: random.Random) -> str | None:
+def kill(name: str, rig: Rig, choose: random.Random) -> str:
     """A worker mostly while it holds claims; others at any moment."""
     victim = rig.find(name)
-    if victim is None:
-        return None
     claimed = _wait_until_busy(rig, name) if choose.random() < 0.8 else 0
     time.sleep(choose.uniform(0, 0.05))
     victim.kill()
     return f"{claimed} images claimed" if name in WORKS_ON else "killed"
 
 
-def kill_decoder(rig: Rig, choose: random.Random) -> str | None:
+def kill_decoder(rig: Rig, choose: random.Random) -> str:
     _wait_until_busy(rig, "ingest")
-    decoders = rig.find_all("decoder")
-    if not decoders:
-        return None
-    choose.choice(decoders).kill()
+    choose.choice(rig.find_all("decoder")).kill()
     return "killed"
 
 
-def freeze_decoder(rig: Rig, choose: random.Random) -> str | None:
+def freeze_decoder(rig: Rig, choose: random.Random) -> str:
     """For good: its pool must notice."""
-    decoders = rig.find_all("decoder")
-    if not decoders:
-        return None
-    choose.choice(decoders).suspend()
+    choose.choice(rig.find_all("decoder")).suspend()
     return "frozen permanently"
 
 
-def end(name: str, rig: Rig, choose: random.Random) -> str | None:
-    victim = rig.find(name)
-    if victim is None:
-        return None
-    victim.terminate()
+def end(name: str, rig: Rig, choose: random.Random) -> str:
+    rig.find(name).terminate()
     return "terminated"
 
 
-def freeze(name: str, rig: Rig, choose: random.Random) -> str | None:
+def freeze(name: str, rig: Rig, choose: random.Random) -> str:
     """Sometimes for longer than a lease."""
     victim = rig.find(name)
-    if victim is None:
-        return None
     _wait_until_busy(rig, name)
     seconds = choose.choice([1, 2, 10])
     with _frozen(victim):
@@ -90,46 +79,29 @@ def freeze(name: str, rig: Rig, choose: random.Random) -> str | None:
     return f"frozen for {seconds} s"
 
 
-def freeze_broker(rig: Rig, choose: random.Random) -> str | None:
-    victim = rig.find("broker")
-    if victim is None:
-        return None
-    with _frozen(victim):
+def freeze_broker(rig: Rig, choose: random.Random) -> str:
+    with _frozen(rig.find("broker")):
         time.sleep(choose.uniform(1, 4))
     return "frozen"
-
-
-def wipe_broker(rig: Rig, choose: random.Random) -> str | None:
-    """Kill it and delete its messages."""
-    victim = rig.find("broker")
-    if victim is None:
-        return None
-    victim.suspend()
-    for folder in (rig.data_dir / "broker").glob("appendonly*"):
-        shutil.rmtree(folder, ignore_errors=True)
-    victim.kill()
-    return "wiped"
 
 
 def flush_broker(rig: Rig, choose: random.Random) -> str | None:
     """Delete its messages while it runs."""
     service = running_service(rig.data_dir)
-    if service is None:
-        return None
-    with suppress(redis.RedisError), redis.Redis.from_url(service.broker_url) as client:
-        client.flushall()
-        return "flushed"
+    with suppress(redis.RedisError):
+        if service is not None:
+            with redis.Redis.from_url(service.broker_url) as client:
+                client.flushall()
+            return "flushed"
     return None
 
 
-def kill_sender(rig: Rig, choose: random.Random) -> str | None:
-    if rig.sender is None or rig.sender.pid is None:
-        return None
-    rig.sender.kill()
+def kill_sender(rig: Rig, choose: random.Random) -> str:
+    rig.sender.process.kill()
     return "killed"
 
 
-def cut_power(rig: Rig, choose: random.Random) -> str | None:
+def cut_power(rig: Rig, choose: random.Random) -> str:
     """Kill every process at once, including the supervisor; then start the service again."""
     everyone = rig.service.processes()
     everyone[0].suspend()  # it would restart the others
@@ -149,7 +121,7 @@ def fill_disk(rig: Rig, choose: random.Random) -> str | None:
         with ballast.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(2**16))
-        # Held for a while; space that others free meanwhile stays free.
+        # Held for a while; what others free in that time stays free.
         time.sleep(choose.uniform(1, 4))
     finally:
         ballast.unlink()
@@ -169,7 +141,7 @@ def lock_sqlite(rig: Rig, choose: random.Random) -> str | None:
     return "locked"
 
 
-def stop_postgres(rig: Rig, choose: random.Random, *, immediate: bool) -> str | None:
+def stop_postgres(rig: Rig, choose: random.Random, *, immediate: bool) -> str:
     assert rig.postgres is not None
     rig.postgres.halt(immediate=immediate)
     seconds = choose.uniform(0.3, 5)
@@ -178,7 +150,7 @@ def stop_postgres(rig: Rig, choose: random.Random, *, immediate: bool) -> str | 
     return f"down for {seconds:.1f} s"
 
 
-def cut_connections(rig: Rig, choose: random.Random) -> str | None:
+def cut_connections(rig: Rig, choose: random.Random) -> str:
     assert rig.postgres is not None
     with psycopg.connect(rig.postgres.url("postgres"), autocommit=True) as connection:
         connection.execute(
@@ -189,32 +161,29 @@ def cut_connections(rig: Rig, choose: random.Random) -> str | None:
 
 
 def delete_upload(rig: Rig, choose: random.Random) -> str | None:
-    return _delete(rig, choose, worker="ingest", path=partial(rig.store.path, area="incoming"))
+    path = partial(rig.store.path, area="incoming")
+    return _delete(rig, choose, worker="ingest", what="its upload", path=path)
 
 
 def delete_input(rig: Rig, choose: random.Random) -> str | None:
-    root = rig.store.root / "inputs" / PREPROCESSING
-    return _delete(rig, choose, worker="predict", path=lambda sha256: root / sha256[:2] / sha256)
+    def path(sha256: str) -> Path:
+        return rig.store.root / "inputs" / PREPROCESSING / sha256[:2] / sha256
+
+    return _delete(rig, choose, worker="predict", what="its network input", path=path)
 
 
 def _delete(
-    rig: Rig, choose: random.Random, *, worker: str, path: Callable[[str], Path]
+    rig: Rig, choose: random.Random, *, worker: str, what: str, path: Callable[[str], Path]
 ) -> str | None:
     """Delete a file that this worker will need, while it is frozen."""
-    victim = rig.find(worker)
-    if victim is None:
-        return None
-    with _frozen(victim):
+    with _frozen(rig.find(worker)):
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
-            waiting = _unclaimed(rig, WORKS_ON[worker])
-            if waiting:
+            if waiting := _unclaimed(rig, WORKS_ON[worker]):
                 sha256 = choose.choice(waiting)
                 with suppress(FileNotFoundError):
                     path(sha256).unlink()
-                    rig.deleted[sha256] = (
-                        "its upload" if worker == "ingest" else "its network input"
-                    )
+                    rig.deleted[sha256] = what
                     return sha256[:8]
             time.sleep(0.05)
     return None
@@ -222,11 +191,9 @@ def _delete(
 
 def _unclaimed(rig: Rig, state: State) -> list[str]:
     free = select(Image.sha256).where(Image.state == state, Image.leased_by.is_(None))
-    try:
-        with rig.sessions() as session:
-            return sorted(session.scalars(free.limit(200)))
-    except AWAY:
-        return []
+    with suppress(*AWAY), rig.sessions() as session:
+        return sorted(session.scalars(free.limit(200)))
+    return []
 
 
 def _wait_until_busy(rig: Rig, name: str) -> int:
@@ -262,8 +229,7 @@ FAULTS = (
     Fault("decoder frozen", freeze_decoder, 3),
     Fault("predict worker frozen", partial(freeze, "predict"), 3, is_slow=True),
     Fault("ingest worker frozen", partial(freeze, "ingest"), 3, is_slow=True),
-    Fault("broker killed", partial(kill, "broker"), 3),
-    Fault("broker killed, data wiped", wipe_broker, 3),
+    Fault("broker killed", partial(kill, "broker"), 6),
     Fault("broker flushed", flush_broker, 2),
     Fault("broker frozen", freeze_broker, 2, is_slow=True),
     Fault("beat killed", partial(kill, "beat"), 2),

@@ -13,7 +13,7 @@ from pipeline.types import Finding
 from tests.support.data.uploads import a_png
 
 SHARES = {"dicom": 0.03, "duplicate": 0.02, "refused": 0.02}  # the others are PNGs
-ZIPPED_SHARE = 0.05
+ONE_ZIPPED_OF = 20
 
 
 @dataclass(frozen=True)
@@ -27,23 +27,19 @@ class Sent:
 
 def make_files(folder: Path, count: int, *, seed: int) -> list[Sent]:
     """Write `count` files, some in one zip; return each with its name in the service."""
-    contents = _contents(count, seed=seed)
-    zipped = list(contents)[:: round(1 / ZIPPED_SHARE)]
-    for file in contents.keys() - set(zipped):
-        target = folder / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(contents[file][0])
+    sent = []
+    folder.mkdir()
     with zipfile.ZipFile(folder / "archive.zip", "w") as archive:
-        for file in zipped:
-            archive.writestr(file, contents[file][0])
-    return [
-        Sent(
-            file="/".join([folder.name, *(["archive.zip"] if file in zipped else []), file]),
-            sha256=hashlib.sha256(content).hexdigest(),
-            is_refused=is_refused,
-        )
-        for file, (content, is_refused) in contents.items()
-    ]
+        for number, (file, (content, is_refused)) in enumerate(_contents(count, seed=seed).items()):
+            name = f"{folder.name}/{file}"
+            if number % ONE_ZIPPED_OF == 0:
+                archive.writestr(file, content)
+                name = f"{folder.name}/archive.zip/{file}"
+            else:
+                (folder / file).parent.mkdir(exist_ok=True)
+                (folder / file).write_bytes(content)
+            sent.append(Sent(name, hashlib.sha256(content).hexdigest(), is_refused))
+    return sent
 
 
 def _contents(count: int, *, seed: int) -> dict[str, tuple[bytes, bool]]:

@@ -3,13 +3,16 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import cycle, islice
 
 import psutil
 
+from models.base import now
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.rig import Rig
 
@@ -22,12 +25,8 @@ MAX_POSTPONED = 10  # per kind of fault; then it has no target left
 
 @dataclass(frozen=True)
 class Injection:
-    """at: seconds since the epoch. what: its target or effect."""
-
     fault: str
-    at: float
-    took_s: float
-    what: str
+    at: datetime
 
 
 def plan(count: int, *, database: str, has_disk: bool, choose: random.Random) -> list[Fault]:
@@ -49,70 +48,58 @@ def plan(count: int, *, database: str, has_disk: bool, choose: random.Random) ->
     return order
 
 
-class Injector:
-    """Slows the sender down so that the job lasts as long as there are faults."""
+def inject(
+    rig: Rig, faults: Sequence[Fault], *, images: int, choose: random.Random
+) -> list[Injection]:
+    planned, postponed = list(faults), Counter[str]()
+    injections: list[Injection] = []
+    with _slowing_sender(rig, injections, faults=max(1, len(faults)), images=images):
+        while planned:
+            time.sleep(choose.uniform(*PAUSES_S))
+            fault, at = planned.pop(0), now()
+            what = _hit(fault, rig, choose)
+            rig.note_processes()
+            if what is not None:
+                injections.append(Injection(fault.name, at))
+                rig.say(f"{fault.name}: {what}")
+            elif postponed[fault.name] < MAX_POSTPONED:
+                postponed[fault.name] += 1
+                planned.insert(2, fault)
+    return injections
 
-    def __init__(self, rig: Rig, faults: Sequence[Fault], *, total: int, choose: random.Random):
-        self._rig, self._total, self._choose = rig, total, choose
-        self._planned = list(faults)
-        self._count = max(1, len(faults))
-        self._postponed: dict[str, int] = {}
-        self.injections: list[Injection] = []
 
-    def run(self, say: Callable[[str], None]) -> None:
-        with self._slowing_sender():
-            while self._planned:
-                time.sleep(self._choose.uniform(*PAUSES_S))
-                fault = self._planned.pop(0)
-                began, at = time.monotonic(), time.time()
-                what = self._hit(fault)
-                self._rig.note_processes()
-                if what is None:
-                    self._postpone(fault)
-                    continue
-                self.injections.append(Injection(fault.name, at, time.monotonic() - began, what))
-                say(f"{fault.name}: {what}")
+def _hit(fault: Fault, rig: Rig, choose: random.Random) -> str | None:
+    if fault.while_sending and not rig.sender.is_alive():
+        return None
+    try:
+        return fault.hit(rig, choose)
+    except psutil.NoSuchProcess:
+        return None
 
-    def _hit(self, fault: Fault) -> str | None:
-        sender = self._rig.sender
-        if fault.while_sending and not (sender and sender.is_sending):
-            return None
-        try:
-            return fault.hit(self._rig, self._choose)
-        except psutil.NoSuchProcess:
-            return None
 
-    def _postpone(self, fault: Fault) -> None:
-        times = self._postponed[fault.name] = self._postponed.get(fault.name, 0) + 1
-        if times <= MAX_POSTPONED:
-            self._planned.insert(min(2, len(self._planned)), fault)
+@contextmanager
+def _slowing_sender(
+    rig: Rig, injections: Sequence[Injection], *, faults: int, images: int
+) -> Iterator[None]:
+    """Keep it only slightly ahead of the faults, so that images wait for the workers and the job
+    lasts as long as there are faults.
+    """
+    is_over = threading.Event()
 
-    @contextmanager
-    def _slowing_sender(self) -> Iterator[None]:
-        """It may be slightly ahead of the faults, so that images wait for the workers."""
-        over = threading.Event()
+    def hold(is_held: bool) -> None:
+        with suppress(psutil.NoSuchProcess):
+            rig.sender.process.suspend() if is_held else rig.sender.process.resume()
 
-        def hold() -> None:
-            while not over.wait(0.05):
-                done = len(self.injections) / (SENT_BY * self._count)
-                arrived = sum(self._rig.count().values()) / self._total
-                self._hold_sender(arrived > done + AHEAD)
+    def watch() -> None:
+        while not is_over.wait(0.05):
+            done = len(injections) / (SENT_BY * faults)
+            hold(sum(rig.count().values()) / images > done + AHEAD)
 
-        thread = threading.Thread(target=hold)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-            self._hold_sender(False)
-
-    def _hold_sender(self, is_held: bool) -> None:
-        pid = self._rig.sender.pid if self._rig.sender else None
-        if pid is None:
-            return
-        try:
-            sender = psutil.Process(pid)
-            sender.suspend() if is_held else sender.resume()
-        except psutil.NoSuchProcess:
-            return
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        hold(False)

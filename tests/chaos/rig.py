@@ -1,10 +1,13 @@
 """The service on its own small disk, its database and its sender: the targets of faults."""
 
-import os
 import shutil
+import subprocess
+import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -12,12 +15,11 @@ from sqlalchemy import func, select
 
 from models.config.settings import Settings
 from models.files.store import FileStore
-from models.session import AWAY, Sessions, make_engine, make_session_factory
+from models.session import AWAY, make_engine, make_session_factory
 from models.tables.intake import FINAL_STATES, Image, State
 from tests.chaos.namespace import mount_disk, unmount_disk
-from tests.chaos.sender import Sender
 from tests.support.servers.postgres import PostgresServer
-from tests.support.servers.service import Service, command_line, is_alive
+from tests.support.servers.service import OVERREAD, Service, command_line, environment, is_alive
 
 # Short, so that the claims of a killed worker lapse within seconds.
 SETTINGS = {
@@ -26,8 +28,8 @@ SETTINGS = {
     "sweep_interval_s": "1",
     "chunk_size": "16",
     "night_at": "",
+    "disk_reserve_bytes": str(4 * 2**20),
 }
-RESERVE_BYTES = 4 * 2**20
 # A network input takes 50 kB, a small image and its rows less; then broker, database, log, reserve.
 BYTES_AN_IMAGE, BYTES_BESIDES = 120_000, 64 * 2**20
 COMMAND_PARTS = {
@@ -38,89 +40,121 @@ COMMAND_PARTS = {
     "broker": "valkey-server",
     "decoder": "pipeline.prepare.process",
 }
+PAUSE_S = 0.5  # before submitting again; a user would take longer
+
+
+class Sender(threading.Thread):
+    """Runs `overread submit` until it succeeds, as a user would. starts: how often."""
+
+    process: psutil.Popen  # of the last start
+
+    def __init__(self, upload: Path, *, data_dir: Path, log: Path) -> None:
+        super().__init__(daemon=True)
+        self.starts, self.took_s = 0, 0.0
+        self._upload, self._data_dir, self._log = upload, data_dir, log
+        self._is_over = threading.Event()
+
+    def start(self) -> None:
+        self._submit()
+        super().start()
+
+    def run(self) -> None:
+        began = time.monotonic()
+        while self.process.wait() and not self._is_over.wait(PAUSE_S):
+            self._submit()
+        self.took_s = time.monotonic() - began
+
+    def stop(self) -> None:
+        self._is_over.set()
+        if self.is_alive():
+            with suppress(psutil.NoSuchProcess):
+                self.process.kill()
+            self.join(timeout=10)
+
+    def _submit(self) -> None:
+        self.starts += 1
+        with self._log.open("ab") as log:
+            self.process = psutil.Popen(
+                [*OVERREAD, "submit", str(self._upload)],
+                env=environment(self._data_dir),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
 
 class Rig:
     """Everything that runs; `folder` holds the logs and, under `data`, the small disk."""
 
-    def __init__(self, folder: Path, *, database: str, images: int) -> None:
-        self.folder, self.database = folder, database
-        folder.mkdir(parents=True)
-        self._data_dir = folder / "data"
-        self._data_dir.mkdir(mode=0o700)
+    def __init__(self, folder: Path, upload: Path, *, database: str, images: int) -> None:
+        self.folder, self.data_dir, self.upload = folder, folder / "data", upload
+        self.data_dir.mkdir(mode=0o700, parents=True)
         size = images * BYTES_AN_IMAGE + BYTES_BESIDES
-        self.has_disk = mount_disk(self._data_dir, size_bytes=size)
+        self.has_disk = mount_disk(self.data_dir, size_bytes=size)
         self.postgres = PostgresServer(keeping=True) if database == "postgresql" else None
         url = self.postgres.url("postgres") if self.postgres else ""
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        given = SETTINGS | {"disk_reserve_bytes": str(RESERVE_BYTES), "database_url": url}
-        self.service = Service(folder, settings=given)
-        self.settings = Settings(data=self._data_dir, database_url=url)
+        self.service = Service(folder, settings=SETTINGS | {"database_url": url})
+        self.settings = Settings(data=self.data_dir, database_url=url)
         self.store = FileStore(self.settings.files_dir)
-        self.sessions: Sessions = make_session_factory(make_engine(self.settings))
-        self.sender: Sender | None = None
-        self._counted: Counter[State] = Counter()
+        self.sessions = make_session_factory(make_engine(self.settings))
+        self.sender = Sender(upload, data_dir=self.data_dir, log=folder / "sender.log")
         self.deleted: dict[str, str] = {}  # SHA-256 -> which of its files was deleted
-        self.seen: list[psutil.Process] = []  # every process that was ever part of the service
+        self._began = time.monotonic()
+        self._counted: Counter[State] = Counter()
+        self._seen: list[psutil.Process] = []  # every process that was ever part of the service
 
     @property
-    def data_dir(self) -> Path:
-        return self._data_dir
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
 
     def start(self) -> None:
         self.service.start()
         self.note_processes()
-
-    def send(self, folder: Path) -> Sender:
-        self.sender = Sender(folder, data_dir=self.data_dir, log=self.folder / "sender.log")
-        return self.sender
+        self.sender.start()
 
     def note_processes(self) -> None:
         """Remember the running processes, to find orphans later."""
-        try:
-            self.seen += [one for one in self.service.processes() if one not in self.seen]
-        except psutil.NoSuchProcess:
-            return
+        with suppress(psutil.NoSuchProcess):
+            self._seen += [one for one in self.service.processes() if one not in self._seen]
 
-    def find(self, name: str) -> psutil.Process | None:
+    def find(self, name: str) -> psutil.Process:
         """The first process of that name: a worker's parent before its children."""
-        return next(iter(self.find_all(name)), None)
+        return self.find_all(name)[0]
 
     def find_all(self, name: str) -> list[psutil.Process]:
-        return [one for one in self._processes() if COMMAND_PARTS[name] in command_line(one)]
+        """Raises psutil.NoSuchProcess if there is none."""
+        found = self.service.find_all(COMMAND_PARTS[name])
+        if not found:
+            raise psutil.NoSuchProcess(0, name)
+        return found
 
     def count(self) -> Counter[State]:
         """Images by state; the previous count while the database is down."""
-        try:
-            with self.sessions() as session:
-                by_state = select(Image.state, func.count()).group_by(Image.state)
-                self._counted = Counter(dict(session.execute(by_state).all()))
-        except AWAY:
-            pass
+        with suppress(*AWAY), self.sessions() as session:
+            by_state = select(Image.state, func.count()).group_by(Image.state)
+            self._counted = Counter(dict(session.execute(by_state).all()))
         return self._counted
 
     def finished(self) -> int:
         counts = self.count()
         return sum(counts[state] for state in FINAL_STATES)
 
-    def bring_back(self) -> None:
-        """Restart the database if it was stopped."""
-        if self.postgres and not self.postgres.is_running:
-            self.postgres.start()
+    def say(self, text: str) -> None:
+        states = " ".join(f"{state}={count}" for state, count in self.count().items())
+        sys.stderr.write(f"{self.seconds:6.1f} s  {text:<50} {states}\n")
 
     def end(self) -> None:
-        if self.sender is not None:
-            self.sender.stop()
-        self.bring_back()
+        """Restart the database if it was stopped, and stop the service in order."""
+        self.sender.stop()
+        if self.postgres and not self.postgres.is_running:
+            self.postgres.start()
         self.service.end()
 
     def left_behind(self) -> list[str]:
         """Processes of the service that still run, seen before or found by their data folder."""
-        ours = f"OVERREAD_DATA={self.data_dir}"
-        found = {one for one in self.seen if one.is_running()}
-        found |= {one for one in psutil.process_iter() if ours in _environment(one)}
-        found -= {psutil.Process(os.getpid())}
-        return [command_line(one) for one in found if is_alive(one)]
+        found = {one for one in self._seen if one.is_running()}
+        found |= {one for one in psutil.process_iter() if _data_of(one) == str(self.data_dir)}
+        return [command_line(one) for one in found - {psutil.Process()} if is_alive(one)]
 
     def remove(self) -> None:
         self.sessions.engine.dispose()
@@ -130,23 +164,17 @@ class Rig:
             unmount_disk(self.data_dir)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _processes(self) -> list[psutil.Process]:
-        try:
-            return self.service.processes()[1:]
-        except psutil.NoSuchProcess:
-            return []
 
-
-def _environment(process: psutil.Process) -> list[str]:
+def _data_of(process: psutil.Process) -> str | None:
     try:
-        return [f"{name}={value}" for name, value in process.environ().items()]
+        return process.environ().get("OVERREAD_DATA")
     except (psutil.Error, OSError):
-        return []
+        return None
 
 
 @contextmanager
-def open_rig(folder: Path, *, database: str, images: int) -> Iterator[Rig]:
-    rig = Rig(folder, database=database, images=images)
+def open_rig(folder: Path, upload: Path, *, database: str, images: int) -> Iterator[Rig]:
+    rig = Rig(folder, upload, database=database, images=images)
     try:
         rig.start()
         yield rig

@@ -30,15 +30,11 @@ SIDE_FIRST_SEED = 50_000  # no image of the main job has such bytes
 class Users:
     """Act at random moments, independently of faults. done: successful actions by name."""
 
-    def __init__(self, rig: Rig, upload: Path, *, choose: random.Random) -> None:
+    def __init__(self, rig: Rig, *, choose: random.Random) -> None:
         self.done: Counter[str] = Counter()
-        self._rig, self._upload, self._choose = rig, upload, choose
+        self._rig, self._choose = rig, choose
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._act)
-
-    @property
-    def backup(self) -> Path:
-        return self._rig.folder / "backup"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -57,7 +53,7 @@ class Users:
             "retried failed images": self._retry_failed,
             "refused to close early": self._close,
             "sent, cancelled and purged": self._send_and_purge,
-            "backed up": self._back_up,
+            "backed up": lambda: self._try("backup", self._rig.folder / "backup"),
         }
         names = cycle(self._choose.sample(sorted(actions), len(actions)))
         while not self._over.wait(self._choose.uniform(*PAUSES_S)):
@@ -67,7 +63,7 @@ class Users:
     def _cancel_and_retry(self) -> bool:
         """Not while it is being sent: a sender whose job is cancelled starts another one."""
         job_id = self._main_job()
-        if job_id is None or self._rig.sender is None or self._rig.sender.is_sending:
+        if job_id is None or self._rig.sender.is_alive():
             return False
         was_done = self._try("jobs", job_id, "--cancel")
         time.sleep(self._choose.uniform(0, 1))
@@ -89,9 +85,6 @@ class Users:
         self._try("submit", self._side_folder(), "--name", SIDE)
         return self._purge_side_jobs()
 
-    def _back_up(self) -> bool:
-        return self._try("backup", self.backup)
-
     def _side_folder(self) -> Path:
         """Some of its files are also in the main job."""
         folder = self._rig.folder / SIDE / str(len(list(self._rig.folder.glob(f"{SIDE}/*"))))
@@ -99,7 +92,7 @@ class Users:
         first = SIDE_FIRST_SEED + self._choose.randrange(10_000)
         for seed in range(first, first + 6):
             (folder / f"{seed}.png").write_bytes(a_png(seed=seed))
-        for shared in self._choose.sample(sorted(self._upload.glob("patient*/*")), 3):
+        for shared in self._choose.sample(sorted(self._rig.upload.glob("patient*/*")), 3):
             shutil.copy(shared, folder)
         return folder
 
@@ -114,7 +107,7 @@ class Users:
         return True
 
     def _main_job(self) -> str | None:
-        return next(iter(self._jobs(self._upload.name)), None)
+        return next(iter(self._jobs(self._rig.upload.name)), None)
 
     def _jobs(self, name: str) -> list[str]:
         """Ids, most images first."""
