@@ -1,6 +1,6 @@
 """Fixtures of worker tests: a context and a job of their own, one decoder pool."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -9,11 +9,13 @@ from models.learning.promotion import install_baseline, production_version
 from models.tables.intake import Image, Job, ModelVersion
 from pipeline.prepare.pool import DecoderPool
 from tests.support.data.rows import a_job, images_in
+from tests.support.data.uploads import upload
 from tests.support.servers.databases import Database
 from worker import enqueue
 from worker.ingest import ingest_chunk
 
 KEY = b"an invented key"
+Ingest = Callable[[dict[str, bytes]], list[Image]]
 TIMEOUT_S = 120.0  # for one file: no test waits so long, however slow the machine
 
 
@@ -45,6 +47,23 @@ def production(context: AppContext) -> ModelVersion:
 def job(context: AppContext) -> Job:
     with context.sessions.begin() as session:
         return a_job(session)
+
+
+@pytest.fixture
+def other(context: AppContext) -> Job:
+    with context.sessions.begin() as session:
+        return a_job(session)
+
+
+@pytest.fixture
+def ingest(context: AppContext, pool: DecoderPool, job: Job) -> Ingest:
+    """Uploads files to the job; reads what waits, and returns all images."""
+
+    def run(files: dict[str, bytes]) -> list[Image]:
+        upload(context, job, files)
+        return ingest_all(context, pool)
+
+    return run
 
 
 def ingest_all(context: AppContext, pool: DecoderPool) -> list[Image]:

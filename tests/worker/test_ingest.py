@@ -18,12 +18,12 @@ from pipeline.errors import RefusalCode
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING
 from tests.support.data.builders import INVENTED_PATIENT
-from tests.support.data.rows import a_job, a_prediction, a_version, images_in, with_settings
+from tests.support.data.rows import a_prediction, a_version, images_in, with_settings
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.support.servers.databases import both_databases
-from tests.worker.conftest import TIMEOUT_S, ingest_all
+from tests.worker.conftest import TIMEOUT_S, Ingest, ingest_all
 from worker.chunks import PassingError
-from worker.ingest import MISSING, ingest_chunk
+from worker.ingest import ingest_chunk
 
 
 def studies(context: AppContext) -> dict[int, Study]:
@@ -31,23 +31,19 @@ def studies(context: AppContext) -> dict[int, Study]:
         return {study.id: study for study in session.scalars(select(Study))}
 
 
-def test_ingest_makes_an_image_ready(context: AppContext, pool: DecoderPool, job: Job) -> None:
-    (uploaded,) = upload(context, job, {"folder/a.png": a_png()})
-    (image,) = ingest_all(context, pool)
+def test_ingest_makes_an_image_ready(context: AppContext, ingest: Ingest) -> None:
+    (image,) = ingest({"folder/a.png": a_png()})
     assert (image.state, image.attempts, image.leased_by) == (State.READY, 0, None)
     assert (image.media_type, image.rows, image.columns) == ("image/png", 96, 128)
     assert image.finished_at is None
-    assert context.store.network_input(uploaded.sha256, PREPROCESSING).shape == (224, 224)
+    assert context.store.network_input(image.sha256, PREPROCESSING).shape == (224, 224)
     assert image.stored_sha256 is not None
     assert context.store.exists(image.stored_sha256)
     assert files_in(context.store, "incoming") == []
 
 
-def test_ingest_rejects_unreadable_files_with_a_reason(
-    context: AppContext, pool: DecoderPool, job: Job
-) -> None:
-    upload(context, job, {"a/notes.txt": b"not an image", "a/b.png": a_png()})
-    refused, fine = ingest_all(context, pool)
+def test_ingest_rejects_unreadable_files_with_a_reason(context: AppContext, ingest: Ingest) -> None:
+    refused, fine = ingest({"a/notes.txt": b"not an image", "a/b.png": a_png()})
     assert (refused.state, fine.state) == (State.REJECTED, State.READY)
     assert refused.reason
     assert "notes" not in refused.reason
@@ -55,17 +51,14 @@ def test_ingest_rejects_unreadable_files_with_a_reason(
     assert files_in(context.store, "incoming") == []
 
 
-def test_ingest_groups_dicom_by_study(
-    context: AppContext, pool: DecoderPool, job: Job, tmp_path: Path
-) -> None:
+def test_ingest_groups_dicom_by_study(context: AppContext, ingest: Ingest, tmp_path: Path) -> None:
     one, other = generate_uid(), generate_uid()
     files = {
         "a/1": a_dicom(tmp_path, StudyInstanceUID=one),
         "b/2": a_dicom(tmp_path, StudyInstanceUID=one),
         "a/3": a_dicom(tmp_path, StudyInstanceUID=other),
     }
-    upload(context, job, files)
-    first, second, third = ingest_all(context, pool)
+    first, second, third = ingest(files)
     assert first.study_id == second.study_id != third.study_id
     assert first.study_id is not None
     study = studies(context)[first.study_id]
@@ -75,28 +68,23 @@ def test_ingest_groups_dicom_by_study(
 
 
 def test_ingest_groups_other_files_by_folder(
-    context: AppContext, pool: DecoderPool, job: Job
+    context: AppContext, ingest: Ingest, other: Job
 ) -> None:
     names = ["a/1.png", "a/2.png", "b/3.png", "loose.png", "also loose.png"]
-    upload(context, job, {name: a_png(seed=number) for number, name in enumerate(names)})
-    with context.sessions.begin() as session:
-        other = a_job(session)
+    ingest({name: a_png(seed=number) for number, name in enumerate(names)})
     upload(context, other, {"a/1.png": a_png(seed=9)})
-    images = ingest_all(context, pool)
+    images = ingest({})
     groups = [image.study_id for image in images]
     assert groups[0] == groups[1]
     assert len(set(groups)) == 5
     assert studies(context)[groups[0] or 0].folder == "a"
 
 
-def test_ingest_keeps_no_identifier(
-    context: AppContext, pool: DecoderPool, job: Job, tmp_path: Path
-) -> None:
+def test_ingest_keeps_no_identifier(context: AppContext, ingest: Ingest, tmp_path: Path) -> None:
     uid = generate_uid()
     content = a_dicom(tmp_path, StudyInstanceUID=uid, **INVENTED_PATIENT)
     assert b"Testperson" in content
-    upload(context, job, {"x/1.dcm": content})
-    (image,) = ingest_all(context, pool)
+    (image,) = ingest({"x/1.dcm": content})
     assert image.state == State.READY
     kept = b"".join(path.read_bytes() for path in context.settings.data_dir.rglob("*.*"))
     kept += b"".join(path.read_bytes() for path in context.store.root.rglob("*") if path.is_file())
@@ -106,11 +94,8 @@ def test_ingest_keeps_no_identifier(
 
 
 @both_databases
-def test_ingest_decodes_equal_bytes_once(context: AppContext, pool: DecoderPool, job: Job) -> None:
-    upload(context, job, {"a/1.png": a_png()})
-    ingest_all(context, pool)
-    with context.sessions.begin() as session:
-        other = a_job(session)
+def test_ingest_decodes_equal_bytes_once(context: AppContext, ingest: Ingest, other: Job) -> None:
+    ingest({"a/1.png": a_png()})
     upload(context, other, {"z/9.png": a_png()})
     with DecoderPool(processes=1, timeout_s=TIMEOUT_S, key=b"never used") as unused:
         unused.close()  # whoever asked it for anything would get a refusal
@@ -123,52 +108,44 @@ def test_ingest_decodes_equal_bytes_once(context: AppContext, pool: DecoderPool,
 
 
 def test_ingest_finishes_bytes_that_were_predicted_before(
-    context: AppContext, pool: DecoderPool, job: Job
+    context: AppContext, ingest: Ingest, pool: DecoderPool, job: Job
 ) -> None:
-    upload(context, job, {"a/1.png": a_png()})
-    ingest_all(context, pool)
+    ingest({"a/1.png": a_png()})
     with context.sessions.begin() as session:
         claim = claim_images(session, State.READY, Settings(chunk_size=9))
         answers = {image.sha256: a_prediction() for image in claim.images}
         version = a_version(session)
         record_predictions(session, claim, answers, model_version_id=version.id, engine="a test")
-    upload(context, job, {"a/again.png": a_png()})
-    assert [image.state for image in ingest_all(context, pool)] == [State.PREDICTED] * 2
+    again = ingest({"a/again.png": a_png()})
+    assert [image.state for image in again] == [State.PREDICTED] * 2
     upload(context, job, {"a/at another point.png": a_png()})
     *_, last = ingest_all(with_settings(context, operating_point="sensitive"), pool)
     assert last.state == State.READY, "the answer that is there is another point's"
 
 
-def test_ingest_refuses_deleted_bytes_again(
-    context: AppContext, pool: DecoderPool, job: Job
-) -> None:
-    (first,) = upload(context, job, {"a/1.txt": b"not an image"})
-    ingest_all(context, pool)
-    upload(context, job, {"a/2.txt": b"not an image"})
-    context.store.delete(first.sha256)
-    before, after = ingest_all(context, pool)
+def test_ingest_refuses_deleted_bytes_again(context: AppContext, ingest: Ingest, job: Job) -> None:
+    ingest({"a/1.txt": b"not an image"})
+    (again,) = upload(context, job, {"a/2.txt": b"not an image"})
+    context.store.delete(again.sha256)
+    before, after = ingest({})
     assert (after.state, after.reason) == (State.REJECTED, before.reason)
 
 
-def test_ingest_fails_a_vanished_upload(context: AppContext, pool: DecoderPool, job: Job) -> None:
+@pytest.mark.parametrize("is_first_cancelled", [False, True])
+def test_ingest_fails_a_vanished_upload(
+    context: AppContext, ingest: Ingest, job: Job, is_first_cancelled: bool
+) -> None:
+    """Also after a cancelled image of the same bytes, whose reason does not count for it."""
+    if is_first_cancelled:
+        upload(context, job, {"a/2.png": a_png()})
+        with context.sessions.begin() as session:
+            cancel_waiting(session, job.id, limit=9)
     (gone,) = upload(context, job, {"a/1.png": a_png()})
     context.store.delete(gone.sha256)
-    (image,) = ingest_all(context, pool)
+    *_, image = ingest({})
     assert image.state == State.FAILED
     assert image.reason == "the uploaded file is no longer in the file store"
     assert image.reason_code == RefusalCode.BYTES_MISSING
-
-
-def test_ingest_does_not_copy_the_reason_of_a_cancelled_image(
-    context: AppContext, pool: DecoderPool, job: Job
-) -> None:
-    (gone,) = upload(context, job, {"a/1.png": a_png()})
-    with context.sessions.begin() as session:
-        cancel_waiting(session, job.id, limit=9)
-    upload(context, job, {"a/2.png": a_png()})
-    context.store.delete(gone.sha256)
-    _, image = ingest_all(context, pool)
-    assert (image.state, image.reason) == (State.FAILED, MISSING.clause)
 
 
 def test_ingest_gives_back_images_when_stopping(
@@ -214,10 +191,8 @@ def test_ingest_blames_no_file_for_a_decoder_that_does_not_start(
 
 
 def test_ingest_keeps_an_upload_that_another_image_needs(
-    context: AppContext, pool: DecoderPool, job: Job
+    context: AppContext, pool: DecoderPool, job: Job, other: Job
 ) -> None:
-    with context.sessions.begin() as session:
-        other = a_job(session)
     upload(context, job, {"a/1.txt": b"not an image"})
     upload(context, other, {"a/1.txt": b"not an image"})
     ingest_chunk(with_settings(context, chunk_size=1), pool)

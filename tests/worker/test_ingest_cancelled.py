@@ -17,7 +17,7 @@ from models.tables.intake import Image, Job, State
 from pipeline.errors import RefusedError
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import Prepared
-from tests.support.data.rows import a_job, images_in
+from tests.support.data.rows import images_in
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.support.servers.databases import both_databases
 from tests.support.servers.service import wait_until
@@ -45,11 +45,9 @@ class InterruptedPool(DecoderPool):
 
 
 @pytest.fixture
-def job(context: AppContext, tmp_path: Path) -> Job:
-    with context.sessions.begin() as session:
-        made = a_job(session)
-    upload(context, made, {"a/1.png": a_png(), "a/2.dcm": a_dicom(tmp_path)})
-    return made
+def job(context: AppContext, job: Job, tmp_path: Path) -> Job:
+    upload(context, job, {"a/1.png": a_png(), "a/2.dcm": a_dicom(tmp_path)})
+    return job
 
 
 def cancel(context: AppContext, job: Job) -> None:
@@ -103,13 +101,12 @@ def test_ingest_deletes_the_files_of_a_job_purged_in_between(context: AppContext
 
 @both_databases
 def test_ingest_reads_files_again_that_were_purged_in_between(
-    context: AppContext, job: Job, pool: DecoderPool
+    context: AppContext, job: Job, other: Job, pool: DecoderPool
 ) -> None:
     first, _ = ingest_all(context, pool)
     with context.sessions.begin() as session:
         session.execute(update(Image).values(state=State.PREDICTED))
         close_job(session, job.id)
-        other = a_job(session)
     upload(context, other, {"z/9.png": a_png()})
     purge = partial(purge_step, context.sessions, context.store, job.id, user_id=None)
     with InterruptedPool(before=purge) as purging:
@@ -138,9 +135,9 @@ def test_files_of_a_broken_ingest_are_garbage_once_its_job_is_cancelled(
     assert left(context) == {}
 
 
-def test_ingest_keeps_files_that_another_job_shares(context: AppContext, job: Job) -> None:
-    with context.sessions.begin() as session:
-        other = a_job(session)
+def test_ingest_keeps_files_that_another_job_shares(
+    context: AppContext, job: Job, other: Job
+) -> None:
     upload(context, other, {"b/1.png": a_png()})
     with InterruptedPool(after=lambda: cancel(context, job)) as pool:
         ingest_all(context, pool)

@@ -7,23 +7,19 @@ import pytest
 from sqlalchemy import select
 
 from models.context import AppContext
-from models.tables.intake import Image, Job, ModelVersion, Prediction, State
+from models.tables.intake import Image, ModelVersion, Prediction, State
 from pipeline.errors import RefusalCode
-from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING
 from tests.support.data.rows import images_in
-from tests.support.data.uploads import a_dicom, a_png, files_in, upload
-from tests.worker.conftest import ingest_all
+from tests.support.data.uploads import a_dicom, a_png, files_in
+from tests.worker.conftest import Ingest
 from worker.predict import LivePredictor, predict_chunk
 
 
 @pytest.fixture
-def ready(
-    context: AppContext, pool: DecoderPool, job: Job, production: ModelVersion, tmp_path: Path
-) -> list[Image]:
+def ready(ingest: Ingest, production: ModelVersion, tmp_path: Path) -> list[Image]:
     """A PNG and a DICOM file, read but not predicted."""
-    upload(context, job, {"a/1.png": a_png(), "a/2.dcm": a_dicom(tmp_path)})
-    return ingest_all(context, pool)
+    return ingest({"a/1.png": a_png(), "a/2.dcm": a_dicom(tmp_path)})
 
 
 def input_of(context: AppContext, image: Image) -> Path:
@@ -31,7 +27,7 @@ def input_of(context: AppContext, image: Image) -> Path:
 
 
 def test_lost_network_input_is_made_again_from_the_stored_file(
-    context: AppContext, pool: DecoderPool, ready: list[Image]
+    context: AppContext, ingest: Ingest, ready: list[Image]
 ) -> None:
     before = [context.store.network_input(image.sha256, PREPROCESSING) for image in ready]
     stored = files_in(context.store, "stored")
@@ -41,7 +37,7 @@ def test_lost_network_input_is_made_again_from_the_stored_file(
 
     predict_chunk(context, live)
     assert [image.state for image in images_in(context)] == [State.RECEIVED] * 2
-    again = ingest_all(context, pool)
+    again = ingest({})
     predict_chunk(context, live)
 
     assert [image.state for image in images_in(context)] == [State.PREDICTED] * 2

@@ -15,7 +15,6 @@ from models.intake.jobs import cancel_job
 from models.learning.nights import claim_night, list_nights
 from models.tables.intake import Job, ModelAlias, State
 from tests.support.data.rows import (
-    a_job,
     a_version,
     all_images,
     images_in,
@@ -74,9 +73,9 @@ def test_sweep_keeps_the_upload_of_a_failed_image(context: AppContext, job: Job)
 
 
 @both_databases
-def test_sweep_finishes_an_interrupted_cancellation(context: AppContext, job: Job) -> None:
-    with context.sessions.begin() as session:
-        other = a_job(session)
+def test_sweep_finishes_an_interrupted_cancellation(
+    context: AppContext, job: Job, other: Job
+) -> None:
     upload(context, job, {"a/1.png": a_png(seed=1)})
     upload(context, other, {"a/2.png": a_png(seed=2)})
     with context.sessions.begin() as session:

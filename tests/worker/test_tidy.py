@@ -13,11 +13,10 @@ from models.audit.verify import newest_check, read_anchors
 from models.context import AppContext
 from models.operations.heartbeat import is_alive
 from models.tables.intake import Audit, Image
-from pipeline.prepare.pool import DecoderPool
 from pipeline.pseudonym import pseudonymous_uid
-from tests.support.data.rows import a_job, all_images, images_in
-from tests.support.data.uploads import a_dicom, a_png, upload
-from tests.worker.conftest import KEY, ingest_all
+from tests.support.data.rows import all_images, images_in
+from tests.support.data.uploads import a_dicom, a_png
+from tests.worker.conftest import KEY, Ingest
 from worker.tidy import fill_sop_instance_uids, watch_audit
 
 
@@ -26,20 +25,13 @@ def sop_uids(context: AppContext) -> list[str | None]:
         return [image.sop_instance_uid for image in all_images(session)]
 
 
-def ingest(context: AppContext, pool: DecoderPool, files: dict[str, bytes]) -> None:
-    with context.sessions.begin() as session:
-        job = a_job(session)
-    upload(context, job, files)
-    ingest_all(context, pool)
-
-
 def test_fill_sop_instance_uids_keeps_the_pseudonymous_uid(
-    context: AppContext, pool: DecoderPool, tmp_path: Path
+    context: AppContext, ingest: Ingest, tmp_path: Path
 ) -> None:
     uid = generate_uid()
     dicom = a_dicom(tmp_path, SOPInstanceUID=uid)
-    ingest(context, pool, {"a/1.dcm": dicom, "a/2.png": a_png()})
-    ingest(context, pool, {"b/again.dcm": dicom})
+    ingest({"a/1.dcm": dicom, "a/2.png": a_png()})
+    ingest({"b/again.dcm": dicom})
     expected = pseudonymous_uid(KEY, uid)
     assert sop_uids(context) == [expected, None, expected]
     stored = images_in(context)[0].stored_sha256 or ""
@@ -47,10 +39,10 @@ def test_fill_sop_instance_uids_keeps_the_pseudonymous_uid(
 
 
 def test_fill_sop_instance_uids_works_in_batches(
-    context: AppContext, pool: DecoderPool, tmp_path: Path
+    context: AppContext, ingest: Ingest, tmp_path: Path
 ) -> None:
     files = {f"{number}.dcm": a_dicom(tmp_path) for number in range(3)}
-    ingest(context, pool, files | {"2.png": a_png()})
+    ingest(files | {"2.png": a_png()})
     before = sop_uids(context)
     with context.sessions.begin() as session:
         session.execute(update(Image).values(sop_instance_uid=None))

@@ -11,18 +11,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sqlalchemy import update
+from sqlalchemy.orm import joinedload
 
 from models.context import AppContext
-from models.learning.labels import NewLabel, add_labels
-from models.learning.nights import cancel_night, claim_night, get_night, request_night
+from models.learning.nights import claim_night, request_night
 from models.learning.promotion import production_version
-from models.reading.studies import NewStudy, get_or_create_studies
-from models.tables.intake import ModelVersion, State
-from models.tables.learning import LabelValue, Night, Outcome, Source
-from models.tables.people import Role
+from models.tables.intake import ModelVersion
+from models.tables.learning import LabelValue, Night, Outcome
 from pipeline.phantom.drawing import draw_phantom
-from pipeline.types import PREPROCESSING, Finding
-from tests.support.data.rows import a_job, a_user, an_image
+from tests.support.data.labelled import Archive
+from tests.support.data.rows import with_settings
+from tests.support.data.snapshots import FINDINGS
 from tests.support.data.versions import make_version
 from worker.night.claim import CancelledError, ClaimedNight, LostClaimError
 from worker.night.resources import MemoryBoundError
@@ -37,63 +36,37 @@ NEEDED = {"night_min_labels": 10, "gate_min_patients": 2, "train_memory_mb": 100
 
 @pytest.fixture
 def context(context: AppContext, production: ModelVersion) -> AppContext:
-    with context.sessions.begin() as session:
-        user_id, job = a_user(session).id, a_job(session)
-        study = get_or_create_studies(session, [NewStudy("a study", folder="images")])["a study"]
-        for number in range(PATIENTS):
-            image = an_image(session, job, file=f"{number}.png", state=State.PREDICTED)
-            image.stored_sha256, image.study_id = image.sha256, study
-            _label(context, session, image.sha256, number=number, user_id=user_id)
+    archive = Archive(context)
+    for number in range(PATIENTS):
+        value = (LabelValue.NORMAL, LabelValue.PNEUMONIA)[number % 2]
+        archive.site_image(value=value, patient=f"{number}", picture=drawn(number))
     return context
 
 
 @cache
 def drawn(number: int) -> NDArray[np.uint8]:
-    finding: Finding = "pneumonia" if number % 2 else "normal"
-    return draw_phantom(seed=number, finding=finding, size=(224, 224))
-
-
-def _label(context: AppContext, session: Any, sha256: str, *, number: int, user_id: int) -> None:
-    value = (LabelValue.NORMAL, LabelValue.PNEUMONIA)[number % 2]
-    context.store.put_network_input(sha256, PREPROCESSING, drawn(number))
-    label = NewLabel(
-        sha256=sha256,
-        value=value,
-        reader="rita",
-        role=Role.READER,
-        user_id=user_id,
-        source=Source.CSV,
-        patient_hash=f"{number:064}",
-    )
-    add_labels(session, [label])
+    return draw_phantom(seed=number, finding=FINDINGS[number % 2], size=(224, 224))
 
 
 def requested(context: AppContext, **settings: Any) -> tuple[AppContext, int]:
     """A requested night that needs few labels and patients, unless settings say otherwise."""
-    changed = context.settings.model_copy(update=NEEDED | settings)
     with context.sessions.begin() as session:
         night = request_night(session, user_id=None)
-    return AppContext(
-        changed, context.sessions, context.store, context.secrets, context.stopping
-    ), night.id
+    return with_settings(context, **NEEDED | settings), night.id
 
 
 def finish_training(context: AppContext, night_id: int) -> str:
     """Write the candidate's folder: the shipped network again."""
     digest = take_snapshot(context).digest
-    familiarity = {"snapshot": digest, "guard": "fitted"}
     folder = context.settings.data_dir / "networks" / f"night-{night_id}"
-    make_version(folder, snapshot={"digest": digest}, familiarity=familiarity)
+    make_version(folder, snapshot={"digest": digest}, familiarity={"snapshot": digest})
     return digest
 
 
 def read_night(context: AppContext, night_id: int) -> Night:
     with context.sessions() as session:
-        night = get_night(session, night_id)
-        assert night is not None
-        assert night.snapshot is None or night.snapshot.digest
-        assert night.candidate is None or night.candidate.name
-        return night
+        joined = [joinedload(Night.snapshot), joinedload(Night.candidate)]
+        return session.get_one(Night, night_id, options=joined)
 
 
 def test_run_night_without_a_night(context: AppContext) -> None:
@@ -165,14 +138,20 @@ def claimed(context: AppContext) -> ClaimedNight:
     return ClaimedNight(context, claim)
 
 
-def test_check_raises_after_a_cancellation(context: AppContext) -> None:
-    context, night_id = requested(context)
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [({"is_cancelled": True}, CancelledError), ({"leased_by": "another"}, LostClaimError)],
+)
+def test_check_raises_once_a_heartbeat_has_seen_the_reason(
+    context: AppContext, change: dict[str, Any], expected: type[Exception]
+) -> None:
+    context, _ = requested(context)
     night = claimed(context)
     with context.sessions.begin() as session:
-        cancel_night(session, night_id)
+        session.execute(update(Night).values(change))
     night.check()
     night.beat()
-    with pytest.raises(CancelledError):
+    with pytest.raises(expected):
         night.check()
 
 
@@ -192,13 +171,3 @@ def test_stopping_process_releases_its_night_without_counting_the_attempt(
     run_night(context)
     night = read_night(context, night_id)
     assert (night.outcome, night.attempts, night.leased_by) == (None, 0, None)
-
-
-def test_check_raises_after_a_takeover(context: AppContext) -> None:
-    context, _ = requested(context)
-    night = claimed(context)
-    with context.sessions.begin() as session:
-        session.execute(update(Night).values(leased_by="another"))
-    night.beat()
-    with pytest.raises(LostClaimError):
-        night.check()

@@ -63,8 +63,7 @@ def learn_from(context: AppContext, snapshot: DatasetSnapshot) -> None:
         night.is_open = None  # at once it would be taken for not given
 
 
-def test_snapshot_members_and_report(archive: Archive) -> None:
-    context = archive.context
+def test_snapshot_members_and_report(context: AppContext, archive: Archive) -> None:
     of_site = archive.site_image(value=PNEUMONIA, patient="anna")
     archive.site_image(value=UNUSABLE)
     archive.site_image(value=None)
@@ -83,8 +82,7 @@ def test_snapshot_members_and_report(archive: Archive) -> None:
     assert snapshot.report["origins"]["public"]["test"] == {"normal": 1, "patients": 1}
 
 
-def test_snapshot_is_new_only_after_a_change(archive: Archive) -> None:
-    context = archive.context
+def test_snapshot_is_new_only_after_a_change(context: AppContext, archive: Archive) -> None:
     first_image = archive.site_image(value=PNEUMONIA)
     archive.imported_set("public", [(TRAIN, "anna", NORMAL)])
     first, again = take_snapshot(context), take_snapshot(context)
@@ -100,8 +98,7 @@ def test_snapshot_is_new_only_after_a_change(archive: Archive) -> None:
         assert session.scalar(select(func.count()).select_from(DatasetSnapshot)) == 3
 
 
-def test_old_snapshot_stays_readable(archive: Archive) -> None:
-    context = archive.context
+def test_old_snapshot_stays_readable(context: AppContext, archive: Archive) -> None:
     some = [archive.site_image(value=value) for value in (PNEUMONIA, NORMAL, NORMAL)]
     snapshot = take_snapshot(context)
     before = columns(context, snapshot)
@@ -124,8 +121,9 @@ def test_empty_database_gives_an_empty_snapshot(context: AppContext) -> None:
     assert take_snapshot(context).id == snapshot.id
 
 
-def test_test_image_stays_one_when_its_patient_is_renamed(archive: Archive) -> None:
-    context = archive.context
+def test_test_image_stays_one_when_its_patient_is_renamed(
+    context: AppContext, archive: Archive
+) -> None:
     tested = archive.site_image(patient=patient_of_split(TEST))
     learned = archive.site_image(patient=patient_of_split(TRAIN))
     learn_from(context, take_snapshot(context))
@@ -138,8 +136,9 @@ def test_test_image_stays_one_when_its_patient_is_renamed(archive: Archive) -> N
     assert found[beside_learned].split == TRAIN, "and from its patient"
 
 
-def test_unusable_test_image_returns_to_the_test_split(archive: Archive) -> None:
-    context = archive.context
+def test_unusable_test_image_returns_to_the_test_split(
+    context: AppContext, archive: Archive
+) -> None:
     tested = archive.site_image(patient=patient_of_split(TEST))
     take_snapshot(context)
     archive.label(tested, UNUSABLE)
@@ -152,8 +151,7 @@ def test_unusable_test_image_returns_to_the_test_split(archive: Archive) -> None
 
 
 @both_databases
-def test_patient_is_taken_from_the_best_source(archive: Archive) -> None:
-    context = archive.context
+def test_patient_is_taken_from_the_best_source(context: AppContext, archive: Archive) -> None:
     key = context.secrets.identity_key
     by_label = archive.site_image(patient="dicom")
     archive.label(by_label, NORMAL, patient_hash=a_hash("table"))
@@ -168,8 +166,7 @@ def test_patient_is_taken_from_the_best_source(archive: Archive) -> None:
     assert {found[sha256].patient_hash for sha256 in loose} == {a_hash("s")}
 
 
-def test_leaks_are_excluded_and_counted(archive: Archive) -> None:
-    context = archive.context
+def test_leaks_are_excluded_and_counted(context: AppContext, archive: Archive) -> None:
     picture = np.random.default_rng(5).integers(0, 200, (224, 224), np.uint8)
     learned = patient_of_split(TRAIN)
     archive.imported_set("public", [(TEST, learned, NORMAL)])
@@ -194,8 +191,9 @@ def test_leaks_are_excluded_and_counted(archive: Archive) -> None:
     assert snapshot.report["leaks"]["images"] == 4
 
 
-def test_image_without_network_input_is_excluded_and_counted(archive: Archive) -> None:
-    context = archive.context
+def test_image_without_network_input_is_excluded_and_counted(
+    context: AppContext, archive: Archive
+) -> None:
     archive.site_image()
     (gone,) = context.store.root.glob("inputs/*/*/*")
     gone.unlink()
@@ -203,8 +201,9 @@ def test_image_without_network_input_is_excluded_and_counted(archive: Archive) -
     assert (snapshot.report["images"], snapshot.report["without_input"]) == (0, 1)
 
 
-def test_labels_are_new_until_a_candidate_was_trained_on_them(archive: Archive) -> None:
-    context = archive.context
+def test_labels_are_new_until_a_candidate_was_trained_on_them(
+    context: AppContext, archive: Archive
+) -> None:
     learned = patient_of_split(TRAIN)
     archive.imported_set("public", [(TEST, learned, NORMAL), (TRAIN, "anna", NORMAL)])
     first = archive.site_image()
@@ -226,8 +225,7 @@ def test_labels_are_new_until_a_candidate_was_trained_on_them(archive: Archive) 
 
 
 @both_databases
-def test_repeatable_read_is_consistent(archive: Archive) -> None:
-    context = archive.context
+def test_repeatable_read_is_consistent(context: AppContext, archive: Archive) -> None:
     archive.site_image()
     late = archive.site_image(value=None)
     with context.sessions() as session:
@@ -240,9 +238,8 @@ def test_repeatable_read_is_consistent(archive: Archive) -> None:
 
 
 @both_databases
-def test_concurrent_label_is_in_the_snapshot_or_new(archive: Archive) -> None:
+def test_concurrent_label_is_in_the_snapshot_or_new(context: AppContext, archive: Archive) -> None:
     """It comes while the snapshot reads: after the labels were read, before the files are."""
-    context = archive.context
     early = [archive.site_image(value=PNEUMONIA) for _ in range(3)]
     late = archive.site_image(value=None)
     is_added = False
