@@ -18,7 +18,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS, Numbers
+from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS
 from pipeline.deidentify.pixels import clean_pixels
 from pipeline.dicom.attributes import raw_value, term, text
 from pipeline.dicom.lut import COLOURS, packed_palette, read_palette, read_table, word_order
@@ -29,7 +29,6 @@ from pipeline.types import Deidentified
 
 _METHOD = "Overread: PS3.15 E Basic Profile, kept attributes listed"
 _DECIMAL = re.compile(r"[-+0-9.eE]{1,16}")  # PS3.5 6.2, VR DS and IS
-_BY_SIGN = "US or SS"
 
 
 def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
@@ -93,7 +92,7 @@ def _kept(dataset: Dataset, key: bytes, patient_hash: str | None) -> Dataset:
 
 
 def _add_image(kept: Dataset, dataset: Dataset) -> None:
-    found = [_numbers(dataset, keyword, kind) for keyword, kind in NUMBERS.items()]
+    found = [_numbers(dataset, keyword, *kind) for keyword, kind in NUMBERS.items()]
     found += [_clean_table(dataset, keyword) for keyword in TABLES]
     found += _clean_palette(dataset)
     pixels, syntax = clean_pixels(dataset)
@@ -140,18 +139,19 @@ def _clean_palette(dataset: Dataset) -> list[DataElement | None]:
     return found
 
 
-def _numbers(dataset: Dataset, keyword: str, kind: Numbers) -> DataElement | None:
+def _numbers(dataset: Dataset, keyword: str, vr: str, count: int) -> DataElement | None:
     """Return the first `count` values, None if there are fewer or one is not a number."""
     value = raw_value(dataset, keyword)
     values = list(value) if isinstance(value, (MultiValue, list)) else [value]
-    if value is None or len(values) < kind.count:
+    if value is None or len(values) < count:
         return None
     try:
-        read = [_number(one, kind.vr) for one in values[: kind.count]]
+        read = [_number(one, vr) for one in values[:count]]
     except (TypeError, ValueError, OverflowError):
         return None
-    vr = kind.vr if kind.vr != _BY_SIGN else "SS" if read[0] < 0 else "US"
-    return DataElement(Tag(keyword), vr, read if kind.count > 1 else read[0])
+    if vr == "US or SS":
+        vr = "SS" if read[0] < 0 else "US"
+    return DataElement(Tag(keyword), vr, read if count > 1 else read[0])
 
 
 def _number(value: Any, vr: str) -> Any:

@@ -1,4 +1,4 @@
-"""DICOM without identifying values; see test_confidentiality_profile for each attribute."""
+"""DICOM without identifying values; see test_attributes for each attribute."""
 
 import io
 from pathlib import Path
