@@ -37,21 +37,15 @@ class Reason(NamedTuple):
 class RefusedError(PipelineError):
     """A file cannot be used, and the file is at fault.
 
-    `str(error)` is one plain clause, without the file's name and without patient data; callers
-    that show it put the name in front: `f"{name}: {error}"`.
+    Callers that show it put the file's name in front: `f"{name}: {error}"`.
     """
 
-    def __init__(self, code: RefusalCode, sentence: str) -> None:
-        super().__init__(code, sentence)  # both in `args`, so that it can be pickled
-        self.code = code
-        self.sentence = sentence
+    def __init__(self, code: RefusalCode, clause: str) -> None:
+        super().__init__(code, clause)  # both in `args`, so that it can be pickled
+        self.reason = Reason(code, clause)
 
     def __str__(self) -> str:
-        return self.sentence
-
-    @property
-    def reason(self) -> Reason:
-        return Reason(self.code, self.sentence)
+        return self.reason.clause
 
 
 # Short constructors of the common kinds: `raise damaged("the archive is cut short")`.

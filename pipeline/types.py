@@ -76,9 +76,7 @@ class Deidentified:
 class Prepared:
     """One file, ready for the network and, with a key, for the store.
 
-    network_input: uint8 (224, 224), 0 = black. rows, columns: as stored in the file.
-    tags, warnings: as in `DecodedImage`. The other fields are those of `Deidentified`; without
-    a key, `media_type` is the file's own and the rest is None.
+    network_input: uint8 (224, 224), 0 = black. rows, columns, tags, warnings: of `DecodedImage`.
     """
 
     network_input: NDArray[np.uint8]
@@ -86,11 +84,7 @@ class Prepared:
     columns: int
     tags: dict[str, str]
     warnings: tuple[str, ...]
-    media_type: str
-    blob: bytes | None = None
-    study_uid_hash: str | None = None
-    patient_hash: str | None = None
-    sop_instance_uid: str | None = None
+    stored: Deidentified | None = None
 
 
 @dataclass(frozen=True)

@@ -140,19 +140,20 @@ def _store(
     context.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
     if known is not None:
         return known
-    assert prepared.blob is not None, "the pool has a key"
-    stored_sha256 = hashlib.sha256(prepared.blob).hexdigest()
-    context.store.put_bytes(prepared.blob, sha256=stored_sha256)
+    stored = prepared.stored
+    assert stored is not None, "the pool has a key"
+    stored_sha256 = hashlib.sha256(stored.blob).hexdigest()
+    context.store.put_bytes(stored.blob, sha256=stored_sha256)
     return ReadImage(
-        media_type=prepared.media_type,
+        media_type=stored.media_type,
         stored_sha256=stored_sha256,
         rows=prepared.rows,
         columns=prepared.columns,
         tags=prepared.tags,
         warnings=list(prepared.warnings),
-        sop_instance_uid=prepared.sop_instance_uid,
-        study_hash=prepared.study_uid_hash,
-        patient_hash=prepared.patient_hash,
+        sop_instance_uid=stored.sop_instance_uid,
+        study_hash=stored.study_uid_hash,
+        patient_hash=stored.patient_hash,
     )
 
 

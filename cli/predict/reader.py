@@ -180,8 +180,8 @@ def _predicted(item: Item, prepared: Prepared, prediction: Prediction) -> Result
 
 
 def _rejected(file: str, error: RefusedError, *, sha256: str = "") -> Result:
-    reason = sentence(file, error.sentence)
-    return Result(file, sha256, "rejected", reason, reason_code=error.code)
+    reason = sentence(file, str(error))
+    return Result(file, sha256, "rejected", reason, reason_code=error.reason.code)
 
 
 def _renamed(result: Result, file: str) -> Result:

@@ -170,9 +170,11 @@ def _check_network(settings: CommandSettings, database: str) -> str:
     predictor = Predictor.open(folder, operating_point=settings.operating_point)
     probability = predictor.predict(np.zeros((1, 224, 224), np.uint8))[0].probability
     if not 0.0 <= probability <= 1.0:
-        raise WrongError(f"{predictor.model_version} predicts {probability}, not a probability")
+        raise WrongError(
+            f"{predictor.card.model_version} predicts {probability}, not a probability"
+        )
     point = f"{predictor.card.operating_point}, threshold {predictor.card.threshold:g}"
-    return f"{predictor.model_version} answers ({point}); {predictor.engine.name}"
+    return f"{predictor.card.model_version} answers ({point}); {predictor.engine.name}"
 
 
 def _check_portal(settings: CommandSettings) -> str:

@@ -6,11 +6,9 @@ from pipeline.files.sniff import DICOM, HEAD_BYTES, read_content, sniff
 from pipeline.limits import Limits, check_not_blank
 from pipeline.types import DecodedImage
 
-_DEFAULT = Limits()
-
 
 def decode(
-    path: Path, *, limits: Limits = _DEFAULT, minimum_size: int | None = None
+    path: Path, *, limits: Limits = Limits(), minimum_size: int | None = None
 ) -> DecodedImage:
     """Decode the file's first image; its format is judged by its content.
 
@@ -24,7 +22,7 @@ def decode(
 def decode_content(
     content: bytes,
     *,
-    limits: Limits = _DEFAULT,
+    limits: Limits = Limits(),
     minimum_size: int | None = None,
     is_checked: bool = False,
 ) -> DecodedImage:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.decode.raster import decode_raster, read_orientation
-from pipeline.files.jpeg import APP0, APP1, APP14, APP15, COM, SOI, is_needed, segments
+from pipeline.files.jpeg import APP0, APP1, APP14, APP15, COM, NEEDED, SOI, segments
 from pipeline.files.png import HEADER_END, chunk, strip_png
 from pipeline.files.sniff import JPEG, PNG
 from pipeline.limits import Limits
@@ -43,10 +43,8 @@ def strip_jpeg(content: bytes, *, orientation: int = 1) -> bytes:
     for segment in segments(content):
         if segment.marker == COM or APP0 <= segment.marker <= APP15:
             data = _minimal_segment(content[segment.start : segment.end], segment.marker)
-        elif not is_needed(segment.marker):
-            data = b""
         else:
-            data = content[segment.start : segment.end]
+            data = content[segment.start : segment.end] if segment.marker in NEEDED else b""
         kept.append(data)
         if segment.marker == SOI and orientation != 1:
             kept.append(_segment(APP1, b"Exif\0\0" + _exif(orientation)))

@@ -6,7 +6,6 @@ one, and every further one multiplies what a bomb unpacks to.
 """
 
 import io
-import lzma
 import stat
 import struct
 import zipfile
@@ -16,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from pipeline.errors import RefusedError, bad_archive, damaged, not_an_image, too_large, unsupported
 from pipeline.files.archive_checks import check_directory, check_name, name_of, shown_name
@@ -32,12 +31,10 @@ _DAMAGED = "the archive is damaged at this file"
 _READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     struct.error,
     EOFError,
     OSError,
     RuntimeError,
-    NotImplementedError,
     ValueError,
     OverflowError,
 )
@@ -81,13 +78,14 @@ class Member:
         if self.refusal:
             raise self.refusal
         try:
-            content = _Stream(self._archive.open(self._info))
+            content = cast(zipfile.ZipExtFile, self._archive.open(self._info))
+            head = content.peek(4)
         except _READ_ERRORS:
             raise damaged(_DAMAGED) from None
-        if is_archive(content.head()):
+        if is_archive(head):
             content.close()
             raise bad_archive(_NESTED)
-        return cast(BinaryIO, content)
+        return cast(BinaryIO, _Stream(content))
 
 
 def is_archive(head: bytes) -> bool:
@@ -199,29 +197,15 @@ def _refusal(info: zipfile.ZipInfo, limits: ArchiveLimits) -> RefusedError | Non
 class _Stream(io.RawIOBase):
     """A member's content; errors while reading become RefusedError."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: zipfile.ZipExtFile) -> None:
         self._stream = stream
-        self._head = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def head(self) -> bytes:
-        """Return the first four bytes, which are read again afterwards."""
-        self._head = self._read(4)
-        return self._head
 
     def read(self, size: int = -1) -> bytes:
-        head = self._head if size < 0 else self._head[:size]
-        self._head = self._head[len(head) :]
-        return head + self._read(size if size < 0 else size - len(head))
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-    def _read(self, size: int) -> bytes:
         try:
             return self._stream.read(size)
         except _READ_ERRORS:
             raise damaged(_DAMAGED) from None
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

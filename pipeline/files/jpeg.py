@@ -26,8 +26,9 @@ _HUFFMAN_DCT = frozenset({0xC0, 0xC1, 0xC2})
 MAX_SCANS = 100
 MAX_SCANS_OF_LARGEST = 10
 _MAX_SEGMENTS = 20_000
-# Start, end, frames, scans, tables, restart interval, and the parameters of JPEG-LS.
-_NEEDED = _FRAMES | _STANDALONE | {0xC4, 0xCC, SOI, EOI, SOS, 0xDB, 0xDD, 0xF8}
+# Segments that decoders need (T.81 table B.1, T.87 C.2): start, end, frames, scans, tables, restart
+# interval, and the parameters of JPEG-LS.
+NEEDED = _FRAMES | _STANDALONE | {0xC4, 0xCC, SOI, EOI, SOS, 0xDB, 0xDD, 0xF8}
 # May follow entropy-coded data: tables, another scan, application segments, the end.
 _AFTER_SCAN = frozenset({0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xD9, COM, *range(APP0, APP15 + 1)})
 
@@ -70,11 +71,6 @@ def segments(content: bytes) -> Iterator[Segment]:
             coded = _LS_MARKER
         position = segment.end
     raise too_large(f"the JPEG data have more than {_MAX_SEGMENTS} segments")
-
-
-def is_needed(marker: int) -> bool:
-    """Whether decoders need segments of this kind (T.81 table B.1, T.87 C.2)."""
-    return marker in _NEEDED
 
 
 def reports_damage(warnings: str) -> bool:

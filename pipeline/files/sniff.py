@@ -61,17 +61,14 @@ def sniff(head: bytes) -> str:
         return WEBP
     if head[:2] == b"BM" and head[6:10] == b"\x00\x00\x00\x00":
         return BMP
-    for signature, name in _KNOWN_BUT_UNSUPPORTED:
-        if head.startswith(signature):
-            raise not_an_image(
-                f"expected a radiograph as DICOM, PNG, JPEG or TIFF, received {name}"
-            )
     if _is_bare_dicom(head):
         return DICOM
+    names = (name for signature, name in _KNOWN_BUT_UNSUPPORTED if head.startswith(signature))
+    name = next(names, None)
     if re.search(rb"<(!doctype|html|svg|\?xml)", head[:512], re.IGNORECASE):
-        raise not_an_image(
-            "expected a radiograph as DICOM, PNG, JPEG or TIFF, received markup text"
-        )
+        name = name or "markup text"
+    if name:
+        raise not_an_image(f"expected a radiograph as DICOM, PNG, JPEG or TIFF, received {name}")
     raise not_an_image("the content is neither DICOM, PNG, JPEG nor TIFF")
 
 

@@ -13,11 +13,10 @@ from pipeline.familiarity.orientation import as_stored, corrected
 from pipeline.inference.engine import Engine, EngineKind, load_engine
 from pipeline.inference.heatmap import measure_trust
 from pipeline.inference.version_folder import BASELINE, Card, load_card, verify_checksums
-from pipeline.types import Finding, HeatmapTrust, OperatingPoint, Prediction
+from pipeline.types import Finding, OperatingPoint, Prediction
 
 T = TypeVar("T")
 BATCH: Final = 32  # images at once: engines are no faster with more
-OUT_OF_DISTRIBUTION: Final = "out of distribution: unfamiliarity {value:.2f}, limit {limit:.2f}"
 
 
 def batched(items: Iterable[T]) -> Iterator[list[T]]:
@@ -59,10 +58,6 @@ class Predictor:
             guard=Guard.load(folder / FAMILIARITY_FILE),
         )
 
-    @property
-    def model_version(self) -> str:
-        return self.card.model_version
-
     def predict(self, network_inputs: NDArray[np.uint8]) -> list[Prediction]:
         """Predict uint8 (n, 224, 224), 0 = black, in order."""
         ways, sentences = self.guard.orientation.judge(network_inputs)
@@ -72,17 +67,26 @@ class Predictor:
         unfamiliarities = self.guard.unfamiliarity(upright, inference.features)
         trusts = measure_trust(inference.heatmaps, upright)
         heatmaps = as_stored(inference.heatmaps, ways)
-        return [
-            self._prediction(
+        predictions = []
+        for n, trust in enumerate(trusts):
+            probability, unfamiliarity = float(probabilities[n]), float(unfamiliarities[n])
+            finding, reason, warning = self._judge(probability, unfamiliarity)
+            prediction = Prediction(
                 logit=float(inference.logits[n]),
-                probability=float(probabilities[n]),
-                unfamiliarity=float(unfamiliarities[n]),
-                orientation=sentences[n],
+                probability=probability,
+                threshold=self.card.threshold,
+                operating_point=self.card.operating_point,
+                temperature=self.card.temperature,
+                finding=finding,
+                unfamiliarity=unfamiliarity,
+                reason=reason,
+                warnings=tuple(one for one in (sentences[n], warning) if one),
                 heatmap=heatmaps[n],
-                trust=trusts[n],
+                heatmap_trust=trust,
+                model_version=self.card.model_version,
             )
-            for n in range(len(upright))
-        ]
+            predictions.append(prediction)
+        return predictions
 
     def predict_each(
         self, items: Iterable[tuple[T, NDArray[np.uint8]]]
@@ -95,33 +99,13 @@ class Predictor:
             predictions = self.predict(np.stack([network_input for _, network_input in batch]))
             yield from zip((key for key, _ in batch), predictions, strict=True)
 
-    def _prediction(
-        self,
-        *,
-        logit: float,
-        probability: float,
-        unfamiliarity: float,
-        orientation: str | None,
-        heatmap: NDArray[np.float32],
-        trust: HeatmapTrust,
-    ) -> Prediction:
-        card, limit = self.card, self.card.unfamiliarity_limit
-        is_unfamiliar = unfamiliarity > limit
-        is_near_limit = card.warning_limit < unfamiliarity <= limit
-        warnings = orientation, card.warning if is_near_limit else None
-        finding: Finding = "pneumonia" if probability >= card.threshold else "normal"
-        reason = OUT_OF_DISTRIBUTION.format(value=unfamiliarity, limit=limit)
-        return Prediction(
-            logit=logit,
-            probability=probability,
-            threshold=card.threshold,
-            operating_point=card.operating_point,
-            temperature=card.temperature,
-            finding=None if is_unfamiliar else finding,
-            unfamiliarity=unfamiliarity,
-            reason=reason if is_unfamiliar else None,
-            warnings=tuple(warning for warning in warnings if warning),
-            heatmap=heatmap,
-            heatmap_trust=trust,
-            model_version=card.model_version,
-        )
+    def _judge(
+        self, probability: float, unfamiliarity: float
+    ) -> tuple[Finding | None, str | None, str | None]:
+        """Return the finding or the reason why there is none, and a warning near the limit."""
+        limit = self.card.unfamiliarity_limit
+        if unfamiliarity > limit:
+            distance = f"unfamiliarity {unfamiliarity:.2f}, limit {limit:.2f}"
+            return None, f"out of distribution: {distance}", None
+        warning = self.card.warning if unfamiliarity > self.card.warning_limit else None
+        return "pneumonia" if probability >= self.card.threshold else "normal", None, warning

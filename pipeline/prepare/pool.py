@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,7 +20,6 @@ from typing import Final, Self
 from pipeline.errors import PipelineError, RefusalCode, RefusedError
 from pipeline.limits import Limits
 from pipeline.look_ahead import map_ahead
-from pipeline.prepare.messages import READY, DecoderSettings, UnexpectedError
 from pipeline.types import Prepared
 
 log = logging.getLogger(__name__)
@@ -29,19 +27,11 @@ log = logging.getLogger(__name__)
 _START_TIMEOUT_S: Final = 30.0
 _BUSY_SHARE: Final = 0.5  # of the time limit; a decoder that used less was suspended, not busy
 _LOOK_AHEAD: Final = 4  # files in progress or done, for each process
-_PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # no secrets
+_ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # no secrets
 
 
 class DecoderError(PipelineError):
     """A decoder process does not start: a fault of the installation, not of a file."""
-
-
-@dataclass(frozen=True)
-class _NoAnswer:
-    """A process gave no answer. may_be_innocent: whether the file may not be at fault."""
-
-    refusal: RefusedError
-    may_be_innocent: bool
 
 
 class DecoderPool:
@@ -56,11 +46,10 @@ class DecoderPool:
         *,
         processes: int,
         timeout_s: float,
-        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        limits: Limits = Limits(),
         key: bytes | None = None,
     ) -> None:
-        settings = DecoderSettings(limits=limits, key=key, timeout_s=timeout_s)
-        self._decoders = [_Decoder(settings) for _ in range(processes)]
+        self._decoders = [_Decoder(limits, key, timeout_s) for _ in range(processes)]
         self._idle: SimpleQueue[_Decoder] = SimpleQueue()
         for decoder in self._decoders:
             self._idle.put(decoder)
@@ -104,8 +93,9 @@ class _Decoder:
     Used by one thread at a time, except `end`, which any thread may call.
     """
 
-    def __init__(self, settings: DecoderSettings) -> None:
-        self._settings = settings
+    def __init__(self, limits: Limits, key: bytes | None, timeout_s: float) -> None:
+        self._settings = limits, key, timeout_s
+        self._timeout_s = timeout_s
         self._has_ended = False
         self._lock = threading.Lock()  # held while the process is replaced or ended for good
         self._start()
@@ -119,34 +109,31 @@ class _Decoder:
 
         A process may also be killed or suspended because the machine is short of memory.
         """
-        answer = self._try(path)
-        if isinstance(answer, _NoAnswer) and answer.may_be_innocent and not self._has_ended:
-            answer = self._try(path)
-        if isinstance(answer, _NoAnswer):
-            return answer.refusal
-        if isinstance(answer, UnexpectedError):
-            log.error("decoding failed unexpectedly: %s", answer.trace)
+        answer, may_be_innocent = self._try(path)
+        if may_be_innocent and not self._has_ended:
+            answer, _ = self._try(path)
+        if isinstance(answer, str):
+            log.error("decoding failed unexpectedly: %s", answer)
             return RefusedError(RefusalCode.UNEXPECTED, "an unexpected error while decoding")
-        if not isinstance(answer, (Prepared, RefusedError)):
-            raise TypeError(f"Expected Prepared or RefusedError. Received: {type(answer)}")
         return answer
 
-    def _try(self, path: Path) -> object:
+    def _try(self, path: Path) -> tuple[Prepared | RefusedError | str, bool]:
+        """Return the answer (see `process`), and whether the file may not be at fault for it."""
         self._await_ready()
-        timeout_s, began_s = self._settings.timeout_s, _cpu_seconds(self.process_id)
+        began_s = _cpu_seconds(self.process_id)
         try:
             self._connection.send(path.absolute())
-            if self._connection.poll(timeout_s):
-                return self._connection.recv()
+            if self._connection.poll(self._timeout_s):
+                return self._connection.recv(), False
         except (EOFError, OSError):
             self._restart()
-            crash = RefusedError(RefusalCode.DECODER_CRASH, "the decoder crashed on this file")
-            return _NoAnswer(crash, may_be_innocent=True)
+            crash = "the decoder crashed on this file"
+            return RefusedError(RefusalCode.DECODER_CRASH, crash), True
         worked_s = _cpu_seconds(self.process_id) - began_s
         self._restart()
-        sentence = f"decoding took longer than {timeout_s:g} s"
-        timeout = RefusedError(RefusalCode.DECODER_TIMEOUT, sentence)
-        return _NoAnswer(timeout, may_be_innocent=worked_s < _BUSY_SHARE * timeout_s)
+        timeout = f"decoding took longer than {self._timeout_s:g} s"
+        was_suspended = worked_s < _BUSY_SHARE * self._timeout_s
+        return RefusedError(RefusalCode.DECODER_TIMEOUT, timeout), was_suspended
 
     def end(self) -> None:
         """Kill the process for good. A thread that waits for its answer sees the pipe close."""
@@ -191,9 +178,7 @@ class _Decoder:
 
     def _becomes_ready(self) -> bool:
         try:
-            self._is_ready = (
-                self._connection.poll(_START_TIMEOUT_S) and self._connection.recv() == READY
-            )
+            self._is_ready = self._connection.poll(_START_TIMEOUT_S) and self._connection.recv()
         except (EOFError, OSError):
             self._is_ready = False
         return self._is_ready
@@ -210,6 +195,6 @@ def _cpu_seconds(process_id: int) -> float:
 
 def _environment() -> dict[str, str]:
     root = str(Path(__file__).parents[2])
-    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    passed_on = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     # BLAS threads would take memory, and nothing here multiplies large matrices.
     return passed_on | {"PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1"}

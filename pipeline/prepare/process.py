@@ -1,7 +1,8 @@
 """A process that only prepares files, so that a hostile file can crash nothing else.
 
-Protocol with `pool`: settings in, `READY` out, then one path in and one answer out, until the
-pool closes the pipe or dies.
+Protocol with `pool`: limits, key and time limit in, True out, then one path in and one answer
+out, until the pool closes the pipe or dies. An answer is a Prepared, a RefusedError, or where the
+code is at fault a line for the log: the places in the code, without any value.
 """
 
 import os
@@ -15,8 +16,9 @@ from typing import Final
 
 from pipeline.errors import RefusedError, damaged, too_large
 from pipeline.files.jpeg import DAMAGED, reports_damage
-from pipeline.prepare.messages import READY, Answer, DecoderSettings, UnexpectedError
+from pipeline.limits import Limits
 from pipeline.prepare.prepare import prepare
+from pipeline.types import Prepared
 
 # Of one process. The largest radiograph that `Limits` allows (64 million pixels of 16 bits) takes
 # 0.85 of it; an image of that size in colours or floats may not fit, and is refused.
@@ -30,22 +32,27 @@ def main(descriptor: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the pool handles Ctrl-C
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold patient data
     try:
-        settings: DecoderSettings = connection.recv()
+        limits, key, timeout_s = connection.recv()
         _bound_memory()
-        connection.send(READY)
+        connection.send(True)
         warnings = _capture_stderr()
         while True:
-            connection.send(_answer(connection.recv(), settings, warnings))
+            path = connection.recv()
+            # Ends this process even within a codec, in case the pool is gone by then.
+            signal.setitimer(signal.ITIMER_REAL, timeout_s + _GRACE_S)
+            answer = _answer(path, limits, key, warnings)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            connection.send(answer)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the pool has gone
 
 
-def _answer(path: Path, settings: DecoderSettings, warnings: int) -> Answer:
-    """A timer ends this process even within a codec, in case the pool is gone by then."""
-    signal.setitimer(signal.ITIMER_REAL, settings.timeout_s + _GRACE_S)
+def _answer(
+    path: Path, limits: Limits, key: bytes | None, warnings: int
+) -> Prepared | RefusedError | str:
     try:
         _read_all(warnings)  # those of the previous file
-        prepared = prepare(path, key=settings.key, limits=settings.limits)
+        prepared = prepare(path, key=key, limits=limits)
         if reports_damage(_read_all(warnings).decode(errors="replace")):
             # GDCM decodes a damaged lossless JPEG without an error; the damage shows here only.
             return damaged(DAMAGED)
@@ -57,9 +64,7 @@ def _answer(path: Path, settings: DecoderSettings, warnings: int) -> Answer:
     except Exception as error:
         places = traceback.extract_tb(error.__traceback__)
         trace = "; ".join(f"{Path(place.filename).name}:{place.lineno}" for place in places)
-        return UnexpectedError(f"{type(error).__name__} at {trace}")
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        return f"{type(error).__name__} at {trace}"
 
 
 def _bound_memory() -> None:

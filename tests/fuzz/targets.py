@@ -26,8 +26,8 @@ def read_file(content: bytes) -> Prepared | None:
     except RefusedError as refusal:
         _check(refusal)
         return None
-    assert read.blob is not None
-    again = _prepare(read.blob)
+    assert read.stored is not None
+    again = _prepare(read.stored.blob)
     assert (again.network_input == read.network_input).mean() > 0.99
     return read
 

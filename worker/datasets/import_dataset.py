@@ -158,7 +158,9 @@ class _Import:
         if isinstance(prepared, RefusedError):
             return prepared
         self._context.store.put_network_input(blob.sha256, PREPROCESSING, prepared.network_input)
-        return DicomIdentity(prepared.patient_hash, prepared.study_uid_hash)
+        stored = prepared.stored
+        assert stored is not None, "the pool has a key"
+        return DicomIdentity(stored.patient_hash, stored.study_uid_hash)
 
     def _place(self, blobs: Sequence[Blob], identities: dict[str, DicomIdentity]) -> list[NewImage]:
         """Images that the data set has keep their split, wherever the folder has them now."""

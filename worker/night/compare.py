@@ -117,7 +117,7 @@ def _inputs(
         except FileNotFoundError:
             raise MissingInputError(
                 f"network input of a test image is missing from the file store "
-                f"({predictor.model_version}, preprocessing {preprocessing})"
+                f"({predictor.card.model_version}, preprocessing {preprocessing})"
             ) from None
 
 

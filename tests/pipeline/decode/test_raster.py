@@ -183,7 +183,7 @@ def test_truncated_file_is_refused(tmp_path: Path, kind: str, share: float) -> N
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(RefusedError) as refusal:
         decode(path)
-    assert refusal.value.code == RefusalCode.DAMAGED
+    assert refusal.value.reason.code == RefusalCode.DAMAGED
 
 
 def test_damaged_jpeg_is_refused(tmp_path: Path) -> None:

@@ -72,7 +72,9 @@ def test_sequence_in_place_of_a_value_is_not_read(tmp_path: Path, keyword: str) 
     save_dicom(path, dataset)
     path.write_bytes(path.read_bytes().replace(b"\x43\x53\x02\x00LO", b"\x43\x53\x02\x00PA"))
     with suppress(RefusedError):
-        assert b"Doe" not in (prepare(path, key=b"key").blob or b"Doe")
+        stored = prepare(path, key=b"key").stored
+        assert stored is not None
+        assert b"Doe" not in stored.blob
 
 
 @pytest.mark.parametrize("vr", ["PN", "DS", "OB"])
@@ -81,7 +83,7 @@ def test_value_in_place_of_a_sequence_is_ignored(tmp_path: Path, keyword: str, v
     dataset = make_dataset(IMAGE)
     dataset.add(DataElement(Tag(keyword), vr, b"12" if vr == "OB" else "12"))
     save_dicom(tmp_path / "x.dcm", dataset)
-    assert prepare(tmp_path / "x.dcm", key=b"key").blob
+    assert prepare(tmp_path / "x.dcm", key=b"key").stored
 
 
 def test_unsupported_transfer_syntax(tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_truncated_file_is_refused(tmp_path: Path, syntax: str, share: float) ->
     with pytest.raises(RefusedError) as refusal:
         decode(path)
     # A file that ends before its Pixel Data is a valid one without an image.
-    assert refusal.value.code in (RefusalCode.DAMAGED, RefusalCode.NOT_AN_IMAGE)
+    assert refusal.value.reason.code in (RefusalCode.DAMAGED, RefusalCode.NOT_AN_IMAGE)
 
 
 def test_deflated_file_is_inflated_within_bounds(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_truncated_archive_is_refused(tmp_path: Path, share: float) -> None:
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(RefusedError, match="directory cannot be read") as refusal:
         outcomes(path)
-    assert refusal.value.code == RefusalCode.DAMAGED
+    assert refusal.value.reason.code == RefusalCode.DAMAGED
 
 
 def test_empty_archive_is_refused(tmp_path: Path) -> None:

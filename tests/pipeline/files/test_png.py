@@ -98,7 +98,7 @@ def test_damage_anywhere_is_refused(kind: str, level: int) -> None:
         damaged = DAMAGE[kind](png, at)
         with pytest.raises(RefusedError) as refusal:
             decode_content(damaged)
-        assert refusal.value.code in (RefusalCode.DAMAGED, RefusalCode.TOO_LARGE), at
+        assert refusal.value.reason.code in (RefusalCode.DAMAGED, RefusalCode.TOO_LARGE), at
 
 
 def test_unknown_filter_of_a_row_is_refused() -> None:

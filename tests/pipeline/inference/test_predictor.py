@@ -39,7 +39,7 @@ def test_prediction_has_all_fields(predictor: Predictor) -> None:
     (answer,) = predictor.predict(phantom_inputs(count=1))
     assert 0 <= answer.probability <= 1
     assert answer.threshold == predictor.card.thresholds["balanced"]
-    assert answer.model_version == predictor.model_version
+    assert answer.model_version == predictor.card.model_version
     assert 0 <= answer.unfamiliarity <= 0.5
     assert answer.reason is None
     assert answer.heatmap.shape == (7, 7)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from pipeline.decode.decode import decode
 from pipeline.phantom.studies import write_phantom_studies
 from pipeline.prepare.prepare import prepare
 
@@ -13,7 +14,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_studies_have_all_formats_and_can_be_decoded(files: list[Path]) -> None:
-    kinds = {prepare(path).media_type for path in files}
+    kinds = {decode(path).media_type for path in files}
     assert kinds == {"application/dicom", "image/png", "image/jpeg"}
     assert len(files) == 9  # the fifth study has two images
 

@@ -104,7 +104,7 @@ def test_decompression_bombs_are_refused(kind: str, pool: DecoderPool, tmp_path:
     assert path.stat().st_size < 500_000
     blank = kind == "deflated dicom"  # of an allowed size, but every pixel is 0
     expected = RefusalCode.NOT_FRONTAL_CHEST if blank else RefusalCode.TOO_LARGE
-    assert refusal_of(pool, path).code == expected
+    assert refusal_of(pool, path).reason.code == expected
 
 
 def test_compressed_text_of_a_png_is_not_inflated(pool: DecoderPool, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_other_files_are_refused_whatever_their_name(
 ) -> None:
     for name in ("a-name.png", "a-name.dcm", "a-name.jpg"):
         (tmp_path / name).write_bytes(content)
-        assert refusal_of(pool, tmp_path / name).code == code
+        assert refusal_of(pool, tmp_path / name).reason.code == code
 
 
 @pytest.mark.parametrize("make", [make_png, make_jpeg, make_dicom])

@@ -59,7 +59,7 @@ def assert_only_second_refused(
 ) -> None:
     before, refusal, after = answers
     assert isinstance(refusal, RefusedError)
-    assert (refusal.code, str(refusal)) == (code, sentence)
+    assert (refusal.reason.code, str(refusal)) == (code, sentence)
     assert isinstance(before, Prepared)
     assert isinstance(after, Prepared)
 
@@ -79,7 +79,7 @@ def test_answers_are_in_order_and_equal_those_of_prepare(good: list[Path], tmp_p
         expected = prepare(path, key=b"key")
         assert isinstance(answer, Prepared)
         np.testing.assert_array_equal(answer.network_input, expected.network_input)
-        assert (answer.blob, answer.patient_hash) == (expected.blob, expected.patient_hash)
+        assert answer.stored == expected.stored
 
 
 def test_prepare_all_takes_few_paths_ahead(good: list[Path]) -> None:

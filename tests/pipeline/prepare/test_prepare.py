@@ -20,11 +20,9 @@ def test_prepare_dicom(tmp_path: Path) -> None:
     prepared = prepare(path, key=KEY)
     np.testing.assert_array_equal(prepared.network_input, network_input(decode(path)))
     assert (prepared.rows, prepared.columns) == (96, 128)
-    assert prepared.media_type == "application/dicom"
     assert prepared.tags["ViewPosition"] == "PA"
     assert prepared.warnings == ("first of 2 frames read",)
-    expected = deidentified(path.read_bytes(), key=KEY)
-    assert {name: getattr(prepared, name) for name in vars(expected)} == vars(expected)
+    assert prepared.stored == deidentified(path.read_bytes(), key=KEY)
 
 
 def test_prepare_jpeg(tmp_path: Path) -> None:
@@ -32,12 +30,12 @@ def test_prepare_jpeg(tmp_path: Path) -> None:
     prepared = prepare(path, key=KEY)
     assert (prepared.rows, prepared.columns) == (900, 1000)
     assert prepared.tags == {}
-    assert (prepared.blob or b"")[:2] == b"\xff\xd8"
+    assert prepared.stored == deidentified(path.read_bytes())
 
 
 def test_prepare_without_key_does_not_deidentify(tmp_path: Path) -> None:
-    assert prepare(make_dicom(tmp_path / "x.dcm")).blob is None
-    assert prepare(make_jpeg(tmp_path / "x.jpg")).blob is None
+    assert prepare(make_dicom(tmp_path / "x.dcm")).stored is None
+    assert prepare(make_jpeg(tmp_path / "x.jpg")).stored is None
 
 
 def test_wrong_modality_is_refused_before_decoding(tmp_path: Path) -> None:

@@ -90,10 +90,11 @@ class Portal:
     def _read(self, image: Image) -> None:
         store = self.context.store
         prepared = prepare(store.path(image.sha256, area="incoming"), key=KEY)
-        assert prepared.blob is not None
+        stored = prepared.stored
+        assert stored is not None
         store.put_network_input(image.sha256, PREPROCESSING, prepared.network_input)
         folder = str(PurePosixPath(image.file).parent)
-        uid = prepared.study_uid_hash
+        uid = stored.study_uid_hash
         study = NewStudy(
             study_hash=uid or hashlib.sha256(f"{image.job_id}{folder}".encode()).hexdigest(),
             folder=None if uid else folder,
@@ -101,9 +102,9 @@ class Portal:
         with self.database.sessions.begin() as session:
             row = session.get_one(Image, image.id)
             row.study_id = get_or_create_studies(session, [study])[study.study_hash]
-            row.stored_sha256 = store.put_bytes(prepared.blob).sha256
+            row.stored_sha256 = store.put_bytes(stored.blob).sha256
             row.rows, row.columns, row.tags = prepared.rows, prepared.columns, prepared.tags
-            row.state, row.media_type = State.READY, prepared.media_type
+            row.state, row.media_type = State.READY, stored.media_type
             row.warnings = list(prepared.warnings)
         store.delete(image.sha256, area="incoming")
 
