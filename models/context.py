@@ -7,7 +7,7 @@ from functools import cache
 from models.config.secrets import Secrets, read_or_make_secrets
 from models.config.settings import Settings
 from models.files.store import FileStore
-from models.session import Sessions, make_engine, make_session_factory
+from models.session import Sessions, make_sessions
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class AppContext:
 def open_context(settings: Settings) -> AppContext:
     return AppContext(
         settings=settings,
-        sessions=make_session_factory(make_engine(settings)),
+        sessions=make_sessions(settings),
         store=FileStore(settings.files_dir),
         secrets=read_or_make_secrets(settings.data_dir),
     )

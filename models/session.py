@@ -49,14 +49,18 @@ class Sessions(sessionmaker[Session]):
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Sessions]:
     """Sessions whose connections are closed at the end."""
-    sessions = make_session_factory(make_engine(settings))
+    sessions = make_sessions(settings)
     try:
         yield sessions
     finally:
         sessions.engine.dispose()
 
 
-def make_engine(settings: Settings) -> Engine:
+def make_sessions(settings: Settings) -> Sessions:
+    return Sessions(bind=_make_engine(settings), expire_on_commit=False)
+
+
+def _make_engine(settings: Settings) -> Engine:
     # Parameters may hold file names, which must not reach a log with an error's text.
     if not settings.is_sqlite:
         return create_engine(
@@ -70,10 +74,6 @@ def make_engine(settings: Settings) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def make_session_factory(engine: Engine) -> Sessions:
-    return Sessions(bind=engine, expire_on_commit=False)
 
 
 def why_away(error: Exception) -> str:

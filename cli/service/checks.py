@@ -16,7 +16,8 @@ from models.files.orphans import MOST, find_orphans
 from models.files.store import FileStore
 from models.learning.promotion import production_version
 from models.learning.versions import version_path
-from models.operations.dump import UnknownRevisionError, check_revision, is_empty
+from models.operations.backup_folder import BackupRefusedError
+from models.operations.dump import check_revision, is_empty
 from models.operations.upgrade import current_revision, is_half_restored, newest_revision
 from models.session import open_database
 from pipeline.inference.engine import tensorflow_is_installed
@@ -114,7 +115,7 @@ def _check_database(settings: CommandSettings) -> str:
         raise WrongError("contains tables of another program")
     try:
         check_revision(revision)
-    except UnknownRevisionError:
+    except BackupRefusedError:
         raise WrongError(f"tables are at {revision}, of a later release") from None
     raise WrongError(f"tables are at {revision}, not {newest_revision()}; run: overread migrate")
 

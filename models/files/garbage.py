@@ -81,8 +81,8 @@ def delete_files(
     written. ended_after: see `wants_upload`.
     """
     for some in batches(sorted(before)):
-        kept = {one.sha256 for one in needed(session, area, some, ended_after=ended_after)}
-        for sha256 in set(some) - kept:
+        kept = dict(needed(session, area, some, ended_after=ended_after))
+        for sha256 in set(some) - kept.keys():
             for path in store.paths(area, sha256):
                 delete_older(path, before[sha256])
 

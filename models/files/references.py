@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, true, union_all
 from sqlalchemy.orm import Session, aliased
@@ -20,28 +20,16 @@ from models.tables.intake import Image, ModelVersion, State
 from models.tables.learning import ImportedImage, SnapshotImage
 
 
-class Needed(NamedTuple):
-    """must: something is lost without the file."""
-
-    sha256: str
-    must: bool
-
-
-class NeededFile(NamedTuple):
-    """path: within the data folder; or of a version's folder that is gone."""
-
-    path: str
-    is_there: bool
-
-
 def needed(
     session: Session,
     area: Area,
     among: Sequence[str] | None = None,
     *,
     ended_after: datetime | None = None,
-) -> Iterator[Needed]:
-    """The files of an area that rows need, each hash once, in order. ended_after: of uploads."""
+) -> Iterator[tuple[str, bool]]:
+    """The files of an area that rows need, each hash once, in order, and whether something is lost
+    without the file. ended_after: of uploads.
+    """
     have_input = Image.state.in_((State.READY, State.PREDICTED))
     was_read = Image.stored_sha256.is_not(None)
     if area == "incoming":
@@ -59,18 +47,23 @@ def needed(
     once = select(found.c.sha256, func.max(found.c.must)).group_by(found.c.sha256)
     in_order = once.order_by(found.c.sha256).execution_options(yield_per=ROWS_A_FETCH)
     for sha256, is_must in session.execute(in_order):
-        yield Needed(sha256, bool(is_must))
+        yield sha256, bool(is_must)
 
 
-def needed_files(session: Session, settings: Settings) -> Iterator[NeededFile]:
-    """Files that exist, in order, and missing ones that must exist; without partial uploads."""
-    store, data_dir = FileStore(settings.files_dir), settings.data_dir
-    yield from _in_area(session, store, "incoming")
-    yield from _inputs(session, store)
-    yield from _in_area(session, store, "stored")
+def needed_files(session: Session, settings: Settings) -> Iterator[Path | None]:
+    """Files that exist, in order, and None for each that must exist and does not; without partial
+    uploads.
+    """
+    store = FileStore(settings.files_dir)
+    areas: tuple[Area, ...] = ("incoming", "inputs", "stored")
+    for area in areas:
+        yield from _in_area(session, store, area)
     folders = select(ModelVersion.folder).where(ModelVersion.folder.is_not(None))
     for folder in sorted(map(str, session.scalars(folders))):
-        yield from _in_folder(folder, data_dir)
+        paths = [path for path in (settings.data_dir / folder).rglob("*") if path.is_file()]
+        yield from sorted(paths)
+        if not paths:
+            yield None
 
 
 def unneeded(
@@ -86,40 +79,23 @@ def _rows(sha256: Any, must: ColumnElement[bool], among: Sequence[str] | None) -
     return rows if among is None else rows.where(sha256.in_(among))
 
 
-def _in_area(session: Session, store: FileStore, area: Area) -> Iterator[NeededFile]:
+def _in_area(session: Session, store: FileStore, area: Area) -> Iterator[Path | None]:
+    """Network inputs: of every preprocessing there was; one of them is enough."""
+    for folder in store.folders(area):
+        for sha256, _ in needed(session, area):
+            if (path := folder / sha256[:2] / sha256).exists():
+                yield path
     for sha256, must in needed(session, area):
-        (path,) = store.paths(area, sha256)
-        if (is_there := path.exists()) or must:
-            yield NeededFile(path.relative_to(store.root.parent).as_posix(), is_there)
+        if must and not any(path.exists() for path in store.paths(area, sha256)):
+            yield None
 
 
-def _inputs(session: Session, store: FileStore) -> Iterator[NeededFile]:
-    """Of every preprocessing there was; one of them is enough."""
-    folders = store.folders("inputs")
-    for folder in folders:
-        for sha256, _ in needed(session, "inputs"):
-            path = folder / sha256[:2] / sha256
-            if path.exists():
-                yield NeededFile(path.relative_to(store.root.parent).as_posix(), is_there=True)
-    for sha256, must in needed(session, "inputs"):
-        if must and not any((one / sha256[:2] / sha256).exists() for one in folders):
-            yield NeededFile(f"files/inputs/*/{sha256[:2]}/{sha256}", is_there=False)
-
-
-def _in_folder(folder: str, data_dir: Path) -> Iterator[NeededFile]:
-    paths = sorted(path for path in (data_dir / folder).rglob("*") if path.is_file())
-    for path in paths:
-        yield NeededFile(path.relative_to(data_dir).as_posix(), is_there=True)
-    if not paths:
-        yield NeededFile(folder, is_there=False)
-
-
-def _unneeded(area: Path, needed: Iterator[Needed]) -> Iterator[os.DirEntry[str]]:
+def _unneeded(area: Path, needed: Iterator[tuple[str, bool]]) -> Iterator[os.DirEntry[str]]:
     """Files that are not needed, or that lie where nobody would look.
 
     needed: by rising hash, as the folders of an area lie: each after the first two digits.
     """
-    hashes = (one.sha256 for one in needed)
+    hashes = (sha256 for sha256, _ in needed)
     current = next(hashes, None)
     for folder in _entries(area):
         if not folder.is_dir(follow_symlinks=False):

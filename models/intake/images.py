@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from models.base import now
-from models.files.store import Stored
 from models.intake.claims import Claim, still_held
 from models.lease import NO_LEASE
 from models.query import batches, insert_new, update_rows
@@ -70,14 +69,6 @@ class NewImage:
     sha256: str
     size: int  # bytes
     refused: Reason | None = None
-
-
-def get_image(session: Session, image_id: int) -> Image | None:
-    return session.get(Image, image_id)
-
-
-def add_image(session: Session, *, job_id: str, file: str, stored: Stored) -> Image:
-    return add_images(session, job_id=job_id, new=[NewImage(file, stored.sha256, stored.size)])[0]
 
 
 def add_images(session: Session, *, job_id: str, new: Sequence[NewImage]) -> list[Image]:

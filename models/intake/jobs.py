@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import exists, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.base import now
 from models.intake.images import cancel_waiting, has_waiting_images
@@ -68,10 +70,6 @@ def create_job(session: Session, *, name: str, user_id: int, key: str) -> tuple[
     insert_new(session, Job, [row])
     made = session.scalars(select(Job.id).where(Job.user_id == user_id, Job.key == key)).one()
     return made, made == job_id
-
-
-def get_job(session: Session, job_id: str) -> Job | None:
-    return session.get(Job, job_id)
 
 
 def require_job(session: Session, job_id: str) -> Job:
@@ -163,8 +161,10 @@ def list_jobs(session: Session, *, page: int = 1, page_size: int = 50) -> Page[J
 def _progress(session: Session, jobs: Sequence[Job]) -> list[JobProgress]:
     ids = [job.id for job in jobs]
     counts = _count_states(session, ids)
-    recent = _count_recent(session, ids)
-    last = _last_finished(session, ids)
+    since = now() - timedelta(seconds=RATE_WINDOW_S)
+    of_images = partial(_by_job, session, Image.job_id, ids)
+    recent = of_images(func.count(), Image.finished_at > since)
+    last = of_images(func.max(Image.finished_at))
     uploads = _count_uploads(session, ids)
     return [
         _describe(
@@ -224,26 +224,28 @@ def _count_states(session: Session, job_ids: list[str]) -> dict[str, dict[State,
 
 
 def _count_uploads(session: Session, job_ids: list[str]) -> dict[str, UploadCounts]:
-    counts = select(Upload.job_id, func.count(), func.count(Upload.arrived_at))
-    rows = session.execute(counts.where(Upload.job_id.in_(job_ids)).group_by(Upload.job_id)).all()
+    of_uploads = partial(_by_job, session, Upload.job_id, job_ids)
     # Separately, so that arrived ones are counted from the index alone.
-    given_up = _count_given_up(session, job_ids)
+    declared, arrived = of_uploads(func.count()), of_uploads(func.count(Upload.arrived_at))
+    is_given_up = Upload.arrived_at.is_(None), Upload.given_up_at.is_not(None)
+    given_up = of_uploads(func.count(), *is_given_up)
     return {
         job_id: UploadCounts(
-            declared, declared - arrived - given_up.get(job_id, 0), given_up.get(job_id, 0)
+            count, count - arrived[job_id] - given_up.get(job_id, 0), given_up.get(job_id, 0)
         )
-        for job_id, declared, arrived in rows
+        for job_id, count in declared.items()
     }
 
 
-def _count_given_up(session: Session, job_ids: list[str]) -> dict[str, int]:
-    given_up = (
-        select(Upload.job_id, func.count())
-        .where(Upload.job_id.in_(job_ids))
-        .where(Upload.arrived_at.is_(None), Upload.given_up_at.is_not(None))
-        .group_by(Upload.job_id)
-    )
-    return dict(session.execute(given_up).all())  # type: ignore[arg-type]
+def _by_job(
+    session: Session,
+    column: InstrumentedAttribute[str],
+    job_ids: list[str],
+    found: ColumnElement[Any],
+    *which: ColumnElement[bool],
+) -> dict[str, Any]:
+    rows = select(column, found).where(column.in_(job_ids), *which).group_by(column)
+    return dict(session.execute(rows).all())
 
 
 def _lock(session: Session, job_id: str, *, shared: bool = False) -> Job:
@@ -254,22 +256,3 @@ def _lock(session: Session, job_id: str, *, shared: bool = False) -> Job:
     if job is None:
         raise NoJobError
     return job
-
-
-def _count_recent(session: Session, job_ids: list[str]) -> dict[str, int]:
-    since = now() - timedelta(seconds=RATE_WINDOW_S)
-    rows = session.execute(
-        select(Image.job_id, func.count())
-        .where(Image.job_id.in_(job_ids), Image.finished_at > since)
-        .group_by(Image.job_id)
-    )
-    return dict(rows.all())
-
-
-def _last_finished(session: Session, job_ids: list[str]) -> dict[str, datetime]:
-    rows = session.execute(
-        select(Image.job_id, func.max(Image.finished_at))
-        .where(Image.job_id.in_(job_ids), Image.finished_at.is_not(None))
-        .group_by(Image.job_id)
-    )
-    return {job_id: last for job_id, last in rows if last is not None}

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -94,16 +94,6 @@ def _count(session: Session, dataset: ImportedDataset) -> int:
     return count_rows(session, ImportedImage, ImportedImage.dataset_id == dataset.id)
 
 
-class Computed(Protocol):
-    """`pipeline.evaluation.fingerprint.Fingerprint`, which costs numpy."""
-
-    @property
-    def input_sha256(self) -> str: ...
-
-    @property
-    def perceptual_hash(self) -> str: ...
-
-
 def known_fingerprints(
     session: Session, sha256s: Collection[str], *, preprocessing: str
 ) -> dict[str, tuple[str, str]]:
@@ -118,16 +108,9 @@ def known_fingerprints(
 
 
 def add_fingerprints(
-    session: Session, computed: Mapping[str, Computed], *, preprocessing: str
+    session: Session, computed: Mapping[str, tuple[str, str]], *, preprocessing: str
 ) -> None:
-    """By SHA-256; existing ones stay."""
-    rows = [
-        {
-            "sha256": sha256,
-            "preprocessing": preprocessing,
-            "input_sha256": found.input_sha256,
-            "perceptual_hash": found.perceptual_hash,
-        }
-        for sha256, found in sorted(computed.items())
-    ]
-    insert_new(session, Fingerprint, rows)
+    """As `known_fingerprints` returns them; existing ones stay."""
+    names = ("sha256", "preprocessing", "input_sha256", "perceptual_hash")
+    rows = [(sha256, preprocessing, *hashes) for sha256, hashes in sorted(computed.items())]
+    insert_new(session, Fingerprint, [dict(zip(names, row, strict=True)) for row in rows])

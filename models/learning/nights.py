@@ -45,19 +45,8 @@ def request_night(session: Session, *, user_id: int | None) -> Night:
     return session.scalars(select(Night).where(_OPEN)).one()
 
 
-def schedule_night(session: Session, *, due_at: datetime) -> bool:
-    """Return whether a night was added: never while another is open, never twice for `due_at`."""
-    insert_new(session, Night, [{"is_open": True, "due_at": due_at}])
-    night = session.scalar(select(Night).where(Night.due_at == due_at))
-    return night is not None and night.stage == "waiting"
-
-
 def open_night(session: Session) -> Night | None:
     return session.scalar(select(Night).where(_OPEN))
-
-
-def get_night(session: Session, night_id: int) -> Night | None:
-    return session.get(Night, night_id)
 
 
 def list_nights(session: Session, *, page: int = 1, page_size: int = 20) -> Page[Night]:
@@ -177,7 +166,10 @@ def begin_due_night(session: Session, settings: Settings, *, moment: datetime) -
     )
     if before is None or due <= before:  # a new installation waits for its first night
         return False
-    return schedule_night(session, due_at=due)
+    # Adds nothing while another night is open.
+    insert_new(session, Night, [{"is_open": True, "due_at": due}])
+    night = session.scalar(select(Night).where(Night.due_at == due))
+    return night is not None and night.stage == "waiting"
 
 
 def _due_times(moment: datetime, at: str, time_zone: str) -> list[datetime]:

@@ -93,10 +93,6 @@ def snapshot_lines(members: Iterable[Member | SnapshotImage]) -> Iterator[str]:
         yield ",".join((*cells, str(one.label_id))) + "\n"
 
 
-def get_snapshot(session: Session, snapshot_id: int) -> DatasetSnapshot | None:
-    return session.get(DatasetSnapshot, snapshot_id)
-
-
 def list_snapshots(session: Session, *, page: int, page_size: int) -> Page[DatasetSnapshot]:
     newest = select(DatasetSnapshot).order_by(DatasetSnapshot.id.desc())
     return read_page(session, newest, page=page, page_size=page_size)

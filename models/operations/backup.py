@@ -40,7 +40,6 @@ from models.operations.backup_folder import (
 )
 from models.operations.dump import (
     DatabaseDump,
-    UnknownRevisionError,
     is_empty,
     row_count,
     snapshot_of,
@@ -90,8 +89,6 @@ def make_backup(settings: Settings, root: Path, *, report: Report, check: bool =
             made = _make(settings, backups, check=check, report=report)
     except BackupRunningError:
         raise BackupRefusedError("another backup of this service is running") from None
-    except UnknownRevisionError as error:
-        raise BackupRefusedError(str(error)) from None
     with open_database(settings) as sessions, sessions.begin() as session:
         record_by_admin(session, "backup.made", target=made.name)
     return made
@@ -190,11 +187,11 @@ def _save_rows(settings: Settings, folder: Path, report: Report) -> tuple[Databa
 
             dump = write_database(connection, folder / TABLES, report=count)
             with (folder / NEEDED).open("w", encoding="utf-8") as lines:
-                for file in needed_files(Session(bind=connection), settings):
-                    if file.is_there:
-                        lines.write(file.path + "\n")
-                    found += file.is_there
-                    missing += not file.is_there
+                for path in needed_files(Session(bind=connection), settings):
+                    if path:
+                        lines.write(f"{path.relative_to(settings.data_dir).as_posix()}\n")
+                    found += path is not None
+                    missing += path is None
     return dump, found, missing
 
 

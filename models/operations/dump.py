@@ -24,7 +24,6 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Connection,
-    DateTime,
     Engine,
     Integer,
     LargeBinary,
@@ -38,14 +37,16 @@ from sqlalchemy import (
     select,
     table,
     text,
-    update,
 )
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType, TypeEngine
 
 from models.base import Base, UtcDateTime, now
+from models.lease import release_rows
+from models.operations.backup_folder import BackupDamagedError, BackupRefusedError
 from models.operations.upgrade import alembic_config, current_revision, newest_revision
+from models.query import update_rows
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
 from models.tables.intake import WAITING_STATES, Image, Upload
 from models.tables.learning import Night
@@ -59,13 +60,7 @@ _KINDS: dict[str, TypeEngine[Any]] = {
     "bytes": LargeBinary(),
     "json": JSON(none_as_null=True),
     "bool": Boolean(),
-    "plain": NullType(),
-}
-_TYPES: dict[str, tuple[type, ...]] = {
-    "time": (UtcDateTime, DateTime),
-    "bytes": (LargeBinary,),
-    "json": (JSON,),
-    "bool": (Boolean,),
+    "plain": NullType(),  # of all other columns
 }
 _TO_JSON: dict[str, Callable[[Any], Any]] = {
     "time": datetime.isoformat,
@@ -80,14 +75,6 @@ _NOT_A_DUMP = (
     *(ValueError, LookupError, TypeError, AttributeError),
     *(EOFError, gzip.BadGzipFile, zlib.error, StatementError),
 )
-
-
-class DumpError(ValueError):
-    """A file that `write_table` did not write."""
-
-
-class UnknownRevisionError(Exception):
-    """One sentence: the tables are not those of this release."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +100,10 @@ def snapshot_of(engine: Engine) -> Iterator[Connection]:
 
 
 def write_database(connection: Connection, folder: Path, *, report: Report) -> DatabaseDump:
-    """All tables into `folder`, each as <name>.jsonl.gz. Raises UnknownRevisionError."""
+    """All tables into `folder`, each as <name>.jsonl.gz. Raises BackupRefusedError."""
     revision, newest = current_revision(connection), newest_revision()
     if newest is None or revision != newest:
-        raise UnknownRevisionError(
+        raise BackupRefusedError(
             f"the tables are at {revision}, expected {newest}: run overread migrate first"
         )
     tables = Base.metadata.sorted_tables
@@ -146,23 +133,27 @@ def write_table(connection: Connection, source: Table, path: Path, *, report: Re
 
 
 def read_database(
-    connection: Connection, folder: Path, dump: DatabaseDump, *, report: Report
+    connection: Connection, folder: Path, rows: Mapping[str, int], *, report: Report
 ) -> None:
-    """Into empty tables at the dump's revision. Raises DumpError."""
-    for name, rows in dump.rows.items():
-        count = read_table(connection, table_file(folder, name), name=name, report=report)
-        if count != rows:
-            raise DumpError(f"{table_file(folder, name)}: {count} rows, expected {rows}")
+    """Into empty tables at the dump's revision. Raises BackupDamagedError."""
+    for name, expected in rows.items():
+        path = table_file(folder, name)
+        count = read_table(connection, path, name=name, report=report)
+        if count != expected:
+            raise BackupDamagedError(f"{path}: {count} rows, expected {expected}")
 
 
 def read_table(connection: Connection, path: Path, *, name: str, report: Report) -> int:
-    """Adds the rows to the table of this name; returns their number. Raises DumpError."""
+    """Adds the rows to the table of this name; returns their number.
+
+    Raises BackupDamagedError.
+    """
     count = 0
     try:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             header = json.loads(next(lines, ""))
             if header["table"] != name:
-                raise DumpError
+                raise ValueError
             kinds = dict(header["columns"])
             target = _plain_table(name, kinds)
             rows = _rows(lines, kinds)
@@ -174,13 +165,15 @@ def read_table(connection: Connection, path: Path, *, name: str, report: Report)
         raise
     except _NOT_A_DUMP as error:
         kind = type(error).__name__  # its text may hold a file's name
-        raise DumpError(f"{path}: not the rows of {name} after row {count} ({kind})") from None
+        raise BackupDamagedError(
+            f"{path}: not the rows of {name} after row {count} ({kind})"
+        ) from None
     return count
 
 
-def set_last_ids(connection: Connection, dump: DatabaseDump) -> None:
+def set_last_ids(connection: Connection, last_ids: Mapping[str, int]) -> None:
     """Continue to number rows where the dumped database was, see the table arguments `IDS_ONCE`."""
-    for name, last in dump.last_ids.items():
+    for name, last in last_ids.items():
         if connection.dialect.name == "postgresql":
             set_value = text(
                 "SELECT setval(pg_get_serial_sequence(:table, 'id'), :last, :is_called)"
@@ -208,10 +201,10 @@ def is_empty(engine: Engine) -> bool:
 
 
 def check_revision(revision: str) -> None:
-    """Raises UnknownRevisionError for one that only a later release knows."""
+    """Raises BackupRefusedError for one that only a later release knows."""
     known = ScriptDirectory.from_config(alembic_config()).walk_revisions()
     if revision not in {one.revision for one in known}:
-        raise UnknownRevisionError(
+        raise BackupRefusedError(
             f"its tables are at {revision}, and this release knows them up to {newest_revision()}: "
             "restore it with the release that made it, or a later one"
         )
@@ -235,7 +228,8 @@ def _plain_table(name: str, kinds: Mapping[str, str]) -> TableClause:
 
 
 def _kind(column_type: TypeEngine[Any]) -> str:
-    return next((kind for kind, types in _TYPES.items() if isinstance(column_type, types)), "plain")
+    kinds = (kind for kind, known in _KINDS.items() if isinstance(column_type, type(known)))
+    return next(kinds, "plain")
 
 
 def _last_ids(connection: Connection) -> dict[str, int]:
@@ -266,12 +260,11 @@ def end_work_in_progress(session: Session) -> None:
 
     A re-reading's claims only lapse: they say which images it has still to read.
     """
-    held = ((Image, Image.state.in_(WAITING_STATES)), (Night, Night.is_open.is_(True)))
-    for held_table, may_be_held in held:
-        release = update(held_table).where(held_table.leased_by.is_not(None), may_be_held)
-        attempts = held_table.attempts - 1
-        _run(session, release.values(leased_by=None, leased_until=None, attempts=attempts))
-    _run(session, update(Upload).where(Upload.arrived_at.is_(None)).values(received=0))
+    images = (Image.leased_by.is_not(None), Image.state.in_(WAITING_STATES))
+    release_rows(session, Image, *images, count_attempt=False)
+    nights = (Night.leased_by.is_not(None), Night.is_open.is_(True))
+    release_rows(session, Night, *nights, count_attempt=False)
+    update_rows(session, Upload, Upload.arrived_at.is_(None), received=0)
 
 
 def end_logins(session: Session) -> None:
@@ -280,10 +273,6 @@ def end_logins(session: Session) -> None:
     Since the dump was made, somebody may have logged out for good or used the link; neither is
     known here. API tokens stay, since programs cannot sign in again.
     """
-    _run(session, delete(Login))
+    session.execute(delete(Login))
     links = (Token.kind != "api", Token.used_at.is_(None), Token.revoked_at.is_(None))
-    _run(session, update(Token).where(*links).values(revoked_at=now()))
-
-
-def _run(session: Session, statement: Any) -> None:
-    session.execute(statement.execution_options(synchronize_session=False))
+    update_rows(session, Token, *links, revoked_at=now())

@@ -32,9 +32,6 @@ from models.operations.backup_folder import (
     owner_only,
 )
 from models.operations.dump import (
-    DatabaseDump,
-    DumpError,
-    UnknownRevisionError,
     check_revision,
     end_logins,
     end_work_in_progress,
@@ -120,10 +117,7 @@ def _has_tables(settings: Settings, engine: Engine) -> bool:
 
 
 def _check_backup(folder: Path, manifest: Manifest) -> None:
-    try:
-        check_revision(manifest.revision)
-    except UnknownRevisionError as error:
-        raise BackupRefusedError(str(error)) from None
+    check_revision(manifest.revision)
     for inside, sha256 in sorted(manifest.sha256.items()):
         path = folder / inside
         if not path.exists() or sha256_of(path) != sha256:
@@ -156,7 +150,7 @@ def _restore(
         if not _may_be_committed(settings, engine):
             _discard(settings, engine)
             (data_dir / RESTORING).unlink()
-        if isinstance(error, DumpError | ForeignKeyError):
+        if isinstance(error, ForeignKeyError):
             raise BackupDamagedError(str(error)) from None
         raise
 
@@ -183,7 +177,6 @@ def _copy_files(
 
 
 def _load(connection: Connection, folder: Path, manifest: Manifest, report: Report) -> None:
-    dump = DatabaseDump(manifest.revision, manifest.rows, manifest.last_ids)
     total, done = sum(manifest.rows.values()), 0
 
     def count(more: int) -> None:
@@ -192,9 +185,9 @@ def _load(connection: Connection, folder: Path, manifest: Manifest, report: Repo
         report("Restoring rows", done, total)
 
     command.upgrade(alembic_config(connection), manifest.revision)
-    read_database(connection, folder / TABLES, dump, report=count)
+    read_database(connection, folder / TABLES, manifest.rows, report=count)
     command.upgrade(alembic_config(connection), "head")
-    set_last_ids(connection, dump)
+    set_last_ids(connection, manifest.last_ids)
 
 
 def _may_be_committed(settings: Settings, engine: Engine) -> bool:

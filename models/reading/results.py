@@ -1,7 +1,7 @@
 """Results: one image's state and prediction, for programs and people."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -45,6 +45,9 @@ class Result:
     reason_code: str | None
 
 
+_FIELDS = [field.name for field in fields(Result)]
+
+
 def reason_sentence(file: str, clause: str) -> str:
     return f"{PurePosixPath(file).name}: {clause}"
 
@@ -62,7 +65,7 @@ def iter_results(
         yield from (_result(row) for row in page)
         if len(page) < PAGE_SIZE:
             return
-        after = page[-1].id
+        after = page[-1].image_id
 
 
 def list_results(
@@ -149,7 +152,7 @@ _SUSPICION = (
 def _results(operating_point: OperatingPoint) -> Select[*tuple[Any, ...]]:
     return (
         select(
-            Image.id,
+            Image.id.label("image_id"),
             Image.job_id,
             Image.study_id,
             Image.file,
@@ -179,24 +182,11 @@ def _results(operating_point: OperatingPoint) -> Select[*tuple[Any, ...]]:
 
 
 def _result(row: Any) -> Result:
-    return Result(
-        file=row.file,
-        sha256=row.sha256,
-        status=row.state.value,
-        reason=reason_sentence(row.file, row.reason) if row.reason else row.no_finding,
-        finding=row.finding,
-        probability=row.probability,
-        threshold=row.threshold,
-        unfamiliarity=row.unfamiliarity,
-        warnings=[*(row.warnings or ()), *(row.doubts or ())],
-        model_version=row.model_version,
-        study=row.study_hash[:8] if row.study_hash else None,
-        job_id=row.job_id,
-        image_id=row.id,
-        operating_point=row.operating_point,
-        temperature=row.temperature,
-        heatmap_peak=row.heatmap_peak,
-        heatmap_concentration=row.heatmap_concentration,
-        heatmap_inside_body=row.heatmap_inside_body,
-        reason_code=row.reason_code,
-    )
+    computed = {
+        "status": row.state.value,
+        "reason": reason_sentence(row.file, row.reason) if row.reason else row.no_finding,
+        "warnings": [*(row.warnings or ()), *(row.doubts or ())],
+        "study": row.study_hash[:8] if row.study_hash else None,
+    }
+    as_stored = {name: getattr(row, name) for name in _FIELDS if name not in computed}
+    return Result(**as_stored, **computed)

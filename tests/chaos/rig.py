@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from models.config.settings import Settings
 from models.files.store import FileStore
-from models.session import AWAY, make_engine, make_session_factory
+from models.session import AWAY, make_sessions
 from models.tables.intake import FINAL_STATES, Image, State
 from tests.chaos.namespace import mount_disk, unmount_disk
 from tests.support.servers.postgres import PostgresServer
@@ -96,7 +96,7 @@ class Rig:
         self.service = Service(folder, settings=SETTINGS | {"database_url": url})
         self.settings = Settings(data=self.data_dir, database_url=url)
         self.store = FileStore(self.settings.files_dir)
-        self.sessions = make_session_factory(make_engine(self.settings))
+        self.sessions = make_sessions(self.settings)
         self.sender = Sender(upload, data_dir=self.data_dir, log=folder / "sender.log")
         self.deleted: dict[str, str] = {}  # SHA-256 -> which of its files was deleted
         self._began = time.monotonic()

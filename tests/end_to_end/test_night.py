@@ -23,7 +23,7 @@ from models.base import now
 from models.config.secrets import read_or_make_secrets, write_private
 from models.config.settings import Settings
 from models.people.tokens import local_token_path
-from models.session import make_engine, make_session_factory
+from models.session import open_database
 from models.tables.intake import Image, ModelAlias, ModelVersion, Prediction
 from models.tables.learning import Evaluation, Label, Night, Outcome
 from tests.support.data.site_images import SiteImage, write_images, write_public_set, write_table
@@ -66,12 +66,9 @@ def fix_splits(data_dir: Path) -> None:
 
 @contextmanager
 def rows(service: Service) -> Iterator[Session]:
-    engine = make_engine(Settings(data=service.data_dir))
-    try:
-        with make_session_factory(engine).begin() as session:
-            yield session
-    finally:
-        engine.dispose()
+    settings = Settings(data=service.data_dir)
+    with open_database(settings) as sessions, sessions.begin() as session:
+        yield session
 
 
 def move_clock(service: Service, *, days: int = 2) -> None:

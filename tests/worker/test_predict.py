@@ -14,8 +14,8 @@ from models.tables.intake import Image, ModelVersion, Prediction, State
 from pipeline.errors import RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import PREPROCESSING
-from tests.support.data.rereadings import put_inputs
 from tests.support.data.rows import a_job, a_version, an_image, images_in, with_settings
+from tests.support.data.uploads import put_inputs
 from tests.support.data.versions import make_version
 from tests.support.servers.databases import both_databases
 from worker.predict import LivePredictor, predict_chunk

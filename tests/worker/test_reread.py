@@ -7,40 +7,110 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from models.base import now
 from models.context import AppContext
 from models.files.purge import purge_step
 from models.files.store import FileStore
 from models.intake.jobs import job_progress
-from models.learning.promotion import promote, roll_back
+from models.learning.promotion import install_baseline, promote, roll_back
 from models.operations.dump import end_work_in_progress
-from models.reading.rereadings import Chunk, settle_chunk
-from models.tables import intake as tables
-from models.tables.intake import Image, Job, State
-from tests.support.data.rereadings import (
-    IMAGES,
-    add_answer,
-    answers,
-    ask,
-    claim,
-    is_due,
-    live_version,
-    progress,
-    put_inputs,
-    read_before,
+from models.reading.predictions import add_predictions
+from models.reading.rereadings import (
+    Chunk,
+    claim_chunk,
+    due_rereading,
+    list_rereadings,
+    request_rereading,
+    settle_chunk,
 )
-from tests.support.data.rows import a_job, a_version, all_images, an_image, images_in, lapse_leases
+from models.tables import intake as tables
+from models.tables.intake import Image, Job, ModelVersion, State
+from models.tables.people import Role
+from pipeline.types import OperatingPoint
+from tests.support.data.rows import (
+    a_job,
+    a_prediction,
+    a_user,
+    a_version,
+    all_images,
+    an_image,
+    images_in,
+    lapse_leases,
+    live_version,
+    with_settings,
+)
+from tests.support.data.uploads import put_inputs
 from tests.support.servers.databases import both_databases
 from worker.predict import LivePredictor
 from worker.reread import reread_chunk
 from worker.sweep import sweep
 
+POINT: OperatingPoint = "balanced"
+IMAGES = 5
+
 
 @pytest.fixture
 def context(context: AppContext) -> AppContext:
-    return read_before(context)
+    """Images predicted with an old version, the shipped one in production, small chunks."""
+    with context.sessions.begin() as session:
+        old = a_version(session, name="old")
+        job = a_job(session)
+        images = [
+            an_image(session, job, content=str(number), state=State.PREDICTED)
+            for number in range(IMAGES)
+        ]
+        for image in images:
+            add_answer(session, image.sha256, old)
+        install_baseline(session, data_dir=context.settings.data_dir)
+    put_inputs(context, images)
+    return with_settings(context, chunk_size=2)
+
+
+def add_answer(session: Session, sha256: str, version: ModelVersion) -> None:
+    add_predictions(
+        session,
+        {sha256: a_prediction(model_version=version.name)},
+        model_version_id=version.id,
+        engine="a test",
+    )
+
+
+def is_due(context: AppContext) -> bool:
+    with context.sessions() as session:
+        return due_rereading(session, operating_point=POINT) is not None
+
+
+def ask(context: AppContext) -> None:
+    with context.sessions.begin() as session:
+        request_rereading(
+            session,
+            model_version_id=live_version(session).id,
+            operating_point=POINT,
+            user_id=a_user(session, role=Role.ADMIN).id,
+        )
+
+
+def answers(context: AppContext) -> list[int]:
+    """Number of predictions of each version."""
+    version = tables.Prediction.model_version_id
+    counted = select(func.count(version)).group_by(version).order_by(version)
+    with context.sessions() as session:
+        return list(session.scalars(counted))
+
+
+def progress(context: AppContext) -> tuple[int, int, bool]:
+    with context.sessions() as session:
+        (one,) = list_rereadings(session)
+    return one.done, one.total, one.rereading.finished_at is not None
+
+
+def claim(context: AppContext) -> Chunk | None:
+    with context.sessions.begin() as session:
+        (one,) = list_rereadings(session)
+        return claim_chunk(session, one.rereading.id, context.settings)
 
 
 def reread_all(context: AppContext) -> None:
@@ -68,8 +138,7 @@ def test_reread_adds_predictions_and_keeps_old_ones(context: AppContext) -> None
     while reread_chunk(context, live):
         seen.append(progress(context))
     assert seen == [(2, 5, False), (4, 5, False), (5, 5, True)]
-    old, new = answers(context).values()
-    assert (old, new) == (IMAGES, IMAGES)
+    assert answers(context) == [IMAGES, IMAGES]
     with context.sessions() as session:
         assert [(image.state, image.finished_at) for image in all_images(session)] == before
         assert job_progress(session, all_images(session)[0].job_id) == counts
@@ -107,14 +176,14 @@ def test_reread_claims_do_not_overlap_and_lapsed_ones_come_last(context: AppCont
     ask(context)
     lost = claim_two(context)
     reread_all(context)
-    assert list(answers(context).values()) == [IMAGES, IMAGES - len(lost.sha256s)]
+    assert answers(context) == [IMAGES, IMAGES - len(lost.sha256s)]
     assert not progress(context)[2], "another worker may hold them"
     with context.sessions.begin() as session:
         end_work_in_progress(session)  # as a restored backup does
         lapse_leases(session)
     assert is_due(context)
     reread_all(context)
-    assert list(answers(context).values()) == [IMAGES, IMAGES]
+    assert answers(context) == [IMAGES, IMAGES]
     assert progress(context) == (5, 5, True)
     images = images_in(context)
     assert {(one.leased_by, one.attempts) for one in images} == {(None, 0)}
@@ -131,7 +200,7 @@ def test_concurrent_rereads_predict_each_image_once(context: AppContext) -> None
 
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(work, range(2)))
-    assert list(answers(context).values()) == [IMAGES, IMAGES]
+    assert answers(context) == [IMAGES, IMAGES]
     assert progress(context) == (5, 5, True)
 
 
@@ -142,7 +211,7 @@ def test_reread_skips_images_without_network_input(
     next(context.store.root.glob(f"inputs/*/*/{gone.sha256}")).unlink()
     ask(context)
     reread_all(context)
-    assert list(answers(context).values()) == [IMAGES, IMAGES - 1]
+    assert answers(context) == [IMAGES, IMAGES - 1]
     assert progress(context) == (5, 5, True)
     assert "1 images could not be read again" in caplog.text
     assert gone.file not in caplog.text
@@ -192,7 +261,7 @@ def test_reread_records_nothing_for_purged_images(context: AppContext) -> None:
         contents = session.scalars(select(Image.sha256)).all()
         answered = session.scalars(
             select(tables.Prediction.sha256).where(
-                tables.Prediction.model_version_id == live_version(context).id
+                tables.Prediction.model_version_id == live_version(session).id
             )
         ).all()
     assert len(contents) == IMAGES - 1
@@ -215,13 +284,13 @@ def test_reread_gives_up_an_image_that_stops_its_worker(
                 break
             with context.sessions.begin() as session:
                 for sha256 in chunk.sha256s:
-                    add_answer(session, sha256, live_version(context))
+                    add_answer(session, sha256, live_version(session))
                 settle_chunk(session, chunk)
         with context.sessions.begin() as session:
             lapse_leases(session)
         sweep(context)
     assert deaths == 1 + context.settings.max_attempts, "once in company, then alone"
-    assert list(answers(context).values()) == [IMAGES, IMAGES - 1]
+    assert answers(context) == [IMAGES, IMAGES - 1]
     assert progress(context) == (5, 5, True)
     assert "1 images are not read again: each stopped its worker too often" in caplog.text
     images = images_in(context)
@@ -240,16 +309,15 @@ def test_reread_ignores_attempts_of_earlier_claims(context: AppContext) -> None:
         lapse_leases(session)
     sweep(context)
     reread_all(context)
-    assert list(answers(context).values()) == [IMAGES, IMAGES]
+    assert answers(context) == [IMAGES, IMAGES]
 
 
 def test_reread_releases_claims_of_a_worker_that_died_after_recording(context: AppContext) -> None:
     ask(context)
     lost = claim_two(context)
-    version = live_version(context)
     with context.sessions.begin() as session:
         for sha256 in lost.sha256s:
-            add_answer(session, sha256, version)
+            add_answer(session, sha256, live_version(session))
     reread_all(context)
     assert progress(context) == (5, 5, True)
     assert {image.leased_by for image in images_in(context)} == {None}

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from models.base import now
-from models.intake.images import get_image
 from models.learning.label_lists import ListedLabel, label_counts, list_labels
 from models.learning.labels import (
     NewLabel,
@@ -22,6 +21,7 @@ from models.learning.labels import (
 )
 from models.learning.nights import next_due
 from models.learning.snapshots import new_label_count
+from models.tables.intake import Image
 from models.tables.learning import Label, Source
 from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
@@ -64,7 +64,7 @@ def show_page() -> str:
 def show_said(image_id: int) -> str:
     """The part of the study page that changes with a label."""
     with read_session() as session:
-        image = or_404(get_image(session, image_id), "image")
+        image = or_404(session.get(Image, image_id), "image")
         labels = latest_labels(session, [image.sha256])[image.sha256]
     return render_template("label_list.html", labels=labels)
 

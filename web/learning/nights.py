@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 from models.base import now
 from models.learning.nights import (
     cancel_night,
-    get_night,
     list_nights,
     next_due,
     open_night,
@@ -48,7 +47,7 @@ def index_page() -> str:
 @needs(Role.VIEWER)
 def show_page(night_id: int) -> str:
     with read_session() as session:
-        night = or_404(get_night(session, night_id), "night")
+        night = or_404(session.get(Night, night_id), "night")
         return render_template(
             "night.html",
             night=night,
@@ -110,7 +109,7 @@ def cancel(night_id: int) -> NightOut:
 
 def _show(night_id: int) -> NightOut:
     with read_session() as session:
-        return _out(session, or_404(get_night(session, night_id), "night"))
+        return _out(session, or_404(session.get(Night, night_id), "night"))
 
 
 def _begin() -> int:
@@ -124,7 +123,7 @@ def _begin() -> int:
 
 def _cancel(night_id: int) -> None:
     with write_session() as session:
-        or_404(get_night(session, night_id), "night")
+        or_404(session.get(Night, night_id), "night")
         cancel_night(session, night_id)
         record_action(session, "night.cancelled", str(night_id))
 

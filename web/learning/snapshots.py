@@ -4,7 +4,6 @@ from apiflask import APIBlueprint
 from flask import Response, render_template
 
 from models.learning.snapshots import (
-    get_snapshot,
     list_snapshot_images,
     list_snapshots,
     nights_of_snapshot,
@@ -33,7 +32,7 @@ def show_page(snapshot_id: int) -> str:
     with read_session() as session:
         return render_template(
             "snapshot.html",
-            snapshot=_described(get_snapshot(session, snapshot_id)),
+            snapshot=_described(session.get(DatasetSnapshot, snapshot_id)),
             nights=nights_of_snapshot(session, snapshot_id),
             query=query,
             kept=query.model_dump(mode="json", exclude={"page"}, exclude_none=True),
@@ -60,7 +59,7 @@ def index(query_data: Paging) -> SnapshotsOut:
 def show(snapshot_id: int) -> SnapshotOut:
     """Show a snapshot: its digest, contents and exclusions."""
     with read_session() as session:
-        return _described(get_snapshot(session, snapshot_id))
+        return _described(session.get(DatasetSnapshot, snapshot_id))
 
 
 @bp.get("/api/v1/snapshots/<int:snapshot_id>/images.csv")
@@ -69,7 +68,7 @@ def show(snapshot_id: int) -> SnapshotOut:
 def export(snapshot_id: int) -> Response:
     """Export images, labels, splits and keyed patients; the file's SHA-256 is the digest."""
     with read_session() as session:
-        or_404(get_snapshot(session, snapshot_id), "snapshot")
+        or_404(session.get(DatasetSnapshot, snapshot_id), "snapshot")
         # Exactly as digested: no cell can start with a formula sign, see `snapshot_lines`.
         lines = "".join(snapshot_lines(snapshot_images(session, snapshot_id)))
     audit("snapshot.exported", str(snapshot_id))

@@ -11,7 +11,6 @@ from apiflask import APIBlueprint
 from apiflask.schemas import FileSchema
 from flask import Response, abort, request
 
-from models.intake.images import get_image
 from models.reading.predictions import get_prediction
 from models.tables.intake import Image, Prediction
 from models.tables.people import Role
@@ -75,7 +74,7 @@ def _view(image_id: int) -> tuple[Image, Prediction | None]:
 
 def _find(image_id: int) -> tuple[Image, Prediction | None]:
     with read_session() as session:
-        image = get_image(session, image_id)
+        image = session.get(Image, image_id)
         if image is None or image.stored_sha256 is None:
             abort(404, "no picture: the image was not read")
         point = current_settings().operating_point

@@ -6,13 +6,12 @@ from apiflask import APIBlueprint
 from flask import render_template, request
 from sqlalchemy.orm import Session
 
-from models.intake.images import get_image
-from models.intake.jobs import get_job
 from models.learning.labels import latest_labels
 from models.learning.versions import find_version
 from models.query import Page
 from models.reading.results import Result
 from models.reading.studies import StudyDetail, StudySummary, get_study, list_studies
+from models.tables.intake import Image, Job
 from models.tables.people import Role
 from web.auth.rules import needs
 from web.auth.view_log import record_study
@@ -33,7 +32,7 @@ def worklist() -> str:
     query = read_query(StudiesQuery)
     with read_session() as session:
         page = _list(session, query, page_size=PAGE_SIZE)
-        job = get_job(session, query.job_id) if query.job_id else None
+        job = session.get(Job, query.job_id) if query.job_id else None
     return render_template(
         "studies.html",
         page=page,
@@ -55,7 +54,7 @@ def show_page(study_id: int) -> str:
         # The requested image, else the most suspicious one.
         found = [image for image in study.images if image.image_id == asked] or study.images
         chosen = found[0] if found else None
-        image = get_image(session, chosen.image_id) if chosen else None
+        image = session.get(Image, chosen.image_id) if chosen else None
         version = find_version(session, chosen.model_version or "") if chosen else None
         labels = latest_labels(session, [chosen.sha256])[chosen.sha256] if chosen else []
     record_study(study_id)

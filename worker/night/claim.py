@@ -12,7 +12,6 @@ from models.learning.nights import (
     NightClaim,
     begin_stage,
     extend,
-    get_night,
     is_cancelled,
     update_night,
 )
@@ -52,9 +51,7 @@ class ClaimedNight:
 
     def read(self) -> Night:
         with self.context.sessions() as session:
-            night = get_night(session, self.claim.night_id)
-        assert night is not None, "nights are never deleted"
-        return night
+            return session.get_one(Night, self.claim.night_id)
 
     def check(self) -> None:
         """Raises CancelledError, LostClaimError, StoppingError, MemoryBoundError."""

@@ -27,7 +27,8 @@ def _stored_fingerprints(context: AppContext, sha256s: Sequence[str]) -> dict[st
         inputs = context.store.network_inputs(batch, PREPROCESSING)
         computed = dict(zip(batch, fingerprints(inputs), strict=True))
         with context.sessions.begin() as session:
-            add_fingerprints(session, computed, preprocessing=PREPROCESSING)
+            rows = {key: (one.input_sha256, one.perceptual_hash) for key, one in computed.items()}
+            add_fingerprints(session, rows, preprocessing=PREPROCESSING)
         known |= computed
     return known
 

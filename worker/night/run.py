@@ -32,7 +32,7 @@ from models.learning.nights import (
     update_night,
 )
 from models.learning.promotion import lock_history, production_version, promote
-from models.learning.snapshots import get_snapshot, new_label_count
+from models.learning.snapshots import new_label_count
 from models.learning.versions import PromotionError, check_servable
 from models.tables.intake import ModelVersion
 from models.tables.learning import DatasetSnapshot, Outcome
@@ -136,9 +136,7 @@ def _take_snapshot(night: ClaimedNight) -> DatasetSnapshot:
     row, needed = night.read(), night.context.settings.night_min_labels
     if row.snapshot_id is not None:
         with night.context.sessions() as session:
-            snapshot = get_snapshot(session, row.snapshot_id)
-        assert snapshot is not None, "snapshots are never deleted"
-        return snapshot
+            return session.get_one(DatasetSnapshot, row.snapshot_id)
     new = row.new_labels or 0
     if new < needed:
         labels = plural(new, "new label")

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import MetaData, delete, select
+from sqlalchemy import DateTime, MetaData, delete, select
 
+from models.base import UtcDateTime
 from models.config.settings import Settings
 from models.context import AppContext, open_context
 from models.files.deletion_lock import hold_deletions
-from models.learning.promotion import production_version
 from models.operations.dump import write_table
 from models.operations.upgrade import upgrade
 from models.people.logins import begin_login, find_login
@@ -30,9 +30,9 @@ from models.people.tokens import (
 from models.reading.predictions import add_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Audit, Image, Prediction, State, Study
-from tests.models.operations.test_migrations import TIME, fill_first_tables
+from tests.support.data.first_release import TIME, install_first_release
 from tests.support.data.kept import all_rows, an_image_in, fill_history
-from tests.support.data.rows import a_job, a_prediction, a_user
+from tests.support.data.rows import a_job, a_prediction, a_user, live_version
 from tests.support.servers.databases import Database, both_databases, open_database
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
 from tests.support.servers.service import wait_until
@@ -129,13 +129,16 @@ def test_restore_upgrades_the_tables_of_an_older_release(
     empty_database: Database, tmp_path: Path
 ) -> None:
     engine, source = empty_database.engine, Settings(data=tmp_path / "source", database_url="")
-    fill_first_tables(engine)
+    install_first_release(empty_database.settings, engine)
     upgrade(source)
     keeper = Keeper(open_context(source), tmp_path / "kept")
     keeper.backup()
     old = MetaData()
     old.reflect(engine)
     tables = [one for one in old.sorted_tables if one.name != "alembic_version"]
+    for column in (column for one in tables for column in one.columns):
+        if isinstance(column.type, DateTime):
+            column.type = UtcDateTime()
     with engine.connect() as connection:
         rows = {
             one.name: write_table(
@@ -151,9 +154,9 @@ def test_restore_upgrades_the_tables_of_an_older_release(
     with open_database(restored, make_tables=False) as database, database.sessions() as session:
         image = session.scalars(select(Image).order_by(Image.id)).first()
         assert image is not None
-        assert (image.state, image.created_at) == (State.PREDICTED, TIME)
+        assert (image.state, image.created_at) == (State.RECEIVED, TIME)
         answers = session.scalars(select(Prediction).order_by(Prediction.id)).all()
-        assert [one.temperature for one in answers] == [1.25, None, 1.25]
+        assert [one.temperature for one in answers] == [1.67, None, 1.67]
         assert {one.operating_point for one in answers} == {"balanced"}
 
 
@@ -238,8 +241,7 @@ def test_backup_of_a_busy_service_is_complete(
 ) -> None:
     """Every row has its files, whatever is written and deleted while it runs."""
     with context.sessions() as session:
-        version = production_version(session)
-    assert version is not None
+        version = live_version(session)
     with Busy(context, version.id) as busy:
         for number in range(3):
             wait_until(lambda least=number: busy.images > least, within_s=30, what="some work")  # type: ignore[misc]

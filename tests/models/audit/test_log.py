@@ -5,7 +5,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -159,9 +158,8 @@ def test_broken_chain_gets_no_anchor(recorded: Database) -> None:
 
 
 def test_unreadable_anchor_fails_the_check(recorded: Database) -> None:
-    data_dir = recorded.settings.data_dir
     checked(recorded)
-    with (data_dir / ANCHORS_FILE).open("a") as file:
+    with (recorded.settings.data_dir / ANCHORS_FILE).open("a") as file:
         file.write("{}\n")
     assert checked(recorded).why == f"{ANCHORS_FILE}, line 2: not an anchor"
 
@@ -180,18 +178,14 @@ def test_incomplete_last_anchor_is_ignored(recorded: Database) -> None:
 
 
 @both_databases
-def test_chain_older_adds_digests_only_once(database: Database) -> None:
-    with database.sessions.begin() as session:
-        session.add_all(Audit(action="login", target=str(number)) for number in range(1500))
-    with database.sessions.begin() as session:
-        chain_older(session)
-    with database.sessions.begin() as session:
-        record(session, user_id=None, action="logout")
-        assert verify(session).rows == 1501
-        _unseal(session)
-    with database.sessions.begin() as session:
-        chain_older(session)  # no second chance for what lost its seal since
-        assert verify(session).broken == 5
+def test_chain_older_adds_digests_only_once(session: Session) -> None:
+    session.add_all(Audit(action="login", target=str(number)) for number in range(1500))
+    chain_older(session)
+    record(session, user_id=None, action="logout")
+    assert verify(session).rows == 1501
+    _unseal(session)
+    chain_older(session)  # no second chance for what lost its seal since
+    assert verify(session).broken == 5
 
 
 def test_upgrade_adds_digests_to_older_rows(empty_database: Database) -> None:
@@ -210,26 +204,12 @@ def test_record_adds_digests_to_older_rows_first(session: Session) -> None:
     assert (check.is_intact, check.rows) == (True, 4)
 
 
-@both_databases
-def test_concurrent_threads_record_one_chain(database: Database) -> None:
-    def write(writer: int) -> None:
-        for number in range(15):
-            with database.sessions.begin() as session:
-                a_user(session, name=f"{writer}-{number}")
-                record(session, user_id=None, action="login", target=str(writer))
-
-    with ThreadPoolExecutor(8) as writers:
-        list(writers.map(write, range(8)))
-    check = verified(database)
-    assert (check.is_intact, check.rows) == (True, 120), check.why
-
-
 WRITER = """
 from models.audit.log import record
-from models.session import make_engine, make_session_factory
+from models.session import make_sessions
 from models.config.settings import Settings
 
-sessions = make_session_factory(make_engine(Settings.read()))
+sessions = make_sessions(Settings.read())
 for number in range(25):
     with sessions.begin() as session:
         record(session, user_id=None, action="login", target=str(number))

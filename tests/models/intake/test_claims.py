@@ -4,8 +4,10 @@ import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from sqlalchemy.orm import Session
 
 from models.base import now
 from models.config.settings import Settings
@@ -13,12 +15,12 @@ from models.intake.claims import Claim, claim_images, fail_exhausted, has_waitin
 from models.intake.images import record_failed
 from models.tables.intake import State
 from pipeline.errors import Reason, RefusalCode
-from tests.support.data.rows import a_job, all_images, images_in, lapse_leases, some_images
+from tests.support.data.rows import a_job, all_images, lapse_leases, some_images
 from tests.support.servers.databases import Database, both_databases
 
 pytestmark = both_databases
 
-LEASE = timedelta(minutes=10)
+LEASE = timedelta(minutes=10)  # as long as a chunk may take
 
 
 @pytest.fixture(autouse=True)
@@ -26,93 +28,91 @@ def _the_same_draws() -> None:
     random.seed(1)
 
 
-def claim(database: Database, *, limit: int = 4) -> Claim:
+def claim(session: Session, *, limit: int = 4) -> Claim:
     settings = Settings(chunk_size=limit, chunk_time_limit_s=600)
-    with database.sessions.begin() as session:
-        return claim_images(session, State.READY, settings)
+    return claim_images(session, State.READY, settings)
 
 
-def add_ready(database: Database, count: int) -> None:
-    with database.sessions.begin() as session:
-        some_images(session, count, state=State.READY)
+ready_images = partial(some_images, state=State.READY)
 
 
-def lapse(database: Database) -> None:
-    with database.sessions.begin() as session:
-        lapse_leases(session)
+def ids(claim: Claim) -> list[int]:
+    return [image.id for image in claim.images]
 
 
-def test_claim_takes_the_oldest_images_up_to_its_limit(database: Database) -> None:
-    add_ready(database, 6)
+def test_claim_takes_the_oldest_images_up_to_its_limit(session: Session) -> None:
+    ready_images(session, 6)
     before = now()
-    taken = claim(database)
+    taken = claim(session)
     assert timedelta(0) <= taken.until - before - LEASE <= now() - before
-    images = images_in(database)
-    assert [image.id for image in taken.images] == [image.id for image in images[:4]]
+    images = all_images(session)
+    assert ids(taken) == [image.id for image in images[:4]]
     assert {image.leased_by for image in images[:4]} == {taken.id}
     assert {image.attempts for image in images[:4]} == {1}
     assert {image.leased_by for image in images[4:]} == {None}
 
 
-def add_jobs(database: Database, *sizes: int) -> list[str]:
+def add_jobs(session: Session, *sizes: int) -> list[str]:
     """Ready images in jobs of their own; returns the jobs' ids."""
-    with database.sessions.begin() as session:
-        jobs = [a_job(session) for _ in sizes]
-        for job, size in zip(jobs, sizes, strict=True):
-            some_images(session, size, state=State.READY, job=job)
-        return [job.id for job in jobs]
+    jobs = [a_job(session) for _ in sizes]
+    for job, size in zip(jobs, sizes, strict=True):
+        ready_images(session, size, job=job)
+    return [job.id for job in jobs]
 
 
 @pytest.mark.parametrize(
     ("sizes", "expected"), [((50, 3), (5, 3)), ((20, 20, 20, 20), (2, 2, 2, 2))]
 )
 def test_claim_shares_equally_among_waiting_jobs(
-    database: Database, sizes: tuple[int, ...], expected: tuple[int, ...]
+    session: Session, sizes: tuple[int, ...], expected: tuple[int, ...]
 ) -> None:
-    jobs = add_jobs(database, *sizes)
-    taken = Counter(image.job_id for image in claim(database, limit=8).images)
+    jobs = add_jobs(session, *sizes)
+    taken = Counter(image.job_id for image in claim(session, limit=8).images)
     assert taken == dict(zip(jobs, expected, strict=True))
 
 
-def test_claims_serve_every_job_if_there_are_more_jobs_than_places(database: Database) -> None:
-    jobs = add_jobs(database, *[15] * 6)
+def test_claims_serve_every_job_if_there_are_more_jobs_than_places(session: Session) -> None:
+    jobs = add_jobs(session, *[15] * 6)
     first: set[str] = set()
     for _ in range(30):
-        first |= {image.job_id for image in claim(database, limit=2).images}
+        first |= {image.job_id for image in claim(session, limit=2).images}
     assert first == set(jobs)
 
 
-def test_claim_is_filled_from_many_tiny_jobs(database: Database) -> None:
-    jobs = add_jobs(database, *[1] * 60)
-    claims = [claim(database, limit=20) for _ in range(3)]
+def test_claim_is_filled_from_many_tiny_jobs(session: Session) -> None:
+    jobs = add_jobs(session, *[1] * 60)
+    claims = [claim(session, limit=20) for _ in range(3)]
     assert [len(one.images) for one in claims] == [20, 20, 20], "not one image a query"
     assert Counter(image.job_id for one in claims for image in one.images) == dict.fromkeys(jobs, 1)
 
 
-def test_claimed_images_are_not_claimed_again(database: Database) -> None:
-    add_ready(database, 6)
-    first, second, third = claim(database), claim(database), claim(database)
+def test_claimed_images_are_not_claimed_again(session: Session) -> None:
+    ready_images(session, 6)
+    first, second, third = claim(session), claim(session), claim(session)
     assert len(first.images) == 4
     assert len(second.images) == 2
     assert third.images == ()
-    assert not {image.id for image in first.images} & {image.id for image in second.images}
+    assert not set(ids(first)) & set(ids(second))
 
 
-def test_claim_ignores_other_states(database: Database) -> None:
-    with database.sessions.begin() as session:
-        for state in set(State) - {State.READY}:
-            some_images(session, 2, state=state)
-    assert claim(database).images == ()
+def test_claim_ignores_other_states(session: Session) -> None:
+    for state in set(State) - {State.READY}:
+        some_images(session, 2, state=state)
+    assert claim(session).images == ()
 
 
 def test_concurrent_claims_do_not_overlap(database: Database) -> None:
-    add_ready(database, 120)
+    with database.sessions.begin() as session:
+        ready_images(session, 120)
 
     def take_all(_: int) -> list[int]:
         mine: list[int] = []
-        while images := claim(database, limit=5).images:
-            mine += [image.id for image in images]
-        return mine
+        while True:
+            with database.sessions.begin() as session:
+                taken = claim(session, limit=5)
+            if not taken.images:
+                return mine
+            mine += ids(taken)
 
     with ThreadPoolExecutor(6) as threads:
         taken = [image_id for mine in threads.map(take_all, range(6)) for image_id in mine]
@@ -120,50 +120,47 @@ def test_concurrent_claims_do_not_overlap(database: Database) -> None:
     assert len(set(taken)) == 120
 
 
-def test_lapsed_images_are_claimed_one_by_one_after_fresh_ones(database: Database) -> None:
-    add_ready(database, 3)
-    lost = claim(database)
-    lapse(database)
-    add_ready(database, 2)
-    fresh, first, second = claim(database), claim(database), claim(database)
+def test_lapsed_images_are_claimed_one_by_one_after_fresh_ones(session: Session) -> None:
+    ready_images(session, 3)
+    lost = claim(session)
+    lapse_leases(session)
+    ready_images(session, 2)
+    fresh, first, second = claim(session), claim(session), claim(session)
     assert len(fresh.images) == 2
     assert [image.attempts for image in fresh.images] == [1, 1]
-    assert [image.id for image in first.images] == [lost.images[0].id]
-    assert [image.id for image in second.images] == [lost.images[1].id]
+    assert [ids(first), ids(second)] == [[lost.images[0].id], [lost.images[1].id]]
     assert first.images[0].attempts == 2
 
 
-def test_lapsed_images_get_a_share_while_fresh_ones_wait(database: Database) -> None:
-    add_ready(database, 1)
-    lost = claim(database)
-    lapse(database)
-    add_ready(database, 110)
-    turns = [claim(database, limit=2) for _ in range(50)]
-    assert [lost.images[0].id] in [[image.id for image in turn.images] for turn in turns]
+def test_lapsed_images_get_a_share_while_fresh_ones_wait(session: Session) -> None:
+    ready_images(session, 1)
+    lost = claim(session)
+    lapse_leases(session)
+    ready_images(session, 110)
+    turns = [claim(session, limit=2) for _ in range(50)]
+    assert ids(lost) in [ids(turn) for turn in turns]
 
 
-def test_images_lost_least_often_are_claimed_first(database: Database) -> None:
-    add_ready(database, 3)
-    claim(database)
+def test_images_lost_least_often_are_claimed_first(session: Session) -> None:
+    ready_images(session, 3)
+    claim(session)
     taken = []
     for _ in range(6):
-        lapse(database)
-        taken += [image.id for image in claim(database).images]
+        lapse_leases(session)
+        taken += ids(claim(session))
     assert taken[:3] == taken[3:]
     assert len(set(taken)) == 3
 
 
-def test_image_fails_after_its_last_attempt_alone(database: Database) -> None:
-    add_ready(database, 1)
+def test_image_fails_after_its_last_attempt_alone(session: Session) -> None:
+    ready_images(session, 1)
     for attempt in (1, 2, 3, 4):
-        assert [image.attempts for image in claim(database).images] == [attempt]
-        with database.sessions.begin() as session:
-            assert fail_exhausted(session, max_attempts=3) == []  # its lease still stands
-            lapse_leases(session)
-    assert claim(database).images == ()
-    with database.sessions.begin() as session:
-        assert len(fail_exhausted(session, max_attempts=3)) == 1
-        (image,) = all_images(session)
+        assert [image.attempts for image in claim(session).images] == [attempt]
+        assert fail_exhausted(session, max_attempts=3) == []  # its lease still stands
+        lapse_leases(session)
+    assert claim(session).images == ()
+    assert len(fail_exhausted(session, max_attempts=3)) == 1
+    (image,) = all_images(session)
     assert image.state == State.FAILED
     assert image.reason == "this file stopped its worker 3 times"
     assert image.reason_code == RefusalCode.STOPPED_WORKER
@@ -172,38 +169,33 @@ def test_image_fails_after_its_last_attempt_alone(database: Database) -> None:
 
 @pytest.mark.parametrize(("count_attempt", "attempts"), [(False, [1, 1, 1]), (True, [2])])
 def test_release_counts_the_attempt_if_asked(
-    database: Database, count_attempt: bool, attempts: list[int]
+    session: Session, count_attempt: bool, attempts: list[int]
 ) -> None:
-    add_ready(database, 3)
-    taken = claim(database)
-    with database.sessions.begin() as session:
-        release(session, taken, count_attempt=count_attempt)
-    assert [image.attempts for image in claim(database).images] == attempts
+    ready_images(session, 3)
+    taken = claim(session)
+    release(session, taken, count_attempt=count_attempt)
+    assert [image.attempts for image in claim(session).images] == attempts
 
 
-def test_lost_claim_writes_nothing(database: Database) -> None:
-    add_ready(database, 1)
-    late = claim(database)
-    lapse(database)
-    current = claim(database)
-    with database.sessions.begin() as session:
-        record_failed(session, late, {late.images[0].id: Reason(RefusalCode.OTHER, "too late")})
-        release(session, late)
-    (image,) = images_in(database)
+def test_lost_claim_writes_nothing(session: Session) -> None:
+    ready_images(session, 1)
+    late = claim(session)
+    lapse_leases(session)
+    current = claim(session)
+    record_failed(session, late, {late.images[0].id: Reason(RefusalCode.OTHER, "too late")})
+    release(session, late)
+    (image,) = all_images(session)
     assert image.state == State.READY
     assert image.leased_by == current.id
     assert image.attempts == 2
 
 
-def test_has_waiting_ignores_images_with_a_valid_lease(database: Database) -> None:
-    def is_waiting() -> bool:
-        with database.sessions() as session:
-            return has_waiting(session, State.READY)
-
+def test_has_waiting_ignores_images_with_a_valid_lease(session: Session) -> None:
+    is_waiting = partial(has_waiting, session, State.READY)
     assert not is_waiting()
-    add_ready(database, 1)
+    ready_images(session, 1)
     assert is_waiting()
-    claim(database)
+    claim(session)
     assert not is_waiting()
-    lapse(database)
+    lapse_leases(session)
     assert is_waiting()

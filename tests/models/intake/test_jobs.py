@@ -122,11 +122,10 @@ def test_list_jobs_pages_newest_first(session: Session) -> None:
 
 
 @both_databases
-def test_create_job_returns_the_users_job_with_the_same_key(database: Database) -> None:
+def test_create_job_returns_the_users_job_with_the_same_key(session: Session) -> None:
     def ask(user: str, key: str) -> tuple[str, bool]:
-        with database.sessions.begin() as session:
-            user_id = a_user(session, name=user).id
-            return create_job(session, name="a folder", user_id=user_id, key=key)
+        user_id = a_user(session, name=user).id
+        return create_job(session, name="a folder", user_id=user_id, key=key)
 
     first, is_new = ask("olga", "a key")
     assert is_new
@@ -135,9 +134,8 @@ def test_create_job_returns_the_users_job_with_the_same_key(database: Database) 
     assert ask("ivan", "a key")[1], "a key means nothing for others"
 
 
-def test_job_progress_of_an_unknown_job_is_none(database: Database) -> None:
-    with database.sessions() as session:
-        assert job_progress(session, "no such job") is None
+def test_job_progress_of_an_unknown_job_is_none(session: Session) -> None:
+    assert job_progress(session, "no such job") is None
 
 
 def declare_three(session: Session, job: Job) -> list[Declared]:
@@ -178,29 +176,25 @@ def test_cancelled_job_is_finished_and_accepts_no_files(session: Session) -> Non
 
 
 @both_databases
-def test_cancelling_breaks_the_claims_of_workers(database: Database) -> None:
-    with database.sessions.begin() as session:
-        version = a_version(session)
-        job = a_job(session)
-        (waiting,) = some_images(session, 1, job=job)
-        (ready,) = some_images(session, 1, job=job, state=State.READY)
-        received = claim_images(session, State.RECEIVED, Settings(chunk_size=1))
-        decoded = claim_images(session, State.READY, Settings(chunk_size=1))
-    with database.sessions.begin() as session:
-        cancel_job(session, job.id)
-        assert not cancel_some(session, job.id)
-    with database.sessions.begin() as session:
-        failed = {waiting.id: Reason(RefusalCode.DECODER_CRASH, "crashed")}
-        assert record_read(session, received, read={}, refused={}, failed=failed) == set()
-        answers = {ready.sha256: a_prediction()}
-        record_predictions(session, decoded, answers, model_version_id=version.id, engine="test")
-        release(session, received, count_attempt=True)
-        release(session, decoded)
-    with database.sessions() as session:
-        images = all_images(session)
-        assert [image.state for image in images] == [State.CANCELLED] * 2
-        assert [image.leased_by for image in images] == [None] * 2
-        assert session.scalars(select(Prediction)).all() == []
+def test_cancelling_breaks_the_claims_of_workers(session: Session) -> None:
+    version = a_version(session)
+    job = a_job(session)
+    (waiting,) = some_images(session, 1, job=job)
+    (ready,) = some_images(session, 1, job=job, state=State.READY)
+    received = claim_images(session, State.RECEIVED, Settings(chunk_size=1))
+    decoded = claim_images(session, State.READY, Settings(chunk_size=1))
+    cancel_job(session, job.id)
+    assert not cancel_some(session, job.id)
+    failed = {waiting.id: Reason(RefusalCode.DECODER_CRASH, "crashed")}
+    assert record_read(session, received, read={}, refused={}, failed=failed) == set()
+    answers = {ready.sha256: a_prediction()}
+    record_predictions(session, decoded, answers, model_version_id=version.id, engine="test")
+    release(session, received, count_attempt=True)
+    release(session, decoded)
+    images = all_images(session)
+    assert [image.state for image in images] == [State.CANCELLED] * 2
+    assert [image.leased_by for image in images] == [None] * 2
+    assert session.scalars(select(Prediction)).all() == []
 
 
 @both_databases

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.base import now
@@ -20,11 +20,11 @@ from models.learning.labels import (
     find_by_sop_uid,
     latest_labels,
 )
+from models.query import count_rows
 from models.reading.studies import NewStudy, get_or_create_studies
-from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
+from models.tables.learning import Label, LabelValue, Source
 from models.tables.people import Role
-from pipeline.types import Split
-from tests.support.data.labelled import labels_of
+from tests.support.data.labelled import a_dataset, labels_of
 from tests.support.data.rows import a_hash, a_job, a_user, an_image
 from tests.support.servers.databases import Database, both_databases
 
@@ -42,20 +42,13 @@ def a_label(session: Session, value: LabelValue = PNEUMONIA, **further: Any) -> 
     return NewLabel(**given | {"value": value} | further)
 
 
-def count(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(Label)) or 0
-
-
-def test_latest_label_of_a_reader_is_effective(database: Database) -> None:
-    with database.sessions.begin() as session:
-        assert add_labels(session, [a_label(session, NORMAL)]) == 1
-    with database.sessions.begin() as session:
-        assert add_labels(session, [a_label(session, PNEUMONIA)]) == 1
-    with database.sessions() as session:
-        label = effective_labels(session)[SHA256]
-        assert (label.value, label.reader, label.role) == (PNEUMONIA, "rita", Role.READER)
-        assert not label.is_conflict, "she changed her mind"
-        assert [said.value for said in labels_of(session, SHA256)] == [PNEUMONIA, NORMAL]
+def test_latest_label_of_a_reader_is_effective(session: Session) -> None:
+    assert add_labels(session, [a_label(session, NORMAL)]) == 1
+    assert add_labels(session, [a_label(session, PNEUMONIA)]) == 1
+    label = effective_labels(session)[SHA256]
+    assert (label.value, label.reader, label.role) == (PNEUMONIA, "rita", Role.READER)
+    assert not label.is_conflict, "she changed her mind"
+    assert [said.value for said in labels_of(session, SHA256)] == [PNEUMONIA, NORMAL]
 
 
 def test_higher_role_overrules_a_later_label(session: Session) -> None:
@@ -108,7 +101,7 @@ def test_repeated_label_adds_nothing(session: Session) -> None:
     assert add_labels(session, rows) == 0, "a table that is sent again"
     assert add_labels(session, [a_label(session, PNEUMONIA)] * 2) == 0
     assert add_labels(session, [a_label(session, NORMAL)] * 2) == 1
-    assert count(session) == 4
+    assert count_rows(session, Label) == 4
 
 
 def test_label_with_more_information_is_added(session: Session) -> None:
@@ -140,17 +133,15 @@ def test_latest_named_patient_is_effective(session: Session) -> None:
 
 
 @both_databases
-def test_label_rows_are_never_changed(database: Database) -> None:
+def test_label_rows_are_never_changed(session: Session) -> None:
     def rows(session: Session) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in session.execute(select(Label.__table__).order_by("id"))]
 
-    with database.sessions.begin() as session:
-        add_labels(session, [a_label(session, NORMAL), a_label(session, reader="rolf")])
-    with database.sessions.begin() as session:
-        before = rows(session)
-        add_labels(session, [a_label(session, UNUSABLE), a_label(session, NORMAL, reader="rolf")])
-        assert rows(session)[:2] == before
-        assert count(session) == 4
+    add_labels(session, [a_label(session, NORMAL), a_label(session, reader="rolf")])
+    before = rows(session)
+    add_labels(session, [a_label(session, UNUSABLE), a_label(session, NORMAL, reader="rolf")])
+    assert rows(session)[:2] == before
+    assert count_rows(session, Label) == 4
 
 
 @both_databases
@@ -177,7 +168,8 @@ def test_add_labels_of_more_blobs_than_one_query_names(session: Session) -> None
 
 @both_databases
 def test_list_labels_and_label_counts(session: Session) -> None:
-    imported = a_dataset(session, "a set", {name: a_hash(name) for name in ("imported", "both")})
+    hashes = [{"sha256": a_hash(name)} for name in ("imported", "both")]
+    imported = a_dataset(session, "a set", *hashes).id
     image = an_image(session, a_job(session), content="an image")
     study = get_or_create_studies(session, [NewStudy(a_hash("s"), None, "ward 3")])
     image.study_id = study[a_hash("s")]
@@ -214,44 +206,29 @@ def test_list_labels_and_label_counts(session: Session) -> None:
     assert list_labels(session, page=9).items == []
 
 
-def a_dataset(session: Session, name: str, images: dict[str, str]) -> int:
-    """images: SHA-256s by file."""
-    user_id = a_user(session).id
-    dataset = ImportedDataset(name=name, has_own_splits=False, user_id=user_id, report={})
-    session.add(dataset)
-    session.flush()
-    for file, sha256 in images.items():
-        image = {"sha256": sha256, "file": file, "patient_hash": "p", "split": Split.TEST}
-        session.add(ImportedImage(dataset_id=dataset.id, **image))
-    session.flush()
-    return dataset.id
-
-
-def test_blobs_are_found_by_hash_image_sop_uid_and_file(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        one = an_image(session, job, file="up/ward 3/one.png")
-        whole = an_image(session, job, file="one.png")
-        an_image(session, a_job(session), file="zip/up/ward 3/one.png", content="another")
-        refused = an_image(session, job, file="huge.dcm")
-        refused.sha256 = ""
-        one.sop_instance_uid = "2.25.1"
-        a_dataset(session, "set", {"test/NORMAL/two.jpeg": a_hash("set")})
-    with database.sessions() as session:
-        files = ["one.png", "ward 3/one.png", "up/ward 3/one.png", "NORMAL/two.jpeg", "e.png"]
-        assert find_by_file(session, files) == {
-            "one.png": {whole.sha256},  # a whole path, though others end so
-            "ward 3/one.png": {one.sha256, a_hash("another")},
-            "up/ward 3/one.png": {one.sha256},
-            "NORMAL/two.jpeg": {a_hash("set")},
-        }
-        assert find_by_file(session, ["huge.dcm", "HUGE"]) == {}
-        assert find_by_file(session, []) == {}
-        wanted = {one.sha256, a_hash("set"), a_hash("unknown")}
-        assert find_by_sha256(session, wanted) == {
-            one.sha256: {one.sha256},
-            a_hash("set"): {a_hash("set")},
-        }
-        assert find_by_sop_uid(session, {"2.25.1", "2.25.2"}) == {"2.25.1": {one.sha256}}
-        ids = {one.id, refused.id, 999}
-        assert find_by_image_id(session, ids) == {one.id: one.sha256}
+def test_blobs_are_found_by_hash_image_sop_uid_and_file(session: Session) -> None:
+    job = a_job(session)
+    one = an_image(session, job, file="up/ward 3/one.png")
+    whole = an_image(session, job, file="one.png")
+    an_image(session, a_job(session), file="zip/up/ward 3/one.png", content="another")
+    refused = an_image(session, job, file="huge.dcm")
+    refused.sha256 = ""
+    one.sop_instance_uid = "2.25.1"
+    a_dataset(session, "set", {"sha256": a_hash("set"), "file": "test/NORMAL/two.jpeg"})
+    files = ["one.png", "ward 3/one.png", "up/ward 3/one.png", "NORMAL/two.jpeg", "e.png"]
+    assert find_by_file(session, files) == {
+        "one.png": {whole.sha256},  # a whole path, though others end so
+        "ward 3/one.png": {one.sha256, a_hash("another")},
+        "up/ward 3/one.png": {one.sha256},
+        "NORMAL/two.jpeg": {a_hash("set")},
+    }
+    assert find_by_file(session, ["huge.dcm", "HUGE"]) == {}
+    assert find_by_file(session, []) == {}
+    wanted = {one.sha256, a_hash("set"), a_hash("unknown")}
+    assert find_by_sha256(session, wanted) == {
+        one.sha256: {one.sha256},
+        a_hash("set"): {a_hash("set")},
+    }
+    assert find_by_sop_uid(session, {"2.25.1", "2.25.2"}) == {"2.25.1": {one.sha256}}
+    ids = {one.id, refused.id, 999}
+    assert find_by_image_id(session, ids) == {one.id: one.sha256}

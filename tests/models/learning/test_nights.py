@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models.base import now
@@ -29,6 +29,7 @@ from models.learning.nights import (
     request_night,
     update_night,
 )
+from models.query import count_rows
 from models.tables.intake import ModelAlias
 from models.tables.learning import Night, Outcome
 from tests.support.data.rows import a_version
@@ -45,15 +46,13 @@ def lapse(session: Session) -> None:
     session.execute(update(Night).values(leased_until=now() - timedelta(seconds=1)))
 
 
-def the_night(database: Database) -> Night:
-    with database.sessions() as session:
-        return session.scalars(select(Night)).one()
+def the_night(session: Session) -> Night:
+    return session.scalars(select(Night).execution_options(populate_existing=True)).one()
 
 
 @pytest.fixture
-def night(database: Database) -> Night:
-    with database.sessions.begin() as session:
-        return request_night(session, user_id=None)
+def night(session: Session) -> Night:
+    return request_night(session, user_id=None)
 
 
 @both_databases
@@ -66,11 +65,14 @@ def test_concurrent_requests_give_one_night(database: Database) -> None:
         ids = set(people.map(ask, range(16)))
     assert len(ids) == 1
     with database.sessions() as session:
-        assert session.scalar(select(func.count()).select_from(Night)) == 1
+        assert count_rows(session, Night) == 1
 
 
 @both_databases
-def test_one_of_many_workers_claims_the_night(database: Database, night: Night) -> None:
+def test_one_of_many_workers_claims_the_night(database: Database) -> None:
+    with database.sessions.begin() as session:
+        night = request_night(session, user_id=None)
+
     def take(_: int) -> NightClaim | None:
         with database.sessions.begin() as session:
             return claim_night(session, lease_s=60, max_attempts=3)
@@ -85,73 +87,67 @@ def test_finished_night_allows_another(session: Session, night: Night) -> None:
     assert finish_night(session, claim(session), Outcome.NOTHING, "too few")
     assert not has_waiting_night(session)
     assert request_night(session, user_id=None).id != night.id
+    session.refresh(night)
     assert [found.outcome for found in list_nights(session).items] == [None, Outcome.NOTHING]
 
 
 @both_databases
-def test_lost_claim_writes_nothing(database: Database, night: Night) -> None:
-    with database.sessions.begin() as session:
-        first = claim(session)
-        lapse(session)
-        assert has_waiting_night(session)
-        second = claim(session)
-        assert not extend(session, first, lease_s=60)
-        assert not update_night(session, first, progress="too late")
-        assert not finish_night(session, first, Outcome.PROMOTED, "too late")
-        release_night(session, first)
-        assert update_night(session, second, progress="current")
-    found = the_night(database)
+def test_lost_claim_writes_nothing(session: Session, night: Night) -> None:
+    first = claim(session)
+    lapse(session)
+    assert has_waiting_night(session)
+    second = claim(session)
+    assert not extend(session, first, lease_s=60)
+    assert not update_night(session, first, progress="too late")
+    assert not finish_night(session, first, Outcome.PROMOTED, "too late")
+    release_night(session, first)
+    assert update_night(session, second, progress="current")
+    found = the_night(session)
     assert (found.progress, found.outcome, found.leased_by) == ("current", None, second.holder)
 
 
 @both_databases
-def test_night_fails_after_too_many_attempts(database: Database, night: Night) -> None:
-    with database.sessions.begin() as session:
-        for _ in range(3):
-            assert not fail_exhausted_night(session, max_attempts=3)
-            begin_stage(session, claim(session), "training")
-            lapse(session)
-        assert claim_night(session, lease_s=60, max_attempts=3) is None
-        assert fail_exhausted_night(session, max_attempts=3)
-    found = the_night(database)
+def test_night_fails_after_too_many_attempts(session: Session, night: Night) -> None:
+    for _ in range(3):
+        assert not fail_exhausted_night(session, max_attempts=3)
+        begin_stage(session, claim(session), "training")
+        lapse(session)
+    assert claim_night(session, lease_s=60, max_attempts=3) is None
+    assert fail_exhausted_night(session, max_attempts=3)
+    found = the_night(session)
     assert (found.outcome, found.reason) == (Outcome.FAILED, "failed after 3 attempts; see the log")
 
 
 @both_databases
-def test_new_stage_resets_the_attempts(database: Database, night: Night) -> None:
-    with database.sessions.begin() as session:
-        for _ in range(2):
-            begin_stage(session, claim(session), "training")
-            lapse(session)
-        last = claim(session)
-        assert begin_stage(session, last, "evaluation")
-    assert the_night(database).attempts == 1
+def test_new_stage_resets_the_attempts(session: Session, night: Night) -> None:
+    for _ in range(2):
+        begin_stage(session, claim(session), "training")
+        lapse(session)
+    last = claim(session)
+    assert begin_stage(session, last, "evaluation")
+    assert the_night(session).attempts == 1
 
 
 @both_databases
-def test_released_night_costs_no_attempt(database: Database, night: Night) -> None:
-    with database.sessions.begin() as session:
-        release_night(session, claim(session))
-    assert the_night(database).attempts == 0
-    with database.sessions.begin() as session:
-        release_night(session, claim(session), count_attempt=True)
-        assert has_waiting_night(session)
-    assert the_night(database).attempts == 1
+def test_released_night_costs_no_attempt(session: Session, night: Night) -> None:
+    release_night(session, claim(session))
+    assert the_night(session).attempts == 0
+    release_night(session, claim(session), count_attempt=True)
+    assert has_waiting_night(session)
+    assert the_night(session).attempts == 1
 
 
-def test_cancelled_waiting_night_ends(database: Database, night: Night) -> None:
-    with database.sessions.begin() as session:
-        cancel_night(session, night.id)
-    assert the_night(database).outcome == Outcome.CANCELLED
+def test_cancelled_waiting_night_ends(session: Session, night: Night) -> None:
+    cancel_night(session, night.id)
+    assert the_night(session).outcome == Outcome.CANCELLED
 
 
-def test_cancelled_running_night_is_ended_by_its_worker(database: Database, night: Night) -> None:
-    with database.sessions.begin() as session:
-        held = claim(session)
-        assert not is_cancelled(session, held)
-        cancel_night(session, night.id)
-        assert is_cancelled(session, held)
-    assert the_night(database).outcome is None
+def test_cancelled_running_night_is_ended_by_its_worker(session: Session, night: Night) -> None:
+    held = claim(session)
+    assert not is_cancelled(session, held)
+    cancel_night(session, night.id)
+    assert is_cancelled(session, held)
+    assert the_night(session).outcome is None
 
 
 BERLIN = "Europe/Berlin"
@@ -195,53 +191,49 @@ def test_time_zone_of_the_machine_is_the_default() -> None:
     assert last_due(moment, at="02:00", time_zone="") == expected
 
 
-def install(database: Database, moment: str) -> None:
-    with database.sessions.begin() as session:
-        a_version(session)
-        session.execute(update(ModelAlias).values(created_at=utc(moment)))
+def install(session: Session, moment: str) -> None:
+    a_version(session)
+    session.execute(update(ModelAlias).values(created_at=utc(moment)))
 
 
-def begin(database: Database, moment: str, *, night_at: str = "02:00") -> bool:
+def begin(session: Session, moment: str, *, night_at: str = "02:00") -> bool:
     """As the sweeper does."""
     settings = Settings(night_at=night_at, time_zone=BERLIN)
-    with database.sessions.begin() as session:
-        return begin_due_night(session, settings, moment=utc(moment))
+    return begin_due_night(session, settings, moment=utc(moment))
 
 
-def end_all(database: Database) -> int:
-    with database.sessions.begin() as session:
-        session.execute(update(Night).values(is_open=None, stage="done"))
-        return session.scalar(select(func.count()).select_from(Night)) or 0
+def end_all(session: Session) -> int:
+    session.execute(update(Night).values(is_open=None, stage="done"))
+    return count_rows(session, Night)
 
 
-def test_new_installation_waits_for_its_first_night(database: Database) -> None:
-    install(database, "2026-11-20 08:00")
-    assert not begin(database, "2026-11-20 08:01")
-    assert not begin(database, "2026-11-21 00:59")
-    assert begin(database, "2026-11-21 01:00")
+def test_new_installation_waits_for_its_first_night(session: Session) -> None:
+    install(session, "2026-11-20 08:00")
+    assert not begin(session, "2026-11-20 08:01")
+    assert not begin(session, "2026-11-21 00:59")
+    assert begin(session, "2026-11-21 01:00")
 
 
 @both_databases
-def test_missed_nights_are_caught_up_once(database: Database) -> None:
-    install(database, "2026-11-20 08:00")
-    assert begin(database, "2026-11-25 09:00")
-    assert not begin(database, "2026-11-25 09:00:10"), "it is open"
-    assert end_all(database) == 1
-    assert not begin(database, "2026-11-25 23:00")
-    assert begin(database, "2026-11-26 01:00")
-    assert end_all(database) == 2
+def test_missed_nights_are_caught_up_once(session: Session) -> None:
+    install(session, "2026-11-20 08:00")
+    assert begin(session, "2026-11-25 09:00")
+    assert not begin(session, "2026-11-25 09:00:10"), "it is open"
+    assert end_all(session) == 1
+    assert not begin(session, "2026-11-25 23:00")
+    assert begin(session, "2026-11-26 01:00")
+    assert end_all(session) == 2
 
 
-def test_requested_night_delays_the_scheduled_one(database: Database) -> None:
-    install(database, "2026-11-20 08:00")
-    with database.sessions.begin() as session:
-        session.add(Night(stage="training"))
-    assert not begin(database, "2026-11-21 01:00")
-    end_all(database)
-    assert begin(database, "2026-11-21 01:10")
+def test_requested_night_delays_the_scheduled_one(session: Session) -> None:
+    install(session, "2026-11-20 08:00")
+    session.add(Night(stage="training"))
+    assert not begin(session, "2026-11-21 01:00")
+    end_all(session)
+    assert begin(session, "2026-11-21 01:10")
 
 
-def test_no_night_is_due_when_switched_off(database: Database) -> None:
-    install(database, "2026-11-20 08:00")
-    assert not begin(database, "2026-11-25 09:00", night_at="")
+def test_no_night_is_due_when_switched_off(session: Session) -> None:
+    install(session, "2026-11-20 08:00")
+    assert not begin(session, "2026-11-25 09:00", night_at="")
     assert next_due(utc("2026-11-25 09:00"), Settings(night_at="")) is None

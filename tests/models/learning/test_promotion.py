@@ -21,7 +21,7 @@ from models.tables.intake import ModelVersion
 from models.tables.learning import Answer, Outcome
 from models.tables.people import Role
 from tests.support.data.nights import SAID, a_night, a_trained_version
-from tests.support.data.rows import a_user, a_version
+from tests.support.data.rows import a_user, a_version, live_version
 from tests.support.servers.databases import Database
 
 REFUSAL = SAID[Outcome.REFUSED]
@@ -49,12 +49,6 @@ def promote(session: Session, database: Database, version: ModelVersion, **optio
     )
 
 
-def live_name(session: Session) -> str:
-    live = production_version(session)
-    assert live is not None
-    return live.name
-
-
 def test_promoting_a_proposal_answers_its_night(session: Session, database: Database) -> None:
     candidate = a_candidate(session, database, Outcome.PROPOSED)
     proposal = open_proposal(session)
@@ -63,7 +57,7 @@ def test_promoting_a_proposal_answers_its_night(session: Session, database: Data
     assert (proposal.answer, proposal.answered_by) == (Answer.PROMOTED, admin(session))
     assert proposal.answered_at is not None
     assert open_proposal(session) is None
-    assert live_name(session) == "night-1"
+    assert live_version(session).name == "night-1"
     newest = production_history(session)[0]
     assert newest.reason == f"proposed by night {proposal.id}: {SAID[Outcome.PROPOSED]}"
     assert not promote(session, database, candidate), "it is live already"
@@ -82,7 +76,7 @@ def test_promotion_against_the_gate_must_be_explicit(
     candidate = a_candidate(session, database, outcome)
     with pytest.raises(GateObjectionError, match=sentence):
         promote(session, database, candidate, reason="I know better")
-    assert live_name(session) != "night-1"
+    assert live_version(session).name != "night-1"
     assert promote(session, database, candidate, reason="I know better", despite_refusal=True)
     newest = production_history(session)[0]
     assert newest.reason.startswith("I know better (against the gate: ")
@@ -108,7 +102,7 @@ def test_candidate_of_a_running_night_is_not_promoted(session: Session, database
 
 def test_expected_version_must_still_be_live(session: Session, database: Database) -> None:
     install_baseline(session, data_dir=database.settings.data_dir)
-    shipped = live_name(session)
+    shipped = live_version(session).name
     candidate = a_candidate(session, database, Outcome.PROPOSED)
     with pytest.raises(ProductionChangedError, match=f"version {shipped} is live now"):
         promote(session, database, candidate, expected_live="elsewhere")
@@ -135,7 +129,7 @@ def test_unservable_version_is_not_promoted(session: Session, database: Database
     promote(session, database, sound)
     with pytest.raises(NotServableError, match="baseline-0 was shipped with an earlier release"):
         back(session, database, expected_live="night-2")
-    assert live_name(session) == "night-2"
+    assert live_version(session).name == "night-2"
 
 
 def test_reject_candidate(session: Session, database: Database) -> None:
@@ -153,4 +147,4 @@ def test_reject_candidate(session: Session, database: Database) -> None:
     other = a_version(session, name="by hand", is_live=False)
     with pytest.raises(PromotionError, match="nothing to reject"):
         reject_candidate(session, other, user_id=admin(session))
-    assert live_name(session) == shipped
+    assert live_version(session).name == shipped

@@ -15,7 +15,6 @@ from models.learning.promotion import (
     NothingToRollBackError,
     install_baseline,
     production_history,
-    production_version,
     promote,
     roll_back,
     roll_back_as_admin,
@@ -28,7 +27,7 @@ from models.learning.versions import (
     register_version,
 )
 from models.tables.intake import ModelVersion, Move
-from tests.support.data.rows import a_user, a_version
+from tests.support.data.rows import a_user, a_version, live_version
 from tests.support.data.versions import make_version
 from tests.support.servers.databases import Database
 
@@ -48,9 +47,7 @@ def back(database: Database) -> str:
 
 def live_name(database: Database) -> str:
     with database.sessions() as session:
-        live = production_version(session)
-    assert live is not None
-    return live.name
+        return live_version(session).name
 
 
 def test_roll_back_undoes_promotions_one_by_one(database: Database) -> None:
@@ -71,18 +68,16 @@ def test_promotion_after_a_roll_back_continues_from_there(database: Database) ->
     assert (target.name, back(database)) == ("A", "A")
 
 
-def test_production_history_keeps_user_move_and_reason(database: Database) -> None:
-    with database.sessions.begin() as session:
-        user = a_user(session, name="ada")
-        a_version(session, name="A")
-        new = a_version(session, name="B", is_live=False)
-        promote(session, new, user_id=user.id, reason="it finds more")
-        roll_back(session, user_id=user.id, reason="it finds too much" * 100)
-    with database.sessions() as session:
-        entries = [
-            (entry.model_version.name, entry.move, entry.user_id, entry.reason[:17])
-            for entry in production_history(session)
-        ]
+def test_production_history_keeps_user_move_and_reason(session: Session) -> None:
+    user = a_user(session, name="ada")
+    a_version(session, name="A")
+    new = a_version(session, name="B", is_live=False)
+    promote(session, new, user_id=user.id, reason="it finds more")
+    roll_back(session, user_id=user.id, reason="it finds too much" * 100)
+    entries = [
+        (entry.model_version.name, entry.move, entry.user_id, entry.reason[:17])
+        for entry in production_history(session)
+    ]
     assert entries == [
         ("A", Move.ROLL_BACK, user.id, "it finds too much"),
         ("B", Move.PROMOTION, user.id, "it finds more"),
@@ -157,27 +152,21 @@ def register_again(database: Database, folder: str | None) -> int:
         return register_version(session, folder=data_dir / str(folder), data_dir=data_dir).id
 
 
-def test_check_servable_names_the_reason(database: Database) -> None:
-    settings = database.settings
+def test_check_servable_names_the_reason(session: Session, settings: Settings) -> None:
     sensitive = settings.model_copy(update={"operating_point": "sensitive"})
-    with database.sessions.begin() as session:
-        install_baseline(session, data_dir=settings.data_dir)
-        shipped = production_version(session)
-        assert shipped is not None
-        check_servable(shipped, settings)
-        one_point = registered(session, settings, "one-point", points={"balanced": 0.5})
+    install_baseline(session, data_dir=settings.data_dir)
+    check_servable(live_version(session), settings)
+    one_point = registered(session, settings, "one-point", points={"balanced": 0.5})
+    check_servable(one_point, settings)
+    with pytest.raises(NotServableError, match="one-point has no operating point sensitive"):
+        check_servable(one_point, sensitive)
+    earlier = a_version(session, name="baseline-0", is_live=False)
+    with pytest.raises(NotServableError, match="baseline-0 was shipped with an earlier release"):
+        check_servable(earlier, settings)
+    folder = settings.data_dir / str(one_point.folder)
+    (folder / "network.bin").write_bytes(b"damaged")
+    with pytest.raises(NotServableError, match=r"one-point cannot be read: network\.bin"):
         check_servable(one_point, settings)
-        with pytest.raises(NotServableError, match="one-point has no operating point sensitive"):
-            check_servable(one_point, sensitive)
-        earlier = a_version(session, name="baseline-0", is_live=False)
-        with pytest.raises(
-            NotServableError, match="baseline-0 was shipped with an earlier release"
-        ):
-            check_servable(earlier, settings)
-        folder = settings.data_dir / str(one_point.folder)
-        (folder / "network.bin").write_bytes(b"damaged")
-        with pytest.raises(NotServableError, match=r"one-point cannot be read: network\.bin"):
-            check_servable(one_point, settings)
-        shutil.rmtree(folder)
-        with pytest.raises(NotServableError, match="one-point cannot be read"):
-            check_servable(one_point, settings)
+    shutil.rmtree(folder)
+    with pytest.raises(NotServableError, match="one-point cannot be read"):
+        check_servable(one_point, settings)

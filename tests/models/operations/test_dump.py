@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from models.operations.dump import DumpError, read_table, write_table
+from models.operations.backup_folder import BackupDamagedError
+from models.operations.dump import read_table, write_table
 from models.session import WRITES
 from models.tables.intake import Study
 from tests.support.servers.databases import Database
@@ -43,7 +44,7 @@ def test_read_table_refuses_other_lines(
 def check_is_refused(database: Database, path: Path) -> None:
     with (
         database.engine.execution_options(**WRITES).begin() as connection,
-        pytest.raises(DumpError, match=path.name),
+        pytest.raises(BackupDamagedError, match=path.name),
     ):
         read_table(connection, path, name="study", report=nobody)
 

@@ -2,17 +2,16 @@
 
 import stat
 
-from sqlalchemy import func, select
-
 from models.config.settings import Settings
-from models.learning.promotion import production_history, production_version, set_production
+from models.learning.promotion import production_history, set_production
 from models.learning.versions import find_version, version_path
 from models.operations.upgrade import upgrade
 from models.people.tokens import local_token_path, user_of_token
+from models.query import count_rows
 from models.tables.intake import ModelAlias, ModelVersion
 from models.tables.people import Role, User
 from pipeline.inference.version_folder import BASELINE, load_card
-from tests.support.data.rows import a_version
+from tests.support.data.rows import a_version, live_version
 from tests.support.servers.databases import Database, open_database
 
 
@@ -23,10 +22,9 @@ def test_upgrade_makes_all_that_a_start_needs(empty_database: Database) -> None:
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     with empty_database.sessions() as session:
         user = user_of_token(session, token.read_text().strip(), "api")
-        version = production_version(session)
+        version = live_version(session)
     assert user is not None
     assert (user.name, user.role) == ("admin", Role.ADMIN)
-    assert version is not None
     assert version.card["model_version"] == version.name
     assert version_path(version, data_dir=settings.data_dir) == BASELINE
 
@@ -38,9 +36,7 @@ def test_upgrade_twice_changes_nothing(empty_database: Database) -> None:
     upgrade(settings)
     assert local_token_path(settings.data_dir).read_text() == token
     with empty_database.sessions() as session:
-        assert session.scalar(select(func.count()).select_from(User)) == 1
-        assert session.scalar(select(func.count()).select_from(ModelAlias)) == 1
-        assert len(production_history(session)) == 1
+        assert (count_rows(session, User), count_rows(session, ModelAlias)) == (1, 1)
 
 
 def test_upgrade_replaces_the_token_of_another_database(settings: Settings) -> None:
@@ -59,11 +55,9 @@ def test_upgrade_replaces_an_older_shipped_network(empty_database: Database) -> 
         a_version(session, name="baseline-0")
     upgrade(settings)
     with empty_database.sessions() as session:
-        live = production_version(session)
-        newest = production_history(session)[0]
         assert find_version(session, "baseline-0") is not None
-    assert live is not None
-    assert live.name == load_card(BASELINE).model_version
+        assert live_version(session).name == load_card(BASELINE).model_version
+        newest = production_history(session)[0]
     assert newest.reason == "replaces baseline-0 of an earlier release"
 
 
@@ -77,6 +71,4 @@ def test_upgrade_keeps_the_sites_own_network_in_production(empty_database: Datab
         set_production(session, own, reason="better")
     upgrade(settings)
     with empty_database.sessions() as session:
-        live = production_version(session)
-    assert live is not None
-    assert live.name == "ours"
+        assert live_version(session).name == "ours"

@@ -23,14 +23,12 @@ from tests.support.data.rows import a_user
 from tests.support.servers.databases import Database
 
 
-def test_api_token_can_be_used_repeatedly(database: Database) -> None:
-    with database.sessions.begin() as session:
-        token = issue_token(session, user=a_user(session), kind="api")
+def test_api_token_can_be_used_repeatedly(session: Session) -> None:
+    token = issue_token(session, user=a_user(session), kind="api")
     for _ in range(2):
-        with database.sessions() as session:
-            user = user_of_token(session, token, "api")
-            assert user is not None
-            assert user.name == "olga"
+        user = user_of_token(session, token, "api")
+        assert user is not None
+        assert user.name == "olga"
 
 
 def test_token_table_keeps_only_the_digest(session: Session) -> None:

@@ -6,11 +6,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.config.settings import Settings
 from models.intake.claims import Claim, claim_images
+from models.query import count_rows
 from models.reading.predictions import (
     finish_known,
     get_prediction,
@@ -25,8 +25,8 @@ from tests.support.data.rows import (
     a_version,
     all_images,
     an_image,
-    images_in,
     lapse_leases,
+    some_images,
 )
 from tests.support.servers.databases import Database, both_databases
 
@@ -42,49 +42,37 @@ def record_all(session: Session, claim: Claim, *, version_id: int) -> None:
     record_predictions(session, claim, predictions, model_version_id=version_id, engine="a test")
 
 
-def count_predictions(session: Session) -> int:
-    return session.scalar(select(func.count()).select_from(tables.Prediction)) or 0
+def test_record_predictions_finishes_the_chunk(session: Session) -> None:
+    version = a_version(session)
+    some_images(session, 3, state=State.READY)
+    record_all(session, claim_all(session), version_id=version.id)
+    images = all_images(session)
+    assert {(image.state, image.leased_by) for image in images} == {(State.PREDICTED, None)}
+    assert all(image.finished_at for image in images)
+    assert count_rows(session, tables.Prediction) == 3
 
 
-def test_record_predictions_finishes_the_chunk(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job, version = a_job(session), a_version(session)
-        for _ in range(3):
-            an_image(session, job, state=State.READY)
-        record_all(session, claim_all(session), version_id=version.id)
-    with database.sessions() as session:
-        images = all_images(session)
-        assert {image.state for image in images} == {State.PREDICTED}
-        assert {image.leased_by for image in images} == {None}
-        assert all(image.finished_at for image in images)
-        assert count_predictions(session) == 3
+def test_equal_bytes_share_one_prediction(session: Session) -> None:
+    version = a_version(session)
+    an_image(session, a_job(session), content="same", state=State.READY)
+    claim = claim_all(session)
+    an_image(session, a_job(session), content="same", state=State.READY)
+    record_all(session, claim, version_id=version.id)
+    assert [image.state for image in all_images(session)] == [State.PREDICTED] * 2
+    assert count_rows(session, tables.Prediction) == 1
 
 
-def test_equal_bytes_share_one_prediction(database: Database) -> None:
-    with database.sessions.begin() as session:
-        version = a_version(session)
-        first, second = a_job(session), a_job(session)
-        an_image(session, first, content="same", state=State.READY)
-        claim = claim_all(session)
-        an_image(session, second, content="same", state=State.READY)
-        record_all(session, claim, version_id=version.id)
-    with database.sessions() as session:
-        assert [image.state for image in all_images(session)] == [State.PREDICTED] * 2
-        assert count_predictions(session) == 1
-
-
-def test_finish_known_skips_predicted_bytes(database: Database) -> None:
-    with database.sessions.begin() as session:
-        version, other = a_version(session), a_version(session, name="v2", is_live=False)
-        an_image(session, a_job(session), content="same", state=State.READY)
-        record_all(session, claim_all(session), version_id=version.id)
-        late = an_image(session, a_job(session), content="same", state=State.READY)
-        known = partial(finish_known, session, [late.sha256])
-        assert known(model_version_id=other.id, operating_point="balanced") == set()
-        assert known(model_version_id=version.id, operating_point="sensitive") == set()
-        assert late.state == State.READY
-        assert known(model_version_id=version.id, operating_point="balanced") == {late.sha256}
-    assert [image.state for image in images_in(database)] == [State.PREDICTED] * 2
+def test_finish_known_skips_predicted_bytes(session: Session) -> None:
+    version, other = a_version(session), a_version(session, name="v2", is_live=False)
+    an_image(session, a_job(session), content="same", state=State.READY)
+    record_all(session, claim_all(session), version_id=version.id)
+    late = an_image(session, a_job(session), content="same", state=State.READY)
+    known = partial(finish_known, session, [late.sha256])
+    assert known(model_version_id=other.id, operating_point="balanced") == set()
+    assert known(model_version_id=version.id, operating_point="sensitive") == set()
+    assert [image.state for image in all_images(session)] == [State.PREDICTED, State.READY]
+    assert known(model_version_id=version.id, operating_point="balanced") == {late.sha256}
+    assert [image.state for image in all_images(session)] == [State.PREDICTED] * 2
 
 
 def test_concurrent_workers_record_equal_bytes_once(database: Database) -> None:
@@ -106,20 +94,18 @@ def test_concurrent_workers_record_equal_bytes_once(database: Database) -> None:
         list(threads.map(finish, (one, other)))
     with database.sessions() as session:
         assert {image.state for image in all_images(session)} == {State.PREDICTED}
-        assert count_predictions(session) == 20
+        assert count_rows(session, tables.Prediction) == 20
 
 
-def test_lost_claim_records_no_prediction(database: Database) -> None:
-    with database.sessions.begin() as session:
-        version = a_version(session)
-        an_image(session, a_job(session), state=State.READY)
-        late = claim_all(session)
-        lapse_leases(session)
-        claim_all(session)
-        record_all(session, late, version_id=version.id)
-    with database.sessions() as session:
-        assert [image.state for image in all_images(session)] == [State.READY]
-        assert count_predictions(session) == 0
+def test_lost_claim_records_no_prediction(session: Session) -> None:
+    version = a_version(session)
+    an_image(session, a_job(session), state=State.READY)
+    late = claim_all(session)
+    lapse_leases(session)
+    claim_all(session)
+    record_all(session, late, version_id=version.id)
+    assert [image.state for image in all_images(session)] == [State.READY]
+    assert count_rows(session, tables.Prediction) == 0
 
 
 @pytest.mark.parametrize("peak", [0.0, 3.0, 7.5])

@@ -17,7 +17,7 @@ from models.tables.intake import Image, ModelVersion, State
 from pipeline.errors import Reason, RefusalCode
 from pipeline.types import OperatingPoint, Prediction
 from tests.support.data.rows import a_hash, a_job, a_prediction, a_version, an_image, some_images
-from tests.support.servers.databases import Database, both_databases
+from tests.support.servers.databases import both_databases
 
 NORMAL = a_prediction(probability=0.1, finding="normal")
 STRANGE = a_prediction(probability=0.99, finding=None, reason="unlike a chest radiograph")
@@ -44,17 +44,15 @@ def a_study(session: Session, name: str, images: list[Image]) -> int:
     return ids[a_hash(name)]
 
 
-def test_iter_results_has_a_line_for_every_state(database: Database) -> None:
-    with database.sessions.begin() as session:
-        job = a_job(session)
-        done = an_image(session, job, file="a/done.png", state=State.READY)
-        predict(session, a_version(session), {done.id: a_prediction()})
-        an_image(session, job, file="a/waits.png")
-        why = Reason(RefusalCode.NOT_AN_IMAGE, "no image")
-        text = NewImage("a/text.txt", a_hash("x"), 1, refused=why)
-        add_images(session, job_id=job.id, new=[text])
-    with database.sessions() as session:
-        predicted, received, rejected = iter_results(session, job_id=job.id)
+def test_iter_results_has_a_line_for_every_state(session: Session) -> None:
+    job = a_job(session)
+    done = an_image(session, job, file="a/done.png", state=State.READY)
+    predict(session, a_version(session), {done.id: a_prediction()})
+    an_image(session, job, file="a/waits.png")
+    why = Reason(RefusalCode.NOT_AN_IMAGE, "no image")
+    text = NewImage("a/text.txt", a_hash("x"), 1, refused=why)
+    add_images(session, job_id=job.id, new=[text])
+    predicted, received, rejected = iter_results(session, job_id=job.id)
     assert (predicted.status, predicted.finding) == ("predicted", "pneumonia")
     assert (predicted.probability, predicted.threshold) == (0.9, 0.5)
     assert (predicted.reason, predicted.model_version) == (None, "v1")
@@ -214,10 +212,8 @@ def test_list_studies_sorts_filters_and_pages(session: Session) -> None:
 
 
 @both_databases
-def test_get_or_create_studies_creates_each_once(database: Database) -> None:
+def test_get_or_create_studies_creates_each_once(session: Session) -> None:
     study = NewStudy(a_hash("one"), a_hash("patient"))
-    with database.sessions.begin() as session:
-        first = get_or_create_studies(session, [study, study])
-    with database.sessions.begin() as session:
-        assert get_or_create_studies(session, [study]) == first
-        assert get_or_create_studies(session, []) == {}
+    first = get_or_create_studies(session, [study, study])
+    assert get_or_create_studies(session, [study]) == first
+    assert get_or_create_studies(session, []) == {}

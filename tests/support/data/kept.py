@@ -19,7 +19,6 @@ from models.tables import learning as learning_tables  # noqa: F401  adds its ta
 from models.tables.intake import Image, State, Study, Upload
 from models.tables.learning import Label
 from models.tables.people import Lockout
-from pipeline.evaluation.fingerprint import Fingerprint
 from pipeline.types import Split
 from tests.support.data.labelled import NORMAL, PNEUMONIA, Archive
 from tests.support.data.nights import a_night, a_trained_version
@@ -50,8 +49,7 @@ def fill_history(context: AppContext, *, name: str = "a folder") -> str:
         members = [Member(read, PNEUMONIA, Split.TEST, SITE, "p" * 64, label.id)]
         snapshot = freeze(session, members, report={"images": 1, "naïve": None})
         a_night(session, None, candidate=version, snapshot_id=snapshot.id, **a_claim())
-        found = {read: Fingerprint("1" * 64, "2" * 64)}
-        add_fingerprints(session, found, preprocessing="1")
+        add_fingerprints(session, {read: ("1" * 64, "2" * 64)}, preprocessing="1")
     forget_newest_study(context)
     return str(job.id)
 

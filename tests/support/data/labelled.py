@@ -26,7 +26,7 @@ PNEUMONIA, NORMAL, UNUSABLE = LabelValue.PNEUMONIA, LabelValue.NORMAL, LabelValu
 class Archive:
     """Adds labelled images; each shows different noise unless `picture` is given."""
 
-    context: AppContext | AppContext
+    context: AppContext
     number: int = field(default=0)
 
     def site_image(
@@ -58,14 +58,22 @@ class Archive:
         self, name: str, images: Sequence[tuple[Split, str, LabelValue]], **known: Any
     ) -> list[str]:
         """images: split, patient, label. Return their sha256s."""
-        with self.context.sessions.begin() as session:
-            user = a_user(session)
-            row = ImportedDataset(name=name, has_own_splits=True, user_id=user.id, report={})
-            session.add(row)
-            session.flush()
-            made = [self._imported(session, row, *image, **known) for image in images]
-        for sha256 in made:
+        rows = []
+        for split, patient, _ in images:
+            self.number += 1
+            sha256 = a_hash(f"imported {name} {self.number}")
+            row = {"sha256": sha256, "file": f"{self.number}.png", "split": split}
+            rows.append(row | {"patient_hash": a_hash(patient)} | known)
             self.store(sha256, None)
+        made = [str(row["sha256"]) for row in rows]
+        with self.context.sessions.begin() as session:
+            dataset_id = a_dataset(session, name, *rows).id
+            source = {"role": None, "dataset_id": dataset_id, "reader": f"dataset {name}"}
+            labels = [
+                self.new_label(session, sha256, value, **source)
+                for sha256, (*_, value) in zip(made, images, strict=True)
+            ]
+            add_labels(session, labels)
         return made
 
     def label(
@@ -86,37 +94,17 @@ class Archive:
             picture = np.random.default_rng(seed).integers(0, 256, (224, 224), np.uint8)
         self.context.store.put_network_input(sha256, PREPROCESSING, picture)
 
-    def _imported(
-        self,
-        session: Session,
-        dataset: ImportedDataset,
-        split: Split,
-        patient: str,
-        value: LabelValue,
-        **known: Any,
-    ) -> str:
-        self.number += 1
-        sha256 = a_hash(f"imported {dataset.name} {self.number}")
-        session.add(
-            ImportedImage(
-                dataset_id=dataset.id,
-                sha256=sha256,
-                file=f"{self.number}.png",
-                patient_hash=a_hash(patient),
-                split=split,
-                **known,
-            )
-        )
-        label = self.new_label(
-            session,
-            sha256,
-            value,
-            reader=f"dataset {dataset.name}",
-            role=None,
-            dataset_id=dataset.id,
-        )
-        add_labels(session, [label])
-        return sha256
+
+def a_dataset(session: Session, name: str, *images: dict[str, Any]) -> ImportedDataset:
+    """images: columns of each, at least its SHA-256."""
+    user_id = a_user(session).id
+    dataset = ImportedDataset(name=name, has_own_splits=True, user_id=user_id, report={})
+    session.add(dataset)
+    session.flush()
+    usual = {"dataset_id": dataset.id, "file": "f", "patient_hash": "p", "split": Split.TRAIN}
+    session.add_all(ImportedImage(**usual | one) for one in images)
+    session.flush()
+    return dataset
 
 
 def patient_of_split(split: Split, *, number: int = 0) -> str:

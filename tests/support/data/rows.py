@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 
 from models.base import now
 from models.context import AppContext
-from models.files.store import Stored
-from models.intake.images import NewImage, add_image, add_images
+from models.intake.images import NewImage, add_images
 from models.intake.jobs import create_job
-from models.learning.promotion import set_production
+from models.learning.promotion import production_version, set_production
 from models.people.users import find_user, make_user
 from models.tables.intake import Image, Job, ModelVersion, State
 from models.tables.people import Role, User
@@ -47,9 +46,8 @@ def an_image(
 ) -> Image:
     """content: stands for its bytes; equal contents have equal hashes."""
     file = file or f"folder/{uuid4().hex}.png"
-    image = add_image(
-        session, job_id=job.id, file=file, stored=Stored(a_hash(content or file), 1000)
-    )
+    new = NewImage(file, a_hash(content or file), 1000)
+    (image,) = add_images(session, job_id=job.id, new=[new])
     image.state = state
     session.flush()
     return image
@@ -75,6 +73,12 @@ def a_version(session: Session, *, name: str = "v1", is_live: bool = True) -> Mo
     if is_live:
         set_production(session, version, reason="for a test")
     return version
+
+
+def live_version(session: Session) -> ModelVersion:
+    live = production_version(session)
+    assert live is not None
+    return live
 
 
 def a_prediction(
@@ -115,7 +119,9 @@ def lapse_leases(session: Session) -> None:
 
 
 def all_images(session: Session) -> list[Image]:
-    return list(session.scalars(select(Image).order_by(Image.id)))
+    """As the database has them, also where statements changed them."""
+    rows = select(Image).order_by(Image.id).execution_options(populate_existing=True)
+    return list(session.scalars(rows))
 
 
 def images_in(opened: AppContext | Database) -> list[Image]:

@@ -4,12 +4,14 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image as Picture
 
 from models.context import AppContext
 from models.files.store import FileStore
-from models.intake.images import add_image
+from models.intake.images import NewImage, add_images
 from models.tables.intake import Image, Job
+from pipeline.types import PREPROCESSING
 from tests.support.data.builders import make_dicom, make_picture
 
 
@@ -28,13 +30,21 @@ def a_dicom(folder: Path, **attributes: Any) -> bytes:
 
 
 def upload(context: AppContext, job: Job, files: dict[str, bytes]) -> list[Image]:
-    stored = [context.store.put(io.BytesIO(content)) for content in files.values()]
-    with context.sessions.begin() as session:
-        return [
-            add_image(session, job_id=job.id, file=file, stored=one)
-            for file, one in zip(files, stored, strict=True)
-        ]
+    """Their ids are in the order given."""
+    images = []
+    for file, content in files.items():
+        stored = context.store.put(io.BytesIO(content))
+        new = NewImage(file, stored.sha256, stored.size)
+        with context.sessions.begin() as session:
+            images += add_images(session, job_id=job.id, new=[new])
+    return images
 
 
 def files_in(store: FileStore, area: str) -> list[Path]:
     return [path for path in (store.root / area).rglob("*") if path.is_file()]
+
+
+def put_inputs(context: AppContext, images: list[Image]) -> None:
+    for number, image in enumerate(images):
+        noise = np.random.default_rng(number).integers(0, 256, (224, 224), np.uint8)
+        context.store.put_network_input(image.sha256, PREPROCESSING, noise)

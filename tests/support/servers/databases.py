@@ -17,7 +17,8 @@ from sqlalchemy import Engine, create_engine, text
 from models.base import Base
 from models.config.settings import Settings
 from models.operations.upgrade import alembic_config, migrating
-from models.session import Sessions, make_engine, make_session_factory
+from models.session import Sessions
+from models.session import open_database as open_sessions
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
 from tests.support.servers.postgres import PostgresServer
 
@@ -125,13 +126,10 @@ def _sqlite_with_tables() -> bytes:
 @contextmanager
 def open_database(settings: Settings, *, make_tables: bool) -> Iterator[Database]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    engine = make_engine(settings)
-    if make_tables:
-        _make_tables(engine)
-    try:
-        yield Database(settings, engine, make_session_factory(engine))
-    finally:
-        engine.dispose()
+    with open_sessions(settings) as sessions:
+        if make_tables:
+            _make_tables(sessions.engine)
+        yield Database(settings, sessions.engine, sessions)
 
 
 def downgrade(engine: Engine, revision: str = "base") -> None:

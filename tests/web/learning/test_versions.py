@@ -10,7 +10,7 @@ from models.tables.intake import ModelVersion
 from models.tables.learning import Evaluation, Outcome
 from models.tables.people import Role
 from tests.support.data.nights import SAID, a_night, a_snapshot, a_trained_version
-from tests.support.data.rows import a_job, an_image
+from tests.support.data.rows import a_job, an_image, live_version
 from tests.support.web.pages import words
 from tests.support.web.people import submit
 from tests.support.web.portal import Portal
@@ -56,9 +56,7 @@ def a_decision() -> dict[str, Any]:
 
 def shipped(session: Session, portal: Portal) -> ModelVersion:
     install_baseline(session, data_dir=portal.database.settings.data_dir)
-    live = production_version(session)
-    assert live is not None
-    return live
+    return live_version(session)
 
 
 def propose(portal: Portal, outcome: Outcome = Outcome.PROPOSED, name: str = "night-1") -> str:

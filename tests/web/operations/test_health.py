@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from models.config.settings import Settings
 from models.operations.heartbeat import record_heartbeat
 from models.operations.upgrade import upgrade
-from models.session import make_engine
+from models.session import open_database
 from pipeline.inference.version_folder import BASELINE
 from tests.support.data.rows import a_version
 from tests.support.servers.databases import Database, downgrade
@@ -71,9 +71,8 @@ def test_readyz_reports_every_part_up(ready: Settings) -> None:
 def test_readyz_names_missing_parts(ready: Settings) -> None:
     no_broker = ready.model_copy(update={"broker_url": "redis://127.0.0.1:1/0"})
     assert _down(no_broker) == (503, {"status", "broker"})
-    engine = make_engine(ready)
-    downgrade(engine, "0003")
-    engine.dispose()
+    with open_database(ready) as sessions:
+        downgrade(sessions.engine, "0003")
     assert _down(ready) == (503, {"status", "tables"})
 
 

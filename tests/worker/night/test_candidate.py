@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from models.context import AppContext
-from models.learning.promotion import production_version
 from models.learning.snapshots import snapshot_images
 from models.learning.versions import version_path
 from models.tables.intake import ModelVersion
@@ -19,6 +18,7 @@ from pipeline.inference.version_folder import BASELINE, load_card
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.training.job import TrainingProgress
 from pipeline.types import PREPROCESSING, Split
+from tests.support.data.rows import live_version
 from tests.support.data.snapshots import FINDINGS, Phantom, freeze_phantoms
 from tests.support.data.versions import make_version
 from worker.night.candidate import ForeignFolderError, train_candidate
@@ -82,7 +82,7 @@ def test_candidate_starts_from_production_and_continues_after_an_interruption(
     assert {step.stage for step in steps} == {"read", "resume", "export", "evaluate"}
     assert steps[-1].share == pytest.approx(1)
     with context.sessions() as session:
-        assert production_version(session).id == production.id  # type: ignore[union-attr]
+        assert live_version(session).id == production.id
     assert version_path(made, data_dir=context.settings.data_dir) == folder
     assert [path.name for path in folder.parent.iterdir()] == ["night-7"], "checkpoints are removed"
 

@@ -15,12 +15,11 @@ from sqlalchemy.orm import joinedload
 
 from models.context import AppContext
 from models.learning.nights import claim_night, request_night
-from models.learning.promotion import production_version
 from models.tables.intake import ModelVersion
 from models.tables.learning import LabelValue, Night, Outcome
 from pipeline.phantom.drawing import draw_phantom
 from tests.support.data.labelled import Archive
-from tests.support.data.rows import with_settings
+from tests.support.data.rows import live_version, with_settings
 from tests.support.data.snapshots import FINDINGS
 from tests.support.data.versions import make_version
 from worker.night.claim import CancelledError, ClaimedNight, LostClaimError
@@ -105,8 +104,7 @@ def test_run_night_refuses_the_same_network(context: AppContext) -> None:
     compared = night.decision["comparisons"][0]
     assert compared["auroc"]["difference"]["value"] == 0.0
     with context.sessions() as session:
-        live = production_version(session)
-    assert live is not None
+        live = live_version(session)
     assert live.id == night.production_id
     assert live.name != night.candidate.name
 

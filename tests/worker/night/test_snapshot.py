@@ -12,7 +12,6 @@ from models.learning.labelled_blobs import labelled_blobs, use_repeatable_read
 from models.learning.labels import effective_labels
 from models.learning.snapshots import (
     SITE,
-    get_snapshot,
     last_trained_snapshot,
     new_label_count,
     snapshot_images,
@@ -109,8 +108,7 @@ def test_old_snapshot_stays_readable(context: AppContext, archive: Archive) -> N
 
     assert columns(context, snapshot) == before
     with context.sessions() as session:
-        kept = get_snapshot(session, snapshot.id)
-        assert kept is not None
+        kept = session.get_one(DatasetSnapshot, snapshot.id)
         lines = "".join(snapshot_lines(snapshot_images(session, kept.id)))
     assert hashlib.sha256(lines.encode()).hexdigest() == kept.digest
 
