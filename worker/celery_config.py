@@ -26,6 +26,7 @@ HOUR_S = 3600
 def worker_configuration(settings: Settings) -> dict[str, Any]:
     if not settings.broker_url:
         raise SettingsError("OVERREAD_BROKER_URL: expected the broker's URL, received nothing")
+    limit_s = settings.train_time_limit_s
     return sender_configuration(settings) | {
         "broker_transport_options": _transport(settings, answer_within_s=30),
         "broker_connection_retry_on_startup": True,
@@ -35,7 +36,9 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
         "worker_pool_start_method": "spawn",  # TensorFlow hangs in a fork of a process that used it
         "worker_proc_alive_timeout": 120.0,  # on a busy machine the default of 4 s is too short
         "worker_max_tasks_per_child": 1,  # TensorFlow frees its memory only at exit
-        "task_annotations": {NIGHT_TASK: _night_limits(settings)},
+        "task_annotations": {
+            NIGHT_TASK: {"time_limit": limit_s, "soft_time_limit": int(0.9 * limit_s)}
+        },
         "beat_scheduler": "worker.app:Beat",
         "beat_schedule": _schedule(settings),
         "beat_schedule_filename": str(settings.data_dir / "beat-schedule"),
@@ -75,11 +78,6 @@ def _transport(settings: Settings, *, answer_within_s: float) -> dict[str, Any]:
         "socket_keepalive": True,
         "health_check_interval": 25,
     }
-
-
-def _night_limits(settings: Settings) -> dict[str, Any]:
-    limit_s = settings.train_time_limit_s
-    return {"time_limit": limit_s, "soft_time_limit": int(0.9 * limit_s)}
 
 
 def _schedule(settings: Settings) -> dict[str, Any]:

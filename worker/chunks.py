@@ -31,12 +31,12 @@ class PassingError(Exception):
 PASSING = (OSError, PassingError, *AWAY)
 
 
-def repeat(work: Callable[[], bool], *, context: AppContext, turn_s: float = TURN_S) -> bool:
+def repeat(work: Callable[[AppContext], bool], context: AppContext) -> bool:
     """Work until nothing waits (False), or the turn is over or the process stops (True)."""
-    deadline = time.monotonic() + turn_s
+    deadline = time.monotonic() + TURN_S
     while not context.stopping.is_set():
         with _exit_if_hung(after_s=HUNG_AFTER * context.settings.lease_s):
-            had_work = work()
+            had_work = work(context)
         if not had_work:
             return False
         if time.monotonic() > deadline:

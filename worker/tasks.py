@@ -61,7 +61,7 @@ def _work(chunk: Callable[[AppContext], bool], *, nudge: Callable[[], None]) -> 
     """Work for one turn; then other tasks get theirs, and a nudge continues this one."""
     context = process_context()
     with _passing_failures():
-        if repeat(partial(chunk, context), context=context):
+        if repeat(chunk, context):
             nudge()
 
 

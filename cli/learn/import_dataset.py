@@ -24,7 +24,7 @@ from pipeline.text import plural, readable
 from pipeline.training.labelled import DatasetError, LabelledDataset, open_dataset
 from pipeline.types import Split
 from worker.datasets import import_dataset as importing
-from worker.datasets.import_dataset import ImportEvents, ImportResult, check_name
+from worker.datasets.import_dataset import ImportEvents, check_name
 from worker.datasets.report import ImportReport, count_patients
 
 NAMED = 10  # files that are named where the same image has both labels
@@ -50,15 +50,15 @@ def import_dataset(directory: Path, name: str | None) -> None:
             name = check_name(name or directory.resolve().name)
             upgrade(settings)
             with closing(open_context(settings)) as context:
-                result = _import(context, dataset, name)
+                report = _import(context, dataset, name)
         except DatasetError as error:
             raise UsageProblem(str(error)) from None
-    for line in describe_import(name, result, min_patients=settings.gate_min_patients):
+    for line in describe_import(name, report, min_patients=settings.gate_min_patients):
         click.echo(readable(line))
-    sys.exit(1 if result.report.refused else 0)
+    sys.exit(1 if report.refused else 0)
 
 
-def _import(context: AppContext, dataset: LabelledDataset, name: str) -> ImportResult:
+def _import(context: AppContext, dataset: LabelledDataset, name: str) -> ImportReport:
     with context.sessions() as session:
         user = find_user(session, ADMIN)
     assert user is not None, "upgrade() adds it"
@@ -70,10 +70,9 @@ def _import(context: AppContext, dataset: LabelledDataset, name: str) -> ImportR
         return importing.import_dataset(context, dataset, name=name, user_id=user.id, events=events)
 
 
-def describe_import(name: str, result: ImportResult, *, min_patients: int) -> Iterator[str]:
+def describe_import(name: str, report: ImportReport, *, min_patients: int) -> Iterator[str]:
     """Yield the report's lines. min_patients: of each label in a test split, for the gate."""
-    report = result.report
-    yield _headline(name, result)
+    yield _headline(name, report)
     for split in Split:
         if images := [image for image in report.images if image.split == split]:
             yield f"  {split.value}: {_describe(images)}"
@@ -86,13 +85,13 @@ def describe_import(name: str, result: ImportResult, *, min_patients: int) -> It
         yield f"{plural(len(report.refused), 'file')} could not be read; see above."
 
 
-def _headline(name: str, result: ImportResult) -> str:
-    images, added = result.report.images, result.added
+def _headline(name: str, report: ImportReport) -> str:
+    images, added = report.images, report.added
     if added is None:
         return f"{name}: nothing to import."
     if not added.images and not added.labels:
         return f"{name}: nothing new; all {plural(len(images), 'image')} were imported before."
-    if result.is_new:
+    if added.is_new_set:
         return f"{name}: {_describe(images)}, imported."
     changed = added.labels - added.images
     labels = f" and {plural(changed, 'changed label')}" if changed > 0 else ""

@@ -32,10 +32,7 @@ class Added:
 
     images: int
     labels: int
-
-
-def find_dataset(session: Session, name: str) -> ImportedDataset | None:
-    return session.scalar(select(ImportedDataset).where(ImportedDataset.name == name))
+    is_new_set: bool
 
 
 def imported_images(session: Session, sha256s: Collection[str]) -> dict[str, tuple[str, Split]]:
@@ -72,7 +69,7 @@ def add_dataset(
         rows = [{column: getattr(image, column) for column in columns} for image in some]
         insert_new(session, ImportedImage, [{"dataset_id": dataset.id, **row} for row in rows])
     labels = add_labels(session, [_label(image, dataset, user_id) for image in images])
-    added = Added(_count(session, dataset) - before, labels)
+    added = Added(_count(session, dataset) - before, labels, is_new_set=not before)
     if added.images or added.labels:
         dataset.report = report
     return added

@@ -31,10 +31,10 @@ from models.config.settings import Settings
 from worker.chunks import repeat
 from models.context import open_context
 
-def hang():
+def hang(context):
     re.match("(a+)+b", "a" * 100)
 
-repeat(hang, context=open_context(Settings.read()))
+repeat(hang, open_context(Settings.read()))
 """
 
 

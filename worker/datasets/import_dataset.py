@@ -14,7 +14,7 @@ from pathlib import Path
 from models.audit.log import record
 from models.context import AppContext
 from models.files.garbage import hold_off_purges
-from models.learning.datasets import Added, NewImage, add_dataset, find_dataset, imported_images
+from models.learning.datasets import Added, NewImage, add_dataset, imported_images
 from models.learning.labelled_blobs import labelled_blobs, use_repeatable_read
 from models.learning.snapshots import SITE, Member, past_members
 from pipeline.checksum import sha256_of
@@ -38,15 +38,6 @@ WRITERS = 4  # each waits for the disk
 
 class ImportFailedError(PipelineError):
     """Nothing was imported; importing again may work."""
-
-
-@dataclass(frozen=True)
-class ImportResult:
-    """added: None where there was no image to import. is_new: whether the data set was."""
-
-    report: ImportReport
-    added: Added | None
-    is_new: bool
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,7 @@ def import_dataset(
     name: str,
     user_id: int,
     events: ImportEvents | None = None,
-) -> ImportResult:
+) -> ImportReport:
     """Add what is new of a data set. Raises DatasetError, ImportFailedError, OSError."""
     return _Import(context, dataset, check_name(name), events or ImportEvents()).run(user_id)
 
@@ -87,16 +78,17 @@ class _Import:
         self._key = context.secrets.identity_key
         self._report = ImportReport(notes=notes_on(dataset))
 
-    def run(self, user_id: int) -> ImportResult:
+    def run(self, user_id: int) -> ImportReport:
         blobs = self._usable(self._list())
         images = self._place(blobs, self._read(blobs))
         if not images:
             if self._report.refused and not self._report.elsewhere:
                 raise ImportFailedError(f"{self._name}: none of its images could be read")
-            return ImportResult(self._report, None, is_new=False)
+            return self._report
         self._report.images = images
         self._report.leaks = self._find_leaks(images)
-        return self._record(images, user_id)
+        self._report.added = self._record(images, user_id)
+        return self._report
 
     def _list(self) -> list[Blob]:
         files = list(self._dataset)
@@ -193,11 +185,10 @@ class _Import:
         self._events.progress("leaks", len(images), len(images))
         return [leak for leak in leaks if leak.excluded in own or leak.other in own]
 
-    def _record(self, images: Sequence[NewImage], user_id: int) -> ImportResult:
+    def _record(self, images: Sequence[NewImage], user_id: int) -> Added:
         with self._context.sessions.begin() as session:
             hold_off_purges(session)
             self._check_inputs(images)
-            is_new = find_dataset(session, self._name) is None
             added = add_dataset(
                 session,
                 self._name,
@@ -208,7 +199,7 @@ class _Import:
             )
             if added.images or added.labels:
                 record(session, user_id=user_id, action="dataset.imported", target=self._name)
-        return ImportResult(self._report, added, is_new)
+        return added
 
     def _check_inputs(self, images: Sequence[NewImage]) -> None:
         """A purge of a job with the same images may have deleted them during the import."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.learning.datasets import NewImage
+from models.learning.datasets import Added, NewImage
 from pipeline.evaluation.leakage import Leak, leak_report
 from pipeline.training.labelled import LabelledDataset, RefusedImage
 from pipeline.types import Split
@@ -32,7 +32,7 @@ class ImportReport:
     """contradictory: files whose copies are labelled both ways. elsewhere: images by data set.
 
     in_several_splits: images with copies in several splits. moved: images that the folder has in
-    another split than the data set.
+    another split than the data set. added: None where there was no image to import.
     """
 
     notes: Sequence[str]
@@ -44,6 +44,7 @@ class ImportReport:
     in_several_splits: int = 0
     moved: int = 0
     leaks: Sequence[Leak] = ()
+    added: Added | None = None
 
     def as_json(self) -> dict[str, Any]:
         splits: dict[str, Any] = {}

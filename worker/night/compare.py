@@ -1,11 +1,8 @@
 """Compare candidate and production on the same frozen test images; store the metrics of both."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from models.config.settings import Settings
 from models.context import AppContext
@@ -14,7 +11,6 @@ from models.learning.snapshots import SITE, snapshot_images
 from models.learning.versions import version_path
 from models.tables.intake import ModelVersion
 from models.tables.learning import LabelValue, SnapshotImage
-from pipeline.errors import PipelineError
 from pipeline.evaluation.compare import Answers, Comparison, compare, level_of_each
 from pipeline.evaluation.curves import curves_as_json
 from pipeline.evaluation.evaluate import ScoreCollector, evaluate
@@ -22,14 +18,11 @@ from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import load_card
 from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import OperatingPoint, Split
+from worker.night.training_data import snapshot_inputs
 
 log = logging.getLogger(__name__)
 
 COMMON: OperatingPoint = "balanced"  # versions of the first format have no other
-
-
-class MissingInputError(PipelineError):
-    """A test image can no longer be read."""
 
 
 def compare_versions(
@@ -100,25 +93,12 @@ def _predict(
     context: AppContext, images: Sequence[SnapshotImage], predictor: Predictor, counter: _Counter
 ) -> Answers:
     collector = ScoreCollector()
-    for image, prediction in predictor.predict_each(_inputs(context, images, predictor)):
+    inputs = snapshot_inputs(context, images, str(predictor.card.raw["preprocessing"]))
+    for image, prediction in predictor.predict_each(inputs):
         label = int(image.label is LabelValue.PNEUMONIA)
         collector.add(prediction, label=label, patient=image.patient_hash)
         counter.add_one()
     return Answers(collector.scores(), predictor.card)
-
-
-def _inputs(
-    context: AppContext, images: Sequence[SnapshotImage], predictor: Predictor
-) -> Iterator[tuple[SnapshotImage, NDArray[np.uint8]]]:
-    preprocessing = str(predictor.card.raw["preprocessing"])
-    for image in images:
-        try:
-            yield image, context.store.network_input(image.sha256, preprocessing)
-        except FileNotFoundError:
-            raise MissingInputError(
-                f"network input of a test image is missing from the file store "
-                f"({predictor.card.model_version}, preprocessing {preprocessing})"
-            ) from None
 
 
 def _store(context: AppContext, answers: Answers, key: dict[str, Any]) -> None:

@@ -57,16 +57,15 @@ def _patients(blobs: Sequence[LabelledBlob], *, key: bytes) -> dict[str, str]:
 
 def _patient(blob: LabelledBlob, *, key: bytes) -> str:
     """Return the keyed hash of the patient, from the most reliable source."""
-    by_label = [blob.label.patient_hash] if blob.label.patient_hash else []
-    by_dicom = [file.patient_hash for file in blob.site if file.patient_hash]
-    by_set = [blob.imported.patient_hash] if blob.imported else []
-    by_name = [
-        patient_pseudonym(key, known)
-        for file in blob.site
-        if (known := known_patient_of(file.name)) is not None
-    ]
-    by_folder = [file.study_hash for file in blob.site]
-    return next(iter((*by_label, *by_dicom, *by_set, *by_name, *by_folder)))
+    known = [known_patient_of(file.name) for file in blob.site]
+    sources = (
+        blob.label.patient_hash,
+        *(file.patient_hash for file in blob.site),
+        blob.imported.patient_hash if blob.imported else None,
+        *(patient_pseudonym(key, name) for name in known if name is not None),
+        *(file.study_hash for file in blob.site),
+    )
+    return next(source for source in sources if source)
 
 
 def _is_binding(before: PastMember, blob: LabelledBlob, patient: str) -> bool:

@@ -1,6 +1,6 @@
 """The training data of a candidate: a snapshot's images, read from the file store."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,8 @@ class NotEnoughImagesError(PipelineError):
     """There is too little to train on; the message says what is missing."""
 
 
-class MissingImageError(PipelineError):
-    """A snapshot's image is no longer in the file store."""
+class MissingInputError(PipelineError):
+    """A snapshot's network input is no longer in the file store."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class TrainingData:
 def read_training_data(
     context: AppContext, snapshot_id: int, *, progress: Progress
 ) -> TrainingData:
-    """Raises NotEnoughImagesError before anything is read, MissingImageError."""
+    """Raises NotEnoughImagesError before anything is read, MissingInputError."""
     with context.sessions() as session:
         train, validation = (
             snapshot_images(session, snapshot_id, split=split) for split in PURPOSES
@@ -78,14 +78,23 @@ def _check_enough(splits: Mapping[Split, Sequence[SnapshotImage]]) -> None:
 def _read_inputs(
     context: AppContext, rows: Sequence[SnapshotImage], progress: Progress
 ) -> Iterator[NDArray[np.uint8]]:
-    for done, row in enumerate(rows):
+    for done, (_, network_input) in enumerate(snapshot_inputs(context, rows, PREPROCESSING)):
         if done % REPORT_EVERY == 0:
             progress(TrainingProgress(stage="read", done=done, total=len(rows)))
+        yield network_input
+
+
+def snapshot_inputs(
+    context: AppContext, rows: Iterable[SnapshotImage], preprocessing: str
+) -> Iterator[tuple[SnapshotImage, NDArray[np.uint8]]]:
+    """uint8 (224, 224) for each. Raises MissingInputError."""
+    for row in rows:
         try:
-            yield context.store.network_input(row.sha256, PREPROCESSING)
+            yield row, context.store.network_input(row.sha256, preprocessing)
         except FileNotFoundError:
-            raise MissingImageError(
-                f"the image {row.sha256[:12]} of the snapshot is no longer in the file store"
+            raise MissingInputError(
+                f"the network input {row.sha256[:12]} of the snapshot, preprocessing "
+                f"{preprocessing}, is no longer in the file store"
             ) from None
 
 

@@ -55,7 +55,7 @@ def test_interrupted_import_leaves_no_rows_and_is_continued(
     inputs = context.store.root / "inputs"
     made = {path.name: path.stat().st_ino for path in inputs.glob("*/*/*")}
     assert 10 <= len(made) < FILES
-    assert not run(folder, context).report.refused
+    assert not run(folder, context).refused
     assert (count(context, ImportedImage), count(context, Label)) == (FILES, FILES)
     again = {path.name: path.stat().st_ino for path in inputs.glob("*/*/*")}
     assert made.items() <= again.items(), "stored inputs are not made again"

@@ -11,7 +11,8 @@ from models.tables.learning import ImportedDataset, ImportedImage, Label
 from models.tables.people import Role
 from pipeline.training.labelled import open_dataset
 from tests.support.data.rows import a_user, with_settings
-from worker.datasets.import_dataset import ImportEvents, ImportResult, import_dataset
+from worker.datasets.import_dataset import ImportEvents, import_dataset
+from worker.datasets.report import ImportReport
 
 
 def write(path: Path, *, seed: int) -> Path:
@@ -33,7 +34,7 @@ def write_public_set(folder: Path) -> Path:
 
 def run(
     folder: Path, context: AppContext, *, name: str = "public", events: ImportEvents | None = None
-) -> ImportResult:
+) -> ImportReport:
     small = with_settings(context, decode_processes=1)
     with context.sessions.begin() as session:
         user_id = a_user(session, role=Role.ADMIN).id

@@ -23,15 +23,16 @@ from pipeline.types import PREPROCESSING, Split
 from tests.support.data.builders import make_dicom, make_picture
 from tests.support.data.imports import count, report, rows, run, write, write_public_set
 from tests.support.data.rows import a_job, an_image
-from worker.datasets.import_dataset import ImportEvents, ImportFailedError, ImportResult
+from worker.datasets.import_dataset import ImportEvents, ImportFailedError
+from worker.datasets.report import ImportReport
 from worker.night.snapshot import take_snapshot
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 TRAIN, VALIDATION, TEST = Split.TRAIN, Split.VALIDATION, Split.TEST
 
 
-def described(result: ImportResult, name: str = "public") -> str:
-    return "\n".join(describe_import(name, result, min_patients=30))
+def described(found: ImportReport, name: str = "public") -> str:
+    return "\n".join(describe_import(name, found, min_patients=30))
 
 
 @pytest.fixture

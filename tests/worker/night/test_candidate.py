@@ -22,7 +22,7 @@ from tests.support.data.rows import live_version
 from tests.support.data.snapshots import FINDINGS, Phantom, freeze_phantoms
 from tests.support.data.versions import make_version
 from worker.night.candidate import ForeignFolderError, train_candidate
-from worker.night.training_data import MissingImageError, NotEnoughImagesError
+from worker.night.training_data import MissingInputError, NotEnoughImagesError
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -136,7 +136,7 @@ def test_too_few_patients_are_reported_before_reading(
 
 def test_missing_image_is_named_by_its_hash(context: AppContext, production: ModelVersion) -> None:
     snapshot = freeze_training_data(context, is_drawn=False)
-    with pytest.raises(MissingImageError, match="no longer in the file store"):
+    with pytest.raises(MissingInputError, match="no longer in the file store"):
         train(context, snapshot, production)
 
 

@@ -15,7 +15,8 @@ from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import Split
 from tests.support.data.snapshots import FINDINGS, Phantom, freeze_phantoms
 from tests.support.data.versions import make_first_format, make_version
-from worker.night.compare import MissingInputError, compare_versions
+from worker.night.compare import compare_versions
+from worker.night.training_data import MissingInputError
 
 SITE, PUBLIC = "site", "public"
 
@@ -131,7 +132,7 @@ def test_missing_network_input_is_reported(
     snapshot_id = freeze_test_images(context, of_each=1)
     for path in (context.settings.files_dir / "inputs").glob("*/*/*"):
         path.unlink()
-    with pytest.raises(MissingInputError, match="missing from the file store"):
+    with pytest.raises(MissingInputError, match="no longer in the file store"):
         compare(context, candidate, production, snapshot_id)
 
 
