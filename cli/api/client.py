@@ -103,31 +103,19 @@ class Client:
             yield from answer[items]
             page = answer["next"]
 
-    def send_files(self, job_id: str, files: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
-        """Send whole files, by name and content, in one request."""
-        parts = [("files", file) for file in files]
-        path = f"{job_path(job_id)}/files"
-        rows: list[dict[str, Any]] = self.request(
-            "POST", path, files=parts, timeout=UPLOAD_TIMEOUT
-        )["files"]
-        return rows
+    def send_batch(self, job_id: str, contents: Mapping[int, bytes]) -> list[dict[str, Any]]:
+        """Send whole declared files, by upload, in one request; return what became of each."""
+        ids = ",".join(map(str, contents))
+        answer = self._patch(f"uploads?ids={ids}", job_id, b"".join(contents.values()))
+        uploads: list[dict[str, Any]] = answer["uploads"]
+        return uploads
 
     def send_chunk(
         self, job_id: str, upload_id: int, content: bytes, *, offset: int
     ) -> dict[str, Any]:
         """Send bytes of a declared file. Raises WrongOffsetError if others are expected."""
-        headers = {
-            "Upload-Offset": str(offset),
-            "Content-Type": "application/offset+octet-stream",
-        }
-        # After the last byte, a large zip is unpacked before the answer is sent.
-        return self.request(
-            "PATCH",
-            f"{job_path(job_id)}/uploads/{upload_id}",
-            content=content,
-            headers=headers,
-            timeout=UPLOAD_TIMEOUT,
-        )
+        where = {"Upload-Offset": str(offset)}
+        return self._patch(f"uploads/{upload_id}", job_id, content, **where)
 
     @contextmanager
     def stream_results(self, *, job_id: str | None, format_: str) -> Iterator[Iterator[str]]:
@@ -167,6 +155,15 @@ class Client:
             return content
 
         return self._retry(send)
+
+    def _patch(self, path: str, job_id: str, content: bytes, **headers: str) -> dict[str, Any]:
+        return self.request(
+            "PATCH",
+            f"{job_path(job_id)}/{path}",
+            content=content,
+            headers=headers | {"Content-Type": "application/offset+octet-stream"},
+            timeout=UPLOAD_TIMEOUT,  # a zip is unpacked before the answer is sent
+        )
 
     def stop(self) -> None:
         """End all waiting for another attempt, in all threads."""

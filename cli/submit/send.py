@@ -1,16 +1,13 @@
 """Declares the files of a job, and sends those that have not arrived.
 
 Each file is hashed and declared before anything is sent, so that none can be missing unnoticed.
-Small files are sent several to a form: one request each would cost the portal ten times as much
-as their bytes. Large ones are sent in chunks, and resumed in the middle.
+Small files are sent several to a request: one each would cost the portal ten times as much as
+their bytes. Large ones are sent in chunks, and resumed in the middle.
 """
 
-import hashlib
 import os
-import re
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +20,9 @@ from pipeline.checksum import sha256_of
 from pipeline.look_ahead import map_ahead
 
 DECLARED_AT_ONCE = 1000  # the most that the service accepts in one request
-FORM_FILES = 64
-FORM_BYTES = CHUNK_BYTES = 8 * 2**20
+BATCH_FILES = 64
+CHUNK_BYTES = 8 * 2**20
 CONNECTIONS = 2
-# Encoders and parsers of forms disagree on these characters in file names.
-ODD_IN_FORMS = re.compile(r'["%\\]')
 HASH_MISMATCH = 422
 CHANGED = "has changed since it was declared"
 
@@ -101,19 +96,30 @@ class Sender:
         return failures
 
     def _send(self, batch: list[Upload]) -> dict[int, str]:
-        if len(batch) > 1:
-            with suppress(*FILE_ERRORS):  # of one of them: each is sent by itself below
-                files = [(upload.file, _unchanged(upload)) for upload in batch]
-                self._client.send_files(self._job_id, files)
-                self._count(files=len(batch), size=sum(upload.size for upload in batch))
-                return {}
+        if batch[0].size <= CHUNK_BYTES:
+            return self._send_whole(batch)
+        (upload,) = batch
         failures: dict[int, str] = {}
+        try:
+            self._send_chunks(upload)
+        except FILE_ERRORS as error:
+            failures[upload.id] = _cause(error)
+        self._count(files=1)
+        return failures
+
+    def _send_whole(self, batch: list[Upload]) -> dict[int, str]:
+        failures: dict[int, str] = {}
+        contents: dict[int, bytes] = {}
         for upload in batch:
             try:
-                self._send_chunks(upload)
+                contents[upload.id] = _read(upload)
             except FILE_ERRORS as error:
                 failures[upload.id] = _cause(error)
-            self._count(files=1)
+        if contents:
+            sent = self._client.send_batch(self._job_id, contents)
+            failures |= {one["id"]: CHANGED for one in sent if one["status"] == "wrong_sha256"}
+        size = sum(upload.size - upload.received for upload in batch if upload.id in contents)
+        self._count(files=len(batch), size=size)
         return failures
 
     def _send_chunks(self, upload: Upload) -> None:
@@ -160,22 +166,21 @@ def _batches(uploads: Iterable[Upload]) -> Iterator[list[Upload]]:
     """A file that is sent in chunks is a batch by itself and does not wait for those before it."""
     batch: list[Upload] = []
     for upload in uploads:
-        if upload.size > FORM_BYTES or ODD_IN_FORMS.search(upload.file):
+        if upload.size > CHUNK_BYTES:
             yield [upload]
             continue
-        batch.append(upload)
-        if len(batch) >= FORM_FILES or sum(one.size for one in batch) >= FORM_BYTES:
+        if len(batch) == BATCH_FILES or sum(one.size for one in [*batch, upload]) > CHUNK_BYTES:
             yield batch
             batch = []
+        batch.append(upload)
     if batch:
         yield batch
 
 
-def _unchanged(upload: Upload) -> bytes:
-    """A changed file in a form would be another image of the job."""
+def _read(upload: Upload) -> bytes:
     with upload.path.open("rb") as file:
         content = file.read(upload.size + 1)
-    if hashlib.sha256(content).hexdigest() != upload.sha256:
+    if len(content) != upload.size:
         raise FileChangedError
     return content
 

@@ -55,9 +55,10 @@ def count_missing(session: Session, job_id: str) -> int:
     return count_rows(session, Upload, Upload.job_id == job_id, *MISSING)
 
 
-def find_upload(session: Session, *, job_id: str, upload_id: int) -> Upload | None:
-    upload = session.get(Upload, upload_id)
-    return upload if upload is not None and upload.job_id == job_id else None
+def find_uploads(session: Session, *, job_id: str, upload_ids: Sequence[int]) -> dict[int, Upload]:
+    """By id, those of this job."""
+    found = select(Upload).where(Upload.id.in_(upload_ids), Upload.job_id == job_id)
+    return {upload.id: upload for upload in session.scalars(found)}
 
 
 def list_uploads(

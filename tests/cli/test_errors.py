@@ -100,7 +100,7 @@ def test_arguments_that_are_not_utf8_are_refused(
     refused = service.run(*arguments)
     assert refused.exit_code == 2
     assert refused.stderr == "Error: argument is not valid UTF-8\n"
-    assert service.interceptor.sent("jobs") == 0
+    assert service.interceptor.sent("POST", "jobs") == 0
 
 
 @pytest.mark.parametrize(

@@ -64,17 +64,21 @@ def test_every_changing_route_writes_one_audit_row(portal: Portal, a_png: bytes)
 def jobs(walk: Walk, a_png: bytes) -> None:
     job = walk("POST /api/v1/jobs", "job.created", json={"name": "a folder"}).json["id"]
     files = {"files": [{"file": "b.png", "size": 3}]}
+    sent = {"data": b"png", "content_type": CHUNK_TYPE}
     declared = walk(f"POST {JOB}/uploads", "files.declared", job_id=job, json=files).json
     walk(
         f"PATCH {JOB}/uploads/<int:upload_id>",
         "files.received",
         job_id=job,
         upload_id=declared["uploads"][0]["id"],
-        data=b"png",
-        content_type=CHUNK_TYPE,
         headers={"Upload-Offset": "0"},
+        **sent,
     )
     other = walk("POST /api/v1/jobs", "job.created", json={"name": "b"}).json["id"]
+    declared = walk(f"POST {JOB}/uploads", "files.declared", job_id=other, json=files).json
+    ids = {"ids": declared["uploads"][0]["id"]}
+    walk(f"PATCH {JOB}/uploads", "files.received", job_id=other, query_string=ids, **sent)
+    other = walk("POST /api/v1/jobs", "job.created", json={"name": "c"}).json["id"]
     parts = {"files": [(io.BytesIO(a_png), "a/a.png")]}
     walk(f"POST {JOB}/files", "files.received", job_id=other, data=parts)
     walk(f"POST {JOB}/close", "job.closed", job_id=other, json={})

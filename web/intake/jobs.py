@@ -1,10 +1,13 @@
 """Routes of jobs: list, create, follow, close, cancel, retry; files sent as a form."""
 
-from typing import Any
+import hashlib
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, cast
 from uuid import uuid4
 
 from apiflask import APIBlueprint
 from flask import Response, abort, render_template, request
+from werkzeug.datastructures import FileStorage
 
 from models.config.logs import follow
 from models.intake.jobs import (
@@ -20,16 +23,18 @@ from models.intake.jobs import (
     require_job,
     require_open,
 )
+from models.intake.uploads import Declared
 from models.reading.results import list_results
 from models.tables.people import Role
 from web.auth.rules import needs, person, record_action
 from web.auth.view_log import record_job, record_part_of_job, record_upload
 from web.context import current_context, current_settings, read_session, write_session
 from web.http.errors import answer
+from web.http.forms import clean_file_name
 from web.http.params import read_query
 from web.http.schemas import FilesOut, Paging
 from web.intake.actions import cancel_images, retry_images
-from web.intake.receive import receive
+from web.intake.receive import SentFile, receive
 from web.intake.schemas import (
     Closing,
     ImagesOut,
@@ -119,7 +124,7 @@ def show(job_id: str) -> JobProgress:
 @bp.output(FilesOut)
 @bp.doc(
     description="multipart/form-data with parts named `files`; a zip is unpacked. For a few "
-    "files, with curl for example; to upload many, declare them and send pieces.",
+    "files with `curl -F`; to upload many, declare them: that can be resumed.",
     responses=[409, 413, 422, 507],
 )
 @needs(Role.OPERATOR)
@@ -130,7 +135,7 @@ def send(job_id: str) -> FilesOut:
     parts = request.files.getlist("files")
     if not parts:
         abort(422, "expected multipart/form-data with parts named `files`")
-    receipt = receive(current_context(), job_id=job_id, parts=parts)
+    receipt = receive(current_context(), job_id=job_id, sent=map(_sent_file, parts))
     record_upload(job_id)
     return receipt
 
@@ -217,6 +222,15 @@ def _no_job(_: NoJobError) -> Response:
 @bp.app_errorhandler(JobStateError)
 def _wrong_state(error: JobStateError) -> Response:
     return answer(409, str(error))
+
+
+def _sent_file(part: FileStorage) -> SentFile:
+    """The form's parser has stored the part; the request deletes it."""
+    stream = cast(SpooledTemporaryFile[bytes], part.stream)
+    sha256, size = hashlib.file_digest(stream, "sha256").hexdigest(), stream.tell()
+    stream.seek(0)
+    declared = Declared(clean_file_name(part.filename or ""), size, sha256)
+    return SentFile(declared, cast(BinaryIO, stream))
 
 
 def _progress(job_id: str) -> JobProgress:

@@ -1,24 +1,23 @@
 """Take one piece of a declared file: it counts once it is on disk; the last completes the file."""
 
+from collections.abc import Sequence
 from typing import BinaryIO
+
+from sqlalchemy.orm import Session
 
 from models.context import AppContext
 from models.files.partial import PartialFile, PartialFiles
-from models.files.store import Stored
 from models.intake.images import images_of_file
 from models.intake.jobs import JobStateError, require_open
-from models.intake.uploads import Declared, advance, find_upload
+from models.intake.uploads import Declared, advance, find_uploads
 from models.tables.intake import Upload
 from pipeline.checksum import sha256_of
-from pipeline.errors import Reason, RefusalCode
-from pipeline.files.archive import is_archive
-from pipeline.files.sniff import is_junk
 from web.http.disk import check_room, noticing_full_disk
-from web.intake.receive import Arrivals, arriving, keep, list_files, refuse, unpack
+from web.intake.receive import SIGNATURE_BYTES, SentFile, list_files, receive, size_limit
 from web.intake.schemas import PieceOut
 
 MAX_PIECE_BYTES = 16 * 2**20
-SIGNATURE_BYTES = 4
+OTHER_SHA256 = "the SHA-256 differs from the declared one: send the file again from its start"
 
 
 class NoUploadError(Exception):
@@ -36,10 +35,17 @@ class PieceError(Exception):
 
 def current_upload(context: AppContext, *, job_id: str, upload_id: int) -> Upload:
     with context.sessions() as session:
-        upload = find_upload(session, job_id=job_id, upload_id=upload_id)
-    if upload is None:
-        raise NoUploadError
+        (upload,) = require_uploads(session, job_id=job_id, upload_ids=[upload_id])
     return upload
+
+
+def require_uploads(session: Session, *, job_id: str, upload_ids: Sequence[int]) -> list[Upload]:
+    """In the order given."""
+    found = find_uploads(session, job_id=job_id, upload_ids=upload_ids)
+    try:
+        return [found[upload_id] for upload_id in upload_ids]
+    except KeyError:
+        raise NoUploadError from None
 
 
 def take_piece(
@@ -78,19 +84,17 @@ def _take(
         _count(context, upload, received)
     _require(offset, received)
     received = _append(context, partial, at=received, size=upload.size, body=body)
-    too_large = _too_large(context, upload, partial)
-    # The last piece is counted with the rows of what it completes: most files are one piece.
-    if received < upload.size and not too_large:
+    is_too_large = _is_too_large(context, upload, partial)
+    if received < upload.size and not is_too_large:
         _count(context, upload, received)
         return PieceOut(received=received, arrived=False)
-    with arriving(context, upload.job_id) as arrivals:
-        if too_large:
-            arrivals.add(refuse(upload.file, Reason(RefusalCode.TOO_LARGE, too_large)))
-            arrivals.complete(Declared(upload.file, upload.size, upload.sha256))
-        else:
-            _complete(context, upload, partial, arrivals)
+    sha256 = upload.sha256 if is_too_large else _checked_sha256(context, upload, partial)
+    with partial.path.open("rb") as stream:
+        declared = Declared(upload.file, upload.size, sha256)
+        sent = SentFile(declared, stream, path=partial.path)
+        receipt = receive(context, job_id=upload.job_id, sent=[sent])
     partial.discard()
-    return PieceOut(received=upload.size, arrived=True, **dict(arrivals.receipt))
+    return PieceOut(received=upload.size, arrived=True, **dict(receipt))
 
 
 def _append(
@@ -115,39 +119,20 @@ def _count(context: AppContext, upload: Upload, received: int) -> None:
     upload.received = received
 
 
-def _complete(
-    context: AppContext, upload: Upload, partial: PartialFile, arrivals: Arrivals
-) -> None:
-    """All bytes are on disk: check them, then unpack them or move them into the store."""
+def _checked_sha256(context: AppContext, upload: Upload, partial: PartialFile) -> str:
     sha256 = sha256_of(partial.path)
     if upload.sha256 not in ("", sha256):
         _count(context, upload, 0)
         partial.discard()
-        raise PieceError(
-            "the SHA-256 differs from the declared one: send the file again from its start",
-            status=422,
-            received=0,
-        )
-    if is_junk(upload.file):
-        arrivals.receipt.ignored.append(upload.file)
-    elif is_archive(partial.head(SIGNATURE_BYTES)):
-        with partial.path.open("rb") as stream:
-            for image in unpack(context, upload.file, stream):
-                arrivals.add(image)
-    else:
-        with noticing_full_disk():
-            context.store.adopt(partial.path, sha256)
-        arrivals.add(keep(upload.file, Stored(sha256, upload.size)))
-    arrivals.complete(Declared(upload.file, upload.size, sha256))
+        raise PieceError(OTHER_SHA256, status=422, received=0)
+    return sha256
 
 
-def _too_large(context: AppContext, upload: Upload, partial: PartialFile) -> str | None:
-    """The reason to refuse the file before its rest is sent; the first bytes tell its kind."""
-    settings, head = context.settings, partial.head(SIGNATURE_BYTES)
-    if len(head) < min(SIGNATURE_BYTES, upload.size):
-        return None
-    limit = settings.max_archive_bytes if is_archive(head) else settings.max_file_bytes
-    return f"larger than {limit / 2**20:.0f} MiB" if upload.size > limit else None
+def _is_too_large(context: AppContext, upload: Upload, partial: PartialFile) -> bool:
+    """Known before the rest of the file is sent: its first bytes tell its kind."""
+    head = partial.head(SIGNATURE_BYTES)
+    is_known = len(head) >= min(SIGNATURE_BYTES, upload.size)
+    return is_known and upload.size > size_limit(context.settings, head)
 
 
 def _require(offset: int, received: int) -> None:

@@ -5,20 +5,16 @@ bytes -> FileStore (durable) -> one short transaction for some hundred rows -> c
 The members of a zip become files of the job, each accepted or refused on its own.
 """
 
-import hashlib
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, takewhile
-from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from pathlib import Path
+from typing import BinaryIO
 
-from werkzeug.datastructures import FileStorage
-
+from models.config.settings import Settings
 from models.context import AppContext
-from models.files.store import FileTooLargeError, Stored
+from models.files.store import FileTooLargeError
 from models.intake.images import NewImage, add_images, wanted_uploads
 from models.intake.jobs import require_open
 from models.intake.uploads import Declared, arrive
@@ -37,8 +33,23 @@ ROWS_A_TRANSACTION = 500
 LISTED = 1000  # files in one answer; the job's page lists all
 WRITERS = 4  # each spends most of its time waiting for the disk
 SMALL = 2**20  # zip members up to this size are held in memory and stored in parallel
+SIGNATURE_BYTES = 4
 
-Task = Callable[[], NewImage]
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """A file that has arrived: its name, size and hash, and its bytes.
+
+    path: where they lie already, durable; else they are copied from the stream.
+    """
+
+    declared: Declared
+    stream: BinaryIO
+    path: Path | None = None
+
+
+# Returns an image, or after all images of a file its declaration.
+Task = Callable[[], NewImage | Declared]
 
 
 class Arrivals:
@@ -51,14 +62,13 @@ class Arrivals:
         self._images: list[NewImage] = []
         self._complete: list[Declared] = []
 
-    def add(self, image: NewImage) -> None:
-        self._images.append(image)
+    def add(self, done: NewImage | Declared) -> None:
+        if isinstance(done, Declared):
+            self._complete.append(done)
+        else:
+            self._images.append(done)
         if len(self._images) >= ROWS_A_TRANSACTION:
             self.write()
-
-    def complete(self, sent: Declared) -> None:
-        """Mark the declaration of a file as arrived: all that the file holds was added."""
-        self._complete.append(sent)
 
     def write(self) -> None:
         if not self._images and not self._complete:
@@ -77,76 +87,26 @@ class Arrivals:
         nudge_ingest(jobs=[self._job_id])
 
 
-@contextmanager
-def arriving(context: AppContext, job_id: str) -> Iterator[Arrivals]:
-    """Files that are stored get their rows even if the disk is too full for those that follow."""
+def receive(context: AppContext, *, job_id: str, sent: Iterable[SentFile]) -> FilesOut:
+    """Store files, a few at a time. The same file again is the row that is already there.
+
+    If the disk becomes full, those before the one that did not fit are kept.
+    """
     arrivals = Arrivals(context, job_id)
+    tasks = (task for one in sent for task in _tasks(context, one, arrivals.receipt))
     try:
-        yield arrivals
+        for done in map_ahead(lambda task: task(), tasks, threads=WRITERS):
+            arrivals.add(done)
     except DiskFullError:
         arrivals.write()
         raise
     arrivals.write()
-
-
-def receive(context: AppContext, *, job_id: str, parts: Sequence[FileStorage]) -> FilesOut:
-    """Store the parts of a form. The same file again is the row that is already there."""
-    with arriving(context, job_id) as arrivals:
-        for are_plain, some in groupby(parts, _is_plain):
-            if are_plain:
-                _receive_plain(context, arrivals, list(some))
-            else:
-                for part in some:
-                    _receive_special(context, arrivals, part)
     return arrivals.receipt
 
 
-def unpack(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[NewImage]:
-    """Store the members of a zip in its order. A zip refused as a whole is one refused file."""
-    return store_all(_unpack(context, archive, stream))
-
-
-def store(context: AppContext, file: str, stream: BinaryIO) -> NewImage:
-    check_room(context)
-    try:
-        with noticing_full_disk():
-            kept = context.store.put(stream, max_bytes=context.settings.max_file_bytes)
-    except FileTooLargeError as error:
-        return refuse(file, Reason(RefusalCode.TOO_LARGE, str(error)))
-    return keep(file, kept)
-
-
-def keep(file: str, kept: Stored) -> NewImage:
-    return NewImage(file, kept.sha256, kept.size)
-
-
-def refuse(file: str, reason: Reason) -> NewImage:
-    # The file was not read to its end, so its hash is unknown; the row has an empty one.
-    return NewImage(file, "", 0, refused=reason)
-
-
-def store_all(tasks: Iterable[Task]) -> Iterator[NewImage]:
-    """Run tasks a few ahead, results in order. DiskFullError comes after what could be stored."""
-    full: list[DiskFullError] = []
-
-    def attempt(task: Task) -> NewImage | None:
-        try:
-            return task()
-        except DiskFullError as error:
-            full.append(error)
-            return None
-
-    def until_full() -> Iterator[Task]:
-        try:
-            yield from takewhile(lambda _: not full, tasks)
-        except DiskFullError as error:
-            full.append(error)
-
-    for image in map_ahead(attempt, until_full(), threads=WRITERS):
-        if image is not None:
-            yield image
-    if full:
-        raise full[0]
+def size_limit(settings: Settings, head: bytes) -> int:
+    """For files of this kind, which the first bytes tell."""
+    return settings.max_archive_bytes if is_archive(head) else settings.max_file_bytes
 
 
 def list_files(receipt: FilesOut, rows: Sequence[Image]) -> None:
@@ -159,7 +119,27 @@ def list_files(receipt: FilesOut, rows: Sequence[Image]) -> None:
         )
 
 
+def _tasks(context: AppContext, sent: SentFile, receipt: FilesOut) -> Iterator[Task]:
+    file = sent.declared.file
+    head = sent.stream.read(SIGNATURE_BYTES)
+    sent.stream.seek(0)
+    limit = size_limit(context.settings, head)
+    if is_junk(file):
+        receipt.ignored.append(file)
+    elif sent.declared.size > limit:
+        too_large = Reason(RefusalCode.TOO_LARGE, f"larger than {limit / 2**20:.0f} MiB")
+        yield partial(_refuse, file, too_large)
+    elif is_archive(head):
+        yield from _unpack(context, file, sent.stream)
+    elif sent.path is not None:
+        yield partial(_adopt, context, sent.declared, sent.path)
+    else:
+        yield partial(_store, context, file, sent.stream)
+    yield lambda: sent.declared
+
+
 def _unpack(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[Task]:
+    """Members in the zip's order. A zip that is refused as a whole is one refused file."""
     settings = context.settings
     limits = ArchiveLimits(
         max_files=settings.max_archive_files,
@@ -172,7 +152,7 @@ def _unpack(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[Tas
             file = clean_file_name(f"{archive}/{member.name}")
             yield _store_member(context, file, member)
     except RefusedError as refusal:
-        yield partial(refuse, archive, refusal.reason)
+        yield partial(_refuse, archive, refusal.reason)
 
 
 def _store_member(context: AppContext, file: str, member: Member) -> Task:
@@ -180,55 +160,30 @@ def _store_member(context: AppContext, file: str, member: Member) -> Task:
     try:
         with member.open() as stream:
             if member.size > SMALL:
-                stored = store(context, file, stream)
+                stored = _store(context, file, stream)
                 return lambda: stored
             content = io.BytesIO(stream.read(SMALL + 1))
     except RefusedError as refusal:
-        return partial(refuse, file, refusal.reason)
-    return partial(store, context, file, content)
+        return partial(_refuse, file, refusal.reason)
+    return partial(_store, context, file, content)
 
 
-def _receive_plain(context: AppContext, arrivals: Arrivals, parts: Sequence[FileStorage]) -> None:
-    for image in store_all(partial(store, context, _name(p), _stream(p)) for p in parts):
-        arrivals.add(image)
-        if not image.refused:
-            arrivals.complete(Declared(image.file, image.size, image.sha256))
-    for part in parts:
-        if _size(part) > context.settings.max_file_bytes:
-            arrivals.complete(_declaration(part))
-        part.close()  # the copy that the parser spooled
+def _store(context: AppContext, file: str, stream: BinaryIO) -> NewImage:
+    check_room(context)
+    try:
+        with noticing_full_disk():
+            stored = context.store.put(stream, max_bytes=context.settings.max_file_bytes)
+    except FileTooLargeError as error:
+        return _refuse(file, Reason(RefusalCode.TOO_LARGE, str(error)))
+    return NewImage(file, stored.sha256, stored.size)
 
 
-def _receive_special(context: AppContext, arrivals: Arrivals, part: FileStorage) -> None:
-    if is_junk(_name(part)):
-        arrivals.receipt.ignored.append(_name(part))
-    else:
-        for image in unpack(context, _name(part), _stream(part)):
-            arrivals.add(image)
-    arrivals.complete(_declaration(part))
-    part.close()
+def _adopt(context: AppContext, declared: Declared, path: Path) -> NewImage:
+    with noticing_full_disk():
+        context.store.adopt(path, declared.sha256)
+    return NewImage(declared.file, declared.sha256, declared.size)
 
 
-def _is_plain(part: FileStorage) -> bool:
-    head = _stream(part).read(4)
-    _stream(part).seek(0)
-    return not is_junk(_name(part)) and not is_archive(head)
-
-
-def _declaration(part: FileStorage) -> Declared:
-    """The declaration that matches this part."""
-    size, stream = _size(part), cast(SpooledTemporaryFile[bytes], part.stream)
-    stream.seek(0)
-    return Declared(_name(part), size, hashlib.file_digest(stream, "sha256").hexdigest())
-
-
-def _size(part: FileStorage) -> int:
-    return _stream(part).seek(0, os.SEEK_END)
-
-
-def _name(part: FileStorage) -> str:
-    return clean_file_name(part.filename or "")
-
-
-def _stream(part: FileStorage) -> BinaryIO:
-    return cast(BinaryIO, part.stream)
+def _refuse(file: str, reason: Reason) -> NewImage:
+    # The file was not read to its end, so its hash is unknown; the row has an empty one.
+    return NewImage(file, "", 0, refused=reason)

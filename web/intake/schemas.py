@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from models.intake.jobs import JobProgress
 from models.intake.uploads import UploadState
@@ -70,6 +70,30 @@ class UploadsPageOut(UploadsOut):
 
 class UploadsQuery(Paging):
     state: UploadState | None = None
+
+
+class BatchQuery(BaseModel):
+    ids: str = Field(
+        pattern=r"^[0-9]{1,9}(,[0-9]{1,9}){0,127}$",
+        description="The uploads whose bytes follow each other in the body, at most 128.",
+    )
+
+
+SentStatus = Literal["arrived", "arrived_before", "wrong_sha256"]
+
+
+class SentOut(Out):
+    """reason: why the file is still missing, for those that are."""
+
+    id: int
+    status: SentStatus
+    reason: str | None
+
+
+class BatchOut(FilesOut):
+    """uploads: in the order sent. files, ignored, unlisted: what those that arrived contain."""
+
+    uploads: list[SentOut]
 
 
 class PieceOut(FilesOut):

@@ -1,6 +1,7 @@
-"""Routes of declared files: declare them, list them, send their pieces."""
+"""Routes of declared files: declare them, list them, send them whole or in pieces."""
 
 import re
+from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
 from apiflask import APIBlueprint
@@ -18,14 +19,18 @@ from web.context import current_context, read_session, write_session
 from web.http.disk import check_room, noticing_full_disk
 from web.http.errors import answer
 from web.http.forms import clean_file_name
+from web.intake.batch import take_batch
 from web.intake.pieces import (
     MAX_PIECE_BYTES,
     NoUploadError,
     PieceError,
     current_upload,
+    require_uploads,
     take_piece,
 )
 from web.intake.schemas import (
+    BatchOut,
+    BatchQuery,
     DeclaredFiles,
     PieceOut,
     UploadOut,
@@ -50,7 +55,8 @@ ONE = "/api/v1/jobs/<job_id>/uploads/<int:upload_id>"
 def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
     """Declare files before sending them, so that missing ones are noticed.
 
-    Declaring a file again returns the same upload. Files are then sent in pieces.
+    Declaring a file again returns the same upload. Small files are then sent several in one
+    request, large ones in pieces.
     """
     files = [
         Declared(clean_file_name(one.file), one.size, one.sha256 or "") for one in json_data.files
@@ -79,6 +85,31 @@ def list_page(job_id: str, query_data: UploadsQuery) -> UploadsPageOut:
         )
     record_part_of_job(job_id)
     return UploadsPageOut(uploads=[_describe(upload) for upload in found.items], next=found.next)
+
+
+@bp.patch(LIST)
+@bp.input(BatchQuery, location="query")
+@bp.output(BatchOut)
+@bp.doc(responses=[409, 413, 415, 422, 507])
+@needs(Role.OPERATOR)
+def send_batch(job_id: str, query_data: BatchQuery) -> BatchOut:
+    """Send small declared files, their bytes back to back in the order of `ids`.
+
+    Each one is as long as it was declared. Sending files again changes nothing. A file with
+    another SHA-256 than declared stays missing, the others arrive. After an interrupted request,
+    the files that were sent whole have arrived.
+    """
+    body, ids = _body(), [int(one) for one in query_data.ids.split(",")]
+    with read_session() as session:
+        require_open(session, job_id)  # checked again with the rows
+        uploads = require_uploads(session, job_id=job_id, upload_ids=ids)
+    expected = sum(upload.size for upload in uploads)
+    if (request.content_length or 0) != expected:
+        abort(422, f"expected {expected} bytes, the declared sizes of these files")
+    batch = take_batch(current_context(), job_id=job_id, uploads=uploads, body=body)
+    if any(sent.status == "arrived" for sent in batch.uploads):
+        record_upload(job_id)
+    return batch
 
 
 @bp.patch(ONE)
@@ -120,14 +151,16 @@ def _refused_piece(error: PieceError) -> Response:
 
 def describe_pieces(spec: dict[str, Any]) -> dict[str, Any]:
     """APIFlask cannot see a body that is not JSON, nor its header."""
-    patch = spec["paths"]["/api/v1/jobs/{job_id}/uploads/{upload_id}"]["patch"]
+    batch = spec["paths"]["/api/v1/jobs/{job_id}/uploads"]["patch"]
+    piece = spec["paths"]["/api/v1/jobs/{job_id}/uploads/{upload_id}"]["patch"]
+    body = {"schema": {"type": "string", "format": "binary", "maxLength": MAX_PIECE_BYTES}}
+    for operation in (batch, piece):
+        operation["requestBody"] = {"required": True, "content": {PIECE: body}}
     offset = {"type": "integer", "minimum": 0}
-    patch["parameters"].append(
+    piece["parameters"].append(
         {"in": "header", "name": "Upload-Offset", "required": True, "schema": offset}
     )
-    body = {"schema": {"type": "string", "format": "binary", "maxLength": MAX_PIECE_BYTES}}
-    patch["requestBody"] = {"required": True, "content": {PIECE: body}}
-    patch["responses"]["200"]["headers"] = {"Upload-Offset": {"schema": offset}}
+    piece["responses"]["200"]["headers"] = {"Upload-Offset": {"schema": offset}}
     return spec
 
 
@@ -135,17 +168,19 @@ class _Body:
     """The request's body. If the connection breaks, the bytes that arrived count."""
 
     def read(self, size: int) -> bytes:
-        try:
-            return request.stream.read(size)
-        except ClientDisconnected:
-            return b""
+        """As many as that, or all that are left."""
+        content = bytearray()
+        with suppress(ClientDisconnected):
+            while len(content) < size and (block := request.stream.read(size - len(content))):
+                content += block
+        return bytes(content)
 
 
 def _body() -> BinaryIO:
     if request.mimetype != PIECE:
         abort(415, f"expected the content type {PIECE}")
     if (request.content_length or 0) > MAX_PIECE_BYTES:
-        abort(413, f"a piece may have at most {MAX_PIECE_BYTES} bytes")
+        abort(413, f"the body may have at most {MAX_PIECE_BYTES} bytes")
     return cast(BinaryIO, _Body())
 
 

@@ -50,18 +50,17 @@ export function post(url, body, kind, patience) {
   }, patience);
 }
 
-export function patchBytes(url, bytes, offset, onProgress, patience) {
-  return patiently(() => patch(url, bytes, offset, onProgress), patience);
+export function patchBytes(url, bytes, headers, onProgress, patience) {
+  return patiently(() => patch(url, bytes, headers, onProgress), patience);
 }
 
 // XMLHttpRequest, since fetch reports no progress of an upload.
-function patch(url, bytes, offset, onProgress) {
+function patch(url, bytes, headers, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("PATCH", url);
-    request.setRequestHeader("X-CSRFToken", token);
-    request.setRequestHeader("Upload-Offset", offset);
-    request.setRequestHeader("Content-Type", "application/offset+octet-stream");
+    const sent = { "X-CSRFToken": token, "Content-Type": "application/offset+octet-stream", ...headers };
+    for (const [name, value] of Object.entries(sent)) request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => {

@@ -1,11 +1,14 @@
-// Sends declared files in chunks; an interrupted file continues where the server has it.
+// Sends declared files: small ones several in a request, large ones in chunks; an interrupted
+// large file continues where the server has it.
 
 import { inLanes } from "./declare.js";
 import { Refused, patchBytes, sleep } from "./http.js";
 
-const CHUNK = 8 * 2 ** 20; // bytes; most files are one chunk
-const PARALLEL = 4; // files
+const CHUNK = 8 * 2 ** 20; // bytes, of one request
+const BATCH = 64; // small files
+const PARALLEL = 4; // requests
 const BUSY_MS = 2000;
+const CHANGED = "has changed since it was declared";
 
 class Changed extends Error {}
 
@@ -13,44 +16,60 @@ class Changed extends Error {}
 // report: {onProgress(files, bytes), onTrouble(path, words), patience}
 export class Sending {
   constructor(url, waiting, report) {
-    this.url = url;
+    this.url = `${url}/uploads`;
     this.waiting = waiting;
     this.report = report;
     this.totalBytes = waiting.reduce((sum, { upload }) => sum + upload.size, 0);
     this.files = 0;
     this.bytes = waiting.reduce((sum, { upload }) => sum + upload.received, 0);
-    this.underway = new Map(); // upload -> bytes of its chunk that have left
+    this.underway = new Map(); // batch -> bytes of its request that have left
   }
 
   async run() {
-    await inLanes(PARALLEL, this.waiting, (one) => this.send(one));
+    await inLanes(PARALLEL, batches(this.waiting), (batch) => this.send(batch));
   }
 
-  async send({ item, upload }) {
+  async send(batch) {
     try {
-      await this.sendChunks(item.file, upload);
+      if (batch[0].upload.size > CHUNK) await this.sendChunks(batch);
+      else await this.sendWhole(batch);
     } catch (error) {
       if (!isTrouble(error)) throw error;
-      this.underway.delete(upload);
-      this.report.onTrouble(item.path, error.message);
+      for (const { item } of batch) this.report.onTrouble(item.path, error.message);
     }
-    this.files += 1;
+    this.underway.delete(batch);
+    this.files += batch.length;
     this.show();
   }
 
-  async sendChunks(file, upload) {
-    if (file.size !== upload.size) throw new Changed("has changed since it was declared");
+  async sendWhole(batch) {
+    const read = [];
+    for (const { item, upload } of batch) {
+      try {
+        read.push({ item, upload, content: await readPart(item.file, upload, 0) });
+      } catch (error) {
+        this.report.onTrouble(item.path, error.message);
+      }
+    }
+    if (read.length === 0) return;
+    const ids = read.map(({ upload }) => upload.id);
+    const body = new Blob(read.map(({ content }) => content));
+    const { uploads } = await this.patch(batch, `?ids=${ids}`, body);
+    uploads.forEach(({ status }, place) => {
+      const { item, upload } = read[place];
+      if (status === "wrong_sha256") this.report.onTrouble(item.path, CHANGED);
+      else this.bytes += upload.size - upload.received;
+    });
+  }
+
+  async sendChunks(batch) {
+    const [{ item, upload }] = batch;
     let mayRestart = upload.received > 0;
     while (!upload.arrived) {
       const before = upload.received;
-      const chunk = await read(file.slice(before, before + CHUNK));
-      const onProgress = (sent) => {
-        this.underway.set(upload, Math.min(sent, chunk.byteLength));
-        this.show();
-      };
+      const chunk = new Blob([await readPart(item.file, upload, before)]);
       try {
-        const url = `${this.url}/uploads/${upload.id}`;
-        const answer = await patchBytes(url, chunk, before, onProgress, this.report.patience);
+        const answer = await this.patch(batch, `/${upload.id}`, chunk, { "Upload-Offset": before });
         Object.assign(upload, { received: answer.received, arrived: answer.arrived });
       } catch (error) {
         const isDamaged = error.status === 422 && mayRestart; // by a crash of the server, perhaps
@@ -59,10 +78,18 @@ export class Sending {
         if (error.offset === before) await sleep(BUSY_MS); // an earlier request is still at work
         upload.received = error.offset; // the server has more, or less, than it answered
       }
-      this.underway.delete(upload);
+      this.underway.delete(batch);
       this.bytes += upload.received - before;
       this.show();
     }
+  }
+
+  patch(batch, path, body, headers = {}) {
+    const onProgress = (sent) => {
+      this.underway.set(batch, Math.min(sent, body.size));
+      this.show();
+    };
+    return patchBytes(this.url + path, body, headers, onProgress, this.report.patience);
   }
 
   show() {
@@ -71,16 +98,36 @@ export class Sending {
   }
 }
 
+// A large file is a batch by itself.
+function* batches(waiting) {
+  let batch = [];
+  let size = 0;
+  for (const one of waiting) {
+    if (one.upload.size > CHUNK) {
+      yield [one];
+      continue;
+    }
+    if (batch.length === BATCH || size + one.upload.size > CHUNK) {
+      yield batch;
+      [batch, size] = [[], 0];
+    }
+    batch.push(one);
+    size += one.upload.size;
+  }
+  if (batch.length) yield batch;
+}
+
 // Read before the request, so that a missing file is not taken for a broken connection.
-async function read(blob) {
+async function readPart(file, upload, start) {
+  if (file.size !== upload.size) throw new Changed(CHANGED);
   try {
-    return await blob.arrayBuffer();
+    return await file.slice(start, start + CHUNK).arrayBuffer();
   } catch {
-    throw new Changed("cannot be read, or has changed since it was declared");
+    throw new Changed(`cannot be read, or ${CHANGED}`);
   }
 }
 
-// The fault of one file; any other refusal (a closed job, an ended login) ends the upload.
+// The fault of these files; any other refusal (a closed job, an ended login) ends the upload.
 function isTrouble(error) {
   return error instanceof Changed || (error instanceof Refused && [413, 415, 422, 500].includes(error.status));
 }

@@ -66,7 +66,7 @@ class Misbehaving(BaseHTTPRequestHandler):
             self.may_answer.wait(60)
             status = 503
         self.bodies.append(body)
-        said = {"title": "not now", "files": [{"file": "a"}], "received": 5}
+        said = {"title": "not now", "uploads": [{"id": 7}], "received": 5}
         content = (self.words or json.dumps(said)).encode()
         if status == "page":
             content = b"<html>"
@@ -111,13 +111,8 @@ def client(url: str) -> Iterator[Client]:
 def test_failed_request_is_repeated_whole(client: Client) -> None:
     Misbehaving.planned = ["hang up", 503, 500]
 
-    files = client.send_files("job", [("folder/ä.png", b"all of it")])
-
-    assert files == [{"file": "a"}]
-    assert len(Misbehaving.bodies) == 3, "refused twice, accepted once"
-    assert all(
-        b"all of it" in body and "folder/ä.png".encode() in body for body in Misbehaving.bodies
-    )
+    assert client.send_batch("job", {7: b"all ", 8: b"of it"}) == [{"id": 7}]
+    assert Misbehaving.bodies == [b"all of it"] * 3, "refused twice, accepted once"
 
 
 def test_repeated_create_job_has_the_same_key(client: Client) -> None:

@@ -96,7 +96,7 @@ def test_job_is_closed_cancelled_and_retried(service: ServedPortal) -> None:
     job_id = service.portal.new_job()
     with Client(service.url, service.token) as client:
         client.declare(job_id, [{"file": "missing.dcm", "size": 5, "sha256": ""}])
-        client.send_files(job_id, [("a.png", a_png(seed=1))])
+    service.portal.send(job_id, ("a.png", a_png(seed=1)))
 
     refused = service.run("jobs", job_id, "--close")
     assert refused.exit_code == 1

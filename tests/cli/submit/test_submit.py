@@ -59,13 +59,9 @@ def test_submit_declares_all_files_before_sending_them(service: ServedPortal, fo
     job = service.newest_job()
     assert (job.declared, job.missing, job.total) == (9, 0, 10)
     assert job.closed_at is not None
-    last_declaration = max(
-        place
-        for place, (_, what, *_) in enumerate(service.interceptor.requests)
-        if what == "uploads"
-    )
-    first_file = [what for _, what, *_ in service.interceptor.requests].index("files")
-    assert last_declaration < first_file
+    methods = [method for method, *_ in service.interceptor.requests]
+    assert methods == ["POST", "POST", *["PATCH"] * 4, "POST"], "job, files, their bytes, close"
+    assert service.interceptor.sent("PATCH", "uploads") == 1
     assert sorted(service.interceptor.pieces()) == [(0, CHUNK), (CHUNK, CHUNK), (2 * CHUNK, 1000)]
     submissions = service.settings.data_dir / "of the sender" / "submissions"
     assert list(submissions.iterdir()) == [], "names of files stay behind"
@@ -85,7 +81,7 @@ def test_submit_again_resumes_in_the_middle_of_a_large_file(
     assert f"resuming job {first.id}\n" in again.stderr
     assert "sent 9 files (8 of them earlier): 10 images\n" in again.stderr
     assert service.interceptor.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 1000)]
-    assert service.interceptor.sent("files") == 0, "what had arrived was sent again"
+    assert service.interceptor.sent("PATCH", "uploads") == 0, "what had arrived was sent again"
     assert (service.newest_job().total, service.newest_job().missing) == (10, 0)
 
 
@@ -97,7 +93,7 @@ def test_submit_again_without_its_saved_job_creates_a_new_one(
     saved.write_text("damaged")
 
     assert service.run("submit", folder).exit_code == 0
-    assert service.interceptor.sent("jobs") == 1
+    assert service.interceptor.sent("POST", "jobs") == 1
 
 
 def test_submit_sends_a_large_file_again_if_its_stored_bytes_were_damaged(
@@ -140,7 +136,7 @@ def test_submit_names_files_that_change_or_vanish_and_sends_the_others(
     large, small = folder / "z-large.bin", folder / "p1" / "03.png"
 
     def interfere(environ: Environment) -> None:
-        if not service.interceptor.requests[-1][1].startswith("uploads"):
+        if service.interceptor.requests[-1][:2] != ("POST", "uploads"):
             return
         (folder / "p1" / "01.png").unlink(missing_ok=True)
         small.write_bytes(a_png(seed=500))
@@ -161,7 +157,9 @@ def test_submit_names_files_that_change_or_vanish_and_sends_the_others(
 
 
 def test_submit_again_sends_files_as_they_are_now(service: ServedPortal, folder: Path) -> None:
-    service.interceptor.handler = lambda environ: 403 if "files" in environ["PATH_INFO"] else None
+    service.interceptor.handler = lambda environ: (
+        403 if environ["REQUEST_METHOD"] == "PATCH" else None
+    )
     assert service.run("submit", folder).exit_code == 1
     changed, gone = folder / "p1" / "05.png", folder / "p1" / "06.png"
     changed.write_bytes(a_png(seed=700))
@@ -254,7 +252,7 @@ def test_submit_again_after_a_lost_answer_to_close_sends_nothing(
     assert "sent 9 files (9 of them earlier): 10 images\n" in again.stderr
     assert [what for what in service.interceptor.requests if what[0] == "POST"] == []
     assert service.run("submit", folder).exit_code == 0
-    assert service.interceptor.sent("jobs") == 1, "a further command creates a new job"
+    assert service.interceptor.sent("POST", "jobs") == 1, "a further command creates a new job"
 
 
 def test_submit_refuses_to_run_twice_for_the_same_files(

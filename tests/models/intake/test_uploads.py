@@ -11,7 +11,7 @@ from models.intake.uploads import (
     arrive,
     count_missing,
     declare,
-    find_upload,
+    find_uploads,
     give_up,
     list_uploads,
 )
@@ -31,7 +31,7 @@ def test_declare_knows_a_file_by_name_size_and_hash(session: Session) -> None:
     assert [upload.id for upload in again] == [*reversed(ids), ids[0]]
     (elsewhere,) = declare(session, job_id=other.id, files=[FILE])
     assert elsewhere.id not in ids
-    assert find_upload(session, job_id=job.id, upload_id=elsewhere.id) is None
+    assert find_uploads(session, job_id=job.id, upload_ids=[elsewhere.id]) == {}
 
 
 def test_advance_needs_the_current_offset(session: Session) -> None:

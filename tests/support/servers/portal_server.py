@@ -46,10 +46,10 @@ class Interceptor:
 
     def pieces(self) -> list[tuple[int, int]]:
         """Offset and size of every piece that was sent."""
-        return [(offset, size) for method, _, offset, size in self.requests if method == "PATCH"]
+        return [(offset, size) for *_, offset, size in self.requests if offset >= 0]
 
-    def sent(self, last: str) -> int:
-        return sum(1 for method, what, *_ in self.requests if (method, what) == ("POST", last))
+    def sent(self, method: str, last: str) -> int:
+        return sum(1 for request in self.requests if request[:2] == (method, last))
 
 
 @dataclass(frozen=True)

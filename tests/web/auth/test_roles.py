@@ -38,6 +38,7 @@ TABLE: dict[str, Role | None] = {
     "POST /api/v1/jobs/<job_id>/retry": OPERATOR,
     "GET /api/v1/jobs/<job_id>/uploads": VIEWER,
     "POST /api/v1/jobs/<job_id>/uploads": OPERATOR,
+    "PATCH /api/v1/jobs/<job_id>/uploads": OPERATOR,
     "PATCH /api/v1/jobs/<job_id>/uploads/<int:upload_id>": OPERATOR,
     "GET /api/v1/labels": VIEWER,
     "POST /api/v1/labels": READER,

@@ -1,17 +1,16 @@
 """A full disk: no partial files remain, stored files have rows, clients get Retry-After."""
 
+import errno
 import io
-from collections.abc import Callable
-from functools import partial
 
 import pytest
 
-from models.intake.images import NewImage
+from models.intake.uploads import Declared
 from tests.support.data.uploads import a_png, files_in
 from tests.support.web.portal import send
-from tests.support.web.sender import Sender
+from tests.support.web.sender import Sender, digest
 from web.http.disk import DiskFullError
-from web.intake.receive import arriving, keep, store_all
+from web.intake.receive import SentFile, receive
 
 
 def test_full_disk_refuses_declarations_and_uploads(sender: Sender) -> None:
@@ -22,6 +21,7 @@ def test_full_disk_refuses_declarations_and_uploads(sender: Sender) -> None:
     refused = [
         sender.client.post(f"{sender.url}/uploads", json={"files": [{"file": "b", "size": 1}]}),
         sender.chunk(upload, 10, content[10:]),
+        sender.batch([upload], content),
         send(sender.client, sender.job, ("c.png", content)),
     ]
     for answer in refused:
@@ -34,25 +34,28 @@ def test_full_disk_refuses_declarations_and_uploads(sender: Sender) -> None:
 
 
 def test_files_stored_before_the_disk_filled_have_rows(sender: Sender) -> None:
-    context = sender.portal.context
+    class Full(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell():
+                raise OSError(errno.ENOSPC, "no space left")
+            return super().read(size)
 
-    def stored(name: str) -> NewImage:
-        return keep(name, context.store.put(io.BytesIO(name.encode())))
+        def seek(self, *_: int) -> int:
+            return self.tell()
 
-    def full() -> NewImage:
-        raise DiskFullError
-
-    tasks: list[Callable[[], NewImage]] = [partial(stored, "a.png"), full, partial(stored, "b.png")]
-
-    def take_all() -> None:
-        with arriving(context, sender.job) as arrivals:
-            for image in store_all(tasks):
-                arrivals.add(image)
-
+    files = [("a.png", b"stored"), ("full.png", b"not stored"), ("later.png", b"perhaps")]
+    sender.declare(*files)
+    sent = [
+        SentFile(
+            Declared(name, len(content), digest(content)),
+            (Full if name == "full.png" else io.BytesIO)(content),
+        )
+        for name, content in files
+    ]
     with pytest.raises(DiskFullError):
-        take_all()
-    assert [image.file for image in sender.portal.images()] == ["a.png", "b.png"]
-    assert len(files_in(context.store, "incoming")) == 2
+        receive(sender.portal.context, job_id=sender.job, sent=sent)
+    assert [image.file for image in sender.portal.images()] == ["a.png"]
+    assert sender.missing() == ["full.png", "later.png"]
 
 
 def test_full_database_is_reported_as_a_full_disk(sender: Sender) -> None:
