@@ -4,17 +4,14 @@ import io
 import struct
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from pipeline.decode.decode import decode_content
 from pipeline.files.sniff import HEAD_BYTES, sniff
 from tests.support.data.builders import encoded, jpeg_with, make_picture, png_chunk, png_with
-from tests.support.imaging.deidentified import deidentified
+from tests.support.imaging.deidentified import NAME, deidentified, without_name
 
-NAME = b"Planted Person"
 IMAGE = make_picture()
 
 
@@ -71,15 +68,9 @@ def images_with_metadata() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", images_with_metadata())
 def test_metadata_are_removed_and_pixels_kept(kind: str) -> None:
-    content = images_with_metadata()[kind]
-    assert NAME in content
-    result = deidentified(content)
-    assert NAME not in result.blob
+    result = without_name(images_with_metadata()[kind])
     assert sniff(result.blob[:HEAD_BYTES]) == result.media_type
     assert (result.patient_hash, result.study_uid_hash) == (None, None)
-    np.testing.assert_array_equal(
-        decode_content(result.blob).pixels, decode_content(content).pixels, strict=True
-    )
 
 
 def test_coded_pixels_are_kept() -> None:

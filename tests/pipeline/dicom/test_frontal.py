@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     SecondaryCaptureImageStorage,
@@ -13,6 +14,13 @@ from pipeline.decode.decode import decode
 from pipeline.dicom.frontal import FACE, HINT, TEXT, check_frontal
 from pipeline.errors import RefusedError
 from tests.support.data.builders import make_dicom
+
+
+def stating(tags: dict[str, str]) -> Dataset:
+    dataset = Dataset()
+    for keyword, value in tags.items():
+        setattr(dataset, keyword, value)
+    return dataset
 
 
 @pytest.mark.parametrize(
@@ -30,7 +38,7 @@ from tests.support.data.builders import make_dicom
     ],
 )
 def test_check_frontal_accepts(tags: dict[str, str]) -> None:
-    check_frontal(tags)
+    check_frontal(stating(tags))
 
 
 @pytest.mark.parametrize(
@@ -49,14 +57,14 @@ def test_check_frontal_accepts(tags: dict[str, str]) -> None:
 )
 def test_check_frontal_refuses(tags: dict[str, str], words: str) -> None:
     with pytest.raises(RefusedError) as refusal:
-        check_frontal(tags)
+        check_frontal(stating(tags))
     assert words in str(refusal.value)
 
 
 @pytest.mark.parametrize("keyword", ["Modality", "BodyPartExamined"])
 def test_refusal_repeats_no_name(keyword: str) -> None:
     with pytest.raises(RefusedError) as refusal:
-        check_frontal({keyword: "JANE DOE"})
+        check_frontal(stating({keyword: "JANE DOE"}))
     assert "is not a term of the standard" in str(refusal.value)
     assert "DOE" not in str(refusal.value)
 

@@ -11,11 +11,10 @@ from pipeline.decode.decode import decode_content
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.png import SIGNATURE, pixel_bytes
 from tests.support.data.builders import encoded, make_picture, png_chunk, png_with
-from tests.support.imaging.deidentified import deidentified
+from tests.support.imaging.deidentified import NAME, deidentified, without_name
 
 IMAGE = make_picture()
 ROWS = b"".join(b"\0" + row.tobytes() for row in IMAGE)
-NAME = b"Planted Person"
 
 
 def png_of(packed: bytes, *, header: bytes = b"\x08\0\0\0\0", piece: int = 2**20) -> bytes:
@@ -51,11 +50,7 @@ HIDING: dict[str, bytes] = {
 
 @pytest.mark.parametrize("place", HIDING)
 def test_strip_png_drops_everything_but_the_image(place: str) -> None:
-    content = HIDING[place]
-    assert NAME in content
-    stored = deidentified(content).blob
-    assert NAME not in stored
-    np.testing.assert_array_equal(decode_content(stored).pixels, decode_content(content).pixels)
+    without_name(HIDING[place])
 
 
 @pytest.mark.parametrize("content", [png_of(WHOLE), png_of(WHOLE, piece=7), interlaced()])

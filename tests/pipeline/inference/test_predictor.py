@@ -9,7 +9,6 @@ import pytest
 
 from pipeline.familiarity.orientation import describe
 from pipeline.inference.predictor import Predictor
-from pipeline.phantom.drawing import draw_phantom
 from pipeline.prepare.prepare import prepare
 from tests.support.imaging.networks import phantom_inputs
 
@@ -33,6 +32,9 @@ def test_phantoms_mostly_get_their_finding(predictor: Predictor) -> None:
     answers = predictor.predict(phantom_inputs(count=16))
     right = [a.finding == ("normal", "pneumonia")[n % 2] for n, a in enumerate(answers)]
     assert sum(right) >= 12
+    for answer in answers:
+        is_positive = answer.probability >= answer.threshold
+        assert answer.finding == ("pneumonia" if is_positive else "normal")
 
 
 def test_prediction_has_all_fields(predictor: Predictor) -> None:
@@ -51,13 +53,6 @@ def test_noise_gets_no_finding_and_a_reason(predictor: Predictor) -> None:
         assert answer.finding is None
         assert answer.reason is not None
         assert answer.reason.startswith("out of distribution: unfamiliarity ")
-
-
-def test_noise_is_less_familiar_than_phantoms(predictor: Predictor) -> None:
-    noise = np.random.default_rng(1).integers(0, 256, (4, 224, 224)).astype(np.uint8)
-    strange = min(answer.unfamiliarity for answer in predictor.predict(noise))
-    usual = max(answer.unfamiliarity for answer in predictor.predict(phantom_inputs(count=8)))
-    assert strange > usual
 
 
 @pytest.mark.parametrize("way", range(1, 8))
@@ -93,21 +88,6 @@ def test_sensitive_operating_point_has_a_lower_threshold(predictor: Predictor) -
     assert answer.operating_point == "sensitive"
     assert answer.threshold == sensitive.card.threshold
     assert answer.temperature == sensitive.card.temperature
-
-
-def test_probability_at_the_threshold_is_positive(predictor: Predictor) -> None:
-    answers = predictor.predict(phantom_inputs(count=8))
-    for answer in answers:
-        is_positive = answer.probability >= answer.threshold
-        assert answer.finding == ("pneumonia" if is_positive else "normal")
-
-
-def test_phantoms_of_one_seed_are_equal() -> None:
-    first = draw_phantom(seed=3, finding="normal", size=(96, 80))
-    assert first.shape == (96, 80)
-    assert first.dtype == np.uint8
-    np.testing.assert_array_equal(first, draw_phantom(seed=3, finding="normal", size=(96, 80)))
-    assert (first != draw_phantom(seed=4, finding="normal", size=(96, 80))).any()
 
 
 def test_predictor_imports_no_training_library() -> None:

@@ -17,6 +17,8 @@ def test_studies_have_all_formats_and_can_be_decoded(files: list[Path]) -> None:
     kinds = {decode(path).media_type for path in files}
     assert kinds == {"application/dicom", "image/png", "image/jpeg"}
     assert len(files) == 9  # the fifth study has two images
+    pngs = {path.read_bytes() for path in files if path.suffix == ".png"}
+    assert len(pngs) == 3  # each study and image has its own seed
 
 
 def test_dicom_is_marked_as_synthetic(files: list[Path]) -> None:
