@@ -22,17 +22,15 @@ class TemporaryFile:
     file: BinaryIO
     path: Path
 
-    def rename(self, target: Path, *, replace: bool = True, durable: bool = True) -> None:
-        """durable: content and name survive a power cut. FileExistsError unless `replace`."""
+    def rename(self, target: Path, *, replace: bool = True) -> None:
+        """Content and name survive a power cut. FileExistsError unless `replace`."""
         self.file.flush()
-        if durable:
-            os.fsync(self.file.fileno())
+        os.fsync(self.file.fileno())
         if replace:
             self.path.replace(target)
         else:
             os.link(self.path, target)
-        if durable:
-            sync(target.parent)
+        sync(target.parent)
 
 
 @contextmanager

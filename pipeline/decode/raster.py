@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    IMAGELENGTH,
+    IMAGEWIDTH,
+    PHOTOMETRIC_INTERPRETATION,
+    TiffImageFile,
+)
 
 from pipeline.errors import RefusedError, damaged, too_large, unsupported
 from pipeline.files.jpeg import check_jpeg, read_luminance
@@ -21,8 +28,7 @@ _FORMATS = {
     **{PNG: "PNG", JPEG: "JPEG", TIFF: "TIFF"},
     **{BMP: "BMP", WEBP: "WEBP", JPEG2000: "JPEG2000"},
 }
-_TIFF_COLUMNS, _TIFF_ROWS, _TIFF_BITS, _TIFF_PHOTOMETRIC = 256, 257, 258, 262  # TIFF 6.0
-_WHITE_IS_ZERO = 0
+_WHITE_IS_ZERO = 0  # TIFF 6.0, PhotometricInterpretation
 
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module="PIL", category=UserWarning)  # quotes metadata
@@ -74,8 +80,8 @@ def _decode(
     minimum_size: int | None,
 ) -> DecodedImage:
     columns, rows = image.size
-    if isinstance(image, TiffImagePlugin.TiffImageFile):  # its size is that displayed
-        columns, rows = int(image.tag_v2[_TIFF_COLUMNS]), int(image.tag_v2[_TIFF_ROWS])
+    if isinstance(image, TiffImageFile):  # its size is that displayed
+        columns, rows = (int(image.tag_v2[tag]) for tag in (IMAGEWIDTH, IMAGELENGTH))
     limits.check_size(rows, columns)
     frames = int(getattr(image, "n_frames", 1))
     limits.check_frames(frames)
@@ -121,7 +127,7 @@ def _orientation(image: Image.Image) -> int:
 
     Pillow turns TIFF upright itself.
     """
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
+    if isinstance(image, TiffImageFile):
         return 1
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -177,9 +183,9 @@ def _on_black(image: Image.Image) -> NDArray[np.float32]:
 def _sixteen_bit(image: Image.Image) -> NDArray[np.float32]:
     """12-bit TIFF has the same mode as 16-bit; Pillow inverts neither."""
     top, inverted = 2**16 - 1, False
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        top = 2 ** image.tag_v2.get(_TIFF_BITS, (16,))[0] - 1
-        inverted = image.tag_v2.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
+    if isinstance(image, TiffImageFile):
+        top = 2 ** image.tag_v2.get(BITSPERSAMPLE, (16,))[0] - 1
+        inverted = image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO
     grey = _scaled(np.asarray(image), top)
     return 1 - grey if inverted else grey
 

@@ -53,19 +53,18 @@ def clean_pixels(dataset: Dataset) -> tuple[DataElement | None, UID]:
     elif not syntax.is_encapsulated:
         # PS3.5 A.1, A.2: OW unless the samples are bytes in an explicit transfer syntax.
         is_word = syntax.is_implicit_VR or integer(dataset, "BitsAllocated") > 8
-        vr, value = "OW" if is_word else "OB", _clean_native(dataset)
+        native = dataset.PixelData[: pixel_data_length(dataset)]
+        value = _clear_unused_bits(native, dataset, little_endian=syntax.is_little_endian)
+        vr, value = "OW" if is_word else "OB", value + bytes(len(value) % 2)
     elif syntax == RLELossless or _has_overlay(dataset):
         vr, value, syntax = "OB", encapsulate(_reencoded_frames(dataset)), RLELossless
+    elif is_jpeg(dataset):
+        vr, value = "OB", encapsulate([strip_jpeg(stream) for stream in _streams(dataset)])
+    elif is_jpeg_2000(dataset):
+        vr, value = "OB", encapsulate([strip_jpeg_2000(stream) for stream in _streams(dataset)])
     else:
-        vr, value = "OB", encapsulate(_stripped_frames(dataset))
+        raise unsupported("files of this transfer syntax cannot be de-identified")
     return DataElement(Tag(keyword), vr, value), syntax
-
-
-def _clean_native(dataset: Dataset) -> bytes:
-    length = pixel_data_length(dataset)
-    little_endian = dataset.file_meta.TransferSyntaxUID.is_little_endian
-    pixels = _clear_unused_bits(dataset.PixelData[:length], dataset, little_endian=little_endian)
-    return pixels + bytes(length % 2)
 
 
 def _clear_unused_bits(content: bytes, dataset: Dataset, *, little_endian: bool) -> bytes:
@@ -112,15 +111,6 @@ def _has_overlay(dataset: Dataset) -> bool:
 def _streams(dataset: Dataset) -> Iterator[bytes]:
     count = frames(dataset)
     return islice(generate_frames(dataset.PixelData, number_of_frames=count), count)
-
-
-def _stripped_frames(dataset: Dataset) -> list[bytes]:
-    streams = _streams(dataset)
-    if is_jpeg(dataset):
-        return [strip_jpeg(stream) for stream in streams]
-    if is_jpeg_2000(dataset):
-        return [strip_jpeg_2000(stream) for stream in streams]
-    raise unsupported("files of this transfer syntax cannot be de-identified")
 
 
 def _reencoded_frames(dataset: Dataset) -> list[bytes]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import code, integer, is_signed, kept_tags, number
-from pipeline.dicom.frontal import JUDGED, burned_in_warnings, check_frontal
+from pipeline.dicom.frontal import burned_in_warnings, check_frontal
 from pipeline.dicom.grayscale import grey_levels, has_broken_window
 from pipeline.dicom.lut import read_palette
 from pipeline.dicom.pixels import first_frame, frames, has_unused_bits
@@ -16,6 +16,40 @@ from pipeline.errors import damaged
 from pipeline.files.sniff import DICOM
 from pipeline.limits import Limits, check_not_blank
 from pipeline.types import DecodedImage
+
+_WINDOW = ("WindowCenter", "WindowWidth", "VOILUTSequence")  # PS3.3 C.11.2
+# ITU-R BT.601, which PS3.3 C.7.6.3.1.2 uses for YBR_FULL.
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
+    """Decode the first frame of a data set whose tags do not contradict a frontal chest image.
+
+    Raises RefusedError; the tags are checked first, since that is cheap.
+    """
+    check_frontal(dataset)
+    frame, count = first_frame(dataset, limits), frames(dataset)
+    check_not_blank(frame)  # before more memory is used: decompression bombs are blank
+    pixels, is_whole_range = _grey_image(frame, dataset), has_broken_window(dataset)
+    has_window = any(keyword in dataset for keyword in _WINDOW)
+    if not is_whole_range and has_window and _shows_nothing(pixels):
+        # A window outside the values of the image, or without width: some devices write such.
+        pixels, is_whole_range = _grey_image(frame, _without_window(dataset)), True
+    warnings = burned_in_warnings(dataset)
+    if count > 1:
+        warnings.append(f"first of {count} frames read")
+    if is_whole_range:
+        warnings.append("the stated window cannot be applied, the whole range is shown")
+    rows, columns = frame.shape[:2]
+    return DecodedImage(
+        pixels,
+        DICOM,
+        rows,
+        columns,
+        frames=count,
+        tags=kept_tags(dataset),
+        warnings=tuple(warnings),
+    )
 
 
 def padding_mask(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_] | None:
@@ -26,9 +60,8 @@ def padding_mask(frame: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_] | N
     value, limit = (number(dataset, k) for k in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
     if value is None or frame.ndim != 2:
         return None
-    low, high = sorted(
-        (_as_stored(value, dataset), _as_stored(value if limit is None else limit, dataset))
-    )
+    ends = value, value if limit is None else limit
+    low, high = sorted(_as_stored(end, dataset) for end in ends)
     mask = (frame >= low) & (frame <= high)
     return mask if mask.any() else None
 
@@ -50,44 +83,6 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     if not len(rows):
         return slice(0), slice(0)
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-
-_WINDOW = ("WindowCenter", "WindowWidth", "VOILUTSequence")  # PS3.3 C.11.2
-# ITU-R BT.601, which PS3.3 C.7.6.3.1.2 uses for YBR_FULL.
-_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-
-
-def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
-    """Decode the first frame of a data set whose tags do not contradict a frontal chest image.
-
-    Raises RefusedError; the tags are checked first, since that is cheap.
-    """
-    check_frontal({keyword: code(dataset, keyword) for keyword in JUDGED})
-    frame = first_frame(dataset, limits)
-    check_not_blank(frame)  # before more memory is used: decompression bombs are blank
-    pixels, is_whole_range = _grey_image(frame, dataset), has_broken_window(dataset)
-    has_window = any(keyword in dataset for keyword in _WINDOW)
-    if not is_whole_range and has_window and _shows_nothing(pixels):
-        # A window outside the values of the image, or without width: some devices write such.
-        pixels, is_whole_range = _grey_image(frame, _without_window(dataset)), True
-    return DecodedImage(
-        pixels=pixels,
-        media_type=DICOM,
-        rows=frame.shape[0],
-        columns=frame.shape[1],
-        frames=frames(dataset),
-        tags=kept_tags(dataset),
-        warnings=tuple(_warnings(dataset, is_whole_range=is_whole_range)),
-    )
-
-
-def _warnings(dataset: Dataset, *, is_whole_range: bool) -> list[str]:
-    found = burned_in_warnings(dataset)
-    if frames(dataset) > 1:
-        found.append(f"first of {frames(dataset)} frames read")
-    if is_whole_range:
-        found.append("the stated window cannot be applied, the whole range is shown")
-    return found
 
 
 def _without_window(dataset: Dataset) -> Dataset:

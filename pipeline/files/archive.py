@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -42,7 +42,7 @@ _READ_ERRORS = (
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """Bounds for one archive.
+    """Bounds of one archive.
 
     max_files, max_bytes: of all members together, unpacked. max_member_bytes: of one member.
     max_ratio: unpacked to packed bytes, counted from `ratio_floor_bytes` on. Radiographs
@@ -105,7 +105,13 @@ def members(
     beyond `limits`, if entries share bytes (as in bombs), or if another archive precedes it,
     whose files would be missed.
     """
-    with _open(source, limits) as archive:
+    with ExitStack() as stack:
+        stream = stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
+        try:
+            check_directory(stream, max_entries=2 * limits.max_files)  # with folders and junk
+            archive = stack.enter_context(zipfile.ZipFile(stream))
+        except _READ_ERRORS:
+            raise damaged("the zip archive is damaged: its directory cannot be read") from None
         files = [
             info
             for info in archive.infolist()
@@ -114,18 +120,6 @@ def members(
         ]
         _check_archive(archive, files, limits)
         yield from _members(archive, files, limits)
-
-
-@contextmanager
-def _open(source: Path | BinaryIO, limits: ArchiveLimits) -> Iterator[zipfile.ZipFile]:
-    with ExitStack() as stack:
-        stream = stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
-        try:
-            check_directory(stream, max_entries=2 * limits.max_files)  # with folders and junk
-            archive = stack.enter_context(zipfile.ZipFile(stream))
-        except _READ_ERRORS:
-            raise damaged("the zip archive is damaged: its directory cannot be read") from None
-        yield archive
 
 
 def _members(

@@ -54,18 +54,13 @@ def chunks(content: bytes) -> Iterator[Chunk]:
     raise too_large(f"the PNG data have more than {_MAX_CHUNKS} chunks")
 
 
-def check_png(content: bytes, limits: Limits) -> None:
-    """Raise RefusedError unless the stream is undamaged and has every pixel that it states."""
-    _read(content, limits)
-
-
 def strip_png(content: bytes, limits: Limits) -> bytes:
     """Return the image without text, times, colour profiles and animation, pixels untouched.
 
     Bytes after the pixels' stream and rows after the last one, which no decoder shows, are
     dropped too. Raises RefusedError like `check_png`.
     """
-    bodies, is_exact, expected = _read(content, limits)
+    bodies, is_exact, expected = check_png(content, limits)
     header = bodies[b"IHDR"][0]
     depth, colour_type = header[8:10]
     kept = [(b"IHDR", header)]
@@ -103,10 +98,11 @@ def pixel_bytes(header: bytes) -> int:
     return total
 
 
-def _read(content: bytes, limits: Limits) -> tuple[dict[bytes, list[bytes]], bool, int]:
+def check_png(content: bytes, limits: Limits) -> tuple[dict[bytes, list[bytes]], bool, int]:
     """Return the bodies of the image's chunks by kind, whether IDAT is exact, and its bytes.
 
     Exact: its stream inflates to all pixels and nothing else, in the returned number of bytes.
+    Raises RefusedError unless the stream is undamaged and has every pixel that it states.
     """
     if content[len(SIGNATURE) :][:8] != b"\0\0\0\rIHDR" or len(content) < HEADER_END:
         raise damaged("the PNG header is damaged")

@@ -1,6 +1,7 @@
 """Predictions of a model version."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
@@ -33,13 +34,13 @@ def probability_of(logits: NDArray[np.floating], *, temperature: float) -> NDArr
     return probability
 
 
+@dataclass(frozen=True)
 class Predictor:
     """Predicts from network inputs. Not thread-safe."""
 
-    def __init__(self, *, card: Card, engine: Engine, guard: Guard) -> None:
-        self.card = card
-        self.engine = engine
-        self.guard = guard
+    card: Card
+    engine: Engine
+    guard: Guard
 
     @classmethod
     def open(

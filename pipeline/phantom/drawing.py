@@ -30,8 +30,7 @@ APART = 1.0  # the normal mean is moved by its difference from pneumonia's, whic
 
 def sharpen(anatomy: Pixels, *, amount: float) -> Pixels:
     """Return the anatomy at FINE times its resolution, with stronger edges."""
-    image = Image.fromarray(anatomy).resize(_SHAPE, Image.Resampling.BICUBIC)
-    fine = np.asarray(image)
+    fine = np.asarray(Image.fromarray(anatomy).resize(_SHAPE, Image.Resampling.BICUBIC))
     sharp: Pixels = fine + amount * (fine - _blurred(fine, 1.6 * FINE))
     return sharp
 
@@ -40,12 +39,13 @@ def draw_detail(random: np.random.Generator, anatomy: Pixels, *, finding: Findin
     """Return detail to add to `anatomy`, both float32 (SIDE * FINE, SIDE * FINE)."""
     lungs = _lungs(anatomy)
     vessels, ribs, spine = _draw_vessels(random), _draw_ribs(random), _draw_spine(random)
+    detail: Pixels
     if finding == "normal":
-        normal: Pixels = lungs * (0.06 * vessels + 0.17 * ribs - 0.11) + 0.05 * spine
-        return normal
-    patches = _draw_patches(random)
-    opaque: Pixels = lungs * (0.04 * vessels + 0.07 * ribs + 0.10 * patches - 0.03) + 0.03 * spine
-    return opaque
+        detail = lungs * (0.06 * vessels + 0.17 * ribs - 0.11) + 0.05 * spine
+    else:
+        patches = _draw_patches(random)
+        detail = lungs * (0.04 * vessels + 0.07 * ribs + 0.10 * patches - 0.03) + 0.03 * spine
+    return detail
 
 
 def _lungs(anatomy: Pixels) -> Pixels:
@@ -190,8 +190,7 @@ def _draw_anatomy(random: np.random.Generator, *, finding: Finding) -> Pixels:
     weights = np.clip(weights, -1.6, 1.6)
     if finding == "normal":
         mean = mean + APART * (mean - _statistics("pneumonia")[0])
-    drawn: Pixels = mean + np.tensordot(weights, components, axes=1)
-    return drawn
+    return mean + np.tensordot(weights, components, axes=1)
 
 
 def _pose(random: np.random.Generator, size: tuple[int, int]) -> tuple[float, ...]:
@@ -222,8 +221,7 @@ def _grain(size: tuple[int, int], random: np.random.Generator) -> Pixels:
     fine = random.standard_normal(size).astype(np.float32)
     coarse = random.standard_normal((size[0] // 2 + 1, size[1] // 2 + 1)).astype(np.float32)
     widened = Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)
-    grain: Pixels = (0.008 * fine + 0.014 * np.asarray(widened)).astype(np.float32)
-    return grain
+    return (0.008 * fine + 0.014 * np.asarray(widened)).astype(np.float32)
 
 
 def _collimate(pixels: Pixels, random: np.random.Generator) -> Pixels:
@@ -235,8 +233,7 @@ def _collimate(pixels: Pixels, random: np.random.Generator) -> Pixels:
     mask = np.zeros((rows, columns), np.uint8)
     mask[top : rows - bottom, left : columns - right] = 255
     soft = Image.fromarray(mask).filter(ImageFilter.GaussianBlur(rows / 600))
-    collimated: Pixels = pixels * (np.asarray(soft, np.float32) / np.float32(255))
-    return collimated
+    return pixels * (np.asarray(soft, np.float32) / np.float32(255))
 
 
 def _mark(pixels: Pixels, random: np.random.Generator) -> NDArray[np.uint8]:

@@ -3,25 +3,24 @@
 import hashlib
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+)
 
 from pipeline.phantom.drawing import MARK, draw_phantom
 from pipeline.types import Finding
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 _NAMES = (
     "ALDER", "BIRCH", "CEDAR", "DOGWOOD", "ELM", "FIR", "GINKGO", "HAZEL", "IVY", "JUNIPER",
     "KATSURA", "LARCH", "MAPLE", "NUTMEG", "OAK", "PINE", "QUINCE", "ROWAN", "SPRUCE", "TEAK",
 )  # fmt: skip
-_CR_STORAGE = "1.2.840.10008.5.1.4.1.1.1"
-_DX_STORAGE = "1.2.840.10008.5.1.4.1.1.1.1"  # Digital X-Ray, for presentation
-_EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 
 def write_phantom_studies(
@@ -56,19 +55,15 @@ def _write(pixels: NDArray[np.uint8], study: Path, *, number: int, image: int, s
     return path
 
 
-def make_phantom_dicom(
-    pixels: NDArray[np.uint8], *, number: int, image: int, seed: int
-) -> "Dataset":
+def make_phantom_dicom(pixels: NDArray[np.uint8], *, number: int, image: int, seed: int) -> Dataset:
     """Return a CR or DX object (PS3.3 A.2, A.26) with 12 bits stored, of an invented patient."""
-    from pydicom import Dataset
-    from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import UID
-
-    is_dx = number % 4 == 0
     dataset = Dataset()
-    dataset.SOPClassUID = UID(_DX_STORAGE if is_dx else _CR_STORAGE)
+    dataset.Modality, dataset.SOPClassUID = (
+        ("CR", ComputedRadiographyImageStorage)
+        if number % 4
+        else ("DX", DigitalXRayImageStorageForPresentation)
+    )
     dataset.SOPInstanceUID = _uid(seed, number, image)
-    dataset.Modality = "DX" if is_dx else "CR"
     _describe_patient(dataset, number=number, seed=seed)
     dataset.StudyInstanceUID = _uid(seed, number)
     dataset.SeriesInstanceUID = _uid(seed, number, "series")
@@ -78,7 +73,7 @@ def make_phantom_dicom(
     dataset.BodyPartExamined, dataset.ViewPosition = "CHEST", "AP"
     _add_pixels(dataset, pixels, is_monochrome1=number % 8 == 6)
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = UID(_EXPLICIT_LITTLE_ENDIAN)
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset
 
 
@@ -88,7 +83,7 @@ def _uid(*parts: object) -> str:
     return f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
 
 
-def _describe_patient(dataset: "Dataset", *, number: int, seed: int) -> None:
+def _describe_patient(dataset: Dataset, *, number: int, seed: int) -> None:
     random = np.random.default_rng([seed, number])
     born = date(2019, 1, 1) + timedelta(days=int(random.integers(0, 4 * 365)))
     taken = date(2024, 1, 1) + timedelta(days=int(random.integers(0, 700)))
@@ -103,7 +98,7 @@ def _describe_patient(dataset: "Dataset", *, number: int, seed: int) -> None:
     dataset.StudyID = str(number)
 
 
-def _add_pixels(dataset: "Dataset", pixels: NDArray[np.uint8], *, is_monochrome1: bool) -> None:
+def _add_pixels(dataset: Dataset, pixels: NDArray[np.uint8], *, is_monochrome1: bool) -> None:
     """Image Pixel module, PS3.3 C.7.6.3; identity window over the 12 bits."""
     stored = pixels.astype(np.uint16) * 16 + 8
     dataset.PhotometricInterpretation = "MONOCHROME1" if is_monochrome1 else "MONOCHROME2"

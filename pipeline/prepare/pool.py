@@ -63,7 +63,7 @@ class DecoderPool:
         return map_ahead(self._prepare, paths, threads=processes, ahead=_LOOK_AHEAD * processes)
 
     def process_ids(self) -> list[int]:
-        return [decoder.process_id for decoder in self._decoders]
+        return [decoder.process.pid for decoder in self._decoders]
 
     def close(self) -> None:
         """End the processes; files in progress are abandoned."""
@@ -94,15 +94,10 @@ class _Decoder:
     """
 
     def __init__(self, limits: Limits, key: bytes | None, timeout_s: float) -> None:
-        self._settings = limits, key, timeout_s
-        self._timeout_s = timeout_s
+        self._settings, self._timeout_s = (limits, key, timeout_s), timeout_s
         self._has_ended = False
         self._lock = threading.Lock()  # held while the process is replaced or ended for good
         self._start()
-
-    @property
-    def process_id(self) -> int:
-        return self._process.pid
 
     def prepare(self, path: Path) -> Prepared | RefusedError:
         """Blame a file only for two crashes in a row, or for using up its time.
@@ -120,7 +115,7 @@ class _Decoder:
     def _try(self, path: Path) -> tuple[Prepared | RefusedError | str, bool]:
         """Return the answer (see `process`), and whether the file may not be at fault for it."""
         self._await_ready()
-        began_s = _cpu_seconds(self.process_id)
+        began_s = _cpu_seconds(self.process.pid)
         try:
             self._connection.send(path.absolute())
             if self._connection.poll(self._timeout_s):
@@ -129,7 +124,7 @@ class _Decoder:
             self._restart()
             crash = "the decoder crashed on this file"
             return RefusedError(RefusalCode.DECODER_CRASH, crash), True
-        worked_s = _cpu_seconds(self.process_id) - began_s
+        worked_s = _cpu_seconds(self.process.pid) - began_s
         self._restart()
         timeout = f"decoding took longer than {self._timeout_s:g} s"
         was_suspended = worked_s < _BUSY_SHARE * self._timeout_s
@@ -139,11 +134,11 @@ class _Decoder:
         """Kill the process for good. A thread that waits for its answer sees the pipe close."""
         with self._lock:
             self._has_ended = True
-            self._process.kill()
+            self.process.kill()
 
     def clean_up(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        self.process.kill()
+        self.process.wait()
         self._connection.close()
 
     def _restart(self) -> None:
@@ -155,7 +150,7 @@ class _Decoder:
     def _start(self) -> None:
         self._is_ready = False
         self._connection, theirs = Pipe()
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "pipeline.prepare.process", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
@@ -168,13 +163,12 @@ class _Decoder:
 
     def _await_ready(self) -> None:
         """Return when the process can take a file; replace one that died or did not start."""
-        if self._process.poll() is not None:
+        if self.process.poll() is not None:
             self._restart()
-        if self._is_ready or self._becomes_ready():
-            return
-        self._restart()
-        if not self._becomes_ready():
-            raise DecoderError("a decoder process did not start; see stderr for the reason")
+        if not (self._is_ready or self._becomes_ready()):
+            self._restart()
+            if not self._becomes_ready():
+                raise DecoderError("a decoder process did not start; see stderr for the reason")
 
     def _becomes_ready(self) -> bool:
         try:
