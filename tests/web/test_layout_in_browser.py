@@ -10,6 +10,7 @@ from models.tables.people import Role
 from tests.support.data.rows import a_user
 from tests.support.data.uploads import a_png
 from tests.support.servers.portal_server import ServedPortal
+from tests.support.web.pages import new_page
 
 pytestmark = pytest.mark.browser
 
@@ -36,15 +37,14 @@ def test_longest_user_name_fits_every_page(browser: Browser, service: ServedPort
             issue_token(session, user=person, kind=kind, lifetime=lifetime)  # type: ignore[arg-type]
             for kind, lifetime in kinds.items()
         )
-    context = browser.new_context(viewport={"width": 390, "height": 844})
-    page = context.new_page()
-    for path in (f"/welcome?token={invitation}", f"/login?token={login}&next=/account", "/users"):
-        page.goto(service.url + path)
-        page.wait_for_function(FITS, timeout=WITHIN_MS)
-    page.set_viewport_size({"width": 1366, "height": 768})
-    page.locator(".row-actions summary").last.click()
-    page.wait_for_function(BUTTONS_ARE_SEEN, timeout=WITHIN_MS)
-    context.close()
+    paths = (f"/welcome?token={invitation}", f"/login?token={login}&next=/account", "/users")
+    with new_page(browser, viewport={"width": 390, "height": 844}) as page:
+        for path in paths:
+            page.goto(service.url + path)
+            page.wait_for_function(FITS, timeout=WITHIN_MS)
+        page.set_viewport_size({"width": 1366, "height": 768})
+        page.locator(".row-actions summary").last.click()
+        page.wait_for_function(BUTTONS_ARE_SEEN, timeout=WITHIN_MS)
 
 
 def test_focused_work_list_row_is_not_behind_the_notice(
@@ -53,12 +53,9 @@ def test_focused_work_list_row_is_not_behind_the_notice(
     portal = service.portal
     portal.send(portal.new_job(), *((f"{n}/a.png", a_png(seed=n)) for n in range(6)))
     portal.read_all()
-    context = browser.new_context(viewport={"width": 1366, "height": 330})
-    page = context.new_page()
-    link = portal.token(kind="login")
-    page.goto(f"{service.url}/login?token={link}&next=/studies")
-    page.locator(".worklist td.label a").first.focus()
-    for place in range(1, 6):
-        page.keyboard.press("Tab")
-        page.wait_for_function(CLEAR_OF_NOTICE, arg=place, timeout=WITHIN_MS)
-    context.close()
+    with new_page(browser, viewport={"width": 1366, "height": 330}) as page:
+        page.goto(f"{service.url}/login?token={portal.token(kind='login')}&next=/studies")
+        page.locator(".worklist td.label a").first.focus()
+        for place in range(1, 6):
+            page.keyboard.press("Tab")
+            page.wait_for_function(CLEAR_OF_NOTICE, arg=place, timeout=WITHIN_MS)

@@ -23,7 +23,7 @@ def loaded_by(statement: str) -> set[str]:
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
-        ("import web.app", TENSORFLOW),
+        ("import web.app", (*TENSORFLOW, *DECODERS, "openvino", "worker.tasks", "alembic")),
         ("import worker.app", TENSORFLOW),
         ("import worker.enqueue", (*TENSORFLOW, *DECODERS, "openvino", "pipeline")),
         (PREDICTING, (*TENSORFLOW, *DECODERS)),

@@ -11,7 +11,7 @@ from models.tables.people import Role, User
 from web.auth.credentials import LOGINS, confirm, limiter, set_password
 from web.auth.invitations import twice
 from web.auth.rules import needs, person, record_action
-from web.auth.schemas import IssuedOut, NewToken
+from web.auth.schemas import NewToken
 from web.auth.sessions import log_in
 from web.auth.tokens import issue, revoke, token_out
 from web.context import read_session, write_session
@@ -85,9 +85,8 @@ def _is_confirmed() -> bool:
     return not has_password or confirm(person().name, request.form.get("current", ""))
 
 
-def _page(
-    *, against: str | None = None, changed: bool = False, issued: IssuedOut | None = None
-) -> str:
+def _page(**shown: object) -> str:
+    """shown: the objection to a new password (`against`), `changed`, the token `issued`."""
     with read_session() as session:
         user = session.get_one(User, person().id)
         tokens = list_api_tokens(session, user_id=user.id)
@@ -99,7 +98,5 @@ def _page(
         tokens=[token_out(token, user.role) for token in tokens],
         roles=[role for role in Role if RANK[role] <= RANK[person().role]],
         expiries=EXPIRIES_DAYS,
-        against=against,
-        changed=changed,
-        issued=issued,
+        **shown,
     )

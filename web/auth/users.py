@@ -110,20 +110,16 @@ def _change(user_id: int, change: UserChange) -> UserOut:
             change_role(session, user, role)
             actions.append("user.role-changed")
         if is_active is not None and is_active != user.is_active:
-            _set_active(session, user, is_active)
+            if is_active:
+                user.is_active = True
+            else:
+                deactivate(session, user)
+                # A later activation must not revive tokens issued before.
+                revoke_tokens(session, user_id=user.id, kinds=ALL_KINDS)
             actions.append("user.activated" if is_active else "user.deactivated")
         for action in actions:
             record_action(session, action, str(user.id))
         return _out(user)
-
-
-def _set_active(session: Session, user: User, is_active: bool) -> None:
-    if is_active:
-        user.is_active = True
-        return
-    deactivate(session, user)
-    # A later activation must not revive tokens issued before.
-    revoke_tokens(session, user_id=user.id, kinds=ALL_KINDS)
 
 
 def _invite(user_id: int) -> InvitationOut:

@@ -11,7 +11,7 @@ from pipeline.text import probability_percent
 
 FINDINGS = {"pneumonia": "Pneumonia suspected", "normal": "Not suspected"}
 NO_ANSWER = "No answer: out of distribution"
-MARKS = {"pneumonia": "▲", "normal": "○"}  # never colour alone
+MARKS = {"pneumonia": "▲", "normal": "○", "unusable": "×"}  # never colour alone
 STATES = {
     "received": "waiting to be decoded",
     "ready": "waiting for the network",
@@ -26,8 +26,8 @@ def finding_words(finding: str | None) -> str:
     return FINDINGS.get(finding or "", NO_ANSWER)
 
 
-def finding_mark(finding: str | None) -> str:
-    return MARKS.get(finding or "", "?")
+def mark(finding_or_label: str | None) -> str:
+    return MARKS.get(finding_or_label or "", "?")
 
 
 def unfamiliarity_words(value: float, card: Mapping[str, Any]) -> str:

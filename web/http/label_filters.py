@@ -7,8 +7,6 @@ from models.people.users import RANK
 from models.tables.learning import Label, LabelValue, Source
 from web.http.filters import when
 
-MARKS = {LabelValue.PNEUMONIA: "▲", LabelValue.NORMAL: "○", LabelValue.UNUSABLE: "×"}
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -22,9 +20,8 @@ class Choice:
 def label_choices(finding: str | None) -> list[Choice]:
     """Confirm or correct the finding; without one, choose the label."""
     if finding is None:
-        return [
-            Choice(label.value[0], label, label_words(label)) for label in LabelValue
-        ]  # p, n, u
+        # The keys are p, n and u.
+        return [Choice(label[0], label, label.capitalize()) for label in LabelValue]
     found = LabelValue(finding)
     other = LabelValue.NORMAL if found == LabelValue.PNEUMONIA else LabelValue.PNEUMONIA
     return [
@@ -44,14 +41,6 @@ def conflict_words(labels: Sequence[Label]) -> str | None:
     assert other.role is not None
     why = "higher role" if RANK[counts.role] > RANK[other.role] else "latest label"
     return f"Readers disagree. The label of {counts.reader} counts ({why})."
-
-
-def label_words(value: LabelValue) -> str:
-    return value.value.capitalize()
-
-
-def label_mark(value: LabelValue) -> str:
-    return MARKS[value]
 
 
 def reader_words(label: Label) -> str:

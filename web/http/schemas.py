@@ -27,6 +27,10 @@ class In(BaseModel):
 class Paging(BaseModel):
     page: int = Field(1, ge=1, le=LAST_PAGE)
 
+    def kept(self) -> dict[str, Any]:
+        """Order and filters of a list, without its page, for links."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"page"})
+
 
 class Problem(BaseModel):
     """RFC 9457."""

@@ -23,20 +23,13 @@ LABELS = {value.value: value for value in LabelValue} | {
 }
 # Column titles, reduced to letters and digits.
 SPELLINGS = {
-    "file": "file",
-    "filename": "file",
-    "path": "file",
+    **dict.fromkeys(("file", "filename", "path"), "file"),
     "sha256": "sha256",
-    "sopinstanceuid": "uid",
-    "sopuid": "uid",
+    **dict.fromkeys(("sopinstanceuid", "sopuid"), "uid"),
     "label": "label",
-    "patient": "patient",
-    "patientid": "patient",
+    **dict.fromkeys(("patient", "patientid"), "patient"),
     "reader": "reader",
-    "time": "time",
-    "date": "time",
-    "datetime": "time",
-    "readat": "time",
+    **dict.fromkeys(("time", "date", "datetime", "readat"), "time"),
 }
 NAMES_AN_IMAGE = ("file", "sha256", "uid")
 MAX_ROWS = 300_000

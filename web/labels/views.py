@@ -95,9 +95,20 @@ def summary() -> LabelSummaryOut:
 @needs(Role.READER)
 def give(json_data: GivenLabels) -> TakenOut:
     """Give labels to images. All of them are saved, or none."""
+    reader = person()
     with write_session() as session:
         hashes = _hashes(session, json_data.labels)
-        rows = [_new(sha256, one) for sha256, one in zip(hashes, json_data.labels, strict=True)]
+        rows = [
+            NewLabel(
+                sha256=sha256,
+                value=one.label,
+                reader=reader.name,
+                role=reader.role,
+                user_id=reader.id,
+                source=Source.PORTAL,
+            )
+            for sha256, one in zip(hashes, json_data.labels, strict=True)
+        ]
         added = add_labels(session, rows, insist=True)
         target = f"{len(rows)} images" if len(rows) > 1 else hashes[0]
         record_action(session, "labels.given", target)
@@ -153,18 +164,6 @@ def _hashes(session: Session, given: Sequence[GivenLabel]) -> list[str]:
         if sha256 is None or (one.sha256 is not None and sha256 not in by_hash):
             abort(422, f"labels[{number}]: image not found; no label was saved")
     return [sha256 for sha256 in found if sha256 is not None]
-
-
-def _new(sha256: str, given: GivenLabel) -> NewLabel:
-    reader = person()
-    return NewLabel(
-        sha256=sha256,
-        value=given.label,
-        reader=reader.name,
-        role=reader.role,
-        user_id=reader.id,
-        source=Source.PORTAL,
-    )
 
 
 def _out(listed: ListedLabel) -> LabelOut:

@@ -28,16 +28,15 @@ PAGE_SIZE = 50
 @needs(Role.VIEWER)
 def show_page(snapshot_id: int) -> str:
     query = read_query(SnapshotImagesQuery)
-    chosen = query.model_dump(exclude={"page"})
     with read_session() as session:
         return render_template(
             "snapshot.html",
             snapshot=_described(session.get(DatasetSnapshot, snapshot_id)),
             nights=nights_of_snapshot(session, snapshot_id),
             query=query,
-            kept=query.model_dump(mode="json", exclude={"page"}, exclude_none=True),
+            kept=query.kept(),
             images=list_snapshot_images(
-                session, snapshot_id, **chosen, page=query.page, page_size=PAGE_SIZE
+                session, snapshot_id, **query.model_dump(), page_size=PAGE_SIZE
             ),
         )
 

@@ -39,7 +39,6 @@ PAGE_SIZE = 100
 @needs(Role.ADMIN)
 def show_page() -> str:
     query = read_query(AuditPageQuery)
-    kept = query.model_dump(mode="json", exclude={"page"}, exclude_none=True)
     data_dir = current_settings().data_dir
     with read_session() as session:
         return render_template(
@@ -49,7 +48,7 @@ def show_page() -> str:
             actions=audit_actions(session),
             people=audit_people(session),
             query=query,
-            kept=kept,
+            kept=query.kept(),
         )
 
 

@@ -1,7 +1,5 @@
 """The work list, and one study with its images."""
 
-from typing import Any
-
 from apiflask import APIBlueprint
 from flask import render_template, request
 from sqlalchemy.orm import Session
@@ -39,7 +37,7 @@ def worklist() -> str:
         first_position=(page.page - 1) * page.page_size + 1,  # in the whole list
         readings=_readings(page),
         query=query,
-        kept=_kept(query),
+        kept=query.kept(),
         job=job,
     )
 
@@ -66,7 +64,7 @@ def show_page(study_id: int) -> str:
         tags={name: str(value) for name, value in (image.tags or {}).items()} if image else {},
         card=version.card if version else {},
         point_now=current_settings().operating_point,
-        kept=_kept(query),
+        kept=query.kept(),
         position=position,
         list_page=((position or 1) - 1) // PAGE_SIZE + 1,
         previous=_id_at(query, position - 1) if position else None,
@@ -105,11 +103,6 @@ def _list(session: Session, query: StudiesQuery, *, page_size: int) -> Page[Stud
 def _find(session: Session, study_id: int) -> StudyDetail:
     point = current_settings().operating_point
     return or_404(get_study(session, study_id, operating_point=point), "study")
-
-
-def _kept(query: StudiesQuery) -> dict[str, Any]:
-    """The list's order and filters, without its page, for links."""
-    return query.model_dump(exclude_defaults=True, exclude={"page"})
 
 
 def _readings(page: Page[StudySummary]) -> list[Result]:

@@ -2,9 +2,12 @@
 
 import html
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from flask.testing import FlaskClient
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 
 def words(client: FlaskClient, path: str) -> str:
@@ -15,12 +18,18 @@ def words(client: FlaskClient, path: str) -> str:
     return re.sub(r"\s+", " ", html.unescape(text))
 
 
-def record_errors(page: Page, errors: list[str], *, ignored: str | None = None) -> None:
-    """Append script errors and console errors of the page, except those with the ignored text."""
+@contextmanager
+def new_page(browser: Browser, *, ignored: str | None = None, **context: Any) -> Iterator[Page]:
+    """A page with cookies of its own and without errors, except those with the ignored text."""
+    errors: list[str] = []
 
     def record(message: ConsoleMessage) -> None:
         if message.type == "error" and (ignored is None or ignored not in message.text):
             errors.append(message.text)
 
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", record)
+    with browser.new_context(**context) as opened:
+        page = opened.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", record)
+        yield page
+    assert errors == []

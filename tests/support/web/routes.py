@@ -1,6 +1,5 @@
 """Every route of the portal with each of its methods and a path for requests."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from werkzeug.routing import IntegerConverter, PathConverter
@@ -19,35 +18,26 @@ class Walked:
     pattern: str
     path: str
     endpoint: str
-    table_key: str  # HEAD counts as GET
+
+    @property
+    def table_key(self) -> str:
+        """HEAD counts as GET."""
+        return f"{self.method.replace('HEAD', 'GET')} {self.pattern}"
 
 
 def walk(portal: Portal, **ids: int | str) -> list[Walked]:
     """ids: existing ids by the name of their route parameter."""
-    return [
-        Walked(
-            method,
-            route.rule,
-            path_of(portal, route, ids),
-            route.endpoint,
-            table_key(route, method),
-        )
-        for route in portal.app.url_map.iter_rules()
-        for method in sorted(route.methods or ())
-    ]
+    urls = portal.app.url_map.bind("")
+    found = []
+    for route in portal.app.url_map.iter_rules():
+        values = {name: ids.get(name) or _placeholder(route, name) for name in route.arguments}
+        path = urls.build(route.endpoint, values)
+        methods = sorted(route.methods or ())
+        found += [Walked(method, route.rule, path, route.endpoint) for method in methods]
+    return found
 
 
-def table_key(route: Route, method: str) -> str:
-    is_implied = method == "HEAD" and "GET" in (route.methods or ())
-    return f"{'GET' if is_implied else method} {route.rule}"
-
-
-def path_of(portal: Portal, route: Route, ids: Mapping[str, int | str]) -> str:
-    values = {name: ids.get(name) or placeholder(route, name) for name in route.arguments}
-    return str(portal.app.url_map.bind("").build(route.endpoint, values, method=None))
-
-
-def placeholder(route: Route, name: str) -> int | str:
+def _placeholder(route: Route, name: str) -> int | str:
     converter = route._converters[name]
     if isinstance(converter, IntegerConverter):
         return UNUSED_ID

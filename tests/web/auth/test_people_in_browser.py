@@ -3,27 +3,19 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from models.tables.people import Role
 from tests.support.servers.portal_server import serve_app
-from tests.support.web.pages import record_errors
+from tests.support.web.pages import new_page
 from tests.support.web.people import PASSWORD
 from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.browser
 
 
-def a_page(browser: Browser, errors: list[str]) -> Page:
-    page = browser.new_context().new_page()
-    record_errors(page, errors)
-    return page
-
-
 def test_user_from_invitation_to_deactivation(portal: Portal, browser: Browser) -> None:
-    errors: list[str] = []
-    admin, olga = a_page(browser, errors), a_page(browser, errors)
-    with serve_app(portal.app) as url:
+    with serve_app(portal.app) as url, new_page(browser) as admin, new_page(browser) as olga:
         admin.goto(f"{url}/login?token={portal.token(Role.ADMIN, kind='login')}")
         admin.click("nav >> text=Users")
         admin.fill("[name=name]", "olga")
@@ -56,6 +48,3 @@ def test_user_from_invitation_to_deactivation(portal: Portal, browser: Browser) 
         expect(admin.locator("tr", has_text="olga")).to_contain_text("deactivated")
         olga.goto(f"{url}/studies")
         expect(olga).to_have_url(f"{url}/login?next=/studies")
-        for page in (admin, olga):
-            page.context.close()
-    assert errors == []

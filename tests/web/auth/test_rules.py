@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from models.tables.people import Role
-from tests.support.web.people import audited, proof, submit
+from tests.support.web.people import audited, proof
 from tests.support.web.portal import Portal, send
 
 
@@ -80,27 +80,24 @@ def test_session_cookie_needs_a_csrf_token_to_change_data(
     assert browser.post("/logout", base_url=base_url).status_code == 400
 
 
-def test_logout_ends_the_session_and_clears_the_cache(portal: Portal) -> None:
-    browser = portal.browser()
-    left = submit(browser, "/logout")
-    assert left.location == "/login"
-    assert left.headers["Clear-Site-Data"] == '"cache"'
-    assert browser.get("/").status_code == 302
-
-
-def test_audit_records_a_session_in_order(portal: Portal, a_dicom: bytes) -> None:
-    job = portal.new_job()
-    portal.send(job, ("a.dcm", a_dicom))
+def test_audit_names_jobs_and_studies_but_no_files(portal: Portal, a_dicom: bytes) -> None:
+    job, client = portal.new_job(), portal.program()
+    declared = {"files": [{"file": "Mustermann.dcm", "size": len(a_dicom)}]}
+    assert client.post(f"/api/v1/jobs/{job}/uploads", json=declared).status_code == 200
+    portal.send(job, ("Mustermann.dcm", a_dicom))
     portal.read_all()
     browser = portal.browser()
     browser.get("/studies/1")
     browser.get("/api/v1/results?format=csv")
+    browser.get(f"/api/v1/results?job_id={job}")
     portal.app.test_client().get("/login?token=wrong")
     assert audited(portal) == [
         ("job.created", job),
+        ("files.declared", job),
         ("files.received", job),
         ("login", "link"),
         ("study.viewed", "1"),
         ("results.exported", "all"),
+        ("results.exported", job),
         ("login.refused", "link"),
     ]

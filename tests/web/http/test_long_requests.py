@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.support.data.uploads import a_png
 from tests.support.servers.portal_server import Environment, ServedPortal
+from tests.support.web.pages import new_page
 from tests.support.web.portal import a_zip
 
 WITHIN_MS = 30_000
@@ -83,16 +84,12 @@ def test_job_page_shows_that_files_are_being_stored(
             may_continue.wait(timeout=60)
 
     service.interceptor.handler = watch
-    context = browser.new_context()
-    page = context.new_page()
-    link = service.portal.token(kind="login")
-    page.goto(f"{service.url}/login?token={link}")
-    page.set_input_files("#files", packed)
-    try:
-        expect(page.locator("#sending-left")).to_have_text(
-            " · sent, being stored", timeout=WITHIN_MS
-        )
-    finally:
-        may_continue.set()
-    expect(page.locator("#state")).to_have_text("Processing", timeout=WITHIN_MS)
-    context.close()
+    with new_page(browser) as page:
+        page.goto(f"{service.url}/login?token={service.portal.token(kind='login')}")
+        page.set_input_files("#files", packed)
+        try:
+            left = page.locator("#sending-left")
+            expect(left).to_have_text(" · sent, being stored", timeout=WITHIN_MS)
+        finally:
+            may_continue.set()
+        expect(page.locator("#state")).to_have_text("Processing", timeout=WITHIN_MS)

@@ -12,7 +12,7 @@ from models.tables.people import Role
 from tests.support.data.labelled import labels_of
 from tests.support.data.uploads import a_png
 from tests.support.servers.portal_server import serve_app
-from tests.support.web.pages import record_errors
+from tests.support.web.pages import new_page
 from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.browser
@@ -30,19 +30,9 @@ def address(portal: Portal) -> Iterator[str]:
 
 @pytest.fixture
 def visit(browser: Browser, portal: Portal, address: str) -> Iterator[Page]:
-    context = browser.new_context()
-    page = context.new_page()
-    errors: list[str] = []
-    record_errors(page, errors, ignored="status of 422")  # the tests send this response
-    log_in(page, portal, address, Role.READER)
-    yield page
-    context.close()
-    assert errors == []
-
-
-def log_in(page: Page, portal: Portal, address: str, role: Role) -> None:
-    link = portal.token(role, kind="login")
-    page.goto(f"{address}/login?token={link}")
+    with new_page(browser, ignored="status of 422") as page:  # the tests send this response
+        page.goto(f"{address}/login?token={portal.token(Role.READER, kind='login')}")
+        yield page
 
 
 def given(portal: Portal, image: int) -> list[str]:

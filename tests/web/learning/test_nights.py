@@ -10,7 +10,6 @@ from tests.support.data.rows import a_version
 from tests.support.web.pages import words
 from tests.support.web.people import submit
 from tests.support.web.portal import Portal
-from web.app import create_app
 
 
 def test_nights_page_before_the_first_night(portal: Portal) -> None:
@@ -18,17 +17,15 @@ def test_nights_page_before_the_first_night(portal: Portal) -> None:
     assert "No nights yet" in page
     assert "Next:" in page
     assert "Run now" not in page
-    assert portal.browser().get("/nights/1").status_code == 404
     listed = portal.program().get("/api/v1/nights").json
     assert (listed["nights"], listed["next"]) == ([], None)
     assert listed["next_due"]
 
 
 def test_nights_can_be_disabled(portal: Portal) -> None:
-    settings = portal.database.settings.model_copy(update={"night_at": ""})
-    off = Portal(portal.database, create_app(settings), portal.context)
-    assert "Scheduled nights are off" in words(off.browser(), "/nights")
-    assert off.program().get("/api/v1/nights").json["next_due"] is None
+    portal.change_settings(night_at="")
+    assert "Scheduled nights are off" in words(portal.browser(), "/nights")
+    assert portal.program().get("/api/v1/nights").json["next_due"] is None
 
 
 def test_operator_starts_one_night_at_a_time(portal: Portal) -> None:

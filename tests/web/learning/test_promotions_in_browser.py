@@ -10,7 +10,7 @@ from models.tables.learning import Night, Outcome
 from models.tables.people import Role
 from tests.support.data.nights import SAID, a_night, a_trained_version
 from tests.support.servers.portal_server import serve_app
-from tests.support.web.pages import record_errors
+from tests.support.web.pages import new_page
 from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.browser
@@ -28,15 +28,9 @@ def address(portal: Portal) -> Iterator[str]:
 
 @pytest.fixture
 def visit(browser: Browser, portal: Portal, address: str) -> Iterator[Page]:
-    context = browser.new_context()
-    page = context.new_page()
-    errors: list[str] = []
-    record_errors(page, errors)
-    link = portal.token(Role.ADMIN, kind="login")
-    page.goto(f"{address}/login?token={link}")
-    yield page
-    context.close()
-    assert errors == []
+    with new_page(browser) as page:
+        page.goto(f"{address}/login?token={portal.token(Role.ADMIN, kind='login')}")
+        yield page
 
 
 def change_night(portal: Portal, **values: object) -> None:

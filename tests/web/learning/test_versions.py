@@ -96,7 +96,6 @@ def test_versions_page_with_one_version_and_no_night(portal: Portal) -> None:
     assert re.search(f"Installed {date} ?; shipped with the project", version)
     assert re.search(f"Created {date}", version)
     assert name in words(admin, "/about")
-    assert admin.get("/versions/none").status_code == 404
 
 
 def test_versions_page_compares_proposal_and_production(portal: Portal) -> None:
@@ -186,13 +185,6 @@ def test_version_page_links_night_snapshot_and_figures(portal: Portal) -> None:
     assert "site snapshot 1 40 20 0.910 0.880 to 0.940" in page
     assert "Operating point balanced , in use threshold 50 %" in page
     assert "In production Never." in page
-
-
-def test_study_page_links_the_version_of_its_results(portal: Portal, a_png: bytes) -> None:
-    job = portal.new_job()
-    portal.send(job, ("a.png", a_png))
-    portal.read_all()
-    assert 'href="/versions/v1"' in portal.browser().get("/studies/1").text
 
 
 def test_rereading_is_requested_once(portal: Portal) -> None:

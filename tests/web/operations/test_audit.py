@@ -15,7 +15,7 @@ from models.tables.intake import Audit
 from models.tables.people import Role
 from tests.support.data.rows import a_user
 from tests.support.servers.databases import both_databases
-from tests.support.web.people import audited, proof
+from tests.support.web.people import proof
 from tests.support.web.portal import Portal
 
 
@@ -113,25 +113,3 @@ def test_job_views_are_audited_once_per_user(portal: Portal) -> None:
             assert client.get(f"/api/v1/jobs/{job}/{files}").status_code == 200
     views = [row.target for row in portal.audit() if row.action == "job.viewed"]
     assert views == [job, job]  # one each
-
-
-def test_audit_records_a_job_from_creation_to_export(portal: Portal, a_png: bytes) -> None:
-    job, client = portal.new_job(), portal.program()
-    declared = {"files": [{"file": "Mustermann.png", "size": len(a_png)}]}
-    assert client.post(f"/api/v1/jobs/{job}/uploads", json=declared).status_code == 200
-    portal.send(job, ("Mustermann.png", a_png))
-    client.post(f"/api/v1/jobs/{job}/close", json={})
-    client.post(f"/api/v1/jobs/{job}/cancel", json={})
-    client.post(f"/api/v1/jobs/{job}/retry", json={"which": "all"})
-    client.get(f"/api/v1/results?job_id={job}")
-    client.get(f"/jobs/{job}")
-    assert audited(portal) == [
-        ("job.created", job),
-        ("files.declared", job),
-        ("files.received", job),
-        ("job.closed", job),
-        ("job.cancelled", job),
-        ("job.retried", job),
-        ("results.exported", job),
-        ("job.viewed", job),
-    ]

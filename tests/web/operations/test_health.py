@@ -19,7 +19,7 @@ from tests.support.servers.databases import Database, downgrade
 from web.app import create_app
 from web.context import KEY
 from web.operations.health import KEY as STATES
-from web.operations.health import LASTS_S, Recent, states
+from web.operations.health import LASTS_S, NEEDED, Recent, states
 
 on_sqlite = pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
 
@@ -53,19 +53,7 @@ def _down(settings: Settings) -> tuple[int, set[str]]:
 def test_readyz_reports_every_part_up(ready: Settings) -> None:
     status, words = _ask(ready)
     assert (status, words.pop("status")) == (200, "up")
-    assert words == dict.fromkeys(
-        (
-            "database",
-            "tables",
-            "broker",
-            "files",
-            "model_version",
-            "disk",
-            "ingest_worker",
-            "predict_worker",
-        ),
-        "up",
-    )
+    assert words == dict.fromkeys((*NEEDED, "disk", "ingest_worker", "predict_worker"), "up")
 
 
 def test_readyz_names_missing_parts(ready: Settings) -> None:
