@@ -3,6 +3,8 @@
 import io
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -53,10 +55,30 @@ def decode_raster(
         check_png(content, limits)
     elif media_type == JPEG and not is_checked:
         check_jpeg(content, limits)
+    with _opened(content, media_type, limits) as image:
+        columns, rows = image.size
+        if isinstance(image, TiffImageFile):  # its size is that displayed
+            columns, rows = (int(image.tag_v2[tag]) for tag in (IMAGEWIDTH, IMAGELENGTH))
+        limits.check_size(rows, columns)
+        frames = int(getattr(image, "n_frames", 1))
+        limits.check_frames(frames)
+        grey = _read_jpeg(content, image, minimum_size) if media_type == JPEG else None
+        if grey is None:
+            grey = _grey_pixels(image)
+        # Pillow's PNG reader loads the pixels to find EXIF data, and an error there would be lost:
+        # so the orientation is read after the pixels.
+        pixels = _turn_upright(grey, _orientation(image))
+    notes = (f"first of {frames} frames read",) if frames > 1 else ()
+    return DecodedImage(pixels, media_type, rows, columns, frames=frames, warnings=notes)
+
+
+@contextmanager
+def _opened(content: bytes, media_type: str, limits: Limits) -> Iterator[Image.Image]:
+    """The image; errors while it is read become RefusedError."""
     name = _FORMATS[media_type]
     try:
         with Image.open(io.BytesIO(content), formats=[name]) as image:
-            return _decode(image, content, media_type, limits, minimum_size)
+            yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise too_large(
             f"the image is too large: expected at most {limits.max_pixels} pixels"
@@ -70,34 +92,6 @@ def decode_raster(
     except Exception:
         # Any error of a decoder is the file's fault; its message may quote metadata.
         raise damaged(f"the {name} data are damaged or cut short") from None
-
-
-def _decode(
-    image: Image.Image,
-    content: bytes,
-    media_type: str,
-    limits: Limits,
-    minimum_size: int | None,
-) -> DecodedImage:
-    columns, rows = image.size
-    if isinstance(image, TiffImageFile):  # its size is that displayed
-        columns, rows = (int(image.tag_v2[tag]) for tag in (IMAGEWIDTH, IMAGELENGTH))
-    limits.check_size(rows, columns)
-    frames = int(getattr(image, "n_frames", 1))
-    limits.check_frames(frames)
-    grey = _read_jpeg(content, image, minimum_size) if media_type == JPEG else None
-    if grey is None:
-        grey = _grey_pixels(image)
-    # Pillow's PNG reader loads the pixels to find EXIF data, and an error there would be lost:
-    # so the orientation is read after the pixels.
-    return DecodedImage(
-        pixels=_turn_upright(grey, _orientation(image)),
-        media_type=media_type,
-        rows=rows,
-        columns=columns,
-        frames=frames,
-        warnings=(f"first of {frames} frames read",) if frames > 1 else (),
-    )
 
 
 def _read_jpeg(

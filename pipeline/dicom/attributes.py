@@ -119,18 +119,13 @@ def raw_value(dataset: Dataset, keyword: str) -> Any:
     pydicom parses on access, and its errors quote the value, which may be patient data: they
     become a RefusedError without it.
     """
-    if dictionary_VR(keyword) == "SQ" and _length(dataset, keyword) > _LONGEST_SEQUENCE:
+    is_sequence = dictionary_VR(keyword) == "SQ"
+    unparsed = dataset.get_item(keyword) if is_sequence and keyword in dataset else None
+    if isinstance(unparsed, RawDataElement) and len(unparsed.value or b"") > _LONGEST_SEQUENCE:
         raise too_large(f"{label(keyword)} is too long")
     try:
         value = dataset.get(keyword)
     except Exception:
         raise damaged(f"{label(keyword)} cannot be read") from None
     # Files state each value's VR, which may contradict the dictionary's.
-    is_misplaced = isinstance(value, Sequence) != (dictionary_VR(keyword) == "SQ")
-    return None if is_misplaced else value
-
-
-def _length(dataset: Dataset, keyword: str) -> int:
-    """Return the bytes of an attribute that pydicom has not parsed yet, else 0."""
-    found = dataset.get_item(keyword) if keyword in dataset else None
-    return len(found.value or b"") if isinstance(found, RawDataElement) else 0
+    return value if isinstance(value, Sequence) == is_sequence else None

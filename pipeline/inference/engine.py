@@ -25,20 +25,18 @@ class Engine(Protocol):
         ...
 
 
-def load_engine(
-    folder: Path, *, kind: EngineKind = "openvino", threads: int | None = None
-) -> Engine:
+def load_engine(folder: Path, *, kind: EngineKind = "openvino") -> Engine:
     """Load the network of a version's folder; TensorFlow is imported only for that kind.
 
-    threads: None leaves their number to the engine. Raises NetworkFolderError.
+    Raises NetworkFolderError.
     """
     if kind == "tensorflow":
         from pipeline.inference.tensorflow_engine import TensorFlowEngine
 
-        return TensorFlowEngine(folder, threads=threads)
+        return TensorFlowEngine(folder)
     from pipeline.inference.openvino_engine import OpenVinoEngine
 
-    return OpenVinoEngine(folder, threads=threads)
+    return OpenVinoEngine(folder)
 
 
 def tensorflow_is_installed() -> bool:

@@ -31,12 +31,12 @@ def import_openvino() -> Any:
 class OpenVinoEngine:
     """See `Engine`; half a second from start to first result."""
 
-    def __init__(self, folder: Path, *, threads: int | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         openvino = import_openvino()
         path = folder / COMPILED_FILE
         if not path.is_file():
             raise NetworkFolderError(f"{COMPILED_FILE} is missing in {folder}")
-        threads = threads or len(os.sched_getaffinity(0))
+        threads = len(os.sched_getaffinity(0))
         options = {
             # Otherwise results would depend on whether the processor has bfloat16.
             "INFERENCE_PRECISION_HINT": "f32",

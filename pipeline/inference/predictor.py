@@ -48,14 +48,13 @@ class Predictor:
         folder: Path = BASELINE,
         *,
         engine: EngineKind = "openvino",
-        threads: int | None = None,
         operating_point: OperatingPoint = "balanced",
     ) -> "Predictor":
         """Verify a version's folder and load it. Raises NetworkFolderError."""
         verify_checksums(folder)
         return cls(
             card=load_card(folder).at(operating_point),
-            engine=load_engine(folder, kind=engine, threads=threads),
+            engine=load_engine(folder, kind=engine),
             guard=Guard.load(folder / FAMILIARITY_FILE),
         )
 

@@ -21,8 +21,8 @@ BATCH = 32  # bounds the memory
 class TensorFlowEngine:
     """See `Engine`; slow to start, and the reference for other engines."""
 
-    def __init__(self, folder: Path, *, threads: int | None = None) -> None:
-        tensorflow = import_tensorflow(threads=threads)
+    def __init__(self, folder: Path) -> None:
+        tensorflow = import_tensorflow()
         import keras
 
         try:
@@ -41,12 +41,10 @@ class TensorFlowEngine:
         )
 
 
-def import_tensorflow(*, threads: int | None = None) -> Any:
+def import_tensorflow() -> Any:
     """Return the module, imported quietly and without touching the home folder.
 
     With oneDNN, which is off by default on processors without AVX-512, at half the speed.
-    threads: of one operation; None leaves it to TensorFlow. Raises RuntimeError where another
-    part of this process has computed already.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -55,11 +53,6 @@ def import_tensorflow(*, threads: int | None = None) -> Any:
         import keras  # noqa: F401
         import tensorflow
 
-    if threads is not None:
-        try:
-            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
-        except RuntimeError as error:
-            raise RuntimeError("threads must be set before TensorFlow computes") from error
     return tensorflow
 
 

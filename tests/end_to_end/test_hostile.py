@@ -29,7 +29,7 @@ def pool() -> Iterator[DecoderPool]:
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    return Predictor.open(threads=1)
+    return Predictor.open()
 
 
 def outcomes(path: Path, *, pool: DecoderPool, predictor: Predictor, folder: Path) -> list[str]:

@@ -139,15 +139,6 @@ def test_large_jpeg_is_decoded_at_reduced_scale_within_the_bound(tmp_path: Path)
     assert (reduced.rows, reduced.columns) == (1000, 1900)
 
 
-def test_reduced_scale_does_not_break_colour_modes(tmp_path: Path) -> None:
-    picture = Image.fromarray(make_picture(1000, 1000))
-    for mode in ("RGB", "CMYK"):
-        path = tmp_path / f"{mode}.jpg"
-        picture.convert(mode).save(path, quality=98)
-        pixels = decode(path, minimum_size=224).pixels
-        assert abs(pixels.mean() - decode(path).pixels.mean()) < 0.01
-
-
 def test_first_of_several_pages_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.tif"
     pages = [Image.fromarray(IMAGE), Image.fromarray(255 - IMAGE)]

@@ -18,11 +18,8 @@ def opened(content: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGBA") if image.mode == "P" else image)
 
 
-def test_display_png_keeps_the_pixels() -> None:
+def test_display_png_keeps_pixels_and_aspect_within_its_bound() -> None:
     np.testing.assert_array_equal(opened(display_png(IMAGE)), PICTURE)
-
-
-def test_display_png_is_bounded_and_keeps_its_aspect() -> None:
     assert opened(display_png(IMAGE, max_side=200)).shape == (150, 200)
 
 

@@ -13,7 +13,7 @@ from tests.support.imaging.networks import phantom_inputs, to_peak
 
 @pytest.fixture(scope="module")
 def compiled() -> Engine:
-    return load_engine(BASELINE, threads=1)
+    return load_engine(BASELINE)
 
 
 def assert_same(one: Inference, other: Inference) -> None:

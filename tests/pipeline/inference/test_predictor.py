@@ -25,7 +25,7 @@ NO_CHEST = (
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    return Predictor.open(threads=1)
+    return Predictor.open()
 
 
 def test_phantoms_mostly_get_their_finding(predictor: Predictor) -> None:
@@ -82,7 +82,7 @@ def test_results_near_the_limit_carry_a_warning(predictor: Predictor) -> None:
 
 
 def test_sensitive_operating_point_has_a_lower_threshold(predictor: Predictor) -> None:
-    sensitive = Predictor.open(threads=1, operating_point="sensitive")
+    sensitive = Predictor.open(operating_point="sensitive")
     assert sensitive.card.threshold < predictor.card.threshold
     (answer,) = sensitive.predict(phantom_inputs(count=1))
     assert answer.operating_point == "sensitive"

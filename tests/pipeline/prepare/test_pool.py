@@ -111,12 +111,12 @@ def test_damage_reported_on_stderr_only_is_refused(tmp_path: Path) -> None:
 
 
 def test_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
-    with DecoderPool(processes=1, timeout_s=1) as pool:
+    with DecoderPool(processes=1, timeout_s=2) as pool:
         before = pool.process_ids()
         answers = list(pool.prepare_all([good[0], never_ending, good[1]]))
         assert pool.process_ids() != before
     assert_only_second_refused(
-        answers, RefusalCode.DECODER_TIMEOUT, "decoding took longer than 1 s"
+        answers, RefusalCode.DECODER_TIMEOUT, "decoding took longer than 2 s"
     )
 
 
