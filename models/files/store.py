@@ -36,10 +36,6 @@ class Stored:
     size: int  # bytes
 
 
-class FileTooLargeError(ValueError):
-    """One clause for the person who sent the file."""
-
-
 class FileStore:
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -48,14 +44,12 @@ class FileStore:
     def temporary(self) -> Path:
         return self.root / "temporary"
 
-    def put(self, stream: BinaryIO, *, max_bytes: int | None = None) -> Stored:
-        """Store an upload, durable on return. Raises FileTooLargeError, and keeps nothing."""
+    def put(self, stream: BinaryIO) -> Stored:
+        """Store an upload, durable on return."""
         digest, size = hashlib.sha256(), 0
         with temporary_file(make_private_folder(self.temporary)) as temporary:
             while block := stream.read(BLOCK):
                 size += len(block)
-                if max_bytes is not None and size > max_bytes:
-                    raise FileTooLargeError(f"larger than {max_bytes / 2**20:.0f} MiB")
                 digest.update(block)
                 temporary.file.write(block)
             target = self.path(digest.hexdigest(), area="incoming")

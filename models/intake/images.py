@@ -82,12 +82,6 @@ def add_images(session: Session, *, job_id: str, new: Sequence[NewImage]) -> lis
     return [found[_file_and_hash(one)] for one in new]
 
 
-def images_of_file(session: Session, *, job_id: str, file: str, limit: int = 100) -> list[Image]:
-    """More than one if different bytes came under the same name."""
-    images = select(Image).where(Image.job_id == job_id, Image.file == file)
-    return list(session.scalars(images.order_by(Image.id).limit(limit)))
-
-
 def find_known_images(session: Session, sha256s: Sequence[str]) -> dict[str, Image]:
     """By hash, for bytes that came before: an image that was read, else one that has ended."""
     known = (

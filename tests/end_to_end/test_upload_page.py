@@ -116,20 +116,6 @@ def test_reloaded_page_resumes_upload(
     assert service.interceptor.pieces() == [(CHUNK, CHUNK), (2 * CHUNK, 5)]
 
 
-def test_names_with_special_characters_arrive(
-    page: Page, service: ServedPortal, tmp_path: Path
-) -> None:
-    folder = tmp_path / "50%"
-    folder.mkdir()
-    names = ['a"b.png', "a%22b.png", "a\\b.png", "ä.png"]
-    for name in names:
-        (folder / name).write_bytes(another_png())
-    page.set_input_files("#folder", folder)
-    expect(page.locator("#state")).to_have_text("Processing")
-    job = service.newest_job()
-    assert (job.declared, job.missing, job.total) == (4, 0, 4)
-
-
 def test_job_can_be_closed_without_unreadable_file(
     page: Page, service: ServedPortal, folder: Path, pictures: Path
 ) -> None:

@@ -6,14 +6,14 @@ from typing import BinaryIO
 from sqlalchemy.orm import Session
 
 from models.context import AppContext
-from models.files.partial import PartialFile, PartialFiles
-from models.intake.images import images_of_file
+from models.files.partial import BusyError, PartialFile, PartialFiles
 from models.intake.jobs import JobStateError, require_open
 from models.intake.uploads import Declared, advance, find_uploads
 from models.tables.intake import Upload
 from pipeline.checksum import sha256_of
 from web.http.disk import check_room, noticing_full_disk
-from web.intake.receive import SIGNATURE_BYTES, SentFile, list_files, receive, size_limit
+from web.http.schemas import FilesOut
+from web.intake.receive import SIGNATURE_BYTES, SentFile, receive, size_limit
 from web.intake.schemas import PieceOut
 
 MAX_PIECE_BYTES = 16 * 2**20
@@ -33,12 +33,6 @@ class PieceError(Exception):
         self.received = received
 
 
-def current_upload(context: AppContext, *, job_id: str, upload_id: int) -> Upload:
-    with context.sessions() as session:
-        (upload,) = require_uploads(session, job_id=job_id, upload_ids=[upload_id])
-    return upload
-
-
 def require_uploads(session: Session, *, job_id: str, upload_ids: Sequence[int]) -> list[Upload]:
     """In the order given."""
     found = find_uploads(session, job_id=job_id, upload_ids=upload_ids)
@@ -51,48 +45,42 @@ def require_uploads(session: Session, *, job_id: str, upload_ids: Sequence[int])
 def take_piece(
     context: AppContext, *, job_id: str, upload_id: int, offset: int, body: BinaryIO
 ) -> PieceOut:
-    """BusyError while another request sends a piece of the same file."""
-    upload = current_upload(context, job_id=job_id, upload_id=upload_id)
-    if upload.arrived_at is not None:
-        return _repeat(context, upload, offset)
-    with PartialFiles(context.store).hold(upload_id) as partial:
-        # Read again: now no other request can change it.
-        upload = current_upload(context, job_id=job_id, upload_id=upload_id)
-        if upload.arrived_at is not None:
-            return _repeat(context, upload, offset)
-        try:
+    received = _upload(context, job_id, upload_id).received
+    try:
+        with PartialFiles(context.store).hold(upload_id) as partial:
+            # Read again: now no other request can change it.
+            upload = _upload(context, job_id, upload_id)
             return _take(context, upload, partial, offset=offset, body=body)
-        except JobStateError:
-            partial.discard()  # the job accepts no more files
-            raise
+    except BusyError:
+        why = "another request is sending this file"
+        raise PieceError(why, status=409, received=received) from None
 
 
-def _repeat(context: AppContext, upload: Upload, offset: int) -> PieceOut:
-    """The file has arrived, but the client did not get the answer."""
-    _require(offset, upload.size)
-    piece = PieceOut(received=upload.size, arrived=True)
+def _upload(context: AppContext, job_id: str, upload_id: int) -> Upload:
     with context.sessions() as session:
-        list_files(piece, images_of_file(session, job_id=upload.job_id, file=upload.file))
-    return piece
+        return require_uploads(session, job_id=job_id, upload_ids=[upload_id])[0]
 
 
 def _take(
     context: AppContext, upload: Upload, partial: PartialFile, *, offset: int, body: BinaryIO
 ) -> PieceOut:
-    received = min(upload.received, partial.size)
-    if received < upload.received:  # the file on disk was deleted or cut
-        _count(context, upload, received)
-    _require(offset, received)
-    received = _append(context, partial, at=received, size=upload.size, body=body)
-    is_too_large = _is_too_large(context, upload, partial)
-    if received < upload.size and not is_too_large:
-        _count(context, upload, received)
-        return PieceOut(received=received, arrived=False)
-    sha256 = upload.sha256 if is_too_large else _checked_sha256(context, upload, partial)
-    with partial.path.open("rb") as stream:
-        declared = Declared(upload.file, upload.size, sha256)
-        sent = SentFile(declared, stream, path=partial.path)
-        receipt = receive(context, job_id=upload.job_id, sent=[sent])
+    if upload.arrived_at is not None:  # but the client did not get the answer
+        _require(offset, upload.size)
+        return PieceOut(received=upload.size, arrived=True)
+    try:
+        received = min(upload.received, partial.size)
+        if received < upload.received:  # the file on disk was deleted or cut
+            _count(context, upload, received)
+        _require(offset, received)
+        received = _append(context, partial, at=received, size=upload.size, body=body)
+        is_too_large = _is_too_large(context, upload, partial)
+        if received < upload.size and not is_too_large:
+            _count(context, upload, received)
+            return PieceOut(received=received, arrived=False)
+        receipt = _complete(context, upload, partial, is_too_large=is_too_large)
+    except JobStateError:
+        partial.discard()  # the job accepts no more files
+        raise
     partial.discard()
     return PieceOut(received=upload.size, arrived=True, **dict(receipt))
 
@@ -119,13 +107,18 @@ def _count(context: AppContext, upload: Upload, received: int) -> None:
     upload.received = received
 
 
-def _checked_sha256(context: AppContext, upload: Upload, partial: PartialFile) -> str:
-    sha256 = sha256_of(partial.path)
+def _complete(
+    context: AppContext, upload: Upload, partial: PartialFile, *, is_too_large: bool
+) -> FilesOut:
+    sha256 = upload.sha256 if is_too_large else sha256_of(partial.path)
     if upload.sha256 not in ("", sha256):
         _count(context, upload, 0)
         partial.discard()
         raise PieceError(OTHER_SHA256, status=422, received=0)
-    return sha256
+    with partial.path.open("rb") as stream:
+        declared = Declared(upload.file, upload.size, sha256)
+        sent = SentFile(declared, stream, path=partial.path)
+        return receive(context, job_id=upload.job_id, sent=[sent])
 
 
 def _is_too_large(context: AppContext, upload: Upload, partial: PartialFile) -> bool:

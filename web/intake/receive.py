@@ -14,7 +14,6 @@ from typing import BinaryIO
 
 from models.config.settings import Settings
 from models.context import AppContext
-from models.files.store import FileTooLargeError
 from models.intake.images import NewImage, add_images, wanted_uploads
 from models.intake.jobs import require_open
 from models.intake.uploads import Declared, arrive
@@ -80,7 +79,7 @@ class Arrivals:
             # Bytes that arrive again after they were read are not needed.
             read = [row.sha256 for row in rows if row.stored_sha256 or row.finished_at]
             unwanted = set(read) - wanted_uploads(session, read) - {""}
-        list_files(self.receipt, rows)
+        _list_files(self.receipt, rows)
         self._images, self._complete = [], []
         for sha256 in unwanted:
             self._context.store.delete(sha256, area="incoming")
@@ -109,7 +108,7 @@ def size_limit(settings: Settings, head: bytes) -> int:
     return settings.max_archive_bytes if is_archive(head) else settings.max_file_bytes
 
 
-def list_files(receipt: FilesOut, rows: Sequence[Image]) -> None:
+def _list_files(receipt: FilesOut, rows: Sequence[Image]) -> None:
     room = LISTED - len(receipt.files)
     receipt.unlisted += len(rows[room:])
     for row in rows[:room]:
@@ -170,11 +169,8 @@ def _store_member(context: AppContext, file: str, member: Member) -> Task:
 
 def _store(context: AppContext, file: str, stream: BinaryIO) -> NewImage:
     check_room(context)
-    try:
-        with noticing_full_disk():
-            stored = context.store.put(stream, max_bytes=context.settings.max_file_bytes)
-    except FileTooLargeError as error:
-        return _refuse(file, Reason(RefusalCode.TOO_LARGE, str(error)))
+    with noticing_full_disk():
+        stored = context.store.put(stream)
     return NewImage(file, stored.sha256, stored.size)
 
 

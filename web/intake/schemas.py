@@ -83,7 +83,7 @@ SentStatus = Literal["arrived", "arrived_before", "wrong_sha256"]
 
 
 class SentOut(Out):
-    """reason: why the file is still missing, for those that are."""
+    """reason: why the file is still missing."""
 
     id: int
     status: SentStatus
@@ -97,7 +97,7 @@ class BatchOut(FilesOut):
 
 
 class PieceOut(FilesOut):
-    """files, ignored, unlisted: what the file contains, once it has arrived."""
+    """files, ignored, unlisted: what the file contains, in the answer to its last piece."""
 
     received: int
     arrived: bool

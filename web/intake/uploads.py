@@ -8,7 +8,6 @@ from apiflask import APIBlueprint
 from flask import Response, abort, request
 from werkzeug.exceptions import ClientDisconnected
 
-from models.files.partial import BusyError
 from models.intake.jobs import require_job, require_open
 from models.intake.uploads import Declared, TooManyUploadsError, declare, list_uploads
 from models.tables.intake import Upload
@@ -24,7 +23,6 @@ from web.intake.pieces import (
     MAX_PIECE_BYTES,
     NoUploadError,
     PieceError,
-    current_upload,
     require_uploads,
     take_piece,
 )
@@ -124,14 +122,9 @@ def send_piece(job_id: str, upload_id: int) -> tuple[PieceOut, int, dict[str, st
     was interrupted.
     """
     offset, body = _offset(), _body()
-    try:
-        piece = take_piece(
-            current_context(), job_id=job_id, upload_id=upload_id, offset=offset, body=body
-        )
-    except BusyError:
-        upload = current_upload(current_context(), job_id=job_id, upload_id=upload_id)
-        why = "another request is sending this file"
-        raise PieceError(why, status=409, received=upload.received) from None
+    piece = take_piece(
+        current_context(), job_id=job_id, upload_id=upload_id, offset=offset, body=body
+    )
     if piece.arrived:
         record_upload(job_id)
     return piece, 200, {"Upload-Offset": str(piece.received)}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.files.partial import BusyError, PartialFiles
-from models.files.store import FileStore, FileTooLargeError
+from models.files.store import FileStore
 
 CONTENT = b"bytes of a radiograph" * 1000
 
@@ -49,13 +49,6 @@ def test_equal_bytes_are_stored_once(store: FileStore) -> None:
         store.put(io.BytesIO(CONTENT))
         store.put_bytes(CONTENT)
     assert len(files_in(store)) == 2  # one uploaded, one stored
-
-
-def test_put_of_a_too_large_upload_leaves_nothing(store: FileStore) -> None:
-    with pytest.raises(FileTooLargeError, match="larger than"):
-        store.put(io.BytesIO(CONTENT), max_bytes=len(CONTENT) - 1)
-    assert files_in(store) == []
-    assert store.put(io.BytesIO(CONTENT), max_bytes=len(CONTENT)).size == len(CONTENT)
 
 
 def test_put_of_an_interrupted_upload_leaves_nothing(store: FileStore) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from models.intake.jobs import cancel_job
 from models.tables.people import Role
+from pipeline.errors import RefusalCode
 from tests.support.data.uploads import a_png
 from tests.support.servers.databases import both_databases
 from tests.support.web.portal import a_zip
@@ -63,6 +64,12 @@ def test_bad_file_in_a_batch_loses_no_other(sender: Sender) -> None:
         ("x.zip/b.zip", "rejected"),
         ("a/a.png", "received"),
     ]
+    large, broken = answer["files"][:2]
+    assert large["reason"].startswith("large.png: larger than")
+    assert broken["reason"].startswith("broken.zip: the zip archive is damaged")
+    codes = {image.file: image.reason_code for image in sender.portal.images()}
+    assert codes["large.png"] == RefusalCode.TOO_LARGE
+    assert codes["broken.zip"] == RefusalCode.DAMAGED
     assert answer["ignored"] == ["d/Thumbs.db"]
     assert sender.missing() == ["damaged.png"]
     sender.batch(uploads[:1], b"declared")

@@ -5,13 +5,11 @@ import pytest
 
 from models.tables.intake import State
 from models.tables.people import Role
-from pipeline.errors import RefusalCode
-from tests.support.servers.databases import both_databases
-from tests.support.web.portal import Portal, a_zip
+from tests.support.web.portal import Portal, a_zip, send
+from tests.support.web.sender import Sender
 from web.http.forms import MAX_BODY, TAKES_FILES, clean_file_name, spooled_file
 
 
-@both_databases
 def test_file_becomes_one_row_and_its_bytes_are_stored(portal: Portal, a_png: bytes) -> None:
     answer = portal.send(portal.new_job(), ("folder/a.png", a_png))
     digest = hashlib.sha256(a_png).hexdigest()
@@ -20,11 +18,6 @@ def test_file_becomes_one_row_and_its_bytes_are_stored(portal: Portal, a_png: by
     ]
     assert portal.context.store.path(digest, area="incoming").read_bytes() == a_png
     assert [image.size for image in portal.images()] == [len(a_png)]
-
-
-def test_folders_keep_their_paths(portal: Portal, a_png: bytes) -> None:
-    portal.send(portal.new_job(), ("archive/case 1/a.png", a_png), ("archive/case 2/b.png", a_png))
-    assert [i.file for i in portal.images()] == ["archive/case 1/a.png", "archive/case 2/b.png"]
 
 
 def test_repeated_file_adds_no_row(portal: Portal, a_png: bytes) -> None:
@@ -64,21 +57,6 @@ def test_zip_is_unpacked_whatever_its_name(portal: Portal, a_png: bytes) -> None
     ]
 
 
-def test_damaged_zip_is_refused_with_a_reason(portal: Portal, a_png: bytes) -> None:
-    packed = a_zip(("a.png", a_png))[:-30]
-    (file,) = portal.send(portal.new_job(), ("folder/broken.zip", packed)).json["files"]
-    assert file["status"] == "rejected"
-    assert file["reason"].startswith("broken.zip: the zip archive is damaged")
-    assert [image.reason_code for image in portal.images()] == [RefusalCode.DAMAGED]
-
-
-def test_zip_member_with_a_path_outside_is_refused(portal: Portal, a_png: bytes) -> None:
-    packed = a_zip(("../../evil.png", a_png), ("good.png", a_png))
-    files = portal.send(portal.new_job(), ("a.zip", packed)).json["files"]
-    assert [file["status"] for file in files] == ["rejected", "received"]
-    assert ".." not in files[0]["file"]
-
-
 def test_equal_files_in_two_zips_are_two_images(portal: Portal, a_png: bytes) -> None:
     packed = a_zip(("p/a.png", a_png))
     job_id = portal.new_job()
@@ -87,22 +65,11 @@ def test_equal_files_in_two_zips_are_two_images(portal: Portal, a_png: bytes) ->
     assert sorted(image.file for image in portal.images()) == ["one.zip/p/a.png", "two.zip/p/a.png"]
 
 
-def test_file_system_metadata_is_ignored_and_reported(portal: Portal, a_png: bytes) -> None:
-    answer = portal.send(
-        portal.new_job(), ("d/.DS_Store", b"1"), ("d/Thumbs.db", b"2"), ("d/a.png", a_png)
-    )
-    assert answer.json["ignored"] == ["d/.DS_Store", "d/Thumbs.db"]
-    assert [image.file for image in portal.images()] == ["d/a.png"]
-
-
-def test_too_large_file_is_refused_but_not_its_neighbours(portal: Portal, a_png: bytes) -> None:
-    portal.change_settings(max_file_bytes=len(a_png))
-    large, fits = portal.send(
-        portal.new_job(), ("large.png", a_png + b"!"), ("fits.png", a_png)
-    ).json["files"]
-    assert (large["status"], fits["status"]) == ("rejected", "received")
-    assert large["reason"].startswith("large.png: larger than")
-    assert {image.reason_code for image in portal.images()} == {RefusalCode.TOO_LARGE, None}
+def test_form_marks_the_files_declared_before_as_arrived(sender: Sender) -> None:
+    files = ("a.png", b"1"), ("x.zip", a_zip(("a.png", b"2"))), ("d/Thumbs.db", b"junk")
+    sender.declare(*files, ("b.png", b"not sent"), ("a.png", b"other bytes of that name"))
+    assert send(sender.client, sender.job, *files, ("undeclared.png", b"?")).status_code == 200
+    assert sender.missing() == ["a.png", "b.png"]
 
 
 def test_upload_without_files_is_an_error(portal: Portal) -> None:
