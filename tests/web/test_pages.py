@@ -96,11 +96,11 @@ def test_study_page_says_which_values_were_not_recorded(portal: Portal, job: str
 
 def test_warnings_are_shown_next_to_the_finding(portal: Portal, a_png: bytes) -> None:
     portal.send(portal.new_job(), ("a/a.png", a_png))
-    portal.read_all(warnings=("somewhat unlike the training images", "the film looked inverted"))
+    portal.read_all(warnings=("somewhat unlike the training images", "the image looked inverted"))
     for path in ("/studies", "/studies/1"):
         page = portal.browser().get(path).text
         beside = page[page.index("Pneumonia suspected", page.index("<main")) :][:600]
-        for warning in ("somewhat unlike the training images", "the film looked inverted"):
+        for warning in ("somewhat unlike the training images", "the image looked inverted"):
             assert warning in beside, path
 
 

@@ -64,7 +64,6 @@ _PARTS = {
 
 
 @bp.get("/")
-@bp.doc(hide=True)
 @needs(Role.VIEWER)
 def index() -> str:
     page = read_query(Paging).page
@@ -74,7 +73,6 @@ def index() -> str:
 
 
 @bp.get("/jobs/<job_id>")
-@bp.doc(hide=True)
 @needs(Role.VIEWER)
 def show_page(job_id: str) -> str:
     job = _progress(job_id)

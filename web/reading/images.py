@@ -59,7 +59,7 @@ def _png(
     with read_session() as session:
         image = session.get(Image, image_id)
         if image is None or image.stored_sha256 is None:
-            abort(404, "no picture: the image was not read")
+            abort(404, "no pixels to show: the image was not read")
         point = current_settings().operating_point
         prediction = get_prediction(session, image, operating_point=point) if has_heatmap else None
     if is_audited:

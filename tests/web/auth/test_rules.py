@@ -27,10 +27,15 @@ def test_login_link_works_once(portal: Portal) -> None:
     assert second.get("/").status_code == 302
 
 
-def test_expired_link_and_api_token_cannot_log_in(portal: Portal) -> None:
+def test_expired_links_and_tokens_of_another_kind_are_refused(portal: Portal) -> None:
     expired = portal.token(kind="login", lifetime=timedelta(seconds=-1))
-    for token in (expired, portal.token(kind="api"), "x"):
+    api, login, invitation = (portal.token(kind=kind) for kind in ("api", "login", "invitation"))
+    for token in (expired, api, invitation, "x"):
         assert portal.app.test_client().get(f"/login?token={token}").status_code == 403
+    for token in (login, invitation):
+        assert portal.client_with(token).get("/api/v1/jobs").status_code == 401
+    for token in (api, login):
+        assert portal.app.test_client().get(f"/welcome?token={token}").status_code == 410
 
 
 def test_prefetch_does_not_use_up_the_login_link(portal: Portal) -> None:

@@ -89,14 +89,6 @@ def test_invitation_expires_and_is_replaced_by_a_newer_one(portal: Portal) -> No
     assert accept(browser, second).status_code == 410
 
 
-def test_token_kinds_are_not_interchangeable(portal: Portal) -> None:
-    token = invited(portal)[1].partition("token=")[2]
-    assert portal.app.test_client().get(f"/login?token={token}").status_code == 403
-    assert portal.client_with(token).get("/api/v1/jobs").status_code == 401
-    login = portal.token(kind="login")
-    assert portal.app.test_client().get(f"/welcome?token={login}").status_code == 410
-
-
 def test_new_link_ends_lockout_and_sessions(portal: Portal) -> None:
     user_id = a_person(portal)
     browser = entered(portal)

@@ -3,7 +3,7 @@
 import pytest
 
 from web.http.filters import unfamiliarity_words
-from web.learning.cards import Figure, figure_rows, operating_points
+from web.learning.cards import Figure, figure_rows
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,3 @@ def test_figures_without_points_belong_to_the_named_operating_point() -> None:
     assert (row.point, row.images, row.patients) == ("sensitive", 9, None)
     assert row.figures["auroc"] == Figure(0.9, 0.8, 1.0)
     assert row.figures["ece"] == Figure(None)
-
-
-def test_empty_card_has_no_figures() -> None:
-    assert operating_points({}) == []
-    assert figure_rows({}) == []

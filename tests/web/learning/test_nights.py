@@ -28,25 +28,20 @@ def test_nights_can_be_disabled(portal: Portal) -> None:
     assert portal.program().get("/api/v1/nights").json["next_due"] is None
 
 
-def test_operator_starts_one_night_at_a_time(portal: Portal) -> None:
-    operator = portal.program()
+def test_operator_starts_and_cancels_one_night_at_a_time(portal: Portal) -> None:
+    operator, browser = portal.program(), portal.browser()
     started = operator.post("/api/v1/nights", json={})
     assert started.status_code == 202
     assert (started.json["stage"], started.json["asked_by"]) == ("waiting", "a operator")
     assert operator.post("/api/v1/nights", json={}).json["id"] == started.json["id"]
-    browser = portal.browser()
+    assert [row.action for row in portal.audit()].count("night.asked") == 2
     html = browser.get("/nights").text
     assert f'data-night="{started.json["id"]}"' in html
     assert "Run now" not in html
-    assert [row.action for row in portal.audit()].count("night.asked") == 2
-
-
-def test_a_night_is_cancelled_once(portal: Portal) -> None:
-    operator = portal.program()
-    number = operator.post("/api/v1/nights", json={}).json["id"]
-    ended = operator.post(f"/api/v1/nights/{number}/cancel", json={}).json
+    path = f"/api/v1/nights/{started.json['id']}/cancel"
+    ended = operator.post(path, json={}).json
     assert (ended["is_open"], ended["outcome"]) == (False, "cancelled")
-    assert operator.post(f"/api/v1/nights/{number}/cancel", json={}).json == ended
+    assert operator.post(path, json={}).json == ended
     assert operator.post("/api/v1/nights/99/cancel", json={}).status_code == 404
 
 
