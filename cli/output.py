@@ -171,3 +171,11 @@ def save_whole(lines: Iterable[str], output: Path) -> None:
             write_file(Path(os.path.realpath(output)), content, mode=0o666)
     except OSError as error:
         raise UsageProblem(f"{output}: cannot be written: {error.strerror}") from None
+
+
+def make_folder(folder: Path) -> None:
+    """Raises UsageProblem."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageProblem(f"{folder}: cannot be made: {error.strerror}") from None

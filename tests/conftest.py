@@ -26,7 +26,6 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Hypothesis would also use constants of imported modules, which depend on the tests that this
 # process has run before.
 providers._get_local_constants = Constants
-BROKERS = ["valkey", *(["redis"] if "TEST_REDIS_URL" in os.environ else [])]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -100,7 +99,7 @@ def empty_database(request: pytest.FixtureRequest, settings: Settings) -> Iterat
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres").make()
         settings = settings.model_copy(update={"database_url": url})
-    with open_database(settings, make_tables=False) as opened:
+    with open_database(settings) as opened:
         yield opened
 
 
@@ -113,7 +112,7 @@ def database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Dat
         return
     url = request.getfixturevalue("postgres").get_filled()
     settings = settings.model_copy(update={"database_url": url})
-    with open_database(settings, make_tables=False) as opened:
+    with open_database(settings) as opened:
         yield opened
 
 
@@ -131,13 +130,9 @@ def _shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedde
         yield running
 
 
-@pytest.fixture(params=BROKERS)
-def broker_url(request: pytest.FixtureRequest) -> str:
-    """A broker with empty queues; also the Redis in TEST_REDIS_URL, if set."""
-    if request.param == "redis":
-        url = os.environ["TEST_REDIS_URL"]
-    else:
-        url = request.getfixturevalue("_shared_broker").url
-    with redis.Redis.from_url(url) as client:
+@pytest.fixture
+def broker_url(_shared_broker: EmbeddedBroker) -> str:
+    """A broker with empty queues."""
+    with redis.Redis.from_url(_shared_broker.url) as client:
         client.delete("ingest", "predict", "train", "unacked", "unacked_index")
-    return url
+    return _shared_broker.url

@@ -1,24 +1,23 @@
 """`overread audit`: print, verify and export the audit, from the database itself."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 import click
 from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
-from cli.errors import Failed, UsageProblem
+from cli.errors import UsageProblem
 from cli.output import ROWS, moment, print_table, save_whole
 from cli.params import GivenPath
+from cli.settings import read_settings
 from models.audit.lists import AuditFilter, iter_audit, list_audit_page
 from models.audit.verify import check_audit
-from models.config.settings import Settings
 from models.operations.upgrade import record_by_admin
 from models.session import Sessions, open_database
 from web.operations.audit import Format, audit_lines
+
+EVERYTHING = AuditFilter()
+SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl"}
 
 
 @click.command()
@@ -34,25 +33,26 @@ def audit(verify: bool, export: Path | None) -> None:
 
     Reads the database directly, on a machine that has the data folder; needs no running service.
     """
-    from cli.settings import read_settings
-
     settings = read_settings()
-    if export:
-        export_audit(settings, export)
-    if verify:
-        sys.exit(0 if verify_audit(settings) else 1)
-    if not export:
-        print_audit(settings)
+    format_ = SUFFIXES.get(export.suffix.lower()) if export else None
+    if export and format_ is None:
+        raise UsageProblem(f"{export}: expected a name that ends in .csv or .jsonl")
+    file = make_url(settings.database).database if settings.is_sqlite else None
+    if file and not Path(file).exists():  # connecting would make it
+        raise UsageProblem(f"{settings.data} has no database: no service has run there")
+    with open_database(settings) as sessions:
+        if export and format_:
+            export_audit(sessions, export, format_)
+        if verify:
+            sys.exit(0 if verify_audit(sessions, settings.data_dir) else 1)
+        if not export:
+            print_audit(sessions)
 
 
-EVERYTHING = AuditFilter()
-SUFFIXES = {".csv": "csv", ".jsonl": "jsonl"}
-
-
-def print_audit(settings: Settings) -> None:
+def print_audit(sessions: Sessions) -> None:
     from rich.table import Column
 
-    with _open(settings) as sessions, sessions() as session:
+    with sessions() as session:
         found = list_audit_page(session, EVERYTHING, page_size=ROWS)
     print_table(
         (Column("row", justify="right"), "when", "person", "action", "on"),
@@ -65,10 +65,10 @@ def print_audit(settings: Settings) -> None:
         click.echo(f"... and {found.total - len(found.items)} earlier; see all with --export FILE")
 
 
-def verify_audit(settings: Settings) -> bool:
+def verify_audit(sessions: Sessions, data_dir: Path) -> bool:
     """Print the result; True if the audit is intact."""
-    with _open(settings) as sessions, sessions() as session:
-        check = check_audit(session, settings.data_dir)
+    with sessions() as session:
+        check = check_audit(session, data_dir)
     if check.is_intact:
         click.echo(f"Audit chain verified: {check.rows} rows, up to row {check.last_id}")
     else:
@@ -78,26 +78,8 @@ def verify_audit(settings: Settings) -> bool:
     return check.is_intact
 
 
-def export_audit(settings: Settings, output: Path) -> None:
-    format_ = SUFFIXES.get(output.suffix.lower())
-    if format_ is None:
-        raise UsageProblem(f"{output}: expected a name that ends in .csv or .jsonl")
-    with _open(settings) as sessions:
-        with sessions.begin() as session:
-            record_by_admin(session, "audit.exported")
-        with sessions() as session:
-            lines = audit_lines(iter_audit(session, EVERYTHING), cast(Format, format_))
-            save_whole(lines, output)
-
-
-@contextmanager
-def _open(settings: Settings) -> Iterator[Sessions]:
-    file = make_url(settings.database).database if settings.is_sqlite else None
-    if file and not Path(file).exists():  # connecting would make it
-        raise UsageProblem(f"{settings.data} has no database: no service has run there")
-    try:
-        with open_database(settings) as sessions:
-            yield sessions
-    except SQLAlchemyError as error:
-        name = type(error).__name__
-        raise Failed(f"the database cannot be read ({name}); see: overread doctor") from None
+def export_audit(sessions: Sessions, output: Path, format_: Format) -> None:
+    with sessions.begin() as session:
+        record_by_admin(session, "audit.exported")
+    with sessions() as session:
+        save_whole(audit_lines(iter_audit(session, EVERYTHING), format_), output)

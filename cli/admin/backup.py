@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from cli.errors import Failed, UsageProblem, one_line_errors
 from cli.params import GivenPath
 from cli.progress import stages
+from cli.settings import read_settings
 from models.operations.backup import make_backup, prune
 from models.operations.backup_folder import BackupDamagedError, BackupRefusedError, Manifest
 from models.session import why_away
@@ -28,8 +29,6 @@ def backup(folder: Path, keep: int | None, check: bool) -> None:
     Files that an earlier backup in FOLDER has saved are not copied again. FOLDER holds patients'
     images and the service's secrets: protect it like the data folder.
     """
-    from cli.settings import read_settings
-
     outcome = "nothing was saved, run the same command again"
     with translated_errors(folder, outcome=outcome), stages() as report:
         made = make_backup(read_settings(), folder, report=report, check=check)

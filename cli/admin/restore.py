@@ -9,6 +9,7 @@ from cli.errors import UsageProblem
 from cli.lockfile import AlreadyRunningError, hold_data_folder
 from cli.params import GivenPath
 from cli.progress import stages
+from cli.settings import read_settings
 from models.operations.restore import restore_backup
 
 
@@ -22,8 +23,6 @@ def restore(folder: Path, name: str | None) -> None:
     PostgreSQL, and the other way round. All checksums are compared first: a damaged backup is
     refused. After an interruption, run the same command again.
     """
-    from cli.settings import read_settings
-
     settings = read_settings()
     data_dir = settings.data_dir
     outcome = "not restored yet, run the same command again"

@@ -3,8 +3,9 @@
 import json
 import shlex
 import sys
-from collections import deque
 from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,19 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.errors import Failed, UsageProblem
+from cli.errors import Failed, UsageProblem, one_line_errors
 from cli.learn.evaluation_table import print_evaluation
+from cli.output import make_folder
 from cli.params import GivenPath
 from cli.progress import Progress, progress
+from cli.settings import read_settings
 from pipeline.errors import RefusedError
-from pipeline.evaluation.evaluate import ScoreCollector, Scores
+from pipeline.evaluation.evaluate import ScoreCollector
 from pipeline.evaluation.evaluate import evaluate as evaluate_scores
 from pipeline.inference.predictor import Predictor
-from pipeline.inference.version_folder import Card
+from pipeline.inference.version_folder import BASELINE, Card
 from pipeline.prepare.pool import DecoderPool
-from pipeline.reports.evaluation_report import WorstErrors
+from pipeline.reports.evaluation_report import WorstErrors, write_report
 from pipeline.training.labelled import (
     DatasetError,
     LabelledImage,
@@ -97,9 +100,6 @@ def evaluate(
 
     Exit code 0: every image was read; 1: some were refused.
     """
-    from cli.settings import read_settings
-    from pipeline.inference.version_folder import BASELINE
-
     settings = read_settings()
     try:
         predictor = Predictor.open(version or BASELINE, operating_point=operating_point)
@@ -120,22 +120,31 @@ def evaluate(
     if not total:
         raise UsageProblem(f"{name}: no labelled images")
     if report:
-        _make_folder(report)  # before the work, not after it
+        make_folder(report)  # before the work, not after it
     with open_decoders(settings) as pool, progress("Evaluating", total=total) as shown:
         reading.read(pool, predictor, shown)
     scores = reading.collector.scores()
     if not len(scores):
         first = reading.refused[0]
         raise Failed(f"{name}: no image could be read; {first.file}: {first.reason}")
-    found = evaluate_scores(scores, card=predictor.card)
+    found = evaluate_scores(scores, card=predictor.card) | reading.not_counted()
     if report:
-        _write_report(report, found, scores, reading=reading, card=predictor.card)
+        with one_line_errors(report):
+            path = write_report(
+                report,
+                found,
+                scores,
+                card=predictor.card,
+                name=name,
+                notes=reading.source.notes,
+                errors=reading.errors,
+                command=shlex.join(["overread", *sys.argv[1:]]),
+            )
+        click.echo(f"Report: {path}", err=True)
     if as_json:
-        click.echo(json.dumps(found | reading.not_counted(), indent=2))
+        click.echo(json.dumps(found, indent=2))
     else:
-        print_evaluation(
-            found, source=reading.source, refused=reading.refused, refusals=reading.refusals
-        )
+        print_evaluation(found, source=reading.source)
     sys.exit(1 if reading.refusals else 0)
 
 
@@ -157,22 +166,20 @@ class Reading:
             shown.show(number + self.refusals)
 
     def _decoded(self, pool: DecoderPool) -> Iterator[tuple[LabelledImage, NDArray[np.uint8]]]:
-        in_work: deque[LabelledImage] = deque()
-
-        def paths() -> Iterator[Path]:
-            for image in self.source:
-                if isinstance(image, RefusedImage):
-                    self._refuse(image)
-                else:
-                    in_work.append(image)
-                    yield image.path
-
-        for outcome in pool.prepare_all(paths()):
-            image = in_work.popleft()
+        images, same = tee(self._images())
+        for outcome in pool.prepare_all(image.path for image in same):
+            image = next(images)
             if isinstance(outcome, RefusedError):
                 self._refuse(RefusedImage(image.file, str(outcome)))
             else:
                 yield image, outcome.network_input
+
+    def _images(self) -> Iterator[LabelledImage]:
+        for image in self.source:
+            if isinstance(image, RefusedImage):
+                self._refuse(image)
+            else:
+                yield image
 
     def _refuse(self, refused: RefusedImage) -> None:
         self.refusals += 1
@@ -180,10 +187,9 @@ class Reading:
             self.refused.append(refused)
 
     def not_counted(self) -> dict[str, Any]:
-        files = [{"file": one.file, "reason": one.reason} for one in self.refused]
         left_out = self.source.left_out
         return {
-            "refused": {"count": self.refusals, "files": files},
+            "refused": {"count": self.refusals, "files": [asdict(one) for one in self.refused]},
             "left_out": {"count": left_out.total(), "labels": dict(left_out)},
         }
 
@@ -208,30 +214,3 @@ def open_source(
     if split:
         raise UsageProblem("--split belongs to a folder")
     return LabelledTable(source, root=root, patient_column=patient_column, as_normal=as_normal)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageProblem(f"{folder}: cannot be made: {error.strerror}") from None
-
-
-def _write_report(
-    folder: Path, found: dict[str, Any], scores: Scores, *, reading: Reading, card: Card
-) -> None:
-    from pipeline.reports.evaluation_report import Source, write_report
-
-    source = Source(
-        name=reading.source.name,
-        command=shlex.join(["overread", *sys.argv[1:]]),
-        notes=reading.source.notes,
-        refused=[(one.file, one.reason) for one in reading.refused],
-        refusals=reading.refusals,
-        left_out=dict(reading.source.left_out),
-    )
-    try:
-        path = write_report(folder, found, scores, card=card, source=source, errors=reading.errors)
-    except OSError as error:
-        raise Failed(f"{folder}: the report cannot be written: {error.strerror}") from None
-    click.echo(f"Report: {path}", err=True)

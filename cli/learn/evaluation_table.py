@@ -7,19 +7,13 @@ import click
 
 from pipeline.evaluation.metrics import AT_THRESHOLD, METRICS, OVERALL
 from pipeline.text import plural, readable
-from pipeline.training.labelled import LabelledSource, RefusedImage
+from pipeline.training.labelled import LabelledSource
 
 SHOWN = 20  # refused files
 
 
-def print_evaluation(
-    found: Mapping[str, Any],
-    *,
-    source: LabelledSource,
-    refused: Sequence[RefusedImage],
-    refusals: int,
-) -> None:
-    """found: of `evaluate`."""
+def print_evaluation(found: Mapping[str, Any], *, source: LabelledSource) -> None:
+    """found: as `--json` prints it."""
     images, patients = plural(found["n"], "image"), plural(found["patients"], "patient")
     click.echo(readable(f"{found['model_version']} on {source.name}"))
     click.echo(f"{images} of {patients}; 95 % intervals\n")
@@ -30,13 +24,13 @@ def print_evaluation(
     )
     click.echo(_lines(found, AT_THRESHOLD))
     click.echo(_matrix(found["confusion_matrix"]))
-    named = ", ".join(f"{label or 'none'}: {n}" for label, n in source.left_out.items())
+    named = ", ".join(f"{label or 'none'}: {n}" for label, n in found["left_out"]["labels"].items())
     remainder = [
         f"without a finding (out of distribution), but counted above: "
         f"{found['unfamiliar']['count']}",
         *source.notes,
         *([f"left out (label neither normal nor pneumonia): {named}"] if named else []),
-        *_refused(refused, refusals),
+        *_refused(**found["refused"]),
     ]
     click.echo("\n".join(map(readable, remainder)))
 
@@ -62,10 +56,9 @@ def _matrix(counts: Mapping[str, int]) -> str:
     )
 
 
-def _refused(refused: Sequence[RefusedImage], refusals: int) -> list[str]:
-    if not refusals:
+def _refused(count: int, files: Sequence[Mapping[str, str]]) -> list[str]:
+    if not count:
         return []
-    lines = [f"refused: {refusals}"]
-    lines += [f"  {one.file}: {one.reason}" for one in refused[:SHOWN]]
-    more = refusals - min(SHOWN, len(refused))
+    lines = [f"refused: {count}", *("  {file}: {reason}".format(**one) for one in files[:SHOWN])]
+    more = count - min(SHOWN, len(files))
     return lines + ([f"  ... and {more} more; --json and --report name them"] if more else [])

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from cli.errors import Failed, UsageProblem
+from cli.errors import Failed
+from cli.output import make_folder
 from cli.predict.reader import Item
 from pipeline.decode.decode import decode
 from pipeline.inference.drawing import overlay_png
@@ -12,10 +13,7 @@ from pipeline.types import Prediction
 
 class OverlayFolder:
     def __init__(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageProblem(f"{folder}: cannot be created: {error.strerror}") from None
+        make_folder(folder)
         self._folder = folder
 
     def draw(self, item: Item, prediction: Prediction) -> None:

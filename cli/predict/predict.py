@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.errors import UsageProblem
+from cli.output import ResultTable
 from cli.params import GivenPath
+from cli.progress import progress
+from cli.walk import Walk
 
 if TYPE_CHECKING:
     from pipeline.inference.engine import EngineKind
-    from pipeline.inference.predictor import Predictor
     from pipeline.types import OperatingPoint
 
 
@@ -55,16 +58,17 @@ def predict(
 
     Exit code 0: every file was predicted; 1: some were rejected or failed.
     """
-    from cli.output import ResultTable
     from cli.predict.overlays import OverlayFolder
     from cli.predict.reader import Reader, open_items
-    from cli.progress import progress
     from cli.settings import read_settings
-    from cli.walk import Walk
     from pipeline.files.archive import ArchiveLimits
+    from pipeline.inference.engine import tensorflow_is_installed
+    from pipeline.inference.predictor import Predictor
     from worker.decoders import open_decoders
 
     settings = read_settings()
+    if engine == "tensorflow" and not tensorflow_is_installed():
+        raise UsageProblem("TensorFlow is not installed; run: make setup-train")
     walk = Walk(paths)
     total = walk.count()
     if clause := walk.left_out():
@@ -83,7 +87,8 @@ def predict(
         TemporaryDirectory(prefix="overread-") as scratch,
         progress("Reading", total=total) as shown,
     ):
-        predictor = _open(engine, operating_point or settings.operating_point)
+        point = operating_point or settings.operating_point
+        predictor = Predictor.open(engine=engine, operating_point=point)
         reader = Reader(pool, predictor, on_prediction=draw)
         items = open_items(walk, scratch=Path(scratch), limits=limits)
         for number, result in enumerate(reader.read(items), start=1):
@@ -96,13 +101,3 @@ def predict(
     if not jsonl:
         table.print()
     sys.exit(0 if all_predicted else 1)
-
-
-def _open(engine: "EngineKind", operating_point: "OperatingPoint") -> "Predictor":
-    from cli.errors import UsageProblem
-    from pipeline.inference.engine import tensorflow_is_installed
-    from pipeline.inference.predictor import Predictor
-
-    if engine == "tensorflow" and not tensorflow_is_installed():
-        raise UsageProblem("TensorFlow is not installed; run: make setup-train")
-    return Predictor.open(engine=engine, operating_point=operating_point)

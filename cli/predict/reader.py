@@ -77,7 +77,7 @@ def open_items(
         except RefusedError as error:
             yield _rejected(source.file, error)
         except OSError as error:
-            reason = sentence(source.file, f"cannot be read: {error.strerror}")
+            reason = f"cannot be read: {error.strerror}"
             yield Result(source.file, "", "failed", reason, reason_code=RefusalCode.OTHER)
 
 
@@ -156,7 +156,7 @@ class Reader:
     def _finished(self) -> Iterator[Result]:
         while self._waiting and (result := self._waiting[0][1].result):
             file, _ = self._waiting.popleft()
-            yield _renamed(result, file)
+            yield _named(result, file)
 
 
 def _predicted(item: Item, prepared: Prepared, prediction: Prediction) -> Result:
@@ -180,17 +180,12 @@ def _predicted(item: Item, prepared: Prepared, prediction: Prediction) -> Result
 
 
 def _rejected(file: str, error: RefusedError, *, sha256: str = "") -> Result:
-    reason = sentence(file, str(error))
-    return Result(file, sha256, "rejected", reason, reason_code=error.reason.code)
+    return Result(file, sha256, "rejected", str(error), reason_code=error.reason.code)
 
 
-def _renamed(result: Result, file: str) -> Result:
-    """The same content by another name, which its reason begins with."""
+def _named(result: Result, file: str) -> Result:
+    """Equal bytes may have several names; the reason of a refusal begins with the file's."""
     reason = result.reason
-    if result.status == "rejected" and reason:
-        reason = sentence(file, reason.removeprefix(sentence(result.file, "")))
+    if result.status != "predicted":
+        reason = f"{PurePosixPath(file).name}: {reason}"
     return replace(result, file=file, reason=reason)
-
-
-def sentence(file: str, clause: str) -> str:
-    return f"{PurePosixPath(file).name}: {clause}"

@@ -27,11 +27,11 @@ def demo(studies: Path | None) -> None:
 
     The radiographs are generated and show no real person.
     """
-    from cli.service.start import StoppedError, port_is_free, start_service
+    from cli.service.start import start_service, usable_port
     from cli.settings import read_settings
 
     settings = read_settings()
-    if "port" not in settings.model_fields_set and not port_is_free(settings.host, settings.port):
+    if "port" not in settings.model_fields_set and not usable_port(settings.host, settings.port):
         settings = settings.model_copy(update={"port": 0})
     # Closed to others before any patient's file is put there.
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -54,8 +54,6 @@ def demo(studies: Path | None) -> None:
         except AlreadyRunningError:
             _submission(settings.data_dir, folder).wait()
             print_already_running(settings)
-        except StoppedError:
-            pass
 
 
 def _submission(data_dir: Path, folder: Path) -> "subprocess.Popen[bytes]":

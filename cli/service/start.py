@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import TextIO
 
 import httpx
+from click.exceptions import Exit
 
 from cli.errors import Failed, UsageProblem
 from cli.lockfile import RunningService, announce, hold_data_folder, is_held, running_service
@@ -29,18 +31,14 @@ READY_WITHIN_S = 60.0
 LINK_LIFETIME = timedelta(minutes=15)
 
 
-class StoppedError(Exception):
-    """Stopped before everything was running."""
-
-
 @contextmanager
 def start_service(
     settings: CommandSettings, *, log: TextIO = sys.stderr
 ) -> Iterator[tuple[Supervisor, RunningService]]:
     """Run all processes inside the `with` block; they are stopped in order at its end.
 
-    Raises AlreadyRunningError, UsageProblem (port in use), Failed (not ready in time), and
-    StoppedError.
+    Raises AlreadyRunningError, UsageProblem (port in use), Failed (not ready in time), and Exit
+    (stopped before everything was running).
     """
     os.umask(0o077)  # of all its processes: their files are readable by the owner only
     with hold_data_folder(settings.data_dir):
@@ -50,7 +48,8 @@ def start_service(
         with Supervisor(environment=environment, log=log) as supervisor:
             if broker.command:
                 supervisor.start(processes.broker(broker.command))
-            _wait_for(supervisor, Upgrade(settings, supervisor.log), "the database")
+            log_once = cache(supervisor.log)
+            _wait_for(supervisor, lambda: try_upgrade(settings, log_once), "the database")
             _wait_for(supervisor, lambda: is_answering(broker.url), "the broker")
             portal = processes.portal(host=settings.host, port=port)
             supervisor.start(processes.ingest(), processes.predict(), portal)
@@ -88,34 +87,25 @@ def wait_for_running(settings: Settings) -> RunningService:
     return service
 
 
-class Upgrade:
-    """Upgrades the database; returns False while its server, which may be starting, is away."""
-
-    def __init__(self, settings: Settings, log: Callable[[str], None]) -> None:
-        self._settings, self._log, self._logged = settings, log, ""
-
-    def __call__(self) -> bool:
-        try:
-            upgrade(self._settings)
-            return True
-        except AWAY as error:
-            if self._settings.is_sqlite:  # there is no server to wait for
-                raise
-            if (why := why_away(error)) != self._logged:
-                self._log(f"waiting for the database: {why}")
-            self._logged = why
-            return False
+def try_upgrade(settings: Settings, log: Callable[[str], None]) -> bool:
+    """Upgrade the database; False while its server, which may be starting, is away."""
+    try:
+        upgrade(settings)
+    except AWAY as error:
+        if settings.is_sqlite:  # there is no server to wait for
+            raise
+        log(f"waiting for the database: {why_away(error)}")
+        return False
+    return True
 
 
 def _choose_port(settings: CommandSettings) -> int:
-    if settings.port == 0:
-        return free_port(settings.host)
-    if not port_is_free(settings.host, settings.port):
-        raise UsageProblem(
-            f"port {settings.port} is in use; "
-            f"choose another: OVERREAD_PORT={settings.port + 1} overread up"
-        )
-    return settings.port
+    if port := usable_port(settings.host, settings.port):
+        return port
+    raise UsageProblem(
+        f"port {settings.port} is in use; "
+        f"choose another: OVERREAD_PORT={settings.port + 1} overread up"
+    )
 
 
 def _broker(settings: Settings) -> BrokerProgram:
@@ -154,22 +144,16 @@ def _wait_for(supervisor: Supervisor, is_ready: Callable[[], bool], what: str) -
     while not is_ready():
         supervisor.step(timeout_s=0.05)
         if supervisor.is_stopping:
-            raise StoppedError
+            raise Exit(0)
         if time.monotonic() > deadline:
             raise Failed(f"{what} did not answer within {READY_WITHIN_S:g} s; see the log")
 
 
-def free_port(host: str) -> int:
-    return _bind(host, 0)
+def usable_port(host: str, port: int) -> int:
+    """Return the port, for 0 any free one, or 0 if it is in use.
 
-
-def port_is_free(host: str, port: int) -> bool:
-    """Raises UsageProblem if the host is not an address of this machine."""
-    return _bind(host, port) != 0
-
-
-def _bind(host: str, port: int) -> int:
-    """Bind for a moment and return the port; 0 if it is in use."""
+    Raises UsageProblem if the host is not an address of this machine.
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         # As gunicorn does: a port with lingering connections is free.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

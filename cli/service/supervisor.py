@@ -48,7 +48,7 @@ class Child:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         executable = shutil.which(program.command[0], path=path) or program.command[0]
         watch = [sys.executable, "-S", "-E", str(PARENT_WATCH), str(os.getpid())]
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [*watch, executable, *program.command[1:]],
             env={**environment, **dict(program.environment)},
             stdin=subprocess.DEVNULL,
@@ -57,27 +57,14 @@ class Child:
             # Its own session: Ctrl-C reaches only the supervisor, which stops all in order.
             start_new_session=True,
         )
-        self.pid = self._process.pid
         self._copying = threading.Thread(target=self._copy_log, daemon=True)
         self._copying.start()
         threading.Thread(target=self._wait, args=(on_exit,), daemon=True).start()
 
-    @property
-    def exit_code(self) -> int | None:
-        return self._process.returncode
-
-    @property
-    def age_s(self) -> float:
-        return time.monotonic() - self.started_at
-
-    def ask_to_stop(self) -> None:
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-
     def wait_or_kill(self, deadline: float) -> bool:
         """Wait until `deadline` (monotonic clock), then kill; return False if killed."""
         try:
-            self._process.wait(max(0.0, deadline - time.monotonic()))
+            self.process.wait(max(0.0, deadline - time.monotonic()))
             return True
         except subprocess.TimeoutExpired:
             return False
@@ -88,21 +75,21 @@ class Child:
     def kill(self) -> None:
         """Kill the whole process group: its helpers too, if it is dead already."""
         try:
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return
-        self._process.wait()
+        self.process.wait()
 
     def _copy_log(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
             text = line.decode(errors="replace").rstrip()
             self.is_ready = self.is_ready or str(self.program.ready_text) in text
             if " INFO " not in text or not any(quiet in text for quiet in self.program.quiet):
                 self._log(text)
 
     def _wait(self, on_exit: Callable[["Child"], None]) -> None:
-        self._process.wait()
+        self.process.wait()
         on_exit(self)
 
 
@@ -193,15 +180,15 @@ class Supervisor:
         child.kill()  # its helpers
         name = child.program.name
         pause = self._pauses.get(name, FIRST_PAUSE_S)
-        if child.age_s > STEADY_AFTER_S:
+        if time.monotonic() - child.started_at > STEADY_AFTER_S:
             pause = FIRST_PAUSE_S
         self._pauses[name] = min(2 * pause, LONGEST_PAUSE_S)
         self._due[name] = (time.monotonic() + pause, child.program)
-        self.log(f"{name} ended with {child.exit_code}; restarting in {pause:g} s")
+        self.log(f"{name} ended with {child.process.returncode}; restarting in {pause:g} s")
 
     def _stop_together(self, children: Sequence[Child]) -> None:
         for child in children:
-            child.ask_to_stop()
+            child.process.terminate()
         asked_at = time.monotonic()
         for child in children:
             if not child.wait_or_kill(asked_at + child.program.stop_wait_s):

@@ -15,7 +15,7 @@ def up() -> None:
     OVERREAD_PORT sets the port (0: any free one), OVERREAD_DATA the folder of all data.
     """
     from cli.lockfile import AlreadyRunningError
-    from cli.service.start import StoppedError, start_service
+    from cli.service.start import start_service
     from cli.settings import read_settings
 
     settings = read_settings()
@@ -25,8 +25,6 @@ def up() -> None:
             supervisor.run()
     except AlreadyRunningError:
         print_already_running(settings)
-    except StoppedError:
-        pass
 
 
 def print_running(settings: "CommandSettings", url: str) -> None:

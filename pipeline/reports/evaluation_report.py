@@ -82,41 +82,30 @@ class WorstErrors:
         return [error for _, _, error in sorted(self._heaps[1], reverse=True)]
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where the images came from, and which of them are not counted.
-
-    command: as typed. notes: sentences. refused: file and reason, the first of `refusals`.
-    left_out: number of rows by label.
-    """
-
-    name: str
-    command: str
-    notes: Sequence[str]
-    refused: Sequence[tuple[str, str]]
-    refusals: int
-    left_out: Mapping[str, int]
-
-
 def write_report(
     folder: Path,
     found: Mapping[str, Any],
     scores: Scores,
     *,
     card: Card,
-    source: Source,
+    name: str,
+    notes: Sequence[str],
     errors: WorstErrors,
+    command: str,
 ) -> Path:
     """Write `folder/index.html` into an existing folder; return its path. Raises OSError.
 
-    found: of `evaluate`.
+    found: of `evaluate`, with `refused` and `left_out`, as `overread evaluate --json` prints it.
+    name, notes: of the labelled images. command: as typed.
     """
     path = folder / FILE
     page = render(
         "evaluation_report.html",
         found=found,
         answered=_answered(scores, card),
-        source=source,
+        name=name,
+        notes=notes,
+        command=command,
         card=card,
         charts=draw_charts(scores, found),
         chart_style=charts.STYLE,

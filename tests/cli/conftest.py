@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 
+from models.config.settings import Settings
 from models.context import AppContext, open_context
 from models.operations.upgrade import alembic_config, upgrade
 from tests.support.servers.databases import Database
@@ -26,3 +27,9 @@ def context(database: Database) -> Iterator[AppContext]:
 @pytest.fixture
 def keeper(context: AppContext, tmp_path: Path) -> Keeper:
     return Keeper(context, tmp_path / "kept")
+
+
+@pytest.fixture
+def restored(tmp_path: Path) -> Settings:
+    """Where a backup is restored to: a folder that does not exist yet."""
+    return Settings(data=tmp_path / "restored")

@@ -31,12 +31,7 @@ def test_interrupting_submit_wait_leaves_the_job_running(
 
     service.interceptor.handler = watch
     typed = [sys.executable, "-m", "cli", "submit", str(tmp_path / "a.png"), "--wait"]
-    environment = {
-        "OVERREAD_URL": service.url,
-        "OVERREAD_TOKEN": service.token,
-        "OVERREAD_DATA": str(service.settings.data_dir / "of the sender"),
-        "PATH": "/usr/bin:/bin",
-    }
+    environment = service.environment | {"PATH": "/usr/bin:/bin"}
     with hearing_ctrl_c(), Popen(typed, cwd=ROOT, env=environment, stderr=PIPE, text=True) as it:
         try:
             assert is_waiting.wait(120)

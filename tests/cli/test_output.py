@@ -12,9 +12,7 @@ import cli
 from cli.api.client import Client
 from cli.errors import UsageProblem
 from cli.output import ResultTable, save_whole
-from models.config.settings import Settings
-from models.tables.people import Role
-from tests.support.servers.portal_server import ServedPortal, serve_portal
+from tests.support.servers.portal_server import ServedPortal
 from tests.support.servers.service import OVERREAD
 
 
@@ -51,10 +49,9 @@ def test_save_whole_reports_a_full_device_in_one_line() -> None:
 def list_jobs(
     service: ServedPortal, redirection: str, **variables: str
 ) -> subprocess.CompletedProcess[bytes]:
-    ours = {"OVERREAD_URL": service.url, "OVERREAD_TOKEN": service.token}
     return subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *OVERREAD, "jobs"],
-        env={**os.environ, **ours, **variables},
+        env={**os.environ, **service.environment, **variables},
         capture_output=True,
         check=False,
     )
@@ -153,10 +150,9 @@ ODD = "a\x1b[31m[b]\nc\u202ed"
 SHOWN = "a\ufffd[31m[b]\ufffdc\ufffdd"
 
 
-def test_jobs_replaces_control_characters(settings: Settings) -> None:
-    with serve_portal(settings, role=Role.ADMIN) as service:
-        service.portal.new_job(ODD)
-        result = service.run("jobs")
+def test_jobs_replaces_control_characters(service: ServedPortal) -> None:
+    service.portal.new_job(ODD)
+    result = service.run("jobs")
     assert result.exit_code == 0, result.output
     assert SHOWN in result.stdout
 

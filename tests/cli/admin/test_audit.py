@@ -5,40 +5,32 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from sqlalchemy import update
 
 from models.audit.log import record
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
 from models.tables.intake import Audit
-from tests.support.servers.command import run
-from tests.support.servers.databases import open_database
+from tests.support.servers.command import run_on
+from tests.support.servers.databases import open_session
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     settings = Settings(data=tmp_path / "data")
     upgrade(settings)
-    with (
-        open_database(settings, make_tables=False) as database,
-        database.sessions.begin() as session,
-    ):
+    with open_session(settings) as session:
         for number in range(50):
             record(session, user_id=1, action="study.viewed", target=f"={number}")
     return settings
 
 
-def run_in(data_dir: Path, *arguments: str | Path) -> Result:
-    return run(*arguments, OVERREAD_DATA=str(data_dir))
-
-
 def test_it_prints_saves_and_verifies(settings: Settings, tmp_path: Path) -> None:
-    printed = run_in(settings.data_dir, "audit")
+    printed = run_on(settings, "audit")
     assert "study.viewed" in printed.stdout
     assert "=49" in printed.stdout
     assert "... and 10 earlier" in printed.stdout
-    saved = run_in(settings.data_dir, "audit", "--verify", "--export", tmp_path / "a.csv")
+    saved = run_on(settings, "audit", "--verify", "--export", tmp_path / "a.csv")
     assert (saved.exit_code, saved.stdout) == (0, "Audit chain verified: 51 rows, up to row 51\n")
     with (tmp_path / "a.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -47,23 +39,21 @@ def test_it_prints_saves_and_verifies(settings: Settings, tmp_path: Path) -> Non
 
 
 def test_it_says_what_is_broken(settings: Settings, tmp_path: Path) -> None:
-    with (
-        open_database(settings, make_tables=False) as database,
-        database.sessions.begin() as session,
-    ):
+    with open_session(settings) as session:
         session.execute(update(Audit).where(Audit.id == 7).values(user_id=None))
-    broken = run_in(settings.data_dir, "audit", "--verify")
+    broken = run_on(settings, "audit", "--verify")
     assert broken.exit_code == 1
     assert "Audit chain verification failed at row 7" in broken.stderr
-    assert "WRONG audit      broken at row 7" in run_in(settings.data_dir, "doctor").stdout
+    assert "WRONG audit      broken at row 7" in run_on(settings, "doctor").stdout
     lines = tmp_path / "a.jsonl"
-    assert run_in(settings.data_dir, "audit", "--export", lines).exit_code == 0
+    assert run_on(settings, "audit", "--export", lines).exit_code == 0
     assert [json.loads(line)["id"] for line in lines.read_text().splitlines()][-1] == 51
 
 
 def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
-    nothing = run_in(tmp_path / "none", "audit")
+    none = Settings(data=tmp_path / "none")
+    nothing = run_on(none, "audit")
     assert (nothing.exit_code, nothing.stderr.count("\n")) == (2, 1)
     assert not (tmp_path / "none").exists()
-    odd = run_in(tmp_path / "none", "audit", "--export", "audit.txt")
+    odd = run_on(none, "audit", "--export", "audit.txt")
     assert "expected a name that ends in .csv or .jsonl" in odd.stderr

@@ -3,7 +3,10 @@
 import io
 import json
 import threading
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,7 +36,7 @@ from models.tables.intake import Audit, Image, Prediction, State, Study
 from tests.support.data.first_release import TIME, install_first_release
 from tests.support.data.kept import all_rows, an_image_in, fill_history
 from tests.support.data.rows import a_job, a_prediction, a_user, live_version
-from tests.support.servers.databases import Database, both_databases, open_database
+from tests.support.servers.databases import Database, both_databases, open_database, open_session
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
 from tests.support.servers.service import wait_until
 from worker.tidy import discard_uploads
@@ -42,10 +45,10 @@ LINKS: tuple[LinkKind, ...] = ("login", "invitation")
 
 
 @pytest.fixture
-def elsewhere(request: pytest.FixtureRequest, context: AppContext, tmp_path: Path) -> Settings:
-    """A place on the other database."""
+def elsewhere(request: pytest.FixtureRequest, context: AppContext, restored: Settings) -> Settings:
+    """On the other database."""
     url = request.getfixturevalue("postgres").make() if context.settings.is_sqlite else ""
-    return Settings(data=tmp_path / "elsewhere", database_url=url)
+    return restored.model_copy(update={"database_url": url})
 
 
 def expected(rows: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
@@ -68,7 +71,7 @@ def test_restore_to_the_other_database_is_complete(
 ) -> None:
     fill_history(context)
     settings = context.settings
-    with open_database(settings, make_tables=False) as database:
+    with open_database(settings) as database:
         before = all_rows(database.engine)
     saved = keeper.backup()
     with context.sessions.begin() as session:
@@ -78,7 +81,7 @@ def test_restore_to_the_other_database_is_complete(
 
     for said in (saved, restored):
         assert "1 job, 7 images, 2 predictions, 3 labels, 2 model versions" in said.output
-    with open_database(elsewhere, make_tables=False) as database:
+    with open_database(elsewhere) as database:
         after = all_rows(database.engine)
         with database.sessions() as session:
             assert session.scalars(select(Audit.action)).all()[-1] == "backup.restored"
@@ -126,32 +129,27 @@ def test_second_backup_copies_only_new_files(keeper: Keeper, context: AppContext
 
 
 def test_restore_upgrades_the_tables_of_an_older_release(
-    empty_database: Database, tmp_path: Path
+    empty_database: Database, tmp_path: Path, restored: Settings
 ) -> None:
-    engine, source = empty_database.engine, Settings(data=tmp_path / "source", database_url="")
+    engine, source = empty_database.engine, Settings(data=tmp_path / "source")
     install_first_release(empty_database.settings, engine)
     upgrade(source)
     keeper = Keeper(open_context(source), tmp_path / "kept")
     keeper.backup()
-    old = MetaData()
+    old, rows = MetaData(), {}
     old.reflect(engine)
-    tables = [one for one in old.sorted_tables if one.name != "alembic_version"]
-    for column in (column for one in tables for column in one.columns):
+    old.remove(old.tables["alembic_version"])
+    for column in (column for table in old.sorted_tables for column in table.columns):
         if isinstance(column.type, DateTime):
             column.type = UtcDateTime()
     with engine.connect() as connection:
-        rows = {
-            one.name: write_table(
-                connection, one, keeper.newest() / "tables" / f"{one.name}.jsonl.gz", report=len_of
-            )
-            for one in tables
-        }
-    new = {"revision": "0001", "rows": rows, "last_ids": {}, "sha256": {}}
-    keeper.rewrite_manifest(**new)
+        for table in old.sorted_tables:
+            path = keeper.newest() / "tables" / f"{table.name}.jsonl.gz"
+            rows[table.name] = write_table(connection, table, path, report=lambda rows: None)
+    keeper.rewrite_manifest(revision="0001", rows=rows, last_ids={}, sha256={})
 
-    restored = Settings(data=tmp_path / "restored", database_url="")
     keeper.restore(restored)
-    with open_database(restored, make_tables=False) as database, database.sessions() as session:
+    with open_session(restored) as session:
         image = session.scalars(select(Image).order_by(Image.id)).first()
         assert image is not None
         assert (image.state, image.created_at) == (State.RECEIVED, TIME)
@@ -161,7 +159,7 @@ def test_restore_upgrades_the_tables_of_an_older_release(
 
 
 def test_restore_ends_logins_and_revokes_links(
-    keeper: Keeper, context: AppContext, tmp_path: Path
+    keeper: Keeper, context: AppContext, restored: Settings
 ) -> None:
     """A copy of a cookie, and a link that was used after the backup, open nothing."""
     kinds: tuple[TokenKind, ...] = (*LINKS, "api")
@@ -172,18 +170,13 @@ def test_restore_ends_logins_and_revokes_links(
             kind: issue_token(session, user=user, kind=kind, lifetime=lasts) for kind in kinds
         }
     keeper.backup()
-    restored = Settings(data=tmp_path / "restored", database_url="")
     assert "All users must sign in again" in keeper.restore(restored).output
     for settings, holds in ((context.settings, True), (restored, False)):
-        with open_database(settings, make_tables=False) as opened, opened.sessions() as reading:
+        with open_session(settings) as reading:
             assert (find_login(reading, cookie) is not None) == holds
             links = [user_of_link(reading, secrets[kind], kind) for kind in LINKS]
             assert [one is not None for one in links] == [holds, holds]
             assert user_of_token(reading, secrets["api"], "api") is not None
-
-
-def len_of(rows: int) -> None:
-    """Reports nothing."""
 
 
 def test_uploads_stay_while_a_backup_runs(context: AppContext) -> None:
@@ -195,44 +188,39 @@ def test_uploads_stay_while_a_backup_runs(context: AppContext) -> None:
     assert not context.store.exists(stored.sha256, area="incoming")
 
 
-class Busy:
-    """A thread that uploads and reads images one after the other, as portal and workers do."""
+@contextmanager
+def working(context: AppContext, version_id: int) -> Iterator[Counter[str]]:
+    """Upload and read images one after the other, as portal and workers do; yields the count."""
+    stopping, done = threading.Event(), Counter[str]()
+    with context.sessions.begin() as session:
+        job_id = str(a_job(session).id)
 
-    def __init__(self, context: AppContext, version_id: int) -> None:
-        self._context, self._version_id = context, version_id
-        self._stopping = threading.Event()
-        self._pool = ThreadPoolExecutor(1)
-        self.images = 0
-        with context.sessions.begin() as session:
-            self._job_id = str(a_job(session).id)
+    def work() -> None:
+        while not stopping.is_set():
+            sha256 = an_image_in(context, job_id, State.RECEIVED, number=done["images"])
+            read(context, sha256, version_id)
+            done["images"] += 1
 
-    def __enter__(self) -> "Busy":
-        self._work = self._pool.submit(self._run)
-        return self
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work)
+        try:
+            yield done
+        finally:
+            stopping.set()
+            future.result()
 
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._work.result()
-        self._pool.shutdown()
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            sha256 = an_image_in(self._context, self._job_id, State.RECEIVED, number=self.images)
-            self._read(sha256)
-            self.images += 1
-
-    def _read(self, sha256: str) -> None:
-        context = self._context
-        context.store.put_network_input(sha256, "1", np.zeros((224, 224), np.uint8))
-        stored = context.store.put_bytes(sha256.encode()).sha256
-        with context.sessions.begin() as session:
-            study = NewStudy(f"study of {sha256}"[:64])
-            study_id = get_or_create_studies(session, [study])[study.study_hash]
-            image = session.scalars(select(Image).where(Image.sha256 == sha256)).one()
-            image.state, image.stored_sha256, image.study_id = State.PREDICTED, stored, study_id
-            answers = {sha256: a_prediction()}
-            add_predictions(session, answers, model_version_id=self._version_id, engine="a test")
-        discard_uploads(context, [sha256])
+def read(context: AppContext, sha256: str, version_id: int) -> None:
+    context.store.put_network_input(sha256, "1", np.zeros((224, 224), np.uint8))
+    stored = context.store.put_bytes(sha256.encode()).sha256
+    with context.sessions.begin() as session:
+        study = NewStudy(f"study of {sha256}"[:64])
+        study_id = get_or_create_studies(session, [study])[study.study_hash]
+        image = session.scalars(select(Image).where(Image.sha256 == sha256)).one()
+        image.state, image.stored_sha256, image.study_id = State.PREDICTED, stored, study_id
+        answers = {sha256: a_prediction()}
+        add_predictions(session, answers, model_version_id=version_id, engine="a test")
+    discard_uploads(context, [sha256])
 
 
 @both_databases
@@ -242,16 +230,16 @@ def test_backup_of_a_busy_service_is_complete(
     """Every row has its files, whatever is written and deleted while it runs."""
     with context.sessions() as session:
         version = live_version(session)
-    with Busy(context, version.id) as busy:
+    with working(context, version.id) as done:
         for number in range(3):
-            wait_until(lambda least=number: busy.images > least, within_s=30, what="some work")  # type: ignore[misc]
+            wait_until(lambda least=number: done["images"] > least, what="some work")  # type: ignore[misc]
             saved = keeper.backup()
             assert "warning" not in saved.output
     counted = []
     for number, backup in enumerate(sorted((keeper.folder / "backups").iterdir())):
-        restored = Settings(data=tmp_path / f"restored {number}", database_url="")
+        restored = Settings(data=tmp_path / f"restored {number}")
         keeper.restore(restored, "--from", backup.name)
         assert loose_ends(restored) == []
         counted.append(json.loads((backup / "manifest.json").read_text())["rows"]["image"])
-    assert 1 <= counted[0] <= counted[1] <= counted[2] <= busy.images + 1
+    assert 1 <= counted[0] <= counted[1] <= counted[2] <= done["images"] + 1
     assert counted[2] >= 3

@@ -19,7 +19,7 @@ def rot(path: Path) -> None:
 
 @pytest.mark.parametrize("name", [FILE_LIST, MANIFEST])
 def test_later_backup_succeeds_beside_a_damaged_one(
-    keeper: Keeper, context: AppContext, tmp_path: Path, name: str
+    keeper: Keeper, context: AppContext, restored: Settings, name: str
 ) -> None:
     fill_history(context)
     keeper.backup()
@@ -28,7 +28,6 @@ def test_later_backup_succeeds_beside_a_damaged_one(
     said = keeper.backup()
     assert f"{damaged / FILE_LIST}: damaged; that backup cannot be restored" in said.output
     assert keeper.contents() == contents, "what it has saved is not saved again"
-    restored = Settings(data=tmp_path / "restored", database_url="")
     assert "damaged" in keeper.restore(restored, "--from", damaged.name, fine=False).output
     keeper.restore(restored)
     assert files_of(restored.data_dir) == files_of(context.settings.data_dir)
@@ -48,7 +47,7 @@ def test_keep_deletes_no_file_while_a_list_is_damaged(keeper: Keeper, context: A
 
 
 def test_check_replaces_damaged_files_of_earlier_backups(
-    keeper: Keeper, context: AppContext, tmp_path: Path
+    keeper: Keeper, context: AppContext, restored: Settings
 ) -> None:
     fill_history(context)
     keeper.backup()
@@ -56,20 +55,18 @@ def test_check_replaces_damaged_files_of_earlier_backups(
     assert "warning" not in keeper.backup().output, "only --check reads every byte"
     said = keeper.backup("--check").output
     assert "1 file of earlier backups were damaged; replaced" in said
-    restored = Settings(data=tmp_path / "restored", database_url="")
     keeper.restore(restored)
     assert loose_ends(restored) == []
 
 
 def test_restore_names_the_damaged_files(
-    keeper: Keeper, context: AppContext, tmp_path: Path
+    keeper: Keeper, context: AppContext, restored: Settings
 ) -> None:
     fill_history(context)
     keeper.backup()
     damaged = keeper.contents()[:2]
     for path in damaged:
         rot(path)
-    restored = Settings(data=tmp_path / "restored", database_url="")
     said = keeper.restore(restored, fine=False).output
     total = len(files_of(context.settings.data_dir))
     assert f"2 of {total} files are missing or damaged: " in said

@@ -14,8 +14,9 @@ from models.context import AppContext
 from models.files.deletion_lock import hold_deletions
 from models.tables.intake import Image, State
 from tests.support.data.kept import an_image_in, fill_history
+from tests.support.servers.command import run_on
 from tests.support.servers.databases import PostgresDatabases
-from tests.support.servers.keeper import Keeper, loose_ends, run_on
+from tests.support.servers.keeper import Keeper, loose_ends
 from tests.support.servers.service import OVERREAD, environment
 
 
@@ -27,7 +28,7 @@ def test_restore_overwrites_nothing(
     assert "is not empty" in keeper.restore(context.settings, fine=False).output
     filled = Settings(data=tmp_path / "new", database_url=postgres.make_filled())
     assert "the database is not empty" in keeper.restore(filled, fine=False).output
-    new = Settings(data=tmp_path / "new", database_url="")
+    new = Settings(data=tmp_path / "new")
     with hold_data_folder(new.data_dir):
         assert "a service is running on" in keeper.restore(new, fine=False).output
     assert "no such backup" in keeper.restore(new, "--from", "yesterday", fine=False).output
@@ -46,7 +47,7 @@ def test_backup_of_nothing_or_into_the_data_folder_is_refused(
         assert "would be lost with it" in refused.output
     keeper.folder = data_dir / ".." / "kept"
     keeper.backup()
-    nowhere = Settings(data=tmp_path / "nothing", database_url="")
+    nowhere = Settings(data=tmp_path / "nothing")
     nothing = run_on(nowhere, "backup", keeper.folder)
     assert "there is nothing to save" in nothing.output
     with hold_deletions(context.store.root):
@@ -94,5 +95,5 @@ def test_backup_counts_missing_and_damaged_files_and_names_its_release(
     assert "1 file that rows need did not exist" in saved.output
     assert "1 file did not match their names" in saved.output
     keeper.rewrite_manifest(revision="9999")
-    said = keeper.restore(Settings(data=tmp_path / "new", database_url=""), fine=False).output
+    said = keeper.restore(Settings(data=tmp_path / "new"), fine=False).output
     assert "its tables are at 9999, and this release knows them up to" in said

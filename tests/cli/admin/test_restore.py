@@ -1,7 +1,6 @@
 """Restores that are killed, or refused by the database."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,17 +10,14 @@ from models.config.settings import Settings
 from models.context import AppContext
 from models.operations.upgrade import upgrade
 from tests.support.data.kept import all_rows, fill_history
+from tests.support.servers.command import run_on
 from tests.support.servers.databases import PostgresDatabases, open_database
-from tests.support.servers.keeper import Keeper, files_of, loose_ends, run_on
+from tests.support.servers.keeper import Keeper, files_of, loose_ends
 from tests.support.servers.kill_points import KillPoint, is_killed
 
 
 def copying(event: str, arguments: tuple[Any, ...]) -> bool:
-    return event == "open" and "new data/files/stored" in str(arguments[0])
-
-
-def copying_secrets(event: str, arguments: tuple[Any, ...]) -> bool:
-    return event == "open" and "new data/secrets.json" in str(arguments[0])
+    return event == "open" and "restored/secrets.json" in str(arguments[0])
 
 
 def committed(event: str, arguments: tuple[Any, ...]) -> bool:
@@ -29,10 +25,10 @@ def committed(event: str, arguments: tuple[Any, ...]) -> bool:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def new(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+def new(request: pytest.FixtureRequest, restored: Settings) -> Settings:
     is_postgres = request.param == "postgresql"
     url = request.getfixturevalue("postgres").make() if is_postgres else ""
-    return Settings(data=tmp_path / "new data", database_url=url)
+    return restored.model_copy(update={"database_url": url})
 
 
 @pytest.mark.parametrize("at", [copying, committed])
@@ -53,30 +49,29 @@ def check_is_whole(keeper: Keeper, new: Settings) -> None:
     before = keeper.context.settings
     assert files_of(new.data_dir) == files_of(before.data_dir)
     assert loose_ends(new) == []
-    with open_database(before, make_tables=False) as old:
+    with open_database(before) as old:
         rows = {table: len(found) for table, found in all_rows(old.engine).items()}
-    with open_database(new, make_tables=False) as restored:
+    with open_database(new) as restored:
         found = {table: len(rows) for table, rows in all_rows(restored.engine).items()}
     assert found == rows, "the new audit says that it was restored, the old one that it was saved"
     assert not (new.data_dir / ".restoring").exists()
     upgrade(new)
 
 
-def test_killed_restore_refuses_another_backup(keeper: Keeper, tmp_path: Path) -> None:
+def test_killed_restore_refuses_another_backup(keeper: Keeper, restored: Settings) -> None:
     keeper.backup()
-    new = Settings(data=tmp_path / "new data", database_url="")
-    assert is_killed(lambda: keeper.restore(new), at=copying_secrets)
-    other = keeper.restore(new, "--from", "20990101T000000Z", fine=False)
+    assert is_killed(lambda: keeper.restore(restored), at=copying)
+    other = keeper.restore(restored, "--from", "20990101T000000Z", fine=False)
     source = keeper.newest().name
     assert f"is half restored from {source}: use --from {source}" in other.output
-    assert f"Restored {source}" in keeper.restore(new, "--from", source).output
+    assert f"Restored {source}" in keeper.restore(restored, "--from", source).output
 
 
 @pytest.fixture
-def refusing(postgres: PostgresDatabases, tmp_path: Path) -> Iterator[tuple[Settings, Engine]]:
+def refusing(postgres: PostgresDatabases, restored: Settings) -> Iterator[tuple[Settings, Engine]]:
     """A database that takes every row of the audit, and refuses them when they are committed."""
-    new = Settings(data=tmp_path / "new data", database_url=postgres.make())
-    with open_database(new, make_tables=False) as opened:
+    new = restored.model_copy(update={"database_url": postgres.make()})
+    with open_database(new) as opened:
         with opened.engine.begin() as connection:
             connection.execute(text(REFUSING))
         yield new, opened.engine

@@ -7,22 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from cli.errors import UsageProblem
 from cli.learn.evaluate import open_source
-from cli.main import main
 from pipeline.inference.version_folder import BASELINE, load_card
 from tests.support.data.builders import make_dicom, make_png
 from tests.support.imaging.networks import write_dataset
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["evaluate", *map(str, arguments)])
+from tests.support.servers.command import run
 
 
 def figures(*arguments: str | Path, exit_code: int = 0) -> dict[str, Any]:
-    result = run(*arguments, "--json")
+    result = run("evaluate", *arguments, "--json")
     assert result.exit_code == exit_code, result.stderr
     found: dict[str, Any] = json.loads(result.stdout)
     return found
@@ -46,7 +41,7 @@ def test_evaluate_table_names_refused_files(tmp_path: Path) -> None:
         "file,label\ngood.png,1\nnone.png,1\nknee.dcm,normal\ngood.png,0\ngood.png,other\n"
     )
 
-    result = run(tmp_path / "t.csv")
+    result = run("evaluate", tmp_path / "t.csv")
     found = figures(tmp_path / "t.csv", exit_code=1)
 
     assert result.exit_code == 1
@@ -70,7 +65,7 @@ def test_no_readable_image_is_an_error(tmp_path: Path, name: str, complaint: str
     (tmp_path / "NORMAL").mkdir()
     (tmp_path / name).write_text("not an image")
 
-    result = run(tmp_path)
+    result = run("evaluate", tmp_path)
 
     assert result.exit_code in (1, 2)
     assert complaint in result.stderr.splitlines()[-1]
@@ -96,7 +91,7 @@ def test_unsuitable_options_are_refused(
 
 
 def test_invalid_version_is_one_line(tmp_path: Path) -> None:
-    result = run(tmp_path, "--version", tmp_path)
+    result = run("evaluate", tmp_path, "--version", tmp_path)
 
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
@@ -113,7 +108,7 @@ def test_report_is_one_self_contained_page(tmp_path: Path) -> None:
     (swapped / "NORMAL" / "<b>broken.png").write_bytes(b"broken")
     make_dicom(swapped / "NORMAL" / "a.dcm", PatientName="Secret^Name", PatientID="secret id")
 
-    result = run(swapped, "--report", tmp_path / "report")
+    result = run("evaluate", swapped, "--report", tmp_path / "report")
 
     assert result.exit_code == 1, "one file is broken"
     (page,) = (tmp_path / "report").iterdir()
@@ -134,7 +129,7 @@ def test_unwritable_report_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "NORMAL").mkdir()
     make_png(tmp_path / "NORMAL" / "a.png")
 
-    result = run(tmp_path, "--report", tmp_path / "NORMAL" / "a.png" / "report")
+    result = run("evaluate", tmp_path, "--report", tmp_path / "NORMAL" / "a.png" / "report")
 
     assert result.exit_code == 2
     assert "cannot be made: Not a directory" in result.stderr

@@ -55,14 +55,15 @@ def test_job_id_cannot_lead_to_another_path(service: ServedPortal) -> None:
 
 
 def on_terminal(service: ServedPortal, *, columns: int) -> str:
-    ours = {"OVERREAD_URL": service.url, "OVERREAD_TOKEN": service.token, "TERM": "dumb"}
     master, slave = pty.openpty()
     printed: list[bytes] = []
     reader = threading.Thread(target=_read, args=(master, printed))
     reader.start()
     subprocess.run(
         [*OVERREAD, "jobs"],
-        env={**os.environ, **ours, "COLUMNS": str(columns), "LINES": "24"},
+        env=os.environ
+        | service.environment
+        | {"TERM": "dumb", "COLUMNS": str(columns), "LINES": "24"},
         stdout=slave,
         check=True,
     )

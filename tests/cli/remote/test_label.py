@@ -1,26 +1,22 @@
 """`overread label` against a portal."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from models.config.settings import Settings
-from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
 from tests.support.data.rows import a_job, an_image
-from tests.support.servers.portal_server import ServedPortal, serve_portal
+from tests.support.servers.portal_server import ServedPortal
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[ServedPortal]:
+def service(service: ServedPortal) -> ServedPortal:
     """A portal that knows `ward/a.png` and `ward/b.png`."""
-    with serve_portal(settings, role=Role.READER) as service:
-        with service.portal.database.sessions.begin() as session:
-            job = a_job(session)
-            for name in "ab":
-                an_image(session, job, file=f"ward/{name}.png")
-        yield service
+    with service.portal.database.sessions.begin() as session:
+        job = a_job(session)
+        for name in "ab":
+            an_image(session, job, file=f"ward/{name}.png")
+    return service
 
 
 def test_label_sent_twice_adds_nothing(service: ServedPortal, tmp_path: Path) -> None:

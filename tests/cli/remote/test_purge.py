@@ -1,24 +1,12 @@
 """`overread purge` against a portal."""
 
-from collections.abc import Iterator
-
-import pytest
-
-from models.config.settings import Settings
-from models.tables.people import Role
 from tests.support.data.uploads import a_png
-from tests.support.servers.portal_server import ServedPortal, serve_portal
+from tests.support.servers.portal_server import ServedPortal
 
 STAYS = (
     "Not ended, and kept: 1 job. To delete one, cancel it with overread jobs ID --cancel, "
     "then run overread purge --job ID."
 )
-
-
-@pytest.fixture
-def service(settings: Settings) -> Iterator[ServedPortal]:
-    with serve_portal(settings, role=Role.ADMIN) as service:
-        yield service
 
 
 def a_job(service: ServedPortal, name: str, *, is_closed: bool = True) -> str:

@@ -1,22 +1,12 @@
 """`overread users` and `overread tokens` against a portal."""
 
 import re
-from collections.abc import Iterator
 
 import httpx
-import pytest
 
-from models.config.settings import Settings
-from models.tables.people import Role
-from tests.support.servers.portal_server import ServedPortal, serve_portal
+from tests.support.servers.portal_server import ServedPortal
 
 ADMIN = "a admin"  # the portal's, of the tests
-
-
-@pytest.fixture
-def service(settings: Settings) -> Iterator[ServedPortal]:
-    with serve_portal(settings, role=Role.ADMIN) as service:
-        yield service
 
 
 def test_users_are_added_changed_and_deactivated(service: ServedPortal) -> None:
@@ -55,13 +45,13 @@ def test_token_is_created_used_and_revoked(service: ServedPortal) -> None:
     made = service.run("tokens", "add", "night upload", "--role", "viewer", "--days", "7")
     assert made.exit_code == 0
     theirs = made.stdout.strip()
-    assert service.run("jobs", token=theirs).exit_code == 0
-    refused = service.run("users", token=theirs)
+    assert service.run("jobs", OVERREAD_TOKEN=theirs).exit_code == 0
+    refused = service.run("users", OVERREAD_TOKEN=theirs)
     assert refused.exit_code == 1
     assert "needs the role admin; yours is viewer" in refused.stderr
     listed = service.run("tokens").stdout
     found = re.search(r"(\d+) +│ night upload +│ viewer", listed)
     assert found is not None, listed
     assert service.run("tokens", "revoke", found[1]).stdout == f"token {found[1]} revoked\n"
-    assert "refused this token" in service.run("jobs", token=theirs).stderr
+    assert "refused this token" in service.run("jobs", OVERREAD_TOKEN=theirs).stderr
     assert service.run("tokens", "revoke", found[1]).exit_code == 2

@@ -1,28 +1,24 @@
 """`overread versions`, `promote`, `roll-back` and `reread` against a portal."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from models.config.settings import Settings
 from models.learning.promotion import install_baseline
 from models.tables.learning import Outcome
-from models.tables.people import Role
 from pipeline.inference.version_folder import BASELINE, load_card
 from tests.support.data.nights import SAID, a_night, a_trained_version
-from tests.support.servers.portal_server import ServedPortal, serve_portal
+from tests.support.servers.portal_server import ServedPortal
 
 SHIPPED = load_card(BASELINE).model_version
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[ServedPortal]:
+def service(service: ServedPortal) -> ServedPortal:
     """The shipped network is in production; the gate refused a candidate."""
-    with serve_portal(settings, role=Role.ADMIN) as service:
-        with service.portal.database.sessions.begin() as session:
-            install_baseline(session, data_dir=settings.data_dir)
-            a_night(session, Outcome.REFUSED, candidate=a_trained_version(session, settings))
-        yield service
+    with service.portal.database.sessions.begin() as session:
+        install_baseline(session, data_dir=service.settings.data_dir)
+        version = a_trained_version(session, service.settings)
+        a_night(session, Outcome.REFUSED, candidate=version)
+    return service
 
 
 def test_promote_and_roll_back(service: ServedPortal) -> None:

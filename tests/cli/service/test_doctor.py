@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from alembic import command
-from click.testing import Result
 
 from cli.lockfile import hold_data_folder
 from cli.service.checks import Finding, run_checks
@@ -23,46 +22,31 @@ from models.operations.upgrade import (
 from models.tables.intake import State
 from tests.support.data.rows import a_job, an_image
 from tests.support.data.versions import make_version
-from tests.support.servers.command import run
-from tests.support.servers.databases import Database, open_database
+from tests.support.servers.command import run, run_on
+from tests.support.servers.databases import Database, open_session
 
 
-def orphans(settings: CommandSettings) -> Finding:
-    _, found = run_checks(settings, ["database", "orphans"])
+def check(name: str, settings: Settings) -> Finding:
+    """After the check of the database, on which others depend."""
+    ours = CommandSettings(**settings.model_dump(exclude_unset=True))
+    *_, found = run_checks(ours, ["database", name])
     return found
 
 
 def test_doctor_counts_orphans_and_names_the_first(tmp_path: Path) -> None:
-    settings = CommandSettings(data=tmp_path / "data")
-    assert orphans(settings).status == "-", "there is no service yet"
+    settings = Settings(data=tmp_path / "data")
+    assert check("orphans", settings).status == "-", "there is no service yet"
     upgrade(settings)
     FileStore(settings.files_dir).put_bytes(b"a worker's, whose row is not yet written")
-    assert orphans(settings) == Finding(
+    assert check("orphans", settings) == Finding(
         "ok", "orphans", "every row has its files and every file its row"
     )
-    with (
-        open_database(settings, make_tables=False) as database,
-        database.sessions.begin() as session,
-    ):
+    with open_session(settings) as session:
         job = a_job(session)
         for file in ("1.png", "2.png"):
             an_image(session, job, file=file, content=file, state=State.RECEIVED)
     message = "2, e.g. image 1 (received): its upload is gone"
-    assert orphans(settings) == Finding("WRONG", "orphans", message)
-
-
-def database(settings: Settings) -> Finding:
-    ours = CommandSettings(data=settings.data_dir, database_url=settings.database_url)
-    return next(run_checks(ours, ["database"]))
-
-
-def data(settings: CommandSettings) -> Finding:
-    return next(run_checks(settings, ["data"]))
-
-
-def doctor(settings: Settings) -> Result:
-    url = settings.database_url
-    return run("doctor", OVERREAD_DATA=str(settings.data_dir), OVERREAD_DATABASE_URL=url)
+    assert check("orphans", settings) == Finding("WRONG", "orphans", message)
 
 
 def test_database_of_a_starting_service_is_not_wrong(empty_database: Database) -> None:
@@ -71,21 +55,21 @@ def test_database_of_a_starting_service_is_not_wrong(empty_database: Database) -
     settings.data_dir.chmod(0o700)
     with hold_data_folder(settings.data_dir), migrating(empty_database.engine) as connection:
         connection.exec_driver_sql("SELECT 1")
-        assert database(settings) == early
+        assert check("database", settings) == early
         command.upgrade(alembic_config(connection), "head")
-        assert database(settings) == early
-        found = doctor(settings)
+        assert check("database", settings) == early
+        found = run_on(settings, "doctor")
         assert found.exit_code == 0, found.stdout
         assert "WRONG" not in found.stdout
         assert "orphans    not checked: the database is not ready" in found.stdout
         assert found.stdout.count("the service is starting") == 3, "database, broker, portal"
-    assert database(settings).status == "ok"
+    assert check("database", settings).status == "ok"
 
 
 def test_database_does_not_exist_before_the_first_start(settings: Settings) -> None:
     with hold_data_folder(settings.data_dir):
-        assert database(settings).message == "does not exist yet; the service is starting"
-    assert database(settings).message == "does not exist yet; run: overread up"
+        assert check("database", settings).message == "does not exist yet; the service is starting"
+    assert check("database", settings).message == "does not exist yet; run: overread up"
 
 
 def test_database_may_be_empty_older_newer_or_foreign(
@@ -95,34 +79,34 @@ def test_database_may_be_empty_older_newer_or_foreign(
     name = engine.dialect.name
     engine.connect().close()  # makes SQLite's file
     expected = Finding("-", "database", f"{name}, no tables yet; run: overread up")
-    assert database(settings) == expected
+    assert check("database", settings) == expected
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE guest (id integer)")
-    foreign = database(settings)
+    foreign = check("database", settings)
     assert foreign == Finding("WRONG", "database", "contains tables of another program")
     migrate(engine, "0001")
     older = f"tables are at 0001, not {newest_revision()}; run: overread migrate"
-    assert database(settings) == Finding("WRONG", "database", older)
+    assert check("database", settings) == Finding("WRONG", "database", older)
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    assert database(settings).message == "tables are at 9999, of a later release"
+    assert check("database", settings).message == "tables are at 9999, of a later release"
 
 
 def test_interrupted_restore_is_wrong_and_a_running_one_is_not(tmp_path: Path) -> None:
-    settings = CommandSettings(data=tmp_path / "data", database_url="")
+    settings = Settings(data=tmp_path / "data")
     settings.data_dir.mkdir(mode=0o700)
     (settings.data_dir / RESTORING).write_text("20990101T000000Z")
     with hold_data_folder(settings.data_dir):
-        assert database(settings).message == "does not exist yet; a restore is running"
-        assert data(settings).status == "ok"
-    found = data(settings)
+        assert check("database", settings).message == "does not exist yet; a restore is running"
+        assert check("data", settings).status == "ok"
+    found = check("data", settings)
     assert found.status == "WRONG"
     assert "is half restored; run the same overread restore again" in found.message
 
 
 def test_low_disk_space_names_the_setting(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    found = data(CommandSettings(data=tmp_path, disk_reserve_bytes=2**60))
+    found = check("data", Settings(data=tmp_path, disk_reserve_bytes=2**60))
     assert found.status == "WRONG"
     assert found.message.endswith("below OVERREAD_DISK_RESERVE_BYTES: uploads are refused")
 
@@ -143,10 +127,7 @@ def test_doctor_masks_secrets_and_reports_an_absent_broker(tmp_path: Path) -> No
 
 def put_in_production(data_dir: Path, folder: Path) -> None:
     settings = Settings(data=data_dir)
-    with (
-        open_database(settings, make_tables=False) as database,
-        database.sessions.begin() as session,
-    ):
+    with open_session(settings) as session:
         version = register_version(session, folder=folder, data_dir=data_dir)
         set_production(session, version, reason="for a test")
 

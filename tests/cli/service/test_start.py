@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from cli.service.start import Upgrade
+from sqlalchemy import text
+
+from cli.service.start import try_upgrade
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
-from tests.support.servers.command import run
-from tests.support.servers.databases import open_database
+from tests.support.servers.command import run_on
+from tests.support.servers.databases import open_session
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.service import overread
 
@@ -14,12 +16,9 @@ from tests.support.servers.service import overread
 def test_migrate_refuses_tables_of_a_later_release(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "data")
     upgrade(settings)
-    with (
-        open_database(settings, make_tables=False) as database,
-        database.engine.begin() as connection,
-    ):
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    refused = run("migrate", OVERREAD_DATA=str(settings.data_dir))
+    with open_session(settings) as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    refused = run_on(settings, "migrate")
     assert refused.exit_code == 1
     assert refused.stderr == (
         "Error: the database's tables are those of a later release: "
@@ -58,13 +57,13 @@ def test_command_reports_an_unreachable_database_in_one_line(tmp_path: Path) -> 
 def test_upgrade_waits_for_the_database_server(tmp_path: Path) -> None:
     server, logged = PostgresServer(), list[str]()
     url = server.url("postgres").replace("postgresql://", "postgresql+psycopg://", 1)
-    upgrade = Upgrade(Settings(data=tmp_path / "data", database_url=url), logged.append)
+    settings = Settings(data=tmp_path / "data", database_url=url)
     try:
         server.halt()
-        assert [upgrade(), upgrade()] == [False, False]
+        assert not try_upgrade(settings, logged.append)
         server.start()
-        assert upgrade()
+        assert try_upgrade(settings, logged.append)
     finally:
         server.stop()
-    assert len(logged) == 1
-    assert logged[0].startswith("waiting for the database: ")
+    (line,) = logged
+    assert line.startswith("waiting for the database: ")

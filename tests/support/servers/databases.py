@@ -1,6 +1,5 @@
 """A fresh database with all tables for each test, on SQLite or PostgreSQL."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pytest
 from alembic import command
 from psycopg import sql
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import Session
 
 from models.base import Base
 from models.config.settings import Settings
@@ -25,7 +25,7 @@ from tests.support.servers.postgres import PostgresServer
 # For what differs between databases: dialect, locks, migrations.
 both_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
-TEMPLATE = f"overread_template_{os.getpid()}"
+TEMPLATE = "overread_template"
 DISCONNECT_OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 COLUMNS = """SELECT table_name, column_name FROM information_schema.columns
@@ -42,13 +42,10 @@ class Database:
 
 
 class PostgresDatabases:
-    """Creates databases on a private server, or on the one in TEST_POSTGRES_URL."""
+    """Creates databases on a private server."""
 
     def __init__(self) -> None:
-        external = os.environ.get("TEST_POSTGRES_URL")
-        self._server = None if external else PostgresServer()
-        self._url = external or (self._server.url("postgres") if self._server else "")
-        self._made: list[str] = []
+        self._server = PostgresServer()
         self._kept = ""
         tables = create_engine(self.make(name=TEMPLATE))
         Base.metadata.create_all(tables)
@@ -56,10 +53,10 @@ class PostgresDatabases:
 
     def make(self, *, name: str | None = None, template: str = "template1") -> str:
         name = name or f"overread_{uuid4().hex}"
-        self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
-        self._made.append(name)
-        head, _ = self._url.rsplit("/", 1)
-        return f"{head}/{name}".replace("postgresql://", "postgresql+psycopg://", 1)
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        with psycopg.connect(self._server.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        return self._server.url(name).replace("postgresql://", "postgresql+psycopg://", 1)
 
     def make_filled(self) -> str:
         """Return the URL of a new database with all tables and no rows."""
@@ -75,15 +72,7 @@ class PostgresDatabases:
         return self._kept
 
     def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-            return
-        for name in reversed(self._made):
-            self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-
-    def _execute(self, statement: str, *names: str) -> None:
-        with psycopg.connect(self._url, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+        self._server.stop()
 
 
 def _empty(url: str) -> bool:
@@ -124,12 +113,19 @@ def _sqlite_with_tables() -> bytes:
 
 
 @contextmanager
-def open_database(settings: Settings, *, make_tables: bool) -> Iterator[Database]:
+def open_database(settings: Settings, *, make_tables: bool = False) -> Iterator[Database]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with open_sessions(settings) as sessions:
         if make_tables:
             _make_tables(sessions.engine)
         yield Database(settings, sessions.engine, sessions)
+
+
+@contextmanager
+def open_session(settings: Settings) -> Iterator[Session]:
+    """Commits at the end."""
+    with open_database(settings) as database, database.sessions.begin() as session:
+        yield session
 
 
 def downgrade(engine: Engine, revision: str = "base") -> None:

@@ -11,15 +11,9 @@ from models.config.settings import Settings
 from models.context import AppContext, open_context
 from models.files.orphans import find_orphans
 from models.operations.backup_folder import MANIFEST, Manifest, write_manifest
-from tests.support.servers.command import run
+from tests.support.servers.command import run_on
 
 NAMES = "%Y%m%dT%H%M%SZ"
-
-
-def run_on(settings: Settings, *arguments: str | Path) -> Result:
-    return run(
-        *arguments, OVERREAD_DATA=str(settings.data), OVERREAD_DATABASE_URL=settings.database_url
-    )
 
 
 class Keeper:

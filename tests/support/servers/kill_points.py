@@ -49,11 +49,6 @@ def is_killed(work: Callable[[], object], *, at: KillPoint) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def on_rename_to(end: str) -> KillPoint:
-    """When a file or folder gets a name with this end."""
-    return lambda event, arguments: event == "os.rename" and os.fsdecode(arguments[1]).endswith(end)
-
-
 def after_changes(number: int) -> KillPoint:
     left = iter(range(number))
     return lambda *_: next(left, None) is None

@@ -64,14 +64,15 @@ class ServedPortal:
         with self.portal.database.sessions() as session:
             return list_jobs(session).items[0]
 
-    def run(self, *arguments: object, token: str = "") -> Result:
+    @property
+    def environment(self) -> dict[str, str]:
+        """In which commands find this portal."""
+        data = str(self.settings.data_dir / "of the sender")
+        return {"OVERREAD_URL": self.url, "OVERREAD_TOKEN": self.token, "OVERREAD_DATA": data}
+
+    def run(self, *arguments: object, **environment: str) -> Result:
         """Run a command against this portal."""
-        return run(
-            *arguments,
-            OVERREAD_URL=self.url,
-            OVERREAD_TOKEN=token or self.token,
-            OVERREAD_DATA=str(self.settings.data_dir / "of the sender"),
-        )
+        return run(*arguments, **self.environment | environment)
 
 
 @contextmanager

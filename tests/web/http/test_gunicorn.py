@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 import pytest
 
 from cli.service.processes import portal
-from cli.service.start import free_port
+from cli.service.start import usable_port
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
 from tests.support.servers.processes import Process
@@ -34,7 +34,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     settings = Settings(data=folder / "data")
     settings.data_dir.mkdir()
     upgrade(settings)
-    found = free_port(HOST)
+    found = usable_port(HOST, 0)
     command = (sys.executable, "-m", *portal(host=HOST, port=found).command)
     process = Process(command, settings=settings, log=Path(folder / "log"))
     try:
