@@ -1,8 +1,6 @@
 """A backup of a running service is restored, and both finish the job with equal results."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,6 @@ import pytest
 from sqlalchemy import select
 
 from models.audit.verify import verify
-from models.config.settings import Settings
 from models.files.orphans import find_orphans
 from models.files.store import FileStore
 from models.learning.promotion import production_history, promote, roll_back
@@ -18,34 +15,17 @@ from models.people.users import ADMIN, find_user
 from models.tables.intake import FINAL_STATES, Image, Prediction, State
 from models.tables.learning import Label
 from pipeline.phantom.studies import write_phantom_studies
+from tests.end_to_end.conftest import database_of, rows_of
 from tests.support.data.nights import a_trained_version
-from tests.support.servers.databases import Database, open_database
 from tests.support.servers.service import Service, wait_until
 
 pytestmark = pytest.mark.processes
 
-WITHIN_S = 300.0  # on the slowest machine
 FIGURES = ("probability", "unfamiliarity", "heatmap_peak")
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    (tmp_path / "first").mkdir()
-    running = Service(tmp_path / "first")
-    running.start()
-    yield running
-    running.end()
-
-
-@contextmanager
-def database_of(service: Service) -> Iterator[Database]:
-    settings = Settings(data=service.data_dir, database_url="")
-    with open_database(settings, make_tables=False) as opened:
-        yield opened
-
-
 def images(service: Service, *states: State) -> int:
-    with database_of(service) as database, database.sessions() as session:
+    with rows_of(service) as session:
         return len(session.scalars(select(Image).where(Image.state.in_(states))).all())
 
 
@@ -88,7 +68,7 @@ def test_backup_taken_during_a_job_restores_and_finishes_it(
     # One worker is suspended with a claim, the other works.
     service.find("-Q predict").suspend()
     assert service.run("submit", tmp_path / "at work").returncode == 0
-    wait_until(lambda: images(service, State.READY), within_s=WITHIN_S, what="a decoded image")
+    wait_until(lambda: images(service, State.READY), what="a decoded image")
 
     saved = service.run("backup", tmp_path / "kept")
 
@@ -106,11 +86,10 @@ def test_backup_taken_during_a_job_restores_and_finishes_it(
         for one in (service, restored):
             wait_until(
                 lambda one=one: images(one, *FINAL_STATES) == total,  # type: ignore[misc]
-                within_s=WITHIN_S,
                 what="end of job",
             )
         # An upload is deleted after its image is decoded.
-        wait_until(lambda: not orphans(restored), within_s=WITHIN_S, what="no orphans")
+        wait_until(lambda: not orphans(restored), what="no orphans")
         check_equal(service, restored)
     finally:
         restored.end()
@@ -124,7 +103,7 @@ def check_equal(service: Service, restored: Service) -> None:
         figures = {name: pytest.approx(row[name], abs=1e-5) for name in FIGURES}
         assert row | figures == before[number] | {name: before[number][name] for name in FIGURES}
     assert files_of(restored) == files_of(service)
-    with database_of(restored) as database, database.sessions() as session:
+    with rows_of(restored) as session:
         answers = session.scalars(select(Prediction.sha256)).all()
         assert len(answers) == len(set(answers)) == len({row["sha256"] for row in after.values()})
         assert session.scalars(select(Label.value)).one() == "pneumonia"

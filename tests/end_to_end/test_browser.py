@@ -2,7 +2,6 @@
 
 import os
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pipeline.phantom.studies import write_phantom_studies
+from tests.end_to_end.conftest import login_link
 from tests.support.servers.browser import expect_count
 from tests.support.servers.service import Service
 
@@ -18,14 +18,6 @@ pytestmark = [pytest.mark.processes, pytest.mark.browser]
 STUDIES = 5
 READ_WITHIN_MS = 300_000  # on the slowest machine
 WIDTHS = {"desk": (1280, 800), "phone": (390, 844)}
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    running = Service(tmp_path_factory.mktemp("service"))
-    running.start()
-    yield running
-    running.end()
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +39,7 @@ def visit(browser: Browser, service: Service) -> Iterator[Page]:
     page.on(
         "console", lambda message: errors.append(message.text) if message.type == "error" else None
     )
-    page.goto(a_link(service))
+    page.goto(login_link(service))
     yield page
     context.close()
     assert errors == []
@@ -63,24 +55,6 @@ def job(visit: Page, service: Service, upload: Path) -> str:
     return visit.url
 
 
-def a_link(service: Service) -> str:
-    printed = service.run("login-link").stdout
-    return next(word for word in printed.split() if "/login?token=" in word)
-
-
-def test_login_link_works_once(browser: Browser, service: Service) -> None:
-    link = a_link(service)
-    first, second = browser.new_context(), browser.new_context()
-    page = first.new_page()
-    page.goto(link)
-    expect(page).to_have_url(f"{service.url}/")
-    page = second.new_page()
-    page.goto(link)
-    expect(page.get_by_role("heading", level=1)).to_have_text("This link no longer works")
-    first.close()
-    second.close()
-
-
 def test_uploaded_folder_is_predicted(visit: Page, job: str, upload: Path) -> None:
     visit.goto(job)
     expect(visit.get_by_role("heading", level=1)).to_have_text("ward 3")
@@ -91,49 +65,6 @@ def test_uploaded_folder_is_predicted(visit: Page, job: str, upload: Path) -> No
     expect(reason).to_have_count(1)
     expect(reason).to_contain_text("ward 3/letter.txt")
     expect(reason).to_contain_text("letter.txt: ")
-
-
-def test_uploaded_zip_is_predicted(
-    visit: Page, service: Service, upload: Path, tmp_path: Path
-) -> None:
-    packed = tmp_path / "archive.zip"
-    pictures = [path for path in upload.rglob("*") if path.suffix in (".png", ".dcm")][:2]
-    with zipfile.ZipFile(packed, "w") as archive:
-        for path in pictures:
-            archive.write(path, f"packed/{path.name}")
-    visit.goto(service.url)
-    visit.set_input_files("#files", packed)
-    visit.wait_for_url(re.compile(r"/jobs/"))
-    expect(visit.locator("#state")).to_have_text("Finished", timeout=READ_WITHIN_MS)
-    for state in ("total", "predicted"):
-        expect_count(visit, state, len(pictures))
-
-
-def test_job_page_updates_without_reload(visit: Page, service: Service) -> None:
-    visit.goto(service.url)
-    job_id = visit.evaluate(
-        """async () => {
-          const token = document.querySelector('meta[name="csrf-token"]').content;
-          const answer = await fetch("/api/v1/jobs", { method: "POST",
-            headers: { "X-CSRFToken": token, "Content-Type": "application/json" },
-            body: JSON.stringify({ name: "slow" }) });
-          return (await answer.json()).id; }"""
-    )
-    visit.goto(f"{service.url}/jobs/{job_id}")
-    expect(visit.locator("#state")).to_have_text("Waiting for files")
-    visit.evaluate(
-        """async (id) => {
-          const token = document.querySelector('meta[name="csrf-token"]').content;
-          const form = new FormData();
-          form.append("files", new Blob(["no picture"]), "a/b.txt");
-          await fetch(`/api/v1/jobs/${id}/files`, { method: "POST",
-            headers: { "X-CSRFToken": token }, body: form });
-          await fetch(`/api/v1/jobs/${id}/close`, { method: "POST",
-            headers: { "X-CSRFToken": token } }); }""",
-        job_id,
-    )
-    expect(visit.locator("#state")).to_have_text("Finished", timeout=READ_WITHIN_MS)
-    expect(visit.locator("#reasons li")).to_have_count(1)
 
 
 def test_study_page_fades_heatmap(visit: Page, job: str) -> None:

@@ -1,19 +1,18 @@
 """Every shared hostile file is handled as its manifest says, within time and memory limits."""
 
 import csv
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import RefusedError
-from pipeline.files.archive import Member, is_archive, members
+from cli.predict.reader import Reader, Result, open_items
+from cli.walk import Source
+from pipeline.files.archive import ArchiveLimits
 from pipeline.inference.predictor import Predictor
 from pipeline.prepare.pool import DecoderPool
-from pipeline.types import Prepared
-from tests.support.imaging.decoding import WITHIN_S, answer_to
+from tests.support.imaging.decoding import WITHIN_S, within_limits
 
 pytestmark = [pytest.mark.processes, pytest.mark.shared]
 
@@ -27,46 +26,13 @@ def pool() -> Iterator[DecoderPool]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def predictor() -> Predictor:
-    return Predictor.open()
-
-
-def outcomes(path: Path, *, pool: DecoderPool, predictor: Predictor, folder: Path) -> list[str]:
-    """Return one outcome for a file, one for each member of an archive."""
-    if not is_archive(path.read_bytes()[:4]):
-        return [_outcome(answer_to(pool, path), predictor)]
-    try:
-        return [
-            _member_outcome(member, pool=pool, predictor=predictor, folder=folder)
-            for member in members(path)
-        ]
-    except RefusedError as refusal:
-        return [_described(refusal)]
-
-
-def _outcome(answer: Prepared | RefusedError, predictor: Predictor) -> str:
-    if isinstance(answer, RefusedError):
-        return _described(answer)
-    (prediction,) = predictor.predict(answer.network_input[None])
-    return READ if prediction.finding else NO_CHEST
-
-
-def _member_outcome(
-    member: Member, *, pool: DecoderPool, predictor: Predictor, folder: Path
-) -> str:
-    unpacked = folder / "member"
-    try:
-        with member.open() as source, unpacked.open("wb") as target:
-            shutil.copyfileobj(source, target)
-    except RefusedError as refusal:
-        return _described(refusal)
-    return _outcome(answer_to(pool, unpacked), predictor)
-
-
-def _described(refusal: RefusedError) -> str:
-    assert 10 < len(str(refusal)) < 250
-    assert "unexpected" not in str(refusal)
+def outcome(result: Result) -> str:
+    """Of a file, or of one member of an archive."""
+    if result.status == "predicted":
+        return READ if result.finding else NO_CHEST
+    assert result.reason is not None
+    assert 10 < len(result.reason.partition(": ")[2]) < 250
+    assert "unexpected" not in result.reason
     return REFUSED
 
 
@@ -88,15 +54,17 @@ def is_expected(expected: str, found: list[str], category: str) -> bool:
 
 
 def test_hostile_files_have_expected_outcomes(
-    shared_data: Path, pool: DecoderPool, predictor: Predictor, tmp_path: Path
+    shared_data: Path, pool: DecoderPool, tmp_path: Path
 ) -> None:
     with (shared_data / "hostile" / "manifest.csv").open(newline="") as manifest:
         rows = list(csv.DictReader(manifest))
-    wrong = []
+    predictor, wrong = Predictor.open(), []
     for row in rows:
         began_s = time.thread_time()
-        path = shared_data / row["file"]
-        found = outcomes(path, pool=pool, predictor=predictor, folder=tmp_path)
+        source = Source(row["file"], shared_data / row["file"])
+        items = open_items([source], scratch=tmp_path, limits=ArchiveLimits())
+        with within_limits(pool, row["file"]):
+            found = [outcome(result) for result in Reader(pool, predictor).read(items)]
         assert time.thread_time() - began_s < WITHIN_S, row["file"]
         if not is_expected(row["expected"], found, row["category"]):
             wrong.append((row["file"], row["expected"], found))

@@ -7,7 +7,6 @@ restart, and is rolled back by one command.
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,16 +15,13 @@ from typing import Any
 import psutil
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from cli.api.client import Client
 from models.base import now
 from models.config.secrets import read_or_make_secrets, write_private
-from models.config.settings import Settings
-from models.people.tokens import local_token_path
-from models.session import open_database
 from models.tables.intake import Image, ModelAlias, ModelVersion, Prediction
 from models.tables.learning import Evaluation, Label, Night, Outcome
+from tests.end_to_end.conftest import rows_of
 from tests.support.data.site_images import SiteImage, write_images, write_public_set, write_table
 from tests.support.servers.service import Service, wait_until
 
@@ -64,16 +60,9 @@ def fix_splits(data_dir: Path) -> None:
     write_private(data_dir / "secrets.json", json.dumps(asdict(secrets)))
 
 
-@contextmanager
-def rows(service: Service) -> Iterator[Session]:
-    settings = Settings(data=service.data_dir)
-    with open_database(settings) as sessions, sessions.begin() as session:
-        yield session
-
-
 def move_clock(service: Service, *, days: int = 2) -> None:
     """Move what decides when a night is due into the past."""
-    with rows(service) as session:
+    with rows_of(service) as session:
         for alias in session.scalars(select(ModelAlias)):
             alias.created_at -= timedelta(days=days)
         for night in session.scalars(select(Night).where(Night.due_at.is_not(None))):
@@ -93,12 +82,12 @@ def label(service: Service, table: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def the_night(service: Service, number: int) -> dict[str, Any] | None:
-    """The columns of the night with this number; None before it exists."""
-    with rows(service) as session:
+def the_night(service: Service, number: int) -> dict[str, Any]:
+    """The columns of the night with this number; empty before it exists."""
+    with rows_of(service) as session:
         night = session.get(Night, number)
         if night is None:
-            return None
+            return {}
         names = {"live": night.production, "candidate": night.candidate}
         return {
             **{column: getattr(night, column) for column in Night.__table__.columns.keys()},  # noqa: SIM118
@@ -108,18 +97,16 @@ def the_night(service: Service, number: int) -> dict[str, Any] | None:
 
 def wait_for_end(service: Service, number: int) -> dict[str, Any]:
     wait_until(
-        lambda: (night := the_night(service, number)) and night["outcome"],
+        lambda: the_night(service, number).get("outcome"),
         within_s=NIGHT_WITHIN_S,
         what=f"the end of night {number}",
     )
-    night = the_night(service, number)
-    assert night is not None
-    return night
+    return the_night(service, number)
 
 
 def versions_by_file(service: Service, images: list[SiteImage]) -> dict[str, set[str]]:
     """File -> names of the versions that predicted it."""
-    with rows(service) as session:
+    with rows_of(service) as session:
         read = session.execute(
             select(Image.file, ModelVersion.name)
             .join(Prediction, Prediction.sha256 == Image.sha256)
@@ -134,7 +121,7 @@ def versions_by_file(service: Service, images: list[SiteImage]) -> dict[str, set
 
 
 def live(service: Service) -> str:
-    with rows(service) as session:
+    with rows_of(service) as session:
         newest = session.scalars(select(ModelAlias).order_by(ModelAlias.id.desc())).first()
         assert newest is not None
         return newest.model_version.name
@@ -170,13 +157,10 @@ def wait_for_mid_epoch(service: Service, number: int, *, after: str | None = Non
 
     def is_learning() -> bool:
         night = the_night(service, number)
-        is_other = night is not None and night["leased_by"] != after
-        return is_other and "fine-tuning, step" in (night or {})["progress"]
+        return night.get("leased_by") != after and "fine-tuning, step" in night["progress"]
 
     wait_until(is_learning, within_s=NIGHT_WITHIN_S, what="a step of fine-tuning")
-    night = the_night(service, number)
-    assert night is not None
-    return str(night["leased_by"])
+    return str(the_night(service, number)["leased_by"])
 
 
 def kill_training(service: Service) -> None:
@@ -190,7 +174,7 @@ def test_night_with_correct_labels_is_promoted_despite_kill_and_restart(
 ) -> None:
     more = send(service, service.folder / "second", range(60, 120))
     label(service, write_table(service.folder / "right.csv", [*first_images, *more]))
-    with Client(service.url, local_token_path(service.data_dir).read_text().strip()) as client:
+    with Client(service.url, service.token) as client:
         asked = [client.post("nights")["id"] for _ in range(2)]
     assert asked == [2, 2], "a second request returns the same night"
     killed = wait_for_mid_epoch(service, 2)
@@ -198,7 +182,6 @@ def test_night_with_correct_labels_is_promoted_despite_kill_and_restart(
     wait_for_mid_epoch(service, 2, after=killed)
     assert service.interrupt() == 0
     stopped = the_night(service, 2)
-    assert stopped is not None
     assert (stopped["leased_by"], stopped["attempts"]) == (None, 1), "only the kill counts"
     service.start()
     label(service, write_table(service.folder / "late.csv", more[:1], flip_every=1))
@@ -207,7 +190,7 @@ def test_night_with_correct_labels_is_promoted_despite_kill_and_restart(
     assert night["new_labels"] == 80, "60 new ones, and 20 corrections"
     assert (night["live"], night["candidate"]) == (shipped, "night-2")
     assert live(service) == "night-2"
-    with rows(service) as session:
+    with rows_of(service) as session:
         assert session.scalars(select(ModelVersion.name)).all() == [shipped, "night-1", "night-2"]
         assert len(session.scalars(select(Evaluation)).all()) == 8
         assert len(session.scalars(select(Label)).all()) == 130 + 60 + 80 + 1

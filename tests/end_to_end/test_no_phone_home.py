@@ -16,7 +16,7 @@ from tests.support.imaging.networks import write_dataset
 from tests.support.servers import packet_capture, run_one_upload
 from tests.support.servers.packet_capture import NAMESPACE
 from tests.support.servers.processes import ROOT
-from tests.support.servers.service import OVERREAD, environment
+from tests.support.servers.service import OVERREAD, WITHIN_S, environment
 
 pytestmark = pytest.mark.processes
 
@@ -72,7 +72,7 @@ def run(folder: Path, *command: str | Path, user: tuple[str, ...] = ()) -> Trace
         env=given,
         capture_output=True,
         text=True,
-        timeout=4 * run_one_upload.WITHIN_S,  # more than its waits together
+        timeout=4 * WITHIN_S,  # more than its waits together
         check=False,
     )
     files = [path for place in places.values() for path in place.rglob("*")]

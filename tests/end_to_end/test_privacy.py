@@ -1,20 +1,25 @@
-"""An upload names invented patients in every place; these names must not occur anywhere else.
+"""Where names of patients, secrets and ids of jobs occur, and where they must not.
 
-File names may be shown to users who may see the job: in the database, on pages and in exports.
-Identifiers inside files may be shown to nobody.
+An upload names invented patients in every place. File names may be shown to users who may see the
+job: in the database, on pages and in exports. Identifiers inside files may be shown to nobody.
+Logs, process lists and files that others may read hold no secrets.
 """
 
 import json
 import re
+import socket
 import sqlite3
-from collections.abc import Iterator
+import stat
 from contextlib import closing
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pydicom
 import pytest
 
+from tests.end_to_end.conftest import login_link
 from tests.support.data.invented_patient import (
     CONTENTS,
     NAMES,
@@ -22,50 +27,33 @@ from tests.support.data.invented_patient import (
     write_labels,
     write_upload,
 )
-from tests.support.servers.service import Service, command_line, wait_until
+from tests.support.servers.service import WITHIN_S, Service, command_line, wait_until
 
 pytestmark = pytest.mark.processes
 
 IDENTIFYING = ("PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "AccessionNumber")
 COMMON_WORDS = {"Patient", "Number"}  # parts of invented names; the pages use them too
-WITHIN_S = 300.0  # on the slowest machine
 SHORTEST = 6  # "0" or "M" would be found anywhere, and five digits may be a process id
 
 ALL = (*CONTENTS, *NAMES)
 CSV = {"Content-Type": "text/csv"}
-UPLOAD = "Hallifaxworth_Ottoline"
+UPLOAD, NAME = "Hallifaxworth_Ottoline", "Hallifaxworth"
+PASSWORD = "quiet rooms at dusk"
+SETTINGS = {"sweep_interval_s": "1", "log_format": "json"}  # text logs leave lines out
+Line = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The upload has been predicted and labelled."""
-    sent = tmp_path_factory.mktemp("sent")
-    running = Service(
-        tmp_path_factory.mktemp("service"), {"sweep_interval_s": "1", "log_format": "json"}
-    )
-    running.start()
-    answer = running.run("submit", write_upload(sent), "--wait", "--json")
+@pytest.fixture(scope="module", autouse=True)
+def job(service: Service, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Id of the job of an upload that has been predicted and labelled."""
+    folder = tmp_path_factory.mktemp("sent")
+    answer = service.run("submit", write_upload(folder), "--wait", "--json")
     assert answer.stdout.count('"predicted"') >= 3, answer.stderr
     assert answer.stdout.count('"rejected"') >= 5, answer.stderr
-    labels = running.run("label", write_labels(sent))
+    labels = service.run("label", write_labels(folder))
     assert "2 labels added" in labels.stdout, labels.stdout + labels.stderr
-    yield running
-    running.end()
-
-
-@pytest.fixture(scope="module")
-def person(service: Service) -> Iterator[httpx.Client]:
-    link = next(word for word in service.run("login-link").stdout.split() if "/login?" in word)
-    with httpx.Client(base_url=service.url, follow_redirects=True, timeout=WITHIN_S) as browser:
-        assert browser.get(link).is_success
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def program(service: Service) -> Iterator[httpx.Client]:
-    bearer = {"Authorization": f"Bearer {(service.data_dir / 'token').read_text().strip()}"}
-    with httpx.Client(base_url=service.url, headers=bearer, timeout=WITHIN_S) as client:
-        yield client
+    (job_id,) = {json.loads(line)["job_id"] for line in answer.stdout.splitlines()}
+    return str(job_id)
 
 
 def all_files(service: Service) -> list[Path]:
@@ -84,12 +72,8 @@ def test_data_folder_and_logs_name_no_patient(service: Service) -> None:
     for path in files:
         forbidden = CONTENTS if is_database(path) else ALL
         assert find_words(path.read_bytes(), forbidden) == [], path.relative_to(service.folder)
-
-
-def test_database_holds_file_names(service: Service) -> None:
-    """Otherwise the other searches would prove nothing."""
-    rows = b"".join(path.read_bytes() for path in all_files(service) if is_database(path))
-    assert set(find_words(rows, NAMES)) == set(NAMES)
+    rows = b"".join(path.read_bytes() for path in files if is_database(path))
+    assert set(find_words(rows, NAMES)) == set(NAMES), "the search finds what is there"
 
 
 def test_pages_and_urls_name_no_patient(person: httpx.Client) -> None:
@@ -146,12 +130,8 @@ def identifiers(shared_data: Path) -> set[bytes]:
                 found |= {text, *re.split(r"[\^=, ]+", text)}
     found -= COMMON_WORDS
     kept = {text for text in found if len(text) >= SHORTEST and text not in names}
+    assert len(kept) > 10, "otherwise searching for them would prove nothing"
     return {text.encode() for text in kept}
-
-
-@pytest.mark.shared
-def test_shared_files_name_patients(identifiers: set[bytes]) -> None:
-    assert len(identifiers) > 10, "otherwise the tests below prove nothing"
 
 
 @pytest.mark.shared
@@ -241,14 +221,14 @@ def test_tracebacks_hold_no_names(
             program.get("/api/v1/results"),
             person.get("/studies"),
         ]
-        wait_until(lambda: "no such table" in service.log, within_s=WITHIN_S, what="an error")
+        wait_until(lambda: "no such table" in service.log, what="an error")
     finally:
         rename(database, "image_away", "image")
     assert {answer.status_code for answer in answers} <= {500, 503}
     stored = [path for path in (service.data_dir / "files").rglob("*") if "stored" in path.parts]
     for path in stored:
         if path.is_file():
-            path.chmod(0o600)
+            path.chmod(path.stat().st_mode | stat.S_IWUSR)
             path.write_bytes(b"\x89PNG\r\n\x1a\nQuackenbush")
     results = program.get("/api/v1/results?format=json").json()["results"]
     shown = [f"/api/v1/images/{one['image_id']}/display" for one in results]
@@ -266,16 +246,144 @@ def rename(database: Path, table: str, name: str) -> None:
         connection.execute(f"ALTER TABLE {table} RENAME TO {name}")
 
 
-def test_process_list_and_logs_hold_no_names(service: Service) -> None:
-    """Runs last, when everything has been logged."""
+def _send(url: str, raw: bytes) -> None:
+    """Send an invalid request."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port or 80), timeout=WITHIN_S) as line:
+        line.sendall(raw)
+        line.recv(1000)
+
+
+def _lines(service: Service, job: str = "") -> list[Line]:
+    """Complete lines only; with `job`, those about it."""
+    lines = [json.loads(line) for line in service.log.rpartition("\n")[0].splitlines()]
+    return [line for line in lines if not job or job in (line.get("job"), *line.get("jobs", ()))]
+
+
+def test_job_id_is_logged_by_every_process(service: Service, job: str) -> None:
+    loggers = {("portal", "web.http.request_log"), ("portal", "worker.enqueue")}
+    loggers |= {("ingest", f"worker.{name}") for name in ("app", "chunks", "enqueue")}
+    loggers |= {("predict", f"worker.{name}") for name in ("app", "chunks")}
+
+    def seen() -> set[tuple[str, str]]:
+        return {(line["process"], line["logger"]) for line in _lines(service, job)}
+
+    wait_until(lambda: loggers <= seen(), what="every logger")
+
+
+def test_requests_are_logged_by_route_and_user(service: Service, job: str) -> None:
+    lines = _lines(service, job)
+    requests = [one for one in lines if one["logger"] == "web.http.request_log"]
+    made = next(one for one in requests if one["route"] == "/api/v1/jobs")
+    assert (made["method"], made["status"], made["user"]) == ("POST", 201, 1)
+    assert made["duration_ms"] > 0
+    nudges = (one for one in lines if one["logger"] == "worker.enqueue")
+    nudge = next(one for one in nudges if one["process"] == "portal")  # not of a sweep
+    assert nudge["request"] in {one["request"] for one in requests}
+
+
+def test_logs_hold_no_names_from_requests(service: Service, person: httpx.Client) -> None:
+    for path in (f"/studies?person={NAME}", f"/{NAME}"):
+        person.get(path)
+    person.get(f"/api/v1/jobs/{NAME}", headers={"X-Request-ID": f"{NAME} {NAME}"})
+    person.get("/healthz", headers={"X-Request-ID": "given-by-a-proxy"})
+    for line in (f"GET /{NAME}", f"GET / HTTP/1.1\r\nX-{NAME} {NAME}"):
+        _send(service.url, f"{line}\r\n\r\n".encode())
+    wait_until(lambda: "an invalid request" in service.log, what="its refusal")
+    wait_until(lambda: "given-by-a-proxy" in service.log, what="the last one")
+    assert find_words(service.log.encode(), ALL) == []
+
+
+def test_every_log_line_is_json_with_its_process(service: Service) -> None:
+    lines = _lines(service)
+    assert {line["process"] for line in lines} >= {"portal", "ingest", "predict"}
+    assert any("Listening at" in line["message"] for line in lines), "gunicorn's own lines"
+    assert all(line["time"] for line in lines if "level" in line)
+
+
+@pytest.fixture(scope="module")
+def secrets(service: Service) -> dict[str, str]:
+    """Every kind of secret, each used once validly and once invalidly."""
+    found = {"the first link": _token_in(service.output), "the local token": service.token}
+    found |= json.loads((service.data_dir / "secrets.json").read_text())
+    found["a login link"] = _token_in(login_link(service))
+    added = service.run("users", "add", "olga", "--role", "reader")
+    found["an invitation"] = _token_in(added.stdout)
+    made = service.run("tokens", "add", "night upload", "--role", "operator", "--days", "7")
+    found["an API token"] = made.stdout.strip()
+    found["a session"], found["a password"] = _log_in(service, found), PASSWORD
+    assert all(len(secret) > 15 for secret in found.values())
+    return found
+
+
+def _token_in(printed: str) -> str:
+    found = re.search(r"token=([\w-]+)", printed)
+    assert found is not None, printed
+    return found[1]
+
+
+def _log_in(service: Service, found: dict[str, str]) -> str:
+    with httpx.Client(base_url=service.url, timeout=WITHIN_S) as browser:
+        page = browser.get("/welcome", params={"token": found["an invitation"]})
+        wrong = {"name": "olga", "password": f"{PASSWORD}!", "csrf_token": _csrf_token(page)}
+        assert browser.post("/login", data=wrong).status_code == 403
+        form = {"token": found["an invitation"], "password": PASSWORD, "again": PASSWORD}
+        assert (
+            browser.post("/welcome", data=form | {"csrf_token": _csrf_token(page)}).status_code
+            == 303
+        )
+        assert "olga · reader" in browser.get("/").text
+        session = browser.cookies["overread"]
+    with httpx.Client(base_url=service.url, timeout=WITHIN_S) as browser:
+        for _ in range(2):  # the second time it is refused
+            browser.get("/login", params={"token": found["a login link"]})
+        bearer = {"Authorization": f"Bearer {found['an API token']}"}
+        assert browser.get("/api/v1/jobs", headers=bearer).is_success
+    return session
+
+
+def _csrf_token(page: httpx.Response) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+    assert found is not None
+    return found[1]
+
+
+def test_database_holds_no_tokens_or_passwords(service: Service, secrets: dict[str, str]) -> None:
+    kept = b"".join(path.read_bytes() for path in service.data_dir.glob("overread.sqlite3*"))
+    assert b"$argon2id$" in kept
+    assert [name for name, secret in secrets.items() if secret.encode() in kept] == []
+
+
+def test_data_folder_is_readable_by_owner_only(service: Service, secrets: dict[str, str]) -> None:
+    paths = [service.data_dir, *service.data_dir.rglob("*")]
+    modes = {str(path.relative_to(service.data_dir)): _mode(path) for path in paths}
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+
+
+def _mode(path: Path) -> int:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:  # deleted by the running service
+        return 0
+    return 0 if stat.S_ISLNK(mode) else stat.S_IMODE(mode)
+
+
+def test_process_list_and_logs_hold_no_names_and_secrets(
+    service: Service, secrets: dict[str, str]
+) -> None:
+    """Runs last, when everything has been logged. Every user can read arguments of processes."""
     shown = "\n".join(map(command_line, service.processes()))
+    assert "gunicorn" in shown
     assert "celery" in shown
-    assert find_words(shown.encode(), ALL) == []
     assert "/api/v1/jobs/" in service.log, "requests are logged"
-    assert find_words(service.log.encode() + service.output.encode(), ALL) == []
-    for path in service.data_dir.rglob("*"):
-        if path.is_file() and ("broker" in path.parts or path.suffix == ".log"):
+    assert "/welcome" in service.log
+    open_to_many = f"{shown}\n{service.log}"
+    assert [name for name, secret in secrets.items() if secret in open_to_many] == []
+    assert find_words(f"{open_to_many}\n{service.output}".encode(), ALL) == []
+    for path in (service.data_dir / "broker").rglob("*"):
+        if path.is_file():
             assert find_words(path.read_bytes(), ALL) == [], path.name
+    assert list(service.data_dir.rglob("*.log")) == [], "there are other logs to search"
 
 
 def test_find_words_finds_every_spelling() -> None:

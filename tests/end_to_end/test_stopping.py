@@ -12,8 +12,6 @@ from tests.support.servers.service import Service, overread, still_alive, wait_u
 
 pytestmark = pytest.mark.processes
 
-WITHIN_S = 300.0  # on the slowest machine
-
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
@@ -31,7 +29,7 @@ def test_ctrl_c_stops_processes_in_order(service: Service) -> None:
     assert service.interrupt() == 0
 
     # The kernel may take a moment to remove killed processes.
-    wait_until(lambda: not still_alive(processes), within_s=WITHIN_S, what="the end of all")
+    wait_until(lambda: not still_alive(processes), what="the end of all")
     assert "was killed" not in service.log
     order = [
         service.log.index(sign)
@@ -51,7 +49,7 @@ def test_killed_supervisor_leaves_no_processes_and_service_restarts(
 
     service.kill()
 
-    wait_until(lambda: not still_alive(processes), within_s=WITHIN_S, what="the end of all")
+    wait_until(lambda: not still_alive(processes), what="the end of all")
     refused = overread(service.data_dir, "submit", make_png(tmp_path / "image.png"))
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
@@ -70,7 +68,7 @@ def test_killed_processes_are_restarted(service: Service, tmp_path: Path) -> Non
     assert json.loads(sent.stdout)["status"] == "predicted", sent.stderr
     for name in ("predict", "broker"):
         words = f"{name} ended with -9; restarting"
-        wait_until(lambda: words in service.log, within_s=WITHIN_S, what=words)  # noqa: B023
+        wait_until(lambda: words in service.log, what=words)  # noqa: B023
 
 
 def test_demo_creates_private_data_folder(tmp_path: Path) -> None:

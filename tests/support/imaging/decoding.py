@@ -1,5 +1,7 @@
 """Prepares files in a decoder pool and checks time and memory."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -23,11 +25,17 @@ def seconds_of(pool: DecoderPool) -> float:
     return float(sum(psutil.Process(pool.process_ids()[0]).cpu_times()[:2]))
 
 
-def answer_to(pool: DecoderPool, path: Path) -> Prepared | RefusedError:
-    """Return the answer of a pool of one process, which must survive within the limits."""
+@contextmanager
+def within_limits(pool: DecoderPool, name: str) -> Iterator[None]:
+    """The one process of the pool must survive, within the limits of time and memory."""
     before, began_s = pool.process_ids(), seconds_of(pool)
-    (answer,) = pool.prepare_all([path])
-    assert pool.process_ids() == before, f"{path.name} killed its decoder"
-    assert seconds_of(pool) - began_s < WITHIN_S, path.name
-    assert most_memory(pool) < RESIDENT_BYTES, path.name
+    yield
+    assert pool.process_ids() == before, f"{name} killed its decoder"
+    assert seconds_of(pool) - began_s < WITHIN_S, name
+    assert most_memory(pool) < RESIDENT_BYTES, name
+
+
+def answer_to(pool: DecoderPool, path: Path) -> Prepared | RefusedError:
+    with within_limits(pool, path.name):
+        (answer,) = pool.prepare_all([path])
     return answer

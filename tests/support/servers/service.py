@@ -16,7 +16,7 @@ from cli.lockfile import RunningService, running_service
 from models.config.settings import PREFIX
 
 OVERREAD = (sys.executable, "-m", "cli")
-READY_WITHIN_S = 300.0  # on the slowest machine
+WITHIN_S = 300.0  # what a user waits for, on the slowest machine
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
@@ -27,7 +27,7 @@ def environment(data_dir: Path, **settings: str) -> dict[str, str]:
 
 
 def overread(
-    data_dir: Path, *arguments: str | Path, timeout_s: float = 300.0, **settings: str
+    data_dir: Path, *arguments: str | Path, timeout_s: float = WITHIN_S, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*OVERREAD, *map(str, arguments)],
@@ -39,7 +39,7 @@ def overread(
     )
 
 
-def wait_until(is_so: Callable[[], object], *, within_s: float, what: str) -> float:
+def wait_until(is_so: Callable[[], object], *, within_s: float = WITHIN_S, what: str) -> float:
     """Return how long it took; fail naming `what` after `within_s`."""
     began = time.monotonic()
     while not is_so():
@@ -74,6 +74,11 @@ class Service:
         assert isinstance(found, RunningService), "it is not running"
         return found.url
 
+    @property
+    def token(self) -> str:
+        """Of the local API user."""
+        return (self.data_dir / "token").read_text().strip()
+
     def start(self) -> float:
         """Return after how many seconds it printed its login link."""
         started_at = time.monotonic()
@@ -84,7 +89,7 @@ class Service:
                 stdout=output,
                 stderr=log,
             )
-        wait_until(lambda: self._is_up(), within_s=READY_WITHIN_S, what="ready")
+        wait_until(self._is_up, what="ready")
         return time.monotonic() - started_at
 
     def _is_up(self) -> bool:
