@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
+from cli.api.client import Client, connect
+from cli.errors import Interrupted
+from cli.output import ResultTable, job_counts, print_jobs
 from cli.params import GivenPath
+from cli.progress import progress
+from cli.submit.submission import NothingSent, Submission, submit_paths
+from pipeline.text import readable
+
+POLL_INTERVAL_S = 0.5
+FINAL_STATES = ("predicted", "rejected", "failed", "cancelled")
 
 
 @click.command()
@@ -25,11 +34,7 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
 
     Exit code 0: all files were sent (with --wait: and predicted); 1: some were not.
     """
-    from cli.api.client import connect
-    from cli.errors import Interrupted
-    from cli.output import print_jobs
     from cli.settings import read_settings
-    from cli.submit.submission import NothingSent, Submission, submit_paths
 
     settings = read_settings()
     submission = Submission(settings.data_dir, service=settings.url, paths=paths)
@@ -54,21 +59,12 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
 
 
 def _print_unsent(unsent: list[tuple[str, str]]) -> None:
-    from pipeline.text import readable
-
     for file, cause in unsent:
         click.echo(readable(f"{file}: {cause}"), err=True)
 
 
-POLL_INTERVAL_S = 0.5
-FINAL_STATES = ("predicted", "rejected", "failed", "cancelled")
-
-
-def wait_and_print(client: Any, job_id: str, *, as_json: bool) -> bool:
+def wait_and_print(client: Client, job_id: str, *, as_json: bool) -> bool:
     """Return whether every file was predicted."""
-    from cli.errors import Interrupted
-    from cli.output import ResultTable, job_counts
-
     try:
         job = _follow(client, job_id)
     except KeyboardInterrupt:
@@ -90,10 +86,8 @@ def wait_and_print(client: Any, job_id: str, *, as_json: bool) -> bool:
     return bool(job["predicted"] == job["total"])
 
 
-def _follow(client: Any, job_id: str) -> dict[str, Any]:
-    from cli.progress import progress
-
-    job: dict[str, Any] = client.job(job_id)
+def _follow(client: Client, job_id: str) -> dict[str, Any]:
+    job = client.job(job_id)
     with progress("Reading", total=job["total"]) as shown:
         while not job["finished"]:
             rate = job["images_per_second"]
