@@ -79,13 +79,13 @@ def _is_interrupt(error: BaseException | None) -> bool:
 def _database_error(error: BaseException) -> Failed | None:
     from sqlalchemy.exc import DatabaseError
 
-    from models.operations.upgrade import HalfRestoredError, NewerReleaseError
+    from models.operations.upgrade import UpgradeRefusedError
     from models.session import AWAY, why_away
 
     if isinstance(error, AWAY):
         return Failed(f"the database does not answer: {why_away(error)}")
     if type(error) is DatabaseError:  # SQLite: the file is damaged, or not a database
         return Failed(f"the database cannot be read: {why_away(error)}")
-    if isinstance(error, HalfRestoredError | NewerReleaseError):
+    if isinstance(error, UpgradeRefusedError):
         return Failed(str(error))
     return None

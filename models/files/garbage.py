@@ -88,18 +88,12 @@ def delete_files(
 
 
 def lock_images(session: Session) -> None:
-    """Until the transaction ends nobody adds or changes an image.
-
-    Whoever finds then that no image needs a file may delete the file.
-    """
+    """Until the transaction ends nobody adds or changes an image: a file that none needs can go."""
     _lock_images(session, "SHARE ROW EXCLUSIVE")
 
 
 def hold_off_purges(session: Session) -> None:
-    """Until the transaction ends no file is deleted; everyone else continues.
-
-    For writers of rows that need files: the files that are there now stay.
-    """
+    """Until the transaction ends no file is deleted: for writers of rows that need files."""
     _lock_images(session, "ROW EXCLUSIVE")
 
 

@@ -1,9 +1,8 @@
 """Purge: delete jobs that have ended, with all that belongs to their images alone.
 
-A job can go once it has ended: closed or cancelled, with no image that waits and no file that is
-still expected. Images stay that a snapshot holds, with all that belongs to them: else the next
-snapshot would lack them, and a test split would shrink. While a night runs, images with a label
-stay as well: it may be about to freeze them.
+Images stay that a snapshot holds, with all that belongs to them: else the next snapshot would lack
+them, and a test split would shrink. While a night runs, images with a label stay as well: it may be
+about to freeze them.
 
 The files, predictions, labels and fingerprints of an upload go with its last image; an imported
 set with the same upload keeps its network input, labels and fingerprint.
@@ -13,8 +12,8 @@ that no row needs any more. What a killed process leaves, `models.files.garbage`
 """
 
 import math
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,10 +48,8 @@ class WhichJobs:
 
 @dataclass(frozen=True)
 class PurgeCounts:
-    """What a purge deletes.
-
-    unended: jobs that were asked for and have not ended. kept: images that stay since a snapshot
-    holds them, or may soon. Predictions and labels of uploads that other jobs share stay as well.
+    """What a purge deletes, except unended: jobs asked for that have not ended; kept: images that
+    stay.
     """
 
     jobs: int
@@ -61,14 +58,6 @@ class PurgeCounts:
     kept: int
     predictions: int
     labels: int
-
-
-@dataclass(frozen=True)
-class Step:
-    """is_last: nothing of the job is left that can go."""
-
-    images: int
-    is_last: bool
 
 
 def count_purge(session: Session, which: WhichJobs) -> PurgeCounts:
@@ -95,12 +84,14 @@ def next_purgeable(session: Session, which: WhichJobs) -> str | None:
     return session.scalar(_purgeable(which).order_by(Job.created_at, Job.id).limit(1))
 
 
-def purge_step(sessions: Sessions, store: FileStore, job_id: str, *, user_id: int | None) -> Step:
+def purge_step(sessions: Sessions, store: FileStore, job_id: str, *, user_id: int | None) -> int:
     """Some images of a job; where none is left, its uploads, and the job unless images stay.
 
-    Raises JobNotEndedError and BackupRunningError.
+    Returns how many images. Raises JobNotEndedError and BackupRunningError.
     """
-    with _deleting(store):
+    with deleting(store.root) as may_delete:
+        if not may_delete:
+            raise BackupRunningError
         with sessions.begin() as session:
             lock_images(session)
             if session.scalar(select(Job.id).where(Job.id == job_id, _has_ended())) is None:
@@ -113,19 +104,11 @@ def purge_step(sessions: Sessions, store: FileStore, job_id: str, *, user_id: in
             what = f"{job_id}: {len(images)} images{', the last' if is_last else ''}"
             record(session, user_id=user_id, action="job.purged", target=what)
         _delete_files(sessions, store, images, uploads)
-    return Step(len(images), is_last)
-
-
-@contextmanager
-def _deleting(store: FileStore) -> Iterator[None]:
-    with deleting(store.root) as may_delete:
-        if not may_delete:
-            raise BackupRunningError
-        yield
+    return len(images)
 
 
 def _has_ended() -> ColumnElement[bool]:
-    """Of a job."""
+    """Of a job: it is closed or cancelled, no image waits, and no file is expected."""
     image = aliased(Image)  # queries of images ask this, too
     return and_(
         or_(Job.closed_at.is_not(None), Job.cancelled_at.is_not(None)),
@@ -135,7 +118,7 @@ def _has_ended() -> ColumnElement[bool]:
 
 
 def _stays() -> ColumnElement[bool]:
-    """Of an image: a snapshot holds it, or a night that is running may be about to freeze it."""
+    """Of an image."""
     is_frozen = Image.sha256.in_(select(SnapshotImage.sha256))
     is_labelled = Image.sha256.in_(select(Label.sha256))
     return or_(is_frozen, and_(exists().where(Night.is_open.is_(True)), is_labelled))

@@ -147,9 +147,9 @@ def require_not_cancelled(session: Session, job_id: str) -> None:
         raise JobStateError("this job has been cancelled")
 
 
-def job_progress(session: Session, job_id: str) -> JobProgress | None:
-    job = session.get(Job, job_id)
-    return _progress(session, [job])[0] if job is not None else None
+def job_progress(session: Session, job_id: str) -> JobProgress:
+    """Raises NoJobError."""
+    return _progress(session, [require_job(session, job_id)])[0]
 
 
 def list_jobs(session: Session, *, page: int = 1, page_size: int = 50) -> Page[JobProgress]:

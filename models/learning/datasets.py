@@ -27,6 +27,16 @@ class NewImage:
 
 
 @dataclass(frozen=True)
+class ImportedFile:
+    """A file of an imported data set."""
+
+    dataset: str
+    split: Split
+    patient_hash: str
+    study_hash: str | None
+
+
+@dataclass(frozen=True)
 class Added:
     """Counts of what an import added. labels: also those of images that the set had before."""
 
@@ -35,15 +45,20 @@ class Added:
     is_new_set: bool
 
 
-def imported_images(session: Session, sha256s: Collection[str]) -> dict[str, tuple[str, Split]]:
-    """By SHA-256, of those that a data set has: its name, and the image's split in it."""
-    found: dict[str, tuple[str, Split]] = {}
-    rows = select(ImportedImage.sha256, ImportedDataset.name, ImportedImage.split).join(
-        ImportedDataset, ImportedDataset.id == ImportedImage.dataset_id
+def imported_files(session: Session, sha256s: Collection[str]) -> dict[str, ImportedFile]:
+    """By SHA-256, those that a data set has."""
+    found: dict[str, ImportedFile] = {}
+    image = ImportedImage
+    columns = (image.sha256, ImportedDataset.name, image.split, image.patient_hash)
+    rows = (
+        select(*columns, image.study_hash)
+        .join(ImportedDataset, ImportedDataset.id == image.dataset_id)
+        .order_by(ImportedDataset.id.desc())  # the first data set comes last, and counts
     )
     for some in batches(sorted(sha256s)):
-        for sha256, name, split in session.execute(rows.where(ImportedImage.sha256.in_(some))):
-            found[sha256] = (name, split)
+        for row in session.execute(rows.where(image.sha256.in_(some))):
+            file = ImportedFile(row.name, row.split, row.patient_hash, row.study_hash)
+            found[row.sha256] = file
     return found
 
 

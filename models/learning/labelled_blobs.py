@@ -6,10 +6,10 @@ from pathlib import PurePosixPath
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from models.learning.datasets import ImportedFile, imported_files
 from models.learning.labels import EffectiveLabel, effective_labels
 from models.tables.intake import Image, Study
-from models.tables.learning import ImportedDataset, ImportedImage, Label
-from pipeline.types import Split
+from models.tables.learning import Label
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,6 @@ class SiteFile:
     patient_hash: str | None
     study_hash: str
     is_dicom_study: bool
-
-
-@dataclass(frozen=True)
-class ImportedFile:
-    """A file of an imported data set."""
-
-    dataset: str
-    split: Split
-    patient_hash: str
-    study_hash: str | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +43,7 @@ def use_repeatable_read(session: Session) -> None:
 def labelled_blobs(session: Session) -> list[LabelledBlob]:
     """Return all whose file was read here, sorted by SHA-256."""
     labels = effective_labels(session)
-    site, imported = _site_files(session), _imported_files(session)
+    site, imported = _site_files(session), imported_files(session, labels)
     return [
         LabelledBlob(label, tuple(site.get(sha256, ())), imported.get(sha256))
         for sha256, label in sorted(labels.items())
@@ -74,17 +64,3 @@ def _site_files(session: Session) -> dict[str, list[SiteFile]]:
         file = SiteFile(name, row.patient_hash, row.study_hash, is_dicom_study)
         files.setdefault(row.sha256, []).append(file)
     return files
-
-
-def _imported_files(session: Session) -> dict[str, ImportedFile]:
-    image = ImportedImage
-    columns = (image.sha256, image.split, image.patient_hash, image.study_hash)
-    rows = (
-        select(*columns, ImportedDataset.name)
-        .join(ImportedDataset, ImportedDataset.id == ImportedImage.dataset_id)
-        .order_by(ImportedDataset.id.desc())  # the first data set comes last, and counts
-    )
-    return {
-        row.sha256: ImportedFile(row.name, row.split, row.patient_hash, row.study_hash)
-        for row in session.execute(rows)
-    }

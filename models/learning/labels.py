@@ -195,23 +195,21 @@ def find_by_sha256(session: Session, sha256s: Collection[str]) -> Matches:
 
 
 def find_by_image_id(session: Session, image_ids: Collection[int]) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for some in batches(sorted(image_ids)):
-        rows = select(Image.id, Image.sha256).where(Image.id.in_(some), *_has_sha256)
-        found.update(dict(session.execute(rows).all()))
-    return found
+    return dict(_find(session, Image.id, image_ids))
 
 
-def find_by_sop_uid(session: Session, uids: Collection[str]) -> dict[str, set[str]]:
+def find_by_sop_uid(session: Session, uids: Collection[str]) -> Matches:
     """uids: pseudonymous SOP Instance UIDs."""
-    found: dict[str, set[str]] = {}
-    for some in batches(sorted(uids)):
-        rows = select(Image.sop_instance_uid, Image.sha256).where(
-            Image.sop_instance_uid.in_(some), *_has_sha256
-        )
-        for uid, sha256 in session.execute(rows):
-            found.setdefault(str(uid), set()).add(sha256)
+    found: Matches = {}
+    for uid, sha256 in _find(session, Image.sop_instance_uid, uids):
+        found.setdefault(uid, set()).add(sha256)
     return found
+
+
+def _find(session: Session, column: Any, values: Collection[Any]) -> Iterator[tuple[Any, str]]:
+    for some in batches(sorted(values)):
+        rows = select(column, Image.sha256).where(column.in_(some), _has_sha256)
+        yield from session.execute(rows)
 
 
 def find_by_file(session: Session, files: Collection[str]) -> Matches:
@@ -235,7 +233,7 @@ def find_by_file(session: Session, files: Collection[str]) -> Matches:
 
 def _all_files(session: Session) -> Iterator[tuple[str, str]]:
     queries: tuple[Select[str, str], ...] = (
-        select(Image.file, Image.sha256).where(*_has_sha256),
+        select(Image.file, Image.sha256).where(_has_sha256),
         select(ImportedImage.file, ImportedImage.sha256),
     )
     for query in queries:
@@ -243,4 +241,4 @@ def _all_files(session: Session) -> Iterator[tuple[str, str]]:
 
 
 # A file that was refused before it was received completely has none.
-_has_sha256: tuple[ColumnElement[bool], ...] = (Image.sha256 != "",)
+_has_sha256 = Image.sha256 != ""

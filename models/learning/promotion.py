@@ -21,14 +21,6 @@ PRODUCTION = "production"
 REASON_LENGTH = 500
 
 
-class ProductionChangedError(PromotionError):
-    """Another version was promoted since the caller looked."""
-
-
-class NothingToRollBackError(PromotionError):
-    """No version was in production before the one that is."""
-
-
 class GateObjectionError(PromotionError):
     """The promotion gate's objection; an admin may override it explicitly."""
 
@@ -80,11 +72,11 @@ def promote(session: Session, version: ModelVersion, *, user_id: int | None, rea
 
 
 def roll_back(session: Session, *, user_id: int | None, reason: str) -> ModelVersion:
-    """Go one step back and return that version. Raises NothingToRollBackError."""
+    """Go one step back and return that version. Raises PromotionError if there is none."""
     lock_history(session)
     target = roll_back_target(session)
     if target is None:
-        raise NothingToRollBackError("nothing to roll back to: no version was in production before")
+        raise PromotionError("nothing to roll back to: no version was in production before")
     set_production(session, target, reason=reason, user_id=user_id, move=Move.ROLL_BACK)
     return target
 
@@ -149,8 +141,7 @@ def promote_as_admin(
     """Return False if the version is in production already.
 
     expected_live: name of the version that the admin believes to be in production. Raises
-    NotServableError, GateObjectionError, ProductionChangedError, and PromotionError while a night
-    still works on the version.
+    GateObjectionError; PromotionError also while a night still works on the version.
     """
     check_servable(version, settings)
     lock_history(session)
@@ -216,9 +207,7 @@ def _live(
     """unless: a version that may be live already without conflict."""
     live = production_version(session)
     if expected is not None and live is not None and live.name not in (expected, unless):
-        raise ProductionChangedError(
-            f"version {live.name} is live now, no longer {expected}: reload first"
-        )
+        raise PromotionError(f"version {live.name} is live now, no longer {expected}: reload first")
     return live
 
 

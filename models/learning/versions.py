@@ -19,10 +19,6 @@ class PromotionError(Exception):
     """A promotion or roll-back was refused; the message is one sentence for the user."""
 
 
-class NotServableError(PromotionError):
-    """The version's files are missing or damaged, or it lacks the operating point in use."""
-
-
 def register_version(session: Session, *, folder: Path | None, data_dir: Path) -> ModelVersion:
     """Add the row of a finished version folder. folder None: the shipped network."""
     card = load_card(folder or BASELINE)
@@ -37,9 +33,11 @@ def find_version(session: Session, name: str) -> ModelVersion | None:
 
 
 def check_servable(version: ModelVersion, settings: Settings) -> None:
-    """Raises NotServableError unless workers could serve it. Reads all of its files."""
+    """Raises PromotionError unless workers could serve it: its files are whole, and it has the
+    operating point in use.
+    """
     if version.folder is None and version.name != load_card(BASELINE).model_version:
-        raise NotServableError(
+        raise PromotionError(
             f"{version.name} was shipped with an earlier release, whose files are gone; "
             "promote another version instead"
         )
@@ -48,9 +46,9 @@ def check_servable(version: ModelVersion, settings: Settings) -> None:
         verify_checksums(folder)
         points = load_card(folder).thresholds
     except NetworkFolderError as error:
-        raise NotServableError(f"{version.name} cannot be read: {error}") from error
+        raise PromotionError(f"{version.name} cannot be read: {error}") from error
     if settings.operating_point not in points:
-        raise NotServableError(
+        raise PromotionError(
             f"{version.name} has no operating point {settings.operating_point}, "
             f"only {', '.join(points)}"
         )

@@ -1,7 +1,6 @@
 """Figures for the metrics, each answered from an index, however many rows there are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -9,8 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.query import count_rows
-from models.tables.intake import WAITING_STATES, Audit, Image, Job, State
+from models.tables.intake import WAITING_STATES, Image, State
 from models.tables.learning import Night
 
 LATENCY_WINDOW = timedelta(minutes=15)
@@ -18,16 +16,11 @@ LATENCY_SAMPLE = 1000  # the newest of the window
 QUANTILES = (0.5, 0.9, 0.99)
 
 
-@dataclass(frozen=True)
-class StateFigures:
-    """oldest_at: when the image that waits longest came; None if none waits."""
+def images_by_state(session: Session) -> tuple[dict[State, int], dict[State, datetime | None]]:
+    """Counts, and when the oldest waiting image came, if any.
 
-    images: dict[State, int]
-    oldest_at: dict[State, datetime | None]
-
-
-def images_by_state(session: Session) -> StateFigures:
-    """The lowest id counts as the oldest: finding the earliest time would read every row."""
+    The lowest id counts as the oldest: finding the earliest time would read every row.
+    """
     rows = session.execute(
         select(Image.state, func.count(), func.min(Image.id)).group_by(Image.state)
     ).all()
@@ -35,14 +28,8 @@ def images_by_state(session: Session) -> StateFigures:
     first = {image_id: state for state, _, image_id in rows if state in WAITING_STATES}
     oldest = select(Image.id, Image.created_at).where(Image.id.in_(first))
     came = {first[image_id]: moment for image_id, moment in session.execute(oldest)}
-    return StateFigures(
-        images={state: counts.get(state, 0) for state in State},
-        oldest_at={state: came.get(state) for state in WAITING_STATES},
-    )
-
-
-def finished_since(session: Session, moment: datetime) -> int:
-    return count_rows(session, Image, Image.finished_at >= moment)
+    images = {state: counts.get(state, 0) for state in State}
+    return images, {state: came.get(state) for state in WAITING_STATES}
 
 
 def latency_quantiles(session: Session) -> dict[float, float]:
@@ -70,11 +57,6 @@ def images_by_reason(session: Session) -> dict[tuple[State, str | None], int]:
     return {(state, code): count for state, code, count in rows}
 
 
-def open_jobs(session: Session) -> int:
-    """Those that accept more files."""
-    return count_rows(session, Job, Job.closed_at.is_(None), Job.cancelled_at.is_(None))
-
-
 def nights_by_outcome(session: Session) -> dict[str, int]:
     rows = session.execute(
         select(Night.outcome, func.count())
@@ -82,10 +64,6 @@ def nights_by_outcome(session: Session) -> dict[str, int]:
         .group_by(Night.outcome)
     )
     return {outcome.value: count for outcome, count in rows if outcome is not None}
-
-
-def audit_rows(session: Session) -> int:
-    return count_rows(session, Audit)
 
 
 def _quantile(ordered: Sequence[float], quantile: float) -> float:

@@ -28,12 +28,8 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 RESTORING = ".restoring"  # in the data folder, while a restore has not ended
 
 
-class HalfRestoredError(Exception):
-    """One sentence: files may be here without their rows, or rows without their files."""
-
-
-class NewerReleaseError(Exception):
-    """One sentence: this program is older than the tables."""
+class UpgradeRefusedError(Exception):
+    """One sentence: a restore has not ended, or this program is older than the tables."""
 
 
 class ForeignKeyError(Exception):
@@ -43,10 +39,10 @@ class ForeignKeyError(Exception):
 def upgrade(settings: Settings) -> None:
     """Folder, secrets, tables, the shipped network, and the first user with a local token.
 
-    Raises HalfRestoredError, NewerReleaseError.
+    Raises UpgradeRefusedError.
     """
     if is_half_restored(settings.data_dir):
-        raise HalfRestoredError(
+        raise UpgradeRefusedError(
             f"a restore into {settings.data_dir} has not ended: run overread restore again, "
             "or name a new data folder"
         )
@@ -62,14 +58,14 @@ def is_half_restored(data_dir: Path) -> bool:
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Raises NewerReleaseError."""
+    """Raises UpgradeRefusedError."""
     with migrating(engine) as connection:
         try:
             command.upgrade(alembic_config(connection), revision)
         except CommandError as error:
             if not isinstance(error.__cause__, ResolutionError):
                 raise
-            raise NewerReleaseError(
+            raise UpgradeRefusedError(
                 "the database's tables are those of a later release: "
                 "start that release, or restore a backup of this one"
             ) from None

@@ -27,14 +27,6 @@ class PastAnswer:
     is_recent: bool
 
 
-@dataclass(frozen=True)
-class History:
-    """is_sample: there are more predictions than these."""
-
-    answers: list[PastAnswer]
-    is_sample: bool
-
-
 def past_answers(
     session: Session,
     model_version_id: int,
@@ -42,11 +34,11 @@ def past_answers(
     since: datetime,
     recent_since: datetime,
     sample: int = SAMPLE,
-) -> History:
+) -> tuple[list[PastAnswer], bool]:
     """Equal bytes count once, by when their first image came, not by when they were predicted.
 
     So an archive that a new version reads again does not look like new data. Of more than `sample`
-    a fixed sample by hash is taken.
+    a fixed sample by hash is taken; also returns whether it was.
     """
     query = (
         select(
@@ -70,7 +62,7 @@ def past_answers(
         sha256, *_, is_recent = row
         if sha256 not in found or not is_recent:
             found[sha256] = PastAnswer(*row[1:])
-    return History(list(found.values()), is_sample=below is not None)
+    return list(found.values()), below is not None
 
 
 def _sample_end(session: Session, model_version_id: int, *, sample: int) -> str | None:

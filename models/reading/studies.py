@@ -80,7 +80,7 @@ def list_studies(
     else:  # counting needs no predictions, which are most of the work
         studies = select(func.count(func.distinct(Image.study_id)))
         total = session.scalar(studies.where(*_in_job(job_id))) or 0
-    key = _order_key(order)
+    key = _ORDERS[order]
     ordered = summaries.order_by((key.desc() if descending else key.asc()).nulls_last(), Study.id)
     found = read_row_page(session, ordered, page=page, page_size=page_size, total=total)
     ids = [row.id for row in found.items]
@@ -108,6 +108,13 @@ _probability = func.coalesce(
     func.max(case((_answered, Prediction.probability))),
 )
 
+_ORDERS: dict[Order, ColumnElement[Any]] = {
+    "probability": _probability,
+    "created_at": Study.created_at.expression,
+    "label": func.coalesce(Study.folder, Study.study_hash),
+    "images": func.count(Image.id),
+}
+
 
 def _summaries(operating_point: OperatingPoint, *, job_id: str | None) -> Select[*tuple[Any, ...]]:
     query = (
@@ -129,16 +136,6 @@ def _summaries(operating_point: OperatingPoint, *, job_id: str | None) -> Select
 
 def _in_job(job_id: str | None) -> list[ColumnElement[bool]]:
     return [] if job_id is None else [Image.job_id == job_id]
-
-
-def _order_key(order: Order) -> ColumnElement[Any]:
-    keys: dict[str, ColumnElement[Any]] = {
-        "probability": _probability,
-        "created_at": Study.created_at.expression,
-        "label": func.coalesce(Study.folder, Study.study_hash),
-        "images": func.count(Image.id),
-    }
-    return keys[order]
 
 
 def _summary(row: Any, first: Result | None) -> StudySummary:

@@ -114,7 +114,6 @@ def _judge_jobs(verdict: Verdict, session: Session, sent: int) -> None:
     wrong = [f"{len(job_ids)} instead of one"] if len(job_ids) != 1 else []
     for job_id in job_ids:
         job = job_progress(session, job_id)
-        assert job is not None
         if job.total != sent or not job.finished:
             wrong.append(f"{job.total} of {sent} images, finished: {job.finished}")
     jobs = session.scalar(select(func.count()).select_from(Job)) or 0

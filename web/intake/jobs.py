@@ -233,7 +233,4 @@ def _sent_file(part: FileStorage) -> SentFile:
 
 def _progress(job_id: str) -> JobProgress:
     with read_session() as session:
-        found = job_progress(session, job_id)
-    if found is None:
-        raise NoJobError
-    return found
+        return job_progress(session, job_id)

@@ -27,7 +27,8 @@ from models.context import AppContext
 from models.learning.promotion import production_version
 from models.operations import figures
 from models.operations.heartbeat import last_heartbeat
-from models.tables.intake import FINAL_STATES, State
+from models.query import count_rows
+from models.tables.intake import FINAL_STATES, Audit, Image, Job, State
 from models.tables.learning import Outcome
 from models.tables.people import Role
 from pipeline.errors import RefusalCode
@@ -60,13 +61,13 @@ class ServiceFigures(Collector):
 
 
 def _images(session: Session) -> Iterator[Metric]:
-    found = figures.images_by_state(session)
+    images, oldest_at = figures.images_by_state(session)
     ages = {
         state: max((now() - at).total_seconds(), 0.0) if at else 0.0
-        for state, at in found.oldest_at.items()
+        for state, at in oldest_at.items()
     }
-    ended = {state: found.images[state] for state in FINAL_STATES}
-    yield _gauges("images", "Images by state.", "state", found.images)
+    ended = {state: images[state] for state in FINAL_STATES}
+    yield _gauges("images", "Images by state.", "state", images)
     yield _gauges(
         "oldest_waiting_image_age_seconds",
         "Age of the oldest waiting image in this state; 0 if there is none.",
@@ -78,7 +79,7 @@ def _images(session: Session) -> Iterator[Metric]:
 
 def _speed(session: Session) -> Iterator[Metric]:
     since = now() - timedelta(seconds=RATE_WINDOW_S)
-    rate = figures.finished_since(session, since) / RATE_WINDOW_S
+    rate = count_rows(session, Image, Image.finished_at >= since) / RATE_WINDOW_S
     yield _gauge("images_finished_per_second", "Over the last minute.", rate)
     yield _gauges(
         "image_latency_seconds",
@@ -102,8 +103,9 @@ def _rest(session: Session) -> Iterator[Metric]:
     ended = figures.nights_by_outcome(session)
     by_outcome = {outcome: ended.get(outcome, 0) for outcome in Outcome}
     yield _counters("nights", "Finished nights, by outcome.", "outcome", by_outcome)
-    yield _gauge("jobs_open", "Jobs open for files.", figures.open_jobs(session))
-    yield _gauge("audit_rows", "Audit rows.", figures.audit_rows(session))
+    is_open = Job.closed_at.is_(None), Job.cancelled_at.is_(None)
+    yield _gauge("jobs_open", "Jobs open for files.", count_rows(session, Job, *is_open))
+    yield _gauge("audit_rows", "Audit rows.", count_rows(session, Audit))
 
 
 def _disk(settings: Settings) -> Iterator[Metric]:

@@ -55,12 +55,11 @@ def _purge(which: WhichJobs) -> PurgeOut:
     until, purged = time.monotonic() + SECONDS_A_REQUEST, 0
     while (job_id := _next_job(which)) and time.monotonic() < until:
         try:
-            step = purge_step(context.sessions, context.store, job_id, user_id=user_id)
+            purged += purge_step(context.sessions, context.store, job_id, user_id=user_id)
         except JobNotEndedError:
             abort(409, "the job is being worked on again")
         except BackupRunningError:
             abort(409, "a backup is running: nothing can be deleted until it has ended")
-        purged += step.images
     return PurgeOut(dry_run=False, counts=None, purged=purged, done=job_id is None)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from models.audit.log import record
 from models.context import AppContext
 from models.files.garbage import hold_off_purges
-from models.learning.datasets import Added, NewImage, add_dataset, imported_images
+from models.learning.datasets import Added, NewImage, add_dataset, imported_files
 from models.learning.labelled_blobs import labelled_blobs, use_repeatable_read
 from models.learning.snapshots import SITE, Member, past_members
 from pipeline.checksum import sha256_of
@@ -107,10 +107,10 @@ class _Import:
     def _usable(self, blobs: Sequence[Blob]) -> list[Blob]:
         """Without contradictions, and without what other data sets have."""
         with self._context.sessions() as session:
-            known = imported_images(session, [blob.sha256 for blob in blobs])
+            known = imported_files(session, [blob.sha256 for blob in blobs])
         usable = []
         for blob in blobs:
-            owner, _ = known.get(blob.sha256, (self._name, None))
+            owner = known[blob.sha256].dataset if blob.sha256 in known else self._name
             if blob.is_contradictory:
                 self._report.contradictory.append(blob.files[0].file)
             elif owner != self._name:
@@ -157,7 +157,7 @@ class _Import:
     def _place(self, blobs: Sequence[Blob], identities: dict[str, DicomIdentity]) -> list[NewImage]:
         """Images that the data set has keep their split, wherever the folder has them now."""
         with self._context.sessions() as session:
-            known = imported_images(session, identities)
+            known = imported_files(session, identities)
         images = []
         for blob in blobs:
             if (identity := identities.get(blob.sha256)) is None:
@@ -165,7 +165,7 @@ class _Import:
             image, is_in_several_splits = place(
                 blob, identity, dataset=self._name, stated=self._dataset.splits, key=self._key
             )
-            _, split = known.get(image.sha256, (self._name, image.split))
+            split = known[image.sha256].split if image.sha256 in known else image.split
             self._report.in_several_splits += is_in_several_splits
             self._report.moved += split != image.split
             images.append(replace(image, split=split))

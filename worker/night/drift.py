@@ -23,15 +23,17 @@ def measure_drift(
     recent_since = moment - timedelta(days=days)
     since = moment - timedelta(days=days + REFERENCE_DAYS)
     with context.sessions() as session:
-        history = past_answers(session, version.id, since=since, recent_since=recent_since)
-    recent = _window([one for one in history.answers if one.is_recent])
-    reference = _window([one for one in history.answers if not one.is_recent])
+        answers, is_sample = past_answers(
+            session, version.id, since=since, recent_since=recent_since
+        )
+    recent = _window([one for one in answers if one.is_recent])
+    reference = _window([one for one in answers if not one.is_recent])
     drift = compare_windows(recent, reference)
     words = describe_drift(drift, recent, reference, days=days, days_before=REFERENCE_DAYS)
     return {
-        "words": f"{words} {SAMPLED}" if history.is_sample else words,
+        "words": f"{words} {SAMPLED}" if is_sample else words,
         "model_version": version.name,
-        "is_sample": history.is_sample,
+        "is_sample": is_sample,
         "recent": _window_json(recent, since=recent_since, until=moment),
         "reference": _window_json(reference, since=since, until=recent_since),
         "degree": None,

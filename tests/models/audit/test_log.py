@@ -6,14 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from models.audit.log import Sealed, chain_older, digest_of, record
-from models.audit.verify import ANCHORS_FILE, Check, check_audit, newest_check, read_anchors, verify
+from models.audit.verify import ANCHORS_FILE, check_audit, newest_check, read_anchors, verify
 from models.base import now
+from models.config.settings import Settings
 from models.operations.upgrade import upgrade
 from models.tables.intake import Audit
 from tests.support.data.rows import a_user
@@ -24,26 +26,15 @@ ROWS = 12
 
 
 @pytest.fixture
-def recorded(database: Database) -> Database:
-    with database.sessions.begin() as session:
-        user = a_user(session)
-        for number in range(ROWS):
-            record(session, user_id=user.id, action="study.viewed", target=str(number))
-    return database
+def recorded(session: Session) -> Session:
+    user = a_user(session)
+    for number in range(ROWS):
+        record(session, user_id=user.id, action="study.viewed", target=str(number))
+    return session
 
 
-def verified(database: Database) -> Check:
-    with database.sessions() as session:
-        return verify(session)
-
-
-def checked(database: Database) -> Check:
-    with database.sessions() as session:
-        return check_audit(session, database.settings.data_dir)
-
-
-def test_verify_accepts_an_untouched_chain(recorded: Database) -> None:
-    check = verified(recorded)
+def test_verify_accepts_an_untouched_chain(recorded: Session) -> None:
+    check = verify(recorded)
     assert (check.is_intact, check.rows, check.last_id) == (True, ROWS, ROWS)
 
 
@@ -79,22 +70,19 @@ def _unseal(session: Session) -> None:
 @both_databases
 @pytest.mark.parametrize("tamper", [_alter, _alter_time, _delete, _insert, _swap, _unseal])
 def test_verify_finds_the_row_that_was_tampered_with(
-    recorded: Database, tamper: Callable[[Session], None]
+    recorded: Session, tamper: Callable[[Session], None]
 ) -> None:
-    with recorded.sessions.begin() as session:
-        tamper(session)
-    check = verified(recorded)
+    tamper(recorded)
+    check = verify(recorded)
     assert not check.is_intact
     assert check.broken == 5
     assert (check.rows, check.last_id) == ((3, 3) if tamper is _delete else (4, 4))
 
 
-def test_verify_finds_a_forged_last_row(recorded: Database) -> None:
-    with recorded.sessions.begin() as session:
-        session.add(Audit(user_id=1, action="login", target="", digest="0" * 64))
-        session.flush()
-        record(session, user_id=1, action="logout")
-    assert verified(recorded).broken == ROWS + 1
+def test_verify_finds_a_forged_last_row(recorded: Session) -> None:
+    recorded.add(Audit(user_id=1, action="login", target="", digest="0" * 64))
+    record(recorded, user_id=1, action="logout")
+    assert verify(recorded).broken == ROWS + 1
 
 
 def _cut_off(session: Session) -> None:
@@ -125,56 +113,56 @@ def _rewrite(session: Session) -> None:
     [(_cut_off, "is missing"), (_replace_end, "is missing"), (_alter_and_rewrite, "anchored")],
 )
 def test_anchor_shows_what_the_chain_alone_cannot(
-    recorded: Database, tamper: Callable[[Session], None], why: str
+    recorded: Session, settings: Settings, tamper: Callable[[Session], None], why: str
 ) -> None:
-    assert checked(recorded).is_intact
-    with recorded.sessions.begin() as session:
-        tamper(session)
-    assert verified(recorded).is_intact
-    check = checked(recorded)
+    assert check_audit(recorded, settings.data_dir).is_intact
+    tamper(recorded)
+    assert verify(recorded).is_intact
+    check = check_audit(recorded, settings.data_dir)
     assert (check.broken, check.rows) == (ROWS, ROWS - 1)
     assert why in check.why
 
 
-def test_anchors_are_private_and_added_for_new_rows_only(recorded: Database) -> None:
-    data_dir = recorded.settings.data_dir
-    with recorded.sessions.begin() as session:
-        check_audit(session, data_dir)
-        check_audit(session, data_dir)
-        record(session, user_id=None, action="login.bad")
-        check = check_audit(session, data_dir)
-    file = data_dir / ANCHORS_FILE
+def test_anchors_are_private_and_added_for_new_rows_only(
+    recorded: Session, settings: Settings
+) -> None:
+    for _ in range(2):
+        check_audit(recorded, settings.data_dir)
+    record(recorded, user_id=None, action="login.bad")
+    check = check_audit(recorded, settings.data_dir)
+    file = settings.data_dir / ANCHORS_FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert list(read_anchors(data_dir)) == [ROWS, ROWS + 1]
+    assert list(read_anchors(settings.data_dir)) == [ROWS, ROWS + 1]
     assert list(json.loads(file.read_text().splitlines()[0])) == ["time", "id", "digest"]
-    assert newest_check(data_dir) == check
+    assert newest_check(settings.data_dir) == check
 
 
-def test_broken_chain_gets_no_anchor(recorded: Database) -> None:
-    with recorded.sessions.begin() as session:
-        _alter(session)
-        check_audit(session, recorded.settings.data_dir)
-    assert not (recorded.settings.data_dir / ANCHORS_FILE).exists()
+def test_broken_chain_gets_no_anchor(recorded: Session, settings: Settings) -> None:
+    _alter(recorded)
+    check_audit(recorded, settings.data_dir)
+    assert not (settings.data_dir / ANCHORS_FILE).exists()
 
 
-def test_unreadable_anchor_fails_the_check(recorded: Database) -> None:
-    checked(recorded)
-    with (recorded.settings.data_dir / ANCHORS_FILE).open("a") as file:
-        file.write("{}\n")
-    assert checked(recorded).why == f"{ANCHORS_FILE}, line 2: not an anchor"
-
-
-def test_incomplete_last_anchor_is_ignored(recorded: Database) -> None:
-    data_dir = recorded.settings.data_dir
-    checked(recorded)
+def add_anchor(data_dir: Path, line: str) -> None:
     with (data_dir / ANCHORS_FILE).open("a") as file:
-        file.write('{"time": "20')
-    assert checked(recorded).is_intact
-    assert list(read_anchors(data_dir)) == [ROWS]
-    with recorded.sessions.begin() as session:
-        record(session, user_id=None, action="one.more")
-    assert checked(recorded).is_intact
-    assert list(read_anchors(data_dir)) == [ROWS, ROWS + 1]
+        file.write(line)
+
+
+def test_unreadable_anchor_fails_the_check(recorded: Session, settings: Settings) -> None:
+    check_audit(recorded, settings.data_dir)
+    add_anchor(settings.data_dir, "{}\n")
+    check = check_audit(recorded, settings.data_dir)
+    assert check.why == f"{ANCHORS_FILE}, line 2: not an anchor"
+
+
+def test_incomplete_last_anchor_is_ignored(recorded: Session, settings: Settings) -> None:
+    check_audit(recorded, settings.data_dir)
+    add_anchor(settings.data_dir, '{"time": "20')
+    assert check_audit(recorded, settings.data_dir).is_intact
+    assert list(read_anchors(settings.data_dir)) == [ROWS]
+    record(recorded, user_id=None, action="one.more")
+    assert check_audit(recorded, settings.data_dir).is_intact
+    assert list(read_anchors(settings.data_dir)) == [ROWS, ROWS + 1]
 
 
 @both_databases
@@ -193,7 +181,8 @@ def test_upgrade_adds_digests_to_older_rows(empty_database: Database) -> None:
     with empty_database.sessions.begin() as session:
         session.add_all(Audit(action="login", target=str(number)) for number in range(3))
     upgrade(empty_database.settings)
-    check = verified(empty_database)
+    with empty_database.sessions() as session:
+        check = verify(session)
     assert (check.is_intact, check.rows) == (True, 3)
 
 
@@ -221,5 +210,6 @@ def test_concurrent_processes_record_one_chain(database: Database) -> None:
     command, ours = [sys.executable, "-c", WRITER], environment(database.settings)
     writers = [subprocess.Popen(command, cwd=ROOT, env=ours) for _ in range(3)]
     assert [writer.wait(300) for writer in writers] == [0, 0, 0]
-    check = verified(database)
+    with database.sessions() as session:
+        check = verify(session)
     assert (check.is_intact, check.rows) == (True, 75), check.why

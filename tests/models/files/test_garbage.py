@@ -56,18 +56,13 @@ def job(context: AppContext) -> Job:
         return a_job(session)
 
 
-def test_recent_parts_of_an_upload_stay(context: AppContext, job: Job) -> None:
-    upload_id = begin_upload(context, job.id)
-    collect(context)
-    assert PartialFiles(context.store).all() == [upload_id]
-    assert received(context, upload_id) == 5
-
-
 @both_databases
 def test_old_parts_of_an_upload_are_deleted_and_expected_again(
     context: AppContext, job: Job
 ) -> None:
     upload_id = begin_upload(context, job.id)
+    collect(context)
+    assert PartialFiles(context.store).all() == [upload_id], "they are recent"
     age(context, "partial")
     with PartialFiles(context.store).hold(upload_id):
         collect(context)
@@ -87,23 +82,19 @@ def test_parts_of_an_upload_that_was_given_up_are_deleted_at_once(
     assert PartialFiles(context.store).all() == []
 
 
-def test_notes_of_the_first_release_are_deleted(context: AppContext) -> None:
-    notes = context.store.root / "begun"
-    notes.mkdir(parents=True)
-    (notes / "a note").touch()
-    os.utime(notes, (0, 0))
-    collect(context)
-    assert not notes.exists()
-
-
-def test_temporary_files_are_deleted_after_a_day(context: AppContext) -> None:
+def test_temporary_files_and_notes_of_the_first_release_are_deleted_after_a_day(
+    context: AppContext,
+) -> None:
     context.store.put(io.BytesIO(b"makes the folder"))
     (context.store.temporary / "cut off").write_bytes(b"half")
+    notes = context.store.root / "begun"
+    notes.mkdir()
     collect(context)
-    assert len(files_in(context.store, "temporary")) == 1
+    assert (len(files_in(context.store, "temporary")), notes.exists()) == (1, True)
     age(context, "temporary")
+    os.utime(notes, (0, 0))
     collect(context)
-    assert files_in(context.store, "temporary") == []
+    assert (files_in(context.store, "temporary"), notes.exists()) == ([], False)
 
 
 def test_upload_of_a_cancelled_image_stays_for_a_day(context: AppContext, job: Job) -> None:

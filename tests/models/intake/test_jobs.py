@@ -13,7 +13,6 @@ from models.config.settings import Settings
 from models.intake.claims import claim_images, release, still_held
 from models.intake.images import NewImage, add_images, record_read
 from models.intake.jobs import (
-    JobProgress,
     JobStateError,
     cancel_job,
     cancel_some,
@@ -43,12 +42,6 @@ from tests.support.servers.databases import Database, both_databases
 ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
-def progress_of(session: Session, job: Job) -> JobProgress:
-    progress = job_progress(session, job.id)
-    assert progress is not None
-    return progress
-
-
 def finish(images: list[Image], *, at: datetime) -> None:
     for image in images:
         image.finished_at = at
@@ -60,7 +53,7 @@ def test_job_progress_counts_images_by_state(session: Session) -> None:
     for number, state in enumerate(State, start=1):
         some_images(session, number, state=state, job=job)
     some_images(session, 7, job=other)
-    progress = progress_of(session, job)
+    progress = job_progress(session, job.id)
     counts = {state.value: getattr(progress, state.value) for state in State}
     assert counts == {state.value: number for number, state in enumerate(State, start=1)}
     assert progress.total == 21
@@ -70,18 +63,18 @@ def test_job_progress_counts_images_by_state(session: Session) -> None:
 def test_job_is_finished_when_closed_and_nothing_waits(session: Session) -> None:
     job = a_job(session)
     (image,) = some_images(session, 1, job=job, state=State.PREDICTED)
-    assert not progress_of(session, job).finished
+    assert not job_progress(session, job.id).finished
     close_job(session, job.id)
-    assert progress_of(session, job).finished
+    assert job_progress(session, job.id).finished
     image.state = State.READY
     session.flush()
-    assert not progress_of(session, job).finished
+    assert not job_progress(session, job.id).finished
 
 
 def test_empty_closed_job_is_finished(session: Session) -> None:
     job = a_job(session)
     close_job(session, job.id)
-    progress = progress_of(session, job)
+    progress = job_progress(session, job.id)
     assert progress.finished
     assert progress.images_per_second is None
 
@@ -93,7 +86,7 @@ def test_job_progress_rate_is_of_the_last_half_minute(session: Session) -> None:
     old, new = (some_images(session, 60, job=job, state=State.PREDICTED) for _ in range(2))
     finish(old, at=now() - timedelta(minutes=10))
     finish(new, at=now())
-    progress = progress_of(session, job)
+    progress = job_progress(session, job.id)
     assert progress.images_per_second == pytest.approx(2.0)
     assert progress.seconds_left == pytest.approx(15.0)
 
@@ -104,7 +97,7 @@ def test_job_progress_rate_of_a_finished_job_is_of_all_of_it(session: Session) -
     images = some_images(session, 50, job=job, state=State.PREDICTED)
     finish(images, at=job.created_at + timedelta(seconds=100))
     close_job(session, job.id)
-    progress = progress_of(session, job)
+    progress = job_progress(session, job.id)
     assert progress.images_per_second == pytest.approx(0.5)
     assert progress.seconds_left == 0.0
 
@@ -134,10 +127,6 @@ def test_create_job_returns_the_users_job_with_the_same_key(session: Session) ->
     assert ask("ivan", "a key")[1], "a key means nothing for others"
 
 
-def test_job_progress_of_an_unknown_job_is_none(session: Session) -> None:
-    assert job_progress(session, "no such job") is None
-
-
 def declare_three(session: Session, job: Job) -> list[Declared]:
     files = [Declared(f"{number}.png", 10, a_hash(str(number))) for number in range(3)]
     declare(session, job_id=job.id, files=files)
@@ -152,7 +141,7 @@ def test_close_job_refuses_missing_files_unless_given_up(session: Session) -> No
         close_job(session, job.id)
     assert job.closed_at is None
     assert close_job(session, job.id, give_up_missing=True)
-    progress = progress_of(session, job)
+    progress = job_progress(session, job.id)
     assert (progress.declared, progress.missing, progress.given_up) == (3, 0, 2)
     assert progress.finished
 
@@ -165,7 +154,7 @@ def test_cancelled_job_is_finished_and_accepts_no_files(session: Session) -> Non
     cancel_job(session, job.id)
     assert cancel_some(session, job.id, limit=1)
     assert not cancel_some(session, job.id, limit=1)
-    progress = progress_of(session, job)
+    progress = job_progress(session, job.id)
     with pytest.raises(JobStateError, match="cancelled"):
         require_open(session, job.id)
     assert (progress.received, progress.ready, progress.cancelled) == (0, 0, 3)

@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 
 from models.learning.promotion import (
     GateObjectionError,
-    ProductionChangedError,
     install_baseline,
     open_proposal,
     production_history,
@@ -16,7 +15,7 @@ from models.learning.promotion import (
     reject_candidate,
     roll_back_as_admin,
 )
-from models.learning.versions import NotServableError, PromotionError
+from models.learning.versions import PromotionError
 from models.tables.intake import ModelVersion
 from models.tables.learning import Answer, Outcome
 from models.tables.people import Role
@@ -104,10 +103,10 @@ def test_expected_version_must_still_be_live(session: Session, database: Databas
     install_baseline(session, data_dir=database.settings.data_dir)
     shipped = live_version(session).name
     candidate = a_candidate(session, database, Outcome.PROPOSED)
-    with pytest.raises(ProductionChangedError, match=f"version {shipped} is live now"):
+    with pytest.raises(PromotionError, match=f"version {shipped} is live now"):
         promote(session, database, candidate, expected_live="elsewhere")
     assert promote(session, database, candidate, expected_live=shipped)
-    with pytest.raises(ProductionChangedError, match="version night-1 is live now"):
+    with pytest.raises(PromotionError, match="version night-1 is live now"):
         back(session, database, expected_live=shipped)
     assert back(session, database, expected_live="night-1") == shipped
 
@@ -123,11 +122,11 @@ def test_unservable_version_is_not_promoted(session: Session, database: Database
     a_version(session, name="baseline-0")
     candidate = a_candidate(session, database, Outcome.PROPOSED)
     (database.settings.data_dir / str(candidate.folder) / "network.bin").write_bytes(b"x")
-    with pytest.raises(NotServableError):
+    with pytest.raises(PromotionError, match="night-1 cannot be read"):
         promote(session, database, candidate, despite_refusal=True)
     sound = a_candidate(session, database, Outcome.PROPOSED, "night-2")
     promote(session, database, sound)
-    with pytest.raises(NotServableError, match="baseline-0 was shipped with an earlier release"):
+    with pytest.raises(PromotionError, match="baseline-0 was shipped with an earlier release"):
         back(session, database, expected_live="night-2")
     assert live_version(session).name == "night-2"
 

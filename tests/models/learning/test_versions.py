@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from models.config.settings import Settings
 from models.learning.promotion import (
-    NothingToRollBackError,
     install_baseline,
     production_history,
     promote,
@@ -21,7 +20,6 @@ from models.learning.promotion import (
     roll_back_target,
 )
 from models.learning.versions import (
-    NotServableError,
     PromotionError,
     check_servable,
     register_version,
@@ -32,17 +30,16 @@ from tests.support.data.versions import make_version
 from tests.support.servers.databases import Database
 
 
-def promote_all(database: Database, *names: str) -> dict[str, ModelVersion]:
-    with database.sessions.begin() as session:
-        versions = {name: a_version(session, name=name, is_live=False) for name in names}
-        for version in versions.values():
-            promote(session, version, user_id=None, reason=f"{version.name} is better")
-    return versions
+def promote_all(session: Session, *names: str) -> ModelVersion:
+    """Returns the last one."""
+    for name in names:
+        version = a_version(session, name=name, is_live=False)
+        promote(session, version, user_id=None, reason=f"{name} is better")
+    return version
 
 
-def back(database: Database) -> str:
-    with database.sessions.begin() as session:
-        return roll_back(session, user_id=None, reason="worse").name
+def back(session: Session) -> str:
+    return roll_back(session, user_id=None, reason="worse").name
 
 
 def live_name(database: Database) -> str:
@@ -50,22 +47,21 @@ def live_name(database: Database) -> str:
         return live_version(session).name
 
 
-def test_roll_back_undoes_promotions_one_by_one(database: Database) -> None:
-    promote_all(database, "A", "B", "C")
-    assert [back(database), back(database)] == ["B", "A"]
-    with pytest.raises(NothingToRollBackError, match="nothing to roll back to"):
-        back(database)
-    assert live_name(database) == "A"
+def test_roll_back_undoes_promotions_one_by_one(session: Session) -> None:
+    promote_all(session, "A", "B", "C")
+    assert [back(session), back(session)] == ["B", "A"]
+    with pytest.raises(PromotionError, match="nothing to roll back to"):
+        back(session)
+    assert live_version(session).name == "A"
 
 
-def test_promotion_after_a_roll_back_continues_from_there(database: Database) -> None:
-    promote_all(database, "A", "B")
-    assert back(database) == "A"
-    promote_all(database, "C")
-    with database.sessions() as session:
-        target = roll_back_target(session)
+def test_promotion_after_a_roll_back_continues_from_there(session: Session) -> None:
+    promote_all(session, "A", "B")
+    assert back(session) == "A"
+    promote_all(session, "C")
+    target = roll_back_target(session)
     assert target is not None
-    assert (target.name, back(database)) == ("A", "A")
+    assert (target.name, back(session)) == ("A", "A")
 
 
 def test_production_history_keeps_user_move_and_reason(session: Session) -> None:
@@ -85,17 +81,16 @@ def test_production_history_keeps_user_move_and_reason(session: Session) -> None
     ]
 
 
-def test_promote_ignores_the_production_version(database: Database) -> None:
-    versions = promote_all(database, "A", "B")
-    with database.sessions.begin() as session:
-        assert not promote(session, versions["B"], user_id=None, reason="again")
-        assert len(production_history(session)) == 2
+def test_promote_ignores_the_production_version(session: Session) -> None:
+    newest = promote_all(session, "A", "B")
+    assert not promote(session, newest, user_id=None, reason="again")
+    assert len(production_history(session)) == 2
 
 
 def move_concurrently(
     database: Database, move: Callable[[Session], ModelVersion], count: int
 ) -> list[str]:
-    """Run it in transactions and threads of its own; return names of versions and of errors."""
+    """Run it in transactions and threads of its own; return names of versions, and errors."""
     ready = threading.Barrier(count)
 
     def run(_: int) -> str:
@@ -104,7 +99,7 @@ def move_concurrently(
             with database.sessions.begin() as session:
                 return move(session).name
         except PromotionError as error:
-            return type(error).__name__
+            return str(error)
 
     with ThreadPoolExecutor(count) as threads:
         return sorted(threads.map(run, range(count)))
@@ -119,13 +114,14 @@ def test_admins_who_roll_back_concurrently_go_one_step(database: Database) -> No
             promote(session, version, user_id=None, reason="better")
 
     step = partial(roll_back_as_admin, settings=settings, user_id=user_id, expected_live="C")
-    expected = ["B", *["ProductionChangedError"] * 3]
+    expected = ["B", *["version B is live now, no longer C: reload first"] * 3]
     assert move_concurrently(database, step, 4) == expected
     assert live_name(database) == "B"
 
 
 def test_concurrent_roll_backs_follow_each_other(database: Database) -> None:
-    promote_all(database, "A", "B", "C", "D")
+    with database.sessions.begin() as session:
+        promote_all(session, "A", "B", "C", "D")
     step = partial(roll_back, user_id=None, reason="worse")
     assert move_concurrently(database, step, 3) == ["A", "B", "C"]
     assert live_name(database) == "A"
@@ -158,15 +154,15 @@ def test_check_servable_names_the_reason(session: Session, settings: Settings) -
     check_servable(live_version(session), settings)
     one_point = registered(session, settings, "one-point", points={"balanced": 0.5})
     check_servable(one_point, settings)
-    with pytest.raises(NotServableError, match="one-point has no operating point sensitive"):
+    with pytest.raises(PromotionError, match="one-point has no operating point sensitive"):
         check_servable(one_point, sensitive)
     earlier = a_version(session, name="baseline-0", is_live=False)
-    with pytest.raises(NotServableError, match="baseline-0 was shipped with an earlier release"):
+    with pytest.raises(PromotionError, match="baseline-0 was shipped with an earlier release"):
         check_servable(earlier, settings)
     folder = settings.data_dir / str(one_point.folder)
     (folder / "network.bin").write_bytes(b"damaged")
-    with pytest.raises(NotServableError, match=r"one-point cannot be read: network\.bin"):
+    with pytest.raises(PromotionError, match=r"one-point cannot be read: network\.bin"):
         check_servable(one_point, settings)
     shutil.rmtree(folder)
-    with pytest.raises(NotServableError, match="one-point cannot be read"):
+    with pytest.raises(PromotionError, match="one-point cannot be read"):
         check_servable(one_point, settings)

@@ -9,11 +9,11 @@ from sqlalchemy import func, inspect, select, text
 from models.audit.verify import verify
 from models.context import AppContext, open_context
 from models.files.orphans import find_orphans
-from models.learning.promotion import production_version
+from models.learning.promotion import production_history, production_version
 from models.learning.versions import check_servable, find_version
 from models.operations.upgrade import migrate, upgrade
 from models.reading.results import iter_results
-from models.tables.intake import Image, Prediction, State
+from models.tables.intake import Image, Move, Prediction, State
 from models.tables.people import Role, Token, User
 from pipeline.prepare.pool import DecoderPool
 from tests.support.data.first_release import (
@@ -75,7 +75,12 @@ def test_upgrade_keeps_everything_and_leaves_no_orphans(context: AppContext) -> 
         check_servable(own, context.settings)
         results = iter_results(session, operating_point=context.settings.operating_point)
         answers = [(row.model_version, row.probability) for row in results if row.finding]
+        stored = session.scalars(select(Prediction).order_by(Prediction.id)).all()
+        moves = [(entry.model_version_id, entry.move) for entry in production_history(session)]
     assert answers == [(OWN, 0.7), ("baseline-1", 0.7)]
+    points = [(one.operating_point, one.temperature, one.heatmap_inside_body) for one in stored]
+    assert points == [("balanced", temperature, None) for temperature in (1.67, None, 1.67)]
+    assert moves == [(2, Move.PROMOTION), (1, Move.PROMOTION)]
 
 
 def test_upgrade_never_frees_ids(context: AppContext) -> None:

@@ -23,19 +23,13 @@ from tests.support.data.rows import a_user
 from tests.support.servers.databases import Database
 
 
-def test_api_token_can_be_used_repeatedly(session: Session) -> None:
-    token = issue_token(session, user=a_user(session), kind="api")
-    for _ in range(2):
-        user = user_of_token(session, token, "api")
-        assert user is not None
-        assert user.name == "olga"
-
-
-def test_token_table_keeps_only_the_digest(session: Session) -> None:
+def test_api_token_is_kept_as_a_digest_and_can_be_used_repeatedly(session: Session) -> None:
     token = issue_token(session, user=a_user(session), kind="api")
     (digest,) = session.scalars(select(Token.digest))
     assert token not in digest
     assert len(digest) == 64
+    for _ in range(2):
+        assert user_of_token(session, token, "api") is a_user(session)
 
 
 def test_login_link_works_once_under_concurrency(database: Database) -> None:
@@ -52,20 +46,15 @@ def test_login_link_works_once_under_concurrency(database: Database) -> None:
 
 def test_invalid_tokens_are_refused(session: Session) -> None:
     user = a_user(session)
+    valid = issue_token(session, user=user, kind="api")
     expired = issue_token(session, user=user, kind="api", lifetime=timedelta(seconds=-1))
     login = issue_token(session, user=user, kind="login", lifetime=timedelta(minutes=5))
-    assert user_of_token(session, expired, "api") is None
-    assert user_of_token(session, login, "api") is None
-    assert user_of_token(session, "invented", "api") is None
+    for token in (expired, login, "invented"):
+        assert user_of_token(session, token, "api") is None
     assert user_of_token(session, login, "login") is not None
-
-
-def test_deactivated_user_cannot_use_tokens(session: Session) -> None:
-    user = a_user(session)
-    token = issue_token(session, user=user, kind="api")
     user.is_active = False
     session.flush()
-    assert user_of_token(session, token, "api") is None
+    assert user_of_token(session, valid, "api") is None, "of a deactivated user"
 
 
 def test_revoke_api_token_leaves_others(session: Session) -> None:

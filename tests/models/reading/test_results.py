@@ -45,28 +45,25 @@ def a_study(session: Session, name: str, images: list[Image]) -> int:
 
 
 def test_iter_results_has_a_line_for_every_state(session: Session) -> None:
-    job = a_job(session)
-    done = an_image(session, job, file="a/done.png", state=State.READY)
-    predict(session, a_version(session), {done.id: a_prediction()})
+    job, version = a_job(session), a_version(session)
+    done, strange = (an_image(session, job, state=State.READY) for _ in range(2))
+    predict(session, version, {done.id: a_prediction(inside_body=0.6), strange.id: STRANGE})
     an_image(session, job, file="a/waits.png")
-    why = Reason(RefusalCode.NOT_AN_IMAGE, "no image")
-    text = NewImage("a/text.txt", a_hash("x"), 1, refused=why)
+    refused = Reason(RefusalCode.NOT_AN_IMAGE, "no image")
+    text = NewImage("a/text.txt", a_hash("x"), 1, refused=refused)
     add_images(session, job_id=job.id, new=[text])
-    predicted, received, rejected = iter_results(session, job_id=job.id)
+    predicted, unfamiliar, received, rejected = iter_results(session, job_id=job.id)
     assert (predicted.status, predicted.finding) == ("predicted", "pneumonia")
     assert (predicted.probability, predicted.threshold) == (0.9, 0.5)
     assert (predicted.reason, predicted.model_version) == (None, "v1")
+    assert (predicted.temperature, predicted.heatmap_peak) == (1.5, 3.0)
+    assert (predicted.heatmap_concentration, predicted.heatmap_inside_body) == (0.2, 0.6)
+    assert (unfamiliar.status, unfamiliar.finding) == ("predicted", None)
+    assert unfamiliar.reason == "unlike a chest radiograph"
     assert (received.status, received.probability) == ("received", None)
-    assert received.model_version is None
+    assert (received.model_version, received.operating_point) == (None, None)
+    assert (received.temperature, received.heatmap_peak) == (None, None)
     assert (rejected.status, rejected.reason) == ("rejected", "text.txt: no image")
-
-
-def test_result_without_finding_has_a_reason(session: Session) -> None:
-    image = an_image(session, a_job(session), state=State.READY)
-    predict(session, a_version(session), {image.id: STRANGE})
-    (result,) = iter_results(session)
-    assert (result.status, result.finding) == ("predicted", None)
-    assert result.reason == "unlike a chest radiograph"
 
 
 @both_databases
@@ -122,16 +119,6 @@ def test_shown_prediction_is_at_the_configured_operating_point(session: Session)
     assert shown("sensitive") == ("sensitive", 0.2, "pneumonia")
 
 
-def test_result_carries_calibration_and_heatmap_trust(session: Session) -> None:
-    image = an_image(session, a_job(session), state=State.READY)
-    predict(session, a_version(session), {image.id: a_prediction(inside_body=0.6)})
-    an_image(session, a_job(session))
-    result, waiting = iter_results(session)
-    assert (result.temperature, result.heatmap_peak) == (1.5, 3.0)
-    assert (result.heatmap_concentration, result.heatmap_inside_body) == (0.2, 0.6)
-    assert (waiting.operating_point, waiting.temperature, waiting.heatmap_peak) == (None,) * 3
-
-
 def test_image_above_its_threshold_sorts_before_a_likelier_one(session: Session) -> None:
     """Thresholds differ between operating points; probability and threshold stay one image's."""
     likelier, suspected = some_images(session, 2, state=State.READY)
@@ -175,16 +162,6 @@ def test_study_finding_is_of_its_most_suspicious_image(session: Session) -> None
     ]
 
 
-def test_study_of_unfamiliar_images_has_no_finding(session: Session) -> None:
-    (image,) = some_images(session, 1, state=State.READY)
-    a_study(session, "strange", [image])
-    predict(session, a_version(session), {image.id: STRANGE})
-    (summary,) = list_studies(session).items
-    assert list_studies(session, finding="normal").total == 0
-    assert list_studies(session, finding="none").total == 1
-    assert (summary.finding, summary.probability, summary.threshold) == (None, None, None)
-
-
 @both_databases
 def test_list_studies_sorts_filters_and_pages(session: Session) -> None:
     job, other = a_job(session), a_job(session)
@@ -198,14 +175,19 @@ def test_list_studies_sorts_filters_and_pages(session: Session) -> None:
         )
     (waiting,) = some_images(session, 1, job=other)
     a_study(session, "waiting", [waiting])
-    predict(session, a_version(session), predictions)
+    (strange,) = some_images(session, 1, state=State.READY, job=job)
+    a_study(session, "strange", [strange])
+    predict(session, a_version(session), predictions | {strange.id: STRANGE})
 
     highest = list_studies(session, page_size=2)
     assert [study.probability for study in highest.items] == [0.4, 0.3]
-    assert (highest.total, highest.next) == (6, 2)
+    assert (highest.total, highest.next) == (7, 2)
     lowest = list_studies(session, descending=False)
-    assert [study.probability for study in lowest.items] == [0.0, 0.1, 0.2, 0.3, 0.4, None]
+    assert [study.probability for study in lowest.items] == [0.0, 0.1, 0.2, 0.3, 0.4, None, None]
     assert list_studies(session, finding="pneumonia").total == 2
+    assert list_studies(session, finding="normal").total == 3
+    without = list_studies(session, finding="none").items
+    assert {study.label: study.threshold for study in without} == {"waiting": None, "strange": None}
     assert list_studies(session, job_id=other.id).items[0].label == "waiting"
     by_label = list_studies(session, order="label", descending=False)
     assert [study.label for study in by_label.items[:2]] == ["folder 0", "folder 1"]

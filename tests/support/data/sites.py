@@ -89,8 +89,7 @@ class Site:
         return a_hash(str(number))
 
     def purge(self, job_id: str) -> None:
-        while not purge_step(self.database.sessions, self.store, job_id, user_id=None).is_last:
-            pass
+        purge_step(self.database.sessions, self.store, job_id, user_id=None)
 
     def is_left(self, which: WhichJobs) -> bool:
         with self.database.sessions() as session:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.familiarity.guard import FAMILIARITY_FILE
 from pipeline.inference.version_folder import BASELINE, CARD_FILE, CHECKSUMS_FILE, write_folder
@@ -36,14 +37,7 @@ def a_card(
 
 def make_version(folder: Path, **card: Any) -> Path:
     """Write a version's folder as training does; the folder's name is the version's."""
-
-    def fill(partial: Path) -> None:
-        for path in BASELINE.iterdir():
-            if path.name not in (CARD_FILE, CHECKSUMS_FILE):
-                shutil.copy(path, partial)
-        (partial / CARD_FILE).write_text(json.dumps(a_card(folder.name, **card)))
-
-    return write_folder(folder, fill=fill)
+    return _write(folder, a_card(folder.name, **card))
 
 
 def make_first_format(folder: Path) -> Path:
@@ -53,12 +47,18 @@ def make_first_format(folder: Path) -> Path:
     card = a_card(folder.name) | {"format": 1, "threshold": 0.41, "threshold_rule": "a rule"}
     for new in ("operating_points", "warning", "warning_limit"):
         card.pop(new)
+    return _write(folder, card, familiarity={name: arrays[name] for name in names})
 
+
+def _write(
+    folder: Path, card: dict[str, Any], *, familiarity: dict[str, NDArray[Any]] | None = None
+) -> Path:
     def fill(partial: Path) -> None:
         for path in BASELINE.iterdir():
-            if path.name not in (CARD_FILE, CHECKSUMS_FILE, FAMILIARITY_FILE):
+            if path.name != CHECKSUMS_FILE:
                 shutil.copy(path, partial)
-        np.savez(partial / FAMILIARITY_FILE, **{name: arrays[name] for name in names})
         (partial / CARD_FILE).write_text(json.dumps(card))
+        if familiarity is not None:
+            np.savez(partial / FAMILIARITY_FILE, **familiarity)  # type: ignore[arg-type]
 
     return write_folder(folder, fill=fill)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.learning.labelled_blobs import ImportedFile, LabelledBlob, SiteFile
+from models.learning.datasets import ImportedFile
+from models.learning.labelled_blobs import LabelledBlob, SiteFile
 from models.learning.labels import EffectiveLabel
 from models.learning.snapshots import SITE, Member, PastMember
 from models.tables.learning import LabelValue
