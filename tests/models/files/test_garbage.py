@@ -6,16 +6,14 @@ import time
 
 import numpy as np
 import pytest
-from sqlalchemy import update
 
-from models.base import now
 from models.context import AppContext
 from models.files.garbage import DAY_S, collect_garbage
 from models.files.partial import PartialFiles
 from models.intake.jobs import cancel_job, cancel_some
 from models.intake.uploads import Declared, advance, declare, give_up
 from models.learning.nights import cancel_night, request_night
-from models.tables.intake import Image, Job, State, Upload
+from models.tables.intake import Job, Upload
 from tests.support.data.rows import a_job
 from tests.support.data.uploads import a_png, files_in, upload
 from tests.support.data.versions import make_version
@@ -107,14 +105,6 @@ def test_upload_of_a_cancelled_image_stays_for_a_day(context: AppContext, job: J
     collect(context)
     assert context.store.exists(image.sha256, area="incoming")
     collect(context, age_s=-1)
-    assert not context.store.exists(image.sha256, area="incoming")
-
-
-def test_upload_of_a_refused_image_is_deleted_at_once(context: AppContext, job: Job) -> None:
-    (image,) = upload(context, job, {"a.png": a_png()})
-    with context.sessions.begin() as session:
-        session.execute(update(Image).values(state=State.REJECTED, finished_at=now()))
-    discard_uploads(context, [image.sha256])
     assert not context.store.exists(image.sha256, area="incoming")
 
 

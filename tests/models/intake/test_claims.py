@@ -86,15 +86,6 @@ def test_claim_is_filled_from_many_tiny_jobs(session: Session) -> None:
     assert Counter(image.job_id for one in claims for image in one.images) == dict.fromkeys(jobs, 1)
 
 
-def test_claimed_images_are_not_claimed_again(session: Session) -> None:
-    ready_images(session, 6)
-    first, second, third = claim(session), claim(session), claim(session)
-    assert len(first.images) == 4
-    assert len(second.images) == 2
-    assert third.images == ()
-    assert not set(ids(first)) & set(ids(second))
-
-
 def test_claim_ignores_other_states(session: Session) -> None:
     for state in set(State) - {State.READY}:
         some_images(session, 2, state=state)

@@ -61,7 +61,10 @@ def test_job_progress_counts_images_by_state(session: Session) -> None:
 
 
 def test_job_is_finished_when_closed_and_nothing_waits(session: Session) -> None:
-    job = a_job(session)
+    job, empty = a_job(session), a_job(session)
+    close_job(session, empty.id)
+    progress = job_progress(session, empty.id)
+    assert (progress.finished, progress.images_per_second) == (True, None)
     (image,) = some_images(session, 1, job=job, state=State.PREDICTED)
     assert not job_progress(session, job.id).finished
     close_job(session, job.id)
@@ -69,14 +72,6 @@ def test_job_is_finished_when_closed_and_nothing_waits(session: Session) -> None
     image.state = State.READY
     session.flush()
     assert not job_progress(session, job.id).finished
-
-
-def test_empty_closed_job_is_finished(session: Session) -> None:
-    job = a_job(session)
-    close_job(session, job.id)
-    progress = job_progress(session, job.id)
-    assert progress.finished
-    assert progress.images_per_second is None
 
 
 def test_job_progress_rate_is_of_the_last_half_minute(session: Session) -> None:

@@ -26,7 +26,6 @@ from tests.support.data.rows import (
     all_images,
     an_image,
     lapse_leases,
-    some_images,
 )
 from tests.support.servers.databases import Database, both_databases
 
@@ -40,16 +39,6 @@ def claim_all(session: Session) -> Claim:
 def record_all(session: Session, claim: Claim, *, version_id: int) -> None:
     predictions = {image.sha256: a_prediction() for image in claim.images}
     record_predictions(session, claim, predictions, model_version_id=version_id, engine="a test")
-
-
-def test_record_predictions_finishes_the_chunk(session: Session) -> None:
-    version = a_version(session)
-    some_images(session, 3, state=State.READY)
-    record_all(session, claim_all(session), version_id=version.id)
-    images = all_images(session)
-    assert {(image.state, image.leased_by) for image in images} == {(State.PREDICTED, None)}
-    assert all(image.finished_at for image in images)
-    assert count_rows(session, tables.Prediction) == 3
 
 
 def test_equal_bytes_share_one_prediction(session: Session) -> None:
@@ -93,7 +82,9 @@ def test_concurrent_workers_record_equal_bytes_once(database: Database) -> None:
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(finish, (one, other)))
     with database.sessions() as session:
-        assert {image.state for image in all_images(session)} == {State.PREDICTED}
+        images = all_images(session)
+        assert {(image.state, image.leased_by) for image in images} == {(State.PREDICTED, None)}
+        assert all(image.finished_at for image in images)
         assert count_rows(session, tables.Prediction) == 20
 
 
