@@ -1,29 +1,31 @@
 """Purges of jobs that share images, labels and snapshots, and purges that are interrupted."""
 
 import io
-import time
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy.orm import Session
 
 from models.audit.log import list_audit
 from models.base import Base, now
-from models.file_lock import LockedError, file_lock
-from models.files.deletion_lock import LOCK_FILE, BackupRunningError, hold_deletions
+from models.files.deletion_lock import BackupRunningError, hold_deletions
 from models.files.garbage import collect_garbage, lock_images
 from models.files.orphans import find_orphans
 from models.files.partial import PartialFiles
-from models.files.purge import JobNotEndedError, WhichJobs, count_purge, next_purgeable
+from models.files.purge import JobNotEndedError, WhichJobs, count_purge, next_purgeable, purge_step
+from models.session import Sessions
 from models.tables.intake import Image, Job, Prediction, State, Study, Upload
 from models.tables.learning import Night
 from tests.support.data.sites import Site
 from tests.support.servers.databases import both_databases, open_database
 from tests.support.servers.kill_points import after_changes, is_killed
-from tests.support.servers.service import wait_until
 
 
 def count(site: Site) -> dict[str, int]:
@@ -187,37 +189,33 @@ def test_purge_deletes_nothing_while_a_backup_runs(site: Site) -> None:
     assert len(site.images()) == 2
 
 
+class Announcing(Sessions):
+    """Says when a transaction is about to begin."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(bind=engine, expire_on_commit=False)
+        self.began = threading.Event()
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        self.began.set()
+        with super().begin() as session:
+            yield session
+
+
 @both_databases
 def test_backup_waits_for_a_running_purge(site: Site) -> None:
-    job_id = site.job(1)
+    job_id, sessions = site.job(1), Announcing(site.database.engine)
     with ThreadPoolExecutor(2) as threads:
         with site.database.sessions.begin() as session:
             lock_images(session)
-            purging = threads.submit(purge_between_probes, site, job_id)
-            wait_until(lambda: is_held(site), within_s=60, what="a purge under way")
+            purging = threads.submit(purge_step, sessions, site.store, job_id, user_id=None)
+            assert sessions.began.wait(60)
             backup = threads.submit(begin_backup, site)
             assert not backup.done()
         purging.result(timeout=60)
         backup.result(timeout=60)
     assert site.files() == set()
-
-
-def purge_between_probes(site: Site, job_id: str) -> None:
-    """A probe of `is_held` takes the lock for a moment, which looks like a backup."""
-    while True:
-        try:
-            site.purge(job_id)
-            return
-        except BackupRunningError:
-            time.sleep(0.01)
-
-
-def is_held(site: Site) -> bool:
-    try:
-        with file_lock(site.store.root / LOCK_FILE):
-            return False
-    except LockedError:
-        return True
 
 
 def begin_backup(site: Site) -> None:
