@@ -1,7 +1,9 @@
-"""Generated requests, valid and invalid, against the API and its description."""
+"""The API's description, and generated requests, valid and invalid, against it."""
 
+import json
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +20,7 @@ from models.tables.people import Role, Token
 from tests.support.data.nights import a_night, a_snapshot
 from tests.support.data.rows import a_user, a_version
 from tests.support.web.portal import Portal
+from tests.support.web.routes import walk
 from worker.enqueue import connect
 
 log = logging.getLogger(__name__)
@@ -56,6 +59,59 @@ def known(portal: Portal, a_png: bytes, broker_url: str) -> dict[str, Any]:
             "job_id": job_id,
             "name": a_version(session, name="v2").name,
         }
+
+
+def test_openapi_describes_exactly_the_api_routes(portal: Portal) -> None:
+    spec = portal.program().get(DESCRIPTION).json
+    routes = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.pattern), route.method.lower())
+        for route in walk(portal)
+        if route.method not in ("HEAD", "OPTIONS")  # Flask adds them
+        and (route.pattern.startswith("/api/v1/") or route.pattern == "/health")
+    }
+    described = {(path, method) for path, item in spec["paths"].items() for method in item}
+    assert described == routes - {(DESCRIPTION, "get")}
+
+
+def test_openapi_document_is_consistent(portal: Portal) -> None:
+    spec = portal.program().get(DESCRIPTION).json
+    assert spec["openapi"].startswith("3.1")
+    names = set(re.findall(r"#/components/schemas/([^\"]+)", json.dumps(spec)))
+    assert names <= set(spec["components"]["schemas"])
+    operations = [op for item in spec["paths"].values() for op in item.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(ids) == len(set(ids))
+    assert all(operation["responses"] for operation in operations)
+    for path, item in spec["paths"].items():
+        for operation in item.values():
+            named = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path)), path
+    upload = spec["paths"]["/api/v1/jobs/{job_id}/files"]["post"]["requestBody"]["content"]
+    assert list(upload) == ["multipart/form-data"]
+    refusals = [
+        list(response["content"])
+        for operation in operations
+        for status, response in operation["responses"].items()
+        if status >= "400" and response.get("content")
+    ]
+    assert len(refusals) > len(operations) / 2
+    assert all(media_types == ["application/problem+json"] for media_types in refusals)
+
+
+def test_json_responses_have_the_described_fields(portal: Portal, known: dict[str, Any]) -> None:
+    """Every JSON response to GET has exactly the described fields."""
+    client = portal.program(Role.ADMIN)
+    spec = client.get(DESCRIPTION).json
+    checked = 0
+    for path, item in spec["paths"].items():
+        content = item.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        reference = content.get("application/json", {}).get("schema", {}).get("$ref")
+        if reference:
+            schema = spec["components"]["schemas"][reference.rsplit("/", 1)[1]]
+            answer = client.get(path.format(**known)).json
+            assert set(answer) == set(schema["properties"]), path
+            checked += 1
+    assert checked >= 7
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
