@@ -32,6 +32,7 @@ from pipeline.inference.version_folder import BASELINE
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.training.dataset import Dataset, read_images
 from pipeline.training.labelled import LabelledFolder
+from pipeline.types import Finding
 
 DRAWN = 96
 BATCH = 32  # as a worker claims them
@@ -135,8 +136,8 @@ def some_images(folder: Path | None) -> Dataset:
     if folder is not None:
         return read_images(list(LabelledFolder(folder)))
     labels = (np.arange(DRAWN) % 2).astype(np.uint8)
-    findings = ("normal", "pneumonia")
-    drawn = [draw_phantom(seed=n, finding=findings[n % 2], size=(224, 224)) for n in range(DRAWN)]
+    findings: list[Finding] = ["normal", "pneumonia"] * (DRAWN // 2)
+    drawn = [draw_phantom(seed=n, finding=one, size=(224, 224)) for n, one in enumerate(findings)]
     return Dataset(np.stack(drawn), labels, np.arange(DRAWN).astype(str))
 
 

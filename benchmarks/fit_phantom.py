@@ -59,10 +59,10 @@ def _register(images: Images, target: Images) -> tuple[Images, NDArray[np.float6
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
     registered, correlations = np.empty_like(images), np.zeros(len(images))
     for place, image in enumerate(images):
-        warp = np.eye(2, 3, dtype=np.float32)
+        still = np.eye(2, 3, dtype=np.float32)
         try:
             correlations[place], warp = cv2.findTransformECC(
-                target, image, warp, cv2.MOTION_AFFINE, criteria, None, 5
+                target, image, still, cv2.MOTION_AFFINE, criteria, None, 5
             )
         except cv2.error:  # it did not converge; the correlation stays 0, so it is left out
             registered[place] = image

@@ -60,9 +60,8 @@ def heatmap_of(gradcam: "keras.Model", batch: NDArray[np.uint8]) -> NDArray[np.f
 def overlay(path: Path, heatmap: NDArray[np.float32]) -> NDArray[np.uint8]:
     picture = cv2.imread(str(path))
     wide = cv2.resize(heatmap, (picture.shape[1], picture.shape[0]))
-    coloured = cv2.applyColorMap(np.uint8(255 * wide), cv2.COLORMAP_JET)
-    laid_over: NDArray[np.uint8] = cv2.addWeighted(picture, 0.6, coloured, 0.4, 0)
-    return laid_over
+    coloured = cv2.applyColorMap((255 * wide).astype(np.uint8), cv2.COLORMAP_JET)
+    return cv2.addWeighted(picture, 0.6, coloured, 0.4, 0).astype(np.uint8)
 
 
 def notebook_epochs(folder: Path, *, weights: Path) -> Callable[[], None]:

@@ -21,7 +21,7 @@ def _each(change: Callable[[Image.Image], Image.Image]) -> Callable[[Inputs], In
 
 
 def _levels(change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> Callable[..., Inputs]:
-    table = change(np.arange(256, dtype=np.float32) / 255)
+    table = change(np.linspace(0, 1, 256, dtype=np.float32))
     levels = np.rint(np.clip(table, 0, 1) * 255).astype(np.uint8)
     return lambda inputs: levels[inputs]
 
