@@ -1,12 +1,11 @@
 """The curves of an evaluation as numbers: ROC, precision and recall, calibration."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.bootstrap import Interval, bootstrap
+from pipeline.evaluation.bootstrap import bootstrap
 from pipeline.evaluation.evaluate import Scores
 from pipeline.evaluation.metrics import CALIBRATION_BINS, Draws, Floats, Labels, in_bins, ratio
 from pipeline.types import LABELS
@@ -46,8 +45,7 @@ def precision_recall_points(scores: Scores) -> list[list[float]]:
 
 def curves_as_json(scores: Scores) -> dict[str, Any]:
     """Return the curves that are stored with an evaluation: `roc` and `calibration`."""
-    bins = [one.as_json() for one in reliability_curve(scores)]
-    return {"roc": roc_points(scores), "calibration": bins}
+    return {"roc": roc_points(scores), "calibration": reliability_curve(scores)}
 
 
 def probability_counts(scores: Scores) -> dict[str, list[int]]:
@@ -78,28 +76,8 @@ def _counts(labels: Labels, scores: Floats) -> tuple[Values, Values]:
     return np.concatenate([start, called - true]), np.concatenate([start, true])
 
 
-@dataclass(frozen=True)
-class CalibrationBin:
-    """Images with a probability in [low, high). frequency: of pneumonia among them."""
-
-    low: float
-    high: float
-    images: int
-    mean_probability: float
-    frequency: Interval
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "low": self.low,
-            "high": self.high,
-            "images": self.images,
-            "mean_probability": round(self.mean_probability, 6),
-            "frequency": self.frequency.as_json(),
-        }
-
-
-def reliability_curve(scores: Scores) -> list[CalibrationBin]:
-    """Return the bins of equal width that hold any image, with bootstrap intervals."""
+def reliability_curve(scores: Scores) -> list[dict[str, Any]]:
+    """Return the bins of equal width that hold any image: [low, high), `frequency` of pneumonia."""
     bins = CALIBRATION_BINS
     members = in_bins(scores.probabilities)
     is_positive = members * (scores.labels == 1)[:, None]
@@ -109,15 +87,15 @@ def reliability_curve(scores: Scores) -> list[CalibrationBin]:
         return {place: found[:, place] for place in range(bins)}
 
     by_bin = bootstrap(frequencies, patients=scores.patients, draws=_BAND_DRAWS)
-    counts = members.sum(axis=0)
+    counts, probability_sums = members.sum(axis=0), scores.probabilities @ members
     return [
-        CalibrationBin(
-            low=place / bins,
-            high=(place + 1) / bins,
-            images=int(counts[place]),
-            mean_probability=float(scores.probabilities @ members[:, place] / counts[place]),
-            frequency=by_bin[place],
-        )
+        {
+            "low": place / bins,
+            "high": (place + 1) / bins,
+            "images": int(counts[place]),
+            "mean_probability": round(float(probability_sums[place] / counts[place]), 6),
+            "frequency": by_bin[place].as_json(),
+        }
         for place in range(bins)
         if counts[place]
     ]

@@ -1,16 +1,14 @@
 """An evaluation as one self-contained HTML page: no script, no network."""
 
 import base64
-import heapq
 import io
+from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.decode.decode import decode
@@ -33,53 +31,35 @@ QUALITY: Final = 82
 
 @dataclass(frozen=True)
 class WorstError:
-    """file: its name for people. heatmap: float32 (h, w), unscaled. is_unanswered: no finding."""
+    """file: its name for people."""
 
+    prediction: Prediction
     file: str
     path: Path
-    probability: float
-    unfamiliarity: float
-    is_unanswered: bool
-    heatmap: NDArray[np.float32]
+
+    @property
+    def confidence(self) -> float:
+        """By the logit, which still differs where the probability is rounded to 0 or 1."""
+        logit = self.prediction.logit
+        return logit if self.prediction.probability >= self.prediction.threshold else -logit
 
 
 class WorstErrors:
-    """Keeps the `kept` most confident false positives and false negatives, with their heatmaps."""
+    """Keeps the `kept` most confident errors of each kind, most confident first."""
 
     def __init__(self, *, kept: int = KEPT) -> None:
         self._kept = kept
-        self._seen = 0
-        # By label. The count breaks ties, earlier first, so that errors are never compared.
-        self._heaps: dict[int, list[tuple[float, int, WorstError]]] = {0: [], 1: []}
+        self.false_positives: list[WorstError] = []
+        self.false_negatives: list[WorstError] = []
 
     def see(self, prediction: Prediction, *, label: int, file: str, path: Path) -> None:
         """label: 0 normal, 1 pneumonia."""
         is_positive = prediction.probability >= prediction.threshold
         if is_positive == (label == 1):
             return
-        self._seen += 1
-        # The logit still differs where the probability is rounded to 0 or 1.
-        confidence = prediction.logit if is_positive else -prediction.logit
-        error = WorstError(
-            file=file,
-            path=path,
-            probability=prediction.probability,
-            unfamiliarity=prediction.unfamiliarity,
-            is_unanswered=prediction.finding is None,
-            heatmap=prediction.heatmap,
-        )
-        heap = self._heaps[label]
-        heapq.heappush(heap, (confidence, -self._seen, error))
-        if len(heap) > self._kept:
-            heapq.heappop(heap)
-
-    def false_positives(self) -> list[WorstError]:
-        """Return the errors labelled normal, most confident first."""
-        return [error for _, _, error in sorted(self._heaps[0], reverse=True)]
-
-    def false_negatives(self) -> list[WorstError]:
-        """Return the errors labelled pneumonia, most confident first."""
-        return [error for _, _, error in sorted(self._heaps[1], reverse=True)]
+        errors = self.false_positives if is_positive else self.false_negatives
+        insort(errors, WorstError(prediction, file, path), key=lambda error: -error.confidence)
+        del errors[self._kept :]
 
 
 def write_report(
@@ -109,8 +89,8 @@ def write_report(
         card=card,
         charts=draw_charts(scores, found),
         chart_style=charts.STYLE,
-        false_negatives=[(error, _images(error)) for error in errors.false_negatives()],
-        false_positives=[(error, _images(error)) for error in errors.false_positives()],
+        false_negatives=[(error, _images(error)) for error in errors.false_negatives],
+        false_positives=[(error, _images(error)) for error in errors.false_positives],
         now=datetime.now(UTC),
         METRICS=METRICS,
         OVERALL=OVERALL,
@@ -152,8 +132,8 @@ def _images(error: WorstError) -> tuple[str, str] | None:
         image = decode(error.path)
     except RefusedError:
         return None
-    peak = float(error.heatmap.max())
-    heatmap = error.heatmap / peak if peak > 0 else error.heatmap
+    heatmap = error.prediction.heatmap
+    heatmap = heatmap / (heatmap.max() or 1)
     return (
         _data_url(display_png(image, max_side=IMAGE_SIDE)),
         _data_url(overlay_png(image, heatmap, max_side=IMAGE_SIDE)),

@@ -1,6 +1,6 @@
 """Jinja environment of the reports."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,14 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    functions = (figure, percent, plural, probability_percent)
+    functions = (cell, figure, percent, plural, probability_percent)
     environment.filters |= {function.__name__: function for function in functions}
-    environment.globals["table"] = table
     return environment.get_template(template).render(**values)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table. The first column names its row; cells must be of one line."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+def cell(value: object) -> str:
+    """Return text for a cell of a Markdown table, which must be of one line."""
+    return str(value).replace("|", "\\|")
 
 
 def figure(value: Any) -> str:

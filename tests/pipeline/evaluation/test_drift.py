@@ -3,11 +3,9 @@ import pytest
 
 from pipeline.evaluation.drift import (
     MIN_EVIDENCE,
-    SOME,
     Window,
     compare_windows,
     describe_drift,
-    stability_index,
 )
 
 
@@ -42,16 +40,6 @@ def test_no_drift_reported_for_same_distribution(
         for _ in range(nights)
     ]
     assert nights - degrees.count("none") <= 3
-
-
-def test_uncorrected_index_exceeds_its_limit_by_chance() -> None:
-    """Why the correction is needed."""
-    random = np.random.default_rng(11)
-    plain = [
-        stability_index(random.normal(size=100), random.normal(size=100), sizes=(100, 100))[0]
-        for _ in range(50)
-    ]
-    assert np.mean(np.array(plain) > SOME) > 0.5
 
 
 def test_shift_is_reported_with_its_degree() -> None:
