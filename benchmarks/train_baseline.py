@@ -22,7 +22,7 @@ from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset, read_images
 from pipeline.training.job import TrainingProgress
 from pipeline.training.labelled import LabelledImage
-from pipeline.training.train import train_folder
+from pipeline.training.train import read_job, train
 
 CONFIG = TrainingConfig(
     model_version="baseline-2",
@@ -74,10 +74,9 @@ def main() -> None:
             "heatmap_scores": score_external(folder, arguments.external),
         }
 
-    train_folder(
-        arguments.dataset, arguments.output,
-        config=config, test_sets=others, progress=tell, card_entries=extras,
-    )  # fmt: skip
+    job = read_job(arguments.dataset, config=config, progress=tell)
+    job = replace(job, test_sets={**others, **job.test_sets}, card_entries=extras)
+    train(job, arguments.output)
 
 
 def read_external(folder: Path) -> Mapping[str, Dataset]:

@@ -91,7 +91,7 @@ def read_config(path: Path) -> TrainingConfig:
 
 
 def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
-    from pipeline.training.train import train_folder  # imports TensorFlow
+    from pipeline.training.train import train_folder  # imports all decoders
 
     checkpoints = checkpoint_folder(output)
     try:

@@ -6,11 +6,10 @@ TensorFlow. Input and output are network inputs.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+from pipeline.training.config import TrainingConfig
+from pipeline.training.framework import tf
 
 ROTATION: Final = math.radians(12)
 SCALE: Final = 0.15  # either way, and each axis a little for itself
@@ -23,28 +22,10 @@ NOISE: Final = 0.04
 COVERED: Final = 0.13  # half of a covered patch's side at most, as a share of the image's
 
 
-@dataclass(frozen=True)
-class Shares:
-    """Shares of the images that are changed, each in [0, 1].
-
-    still: not moved. Moving blurs a little; if all were moved, the network would only know
-        blurred images and give lower logits to the sharp ones in service.
-    style: with the grey levels of another image. sharpness: softer or sharper. cover: with a
-        patch, drawn twice.
-    """
-
-    still: float
-    style: float
-    sharpness: float
-    cover: float
-
-
 class _Random:
     """Random numbers that depend on the seed alone; each call has its own."""
 
-    def __init__(self, seed: "tf.Tensor", count: Any) -> None:
-        import tensorflow as tf
-
+    def __init__(self, seed: Any, count: Any) -> None:
         self._count = count
         self._seeds: Iterator[Any] = iter(
             tf.unstack(tf.random.experimental.stateless_split(seed, 32))
@@ -52,13 +33,9 @@ class _Random:
 
     def uniform(self, low: float, high: float) -> Any:
         """One number per image, shaped to multiply images."""
-        import tensorflow as tf
-
         return tf.random.stateless_uniform((self._count, 1, 1, 1), next(self._seeds), low, high)
 
     def normal(self, shape: Any) -> Any:
-        import tensorflow as tf
-
         return tf.random.stateless_normal(shape, next(self._seeds))
 
     def chosen(self, share: float) -> Any:
@@ -66,21 +43,20 @@ class _Random:
         return self.uniform(0, 1) < share
 
 
-def augment(images: "tf.Tensor", *, seed: "tf.Tensor", shares: Shares) -> "tf.Tensor":
+def augment(images: Any, *, seed: Any, config: TrainingConfig) -> Any:
     """uint8 (n, h, w) -> uint8 (n, h, w), each image changed in its own way.
 
-    seed: int32 (2,); the same seed gives the same views.
+    seed: int32 (2,); the same seed gives the same views. config: whose shares of the images are
+    changed.
     """
-    import tensorflow as tf
-
     random = _Random(seed, tf.shape(images)[0])
     grey = tf.cast(images, tf.float32)[..., None] / 255
-    grey = _change_style(grey, random, share=shares.style)
-    grey = _move(grey, random, still_share=shares.still)
-    grey = _change_sharpness(grey, random, share=shares.sharpness)
+    grey = _change_style(grey, random, share=config.style_share)
+    grey = _move(grey, random, still_share=config.still_share)
+    grey = _change_sharpness(grey, random, share=config.sharpness_share)
     grey = _change_tone(grey, random)
     for _ in range(2):
-        grey = _cover(grey, random, share=shares.cover)
+        grey = _cover(grey, random, share=config.cover_share)
     grey += random.normal(tf.shape(grey)) * random.uniform(0, NOISE)
     return tf.cast(tf.round(tf.clip_by_value(grey, 0, 1)[..., 0] * 255), tf.uint8)
 
@@ -90,8 +66,6 @@ def _change_style(grey: Any, random: _Random, *, share: float) -> Any:
 
     Otherwise the network learns the scanner: in the public set, normal images have more contrast.
     """
-    import tensorflow as tf
-
     mean, variance = tf.nn.moments(grey, axes=(1, 2), keepdims=True)
     deviation = tf.sqrt(variance) + 1e-3
     new_mean, new_deviation = tf.roll(mean, 1, 0), tf.roll(deviation, 1, 0)
@@ -104,8 +78,6 @@ def _change_style(grey: Any, random: _Random, *, share: float) -> Any:
 
 def _move(grey: Any, random: _Random, *, still_share: float) -> Any:
     """Rotation, zoom, aspect, shift and left-right flip as one projective resampling."""
-    import tensorflow as tf
-
     side = tf.cast(tf.shape(grey)[1], tf.float32)
     is_still = random.chosen(still_share)
 
@@ -138,8 +110,6 @@ def _move(grey: Any, random: _Random, *, still_share: float) -> Any:
 
 def _change_sharpness(grey: Any, random: _Random, *, share: float) -> Any:
     """Blur or sharpen, as detectors, archives and compression differ."""
-    import tensorflow as tf
-
     kernel = tf.constant([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     blurred = tf.nn.conv2d(grey, kernel[:, None, None, None], 1, "SAME")
     blurred = tf.nn.conv2d(blurred, kernel[None, :, None, None], 1, "SAME")
@@ -151,8 +121,6 @@ def _change_sharpness(grey: Any, random: _Random, *, share: float) -> Any:
 
 def _change_tone(grey: Any, random: _Random) -> Any:
     """Gamma, an S-curve either way, contrast and brightness."""
-    import tensorflow as tf
-
     gamma = tf.exp(random.normal((tf.shape(grey)[0], 1, 1, 1)) * GAMMA)
     toned = tf.pow(tf.clip_by_value(grey, 1e-4, 1), gamma)
     bend = random.uniform(-0.5, 0.8)  # towards smoothstep, or away from it
@@ -163,8 +131,6 @@ def _change_tone(grey: Any, random: _Random) -> Any:
 
 def _cover(grey: Any, random: _Random, *, share: float) -> Any:
     """Random erasing (Zhong 2020): neither a side marker nor one corner of a lung decides."""
-    import tensorflow as tf
-
     side = tf.cast(tf.shape(grey)[1], tf.float32)
     rows, columns = tf.range(side)[None, :, None, None], tf.range(side)[None, None, :, None]
     row, column = random.uniform(0, 1) * side, random.uniform(0, 1) * side

@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 from zipfile import BadZipFile
 
@@ -96,10 +95,6 @@ def load_checkpoint(folder: Path, *, key: str) -> Checkpoint | None:
 
 def has_checkpoint(folder: Path) -> bool:
     return (folder / FILE).is_file()
-
-
-def remove_checkpoints(folder: Path) -> None:
-    rmtree(folder, ignore_errors=True)
 
 
 def _numbered(stored: Any, name: str) -> list[NDArray[Any]]:

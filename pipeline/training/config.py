@@ -1,32 +1,21 @@
 """The configuration of a training, which is saved beside the weights."""
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from pipeline.errors import PipelineError
-from pipeline.training.augmentation import Shares
 from pipeline.types import OperatingPoint
 
-# Lowest and highest value, both included.
-LIMITS: dict[str, tuple[float, float]] = {
-    "size": (32, 1024),
-    "alpha": (0.35, 1.4),
-    "seed": (0, 2**31 - 1),
-    "head_epochs": (0, 10_000),
-    "epochs": (0, 10_000),
-    "batch_size": (1, 4096),
-    "head_learning_rate": (1e-9, 10),
-    "learning_rate": (1e-9, 10),
-    "weight_decay": (0, 10),
-    "dropout": (0, 0.99),
-    **dict.fromkeys(("validation_share", "frozen_share", "average_momentum"), (0, 1)),
-    **dict.fromkeys(("balanced_floor", "sensitive_floor"), (0, 1)),
-    **dict.fromkeys(("still_share", "style_share", "sharpness_share", "cover_share"), (0, 1)),
-}
-
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=1e-9, le=10, allow_inf_nan=False)]
+Epochs = Annotated[int, Field(ge=0, le=10_000)]
 RETIRED = {"drawn_films"}  # in cards of earlier releases; ignored
 
 
@@ -34,7 +23,7 @@ class TrainingConfigError(PipelineError):
     """A training has no such setting, or not this value."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, extra="forbid"))
 class TrainingConfig:
     """How a network is trained.
 
@@ -42,7 +31,11 @@ class TrainingConfig:
         None downloads Keras's own; "random" starts from noise (tests only).
     frozen_share: share of the network's layers, from the input up, that are frozen.
     average_momentum: of the exponential moving average of the weights that is kept.
-    still_share, style_share, sharpness_share, cover_share: see `augmentation.Shares`.
+    still_share: of the training images that are not moved. Moving blurs a little; if all were
+        moved, the network would only know blurred images and give lower logits to the sharp ones
+        in service.
+    style_share: with the grey levels of another image. sharpness_share: softer or sharper.
+    cover_share: with a patch, drawn twice.
     balanced_floor, sensitive_floor: the threshold rule's floors of sensitivity for the two
         operating points (see `calibration.choose_threshold`).
     unfamiliar_warning: shown with an image that is nearly out of distribution.
@@ -52,35 +45,30 @@ class TrainingConfig:
     """
 
     model_version: str = "candidate"
-    start_weights: Path | str | None = None
-    size: int = 224
-    alpha: float = 1.0
-    seed: int = 20
+    start_weights: Literal["random"] | Path | None = None
+    size: Annotated[int, Field(ge=32, le=1024)] = 224
+    alpha: Annotated[float, Field(ge=0.35, le=1.4, allow_inf_nan=False)] = 1.0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 20
     split_key: str = "overread-1"
-    validation_share: float = 0.15
-    head_epochs: int = 30
-    head_learning_rate: float = 3e-3
-    epochs: int = 8
-    learning_rate: float = 3e-4
-    weight_decay: float = 1e-3
-    batch_size: int = 32
-    dropout: float = 0.2
-    frozen_share: float = 0.6
-    average_momentum: float = 0.99
-    still_share: float = 0.3
-    style_share: float = 0.5
-    sharpness_share: float = 0.5
-    cover_share: float = 0.5
-    balanced_floor: float = 0.95
-    sensitive_floor: float = 0.98
+    validation_share: Share = 0.15
+    head_epochs: Epochs = 30
+    head_learning_rate: Rate = 3e-3
+    epochs: Epochs = 8
+    learning_rate: Rate = 3e-4
+    weight_decay: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 1e-3
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    dropout: Annotated[float, Field(ge=0, le=0.99, allow_inf_nan=False)] = 0.2
+    frozen_share: Share = 0.6
+    average_momentum: Share = 0.99
+    still_share: Share = 0.3
+    style_share: Share = 0.5
+    sharpness_share: Share = 0.5
+    cover_share: Share = 0.5
+    balanced_floor: Share = 0.95
+    sensitive_floor: Share = 0.98
     unfamiliar_warning: str = "somewhat unlike the images that the network was trained on"
     population: str = ""
     known_limits: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Raises TrainingConfigError."""
-        for name, kind in get_type_hints(TrainingConfig).items():
-            _check(name, getattr(self, name), kind)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TrainingConfig":
@@ -88,20 +76,14 @@ class TrainingConfig:
 
         Raises TrainingConfigError.
         """
-        kinds = get_type_hints(cls)
-        values = {name: value for name, value in values.items() if name not in RETIRED}
-        for name in values:
-            if name not in kinds:
-                raise TrainingConfigError(f"{name}: a training has no such setting")
-        return cls(**{name: _from_json(value, kinds[name]) for name, value in values.items()})
-
-    def augmentation_shares(self) -> Shares:
-        return Shares(
-            still=self.still_share,
-            style=self.style_share,
-            sharpness=self.sharpness_share,
-            cover=self.cover_share,
-        )
+        known = {name: value for name, value in values.items() if name not in RETIRED}
+        try:  # as JSON, which has neither paths nor tuples
+            return TypeAdapter(cls).validate_json(json.dumps(known, default=str))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise TrainingConfigError(
+                f"{first['loc'][0]}: {first['msg']}, received {first['input']!r}"
+            ) from None
 
     def sensitivity_floors(self) -> dict[OperatingPoint, float]:
         return {"balanced": self.balanced_floor, "sensitive": self.sensitive_floor}
@@ -112,34 +94,6 @@ class TrainingConfig:
         if isinstance(self.start_weights, Path):
             values["start_weights"] = self.start_weights.name
         return values
-
-
-def _from_json(value: Any, kind: Any) -> Any:
-    """JSON has neither paths nor tuples, and people write 1.0 as 1."""
-    if isinstance(value, list):
-        return tuple(value)
-    if isinstance(value, str) and kind == Path | str | None and value != "random":
-        return Path(value)
-    return float(value) if kind is float and type(value) is int else value
-
-
-def _check(name: str, value: Any, kind: Any) -> None:
-    if not _is_a(value, kind):
-        words = {tuple[str, ...]: "list of texts", float: "number", int: "whole number"}
-        expected = words.get(kind, "text")
-        raise TrainingConfigError(f"{name}: expected a {expected}, received {value!r}")
-    low, high = LIMITS.get(name, (value, value))
-    # Written so that nan is refused, too.
-    if name in LIMITS and not low <= value <= high:
-        raise TrainingConfigError(f"{name}: expected {low:g} to {high:g}, received {value!r}")
-
-
-def _is_a(value: Any, kind: Any) -> bool:
-    if kind == tuple[str, ...]:
-        return isinstance(value, tuple) and all(isinstance(entry, str) for entry in value)
-    if kind is float:
-        kind = float | int
-    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 Start = Literal["production", "imagenet"]

@@ -6,25 +6,24 @@ continues from a checkpoint sees the same batches as one that was not interrupte
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.calibration import balanced_weights
+from pipeline.training.augmentation import augment
 from pipeline.training.checkpoint import Checkpoint, LearningCurves
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset
+from pipeline.training.framework import keras, tf
 from pipeline.training.network import fold_while_computing, freeze_lower
-
-if TYPE_CHECKING:
-    import keras
 
 
 class FineTuning:
     """A network with its optimizer. Lower blocks are frozen: their gradient is never computed."""
 
-    def __init__(self, network: "keras.Model", *, images: int, config: TrainingConfig) -> None:
+    def __init__(self, network: keras.Model, *, images: int, config: TrainingConfig) -> None:
         """images: of an epoch; the learning rate's decay depends on it."""
         self.config = config
         self.steps = math.ceil(images / config.batch_size)  # of an epoch
@@ -87,8 +86,6 @@ class FineTuning:
 
 
 def _make_optimizer(config: TrainingConfig, *, steps: int) -> Any:
-    import keras
-
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps, warmup_target=config.learning_rate, warmup_steps=steps // 20
     )
@@ -100,9 +97,7 @@ def _make_optimizer(config: TrainingConfig, *, steps: int) -> Any:
     )
 
 
-def _compile_step(network: "keras.Model", trained: Any, optimizer: Any, signature: Any) -> Any:
-    import tensorflow as tf
-
+def _compile_step(network: keras.Model, trained: Any, optimizer: Any, signature: Any) -> Any:
     def step(images: Any, labels: Any, weights: Any) -> Any:
         with tf.GradientTape() as tape:
             logits = network(images, training=True)
@@ -123,20 +118,15 @@ def make_batches(
     indices: the images of an epoch, (m,); None for each of them once. Each epoch shuffles and
     augments them in its own way, one step ahead of the training.
     """
-    import tensorflow as tf
-
-    from pipeline.training.augmentation import augment
-
     images, labels = tf.constant(dataset.images), tf.constant(dataset.labels[:, None], tf.float32)
     used = np.arange(len(dataset)) if indices is None else indices
     both_equal = np.zeros(len(dataset))  # both classes weigh the same in an epoch
     both_equal[used] = balanced_weights(dataset.labels[used])
     weights = tf.constant(both_equal, tf.float32)
-    shares = config.augmentation_shares()
 
     def take(step: Any, batch: Any) -> tuple[Any, Any, Any]:
         seed = tf.stack([config.seed, tf.cast(step, tf.int32)])
-        augmented = augment(tf.gather(images, batch), seed=seed, shares=shares)
+        augmented = augment(tf.gather(images, batch), seed=seed, config=config)
         return augmented, tf.gather(labels, batch), tf.gather(weights, batch)
 
     # Traced once for all epochs; there are no branches for autograph to look for.

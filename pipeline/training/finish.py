@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,18 +28,16 @@ from pipeline.inference.predictor import Predictor, probability_of
 from pipeline.inference.version_folder import Card, write_folder
 from pipeline.reports.card import describe_images, make_card, write_card
 from pipeline.reports.charts import learning_curves_svg
-from pipeline.training.augmentation import Shares
+from pipeline.training.augmentation import augment
 from pipeline.training.checkpoint import LearningCurves
 from pipeline.training.dataset import Dataset
+from pipeline.training.framework import keras
 from pipeline.training.job import TrainingJob, TrainingProgress
 from pipeline.training.network import fold_batch_normalisation, round_to_float16
 from pipeline.types import Inference, OperatingPoint
 
-if TYPE_CHECKING:
-    import keras
 
-
-def export_network(network: "keras.Model", folder: Path) -> None:
+def export_network(network: keras.Model, folder: Path) -> None:
     """Write network.keras, network.xml and network.bin into `folder`.
 
     Expects weights that float16 holds exactly (`round_to_float16`): then the compiled copy,
@@ -49,7 +47,7 @@ def export_network(network: "keras.Model", folder: Path) -> None:
     _save_compiled(network, folder / COMPILED_FILE)
 
 
-def _save_keras(network: "keras.Model", path: Path) -> None:
+def _save_keras(network: keras.Model, path: Path) -> None:
     """Keras stores its archive uncompressed; zeros in every weight's tail deflate well."""
     stored = path.with_suffix(".stored.keras")
     network.save(stored)
@@ -65,7 +63,7 @@ def _save_keras(network: "keras.Model", path: Path) -> None:
     stored.unlink()
 
 
-def _save_compiled(network: "keras.Model", path: Path) -> None:
+def _save_compiled(network: keras.Model, path: Path) -> None:
     openvino = import_openvino()
     size = network.input_shape[1:]
     concrete = forward_function(network).get_concrete_function()
@@ -81,9 +79,7 @@ AUGMENTED_VIEWS = 2  # of each validation image, to calibrate with
 BATCH = 64
 
 
-def finish(
-    network: "keras.Model", job: TrainingJob, *, curves: LearningCurves, output: Path
-) -> Path:
+def finish(network: keras.Model, job: TrainingJob, *, curves: LearningCurves, output: Path) -> Path:
     """Export a trained network, calibrate and measure what was exported, and write its folder.
 
     Every figure comes from the compiled engine with the weights as they are served.
@@ -167,10 +163,10 @@ class _Evaluation:
 
     def _view_logits(self, engine: Engine, *, seed: int) -> NDArray[np.float32]:
         """float32 (n,), of every validation image once, augmented; the same for the same seed."""
-        shares = self._job.config.augmentation_shares()
         found = []
         for start, batch in _batches(self._validation.images):
-            found.append(engine.infer(_view(batch, seed=(seed, start), shares=shares)).logits)
+            view = augment(batch, seed=(seed, start), config=self._job.config).numpy()
+            found.append(engine.infer(view).logits)
             self._report(len(batch), "calibrating")
         return np.concatenate(found)
 
@@ -209,12 +205,3 @@ class _Evaluation:
 
 def _batches(images: NDArray[np.uint8]) -> Sequence[tuple[int, NDArray[np.uint8]]]:
     return [(start, images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
-
-
-def _view(images: NDArray[np.uint8], *, seed: tuple[int, int], shares: Shares) -> NDArray[np.uint8]:
-    import tensorflow as tf
-
-    from pipeline.training.augmentation import augment
-
-    view: NDArray[np.uint8] = augment(images, seed=tf.constant(seed), shares=shares).numpy()
-    return view

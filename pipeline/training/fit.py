@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,6 @@ from numpy.typing import NDArray
 from pipeline.evaluation.calibration import balanced_weights, log_loss
 from pipeline.evaluation.metrics import auroc
 from pipeline.inference.gradcam import HEAD
-from pipeline.inference.tensorflow_engine import import_tensorflow
 from pipeline.training.checkpoint import (
     LearningCurves,
     has_checkpoint,
@@ -21,11 +19,9 @@ from pipeline.training.checkpoint import (
 )
 from pipeline.training.config import TrainingConfig
 from pipeline.training.fine_tuning import FineTuning, make_batches
+from pipeline.training.framework import keras, tf
 from pipeline.training.job import TrainingJob, TrainingProgress
 from pipeline.training.network import build_network
-
-if TYPE_CHECKING:
-    import keras
 
 Floats = NDArray[np.float32]
 
@@ -35,9 +31,7 @@ _OTHER_TRAINING = "the checkpoint has other settings, images or start weights: s
 class Forward:
     """A network's outputs for many images; Keras's `predict` traces each network again."""
 
-    def __init__(self, network: "keras.Model") -> None:
-        import tensorflow as tf
-
+    def __init__(self, network: keras.Model) -> None:
         signature = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8)
         self._widths = [output.shape[1] for output in network.outputs]
         self._compute = tf.function(
@@ -55,8 +49,6 @@ class Forward:
         on_batch: Callable[[int], None] = lambda done: None,
     ) -> list[Floats]:
         """uint8 (n, size, size) -> each output, float32 (n, its width). on_batch: images done."""
-        import tensorflow as tf
-
         outputs = [np.empty((len(images), width), np.float32) for width in self._widths]
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
@@ -67,7 +59,7 @@ class Forward:
 
 
 def fit_head(
-    network: "keras.Model",
+    network: keras.Model,
     features: Floats,
     labels: NDArray[np.uint8],
     *,
@@ -80,8 +72,6 @@ def fit_head(
     features: float32 (n, channels), pooled, of the images of labels (n,) in {0, 1}. on_epoch:
     called with each epoch's training loss and validation logits (m,).
     """
-    import keras
-
     entry = keras.Input((features.shape[1],))
     head = keras.Model(entry, network.get_layer(HEAD)(entry))
     head.compile(
@@ -101,16 +91,13 @@ def fit_head(
 
 def fit_network(
     job: TrainingJob, *, checkpoints: Path | None = None
-) -> tuple["keras.Model", LearningCurves]:
+) -> tuple[keras.Model, LearningCurves]:
     """Build and train a network. The weights returned are the moving average's.
 
     checkpoints: a folder to continue from, and to save each epoch in; the caller removes it.
     Two equal runs on one machine, or one that was interrupted, give the same weights: logits of
     a toy network agree within 0.0001. Other processors and versions round otherwise.
     """
-    import_tensorflow()
-    import keras
-
     config = job.config
     keras.utils.set_random_seed(config.seed)
     network = build_network(
@@ -137,9 +124,7 @@ def fit_network(
 class _Run:
     """A training at work, with the curves so far."""
 
-    def __init__(self, network: "keras.Model", job: TrainingJob, checkpoints: Path | None) -> None:
-        import keras
-
+    def __init__(self, network: keras.Model, job: TrainingJob, checkpoints: Path | None) -> None:
         self._job, self._checkpoints = job, checkpoints
         self._key = training_key(job) if checkpoints else ""
         self.tuning = FineTuning(network, images=len(job.epoch_indices), config=job.config)

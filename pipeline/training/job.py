@@ -21,7 +21,7 @@ STAGES = {  # in their order, with the words for people
     "evaluate": "evaluating, step",
 }
 # Milliseconds an image, on two cores; only their proportions matter. TRAIN is for each epoch.
-READ, FEATURES, HEAD, TRAIN, EVALUATE = 4.0, 10.0, 0.05, 25.0, 6.0
+FEATURES, HEAD, TRAIN, EVALUATE = 10.0, 0.05, 25.0, 6.0
 EXPORT = 15_000.0  # milliseconds, however many images there are
 
 
@@ -79,38 +79,21 @@ class TrainingJob:
     def epoch_indices(self) -> NDArray[np.intp]:
         return np.arange(len(self.training)) if self.indices is None else self.indices
 
-    def with_shares(self) -> "TrainingJob":
-        """Return the job with a `progress` that receives each step's share of the whole."""
-        evaluated = (self.training, self.validation, *self.test_sets.values())
-        weighted = WeightedProgress(
-            self.progress,
-            config=self.config,
-            trained=len(self.epoch_indices),
-            evaluated=sum(map(len, evaluated)),
-        )
-        return replace(self, progress=weighted)
-
 
 class WeightedProgress:
     """Passes each step on with the expected share of the whole training that is done.
 
-    read: images to decode. trained: images of an epoch. evaluated: all images, of whichever split.
+    trained: images of an epoch. evaluated: all images, of whichever split. Reading images takes
+    too little to count.
     """
 
     def __init__(
-        self,
-        progress: Progress,
-        *,
-        config: TrainingConfig,
-        trained: int,
-        evaluated: int,
-        read: int = 0,
+        self, progress: Progress, *, config: TrainingConfig, trained: int, evaluated: int
     ) -> None:
         self._progress = progress
         self._skipped = 0.0  # share of fine-tuning that an earlier run has done
         self._finished: dict[str, float] = {}
         self._work = {
-            "read": READ * read,
             "features": FEATURES * evaluated if config.head_epochs else 0.0,
             "head": HEAD * trained * config.head_epochs,
             "fine-tune": TRAIN * trained * config.epochs,

@@ -6,13 +6,13 @@ one dense unit, so that Grad-CAM has a closed form (see `gradcam`).
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from pipeline.errors import PipelineError
 from pipeline.inference.gradcam import HEAD
-
-if TYPE_CHECKING:
-    import keras
+from pipeline.training.framework import keras, tf
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def build_network(
     alpha: float = 1.0,
     dropout: float = 0.2,
     start_weights: Path | str | None = "random",
-) -> "keras.Model":
+) -> keras.Model:
     """Build the network: uint8 (n, size, size) in, 0 = black; float32 logits (n, 1) out.
 
     start_weights: a Keras file, None for Keras's own download, "random" for noise. A version's
@@ -35,8 +35,6 @@ def build_network(
     batch normalisation is folded, which changes nothing while it is frozen, as it is here.
     Raises StartWeightsError.
     """
-    import keras
-
     start = None
     if start_weights is None:
         start = _download(size=size, alpha=alpha)
@@ -57,14 +55,12 @@ def build_network(
 
 def _three_channels(grey: Any, *, size: int) -> Any:
     """uint8 grey -> float32 (n, size, size, 3) in [-1, 1], as the ImageNet weights expect."""
-    import keras
-
     channel = keras.layers.Reshape((size, size, 1), name="channel")(grey)
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scaled")(channel)
     return keras.layers.Concatenate(name="three_channels")([scaled, scaled, scaled])
 
 
-def _copy_weights(start: "keras.Model", network: "keras.Model", *, alpha: float) -> None:
+def _copy_weights(start: keras.Model, network: keras.Model, *, alpha: float) -> None:
     source = {layer.name: layer for layer in start.layers}
     try:
         for layer in network.layers:
@@ -76,9 +72,7 @@ def _copy_weights(start: "keras.Model", network: "keras.Model", *, alpha: float)
         raise StartWeightsError(" ".join(message.split())) from error
 
 
-def _read(path: Path) -> "keras.Model":
-    import keras
-
+def _read(path: Path) -> keras.Model:
     if not path.is_file():
         raise StartWeightsError(f"{path}: no such file of start weights")
     try:
@@ -87,9 +81,7 @@ def _read(path: Path) -> "keras.Model":
         raise StartWeightsError(f"{path.name} is not a readable Keras file") from error
 
 
-def _download(*, size: int, alpha: float) -> "keras.Model":
-    import keras
-
+def _download(*, size: int, alpha: float) -> keras.Model:
     try:
         return keras.applications.MobileNetV2(
             input_shape=(size, size, 3), alpha=alpha, include_top=False, weights="imagenet"
@@ -102,29 +94,24 @@ def _download(*, size: int, alpha: float) -> "keras.Model":
         ) from error
 
 
-def freeze_lower(network: "keras.Model", *, share: float) -> None:
+def freeze_lower(network: keras.Model, *, share: float) -> None:
     """Make the layers above `share` of the graph trainable, except batch normalisation.
 
     Batch statistics of a few hundred steps would be too noisy at Keras's momentum of 0.999,
     and serving uses the stored ones.
     """
-    import keras
-
     limit = int(len(network.layers) * share)
     for index, layer in enumerate(network.layers):
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = index >= limit and not is_norm
 
 
-def fold_batch_normalisation(network: "keras.Model") -> None:
+def fold_batch_normalisation(network: keras.Model) -> None:
     """Move each batch normalisation's scale into the convolution before it, in place.
 
     What is left of the layer adds its bias. The function computed is the same, but no later
     compiler has scales to multiply, so weights rounded to float16 stay exactly as they are.
     """
-    import keras
-    import numpy as np
-
     for norm, conv in _convolutions(network).items():
         gamma, beta, mean, variance = norm.get_weights()
         scale = gamma / np.sqrt(variance + norm.epsilon)
@@ -135,14 +122,11 @@ def fold_batch_normalisation(network: "keras.Model") -> None:
         norm.set_weights([ones, beta - mean * scale, 0 * ones, (1 - norm.epsilon) * ones])
 
 
-def round_to_float16(network: "keras.Model") -> None:
+def round_to_float16(network: keras.Model) -> None:
     """Round the weights to values that float16 holds, in place; computing stays float32.
 
     Halves the files' size. Metrics, calibration and threshold are computed after this.
     """
-    import keras
-    import numpy as np
-
     for layer in network.layers:
         values = layer.get_weights()
         # A folded batch normalisation's variance stands for exactly one; only its bias rounds.
@@ -155,7 +139,7 @@ def round_to_float16(network: "keras.Model") -> None:
         )
 
 
-def fold_while_computing(network: "keras.Model") -> "keras.Model":
+def fold_while_computing(network: keras.Model) -> keras.Model:
     """Return a faster network that shares the weights of one whose batch normalisation is frozen.
 
     It computes the same: uint8 (n, size, size) -> what `network` gives. While it computes, each
@@ -164,15 +148,12 @@ def fold_while_computing(network: "keras.Model") -> "keras.Model":
     cores, with a third of the layers frozen, a training step takes 0.75 and a forward pass 0.6 of
     the time. OpenVINO would compute the frozen blocks no faster.
     """
-    import keras
-
-    folded = _folded_class()
     convolutions = _convolutions(network)
     folded_away = set(convolutions.values())
 
     def clone(layer: Any) -> Any:
         if layer in convolutions:
-            return folded(convolutions[layer], layer)
+            return _FoldedConvolution(convolutions[layer], layer)
         if layer in folded_away:
             return keras.layers.Identity(name=layer.name)
         return layer if layer.weights else layer.__class__.from_config(layer.get_config())
@@ -180,41 +161,32 @@ def fold_while_computing(network: "keras.Model") -> "keras.Model":
     return keras.models.clone_model(network, clone_function=clone)
 
 
-def _convolutions(network: "keras.Model") -> dict[Any, Any]:
+def _convolutions(network: keras.Model) -> dict[Any, Any]:
     """By batch normalisation, the convolution before it, which has no bias (as in MobileNetV2)."""
-    import keras
-
     by_output = {id(layer.output): layer for layer in network.layers}
     norms = [one for one in network.layers if isinstance(one, keras.layers.BatchNormalization)]
     return {norm: by_output[id(norm.input)] for norm in norms}
 
 
-def _folded_class() -> Any:
-    """Keras is imported only where something is trained."""
-    import keras
-    import tensorflow as tf
+class _FoldedConvolution(keras.layers.Layer):  # type: ignore[misc]
+    """A convolution and the batch normalisation behind it."""
 
-    class FoldedConvolution(keras.layers.Layer):  # type: ignore[misc]
-        """A convolution and the batch normalisation behind it."""
+    def __init__(self, convolution: Any, norm: Any) -> None:
+        super().__init__(name=norm.name)
+        self.convolution, self.norm = convolution, norm
+        self.is_depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
 
-        def __init__(self, convolution: Any, norm: Any) -> None:
-            super().__init__(name=norm.name)
-            self.convolution, self.norm = convolution, norm
-            self.is_depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+    def call(self, inputs: Any, mask: None = None) -> Any:
+        norm, padding = self.norm, self.convolution.padding.upper()
+        scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+        kernel = self.convolution.kernel
+        rows, columns = self.convolution.strides
+        if self.is_depthwise:
+            strides = (1, rows, columns, 1)
+            found = tf.nn.depthwise_conv2d(inputs, kernel * scale[:, None], strides, padding)
+        else:
+            found = tf.nn.conv2d(inputs, kernel * scale, (rows, columns), padding)
+        return tf.nn.bias_add(found, norm.beta - norm.moving_mean * scale)
 
-        def call(self, inputs: Any, mask: None = None) -> Any:
-            norm, padding = self.norm, self.convolution.padding.upper()
-            scale = norm.gamma * tf.math.rsqrt(norm.moving_variance + norm.epsilon)
-            kernel = self.convolution.kernel
-            rows, columns = self.convolution.strides
-            if self.is_depthwise:
-                strides = (1, rows, columns, 1)
-                found = tf.nn.depthwise_conv2d(inputs, kernel * scale[:, None], strides, padding)
-            else:
-                found = tf.nn.conv2d(inputs, kernel * scale, (rows, columns), padding)
-            return tf.nn.bias_add(found, norm.beta - norm.moving_mean * scale)
-
-        def compute_output_shape(self, shape: Any) -> Any:
-            return self.convolution.compute_output_shape(shape)
-
-    return FoldedConvolution
+    def compute_output_shape(self, shape: Any) -> Any:
+        return self.convolution.compute_output_shape(shape)

@@ -1,17 +1,15 @@
 """From labelled radiographs, in a folder or in memory, to a model version's folder."""
 
-from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from shutil import rmtree
 
 import numpy as np
 
 from pipeline.inference.version_folder import check_is_new
-from pipeline.training.checkpoint import checkpoint_folder, remove_checkpoints
+from pipeline.training.checkpoint import checkpoint_folder
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset, read_images
-from pipeline.training.finish import finish
-from pipeline.training.fit import fit_network
 from pipeline.training.job import Progress, TrainingJob, TrainingProgress, WeightedProgress
 from pipeline.training.labelled import FOLDER_LABELS, DatasetError, LabelledImage, open_dataset
 from pipeline.training.splits import split_of
@@ -19,46 +17,42 @@ from pipeline.types import Split
 
 
 def train_folder(
-    dataset: Path,
-    output: Path,
-    *,
-    config: TrainingConfig,
-    progress: Progress = lambda step: None,
-    test_sets: Mapping[str, Dataset] | None = None,
-    card_entries: Callable[[Path], Mapping[str, Any]] = lambda folder: {},
+    dataset: Path, output: Path, *, config: TrainingConfig, progress: Progress = lambda step: None
 ) -> Path:
-    """Train on `dataset/train/{NORMAL,PNEUMONIA}`; return `output`, the new version's folder.
+    """Train on a labelled folder; return `output`, the new version's folder.
 
-    A folder without splits is all training images. Validation patients are taken from these.
-    `dataset/test`, where there is one, is measured as `test_sets` are. See `TrainingJob` and
-    `train` for the rest. Raises DatasetError, StartWeightsError, FileExistsError.
+    Raises what `read_job` and `train` do.
     """
-    check_is_new(output)
+    check_is_new(output)  # before the images are read
+    return train(read_job(dataset, config=config, progress=progress), output)
+
+
+def read_job(
+    dataset: Path, *, config: TrainingConfig, progress: Progress = lambda step: None
+) -> TrainingJob:
+    """Read `dataset/train/{NORMAL,PNEUMONIA}`, or a folder without splits, as training images.
+
+    Validation patients are taken from these. `dataset/test`, where there is one, is only measured.
+    Raises DatasetError.
+    """
     train_images, test_images = _find_images(dataset)
     total = len(train_images) + len(test_images)
-    # Some 15 % of them will be validation's, which matters little to an estimate.
-    weighted = WeightedProgress(progress, config=config, trained=total, evaluated=total, read=total)
 
-    def show(done: int) -> None:
-        weighted(TrainingProgress(stage="read", done=done, total=total))
+    def read(images: list[LabelledImage], *, before: int) -> Dataset:
+        def show(done: int) -> None:
+            progress(TrainingProgress(stage="read", done=before + done, total=total))
 
-    everything = read_images(train_images, size=config.size, progress=show)
-    training, validation = split_dataset(everything, config=config)
-    measured = dict(test_sets or {})
-    if test_images:
-        before = len(train_images)
-        measured["test"] = read_images(
-            test_images, size=config.size, progress=lambda done: show(before + done)
-        )
-    job = TrainingJob(
+        return read_images(images, size=config.size, progress=show)
+
+    training, validation = split_dataset(read(train_images, before=0), config=config)
+    test = {"test": read(test_images, before=len(train_images))} if test_images else {}
+    return TrainingJob(
         config=config,
         training=training,
         validation=validation,
-        test_sets=measured,
-        card_entries=card_entries,
-        progress=weighted,
+        test_sets=test,
+        progress=progress,
     )
-    return _train(job, output)
 
 
 def train(job: TrainingJob, output: Path) -> Path:
@@ -67,15 +61,21 @@ def train(job: TrainingJob, output: Path) -> Path:
     An interrupted training continues after its last epoch, which is kept beside `output` until
     that is complete. Raises StartWeightsError, FileExistsError.
     """
+    from pipeline.training.finish import finish  # imports TensorFlow
+    from pipeline.training.fit import fit_network
+
     check_is_new(output)
-    return _train(job.with_shares(), output)
-
-
-def _train(job: TrainingJob, output: Path) -> Path:
-    checkpoints = checkpoint_folder(output)
+    evaluated = job.training, job.validation, *job.test_sets.values()
+    weighted = WeightedProgress(
+        job.progress,
+        config=job.config,
+        trained=len(job.epoch_indices),
+        evaluated=sum(map(len, evaluated)),
+    )
+    job, checkpoints = replace(job, progress=weighted), checkpoint_folder(output)
     network, curves = fit_network(job, checkpoints=checkpoints)
     folder = finish(network, job, curves=curves, output=output)
-    remove_checkpoints(checkpoints)
+    rmtree(checkpoints, ignore_errors=True)
     return folder
 
 

@@ -16,6 +16,7 @@ from pipeline.inference.version_folder import load_card
 from pipeline.training.config import candidate_config
 from pipeline.training.job import Progress, TrainingJob
 from pipeline.training.mixing import mix
+from pipeline.training.train import train
 from worker.night.training_data import TrainingData, read_training_data
 
 
@@ -38,8 +39,6 @@ def train_candidate(
     data_dir = context.settings.data_dir
     folder = data_dir / NETWORKS / name
     if not folder.exists():
-        from pipeline.training.train import train  # imports TensorFlow
-
         data = read_training_data(context, snapshot.id, progress=progress)
         job = _make_job(data, snapshot, production, context.settings, name=name, progress=progress)
         with suppress(FileExistsError):  # a worker that had lost this night's claim was faster

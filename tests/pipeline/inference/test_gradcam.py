@@ -2,12 +2,6 @@ import numpy as np
 import pytest
 
 from pipeline.inference.gradcam import FEATURE_MAP, HEAD, MIDDLE_MAP, forward_function
-from pipeline.training.network import (
-    build_network,
-    fold_batch_normalisation,
-    freeze_lower,
-    round_to_float16,
-)
 from tests.support.imaging.networks import gradcam_by_tape, phantom_inputs, to_peak
 
 pytestmark = pytest.mark.tensorflow
@@ -51,6 +45,8 @@ def make_random_network():  # type: ignore[no-untyped-def]
     """Convolutions that let signals through, and batch statistics other than nought and one."""
     import keras
 
+    from pipeline.training.network import build_network
+
     keras.utils.set_random_seed(0)
     network = build_network(size=96, alpha=0.35)
     random = np.random.default_rng(1)
@@ -80,6 +76,8 @@ def test_closed_form_equals_the_gradient_tape() -> None:
 
 
 def test_fold_batch_normalisation_and_round_to_float16() -> None:
+    from pipeline.training.network import fold_batch_normalisation, round_to_float16
+
     network = make_random_network()
     inputs = phantom_inputs(count=2)[:, ::2, ::2][:, :96, :96]
     before = network.predict(inputs, verbose=0)
@@ -93,6 +91,8 @@ def test_fold_batch_normalisation_and_round_to_float16() -> None:
 
 
 def test_freeze_lower_leaves_the_upper_blocks() -> None:
+    from pipeline.training.network import build_network, freeze_lower
+
     network = build_network(size=96, alpha=0.35)
     freeze_lower(network, share=1 / 3)
     assert not network.get_layer("Conv1").trainable

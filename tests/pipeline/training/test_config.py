@@ -79,7 +79,7 @@ def test_population_of_a_training_from_imagenet() -> None:
 def test_candidate_config_of_a_card_without_config() -> None:
     default = {"config": TrainingConfig().as_json()}
     assert config({}, mode="upper blocks") == config(default, mode="upper blocks")
-    with pytest.raises(TrainingConfigError, match="no such setting"):
+    with pytest.raises(TrainingConfigError, match="of a later release"):
         config({"config": {"of a later release": 1}})
 
 

@@ -37,9 +37,7 @@ def test_share_ignores_work_of_an_earlier_run() -> None:
 def steps_of(*stages: Any) -> list[TrainingProgress]:
     """Each stage is (name, total) or (name, total, first), or a step of its own."""
     steps: list[TrainingProgress] = []
-    weighted = WeightedProgress(
-        steps.append, config=TrainingConfig(), read=5000, trained=5000, evaluated=5000
-    )
+    weighted = WeightedProgress(steps.append, config=TrainingConfig(), trained=5000, evaluated=5000)
     for stage in stages:
         if isinstance(stage, TrainingProgress):
             weighted(stage)

@@ -1,7 +1,5 @@
 """Splits of patients: no patient in two, now or later."""
 
-import random
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,15 +35,6 @@ def test_patient_of_an_unknown_name() -> None:
     assert known_patient_of("person12_virus_3.jpeg") == "person12"
 
 
-@given(person=NUMBERS, first=NUMBERS, second=NUMBERS, share=st.floats(0.05, 0.95))
-def test_images_of_a_patient_share_a_split(
-    person: int, first: int, second: int, share: float
-) -> None:
-    names = [f"person{person}_bacteria_{first}.jpeg", f"person{person}_virus_{second}.jpeg"]
-    splits = {split_of(patient_of(name), key="key", validation_share=share) for name in names}
-    assert len(splits) == 1
-
-
 @given(patient=st.text(max_size=30), low=st.floats(0, 1), high=st.floats(0, 1))
 def test_larger_validation_share_only_adds_patients(patient: str, low: float, high: float) -> None:
     small, large = sorted((low, high))
@@ -58,24 +47,6 @@ def test_split_of_never_changes() -> None:
     patients = ["person1", "person7", "IM-0133", "NORMAL2-IM-1427", "frontal.png"]
     splits = [split_of(p, key="overread-1", validation_share=0.5)[0] for p in patients]
     assert "".join(splits) == "tvvvt"
-
-
-def test_split_of_gives_the_requested_share() -> None:
-    splits = [split_of(f"person{n}", key="key", validation_share=0.15) for n in range(4000)]
-    assert 0.13 < splits.count(Split.VALIDATION) / 4000 < 0.17
-
-
-@given(some=PATIENTS, more=PATIENTS, seed=st.randoms(use_true_random=False))
-def test_split_of_a_patient_is_independent_of_others(
-    some: set[str], more: set[str], seed: random.Random
-) -> None:
-    """However many there are, in whichever order they come: adding patients moves none."""
-    for rule in (assign_split, imported_split):
-        before = {patient: rule(patient) for patient in sorted(some)}
-        everyone = list(some | more)
-        seed.shuffle(everyone)
-        after = {patient: rule(patient) for patient in everyone}
-        assert before.items() <= after.items()
 
 
 def test_assign_split_gives_the_stated_shares() -> None:

@@ -11,7 +11,6 @@ from pipeline.inference.version_folder import BASELINE, load_card, verify_checks
 from pipeline.training.dataset import read_images
 from pipeline.training.job import STAGES, TrainingProgress
 from pipeline.training.labelled import DatasetError, LabelledFolder
-from pipeline.training.network import StartWeightsError, build_network
 from pipeline.training.train import split_dataset, train_folder
 from tests.support.imaging.networks import TOY, write_dataset
 
@@ -72,39 +71,24 @@ def test_train_folder_names_a_damaged_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.tensorflow
-def test_build_network_names_unreadable_start_weights(tmp_path: Path) -> None:
-    with pytest.raises(StartWeightsError, match="no such file"):
-        build_network(size=64, alpha=0.35, start_weights=tmp_path / "none.keras")
+def test_build_network_takes_over_start_weights_or_says_why_not(tmp_path: Path) -> None:
+    from pipeline.training.network import StartWeightsError, build_network
+
+    given, path = build_network(size=64, alpha=0.35), tmp_path / "start.keras"
+    given.save(path)
     (tmp_path / "bad.keras").write_bytes(b"not a network")
-    with pytest.raises(StartWeightsError, match=r"bad\.keras is not a readable Keras file"):
-        build_network(size=64, alpha=0.35, start_weights=tmp_path / "bad.keras")
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("start") / "start.keras"
-    build_network(size=64, alpha=0.35).save(path)
-    return path
-
-
-@pytest.mark.tensorflow
-def test_build_network_refuses_start_weights_of_another_width(start: Path) -> None:
-    with pytest.raises(StartWeightsError) as caught:
-        build_network(size=64, alpha=0.5, start_weights=start)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.tensorflow
-def test_build_network_takes_over_start_weights(start: Path) -> None:
-    import keras
-
-    given = keras.models.load_model(start, compile=False)
-    taken = build_network(size=64, alpha=0.35, start_weights=start)
-    for layer in ("Conv1", "block_5_expand", "Conv_1_bn"):
-        for ours, theirs in zip(
-            taken.get_layer(layer).get_weights(), given.get_layer(layer).get_weights(), strict=True
-        ):
-            np.testing.assert_array_equal(ours, theirs)
+    taken = build_network(size=64, alpha=0.35, start_weights=path)
+    for ours, theirs in zip(taken.get_weights(), given.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for start, alpha, complaint in (
+        (path, 0.5, "expected the layers of MobileNetV2 0.5 in the start weights"),
+        (tmp_path / "none.keras", 0.35, "no such file"),
+        (tmp_path / "bad.keras", 0.35, "bad.keras is not a readable Keras file"),
+    ):
+        with pytest.raises(StartWeightsError) as caught:
+            build_network(size=64, alpha=alpha, start_weights=start)
+        assert complaint in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.tensorflow
@@ -114,6 +98,7 @@ def test_network_started_from_a_version_answers_as_that_version() -> None:
     from pipeline.inference.gradcam import MIDDLE_MAP, forward_function
     from pipeline.training.config import FROZEN_SHARE
     from pipeline.training.network import (
+        build_network,
         fold_batch_normalisation,
         freeze_lower,
         round_to_float16,
@@ -141,7 +126,7 @@ def test_augment_changes_images_and_keeps_shape_and_type() -> None:
 
     images = phantom_inputs(count=4)
     seed = np.array([1, 2], np.int32)
-    changed = augment(images, seed=seed, shares=TOY.augmentation_shares()).numpy()
+    changed = augment(images, seed=seed, config=TOY).numpy()
     assert changed.shape == images.shape
     assert changed.dtype == np.uint8
     assert all((one != other).mean() > 0.5 for one, other in zip(images, changed, strict=True))

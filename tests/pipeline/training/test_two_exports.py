@@ -10,12 +10,6 @@ from pipeline.inference.version_folder import (
     verify_checksums,
     write_folder,
 )
-from pipeline.training.checkpoint import (
-    Checkpoint,
-    LearningCurves,
-    load_checkpoint,
-    save_checkpoint,
-)
 
 
 def copy_baseline(partial: Path) -> None:
@@ -45,16 +39,3 @@ def test_first_of_two_exports_wins_and_the_other_leaves_nothing(tmp_path: Path) 
     verify_checksums(version)
     assert (version / "card.json").read_bytes() == (BASELINE / "card.json").read_bytes()
     assert list(tmp_path.iterdir()) == [version]
-
-
-def test_checkpoint_written_by_two_processes_is_complete(tmp_path: Path) -> None:
-    with ThreadPoolExecutor() as threads:
-        kept = [
-            threads.submit(
-                save_checkpoint, Checkpoint(n, [], [], LearningCurves()), tmp_path, key="k"
-            )
-            for n in range(40)
-        ]
-    assert [one.exception() for one in kept] == [None] * 40
-    assert load_checkpoint(tmp_path, key="k") is not None
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]

@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from pipeline.inference.gradcam import feature_maps, statistics
-from pipeline.inference.tensorflow_engine import import_tensorflow
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.training.config import TrainingConfig
 from pipeline.types import Finding, Inference
@@ -42,9 +41,7 @@ def write_dataset(folder: Path, *, patients: int = 8) -> Path:
 
 def write_start_weights(path: Path) -> Path:
     """For TOY. Purely random weights would give the same output for every image."""
-    import_tensorflow()  # with the settings that training uses
-    import keras
-
+    from pipeline.training.framework import keras
     from pipeline.training.network import build_network
 
     keras.utils.set_random_seed(3)
