@@ -46,12 +46,7 @@ class Scores:
         return len(self.labels)
 
     def where(self, chosen: NDArray[np.bool_]) -> "Scores":
-        return Scores(
-            self.labels[chosen],
-            self.probabilities[chosen],
-            self.unfamiliarities[chosen],
-            self.patients[chosen],
-        )
+        return Scores(**{name: values[chosen] for name, values in vars(self).items()})
 
 
 class ScoreCollector:

@@ -113,9 +113,9 @@ def _shared(
 
 
 def _near(images: Sequence[CheckedImage], read_inputs: ReadInputs) -> Iterator[Leak]:
-    test = [image for image in images if image.split is Split.TEST]
-    validation = [image for image in images if image.split is Split.VALIDATION]
-    train = [image for image in images if image.split is Split.TRAIN]
+    train, validation, test = (
+        [image for image in images if image.split is split] for split in Split
+    )
     yield from _near_between(validation, test, read_inputs)
     yield from _near_between(train, [*test, *validation], read_inputs)
 

@@ -17,7 +17,6 @@ from pipeline.training.checkpoint import (
     save_checkpoint,
     training_key,
 )
-from pipeline.training.config import TrainingConfig
 from pipeline.training.fine_tuning import FineTuning, make_batches
 from pipeline.training.framework import keras, tf
 from pipeline.training.job import TrainingJob, TrainingProgress
@@ -56,37 +55,6 @@ class Forward:
                 output[start : start + len(batch)] = part.numpy()
             on_batch(start + len(batch))
         return outputs
-
-
-def fit_head(
-    network: keras.Model,
-    features: Floats,
-    labels: NDArray[np.uint8],
-    *,
-    validation_features: Floats,
-    config: TrainingConfig,
-    on_epoch: Callable[[float, Floats], None],
-) -> None:
-    """Train the network's head from where it is; the trunk's features are computed once.
-
-    features: float32 (n, channels), pooled, of the images of labels (n,) in {0, 1}. on_epoch:
-    called with each epoch's training loss and validation logits (m,).
-    """
-    entry = keras.Input((features.shape[1],))
-    head = keras.Model(entry, network.get_layer(HEAD)(entry))
-    head.compile(
-        keras.optimizers.Adam(config.head_learning_rate),
-        keras.losses.BinaryCrossentropy(from_logits=True),
-        jit_compile=False,
-    )
-    weights = balanced_weights(labels)
-    for _ in range(config.head_epochs):
-        history = head.fit(
-            features, labels[:, None], sample_weight=weights,
-            batch_size=config.batch_size, verbose=0,
-        )  # fmt: skip
-        kernel, bias = network.get_layer(HEAD).get_weights()
-        on_epoch(history.history["loss"][0], (validation_features @ kernel + bias)[:, 0])
 
 
 def fit_network(
@@ -157,28 +125,46 @@ class _Run:
             save_checkpoint(checkpoint, self._checkpoints, key=self._key)
 
     def fit_head(self) -> None:
-        job, total = self._job, self._job.config.head_epochs
-        if not total:
+        """Train the head from where it is; the trunk's features are computed once."""
+        job, config = self._job, self._job.config
+        if not config.head_epochs:
             return
+        features, validation_features = self._pooled_features()
+        features = features[job.epoch_indices]
+        labels = job.training.labels[job.epoch_indices]
+        weights = balanced_weights(labels)
+        layer = self.tuning.folded.get_layer(HEAD)
+        entry = keras.Input((features.shape[1],))
+        head = keras.Model(entry, layer(entry))
+        head.compile(
+            keras.optimizers.Adam(config.head_learning_rate),
+            keras.losses.BinaryCrossentropy(from_logits=True),
+            jit_compile=False,
+        )
+        for epoch in range(config.head_epochs):
+            history = head.fit(
+                features, labels[:, None], sample_weight=weights,
+                batch_size=config.batch_size, verbose=0,
+            )  # fmt: skip
+            kernel, bias = layer.get_weights()
+            logits = (validation_features @ kernel + bias)[:, 0]
+            self._add_to_curves(history.history["loss"][0], logits)
+            self._report("head", epoch + 1, config.head_epochs, _latest(self.curves))
 
-        def on_epoch(loss: float, logits: Floats) -> None:
-            self._add_to_curves(loss, logits)
-            self._report("head", len(self.curves.loss), total, _latest(self.curves))
+    def _pooled_features(self) -> tuple[Floats, Floats]:
+        """float32 (n, channels), of the training and of the validation images."""
+        before = len(self._job.training)
+        images = before + len(self._job.validation)
 
-        before, images = len(job.training), len(job.training) + len(job.validation)
-
-        def on_batch(done: int) -> None:
+        def show(done: int) -> None:
             self._report("features", done, images)
 
-        on_batch(0)
-        features, _ = self._forward(job.training.images, on_batch=on_batch)
+        show(0)
+        features, _ = self._forward(self._job.training.images, on_batch=show)
         validation_features, _ = self._forward(
-            job.validation.images, on_batch=lambda done: on_batch(before + done)
+            self._job.validation.images, on_batch=lambda done: show(before + done)
         )
-        fit_head(
-            self.tuning.folded, features[job.epoch_indices], job.training.labels[job.epoch_indices],
-            validation_features=validation_features, config=job.config, on_epoch=on_epoch,
-        )  # fmt: skip
+        return features, validation_features
 
     def fine_tune(self, epoch: int) -> None:
         steps = self.tuning.steps

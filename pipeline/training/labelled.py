@@ -6,7 +6,7 @@ Training, `overread evaluate` and `overread import-dataset` all read them here.
 import csv
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ SPLITS = {  # by the folder's name, in lower case
     "test": Split.TEST,
 }
 LAYOUT = "expected folders NORMAL and PNEUMONIA, or train, val, test that hold them"
+NEEDED = "metrics that need both classes are missing."
 MAY_BE_TRAINING_DATA = "The network may have been trained on images in a folder named train."
 
 _TABLE_LABELS = {**LABELS, "0": 0, "1": 1}
@@ -81,11 +82,10 @@ class LabelledFolder:
         self._root = root or folder
         self.name = name or folder.resolve().name
         self.left_out: Counter[str] = Counter()
-        self.notes = tuple(
-            f"There is no folder {label}; metrics that need both classes are missing."
-            for label in FOLDER_LABELS
-            if label not in self._folders
-        )
+        missing = [label for label in FOLDER_LABELS if label not in self._folders]
+        self.notes = [f"There is no folder {label}; {NEEDED}" for label in missing]
+        if includes is None and folder.resolve().name == "train":
+            self.notes.append(MAY_BE_TRAINING_DATA)
 
     def __iter__(self) -> Iterator[LabelledImage]:
         for label, folder in self._folders.items():
@@ -105,7 +105,7 @@ class LabelledTable:
     iteration. Raises DatasetError, also while rows are read.
     """
 
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
 
     def __init__(
         self,
@@ -210,16 +210,16 @@ def open_split(folder: Path, *, split: str | None, config: Mapping[str, Any]) ->
     """
     found = split_folders(folder)
     if split is None and class_folders(folder):
-        return _opened(folder)
+        return LabelledFolder(folder)
     if split is None:
         if not found:
             raise DatasetError(f"{folder}: {LAYOUT}")
         if len(found) > 1:
             names = ", ".join(found)
             raise DatasetError(f"{folder}: holds several splits; name one by --split: {names}")
-        return _opened(next(iter(found.values())))
+        return LabelledFolder(next(iter(found.values())))
     if split in found:
-        return _opened(found[split], name=f"{folder.resolve().name}, {split}")
+        return LabelledFolder(found[split], name=f"{folder.resolve().name}, {split}")
     if split == "validation" and "train" in found:
         return _validation_patients(found["train"], config)
     names = ", ".join(found) or "none"
@@ -239,13 +239,6 @@ def split_folders(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
     return {path.name: path for path in sorted(folder.iterdir()) if class_folders(path)}
-
-
-def _opened(folder: Path, *, name: str = "") -> LabelledFolder:
-    found = LabelledFolder(folder, name=name)
-    if folder.resolve().name == "train":
-        found.notes += (MAY_BE_TRAINING_DATA,)
-    return found
 
 
 def _validation_patients(train: Path, config: Mapping[str, Any]) -> LabelledFolder:
