@@ -43,16 +43,3 @@ def test_table_has_the_given_numbers(capsys: pytest.CaptureFixture[str]) -> None
     ]
     gains = [line.split(" | ")[0] for line in lines[5:]]
     assert gains == ["| 0", "| 0.005", "| 0.01", "| 0.02"], "0.05 more would be beyond 1"
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["--auroc", "1.5"], ["--patients", "1"], ["--trials", "0"], ["--correlation", "high"]],
-)
-def test_invalid_numbers_are_refused(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-    assert "expected" in (said := capsys.readouterr().err) or "invalid" in said

@@ -1,3 +1,4 @@
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,17 @@ def test_temporary_file_leaves_nothing_after_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_new_folder_appears_at_the_end_or_not_at_all(tmp_path: Path) -> None:
+def test_first_of_two_new_folders_appears_whole_and_the_other_leaves_nothing(
+    tmp_path: Path,
+) -> None:
     target = tmp_path / "a" / "folder"
+    later = ExitStack()
+    (later.enter_context(new_folder(target)) / "file").write_text("y")
     with new_folder(target) as partial:
         (partial / "inside").mkdir()
         (partial / "inside" / "file").write_text("x")
         assert not target.exists()
-    with pytest.raises(FileExistsError), new_folder(target) as partial:
-        (partial / "file").write_text("y")
+    with pytest.raises(FileExistsError):
+        later.close()
     assert [path.name for path in target.parent.iterdir()] == ["folder"]
     assert (target / "inside" / "file").read_text() == "x"

@@ -78,10 +78,6 @@ def altered(pixels: Pixels) -> dict[str, Pixels]:
     }
 
 
-def near_copy(pixels: Pixels) -> Pixels:
-    return altered(pixels)["brighter"]
-
-
 @pytest.mark.parametrize(
     ("kind", "common"),
     [
@@ -119,7 +115,7 @@ def test_report_counts_an_image_with_several_leaks_once() -> None:
     images = Images()
     images.add(TEST, patient_hash="same", pixels=phantom())
     images.add(TRAIN, patient_hash="same", pixels=phantom())
-    images.add(TRAIN, pixels=near_copy(phantom()))
+    images.add(TRAIN, pixels=altered(phantom())["brighter"])
     report = leak_report(images.leaks())
     assert (report["images"], report["splits"]) == (2, {"train": 2})
     counts = {kind: found["images"] for kind, found in report["kinds"].items()}

@@ -37,9 +37,6 @@ def test_distance_grows_within_and_outside_the_basis(fitted) -> None:  # type: i
     outside[0, 19] += 1  # where no training image varied
     for strange in (far, outside):
         assert fitted.unfamiliarity(strange.astype(np.float32))[0] > 0.5
-
-
-def test_unfamiliarity_is_in_range(fitted) -> None:  # type: ignore[no-untyped-def]
     assert fitted.unfamiliarity(np.full((1, 20), 6.0, np.float32))[0] < 0.05
     assert fitted.unfamiliarity(np.full((1, 20), 1e9, np.float32))[0] <= 1
 

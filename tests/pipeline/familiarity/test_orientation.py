@@ -5,7 +5,6 @@ from pipeline.familiarity.orientation import (
     DOUBT,
     WAYS,
     Orientation,
-    as_stored,
     corrected,
     describe,
     fit_orientation,
@@ -39,14 +38,6 @@ def test_every_orientation_is_detected_and_corrected(
     assert all(
         describe(way) == said for said, ok in zip(sentences, right, strict=True) if ok and way
     )
-
-
-@pytest.mark.parametrize("way", range(WAYS))
-def test_heatmaps_are_turned_to_the_stored_image(way: int) -> None:
-    upright = np.arange(49, dtype=np.float32).reshape(1, 7, 7)
-    ways = np.array([way])
-    on_stored = as_stored(upright, ways)
-    np.testing.assert_array_equal(np.rot90(on_stored[0], -(way % 4)), upright[0])
 
 
 def test_doubtful_orientation_is_a_warning_only() -> None:

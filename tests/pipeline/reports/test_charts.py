@@ -37,7 +37,6 @@ def test_roc_chart_draws_both_versions() -> None:
         },
         names=NAMES,
     )
-    assert chart is not None
     assert polylines(chart) == {
         "curve candidate": "0,100 0,50 100,0",
         "curve production": "0,100 50,50 100,0",
@@ -50,7 +49,6 @@ def test_roc_chart_enlarges_the_corner_for_two_good_versions() -> None:
     curve = ((0, 0), (0, 0.9), (0.1, 1), (1, 1))
     both = {"candidate": figures(0.99, *curve), "production": figures(0.98, *curve)}
     chart = roc_chart(both, names=NAMES)
-    assert chart is not None
     assert polylines(chart)["curve candidate"] == "0,500 0,50 50,0 500,0"
     assert (chart.x.marks()[-1][1], chart.y.marks()[0][1]) == ("0.2", "0.8")
     assert chart.note
@@ -62,7 +60,6 @@ def test_roc_chart_marks_operating_points_within_the_plot() -> None:
         "operating_points": {"balanced": POINT, "sensitive": outside}
     }
     chart = roc_chart({"candidate": found}, names=NAMES)
-    assert chart is not None
     (dot,) = circles(chart)
     assert dot["class"] == "dot candidate balanced"
     assert (dot["cx"], dot["cy"]) == ("86.0", "29.5")
@@ -71,7 +68,6 @@ def test_roc_chart_marks_operating_points_within_the_plot() -> None:
 def test_polyline_leaves_out_repeated_points() -> None:
     crowd = [(0.5, 0.5 + n / 1e6) for n in range(100)]
     chart = roc_chart({"candidate": figures(0.5, (0, 0), *crowd, (1, 1))}, names=NAMES)
-    assert chart is not None
     assert polylines(chart) == {"curve candidate": "0,100 50,50 100,0"}
 
 
@@ -85,7 +81,6 @@ def test_calibration_chart_shows_intervals() -> None:
         {"mean_probability": 0.9, "frequency": {"value": None}, "images": 1},
     ]
     chart = calibration_chart({"production": {"calibration": bins}}, names=NAMES)
-    assert chart is not None
     (line,) = chart.lines
     (dot,) = line.dots
     assert (dot.x, dot.y, dot.low, dot.high) == (0.2, 0.1, 0.0, 0.3)
@@ -112,7 +107,6 @@ def test_probability_chart_draws_a_histogram_per_class() -> None:
 def test_text_is_escaped() -> None:
     found = figures(0.9, (0, 0), (1, 1))
     chart = roc_chart({"candidate": found}, names={"candidate": '"<b>&'})
-    assert chart is not None
     assert "&quot;&lt;b&gt;&amp;" in chart.svg()
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from pickle import PicklingError
 from typing import NamedTuple
 
 import numpy as np
@@ -161,7 +162,7 @@ def test_training_key_covers_config_images_indices_and_start_weights(tmp_path: P
     assert keys[-2] == training_key(replace(job, indices=np.array([0, 1])))
 
 
-def test_damaged_checkpoint_is_ignored(tmp_path: Path) -> None:
+def test_checkpoint_survives_a_failed_save_and_a_damaged_one_is_ignored(tmp_path: Path) -> None:
     curves = LearningCurves(1, [0.5], [0.4], [0.9])
     kept = Checkpoint(0, [np.ones(3, np.float32)], [np.array(7)], curves)
     save_checkpoint(kept, tmp_path, key="k")
@@ -170,6 +171,10 @@ def test_damaged_checkpoint_is_ignored(tmp_path: Path) -> None:
     assert found.curves == curves
     assert found.optimizer[0] == 7
     assert load_checkpoint(tmp_path, key="other") is None
+    with pytest.raises((AttributeError, PicklingError)):  # after a part was written
+        save_checkpoint(replace(kept, weights=[np.array([lambda: 0])]), tmp_path, key="k")
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.npz"]
+    assert load_checkpoint(tmp_path, key="k") is not None
     file = tmp_path / "checkpoint.npz"
     file.write_bytes(file.read_bytes()[:100])
     assert load_checkpoint(tmp_path, key="k") is None

@@ -55,9 +55,7 @@ def test_split_dataset_refuses_a_split_without_one_class(dataset: Path) -> None:
         split_dataset(everything, config=replace(TOY, validation_share=0.0))
 
 
-def test_train_folder_refuses_another_layout(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="expected folders NORMAL and PNEUMONIA"):
-        train_folder(tmp_path, tmp_path / "out", config=TOY)
+def test_train_folder_refuses_a_missing_class(tmp_path: Path) -> None:
     (tmp_path / "train" / "NORMAL").mkdir(parents=True)
     with pytest.raises(DatasetError, match="images of NORMAL to train on, found none"):
         train_folder(tmp_path, tmp_path / "out", config=TOY)
