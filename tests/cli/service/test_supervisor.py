@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -53,9 +53,10 @@ def supervisor(log: io.StringIO) -> Iterator[Supervisor]:
         yield running
 
 
-def settle(supervisor: Supervisor) -> None:
+def settle(supervisor: Supervisor, is_so: Callable[[], bool] | None = None) -> None:
+    """Until all are ready, or something else is so."""
     deadline = time.monotonic() + 60
-    while not supervisor.are_all_ready():
+    while not (is_so or supervisor.are_all_ready)():
         supervisor.step(timeout_s=0.05)
         assert time.monotonic() < deadline
 
@@ -83,10 +84,7 @@ def test_ended_process_is_restarted_after_doubling_pauses(
     supervisor: Supervisor, log: io.StringIO
 ) -> None:
     supervisor.start(program("short", ENDS))
-    deadline = time.monotonic() + 60
-    while log.getvalue().count("restarting in") < 3:
-        supervisor.step(timeout_s=0.1)
-        assert time.monotonic() < deadline
+    settle(supervisor, lambda: log.getvalue().count("restarting in") == 3)
 
     wait_until(lambda: log.getvalue().count("bye") >= 3, within_s=60, what="its last line")
     assert log.getvalue().count("bye") == 3
