@@ -7,7 +7,6 @@ begin with and receive those that are found.
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import atheris
@@ -19,42 +18,39 @@ INSTRUMENTED = {
 }
 
 
-@dataclass(frozen=True)
-class Provided:
-    """Choices made by the fuzzer, which keeps those that reach new code."""
-
-    provider: atheris.FuzzedDataProvider
-
-    def number(self, most: int) -> int:
-        return int(self.provider.ConsumeIntInRange(0, max(most, 0)))
-
-    def content(self, most: int) -> bytes:
-        return bytes(self.provider.ConsumeBytes(self.number(most)))
-
-
 def run(name: str, arguments: list[str]) -> None:
     """Take half of the inputs as files, and half as choices that change a well-formed file."""
     with atheris.instrument_imports(include=INSTRUMENTED[name]):
         from tests.fuzz import seeds, targets
-        from tests.fuzz.mutations import kind_of, mutated
-    target: Callable[[bytes], object]
-    kind: Callable[[str], str]
-    if name == "files":
-        files = seeds.images() | {f"dicom {one}": data for one, data in seeds.dicoms().items()}
-        target, kind = targets.read_file, kind_of
-    elif name == "archives":
-        files, target, kind = seeds.archives(), targets.read_archive, lambda _: "zip"
-    else:
-        files, target, kind = seeds.tables(), targets.read_table, lambda _: "csv"
+        from tests.fuzz.mutations import Choices, mutated
+
+    class Provided(Choices):
+        """Choices made by the fuzzer, which keeps those that reach new code."""
+
+        def __init__(self, data: bytes) -> None:
+            self._provider = atheris.FuzzedDataProvider(data)
+
+        def number(self, most: int) -> int:
+            return int(self._provider.ConsumeIntInRange(0, max(most, 0)))
+
+        def content(self, most: int) -> bytes:
+            return bytes(self._provider.ConsumeBytes(self.number(most)))
+
+    suites: dict[str, tuple[Callable[[bytes], object], dict[str, bytes]]] = {
+        "files": (targets.read_file, seeds.images() | seeds.dicoms()),
+        "archives": (targets.read_archive, seeds.archives()),
+        "tables": (targets.read_table, seeds.tables()),
+    }
+    target, files = suites[name]
     names = sorted(files)
 
     def test_one_input(data: bytes) -> None:
         if data[:1] != b"\xff":
             target(data)
             return
-        choices = Provided(atheris.FuzzedDataProvider(data[1:]))
-        chosen = names[choices.number(len(names) - 1)]
-        target(mutated(files[chosen], kind(chosen), choices))
+        choices = Provided(data[1:])
+        chosen = choices.pick(names)
+        target(mutated(chosen, files[chosen], choices))
 
     with tempfile.TemporaryDirectory() as folder:
         for number, content in enumerate(files.values()):

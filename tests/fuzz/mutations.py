@@ -4,8 +4,8 @@ Each takes a file and a source of choices, from hypothesis or from the fuzzer.
 """
 
 import struct
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from pipeline.files.jpeg import SOS, segments
 from pipeline.files.png import SIGNATURE, chunks
@@ -14,12 +14,18 @@ from tests.support.data.builders import png_chunk
 INTERESTING = (0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31)
 
 
+T = TypeVar("T")
+
+
 class Choices(Protocol):
     def number(self, most: int) -> int:
         """Return a number from 0 to `most`."""
 
     def content(self, most: int) -> bytes:
         """Return up to `most` bytes."""
+
+    def pick(self, items: Sequence[T]) -> T:
+        return items[self.number(len(items) - 1)]
 
 
 Mutation = Callable[[bytes, Choices], bytes]
@@ -43,11 +49,10 @@ def _parts_changed(parts: list[bytes], choices: Choices) -> list[bytes]:
         return parts
     place, other = choices.number(len(parts) - 1), choices.number(len(parts) - 1)
     part = parts[place]
-    return [
-        lambda: parts[:place] + parts[place + 1 :],
-        lambda: [*parts[:other], part, *parts[other:]],
-        lambda: [*parts[:other], part * (1 + choices.number(3)), *parts[other:]],
-    ][choices.number(2)]()
+    if choices.number(2) == 0:
+        return parts[:place] + parts[place + 1 :]
+    times = 1 + choices.number(3)
+    return [*parts[:other], part * times, *parts[other:]]
 
 
 def _damaged(part: bytes, choices: Choices) -> bytes:
@@ -62,7 +67,7 @@ def png_chunks(content: bytes, choices: Choices) -> bytes:
     place = choices.number(len(found) - 1)
     kind, body = found[place]
     if choices.number(3) == 0:
-        kind = [b"PLTE", b"tRNS", b"acTL", b"fcTL", b"eXIf", b"iCCP", b"sBIT"][choices.number(6)]
+        kind = choices.pick([b"PLTE", b"tRNS", b"acTL", b"fcTL", b"eXIf", b"iCCP", b"sBIT"])
     found[place] = (kind, _damaged(body, choices))
     parts = [png_chunk(kind, body) for kind, body in found]
     if choices.number(2) == 0:
@@ -94,7 +99,7 @@ def tiff_entries(content: bytes, choices: Choices) -> bytes:
     entries = int.from_bytes(content[directory : directory + 2], "little")
     for _ in range(1 + choices.number(2)):
         start = directory + 2 + 12 * choices.number(max(entries - 1, 0))
-        field, size = [(0, 2), (2, 2), (4, 4), (8, 4)][choices.number(3)]
+        field, size = choices.pick([(0, 2), (2, 2), (4, 4), (8, 4)])
         number = _interesting(choices) % 256**size
         changed[start + field : start + field + size] = number.to_bytes(size, "little")
     return bytes(changed)
@@ -102,21 +107,19 @@ def tiff_entries(content: bytes, choices: Choices) -> bytes:
 
 def _interesting(choices: Choices) -> int:
     if choices.number(1):
-        return INTERESTING[choices.number(len(INTERESTING) - 1)]
+        return choices.pick(INTERESTING)
     return 250 + choices.number(90)  # tags lie here
 
 
 def dicom_elements(content: bytes, choices: Choices) -> bytes:
     """Elements of an explicit little endian file, added, lengthened, renamed or with a new VR."""
     changed = bytearray(content)
-    tag, vr = TAGS[choices.number(len(TAGS) - 1)], VRS[choices.number(len(VRS) - 1)]
-    value = VALUES[choices.number(len(VALUES) - 1)] or choices.content(12)
+    tag, vr = choices.pick(TAGS), choices.pick(VRS)
+    value = choices.pick(VALUES) or choices.content(12)
     value += b" " * (len(value) % 2)
     header = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr)
-    if vr in LONG_VRS:
-        element = header + struct.pack("<HI", 0, len(value)) + value
-    else:
-        element = header + struct.pack("<H", len(value)) + value
+    length = struct.pack("<xxI" if vr in LONG_VRS else "<H", len(value))
+    element = header + length + value
     start = content.find(header[:4], 140)
     if start < 0:  # in front of the pixels, or of the last element
         start = max(content.rfind(b"\xe0\x7f\x10\x00"), 140)
@@ -161,10 +164,10 @@ def zip_fields(content: bytes, choices: Choices) -> bytes:
     """Change fields of a local header, a directory entry or the end record."""
     changed = bytearray(content)
     for _ in range(1 + choices.number(2)):
-        signature, length = ZIP_RECORDS[choices.number(len(ZIP_RECORDS) - 1)]
+        signature, length = choices.pick(ZIP_RECORDS)
         places = [at for at in range(len(content)) if content.startswith(signature, at)]
         if places:
-            start = places[choices.number(len(places) - 1)] + 4 + choices.number(length - 5)
+            start = choices.pick(places) + 4 + choices.number(length - 5)
             new = _interesting(choices).to_bytes(8, "little")[: 1 + choices.number(3)]
             changed[start : start + len(new)] = new
     return bytes(changed)
@@ -177,8 +180,8 @@ def table_cells(content: bytes, choices: Choices) -> bytes:
     """Change cells of a label table to what spreadsheets and people write."""
     for _ in range(1 + choices.number(3)):
         places = [at for at, one in enumerate(content) if one in b",;\t\n"]
-        start = places[choices.number(len(places) - 1)] + 1 if places else 0
-        new = CELLS[choices.number(len(CELLS) - 1)] or choices.content(6)
+        start = choices.pick(places) + 1 if places else 0
+        new = choices.pick(CELLS) or choices.content(6)
         content = content[:start] + new + content[start + choices.number(6) :]
     return content
 
@@ -197,23 +200,21 @@ BY_KIND: dict[str, tuple[Mutation, ...]] = {
     "dicom": (dicom_elements, bytes_changed, cut),
     "zip": (zip_fields, bytes_changed, cut),
     "csv": (table_cells, bytes_changed, cut),
-    "other": (bytes_changed, cut),
 }
+OTHER: tuple[Mutation, ...] = (bytes_changed, cut)
 
 
-def mutated(content: bytes, kind: str, choices: Choices) -> bytes:
-    """Apply one to three mutations; change plain bytes once the structure is broken."""
+def mutated(name: str, content: bytes, choices: Choices) -> bytes:
+    """Apply one to three mutations; change plain bytes once the structure is broken.
+
+    name: of the seed; it begins with the file's format.
+    """
+    kind = name.split()[0]
+    mutations = BY_KIND.get(kind, OTHER) if name != "jpeg 2000" else OTHER
     for _ in range(1 + choices.number(2)):
-        mutations = BY_KIND[kind]
         mutation = mutations[min(choices.number(len(mutations) + 1), len(mutations) - 1)]
         try:
             content = mutation(content, choices)
         except Exception:  # the previous mutation has broken the structure
             content = bytes_changed(content, choices)
     return content
-
-
-def kind_of(name: str) -> str:
-    """Return the file format of a seed image, by its name."""
-    first = name.split()[0]
-    return first if first in BY_KIND and name != "jpeg 2000" else "other"

@@ -1,4 +1,4 @@
-"""Small well-formed files of every kind, by name; the same in every run."""
+"""Small well-formed files by name, which begins with their format; the same in every run."""
 
 import io
 import tempfile
@@ -39,14 +39,14 @@ FIXED: dict[str, Any] = {
     "StudyTime": "120000",
 }
 SYNTAXES = {
-    "explicit": ExplicitVRLittleEndian,
-    "implicit": ImplicitVRLittleEndian,
-    "deflated": DeflatedExplicitVRLittleEndian,
-    "rle": RLELossless,
-    "jpeg": JPEGBaseline8Bit,
-    "jpeg-lossless": JPEGLosslessSV1,
-    "jpeg-ls": JPEGLSLossless,
-    "jpeg-2000": JPEG2000Lossless,
+    "dicom explicit": ExplicitVRLittleEndian,
+    "dicom implicit": ImplicitVRLittleEndian,
+    "dicom deflated": DeflatedExplicitVRLittleEndian,
+    "dicom rle": RLELossless,
+    "dicom jpeg": JPEGBaseline8Bit,
+    "dicom jpeg-lossless": JPEGLosslessSV1,
+    "dicom jpeg-ls": JPEGLSLossless,
+    "dicom jpeg-2000": JPEG2000Lossless,
 }
 
 
@@ -64,10 +64,12 @@ def dicoms() -> dict[str, bytes]:
                 name: made(IMAGE, transfer_syntax=syntax, **INVENTED_PATIENT)
                 for name, syntax in SYNTAXES.items()
             },
-            "tables": made(deep, bits_stored=10, VOILUTSequence=[table], PixelPaddingValue=0),
-            "window": made(deep, bits_stored=10, WindowCenter=512, WindowWidth=900, RescaleSlope=2),
-            "frames": made(np.stack([IMAGE, IMAGE])),
-            "colours": made(np.stack([IMAGE] * 3, axis=-1)),
+            "dicom tables": made(deep, bits_stored=10, VOILUTSequence=[table], PixelPaddingValue=0),
+            "dicom window": made(
+                deep, bits_stored=10, WindowCenter=512, WindowWidth=900, RescaleSlope=2
+            ),
+            "dicom frames": made(np.stack([IMAGE, IMAGE])),
+            "dicom colours": made(np.stack([IMAGE] * 3, axis=-1)),
         }
 
 
@@ -92,7 +94,7 @@ def images() -> dict[str, bytes]:
 def archives() -> dict[str, bytes]:
     methods = {"stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED}
     methods |= {"bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}
-    return {name: _zipped(method) for name, method in methods.items()}
+    return {f"zip {name}": _zipped(method) for name, method in methods.items()}
 
 
 def _zipped(method: int) -> bytes:
@@ -107,8 +109,8 @@ def _zipped(method: int) -> bytes:
 
 def tables() -> dict[str, bytes]:
     return {
-        "commas": b"file,label,patient,time\r\na/1.png,pneumonia,P1,2026-03-01T14:30\r\n",
-        "semicolons": b'\xef\xbb\xbfFile;Label;Reader\n"a;1.png";1;Dr. X\n\nb.png;0;\n',
-        "tabs": b"sha256\tlabel\n" + b"ab" * 32 + b"\tunusable\n",
-        "uids": b"SOP Instance UID,label,date\n1.2.3,normal,2026-03-01\n",
+        "csv commas": b"file,label,patient,time\r\na/1.png,pneumonia,P1,2026-03-01T14:30\r\n",
+        "csv semicolons": b'\xef\xbb\xbfFile;Label;Reader\n"a;1.png";1;Dr. X\n\nb.png;0;\n',
+        "csv tabs": b"sha256\tlabel\n" + b"ab" * 32 + b"\tunusable\n",
+        "csv uids": b"SOP Instance UID,label,date\n1.2.3,normal,2026-03-01\n",
     }

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import seeds, targets
-from tests.fuzz.mutations import kind_of, mutated
+from tests.fuzz.mutations import Choices, mutated
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 IMAGES, DICOMS = seeds.images(), seeds.dicoms()
@@ -27,7 +27,7 @@ def fuzzed(examples: int) -> settings:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Drawn(Choices):
     """Choices made by hypothesis, which simplifies those that fail."""
 
     data: st.DataObject
@@ -49,28 +49,28 @@ def _quiet() -> None:
 @given(data=st.data())
 @fuzzed(30)
 def test_mutated_images_end_in_a_result_or_a_refusal(name: str, data: st.DataObject) -> None:
-    targets.read_file(mutated(IMAGES[name], kind_of(name), Drawn(data)))
+    targets.read_file(mutated(name, IMAGES[name], Drawn(data)))
 
 
 @pytest.mark.parametrize("name", DICOMS)
 @given(data=st.data())
 @fuzzed(40)
 def test_mutated_dicom_ends_in_a_result_or_a_refusal(name: str, data: st.DataObject) -> None:
-    targets.read_file(mutated(DICOMS[name], "dicom", Drawn(data)))
+    targets.read_file(mutated(name, DICOMS[name], Drawn(data)))
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
 @given(data=st.data())
 @fuzzed(60)
 def test_mutated_archives_end_in_members_or_a_refusal(name: str, data: st.DataObject) -> None:
-    targets.read_archive(mutated(ARCHIVES[name], "zip", Drawn(data)))
+    targets.read_archive(mutated(name, ARCHIVES[name], Drawn(data)))
 
 
 @pytest.mark.parametrize("name", TABLES)
 @given(data=st.data())
 @fuzzed(100)
 def test_mutated_label_tables_end_in_rows_or_reasons(name: str, data: st.DataObject) -> None:
-    targets.read_table(mutated(TABLES[name], "csv", Drawn(data)))
+    targets.read_table(mutated(name, TABLES[name], Drawn(data)))
 
 
 @given(content=st.binary(max_size=400) | st.text(max_size=300).map(str.encode))

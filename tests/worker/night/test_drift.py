@@ -1,75 +1,45 @@
 """Drift: which predictions count, in which window."""
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import numpy as np
-from sqlalchemy import insert
 
 from models.base import now
 from models.context import AppContext
 from models.reading.history import past_answers
-from models.tables.intake import Image, ModelVersion, Prediction, State, Study
-from tests.support.data.rows import a_hash, a_job, a_version
+from models.reading.predictions import add_predictions
+from models.tables.intake import ModelVersion, State
+from tests.support.data.rows import a_hash, a_prediction, a_version, some_images
 from tests.support.servers.databases import both_databases
 from worker.night.drift import measure_drift
 
 MOMENT = now()
-ANSWER = {
-    "logit": 0.0,
-    "threshold": 0.5,
-    "operating_point": "balanced",
-    "warnings": [],
-    "heatmap": b"",
-    "heatmap_rows": 0,
-    "heatmap_columns": 0,
-    "heatmap_peak": 0.0,
-    "engine": "a test",
-    "created_at": MOMENT,  # all were read just now, as after a re-reading
-}
 
 
 def add_answers(
     context: AppContext, version: ModelVersion, count: int, *, age_days: float, shift: float = 0.0
-) -> None:
-    """Images that came so many days ago, of different patients, with their answers."""
+) -> list[str]:
+    """Images that came so many days ago, all of different patients, and were read just now, as by
+    a re-reading. Return their SHA-256s.
+    """
     random = np.random.default_rng(int(age_days))
     probabilities = 1 / (1 + np.exp(-random.normal(shift, 2, count)))
-    names = [f"{version.name} {age_days} {shift} {n}" for n in range(count)]
-    came = MOMENT - timedelta(days=age_days)
-    with context.sessions.begin() as session:
-        job = a_job(session)
-        studies = [{"study_hash": a_hash(name), "created_at": came} for name in names]
-        session.execute(insert(Study), studies)
-        images = [an_image(job.id, name, came) for name in names]
-        session.execute(insert(Image), images)
-        rows = [
-            {
-                **ANSWER,
-                "sha256": a_hash(name),
-                "model_version_id": version.id,
-                "probability": float(probability),
-                "finding": "normal",
-                "unfamiliarity": float(unfamiliarity),
-            }
-            for name, probability, unfamiliarity in zip(
-                names, probabilities, random.beta(2, 9, count), strict=True
-            )
-        ]
-        session.execute(insert(Prediction), rows)
-
-
-def an_image(job_id: str, name: str, came: datetime) -> dict[str, Any]:
-    return {
-        "job_id": job_id,
-        "file": f"{name} {came}.png",
-        "sha256": a_hash(name),
-        "size": 1,
-        "state": State.PREDICTED,
-        "attempts": 0,
-        "created_at": came,
+    answers = {
+        a_hash(f"{version.name} {age_days} {number}"): replace(
+            a_prediction(probability=probability), unfamiliarity=unfamiliarity
+        )
+        for number, (probability, unfamiliarity) in enumerate(
+            zip(probabilities, random.beta(2, 9, count), strict=True)
+        )
     }
+    with context.sessions.begin() as session:
+        images = some_images(session, count, state=State.PREDICTED)
+        for image, sha256 in zip(images, answers, strict=True):
+            image.sha256, image.created_at = sha256, MOMENT - timedelta(days=age_days)
+        add_predictions(session, answers, model_version_id=version.id, engine="a test")
+    return list(answers)
 
 
 def the_version(context: AppContext, name: str = "v1") -> ModelVersion:
@@ -109,11 +79,11 @@ def test_measure_drift_without_images(context: AppContext) -> None:
 @both_databases
 def test_repeated_blob_counts_once(context: AppContext) -> None:
     version = the_version(context)
-    add_answers(context, version, 3, age_days=30)
+    old = add_answers(context, version, 3, age_days=30)
     add_answers(context, version, 2, age_days=1)
     with context.sessions.begin() as session:
-        again = an_image(a_job(session).id, "v1 30 0.0 1", MOMENT - timedelta(hours=1))
-        session.execute(insert(Image), [again])
+        (again,) = some_images(session, 1, state=State.PREDICTED)
+        again.sha256, again.created_at = old[1], MOMENT - timedelta(hours=1)
     with context.sessions() as session:
         since, recent_since = MOMENT - timedelta(days=90), MOMENT - timedelta(days=7)
         past = partial(past_answers, session, version.id, since=since, recent_since=recent_since)
