@@ -60,7 +60,5 @@ def _configure(folder: Path, *, password: str, port: int) -> str:
         "save": '""',
         "maxmemory-policy": "noeviction",  # an evicted key would break Celery's queues
         "databases": 4,
-        "daemonize": "no",
-        "logfile": '""',
     }
     return "".join(f"{key} {value}\n" for key, value in lines.items())

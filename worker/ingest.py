@@ -115,7 +115,9 @@ def _read_new(context: AppContext, pool: DecoderPool, claim: Claim, outcomes: Ou
         sha256, answer = decoded
         if isinstance(answer, RefusedError):
             return sha256, answer.reason
-        return sha256, _store(context, sha256, answer, known=outcomes.to_restore.get(sha256))
+        context.store.put_network_input(sha256, PREPROCESSING, answer.network_input)
+        # Of what was read before only the network input is missing.
+        return sha256, outcomes.to_restore.get(sha256) or _store(context, answer)
 
     try:
         for sha256, result in map_ahead(store, decode(), threads=WRITERS):
@@ -133,13 +135,7 @@ def _path(context: AppContext, sha256: str, outcomes: Outcomes) -> Path:
     return context.store.path(sha256, area="incoming")
 
 
-def _store(
-    context: AppContext, sha256: str, prepared: Prepared, *, known: ReadImage | None
-) -> ReadImage:
-    """known: what was read from these bytes before; only the network input is missing."""
-    context.store.put_network_input(sha256, PREPROCESSING, prepared.network_input)
-    if known is not None:
-        return known
+def _store(context: AppContext, prepared: Prepared) -> ReadImage:
     stored = prepared.stored
     assert stored is not None, "the pool has a key"
     stored_sha256 = hashlib.sha256(stored.blob).hexdigest()

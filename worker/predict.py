@@ -104,11 +104,8 @@ def _predict(
     predictor: Predictor,
     version: ModelVersion,
 ) -> None:
-    inputs, failed = load_inputs(
-        context, new, preprocessing=str(predictor.card.raw["preprocessing"])
-    )
+    predictions, failed = predict_stored(context, predictor, new)
     restorable = _restorable(context, [sha256 for sha256 in failed if failed[sha256] == MISSING])
-    predictions = answer_all(predictor, inputs, failed)
     back = [image.id for image in claim.images if image.sha256 in restorable]
     reasons = {
         image.id: failed[image.sha256]
@@ -142,10 +139,11 @@ def _restorable(context: AppContext, sha256s: Sequence[str]) -> set[str]:
     }
 
 
-def load_inputs(
-    context: AppContext, sha256s: Sequence[str], *, preprocessing: str
-) -> tuple[dict[str, NDArray[np.uint8]], dict[str, Reason]]:
-    """uint8 (224, 224) by SHA-256, and a reason for each that cannot be read."""
+def predict_stored(
+    context: AppContext, predictor: Predictor, sha256s: Sequence[str]
+) -> tuple[dict[str, Prediction], dict[str, Reason]]:
+    """By SHA-256: predictions of stored network inputs, and a reason for each without one."""
+    preprocessing = str(predictor.card.raw["preprocessing"])
     inputs: dict[str, NDArray[np.uint8]] = {}
     failed: dict[str, Reason] = {}
     for sha256 in sha256s:
@@ -155,7 +153,7 @@ def load_inputs(
             failed[sha256] = MISSING
         except (OSError, ValueError):  # a bad sector, or cut short by a crash
             failed[sha256] = _discard_input(context, sha256, preprocessing)
-    return inputs, failed
+    return _answer_all(predictor, inputs, failed), failed
 
 
 def _discard_input(context: AppContext, sha256: str, preprocessing: str) -> Reason:
@@ -166,7 +164,7 @@ def _discard_input(context: AppContext, sha256: str, preprocessing: str) -> Reas
     return UNREADABLE if is_kept else MISSING
 
 
-def answer_all(
+def _answer_all(
     predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, Reason]
 ) -> dict[str, Prediction]:
     """All at once; if that fails, one by one, so that only the faulty image fails."""

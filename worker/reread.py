@@ -8,10 +8,8 @@ import logging
 from models.context import AppContext
 from models.intake.images import lock_images_of
 from models.reading.predictions import add_predictions
-from models.reading.rereadings import Chunk, claim_chunk, due_rereading, settle_chunk
-from pipeline.inference.predictor import Predictor
-from pipeline.types import Prediction
-from worker.predict import LivePredictor, answer_all, load_inputs
+from models.reading.rereadings import claim_chunk, due_rereading, settle_chunk
+from worker.predict import LivePredictor, predict_stored
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +28,10 @@ def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
         chunk = claim_chunk(session, rereading.id, context.settings)
     if chunk is None:
         return False
-    predictions = _predict(context, predictor, chunk)
+    predictions, failed = predict_stored(context, predictor, chunk.sha256s)
+    if failed:  # they keep the prediction that they have
+        reasons = "; ".join(sorted({reason.clause for reason in failed.values()}))
+        log.warning("%d images could not be read again: %s", len(failed), reasons)
     with context.sessions.begin() as session:
         kept = lock_images_of(session, list(predictions))  # some may have been purged
         predictions = {sha256: predictions[sha256] for sha256 in kept}
@@ -40,14 +41,3 @@ def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
     with context.sessions.begin() as session:  # separately: others may hold equal bytes
         settle_chunk(session, chunk)
     return True
-
-
-def _predict(context: AppContext, predictor: Predictor, chunk: Chunk) -> dict[str, Prediction]:
-    preprocessing = str(predictor.card.raw["preprocessing"])
-    inputs, failed = load_inputs(context, chunk.sha256s, preprocessing=preprocessing)
-    predictions = answer_all(predictor, inputs, failed)
-    if failed:
-        # They keep the prediction that they have.
-        reasons = "; ".join(sorted({reason.clause for reason in failed.values()}))
-        log.warning("%d images could not be read again: %s", len(failed), reasons)
-    return predictions

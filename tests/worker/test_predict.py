@@ -11,7 +11,6 @@ from models.learning.promotion import set_production
 from models.learning.versions import register_version
 from models.reading.predictions import get_prediction, read_heatmap
 from models.tables.intake import Image, ModelVersion, Prediction, State
-from pipeline.errors import RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_job, a_version, an_image, images_in, with_settings
@@ -82,18 +81,6 @@ def test_predict_predicts_equal_bytes_once(context: AppContext, live: LivePredic
     add_ready(context, 3)
     assert [image.state for image in predict_all(context, live)] == [State.PREDICTED] * 9
     assert len(predictions(context)) == 3
-
-
-def test_predict_fails_only_the_image_without_input(
-    context: AppContext, live: LivePredictor
-) -> None:
-    images = add_ready(context, 3)
-    next(context.store.root.glob(f"inputs/*/*/{images[1].sha256}")).unlink()
-    first, second, third = predict_all(context, live)
-    assert (first.state, third.state) == (State.PREDICTED, State.PREDICTED)
-    assert second.state == State.FAILED
-    assert second.reason == "the network input is no longer in the file store"
-    assert second.reason_code == RefusalCode.BYTES_MISSING
 
 
 def test_predict_discards_an_unreadable_input(context: AppContext, live: LivePredictor) -> None:

@@ -132,14 +132,7 @@ def freeze_in_a_chunk(service: Service, worker: Process, *, queue: str) -> None:
     wait_until(is_frozen_with_images, within_s=WITHIN_S, what="a worker that holds images")
 
 
-def test_workers_finish_a_job_and_stop_quickly(service: Service) -> None:
-    ingest, predict = (service.processes.worker(queue) for queue in ("ingest", "predict"))
-    service.upload(40)
-    service.finish(40)
-    assert max(ingest.stop(), predict.stop()) < AT_ONCE_S
-
-
-def test_stopped_worker_leaves_nothing_claimed(service: Service) -> None:
+def test_busy_and_idle_workers_stop_quickly_and_leave_nothing_claimed(service: Service) -> None:
     ingest, predict = (service.processes.worker(queue) for queue in ("ingest", "predict"))
     service.upload(80)
     service.wait_until(State.PREDICTED, 1)
@@ -150,9 +143,9 @@ def test_stopped_worker_leaves_nothing_claimed(service: Service) -> None:
     with service.context.sessions() as session:
         waiting = select(Image.attempts).where(Image.state.in_([State.RECEIVED, State.READY]))
         assert set(session.scalars(waiting)) <= {0}
-    for queue in ("ingest", "predict"):
-        service.processes.worker(queue)
+    ingest, predict = (service.processes.worker(queue) for queue in ("ingest", "predict"))
     service.finish(80)
+    assert max(ingest.stop(), predict.stop()) < AT_ONCE_S, "idle"
 
 
 @pytest.mark.parametrize("queue", ["predict", "ingest"])

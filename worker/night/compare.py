@@ -1,7 +1,8 @@
 """Compare candidate and production on the same frozen test images; store the metrics of both."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 from models.config.settings import Settings
@@ -41,12 +42,17 @@ def compare_versions(
     sets = _test_sets(context, snapshot_id)
     versions = candidate, production
     predictors = _open(context.settings, versions)
-    counter = _Counter(progress, total=2 * sum(map(len, sets.values())))
+    total, numbers = 2 * sum(map(len, sets.values())), count(1)
+
+    def count_one() -> None:
+        done = next(numbers)
+        progress(TrainingProgress(stage="evaluate", done=done, total=total, share=1.0))
+
     comparisons = []
     for origin, images in sets.items():
         both = []
         for version, predictor in zip(versions, predictors, strict=True):
-            both.append(_predict(context, images, predictor, counter))
+            both.append(_predict(context, images, predictor, count_one))
             key = {"model_version_id": version.id, "snapshot_id": snapshot_id, "origin": origin}
             _store(context, both[-1], key)
         comparisons.append(compare(origin, *both, level=level_of_each(len(sets))))
@@ -77,27 +83,18 @@ def _open(settings: Settings, versions: Sequence[ModelVersion]) -> list[Predicto
     return [Predictor.open(folder, operating_point=point) for folder in folders]
 
 
-class _Counter:
-    """Counts the predictions of both versions."""
-
-    def __init__(self, progress: Progress, *, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
-
-    def add_one(self) -> None:
-        self._done += 1
-        step = TrainingProgress(stage="evaluate", done=self._done, total=self._total, share=1.0)
-        self._progress(step)
-
-
 def _predict(
-    context: AppContext, images: Sequence[SnapshotImage], predictor: Predictor, counter: _Counter
+    context: AppContext,
+    images: Sequence[SnapshotImage],
+    predictor: Predictor,
+    count_one: Callable[[], None],
 ) -> Answers:
     collector = ScoreCollector()
     inputs = snapshot_inputs(context, images, str(predictor.card.raw["preprocessing"]))
     for image, prediction in predictor.predict_each(inputs):
         label = int(image.label is LabelValue.PNEUMONIA)
         collector.add(prediction, label=label, patient=image.patient_hash)
-        counter.add_one()
+        count_one()
     return Answers(collector.scores(), predictor.card)
 
 

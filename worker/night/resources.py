@@ -53,7 +53,7 @@ def training_cores(settings: Settings, *, given: frozenset[int]) -> frozenset[in
 
 def check_memory(settings: Settings) -> None:
     """Raises MemoryBoundError. Called regularly: the kernel would kill some process, unlogged."""
-    used_mb, bound_mb = resident_mb(), settings.train_memory_mb
+    used_mb, bound_mb = _resident_mb(), settings.train_memory_mb
     if used_mb > bound_mb:
         raise MemoryBoundError(
             f"the training uses {used_mb} MB of memory; "
@@ -61,12 +61,9 @@ def check_memory(settings: Settings) -> None:
         )
 
 
-def resident_mb() -> int:
-    """Return the memory of this process; 0 where the system does not say."""
-    try:
-        lines = STATUS.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
+def _resident_mb() -> int:
+    """Of this process; 0 where the system does not say."""
+    lines = STATUS.read_text(encoding="ascii").splitlines() if STATUS.exists() else []
     sizes = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
     return int(sizes[0]) // 1024 if sizes else 0
 
