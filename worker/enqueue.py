@@ -12,16 +12,7 @@ from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
 from models.config.settings import Settings
-from worker.celery_config import (
-    INGEST,
-    INGEST_TASK,
-    NIGHT_TASK,
-    PREDICT,
-    PREDICT_TASK,
-    REREAD_TASK,
-    TRAIN,
-    sender_configuration,
-)
+from worker import celery_config
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +27,13 @@ def connect(settings: Settings) -> None:
 
 
 def nudge_queue(queue: str) -> None:
-    task = {INGEST: INGEST_TASK, PREDICT: PREDICT_TASK, TRAIN: NIGHT_TASK}.get(queue)
-    if task is not None:
-        _nudge(task)
+    nudges = {
+        celery_config.INGEST: nudge_ingest,
+        celery_config.PREDICT: nudge_predict,
+        celery_config.TRAIN: nudge_train,
+    }
+    if queue in nudges:
+        nudges[queue]()
 
 
 def is_broker_up() -> bool:
@@ -66,15 +61,15 @@ def _nudge(task: str, *, jobs: Collection[str] = ()) -> None:
         log.info("nudged %s", task, extra=about)
 
 
-nudge_ingest = partial(_nudge, INGEST_TASK)
-nudge_predict = partial(_nudge, PREDICT_TASK)
-nudge_reread = partial(_nudge, REREAD_TASK)
-nudge_train = partial(_nudge, NIGHT_TASK)
+nudge_ingest = partial(_nudge, celery_config.INGEST_TASK)
+nudge_predict = partial(_nudge, celery_config.PREDICT_TASK)
+nudge_reread = partial(_nudge, celery_config.REREAD_TASK)
+nudge_train = partial(_nudge, celery_config.NIGHT_TASK)
 
 
 @cache
 def _sender() -> Celery:
     settings = _configured[0] if _configured else Settings.read()
     sender = Celery("overread-sender", set_as_current=False)
-    sender.conf.update(sender_configuration(settings))
+    sender.conf.update(celery_config.sender_configuration(settings))
     return sender

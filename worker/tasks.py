@@ -15,15 +15,8 @@ from celery import signals
 
 from models.context import AppContext, process_context
 from models.operations.heartbeat import record_heartbeat
+from worker import celery_config
 from worker.app import app
-from worker.celery_config import (
-    INGEST_TASK,
-    NIGHT_TASK,
-    PREDICT_TASK,
-    REREAD_TASK,
-    SWEEP_TASK,
-    TIDY_TASK,
-)
 from worker.chunks import PASSING, describe, repeat
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue, nudge_reread
 
@@ -36,21 +29,21 @@ log = logging.getLogger(__name__)
 DECODER_GRACE_S = 2.0
 
 
-@app.task(name=INGEST_TASK)  # type: ignore[untyped-decorator]
+@app.task(name=celery_config.INGEST_TASK)  # type: ignore[untyped-decorator]
 def ingest() -> None:
     from worker.ingest import ingest_chunk
 
     _work(lambda context: ingest_chunk(context, _decoder_pool()), nudge=nudge_ingest)
 
 
-@app.task(name=PREDICT_TASK)  # type: ignore[untyped-decorator]
+@app.task(name=celery_config.PREDICT_TASK)  # type: ignore[untyped-decorator]
 def predict() -> None:
     from worker.predict import predict_chunk
 
     _work(lambda context: predict_chunk(context, _live_predictor()), nudge=nudge_predict)
 
 
-@app.task(name=REREAD_TASK)  # type: ignore[untyped-decorator]
+@app.task(name=celery_config.REREAD_TASK)  # type: ignore[untyped-decorator]
 def reread() -> None:
     from worker.reread import reread_chunk
 
@@ -65,7 +58,7 @@ def _work(chunk: Callable[[AppContext], bool], *, nudge: Callable[[], None]) -> 
             nudge()
 
 
-@app.task(name=SWEEP_TASK, bind=True)  # type: ignore[untyped-decorator]
+@app.task(name=celery_config.SWEEP_TASK, bind=True)  # type: ignore[untyped-decorator]
 def sweep(self: Any) -> None:
     from worker.sweep import sweep
 
@@ -76,7 +69,7 @@ def sweep(self: Any) -> None:
         sweep(context)
 
 
-@app.task(name=TIDY_TASK)  # type: ignore[untyped-decorator]
+@app.task(name=celery_config.TIDY_TASK)  # type: ignore[untyped-decorator]
 def tidy() -> None:
     from models.files.garbage import collect_garbage
     from worker.tidy import fill_sop_instance_uids, forget_expired_logins, watch_audit
@@ -93,7 +86,7 @@ def tidy() -> None:
             step()
 
 
-@app.task(name=NIGHT_TASK)  # type: ignore[untyped-decorator]
+@app.task(name=celery_config.NIGHT_TASK)  # type: ignore[untyped-decorator]
 def night() -> None:
     from worker.night.resources import bound_this_process
     from worker.night.run import run_night

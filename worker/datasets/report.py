@@ -11,7 +11,6 @@ from pipeline.training.labelled import LabelledDataset, RefusedImage
 from pipeline.types import Split
 
 LISTED = 1000  # refused files whose names are kept; all are counted
-MADE_BY_HASH = "It states no splits; they were made by a keyed hash of the patients."
 NOTES = {
     frozenset({Split.TRAIN}): (
         "It has only train; test and validation were taken from it by patients."
@@ -23,7 +22,7 @@ NOTES = {
     frozenset({Split.TRAIN, Split.TEST}): (
         "There is no folder val; validation was taken from train by patients."
     ),
-    frozenset[Split](): MADE_BY_HASH,
+    frozenset[Split](): "It states no splits; they were made by a keyed hash of the patients.",
 }
 
 
