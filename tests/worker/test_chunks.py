@@ -39,16 +39,14 @@ repeat(hang, open_context(Settings.read()))
 
 
 def test_hung_chunk_ends_its_process_with_a_traceback(settings: Settings) -> None:
+    brief = settings.model_copy(update={"chunk_time_limit_s": 1, "decode_timeout_s": 1})
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         cwd=ROOT,
-        env=environment(
-            settings.model_copy(update={"chunk_time_limit_s": 1, "decode_timeout_s": 1})
-        ),
+        env=environment(brief),
         capture_output=True,
         text=True,
         timeout=300,
-        check=False,
     )
     assert ended.returncode == 1
     assert "in hang" in ended.stderr

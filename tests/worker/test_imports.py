@@ -10,7 +10,11 @@ from tests.support.servers.processes import ROOT
 TENSORFLOW = ("tensorflow", "keras")
 DECODERS = ("pydicom", "PIL", "gdcm", "openjpeg")
 PREDICTING = "import worker.tasks, worker.predict; worker.predict.LivePredictor().open"
-OPENED = "from pipeline.inference.predictor import Predictor; import worker.tasks; Predictor.open()"
+PREDICTED = """
+import numpy as np, worker.tasks
+from pipeline.inference.predictor import Predictor
+Predictor.open().predict(np.zeros((1, 224, 224), np.uint8))
+"""
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -27,7 +31,7 @@ def loaded_by(statement: str) -> set[str]:
         ("import worker.app", TENSORFLOW),
         ("import worker.enqueue", (*TENSORFLOW, *DECODERS, "openvino", "pipeline")),
         (PREDICTING, (*TENSORFLOW, *DECODERS)),
-        (OPENED, (*TENSORFLOW, *DECODERS, "openvino_telemetry.main")),
+        (PREDICTED, (*TENSORFLOW, *DECODERS, "openvino_telemetry.main")),
         ("import worker.tasks, worker.ingest", (*TENSORFLOW, "openvino")),
     ],
 )

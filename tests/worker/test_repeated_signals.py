@@ -1,10 +1,9 @@
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
+from tests.support.servers.processes import environment
 
 STOP_TWICE = """
 import signal, threading
@@ -28,14 +27,8 @@ print("stopping:", context.stopping.is_set())
 """
 
 
-def test_worker_stops_when_sigterm_interrupts_its_own_handler(tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path / "data")
+def test_worker_stops_when_sigterm_interrupts_its_own_handler(settings: Settings) -> None:
     upgrade(settings)
-    done = subprocess.run(
-        [sys.executable, "-c", STOP_TWICE],
-        env={**os.environ, "OVERREAD_DATA": str(settings.data_dir)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    command, env = [sys.executable, "-c", STOP_TWICE], environment(settings)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
     assert done.stdout == "stopping: True\n", done.stderr
