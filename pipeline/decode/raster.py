@@ -153,7 +153,9 @@ def _grey_pixels(image: Image.Image) -> NDArray[np.float32]:
     if image.mode == "LAB":
         return np.take(_LIGHTNESS_TO_GREY, np.asarray(image.getchannel(0)))
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        return _on_black(image)
+        coloured = image.convert("RGBA")  # shown on black
+        alpha = _scaled(np.asarray(coloured.getchannel("A")), 255)
+        return _eight_bit(coloured.convert("RGB")) * alpha
     return _eight_bit(image)
 
 
@@ -166,12 +168,6 @@ def _eight_bit(image: Image.Image) -> NDArray[np.float32]:
     if grey.ndim == 3:
         grey = grey[..., 0]  # Y of YCbCr is the luminance
     return _scaled(grey, 255)
-
-
-def _on_black(image: Image.Image) -> NDArray[np.float32]:
-    coloured = image.convert("RGBA")
-    alpha = _scaled(np.asarray(coloured.getchannel("A")), 255)
-    return _eight_bit(coloured.convert("RGB")) * alpha
 
 
 def _sixteen_bit(image: Image.Image) -> NDArray[np.float32]:

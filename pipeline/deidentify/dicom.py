@@ -87,7 +87,13 @@ def _kept(dataset: Dataset, key: bytes, patient_hash: str | None) -> Dataset:
     kept.PatientID = patient_hash or ""
     kept.file_meta.MediaStorageSOPClassUID = kept.SOPClassUID
     kept.file_meta.MediaStorageSOPInstanceUID = kept.SOPInstanceUID
-    _state_method(kept)
+    kept.PatientIdentityRemoved = "YES"
+    kept.DeidentificationMethod = _METHOD
+    kept.LongitudinalTemporalInformationModified = "REMOVED"
+    profile = Dataset()
+    profile.CodeValue, profile.CodingSchemeDesignator = "113100", "DCM"
+    profile.CodeMeaning = "Basic Application Confidentiality Profile"
+    kept.DeidentificationMethodCodeSequence = [profile]
     return kept
 
 
@@ -162,17 +168,6 @@ def _number(value: Any, vr: str) -> Any:
         return pydicom.valuerep.DSfloat(float(value), auto_format=True)
     float(written)
     return written
-
-
-def _state_method(kept: Dataset) -> None:
-    kept.PatientIdentityRemoved = "YES"
-    kept.DeidentificationMethod = _METHOD
-    kept.LongitudinalTemporalInformationModified = "REMOVED"
-    profile = Dataset()
-    profile.CodeValue = "113100"
-    profile.CodingSchemeDesignator = "DCM"
-    profile.CodeMeaning = "Basic Application Confidentiality Profile"
-    kept.DeidentificationMethodCodeSequence = [profile]
 
 
 def _sop_class(dataset: Dataset) -> str:

@@ -26,6 +26,15 @@ from pipeline.errors import not_frontal_chest
 _UNKNOWN = "not a term of the standard"
 _NOT_FRONTAL = dict.fromkeys(LATERAL, "a lateral view") | dict.fromkeys(OBLIQUE, "an oblique view")
 
+TEXT: Final = "its tags state burned-in text, which may name the patient"
+FACE: Final = "its tags state recognisable visual features"
+HINT: Final = "a digitised film or a screen capture: text may be burned in"
+
+# PS3.3 C.8.6.1, Conversion Type: digitised video, interface and film, workstation, scanned
+# document and image, drawing, synthetic image.
+_CONVERSIONS: Final = frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW", "SYN"})
+_SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"  # PS3.4 B.5, prefix of the multi-frame ones
+
 
 def check_frontal(dataset: Dataset) -> None:
     """Raise RefusedError if the tags contradict a frontal chest radiograph."""
@@ -54,16 +63,6 @@ def check_frontal(dataset: Dataset) -> None:
             f"a lateral view: Patient Orientation (0020,0020) is {orientation}, "
             "the network reads frontal views only"
         )
-
-
-TEXT: Final = "its tags state burned-in text, which may name the patient"
-FACE: Final = "its tags state recognisable visual features"
-HINT: Final = "a digitised film or a screen capture: text may be burned in"
-
-# PS3.3 C.8.6.1, Conversion Type: digitised video, interface and film, workstation, scanned
-# document and image, drawing, synthetic image.
-_CONVERSIONS: Final = frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW", "SYN"})
-_SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"  # PS3.4 B.5, prefix of the multi-frame ones
 
 
 def burned_in_warnings(dataset: Dataset) -> list[str]:

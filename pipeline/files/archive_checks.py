@@ -4,6 +4,7 @@ import re
 import struct
 import zipfile
 import zlib
+from contextlib import suppress
 from typing import BinaryIO
 
 from pipeline.errors import bad_archive
@@ -93,12 +94,10 @@ def _unicode_path(info: zipfile.ZipInfo) -> str | None:
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
         field, extra = extra[4 : 4 + length], extra[4 + length :]
-        if kind != _UNICODE_PATH or len(field) < 6 or field[0] != 1:
+        if kind != _UNICODE_PATH or field[:1] != b"\1":
             continue
-        if struct.unpack_from("<I", field, 1)[0] != zlib.crc32(info.orig_filename.encode("cp437")):
-            continue
-        try:
-            return field[5:].decode("utf-8")
-        except UnicodeDecodeError:
-            continue
+        checksum = zlib.crc32(info.orig_filename.encode("cp437"))
+        if field[1:5] == checksum.to_bytes(4, "little"):
+            with suppress(UnicodeDecodeError):
+                return field[5:].decode("utf-8")
     return None

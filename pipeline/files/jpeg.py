@@ -84,13 +84,6 @@ def precision(content: bytes) -> int:
     return content[frame.start + 4] if frame else 16
 
 
-def is_eight_bit_dct(content: bytes) -> bool:
-    """Whether the stream is of the common kind: baseline or progressive, Huffman, 8 bits."""
-    frames = [one for one in segments(content) if one.marker in _FRAMES]
-    kinds = {(one.marker in _HUFFMAN_DCT, content[one.start + 4]) for one in frames}
-    return kinds == {(True, 8)}
-
-
 def check_jpeg(content: bytes, limits: Limits) -> None:
     """Raise RefusedError if the stream is cut short or its markers are damaged.
 
@@ -144,7 +137,9 @@ def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | Non
     data are noticeably damaged: of 150 radiographs each, all with 100 missing or 512 zeroed
     bytes, three in four with 64 random bytes, one in ten with a single flipped bit.
     """
-    if not is_eight_bit_dct(content):  # decoding lossless ones would overrun its buffer
+    frames = [one for one in segments(content) if one.marker in _FRAMES]
+    kinds = {(one.marker in _HUFFMAN_DCT, content[one.start + 4]) for one in frames}
+    if kinds != {(True, 8)}:  # decoding lossless streams would overrun simplejpeg's buffer
         return None
     try:
         rows, columns, _, _ = simplejpeg.decode_jpeg_header(content)

@@ -56,7 +56,7 @@ def test_equal_names_are_two_files(tmp_path: Path) -> None:
     assert outcomes(path) == {"a.png": PNG, "a.png (2)": b"other"}
 
 
-def test_bombs_are_refused(tmp_path: Path) -> None:
+def test_bombs_and_empty_archives_are_refused(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "x.zip", [("zeros.png", bytes(30_000_000)), ("ok.png", PNG)])
     assert outcomes(path)["zeros.png"] == "it unpacks to more than 200 times its size"
     assert outcomes(path, max_member_bytes=1000) == {
@@ -67,6 +67,8 @@ def test_bombs_are_refused(tmp_path: Path) -> None:
         outcomes(path, max_bytes=1_000_000)
     with pytest.raises(RefusedError, match="contains 2 files, expected at most 1"):
         outcomes(path, max_files=1)
+    with pytest.raises(RefusedError, match="contains no files"):
+        outcomes(make_zip(path, []))
 
 
 def test_overlapping_entries_are_refused(tmp_path: Path) -> None:
@@ -93,11 +95,6 @@ def test_truncated_archive_is_refused(tmp_path: Path, share: float) -> None:
     with pytest.raises(RefusedError, match="directory cannot be read") as refusal:
         outcomes(path)
     assert refusal.value.reason.code == RefusalCode.DAMAGED
-
-
-def test_empty_archive_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="contains no files"):
-        outcomes(make_zip(tmp_path / "x.zip", []))
 
 
 def test_image_followed_by_an_archive_is_an_image(tmp_path: Path) -> None:

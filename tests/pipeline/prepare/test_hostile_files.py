@@ -65,11 +65,8 @@ def jpeg_stating(rows: int, columns: int) -> bytes:
 
 def tiff_stating(rows: int) -> bytes:
     tiff = bytearray(encoded(IMAGE, "TIFF"))
-    directory = int.from_bytes(tiff[4:8], "little")
-    for number in range(int.from_bytes(tiff[directory : directory + 2], "little")):
-        entry = directory + 2 + 12 * number
-        if int.from_bytes(tiff[entry : entry + 2], "little") == 257:  # ImageLength
-            tiff[entry + 2 : entry + 12] = struct.pack("<HII", 4, 1, rows)
+    entry = tiff.index(struct.pack("<H", 257), int.from_bytes(tiff[4:8], "little"))  # ImageLength
+    tiff[entry + 2 : entry + 12] = struct.pack("<HII", 4, 1, rows)
     return bytes(tiff)
 
 
