@@ -8,7 +8,6 @@ out of reach. Rows newer than the newest anchor can still be removed unnoticed.
 import json
 import os
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -93,19 +92,19 @@ def newest_check(data_dir: Path) -> Check | None:
 def read_anchors(data_dir: Path) -> dict[int, Anchor]:
     """By row id. ValueError names the file and the line that cannot be read."""
     path = data_dir / ANCHORS_FILE
-    return {anchor.id: anchor for anchor in _read(path)} if path.exists() else {}
-
-
-def _read(path: Path) -> Iterator[Anchor]:
+    if not path.exists():
+        return {}
     # After the last newline: nothing, or what a full disk cut off before it counted.
     *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    anchors: dict[int, Anchor] = {}
     for number, line in enumerate(lines, start=1):
         try:
             fields = json.loads(line)
-            time = datetime.fromisoformat(fields["time"])
-            yield Anchor(time, int(fields["id"]), str(fields["digest"]))
+            row_id, time = int(fields["id"]), datetime.fromisoformat(fields["time"])
+            anchors[row_id] = Anchor(time, row_id, str(fields["digest"]))
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"{path.name}, line {number}: not an anchor") from None
+    return anchors
 
 
 def _add_anchor(data_dir: Path, anchor: Anchor) -> None:

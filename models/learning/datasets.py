@@ -78,13 +78,15 @@ def add_dataset(
     row = {"name": name, "has_own_splits": has_own_splits, "user_id": user_id, "report": report}
     insert_new(session, ImportedDataset, [{**row, "created_at": now()}])
     dataset = session.scalars(select(ImportedDataset).filter_by(name=name)).one()
-    before = _count(session, dataset)
+    of_set = ImportedImage.dataset_id == dataset.id
+    before = count_rows(session, ImportedImage, of_set)
     columns = ("sha256", "file", "patient_hash", "study_hash", "split")
     for some in batches(images):
         rows = [{column: getattr(image, column) for column in columns} for image in some]
         insert_new(session, ImportedImage, [{"dataset_id": dataset.id, **row} for row in rows])
     labels = add_labels(session, [_label(image, dataset, user_id) for image in images])
-    added = Added(_count(session, dataset) - before, labels, is_new_set=not before)
+    new = count_rows(session, ImportedImage, of_set) - before
+    added = Added(new, labels, is_new_set=not before)
     if added.images or added.labels:
         dataset.report = report
     return added
@@ -100,10 +102,6 @@ def _label(image: NewImage, dataset: ImportedDataset, user_id: int) -> NewLabel:
         source=Source.DATASET,
         dataset_id=dataset.id,
     )
-
-
-def _count(session: Session, dataset: ImportedDataset) -> int:
-    return count_rows(session, ImportedImage, ImportedImage.dataset_id == dataset.id)
 
 
 def known_fingerprints(

@@ -66,7 +66,10 @@ def restore_backup(
     marked = _marked(data_dir)
     if marked is not None and name not in (None, marked):
         raise BackupRefusedError(f"{data_dir} is half restored from {marked}: use --from {marked}")
-    chosen = marked or name or _newest(backups)
+    names = backups.names()
+    chosen = marked or name or (names[-1] if names else "")
+    if not chosen:
+        raise BackupRefusedError(f"{backups.folder}: no complete backup")
     manifest = backups.manifest(chosen)
     with owner_only(), open_database(settings) as sessions:
         engine = sessions.engine
@@ -76,13 +79,6 @@ def restore_backup(
             _restore(settings, backups, chosen, manifest, engine, report)
         (data_dir / RESTORING).unlink()
     return chosen, manifest
-
-
-def _newest(backups: Backups) -> str:
-    names = backups.names()
-    if not names:
-        raise BackupRefusedError(f"{backups.folder}: no complete backup")
-    return names[-1]
 
 
 def _marked(data_dir: Path) -> str | None:

@@ -21,7 +21,7 @@ from models.config.settings import Settings
 from models.learning.promotion import install_baseline
 from models.people.tokens import read_or_make_local_token
 from models.people.users import ADMIN, find_user, make_user
-from models.session import WRITES, Sessions, open_database
+from models.session import WRITES, open_database
 from models.tables.people import Role
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -50,7 +50,11 @@ def upgrade(settings: Settings) -> None:
     read_or_make_secrets(settings.data_dir)
     with open_database(settings) as sessions:
         migrate(sessions.engine)
-        _fill(sessions, settings.data_dir)
+        with sessions.begin() as session:
+            user = find_user(session, ADMIN) or make_user(session, name=ADMIN, role=Role.ADMIN)
+            read_or_make_local_token(session, user, settings.data_dir)
+            install_baseline(session, data_dir=settings.data_dir)
+            chain_older(session)
 
 
 def is_half_restored(data_dir: Path) -> bool:
@@ -109,14 +113,6 @@ def alembic_config(connection: Connection | None = None) -> Config:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
-
-
-def _fill(sessions: Sessions, data_dir: Path) -> None:
-    with sessions.begin() as session:
-        user = find_user(session, ADMIN) or make_user(session, name=ADMIN, role=Role.ADMIN)
-        read_or_make_local_token(session, user, data_dir)
-        install_baseline(session, data_dir=data_dir)
-        chain_older(session)
 
 
 def record_by_admin(session: Session, action: str, *, target: str = "") -> None:

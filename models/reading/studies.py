@@ -99,6 +99,7 @@ def get_study(
     return StudyDetail(_summary(row, next(iter(images), None)), images)
 
 
+_ANSWER = ("finding", "probability", "threshold", "operating_point", "temperature")
 _answered = Prediction.finding.is_not(None)
 _suspected = Prediction.finding == "pneumonia"
 _positive = func.max(case((_suspected, 1), (_answered, 0)))
@@ -140,16 +141,13 @@ def _in_job(job_id: str | None) -> list[ColumnElement[bool]]:
 
 def _summary(row: Any, first: Result | None) -> StudySummary:
     answer = first if first is not None and first.finding is not None else None
+    shown = {name: getattr(answer, name, None) for name in _ANSWER}
     return StudySummary(
         id=row.id,
         label=study_label(row.study_hash, row.folder),
         created_at=row.created_at,
         images=row.images,
         predicted=row.predicted,
-        finding=answer.finding if answer else None,
-        probability=answer.probability if answer else None,
-        threshold=answer.threshold if answer else None,
-        operating_point=answer.operating_point if answer else None,
-        temperature=answer.temperature if answer else None,
+        **shown,
         first=first,
     )

@@ -36,8 +36,8 @@ from tests.support.data.rows import a_version
 from tests.support.servers.databases import Database, both_databases
 
 
-def claim(session: Session, *, lease_s: float = 60) -> NightClaim:
-    found = claim_night(session, lease_s=lease_s, max_attempts=3)
+def claim(session: Session) -> NightClaim:
+    found = claim_night(session, lease_s=60, max_attempts=3)
     assert found is not None
     return found
 
