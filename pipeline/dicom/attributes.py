@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from pydicom.datadict import dictionary_description, dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_description, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
@@ -107,10 +107,7 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 def label(keyword: str) -> str:
     """Return an attribute's name and tag, e.g. `Rows (0028,0010)`."""
-    tag = tag_for_keyword(keyword)
-    if tag is None:
-        return keyword
-    return f"{dictionary_description(tag)} {str(Tag(tag)).replace(' ', '')}"
+    return f"{dictionary_description(keyword)} {str(Tag(keyword)).replace(' ', '')}"
 
 
 def raw_value(dataset: Dataset, keyword: str) -> Any:

@@ -59,6 +59,11 @@ def test_zeroed_blocks_and_missing_bytes_are_refused(kind: str) -> None:
             decode_content(damaged)
 
 
+def test_unknown_marker_in_the_coded_data_is_refused() -> None:
+    with pytest.raises(RefusedError, match="unknown marker"):
+        decode_content(overwritten(make("L"), b"\xff\x02\xff\x10"))
+
+
 def test_broken_colour_profile_is_not_damage() -> None:
     broken_profile = b"\xff\xe2\x00\x12ICC_PROFILE\0none"
     content = make("RGB")
