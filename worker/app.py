@@ -27,12 +27,9 @@ def _remember_name(sender: str, **_: Any) -> None:
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _set_up_logging(**_: Any) -> None:
     """Instead of Celery's own."""
-    set_up_logging(Settings.read(), process=_names[0] if _names else _unnamed())
-
-
-def _unnamed() -> str:
-    """Beat has no name, nor has the process that the pool starts for a night."""
-    return "train" if "FORKED_BY_MULTIPROCESSING" in os.environ else "beat"
+    # Beat has no name, nor has the process that the pool starts for a night.
+    unnamed = "train" if "FORKED_BY_MULTIPROCESSING" in os.environ else "beat"
+    set_up_logging(Settings.read(), process=_names[0] if _names else unnamed)
 
 
 @signals.task_prerun.connect  # type: ignore[untyped-decorator]

@@ -174,12 +174,6 @@ def _answer_all(
         raise
     except Exception:
         log.exception("a chunk of %d images failed; trying them one by one", len(inputs))
-    return _answer_each(predictor, inputs, failed)
-
-
-def _answer_each(
-    predictor: Predictor, inputs: dict[str, NDArray[np.uint8]], failed: dict[str, Reason]
-) -> dict[str, Prediction]:
     answers: dict[str, Prediction] = {}
     for sha256, network_input in inputs.items():
         try:

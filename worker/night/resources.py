@@ -79,15 +79,11 @@ def _lower_autogroup() -> None:
     Done only in a session of the training worker's own, as the supervisor or a container makes
     it: in a terminal it would slow down everything else that runs there.
     """
-    if os.getsid(0) not in (os.getpid(), os.getppid()) or _has_terminal():
+    # Fields after the program's name, which may hold anything: state, ppid, pgrp, sid, tty.
+    fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    if os.getsid(0) not in (os.getpid(), os.getppid()) or fields[4] != "0":
         return
     try:
         AUTOGROUP.write_text(str(NICE), encoding="ascii")
     except OSError:
         return  # not supported or not permitted
-
-
-def _has_terminal() -> bool:
-    """Fields after the program's name, which may hold anything: state, ppid, pgrp, sid, tty."""
-    fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return fields[4] != "0"
