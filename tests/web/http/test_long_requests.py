@@ -1,6 +1,7 @@
 """Unpacking a large zip delays the response to its last chunk: clients wait and retry."""
 
 import threading
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from cli.submit.send import CHUNK_BYTES
 from tests.support.data.uploads import a_png
 from tests.support.servers.portal_server import Environment, ServedPortal
 from tests.support.web.pages import new_page
@@ -19,7 +21,6 @@ WITHIN_MS = 30_000
 
 @pytest.fixture
 def packed(tmp_path: Path) -> Path:
-    """Zips are sent in chunks, however small."""
     path = tmp_path / "50%.zip"
     path.write_bytes(a_zip(("a.png", a_png(seed=1)), ("b.png", a_png(seed=2))))
     return path
@@ -62,6 +63,8 @@ class Slow:
 
 
 def test_submit_retries_after_a_gateway_timeout(service: ServedPortal, packed: Path) -> None:
+    with zipfile.ZipFile(packed, "a") as archive:  # smaller files are not sent in chunks
+        archive.writestr(".DS_Store", bytes(CHUNK_BYTES))
     proxy = Impatient(service.interceptor.portal)
     service.interceptor.handler = proxy
     result = service.run("submit", packed)
