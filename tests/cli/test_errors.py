@@ -99,7 +99,8 @@ def test_arguments_that_are_not_utf8_are_refused(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["backup", ""], ["restore", ""], ["audit", "--export", ""], ["predict", ""]]
+    "arguments",
+    [["backup", ""], ["restore", ""], ["audit", "--export", ""], ["predict", ""], ["submit", ""]],
 )
 def test_empty_paths_are_refused(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -132,6 +132,17 @@ def test_client_gives_up_after_its_patience(url: str) -> None:
         client.create_job("name")
 
 
+def test_client_gives_up_on_a_disk_that_stays_full(url: str) -> None:
+    Misbehaving.planned = [507] * 50
+
+    with Client(url, "token", disk_patience_s=0.1) as client, pytest.raises(Failed) as refused:
+        client.create_job("name")
+    assert refused.value.exit_code == 1
+    assert str(refused.value) == (
+        "the service's disk is nearly full; no sent file is lost; run the same command again later"
+    )
+
+
 @pytest.mark.parametrize("status", [401, 403, 422])
 def test_refused_request_is_not_repeated(client: Client, status: int) -> None:
     Misbehaving.planned = [status]
