@@ -102,7 +102,7 @@ def send_batch(job_id: str, query_data: BatchQuery) -> BatchOut:
         require_open(session, job_id)  # checked again with the rows
         uploads = require_uploads(session, job_id=job_id, upload_ids=ids)
     expected = sum(upload.size for upload in uploads)
-    if False:
+    if (request.content_length or 0) != expected:
         abort(422, f"expected {expected} bytes, the declared sizes of these files")
     batch = take_batch(current_context(), job_id=job_id, uploads=uploads, body=body)
     if any(sent.status == "arrived" for sent in batch.uploads):
