@@ -56,11 +56,6 @@ def audit_actions(session: Session) -> list[str]:
     return list(session.scalars(select(Audit.action).distinct().order_by(Audit.action)))
 
 
-def audit_people(session: Session) -> list[str]:
-    """All users: few, and found without reading every row of the audit."""
-    return list(session.scalars(select(User.name).order_by(User.name)))
-
-
 def _select(chosen: AuditFilter) -> Select[int, datetime, str, str, str, str | None]:
     columns = (Audit.id, Audit.created_at, User.name, Audit.action, Audit.target, Audit.digest)
     rows = select(*columns).outerjoin(User)

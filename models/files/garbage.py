@@ -20,8 +20,9 @@ from shutil import rmtree
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models.file_lock import LockedError
 from models.files.deletion_lock import deleting
-from models.files.partial import BusyError, PartialFiles
+from models.files.partial import PartialFiles
 from models.files.references import needed, unneeded
 from models.files.store import Area, FileStore, delete_older, is_older
 from models.intake.uploads import advance, missing_uploads
@@ -124,7 +125,7 @@ def _discard_partial_uploads(sessions: Sessions, store: FileStore, moment: float
         with sessions() as session:
             missing = missing_uploads(session, upload_ids)
         for upload_id in upload_ids:
-            with suppress(BusyError):  # it is being sent
+            with suppress(LockedError):  # it is being sent
                 _discard_partial(sessions, store, upload_id, missing.get(upload_id), moment)
 
 

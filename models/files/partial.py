@@ -6,18 +6,14 @@ counted, and the next part overwrites them.
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from models.file_lock import LockedError, file_lock, is_same_file
+from models.file_lock import file_lock, is_same_file
 from models.files.store import BLOCK, FileStore, make_private_folder
 from pipeline.atomic_file import sync
-
-
-class BusyError(Exception):
-    """Another request is writing this file."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +67,10 @@ class PartialFiles:
 
     @contextmanager
     def hold(self, upload_id: int) -> Iterator[PartialFile]:
-        """Raises BusyError where another request or process holds it."""
+        """Raises LockedError where another request or process holds it."""
         path = make_private_folder(self._folder) / str(upload_id)
-        with ExitStack() as stack:
-            try:
-                partial = PartialFile(path, stack.enter_context(file_lock(path)))
-            except LockedError:
-                raise BusyError from None
+        with file_lock(path) as descriptor:
+            partial = PartialFile(path, descriptor)
             try:
                 yield partial
             finally:

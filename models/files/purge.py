@@ -22,9 +22,10 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, s
 from sqlalchemy.orm import Session, aliased
 
 from models.audit.log import record
+from models.file_lock import LockedError
 from models.files.deletion_lock import BackupRunningError, deleting
 from models.files.garbage import delete_files, lock_images
-from models.files.partial import BusyError, PartialFiles
+from models.files.partial import PartialFiles
 from models.files.store import FileStore
 from models.intake.uploads import MISSING
 from models.session import Sessions
@@ -172,7 +173,7 @@ def _delete_files(
     sessions: Sessions, store: FileStore, images: Sequence[Image], uploads: Collection[int]
 ) -> None:
     for upload_id in set(PartialFiles(store).all()).intersection(uploads):
-        with suppress(BusyError), PartialFiles(store).hold(upload_id) as partial:
+        with suppress(LockedError), PartialFiles(store).hold(upload_id) as partial:
             partial.discard()
     by_age = sorted(images, key=lambda one: one.created_at)
     newest = {one.sha256: one.created_at.timestamp() for one in by_age if one.sha256}

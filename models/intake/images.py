@@ -179,15 +179,13 @@ def record_read(
     for reasons, state in ((refused, State.REJECTED), (failed, State.FAILED)):
         for image_id, reason in reasons.items():
             if image_id in held:
-                _end(session, image_id, state, reason)
+                ending = {"state": state, "finished_at": now(), **_columns(reason)}
+                _finish(session, image_id, **ending)
     return held
 
 
 def record_failed(session: Session, claim: Claim, reasons: dict[int, Reason]) -> None:
-    held = still_held(session, claim)
-    for image_id, reason in reasons.items():
-        if image_id in held:
-            _end(session, image_id, State.FAILED, reason)
+    record_read(session, claim, read={}, refused={}, failed=reasons)
 
 
 def send_back(session: Session, claim: Claim, image_ids: Sequence[int]) -> None:
@@ -195,10 +193,6 @@ def send_back(session: Session, claim: Claim, image_ids: Sequence[int]) -> None:
     held = still_held(session, claim)
     for image_id in held & set(image_ids):
         _finish(session, image_id, state=State.RECEIVED, attempts=0)
-
-
-def _end(session: Session, image_id: int, state: State, reason: Reason) -> None:
-    _finish(session, image_id, state=state, finished_at=now(), **_columns(reason))
 
 
 def _finish(session: Session, image_id: int, **values: Any) -> None:

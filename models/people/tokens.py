@@ -42,19 +42,24 @@ def issue_token(
     return token
 
 
-def user_of_token(session: Session, token: str, kind: TokenKind) -> User | None:
-    """Uses up a link, which needs a writing session."""
-    if kind == "api":
-        found = find_api_token(session, token)
-        return found.user if found else None
-    user_id = _use_link(session, token, kind)
-    return get_user(session, user_id) if user_id is not None else None
-
-
 def find_api_token(session: Session, token: str) -> Token | None:
     """With its active user."""
     query = select(Token).join(Token.user).where(*_valid(token, "api"), User.is_active)
     return session.scalar(query.options(contains_eager(Token.user)))
+
+
+def use_link(session: Session, token: str, kind: LinkKind) -> User | None:
+    """Uses up the link. Needs a writing session."""
+    # One conditional UPDATE: of two requests with the same link only one succeeds.
+    used = (
+        update(Token)
+        .where(*_valid(token, kind), Token.used_at.is_(None))
+        .values(used_at=now())
+        .returning(Token.user_id)
+        .execution_options(synchronize_session=False)
+    )
+    user_id = session.scalar(used)
+    return get_user(session, user_id) if user_id is not None else None
 
 
 def user_of_link(session: Session, token: str, kind: LinkKind) -> User | None:
@@ -89,18 +94,6 @@ def _revoke(session: Session, *which: ColumnElement[bool]) -> int:
     return update_rows(session, Token, *which, Token.revoked_at.is_(None), revoked_at=now())
 
 
-def _use_link(session: Session, token: str, kind: LinkKind) -> int | None:
-    # One conditional UPDATE: of two requests with the same link only one succeeds.
-    used = (
-        update(Token)
-        .where(*_valid(token, kind), Token.used_at.is_(None))
-        .values(used_at=now())
-        .returning(Token.user_id)
-        .execution_options(synchronize_session=False)
-    )
-    return session.scalar(used)
-
-
 def _valid(token: str, kind: TokenKind) -> tuple[ColumnElement[bool], ...]:
     return (Token.digest == digest_of(token), Token.kind == kind, *_alive())
 
@@ -125,7 +118,7 @@ def read_or_make_local_token(session: Session, user: User, data_dir: Path) -> st
     """Kept while valid, so that a running `overread submit` survives a restart."""
     path = local_token_path(data_dir)
     token = path.read_text().strip() if path.exists() else ""
-    if not token or user_of_token(session, token, "api") is None:
+    if not token or find_api_token(session, token) is None:
         token = issue_token(session, user=user, kind="api", name=NAME)
         write_private(path, token + "\n")
     return token

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.audit.log import record
 from models.people.passwords import hash_password, objection
-from models.people.tokens import issue_token, revoke_tokens, user_of_link, user_of_token
+from models.people.tokens import issue_token, revoke_tokens, use_link, user_of_link
 from models.tables.people import User
 from web.auth.credentials import LOGINS, limiter, set_password
 from web.auth.rules import open_to_all
@@ -68,7 +68,7 @@ def _invited(token: str) -> User | None:
 
 def _use(token: str, hashed: str) -> User | None:
     with write_session() as session:
-        user = user_of_token(session, token, "invitation")
+        user = use_link(session, token, "invitation")
         if user is not None:
             set_password(session, user, hashed)
     return user

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from models.audit.log import record
-from models.people.tokens import user_of_token
+from models.people.tokens import use_link
 from models.tables.people import Role
 from web.auth.credentials import LOGINS, admit, limiter
 from web.auth.rules import audit, needs, open_to_all
@@ -53,7 +53,7 @@ def logout() -> ResponseReturnValue:
 
 def _use(token: str) -> bool:
     with write_session() as writing:
-        user = user_of_token(writing, token, "login")
+        user = use_link(writing, token, "login")
         user_id = user.id if user else None
         record(writing, user_id=user_id, action="login" if user else "login.refused", target="link")
     if user is None:

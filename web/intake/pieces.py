@@ -6,7 +6,8 @@ from typing import BinaryIO
 from sqlalchemy.orm import Session
 
 from models.context import AppContext
-from models.files.partial import BusyError, PartialFile, PartialFiles
+from models.file_lock import LockedError
+from models.files.partial import PartialFile, PartialFiles
 from models.intake.jobs import JobStateError, require_open
 from models.intake.uploads import Declared, advance, find_uploads
 from models.tables.intake import Upload
@@ -51,7 +52,7 @@ def take_piece(
             # Read again: now no other request can change it.
             upload = _upload(context, job_id, upload_id)
             return _take(context, upload, partial, offset=offset, body=body)
-    except BusyError:
+    except LockedError:
         why = "another request is sending this file"
         raise PieceError(why, status=409, received=received) from None
 

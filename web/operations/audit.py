@@ -11,11 +11,11 @@ from models.audit.lists import (
     AuditFilter,
     AuditRow,
     audit_actions,
-    audit_people,
     iter_audit,
     list_audit_page,
 )
 from models.audit.verify import Check, check_audit, newest_check
+from models.people.users import list_users
 from models.tables.people import Role
 from web.auth.rules import audit, needs
 from web.context import current_settings, read_session
@@ -46,7 +46,7 @@ def show_page() -> str:
             check=newest_check(data_dir) or check_audit(session, data_dir),
             rows=list_audit_page(session, _filter(query), page=query.page, page_size=PAGE_SIZE),
             actions=audit_actions(session),
-            people=audit_people(session),
+            people=[user.name for user in list_users(session)],
             query=query,
             kept=query.kept(),
         )

@@ -25,10 +25,10 @@ from models.people.logins import begin_login, find_login
 from models.people.tokens import (
     LinkKind,
     TokenKind,
+    find_api_token,
     issue_token,
     local_token_path,
     user_of_link,
-    user_of_token,
 )
 from models.reading.predictions import add_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
@@ -176,7 +176,7 @@ def test_restore_ends_logins_and_revokes_links(
             assert (find_login(reading, cookie) is not None) == holds
             links = [user_of_link(reading, secrets[kind], kind) for kind in LINKS]
             assert [one is not None for one in links] == [holds, holds]
-            assert user_of_token(reading, secrets["api"], "api") is not None
+            assert find_api_token(reading, secrets["api"]) is not None
 
 
 def test_uploads_stay_while_a_backup_runs(context: AppContext) -> None:

@@ -55,9 +55,7 @@ def job(context: AppContext) -> Job:
 
 
 @both_databases
-def test_old_parts_of_an_upload_are_deleted_and_expected_again(
-    context: AppContext, job: Job
-) -> None:
+def test_old_or_given_up_parts_of_an_upload_are_deleted(context: AppContext, job: Job) -> None:
     upload_id = begin_upload(context, job.id)
     collect(context)
     assert PartialFiles(context.store).all() == [upload_id], "they are recent"
@@ -67,12 +65,7 @@ def test_old_parts_of_an_upload_are_deleted_and_expected_again(
     assert received(context, upload_id) == 5, "someone was sending it"
     collect(context)
     assert PartialFiles(context.store).all() == []
-    assert received(context, upload_id) == 0
-
-
-def test_parts_of_an_upload_that_was_given_up_are_deleted_at_once(
-    context: AppContext, job: Job
-) -> None:
+    assert received(context, upload_id) == 0, "they are expected again"
     begin_upload(context, job.id)
     with context.sessions.begin() as session:
         assert give_up(session, job.id) == 1
@@ -108,30 +101,21 @@ def test_upload_of_a_cancelled_image_stays_for_a_day(context: AppContext, job: J
     assert not context.store.exists(image.sha256, area="incoming")
 
 
-def test_upload_without_a_row_is_deleted_once_old(context: AppContext, job: Job) -> None:
-    (waiting,) = upload(context, job, {"a.png": a_png()})
-    unneeded = context.store.put(io.BytesIO(b"no row needs this")).sha256
-    collect(context)
-    assert context.store.exists(unneeded, area="incoming")
-    age(context, "incoming")
-    collect(context)
-    assert not context.store.exists(unneeded, area="incoming")
-    assert context.store.exists(waiting.sha256, area="incoming")
-
-
 @both_databases
-def test_stored_file_and_network_input_without_a_row_are_deleted_once_old(
-    context: AppContext,
-) -> None:
+def test_files_without_a_row_are_deleted_once_old(context: AppContext, job: Job) -> None:
+    areas = ("incoming", "stored", "inputs")
+    (waiting,) = upload(context, job, {"a.png": a_png()})
+    context.store.put(io.BytesIO(b"no row needs this"))
     context.store.put_bytes(b"a stored file")
     context.store.put_network_input("ab" * 32, "1", np.zeros((224, 224), np.uint8))
     collect(context)
-    assert [len(files_in(context.store, one)) for one in ("stored", "inputs")] == [1, 1]
-    for area in ("stored", "inputs"):
+    assert [len(files_in(context.store, area)) for area in areas] == [2, 1, 1]
+    for area in areas:
         age(context, area)
     context.store.put_bytes(b"a stored file")  # again: its row is about to be written
     collect(context)
-    assert [len(files_in(context.store, one)) for one in ("stored", "inputs")] == [1, 0]
+    assert [len(files_in(context.store, area)) for area in areas] == [1, 1, 0]
+    assert context.store.exists(waiting.sha256, area="incoming")
 
 
 def test_leftovers_of_trainings_are_deleted_unless_a_night_is_open(context: AppContext) -> None:

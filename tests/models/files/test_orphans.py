@@ -84,7 +84,6 @@ def lose_upload(site: Site) -> None:
         an_image(session, a_job(session))
 
 
-@both_databases
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -118,6 +117,7 @@ def test_files_without_rows_are_found_among_files_with_rows(site: Site) -> None:
     ]
 
 
+@both_databases
 def test_labels_and_fingerprints_without_image_are_named(read: Site) -> None:
     read.label(1)
     with read.database.sessions.begin() as session:

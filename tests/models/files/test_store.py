@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.files.partial import BusyError, PartialFiles
+from models.file_lock import LockedError
+from models.files.partial import PartialFiles
 from models.files.store import FileStore
+from tests.support.data.uploads import files_in
 
 CONTENT = b"bytes of a radiograph" * 1000
 
@@ -18,10 +20,6 @@ CONTENT = b"bytes of a radiograph" * 1000
 @pytest.fixture
 def store(tmp_path: Path) -> FileStore:
     return FileStore(tmp_path / "files")
-
-
-def files_in(store: FileStore) -> list[Path]:
-    return [path for path in store.root.rglob("*") if path.is_file()]
 
 
 class FailingStream(io.BytesIO):
@@ -106,7 +104,7 @@ def test_partial_file_is_locked_by_one_request(store: FileStore) -> None:
     files = PartialFiles(store)
     with files.hold(1) as partial:
         partial.append(io.BytesIO(CONTENT), at=0, max_bytes=10)
-        with pytest.raises(BusyError), files.hold(1):
+        with pytest.raises(LockedError), files.hold(1):
             pass
         with files.hold(2):
             pass

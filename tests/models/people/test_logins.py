@@ -49,7 +49,10 @@ def test_end_logins_ends_all_of_one_user(session: Session) -> None:
     first, second, other = log_in(session), log_in(session), log_in(session, name="ivan")
     end_logins(a_user(session))
     assert names(session, first, second, other) == [None, None, "ivan"]
-    assert names(session, log_in(session)) == ["olga"]
+    later = log_in(session)
+    assert names(session, later) == ["olga"]
+    end_logins(a_user(session))
+    assert names(session, later) == [None]
 
 
 def test_login_begun_before_end_logins_is_invalid(database: Database) -> None:

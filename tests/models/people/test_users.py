@@ -14,10 +14,10 @@ from models.people.tokens import (
     list_api_tokens,
     revoke_api_token,
     revoke_tokens,
+    use_link,
     user_of_link,
-    user_of_token,
 )
-from models.people.users import UserRefusedError, add_user, change_role, deactivate, end_logins
+from models.people.users import UserRefusedError, add_user, change_role, deactivate
 from models.tables.people import Role, Token, User
 from tests.support.data.rows import a_user
 from tests.support.servers.databases import Database
@@ -29,7 +29,9 @@ def test_api_token_is_kept_as_a_digest_and_can_be_used_repeatedly(session: Sessi
     assert token not in digest
     assert len(digest) == 64
     for _ in range(2):
-        assert user_of_token(session, token, "api") is a_user(session)
+        found = find_api_token(session, token)
+        assert found is not None
+        assert found.user is a_user(session)
 
 
 def test_login_link_works_once_under_concurrency(database: Database) -> None:
@@ -38,7 +40,7 @@ def test_login_link_works_once_under_concurrency(database: Database) -> None:
 
     def log_in(_: int) -> bool:
         with database.sessions.begin() as session:
-            return user_of_token(session, token, "login") is not None
+            return use_link(session, token, "login") is not None
 
     with ThreadPoolExecutor(5) as threads:
         assert sum(threads.map(log_in, range(10))) == 1
@@ -50,11 +52,11 @@ def test_invalid_tokens_are_refused(session: Session) -> None:
     expired = issue_token(session, user=user, kind="api", lifetime=timedelta(seconds=-1))
     login = issue_token(session, user=user, kind="login", lifetime=timedelta(minutes=5))
     for token in (expired, login, "invented"):
-        assert user_of_token(session, token, "api") is None
-    assert user_of_token(session, login, "login") is not None
+        assert find_api_token(session, token) is None
+    assert use_link(session, login, "login") is not None
     user.is_active = False
     session.flush()
-    assert user_of_token(session, valid, "api") is None, "of a deactivated user"
+    assert find_api_token(session, valid) is None, "of a deactivated user"
 
 
 def test_revoke_api_token_leaves_others(session: Session) -> None:
@@ -66,8 +68,8 @@ def test_revoke_api_token_leaves_others(session: Session) -> None:
     assert not revoke_api_token(session, token_id=oldest.id, user_id=other.id)
     assert revoke_api_token(session, token_id=oldest.id, user_id=user.id)
     assert not revoke_api_token(session, token_id=oldest.id, user_id=user.id)
-    assert user_of_token(session, first, "api") is None
-    assert user_of_token(session, second, "api") is not None
+    assert find_api_token(session, first) is None
+    assert find_api_token(session, second) is not None
     assert len(list_api_tokens(session, user_id=user.id)) == 1
 
 
@@ -78,7 +80,7 @@ def test_revoke_tokens_by_kind(session: Session) -> None:
     assert user_of_link(session, invitation, "invitation") is not None
     revoke_tokens(session, user_id=user.id, kinds=("invitation",))
     assert user_of_link(session, invitation, "invitation") is None
-    assert user_of_token(session, invitation, "invitation") is None
+    assert use_link(session, invitation, "invitation") is None
     found = find_api_token(session, token)
     assert found is not None
     assert (found.user.name, found.role) == ("olga", Role.VIEWER)
@@ -89,7 +91,7 @@ def test_invited_users_have_an_open_invitation(session: Session) -> None:
     users = {name: a_user(session, name=name) for name in names}
     issue_token(session, user=users["waits"], kind="invitation")
     came = issue_token(session, user=users["came"], kind="invitation")
-    assert user_of_token(session, came, "invitation") is not None
+    assert use_link(session, came, "invitation") is not None
     late = timedelta(seconds=-1)
     issue_token(session, user=users["too late"], kind="invitation", lifetime=late)
     issue_token(session, user=users["by a token"], kind="api")
@@ -120,16 +122,6 @@ def test_last_admin_cannot_be_removed(session: Session) -> None:
         change_role(session, adam, Role.OPERATOR)
     change_role(session, adam, Role.ADMIN)
     deactivate(session, ada)
-
-
-def test_session_epoch_is_incremented_in_the_database(database: Database) -> None:
-    with database.sessions.begin() as session:
-        user_id = a_user(session).id
-    for _ in range(2):
-        with database.sessions.begin() as session:
-            end_logins(session.get_one(User, user_id))
-    with database.sessions() as session:
-        assert session.get_one(User, user_id).session_epoch == 2
 
 
 def test_add_user_stores_the_normal_name(session: Session) -> None:

@@ -1,7 +1,6 @@
 """An upload that names an invented patient in every place, and a search for those names."""
 
 import base64
-import io
 import json
 import zipfile
 from collections.abc import Iterable
@@ -12,7 +11,14 @@ from urllib.parse import quote, quote_plus
 from PIL import Image as Picture
 from pydicom.dataset import Dataset
 
-from tests.support.data.builders import jpeg_with, make_dataset, make_picture, make_png, save_dicom
+from tests.support.data.builders import (
+    encoded,
+    jpeg_with,
+    make_dataset,
+    make_picture,
+    make_png,
+    save_dicom,
+)
 
 # In files' contents: must be found nowhere. Long enough not to occur by chance.
 CONTENTS = (
@@ -79,11 +85,8 @@ def named_dataset(**attributes: Any) -> Dataset:
 def _jpeg() -> bytes:
     exif = Picture.Exif()
     exif[0x010E], exif[0x013B], exif[0x8298] = "Wigglesbury", "Wigglesbury", "Grünspanhügel"
-    written = io.BytesIO()
-    Picture.fromarray(make_picture(90, 120)).save(
-        written, "JPEG", exif=exif, comment=b"Wigglesbury"
-    )
-    return jpeg_with(written.getvalue(), marker=0xE7, body="Wigglesbury".encode("utf-16-le"))
+    written = encoded(make_picture(90, 120), "JPEG", exif=exif, comment=b"Wigglesbury")
+    return jpeg_with(written, marker=0xE7, body="Wigglesbury".encode("utf-16-le"))
 
 
 def write_labels(folder: Path) -> Path:

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image as Picture
 
 from models.context import AppContext
 from models.files.store import FileStore
 from models.intake.images import NewImage, add_images
 from models.tables.intake import Image, Job
 from pipeline.types import PREPROCESSING
-from tests.support.data.builders import make_dicom, make_picture
+from tests.support.data.builders import encoded, make_dicom, make_picture
 
 
 def a_png(*, seed: int = 0, rows: int = 96) -> bytes:
@@ -20,9 +19,7 @@ def a_png(*, seed: int = 0, rows: int = 96) -> bytes:
     pixels = make_picture(rows, 128)
     pixels[0, 0] = seed % 256
     pixels[0, 1] = seed // 256
-    buffer = io.BytesIO()
-    Picture.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+    return encoded(pixels, "PNG")
 
 
 def a_dicom(folder: Path, **attributes: Any) -> bytes:
@@ -40,7 +37,8 @@ def upload(context: AppContext, job: Job, files: dict[str, bytes]) -> list[Image
     return images
 
 
-def files_in(store: FileStore, area: str) -> list[Path]:
+def files_in(store: FileStore, area: str = "") -> list[Path]:
+    """Of one area, or all."""
     return [path for path in (store.root / area).rglob("*") if path.is_file()]
 
 
