@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,8 @@ from models.intake.claims import Claim, release
 from models.session import AWAY, why_away
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 HUNG_AFTER = 1.25  # times the lease: work within its limits has long ended
 TURN_S = 20.0  # then other tasks of the same process get their turn
@@ -106,14 +109,13 @@ def by_turns(claim: Claim) -> list[str]:
     return list(dict.fromkeys(sha256 for turn in turns for sha256 in turn if sha256 is not None))
 
 
-def record(write: Callable[[Session], None], *, claim: Claim, context: AppContext) -> None:
+def record(write: Callable[[Session], T], *, claim: Claim, context: AppContext) -> T:
     """One short transaction, retried until the claim has lapsed while the database is away."""
     pause_s = FIRST_PAUSE_S
     while True:
         try:
             with context.sessions.begin() as session:
-                write(session)
-            return
+                return write(session)
         except AWAY:
             if now() > claim.until or context.stopping.wait(pause_s):
                 raise

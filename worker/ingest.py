@@ -48,8 +48,6 @@ class Outcomes:
     failed: dict[str, Reason] = field(default_factory=dict)
     # Read before, but the network input is lost and only the de-identified file is left.
     to_restore: dict[str, ReadImage] = field(default_factory=dict)
-    # Images that are recorded by now.
-    recorded: set[int] = field(default_factory=set)
 
     def has(self, sha256: str) -> bool:
         return sha256 in self.read or sha256 in self.refused or sha256 in self.failed
@@ -65,8 +63,9 @@ def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
         outcomes = _find_known(context, claim)
         _read_new(context, pool, claim, outcomes)
         read = dict(outcomes.read)
-        record(partial(_record, context, claim, outcomes), claim=claim, context=context)
-        _delete_unrecorded(context, claim, read, recorded=outcomes.recorded)
+        write = partial(_record, context, claim, outcomes)
+        recorded = record(write, claim=claim, context=context)
+        _delete_unrecorded(context, claim, read, recorded=recorded)
     discard_uploads(context, [image.sha256 for image in claim.images if outcomes.has(image.sha256)])
     nudge_predict(jobs=jobs_of(claim))
     return True
@@ -153,14 +152,15 @@ def _store(context: AppContext, prepared: Prepared) -> ReadImage:
     )
 
 
-def _record(context: AppContext, claim: Claim, outcomes: Outcomes, session: Session) -> None:
+def _record(context: AppContext, claim: Claim, outcomes: Outcomes, session: Session) -> set[int]:
+    """Returns the images that are recorded."""
     hold_off_purges(session)
     _leave_purged(context, outcomes)
     held = still_held(session, claim)  # else a study could be left without images
     read = [image for image in claim.images if image.id in held and image.sha256 in outcomes.read]
     studies = {image.id: _study(image, outcomes.read[image.sha256], context) for image in read}
     ids = get_or_create_studies(session, list(studies.values()))
-    outcomes.recorded = record_read(
+    recorded = record_read(
         session,
         claim,
         read={
@@ -178,6 +178,7 @@ def _record(context: AppContext, claim: Claim, outcomes: Outcomes, session: Sess
             model_version_id=production.id,
             operating_point=context.settings.operating_point,
         )
+    return recorded
 
 
 def _delete_unrecorded(

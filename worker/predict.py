@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from models.config.settings import Settings
 from models.context import AppContext
 from models.intake.claims import Claim, claim_images
 from models.intake.images import find_known_images, record_failed, send_back
@@ -44,8 +43,10 @@ class LivePredictor:
     def open(self, version: ModelVersion, context: AppContext) -> Predictor | None:
         """None if it cannot be opened; each reason is logged once."""
         if self._predictor is None or version.id != self._version_id:
+            path = version_path(version, data_dir=context.settings.data_dir)
+            point = context.settings.operating_point
             try:
-                self._predictor = _open(version, context.settings)
+                self._predictor = Predictor.open(path, operating_point=point)
             except NetworkFolderError as error:
                 self._predictor = None
                 if str(error) != self._reason:  # it is asked again at every nudge
@@ -53,16 +54,8 @@ class LivePredictor:
                     self._reason = str(error)
                 return None
             self._version_id, self._reason = version.id, ""
+            log.warning("predicting with model version %s, %s", version.name, point)
         return self._predictor
-
-
-def _open(version: ModelVersion, settings: Settings) -> Predictor:
-    path = version_path(version, data_dir=settings.data_dir)
-    predictor = Predictor.open(path, operating_point=settings.operating_point)
-    log.warning(
-        "predicting with model version %s, %s", version.name, predictor.card.operating_point
-    )
-    return predictor
 
 
 def predict_chunk(context: AppContext, live: LivePredictor) -> bool:

@@ -23,8 +23,7 @@ from pipeline.evaluation.leakage import leak_report
 from pipeline.text import plural, readable
 from pipeline.training.labelled import DatasetError, LabelledDataset, open_dataset
 from pipeline.types import Split
-from worker.datasets import import_dataset as importing
-from worker.datasets.import_dataset import ImportEvents, check_name
+from worker.datasets.import_dataset import DatasetImport, ImportEvents, check_name
 from worker.datasets.report import ImportReport, count_patients
 
 NAMED = 10  # files that are named where the same image has both labels
@@ -67,7 +66,7 @@ def _import(context: AppContext, dataset: LabelledDataset, name: str) -> ImportR
             progress=lambda stage, done, total: show(STAGES[stage], done, total),
             refused=lambda one: click.echo(readable(f"{one.file}: {one.reason}"), err=True),
         )
-        return importing.import_dataset(context, dataset, name=name, user_id=user.id, events=events)
+        return DatasetImport(context, dataset, name, events).run(user.id)
 
 
 def describe_import(name: str, report: ImportReport, *, min_patients: int) -> Iterator[str]:

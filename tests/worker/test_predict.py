@@ -1,9 +1,11 @@
 """ready -> predicted, by the network that ships with the project."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sqlalchemy import select
 
 from models.context import AppContext
@@ -11,12 +13,15 @@ from models.learning.promotion import set_production
 from models.learning.versions import register_version
 from models.reading.predictions import get_prediction, read_heatmap
 from models.tables.intake import Image, ModelVersion, Prediction, State
+from pipeline.errors import RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import PREPROCESSING
+from pipeline.types import Prediction as PipelinePrediction
 from tests.support.data.rows import a_job, a_version, an_image, images_in, with_settings
-from tests.support.data.uploads import put_inputs
+from tests.support.data.uploads import a_dicom, a_png, files_in, put_inputs
 from tests.support.data.versions import make_version
 from tests.support.servers.databases import both_databases
+from tests.worker.conftest import Ingest
 from worker.predict import LivePredictor, predict_chunk
 
 
@@ -85,13 +90,55 @@ def test_predict_predicts_equal_bytes_once(context: AppContext, live: LivePredic
 
 def test_predict_discards_an_unreadable_input(context: AppContext, live: LivePredictor) -> None:
     images = add_ready(context, 4)
-    paths = [next(context.store.root.glob(f"inputs/*/*/{image.sha256}")) for image in images]
+    paths = [path for image in images for path in context.store.paths("inputs", image.sha256)]
     paths[0].write_bytes(paths[0].read_bytes()[:4096])
     paths[1].unlink()
     paths[1].symlink_to(paths[1])  # reading it is an error of the operating system's
     states = [image.state for image in predict_all(context, live)]
     assert states == [State.FAILED, State.FAILED, State.PREDICTED, State.PREDICTED]
     assert not any(path.is_symlink() or path.exists() for path in paths[:2])
+
+
+def test_predict_fails_only_the_faulty_image_of_a_chunk(
+    context: AppContext, live: LivePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict = Predictor.predict
+    images = add_ready(context, 3)
+    faulty = context.store.network_input(images[1].sha256, PREPROCESSING)
+
+    def fail(predictor: Predictor, inputs: NDArray[np.uint8]) -> list[PipelinePrediction]:
+        assert not (inputs == faulty).all(axis=(1, 2)).any()
+        return predict(predictor, inputs)
+
+    monkeypatch.setattr(Predictor, "predict", fail)
+    found = [(image.state, image.reason_code) for image in predict_all(context, live)]
+    predicted = (State.PREDICTED, None)
+    assert found == [predicted, (State.FAILED, RefusalCode.UNEXPECTED), predicted]
+
+
+def test_predict_sends_lost_inputs_back_to_ingest_where_a_file_is_stored(
+    context: AppContext, ingest: Ingest, live: LivePredictor, tmp_path: Path
+) -> None:
+    images = ingest({"a/1.png": a_png(), "a/2.dcm": a_dicom(tmp_path), "a/3.png": a_png(seed=3)})
+    before = [context.store.network_input(image.sha256, PREPROCESSING) for image in images]
+    for image in images:
+        context.store.delete_network_inputs(image.sha256)
+    context.store.delete(images[2].stored_sha256 or "", area="stored")
+    stored = files_in(context.store, "stored")
+    predict_chunk(context, live)
+    *_, gone = waiting = images_in(context)
+    assert [image.state for image in waiting] == [State.RECEIVED, State.RECEIVED, State.FAILED]
+    assert gone.reason == "the network input is no longer in the file store"
+    assert gone.reason_code == RefusalCode.BYTES_MISSING
+
+    again = ingest({})
+    states = [image.state for image in predict_all(context, live)]
+    assert states == [State.PREDICTED, State.PREDICTED, State.FAILED]
+    assert [image.study_id for image in again] == [image.study_id for image in images]
+    assert files_in(context.store, "stored") == stored
+    restored = [context.store.network_input(one.sha256, PREPROCESSING) for one in images[:2]]
+    np.testing.assert_array_equal(restored, before[:2])
+    assert len(predictions(context)) == 2
 
 
 def test_predict_uses_the_promoted_version_for_the_next_chunk(
@@ -104,19 +151,6 @@ def test_predict_uses_the_promoted_version_for_the_next_chunk(
     add_ready(context, 1, first=1)
     predict_all(context, live)
     assert [one.model_version_id for one in predictions(context)] == [1, 2]
-
-
-def test_predict_blames_no_image_for_a_damaged_version(
-    context: AppContext, live: LivePredictor, caplog: pytest.LogCaptureFixture
-) -> None:
-    add_ready(context, 1)
-    with context.sessions.begin() as session:
-        a_version(session, name="broken").folder = "networks/none"
-    for _ in range(5):
-        assert not predict_chunk(context, live)
-    (image,) = images_in(context)
-    assert (image.state, image.attempts) == (State.READY, 0)
-    assert caplog.text.count("networks/none") == 1, "logged once, however often it is tried"
 
 
 def put_live(context: AppContext, name: str, **card: Any) -> None:

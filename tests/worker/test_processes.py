@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_hash, a_job, lapse_leases
 from tests.support.data.uploads import a_png, upload
 from tests.support.servers.broker import EmbeddedBroker
-from tests.support.servers.processes import Process, Processes, running
+from tests.support.servers.processes import Process, starter
 from tests.support.servers.service import wait_until
 from worker import enqueue
 from worker.chunks import TURN_S
@@ -35,9 +35,9 @@ AT_ONCE_S = 0.75 * TURN_S  # not at the end of a turn
 class Service:
     """A database, a file store and the processes that work on them."""
 
-    def __init__(self, settings: Settings, processes: Processes) -> None:
+    def __init__(self, settings: Settings, start: Callable[[str], Process]) -> None:
         self.context: AppContext = open_context(settings)
-        self.processes = processes
+        self.start = start
         with self.context.sessions.begin() as session:
             self._job = a_job(session)
 
@@ -103,8 +103,8 @@ def make_service(settings: Settings, broker_url: str, tmp_path: Path) -> Iterato
     settings = settings.model_copy(update={**QUICK, "broker_url": broker_url})
     upgrade(settings)
     enqueue.connect(settings)
-    with running(settings, logs=tmp_path) as processes:
-        yield Service(settings, processes)
+    with starter(settings, logs=tmp_path) as start:
+        yield Service(settings, start)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def freeze_in_a_chunk(service: Service, worker: Process, *, queue: str) -> None:
 
 
 def test_busy_and_idle_workers_stop_quickly_and_leave_nothing_claimed(service: Service) -> None:
-    ingest, predict = (service.processes.worker(queue) for queue in ("ingest", "predict"))
+    ingest, predict = map(service.start, ("ingest", "predict"))
     service.upload(80)
     service.wait_until(State.PREDICTED, 1)
     freeze_in_a_chunk(service, ingest, queue="ingest")
@@ -143,33 +143,32 @@ def test_busy_and_idle_workers_stop_quickly_and_leave_nothing_claimed(service: S
     with service.context.sessions() as session:
         waiting = select(Image.attempts).where(Image.state.in_([State.RECEIVED, State.READY]))
         assert set(session.scalars(waiting)) <= {0}
-    ingest, predict = (service.processes.worker(queue) for queue in ("ingest", "predict"))
+    ingest, predict = map(service.start, ("ingest", "predict"))
     service.finish(80)
     assert max(ingest.stop(), predict.stop()) < AT_ONCE_S, "idle"
 
 
-@pytest.mark.parametrize("queue", ["predict", "ingest"])
-def test_killed_worker_loses_nothing(service: Service, queue: str) -> None:
-    service.processes.worker("ingest" if queue == "predict" else "predict")
-    service.processes.beat()
+def test_killed_workers_lose_nothing(service: Service) -> None:
+    service.start("beat")
     service.upload(60)
-    if queue == "predict":
-        service.wait_until(State.READY, 30)  # so that it will be busy
-    victim = service.processes.worker(queue)
-    freeze_in_a_chunk(service, victim, queue=queue)
-    victim.kill()
-    assert service.leased(HOLDS[queue])
-    service.lapse_leases()
-    service.processes.worker(queue)
+    for queue in ("ingest", "predict"):
+        victim = service.start(queue)
+        freeze_in_a_chunk(service, victim, queue=queue)
+        victim.kill()
+        assert service.leased(HOLDS[queue])
+        service.lapse_leases()
+        service.start(queue)
+        if queue == "ingest":
+            service.wait_until(State.READY, 30)  # so that predict will be busy
     service.finish(60)
 
 
 def test_killed_broker_loses_nothing(service_of_its_own: Service, broker: EmbeddedBroker) -> None:
     service = service_of_its_own
-    beat = service.processes.beat()
+    beat = service.start("beat")
     wait_until(lambda: has_messages(broker.url), within_s=WITHIN_S, what="beat's first sweep")
-    ingest = service.processes.worker("ingest")
-    service.processes.worker("predict")
+    ingest = service.start("ingest")
+    service.start("predict")
     service.upload(60)
     freeze_in_a_chunk(service, ingest, queue="ingest")
     broker.kill()
@@ -190,7 +189,7 @@ def has_messages(broker_url: str) -> bool:
 
 def test_small_job_does_not_wait_for_a_huge_one(service: Service) -> None:
     huge = service.add_ready("huge", 500)
-    service.processes.worker("predict")
+    service.start("predict")
     service.wait_until(State.PREDICTED, 1)
     small = service.add_ready("small", 10)
     service.wait_until(State.PREDICTED, 510)

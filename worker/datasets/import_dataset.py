@@ -58,19 +58,9 @@ def check_name(name: str) -> str:
     )
 
 
-def import_dataset(
-    context: AppContext,
-    dataset: LabelledDataset,
-    *,
-    name: str,
-    user_id: int,
-    events: ImportEvents | None = None,
-) -> ImportReport:
-    """Add what is new of a data set. Raises DatasetError, ImportFailedError, OSError."""
-    return _Import(context, dataset, check_name(name), events or ImportEvents()).run(user_id)
+class DatasetImport:
+    """Adds what is new of a data set. name: as `check_name` returns it."""
 
-
-class _Import:
     def __init__(
         self, context: AppContext, dataset: LabelledDataset, name: str, events: ImportEvents
     ) -> None:
@@ -79,6 +69,7 @@ class _Import:
         self._report = ImportReport(notes=notes_on(dataset))
 
     def run(self, user_id: int) -> ImportReport:
+        """Raises DatasetError, ImportFailedError, OSError."""
         blobs = self._usable(self._list())
         images = self._place(blobs, self._read(blobs))
         if not images:

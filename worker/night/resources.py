@@ -1,7 +1,6 @@
 """Bound a training's cores, priority and memory, so that predictions are not slowed down."""
 
 import os
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -31,9 +30,6 @@ def bound_this_process(settings: Settings) -> None:
     Call it before TensorFlow is imported. OpenVINO's engine counts the cores it may use. Calling
     it again changes nothing.
     """
-    if not sys.platform.startswith("linux"):
-        os.nice(NICE)
-        return
     cores = training_cores(settings, given=_given_cores())
     # Affinity and priority are each thread's own; only later threads inherit them.
     for thread in (int(path.name) for path in TASKS.iterdir()):
@@ -53,19 +49,14 @@ def training_cores(settings: Settings, *, given: frozenset[int]) -> frozenset[in
 
 def check_memory(settings: Settings) -> None:
     """Raises MemoryBoundError. Called regularly: the kernel would kill some process, unlogged."""
-    used_mb, bound_mb = _resident_mb(), settings.train_memory_mb
+    lines = STATUS.read_text(encoding="utf-8").splitlines()
+    (used_kb,) = (line.split()[1] for line in lines if line.startswith("VmRSS:"))
+    used_mb, bound_mb = int(used_kb) // 1024, settings.train_memory_mb
     if used_mb > bound_mb:
         raise MemoryBoundError(
             f"the training uses {used_mb} MB of memory; "
             f"OVERREAD_TRAIN_MEMORY_MB allows {bound_mb} MB"
         )
-
-
-def _resident_mb() -> int:
-    """Of this process; 0 where the system does not say."""
-    lines = STATUS.read_text(encoding="ascii").splitlines() if STATUS.exists() else []
-    sizes = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
-    return int(sizes[0]) // 1024 if sizes else 0
 
 
 @cache

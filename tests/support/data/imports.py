@@ -11,8 +11,10 @@ from models.tables.learning import ImportedDataset, ImportedImage, Label
 from models.tables.people import Role
 from pipeline.training.labelled import open_dataset
 from tests.support.data.rows import a_user, with_settings
-from worker.datasets.import_dataset import ImportEvents, import_dataset
+from worker.datasets.import_dataset import DatasetImport, ImportEvents
 from worker.datasets.report import ImportReport
+
+NO_EVENTS = ImportEvents()
 
 
 def write(path: Path, *, seed: int) -> Path:
@@ -33,12 +35,12 @@ def write_public_set(folder: Path) -> Path:
 
 
 def run(
-    folder: Path, context: AppContext, *, name: str = "public", events: ImportEvents | None = None
+    folder: Path, context: AppContext, *, name: str = "public", events: ImportEvents = NO_EVENTS
 ) -> ImportReport:
     small = with_settings(context, decode_processes=1)
     with context.sessions.begin() as session:
         user_id = a_user(session, role=Role.ADMIN).id
-    return import_dataset(small, open_dataset(folder), name=name, user_id=user_id, events=events)
+    return DatasetImport(small, open_dataset(folder), name, events).run(user_id)
 
 
 def rows(context: AppContext) -> dict[str, ImportedImage]:

@@ -5,26 +5,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from cli.service.processes import beat, ingest, predict
 from models.config.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[3]
-CELERY = (sys.executable, "-m", "celery", "-A", "worker.app")
-WORKER = (*CELERY, "worker", "--without-gossip", "--without-mingle")
+PROGRAMS = {program.name: program for program in (ingest(), predict(), beat())}
 
 
 def environment(settings: Settings) -> dict[str, str]:
     """Return an environment in which another process reads the same settings."""
     given = settings.model_dump(exclude_unset=True)
     return dict(os.environ) | {f"{PREFIX}{name.upper()}": str(v) for name, v in given.items()}
-
-
-def worker_command(queue: str) -> tuple[str, ...]:
-    pool = "prefork" if queue == "train" else "threads"
-    return (*WORKER, "-n", f"{queue}@%h", "-Q", queue, "--pool", pool, "-c", "1")
 
 
 class Process:
@@ -70,35 +65,18 @@ class Process:
         self._process.wait()
 
 
-class Processes:
-    def __init__(self, settings: Settings, *, logs: Path) -> None:
-        self._settings, self._logs = settings, logs
-        self._running: list[Process] = []
-
-    def worker(self, queue: str) -> Process:
-        return self._start(queue, worker_command(queue))
-
-    def beat(self) -> Process:
-        return self._start("beat", (*CELERY, "beat"))
-
-    def end(self) -> None:
-        for process in self._running:
-            process.end()
-
-    def _start(self, name: str, command: tuple[str, ...]) -> Process:
-        log = self._logs / f"{name}.log"
-        process = Process(command, settings=self._settings, log=log)
-        self._running.append(process)
-        return process
-
-
 @contextmanager
-def running(settings: Settings, *, logs: Path) -> Iterator[Processes]:
-    processes = Processes(settings, logs=logs)
-    try:
-        yield processes
-    finally:
-        processes.end()
+def starter(settings: Settings, *, logs: Path) -> Iterator[Callable[[str], Process]]:
+    """Yield what starts a program by its name; in the end all are killed."""
+    with ExitStack() as stack:
+
+        def start(name: str) -> Process:
+            command = (sys.executable, "-m", *PROGRAMS[name].command)
+            process = Process(command, settings=settings, log=logs / f"{name}.log")
+            stack.callback(process.end)
+            return process
+
+        yield start
 
 
 @contextmanager

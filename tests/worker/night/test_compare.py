@@ -16,7 +16,6 @@ from pipeline.types import Split
 from tests.support.data.snapshots import FINDINGS, Phantom, freeze_phantoms
 from tests.support.data.versions import make_first_format, make_version
 from worker.night.compare import compare_versions
-from worker.night.training_data import MissingInputError
 
 SITE, PUBLIC = "site", "public"
 
@@ -124,21 +123,3 @@ def test_versions_without_the_operating_point_are_compared_at_balanced(
     assert used == ("balanced", "balanced")
     assert (site.candidate["threshold"], site.production["threshold"]) == (0.5, 0.41)
     assert "old has no operating point sensitive: both versions are compared" in caplog.text
-
-
-def test_missing_network_input_is_reported(
-    context: AppContext, candidate: ModelVersion, production: ModelVersion
-) -> None:
-    snapshot_id = freeze_test_images(context, of_each=1)
-    for path in (context.settings.files_dir / "inputs").glob("*/*/*"):
-        path.unlink()
-    with pytest.raises(MissingInputError, match="no longer in the file store"):
-        compare(context, candidate, production, snapshot_id)
-
-
-def test_comparison_without_test_images(
-    context: AppContext, candidate: ModelVersion, production: ModelVersion
-) -> None:
-    found = compare(context, candidate, production, freeze_test_images(context, of_each=0))
-    assert found == []
-    assert "no labelled test images" in decide_promotion(found, gate=Gate()).reason

@@ -34,7 +34,7 @@ NEEDED = {"night_min_labels": 10, "gate_min_patients": 2, "train_memory_mb": 100
 
 
 @pytest.fixture
-def context(context: AppContext, production: ModelVersion) -> AppContext:
+def labelled(context: AppContext, production: ModelVersion) -> AppContext:
     archive = Archive(context)
     for number in range(PATIENTS):
         value = (LabelValue.NORMAL, LabelValue.PNEUMONIA)[number % 2]
@@ -68,8 +68,8 @@ def read_night(context: AppContext, night_id: int) -> Night:
         return session.get_one(Night, night_id, options=joined)
 
 
-def test_run_night_ends_with_too_few_new_labels(context: AppContext) -> None:
-    context, night_id = requested(context, night_min_labels=PATIENTS + 1)
+def test_run_night_ends_with_too_few_labels_or_patients(labelled: AppContext) -> None:
+    context, night_id = requested(labelled, night_min_labels=PATIENTS + 1)
     assert run_night(context)
     night = read_night(context, night_id)
     assert (night.outcome, night.new_labels, night.snapshot_id) == (Outcome.NOTHING, PATIENTS, None)
@@ -77,9 +77,7 @@ def test_run_night_ends_with_too_few_new_labels(context: AppContext) -> None:
     assert night.drift is not None, "drift is measured all the same"
     assert not run_night(context), "no other night waits"
 
-
-def test_run_night_ends_with_too_few_patients(context: AppContext) -> None:
-    context, night_id = requested(context)
+    context, night_id = requested(labelled)
     run_night(context)
     night = read_night(context, night_id)
     assert (night.outcome, night.candidate_id) == (Outcome.NOTHING, None)
@@ -87,12 +85,17 @@ def test_run_night_ends_with_too_few_patients(context: AppContext) -> None:
     assert "patients" in night.reason
 
 
-def test_run_night_refuses_the_same_network(context: AppContext) -> None:
-    context, night_id = requested(context, night_policy="automatic")
+def test_night_of_the_same_network_is_refused_and_its_labels_are_not_new(
+    labelled: AppContext,
+) -> None:
+    context, night_id = requested(labelled, night_policy="automatic")
     digest = finish_training(context, night_id)
+    with context.sessions.begin() as session:  # as counted before an interruption
+        session.execute(update(Night).values(new_labels=42))
     run_night(context)
     night = read_night(context, night_id)
     assert night.outcome is Outcome.REFUSED
+    assert night.new_labels == 42, "by now its own candidate was trained on them"
     assert night.snapshot is not None
     assert night.snapshot.digest == digest
     assert night.candidate is not None
@@ -104,25 +107,10 @@ def test_run_night_refuses_the_same_network(context: AppContext) -> None:
     assert live.id == night.production_id
     assert live.name != night.candidate.name
 
-
-def test_labels_of_the_last_training_are_not_new(context: AppContext) -> None:
-    context, first = requested(context)
-    finish_training(context, first)
-    run_night(context)
-    context, second = requested(context)
+    context, second = requested(labelled)
     run_night(context)
     reason = read_night(context, second).reason
     assert reason == "0 new labels since the last training, 10 are needed"
-
-
-def test_continued_night_keeps_its_count_of_new_labels(context: AppContext) -> None:
-    """Counted again there would be none, since its own candidate was trained on them."""
-    context, night_id = requested(context)
-    finish_training(context, night_id)
-    with context.sessions.begin() as session:
-        session.execute(update(Night).where(Night.id == night_id).values(new_labels=42))
-    run_night(context)
-    assert read_night(context, night_id).new_labels == 42
 
 
 def claimed(context: AppContext) -> ClaimedNight:
@@ -158,7 +146,7 @@ def test_check_raises_above_the_memory_limit(context: AppContext) -> None:
 
 
 def test_stopping_process_releases_its_night_without_counting_the_attempt(
-    context: AppContext,
+    context: AppContext, production: ModelVersion
 ) -> None:
     context, night_id = requested(context)
     context.stopping.set()
