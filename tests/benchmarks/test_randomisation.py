@@ -10,8 +10,8 @@ from benchmarks.randomisation import (
     randomise,
     shuffle_cascade,
 )
-from pipeline.inference.gradcam import HEAD, forward_function
-from pipeline.training.network import build_network
+from pipeline.inference.gradcam import forward_function
+from tests.support.imaging.networks import make_random_network
 
 pytestmark = pytest.mark.tensorflow
 INPUTS = np.random.default_rng(0).integers(0, 256, (4, 96, 96)).astype(np.uint8)
@@ -19,16 +19,7 @@ INPUTS = np.random.default_rng(0).integers(0, 256, (4, 96, 96)).astype(np.uint8)
 
 @pytest.fixture(scope="module")
 def network():  # type: ignore[no-untyped-def]
-    import keras
-
-    keras.utils.set_random_seed(0)
-    network = build_network(size=96, alpha=0.35)
-    for layer in network.layers:
-        if layer.weights and not isinstance(layer, keras.layers.BatchNormalization):
-            layer.set_weights([3 * value for value in layer.get_weights()])
-    kernel = np.random.default_rng(1).normal(size=(1280, 1))
-    network.get_layer(HEAD).set_weights([kernel, np.zeros(1)])
-    return network
+    return make_random_network()
 
 
 def test_every_stage_changes_the_heatmap_and_the_weights_come_back(network) -> None:  # type: ignore[no-untyped-def]

@@ -5,19 +5,20 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.pseudonym import patient_pseudonym
+from pipeline.pseudonym import patient_pseudonym, pseudonym
 from tests.support.data.builders import make_dicom
-from tests.support.imaging.deidentified import deidentified
+from tests.support.imaging.deidentified import KEY, deidentified
 
-KEY = b"an invented key"
 WORDS = st.text(max_size=20)
 
 
-def test_patient_hash_of_dicom_is_that_of_the_plain_identifier(tmp_path: Path) -> None:
-    plain = make_dicom(tmp_path / "1.dcm", PatientID="A")
+def test_hashes_of_dicom_are_those_of_the_plain_identifiers(tmp_path: Path) -> None:
+    plain = make_dicom(tmp_path / "1.dcm", PatientID="A", StudyInstanceUID="1.2.3")
     issued = make_dicom(tmp_path / "2.dcm", PatientID="A", IssuerOfPatientID="here")
-    hashes = [deidentified(path.read_bytes(), key=KEY).patient_hash for path in (plain, issued)]
-    assert hashes == [patient_pseudonym(KEY, "A"), patient_pseudonym(KEY, "A", issuer="here")]
+    first, other = (deidentified(path.read_bytes(), key=KEY) for path in (plain, issued))
+    assert first.patient_hash == patient_pseudonym(KEY, "A")
+    assert other.patient_hash == patient_pseudonym(KEY, "A", issuer="here")
+    assert first.study_uid_hash == pseudonym(KEY, "study", "1.2.3")
 
 
 def test_patient_hash_never_changes() -> None:

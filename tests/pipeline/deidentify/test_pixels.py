@@ -24,14 +24,13 @@ from pydicom.uid import (
 
 from pipeline.decode.decode import decode, decode_content
 from pipeline.files.jpeg2000 import strip_jpeg_2000
-from tests.support.data.builders import encoded, jpeg_with, make_dicom, make_picture
+from tests.support.data.builders import change_frame, encoded, jpeg_with, make_dicom, make_picture
 from tests.support.imaging.deidentified import (
     NAME,
     deidentified,
     deidentified_dataset,
     without_name,
 )
-from tests.support.imaging.frames import change_frame
 
 COMMENT = struct.pack(">HHH", 0xFF64, len(NAME) + 4, 1) + NAME  # of JPEG 2000, T.800 A.9.2
 IMAGE = make_picture()

@@ -11,14 +11,14 @@ from pydicom.dataset import Dataset
 from pipeline.decode.decode import decode
 from pipeline.errors import RefusedError
 from tests.support.data.builders import make_dataset, make_picture, save_dicom
-from tests.support.imaging.deidentified import deidentified
+from tests.support.imaging.deidentified import NAME, deidentified, without_name
 
 GREY = make_picture()
 RAMP = np.arange(256)
 
 
 def in_colours(pixels: Any, table: bytes, *, bits: int, count: int = 256, **tags: Any) -> Dataset:
-    dataset = make_dataset(pixels, PhotometricInterpretation="PALETTE COLOR", **tags)
+    dataset = make_dataset(pixels, **{"PhotometricInterpretation": "PALETTE COLOR"} | tags)
     for colour in ("Red", "Green", "Blue"):
         keyword = f"{colour}PaletteColorLookupTable"
         setattr(dataset, f"{keyword}Descriptor", [count, 0, bits])
@@ -42,19 +42,22 @@ TABLES = {
 def test_palettes_of_every_kind_decode_alike_before_and_after_storing(
     kind: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "x.dcm"
-    save_dicom(path, TABLES[kind])
+    path = save_dicom(tmp_path / "x.dcm", TABLES[kind])
     np.testing.assert_allclose(decode(path).pixels, GREY / 255, atol=1e-5)
     path.write_bytes(deidentified(path.read_bytes()).blob)
     np.testing.assert_allclose(decode(path).pixels, GREY / 255, atol=1e-5)
 
 
 def test_bytes_after_the_entries_are_not_stored(tmp_path: Path) -> None:
-    table = RAMP[:200].astype(np.uint8).tobytes() + b"Planted Person"
-    path = tmp_path / "x.dcm"
-    save_dicom(path, in_colours(GREY, table, bits=8, count=200))
-    assert b"Planted" not in deidentified(path.read_bytes()).blob
+    table = RAMP[:200].astype(np.uint8).tobytes() + NAME
+    path = save_dicom(tmp_path / "x.dcm", in_colours(GREY, table, bits=8, count=200))
+    assert NAME not in deidentified(path.read_bytes()).blob
     assert len(pydicom.dcmread(path).RedPaletteColorLookupTableData) > 200
+
+
+def test_palette_of_a_grey_image_is_not_stored(tmp_path: Path) -> None:
+    dataset = in_colours(GREY, NAME.ljust(512), bits=16, PhotometricInterpretation="MONOCHROME2")
+    without_name(save_dicom(tmp_path / "x.dcm", dataset).read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import MPEG2MPML, DeflatedExplicitVRLittleEndian, RLELossless
 
-from pipeline.decode.decode import decode
+from pipeline.decode.decode import decode, decode_content
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
 from pipeline.prepare.prepare import prepare
@@ -68,8 +68,7 @@ def test_sequence_in_place_of_a_value_is_not_read(tmp_path: Path, keyword: str) 
     item.add_new(0x53430002, "LO", "Jane Doe")
     dataset.pop(keyword, None)
     dataset.add(DataElement(Tag(keyword), "SQ", Sequence([item])))
-    path = tmp_path / "x.dcm"
-    save_dicom(path, dataset)
+    path = save_dicom(tmp_path / "x.dcm", dataset)
     path.write_bytes(path.read_bytes().replace(b"\x43\x53\x02\x00LO", b"\x43\x53\x02\x00PA"))
     with suppress(RefusedError):
         stored = prepare(path, key=b"key").stored
@@ -82,8 +81,7 @@ def test_sequence_in_place_of_a_value_is_not_read(tmp_path: Path, keyword: str) 
 def test_value_in_place_of_a_sequence_is_ignored(tmp_path: Path, keyword: str, vr: str) -> None:
     dataset = make_dataset(IMAGE)
     dataset.add(DataElement(Tag(keyword), vr, b"12" if vr == "OB" else "12"))
-    save_dicom(tmp_path / "x.dcm", dataset)
-    assert prepare(tmp_path / "x.dcm", key=b"key").stored
+    assert prepare(save_dicom(tmp_path / "x.dcm", dataset), key=b"key").stored
 
 
 def test_unsupported_transfer_syntax(tmp_path: Path) -> None:
@@ -100,9 +98,8 @@ def test_unsupported_transfer_syntax(tmp_path: Path) -> None:
 def test_truncated_file_is_refused(tmp_path: Path, syntax: str, share: float) -> None:
     path = make_dicom(tmp_path / "x.dcm", IMAGE, bits_stored=10, transfer_syntax=syntax)
     content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(RefusedError) as refusal:
-        decode(path)
+        decode_content(content[: int(len(content) * share)])
     # A file that ends before its Pixel Data is a valid one without an image.
     assert refusal.value.reason.code in (RefusalCode.DAMAGED, RefusalCode.NOT_AN_IMAGE)
 
@@ -131,12 +128,9 @@ ITEM = b"\xfe\xff\x00\xe0\0\0\0\0"
     ids=["elements", "items", "items of a table"],
 )
 def test_a_million_empty_elements_are_refused(bomb: bytes, words: str, tmp_path: Path) -> None:
-    path = tmp_path / "x.dcm"
-    save_dicom(path, make_dataset(IMAGE, bits_stored=10))
-    content = path.read_bytes()
+    content = make_dicom(tmp_path / "x.dcm", IMAGE, bits_stored=10).read_bytes()
     place = content.index(b"\xe0\x7f\x10\0OW")
-    path.write_bytes(content[:place] + bomb + content[place:])
     began_s = time.process_time()
     with pytest.raises(RefusedError, match=words):
-        decode(path)
+        decode_content(content[:place] + bomb + content[place:])
     assert time.process_time() - began_s < 20

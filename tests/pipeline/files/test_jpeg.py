@@ -18,9 +18,8 @@ from pipeline.decode.decode import decode_content
 from pipeline.errors import RefusedError
 from pipeline.files.jpeg import read_luminance
 from pipeline.limits import Limits
-from tests.support.data.builders import encoded, jpeg_with, make_dicom, make_picture
+from tests.support.data.builders import change_frame, encoded, jpeg_with, make_dicom, make_picture
 from tests.support.imaging.deidentified import NAME, deidentified
-from tests.support.imaging.frames import change_frame
 
 IMAGE = make_picture(501, 667)
 SMALL = make_picture()
@@ -35,10 +34,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def make(kind: str) -> bytes:
-    target = io.BytesIO()
-    mode = kind.split()[0]
-    Image.fromarray(IMAGE).convert(mode).save(target, "JPEG", quality=90, **KINDS[kind])
-    return target.getvalue()
+    return encoded(IMAGE, "JPEG", mode=kind.split()[0], quality=90, **KINDS[kind])
 
 
 def overwritten(content: bytes, new: bytes, *, at: float = 0.6) -> bytes:

@@ -22,8 +22,7 @@ from pipeline.errors import RefusalCode, RefusedError
 from pipeline.prepare.pool import DecoderPool
 from pipeline.prepare.prepare import prepare
 from pipeline.types import Prepared
-from tests.support.data.builders import make_dicom, make_jpeg, make_picture, make_png
-from tests.support.imaging.frames import change_frame
+from tests.support.data.builders import change_frame, make_dicom, make_jpeg, make_picture, make_png
 
 pytestmark = pytest.mark.processes
 

@@ -10,9 +10,7 @@ from pipeline.errors import RefusedError
 from pipeline.prepare.network_input import network_input
 from pipeline.prepare.prepare import prepare
 from tests.support.data.builders import make_dicom, make_jpeg, make_picture
-from tests.support.imaging.deidentified import deidentified
-
-KEY = b"an invented key"
+from tests.support.imaging.deidentified import KEY, deidentified
 
 
 def test_prepare_dicom(tmp_path: Path) -> None:

@@ -3,15 +3,17 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gdcm
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
     UID,
     ComputedRadiographyImageStorage,
@@ -113,13 +115,12 @@ def make_dicom(
 ) -> Path:
     """Write a DICOM file; see `make_dataset`."""
     dataset = make_dataset(pixels, bits_stored=bits_stored, **attributes)
-    save_dicom(path, dataset, transfer_syntax=transfer_syntax)
-    return path
+    return save_dicom(path, dataset, transfer_syntax=transfer_syntax)
 
 
 def save_dicom(
     path: Path, dataset: Dataset, *, transfer_syntax: str = ExplicitVRLittleEndian
-) -> None:
+) -> Path:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
@@ -136,6 +137,7 @@ def save_dicom(
     dataset.save_as(path, enforce_file_format=True)
     if transfer_syntax in _BY_GDCM:
         _transcode_by_gdcm(path, transfer_syntax)
+    return path
 
 
 def _transcode_by_gdcm(path: Path, transfer_syntax: str) -> None:
@@ -193,7 +195,17 @@ def jpeg_with(content: bytes, *, marker: int, body: bytes) -> bytes:
     return content[:2] + struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body + content[2:]
 
 
-def encoded(pixels: NDArray[Any], kind: str, **options: Any) -> bytes:
+def encoded(pixels: NDArray[Any], kind: str, *, mode: str | None = None, **options: Any) -> bytes:
+    """mode: of Pillow, else the one that fits the pixels."""
     target = io.BytesIO()
-    Image.fromarray(pixels).save(target, kind, **options)
+    Image.fromarray(pixels).convert(mode).save(target, kind, **options)
     return target.getvalue()
+
+
+def change_frame(path: Path, change: Callable[[bytes], bytes]) -> Path:
+    """Replace a DICOM file's only frame by `change(frame)`, the frame without its padding."""
+    dataset = pydicom.dcmread(path)
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1).rstrip(b"\0")
+    dataset.PixelData = encapsulate([change(frame)])
+    dataset.save_as(path)
+    return path

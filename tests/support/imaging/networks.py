@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.inference.gradcam import feature_maps, statistics
+from pipeline.inference.gradcam import HEAD, feature_maps, statistics
 from pipeline.phantom.drawing import draw_phantom
 from pipeline.training.config import TrainingConfig
 from pipeline.types import Finding, Inference
@@ -51,6 +51,27 @@ def write_start_weights(path: Path) -> Path:
             layer.gamma.assign(np.full(layer.gamma.shape, 3.5))
     network.save(path)
     return path
+
+
+def make_random_network() -> Any:
+    """Convolutions that let signals through, and batch statistics other than nought and one."""
+    from pipeline.training.framework import keras
+    from pipeline.training.network import build_network
+
+    keras.utils.set_random_seed(0)
+    network = build_network(size=96, alpha=0.35)
+    random = np.random.default_rng(1)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            gamma, beta, mean, variance = layer.get_weights()
+            noise = random.uniform(0, 0.02, (4, len(gamma)))
+            layer.set_weights(
+                [gamma + noise[0], beta + noise[1], mean + noise[2], variance + noise[3]]
+            )
+        elif layer.weights:
+            layer.set_weights([3 * value for value in layer.get_weights()])
+    network.get_layer(HEAD).set_weights([random.normal(size=(1280, 1)), np.array([0.3])])
+    return network
 
 
 def phantom_inputs(*, count: int = 6) -> np.ndarray:
