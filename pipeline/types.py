@@ -37,7 +37,6 @@ class DecodedImage:
     """Pixels as a viewer shows them.
 
     pixels: float32 (H, W) in [0, 1], 0 = black, upright, padding removed.
-    media_type: of the file, e.g. `application/dicom`, `image/png`.
     rows, columns: size as stored in the file, before any reduced-scale decoding.
     frames: number of frames in the file; only the first is read.
     tags: the short list of DICOM attributes that is kept, by keyword (PS3.6), e.g.
@@ -46,7 +45,6 @@ class DecodedImage:
     """
 
     pixels: NDArray[np.float32]
-    media_type: str
     rows: int
     columns: int
     frames: int = 1

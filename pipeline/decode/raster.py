@@ -69,7 +69,7 @@ def decode_raster(
         # so the orientation is read after the pixels.
         pixels = _turn_upright(grey, _orientation(image))
     notes = (f"first of {frames} frames read",) if frames > 1 else ()
-    return DecodedImage(pixels, media_type, rows, columns, frames=frames, warnings=notes)
+    return DecodedImage(pixels, rows, columns, frames=frames, warnings=notes)
 
 
 @contextmanager

@@ -36,17 +36,15 @@ from pipeline.files.jpeg2000 import precision_2000, strip_jpeg_2000
 _FLOATS = {"FloatPixelData": ("OF", 32), "DoubleFloatPixelData": ("OD", 64)}  # VR, bits
 
 
-def clean_pixels(dataset: Dataset) -> tuple[DataElement | None, UID]:
-    """Return the element with the pixels, None without any, and its transfer syntax.
+def clean_pixels(dataset: Dataset) -> tuple[DataElement, UID]:
+    """Return the element with the pixels of a decodable image, and its transfer syntax.
 
     Bytes after the pixels, comments within encoded frames and overlays in unused bits are
     removed. JPEG and JPEG 2000 keep their coded pixels, unless the unused bits of a lossless one
     are not empty: it is re-encoded as RLE, as RLE is. Raises RefusedError.
     """
     syntax = dataset.file_meta.TransferSyntaxUID
-    keyword = next((keyword for keyword in PIXELS if keyword in dataset), None)
-    if keyword is None:
-        return None, syntax
+    keyword = next(keyword for keyword in PIXELS if keyword in dataset)
     if keyword in _FLOATS:
         vr, bits = _FLOATS[keyword]
         value = dataset[keyword].value[: pixel_data_length(dataset, bits=bits)]

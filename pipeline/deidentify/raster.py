@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.decode.raster import decode_raster, read_orientation
-from pipeline.files.jpeg import APP0, APP1, APP14, APP15, COM, NEEDED, SOI, segments
+from pipeline.files.jpeg import APP0, APP1, APP14, NEEDED, SOI, segments
 from pipeline.files.png import HEADER_END, chunk, strip_png
 from pipeline.files.sniff import JPEG, PNG
 from pipeline.limits import Limits
@@ -42,18 +42,15 @@ def strip_jpeg(content: bytes, *, orientation: int = 1) -> bytes:
     """Return a JPEG stream without application segments and comments, pixels untouched."""
     kept = []
     for segment in segments(content):
-        if segment.marker == COM or APP0 <= segment.marker <= APP15:
-            data = _minimal_segment(content[segment.start : segment.end], segment.marker)
-        else:
-            data = content[segment.start : segment.end] if segment.marker in NEEDED else b""
-        kept.append(data)
+        data = content[segment.start : segment.end]
+        kept.append(data if segment.marker in NEEDED else _minimal_segment(data, segment.marker))
         if segment.marker == SOI and orientation != 1:
             kept.append(_segment(APP1, b"Exif\0\0" + _exif(orientation)))
     return b"".join(kept)
 
 
 def _minimal_segment(segment: bytes, marker: int) -> bytes:
-    """Return what decoders need of an application segment, without thumbnail or free text."""
+    """Return what decoders need of any other segment, without thumbnail or free text."""
     body = segment[4:]
     if marker == APP0 and body.startswith(b"JFIF\0") and len(body) >= 14:
         body = body[:12] + b"\0\0"  # no thumbnail

@@ -13,7 +13,6 @@ from pipeline.dicom.grayscale import grey_levels, has_broken_window
 from pipeline.dicom.lut import read_palette
 from pipeline.dicom.pixels import first_frame, frames, has_unused_bits
 from pipeline.errors import damaged
-from pipeline.files.sniff import DICOM
 from pipeline.limits import Limits, check_not_blank
 from pipeline.types import DecodedImage
 
@@ -43,7 +42,6 @@ def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
     rows, columns = frame.shape[:2]
     return DecodedImage(
         pixels,
-        DICOM,
         rows,
         columns,
         frames=count,

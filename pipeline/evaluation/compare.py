@@ -62,8 +62,7 @@ class Pair:
     difference: Interval
 
     def as_json(self) -> dict[str, Any]:
-        sides = ("candidate", "production", "difference")
-        return {side: getattr(self, side).as_json() for side in sides}
+        return {side: interval.as_json() for side, interval in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -90,14 +89,8 @@ class Comparison:
     unanswered: Pair
 
     def as_json(self) -> dict[str, Any]:
-        counts = ("name", "images", "patients", "pneumonia_patients", "normal_patients")
-        return {
-            **{name: getattr(self, name) for name in counts},
-            "level": round(self.level, 6),
-            "candidate": dict(self.candidate),
-            "production": dict(self.production),
-            **{name: getattr(self, name).as_json() for name in FIGURES},
-        }
+        pairs: dict[str, Any] = {name: getattr(self, name).as_json() for name in FIGURES}
+        return {**vars(self), "level": round(self.level, 6), **pairs}
 
 
 def level_of_each(sets: int, *, level: float = LEVEL) -> float:

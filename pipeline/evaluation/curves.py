@@ -50,12 +50,11 @@ def curves_as_json(scores: Scores) -> dict[str, Any]:
 
 def probability_counts(scores: Scores) -> dict[str, list[int]]:
     """Return histograms over [0, 1] by label."""
-    return {
-        name: np.histogram(scores.probabilities[scores.labels == label], HISTOGRAM_BINS, (0, 1))[
-            0
-        ].tolist()
-        for name, label in LABELS.items()
-    }
+    counts = {}
+    for name, label in LABELS.items():
+        chosen = scores.probabilities[scores.labels == label]
+        counts[name] = np.histogram(chosen, HISTOGRAM_BINS, (0, 1))[0].tolist()
+    return counts
 
 
 def _thinned(x: Values, y: Values) -> list[list[float]]:

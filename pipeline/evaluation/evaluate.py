@@ -53,26 +53,19 @@ class ScoreCollector:
     """Collects predictions one by one, 25 bytes for each."""
 
     def __init__(self) -> None:
-        self._labels = array("B")
-        self._probabilities = array("d")
-        self._unfamiliarities = array("d")
-        self._patients = array("Q")
+        # As those of Scores.
+        self._columns: tuple[array[Any], ...] = array("B"), array("d"), array("d"), array("Q")
 
     def add(self, prediction: Prediction, *, label: int, patient: str) -> None:
         """label: 0 normal, 1 pneumonia."""
         digest = hashlib.blake2b(patient.encode(), digest_size=8).digest()
-        self._labels.append(label)
-        self._probabilities.append(prediction.probability)
-        self._unfamiliarities.append(prediction.unfamiliarity)
-        self._patients.append(int.from_bytes(digest, "big"))
+        name = int.from_bytes(digest, "big")
+        row = label, prediction.probability, prediction.unfamiliarity, name
+        for column, value in zip(self._columns, row, strict=True):
+            column.append(value)
 
     def scores(self) -> Scores:
-        return Scores(
-            np.array(self._labels, np.uint8),
-            np.array(self._probabilities, np.float64),
-            np.array(self._unfamiliarities, np.float64),
-            np.array(self._patients, np.uint64),
-        )
+        return Scores(*(np.array(column) for column in self._columns))
 
 
 def evaluate(scores: Scores, *, card: Card, draws: int = DRAWS) -> dict[str, Any]:

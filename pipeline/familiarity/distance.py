@@ -52,14 +52,8 @@ class Familiarity:
 
     def as_arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
         """Return arrays for a file that holds several; `name` is their prefix."""
-        return {
-            f"{name}_mean": self.mean,
-            f"{name}_scale": self.scale,
-            f"{name}_basis": self.basis.astype(np.float16),
-            f"{name}_deviations": self.deviations,
-            f"{name}_residual": np.array([self.residual]),
-            f"{name}_limit": np.array([self.limit]),
-        }
+        arrays = {f"{name}_{part}": np.atleast_1d(value) for part, value in vars(self).items()}
+        return arrays | {f"{name}_basis": self.basis.astype(np.float16)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]], name: str) -> "Familiarity":

@@ -76,20 +76,15 @@ class Guard:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 arrays = dict(stored)
+            # Folders of format 1 have none; the shipped one does not depend on the network.
+            weights = arrays.get("orientation_weights")
             return cls(
                 features=Familiarity.from_arrays(arrays, "features"),
                 appearance=Familiarity.from_arrays(arrays, "appearance"),
-                orientation=_orientation(path, arrays.get("orientation_weights")),
+                orientation=(
+                    cls.load(SHIPPED).orientation if weights is None else Orientation(weights)
+                ),
                 are_roots="features_scale" not in arrays,
             )
         except (KeyError, ValueError, OSError) as error:
             raise NetworkFolderError(f"{path.name} in {path.parent} cannot be read") from error
-
-
-def _orientation(path: Path, weights: Floats | None) -> Orientation:
-    """Folders of format 1 have none; the shipped one does not depend on the network."""
-    if weights is not None:
-        return Orientation(weights)
-    if path == SHIPPED:
-        raise KeyError("orientation_weights")
-    return Guard.load(SHIPPED).orientation

@@ -7,7 +7,6 @@ rows black, and reads as many chunks as there are.
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from pipeline.errors import damaged, too_large
@@ -27,17 +26,11 @@ _MAX_CHUNKS: Final = 50_000  # the largest images have some 16,000; each takes 2
 _PIECE_BYTES: Final = 2**20
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """`content[start:end]`, length and checksum included; the body lies 8 to 4 bytes inside."""
+def chunks(content: bytes) -> Iterator[tuple[bytes, slice]]:
+    """Yield each chunk's kind, and where its body lies in `content`, up to and with IEND.
 
-    kind: bytes
-    start: int
-    end: int
-
-
-def chunks(content: bytes) -> Iterator[Chunk]:
-    """Yield the chunks up to and with IEND. Raises RefusedError where the stream is damaged."""
+    Raises RefusedError where the stream is damaged.
+    """
     position = len(SIGNATURE)
     for _ in range(_MAX_CHUNKS):
         kind = content[position + 4 : position + 8]
@@ -47,7 +40,7 @@ def chunks(content: bytes) -> Iterator[Chunk]:
         checksum = int.from_bytes(content[end - 4 : end], "big")
         if zlib.crc32(memoryview(content)[position + 4 : end - 4]) != checksum:
             raise damaged("the PNG data are damaged: a checksum does not match")
-        yield Chunk(kind, position, end)
+        yield kind, slice(position + 8, end - 4)
         if kind == b"IEND":
             return
         position = end
@@ -111,9 +104,9 @@ def check_png(content: bytes, limits: Limits) -> tuple[dict[bytes, list[bytes]],
     limits.check_size(rows, columns)  # before anything is inflated
     expected = pixel_bytes(header)
     bodies: dict[bytes, list[bytes]] = {kind: [] for kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT")}
-    for one in chunks(content):
-        if one.kind in bodies:
-            bodies[one.kind].append(content[one.start + 8 : one.end - 4])
+    for kind, body in chunks(content):
+        if kind in bodies:
+            bodies[kind].append(content[body])
     if len(bodies[b"IHDR"]) > 1:
         raise damaged("the PNG data are damaged: they have two headers")
     return bodies, _is_exact(bodies[b"IDAT"], expected), expected

@@ -30,7 +30,6 @@ def forward_function(network: "keras.Model") -> Any:
     trunk = feature_maps(network)
     # As constants: a function that is exported must not depend on the network's variables.
     kernel, bias = (tf.constant(value) for value in network.get_layer(HEAD).get_weights())
-
     signature = [tf.TensorSpec([None, *network.input_shape[1:]], tf.uint8)]
 
     # There are no branches for autograph to look for, which would take seconds.

@@ -27,9 +27,8 @@ class Dataset:
 
     def digest(self) -> str:
         """Of images, labels and patients, in their order."""
-        parts = (self.images, self.labels, self.patients)
         digest = hashlib.sha256(str(self.images.shape).encode())
-        for part in parts:
+        for part in (self.images, self.labels, self.patients):
             digest.update(np.ascontiguousarray(part).data.cast("B"))
         return digest.hexdigest()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ class WeightedProgress:
     ) -> None:
         self._progress = progress
         self._skipped = 0.0  # share of fine-tuning that an earlier run has done
-        self._finished: dict[str, float] = {}
+        self._done = 0.0  # of the work, in its unit
         self._work = {
             "features": FEATURES * evaluated if config.head_epochs else 0.0,
             "head": HEAD * trained * config.head_epochs,
@@ -106,7 +107,7 @@ class WeightedProgress:
             self._skip(step)
         elif step.stage in self._work:
             self._count(step)
-        share = sum(self._finished.values()) / max(sum(self._work.values()), 1e-9)
+        share = self._done / max(sum(self._work.values()), 1e-9)
         self._progress(replace(step, share=min(share, 1.0)))
 
     def _skip(self, step: TrainingProgress) -> None:
@@ -117,11 +118,8 @@ class WeightedProgress:
 
     def _count(self, step: TrainingProgress) -> None:
         """Stages follow each other: all stages before this one are done."""
-        for stage, work in self._work.items():
-            if stage == step.stage:
-                break
-            self._finished[stage] = work
+        before = takewhile(lambda stage: stage != step.stage, self._work)
         done = step.done / max(step.total, 1)
         if step.stage == "fine-tune":
             done = (done - self._skipped) / max(1 - self._skipped, 1e-9)
-        self._finished[step.stage] = self._work[step.stage] * done
+        self._done = sum(self._work[stage] for stage in before) + self._work[step.stage] * done

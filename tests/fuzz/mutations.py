@@ -63,7 +63,7 @@ def _damaged(part: bytes, choices: Choices) -> bytes:
 
 def png_chunks(content: bytes, choices: Choices) -> bytes:
     """Change bodies, kinds and order of chunks, with correct checksums."""
-    found = [(one.kind, content[one.start + 8 : one.end - 4]) for one in chunks(content)]
+    found = [(kind, content[body]) for kind, body in chunks(content)]
     place = choices.number(len(found) - 1)
     kind, body = found[place]
     if choices.number(3) == 0:

@@ -9,7 +9,7 @@ from pipeline.types import DecodedImage
 from tests.support.data.builders import make_picture
 
 PICTURE = make_picture(300, 400)
-IMAGE = DecodedImage((PICTURE / 255).astype(np.float32), "image/png", 300, 400)
+IMAGE = DecodedImage((PICTURE / 255).astype(np.float32), 300, 400)
 
 
 def opened(content: bytes) -> np.ndarray:
