@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from cli.api.client import Client, connect
-from cli.errors import Interrupted
+from cli.api.errors import NotFoundError
+from cli.errors import Failed, Interrupted
 from cli.output import ResultTable, job_counts, print_jobs
 from cli.params import GivenPath
 from cli.progress import progress
@@ -43,6 +44,8 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
             sent = submit_paths(client, paths, name=name, submission=submission)
         except KeyboardInterrupt:
             raise Interrupted("interrupted; run the same command again to resume") from None
+        except NotFoundError:
+            raise Failed("the job was deleted before all files were sent") from None
         except NothingSent as error:
             _print_unsent(error.unsent)
             raise

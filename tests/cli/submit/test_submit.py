@@ -83,17 +83,6 @@ def test_submit_again_resumes_in_the_middle_of_a_large_file(
     assert (service.newest_job().total, service.newest_job().missing) == (10, 0)
 
 
-def test_submit_again_without_its_saved_job_creates_a_new_one(
-    service: ServedPortal, folder: Path
-) -> None:
-    cut_off_midway(service, folder)
-    (saved,) = (service.settings.data_dir / "of the sender" / "submissions").glob("*.json")
-    saved.write_text("damaged")
-
-    assert service.run("submit", folder).exit_code == 0
-    assert service.interceptor.sent("POST", "jobs") == 1
-
-
 def test_submit_sends_a_large_file_again_if_its_stored_bytes_were_damaged(
     service: ServedPortal, folder: Path
 ) -> None:
@@ -111,25 +100,9 @@ def test_submit_sends_a_large_file_again_if_its_stored_bytes_were_damaged(
     assert service.newest_job().missing == 0
 
 
-def test_submit_names_a_large_file_that_was_overwritten(
-    service: ServedPortal, folder: Path
-) -> None:
-    cut_off_midway(service, folder)
-
-    def overwrite(environ: Environment) -> None:
-        if environ["REQUEST_METHOD"] == "PATCH":
-            (folder / "z-large.bin").write_bytes(bytes(LARGE))
-
-    service.interceptor.handler = overwrite
-    result = service.run("submit", folder)
-
-    assert result.exit_code == 1
-    assert "ward 3/z-large.bin: has changed since it was declared\n" in result.stderr
-    assert service.newest_job().given_up == 1
-
-
+@pytest.mark.parametrize("large_content", [bytes(CHUNK + 5), bytes(LARGE)])
 def test_submit_names_files_that_change_or_vanish_and_sends_the_others(
-    service: ServedPortal, folder: Path
+    service: ServedPortal, folder: Path, large_content: bytes
 ) -> None:
     large, small, short = (folder / name for name in ("z-large.bin", "p1/03.png", "p1/04.png"))
 
@@ -139,7 +112,7 @@ def test_submit_names_files_that_change_or_vanish_and_sends_the_others(
         (folder / "p1" / "01.png").unlink(missing_ok=True)
         small.write_bytes(bytes(small.stat().st_size))
         os.truncate(short, 50)
-        os.truncate(large, CHUNK + 5)
+        large.write_bytes(large_content)
 
     service.interceptor.handler = interfere
     result = service.run("submit", folder)
@@ -173,6 +146,30 @@ def test_submit_again_sends_files_as_they_are_now(service: ServedPortal, folder:
         assert line in result.stderr
     assert service.newest_job().given_up == 2
     assert "sent 8 files" in result.stderr
+
+
+@pytest.mark.parametrize("saved", ["damaged", '{"job_id": "gone", "sent": false}'])
+def test_submit_again_without_its_job_creates_a_new_one(
+    service: ServedPortal, folder: Path, saved: str
+) -> None:
+    def hide_the_job(environ: Environment) -> None:
+        if environ["REQUEST_METHOD"] == "PATCH":
+            job_id = service.newest_job().id
+            environ["PATH_INFO"] = environ["PATH_INFO"].replace(job_id, "gone")
+
+    service.interceptor.handler = hide_the_job
+    first = service.run("submit", folder)
+    assert (first.exit_code, first.stderr.splitlines()[-1]) == (
+        1,
+        "Error: the job was deleted before all files were sent",
+    )
+    (kept,) = (service.settings.data_dir / "of the sender" / "submissions").glob("*.json")
+    kept.write_text(saved)
+    service.interceptor.handler = lambda _: None
+    service.interceptor.requests.clear()
+
+    assert service.run("submit", folder).exit_code == 0
+    assert service.interceptor.sent("POST", "jobs") == 1
 
 
 def test_submit_waits_for_a_full_disk(service: ServedPortal, folder: Path) -> None:
