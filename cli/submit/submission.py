@@ -154,17 +154,11 @@ def _submit(
 def _declare(client: Client, job_id: str, files: Sequence[Upload]) -> dict[int, Upload]:
     described = [{"file": one.file, "size": one.size, "sha256": one.sha256} for one in files]
     answers = client.declare(job_id, described)
-    uploads = (
-        replace(
-            file,
-            id=answer["id"],
-            received=answer["received"],
-            arrived=answer["arrived"],
-            folder=_top_folder(answer),
-        )
-        for file, answer in zip(files, answers, strict=True)
-    )
-    return {upload.id: upload for upload in uploads}
+    uploads = {}
+    for file, answer in zip(files, answers, strict=True):
+        known = {name: answer[name] for name in ("id", "received", "arrived")}
+        uploads[answer["id"]] = replace(file, folder=_top_folder(answer), **known)
+    return uploads
 
 
 def _top_folder(answer: dict[str, Any]) -> str:

@@ -16,6 +16,10 @@ MAX_A_JOB = 200_000
 UploadState = Literal["missing", "arrived", "given_up"]
 
 
+class NoUploadError(LookupError):
+    pass
+
+
 class TooManyUploadsError(ValueError):
     """One sentence for the user."""
 
@@ -55,10 +59,14 @@ def count_missing(session: Session, job_id: str) -> int:
     return count_rows(session, Upload, Upload.job_id == job_id, *MISSING)
 
 
-def find_uploads(session: Session, *, job_id: str, upload_ids: Sequence[int]) -> dict[int, Upload]:
-    """By id, those of this job."""
-    found = select(Upload).where(Upload.id.in_(upload_ids), Upload.job_id == job_id)
-    return {upload.id: upload for upload in session.scalars(found)}
+def require_uploads(session: Session, *, job_id: str, upload_ids: Sequence[int]) -> list[Upload]:
+    """In the order given. NoUploadError unless all are of this job."""
+    rows = select(Upload).where(Upload.id.in_(upload_ids), Upload.job_id == job_id)
+    found = {upload.id: upload for upload in session.scalars(rows)}
+    try:
+        return [found[upload_id] for upload_id in upload_ids]
+    except KeyError:
+        raise NoUploadError from None
 
 
 def list_uploads(

@@ -18,7 +18,10 @@ IMAGES_A_TRANSACTION = 1000
 def cancel_images(context: AppContext, job_id: str) -> None:
     """Images that a worker is writing at the moment are cancelled once it has written them."""
     deadline = time.monotonic() + WITHIN_S
-    while _cancel_batch(context, job_id):
+    while True:
+        with context.sessions.begin() as session:
+            if not cancel_some(session, job_id):
+                return
         if time.monotonic() > deadline:
             raise JobStateError("a worker is still writing some images: cancel again")
         time.sleep(PAUSE_S)
@@ -42,11 +45,6 @@ def retry_images(context: AppContext, job_id: str, *, which: WhichImages) -> tup
     nudge_ingest(jobs=[job_id])
     nudge_predict(jobs=[job_id])
     return retried, left
-
-
-def _cancel_batch(context: AppContext, job_id: str) -> bool:
-    with context.sessions.begin() as session:
-        return cancel_some(session, job_id)
 
 
 def _next_batch(context: AppContext, job_id: str, which: WhichImages, after: int) -> list[Ended]:

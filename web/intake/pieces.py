@@ -1,15 +1,12 @@
 """Take one piece of a declared file: it counts once it is on disk; the last completes the file."""
 
-from collections.abc import Sequence
 from typing import BinaryIO
-
-from sqlalchemy.orm import Session
 
 from models.context import AppContext
 from models.file_lock import LockedError
 from models.files.partial import PartialFile, PartialFiles
 from models.intake.jobs import JobStateError, require_open
-from models.intake.uploads import Declared, advance, find_uploads
+from models.intake.uploads import Declared, advance, require_uploads
 from models.tables.intake import Upload
 from pipeline.checksum import sha256_of
 from web.http.disk import check_room, noticing_full_disk
@@ -21,10 +18,6 @@ MAX_PIECE_BYTES = 16 * 2**20
 OTHER_SHA256 = "the SHA-256 differs from the declared one: send the file again from its start"
 
 
-class NoUploadError(Exception):
-    pass
-
-
 class PieceError(Exception):
     """Why a piece was refused, in a sentence. received: where the next one has to start."""
 
@@ -32,15 +25,6 @@ class PieceError(Exception):
         super().__init__(why)
         self.status = status
         self.received = received
-
-
-def require_uploads(session: Session, *, job_id: str, upload_ids: Sequence[int]) -> list[Upload]:
-    """In the order given."""
-    found = find_uploads(session, job_id=job_id, upload_ids=upload_ids)
-    try:
-        return [found[upload_id] for upload_id in upload_ids]
-    except KeyError:
-        raise NoUploadError from None
 
 
 def take_piece(

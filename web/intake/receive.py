@@ -18,7 +18,6 @@ from models.intake.images import NewImage, add_images, wanted_uploads
 from models.intake.jobs import require_open
 from models.intake.uploads import Declared, arrive
 from models.reading.results import reason_sentence
-from models.tables.intake import Image
 from pipeline.errors import Reason, RefusalCode, RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.files.sniff import is_junk
@@ -51,64 +50,41 @@ class SentFile:
 Task = Callable[[], NewImage | Declared]
 
 
-class Arrivals:
-    """Collects the files of a request and writes their rows, some hundred at a time."""
-
-    def __init__(self, context: AppContext, job_id: str) -> None:
-        self.receipt = FilesOut(files=[], ignored=[], unlisted=0)
-        self._context = context
-        self._job_id = job_id
-        self._images: list[NewImage] = []
-        self._complete: list[Declared] = []
-
-    def add(self, done: NewImage | Declared) -> None:
-        if isinstance(done, Declared):
-            self._complete.append(done)
-        else:
-            self._images.append(done)
-        if len(self._images) >= ROWS_A_TRANSACTION:
-            self.write()
-
-    def write(self) -> None:
-        if not self._images and not self._complete:
-            return
-        with noticing_full_disk(), self._context.sessions.begin() as session:
-            require_open(session, self._job_id)
-            rows = add_images(session, job_id=self._job_id, new=self._images)
-            arrive(session, job_id=self._job_id, files=self._complete)
-            # Bytes that arrive again after they were read are not needed.
-            read = [row.sha256 for row in rows if row.stored_sha256 or row.finished_at]
-            unwanted = set(read) - wanted_uploads(session, read) - {""}
-        _list_files(self.receipt, rows)
-        self._images, self._complete = [], []
-        for sha256 in unwanted:
-            self._context.store.delete(sha256, area="incoming")
-        nudge_ingest(jobs=[self._job_id])
-
-
 def receive(context: AppContext, *, job_id: str, sent: Iterable[SentFile]) -> FilesOut:
     """Store files, a few at a time. The same file again is the row that is already there.
 
     If the disk becomes full, those before the one that did not fit are kept.
     """
-    arrivals = Arrivals(context, job_id)
-    tasks = (task for one in sent for task in _tasks(context, one, arrivals.receipt))
+    receipt = FilesOut()
+    done: list[NewImage | Declared] = []
+    tasks = (task for one in sent for task in _tasks(context, one, receipt))
     try:
-        for done in map_ahead(lambda task: task(), tasks, threads=WRITERS):
-            arrivals.add(done)
+        for one in map_ahead(lambda task: task(), tasks, threads=WRITERS):
+            done.append(one)
+            if len(done) >= ROWS_A_TRANSACTION:
+                _write_rows(context, job_id, done, receipt)
+                done = []
     except DiskFullError:
-        arrivals.write()
+        _write_rows(context, job_id, done, receipt)
         raise
-    arrivals.write()
-    return arrivals.receipt
+    _write_rows(context, job_id, done, receipt)
+    return receipt
 
 
-def size_limit(settings: Settings, head: bytes) -> int:
-    """For files of this kind, which the first bytes tell."""
-    return settings.max_archive_bytes if is_archive(head) else settings.max_file_bytes
-
-
-def _list_files(receipt: FilesOut, rows: Sequence[Image]) -> None:
+def _write_rows(
+    context: AppContext, job_id: str, done: Sequence[NewImage | Declared], receipt: FilesOut
+) -> None:
+    if not done:
+        return
+    complete = [one for one in done if isinstance(one, Declared)]
+    images = [one for one in done if isinstance(one, NewImage)]
+    with noticing_full_disk(), context.sessions.begin() as session:
+        require_open(session, job_id)
+        rows = add_images(session, job_id=job_id, new=images)
+        arrive(session, job_id=job_id, files=complete)
+        # Bytes that arrive again after they were read are not needed.
+        read = [row.sha256 for row in rows if row.stored_sha256 or row.finished_at]
+        unwanted = set(read) - wanted_uploads(session, read) - {""}
     room = LISTED - len(receipt.files)
     receipt.unlisted += len(rows[room:])
     for row in rows[:room]:
@@ -116,6 +92,14 @@ def _list_files(receipt: FilesOut, rows: Sequence[Image]) -> None:
         receipt.files.append(
             FileOut(file=row.file, sha256=row.sha256, status=row.state.value, reason=reason)
         )
+    for sha256 in unwanted:
+        context.store.delete(sha256, area="incoming")
+    nudge_ingest(jobs=[job_id])
+
+
+def size_limit(settings: Settings, head: bytes) -> int:
+    """For files of this kind, which the first bytes tell."""
+    return settings.max_archive_bytes if is_archive(head) else settings.max_file_bytes
 
 
 def _tasks(context: AppContext, sent: SentFile, receipt: FilesOut) -> Iterator[Task]:

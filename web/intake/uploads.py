@@ -9,7 +9,14 @@ from flask import Response, abort, request
 from werkzeug.exceptions import ClientDisconnected
 
 from models.intake.jobs import require_job, require_open
-from models.intake.uploads import Declared, TooManyUploadsError, declare, list_uploads
+from models.intake.uploads import (
+    Declared,
+    NoUploadError,
+    TooManyUploadsError,
+    declare,
+    list_uploads,
+    require_uploads,
+)
 from models.tables.intake import Upload
 from models.tables.people import Role
 from web.auth.rules import needs, record_action
@@ -19,13 +26,7 @@ from web.http.disk import check_room, noticing_full_disk
 from web.http.errors import answer
 from web.http.forms import clean_file_name
 from web.intake.batch import take_batch
-from web.intake.pieces import (
-    MAX_PIECE_BYTES,
-    NoUploadError,
-    PieceError,
-    require_uploads,
-    take_piece,
-)
+from web.intake.pieces import MAX_PIECE_BYTES, PieceError, take_piece
 from web.intake.schemas import (
     BatchOut,
     BatchQuery,

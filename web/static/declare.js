@@ -3,7 +3,7 @@
 import { postJson } from "./http.js";
 
 const BATCH = 1000;
-const LANES = 3;
+const PARALLEL = 3;
 const LARGEST_HASHED = 64 * 2 ** 20; // a hash needs all of a file in memory
 
 // Browsers hash only on pages from TLS or loopback.
@@ -16,7 +16,7 @@ export async function declareAll(url, items, { onProgress, onTrouble, patience }
     const described = await describeAll(items.slice(start, start + BATCH), onTrouble, (done) =>
       onProgress(start + done),
     );
-    const files = described.map(({ said }) => said);
+    const files = described.map(({ declared }) => declared);
     const { uploads } = files.length ? await postJson(`${url}/uploads`, { files }, patience) : { uploads: [] };
     uploads.forEach((upload, place) => {
       if (!upload.arrived) waiting.push({ item: described[place].item, upload });
@@ -28,10 +28,10 @@ export async function declareAll(url, items, { onProgress, onTrouble, patience }
 async function describeAll(items, onTrouble, onProgress) {
   const described = [];
   let done = 0;
-  await inLanes(LANES, items.entries(), async ([place, item]) => {
+  await runParallel(PARALLEL, items.entries(), async ([place, item]) => {
     try {
       const sha256 = await hashOf(item.file);
-      described[place] = { item, said: { file: item.path, size: item.file.size, sha256 } };
+      described[place] = { item, declared: { file: item.path, size: item.file.size, sha256 } };
     } catch {
       onTrouble(item.path, "cannot be read");
     }
@@ -47,10 +47,10 @@ async function hashOf(file) {
 }
 
 // Run `work` on tasks, a few in parallel.
-export async function inLanes(number, tasks, work) {
+export async function runParallel(number, tasks, work) {
   const remaining = tasks[Symbol.iterator]();
-  const lane = async () => {
+  const workThroughTasks = async () => {
     for (let next = remaining.next(); !next.done; next = remaining.next()) await work(next.value);
   };
-  await Promise.all(Array.from({ length: number }, lane));
+  await Promise.all(Array.from({ length: number }, workThroughTasks));
 }

@@ -1,7 +1,7 @@
 // Sends declared files: small ones several in a request, large ones in chunks; an interrupted
 // large file continues where the server has it.
 
-import { inLanes } from "./declare.js";
+import { runParallel } from "./declare.js";
 import { Refused, patchBytes, sleep } from "./http.js";
 
 const CHUNK = 8 * 2 ** 20; // bytes, of one request
@@ -26,7 +26,7 @@ export class Sending {
   }
 
   async run() {
-    await inLanes(PARALLEL, batches(this.waiting), (batch) => this.send(batch));
+    await runParallel(PARALLEL, batches(this.waiting), (batch) => this.send(batch));
   }
 
   async send(batch) {

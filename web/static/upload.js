@@ -36,13 +36,13 @@ class Upload {
   async run() {
     const name = nameOf(this.items).slice(0, 200);
     this.title(`Preparing ${name}`);
-    const waiting = this.jobId ? await this.findMissing() : await this.begin(name);
+    const waiting = this.jobId ? await this.findMissing() : await this.createJob(name);
     this.title(`Sending ${name}`);
     await this.send(waiting);
     if (this.trouble.length === 0) await this.close();
   }
 
-  async begin(name) {
+  async createJob(name) {
     const job = await postJson("/api/v1/jobs", { name, key: randomKey() }, this.patience);
     this.jobId = job.id;
     // A reload shows the job's page, where the upload can be continued.
@@ -62,7 +62,7 @@ class Upload {
       if (missing.has(known)) matched.push({ item, upload: missing.get(known) });
       else if (!arrived.has(known)) unknown.push(item);
     }
-    if (missing.size && matched.length === 0) throw new Error(strangers(this.items, missing));
+    if (missing.size && matched.length === 0) throw new Error(noneIsMissing(this.items, missing));
     return [...matched, ...(await this.declare(unknown))];
   }
 
@@ -146,7 +146,7 @@ class Upload {
 
 const key = (path, size) => `${size} ${path}`;
 
-function strangers(items, missing) {
+function noneIsMissing(items, missing) {
   const [{ file }] = missing.values();
   return `None of these ${count(items.length)} files is missing from this job. Missing, for example: ${file}`;
 }

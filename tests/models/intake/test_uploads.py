@@ -6,22 +6,24 @@ from sqlalchemy.orm import Session
 from models.intake import uploads
 from models.intake.uploads import (
     Declared,
+    NoUploadError,
     TooManyUploadsError,
     advance,
     arrive,
     count_missing,
     declare,
-    find_uploads,
     give_up,
     list_uploads,
+    require_uploads,
 )
 from models.tables.intake import Upload
 from tests.support.data.rows import a_hash, a_job
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, both_databases
 
 FILE = Declared("a/b.png", 10, a_hash("b"))
 
 
+@both_databases
 def test_declare_knows_a_file_by_name_size_and_hash(session: Session) -> None:
     job, other = a_job(session), a_job(session)
     files = [FILE, Declared(FILE.file, 10), Declared(FILE.file, 11, FILE.sha256)]
@@ -31,7 +33,10 @@ def test_declare_knows_a_file_by_name_size_and_hash(session: Session) -> None:
     assert [upload.id for upload in again] == [*reversed(ids), ids[0]]
     (elsewhere,) = declare(session, job_id=other.id, files=[FILE])
     assert elsewhere.id not in ids
-    assert find_uploads(session, job_id=job.id, upload_ids=[elsewhere.id]) == {}
+    found = require_uploads(session, job_id=job.id, upload_ids=[ids[2], ids[0], ids[2]])
+    assert [upload.id for upload in found] == [ids[2], ids[0], ids[2]]
+    with pytest.raises(NoUploadError):
+        require_uploads(session, job_id=job.id, upload_ids=[ids[0], elsewhere.id])
 
 
 def test_advance_needs_the_current_offset(session: Session) -> None:
