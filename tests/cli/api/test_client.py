@@ -160,22 +160,16 @@ def test_send_chunk_reports_the_expected_offset(client: Client) -> None:
     assert wrong.value.offset == 5
 
 
-def test_send_chunk_waits_for_an_earlier_request(client: Client) -> None:
+@pytest.mark.parametrize(("first", "patience_s"), [("too late", 0.3), (409, 0.0)])
+def test_send_chunk_waits_for_an_earlier_request(
+    url: str, first: str | int, patience_s: float
+) -> None:
     # The offset is the request's own: the bytes are right, another request is sending them.
-    Misbehaving.planned = [409, 409]
+    Misbehaving.planned = [first, 409]
 
-    assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
+    with Client(url, "token", patience_s=patience_s) as client:
+        assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
     assert Misbehaving.bodies == [b"abc"] * 3
-
-
-def test_timeout_of_a_proxy_does_not_end_a_long_request(url: str) -> None:
-    Misbehaving.planned = ["too late", 409]
-
-    with Client(url, "token", patience_s=0.3) as client:
-        assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
-    with Client(url, "token", patience_s=0.0) as client:
-        Misbehaving.planned = [409, 409]
-        assert client.send_chunk("job", 1, b"abc", offset=0)["received"] == 5
 
 
 def test_stop_ends_waiting(client: Client) -> None:

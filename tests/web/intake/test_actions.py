@@ -36,17 +36,23 @@ def test_close_reports_missing_files(sender: Sender) -> None:
     assert sender.post("close").status_code == 200
 
 
-def test_closed_and_cancelled_jobs_refuse_chunks(sender: Sender) -> None:
+def test_closed_and_cancelled_jobs_refuse_files(sender: Sender) -> None:
+    content = b"0123456789"
     for action, fields in (("close", {"missing": "give_up"}), ("cancel", {})):
         one = Sender(sender.portal, sender.client, sender.portal.new_job())
-        (upload,) = one.declare(("a.png", b"0123456789"))
-        assert one.chunk(upload, 0, b"01234").status_code == 200
+        (upload,) = one.declare(("a.png", content))
+        assert one.chunk(upload, 0, content[:5]).status_code == 200
         assert one.post(action, **fields).status_code == 200
-        refused = one.chunk(upload, 5, b"56789")
-        assert refused.status_code == 409
-        assert action.removesuffix("e") in refused.json["title"]
+        for refused in (
+            one.chunk(upload, 5, content[5:]),
+            one.batch([upload], content),
+            send(one.client, one.job, ("a.png", content)),
+            one.try_to_declare(("b.png", b"1")),
+        ):
+            assert refused.status_code == 409
+            assert action.removesuffix("e") in refused.json["title"]
         assert one.partial_files() == []
-        assert one.try_to_declare(("b.png", b"1")).status_code == 409
+    assert sender.portal.images() == []
 
 
 def test_finished_job_cannot_be_cancelled(sender: Sender) -> None:
@@ -64,7 +70,6 @@ def test_cancelled_job_can_be_retried(sender: Sender) -> None:
     cancelled = sender.post("cancel").json
     assert (cancelled["cancelled"], cancelled["finished"]) == (2, True)
     assert cancelled["cancelled_at"]
-    assert send(sender.client, sender.job, ("c.png", b"late")).status_code == 409
     reasons = sender.client.get(f"{sender.url}/images?state=cancelled").json["images"]
     assert reasons[0]["reason"] == "a.png: the job was cancelled before this file was read"
     answer = sender.post("retry").json
@@ -108,12 +113,10 @@ def test_retry_all_includes_refused_images_and_earlier_versions(sender: Sender) 
 
 
 def test_actions_require_an_existing_job(portal: Portal) -> None:
-    client = portal.program()
-    for action in ("close", "cancel", "retry", "files", "uploads"):
-        answer = client.post(f"/api/v1/jobs/{'0' * 32}/{action}", json={})
-        assert answer.status_code in (404, 422), action
-        assert (action == "uploads") == (answer.status_code == 422)
-    assert (
-        client.post(f"/api/v1/jobs/{portal.new_job()}/retry", json={"which": "x"}).status_code
-        == 422
-    )
+    nobody = Sender(portal, portal.program(), "0" * 32)
+    for action in ("close", "cancel", "retry", "files"):
+        assert nobody.post(action).status_code == 404, action
+    assert nobody.try_to_declare(("a.png", b"1")).status_code == 404
+    assert nobody.client.get(f"{nobody.url}/uploads").status_code == 404
+    one = Sender(portal, nobody.client, portal.new_job())
+    assert one.post("retry", which="x").status_code == 422

@@ -39,15 +39,9 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "ward 4"
     folder.mkdir()
     (folder / "a.png").write_bytes(another_png())
-    picture = another_png()  # with bytes after its end
-    (folder / "large.png").write_bytes(picture + os.urandom(LARGE - len(picture)))
+    image = another_png()  # with bytes after its end
+    (folder / "large.png").write_bytes(image + os.urandom(LARGE - len(image)))
     return folder
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder for screenshots."""
-    return Path(os.environ.get("SCREENSHOTS", tmp_path_factory.mktemp("pictures")))
 
 
 def another_png() -> bytes:
@@ -72,13 +66,12 @@ def missing(page: Page) -> Locator:
 
 
 def test_upload_waits_for_network_and_portal(
-    page: Page, service: ServedPortal, folder: Path, pictures: Path
+    page: Page, service: ServedPortal, folder: Path
 ) -> None:
     interrupt(page, service, folder)
     page.context.set_offline(True)
     waits = page.locator("#sending-waits")
     expect(waits).to_contain_text("This computer is offline; trying again")
-    page.screenshot(path=pictures / "offline.png")
     service.interceptor.handler = lambda _: None
     page.context.set_offline(False)
 
@@ -90,7 +83,7 @@ def test_upload_waits_for_network_and_portal(
 
 
 def test_reloaded_page_resumes_upload(
-    page: Page, service: ServedPortal, folder: Path, pictures: Path, tmp_path: Path
+    page: Page, service: ServedPortal, folder: Path, tmp_path: Path
 ) -> None:
     interrupt(page, service, folder)
     page.reload()
@@ -100,7 +93,6 @@ def test_reloaded_page_resumes_upload(
     missing(page).get_by_text("Show files").click()
     expect(missing(page).locator(".uploads li")).to_contain_text("ward 4/large.png")
     expect(missing(page).locator(".uploads li")).to_contain_text("8.4 MB of 17 MB arrived")
-    page.screenshot(path=pictures / "interrupted.png", full_page=True)
     another = tmp_path / "another"
     another.mkdir()
     (another / "a.png").write_bytes(another_png())
@@ -117,7 +109,7 @@ def test_reloaded_page_resumes_upload(
 
 
 def test_job_can_be_closed_without_unreadable_files(
-    page: Page, service: ServedPortal, folder: Path, pictures: Path
+    page: Page, service: ServedPortal, folder: Path
 ) -> None:
     (folder / "b.png").write_bytes(another_png())
 
@@ -140,12 +132,9 @@ def test_job_can_be_closed_without_unreadable_files(
     service.portal.read_all()
     words = "Finished, incomplete: 2 of 3 declared files never arrived"
     expect(page.locator("#state")).to_have_text(words)
-    page.screenshot(path=pictures / "not-complete.png", full_page=True)
 
 
-def test_job_is_cancelled_and_retried(
-    page: Page, service: ServedPortal, tmp_path: Path, pictures: Path
-) -> None:
+def test_job_is_cancelled_and_retried(page: Page, service: ServedPortal, tmp_path: Path) -> None:
     for name in ("1.png", "2.png"):
         (tmp_path / name).write_bytes(another_png())
     page.set_input_files("#files", [tmp_path / "1.png", tmp_path / "2.png"])
@@ -157,11 +146,9 @@ def test_job_is_cancelled_and_retried(
     expect(state).to_have_text("Cancelled")
     expect_count(page, "cancelled", 2)
     expect_count(page, "received", 0)
-    page.screenshot(path=pictures / "cancelled.png", full_page=True)
     job_url = page.url
     page.goto(service.url)
     expect(page.locator(".job-line").first).to_contain_text("× cancelled")
-    page.screenshot(path=pictures / "jobs-states.png")
 
     page.goto(job_url)
     page.get_by_role("button", name="Retry failed and cancelled").click()
