@@ -1,10 +1,8 @@
 """Tests that share a PostgreSQL database do not see each other's changes."""
 
 from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.orm import Session
 
 from models.base import Base
-from tests.support.data.rows import a_user
 from tests.support.servers.databases import PostgresDatabases
 
 
@@ -26,11 +24,3 @@ def test_get_filled_replaces_database_with_changed_tables(postgres: PostgresData
     engine = create_engine(postgres.get_filled())
     assert set(inspect(engine).get_table_names()) == set(Base.metadata.tables)
     engine.dispose()
-
-
-def test_get_filled_deletes_rows_and_resets_sequences(postgres: PostgresDatabases) -> None:
-    for _ in range(2):
-        engine = create_engine(postgres.get_filled())
-        with Session(engine) as session, session.begin():
-            assert a_user(session).id == 1
-        engine.dispose()

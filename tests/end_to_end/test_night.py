@@ -5,15 +5,19 @@ the labels wrong the candidate is refused; with correct ones it is promoted, pre
 restart, and is rolled back by one command.
 """
 
+import csv
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
+from PIL import Image as Picture
 from sqlalchemy import select
 
 from cli.api.client import Client
@@ -21,8 +25,9 @@ from models.base import now
 from models.config.secrets import read_or_make_secrets, write_private
 from models.tables.intake import Image, ModelAlias, ModelVersion, Prediction
 from models.tables.learning import Evaluation, Label, Night, Outcome
+from pipeline.phantom.drawing import draw_phantom
+from pipeline.types import Finding
 from tests.end_to_end.conftest import rows_of
-from tests.support.data.site_images import SiteImage, write_images, write_public_set, write_table
 from tests.support.servers.service import Service, wait_until
 
 pytestmark = pytest.mark.processes
@@ -39,6 +44,68 @@ SETTINGS = {
     "gate_auroc_margin": "0.05",
     "gate_sensitivity_margin": "0.3",
 }
+SIDE = 224
+PERIODS = 28  # of the fine pattern, across the image
+STRENGTH = 0.1  # of white
+
+
+@dataclass(frozen=True)
+class SiteImage:
+    """file: path within the upload. patient: named only in the table of labels."""
+
+    file: str
+    patient: str
+    finding: Finding
+
+
+def write_images(folder: Path, numbers: range) -> list[SiteImage]:
+    """One of each patient; every other one shows the pattern that this hospital calls pneumonia."""
+    images = []
+    for number in numbers:
+        finding: Finding = "pneumonia" if number % 2 else "normal"
+        image = SiteImage(f"{folder.name}/image-{number}.png", f"site-{number}", finding)
+        folder.mkdir(parents=True, exist_ok=True)
+        Picture.fromarray(draw(number, finding)).save(folder.parent / image.file)
+        images.append(image)
+    return images
+
+
+def write_table(path: Path, images: Sequence[SiteImage], *, flip_every: int = 0) -> Path:
+    """A CSV for `overread label`; every `flip_every`th label (0: none) is the other one."""
+    with path.open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(("file", "label", "patient"))
+        for place, image in enumerate(images):
+            is_flipped = flip_every and place % flip_every == 0
+            other = "normal" if image.finding == "pneumonia" else "pneumonia"
+            table.writerow((image.file, other if is_flipped else image.finding, image.patient))
+    return path
+
+
+def write_public_set(folder: Path, *, train: int, val: int, test: int) -> Path:
+    """Phantoms in the public layout; the numbers are those of each finding."""
+    seed = 50_000
+    findings: tuple[Finding, ...] = ("normal", "pneumonia")
+    for split, count in {"train": train, "val": val, "test": test}.items():
+        for finding in findings:
+            kind = folder / split / finding.upper()
+            kind.mkdir(parents=True)
+            for _ in range(count):
+                seed += 1
+                pixels = draw_phantom(seed=seed, finding=finding, size=(SIDE, SIDE))
+                Picture.fromarray(pixels).save(kind / f"person{seed}_virus_1.jpeg", quality=95)
+    return folder
+
+
+def draw(number: int, finding: Finding) -> NDArray[np.uint8]:
+    """A normal phantom; for pneumonia a fine pattern lies over both lungs."""
+    pixels = draw_phantom(seed=number, finding="normal", size=(SIDE, SIDE)).astype(np.float64)
+    if finding == "pneumonia":
+        rows, columns = np.mgrid[0:SIDE, 0:SIDE] / SIDE
+        waves = np.sin(2 * np.pi * PERIODS * rows) * np.sin(2 * np.pi * PERIODS * columns)
+        lungs = np.exp(-((abs(columns - 0.5) - 0.2) ** 2 + (rows - 0.5) ** 2) / (2 * 0.15**2))
+        pixels += STRENGTH * 255 * waves * lungs
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Labelled images as ingest and imports leave them, for tests of snapshots."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class Archive:
     """Adds labelled images; each shows different noise unless `picture` is given."""
 
     context: AppContext
-    number: int = field(default=0)
+    number: int = 0
 
     def site_image(
         self,
