@@ -118,16 +118,9 @@ def print_jobs(jobs: Iterable[Mapping[str, Any]], *, as_json: bool, url: str) ->
         for job in jobs:
             click.echo(json.dumps(job))
         return
-    remaining = iter(jobs)
-    _print_job_table(list(islice(remaining, LISTED_JOBS)))
-    if next(remaining, None) is not None:
-        click.echo(f"... and earlier ones; --json prints all jobs, and {url}/jobs lists them")
-
-
-def _print_job_table(jobs: Sequence[Mapping[str, Any]]) -> None:
-    """Fits a terminal of 80 columns: all counts are in one column, without zeros."""
     from rich.table import Column
 
+    # Fits a terminal of 80 columns: all counts are in one column, without zeros.
     columns = (
         # Identifiers are copied, so they are never shortened.
         Column("id", no_wrap=True, min_width=32),
@@ -135,9 +128,13 @@ def _print_job_table(jobs: Sequence[Mapping[str, Any]]) -> None:
         Column("state", no_wrap=True, min_width=9),
         Column("images", overflow="fold", min_width=9),
     )
+    remaining = iter(jobs)
+    first = islice(remaining, LISTED_JOBS)
     print_table(
-        columns, ((job["id"], job["name"], _job_state(job), job_counts(job)) for job in jobs)
+        columns, ((job["id"], job["name"], _job_state(job), job_counts(job)) for job in first)
     )
+    if next(remaining, None) is not None:
+        click.echo(f"... and earlier ones; --json prints all jobs, and {url}/jobs lists them")
 
 
 def job_counts(job: Mapping[str, Any]) -> str:
@@ -178,4 +175,4 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageProblem(f"{folder}: cannot be made: {error.strerror}") from None
+        raise UsageProblem(f"{folder}: cannot be created: {error.strerror}") from None

@@ -10,7 +10,6 @@ import click
 
 from cli.lockfile import AlreadyRunningError
 from cli.params import GivenPath
-from cli.service.up import print_already_running, print_running
 from cli.walk import Walk
 from pipeline.atomic_file import new_folder
 
@@ -27,7 +26,12 @@ def demo(studies: Path | None) -> None:
 
     The radiographs are generated and show no real person.
     """
-    from cli.service.start import start_service, usable_port
+    from cli.service.start import (
+        print_already_running,
+        print_running,
+        start_service,
+        usable_port,
+    )
     from cli.settings import read_settings
 
     settings = read_settings()

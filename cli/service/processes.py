@@ -45,26 +45,12 @@ def portal(*, host: str, port: int) -> Program:
     return Program("portal", command, quiet=QUIET_PORTAL)
 
 
-def ingest() -> Program:
-    return _worker("ingest", pool="threads", stop_wait_s=30.0)
-
-
-def predict() -> Program:
-    return _worker("predict", pool="threads", stop_wait_s=30.0)
-
-
-def train() -> Program:
-    # SIGTERM as SIGQUIT: a night is handed back and resumed later, not waited for.
-    environment = (("REMAP_SIGTERM", "SIGQUIT"),)
-    return _worker("train", pool="prefork", stop_wait_s=45.0, environment=environment)
-
-
-def beat() -> Program:
-    return Program("beat", (*CELERY, "beat"))
-
-
 def _worker(
-    name: str, *, pool: str, stop_wait_s: float, environment: tuple[tuple[str, str], ...] = ()
+    name: str,
+    *,
+    pool: str = "threads",
+    stop_wait_s: float = 30.0,
+    environment: tuple[tuple[str, str], ...] = (),
 ) -> Program:
     command = (*WORKER, "-n", f"{name}@%h", "-Q", name, "--pool", pool, "-c", "1")
     return Program(
@@ -76,3 +62,12 @@ def _worker(
         ready_text=" ready.",
         quiet=QUIET_WORKER,
     )
+
+
+INGEST = _worker("ingest")
+PREDICT = _worker("predict")
+# SIGTERM as SIGQUIT: a night is handed back and resumed later, not waited for.
+TRAIN = _worker(
+    "train", pool="prefork", stop_wait_s=45.0, environment=(("REMAP_SIGTERM", "SIGQUIT"),)
+)
+BEAT = Program("beat", (*CELERY, "beat"))

@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TextIO
 
+import click
 import httpx
 from click.exceptions import Exit
 
@@ -52,7 +53,7 @@ def start_service(
             _wait_for(supervisor, lambda: try_upgrade(settings, log_once), "the database")
             _wait_for(supervisor, lambda: is_answering(broker.url), "the broker")
             portal = processes.portal(host=settings.host, port=port)
-            supervisor.start(processes.ingest(), processes.predict(), portal)
+            supervisor.start(processes.INGEST, processes.PREDICT, portal)
             service = RunningService(
                 url=_url(settings.host, port),
                 broker_url=broker.url,
@@ -62,7 +63,7 @@ def start_service(
             _wait_for(supervisor, lambda: _is_ready(service.url), "the portal")
             _wait_for(supervisor, supervisor.are_all_ready, "a worker")
             # Started last: nothing waits for them, and they would slow the others down.
-            supervisor.start(processes.beat(), processes.train())
+            supervisor.start(processes.BEAT, processes.TRAIN)
             announce(settings.data_dir, service)
             yield supervisor, service
 
@@ -77,14 +78,20 @@ def login_link(settings: Settings, url: str) -> str:
     return f"{url}/login?token={token}"
 
 
-def wait_for_running(settings: Settings) -> RunningService:
+def print_running(settings: Settings, url: str) -> None:
+    click.echo(f"\nOverread is running at {url}. One-time login link:\n")
+    click.echo(f"  {login_link(settings, url)}\n\nResearch use only. Press Ctrl-C to stop.\n")
+
+
+def print_already_running(settings: Settings) -> None:
     """Wait for the service of another supervisor, which may still be starting."""
     deadline = time.monotonic() + READY_WITHIN_S
     while (service := running_service(settings.data_dir)) is None:
         if time.monotonic() > deadline or not is_held(settings.data_dir):
             raise Failed("another supervisor uses the data folder but does not become ready")
         time.sleep(0.1)
-    return service
+    link = login_link(settings, service.url)
+    click.echo(f"Already running at {service.url}. One-time login link:\n\n  {link}\n")
 
 
 def try_upgrade(settings: Settings, log: Callable[[str], None]) -> bool:

@@ -121,7 +121,12 @@ class Supervisor:
 
     def start(self, *programs: Program) -> None:
         for program in programs:
-            self._start(program)
+            self._children[program.name] = Child(
+                program,
+                environment=self._environment,
+                log=partial(self.log, process=program.name),
+                on_exit=self._events.put,
+            )
 
     def run(self) -> None:
         """Run until asked to stop."""
@@ -162,19 +167,11 @@ class Supervisor:
         self._output.write(text + "\n")
         self._output.flush()
 
-    def _start(self, program: Program) -> None:
-        self._children[program.name] = Child(
-            program,
-            environment=self._environment,
-            log=partial(self.log, process=program.name),
-            on_exit=self._events.put,
-        )
-
     def _start_due(self) -> None:
         for name, (due, program) in list(self._due.items()):
             if due <= time.monotonic():
                 del self._due[name]
-                self._start(program)
+                self.start(program)
 
     def _plan_restart(self, child: Child) -> None:
         child.kill()  # its helpers

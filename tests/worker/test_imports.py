@@ -33,6 +33,7 @@ def loaded_by(statement: str) -> set[str]:
         (PREDICTING, (*TENSORFLOW, *DECODERS)),
         (PREDICTED, (*TENSORFLOW, *DECODERS, "openvino_telemetry.main")),
         ("import worker.tasks, worker.ingest", (*TENSORFLOW, "openvino")),
+        ("import cli.learn.evaluate", TENSORFLOW),
     ],
 )
 def test_process_imports_only_what_it_needs(statement: str, absent: tuple[str, ...]) -> None:

@@ -89,13 +89,3 @@ def test_job_is_closed_cancelled_and_retried(service: ServedPortal) -> None:
     assert retried.exit_code == 0, retried.stderr
     assert "1 image will be processed again" in retried.stdout
     assert service.newest_job().received == 1
-
-
-@pytest.mark.parametrize(
-    "options", [["--cancel"], ["x", "--close", "--cancel"], ["x", "--give-up-missing"]]
-)
-def test_jobs_accepts_one_action_for_one_job(service: ServedPortal, options: list[str]) -> None:
-    result = service.run("jobs", *options)
-
-    assert result.exit_code == 2
-    assert result.stderr.count("\n") == 1

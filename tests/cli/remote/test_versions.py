@@ -1,7 +1,5 @@
 """`overread versions`, `promote`, `roll-back` and `reread` against a portal."""
 
-import pytest
-
 from models.learning.promotion import install_baseline
 from models.tables.learning import Outcome
 from pipeline.inference.version_folder import BASELINE, load_card
@@ -11,17 +9,12 @@ from tests.support.servers.portal_server import ServedPortal
 SHIPPED = load_card(BASELINE).model_version
 
 
-@pytest.fixture
-def service(service: ServedPortal) -> ServedPortal:
+def test_promote_list_reread_and_roll_back(service: ServedPortal) -> None:
     """The shipped network is in production; the gate refused a candidate."""
     with service.portal.database.sessions.begin() as session:
         install_baseline(session, data_dir=service.settings.data_dir)
         version = a_trained_version(session, service.settings)
         a_night(session, Outcome.REFUSED, candidate=version)
-    return service
-
-
-def test_promote_and_roll_back(service: ServedPortal) -> None:
     refused = service.run("promote", "night-1")
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert SAID[Outcome.REFUSED] in refused.stderr
@@ -32,18 +25,9 @@ def test_promote_and_roll_back(service: ServedPortal) -> None:
         f"night-1 is in production instead of {SHIPPED}\n",
     )
     assert service.run("promote", "night-1").stdout == "night-1 is in production already\n"
-    back = service.run("roll-back", "--reason", "we do not")
-    assert (back.exit_code, back.stdout) == (
-        0,
-        f"{SHIPPED} is in production again instead of night-1\n",
-    )
-    assert "nothing to roll back to" in service.run("roll-back").stderr
     unknown = service.run("promote", "night-9")
     assert (unknown.exit_code, unknown.stderr) == (2, "Error: model version night-9 not found\n")
 
-
-def test_versions_lists_versions_and_history(service: ServedPortal) -> None:
-    service.run("promote", "night-1", "--despite-refusal", "--reason", "we need it")
     listed = service.run("versions")
     assert listed.exit_code == 0, listed.stderr
     rows = [line for line in listed.stdout.splitlines() if "│" in line]
@@ -53,7 +37,11 @@ def test_versions_lists_versions_and_history(service: ServedPortal) -> None:
     assert "to now: night-1, promotion by a admin: we need it (against the gate: " in newest
     assert oldest.endswith(f"UTC: {SHIPPED}, promotion: ships with the project")
 
-
-def test_reread_starts_a_rereading(service: ServedPortal) -> None:
+    back = service.run("roll-back", "--reason", "we do not")
+    assert (back.exit_code, back.stdout) == (
+        0,
+        f"{SHIPPED} is in production again instead of night-1\n",
+    )
+    assert "nothing to roll back to" in service.run("roll-back").stderr
     started = service.run("reread")
     assert (started.exit_code, started.stdout) == (0, f"{SHIPPED} has predicted 0 of 0 images\n")

@@ -33,8 +33,7 @@ def check(name: str, settings: Settings) -> Finding:
     return found
 
 
-def test_doctor_counts_orphans_and_names_the_first(tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path / "data")
+def test_doctor_counts_orphans_and_names_the_first(settings: Settings) -> None:
     assert check("orphans", settings).status == "-", "there is no service yet"
     upgrade(settings)
     FileStore(settings.files_dir).put_bytes(b"a worker's, whose row is not yet written")
@@ -72,9 +71,7 @@ def test_database_does_not_exist_before_the_first_start(settings: Settings) -> N
     assert check("database", settings).message == "does not exist yet; run: overread up"
 
 
-def test_database_may_be_empty_older_newer_or_foreign(
-    empty_database: Database,
-) -> None:
+def test_database_may_be_empty_older_newer_or_foreign(empty_database: Database) -> None:
     settings, engine = empty_database.settings, empty_database.engine
     name = engine.dialect.name
     engine.connect().close()  # makes SQLite's file
@@ -92,8 +89,7 @@ def test_database_may_be_empty_older_newer_or_foreign(
     assert check("database", settings).message == "tables are at 9999, of a later release"
 
 
-def test_interrupted_restore_is_wrong_and_a_running_one_is_not(tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path / "data")
+def test_interrupted_restore_is_wrong_and_a_running_one_is_not(settings: Settings) -> None:
     settings.data_dir.mkdir(mode=0o700)
     (settings.data_dir / RESTORING).write_text("20990101T000000Z")
     with hold_data_folder(settings.data_dir):

@@ -15,10 +15,10 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 
 PROGRAMS = {
     "web": processes.portal(host="0.0.0.0", port=8000),  # noqa: S104  inside the container
-    "ingest": processes.ingest(),
-    "predict": processes.predict(),
-    "train": processes.train(),
-    "beat": processes.beat(),
+    "ingest": processes.INGEST,
+    "predict": processes.PREDICT,
+    "train": processes.TRAIN,
+    "beat": processes.BEAT,
 }
 
 

@@ -2,19 +2,18 @@
 
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from cli.service.start import try_upgrade
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
 from tests.support.servers.command import run_on
-from tests.support.servers.databases import open_session
-from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.databases import PostgresDatabases, open_session
 from tests.support.servers.service import overread
 
 
-def test_migrate_refuses_tables_of_a_later_release(tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path / "data")
+def test_migrate_refuses_tables_of_a_later_release(settings: Settings) -> None:
     upgrade(settings)
     with open_session(settings) as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -45,25 +44,26 @@ def test_up_refuses_an_address_of_another_machine(tmp_path: Path) -> None:
     assert refused.stderr == message
 
 
-def test_command_reports_an_unreachable_database_in_one_line(tmp_path: Path) -> None:
+@pytest.fixture
+def unreachable(settings: Settings) -> Settings:
     url = "postgresql+psycopg://nobody:secret@127.0.0.1:1/none"
-    done = overread(tmp_path / "data", "migrate", database_url=url)
-    assert done.returncode == 1
+    return settings.model_copy(update={"database_url": url})
+
+
+def test_command_reports_an_unreachable_database_in_one_line(unreachable: Settings) -> None:
+    done = run_on(unreachable, "migrate")
+    assert done.exit_code == 1
     assert done.stderr.startswith("Error: the database does not answer: ")
     assert done.stderr.count("\n") == 1
     assert "secret" not in done.stderr
 
 
-def test_upgrade_waits_for_the_database_server(tmp_path: Path) -> None:
-    server, logged = PostgresServer(), list[str]()
-    url = server.url("postgres").replace("postgresql://", "postgresql+psycopg://", 1)
-    settings = Settings(data=tmp_path / "data", database_url=url)
-    try:
-        server.halt()
-        assert not try_upgrade(settings, logged.append)
-        server.start()
-        assert try_upgrade(settings, logged.append)
-    finally:
-        server.stop()
+def test_upgrade_waits_for_the_database_server(
+    unreachable: Settings, postgres: PostgresDatabases
+) -> None:
+    logged = list[str]()
+    assert not try_upgrade(unreachable, logged.append)
+    answering = unreachable.model_copy(update={"database_url": postgres.make()})
+    assert try_upgrade(answering, logged.append)
     (line,) = logged
     assert line.startswith("waiting for the database: ")

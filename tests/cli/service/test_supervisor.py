@@ -72,14 +72,6 @@ def processes_in(log: io.StringIO, *, number: int) -> list[psutil.Process]:
     return [psutil.Process(int(one)) for one in found()]
 
 
-def test_log_lines_begin_with_the_process(supervisor: Supervisor, log: io.StringIO) -> None:
-    supervisor.start(program("one", SLEEPS))
-    settle(supervisor)
-
-    (process,) = processes_in(log, number=1)
-    assert log.getvalue() == f"one     | here {process.pid} ready.\n"
-
-
 def test_ended_process_is_restarted_after_doubling_pauses(
     supervisor: Supervisor, log: io.StringIO
 ) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from cli.service.processes import beat, ingest, predict
+from cli.service.processes import BEAT, INGEST, PREDICT
 from models.config.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[3]
-PROGRAMS = {program.name: program for program in (ingest(), predict(), beat())}
+PROGRAMS = {program.name: program for program in (INGEST, PREDICT, BEAT)}
 
 
 def environment(settings: Settings) -> dict[str, str]:
