@@ -38,13 +38,7 @@ from models.operations.backup_folder import (
     write_files,
     write_manifest,
 )
-from models.operations.dump import (
-    DatabaseDump,
-    is_empty,
-    row_count,
-    snapshot_of,
-    write_database,
-)
+from models.operations.dump import DatabaseDump, is_empty, row_count, snapshot_of, write_database
 from models.operations.upgrade import record_by_admin
 from models.session import open_database
 from pipeline.atomic_file import sync

@@ -14,13 +14,7 @@ from models.intake.claims import claim_images
 from models.intake.jobs import cancel_job
 from models.learning.nights import claim_night, list_nights
 from models.tables.intake import Job, ModelAlias, State
-from tests.support.data.rows import (
-    a_version,
-    all_images,
-    images_in,
-    lapse_leases,
-    with_settings,
-)
+from tests.support.data.rows import a_version, all_images, images_in, lapse_leases, with_settings
 from tests.support.data.uploads import a_png, files_in, upload
 from tests.support.servers.databases import both_databases
 from worker import enqueue

@@ -8,13 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from models.context import AppContext
-from models.learning.nights import (
-    NightClaim,
-    begin_stage,
-    extend,
-    is_cancelled,
-    update_night,
-)
+from models.learning.nights import NightClaim, begin_stage, extend, is_cancelled, update_night
 from models.tables.learning import Night
 from pipeline.errors import PipelineError
 from pipeline.training.job import TrainingProgress

@@ -19,11 +19,7 @@ from models.learning.promotion import (
     roll_back_as_admin,
     roll_back_target,
 )
-from models.learning.versions import (
-    PromotionError,
-    check_servable,
-    register_version,
-)
+from models.learning.versions import PromotionError, check_servable, register_version
 from models.tables.intake import ModelVersion, Move
 from tests.support.data.nights import a_trained_version
 from tests.support.data.rows import a_user, a_version, live_version

@@ -1,12 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation.drift import (
-    MIN_EVIDENCE,
-    Window,
-    compare_windows,
-    describe_drift,
-)
+from pipeline.evaluation.drift import MIN_EVIDENCE, Window, compare_windows, describe_drift
 
 
 def a_window(

@@ -4,10 +4,7 @@ import sklearn.metrics as sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evaluation.calibration import (
-    choose_threshold,
-    fit_temperature,
-)
+from pipeline.evaluation.calibration import choose_threshold, fit_temperature
 from pipeline.evaluation.curves import precision_recall_curve, roc_curve
 from pipeline.evaluation.metrics import (
     auroc,
