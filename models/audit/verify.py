@@ -32,11 +32,14 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Check:
-    """broken: the first row that was changed, or the place of a missing one. why: a clause."""
+    """rows: verified, from the oldest on; last_id: the newest of them.
+
+    broken: the first row that was changed, or before which one is missing. why: a clause.
+    """
 
     time: datetime
     rows: int
-    last_id: int  # of the newest row that was verified
+    last_id: int
     last_digest: str
     broken: int | None = None
     why: str = ""

@@ -1,14 +1,11 @@
 """One-time links for setting a password: for new users, or if it was forgotten."""
 
-from datetime import timedelta
-
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.orm import Session
 
 from models.audit.log import record
 from models.people.passwords import hash_password, objection
-from models.people.tokens import issue_token, revoke_tokens, use_link, user_of_link
+from models.people.tokens import use_link, user_of_link
 from models.tables.people import User
 from web.auth.credentials import LOGINS, limiter, set_password
 from web.auth.rules import open_to_all
@@ -16,15 +13,6 @@ from web.auth.sessions import log_in
 from web.context import read_session, write_session
 
 bp = Blueprint("invitations", __name__)
-
-LIFETIME = timedelta(days=3)
-
-
-def invite(session: Session, user: User) -> str:
-    """Return the path of a new link; earlier ones are revoked. The caller records it."""
-    revoke_tokens(session, user_id=user.id, kinds=("invitation",))
-    token = issue_token(session, user=user, kind="invitation", lifetime=LIFETIME)
-    return url_for("invitations.show", token=token)
 
 
 def twice(password: str, *, name: str) -> str | None:

@@ -48,12 +48,7 @@ def remember_browser(name: str) -> None:
     @after_this_request
     def send(response: Response) -> Response:
         response.set_cookie(
-            COOKIE,
-            signed,
-            max_age=LASTS,
-            secure=request.is_secure,
-            httponly=True,
-            samesite="Lax",
+            COOKIE, signed, max_age=LASTS, secure=request.is_secure, httponly=True, samesite="Lax"
         )
         return response
 

@@ -6,7 +6,6 @@ themselves, so only requests with cookies need a CSRF token.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from flask import Flask, abort, current_app, g, redirect, request, url_for
@@ -24,32 +23,28 @@ log = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
+RULE = "lowest_role"  # of a view; None: it needs no login
 FOR_PROGRAMS = ("/health", "/healthz", "/readyz", "/metrics")
 OPEN_BODY_BYTES = 64 * 1024  # of requests without a login
 
 csrf = CSRFProtect()
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A view is for this role and higher ones, or open to everybody for a reason."""
+def needs(role: Role | None) -> Callable[[View], View]:
+    """The view is for this role and higher ones; None: it needs no login."""
 
-    role: Role | None = None
-    why_open: str = ""
+    def mark(view: View) -> View:
+        if RULE in view.__dict__:
+            raise TypeError(f"{view.__name__} has a rule already")
+        view.__dict__[RULE] = role
+        return view
 
-
-def needs(role: Role) -> Callable[[View], View]:
-    """The view is for this role and higher ones."""
-    return _rule(Rule(role=role))
+    return mark
 
 
 def open_to_all(why: str) -> Callable[[View], View]:
     """The view needs no login. `why` is for readers of the code."""
-    return _rule(Rule(why_open=why))
-
-
-def rule_of(view: Callable[..., Any]) -> Rule | None:
-    return view.__dict__.get("rule")
+    return needs(None)
 
 
 def person() -> Person:
@@ -76,16 +71,17 @@ def guard() -> ResponseReturnValue | None:
     """Before every request: check login, role and CSRF token, before the body is read."""
     if request.endpoint is None:  # Flask will answer 404 or 405
         return None
-    rule = rule_of(current_app.view_functions[request.endpoint])
-    if rule is None:
+    view = current_app.view_functions[request.endpoint].__dict__
+    if RULE not in view:
         log.error("refused: no access rule for %s", request.endpoint)
         abort(500)
-    if rule.role is None:
+    role = view[RULE]
+    if role is None:
         request.max_content_length = OPEN_BODY_BYTES
     elif not current_user.is_authenticated:
         return _ask_to_log_in()
-    elif not person().may(rule.role):
-        abort(403, f"this needs the role {rule.role.value}; yours is {person().role.value}")
+    elif not person().may(role):
+        abort(403, f"this needs the role {role.value}; yours is {person().role.value}")
     if not g.get("came_with_token"):
         csrf.protect()
     return None
@@ -101,16 +97,6 @@ def install_auth(app: Flask) -> None:
     # Views of the libraries.
     open_to_all("style, scripts and images of the login page")(app.view_functions["static"])
     needs(Role.VIEWER)(app.view_functions["openapi.spec"])
-
-
-def _rule(rule: Rule) -> Callable[[View], View]:
-    def mark(view: View) -> View:
-        if rule_of(view) is not None:
-            raise TypeError(f"{view.__name__} has a rule already")
-        view.__dict__["rule"] = rule
-        return view
-
-    return mark
 
 
 def _ask_to_log_in() -> ResponseReturnValue:

@@ -1,15 +1,16 @@
 """Routes of users, for admins."""
 
+from datetime import timedelta
+
 from apiflask import APIBlueprint
 from flask import Response, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.people.tokens import TokenKind, invited_users, revoke_tokens
+from models.people.tokens import TokenKind, invited_users, issue_token, revoke_tokens
 from models.people.users import UserRefusedError, add_user, change_role, deactivate, list_users
 from models.tables.people import Role, User
-from web.auth.invitations import LIFETIME, invite
 from web.auth.rules import needs, record_action
 from web.auth.schemas import InvitationOut, NewUser, UserChange, UserOut, UsersOut
 from web.context import read_session, write_session
@@ -18,6 +19,7 @@ from web.http.params import or_404, read_form
 
 bp = APIBlueprint("users", __name__, tag="Users")
 
+INVITATION_LIFETIME = timedelta(days=3)
 ALL_KINDS: tuple[TokenKind, ...] = ("api", "login", "invitation")
 
 
@@ -105,10 +107,9 @@ def _change(user_id: int, change: UserChange) -> UserOut:
     role, is_active = change.role, change.is_active
     with write_session() as session:
         user = or_404(session.get(User, user_id), "user")
-        actions = []
         if role is not None and role != user.role:
             change_role(session, user, role)
-            actions.append("user.role-changed")
+            record_action(session, "user.role-changed", str(user.id))
         if is_active is not None and is_active != user.is_active:
             if is_active:
                 user.is_active = True
@@ -116,8 +117,7 @@ def _change(user_id: int, change: UserChange) -> UserOut:
                 deactivate(session, user)
                 # A later activation must not revive tokens issued before.
                 revoke_tokens(session, user_id=user.id, kinds=ALL_KINDS)
-            actions.append("user.activated" if is_active else "user.deactivated")
-        for action in actions:
+            action = "user.activated" if is_active else "user.deactivated"
             record_action(session, action, str(user.id))
         return _out(user)
 
@@ -133,8 +133,11 @@ def _invite(user_id: int) -> InvitationOut:
 
 
 def _invitation(session: Session, user: User) -> InvitationOut:
-    link = invite(session, user)
-    return InvitationOut(user=_out(user), link=link, expires_at=now() + LIFETIME)
+    """With a new link; earlier ones are revoked."""
+    revoke_tokens(session, user_id=user.id, kinds=("invitation",))
+    token = issue_token(session, user=user, kind="invitation", lifetime=INVITATION_LIFETIME)
+    link = url_for("invitations.show", token=token)
+    return InvitationOut(user=_out(user), link=link, expires_at=now() + INVITATION_LIFETIME)
 
 
 def _out(user: User) -> UserOut:

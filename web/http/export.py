@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from flask import Response, stream_with_context
@@ -85,10 +86,6 @@ def _cell(value: Value) -> str | int | float:
 
 def _blocks(lines: Iterable[str]) -> Iterator[str]:
     """Join lines: each write passes through all layers of the server."""
-    waiting: list[str] = []
-    for line in lines:
-        waiting.append(line)
-        if len(waiting) >= LINES_A_WRITE:
-            yield "".join(waiting)
-            waiting.clear()
-    yield "".join(waiting)
+    rest = iter(lines)
+    while block := list(islice(rest, LINES_A_WRITE)):
+        yield "".join(block)

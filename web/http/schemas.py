@@ -39,10 +39,16 @@ class Problem(BaseModel):
     status: int
 
 
-def out_model(kind: type, name: str) -> type[Out]:
-    """The fields of a dataclass as the model of a whole answer."""
-    fields: dict[str, object] = {name: (hint, ...) for name, hint in get_type_hints(kind).items()}
-    model: type[Out] = create_model(name, __base__=Out, **fields)  # type: ignore[call-overload]
+def out_model(kind: type, name: str, *, about: str = "", **more: object) -> type[Out]:
+    """The fields of a dataclass as the model of a whole answer.
+
+    more: types of further fields. about: a sentence on these.
+    """
+    hints = get_type_hints(kind) | more
+    fields: dict[str, object] = {name: (hint, ...) for name, hint in hints.items()}
+    model: type[Out] = create_model(  # type: ignore[call-overload]
+        name, __base__=Out, __doc__=f"{kind.__doc__}{about}", **fields
+    )
     return model
 
 

@@ -48,7 +48,7 @@ def take_label_table(context: AppContext, content: bytes, *, sender: Person) -> 
     key = read_or_make_secrets(context.settings.data_dir).identity_key
     with context.sessions() as session:
         known = _look_up(session, table, key=key)
-    labels = list(_labels(table, known, table.problems, sender=sender, key=key))
+    labels = list(_labels(table, known, sender=sender, key=key))
     added = 0
     for some in batches(labels, ROWS_A_TRANSACTION):
         with context.sessions.begin() as session:
@@ -75,16 +75,15 @@ def _look_up(session: Session, table: LabelTable, *, key: bytes) -> Known:
     )
 
 
-def _labels(
-    table: LabelTable, known: Known, problems: list[BadRow], *, sender: Person, key: bytes
-) -> Iterator[NewLabel]:
+def _labels(table: LabelTable, known: Known, *, sender: Person, key: bytes) -> Iterator[NewLabel]:
+    """Rows that are refused are added to the table's problems."""
     undated: dict[tuple[str, str], tuple[int, LabelValue]] = {}
     for row in table.rows:
         try:
             label = _label(row, known, sender=sender, key=key)
             _check_agreement(row, label, undated)
         except ValueError as error:
-            problems.append(BadRow(row.line, str(error)))
+            table.problems.append(BadRow(row.line, str(error)))
         else:
             yield label
 

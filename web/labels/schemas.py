@@ -4,11 +4,11 @@ from datetime import datetime
 
 from pydantic import Field, model_validator
 
-from models.learning.label_lists import OriginCounts, ReaderCounts
+from models.learning.label_lists import LabelCounts
 from models.tables.learning import LabelValue, Source
 from models.tables.people import Role
 from web.http.params import LARGEST
-from web.http.schemas import In, Out, Paging
+from web.http.schemas import In, Out, Paging, out_model
 from web.labels.csv_file import BadRow
 
 
@@ -75,14 +75,11 @@ class LabelsOut(Out):
     next: int | None
 
 
-class LabelSummaryOut(Out):
-    """new: labels since the last training; wanted: the number that starts the next."""
-
-    origins: list[OriginCounts]
-    conflicts: int
-    today: int
-    this_week: int
-    readers: list[ReaderCounts]
-    new: int
-    wanted: int
-    next_night: datetime | None
+LabelSummaryOut = out_model(
+    LabelCounts,
+    "LabelSummaryOut",
+    about=" new: labels since the last training; wanted: the number that starts the next.",
+    new=int,
+    wanted=int,
+    next_night=datetime | None,
+)

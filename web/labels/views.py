@@ -28,7 +28,7 @@ from pipeline.limits import MAX_TABLE_BYTES
 from web.auth.rules import needs, person, record_action
 from web.context import current_context, current_settings, read_session, write_session
 from web.http.params import or_404, read_query
-from web.http.schemas import Paging
+from web.http.schemas import Out, Paging
 from web.labels.csv_file import NoTableError
 from web.labels.csv_import import take_label_table
 from web.labels.schemas import (
@@ -83,7 +83,7 @@ def index(query_data: LabelsQuery) -> LabelsOut:
 @bp.get("/api/v1/labels/summary")
 @bp.output(LabelSummaryOut)
 @needs(Role.VIEWER)
-def summary() -> LabelSummaryOut:
+def summary() -> Out:
     """Count labels, by origin and reader, and those needed for the next retraining."""
     with read_session() as session:
         return _summary(session)
@@ -132,7 +132,7 @@ def give_table() -> TableTakenOut:
         abort(422, str(error))
 
 
-def _summary(session: Session) -> LabelSummaryOut:
+def _summary(session: Session) -> Out:
     """Days and weeks (from Monday) are those of the installation's time zone."""
     settings = current_settings()
     here = now().astimezone(ZoneInfo(settings.time_zone) if settings.time_zone else None)

@@ -69,12 +69,6 @@ def evaluation_row(evaluation: Evaluation) -> FigureRow:
     return next(_rows(evaluation.origin, evaluation.figures))
 
 
-def learned_images(card: Mapping[str, Any]) -> int | None:
-    """Return the number of training images; None where the card does not state it."""
-    images = ((card.get("data") or {}).get("train") or {}).get("images")
-    return images if isinstance(images, int) else None
-
-
 def validation_auroc(card: Mapping[str, Any]) -> Figure:
     """Return the AUROC of the validation patients, which differ between versions."""
     rows = (row for row in figure_rows(card) if row.name.startswith("validation"))

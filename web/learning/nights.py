@@ -6,13 +6,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from models.base import now
-from models.learning.nights import (
-    cancel_night,
-    list_nights,
-    next_due,
-    open_night,
-    request_night,
-)
+from models.learning.nights import cancel_night, list_nights, next_due, open_night, request_night
 from models.people.users import user_names
 from models.tables.learning import Night
 from models.tables.people import Role

@@ -61,12 +61,9 @@ def current() -> RereadingOut | None:
     """The re-reading with the production version at the operating point in use."""
     with read_session() as session:
         live = production_version(session)
-    point = current_settings().operating_point
-    name = live.name if live else None
-    for one in _described().values():
-        if (one.model_version, one.operating_point) == (name, point):
-            return one
-    return None
+    key = (live.name if live else None, current_settings().operating_point)
+    described = _described().values()
+    return next((one for one in described if (one.model_version, one.operating_point) == key), None)
 
 
 def _described() -> dict[int, RereadingOut]:

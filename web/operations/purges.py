@@ -8,13 +8,7 @@ from flask import abort
 
 from models.base import now
 from models.files.deletion_lock import BackupRunningError
-from models.files.purge import (
-    JobNotEndedError,
-    WhichJobs,
-    count_purge,
-    next_purgeable,
-    purge_step,
-)
+from models.files.purge import JobNotEndedError, WhichJobs, count_purge, next_purgeable, purge_step
 from models.intake.jobs import require_job
 from models.tables.people import Role
 from web.auth.rules import needs, person

@@ -1,12 +1,13 @@
 """Fields of the audit, purges and health checks."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
+from models.audit.verify import Check
 from models.files.purge import PurgeCounts
-from web.http.schemas import In, Out, Paging
+from web.http.schemas import In, Out, Paging, out_model
 
 EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)  # there is no day after the last
 NO_NUL = "^[^\\x00]*$"  # which PostgreSQL does not take
@@ -29,19 +30,7 @@ class AuditExportQuery(AuditQuery):
     format: Literal["jsonl", "csv"] = "jsonl"
 
 
-class AuditCheckOut(Out):
-    """rows: verified, from the oldest on; last_id: the newest of them.
-
-    broken: the first row that was changed, or before which one is missing.
-    """
-
-    is_intact: bool
-    time: datetime
-    rows: int
-    last_id: int
-    last_digest: str
-    broken: int | None
-    why: str
+AuditCheckOut = out_model(Check, "AuditCheckOut", is_intact=bool)
 
 
 class Purge(In):

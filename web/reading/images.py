@@ -33,7 +33,7 @@ def display(image_id: int) -> Response:
 @needs(Role.VIEWER)
 def thumbnail(image_id: int) -> Response:
     """The radiograph, 128 pixels on its longer side. Too small to read, so not in the audit."""
-    return _png(image_id, "thumbnail", is_audited=False)
+    return _png(image_id, "thumbnail")
 
 
 @bp.get("/api/v1/images/<int:image_id>/heatmap.png")
@@ -41,7 +41,7 @@ def thumbnail(image_id: int) -> Response:
 @needs(Role.VIEWER)
 def heatmap(image_id: int) -> Response:
     """The heatmap, to be laid over the display; transparent where the activation is low."""
-    return _png(image_id, "heatmap", has_heatmap=True)
+    return _png(image_id, "heatmap")
 
 
 @bp.get("/api/v1/images/<int:image_id>/overlay.png")
@@ -49,20 +49,19 @@ def heatmap(image_id: int) -> Response:
 @needs(Role.VIEWER)
 def overlay(image_id: int) -> Response:
     """The radiograph with the heatmap over it."""
-    return _png(image_id, "overlay", has_heatmap=True)
+    return _png(image_id, "overlay")
 
 
-def _png(
-    image_id: int, kind: Kind, *, is_audited: bool = True, has_heatmap: bool = False
-) -> Response:
+def _png(image_id: int, kind: Kind) -> Response:
     """Cached by the browser, which must ask before each use whether it may still show it."""
+    has_heatmap = kind in ("heatmap", "overlay")
     with read_session() as session:
         image = session.get(Image, image_id)
         if image is None or image.stored_sha256 is None:
             abort(404, "no pixels to show: the image was not read")
         point = current_settings().operating_point
         prediction = get_prediction(session, image, operating_point=point) if has_heatmap else None
-    if is_audited:
+    if kind != "thumbnail":
         record_image(image_id, study_id=image.study_id or 0)
     if has_heatmap and prediction is None:
         abort(404, "this image has no prediction yet")
