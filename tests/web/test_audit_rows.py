@@ -1,6 +1,7 @@
 """Every route that changes something writes an audit row."""
 
 import io
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,10 +33,7 @@ class Walk:
     def __call__(self, route: str, action: str, **body: Any) -> Any:
         """body: also contains the ids for the path."""
         method, path = route.split(" ")
-        for name in ("job_id", "upload_id", "night_id", "user_id", "token_id", "name"):
-            for parameter in (f"<int:{name}>", f"<{name}>"):
-                if parameter in path:
-                    path = path.replace(parameter, str(body.pop(name)))
+        path = re.sub(r"<(?:int:)?(\w+)>", lambda found: str(body.pop(found[1])), path)
         self.proof = self.proof or proof(self.client, "/account")
         headers = {"X-CSRFToken": self.proof} | body.pop("headers", {})
         before = len(audited(self.portal))

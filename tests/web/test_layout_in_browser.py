@@ -1,7 +1,5 @@
 """Layout: long names fit, and the focus stays visible."""
 
-from datetime import timedelta
-
 import pytest
 from playwright.sync_api import Browser
 
@@ -32,11 +30,8 @@ CLEAR_OF_NOTICE = """(place) => {
 def test_longest_user_name_fits_every_page(browser: Browser, service: ServedPortal) -> None:
     with service.portal.database.sessions.begin() as session:
         person = a_user(session, name=LONGEST, role=Role.ADMIN)
-        kinds = {"login": timedelta(minutes=1), "invitation": timedelta(minutes=1)}
-        login, invitation = (
-            issue_token(session, user=person, kind=kind, lifetime=lifetime)  # type: ignore[arg-type]
-            for kind, lifetime in kinds.items()
-        )
+        login = issue_token(session, user=person, kind="login")
+        invitation = issue_token(session, user=person, kind="invitation")
     paths = (f"/welcome?token={invitation}", f"/login?token={login}&next=/account", "/users")
     with new_page(browser, viewport={"width": 390, "height": 844}) as page:
         for path in paths:

@@ -1,6 +1,5 @@
 """The API's description, and generated requests, valid and invalid, against it."""
 
-import json
 import logging
 import os
 import re
@@ -76,16 +75,9 @@ def test_openapi_describes_exactly_the_api_routes(portal: Portal) -> None:
 def test_openapi_document_is_consistent(portal: Portal) -> None:
     spec = portal.program().get(DESCRIPTION).json
     assert spec["openapi"].startswith("3.1")
-    names = set(re.findall(r"#/components/schemas/([^\"]+)", json.dumps(spec)))
-    assert names <= set(spec["components"]["schemas"])
     operations = [op for item in spec["paths"].values() for op in item.values()]
     ids = [operation["operationId"] for operation in operations]
     assert len(ids) == len(set(ids))
-    assert all(operation["responses"] for operation in operations)
-    for path, item in spec["paths"].items():
-        for operation in item.values():
-            named = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
-            assert named == set(re.findall(r"{(\w+)}", path)), path
     upload = spec["paths"]["/api/v1/jobs/{job_id}/files"]["post"]["requestBody"]["content"]
     assert list(upload) == ["multipart/form-data"]
     refusals = [

@@ -75,17 +75,6 @@ def test_study_page_shows_probability_with_threshold_and_version(portal: Portal,
     page = portal.browser().get("/studies").text
     assert f"v1: {reading}." in page
     assert page.count("threshold 50 %, balanced</span>") == 2, "beside each probability"
-
-
-def test_study_page_shows_heatmap_reliability(portal: Portal, a_png: bytes) -> None:
-    portal.send(portal.new_job(), ("a/a.png", a_png))
-    portal.read_all(inside_body=0.25)
-    page = portal.browser().get("/studies/1").text
-    assert describe_trust(peak=3.0, concentration=0.2, inside_body=0.25) in html.unescape(page)
-    assert "It marks what raised the score, not a lesion." in page
-
-
-def test_study_page_says_which_values_were_not_recorded(portal: Portal, job: str) -> None:
     with portal.database.sessions.begin() as session:
         forget = {"temperature": None, "heatmap_concentration": None, "heatmap_inside_body": None}
         session.execute(update(Prediction).values(forget))
@@ -94,14 +83,17 @@ def test_study_page_says_which_values_were_not_recorded(portal: Portal, job: str
     assert "Heatmap reliability was not measured" in page
 
 
-def test_warnings_are_shown_next_to_the_finding(portal: Portal, a_png: bytes) -> None:
+def test_warnings_and_heatmap_reliability_are_shown(portal: Portal, a_png: bytes) -> None:
     portal.send(portal.new_job(), ("a/a.png", a_png))
-    portal.read_all(warnings=("somewhat unlike the training images", "the image looked inverted"))
+    warnings = ("somewhat unlike the training images", "the image looked inverted")
+    portal.read_all(warnings=warnings, inside_body=0.25)
     for path in ("/studies", "/studies/1"):
         page = portal.browser().get(path).text
         beside = page[page.index("Pneumonia suspected", page.index("<main")) :][:600]
-        for warning in ("somewhat unlike the training images", "the image looked inverted"):
+        for warning in warnings:
             assert warning in beside, path
+    assert describe_trust(peak=3.0, concentration=0.2, inside_body=0.25) in html.unescape(page)
+    assert "It marks what raised the score, not a lesion." in page
 
 
 def test_pages_and_results_warn_about_burned_in_text(portal: Portal, tmp_path: Path) -> None:
@@ -162,23 +154,16 @@ def test_pending_study_is_not_called_out_of_distribution(portal: Portal, a_png: 
     assert "No answer: out" not in page
 
 
-@pytest.fixture
-def _three_studies(portal: Portal, a_png: bytes) -> None:
+def test_work_list_is_sorted_and_study_pages_link_their_neighbours(
+    portal: Portal, a_png: bytes
+) -> None:
     for name, probability in (("low", 0.6), ("high", 0.9), ("middle", 0.7)):
         portal.send(portal.new_job(), (f"{name}/a.png", a_png + name.encode()))
         portal.read_all(probability=probability)
-
-
-@pytest.mark.usefixtures("_three_studies")
-def test_work_list_is_sorted_by_probability(portal: Portal) -> None:
     page = portal.browser().get("/studies").text
     assert page.index("high</a>") < page.index("middle</a>") < page.index("low</a>")
     turned = portal.browser().get("/studies?descending=False").text
     assert turned.index("high</a>") > turned.index("middle</a>") > turned.index("low</a>")
-
-
-@pytest.mark.usefixtures("_three_studies")
-def test_study_page_links_its_neighbours_in_the_work_list(portal: Portal) -> None:
     page = portal.browser().get("/studies/3?at=2").text
     assert 'id="previous" rel="prev" href="/studies/2?at=1"' in page
     assert 'id="next" rel="next" href="/studies/1?at=3"' in page
@@ -187,7 +172,8 @@ def test_study_page_links_its_neighbours_in_the_work_list(portal: Portal) -> Non
 
 UNKNOWN = [
     *("/nothing", "/jobs/unknown", "/studies/99", "/nights/1", "/versions/none", "/snapshots/77"),
-    *("/api/v1/nothing", "/api/v1/jobs/unknown", "/api/v1/studies/99", "/api/v1/snapshots/77"),
+    *("/api/v1/nothing", "/api/v1/jobs/unknown", "/api/v1/studies/99"),
+    "/api/v1/snapshots/77/images.csv",
     *("/api/v1/images/99/display", "/api/v1/results?job_id=unknown"),
     *(f"/api/v1/{kind}/{10**30}" for kind in ("studies", "nights", "snapshots")),
 ]

@@ -24,7 +24,7 @@ from tests.support.web.people import (
 from tests.support.web.portal import Portal
 
 
-def test_login_redirects_to_the_requested_page(portal: Portal) -> None:
+def test_login_redirects_to_the_requested_page_of_this_portal(portal: Portal) -> None:
     a_person(portal)
     browser = portal.app.test_client()
     asked = browser.get("/studies?finding=pneumonia")
@@ -34,6 +34,9 @@ def test_login_redirects_to_the_requested_page(portal: Portal) -> None:
     assert answer.location == "/studies?finding=pneumonia"
     assert is_in(browser)
     assert audited(portal) == [("login", "")]
+    foreign = {"next": "//evil.example"}
+    assert "evil" not in portal.app.test_client().get("/login", query_string=foreign).text
+    assert enter(portal.app.test_client(), **foreign).location == "/"
 
 
 def test_login_refusals_are_indistinguishable(portal: Portal) -> None:
@@ -90,13 +93,6 @@ def test_login_attempts_are_rate_limited_by_address(portal: Portal) -> None:
     assert answers[20].status_code == 429
     assert "Wait a minute, then try again." in answers[20].text
     assert answers[20].headers["Retry-After"] == "60"
-
-
-def test_login_ignores_a_foreign_next_url(portal: Portal) -> None:
-    a_person(portal)
-    page = portal.app.test_client().get("/login", query_string={"next": "//evil.example"})
-    assert "evil" not in page.text
-    assert enter(portal.app.test_client(), next="//evil.example").location == "/"
 
 
 def test_login_starts_a_new_session(portal: Portal) -> None:
@@ -163,15 +159,18 @@ def test_account_page_counts_logins_and_ends_them_everywhere(portal: Portal) -> 
     assert "only in this browser" in entered(portal).get("/account").text
 
 
-def test_password_change_ends_other_sessions(portal: Portal) -> None:
+def test_password_change_ends_other_sessions_and_the_lockout(portal: Portal) -> None:
     user_id = a_person(portal)
     here, there = entered(portal), entered(portal)
+    for _ in range(portal.context.settings.lockout_failures):
+        enter(portal.app.test_client(), "olga", "")
     fields = {"current": PASSWORD, "password": ANOTHER, "again": ANOTHER}
     assert submit(here, "/account/password", **fields).status_code == 303
     assert is_in(here)
     assert not is_in(there)
     assert is_right(ANOTHER, the_user(portal, user_id).password_hash)
     assert ("password.set", str(user_id)) in audited(portal)
+    assert is_in(entered(portal, "olga", ANOTHER))
 
 
 @pytest.mark.parametrize(

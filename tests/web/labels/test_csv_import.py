@@ -7,7 +7,6 @@ import pytest
 
 from models.config.secrets import read_or_make_secrets
 from models.learning.labels import effective_labels
-from models.tables.intake import Image
 from models.tables.learning import Label, LabelValue
 from models.tables.people import Role
 from pipeline.limits import MAX_TABLE_BYTES
@@ -64,12 +63,8 @@ def test_rows_name_images_by_file_sha256_or_uid(portal: Portal, images: dict[str
         "ward 4/p1/same.png,,,unusable\n"
         f",,{UID},pneumonia\n"
     )
-    assert send(portal, table).json == {
-        "added": 4,
-        "unchanged": 0,
-        "problems": [],
-        "ignored_columns": [],
-    }
+    answer = send(portal, table).json
+    assert answer == {"added": 4, "unchanged": 0, "problems": [], "ignored_columns": []}
     assert values(portal) == {
         images["one"]: "normal",
         images["same"]: "pneumonia",
@@ -121,11 +116,7 @@ def test_label_has_the_role_of_its_reader_up_to_the_senders(
     with portal.database.sessions() as session:
         labels = effective_labels(session)
     stored = [(labels[image].reader, labels[image].role) for image, _ in named[1:]]
-    assert stored == [
-        ("vera", Role.VIEWER),
-        ("someone", Role.READER),
-        ("a operator", Role.OPERATOR),
-    ]
+    assert stored == [("vera", "viewer"), ("someone", "reader"), ("a operator", "operator")]
 
 
 def test_patient_ids_are_stored_only_as_keyed_hashes(
@@ -157,13 +148,6 @@ def test_invalid_requests_import_no_labels(portal: Portal, images: dict[str, str
     assert send(portal, "file,label\n", content_type="text/plain").status_code == 415
     assert send(portal, "", data=b"x" * (MAX_TABLE_BYTES + 1)).status_code == 413
     assert values(portal) == {}
-
-
-def test_file_names_of_refused_files_match_no_image(portal: Portal) -> None:
-    with portal.database.sessions.begin() as session:
-        image = an_image(session, a_job(session), file="huge.dcm")
-        session.get_one(Image, image.id).sha256 = ""
-    assert send(portal, "file,label\nhuge.dcm,normal\n").json["problems"][0]["line"] == 2
 
 
 def test_guarded_file_names_from_results_match_their_images(portal: Portal) -> None:

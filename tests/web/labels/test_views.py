@@ -9,6 +9,7 @@ from models.learning.labels import effective_labels
 from models.tables.learning import LabelValue
 from models.tables.people import Role
 from tests.support.data.rows import a_user
+from tests.support.web.people import audited
 from tests.support.web.portal import Portal
 from web.http.label_filters import label_choices
 
@@ -42,13 +43,9 @@ def test_reader_labels_images_by_id_and_sha256(portal: Portal, images: list[Any]
     with portal.database.sessions() as session:
         labels = effective_labels(session)
     first = labels[images[0].sha256]
-    assert (first.value, first.reader, first.role) == (
-        LabelValue.PNEUMONIA,
-        "a reader",
-        Role.READER,
-    )
+    assert (first.value, first.reader, first.role) == ("pneumonia", "a reader", Role.READER)
     assert labels[images[1].sha256].value == LabelValue.UNUSABLE
-    assert ("labels.given", "2 images") in [(row.action, row.target) for row in portal.audit()]
+    assert ("labels.given", "2 images") in audited(portal)
 
 
 @pytest.mark.parametrize(

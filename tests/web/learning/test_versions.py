@@ -12,7 +12,7 @@ from models.tables.people import Role
 from tests.support.data.nights import SAID, a_night, a_snapshot, a_trained_version
 from tests.support.data.rows import a_job, an_image, live_version
 from tests.support.web.pages import words
-from tests.support.web.people import submit
+from tests.support.web.people import audited, submit
 from tests.support.web.portal import Portal
 
 CURVES = {
@@ -110,15 +110,12 @@ def test_versions_page_compares_proposal_and_production(portal: Portal) -> None:
     assert html.count('<polyline class="curve candidate"') == 2, "ROC and calibration"
     assert html.count('<polyline class="curve production"') == 2
     assert 'points="0,100 25,25 100,0"' in html
-
-
-def test_only_admins_see_the_promote_form(portal: Portal) -> None:
-    propose(portal)
+    form = 'action="/versions/night-1/promote"'
     for role in (Role.VIEWER, Role.OPERATOR):
-        page = portal.browser(role).get("/versions").text
-        assert "An admin decides" in page
-        assert 'action="/versions/night-1/promote"' not in page
-    assert 'action="/versions/night-1/promote"' in portal.browser(Role.ADMIN).get("/versions").text
+        html = portal.browser(role).get("/versions").text
+        assert "An admin decides" in html
+        assert form not in html
+    assert form in portal.browser(Role.ADMIN).get("/versions").text
 
 
 def test_forms_promote_and_roll_back(portal: Portal) -> None:
@@ -138,9 +135,7 @@ def test_forms_promote_and_roll_back(portal: Portal) -> None:
     assert again.status_code == 409
     assert f"Version {live} is live now, no longer night-1" in again.text
     assert "it finds too much" in words(admin, "/versions")
-    actions = [(row.action, row.target) for row in portal.audit()]
-    assert ("version.promoted", "night-1") in actions
-    assert ("version.rolled-back", live) in actions
+    assert {("version.promoted", "night-1"), ("version.rolled-back", live)} < set(audited(portal))
 
 
 def test_api_promotes_a_refused_version_only_explicitly(portal: Portal) -> None:
@@ -157,7 +152,6 @@ def test_api_promotes_a_refused_version_only_explicitly(portal: Portal) -> None:
     history = admin.get("/api/v1/model-versions").json["history"]
     assert [entry["version"] for entry in history] == ["night-1", live]
     assert "against the gate" in history[0]["reason"]
-    assert admin.post("/api/v1/model-versions/none/promote", json={}).status_code == 404
 
 
 def test_rejected_candidate_is_no_longer_proposed(portal: Portal) -> None:
