@@ -283,24 +283,18 @@ def test_submit_reports_an_unusable_data_folder_in_one_line(
     )
 
 
-@pytest.fixture
-def unreadable(tmp_path: Path) -> Path:
-    """Two files that nobody can read, whoever runs the tests."""
-    folder = tmp_path / "ward 4"
-    folder.mkdir()
-    for name in ("a.png", "b.png"):
-        (folder / name).symlink_to(f"gone-{name}")
-    return folder
-
-
 def jobs(service: ServedPortal) -> int:
     with service.portal.database.sessions() as session:
         return list_jobs(session).total
 
 
 def test_submit_creates_no_job_if_no_file_can_be_read(
-    service: ServedPortal, unreadable: Path
+    service: ServedPortal, tmp_path: Path
 ) -> None:
+    unreadable = tmp_path / "ward 4"
+    unreadable.mkdir()
+    for name in ("a.png", "b.png"):  # nobody can read them, whoever runs the tests
+        (unreadable / name).symlink_to(f"gone-{name}")
     before = jobs(service)
     submissions = service.settings.data_dir / "of the sender" / "submissions"
     saved = set(submissions.iterdir())

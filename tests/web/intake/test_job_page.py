@@ -1,51 +1,43 @@
 """The job page without scripts: its text and controls."""
 
 from models.tables.people import Role
-from tests.support.web.portal import Portal
+from tests.support.data.uploads import a_png
+from tests.support.web.portal import send
+from tests.support.web.sender import Sender
+
+FILES = [("a.dcm", b"12345"), ("b.dcm", b"12345")]
 
 
-def declare(portal: Portal, job_id: str, *files: str) -> None:
-    files_json = [{"file": file, "size": 5, "sha256": ""} for file in files]
-    answer = portal.program().post(f"/api/v1/jobs/{job_id}/uploads", json={"files": files_json})
-    assert answer.status_code == 200, answer.text
-
-
-def page(portal: Portal, job_id: str, *, role: Role = Role.OPERATOR) -> str:
-    answer = portal.browser(role).get(f"/jobs/{job_id}")
+def page(sender: Sender, path: str = "", *, role: Role = Role.OPERATOR) -> str:
+    """By default the job's."""
+    answer = sender.portal.browser(role).get(path or f"/jobs/{sender.job}")
     assert answer.status_code == 200
     return str(answer.text)
 
 
-def act(portal: Portal, job_id: str, what: str, **body: str) -> None:
-    assert portal.program().post(f"/api/v1/jobs/{job_id}/{what}", json=body).status_code == 200
-
-
-def test_interrupted_job_offers_to_resume_but_not_to_readers(portal: Portal) -> None:
-    job_id = portal.new_job()
-    declare(portal, job_id, "a.dcm", "b.dcm")
-    as_operator, as_reader = page(portal, job_id), page(portal, job_id, role=Role.READER)
+def test_interrupted_job_offers_to_resume_but_not_to_readers(sender: Sender) -> None:
+    sender.declare(*FILES)
+    as_operator, as_reader = page(sender), page(sender, role=Role.READER)
     for text in (as_operator, as_reader):
         assert 'data-count="missing">2</span> of <span data-count="declared">2</span>' in text
     for part in ("upload.js", 'id="folder"', 'data-act="close-without"', 'data-act="cancel"'):
         assert part in as_operator
     for part in ("upload.js", 'id="folder"', "data-act"):
         assert part not in as_reader
-    assert "2 of 2 files missing" in portal.browser().get("/").text
+    assert "2 of 2 files missing" in page(sender, "/")
 
 
-def test_closed_job_shows_that_files_are_missing(portal: Portal) -> None:
-    job_id = portal.new_job()
-    declare(portal, job_id, "a.dcm", "b.dcm")
-    act(portal, job_id, "close", missing="give_up")
-    assert "Finished, incomplete: 2 of 2 declared files never arrived" in page(portal, job_id)
-    assert "2 of 2 files never arrived" in portal.browser().get("/").text
+def test_closed_job_shows_that_files_are_missing(sender: Sender) -> None:
+    sender.declare(*FILES)
+    sender.post("close", missing="give_up")
+    assert "Finished, incomplete: 2 of 2 declared files never arrived" in page(sender)
+    assert "2 of 2 files never arrived" in page(sender, "/")
 
 
-def test_cancelled_job_offers_a_retry(portal: Portal, a_png: bytes) -> None:
-    job_id = portal.new_job()
-    portal.send(job_id, ("a.png", a_png))
-    act(portal, job_id, "cancel")
-    text = page(portal, job_id)
+def test_cancelled_job_offers_a_retry(sender: Sender) -> None:
+    send(sender.client, sender.job, ("a.png", a_png()))
+    sender.post("cancel")
+    text = page(sender)
     assert 'aria-live="polite">Cancelled</strong>' in text
     assert '<button data-where="failed" data-act="retry-failed">' in text
-    assert "× cancelled" in portal.browser().get("/").text
+    assert "× cancelled" in page(sender, "/")
