@@ -52,7 +52,7 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
         _print_unsent(sent.unsent)
         click.echo(sent.summary(), err=True)
         if wait:
-            all_predicted = wait_and_print(client, sent.job["id"], as_json=as_json)
+            all_predicted = _wait_and_print(client, sent.job["id"], as_json=as_json)
         else:
             print_jobs([sent.job], as_json=as_json, url=client.url)
             if not as_json:
@@ -66,7 +66,7 @@ def _print_unsent(unsent: list[tuple[str, str]]) -> None:
         click.echo(readable(f"{file}: {cause}"), err=True)
 
 
-def wait_and_print(client: Client, job_id: str, *, as_json: bool) -> bool:
+def _wait_and_print(client: Client, job_id: str, *, as_json: bool) -> bool:
     """Return whether every file was predicted."""
     try:
         job = _follow(client, job_id)

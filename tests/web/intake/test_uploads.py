@@ -158,9 +158,6 @@ def test_declared_files_are_listed_in_pages(sender: Sender) -> None:
 
 
 def test_declared_names_are_cleaned_like_image_names(sender: Sender) -> None:
-    content = a_png()
-    (upload,) = sender.declare(("../d\\" + "x" * 3000 + "\u202e\x07.png", content))
-    assert sender.chunk(upload, 0, content).json["files"][0]["file"] == upload["file"]
-    assert len(upload["file"]) <= 1024
-    assert upload["file"].startswith("d/xxx")
-    assert upload["file"].endswith("xxx.png")
+    (upload,) = sender.declare(("../d\\a\u202e\x07.png", a_png()))
+    assert upload["file"] == "d/a.png"
+    assert sender.chunk(upload, 0, a_png()).json["files"][0]["file"] == "d/a.png"
