@@ -53,10 +53,7 @@ def claim_rows(
 
 
 def release_rows(
-    session: Session,
-    table: type[LeaseColumns],
-    *which: ColumnElement[bool],
-    count_attempt: bool,
+    session: Session, table: type[LeaseColumns], *which: ColumnElement[bool], count_attempt: bool
 ) -> int:
     """count_attempt=False: as if the rows had never been claimed. Returns how many there were."""
     attempts = table.attempts if count_attempt else table.attempts - 1

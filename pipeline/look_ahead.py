@@ -53,8 +53,7 @@ def map_ahead(
 
 
 def _run(
-    function: Callable[[Item], Result],
-    calls: "SimpleQueue[tuple[Future[Result], Item] | None]",
+    function: Callable[[Item], Result], calls: "SimpleQueue[tuple[Future[Result], Item] | None]"
 ) -> None:
     while (call := calls.get()) is not None:
         future, item = call

@@ -26,12 +26,7 @@ def demo(studies: Path | None) -> None:
 
     The radiographs are generated and show no real person.
     """
-    from cli.service.start import (
-        print_already_running,
-        print_running,
-        start_service,
-        usable_port,
-    )
+    from cli.service.start import print_already_running, print_running, start_service, usable_port
     from cli.settings import read_settings
 
     settings = read_settings()

@@ -167,8 +167,7 @@ def _latest(*which: ColumnElement[bool]) -> Subquery:
     """Labels, all or some, numbered among its reader's of the same blob: 1 is the latest."""
     columns = (Label.id, Label.sha256, Label.value, Label.reader, Label.role, Label.read_at)
     number = func.row_number().over(
-        partition_by=(Label.sha256, Label.reader),
-        order_by=(Label.read_at.desc(), Label.id.desc()),
+        partition_by=(Label.sha256, Label.reader), order_by=(Label.read_at.desc(), Label.id.desc())
     )
     return select(*columns, number.label("number")).where(*which).subquery("latest")
 

@@ -162,12 +162,7 @@ def promote_as_admin(
 
 
 def roll_back_as_admin(
-    session: Session,
-    *,
-    settings: Settings,
-    user_id: int,
-    expected_live: str,
-    reason: str = "",
+    session: Session, *, settings: Settings, user_id: int, expected_live: str, reason: str = ""
 ) -> ModelVersion:
     """Go one step back. Raises PromotionError, also if the earlier version cannot be served."""
     lock_history(session)

@@ -41,12 +41,7 @@ def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
         warnings.append("the stated window cannot be applied, the whole range is shown")
     rows, columns = frame.shape[:2]
     return DecodedImage(
-        pixels,
-        rows,
-        columns,
-        frames=count,
-        tags=kept_tags(dataset),
-        warnings=tuple(warnings),
+        pixels, rows, columns, frames=count, tags=kept_tags(dataset), warnings=tuple(warnings)
     )
 
 

@@ -102,12 +102,7 @@ def level_of_each(sets: int, *, level: float = LEVEL) -> float:
 
 
 def compare(
-    name: str,
-    candidate: Answers,
-    production: Answers,
-    *,
-    level: float = LEVEL,
-    draws: int = DRAWS,
+    name: str, candidate: Answers, production: Answers, *, level: float = LEVEL, draws: int = DRAWS
 ) -> Comparison:
     """Compare both versions on one test set by a paired bootstrap over patients.
 

@@ -90,10 +90,7 @@ def _make_optimizer(config: TrainingConfig, *, steps: int) -> Any:
         0.0, steps, warmup_target=config.learning_rate, warmup_steps=steps // 20
     )
     return keras.optimizers.AdamW(
-        rate,
-        weight_decay=config.weight_decay,
-        use_ema=True,
-        ema_momentum=config.average_momentum,
+        rate, weight_decay=config.weight_decay, use_ema=True, ema_momentum=config.average_momentum
     )
 
 

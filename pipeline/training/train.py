@@ -47,11 +47,7 @@ def read_job(
     training, validation = split_dataset(read(train_images, before=0), config=config)
     test = {"test": read(test_images, before=len(train_images))} if test_images else {}
     return TrainingJob(
-        config=config,
-        training=training,
-        validation=validation,
-        test_sets=test,
-        progress=progress,
+        config=config, training=training, validation=validation, test_sets=test, progress=progress
     )
 
 

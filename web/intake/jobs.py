@@ -99,10 +99,7 @@ def create(json_data: NewJob) -> JobProgress:
     """Create a job. A repeated request with the same key returns the same job."""
     with write_session() as session:
         job_id, is_new = create_job(
-            session,
-            name=json_data.name,
-            user_id=person().id,
-            key=json_data.key or uuid4().hex,
+            session, name=json_data.name, user_id=person().id, key=json_data.key or uuid4().hex
         )
         if is_new:
             record_action(session, "job.created", job_id)

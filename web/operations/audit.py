@@ -7,13 +7,7 @@ from apiflask import APIBlueprint
 from flask import Response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from models.audit.lists import (
-    AuditFilter,
-    AuditRow,
-    audit_actions,
-    iter_audit,
-    list_audit_page,
-)
+from models.audit.lists import AuditFilter, AuditRow, audit_actions, iter_audit, list_audit_page
 from models.audit.verify import Check, check_audit, newest_check
 from models.people.users import list_users
 from models.tables.people import Role

@@ -44,12 +44,7 @@ def group_copies(files: Iterable[tuple[LabelledImage, str]]) -> list[Blob]:
 
 
 def place(
-    blob: Blob,
-    identity: DicomIdentity,
-    *,
-    dataset: str,
-    stated: frozenset[Split],
-    key: bytes,
+    blob: Blob, identity: DicomIdentity, *, dataset: str, stated: frozenset[Split], key: bytes
 ) -> tuple[NewImage, bool]:
     """Return the row to add, and whether the blob's copies lie in several splits.
 
