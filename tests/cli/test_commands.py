@@ -30,19 +30,21 @@ def test_every_command_has_help_and_few_import_heavy_packages() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "complaint"),
     [
-        ["nonsense"],
-        ["predict"],
-        ["predict", __file__, "--operating-point", "bold"],
-        ["results", "--format", "xml"],
-        ["jobs", "--cancel"],
-        ["jobs", "x", "--close", "--cancel"],
-        ["jobs", "x", "--give-up-missing"],
+        (["nonsense"], "No such command"),
+        (["predict"], "Missing argument"),
+        (["predict", __file__, "--operating-point", "bold"], "'bold' is not one of"),
+        (["results", "--format", "xml"], "'xml' is not one of"),
+        (["jobs", "--cancel"], "require a job ID"),
+        (["jobs", "x", "--close", "--cancel"], "exclude each other"),
+        (["jobs", "x", "--give-up-missing"], "requires --close"),
     ],
 )
-def test_usage_errors_exit_with_2(arguments: list[str]) -> None:
-    assert run(*arguments).exit_code == 2
+def test_usage_errors_exit_with_2(arguments: list[str], complaint: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
 
 
 def test_invalid_setting_is_named(tmp_path: Path) -> None:
