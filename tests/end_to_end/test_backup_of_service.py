@@ -15,7 +15,7 @@ from models.people.users import ADMIN, find_user
 from models.tables.intake import FINAL_STATES, Image, Prediction, State
 from models.tables.learning import Label
 from pipeline.phantom.studies import write_phantom_studies
-from tests.end_to_end.conftest import database_of, rows_of
+from tests.end_to_end.conftest import database_of
 from tests.support.data.nights import a_trained_version
 from tests.support.servers.service import Service, wait_until
 
@@ -25,7 +25,7 @@ FIGURES = ("probability", "unfamiliarity", "heatmap_peak")
 
 
 def images(service: Service, *states: State) -> int:
-    with rows_of(service) as session:
+    with database_of(service) as database, database.sessions() as session:
         return len(session.scalars(select(Image).where(Image.state.in_(states))).all())
 
 
@@ -103,7 +103,7 @@ def check_equal(service: Service, restored: Service) -> None:
         figures = {name: pytest.approx(row[name], abs=1e-5) for name in FIGURES}
         assert row | figures == before[number] | {name: before[number][name] for name in FIGURES}
     assert files_of(restored) == files_of(service)
-    with rows_of(restored) as session:
+    with database_of(restored) as database, database.sessions() as session:
         answers = session.scalars(select(Prediction.sha256)).all()
         assert len(answers) == len(set(answers)) == len({row["sha256"] for row in after.values()})
         assert session.scalars(select(Label.value)).one() == "pneumonia"

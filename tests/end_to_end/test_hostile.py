@@ -30,6 +30,7 @@ def outcome(result: Result) -> str:
     """Of a file, or of one member of an archive."""
     if result.status == "predicted":
         return READ if result.finding else NO_CHEST
+    assert result.status == "rejected", result
     assert result.reason is not None
     assert 10 < len(result.reason.partition(": ")[2]) < 250
     assert "unexpected" not in result.reason

@@ -50,8 +50,8 @@ def training_cores(settings: Settings, *, given: frozenset[int]) -> frozenset[in
 def check_memory(settings: Settings) -> None:
     """Raises MemoryBoundError. Called regularly: the kernel would kill some process, unlogged."""
     lines = STATUS.read_text(encoding="utf-8").splitlines()
-    (used_kb,) = (line.split()[1] for line in lines if line.startswith("VmRSS:"))
-    used_mb, bound_mb = int(used_kb) // 1024, settings.train_memory_mb
+    used_mb = sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) // 1024
+    bound_mb = settings.train_memory_mb
     if used_mb > bound_mb:
         raise MemoryBoundError(
             f"the training uses {used_mb} MB of memory; "

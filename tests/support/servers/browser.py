@@ -4,14 +4,12 @@ import fcntl
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL_TIMEOUT_S = 600
-LOCK = Path(tempfile.gettempdir()) / "overread-browser.lock"
 
 ARGUMENTS = [
     "--no-sandbox",  # needed as root; the only pages it opens are ours, on loopback
@@ -41,7 +39,7 @@ def find_browser() -> Path:
         if not Path(given).is_file():
             raise NoBrowserError(f"CHROME names no file: {given}")
         return Path(given)
-    with LOCK.open("w") as lock:
+    with Path(__file__).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of parallel test processes, one installs it
         if found := _on_path() or _from_system_packages():
             return found
@@ -57,10 +55,18 @@ def _from_system_packages() -> Path | None:
         return None
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     # The index of a fresh container is empty or stale. libatomic1: playwright's own node needs it.
-    for command in (
-        ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-qq", "-y", "--no-install-recommends", "chromium", "libatomic1"],
-    ):
-        wait = ["-o", "DPkg::Lock::Timeout=300"]
-        subprocess.run([*command, *wait], env=environment, timeout=INSTALL_TIMEOUT_S, check=True)
+    wait = ["-qq", "-o", "DPkg::Lock::Timeout=300"]
+    packages = ["-y", "--no-install-recommends", "chromium", "libatomic1"]
+    try:
+        for command in (["update"], ["install", *packages]):
+            subprocess.run(
+                ["apt-get", *command, *wait],
+                env=environment,
+                timeout=INSTALL_TIMEOUT_S,
+                check=True,
+            )
+    except subprocess.SubprocessError as error:
+        raise NoBrowserError(
+            f"no Chromium found; installing one failed ({error}); set CHROME to its path"
+        ) from error
     return _on_path()

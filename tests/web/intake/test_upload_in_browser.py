@@ -135,9 +135,10 @@ def test_job_can_be_closed_without_unreadable_files(
 
 
 def test_job_is_cancelled_and_retried(page: Page, service: ServedPortal, tmp_path: Path) -> None:
-    for name in ("1.png", "2.png"):
-        (tmp_path / name).write_bytes(another_png())
-    page.set_input_files("#files", [tmp_path / "1.png", tmp_path / "2.png"])
+    paths = [tmp_path / name for name in ('a%22"b.png', "ä\\2.png")]
+    for path in paths:
+        path.write_bytes(another_png())
+    page.set_input_files("#files", paths)
     page.wait_for_url(re.compile(r"/jobs/"))
     state = page.locator("#state")
     expect(state).to_have_text("Processing")

@@ -136,7 +136,8 @@ def test_too_few_patients_are_reported_before_reading(
 
 def test_missing_image_is_named_by_its_hash(context: AppContext, production: ModelVersion) -> None:
     snapshot = freeze_training_data(context, is_drawn=False)
-    with pytest.raises(MissingInputError, match="no longer in the file store"):
+    named = r"network input [0-9a-f]{12} of .+, preprocessing .+, is no longer in the file store"
+    with pytest.raises(MissingInputError, match=named):
         train(context, snapshot, production)
 
 

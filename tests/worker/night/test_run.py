@@ -75,6 +75,7 @@ def test_run_night_ends_with_too_few_labels_or_patients(labelled: AppContext) ->
     assert (night.outcome, night.new_labels, night.snapshot_id) == (Outcome.NOTHING, PATIENTS, None)
     assert night.reason == "60 new labels since the last training, 61 are needed"
     assert night.drift is not None, "drift is measured all the same"
+    assert night.drift["degree"] is None
     assert not run_night(context), "no other night waits"
 
     context, night_id = requested(labelled)
