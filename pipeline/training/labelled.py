@@ -84,8 +84,6 @@ class LabelledFolder:
         self.left_out: Counter[str] = Counter()
         missing = [label for label in FOLDER_LABELS if label not in self._folders]
         self.notes = [f"There is no folder {label}; {NEEDED}" for label in missing]
-        if includes is None and folder.resolve().name == "train":
-            self.notes.append(MAY_BE_TRAINING_DATA)
 
     def __iter__(self) -> Iterator[LabelledImage]:
         for label, folder in self._folders.items():
@@ -148,7 +146,7 @@ class LabelledTable:
     def _rows(self) -> Iterator[tuple[int, dict[str, str | None]]]:
         line = 1
         try:
-            # A byte order mark, as spreadsheets write it, is no part of the first column's name.
+            # A byte order mark, as spreadsheets write it, would become part of the first name.
             with self._table.open(newline="", encoding="utf-8-sig") as stream:
                 reader = csv.DictReader(stream)
                 for row in reader:
@@ -210,16 +208,16 @@ def open_split(folder: Path, *, split: str | None, config: Mapping[str, Any]) ->
     """
     found = split_folders(folder)
     if split is None and class_folders(folder):
-        return LabelledFolder(folder)
+        return _opened(folder)
     if split is None:
         if not found:
             raise DatasetError(f"{folder}: {LAYOUT}")
         if len(found) > 1:
             names = ", ".join(found)
             raise DatasetError(f"{folder}: holds several splits; name one by --split: {names}")
-        return LabelledFolder(next(iter(found.values())))
+        return _opened(next(iter(found.values())))
     if split in found:
-        return LabelledFolder(found[split], name=f"{folder.resolve().name}, {split}")
+        return _opened(found[split], name=f"{folder.resolve().name}, {split}")
     if split == "validation" and "train" in found:
         return _validation_patients(found["train"], config)
     names = ", ".join(found) or "none"
@@ -239,6 +237,13 @@ def split_folders(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
     return {path.name: path for path in sorted(folder.iterdir()) if class_folders(path)}
+
+
+def _opened(folder: Path, *, name: str = "") -> LabelledFolder:
+    found = LabelledFolder(folder, name=name)
+    if folder.resolve().name == "train":
+        found.notes.append(MAY_BE_TRAINING_DATA)
+    return found
 
 
 def _validation_patients(train: Path, config: Mapping[str, Any]) -> LabelledFolder:

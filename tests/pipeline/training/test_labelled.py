@@ -135,6 +135,7 @@ def test_dataset_gives_splits_of_its_folders(tmp_path: Path) -> None:
     }
     assert dataset.splits == {Split.TRAIN, Split.VALIDATION}
     assert dataset.unknown == ("other",)
+    assert "may have been trained" not in str([part.notes for part in dataset.parts])
 
 
 def test_dataset_with_images_beside_its_splits_is_refused(tmp_path: Path) -> None:
