@@ -17,6 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=1e-9, le=10, allow_inf_nan=False)]
 Epochs = Annotated[int, Field(ge=0, le=10_000)]
 RETIRED = {"drawn_films"}  # in cards of earlier releases; ignored
+START_WEIGHTS = "Input should be 'random' or the path of a file"
 
 
 class TrainingConfigError(PipelineError):
@@ -78,12 +79,13 @@ class TrainingConfig:
         """
         known = {name: value for name, value in values.items() if name not in RETIRED}
         try:  # as JSON, which has neither paths nor tuples
-            return TypeAdapter(cls).validate_json(json.dumps(known, default=str))
+            return TypeAdapter(cls).validate_json(json.dumps(known, default=_path_as_text))
         except ValidationError as error:
             first = error.errors()[0]
-            raise TrainingConfigError(
-                f"{first['loc'][0]}: {first['msg']}, received {first['input']!r}"
-            ) from None
+            name = (first["loc"] or ("settings",))[0]  # without one: not JSON in Unicode
+            # Of a union pydantic names one alternative at a time.
+            complaint = START_WEIGHTS if name == "start_weights" else first["msg"]
+            raise TrainingConfigError(f"{name}: {complaint}, received {first['input']!r}") from None
 
     def sensitivity_floors(self) -> dict[OperatingPoint, float]:
         return {"balanced": self.balanced_floor, "sensitive": self.sensitive_floor}
@@ -94,6 +96,12 @@ class TrainingConfig:
         if isinstance(self.start_weights, Path):
             values["start_weights"] = self.start_weights.name
         return values
+
+
+def _path_as_text(value: object) -> str:
+    if not isinstance(value, Path):  # a date of TOML
+        raise TrainingConfigError(f"settings: expected numbers, text or lists, received {value}")
+    return str(value)
 
 
 Start = Literal["production", "imagenet"]

@@ -62,7 +62,10 @@ def test_read_config_of_partial_toml(tmp_path: Path) -> None:
         ({"known_limits": [1]}, "known_limits: Input should be a valid string, received 1"),
         ({"known_limits": "one"}, "known_limits: Input should be a valid array"),
         ({"model_version": None}, "model_version: Input should be a valid string"),
-        ({"start_weights": 3}, "start_weights: Input should be 'random', received 3"),
+        ({"start_weights": 3}, "should be 'random' or the path of a file, received 3"),
+        ({"batch_size": 0}, "batch_size: Input should be greater than or equal to 1"),
+        ({"frozen_share": -0.1}, "frozen_share: Input should be greater than or equal to 0"),
+        ({"split_key": "\ud800"}, "settings: Invalid JSON"),
         ([1], "expected settings by name"),
     ],
 )
@@ -78,6 +81,13 @@ def test_read_config_reports_a_wrong_setting_in_one_line(
     assert "\n" not in caught.value.message
 
 
+def test_read_config_refuses_a_date(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("split_key = 2026-01-01\n")
+    with pytest.raises(UsageProblem, match="expected numbers, text or lists, received 2026-01-01"):
+        read_config(file)
+
+
 def test_training_config_checks_its_values() -> None:
     with pytest.raises(ValueError, match="less than or equal to"):
         replace(CONFIG, dropout=1.0)
@@ -86,7 +96,10 @@ def test_training_config_checks_its_values() -> None:
 def test_every_number_of_training_config_has_limits() -> None:
     settings = TypeAdapter(TrainingConfig).json_schema()["properties"].values()
     numbers = [one for one in settings if one.get("type") in ("integer", "number")]
-    assert numbers == [one for one in numbers if "minimum" in one]
+    assert numbers
+    for one in numbers:
+        assert "minimum" in one
+        assert "maximum" in one or "exclusiveMaximum" in one
 
 
 def test_time_left_in_words() -> None:
