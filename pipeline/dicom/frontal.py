@@ -70,15 +70,14 @@ def burned_in_warnings(dataset: Dataset) -> list[str]:
 
     Burned In Annotation (0028,0301) outweighs what the image's origin suggests.
     """
-    stated, sop_class = term(dataset, "BurnedInAnnotation"), text(dataset, "SOPClassUID")
+    stated = term(dataset, "BurnedInAnnotation")
     found = [TEXT] if stated == "YES" else []
     if term(dataset, "RecognizableVisualFeatures") == "YES":
         found.append(FACE)
-    is_converted = (
-        f"{sop_class}.".startswith(f"{_SECONDARY_CAPTURE}.")
+    if not stated and (
+        f"{text(dataset, 'SOPClassUID')}.".startswith(f"{_SECONDARY_CAPTURE}.")
         or code(dataset, "ConversionType") in _CONVERSIONS
         or code(dataset, "Modality") in CONVERTED
-    )
-    if is_converted and not stated:
+    ):
         found.append(HINT)
     return found

@@ -89,6 +89,7 @@ def load_card(folder: Path) -> Card:
             raise NetworkFolderError(
                 f"{CARD_FILE} in {folder}: expected format {FORMAT}, received {raw['format']}"
             )
+        raw["metrics"]  # for the portal; `Card` has no use for it
         return Card.from_json(raw)
     except (KeyError, TypeError, ValueError) as error:
         raise NetworkFolderError(f"{CARD_FILE} in {folder} lacks {error}") from error

@@ -4,14 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import (
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     SecondaryCaptureImageStorage,
 )
 
 from pipeline.decode.decode import decode
-from pipeline.dicom.frontal import FACE, HINT, TEXT, check_frontal
+from pipeline.dicom.frontal import FACE, HINT, TEXT, burned_in_warnings, check_frontal
 from pipeline.errors import RefusedError
 from tests.support.data.builders import make_dicom
 
@@ -91,3 +93,13 @@ def test_burned_in_warnings(
     tmp_path: Path, attributes: dict[str, Any], warnings: tuple[str, ...]
 ) -> None:
     assert decode(make_dicom(tmp_path / "x.dcm", **attributes)).warnings == warnings
+
+
+def test_stated_burned_in_annotation_makes_an_unreadable_origin_irrelevant() -> None:
+    dataset, tag = stating({"BurnedInAnnotation": "NO"}), Tag("ConversionType")
+    no_such_vr = RawDataElement(tag, "ZZ", 2, b"DF", 0, False, True)
+    dataset[tag] = no_such_vr
+    assert burned_in_warnings(dataset) == []
+    del dataset.BurnedInAnnotation
+    with pytest.raises(RefusedError, match=r"Conversion Type .* cannot be read"):
+        burned_in_warnings(dataset)

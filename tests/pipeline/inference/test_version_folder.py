@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from shutil import copytree
 
@@ -9,6 +10,8 @@ from pipeline.inference.version_folder import BASELINE, load_card, verify_checks
 from pipeline.reports.model_card import render_model_card
 from tests.support.data.versions import make_first_format
 from tests.support.imaging.networks import phantom_inputs
+
+WITHOUT_METRICS = {k: v for k, v in load_card(BASELINE).raw.items() if k != "metrics"}
 
 
 @pytest.fixture
@@ -70,7 +73,10 @@ def test_folder_of_format_1_still_predicts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [('{"format": 99}', r"card\.json in .*: expected format 2, received 99")]
+    [
+        ('{"format": 99}', r"card\.json in .*: expected format 2, received 99"),
+        (json.dumps(WITHOUT_METRICS), r"card\.json in .* lacks 'metrics'"),
+    ]
     + [(content, r"card\.json") for content in ("", "[]", "{}", '{"format": 1}', "null")],
 )
 def test_invalid_card_is_refused(tmp_path: Path, content: str, words: str) -> None:

@@ -16,9 +16,6 @@ from pipeline.training.splits import (
 from pipeline.types import Split
 from tests.support.data.rows import a_hash
 
-NUMBERS = st.integers(1, 9999)
-PATIENTS = st.sets(st.text(min_size=1, max_size=12), max_size=30)
-
 
 def test_patient_of_names_of_the_public_set() -> None:
     assert patient_of("person123_bacteria_45.jpeg") == "person123"

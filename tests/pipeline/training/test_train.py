@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from tests.support.imaging.networks import TOY, write_dataset
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("dataset"))
+    folder = write_dataset(tmp_path_factory.mktemp("dataset"))
+    copytree(folder / "train", folder / "test")
+    return folder
 
 
 @pytest.mark.tensorflow
@@ -30,6 +33,7 @@ def test_train_folder_writes_a_version(dataset: Path, tmp_path: Path) -> None:
     data = card.raw["data"]
     assert data["train"]["images"] + data["validation"]["images"] == 32
     assert card.raw["metrics"]["validation"]["n"] == data["validation"]["images"]
+    assert card.raw["metrics"]["test"]["n"] == 32
     assert (folder / "learning_curves.svg").read_text().startswith("<svg")
     assert [step.stage for step in steps if step.done == step.total][-1] == "evaluate"
     shares = [step.share for step in steps]
@@ -38,8 +42,10 @@ def test_train_folder_writes_a_version(dataset: Path, tmp_path: Path) -> None:
     assert {step.stage for step in steps} == set(STAGES)
     assert not list(tmp_path.glob(".*")), "checkpoints and partial folders are removed"
     assert "openvino_telemetry.main" not in sys.modules, "the export sends no telemetry"
+    steps.clear()
     with pytest.raises(FileExistsError, match="never changed"):
-        train_folder(dataset, folder, config=TOY)
+        train_folder(dataset, folder, config=TOY, progress=steps.append)
+    assert not steps, "it is refused before images are read"
 
 
 def test_split_dataset_keeps_patients_apart(dataset: Path) -> None:
