@@ -68,7 +68,7 @@ def compare(arguments: argparse.Namespace) -> None:
     print(f"alone            {statistics.median(alone):7.1f} images/s")
     print(f"beside training  {statistics.median(beside):7.1f} images/s, {share:.0%} of alone")
     trained = steps / (arguments.rounds * arguments.seconds)
-    print(f"training meanwhile {trained:.2f} steps/s of 32 images")
+    print(f"training beside  {trained:7.2f} steps/s of 32 images")
     print(json.dumps({"alone": alone, "beside": beside, "share": share, "steps": steps}))
 
 

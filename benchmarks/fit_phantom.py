@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _shrink(images: NDArray[np.uint8]) -> Images:
-    """Equal mean and spread for all: exposure is drawn anew for each phantom."""
+    """Equal mean and spread for all: each phantom has its own random exposure."""
     small = np.stack([cv2.resize(i, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for i in images])
     values = small.astype(np.float32)
     mean = values.mean(axis=(1, 2), keepdims=True)

@@ -155,7 +155,7 @@ def report(
     arrived, read = job.get("total", 0), job.get("predicted", 0)
     whole = "all sent" if ended == 0 else f"stopped after {seconds:.0f} s, submit's code: {ended}"
     print(f"{arrived} of {files} files arrived, {whole}: {seconds:.0f} s")
-    print(f"{arrived / seconds:.0f} files/s arrived; {read} predicted meanwhile", flush=True)
+    print(f"{arrived / seconds:.0f} files/s arrived; {read} predicted by then", flush=True)
     for name, peak in measured.peaks.items():
         print(f"peak memory, {name}: {peak / 2**20:.0f} MiB")
     for name, took in (("GET /api/v1/jobs", measured.jobs_s), ("job page", measured.page_s)):

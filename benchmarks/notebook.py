@@ -23,24 +23,24 @@ def read_like_a_notebook(files: Sequence[Path], *, network_file: Path) -> float:
 
     network = keras.models.load_model(network_file, compile=False)
     gradcam = keras.Model(network.input, [network.get_layer(FEATURE_MAP).output, network.output])
-    pictures = [path for path in files if path.suffix.lower() in {".jpeg", ".jpg", ".png"}]
-    if not pictures:
+    image_files = [path for path in files if path.suffix.lower() in {".jpeg", ".jpg", ".png"}]
+    if not image_files:
         raise SystemExit("the notebook path reads JPEG and PNG only; there are none in the folder")
-    read_one(network, gradcam, pictures[0])
+    read_one(network, gradcam, image_files[0])
     start = time.perf_counter()
-    for path in pictures:
+    for path in image_files:
         read_one(network, gradcam, path)
-    return len(pictures) / (time.perf_counter() - start)
+    return len(image_files) / (time.perf_counter() - start)
 
 
 def read_one(
     network: "keras.Model", gradcam: "keras.Model", path: Path
 ) -> tuple[float, NDArray[np.uint8]]:
-    """The probability, and the picture with the heatmap over it."""
+    """The probability, and the image with the heatmap over it."""
     import keras
 
-    picture = keras.utils.load_img(path, color_mode="grayscale", target_size=(SIDE, SIDE))
-    batch = keras.utils.img_to_array(picture)[..., 0].astype(np.uint8)[None]
+    image = keras.utils.load_img(path, color_mode="grayscale", target_size=(SIDE, SIDE))
+    batch = keras.utils.img_to_array(image)[..., 0].astype(np.uint8)[None]
     logit = float(network.predict(batch, verbose=0)[0, 0])
     return 1 / (1 + np.exp(-logit)), overlay(path, heatmap_of(gradcam, batch))
 
@@ -58,10 +58,10 @@ def heatmap_of(gradcam: "keras.Model", batch: NDArray[np.uint8]) -> NDArray[np.f
 
 
 def overlay(path: Path, heatmap: NDArray[np.float32]) -> NDArray[np.uint8]:
-    picture = cv2.imread(str(path))
-    wide = cv2.resize(heatmap, (picture.shape[1], picture.shape[0]))
+    image = cv2.imread(str(path))
+    wide = cv2.resize(heatmap, (image.shape[1], image.shape[0]))
     coloured = cv2.applyColorMap((255 * wide).astype(np.uint8), cv2.COLORMAP_JET)
-    return cv2.addWeighted(picture, 0.6, coloured, 0.4, 0).astype(np.uint8)
+    return cv2.addWeighted(image, 0.6, coloured, 0.4, 0).astype(np.uint8)
 
 
 def notebook_epochs(folder: Path, *, weights: Path) -> Callable[[], None]:

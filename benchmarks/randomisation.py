@@ -3,7 +3,7 @@ maps".)
 
 Weights are made meaningless from the top down, and the heatmaps compared with the original ones. A
 map that stays as it was shows the image's edges and not what the network learned. Here every
-tensor's values are shuffled rather than drawn anew: its distribution stays, so that signals
+tensor's values are shuffled rather than drawn again: its distribution stays, so that signals
 neither vanish nor explode in a network whose batch normalisation is folded away.
 
 The closed form multiplies features by the head's weights, so the map depends on both by
@@ -101,7 +101,7 @@ def compile_heatmaps(
 ) -> Callable[[], Heatmaps]:
     """What `gradcam.forward_function` computes, with the weights as they are at each call.
 
-    That one takes the head's weights as constants, and tracing it anew costs seconds each time.
+    That one takes the head's weights as constants, and tracing it again costs seconds each time.
     """
     import keras
 

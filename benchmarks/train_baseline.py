@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.heatmap_score import score_external
-from pipeline.inference.version_folder import BASELINE
+from pipeline.inference.version_folder import BASELINE, check_is_new
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset, read_images
 from pipeline.training.job import TrainingProgress
@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--external", type=Path)
     parser.add_argument("--output", type=Path, default=BASELINE)
     arguments = parser.parse_args()
+    check_is_new(arguments.output)  # before the images are read
     others = read_external(arguments.external) if arguments.external else {}
     config = replace(CONFIG, start_weights=arguments.weights)
 

@@ -6,10 +6,11 @@ FOLDER holds NORMAL and PNEUMONIA; --images are taken from it evenly, 0 takes al
 process of its own, the notebook's without our switches, and their epochs alternate, so that
 whatever else the machine does slows down both. The notebook (`notebook.py`) decodes and
 augments every image in every epoch; ours decodes once. Neither side's epoch has validation in it.
-The first epoch, told apart, has reading and compiling in it. Start-up and weights are in none.
+The first epoch, reported separately, includes reading and compiling. Loading of the program and
+of the weights is in none.
 
 The notebook's upper third learns; so --frozen-share 0.65 compares the same share of layers. Frozen
-blocks are computed anew in every epoch, since their input is: every image is moved and toned
+blocks are computed again in every epoch, since their input is: every image is moved and toned
 another way each time. They are computed without a gradient.
 """
 

@@ -188,7 +188,7 @@ class Evaluation(Base):
     model_version_id: Mapped[int] = mapped_column(ForeignKey("model_version.id"))
     snapshot_id: Mapped[int] = mapped_column(ForeignKey("dataset_snapshot.id"))
     origin: Mapped[str] = mapped_column(String(80))
-    # `pipeline.evaluation.evaluate.Evaluation.as_json`, and the curves.
+    # `pipeline.evaluation.evaluate.evaluate`, and the curves.
     figures: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(default=now)
 

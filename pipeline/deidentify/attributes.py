@@ -1,4 +1,4 @@
-"""Every attribute that a stored DICOM file may have, with the reason. Nothing else is kept.
+"""The attributes that a stored DICOM file takes over from the original, with the reason.
 
 The Basic Profile (PS3.15 annex E, table E.1-1) lists what to remove; this lists what to keep, so
 that no attribute is forgotten. Free text, private attributes, curves, overlays, dates and times
@@ -33,7 +33,7 @@ CODES: Final = (
     *("PresentationIntentType", "LossyImageCompression"),
     *("BurnedInAnnotation", "RecognizableVisualFeatures"),
 )
-# Replaced by keyed pseudonyms; the first groups a study's images, the others are required.
+# Replaced by keyed pseudonyms; the first groups a study's images, all are required.
 UIDS: Final = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 # From stored values to grey levels, C.11.1 and C.11.2; their numbers only.
 TABLES: Final = ("ModalityLUTSequence", "VOILUTSequence")

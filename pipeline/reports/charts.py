@@ -1,7 +1,7 @@
 """Charts as SVG: evaluation figures in, markup out, for the portal, reports and files.
 
-Figures are those of an evaluation as JSON (`Evaluation.as_json`), with the curves that
-`evaluation_curves` adds. SVG elements carry classes only; pages style them, files embed `STYLE`.
+Figures are those of an evaluation as JSON (`evaluate`), with the curves that
+`curves_as_json` adds. SVG elements carry classes only; pages style them, files embed `STYLE`.
 """
 
 import math
