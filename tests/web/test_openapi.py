@@ -78,6 +78,7 @@ def test_openapi_document_is_consistent(portal: Portal) -> None:
     operations = [op for item in spec["paths"].values() for op in item.values()]
     ids = [operation["operationId"] for operation in operations]
     assert len(ids) == len(set(ids))
+    assert all(min(operation["responses"]) < "400" for operation in operations)
     upload = spec["paths"]["/api/v1/jobs/{job_id}/files"]["post"]["requestBody"]["content"]
     assert list(upload) == ["multipart/form-data"]
     refusals = [

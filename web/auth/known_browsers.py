@@ -54,7 +54,7 @@ def remember_browser(name: str) -> None:
 
 
 def _this_browser() -> Browser:
-    """As the cookie tells; without a valid one, a new browser."""
+    """Return the browser that a valid cookie names, or a new one."""
     try:
         signed = request.cookies.get(COOKIE, "")
         browser_id, marks = _signer().loads(signed, max_age=int(LASTS.total_seconds()))

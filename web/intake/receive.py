@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from models.config.settings import Settings
 from models.context import AppContext
@@ -148,6 +148,8 @@ def _store_member(context: AppContext, file: str, member: Member) -> Task:
             content = io.BytesIO(stream.read(SMALL + 1))
     except RefusedError as refusal:
         return partial(_refuse, file, refusal.reason)
+    except DiskFullError as full:
+        return partial(_fail, full)  # in its turn, after the files before it
     return partial(_store, context, file, content)
 
 
@@ -162,6 +164,10 @@ def _adopt(context: AppContext, declared: Declared, path: Path) -> NewImage:
     with noticing_full_disk():
         context.store.adopt(path, declared.sha256)
     return NewImage(declared.file, declared.sha256, declared.size)
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise error
 
 
 def _refuse(file: str, reason: Reason) -> NewImage:

@@ -22,7 +22,7 @@ from models.tables.people import Role
 from web.auth.rules import needs, record_action
 from web.auth.view_log import record_part_of_job, record_upload
 from web.context import current_context, read_session, write_session
-from web.http.disk import check_room, noticing_full_disk
+from web.http.disk import DiskFullError, check_room, noticing_full_disk
 from web.http.errors import answer
 from web.http.forms import clean_file_name
 from web.intake.batch import take_batch
@@ -105,7 +105,11 @@ def send_batch(job_id: str, query_data: BatchQuery) -> BatchOut:
     expected = sum(upload.size for upload in uploads)
     if (request.content_length or 0) != expected:
         abort(422, f"expected {expected} bytes, the declared sizes of these files")
-    batch = take_batch(current_context(), job_id=job_id, uploads=uploads, body=body)
+    try:
+        batch = take_batch(current_context(), job_id=job_id, uploads=uploads, body=body)
+    except DiskFullError:
+        record_upload(job_id)  # of the files that arrived before
+        raise
     if any(sent.status == "arrived" for sent in batch.uploads):
         record_upload(job_id)
     return batch

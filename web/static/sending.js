@@ -30,33 +30,31 @@ export class Sending {
   }
 
   async send(batch) {
+    await this.attempt(batch);
+    this.files += batch.length;
+    this.show();
+  }
+
+  async attempt(batch) {
     try {
       if (batch[0].upload.size > CHUNK) await this.sendChunks(batch);
       else await this.sendWhole(batch);
     } catch (error) {
       if (!isTrouble(error)) throw error;
-      for (const { item } of batch) this.report.onTrouble(item.path, error.message);
+      if (batch.length === 1) this.report.onTrouble(batch[0].item.path, error.message);
+      else for (const one of batch) await this.attempt([one]); // one of them is at fault
+    } finally {
+      this.underway.delete(batch);
     }
-    this.underway.delete(batch);
-    this.files += batch.length;
-    this.show();
   }
 
   async sendWhole(batch) {
-    const read = [];
-    for (const { item, upload } of batch) {
-      try {
-        read.push({ item, upload, content: await readPart(item.file, upload, 0) });
-      } catch (error) {
-        this.report.onTrouble(item.path, error.message);
-      }
-    }
-    if (read.length === 0) return;
-    const ids = read.map(({ upload }) => upload.id);
-    const body = new Blob(read.map(({ content }) => content));
-    const { uploads } = await this.patch(batch, `?ids=${ids}`, body);
-    uploads.forEach(({ status }, place) => {
-      const { item, upload } = read[place];
+    const contents = [];
+    for (const { item, upload } of batch) contents.push(await readPart(item.file, upload, 0));
+    const ids = batch.map(({ upload }) => upload.id);
+    const { uploads } = await this.patch(batch, `?ids=${ids}`, new Blob(contents));
+    uploads.forEach(({ status }, number) => {
+      const { item, upload } = batch[number];
       if (status === "wrong_sha256") this.report.onTrouble(item.path, CHANGED);
       else this.bytes += upload.size - upload.received;
     });

@@ -1,4 +1,4 @@
-"""The text of a page."""
+"""Pages: their text, and browser pages that must have no errors."""
 
 import html
 import re

@@ -25,7 +25,7 @@ from pipeline.prepare.prepare import prepare
 from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_prediction, a_user, a_version
 from tests.support.servers.databases import Database
-from web.context import KEY as KEY_OF_SERVICES
+from web.context import KEY as CONTEXT
 
 KEY = b"invented key of thirty-two bytes"
 
@@ -66,7 +66,7 @@ class Portal:
 
     def change_settings(self, **changes: Any) -> None:
         settings = self.context.settings.model_copy(update=changes)
-        self.app.extensions[KEY_OF_SERVICES] = replace(self.context, settings=settings)
+        self.app.extensions[CONTEXT] = replace(self.context, settings=settings)
 
     def images(self) -> list[Image]:
         with self.database.sessions() as session:

@@ -1,16 +1,19 @@
-"""A full disk: no partial files remain, stored files have rows, clients get Retry-After."""
+"""A full disk: no partial files remain, files stored before have rows, clients get Retry-After."""
 
 import errno
 import io
+import zipfile
+from typing import BinaryIO
 
 import pytest
 
+from models.files.store import FileStore, Stored
 from models.intake.uploads import Declared
 from tests.support.data.uploads import a_png, files_in
 from tests.support.web.portal import send
 from tests.support.web.sender import Sender, digest
 from web.http.disk import DiskFullError
-from web.intake.receive import SentFile, receive
+from web.intake.receive import SMALL, SentFile, receive
 
 
 def test_full_disk_refuses_declarations_and_uploads(sender: Sender) -> None:
@@ -56,6 +59,28 @@ def test_files_stored_before_the_disk_filled_have_rows(sender: Sender) -> None:
         receive(sender.portal.context, job_id=sender.job, sent=sent)
     assert [image.file for image in sender.portal.images()] == ["a.png"]
     assert sender.missing() == ["full.png", "later.png"]
+
+
+def test_files_before_a_zip_member_that_does_not_fit_have_rows(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(store: FileStore, stream: BinaryIO) -> Stored:
+        if not isinstance(stream, io.BytesIO):  # a large member, stored as it is unpacked
+            raise OSError(errno.ENOSPC, "no space left")
+        return original(store, stream)
+
+    original = FileStore.put
+    monkeypatch.setattr(FileStore, "put", put)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as writing:
+        writing.writestr("large.png", bytes(2 * SMALL))
+    sent = [
+        SentFile(Declared(name, len(content), digest(content)), io.BytesIO(content))
+        for name, content in (("a.png", b"stored"), ("b.zip", archive.getvalue()))
+    ]
+    with pytest.raises(DiskFullError):
+        receive(sender.portal.context, job_id=sender.job, sent=sent)
+    assert [image.file for image in sender.portal.images()] == ["a.png"]
 
 
 def test_full_database_is_reported_as_a_full_disk(sender: Sender) -> None:

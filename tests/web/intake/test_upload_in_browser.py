@@ -134,6 +134,31 @@ def test_job_can_be_closed_without_unreadable_files(
     expect(page.locator("#state")).to_have_text(words)
 
 
+def test_many_small_files_are_sent_in_batches(
+    page: Page, service: ServedPortal, tmp_path: Path
+) -> None:
+    """A batch that a proxy refuses is sent file by file."""
+    paths = [tmp_path / f"{number}.png" for number in range(130)]
+    for path in paths:
+        path.write_bytes(another_png())
+    counts: list[int] = []
+
+    def refuse_first(environ: Environment) -> int | None:
+        ids = re.fullmatch(r"ids=((?:[0-9]+|,|%2C)+)", environ["QUERY_STRING"])
+        if environ["REQUEST_METHOD"] != "PATCH" or ids is None:
+            return None
+        counts.append(len(re.split(",|%2C", ids[1])))
+        return 413 if len(counts) == 1 else None
+
+    service.interceptor.handler = refuse_first
+    page.set_input_files("#files", paths)
+    page.wait_for_url(re.compile(r"/jobs/"))
+    expect_count(page, "total", 130)
+    expect_count(page, "missing", 0)
+    assert sorted(size for size in counts if size > 1) == [2, 64, 64]
+    assert counts.count(1) == counts[0], "those of the refused batch"
+
+
 def test_job_is_cancelled_and_retried(page: Page, service: ServedPortal, tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ('a%22"b.png', "ä\\2.png")]
     for path in paths:

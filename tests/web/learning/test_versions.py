@@ -162,6 +162,8 @@ def test_rejected_candidate_is_no_longer_proposed(portal: Portal) -> None:
         one["name"]: one for one in admin.get("/api/v1/model-versions").json["model_versions"]
     }
     assert (listed["night-1"]["status"], listed[live]["status"]) == ("rejected", "live")
+    assert not listed["night-1"]["is_production"]
+    assert listed[live]["is_production"]
     assert "is proposed to replace" not in words(portal.browser(), "/versions")
     back = admin.post("/api/v1/roll-back", json={"live": live})
     assert back.status_code == 409
