@@ -45,7 +45,8 @@ def one_line_errors(place: Path | None = None, *, outcome: str = "") -> Iterator
         yield
     except (Exception, KeyboardInterrupt) as error:
         if found := _command_error(error, place):
-            if outcome and not isinstance(error, PipelineError):  # those say it themselves
+            # These say themselves what to do.
+            if outcome and not isinstance(error, PipelineError | UnicodeEncodeError):
                 found = type(found)(f"{found.message}; {outcome}")
             raise found from None
         raise
@@ -61,7 +62,7 @@ def _command_error(error: BaseException, place: Path | None) -> OneLineReport | 
         return Failed(str(error))
     if "sqlalchemy" in sys.modules and (found := _database_error(error)):
         return found
-    if isinstance(error, OSError) and error.errno != errno.EPIPE:
+    if isinstance(error, OSError) and (error.strerror or place) and error.errno != errno.EPIPE:
         what, where = error.strerror or str(error), error.filename or place
         # A full disk is that of `place`; the error may name the file that was to be copied there.
         where = place if place and error.errno == errno.ENOSPC else where
@@ -79,13 +80,10 @@ def _is_interrupt(error: BaseException | None) -> bool:
 def _database_error(error: BaseException) -> Failed | None:
     from sqlalchemy.exc import DatabaseError
 
-    from models.operations.upgrade import UpgradeRefusedError
     from models.session import AWAY, why_away
 
     if isinstance(error, AWAY):
         return Failed(f"the database does not answer: {why_away(error)}")
     if type(error) is DatabaseError:  # SQLite: the file is damaged, or not a database
         return Failed(f"the database cannot be read: {why_away(error)}")
-    if isinstance(error, UpgradeRefusedError):
-        return Failed(str(error))
     return None

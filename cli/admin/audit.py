@@ -5,15 +5,16 @@ from pathlib import Path
 
 import click
 from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
-from cli.errors import UsageProblem
+from cli.errors import Failed, UsageProblem
 from cli.output import ROWS, moment, print_table, save_whole
 from cli.params import GivenPath
 from cli.settings import read_settings
 from models.audit.lists import AuditFilter, iter_audit, list_audit_page
 from models.audit.verify import check_audit
 from models.operations.upgrade import record_by_admin
-from models.session import Sessions, open_database
+from models.session import Sessions, open_database, why_away
 from web.operations.audit import Format, audit_lines
 
 EVERYTHING = AuditFilter()
@@ -40,13 +41,18 @@ def audit(verify: bool, export: Path | None) -> None:
     file = make_url(settings.database).database if settings.is_sqlite else None
     if file and not Path(file).exists():  # connecting would make it
         raise UsageProblem(f"{settings.data} has no database: no service has run there")
-    with open_database(settings) as sessions:
-        if export and format_:
-            export_audit(sessions, export, format_)
-        if verify:
-            sys.exit(0 if verify_audit(sessions, settings.data_dir) else 1)
-        if not export:
-            print_audit(sessions)
+    try:
+        with open_database(settings) as sessions:
+            if export and format_:
+                export_audit(sessions, export, format_)
+            if verify:
+                sys.exit(0 if verify_audit(sessions, settings.data_dir) else 1)
+            if not export:
+                print_audit(sessions)
+    except SQLAlchemyError as error:
+        raise Failed(
+            f"the database cannot be read: {why_away(error)}; see: overread doctor"
+        ) from None
 
 
 def print_audit(sessions: Sessions) -> None:

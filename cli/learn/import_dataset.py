@@ -62,8 +62,14 @@ def _import(context: AppContext, dataset: LabelledDataset, name: str) -> ImportR
         user = find_user(session, ADMIN)
     assert user is not None, "upgrade() adds it"
     with stages() as show:
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage == "leaks" and not done and not sys.stderr.isatty():
+                click.echo(STAGES[stage], err=True)  # it has no steps in between
+            show(STAGES[stage], done, total)
+
         events = ImportEvents(
-            progress=lambda stage, done, total: show(STAGES[stage], done, total),
+            progress=progress,
             refused=lambda one: click.echo(readable(f"{one.file}: {one.reason}"), err=True),
         )
         return DatasetImport(context, dataset, name, events).run(user.id)

@@ -84,7 +84,7 @@ def print_running(settings: Settings, url: str) -> None:
 
 
 def print_already_running(settings: Settings) -> None:
-    """Wait for the service of another supervisor, which may still be starting."""
+    """The service of another supervisor, which may still be starting, and a login link."""
     deadline = time.monotonic() + READY_WITHIN_S
     while (service := running_service(settings.data_dir)) is None:
         if time.monotonic() > deadline or not is_held(settings.data_dir):

@@ -55,5 +55,10 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
     nothing = run_on(none, "audit")
     assert (nothing.exit_code, nothing.stderr.count("\n")) == (2, 1)
     assert not (tmp_path / "none").exists()
+    none.data_dir.mkdir()
+    (none.data_dir / "overread.sqlite3").touch()
+    empty = run_on(none, "audit")
+    cause = "the database cannot be read: no such table: audit; see: overread doctor"
+    assert (empty.exit_code, empty.stderr) == (1, f"Error: {cause}\n")
     odd = run_on(none, "audit", "--export", "audit.txt")
     assert "expected a name that ends in .csv or .jsonl" in odd.stderr
