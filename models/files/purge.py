@@ -49,8 +49,8 @@ class WhichJobs:
 
 @dataclass(frozen=True)
 class PurgeCounts:
-    """What a purge deletes, except unended: jobs asked for that have not ended; kept: images that
-    stay.
+    """What a purge deletes, but for two counts: jobs that have not ended, and images that are kept
+    because a snapshot holds them, or may soon. Predictions and labels that other jobs share stay.
     """
 
     jobs: int

@@ -1,6 +1,6 @@
 """Which files the rows need, and which files of the store no row needs.
 
-Lists are in order, with one piece of the rows and one folder of the store in memory at a time.
+Lists are in order, with one batch of the rows and one folder of the store in memory at a time.
 """
 
 import os
@@ -34,8 +34,10 @@ def needed(
     was_read = Image.stored_sha256.is_not(None)
     if area == "incoming":
         other = aliased(Image)
-        has_twin = exists().where(other.sha256 == Image.sha256, other.stored_sha256.is_not(None))
-        must = and_(Image.state == State.RECEIVED, ~has_twin)
+        was_read_elsewhere = exists().where(
+            other.sha256 == Image.sha256, other.stored_sha256.is_not(None)
+        )
+        must = and_(Image.state == State.RECEIVED, ~was_read_elsewhere)
         wanted = and_(wants_upload(ended_after=ended_after), Image.sha256 != "")
         rows = [_rows(Image.sha256, must, among).where(wanted)]
     elif area == "inputs":
@@ -81,12 +83,13 @@ def _rows(sha256: Any, must: ColumnElement[bool], among: Sequence[str] | None) -
 
 def _in_area(session: Session, store: FileStore, area: Area) -> Iterator[Path | None]:
     """Network inputs: of every preprocessing there was; one of them is enough."""
-    for folder in store.folders(area):
+    folders = store.folders(area)
+    for folder in folders:
         for sha256, _ in needed(session, area):
             if (path := folder / sha256[:2] / sha256).exists():
                 yield path
     for sha256, must in needed(session, area):
-        if must and not any(path.exists() for path in store.paths(area, sha256)):
+        if must and not any((one / sha256[:2] / sha256).exists() for one in folders):
             yield None
 
 
@@ -111,13 +114,13 @@ def _unneeded(area: Path, needed: Iterator[tuple[str, bool]]) -> Iterator[os.Dir
                 yield file
 
 
-def files_below(place: os.DirEntry[str] | Path) -> Iterator[os.DirEntry[str]]:
+def files_below(entry: os.DirEntry[str] | Path) -> Iterator[os.DirEntry[str]]:
     """All files of a folder, at any depth; of a file, the file."""
-    if isinstance(place, os.DirEntry) and not place.is_dir(follow_symlinks=False):
-        yield place
+    if isinstance(entry, os.DirEntry) and not entry.is_dir(follow_symlinks=False):
+        yield entry
         return
-    for entry in _entries(place):
-        yield from files_below(entry)
+    for one in _entries(entry):
+        yield from files_below(one)
 
 
 def _entries(folder: os.DirEntry[str] | Path | str) -> list[os.DirEntry[str]]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.base import now
 from models.intake.images import cancel_waiting, has_waiting_images
-from models.intake.uploads import count_missing, count_uploads, give_up
+from models.intake.uploads import MISSING, count_missing, count_uploads, give_up
 from models.query import Page, insert_new, read_page
 from models.tables.intake import FINAL_STATES, WAITING_STATES, Image, Job, State, Upload
 
@@ -225,14 +225,12 @@ def _count_states(session: Session, job_ids: list[str]) -> dict[str, dict[State,
 
 def _count_uploads(session: Session, job_ids: list[str]) -> dict[str, UploadCounts]:
     of_uploads = partial(_by_job, session, Upload.job_id, job_ids)
-    # Separately, so that arrived ones are counted from the index alone.
-    declared, arrived = of_uploads(func.count()), of_uploads(func.count(Upload.arrived_at))
+    # Separately, so that all are counted from the index alone; others may write in between.
+    declared, missing = of_uploads(func.count()), of_uploads(func.count(), *MISSING)
     is_given_up = Upload.arrived_at.is_(None), Upload.given_up_at.is_not(None)
     given_up = of_uploads(func.count(), *is_given_up)
     return {
-        job_id: UploadCounts(
-            count, count - arrived[job_id] - given_up.get(job_id, 0), given_up.get(job_id, 0)
-        )
+        job_id: UploadCounts(count, missing.get(job_id, 0), given_up.get(job_id, 0))
         for job_id, count in declared.items()
     }
 

@@ -38,7 +38,9 @@ class ImportedFile:
 
 @dataclass(frozen=True)
 class Added:
-    """Counts of what an import added. labels: also those of images that the set had before."""
+    """What an import added. labels: also those of images that the set had before. is_new_set: it
+    had no image before.
+    """
 
     images: int
     labels: int

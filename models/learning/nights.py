@@ -103,7 +103,7 @@ def update_night(session: Session, claim: NightClaim, **values: Any) -> bool:
 
 
 def begin_stage(session: Session, claim: NightClaim, stage: str) -> bool:
-    """Return False if the claim is lost. A stage begun for the first time resets the attempts."""
+    """Return False if the claim is lost. A new stage resets the attempts."""
     night = session.get(Night, claim.night_id, populate_existing=True)
     if night is None:
         return False

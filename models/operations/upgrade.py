@@ -23,12 +23,13 @@ from models.people.tokens import read_or_make_local_token
 from models.people.users import ADMIN, find_user, make_user
 from models.session import WRITES, open_database
 from models.tables.people import Role
+from pipeline.errors import PipelineError
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 RESTORING = ".restoring"  # in the data folder, while a restore has not ended
 
 
-class UpgradeRefusedError(Exception):
+class UpgradeRefusedError(PipelineError):
     """One sentence: a restore has not ended, or this program is older than the tables."""
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -184,6 +185,8 @@ from models.session import make_sessions
 from models.config.settings import Settings
 
 sessions = make_sessions(Settings.read())
+print(flush=True)
+input()  # until all are ready
 for number in range(25):
     with sessions.begin() as session:
         record(session, user_id=None, action="login", target=str(number))
@@ -193,7 +196,14 @@ for number in range(25):
 @both_databases
 def test_concurrent_processes_record_one_chain(database: Database) -> None:
     command, ours = [sys.executable, "-c", WRITER], environment(database.settings)
-    writers = [subprocess.Popen(command, cwd=ROOT, env=ours) for _ in range(3)]
+    writers = [
+        subprocess.Popen(command, cwd=ROOT, env=ours, stdin=PIPE, stdout=PIPE) for _ in range(3)
+    ]
+    for writer in writers:
+        assert writer.stdout.readline() == b"\n"
+    for writer in writers:
+        writer.stdin.write(b"\n")
+        writer.stdin.flush()
     assert [writer.wait(300) for writer in writers] == [0, 0, 0]
     with database.sessions() as session:
         check = verify(session)

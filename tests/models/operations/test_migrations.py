@@ -52,7 +52,7 @@ def test_downgrade_to_0001_deletes_predictions_of_other_points(engine: Engine) -
     assert [row[0] for row in rows(engine, ANSWERS)] == [1, 2]
     assert "operating_point" not in column_names(engine, "prediction")
     states = "SELECT id, state, attempts, finished_at IS NULL FROM image WHERE id IN (3, 4)"
-    assert sorted(rows(engine, states)) == [(3, "predicted", 0, False), (4, "ready", 0, True)]
+    assert sorted(rows(engine, states)) == [(3, "predicted", 1, False), (4, "ready", 0, True)]
     migrate(engine)
     assert [row[0] for row in rows(engine, ANSWERS)] == [1, 2]
 

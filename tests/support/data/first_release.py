@@ -144,7 +144,7 @@ def _image(store: FileStore, number: int, state: str) -> dict[str, Any]:
         "size": len(content),
         "state": state,
         "created_at": TIME,
-        "attempts": int(state == "ready"),
+        "attempts": int(state in ("ready", "predicted")),
         "finished_at": TIME if state in ("predicted", "rejected", "failed") else None,
     }
     if state == "received":

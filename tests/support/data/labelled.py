@@ -24,7 +24,7 @@ PNEUMONIA, NORMAL, UNUSABLE = LabelValue.PNEUMONIA, LabelValue.NORMAL, LabelValu
 
 @dataclass
 class Archive:
-    """Adds labelled images; each shows different noise unless `picture` is given."""
+    """Adds labelled images; each shows different noise unless `pixels` is given."""
 
     context: AppContext
     number: int = 0
@@ -37,7 +37,7 @@ class Archive:
         study: str | None = None,
         folder: str | None = None,
         file: str = "",
-        picture: NDArray[np.uint8] | None = None,
+        pixels: NDArray[np.uint8] | None = None,
     ) -> str:
         """Return its sha256. patient None: DICOM without patient; folder: not DICOM."""
         self.number += 1
@@ -49,7 +49,7 @@ class Archive:
             row.study_id = get_or_create_studies(session, [new])[study_hash]
             row.state, row.stored_sha256 = State.READY, a_hash(f"stored {self.number}")
             sha256 = row.sha256
-        self.store(sha256, picture)
+        self.store(sha256, pixels)
         if value is not None:
             self.label(sha256, value)
         return sha256
@@ -88,11 +88,11 @@ class Archive:
         usual = {"role": Role.READER, "source": Source.PORTAL, "user_id": a_user(session).id}
         return NewLabel(sha256=sha256, value=value, **{**usual, **further})
 
-    def store(self, sha256: str, picture: NDArray[np.uint8] | None) -> None:
+    def store(self, sha256: str, pixels: NDArray[np.uint8] | None) -> None:
         seed = int(sha256[:8], 16)
-        if picture is None:
-            picture = np.random.default_rng(seed).integers(0, 256, (224, 224), np.uint8)
-        self.context.store.put_network_input(sha256, PREPROCESSING, picture)
+        if pixels is None:
+            pixels = np.random.default_rng(seed).integers(0, 256, (224, 224), np.uint8)
+        self.context.store.put_network_input(sha256, PREPROCESSING, pixels)
 
 
 def a_dataset(session: Session, name: str, *images: dict[str, Any]) -> ImportedDataset:

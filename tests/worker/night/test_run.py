@@ -38,7 +38,7 @@ def labelled(context: AppContext, production: ModelVersion) -> AppContext:
     archive = Archive(context)
     for number in range(PATIENTS):
         value = (LabelValue.NORMAL, LabelValue.PNEUMONIA)[number % 2]
-        archive.site_image(value=value, patient=f"{number}", picture=drawn(number))
+        archive.site_image(value=value, patient=f"{number}", pixels=drawn(number))
     return context
 
 

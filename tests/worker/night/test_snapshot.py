@@ -164,17 +164,17 @@ def test_patient_is_taken_from_the_best_source(context: AppContext, archive: Arc
 
 
 def test_leaks_are_excluded_and_counted(context: AppContext, archive: Archive) -> None:
-    picture = np.random.default_rng(5).integers(0, 200, (224, 224), np.uint8)
+    pixels = np.random.default_rng(5).integers(0, 200, (224, 224), np.uint8)
     learned = patient_of_split(TRAIN)
     archive.imported_set("public", [(TEST, learned, NORMAL)])
     same_patient = archive.site_image(patient=learned)
-    archive.site_image(patient=patient_of_split(TEST), study="one", picture=picture)
+    archive.site_image(patient=patient_of_split(TEST), study="one", pixels=pixels)
     (same_study,) = archive.imported_set(
         "other", [(TRAIN, "anna", NORMAL)], study_hash=a_hash("one")
     )
-    same_pixels = archive.site_image(patient=patient_of_split(TRAIN, number=2), picture=picture)
+    same_pixels = archive.site_image(patient=patient_of_split(TRAIN, number=2), pixels=pixels)
     near = archive.site_image(
-        patient=patient_of_split(VALIDATION), picture=(picture * 0.9 + 5).astype(np.uint8)
+        patient=patient_of_split(VALIDATION), pixels=(pixels * 0.9 + 5).astype(np.uint8)
     )
     harmless = archive.site_image(patient=patient_of_split(TRAIN, number=3))
     snapshot = take_snapshot(context)
