@@ -50,9 +50,8 @@ def audit(verify: bool, export: Path | None) -> None:
             if not export:
                 print_audit(sessions)
     except SQLAlchemyError as error:
-        raise Failed(
-            f"the database cannot be read: {why_away(error)}; see: overread doctor"
-        ) from None
+        why = why_away(error)
+        raise Failed(f"the database cannot be read: {why}; see: overread doctor") from None
 
 
 def print_audit(sessions: Sessions) -> None:

@@ -38,9 +38,7 @@ class ImportedFile:
 
 @dataclass(frozen=True)
 class Added:
-    """What an import added. labels: also those of images that the set had before. is_new_set: it
-    had no image before.
-    """
+    """What an import added. labels: also of images that the set had; is_new_set: it had none."""
 
     images: int
     labels: int

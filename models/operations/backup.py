@@ -2,7 +2,7 @@
 
 hold deletions -> all rows as of one moment -> the files that these rows need -> manifest -> name
 
-What the service writes at that time is not in the backup; what it would delete stays until the
+What the service writes during that time is not in the backup; what it would delete stays until the
 backup is made. Blobs that an earlier backup has saved are not copied again.
 """
 
