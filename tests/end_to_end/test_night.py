@@ -39,6 +39,7 @@ SETTINGS = {
     "night_policy": "automatic",
     "night_min_labels": "20",
     "train_head_only_below": "50",  # night 1 trains only the head
+    "train_cores": "2",  # whichever other tests leave idle
     "gate_min_patients": "5",
     # Margins that fifteen patients with pneumonia can meet.
     "gate_auroc_margin": "0.05",
