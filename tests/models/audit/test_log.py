@@ -185,8 +185,10 @@ from models.session import make_sessions
 from models.config.settings import Settings
 
 sessions = make_sessions(Settings.read())
+with sessions() as session:
+    session.connection()  # kept by the pool: SQLite may refuse to connect beside writers
 print(flush=True)
-input()  # until all are ready
+input()  # until all are connected
 for number in range(25):
     with sessions.begin() as session:
         record(session, user_id=None, action="login", target=str(number))
