@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from models.file_lock import file_lock, is_same_file
-from models.files.store import BLOCK, FileStore, make_private_folder
+from models.files.store import FileStore, make_private_folder
 from pipeline.atomic_file import sync
+from pipeline.checksum import BLOCK
 
 
 @dataclass(frozen=True)

@@ -12,21 +12,23 @@ import hashlib
 import math
 import os
 import secrets
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.files.deletion_lock import deleting
 from pipeline.atomic_file import sync, temporary_file
+from pipeline.checksum import BLOCK, copy_hashed
 
 Area = Literal["incoming", "inputs", "stored"]
+AREAS: tuple[Area, ...] = get_args(Area)
 BlobArea = Literal["incoming", "stored"]  # named by the hash of their content
-BLOCK = 1 << 20
 INPUT_SIDE = 224
 
 
@@ -44,18 +46,17 @@ class FileStore:
     def temporary(self) -> Path:
         return self.root / "temporary"
 
-    def put(self, stream: BinaryIO) -> Stored:
-        """Store an upload, durable on return."""
-        digest, size = hashlib.sha256(), 0
+    def put(self, stream: BinaryIO, *, sha256: str = "") -> Stored:
+        """Store an upload, durable on return. sha256: where the caller has computed it already."""
         with temporary_file(make_private_folder(self.temporary)) as temporary:
-            while block := stream.read(BLOCK):
-                size += len(block)
-                digest.update(block)
-                temporary.file.write(block)
-            target = self.path(digest.hexdigest(), area="incoming")
+            if sha256:
+                shutil.copyfileobj(stream, temporary.file, BLOCK)
+            else:
+                sha256 = copy_hashed(stream, temporary.file)
+            size, target = temporary.file.tell(), self.path(sha256, area="incoming")
             make_private_folder(target.parent)
             temporary.rename(target)
-        return Stored(target.name, size)
+        return Stored(sha256, size)
 
     def adopt(self, file: Path, sha256: str) -> None:
         """Make a complete and durable file an upload, without a copy. Its old name stays, so that a

@@ -33,7 +33,7 @@ from models.operations.backup_folder import (
     Backups,
     Manifest,
     SavedFile,
-    copy_hashed,
+    copy_file,
     owner_only,
     write_files,
     write_manifest,
@@ -248,7 +248,7 @@ class _Saver:
     def _copy(self, source: Path) -> str:
         temporary = self._backups.root / "files" / f"{UNFINISHED}-{os.getpid()}"
         try:
-            sha256 = copy_hashed(source, temporary)  # on disk by the sync before the backup's name
+            sha256 = copy_file(source, temporary)  # on disk by the sync before the backup's name
             blob = self._backups.blob(sha256)
             blob.parent.mkdir(exist_ok=True)
             temporary.replace(blob)

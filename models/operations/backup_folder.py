@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,7 +22,8 @@ from pathlib import Path, PurePosixPath
 
 from models.audit.verify import ANCHORS_FILE
 from models.file_lock import LockedError, file_lock
-from pipeline.checksum import sha256_of
+from models.files.store import AREAS
+from pipeline.checksum import copy_hashed, sha256_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -33,7 +33,6 @@ UNFINISHED = ".unfinished"
 SECRETS_FILE = "secrets.json"
 # In the data folder. Anchors may be older than the rows they speak of, never newer.
 LOOSE_FILES = (SECRETS_FILE, "token", ANCHORS_FILE)
-AREAS = ("incoming", "inputs", "stored")  # of the data folder's files/
 _NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
@@ -165,11 +164,11 @@ def owner_only() -> Iterator[None]:
         os.umask(before)
 
 
-def copy_hashed(source: Path, target: Path) -> str:
+def copy_file(source: Path, target: Path) -> str:
     """Returns the SHA-256 of what was written; folders on the way are made."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    return sha256_of(target)
+    with source.open("rb") as reading, target.open("wb") as writing:
+        return copy_hashed(reading, writing)
 
 
 def _checked(file: SavedFile) -> SavedFile:

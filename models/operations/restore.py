@@ -28,7 +28,7 @@ from models.operations.backup_folder import (
     BackupRefusedError,
     Backups,
     Manifest,
-    copy_hashed,
+    copy_file,
     owner_only,
 )
 from models.operations.dump import (
@@ -157,7 +157,7 @@ def _copy_files(
     damaged = []
     for done, file in enumerate(backups.files(name), start=1):
         blob = backups.blob(file.sha256)
-        if not blob.exists() or copy_hashed(blob, data_dir / file.path) != file.sha256:
+        if not blob.exists() or copy_file(blob, data_dir / file.path) != file.sha256:
             damaged.append(str(blob))
         report("Restoring files", done, manifest.files)
     if damaged:
@@ -168,7 +168,7 @@ def _copy_files(
         )
     for loose in LOOSE_FILES:
         if loose in manifest.sha256:
-            copy_hashed(backups.folder / name / loose, data_dir / loose)
+            copy_file(backups.folder / name / loose, data_dir / loose)
     sync(data_dir)
 
 

@@ -117,7 +117,7 @@ def _tasks(context: AppContext, sent: SentFile, receipt: FilesOut) -> Iterator[T
     elif sent.path is not None:
         yield partial(_adopt, context, sent.declared, sent.path)
     else:
-        yield partial(_store, context, file, sent.stream)
+        yield partial(_store, context, file, sent.stream, sent.declared.sha256)
     yield lambda: sent.declared
 
 
@@ -153,10 +153,10 @@ def _store_member(context: AppContext, file: str, member: Member) -> Task:
     return partial(_store, context, file, content)
 
 
-def _store(context: AppContext, file: str, stream: BinaryIO) -> NewImage:
+def _store(context: AppContext, file: str, stream: BinaryIO, sha256: str = "") -> NewImage:
     check_room(context)
     with noticing_full_disk():
-        stored = context.store.put(stream)
+        stored = context.store.put(stream, sha256=sha256)
     return NewImage(file, stored.sha256, stored.size)
 
 

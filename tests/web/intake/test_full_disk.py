@@ -64,10 +64,10 @@ def test_files_stored_before_the_disk_filled_have_rows(sender: Sender) -> None:
 def test_files_before_a_zip_member_that_does_not_fit_have_rows(
     sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def put(store: FileStore, stream: BinaryIO) -> Stored:
+    def put(store: FileStore, stream: BinaryIO, *, sha256: str = "") -> Stored:
         if not isinstance(stream, io.BytesIO):  # a large member, stored as it is unpacked
             raise OSError(errno.ENOSPC, "no space left")
-        return original(store, stream)
+        return original(store, stream, sha256=sha256)
 
     original = FileStore.put
     monkeypatch.setattr(FileStore, "put", put)
