@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, 
 from sqlalchemy.orm import Session, aliased
 
 from models.config.settings import Settings
-from models.files.store import Area, FileStore
+from models.files.store import AREAS, Area, FileStore
 from models.intake.images import wants_upload
 from models.query import ROWS_A_FETCH
 from models.tables.intake import Image, ModelVersion, State
@@ -57,8 +57,7 @@ def needed_files(session: Session, settings: Settings) -> Iterator[Path | None]:
     uploads.
     """
     store = FileStore(settings.files_dir)
-    areas: tuple[Area, ...] = ("incoming", "inputs", "stored")
-    for area in areas:
+    for area in AREAS:
         yield from _in_area(session, store, area)
     folders = select(ModelVersion.folder).where(ModelVersion.folder.is_not(None))
     for folder in sorted(map(str, session.scalars(folders))):
@@ -83,14 +82,14 @@ def _rows(sha256: Any, must: ColumnElement[bool], among: Sequence[str] | None) -
 
 def _in_area(session: Session, store: FileStore, area: Area) -> Iterator[Path | None]:
     """Network inputs: of every preprocessing there was; one of them is enough."""
-    folders = store.folders(area)
+    folders = store.folders(area) or [store.root / area]
     for folder in folders:
-        for sha256, _ in needed(session, area):
-            if (path := folder / sha256[:2] / sha256).exists():
+        for sha256, must in needed(session, area):
+            inside = f"{sha256[:2]}/{sha256}"
+            if (path := folder / inside).exists():
                 yield path
-    for sha256, must in needed(session, area):
-        if must and not any((one / sha256[:2] / sha256).exists() for one in folders):
-            yield None
+            elif must and folder == folders[-1] and not any((f / inside).exists() for f in folders):
+                yield None
 
 
 def _unneeded(area: Path, needed: Iterator[tuple[str, bool]]) -> Iterator[os.DirEntry[str]]:
