@@ -43,8 +43,6 @@ export class Sending {
       if (!isTrouble(error)) throw error;
       if (batch.length === 1) this.report.onTrouble(batch[0].item.path, error.message);
       else for (const one of batch) await this.attempt([one]); // one of them is at fault
-    } finally {
-      this.underway.delete(batch);
     }
   }
 
@@ -76,18 +74,21 @@ export class Sending {
         if (error.offset === before) await sleep(BUSY_MS); // an earlier request is still at work
         upload.received = error.offset; // the server has more, or less, than it answered
       }
-      this.underway.delete(batch);
       this.bytes += upload.received - before;
       this.show();
     }
   }
 
-  patch(batch, path, body, headers = {}) {
+  async patch(batch, path, body, headers = {}) {
     const onProgress = (sent) => {
       this.underway.set(batch, Math.min(sent, body.size));
       this.show();
     };
-    return patchBytes(this.url + path, body, headers, onProgress, this.report.patience);
+    try {
+      return await patchBytes(this.url + path, body, headers, onProgress, this.report.patience);
+    } finally {
+      this.underway.delete(batch);
+    }
   }
 
   show() {
