@@ -26,16 +26,6 @@ def connect(settings: Settings) -> None:
     _sender.cache_clear()
 
 
-def nudge_queue(queue: str) -> None:
-    nudges = {
-        celery_config.INGEST: nudge_ingest,
-        celery_config.PREDICT: nudge_predict,
-        celery_config.TRAIN: nudge_train,
-    }
-    if queue in nudges:
-        nudges[queue]()
-
-
 def is_broker_up() -> bool:
     """For health checks: answers within about a second."""
     try:
@@ -65,6 +55,11 @@ nudge_ingest = partial(_nudge, celery_config.INGEST_TASK)
 nudge_predict = partial(_nudge, celery_config.PREDICT_TASK)
 nudge_reread = partial(_nudge, celery_config.REREAD_TASK)
 nudge_train = partial(_nudge, celery_config.NIGHT_TASK)
+NUDGES = {
+    celery_config.INGEST: nudge_ingest,
+    celery_config.PREDICT: nudge_predict,
+    celery_config.TRAIN: nudge_train,
+}
 
 
 @cache

@@ -18,7 +18,7 @@ from models.operations.heartbeat import record_heartbeat
 from worker import celery_config
 from worker.app import app
 from worker.chunks import PASSING, describe, repeat
-from worker.enqueue import nudge_ingest, nudge_predict, nudge_queue, nudge_reread
+from worker.enqueue import NUDGES, nudge_ingest, nudge_predict, nudge_reread
 
 if TYPE_CHECKING:
     from pipeline.prepare.pool import DecoderPool
@@ -139,7 +139,8 @@ def _start(sender: Any, **_: Any) -> None:
     """Start at once on what waited while no worker ran."""
     for queue in sender.app.amqp.queues.consume_from:
         record_heartbeat(process_context().settings.data_dir, queue)
-        nudge_queue(queue)
+        if queue in NUDGES:
+            NUDGES[queue]()
 
 
 _stop_signals = count()

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models.intake.study_links import StudyLink, find_study_links
 from models.learning.labels import EffectiveLabel, effective, latest_labels
 from models.learning.snapshots import SITE
-from models.query import Page, count_rows, read_row_page
+from models.query import Page, count_rows
 from models.tables.learning import ImportedDataset, ImportedImage, Label, LabelValue, Source
 
 
@@ -61,7 +61,7 @@ def list_labels(
     chosen = [labels.c.is_conflict] if only_conflicts else []
     # Counted in the same query, since finding the effective labels is most of its cost.
     newest = select(labels, func.count().over()).where(*chosen).order_by(labels.c.label_id.desc())
-    rows = read_row_page(session, newest, page=page, page_size=page_size, total=0).items
+    rows = session.execute(newest.limit(page_size).offset((page - 1) * page_size)).all()
     found = [EffectiveLabel(*row[:-1]) for row in rows]
     hashes = [label.sha256 for label in found]
     said, links = latest_labels(session, hashes), find_study_links(session, hashes)
@@ -110,8 +110,6 @@ def _count_since(session: Session, moment: datetime) -> int:
 
 def _readers(session: Session) -> list[ReaderCounts]:
     count = func.count().label("count")
-    rows = select(Label.reader, count, func.max(Label.read_at)).where(
-        Label.source != Source.DATASET
-    )
-    busiest = rows.group_by(Label.reader).order_by(count.desc(), Label.reader)
+    rows = select(Label.reader, count, func.max(Label.read_at)).group_by(Label.reader)
+    busiest = rows.where(Label.source != Source.DATASET).order_by(count.desc(), Label.reader)
     return [ReaderCounts(*row) for row in session.execute(busiest)]

@@ -156,7 +156,9 @@ def read_table(connection: Connection, path: Path, *, name: str, report: Report)
                 raise ValueError
             kinds = dict(header["columns"])
             target = _plain_table(name, kinds)
-            rows = _rows(lines, kinds)
+            convert = [_FROM_JSON.get(kind) for kind in kinds.values()]
+            values = (_converted(json.loads(line), convert) for line in lines)
+            rows = (dict(zip(kinds, row, strict=True)) for row in values)
             while some := list(islice(rows, ROWS_AT_ONCE)):
                 connection.execute(target.insert(), some)
                 count += len(some)
@@ -208,12 +210,6 @@ def check_revision(revision: str) -> None:
             f"its tables are at {revision}, and this release knows them up to {newest_revision()}: "
             "restore it with the release that made it, or a later one"
         )
-
-
-def _rows(lines: Iterator[str], kinds: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    convert = [_FROM_JSON.get(kind) for kind in kinds.values()]
-    for line in lines:
-        yield dict(zip(kinds, _converted(json.loads(line), convert), strict=True))
 
 
 def _converted(row: Sequence[Any], convert: Sequence[Callable[[Any], Any] | None]) -> list[Any]:
