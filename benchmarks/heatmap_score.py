@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from benchmarks.randomisation import DRAWS, randomise_version
 from pipeline.decode.decode import decode
+from pipeline.drawing import smooth
 from pipeline.errors import PipelineError, RefusedError
 from pipeline.evaluation.bootstrap import bootstrap
-from pipeline.inference.drawing import smooth
 from pipeline.inference.engine import load_engine
 from pipeline.inference.heatmap import cell_means
 from pipeline.prepare.network_input import DECODED_SIZE, network_input

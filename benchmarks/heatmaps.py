@@ -21,8 +21,8 @@ from PIL import Image, ImageDraw
 
 from benchmarks.heatmap_score import METRICS, BoxedImage, read_boxes, read_inputs, score_external
 from pipeline.decode.decode import decode
+from pipeline.drawing import overlay_png
 from pipeline.errors import PipelineError
-from pipeline.inference.drawing import overlay_png
 from pipeline.inference.engine import load_engine
 from pipeline.inference.heatmap import FAINT, MUCH, NARROW, SOME, WIDE, body_shares, measure_trust
 from pipeline.inference.version_folder import BASELINE

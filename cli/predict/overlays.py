@@ -7,7 +7,7 @@ from cli.errors import Failed
 from cli.output import make_folder
 from cli.predict.reader import Item
 from pipeline.decode.decode import decode
-from pipeline.inference.drawing import overlay_png
+from pipeline.drawing import overlay_png
 from pipeline.types import Prediction
 
 

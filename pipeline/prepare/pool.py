@@ -14,8 +14,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Final, Self
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError, RefusalCode, RefusedError
 from pipeline.limits import Limits
@@ -32,6 +35,10 @@ _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # no secret
 
 class DecoderError(PipelineError):
     """A decoder process does not start: a fault of the installation, not of a file."""
+
+
+class BusyError(PipelineError):
+    """All decoder processes are busy; try again later."""
 
 
 class DecoderPool:
@@ -62,6 +69,24 @@ class DecoderPool:
         processes = len(self._decoders)
         return map_ahead(self._prepare, paths, threads=processes, ahead=_LOOK_AHEAD * processes)
 
+    def display(
+        self, path: Path, heatmap: NDArray[np.float32] | None = None, *, wait_s: float = 1.0
+    ) -> bytes | RefusedError:
+        """Return a file's picture as PNG (see `display.display`).
+
+        wait_s: for a process that is free. Raises BusyError if none is by then, DecoderError if
+        one cannot be started.
+        """
+        try:
+            decoder = self._idle.get(timeout=wait_s)
+        except Empty:
+            raise BusyError("all decoders are busy") from None
+        try:
+            drawn: bytes | RefusedError = decoder.answer((path.absolute(), heatmap))
+            return drawn
+        finally:
+            self._idle.put(decoder)
+
     def process_ids(self) -> list[int]:
         return [decoder.process.pid for decoder in self._decoders]
 
@@ -82,7 +107,8 @@ class DecoderPool:
     def _prepare(self, path: Path) -> Prepared | RefusedError:
         decoder = self._idle.get()
         try:
-            return decoder.prepare(path)
+            prepared: Prepared | RefusedError = decoder.answer(path.absolute())
+            return prepared
         finally:
             self._idle.put(decoder)
 
@@ -99,25 +125,25 @@ class _Decoder:
         self._lock = threading.Lock()  # held while the process is replaced or ended for good
         self._start()
 
-    def prepare(self, path: Path) -> Prepared | RefusedError:
+    def answer(self, task: Any) -> Any:
         """Blame a file only for two crashes in a row, or for using up its time.
 
         A process may also be killed or suspended because the machine is short of memory.
         """
-        answer, may_be_innocent = self._try(path)
+        answer, may_be_innocent = self._try(task)
         if may_be_innocent and not self._has_ended:
-            answer, _ = self._try(path)
+            answer, _ = self._try(task)
         if isinstance(answer, str):
             log.error("decoding failed unexpectedly: %s", answer)
             return RefusedError(RefusalCode.UNEXPECTED, "an unexpected error while decoding")
         return answer
 
-    def _try(self, path: Path) -> tuple[Prepared | RefusedError | str, bool]:
+    def _try(self, task: Any) -> tuple[Any, bool]:
         """Return the answer (see `process`), and whether the file may not be at fault for it."""
         self._await_ready()
         began_s = _cpu_seconds(self.process.pid)
         try:
-            self._connection.send(path.absolute())
+            self._connection.send(task)
             if self._connection.poll(self._timeout_s):
                 return self._connection.recv(), False
         except (EOFError, OSError):

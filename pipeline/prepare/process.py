@@ -1,8 +1,9 @@
 """A process that only prepares files, so that a hostile file can crash nothing else.
 
-Protocol with `pool`: limits, key and time limit in, True out, then one path in and one answer
-out, until the pool closes the pipe or dies. An answer is a Prepared, a RefusedError, or where the
-code is at fault a line for the log: the places in the code, without any value.
+Protocol with `pool`: limits, key and time limit in, True out, then one task in and one answer
+out, until the pool closes the pipe or dies. A task is a path to prepare, or a path and a heatmap to
+draw. An answer is a Prepared, a PNG, a RefusedError, or where the code is at fault a line for the
+log: the places in the code, without any value.
 """
 
 import os
@@ -14,11 +15,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.errors import RefusedError, damaged, too_large
 from pipeline.files.jpeg import DAMAGED, reports_damage
 from pipeline.limits import Limits
+from pipeline.prepare.display import display
 from pipeline.prepare.prepare import prepare
 from pipeline.types import Prepared
+
+Task = Path | tuple[Path, NDArray[np.float32] | None]
 
 # Of one process. The largest radiograph that `Limits` allows (64 million pixels of 16 bits) takes
 # 0.85 of it; an image of that size in colours or floats may not fit, and is refused.
@@ -37,10 +44,10 @@ def main(descriptor: int) -> None:
         connection.send(True)
         warnings = _capture_stderr()
         while True:
-            path = connection.recv()
+            task = connection.recv()
             # Ends this process even within a codec, in case the pool is gone by then.
             signal.setitimer(signal.ITIMER_REAL, timeout_s + _GRACE_S)
-            answer = _answer(path, limits, key, warnings)
+            answer = _answer(task, limits, key, warnings)
             signal.setitimer(signal.ITIMER_REAL, 0)
             connection.send(answer)
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -48,15 +55,18 @@ def main(descriptor: int) -> None:
 
 
 def _answer(
-    path: Path, limits: Limits, key: bytes | None, warnings: int
-) -> Prepared | RefusedError | str:
+    task: Task, limits: Limits, key: bytes | None, warnings: int
+) -> Prepared | bytes | RefusedError | str:
     try:
         _read_all(warnings)  # those of the previous file
-        prepared = prepare(path, key=key, limits=limits)
+        if isinstance(task, Path):
+            answer: Prepared | bytes = prepare(task, key=key, limits=limits)
+        else:
+            answer = display(*task, limits=limits)
         if reports_damage(_read_all(warnings).decode(errors="replace")):
             # GDCM decodes a damaged lossless JPEG without an error; the damage shows here only.
             return damaged(DAMAGED)
-        return prepared
+        return answer
     except RefusedError as refusal:
         return refusal
     except MemoryError:

@@ -12,12 +12,12 @@ from typing import Any, Final
 from PIL import Image
 
 from pipeline.decode.decode import decode
+from pipeline.drawing import display_png, overlay_png
 from pipeline.errors import RefusedError
 from pipeline.evaluation.bootstrap import DRAWS
 from pipeline.evaluation.curves import curves_as_json, precision_recall_points, probability_counts
 from pipeline.evaluation.evaluate import Scores, evaluate
 from pipeline.evaluation.metrics import AT_THRESHOLD, METRICS, OVERALL
-from pipeline.inference.drawing import display_png, overlay_png
 from pipeline.inference.version_folder import Card
 from pipeline.reports import charts
 from pipeline.reports.templates import render

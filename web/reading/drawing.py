@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 from models.files.store import FileStore
 from models.tables.intake import Image
 from pipeline.decode.decode import decode
-from pipeline.inference.drawing import display_png, heatmap_png, overlay_png
+from pipeline.drawing import display_png, heatmap_png, overlay_png
 from pipeline.types import PREPROCESSING
 
 THUMBNAIL_SIDE = 128

@@ -19,7 +19,8 @@ import pytest
 from pydicom.uid import JPEGLosslessSV1
 
 from pipeline.errors import RefusalCode, RefusedError
-from pipeline.prepare.pool import DecoderPool
+from pipeline.prepare.display import display
+from pipeline.prepare.pool import BusyError, DecoderPool
 from pipeline.prepare.prepare import prepare
 from pipeline.types import Prepared
 from tests.support.data.builders import change_frame, make_dicom, make_jpeg, make_picture, make_png
@@ -79,6 +80,28 @@ def test_answers_are_in_order_and_equal_those_of_prepare(good: list[Path], tmp_p
         assert isinstance(answer, Prepared)
         np.testing.assert_array_equal(answer.network_input, expected.network_input)
         assert answer.stored == expected.stored
+
+
+def test_display_returns_the_picture_or_why_not(good: list[Path], tmp_path: Path) -> None:
+    heatmap = np.eye(7, dtype=np.float32)
+    bad = tmp_path / "bad"
+    bad.write_bytes(b"not an image")
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        for path in good:
+            assert pool.display(path) == display(path)
+            assert pool.display(path, heatmap) == display(path, heatmap)
+        assert isinstance(pool.display(bad), RefusedError)
+
+
+def test_display_waits_no_longer_than_it_is_told(good: list[Path], never_ending: Path) -> None:
+    pool = DecoderPool(processes=1, timeout_s=60)
+    thread = threading.Thread(target=lambda: list(pool.prepare_all([never_ending])))
+    thread.start()
+    with never_ending.open("wb"):  # the decoder reads it now
+        with pytest.raises(BusyError):
+            pool.display(good[0], wait_s=0.01)
+        pool.close()
+    thread.join()
 
 
 def test_prepare_all_takes_few_paths_ahead(good: list[Path]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.inference.drawing import display_png, heatmap_png, overlay_png
+from pipeline.drawing import display_png, heatmap_png, overlay_png
 from pipeline.types import DecodedImage
 from tests.support.data.builders import make_picture
 
