@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 
 def watch_audit(context: AppContext) -> None:
-    with context.sessions() as session:
-        check = check_audit(session, context.settings.data_dir)
+    key = context.secrets.identity_key
+    check = check_audit(context.sessions, context.settings.data_dir, key=key)
     if check.is_intact:
         log.info("audit chain verified: %d rows", check.rows)
     else:

@@ -1,23 +1,31 @@
-"""Verify the audit chain, and the anchors that are kept outside the database.
+"""Verify the audit chain, and the anchors that are kept in a file outside the database.
 
 An anchor records which digest a row had at a time. Removing the newest rows, or rewriting the whole
 chain, would need the anchors to be changed too; a copy elsewhere (a log collector, a backup) is
 out of reach. Rows newer than the newest anchor can still be removed unnoticed.
+
+The database lists the anchors as well, each with a keyed hash, so that the file cannot be deleted
+or cut unnoticed, nor can an anchor be forged by someone without the installation's key.
 """
 
 import json
 import os
+import shutil
 from collections import deque
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.audit.log import digest_of, iter_sealed
 from models.base import now
 from models.config.secrets import write_private
 from models.file_lock import file_lock
+from models.session import Sessions
+from models.tables.intake import AuditAnchor
+from pipeline.pseudonym import pseudonym
 
 ANCHORS_FILE = "audit-anchors.jsonl"
 CHECK_FILE = "audit-check.json"  # the newest check
@@ -69,19 +77,47 @@ def verify(session: Session, anchors: dict[int, Anchor] | None = None) -> Check:
     return Check(now(), rows, last_id, before)
 
 
-def check_audit(session: Session, data_dir: Path) -> Check:
-    """Verify all rows, anchor an intact chain, and keep the result for `newest_check`."""
+def check_audit(sessions: Sessions, data_dir: Path, *, key: bytes) -> Check:
+    """Verify all rows and anchors, anchor an intact chain, and keep the result for `newest_check`.
+
+    key: the installation's identity key.
+    """
     try:
         anchors = read_anchors(data_dir)
     except ValueError as error:
         check = Check(now(), 0, 0, "", None, str(error))
     else:
-        check = verify(session, anchors)
+        with sessions() as session:
+            check = _check_listed(session, anchors, key) or verify(session, anchors)
         if check.is_intact and check.rows and check.last_id not in anchors:
-            _add_anchor(data_dir, Anchor(check.time, check.last_id, check.last_digest))
+            anchor = Anchor(check.time, check.last_id, check.last_digest)
+            _add_anchor(data_dir, anchor)
+            with sessions.begin() as session:
+                session.merge(AuditAnchor(audit_id=anchor.id, keyed_hash=_keyed_hash(anchor, key)))
     kept = asdict(check) | {"time": check.time.isoformat()}
     write_private(data_dir / CHECK_FILE, json.dumps(kept) + "\n")
     return check
+
+
+def _check_listed(session: Session, anchors: dict[int, Anchor], key: bytes) -> Check | None:
+    """Of the anchors that the database lists: the first that the file lacks or has differently.
+
+    Anchors that only the file has are of older releases, or the process ended in between.
+    """
+    for listed in session.scalars(select(AuditAnchor).order_by(AuditAnchor.audit_id)):
+        anchor = anchors.get(listed.audit_id)
+        if anchor is None:
+            why = f"{ANCHORS_FILE} lacks an anchor that was made for this row"
+        elif listed.keyed_hash != _keyed_hash(anchor, key):
+            why = f"the row's anchor in {ANCHORS_FILE} is not the one that was made"
+        else:
+            continue
+        return Check(now(), 0, 0, "", listed.audit_id, why)
+    return None
+
+
+def _keyed_hash(anchor: Anchor, key: bytes) -> str:
+    return pseudonym(key, "audit anchor", str(anchor.id), anchor.digest)
 
 
 def newest_check(data_dir: Path) -> Check | None:
@@ -110,15 +146,32 @@ def read_anchors(data_dir: Path) -> dict[int, Anchor]:
     return anchors
 
 
+def copy_anchors(data_dir: Path, target: Path, *, up_to: int) -> None:
+    """Those of rows up to an id, for a backup of the rows: it must have all anchors that these
+    rows list, and none of a row that they lack.
+    """
+    try:
+        anchors = [one for one in read_anchors(data_dir).values() if one.id <= up_to]
+    except ValueError:  # the next check reports it, of the copy too
+        shutil.copyfile(data_dir / ANCHORS_FILE, target / ANCHORS_FILE)
+        return
+    if anchors:
+        write_private(target / ANCHORS_FILE, "".join(map(_line, anchors)))
+
+
 def _add_anchor(data_dir: Path, anchor: Anchor) -> None:
-    fields = {"time": anchor.time.isoformat(), "id": anchor.id, "digest": anchor.digest}
     with (
         file_lock(data_dir / ANCHORS_FILE, timeout_s=None) as descriptor,
         os.fdopen(descriptor, "rb+", closefd=False) as file,
     ):
         file.truncate(file.read().rfind(b"\n") + 1)
         file.seek(0, os.SEEK_END)
-        file.write(json.dumps(fields).encode() + b"\n")
+        file.write(_line(anchor).encode())
+
+
+def _line(anchor: Anchor) -> str:
+    fields = {"time": anchor.time.isoformat(), "id": anchor.id, "digest": anchor.digest}
+    return json.dumps(fields) + "\n"
 
 
 def _wrong(kept: str | None, expected: str) -> str:

@@ -15,8 +15,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.audit.verify import ANCHORS_FILE, copy_anchors
 from models.config.settings import Settings
 from models.files.deletion_lock import BackupRunningError, hold_deletions
 from models.files.references import needed_files
@@ -41,6 +43,7 @@ from models.operations.backup_folder import (
 from models.operations.dump import DatabaseDump, is_empty, row_count, snapshot_of, write_database
 from models.operations.upgrade import record_by_admin
 from models.session import open_database
+from models.tables.intake import Audit
 from pipeline.atomic_file import sync
 from pipeline.checksum import sha256_of
 
@@ -132,7 +135,7 @@ def _make(settings: Settings, backups: Backups, *, check: bool, report: Report) 
     folder = backups.folder / f"{name}{UNFINISHED}"
     folder.mkdir()
     for loose in LOOSE_FILES:
-        if (settings.data_dir / loose).exists():
+        if loose != ANCHORS_FILE and (settings.data_dir / loose).exists():
             shutil.copyfile(settings.data_dir / loose, folder / loose)
     dump, found, missing = _save_rows(settings, folder, report)
     saver = _Saver(settings.data_dir, backups, check=check)
@@ -180,6 +183,8 @@ def _save_rows(settings: Settings, folder: Path, report: Report) -> tuple[Databa
                 report("Saving rows", done, total)
 
             dump = write_database(connection, folder / TABLES, report=count)
+            newest_row = connection.scalar(select(func.max(Audit.id))) or 0
+            copy_anchors(settings.data_dir, folder, up_to=newest_row)
             with (folder / NEEDED).open("w", encoding="utf-8") as lines:
                 for path in needed_files(Session(bind=connection), settings):
                     if path:

@@ -31,7 +31,7 @@ FILE_LIST = "files.jsonl.gz"
 TABLES = "tables"
 UNFINISHED = ".unfinished"
 SECRETS_FILE = "secrets.json"
-# In the data folder. Anchors may be older than the rows they speak of, never newer.
+# In the data folder.
 LOOSE_FILES = (SECRETS_FILE, "token", ANCHORS_FILE)
 _NAME = re.compile(r"\d{8}T\d{6}Z")
 

@@ -214,3 +214,12 @@ class Audit(Base):
     target: Mapped[str] = mapped_column(String(120))
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     digest: Mapped[str | None] = mapped_column(String(64))  # None in old rows until the next start
+
+
+class AuditAnchor(Base):
+    """That a row was anchored, see `models.audit.verify`. The row itself may be gone."""
+
+    __tablename__ = "audit_anchor"
+
+    audit_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    keyed_hash: Mapped[str] = mapped_column(String(64))

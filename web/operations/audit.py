@@ -12,7 +12,7 @@ from models.audit.verify import Check, check_audit, newest_check
 from models.people.users import list_users
 from models.tables.people import Role
 from web.auth.rules import audit, needs
-from web.context import current_settings, read_session
+from web.context import current_context, current_settings, read_session
 from web.http.export import csv_lines, described, download, json_lines
 from web.http.params import read_query
 from web.operations.schemas import AuditCheckOut, AuditExportQuery, AuditPageQuery, AuditQuery
@@ -37,7 +37,7 @@ def show_page() -> str:
     with read_session() as session:
         return render_template(
             "audit.html",
-            check=newest_check(data_dir) or check_audit(session, data_dir),
+            check=newest_check(data_dir) or _verify(),
             rows=list_audit_page(session, _filter(query), page=query.page, page_size=PAGE_SIZE),
             actions=audit_actions(session),
             people=[user.name for user in list_users(session)],
@@ -74,8 +74,13 @@ def check() -> Check:
 
 def _check() -> Check:
     audit("audit.checked")
-    with read_session() as session:
-        return check_audit(session, current_settings().data_dir)
+    return _verify()
+
+
+def _verify() -> Check:
+    context = current_context()
+    key = context.secrets.identity_key
+    return check_audit(context.sessions, context.settings.data_dir, key=key)
 
 
 def _filter(query: AuditQuery) -> AuditFilter:

@@ -14,10 +14,17 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from models.audit.log import Sealed, chain_older, digest_of, record
-from models.audit.verify import ANCHORS_FILE, check_audit, newest_check, read_anchors, verify
+from models.audit.verify import (
+    ANCHORS_FILE,
+    Check,
+    check_audit,
+    copy_anchors,
+    newest_check,
+    read_anchors,
+    verify,
+)
 from models.base import now
-from models.config.settings import Settings
-from models.tables.intake import Audit
+from models.tables.intake import Audit, AuditAnchor
 from tests.support.data.rows import a_user
 from tests.support.servers.databases import Database, both_databases
 from tests.support.servers.processes import ROOT, environment
@@ -27,10 +34,14 @@ ROWS = 12
 
 @pytest.fixture
 def recorded(session: Session) -> Session:
+    record_rows(session)
+    return session
+
+
+def record_rows(session: Session) -> None:
     user = a_user(session)
     for number in range(ROWS):
         record(session, user_id=user.id, action="study.viewed", target=str(number))
-    return session
 
 
 def _alter(session: Session) -> None:
@@ -103,40 +114,111 @@ def _rewrite(session: Session) -> None:
         row.digest = before = digest_of(what, before=before)
 
 
+KEY = bytes(32)
+
+
+@pytest.fixture
+def audited(database: Database) -> Database:
+    """Rows that are committed, since a check reads what others have written."""
+    with database.sessions.begin() as session:
+        record_rows(session)
+    return database
+
+
+def check_of(database: Database) -> Check:
+    return check_audit(database.sessions, database.settings.data_dir, key=KEY)
+
+
+def add_row(database: Database) -> None:
+    with database.sessions.begin() as session:
+        record(session, user_id=None, action="login.bad")
+
+
 @pytest.mark.parametrize(
     ("tamper", "why"),
     [(_cut_off, "is missing"), (_replace_end, "is missing"), (_alter_and_rewrite, "anchored")],
 )
 def test_anchor_shows_what_the_chain_alone_cannot(
-    recorded: Session, settings: Settings, tamper: Callable[[Session], None], why: str
+    audited: Database, tamper: Callable[[Session], None], why: str
 ) -> None:
-    check = check_audit(recorded, settings.data_dir)
+    check = check_of(audited)
     assert (check.is_intact, check.rows, check.last_id) == (True, ROWS, ROWS)
-    tamper(recorded)
-    assert verify(recorded).is_intact
-    check = check_audit(recorded, settings.data_dir)
+    with audited.sessions.begin() as session:
+        tamper(session)
+        assert verify(session).is_intact
+    check = check_of(audited)
     assert (check.broken, check.rows) == (ROWS, ROWS - 1)
     assert why in check.why
 
 
-def test_anchors_are_private_and_added_for_new_rows_only(
-    recorded: Session, settings: Settings
-) -> None:
+def _delete_all(session: Session) -> None:
+    session.execute(delete(Audit))
+
+
+@both_databases
+@pytest.mark.parametrize("tamper", [_cut_off, _delete_all, lambda session: None])
+def test_deleted_anchors_are_noticed(audited: Database, tamper: Callable[[Session], None]) -> None:
+    assert check_of(audited).is_intact
+    with audited.sessions.begin() as session:
+        tamper(session)
+    (audited.settings.data_dir / ANCHORS_FILE).unlink()
+    check = check_of(audited)
+    assert (check.broken, check.why) == (
+        ROWS,
+        f"{ANCHORS_FILE} lacks an anchor that was made for this row",
+    )
+
+
+def test_forged_anchor_is_noticed(audited: Database) -> None:
+    """By someone who may write database and file, but has no key."""
+    check_of(audited)
+    with audited.sessions.begin() as session:
+        _alter_and_rewrite(session)
+        digest = verify(session).last_digest
+    file = audited.settings.data_dir / ANCHORS_FILE
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"digest": digest}) + "\n")
+    check = check_of(audited)
+    assert (check.broken, check.why) == (
+        ROWS,
+        f"the row's anchor in {ANCHORS_FILE} is not the one that was made",
+    )
+
+
+def test_anchors_of_older_releases_are_in_their_file_only(audited: Database) -> None:
+    check_of(audited)
+    with audited.sessions.begin() as session:
+        session.execute(delete(AuditAnchor))
+    add_row(audited)
+    assert check_of(audited).is_intact
+    assert list(read_anchors(audited.settings.data_dir)) == [ROWS, ROWS + 1]
+
+
+def test_copied_anchors_end_with_the_rows(audited: Database, tmp_path: Path) -> None:
+    check_of(audited)
+    add_row(audited)
+    check_of(audited)
+    copy_anchors(audited.settings.data_dir, tmp_path, up_to=ROWS)
+    assert list(read_anchors(tmp_path)) == [ROWS]
+
+
+def test_anchors_are_private_and_added_for_new_rows_only(audited: Database) -> None:
     for _ in range(2):
-        check_audit(recorded, settings.data_dir)
-    record(recorded, user_id=None, action="login.bad")
-    check = check_audit(recorded, settings.data_dir)
-    file = settings.data_dir / ANCHORS_FILE
+        check_of(audited)
+    add_row(audited)
+    check = check_of(audited)
+    data_dir = audited.settings.data_dir
+    file = data_dir / ANCHORS_FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert list(read_anchors(settings.data_dir)) == [ROWS, ROWS + 1]
+    assert list(read_anchors(data_dir)) == [ROWS, ROWS + 1]
     assert list(json.loads(file.read_text().splitlines()[0])) == ["time", "id", "digest"]
-    assert newest_check(settings.data_dir) == check
+    assert newest_check(data_dir) == check
 
 
-def test_broken_chain_gets_no_anchor(recorded: Session, settings: Settings) -> None:
-    _alter(recorded)
-    check_audit(recorded, settings.data_dir)
-    assert not (settings.data_dir / ANCHORS_FILE).exists()
+def test_broken_chain_gets_no_anchor(audited: Database) -> None:
+    with audited.sessions.begin() as session:
+        _alter(session)
+    check_of(audited)
+    assert not (audited.settings.data_dir / ANCHORS_FILE).exists()
 
 
 def add_anchor(data_dir: Path, line: str) -> None:
@@ -144,21 +226,21 @@ def add_anchor(data_dir: Path, line: str) -> None:
         file.write(line)
 
 
-def test_unreadable_anchor_fails_the_check(recorded: Session, settings: Settings) -> None:
-    check_audit(recorded, settings.data_dir)
-    add_anchor(settings.data_dir, "{}\n")
-    check = check_audit(recorded, settings.data_dir)
-    assert check.why == f"{ANCHORS_FILE}, line 2: not an anchor"
+def test_unreadable_anchor_fails_the_check(audited: Database) -> None:
+    check_of(audited)
+    add_anchor(audited.settings.data_dir, "{}\n")
+    assert check_of(audited).why == f"{ANCHORS_FILE}, line 2: not an anchor"
 
 
-def test_incomplete_last_anchor_is_ignored(recorded: Session, settings: Settings) -> None:
-    check_audit(recorded, settings.data_dir)
-    add_anchor(settings.data_dir, '{"time": "20')
-    assert check_audit(recorded, settings.data_dir).is_intact
-    assert list(read_anchors(settings.data_dir)) == [ROWS]
-    record(recorded, user_id=None, action="one.more")
-    assert check_audit(recorded, settings.data_dir).is_intact
-    assert list(read_anchors(settings.data_dir)) == [ROWS, ROWS + 1]
+def test_incomplete_last_anchor_is_ignored(audited: Database) -> None:
+    data_dir = audited.settings.data_dir
+    check_of(audited)
+    add_anchor(data_dir, '{"time": "20')
+    assert check_of(audited).is_intact
+    assert list(read_anchors(data_dir)) == [ROWS]
+    add_row(audited)
+    assert check_of(audited).is_intact
+    assert list(read_anchors(data_dir)) == [ROWS, ROWS + 1]
 
 
 @both_databases

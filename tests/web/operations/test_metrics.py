@@ -101,7 +101,7 @@ def test_metrics_report_version_nights_jobs_disk_and_audit(portal: Portal) -> No
             session.flush()
         for _ in range(3):
             record(session, user_id=None, action="login.bad")
-        check_audit(session, data_dir)
+    check_audit(portal.database.sessions, data_dir, key=bytes(32))
     record_heartbeat(data_dir, "predict")
     samples = _scrape(portal)
     assert _value(samples, "live_model_version_info", "v7") == 1
