@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.errors import UsageProblem
-from pipeline.files.sniff import is_junk
-from pipeline.text import plural, readable
+from pipeline.files.walk import FolderWalk, LeftOut
+from pipeline.text import unique_name
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,23 @@ class Source:
 class Walk:
     """The files below the given paths, sorted; can be iterated several times.
 
-    A folder that cannot be listed is yielded like a file; opening it tells why. `ignored` and
-    `outside` count what the last iteration left out: hidden or junk files, and links that lead
-    out of their folder.
+    A folder that cannot be listed is yielded like a file; opening it tells why. Links that lead
+    out of their folder are left out: what they show was not given.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         for path in paths:
             _check(path)
         self._roots = list(zip(paths, _names(paths), strict=True))
-        self.ignored = 0
-        self.outside = 0
+        self._left_out = LeftOut()
 
     def __iter__(self) -> Iterator[Source]:
-        self.ignored = self.outside = 0
+        self._left_out = LeftOut()
         for path, name in self._roots:
             if path.is_dir():
-                yield from self._below(path, name, root=path.resolve())
+                for found in FolderWalk(path, self._left_out, follow=False):
+                    below = found.relative_to(path).as_posix()
+                    yield Source(f"{name}/{unique_name(below)}" if found != path else name, found)
             else:
                 yield Source(name, path)
 
@@ -54,30 +54,8 @@ class Walk:
         return number
 
     def left_out(self) -> str | None:
-        """Describe what was left out, if anything."""
-        parts = [f"{self.ignored} hidden or junk"] if self.ignored else []
-        parts += [f"{plural(self.outside, 'link')} out of the folder"] if self.outside else []
-        return "left out: " + ", ".join(parts) if parts else None
-
-    def _below(self, folder: Path, name: str, *, root: Path) -> Iterator[Source]:
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            yield Source(name, folder)
-            return
-        for entry in entries:
-            file, path = f"{name}/{readable(entry.name)}", Path(entry.path)
-            if entry.name.startswith(".") or is_junk(entry.name):
-                self.ignored += 1
-            elif entry.is_dir(follow_symlinks=False):
-                yield from self._below(path, file, root=root)
-            # realpath, since Path.resolve() fails for circular links
-            elif entry.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
-                self.outside += 1
-            elif _is_regular(entry):
-                yield Source(file, path)
-            else:
-                self.ignored += 1
+        """Describe what the last iteration left out, if anything."""
+        return self._left_out.describe()
 
 
 def _check(path: Path) -> None:
@@ -94,14 +72,6 @@ def _check(path: Path) -> None:
         raise UsageProblem(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _is_regular(entry: os.DirEntry[str]) -> bool:
-    """Reading a pipe or device could block; a linked folder is walked where it is."""
-    try:
-        return stat.S_ISREG(entry.stat().st_mode)
-    except OSError:
-        return True  # a broken link: opening it tells why
-
-
 def _names(paths: Sequence[Path]) -> list[str]:
     others = {
         path: Path(os.path.normpath(path.absolute()))
@@ -110,4 +80,4 @@ def _names(paths: Sequence[Path]) -> list[str]:
     }
     common = os.path.commonpath([path.parent for path in others.values()]) if others else ""
     relative = (others[path].relative_to(common) if path in others else path for path in paths)
-    return [readable(path.as_posix()) for path in relative]
+    return [unique_name(path.as_posix()) for path in relative]

@@ -1,6 +1,10 @@
 """Text for pages, terminals and logs: counts, percentages, and text written by others."""
 
 import unicodedata
+from collections.abc import Iterable
+from itertools import islice
+
+LISTED = 5
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
@@ -24,11 +28,36 @@ def probability_percent(probability: float | None) -> str:
     return "> 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
 
 
+def listed(names: Iterable[str], *, most: int = LISTED) -> str:
+    """Return the first names, separated by commas, and `...` where there are more."""
+    remaining = iter(names)
+    shown = list(islice(remaining, most))
+    return ", ".join([*shown, "..."] if next(remaining, None) is not None else shown)
+
+
 def readable(text: str) -> str:
     """Return the text in one line, with each character that is not printable as U+FFFD."""
     if text.isprintable():
         return text
     return "".join("\N{REPLACEMENT CHARACTER}" if _is_unsafe(char) else char for char in text)
+
+
+def unique_name(name: str) -> str:
+    """Return a file name in printable characters, so that different names stay different.
+
+    Each byte of a character that is not printable, or that is not UTF-8 at all, becomes U+FFFD and
+    two hexadecimal digits. The result of an earlier call stays as it is.
+    """
+    if name.isprintable():
+        return name
+    return "".join(_escaped(char) if _is_unsafe(char) else char for char in name)
+
+
+def _escaped(char: str) -> str:
+    encoded = char.encode(
+        "utf-8", "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
+    )
+    return "".join(f"\N{REPLACEMENT CHARACTER}{byte:02X}" for byte in encoded)
 
 
 def _is_unsafe(char: str) -> bool:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from pipeline.errors import bad_archive
-from pipeline.text import readable
+from pipeline.text import unique_name
 
 MAX_BYTES = 64 * 2**20  # 200,000 entries with names of 300 bytes
 # Extra fields hold times, owners and long sizes: some 30 bytes. zipfile parses one in time that
@@ -83,7 +83,7 @@ def check_name(name: str) -> None:
 
 def shown_name(name: str) -> str:
     """Return a name that is safe to show and to store: plain characters, "/" between parts."""
-    plain = readable(name[-_MAX_NAME_READ:].replace("\\", "/"))
+    plain = unique_name(name[-_MAX_NAME_READ:].replace("\\", "/"))
     parts = [part for part in plain.split("/") if part not in ("", ".", "..")]
     return "/".join(parts)[-_MAX_NAME:] or "(no name)"
 

@@ -33,7 +33,7 @@ def test_walk_leaves_out_and_counts_junk(tmp_path: Path) -> None:
     walk = Walk([tmp_path / "in"])
 
     assert walk.count() == 1
-    assert walk.left_out() == "left out: 3 hidden or junk"
+    assert walk.left_out() == ("left out: 3 hidden or junk files (.DS_Store, Thumbs.db, __MACOSX)")
 
 
 def test_walk_follows_links_only_inside_the_folder(tmp_path: Path) -> None:
@@ -46,7 +46,10 @@ def test_walk_follows_links_only_inside_the_folder(tmp_path: Path) -> None:
     walk = Walk([tmp_path / "in"])
 
     assert [source.file for source in walk] == ["in/a.dcm", "in/circular", "in/inside.dcm"]
-    assert walk.left_out() == "left out: 1 hidden or junk, 2 links out of the folder"
+    assert walk.left_out() == (
+        "left out: 2 links that lead out of the folder (folder, outside.dcm), "
+        "1 link to a folder that is read where it is (loop)"
+    )
 
 
 def test_walk_yields_a_folder_that_cannot_be_listed(tmp_path: Path) -> None:
@@ -66,15 +69,18 @@ def test_walk_does_not_open_pipes(tmp_path: Path) -> None:
     make(tmp_path / "in/a.dcm")
     os.mkfifo(tmp_path / "in/pipe")
 
-    assert files(tmp_path / "in") == ["in/a.dcm"]
+    walk = Walk([tmp_path / "in"])
+    assert [source.file for source in walk] == ["in/a.dcm"]
+    assert walk.left_out() == "left out: 1 pipe, socket or device (pipe)"
     with pytest.raises(UsageProblem, match="pipe: neither a file nor a folder"):
         Walk([tmp_path / "in/pipe"])
 
 
-def test_walk_replaces_control_characters_in_names(tmp_path: Path) -> None:
+def test_walk_escapes_control_characters_in_names(tmp_path: Path) -> None:
     for name in (
         b"esc\x1b[31m",
         b"latin\xe9",
+        b"latin\xe8",
         b"two\nlines",
         "turned\u202e".encode(),
         "ß".encode(),
@@ -82,7 +88,14 @@ def test_walk_replaces_control_characters_in_names(tmp_path: Path) -> None:
         (tmp_path / os.fsdecode(name)).touch()
 
     shown = [name.rsplit("/", 1)[1] for name in files(tmp_path)]
-    assert shown == ["esc\ufffd[31m", "latin\ufffd", "turned\ufffd", "two\ufffdlines", "ß"]
+    assert shown == [
+        "esc\ufffd1B[31m",
+        "latin\ufffdE8",
+        "latin\ufffdE9",
+        "turned\ufffdE2\ufffd80\ufffdAE",
+        "two\ufffd0Alines",
+        "ß",
+    ]
 
 
 def test_walk_names_files_as_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from werkzeug.formparser import FormDataParser
 
 from models.config.settings import Settings
 from models.files.store import make_private_folder
+from pipeline.text import unique_name
 from web.context import current_context
 from web.http.disk import check_room, noticing_full_disk
 
@@ -82,7 +83,7 @@ def _limit_body() -> None:
 
 def clean_file_name(raw: str) -> str:
     """A relative path with "/" between its parts: no root, drive, ".." or control characters."""
-    parts = (_clean_part(part) for part in raw.replace("\\", "/").split("/"))
+    parts = (_clean_part(part) for part in unique_name(raw).replace("\\", "/").split("/"))
     kept = [part for part in parts if part and part not in (".", "..")]
     if kept and len(kept[0]) == 2 and kept[0][1] == ":":
         kept = kept[1:]
@@ -91,6 +92,4 @@ def clean_file_name(raw: str) -> str:
 
 
 def _clean_part(part: str) -> str:
-    # "C*": control, format (some reverse the direction of writing), surrogate, unassigned.
-    visible = (char for char in part if unicodedata.category(char)[0] != "C")
-    return unicodedata.normalize("NFC", "".join(visible)).strip()[-MAX_FOLDER_LENGTH:]
+    return unicodedata.normalize("NFC", part).strip()[-MAX_FOLDER_LENGTH:]

@@ -251,17 +251,19 @@ def test_submit_sends_files_of_any_name(service: ServedPortal, tmp_path: Path) -
     names = (b'quo"te.png', b"back\\slash.png", b"two\nlines.png", b"latin\xe9.png", b" .png ")
     for number, name in enumerate(names):
         (folder / os.fsdecode(name)).write_bytes(a_png(seed=number))
+    # Equal bytes under a name that differs in the byte that is not UTF-8 alone.
+    (folder / os.fsdecode(b"latin\xe8.png")).write_bytes(a_png(seed=3))
     (folder / "broken\x1b]0;title\x07").symlink_to("nowhere")
 
     result = service.run("submit", folder)
 
     assert result.exit_code == 1
-    assert "sent 5 files: 5 images, 1 could not be sent" in result.stderr
-    broken = "/broken\ufffd]0;title\ufffd: cannot be read: No such file or directory\n"
+    assert "sent 6 files: 6 images, 1 could not be sent" in result.stderr
+    broken = "/broken\ufffd1B]0;title\ufffd07: cannot be read: No such file or directory\n"
     assert broken in result.stderr
     job = service.newest_job()
     assert job.name == "ward\ufffd\ufffd[31m"
-    assert (job.declared, job.missing, job.total) == (5, 0, 5)
+    assert (job.declared, job.missing, job.total) == (6, 0, 6)
 
 
 def test_submit_reports_an_unusable_data_folder_in_one_line(
@@ -330,6 +332,6 @@ def test_submit_refuses_a_folder_without_files(
     result = service.run("submit", folder)
 
     assert result.exit_code == 2
-    left_out = f" (left out: {len(names)} hidden or junk)" if names else ""
+    left_out = f" (left out: 2 hidden or junk files ({', '.join(names)}))" if names else ""
     assert result.stderr == f"Error: {folder}: contains no files{left_out}\n"
     assert jobs(service) == before

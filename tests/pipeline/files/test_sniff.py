@@ -1,9 +1,15 @@
 """Media types from content, and files that operating systems leave behind."""
 
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+
 import pytest
 
-from pipeline.errors import RefusedError
-from pipeline.files.sniff import is_junk, sniff
+from pipeline.errors import RefusalCode, RefusedError
+from pipeline.files.sniff import HEAD_BYTES, is_junk, sniff
 
 
 @pytest.mark.parametrize(
@@ -38,6 +44,33 @@ def test_sniff_dicom(head: bytes) -> None:
 def test_sniff_names_unsupported_files(head: bytes, words: str) -> None:
     with pytest.raises(RefusedError, match=words):
         sniff(head)
+
+
+def a_tar() -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("a.dcm"))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (a_tar(), "a tar archive"),
+        (gzip.compress(a_tar()), "a gzip archive"),
+        (bz2.compress(a_tar()), "a bzip2 archive"),
+        (lzma.compress(a_tar()), "an xz archive"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "a 7z archive"),
+        (b"Rar!\x1a\x07\x01\x00", "a RAR archive"),
+    ],
+)
+def test_sniff_refuses_other_archives_with_advice(content: bytes, name: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        sniff(content[:HEAD_BYTES])
+    assert caught.value.reason == (
+        RefusalCode.ARCHIVE,
+        f"received {name}: send its files, or pack them as a zip archive",
+    )
 
 
 def test_is_junk() -> None:
