@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     # Reverse proxies in front of the portal whose X-Forwarded-For and -Proto are trusted.
     proxies: int = Field(default=0, ge=0, le=100)
     session_hours: Few = 12  # how long a login lasts
+    session_idle_minutes: Few = 120  # how long it lasts without activity
     lockout_failures: Few = 5  # wrong passwords until a name is locked
     lockout_s: Seconds = 15 * 60
     log_format: Literal["text", "json"] = "text"

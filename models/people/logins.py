@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, contains_eager
 from models.base import now
 from models.people.tokens import digest_of
 from models.people.users import normal_name
-from models.query import insert_new
+from models.query import insert_new, update_rows
 from models.tables.people import Lockout, Login, User
 
 
@@ -31,16 +31,25 @@ def begin_login(session: Session, user: User, *, lasts: timedelta) -> str:
     return secret
 
 
-def find_login(session: Session, secret: str) -> Login | None:
-    """With its active user."""
-    query = select(Login).join(Login.user).where(Login.digest == digest_of(secret), *_alive())
+def find_login(session: Session, secret: str, *, idle: timedelta) -> Login | None:
+    """With its active user. None after the time without activity (`idle`)."""
+    query = select(Login).join(Login.user).where(Login.digest == digest_of(secret), *_alive(idle))
     return session.scalar(query.options(contains_eager(Login.user)))
 
 
-def list_logins(session: Session, *, user_id: int) -> Sequence[Login]:
+def list_logins(session: Session, *, user_id: int, idle: timedelta) -> Sequence[Login]:
     """Valid ones, newest first."""
-    query = select(Login).join(Login.user).where(Login.user_id == user_id, *_alive())
+    query = select(Login).join(Login.user).where(Login.user_id == user_id, *_alive(idle))
     return session.scalars(query.order_by(Login.id.desc())).all()
+
+
+def note_activity(session: Session, secret: str) -> None:
+    update_rows(session, Login, Login.digest == digest_of(secret), seen_at=now())
+
+
+def confirm_login(session: Session, secret: str) -> None:
+    """The password was given again."""
+    update_rows(session, Login, Login.digest == digest_of(secret), confirmed_at=now())
 
 
 def end_login(session: Session, secret: str) -> None:
@@ -51,8 +60,15 @@ def delete_expired_logins(session: Session) -> None:
     session.execute(delete(Login).where(Login.expires_at <= now()))
 
 
-def _alive() -> tuple[ColumnElement[bool], ...]:
-    return (Login.expires_at > now(), Login.epoch == User.session_epoch, User.is_active.is_(True))
+def _alive(idle: timedelta) -> tuple[ColumnElement[bool], ...]:
+    moment = now()
+    return (
+        Login.expires_at > moment,
+        # Not far in the future either: after a clock was set back, people log in again.
+        Login.seen_at.between(moment - idle, moment + idle),
+        Login.epoch == User.session_epoch,
+        User.is_active.is_(True),
+    )
 
 
 KEPT = timedelta(days=1)

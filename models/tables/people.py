@@ -1,4 +1,4 @@
-"""Tables of users, tokens, logins and lock-outs."""
+"""Tables of users, second factors, tokens, logins and lock-outs."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -29,6 +29,19 @@ class User(Base):
     # Copied into logins; increasing it ends all of them.
     session_epoch: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(default=now)
+    # Second factor: the secret follows from the nonce and the installation's key. None: off.
+    totp_nonce: Mapped[str | None] = mapped_column(String(64))
+    totp_step: Mapped[int | None]  # of the latest code that was used
+
+
+class RecoveryCode(Base):
+    """Stands in once for the code of a lost authenticator; deleted when it is used."""
+
+    __tablename__ = "recovery_code"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
 
 
 class Token(Base):
@@ -62,6 +75,8 @@ class Login(Base):
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime]
+    seen_at: Mapped[datetime] = mapped_column(default=now)  # used by a person, not by a poll
+    confirmed_at: Mapped[datetime] = mapped_column(default=now)  # password given, or link used
 
     user: Mapped[User] = relationship()
 

@@ -8,11 +8,12 @@ from models.people.passwords import hash_password
 from models.people.tokens import list_api_tokens
 from models.people.users import RANK, end_logins
 from models.tables.people import Role, User
+from web.auth import reauthentication
 from web.auth.credentials import LOGINS, confirm, limiter, set_password
 from web.auth.invitations import twice
-from web.auth.rules import needs, person, record_action
+from web.auth.rules import needs, needs_recent_password, person, record_action
 from web.auth.schemas import NewToken
-from web.auth.sessions import log_in
+from web.auth.sessions import idle_time, log_in
 from web.auth.tokens import issue, revoke, token_out
 from web.context import read_session, write_session
 from web.http.params import read_form
@@ -35,8 +36,7 @@ def change_password() -> ResponseReturnValue:
     _in_person()
     password = request.form.get("password", "")
     against = twice(password, name=person().name)
-    if against is None and not _is_confirmed():
-        against = "wrong password, or too many attempts: wait a while"
+    against = against or _objection_to_person()
     if against is not None:
         return _page(against=against), 422
     hashed = hash_password(password)  # slow: no transaction is open here
@@ -59,6 +59,7 @@ def leave_everywhere() -> ResponseReturnValue:
 
 @bp.post("/account/tokens")
 @needs(Role.VIEWER)
+@needs_recent_password
 def issue_token() -> str:
     _in_person()
     return _page(issued=issue(read_form(NewToken)))
@@ -78,11 +79,15 @@ def _in_person() -> None:
         abort(403, "not available with an API token: log in")
 
 
-def _is_confirmed() -> bool:
-    """Ask for the current password, if the user has one."""
+def _objection_to_person() -> str | None:
+    """Ask for the current password; a user who has none must have just logged in by a link."""
     with read_session() as session:
         has_password = session.get_one(User, person().id).password_hash is not None
-    return not has_password or confirm(person().name, request.form.get("current", ""))
+    if has_password and not confirm(person().name, request.form.get("current", "")):
+        return "wrong password, or too many attempts: wait a while"
+    if not has_password and not reauthentication.is_confirmed(person()):
+        return "the login is older than ten minutes: log in again with a new one-time link"
+    return None
 
 
 def _page(**shown: object) -> str:
@@ -90,7 +95,7 @@ def _page(**shown: object) -> str:
     with read_session() as session:
         user = session.get_one(User, person().id)
         tokens = list_api_tokens(session, user_id=user.id)
-        elsewhere = len(list_logins(session, user_id=user.id)) - 1
+        elsewhere = len(list_logins(session, user_id=user.id, idle=idle_time())) - 1
     return render_template(
         "account.html",
         user=user,

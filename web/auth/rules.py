@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from models.audit.log import record
 from models.tables.people import Role
-from web.auth.sessions import Person, install_logins
+from web.auth import reauthentication
+from web.auth.sessions import Person, install_logins, keep_alive
 from web.context import write_session
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
 
 RULE = "lowest_role"  # of a view; None: it needs no login
+RECENT = "recent_password"
 FOR_PROGRAMS = ("/health", "/healthz", "/readyz", "/metrics")
 OPEN_BODY_BYTES = 64 * 1024  # of requests without a login
 
@@ -40,6 +42,12 @@ def needs(role: Role | None) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def needs_recent_password(view: View) -> View:
+    """In browsers, the password must have been given within ten minutes. Tokens need none."""
+    view.__dict__[RECENT] = True
+    return view
 
 
 def open_to_all(why: str) -> Callable[[View], View]:
@@ -82,8 +90,20 @@ def guard() -> ResponseReturnValue | None:
         return _ask_to_log_in()
     elif not person().may(role):
         abort(403, f"this needs the role {role.value}; yours is {person().role.value}")
-    if not g.get("came_with_token"):
-        csrf.protect()
+    if g.get("came_with_token"):
+        return None
+    csrf.protect()
+    return _check_session(view) if role is not None else None
+
+
+def _check_session(view: dict[str, Any]) -> ResponseReturnValue | None:
+    # Scripts poll the API, whether or not somebody looks at their page.
+    if not (is_api_request() and request.method in ("GET", "HEAD")):
+        keep_alive(person())
+    if view.get(RECENT) and not reauthentication.is_confirmed(person()):
+        if is_api_request():
+            raise reauthentication.RequiredError
+        return reauthentication.ask(person())
     return None
 
 

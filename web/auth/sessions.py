@@ -1,18 +1,22 @@
 """Sessions of people and tokens of programs: who sent a request."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from flask import Flask, Request, current_app, g, session
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
-from models.people.logins import begin_login, end_login, find_login
+from models.base import now
+from models.people.logins import begin_login, end_login, find_login, note_activity
 from models.people.tokens import find_api_token
 from models.people.users import RANK, lesser_role
+from models.session import AWAY
 from models.tables.people import Role, User
 from web.auth.credentials import count_wrong_token
 from web.auth.known_browsers import remember_browser
-from web.context import read_session, write_session
+from web.context import current_settings, read_session, write_session
 
 login_manager = LoginManager()
 
@@ -23,6 +27,7 @@ class Person(UserMixin):  # type: ignore[misc]
 
     role: the user's, or the token's if that is lower. until: when the token expires.
     login: the secret of the browser's session; empty for a program.
+    seen_at, confirmed_at: the session's last activity, and when the password was last given.
     """
 
     id: int
@@ -30,6 +35,8 @@ class Person(UserMixin):  # type: ignore[misc]
     role: Role
     until: datetime | None = None
     login: str = field(default="", repr=False)
+    seen_at: datetime | None = None
+    confirmed_at: datetime | None = None
 
     def may(self, role: Role | str) -> bool:
         return RANK[self.role] >= RANK[Role(role)]
@@ -47,8 +54,20 @@ def log_in(user: User) -> None:
             end_login(writing, earlier)
         secret = begin_login(writing, user, lasts=current_app.permanent_session_lifetime)
     session.clear()
-    login_user(_set_person(Person(user.id, user.name, user.role, login=secret)))
+    login_user(_set_person(_person(user, login=secret, seen_at=now(), confirmed_at=now())))
     remember_browser(user.name)
+
+
+def idle_time() -> timedelta:
+    return timedelta(minutes=current_settings().session_idle_minutes)
+
+
+def keep_alive(who: Person) -> None:
+    """Note the session's activity, at most sixty times in the time after which it would end."""
+    if who.seen_at is None or abs(now() - who.seen_at) < idle_time() / 60:
+        return
+    with suppress(*AWAY), write_session() as writing:  # pages are shown without it
+        note_activity(writing, who.login)
 
 
 def log_out() -> None:
@@ -67,10 +86,11 @@ def install_logins(app: Flask) -> None:
 @login_manager.user_loader  # type: ignore[untyped-decorator]
 def _person_of_session(secret: str) -> Person | None:
     with read_session() as reading:
-        login = find_login(reading, secret)
+        login = find_login(reading, secret, idle=idle_time())
     if login is None:
         return None
-    return _set_person(Person(login.user.id, login.user.name, login.user.role, login=secret))
+    times = {"seen_at": login.seen_at, "confirmed_at": login.confirmed_at}
+    return _set_person(_person(login.user, login=secret, **times))
 
 
 @login_manager.request_loader  # type: ignore[untyped-decorator]
@@ -86,6 +106,10 @@ def _person_of_token(incoming: Request) -> Person | None:
     g.came_with_token = True
     role = lesser_role(token.user.role, token.role)
     return _set_person(Person(token.user.id, token.user.name, role, until=token.expires_at))
+
+
+def _person(user: User, **session_: Any) -> Person:
+    return Person(user.id, user.name, user.role, **session_)
 
 
 def _set_person(who: Person) -> Person:

@@ -9,7 +9,7 @@ from models.base import now
 from models.people.tokens import find_api_token, issue_token, list_api_tokens, revoke_api_token
 from models.people.users import lesser_role
 from models.tables.people import Role, Token, User
-from web.auth.rules import needs, person, record_action
+from web.auth.rules import needs, needs_recent_password, person, record_action
 from web.auth.schemas import IssuedOut, NewToken, TokenOut, TokensOut
 from web.context import read_session, write_session
 
@@ -29,6 +29,7 @@ def index() -> TokensOut:
 @bp.output(IssuedOut, status_code=201)
 @bp.doc(responses=[403])
 @needs(Role.VIEWER)
+@needs_recent_password
 def create(json_data: NewToken) -> IssuedOut:
     """Create a token. Its role and expiry are limited by those of the caller."""
     return issue(json_data)

@@ -11,7 +11,7 @@ from models.base import now
 from models.people.tokens import TokenKind, invited_users, issue_token, revoke_tokens
 from models.people.users import UserRefusedError, add_user, change_role, deactivate, list_users
 from models.tables.people import Role, User
-from web.auth.rules import needs, record_action
+from web.auth.rules import needs, needs_recent_password, record_action
 from web.auth.schemas import InvitationOut, NewUser, UserChange, UserOut, UsersOut
 from web.context import read_session, write_session
 from web.http.errors import answer
@@ -31,6 +31,7 @@ def index_page() -> str:
 
 @bp.post("/users")
 @needs(Role.ADMIN)
+@needs_recent_password
 def add_page() -> ResponseReturnValue:
     new = read_form(NewUser)
     try:
@@ -41,6 +42,7 @@ def add_page() -> ResponseReturnValue:
 
 @bp.post("/users/<int:user_id>")
 @needs(Role.ADMIN)
+@needs_recent_password
 def change_page(user_id: int) -> ResponseReturnValue:
     _change(user_id, read_form(UserChange))
     return redirect(url_for("users.index_page"), code=303)
@@ -48,6 +50,7 @@ def change_page(user_id: int) -> ResponseReturnValue:
 
 @bp.post("/users/<int:user_id>/link")
 @needs(Role.ADMIN)
+@needs_recent_password
 def link_page(user_id: int) -> str:
     return _page(_invite(user_id))
 
@@ -66,6 +69,7 @@ def index() -> UsersOut:
 @bp.output(InvitationOut, status_code=201)
 @bp.doc(responses=[409])
 @needs(Role.ADMIN)
+@needs_recent_password
 def add(json_data: NewUser) -> InvitationOut:
     """Create a user and a one-time link for setting a password."""
     return _add(json_data)
@@ -76,6 +80,7 @@ def add(json_data: NewUser) -> InvitationOut:
 @bp.output(UserOut)
 @bp.doc(responses=[404, 409])
 @needs(Role.ADMIN)
+@needs_recent_password
 def change(user_id: int, json_data: UserChange) -> UserOut:
     """Change a user's role, or activate or deactivate them; ends all their sessions."""
     return _change(user_id, json_data)
@@ -85,6 +90,7 @@ def change(user_id: int, json_data: UserChange) -> UserOut:
 @bp.output(InvitationOut, status_code=201)
 @bp.doc(responses=[404, 409])
 @needs(Role.ADMIN)
+@needs_recent_password
 def link(user_id: int) -> InvitationOut:
     """Create a new one-time link for setting a password; earlier ones are revoked."""
     return _invite(user_id)

@@ -48,10 +48,14 @@ def install_errors(app: APIFlask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def answer(status: int, own_words: str | None, **shown: object) -> Response:
+def answer(
+    status: int, own_words: str | None, *, code: str | None = None, **shown: object
+) -> Response:
+    """code: for programs, where the status alone does not say what to do."""
     general = TITLES.get(status, "Request failed")
     if is_api_request():
-        body = json.dumps({"title": own_words or general, "status": status})
+        named = {"code": code} if code else {}
+        body = json.dumps({"title": own_words or general, "status": status} | named)
         return Response(body, status=status, content_type=PROBLEM)
     page = render_template("error.html", status=status, title=general, words=own_words, **shown)
     return Response(page, status=status)
@@ -60,7 +64,7 @@ def answer(status: int, own_words: str | None, **shown: object) -> Response:
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     own_words = error.description if error.description != type(error).description else None
-    response = answer(status, own_words)
+    response = answer(status, own_words, code=getattr(error, "problem_code", None))
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value

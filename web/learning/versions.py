@@ -28,7 +28,7 @@ from models.learning.promotion import (
 from models.learning.versions import PromotionError, find_version
 from models.tables.intake import ModelVersion
 from models.tables.people import Role
-from web.auth.rules import needs, person, record_action
+from web.auth.rules import needs, needs_recent_password, person, record_action
 from web.context import current_settings, read_session, write_session
 from web.http.params import or_404, read_form, read_query
 from web.http.schemas import Paging
@@ -85,6 +85,7 @@ def show_page(name: str) -> str:
 
 @bp.post("/versions/<name>/promote")
 @needs(Role.ADMIN)
+@needs_recent_password
 def promote_page(name: str) -> ResponseReturnValue:
     _promote(name, read_form(Promotion))
     return redirect(url_for("versions.index_page"), code=303)
@@ -99,6 +100,7 @@ def reject_page(name: str) -> ResponseReturnValue:
 
 @bp.post("/roll-back")
 @needs(Role.ADMIN)
+@needs_recent_password
 def roll_back_page() -> ResponseReturnValue:
     _roll_back(read_form(RollBack))
     return redirect(url_for("versions.index_page"), code=303)
@@ -124,6 +126,7 @@ def index() -> VersionsOut:
 @bp.input(Promotion)
 @bp.output(MovedOut)
 @needs(Role.ADMIN)
+@needs_recent_password
 def promote(name: str, json_data: Promotion) -> MovedOut:
     """Promote a version to production."""
     return _promote(name, json_data)
@@ -141,6 +144,7 @@ def reject(name: str) -> MovedOut:
 @bp.input(RollBack)
 @bp.output(MovedOut)
 @needs(Role.ADMIN)
+@needs_recent_password
 def roll_back(json_data: RollBack) -> MovedOut:
     """Roll back to the previous production version."""
     return _roll_back(json_data)

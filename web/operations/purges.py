@@ -11,7 +11,7 @@ from models.files.deletion_lock import BackupRunningError
 from models.files.purge import JobNotEndedError, WhichJobs, count_purge, next_purgeable, purge_step
 from models.intake.jobs import require_job
 from models.tables.people import Role
-from web.auth.rules import needs, person
+from web.auth.rules import needs, needs_recent_password, person
 from web.context import current_context, read_session
 from web.operations.schemas import Purge, PurgeOut
 
@@ -25,6 +25,7 @@ SECONDS_A_REQUEST = 3.0
 @bp.output(PurgeOut)
 @bp.doc(responses=[404, 409])
 @needs(Role.ADMIN)
+@needs_recent_password
 def create(json_data: Purge) -> PurgeOut:
     """Delete jobs that have ended, or count what would be deleted."""
     which = _which(json_data)

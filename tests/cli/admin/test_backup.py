@@ -173,7 +173,7 @@ def test_restore_ends_logins_and_revokes_links(
     assert "All users must sign in again" in keeper.restore(restored).output
     for settings, holds in ((context.settings, True), (restored, False)):
         with open_session(settings) as reading:
-            assert (find_login(reading, cookie) is not None) == holds
+            assert (find_login(reading, cookie, idle=lasts) is not None) == holds
             links = [user_of_link(reading, secrets[kind], kind) for kind in LINKS]
             assert [one is not None for one in links] == [holds, holds]
             assert find_api_token(reading, secrets["api"]) is not None

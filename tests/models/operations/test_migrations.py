@@ -132,3 +132,20 @@ def test_upgrade_from_0006_fills_reason_codes(engine: Engine) -> None:
         assert "AUTOINCREMENT" in str(made[0])
     migrate(engine)
     assert rows(engine, reasons) == before
+
+
+def test_upgrade_from_0008_keeps_logins(engine: Engine) -> None:
+    logins = "SELECT digest, user_id, expires_at FROM login"
+    migrate(engine, "0008")
+    login = {"user_id": 1, "epoch": 0, "digest": "d", "created_at": TIME, "expires_at": TIME}
+    insert(engine, {"login": [{"id": 1, **login}]})
+    before = rows(engine, logins)
+    migrate(engine)
+    assert rows(engine, logins) == before
+    since = "SELECT confirmed_at = created_at, seen_at > created_at FROM login"
+    assert rows(engine, since) == [(True, True)]
+    downgrade(engine, "0008")
+    assert rows(engine, logins) == before
+    assert "recovery_code" not in inspect(engine).get_table_names()
+    migrate(engine)
+    assert rows(engine, logins) == before

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,7 @@ from models.people.logins import (
     forgive_attempts,
     list_logins,
     name_hash,
+    note_activity,
 )
 from models.people.users import end_logins
 from models.query import count_rows
@@ -34,7 +36,7 @@ def log_in(session: Session, *, name: str = "olga", lasts: timedelta = HOUR) -> 
 
 
 def names(session: Session, *secrets: str) -> list[str | None]:
-    found = [find_login(session, secret) for secret in secrets]
+    found = [find_login(session, secret, idle=HOUR) for secret in secrets]
     return [login.user.name if login else None for login in found]
 
 
@@ -75,9 +77,19 @@ def test_login_table_keeps_no_secret(session: Session) -> None:
 def test_expired_logins_are_invalid_and_deleted(session: Session) -> None:
     expired, alive = log_in(session, lasts=-HOUR), log_in(session)
     assert names(session, expired, alive) == [None, "olga"]
-    assert len(list_logins(session, user_id=a_user(session).id)) == 1
+    assert len(list_logins(session, user_id=a_user(session).id, idle=HOUR)) == 1
     delete_expired_logins(session)
     assert count_rows(session, Login) == 1
+
+
+@pytest.mark.parametrize("passed", [HOUR, timedelta(days=1), timedelta(days=-1)])
+def test_idle_logins_are_invalid_also_after_a_clock_was_set_back(
+    session: Session, passed: timedelta
+) -> None:
+    idle, used = log_in(session), log_in(session)
+    session.execute(update(Login).values(seen_at=now() - passed, expires_at=now() + HOUR))
+    note_activity(session, used)
+    assert names(session, idle, used) == [None, "olga"]
 
 
 def test_deactivated_user_is_logged_out_everywhere(session: Session) -> None:

@@ -1,0 +1,52 @@
+"""Ask for the password again before critical actions in a browser (OWASP ASVS 3.7.1)."""
+
+from datetime import timedelta
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import Forbidden
+
+from models.base import now
+from models.people.logins import confirm_login
+from models.tables.people import User
+from web.auth.credentials import confirm
+from web.auth.sessions import Person
+from web.context import read_session, write_session
+
+WITHIN = timedelta(minutes=10)
+PASSWORD = "reauthentication_password"  # noqa: S105  the field's name
+OWN_FIELDS = ("csrf_token", "username", PASSWORD)
+
+
+class RequiredError(Forbidden):
+    """For scripts that call the API with a session."""
+
+    description = "the password was given more than ten minutes ago: log in again"
+    problem_code = "reauthentication_required"
+
+
+def is_confirmed(who: Person) -> bool:
+    """Whether the password was given within ten minutes, or is right in this form."""
+    # The clock may have been set back since.
+    if who.confirmed_at is not None and abs(now() - who.confirmed_at) <= WITHIN:
+        return True
+    if PASSWORD not in request.form or not confirm(who.name, request.form[PASSWORD]):
+        return False
+    with write_session() as session:
+        confirm_login(session, who.login)
+    return True
+
+
+def ask(who: Person) -> ResponseReturnValue:
+    """A page with the form as it was sent, which asks for the password."""
+    with read_session() as session:
+        has_password = session.get_one(User, who.id).password_hash is not None
+    kept = [field for field in request.form.items(multi=True) if field[0] not in OWN_FIELDS]
+    page = render_template(
+        "reauthentication.html",
+        name=who.name,
+        has_password=has_password,
+        is_wrong=PASSWORD in request.form,
+        kept=kept,
+    )
+    return page, 403
