@@ -14,6 +14,7 @@ class RefusalCode(StrEnum):
 
     STOPPED_WORKER = "stopped-worker"
     BYTES_MISSING = "bytes-missing"
+    BYTES_DAMAGED = "bytes-damaged"
     DECODER_TIMEOUT = "decoder-timeout"
     DECODER_CRASH = "decoder-crash"
     UNEXPECTED = "unexpected"
@@ -59,3 +60,7 @@ bad_archive = partial(RefusedError, RefusalCode.ARCHIVE)
 
 class NetworkFolderError(PipelineError):
     """A model version's folder is incomplete, damaged, or of another format."""
+
+
+class DamagedFileError(PipelineError):
+    """A stored file is not what was written."""

@@ -8,6 +8,7 @@ that came again, else from the de-identified file.
 """
 
 import hashlib
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,19 +25,28 @@ from models.learning.promotion import production_version
 from models.reading.predictions import finish_known
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
-from pipeline.errors import Reason, RefusalCode, RefusedError
+from pipeline.errors import DamagedFileError, Reason, RefusalCode, RefusedError
 from pipeline.look_ahead import map_ahead
 from pipeline.prepare.pool import DecoderError, DecoderPool
 from pipeline.pseudonym import pseudonym
 from pipeline.types import PREPROCESSING, Prepared
-from worker.chunks import PassingError, by_turns, holding, jobs_of, record
+from worker.chunks import PassingError, by_turns, describe, holding, jobs_of, record
 from worker.enqueue import nudge_predict
 from worker.tidy import discard_uploads
+
+log = logging.getLogger(__name__)
 
 # Files are forced to disk before the upload they come from is deleted. Waiting for the disk one
 # by one costs 1.3 ms an image, four at a time a tenth of that.
 WRITERS = 4
 MISSING = Reason(RefusalCode.BYTES_MISSING, "the uploaded file is no longer in the file store")
+DAMAGED = Reason(
+    RefusalCode.BYTES_DAMAGED, "the uploaded file was damaged in the file store: send it again"
+)
+STORED_DAMAGED = Reason(
+    RefusalCode.BYTES_DAMAGED, "the network input is lost and the stored file is damaged"
+)
+LOSSES = (RefusalCode.BYTES_MISSING, RefusalCode.BYTES_DAMAGED)  # ours, and not the file's fault
 
 
 @dataclass
@@ -81,7 +91,7 @@ def _find_known(context: AppContext, claim: Claim) -> Outcomes:
         known = ReadImage.of_row(image) if image else None
         if known and not context.store.exists(known.stored_sha256):
             known = None
-        if known and context.store.has_network_input(sha256, PREPROCESSING):
+        if known and context.store.renew_network_input(sha256, PREPROCESSING):
             outcomes.read[sha256] = known
         elif context.store.exists(sha256, area="incoming"):
             continue
@@ -112,6 +122,8 @@ def _read_new(context: AppContext, pool: DecoderPool, claim: Claim, outcomes: Ou
 
     def store(decoded: tuple[str, Prepared | RefusedError]) -> tuple[str, ReadImage | Reason]:
         sha256, answer = decoded
+        if (loss := _loss(context, sha256, outcomes)) is not None:
+            return sha256, loss
         if isinstance(answer, RefusedError):
             return sha256, answer.reason
         context.store.put_network_input(sha256, PREPROCESSING, answer.network_input)
@@ -122,10 +134,32 @@ def _read_new(context: AppContext, pool: DecoderPool, claim: Claim, outcomes: Ou
         for sha256, result in map_ahead(store, decode(), threads=WRITERS):
             if isinstance(result, ReadImage):
                 outcomes.read[sha256] = result
+            elif result.code in LOSSES:
+                outcomes.failed[sha256] = result
             else:
                 outcomes.refused[sha256] = result
     except DecoderError as error:  # a decoder does not start, which is no file's fault
         raise PassingError(str(error)) from error
+
+
+def _loss(context: AppContext, sha256: str, outcomes: Outcomes) -> Reason | None:
+    """Compare with its hash what was decoded, while the system's cache still has it."""
+    known = outcomes.to_restore.get(sha256)
+    try:
+        if known:
+            context.store.checked_path(known.stored_sha256)
+        else:
+            context.store.checked_path(sha256, area="incoming")
+    except FileNotFoundError:
+        return MISSING
+    except (OSError, DamagedFileError) as error:  # also a bad sector
+        log.error("a file cannot be used, %s: %s", sha256[:12], describe(error))
+    else:
+        return None
+    if known:
+        return STORED_DAMAGED
+    context.store.delete(sha256)  # a retry is then told that it is missing
+    return DAMAGED
 
 
 def _path(context: AppContext, sha256: str, outcomes: Outcomes) -> Path:

@@ -17,7 +17,7 @@ from models.learning.promotion import production_version
 from models.learning.versions import version_path
 from models.reading.predictions import finish_known, record_predictions
 from models.tables.intake import ModelVersion, State
-from pipeline.errors import NetworkFolderError, Reason, RefusalCode
+from pipeline.errors import DamagedFileError, NetworkFolderError, Reason, RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
 from worker.chunks import PASSING, holding, record
@@ -26,9 +26,7 @@ from worker.enqueue import nudge_ingest
 log = logging.getLogger(__name__)
 
 MISSING = Reason(RefusalCode.BYTES_MISSING, "the network input is no longer in the file store")
-UNREADABLE = Reason(
-    RefusalCode.BYTES_MISSING, "the network input cannot be read from the file store"
-)
+DAMAGED = Reason(RefusalCode.BYTES_DAMAGED, "the network input in the file store is damaged")
 UNEXPECTED = Reason(RefusalCode.UNEXPECTED, "unexpected error")
 
 
@@ -98,7 +96,8 @@ def _predict(
     version: ModelVersion,
 ) -> None:
     predictions, failed = predict_stored(context, predictor, new)
-    restorable = _restorable(context, [sha256 for sha256 in failed if failed[sha256] == MISSING])
+    lost = [sha256 for sha256, reason in failed.items() if reason in (MISSING, DAMAGED)]
+    restorable = _restorable(context, lost)
     back = [image.id for image in claim.images if image.sha256 in restorable]
     reasons = {
         image.id: failed[image.sha256]
@@ -115,7 +114,7 @@ def _predict(
 
     record(write, claim=claim, context=context)
     if back:
-        log.warning("%d network inputs are missing and will be made again", len(restorable))
+        log.warning("%d network inputs are lost and will be made again", len(restorable))
         nudge_ingest()
 
 
@@ -144,17 +143,12 @@ def predict_stored(
             inputs[sha256] = context.store.network_input(sha256, preprocessing)
         except FileNotFoundError:
             failed[sha256] = MISSING
-        except (OSError, ValueError):  # a bad sector, or cut short by a crash
-            failed[sha256] = _discard_input(context, sha256, preprocessing)
+        except DamagedFileError:
+            failed[sha256] = DAMAGED
+        except OSError:  # a bad sector; or the file store is not available, and this raises, too
+            context.store.discard_network_input(sha256, preprocessing)
+            failed[sha256] = DAMAGED
     return _answer_all(predictor, inputs, failed), failed
-
-
-def _discard_input(context: AppContext, sha256: str, preprocessing: str) -> Reason:
-    """So that it is made again. Raises OSError if the file store is unavailable."""
-    log.error("a network input cannot be read and is discarded: %s", sha256[:12])
-    context.store.delete_network_inputs(sha256)
-    is_kept = context.store.has_network_input(sha256, preprocessing)  # while a backup is made
-    return UNREADABLE if is_kept else MISSING
 
 
 def _answer_all(

@@ -9,7 +9,7 @@ from models.context import AppContext
 from models.intake.images import set_sop_uids, wanted_uploads, without_sop_uid
 from models.people.logins import delete_expired_logins
 from pipeline.deidentify.dicom import read_sop_instance_uid
-from pipeline.errors import RefusedError
+from pipeline.errors import DamagedFileError, RefusedError
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,8 @@ def fill_sop_instance_uids(context: AppContext, *, limit: int = IMAGES_A_RUN) ->
 
 def _read(context: AppContext, stored_sha256: str) -> str:
     try:
-        return read_sop_instance_uid(context.store.path(stored_sha256))
-    except (FileNotFoundError, RefusedError):
+        return read_sop_instance_uid(context.store.checked_path(stored_sha256))
+    except (FileNotFoundError, DamagedFileError, RefusedError):
         return UNKNOWN
 
 

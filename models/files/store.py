@@ -2,13 +2,15 @@
 
 incoming/  as uploaded, until a worker has read and de-identified them; then deleted
 stored/    de-identified, for people to look at
-inputs/    network inputs, by the upload's hash and the preprocessing's version
+inputs/    network inputs, by the upload's hash and the preprocessing's version, sealed
 partial/   uploads sent in parts, see `models.files.partial`
 
 Everything else is written under a temporary name and renamed: a name that exists is complete.
+Disks rot, so what is read is compared with its name or its seal.
 """
 
 import hashlib
+import logging
 import math
 import os
 import secrets
@@ -23,13 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.files.deletion_lock import deleting
+from models.files.seal import INPUT_SIDE, open_sealed, seal
 from pipeline.atomic_file import sync, temporary_file
-from pipeline.checksum import BLOCK, copy_hashed
+from pipeline.checksum import BLOCK, copy_hashed, sha256_of
+from pipeline.errors import DamagedFileError
+
+log = logging.getLogger(__name__)
 
 Area = Literal["incoming", "inputs", "stored"]
 AREAS: tuple[Area, ...] = get_args(Area)
 BlobArea = Literal["incoming", "stored"]  # named by the hash of their content
-INPUT_SIDE = 224
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,16 @@ class FileStore:
     def path(self, sha256: str, *, area: BlobArea = "stored") -> Path:
         return self.root / area / sha256[:2] / sha256
 
+    def checked_path(self, sha256: str, *, area: BlobArea = "stored") -> Path:
+        """Of a file whose content was just compared with its name.
+
+        Raises FileNotFoundError, DamagedFileError.
+        """
+        path = self.path(sha256, area=area)
+        if sha256_of(path) != sha256:
+            raise DamagedFileError(f"the file {area}/{sha256[:12]} is damaged")
+        return path
+
     def exists(self, sha256: str, *, area: BlobArea = "stored") -> bool:
         return self.path(sha256, area=area).exists()
 
@@ -98,7 +113,8 @@ class FileStore:
         self, sha256: str, preprocessing: str, network_input: NDArray[np.uint8]
     ) -> None:
         """network_input: uint8 (224, 224)."""
-        self._write(self._input_path(sha256, preprocessing), network_input.tobytes())
+        content = seal(network_input.tobytes(), sha256=sha256, preprocessing=preprocessing)
+        self._write(self._input_path(sha256, preprocessing), content)
 
     def preprocessings(self) -> list[str]:
         """All by which network inputs were ever made."""
@@ -111,22 +127,37 @@ class FileStore:
         return self._input_path(sha256, preprocessing).exists()
 
     def renew_network_input(self, sha256: str, preprocessing: str) -> bool:
-        """Whether it exists. Renews its age, for a row that is about to be written."""
+        """Whether it is there and intact. Renews its age, for a row that is about to be written."""
+        try:
+            self.network_input(sha256, preprocessing)
+        except (OSError, DamagedFileError):  # also a bad sector
+            return False
         return _renew(self._input_path(sha256, preprocessing))
 
     def delete_network_inputs(self, sha256: str) -> None:
-        """Of every preprocessing."""
+        """Of every preprocessing. While a backup is made they stay."""
         with deleting(self.root) as may_delete:
             for path in self.paths("inputs", sha256) if may_delete else ():
                 path.unlink(missing_ok=True)
 
+    def discard_network_input(self, sha256: str, preprocessing: str) -> None:
+        """So that it is made again. While a backup is made it stays, and is written over."""
+        with deleting(self.root) as may_delete:
+            if may_delete:
+                self._input_path(sha256, preprocessing).unlink(missing_ok=True)
+
     def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
-        """uint8 (224, 224). Raises FileNotFoundError."""
+        """uint8 (224, 224). Discards a damaged one. Raises FileNotFoundError, DamagedFileError."""
         content = self._input_path(sha256, preprocessing).read_bytes()
-        return np.frombuffer(content, np.uint8).reshape(INPUT_SIDE, INPUT_SIDE)
+        try:
+            return open_sealed(content, sha256=sha256, preprocessing=preprocessing)
+        except DamagedFileError:
+            log.error("a network input is damaged and is discarded: %s", sha256[:12])
+            self.discard_network_input(sha256, preprocessing)
+            raise
 
     def network_inputs(self, sha256s: Sequence[str], preprocessing: str) -> NDArray[np.uint8]:
-        """uint8 (n, 224, 224), in the order asked for."""
+        """uint8 (n, 224, 224), in the order asked for. Raises as `network_input`."""
         inputs = [self.network_input(sha256, preprocessing) for sha256 in sha256s]
         return np.stack(inputs) if inputs else np.empty((0, INPUT_SIDE, INPUT_SIDE), np.uint8)
 
@@ -144,12 +175,20 @@ class FileStore:
         return self.root / "inputs" / preprocessing / sha256[:2] / sha256
 
     def _write(self, target: Path, content: bytes) -> None:
-        if _renew(target):
+        """What is there already is kept if it is the same, and written over if it is damaged."""
+        if _holds(target, content) and _renew(target):
             return
         with temporary_file(make_private_folder(self.temporary)) as temporary:
             temporary.file.write(content)
             make_private_folder(target.parent)
             temporary.rename(target)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:  # also a bad sector
+        return False
 
 
 def _renew(path: Path) -> bool:

@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 from models.audit.log import chain_older, record
 from models.config.secrets import read_or_make_secrets
 from models.config.settings import Settings
+from models.files.store import FileStore
 from models.learning.promotion import install_baseline
+from models.operations.seal_inputs import seal_inputs
 from models.people.tokens import read_or_make_local_token
 from models.people.users import ADMIN, find_user, make_user
 from models.session import WRITES, open_database
@@ -38,7 +40,7 @@ class ForeignKeyError(Exception):
 
 
 def upgrade(settings: Settings) -> None:
-    """Folder, secrets, tables, the shipped network, and the first user with a local token.
+    """Folder, secrets, tables, the shipped network, the first user with a local token, and seals.
 
     Raises UpgradeRefusedError.
     """
@@ -56,6 +58,7 @@ def upgrade(settings: Settings) -> None:
             read_or_make_local_token(session, user, settings.data_dir)
             install_baseline(session, data_dir=settings.data_dir)
             chain_older(session)
+        seal_inputs(sessions, FileStore(settings.files_dir))
 
 
 def is_half_restored(data_dir: Path) -> bool:

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import generate_uid
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from models.config.settings import Settings
 from models.context import AppContext
 from models.intake.claims import claim_images
 from models.intake.images import cancel_waiting
+from models.intake.retries import take_up
 from models.reading.predictions import record_predictions
-from models.tables.intake import Job, State, Study
+from models.tables.intake import Image, Job, State, Study
 from pipeline.errors import RefusalCode
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING
@@ -146,6 +147,38 @@ def test_ingest_fails_a_vanished_upload(
     assert image.state == State.FAILED
     assert image.reason == "the uploaded file is no longer in the file store"
     assert image.reason_code == RefusalCode.BYTES_MISSING
+
+
+@pytest.mark.parametrize("rotten", [a_png(seed=2), b"not even an image"])
+def test_ingest_fails_an_upload_that_rotted(
+    context: AppContext, ingest: Ingest, job: Job, rotten: bytes
+) -> None:
+    bad, _ = upload(context, job, {"a/1.png": a_png(seed=1), "a/3.png": a_png(seed=3)})
+    context.store.path(bad.sha256, area="incoming").write_bytes(rotten)
+    failed, fine = ingest({})
+    assert (failed.state, fine.state) == (State.FAILED, State.READY)
+    assert failed.reason == "the uploaded file was damaged in the file store: send it again"
+    assert failed.reason_code == RefusalCode.BYTES_DAMAGED
+    assert not context.store.exists(bad.sha256, area="incoming")
+    assert not context.store.has_network_input(bad.sha256, PREPROCESSING)
+
+    with context.sessions.begin() as session:
+        take_up(session, [failed.id], state=State.RECEIVED)
+    *_, again = ingest({"a/1.png": a_png(seed=1)})
+    assert {again.state, images_in(context)[0].state} == {State.READY}
+
+
+def test_ingest_restores_nothing_from_a_damaged_file(context: AppContext, ingest: Ingest) -> None:
+    first, second = ingest({"a/1.png": a_png(seed=1), "a/2.png": a_png(seed=2)})
+    path, other = (context.store.path(str(one.stored_sha256)) for one in (first, second))
+    path.write_bytes(other.read_bytes())
+    context.store.delete_network_inputs(first.sha256)
+    with context.sessions.begin() as session:
+        session.execute(update(Image).where(Image.id == first.id).values(state=State.RECEIVED))
+    failed, _ = ingest({})
+    assert (failed.state, failed.reason_code) == (State.FAILED, RefusalCode.BYTES_DAMAGED)
+    assert failed.reason == "the network input is lost and the stored file is damaged"
+    assert not context.store.has_network_input(first.sha256, PREPROCESSING)
 
 
 def test_ingest_gives_back_images_when_stopping(

@@ -97,6 +97,27 @@ def test_predict_discards_an_unreadable_input(context: AppContext, live: LivePre
     states = [image.state for image in predict_all(context, live)]
     assert states == [State.FAILED, State.FAILED, State.PREDICTED, State.PREDICTED]
     assert not any(path.is_symlink() or path.exists() for path in paths[:2])
+    assert images_in(context)[0].reason_code == RefusalCode.BYTES_DAMAGED
+
+
+def test_predict_has_a_wrong_but_readable_input_made_again(
+    context: AppContext, ingest: Ingest, live: LivePredictor
+) -> None:
+    """Swapped between two images, and with pixels of its own changed: the answers are the same."""
+    images = ingest({f"a/{n}.png": a_png(seed=n) for n in range(3)})
+    inputs = [context.store.network_input(image.sha256, PREPROCESSING) for image in images]
+    paths = [path for image in images for path in context.store.paths("inputs", image.sha256)]
+    contents = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, [contents[1], contents[0], bytes(50_000)], strict=True):
+        path.write_bytes(content + contents[2][50_000:] if len(content) == 50_000 else content)
+    predict_chunk(context, live)
+    assert [image.state for image in images_in(context)] == [State.RECEIVED] * 3
+    assert predictions(context) == []
+    ingest({})
+    assert [image.state for image in predict_all(context, live)] == [State.PREDICTED] * 3
+    for image, before in zip(images, inputs, strict=True):
+        after = context.store.network_input(image.sha256, PREPROCESSING)
+        np.testing.assert_array_equal(after, before)
 
 
 def test_predict_fails_only_the_faulty_image_of_a_chunk(

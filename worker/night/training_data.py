@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.context import AppContext
 from models.learning.snapshots import LEARNABLE, SITE, snapshot_images
 from models.tables.learning import LabelValue, SnapshotImage
-from pipeline.errors import PipelineError
+from pipeline.errors import DamagedFileError, PipelineError
 from pipeline.training.dataset import Dataset
 from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import PREPROCESSING, Split
@@ -91,7 +91,7 @@ def snapshot_inputs(
     for row in rows:
         try:
             yield row, context.store.network_input(row.sha256, preprocessing)
-        except FileNotFoundError:
+        except (FileNotFoundError, DamagedFileError):
             raise MissingInputError(
                 f"the network input {row.sha256[:12]} of the snapshot, preprocessing "
                 f"{preprocessing}, is no longer in the file store"

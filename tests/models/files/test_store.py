@@ -4,14 +4,17 @@ import errno
 import hashlib
 import io
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.file_lock import LockedError
+from models.files.deletion_lock import hold_deletions
 from models.files.partial import PartialFiles
-from models.files.store import FileStore
+from models.files.store import BlobArea, FileStore
+from pipeline.errors import DamagedFileError
 from tests.support.data.uploads import files_in
 
 CONTENT = b"bytes of a radiograph" * 1000
@@ -82,6 +85,73 @@ def test_network_inputs_keep_the_order_asked_for(store: FileStore) -> None:
     assert not store.has_network_input(wanted[0], "2")
     with pytest.raises(FileNotFoundError):
         store.network_input(wanted[0], "2")
+
+
+def swap(paths: list[Path]) -> None:
+    content = [path.read_bytes() for path in paths]
+    for path, other in zip(paths, reversed(content), strict=True):
+        path.write_bytes(other)
+
+
+def flip(paths: list[Path]) -> None:
+    for path in paths:
+        content = bytearray(path.read_bytes())
+        content[1000] ^= 1
+        path.write_bytes(content)
+
+
+def cut_the_seal(paths: list[Path]) -> None:
+    for path in paths:
+        path.write_bytes(path.read_bytes()[: 224 * 224])
+
+
+@pytest.mark.parametrize("damage", [swap, flip, cut_the_seal])
+def test_damaged_network_input_is_discarded_and_made_again(
+    store: FileStore, damage: Callable[[list[Path]], None]
+) -> None:
+    names, preprocessing = ("ab" * 32, "cd" * 32), "1"
+    inputs = [np.full((224, 224), number, np.uint8) for number in range(2)]
+    for sha256, network_input in zip(names, inputs, strict=True):
+        store.put_network_input(sha256, preprocessing, network_input)
+    damage([path for sha256 in names for path in store.paths("inputs", sha256)])
+    for sha256, network_input in zip(names, inputs, strict=True):
+        with pytest.raises(DamagedFileError):
+            store.network_input(sha256, preprocessing)
+        assert not store.has_network_input(sha256, preprocessing)
+        assert not store.renew_network_input(sha256, preprocessing)
+        store.put_network_input(sha256, preprocessing, network_input)
+        np.testing.assert_array_equal(store.network_input(sha256, preprocessing), network_input)
+
+
+def test_network_input_of_another_preprocessing_is_damaged(store: FileStore) -> None:
+    store.put_network_input("ab" * 32, "1", np.zeros((224, 224), np.uint8))
+    (store.root / "inputs" / "1").rename(store.root / "inputs" / "2")
+    with pytest.raises(DamagedFileError):
+        store.network_input("ab" * 32, "2")
+
+
+def test_damaged_files_are_written_over_while_a_backup_is_made(store: FileStore) -> None:
+    stored = store.put_bytes(CONTENT)
+    store.put_network_input(stored.sha256, "1", np.zeros((224, 224), np.uint8))
+    flip([*store.paths("stored", stored.sha256), *store.paths("inputs", stored.sha256)])
+    with hold_deletions(store.root):
+        with pytest.raises(DamagedFileError):
+            store.network_input(stored.sha256, "1")
+        assert store.has_network_input(stored.sha256, "1"), "a backup may be copying it"
+        store.put_network_input(stored.sha256, "1", np.zeros((224, 224), np.uint8))
+        store.put_bytes(CONTENT)
+    assert store.renew_network_input(stored.sha256, "1")
+    assert store.checked_path(stored.sha256).read_bytes() == CONTENT
+
+
+def test_checked_path_refuses_what_its_name_does_not_say(store: FileStore) -> None:
+    areas: tuple[BlobArea, ...] = ("incoming", "stored")
+    for area in areas:
+        stored = store.put_bytes(CONTENT, area=area)
+        assert store.checked_path(stored.sha256, area=area) == store.path(stored.sha256, area=area)
+        flip([store.path(stored.sha256, area=area)])
+        with pytest.raises(DamagedFileError, match=f"{area}/{stored.sha256[:12]} is damaged"):
+            store.checked_path(stored.sha256, area=area)
 
 
 def test_delete_ignores_missing_files(store: FileStore) -> None:
