@@ -72,11 +72,17 @@ def sweep(self: Any) -> None:
 @app.task(name=celery_config.TIDY_TASK)  # type: ignore[untyped-decorator]
 def tidy() -> None:
     from models.files.garbage import collect_garbage
-    from worker.tidy import fill_sop_instance_uids, forget_expired_logins, watch_audit
+    from worker.tidy import (
+        fill_sop_instance_uids,
+        forget_expired_logins,
+        trim_pictures,
+        watch_audit,
+    )
 
     context = process_context()
     steps = (
         partial(collect_garbage, context.sessions, context.store, lease_s=context.settings.lease_s),
+        partial(trim_pictures, context),
         partial(forget_expired_logins, context),
         partial(fill_sop_instance_uids, context),
         partial(watch_audit, context),

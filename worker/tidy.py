@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from models.audit.verify import check_audit
 from models.context import AppContext
+from models.files.pictures import Pictures
 from models.intake.images import set_sop_uids, wanted_uploads, without_sop_uid
 from models.people.logins import delete_expired_logins
 from pipeline.deidentify.dicom import read_sop_instance_uid
@@ -26,6 +27,10 @@ def watch_audit(context: AppContext) -> None:
 def forget_expired_logins(context: AppContext) -> None:
     with context.sessions.begin() as session:
         delete_expired_logins(session)
+
+
+def trim_pictures(context: AppContext) -> None:
+    Pictures(context.store, max_bytes=context.settings.picture_cache_bytes).trim()
 
 
 IMAGES_A_RUN = 2000

@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     max_attempts: Few = 3
     decode_processes: Few = 2
     decode_timeout_s: Seconds = 20  # for one file
+    render_processes: Few = 2  # decoders that draw pictures for the portal
+    picture_cache_bytes: Bytes = 2 * 2**30  # drawn pictures kept on disk
     max_file_bytes: Bytes = 512 * 2**20
     max_archive_bytes: Bytes = 20 * 2**30  # unpacked, whole archive
     max_archive_files: Many = 200_000

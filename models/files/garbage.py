@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from models.file_lock import LockedError
 from models.files.deletion_lock import deleting
 from models.files.partial import PartialFiles
+from models.files.pictures import delete_pictures
 from models.files.references import needed, unneeded
 from models.files.store import Area, FileStore, delete_older, is_older
 from models.intake.uploads import advance, missing_uploads
@@ -83,9 +84,12 @@ def delete_files(
     """
     for some in batches(sorted(before)):
         kept = dict(needed(session, area, some, ended_after=ended_after))
-        for sha256 in set(some) - kept.keys():
+        gone = set(some) - kept.keys()
+        for sha256 in gone:
             for path in store.paths(area, sha256):
                 delete_older(path, before[sha256])
+        if area == "stored":
+            delete_pictures(store, [one for one in gone if not store.exists(one)])
 
 
 def lock_images(session: Session) -> None:

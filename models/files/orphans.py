@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from models.files.partial import PartialFiles
+from models.files.pictures import pictures_without_stored_file
 from models.files.references import files_below, unneeded
 from models.files.store import Area, FileStore
 from models.intake.uploads import missing_uploads
@@ -54,9 +55,11 @@ def _files_without_rows(session: Session, store: FileStore, before: float) -> It
         for file in files_below(store.root / name):
             if name == "temporary" or partial.get(file.name) not in expected:
                 yield from _line(name, file, before)
+    for picture in pictures_without_stored_file(store):
+        yield from _line("pictures", picture, before)
 
 
-def _line(area: str, file: os.DirEntry[str], before: float) -> Iterator[str]:
+def _line(area: str, file: os.DirEntry[str] | Path, before: float) -> Iterator[str]:
     with suppress(FileNotFoundError):  # deleted since it was listed
         if file.stat(follow_symlinks=False).st_mtime <= before:
             yield f"{area}/{file.name}: no row needs this file"

@@ -18,6 +18,12 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCach
     return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
 
 
+@pytest.fixture(autouse=True)
+def _decoders_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise those of all tests would run until the end."""
+    monkeypatch.setattr("web.reading.renderer.IDLE_S", 2.0)
+
+
 @pytest.fixture
 def portal(database: Database, compiled: FileSystemBytecodeCache) -> Iterator[Portal]:
     app = create_app(database.settings)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image as PILImage
 
 from tests.support.servers.databases import both_databases
+from tests.support.web.pages import get_picture
 from tests.support.web.portal import Portal
 
 RESULT_FIELDS = [
@@ -84,7 +85,7 @@ def decoded(answer: Any) -> PILImage.Image:
 
 def test_image_renderings_have_mode_and_size(portal: Portal, job: str) -> None:
     client = portal.program()
-    display = decoded(client.get("/api/v1/images/1/display"))
+    display = decoded(get_picture(client, "/api/v1/images/1/display"))
     assert (display.mode, display.size) == ("L", (128, 96))
     thumbnail = decoded(client.get("/api/v1/images/1/thumbnail"))
     assert thumbnail.size == (128, 96)
@@ -93,7 +94,7 @@ def test_image_renderings_have_mode_and_size(portal: Portal, job: str) -> None:
     # The invented heatmap grows from its first cell to its last.
     assert alpha[0, 0] == 0
     assert alpha[-1, -1] > 200
-    overlay = decoded(client.get("/api/v1/images/1/overlay.png"))
+    overlay = decoded(get_picture(client, "/api/v1/images/1/overlay.png"))
     assert (overlay.mode, overlay.size) == ("RGB", display.size)
 
 
@@ -102,7 +103,7 @@ def test_rendering_of_an_unread_image_is_not_found(portal: Portal, a_png: bytes)
     client = portal.program()
     assert client.get("/api/v1/images/1/display").status_code == 404
     portal._read(portal.images()[0])
-    assert client.get("/api/v1/images/1/display").status_code == 200
+    assert get_picture(client, "/api/v1/images/1/display").status_code == 200
     answer = client.get("/api/v1/images/1/heatmap.png")
     assert answer.json == {"title": "this image has no prediction yet", "status": 404}
 

@@ -13,7 +13,7 @@ from pipeline.dicom.frontal import TEXT
 from pipeline.inference.heatmap import describe_trust
 from tests.support.data.builders import INVENTED_PATIENT, make_dicom
 from tests.support.servers.databases import both_databases
-from tests.support.web.pages import words
+from tests.support.web.pages import get_picture, words
 from tests.support.web.portal import Portal
 from web.auth.rules import open_to_all
 from web.http.security import NOTICE
@@ -58,7 +58,7 @@ def test_patient_data_reaches_no_page_log_or_file(
         f"/api/v1/jobs/{job}/images",
         "/api/v1/images/1/display",
     ]
-    seen = b"".join(browser.get(path).data for path in paths) + caplog.text.encode()
+    seen = b"".join(get_picture(browser, path).data for path in paths) + caplog.text.encode()
     seen += b"".join(file.read_bytes() for file in portal.context.store.root.rglob("*/??/*"))
     assert b"study.html" not in seen
     assert "Testperson" not in caplog.text, "file names are shown, but not logged"

@@ -12,6 +12,8 @@ from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 
 from models.session import AWAY, why_away
+from models.slots import RETRY_AFTER_S as BUSY_FOR_S
+from models.slots import BusyError
 from web.auth.rules import is_api_request
 from web.http.disk import DiskFullError, is_full
 
@@ -44,6 +46,7 @@ def install_errors(app: APIFlask) -> None:
     app.register_error_handler(RateLimitExceeded, _rate_limited)
     not_stored = "the text contains a character that cannot be stored"  # zero bytes in PostgreSQL
     app.register_error_handler(DataError, lambda _: answer(422, not_stored))
+    app.register_error_handler(BusyError, _busy)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -75,6 +78,12 @@ def _rate_limited(error: RateLimitExceeded) -> Response:
     seconds = error.limit.limit.get_expiry()
     response = answer(429, f"wait {'an hour' if seconds > 60 else 'a minute'}, then try again")
     response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _busy(error: BusyError) -> Response:
+    response = answer(503, str(error))
+    response.headers["Retry-After"] = str(BUSY_FOR_S)
     return response
 
 

@@ -1,27 +1,41 @@
-"""PNG images for pages, drawn on request from the de-identified file and the stored heatmap."""
+"""PNG images for pages, drawn from the de-identified file and the stored heatmap."""
 
-from typing import Literal
+import logging
+from typing import Any, Literal, cast
 
+import numpy as np
 from apiflask import APIBlueprint
 from apiflask.schemas import FileSchema
-from flask import Response, abort, request
+from flask import Response, abort, current_app, request
+from numpy.typing import NDArray
+from werkzeug.wsgi import wrap_file
 
+from models.files.pictures import DRAWING, picture_name
 from models.reading.predictions import get_prediction, read_heatmap
-from models.tables.intake import Image
+from models.tables.intake import Image, Prediction
 from models.tables.people import Role
-from web.auth.rules import needs
+from pipeline.errors import DamagedFileError
+from pipeline.prepare.pool import DecoderError
+from web.auth.rules import needs, person
 from web.auth.view_log import record_image
 from web.context import current_context, current_settings, read_session
+from web.reading.renderer import Renderer, open_decoder
+
+log = logging.getLogger(__name__)
 
 bp = APIBlueprint("images", __name__, tag="Images")
 
 Kind = Literal["display", "thumbnail", "heatmap", "overlay"]
 PNG = "image/png"
-DRAWING = "1"  # raise when drawings change, so that browsers fetch them again
+KEY = "overread-renderer"
+BUSY: dict[int | str, Any] = {
+    503: {"description": "Being drawn: ask again after the seconds of Retry-After"}
+}
 
 
 @bp.get("/api/v1/images/<int:image_id>/display")
 @bp.output(FileSchema(), content_type=PNG)
+@bp.doc(responses=BUSY)
 @needs(Role.VIEWER)
 def display(image_id: int) -> Response:
     """The radiograph, 8-bit grey."""
@@ -46,6 +60,7 @@ def heatmap(image_id: int) -> Response:
 
 @bp.get("/api/v1/images/<int:image_id>/overlay.png")
 @bp.output(FileSchema(), content_type=PNG)
+@bp.doc(responses=BUSY)
 @needs(Role.VIEWER)
 def overlay(image_id: int) -> Response:
     """The radiograph with the heatmap over it."""
@@ -69,12 +84,45 @@ def _png(image_id: int, kind: Kind) -> Response:
     if etag in request.if_none_match:
         answer = Response(status=304)
     else:
-        # Decoders are half of the portal's start, so they are imported with the first image.
-        from web.reading.drawing import draw
-
-        heat = read_heatmap(prediction) if prediction else None
-        answer = Response(draw(kind, image, heat, current_context().store), mimetype=PNG)
+        answer = _draw(kind, image, prediction)
     answer.headers["Content-Disposition"] = f'inline; filename="{kind}.png"'
     answer.set_etag(etag)
     answer.headers["Cache-Control"] = "private, no-cache"
     return answer
+
+
+def _draw(kind: Kind, image: Image, prediction: Prediction | None) -> Response:
+    heatmap = read_heatmap(prediction) if prediction else None
+    try:
+        if kind == "display" or kind == "overlay":
+            return _radiograph(str(image.stored_sha256), heatmap)
+        # Pillow is imported with the first image.
+        from web.reading.drawing import draw_heatmap, draw_thumbnail
+
+        if heatmap is not None:
+            return Response(draw_heatmap(heatmap), mimetype=PNG)
+        return Response(draw_thumbnail(image, current_context().store), mimetype=PNG)
+    except FileNotFoundError:
+        abort(404, "no pixels to show: the file is missing")
+    except DamagedFileError as error:
+        log.error("image %d cannot be shown: %s", image.id, error)
+        abort(404, "no pixels to show: the file is damaged")
+    except DecoderError as error:
+        log.error("%s", error)
+        abort(503, "no image can be drawn at present: no decoder process starts")
+
+
+def _radiograph(stored_sha256: str, heatmap: NDArray[np.float32] | None) -> Response:
+    found = _renderer().pictures.open(picture_name(stored_sha256, heatmap))
+    if found is None:
+        png = _renderer().draw(stored_sha256, heatmap, user_id=person().id)
+        return Response(png, mimetype=PNG)
+    answer = Response(wrap_file(request.environ, found.file), mimetype=PNG, direct_passthrough=True)
+    answer.content_length = found.size
+    return answer
+
+
+def _renderer() -> Renderer:
+    context = current_context()
+    new = Renderer(context.settings, context.store, open_decoder=open_decoder)
+    return cast(Renderer, current_app.extensions.setdefault(KEY, new))

@@ -29,6 +29,7 @@ from tests.support.data.first_release import (
 from tests.support.data.kept import fill_history
 from tests.support.data.rows import a_hash
 from tests.support.servers.databases import Database, downgrade
+from tests.support.web.pages import get_picture
 from web.app import create_app
 from worker import enqueue
 from worker.ingest import ingest_chunk
@@ -122,7 +123,7 @@ def test_old_predictions_are_shown_to_old_users(context: AppContext) -> None:
     codes = [by_id[number]["reason_code"] for number in (2, 3, 5, 6)]
     assert codes == [None, None, "other", "other"]
     for path in ("studies/2?image=3", "api/v1/images/3/overlay.png", "jobs/" + OPEN_JOB, "nights"):
-        answer = client.get(f"/{path}")
+        answer = get_picture(client, f"/{path}")
         assert answer.status_code == 200, answer.text
     app.extensions["overread"].sessions.engine.dispose()
 

@@ -2,6 +2,7 @@
 
 import html
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,16 @@ def words(client: FlaskClient, path: str) -> str:
     assert page.status_code == 200, page.text
     text = re.sub(r"<[^>]+>", " ", page.text[page.text.index("<main") :])
     return re.sub(r"\s+", " ", html.unescape(text))
+
+
+def get_picture(client: Any, path: str) -> Any:
+    """Ask again, as pages do, while it is being drawn."""
+    for _ in range(60):
+        answer = client.get(path)
+        if answer.status_code != 503:
+            return answer
+        time.sleep(0.2)
+    raise AssertionError(f"{path} was not drawn in time")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from flask import request
 from models.tables.people import Role
 from tests.support.data.builders import make_png, png_chunk, png_with
 from tests.support.servers.databases import Database
+from tests.support.web.pages import get_picture
 from tests.support.web.portal import Portal
 from tests.support.web.routes import walk
 from web.app import create_app
@@ -88,7 +89,7 @@ def test_renderings_are_revalidated_and_contain_no_upload(portal: Portal, tmp_pa
     viewer = portal.program(Role.VIEWER)
     for kind in ("display", "thumbnail", "heatmap.png", "overlay.png"):
         path = f"/api/v1/images/1/{kind}"
-        answer = viewer.get(path)
+        answer = get_picture(viewer, path)
         assert answer.status_code == 200, kind
         assert answer.content_type == "image/png"
         assert answer.headers["Cache-Control"] == "private, no-cache"
