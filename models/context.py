@@ -1,13 +1,15 @@
 """The application context: what a process opens once and passes to its functions."""
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 
-from models.config.secrets import Secrets, read_or_make_secrets
+from models.config.secrets import Secrets, read_secrets
 from models.config.settings import Settings
 from models.files.store import FileStore
-from models.session import Sessions, make_sessions
+from models.installation import check_on_connect
+from models.session import AWAY, Sessions, make_sessions
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,12 @@ class AppContext:
 
 
 def open_context(settings: Settings) -> AppContext:
-    return AppContext(
-        settings=settings,
-        sessions=make_sessions(settings),
-        store=FileStore(settings.files_dir),
-        secrets=read_or_make_secrets(settings.data_dir),
-    )
+    """Raises SecretsError. Where the database does not answer, its first connection may do so."""
+    secrets, sessions = read_secrets(settings.data_dir), make_sessions(settings)
+    check_on_connect(sessions.engine, secrets, data_dir=settings.data_dir)
+    with suppress(*AWAY):
+        sessions.engine.connect().close()
+    return AppContext(settings, sessions, FileStore(settings.files_dir), secrets)
 
 
 @cache

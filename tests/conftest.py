@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Playwright, expect
 from models.config.settings import PREFIX, Settings
 from tests.support.servers.broker import EmbeddedBroker
 from tests.support.servers.browser import ARGUMENTS, find_browser
-from tests.support.servers.databases import Database, PostgresDatabases, open_database
+from tests.support.servers.databases import Database, PostgresDatabases, make_secrets, open_database
 from tests.support.servers.ports import lasting_port
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def database(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Dat
     url = request.getfixturevalue("postgres").get_filled()
     settings = settings.model_copy(update={"database_url": url})
     with open_database(settings) as opened:
+        make_secrets(settings.data_dir)
         yield opened
 
 

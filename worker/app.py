@@ -2,12 +2,15 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery, signals
 from celery.beat import PersistentScheduler, SchedulingError
 
 from models.config.logs import set_up_logging
+from models.config.secrets import SecretsError, read_secrets
 from models.config.settings import Settings
 from worker.celery_config import worker_configuration
 
@@ -22,6 +25,30 @@ _names: list[str] = []
 @signals.celeryd_init.connect  # type: ignore[untyped-decorator]
 def _remember_name(sender: str, **_: Any) -> None:
     _names[:] = [sender.partition("@")[0]]
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
+def _check_installation(**_: Any) -> None:
+    """A worker that must not start says why in one line, and ends."""
+    from models.context import process_context  # beat needs no database
+
+    with _refusing():
+        process_context()
+
+
+@signals.beat_init.connect  # type: ignore[untyped-decorator]
+def _check_secrets(**_: Any) -> None:
+    with _refusing():
+        read_secrets(Settings.read().data_dir)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Celery logs what a signal's receiver raises, and goes on; unless it is SystemExit."""
+    try:
+        yield
+    except SecretsError as error:
+        raise SystemExit(f"Error: {error}") from None
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]

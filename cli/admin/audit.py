@@ -13,7 +13,7 @@ from cli.params import GivenPath
 from cli.settings import read_settings
 from models.audit.lists import AuditFilter, iter_audit, list_audit_page
 from models.audit.verify import check_audit
-from models.config.secrets import read_or_make_secrets
+from models.config.secrets import read_secrets
 from models.operations.upgrade import record_by_admin
 from models.session import Sessions, open_database, why_away
 from web.operations.audit import Format, audit_lines
@@ -73,7 +73,7 @@ def print_audit(sessions: Sessions) -> None:
 
 def verify_audit(sessions: Sessions, data_dir: Path) -> bool:
     """Print the result; True if the audit is intact."""
-    key = read_or_make_secrets(data_dir).identity_key
+    key = read_secrets(data_dir).identity_key
     check = check_audit(sessions, data_dir, key=key)
     if check.is_intact:
         click.echo(f"Audit chain verified: {check.rows} rows, up to row {check.last_id}")

@@ -12,8 +12,10 @@ from sqlalchemy import make_url
 from cli.lockfile import is_held, running_service
 from cli.settings import CommandSettings, masked
 from models.audit.verify import newest_check
+from models.config.secrets import SECRETS_FILE, read_secrets
 from models.files.orphans import MOST, find_orphans
 from models.files.store import FileStore
+from models.installation import check_secrets
 from models.learning.promotion import production_version
 from models.learning.versions import version_path
 from models.operations.backup_folder import BackupRefusedError
@@ -51,6 +53,7 @@ def run_checks(settings: CommandSettings, names: Sequence[str] = ()) -> Iterator
     checks: dict[str, Callable[[], str]] = {
         "data": lambda: _check_data(settings),
         "database": lambda: _check_database(settings),
+        "secrets": lambda: _check_secrets(settings, database),
         "broker": lambda: _check_broker(settings),
         "files": lambda: _check_files(settings),
         "orphans": lambda: _check_orphans(settings, database),
@@ -118,6 +121,19 @@ def _check_database(settings: CommandSettings) -> str:
     except BackupRefusedError:
         raise WrongError(f"tables are at {revision}, of a later release") from None
     raise WrongError(f"tables are at {revision}, not {newest_revision()}; run: overread migrate")
+
+
+def _check_secrets(settings: CommandSettings, database: str) -> str:
+    data_dir = settings.data_dir
+    if database == "-" and not (data_dir / SECRETS_FILE).exists():
+        raise AbsentError(_starting(data_dir) or "do not exist yet; run: overread up")
+    secrets = read_secrets(data_dir)
+    if database != "ok":
+        return "complete; not compared: the database is not ready"
+    with open_database(settings) as sessions, sessions.engine.connect() as connection:
+        if not check_secrets(connection, secrets, data_dir=data_dir):
+            raise AbsentError("not recorded in the database yet; run: overread up")
+    return "complete, and those of the database"
 
 
 def _check_broker(settings: CommandSettings) -> str:

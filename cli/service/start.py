@@ -20,7 +20,7 @@ from cli.lockfile import RunningService, announce, hold_data_folder, is_held, ru
 from cli.service import processes
 from cli.service.supervisor import Supervisor
 from cli.settings import REMOTE_VARIABLES, CommandSettings
-from models.config.secrets import read_or_make_secrets
+from models.config.secrets import read_secrets
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
 from models.people.tokens import issue_token, local_token_path
@@ -44,13 +44,13 @@ def start_service(
     os.umask(0o077)  # of all its processes: their files are readable by the owner only
     with hold_data_folder(settings.data_dir):
         port = _choose_port(settings)
-        broker = _broker(settings)
-        environment = _environment(settings, broker_url=broker.url, port=port)
-        with Supervisor(environment=environment, log=log) as supervisor:
-            if broker.command:
-                supervisor.start(processes.broker(broker.command))
+        with Supervisor(environment=_environment(settings, port=port), log=log) as supervisor:
             log_once = cache(supervisor.log)
             _wait_for(supervisor, lambda: try_upgrade(settings, log_once), "the database")
+            broker = _broker(settings)
+            supervisor.environment["OVERREAD_BROKER_URL"] = broker.url
+            if broker.command:
+                supervisor.start(processes.broker(broker.command))
             _wait_for(supervisor, lambda: is_answering(broker.url), "the broker")
             portal = processes.portal(host=settings.host, port=port)
             supervisor.start(processes.INGEST, processes.PREDICT, portal)
@@ -118,15 +118,14 @@ def _choose_port(settings: CommandSettings) -> int:
 def _broker(settings: Settings) -> BrokerProgram:
     if settings.broker_url:
         return BrokerProgram((), settings.broker_url)
-    password = read_or_make_secrets(settings.data_dir).broker_password
+    password = read_secrets(settings.data_dir).broker_password
     return prepare_broker(settings.data_dir / "broker", password=password)
 
 
-def _environment(settings: Settings, *, broker_url: str, port: int) -> dict[str, str]:
+def _environment(settings: Settings, *, port: int) -> dict[str, str]:
     environment = {k: v for k, v in os.environ.items() if k not in REMOTE_VARIABLES}
     return environment | {
         "OVERREAD_DATA": str(settings.data_dir),
-        "OVERREAD_BROKER_URL": broker_url,
         "OVERREAD_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
         # Celery warns root about pickled messages; ours are JSON only.

@@ -101,7 +101,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 class Supervisor:
     def __init__(self, *, environment: Mapping[str, str], log: TextIO = sys.stderr) -> None:
-        self._environment = environment
+        self.environment = dict(environment)
         self._output = log
         self._children: dict[str, Child] = {}
         self._pauses: dict[str, float] = {}
@@ -123,7 +123,7 @@ class Supervisor:
         for program in programs:
             self._children[program.name] = Child(
                 program,
-                environment=self._environment,
+                environment=self.environment,
                 log=partial(self.log, process=program.name),
                 on_exit=self._events.put,
             )
@@ -160,7 +160,7 @@ class Supervisor:
 
     def log(self, text: str, *, process: str = "up") -> None:
         """In the JSON format, lines that are not JSON (the broker's, tracebacks) are wrapped."""
-        if self._environment.get("OVERREAD_LOG_FORMAT") != "json":
+        if self.environment.get("OVERREAD_LOG_FORMAT") != "json":
             text = f"{process:<8}| {text}"
         elif not text.startswith("{"):
             text = json.dumps({"process": process, "message": text})

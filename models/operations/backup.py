@@ -19,9 +19,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.audit.verify import ANCHORS_FILE, copy_anchors
+from models.config.secrets import read_secrets
 from models.config.settings import Settings
 from models.files.deletion_lock import BackupRunningError, hold_deletions
 from models.files.references import needed_files
+from models.installation import check_secrets
 from models.operations.backup_folder import (
     FILE_LIST,
     FORMAT,
@@ -73,7 +75,7 @@ class Pruned:
 def make_backup(settings: Settings, root: Path, *, report: Report, check: bool = False) -> Made:
     """check: read the blobs that earlier backups saved, and replace damaged ones.
 
-    Raises BackupRefusedError.
+    Raises BackupRefusedError and SecretsError.
     """
     backups, data_dir = Backups(root.absolute()), settings.data_dir
     if not (data_dir / SECRETS_FILE).exists():
@@ -175,6 +177,8 @@ def _save_rows(settings: Settings, folder: Path, report: Report) -> tuple[Databa
         if is_empty(sessions.engine):
             raise BackupRefusedError("the database holds no tables: there is nothing to save")
         with snapshot_of(sessions.engine) as connection:
+            secrets = read_secrets(settings.data_dir)
+            check_secrets(connection, secrets, data_dir=settings.data_dir)
             total = row_count(connection)
 
             def count(more: int) -> None:

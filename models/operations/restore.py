@@ -18,8 +18,9 @@ from sqlalchemy import Connection, Engine, make_url
 from sqlalchemy.orm import Session
 
 from models.audit.log import list_audit
-from models.config.secrets import write_private
+from models.config.secrets import SecretsError, write_private
 from models.config.settings import Settings
+from models.installation import establish
 from models.operations.backup import Report
 from models.operations.backup_folder import (
     LOOSE_FILES,
@@ -139,6 +140,7 @@ def _restore(
         with migrating(engine) as connection:
             _load(connection, backups.folder / name, manifest, report)
             with Session(bind=connection) as session:
+                establish(session, settings)
                 end_work_in_progress(session)
                 end_logins(session)
                 record_by_admin(session, RESTORED, target=name)
@@ -146,7 +148,7 @@ def _restore(
         if not _may_be_committed(settings, engine):
             _discard(settings, engine)
             (data_dir / RESTORING).unlink()
-        if isinstance(error, ForeignKeyError):
+        if isinstance(error, ForeignKeyError | SecretsError):
             raise BackupDamagedError(str(error)) from None
         raise
 

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from models.audit.log import chain_older, record
-from models.config.secrets import read_or_make_secrets
 from models.config.settings import Settings
 from models.files.store import FileStore
+from models.installation import check_before_upgrade, establish
 from models.learning.promotion import install_baseline
 from models.operations.seal_inputs import seal_inputs
 from models.people.tokens import read_or_make_local_token
@@ -42,7 +42,7 @@ class ForeignKeyError(Exception):
 def upgrade(settings: Settings) -> None:
     """Folder, secrets, tables, the shipped network, the first user with a local token, and seals.
 
-    Raises UpgradeRefusedError.
+    Raises UpgradeRefusedError and SecretsError.
     """
     if is_half_restored(settings.data_dir):
         raise UpgradeRefusedError(
@@ -50,10 +50,11 @@ def upgrade(settings: Settings) -> None:
             "or name a new data folder"
         )
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    read_or_make_secrets(settings.data_dir)
     with open_database(settings) as sessions:
+        check_before_upgrade(sessions.engine, settings.data_dir)
         migrate(sessions.engine)
         with sessions.begin() as session:
+            establish(session, settings)
             user = find_user(session, ADMIN) or make_user(session, name=ADMIN, role=Role.ADMIN)
             read_or_make_local_token(session, user, settings.data_dir)
             install_baseline(session, data_dir=settings.data_dir)

@@ -6,9 +6,8 @@ restart, and is rolled back by one command.
 """
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from sqlalchemy import select
 
 from cli.api.client import Client
 from models.base import now
-from models.config.secrets import read_or_make_secrets, write_private
+from models.config.secrets import new_secrets, write_secrets
 from models.tables.intake import Image, ModelAlias, ModelVersion, Prediction
 from models.tables.learning import Evaluation, Label, Night, Outcome
 from pipeline.phantom.drawing import draw_phantom
@@ -124,8 +123,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def fix_splits(data_dir: Path) -> None:
     """The installation's key decides the splits: fix it."""
-    secrets = replace(read_or_make_secrets(data_dir), identity_key_hex="01" * 32)
-    write_private(data_dir / "secrets.json", json.dumps(asdict(secrets)))
+    data_dir.mkdir()
+    write_secrets(data_dir, replace(new_secrets(), identity_key_hex="01" * 32))
 
 
 def move_clock(service: Service, *, days: int = 2) -> None:

@@ -7,7 +7,7 @@ from models.config.settings import Settings
 from models.intake.claims import claim_images
 from models.tables.intake import State
 from tests.support.data.rows import a_hash, a_job, an_image
-from tests.support.servers.databases import Database
+from tests.support.servers.databases import Database, make_secrets
 from tests.support.servers.processes import ROOT, environment
 from worker.chunks import by_turns
 
@@ -40,6 +40,8 @@ repeat(hang, open_context(Settings.read()))
 
 def test_hung_chunk_ends_its_process_with_a_traceback(settings: Settings) -> None:
     brief = settings.model_copy(update={"chunk_time_limit_s": 1, "decode_timeout_s": 1})
+    brief.data_dir.mkdir()
+    make_secrets(brief.data_dir)
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         cwd=ROOT,

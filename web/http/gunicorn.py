@@ -19,11 +19,13 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
+from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 
 from models.config.logs import set_up_logging
-from models.config.settings import Settings
+from models.config.settings import Settings, SettingsError
+from pipeline.errors import PipelineError
 
 PATIENCE_S = 10.0  # of waiting for a request's first bytes
 LONGEST_S = 60.0  # of waiting at a time, during an upload
@@ -120,6 +122,13 @@ class PacedSocket(socket.socket):
 
 
 class PortalWorker(ThreadWorker):  # type: ignore[misc]
+    def load_wsgi(self) -> None:
+        """A portal that must not start says why in one line, and gunicorn ends."""
+        try:
+            super().load_wsgi()
+        except (SettingsError, PipelineError) as error:
+            raise AppImportError(str(error)) from None
+
     def handle(self, conn: TConn) -> Any:
         if not isinstance(conn.sock, PacedSocket):
             conn.sock = PacedSocket(fileno=conn.sock.detach())

@@ -10,7 +10,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.audit.log import record
-from models.config.secrets import read_or_make_secrets
 from models.context import AppContext
 from models.learning.labels import (
     Matches,
@@ -45,7 +44,7 @@ class Known:
 def take_label_table(context: AppContext, content: bytes, *, sender: Person) -> TableTakenOut:
     """Raises NoTableError. Refused rows are listed as problems, all others are imported."""
     table = read_label_table(content, time_zone=context.settings.time_zone)
-    key = read_or_make_secrets(context.settings.data_dir).identity_key
+    key = context.secrets.identity_key
     with context.sessions() as session:
         known = _look_up(session, table, key=key)
     labels = list(_labels(table, known, sender=sender, key=key))

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import DateTime, MetaData, delete, select
 
 from models.base import UtcDateTime
+from models.config.secrets import SECRETS_FILE
 from models.config.settings import Settings
 from models.context import AppContext, open_context
 from models.files.deletion_lock import hold_deletions
@@ -33,6 +34,7 @@ from models.people.tokens import (
 from models.reading.predictions import add_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Audit, Image, Prediction, State, Study
+from pipeline.checksum import sha256_of
 from tests.support.data.first_release import TIME, install_first_release
 from tests.support.data.kept import all_rows, an_image_in, fill_history
 from tests.support.data.rows import a_job, a_prediction, a_user, live_version
@@ -146,7 +148,8 @@ def test_restore_upgrades_the_tables_of_an_older_release(
         for table in old.sorted_tables:
             path = keeper.newest() / "tables" / f"{table.name}.jsonl.gz"
             rows[table.name] = write_table(connection, table, path, report=lambda rows: None)
-    keeper.rewrite_manifest(revision="0001", rows=rows, last_ids={}, sha256={})
+    key = {SECRETS_FILE: sha256_of(keeper.newest() / SECRETS_FILE)}
+    keeper.rewrite_manifest(revision="0001", rows=rows, last_ids={}, sha256=key)
 
     keeper.restore(restored)
     with open_session(restored) as session:

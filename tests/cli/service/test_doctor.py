@@ -7,6 +7,7 @@ from alembic import command
 from cli.lockfile import hold_data_folder
 from cli.service.checks import Finding, run_checks
 from cli.settings import CommandSettings
+from models.config.secrets import SECRETS_FILE, new_secrets, write_secrets
 from models.config.settings import Settings
 from models.files.store import FileStore
 from models.learning.promotion import set_production
@@ -61,8 +62,24 @@ def test_database_of_a_starting_service_is_not_wrong(empty_database: Database) -
         assert found.exit_code == 0, found.stdout
         assert "WRONG" not in found.stdout
         assert "orphans    not checked: the database is not ready" in found.stdout
-        assert found.stdout.count("the service is starting") == 3, "database, broker, portal"
+        assert found.stdout.count("the service is starting") == 4, "broker, portal as well"
     assert check("database", settings).status == "ok"
+
+
+def test_doctor_compares_the_secrets_with_the_database(settings: Settings) -> None:
+    assert check("secrets", settings).status == "-", "there is no service yet"
+    upgrade(settings)
+    assert check("secrets", settings).status == "ok"
+    path = settings.data_dir / SECRETS_FILE
+    path.unlink()
+    write_secrets(settings.data_dir, new_secrets())
+    assert check("secrets", settings).status == "WRONG"
+    assert "of another installation" in check("secrets", settings).message
+    path.unlink()
+    found = run_on(settings, "doctor")
+    assert found.exit_code == 1
+    assert f"WRONG secrets    {path} is missing: restore it from a backup" in found.stdout
+    assert "training" in found.stdout, "the checks go on"
 
 
 def test_database_does_not_exist_before_the_first_start(settings: Settings) -> None:

@@ -1,15 +1,20 @@
 """Starting the service: what prevents it is one line, or waited for."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from cli.service import processes
 from cli.service.start import try_upgrade
+from models.config.secrets import SECRETS_FILE
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
 from tests.support.servers.command import run_on
 from tests.support.servers.databases import PostgresDatabases, open_session
+from tests.support.servers.processes import environment
 from tests.support.servers.service import overread
 
 
@@ -67,3 +72,38 @@ def test_upgrade_waits_for_the_database_server(
     assert try_upgrade(answering, logged.append)
     (line,) = logged
     assert line.startswith("waiting for the database: ")
+
+
+@pytest.fixture
+def without_secrets(settings: Settings) -> Settings:
+    settings = settings.model_copy(update={"broker_url": "redis://127.0.0.1:1/0"})
+    upgrade(settings)
+    (settings.data_dir / SECRETS_FILE).unlink()
+    return settings
+
+
+GUNICORN = processes.portal(host="127.0.0.1", port=0).command
+ENTRIES = {
+    "up": ("overread", "up"),
+    "migrate": ("overread", "migrate"),
+    "portal": GUNICORN,
+    "ingest": processes.INGEST.command,
+    "beat": processes.BEAT.command,
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_nothing_starts_without_the_secrets(without_secrets: Settings, entry: str) -> None:
+    command, *arguments = ENTRIES[entry]
+    done = subprocess.run(
+        [Path(sys.executable).with_name(command), *arguments],
+        env=environment(without_secrets) | {"OVERREAD_PORT": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    why = "secrets.json is missing: restore it from a backup of this service"
+    assert sum(why in line for line in done.stderr.splitlines()) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (without_secrets.data_dir / SECRETS_FILE).exists()

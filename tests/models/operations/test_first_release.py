@@ -151,7 +151,7 @@ def test_downgrade_to_the_first_tables_and_upgrade(
     downgrade(engine, "0001")
     check_rows(before, read_rows(engine))
     upgrade(context.settings)
-    check_rows(before, read_rows(engine), but=("audit",))
+    check_rows(before, read_rows(engine), but=("audit", "installation"))
     with context.sessions() as session:
         assert verify(session).is_intact
 
@@ -174,7 +174,7 @@ def test_each_downgrade_keeps_what_the_older_tables_can_hold(empty_database: Dat
     after = read_rows(engine)
     assert {name for name in newest if newest[name] and not after[name]} == {
         *("dataset_snapshot", "evaluation", "fingerprint", "imported_dataset", "imported_image"),
-        *("label", "lockout", "night", "rereading", "snapshot_image", "upload"),
+        *("installation", "label", "lockout", "night", "rereading", "snapshot_image", "upload"),
     } & {name for name, rows in newest.items() if rows}
     states = {row["id"]: (row["state"], row["reason"]) for row in after["image"]}
     for row in newest["image"]:

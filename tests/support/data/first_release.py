@@ -25,7 +25,11 @@ TIME = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TOKEN = "an invented token of the first release"
 JOB, OPEN_JOB = "a" * 32, "b" * 32
 OWN = "our own network"
-SECRETS = {"session_key": "s", "identity_key_hex": "ab" * 32, "broker_password": "p"}
+SECRETS = {
+    "session_key": "s" * 43,
+    "identity_key_hex": "ab" * 32,
+    "broker_password": "p" * 32,
+}
 STATES = ("received", "ready", "predicted", "predicted", "rejected", "failed")
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -1,8 +1,9 @@
 """A fresh database with all tables for each test, on SQLite or PostgreSQL."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
@@ -15,6 +16,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from models.base import Base
+from models.config.secrets import SECRETS_FILE, new_secrets
 from models.config.settings import Settings
 from models.operations.upgrade import alembic_config, migrating
 from models.session import Sessions
@@ -112,12 +114,20 @@ def _sqlite_with_tables() -> bytes:
         return bytes(connection.connection.driver_connection.serialize())
 
 
+def make_secrets(data_dir: Path) -> None:
+    """Of a service whose database has no row yet. Unlike the program, without forcing to disk."""
+    path = data_dir / SECRETS_FILE
+    if not path.exists():
+        path.write_text(json.dumps(asdict(new_secrets())))
+
+
 @contextmanager
 def open_database(settings: Settings, *, make_tables: bool = False) -> Iterator[Database]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with open_sessions(settings) as sessions:
         if make_tables:
             _make_tables(sessions.engine)
+            make_secrets(settings.data_dir)
         yield Database(settings, sessions.engine, sessions)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models.config.secrets import read_or_make_secrets
+from models.config.secrets import read_secrets
 from models.learning.labels import effective_labels
 from models.tables.learning import Label, LabelValue
 from models.tables.people import Role
@@ -37,7 +37,7 @@ def images(portal: Portal) -> dict[str, str]:
 
 
 def key(portal: Portal) -> bytes:
-    return read_or_make_secrets(portal.database.settings.data_dir).identity_key
+    return read_secrets(portal.database.settings.data_dir).identity_key
 
 
 def send(portal: Portal, table: str, role: Role = Role.READER, **options: Any) -> Any:
