@@ -108,7 +108,7 @@ async function pause(ms) {
   over.abort();
 }
 
-async function wordsOf(answer) {
+export async function wordsOf(answer) {
   try {
     return (await answer.json()).title;
   } catch {

@@ -35,6 +35,8 @@ def new_page(browser: Browser, *, ignored: str | None = None, **context: Any) ->
     errors: list[str] = []
 
     def record(message: ConsoleMessage) -> None:
+        if "status of 503" in message.text and "/api/v1/images/" in message.location["url"]:
+            return  # the page asks again for a picture that is being drawn
         if message.type == "error" and (ignored is None or ignored not in message.text):
             errors.append(message.text)
 
