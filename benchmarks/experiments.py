@@ -28,7 +28,7 @@ from pipeline.training.config import TrainingConfig, TrainingConfigError
 from pipeline.training.dataset import Dataset, read_images
 from pipeline.training.fit import Forward, fit_network
 from pipeline.training.job import TrainingJob
-from pipeline.training.labelled import LabelledFolder
+from pipeline.training.labelled.folder import LabelledFolder
 from pipeline.training.splits import split_of
 
 FLOOR = 0.95  # of sensitivity, on validation images as they are

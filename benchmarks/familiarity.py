@@ -24,7 +24,7 @@ from pipeline.evaluation.metrics import auroc
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
 from pipeline.prepare.network_input import DECODED_SIZE, network_input
-from pipeline.training.labelled import open_split
+from pipeline.training.labelled.dataset import open_split
 from pipeline.types import Prediction
 
 NO_CHEST = "not a chest radiograph"

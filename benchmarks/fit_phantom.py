@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.training.dataset import read_images
-from pipeline.training.labelled import FOLDER_LABELS, LabelledFolder
+from pipeline.training.labelled.folder import FOLDER_LABELS, LabelledFolder
 
 SIDE = 128
 COMPONENTS = 40

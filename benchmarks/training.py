@@ -31,7 +31,7 @@ from pipeline.inference.tensorflow_engine import import_tensorflow
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import read_images
 from pipeline.training.fine_tuning import FineTuning, make_batches
-from pipeline.training.labelled import FOLDER_LABELS, LabelledFolder
+from pipeline.training.labelled.folder import FOLDER_LABELS, LabelledFolder
 from pipeline.training.network import build_network
 
 Epoch = Callable[[], float]

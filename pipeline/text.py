@@ -1,5 +1,7 @@
 """Text for pages, terminals and logs: counts, percentages, and text written by others."""
 
+import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from itertools import islice
@@ -51,6 +53,16 @@ def unique_name(name: str) -> str:
     if name.isprintable():
         return name
     return "".join(_escaped(char) if _is_unsafe(char) else char for char in name)
+
+
+def raw_name(name: str) -> str:
+    """Return the file name, as the operating system has it, that `unique_name` gave `name` for."""
+    raw = re.sub("\N{REPLACEMENT CHARACTER}([0-9A-F]{2})".encode(), _byte, os.fsencode(name))
+    return os.fsdecode(raw)
+
+
+def _byte(escaped: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(escaped[1].decode())
 
 
 def _escaped(char: str) -> str:

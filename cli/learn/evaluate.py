@@ -5,7 +5,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,10 @@ from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE, Card
 from pipeline.prepare.pool import DecoderPool
 from pipeline.reports.evaluation_report import WorstErrors, write_report
-from pipeline.training.labelled import (
-    DatasetError,
-    LabelledImage,
-    LabelledSource,
-    LabelledTable,
-    RefusedImage,
-    open_split,
-)
+from pipeline.training.labelled.contents import Contents, read_contents
+from pipeline.training.labelled.dataset import LabelledSource, describe_other_labels, open_split
+from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
+from pipeline.training.labelled.table import LabelledTable
 from pipeline.types import OperatingPoint
 from worker.decoders import open_decoders
 
@@ -41,7 +36,7 @@ LISTED = 1000  # refused files that are named; all are counted
 
 
 @click.command()
-@click.argument("source", metavar="DIR|CSV", type=GivenPath())
+@click.argument("path", metavar="DIR|CSV", type=GivenPath())
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 @click.option(
     "--report",
@@ -82,7 +77,7 @@ LISTED = 1000  # refused files that are named; all are counted
     help="Count this label of the CSV as normal, too; may be repeated.",
 )
 def evaluate(
-    source: Path,
+    path: Path,
     as_json: bool,
     report: Path | None,
     operating_point: OperatingPoint,
@@ -96,102 +91,106 @@ def evaluate(
 
     DIR holds NORMAL/ and PNEUMONIA/, or splits that hold them. A CSV has the columns file and
     label (normal or pneumonia, 0 or 1; others are left out), and optionally patient; otherwise
-    patients are read from the file names. Metrics have 95 % bootstrap intervals over patients.
+    patients are read from the file names. Copies count once; images with contradictory labels are
+    left out. Metrics have 95 % bootstrap intervals over patients.
 
     Exit code 0: every image was read; 1: some were refused.
     """
     settings = read_settings()
     try:
         predictor = Predictor.open(version or BASELINE, operating_point=operating_point)
-        reading = Reading(
-            open_source(
-                source,
-                card=predictor.card,
-                split=split,
-                root=root,
-                patient_column=patient_column,
-                as_normal=as_normal,
-            )
+        source = open_source(
+            path,
+            card=predictor.card,
+            split=split,
+            root=root,
+            patient_column=patient_column,
+            as_normal=as_normal,
         )
-        total = sum(1 for _ in reading.source)
+        images = list(source)
     except DatasetError as error:
         raise UsageProblem(str(error)) from None
-    name = reading.source.name
-    if not total:
-        raise UsageProblem(f"{name}: no labelled images")
+    name = source.name
+    if not images:
+        raise UsageProblem("; ".join([f"{name}: no labelled images", *notes_on(source)]))
     if report:
         make_folder(report)  # before the work, not after it
-    with open_decoders(settings) as pool, progress("Evaluating", total=total) as shown:
+    with progress("Listing", total=len(images)) as shown:
+        contents = read_contents(images, progress=shown.show)
+    reading = Reading(contents)
+    with (
+        open_decoders(settings) as pool,
+        progress("Evaluating", total=len(contents.blobs)) as shown,
+    ):
         reading.read(pool, predictor, shown)
+    notes = [*notes_on(source), *contents.notes()]
     scores = reading.collector.scores()
     if not len(scores):
-        first = reading.refused[0]
-        raise Failed(f"{name}: no image could be read; {first.file}: {first.reason}")
+        reasons = [f"{one.file}: {one.reason}" for one in reading.refused[:1]] or notes
+        raise Failed(f"{name}: no image could be read; {'; '.join(reasons)}")
     found = evaluate_scores(scores, card=predictor.card) | reading.not_counted()
+    found |= {**contents.as_json(), "notes": notes, **described(source)}
     if report:
         with one_line_errors(report):
-            path = write_report(
+            written = write_report(
                 report,
                 found,
                 scores,
                 card=predictor.card,
                 name=name,
-                notes=reading.source.notes,
+                notes=notes,
                 errors=reading.errors,
                 command=shlex.join(["overread", *sys.argv[1:]]),
             )
-        click.echo(f"Report: {path}", err=True)
+        click.echo(f"Report: {written}", err=True)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
-        print_evaluation(found, source=reading.source)
-    sys.exit(1 if reading.refusals else 0)
+        print_evaluation(found, name=name)
+    sys.exit(1 if reading.refused else 0)
 
 
 class Reading:
     """What is kept of the images read: scores, the worst errors, and what was refused."""
 
-    def __init__(self, source: LabelledSource) -> None:
-        self.source = source
+    def __init__(self, contents: Contents) -> None:
+        self._images = [blob.counted for blob in contents.blobs]
         self.collector = ScoreCollector()
         self.errors = WorstErrors()
-        self.refused: list[RefusedImage] = []
-        self.refusals = 0
+        self.refused = list(contents.refused)
 
     def read(self, pool: DecoderPool, predictor: Predictor, shown: Progress) -> None:
         predictions = predictor.predict_each(self._decoded(pool))
         for number, (image, prediction) in enumerate(predictions, start=1):
             self.collector.add(prediction, label=image.label, patient=image.patient)
             self.errors.see(prediction, label=image.label, file=image.file, path=image.path)
-            shown.show(number + self.refusals)
+            shown.show(number)
 
     def _decoded(self, pool: DecoderPool) -> Iterator[tuple[LabelledImage, NDArray[np.uint8]]]:
-        images, same = tee(self._images())
-        for outcome in pool.prepare_all(image.path for image in same):
-            image = next(images)
+        outcomes = pool.prepare_all(image.path for image in self._images)
+        for image, outcome in zip(self._images, outcomes, strict=True):
             if isinstance(outcome, RefusedError):
-                self._refuse(RefusedImage(image.file, str(outcome)))
+                self.refused.append(RefusedImage(image.file, str(outcome)))
             else:
                 yield image, outcome.network_input
 
-    def _images(self) -> Iterator[LabelledImage]:
-        for image in self.source:
-            if isinstance(image, RefusedImage):
-                self._refuse(image)
-            else:
-                yield image
-
-    def _refuse(self, refused: RefusedImage) -> None:
-        self.refusals += 1
-        if len(self.refused) < LISTED:
-            self.refused.append(refused)
-
     def not_counted(self) -> dict[str, Any]:
-        left_out = self.source.left_out
-        return {
-            "refused": {"count": self.refusals, "files": [asdict(one) for one in self.refused]},
-            "left_out": {"count": left_out.total(), "labels": dict(left_out)},
-        }
+        files = [asdict(one) for one in self.refused[:LISTED]]
+        return {"refused": {"count": len(self.refused), "files": files}}
+
+
+def notes_on(source: LabelledSource) -> list[str]:
+    return [*source.notes, *describe_other_labels(source.left_out)]
+
+
+def described(source: LabelledSource) -> dict[str, Any]:
+    """Entries of the JSON: rows left out, and how a CSV was read."""
+    left_out = source.left_out
+    found: dict[str, Any] = {"left_out": {"count": left_out.total(), "labels": dict(left_out)}}
+    if isinstance(source, LabelledTable):
+        read = {"encoding": source.table.encoding, "delimiter": source.table.delimiter}
+        return found | {"table": read}
+    return found
 
 
 def open_source(

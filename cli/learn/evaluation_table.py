@@ -7,15 +7,14 @@ import click
 
 from pipeline.evaluation.metrics import AT_THRESHOLD, METRICS, OVERALL
 from pipeline.text import plural, readable
-from pipeline.training.labelled import LabelledSource
 
 SHOWN = 20  # refused files
 
 
-def print_evaluation(found: Mapping[str, Any], *, source: LabelledSource) -> None:
+def print_evaluation(found: Mapping[str, Any], *, name: str) -> None:
     """found: as `--json` prints it."""
     images, patients = plural(found["n"], "image"), plural(found["patients"], "patient")
-    click.echo(readable(f"{found['model_version']} on {source.name}"))
+    click.echo(readable(f"{found['model_version']} on {name}"))
     click.echo(f"{images} of {patients}; 95 % intervals\n")
     click.echo(_lines(found, OVERALL))
     click.echo(
@@ -24,12 +23,10 @@ def print_evaluation(found: Mapping[str, Any], *, source: LabelledSource) -> Non
     )
     click.echo(_lines(found, AT_THRESHOLD))
     click.echo(_matrix(found["confusion_matrix"]))
-    named = ", ".join(f"{label or 'none'}: {n}" for label, n in found["left_out"]["labels"].items())
     remainder = [
         f"without a finding (out of distribution), but counted above: "
         f"{found['unfamiliar']['count']}",
-        *source.notes,
-        *([f"left out (label neither normal nor pneumonia): {named}"] if named else []),
+        *found["notes"],
         *_refused(**found["refused"]),
     ]
     click.echo("\n".join(map(readable, remainder)))

@@ -21,32 +21,35 @@ from models.people.users import ADMIN, find_user
 from models.tables.learning import LabelValue
 from pipeline.evaluation.leakage import leak_report
 from pipeline.text import plural, readable
-from pipeline.training.labelled import DatasetError, LabelledDataset, open_dataset
+from pipeline.training.labelled.dataset import LabelledDataset, open_dataset
+from pipeline.training.labelled.image import DatasetError
 from pipeline.types import Split
 from worker.datasets.import_dataset import DatasetImport, ImportEvents, check_name
 from worker.datasets.report import ImportReport, count_patients
 
-NAMED = 10  # files that are named where the same image has both labels
 STAGES = {"list": "Listing", "read": "Reading", "leaks": "Comparing the splits"}
 
 
 @click.command("import-dataset")
-@click.argument("directory", metavar="DIR", type=GivenPath())
-@click.option("--name", help="Name of the data set; default: the folder's name.")
-def import_dataset(directory: Path, name: str | None) -> None:
+@click.argument("source", metavar="DIR|CSV", type=GivenPath())
+@click.option("--name", help="Name of the data set; default: the folder's, or the CSV's.")
+def import_dataset(source: Path, name: str | None) -> None:
     """Import labelled images, for training and for comparing networks.
 
     DIR holds NORMAL/ and PNEUMONIA/, or train/, val/ and test/ that hold them. Its own splits are
-    kept; what it lacks is taken from train by patients. Leaks between the splits are reported. The
-    same command again adds what is new.
+    kept; what it lacks is taken from train by patients. A CSV has the columns file and label, and
+    optionally patient and split (train, val, test). Leaks between the splits are reported. Copies
+    count once; images with contradictory labels are left out. The same command again adds what is
+    new.
 
     Exit code 0: every file was read; 1: some were refused.
     """
     settings = read_settings()
     with one_line_errors(settings.data_dir, outcome="run the same command again to continue"):
         try:
-            dataset = open_dataset(directory)
-            name = check_name(name or directory.resolve().name)
+            dataset = open_dataset(source)
+            place = source.resolve()
+            name = check_name(name or (place.stem if place.is_file() else place.name))
             upgrade(settings)
             with closing(open_context(settings)) as context:
                 report = _import(context, dataset, name)
@@ -130,18 +133,12 @@ def _describe_leaks(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _describe_ignored(report: ImportReport) -> Iterator[str]:
-    if report.copies:
-        yield f"{plural(report.copies, 'file')} with the same bytes as another counted once."
+    yield from report.contents.notes()
     if report.in_several_splits:
         yield (
             f"{plural(report.in_several_splits, 'image')} had copies in several splits; "
             "test takes precedence over validation, validation over train."
         )
-    if report.contradictory:
-        names = ", ".join(report.contradictory[:NAMED])
-        more = ", ..." if len(report.contradictory) > NAMED else ""
-        count = plural(len(report.contradictory), "image")
-        yield f"{count} in both NORMAL and PNEUMONIA ignored: {names}{more}"
     for other, number in report.elsewhere.items():
         yield f"{plural(number, 'image')} already imported with the data set {other} stay there."
     if report.moved:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,13 +15,14 @@ from cli.errors import Interrupted, UsageProblem, one_line_errors
 from cli.params import GivenPath
 from cli.progress import progress
 from pipeline.inference.engine import tensorflow_is_installed
+from pipeline.text import plural, readable
 from pipeline.training.checkpoint import checkpoint_folder, has_checkpoint
 from pipeline.training.config import TrainingConfig, TrainingConfigError
 from pipeline.training.job import STAGES, TrainingProgress
 
 
 @click.command()
-@click.argument("directory", metavar="DIR", type=GivenPath())
+@click.argument("source", metavar="DIR|CSV", type=GivenPath())
 @click.option(
     "--output",
     metavar="DIR",
@@ -41,22 +43,30 @@ from pipeline.training.job import STAGES, TrainingProgress
     type=GivenPath(dir_okay=False),
     help="Keras file with the ImageNet weights to start from; without, they are downloaded.",
 )
-def train(directory: Path, output: Path, config_file: Path | None, weights: Path | None) -> None:
+def train(source: Path, output: Path, config_file: Path | None, weights: Path | None) -> None:
     """Train a network on DIR (train/NORMAL, train/PNEUMONIA), split by patient.
 
-    DIR/test, where there is one, is only measured. An interrupted training continues after its
-    last epoch when the same command is given again.
+    DIR/test, where there is one, is only measured. A CSV has the columns file and label, and
+    optionally patient and split (train, val, test). Copies count once; images with contradictory
+    labels, and files that cannot be read, are listed and left out. An interrupted training
+    continues after its last epoch when the same command is given again.
+
+    Exit code 0: every image was read; 1: some were refused.
     """
-    config = _configure(directory, output=output, config_file=config_file, weights=weights)
+    config = _configure(source, output=output, config_file=config_file, weights=weights)
     with one_line_errors(output):
-        click.echo(_train(directory, output, config))
+        folder, refused = _train(source, output, config)
+    click.echo(folder)
+    if refused:
+        click.echo(f"{plural(refused, 'file')} could not be read; see above.", err=True)
+    sys.exit(1 if refused else 0)
 
 
 def _configure(
     dataset: Path, *, output: Path, config_file: Path | None, weights: Path | None
 ) -> TrainingConfig:
-    if not dataset.is_dir():
-        raise UsageProblem(f"{dataset}: no such folder")
+    if not dataset.exists():
+        raise UsageProblem(f"{dataset}: no such file or folder")
     if output.exists():
         raise UsageProblem(f"{output}: already exists; a model version is never changed")
     config = read_config(config_file) if config_file else TrainingConfig()
@@ -90,21 +100,25 @@ def read_config(path: Path) -> TrainingConfig:
         raise UsageProblem(f"{path}: {error}") from None
 
 
-def _train(dataset: Path, output: Path, config: TrainingConfig) -> Path:
+def _train(dataset: Path, output: Path, config: TrainingConfig) -> tuple[Path, int]:
+    """Return the version's folder, and how many files were refused."""
     from pipeline.training.train import train_folder  # imports all decoders
 
     checkpoints = checkpoint_folder(output)
+    refused = 0
     try:
         with progress("Training", total=100, unit="%") as shown, _interruptible() as check:
 
             def show(step: TrainingProgress) -> None:
+                nonlocal refused
                 check()
+                refused += step.stage == "refused"
                 if step.stage in STAGES:
                     shown.show(100 * step.share, note=step.describe())
                 else:
-                    shown.say(step.describe())
+                    shown.say(readable(step.describe()))
 
-            return train_folder(dataset, output, config=config, progress=show)
+            return train_folder(dataset, output, config=config, progress=show), refused
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted; the same command continues after the last epoch, saved in {checkpoints}"

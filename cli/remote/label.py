@@ -9,7 +9,7 @@ from cli.api.client import UPLOAD_TIMEOUT, connect
 from cli.api.errors import Refused
 from cli.errors import UsageProblem
 from cli.params import GivenPath
-from pipeline.limits import MAX_TABLE_BYTES
+from pipeline.files.table import TableError, read_bytes
 from pipeline.text import plural, readable
 
 
@@ -18,11 +18,14 @@ from pipeline.text import plural, readable
 def label(table: Path) -> None:
     """Send labels (CSV) to a running service.
 
-    Columns: file, sha256 or SOP Instance UID; label (pneumonia, normal, unusable); optional:
-    patient, reader, time. Invalid rows are listed by line, all others are imported; sending a
-    file again adds nothing. Exit code 0: all rows were accepted; 1: some were not.
+    Columns: file, sha256 or SOP Instance UID; label (pneumonia or 1, normal or 0, unusable);
+    optional: patient, reader, time. Invalid rows are listed by number, all others are imported;
+    sending a file again adds nothing. Exit code 0: all rows were accepted; 1: some were not.
     """
-    content = _read(table)
+    try:
+        content = read_bytes(table)
+    except TableError as error:
+        raise UsageProblem(str(error)) from None
     headers = {"Content-Type": "text/csv"}
     with connect() as client:
         try:
@@ -33,21 +36,11 @@ def label(table: Path) -> None:
             raise UsageProblem(f"{table}: {refusal.title}") from None
     problems = result["problems"]
     for problem in problems:
-        click.echo(readable(f"line {problem['line']}: {problem['reason']}"), err=True)
+        click.echo(readable(f"row {problem['line']}: {problem['reason']}"), err=True)
     if result["ignored_columns"]:
         click.echo(readable(f"ignored columns: {', '.join(result['ignored_columns'])}"), err=True)
+    for note in result["notes"]:
+        click.echo(readable(note), err=True)
     counts = f"{plural(result['added'], 'label')} added, {result['unchanged']} unchanged"
     click.echo(f"{counts}, {plural(len(problems), 'row')} rejected" if problems else counts)
     sys.exit(1 if problems else 0)
-
-
-def _read(table: Path) -> bytes:
-    try:
-        with table.open("rb") as stream:
-            content = stream.read(MAX_TABLE_BYTES + 1)
-    except OSError as error:
-        raise UsageProblem(f"{table}: cannot be read: {error.strerror}") from None
-    if len(content) > MAX_TABLE_BYTES:
-        limit = MAX_TABLE_BYTES // 2**20
-        raise UsageProblem(f"{table}: larger than {limit} MiB; split it into several files")
-    return content

@@ -11,7 +11,7 @@ from PIL import Image
 from pipeline.decode.decode import decode
 from pipeline.errors import RefusedError
 from pipeline.prepare.network_input import DECODED_SIZE, SIZE, network_input
-from pipeline.training.labelled import DatasetError, LabelledImage
+from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
 
 
 @dataclass(frozen=True)
@@ -42,24 +42,34 @@ def read_images(
     *,
     size: int = 224,
     progress: Callable[[int], None] = lambda done: None,
+    refused: Callable[[RefusedImage], None] | None = None,
 ) -> Dataset:
-    """Decode every image by the functions that serving uses. Raises DatasetError."""
+    """Decode every image by the functions that serving uses.
+
+    refused: called for each that cannot be read, which is left out; without it DatasetError is
+    raised for the first.
+    """
     inputs = np.empty((len(images), size, size), np.uint8)
-    for number, image in enumerate(images):
-        inputs[number] = _read_one(image, size=size)
-        progress(number + 1)
+    read: list[LabelledImage] = []
+    for number, image in enumerate(images, start=1):
+        try:
+            inputs[len(read)] = _read_one(image, size=size)
+            read.append(image)
+        except RefusedError as error:
+            if refused is None:
+                raise DatasetError(f"{image.file}: {error}") from error
+            refused(RefusedImage(image.file, str(error)))
+        progress(number)
     return Dataset(
-        inputs,
-        np.array([image.label for image in images], np.uint8),
-        np.array([image.patient for image in images]),
+        inputs[: len(read)],
+        np.array([image.label for image in read], np.uint8),
+        np.array([image.patient for image in read], np.str_),
     )
 
 
 def _read_one(image: LabelledImage, *, size: int) -> NDArray[np.uint8]:
-    try:
-        pixels = network_input(decode(image.path, minimum_size=DECODED_SIZE))
-    except RefusedError as error:
-        raise DatasetError(f"{image.file}: {error}") from error
+    """Raises RefusedError."""
+    pixels = network_input(decode(image.path, minimum_size=DECODED_SIZE))
     if size == SIZE:
         return pixels
     # Only small test networks want another size than serving's.

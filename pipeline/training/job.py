@@ -31,7 +31,8 @@ class TrainingProgress:
     """One step of a training.
 
     stage: one of STAGES; where an earlier training was interrupted, also "resume" (done of total
-        epochs need no repeating) or "restart".
+        epochs need no repeating) or "restart"; "refused" for each file that cannot be read, and
+        "note" on the data set.
     done, total: in the stage's own steps. text: the latest metrics, for people.
     share: of the whole training, by expected work, in [0, 1].
     """

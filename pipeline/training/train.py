@@ -1,5 +1,6 @@
 """From labelled radiographs, in a folder or in memory, to a model version's folder."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
@@ -11,7 +12,10 @@ from pipeline.training.checkpoint import checkpoint_folder
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset, read_images
 from pipeline.training.job import Progress, TrainingJob, TrainingProgress, WeightedProgress
-from pipeline.training.labelled import FOLDER_LABELS, DatasetError, LabelledImage, open_dataset
+from pipeline.training.labelled.contents import read_contents
+from pipeline.training.labelled.dataset import open_dataset
+from pipeline.training.labelled.folder import FOLDER_LABELS
+from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
 from pipeline.training.splits import split_of
 from pipeline.types import Split
 
@@ -19,7 +23,7 @@ from pipeline.types import Split
 def train_folder(
     dataset: Path, output: Path, *, config: TrainingConfig, progress: Progress = lambda step: None
 ) -> Path:
-    """Train on a labelled folder; return `output`, the new version's folder.
+    """Train on a labelled folder or CSV; return `output`, the new version's folder.
 
     Raises what `read_job` and `train` do.
     """
@@ -33,21 +37,37 @@ def read_job(
     """Read `dataset/train/{NORMAL,PNEUMONIA}`, or a folder without splits, as training images.
 
     Validation patients are taken from these. `dataset/test`, where there is one, is only measured.
-    Raises DatasetError.
+    Copies count once, images with contradictory labels not at all. Files that cannot be read are
+    left out; each is a step `refused` of the progress. Raises DatasetError.
     """
-    train_images, test_images = _find_images(dataset)
+    refusals = 0
+
+    def refuse(one: RefusedImage) -> None:
+        nonlocal refusals
+        refusals += 1
+        text = f"{one.file}: {one.reason}"
+        progress(TrainingProgress(stage="refused", done=refusals, total=refusals, text=text))
+
+    def note(text: str) -> None:
+        progress(TrainingProgress(stage="note", done=0, total=0, text=text))
+
+    train_images, test_images = _find_images(dataset, refuse=refuse, note=note)
     total = len(train_images) + len(test_images)
 
     def read(images: list[LabelledImage], *, before: int) -> Dataset:
         def show(done: int) -> None:
             progress(TrainingProgress(stage="read", done=before + done, total=total))
 
-        return read_images(images, size=config.size, progress=show)
+        return read_images(images, size=config.size, progress=show, refused=refuse)
 
     training, validation = split_dataset(read(train_images, before=0), config=config)
-    test = {"test": read(test_images, before=len(train_images))} if test_images else {}
+    test = read(test_images, before=len(train_images))
     return TrainingJob(
-        config=config, training=training, validation=validation, test_sets=test, progress=progress
+        config=config,
+        training=training,
+        validation=validation,
+        test_sets={"test": test} if len(test) else {},
+        progress=progress,
     )
 
 
@@ -75,9 +95,15 @@ def train(job: TrainingJob, output: Path) -> Path:
     return folder
 
 
-def _find_images(dataset: Path) -> tuple[list[LabelledImage], list[LabelledImage]]:
+def _find_images(
+    dataset: Path, *, refuse: Callable[[RefusedImage], None], note: Callable[[str], None]
+) -> tuple[list[LabelledImage], list[LabelledImage]]:
     """Return images to train on and images to test with. Raises DatasetError."""
-    images = list(open_dataset(dataset))
+    opened = open_dataset(dataset)
+    contents = read_contents(opened, refused=refuse)
+    for text in (*opened.notes(), *contents.notes()):
+        note(text)
+    images = [blob.counted for blob in contents.blobs]
     train_images = [image for image in images if image.split in (Split.TRAIN, None)]
     labels = {image.label for image in train_images}
     for name, label in FOLDER_LABELS.items():
@@ -93,7 +119,8 @@ def split_dataset(dataset: Dataset, *, config: TrainingConfig) -> tuple[Dataset,
             split_of(patient, key=config.split_key, validation_share=config.validation_share)
             is Split.VALIDATION
             for patient in dataset.patients
-        ]
+        ],
+        np.bool_,
     )
     parts = dataset.where(~is_validation), dataset.where(is_validation)
     for name, part in zip(("training", "validation"), parts, strict=True):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pipeline.errors import RefusedError
 from pipeline.files.archive import ArchiveLimits, is_archive, members
+from pipeline.files.table import TableError
 from pipeline.limits import Limits
 from pipeline.prepare.prepare import prepare
 from pipeline.types import Prepared
-from web.labels.csv_file import NoTableError, read_label_table
+from web.labels.csv_file import read_label_table
 
 # Control and format characters, surrogates, line separators: none may be shown.
 UNSHOWABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -64,7 +65,7 @@ def read_table(content: bytes) -> int:
     """Return how many lines became a row or a reason."""
     try:
         table = read_label_table(content, time_zone="Europe/Berlin")
-    except NoTableError as refusal:
+    except TableError as refusal:
         _check(refusal)
         return 0
     for problem in table.problems:

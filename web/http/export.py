@@ -1,8 +1,6 @@
 """Tables as downloads: CSV for spreadsheets, JSON lines for programs, streamed.
 
-Spreadsheets run text that looks like a formula (OWASP, "CSV Injection"), so such text gets an
-apostrophe in front. It need not begin with the sign itself: spreadsheets drop blanks and quotes
-before it, and accept its full-width form. All text is quoted: a semicolon in a file name would
+Text that looks like a formula is guarded. All text is quoted: a semicolon in a file name would
 start a new cell where semicolons separate cells. Numbers stay numbers.
 """
 
@@ -17,16 +15,14 @@ from typing import Any
 
 from flask import Response, stream_with_context
 
+from pipeline.files.cells import guarded
+
 MEDIA_TYPES = {
     "jsonl": "application/jsonl",
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
 }
 LINES_A_WRITE = 200
-
-SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: full-width
-CONTROLS = ("\t", "\r", "\n", "\0")
-DROPPED = " \t\r\n\f\v\0\xa0\ufeff\"'"
 
 Value = str | int | float | datetime | Sequence[str] | None
 
@@ -60,18 +56,6 @@ def described(what: str, *kinds: str) -> dict[int | str, Any]:
     """The response to a download, for OpenAPI."""
     content: dict[str, Any] = {MEDIA_TYPES[kind].split(";")[0]: {"schema": {}} for kind in kinds}
     return {200: {"description": what, "content": content}}
-
-
-def guarded(text: str) -> str:
-    # An apostrophe before a control character gets one more, so that `unguarded` can undo it.
-    is_suspect = text.lstrip("'").startswith(CONTROLS) or text.lstrip(DROPPED).startswith(SIGNS)
-    return f"'{text}" if is_suspect else text
-
-
-def unguarded(cell: str) -> str:
-    """The text before `guarded`: an exported table may be imported with labels."""
-    bare = cell.removeprefix("'")
-    return bare if guarded(bare) == cell else cell
 
 
 def _cell(value: Value) -> str | int | float:

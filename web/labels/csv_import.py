@@ -3,8 +3,9 @@
 text -> rows -> images (one query over all) -> labels, some at a time
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,14 +22,16 @@ from models.learning.labels import (
 )
 from models.people.users import RANK, normal_name
 from models.query import batches
-from models.tables.learning import LabelValue, Source
+from models.tables.learning import Source
 from models.tables.people import Role, User
+from pipeline.files.copies import describe_contradictions, describe_copies
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from web.auth.sessions import Person
 from web.labels.csv_file import BadRow, LabelRow, LabelTable, read_label_table
 from web.labels.schemas import TableTakenOut
 
 ROWS_A_TRANSACTION = 1000
+Rows = list[list[LabelRow]]
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,18 @@ class Known:
 
 
 def take_label_table(context: AppContext, content: bytes, *, sender: Person) -> TableTakenOut:
-    """Raises NoTableError. Refused rows are listed as problems, all others are imported."""
+    """Raises TableError. Refused rows are listed as problems, all others are imported."""
     table = read_label_table(content, time_zone=context.settings.time_zone)
     key = context.secrets.identity_key
     with context.sessions() as session:
         known = _look_up(session, table, key=key)
-    labels = list(_labels(table, known, sender=sender, key=key))
+    judged = list(_judged(table, known, sender=sender, key=key))
+    copies, contradictions = _repeated(judged)
+    excluded = {row.line for rows in contradictions for row in rows}
+    table.problems += [
+        BadRow(line, "another row has another label for the same image") for line in excluded
+    ]
+    labels = [label for row, label in judged if row.line not in excluded]
     added = 0
     for some in batches(labels, ROWS_A_TRANSACTION):
         with context.sessions.begin() as session:
@@ -61,6 +70,12 @@ def take_label_table(context: AppContext, content: bytes, *, sender: Person) -> 
         unchanged=len(labels) - added,
         problems=table.problems,
         ignored_columns=table.ignored_columns,
+        encoding=table.encoding,
+        notes=[
+            *filter(None, [table.note]),
+            *describe_copies(_named(copies)),
+            *describe_contradictions(_named(contradictions)),
+        ],
     )
 
 
@@ -69,22 +84,20 @@ def _look_up(session: Session, table: LabelTable, *, key: bytes) -> Known:
     return Known(
         hashes=find_by_sha256(session, {row.sha256 for row in rows if row.sha256}),
         uids=find_by_sop_uid(session, {pseudonymous_uid(key, row.uid) for row in rows if row.uid}),
-        files=find_by_file(session, {row.file for row in rows if row.file}),
+        files=find_by_file(session, {name for row in rows for name in row.files}),
         roles=dict(session.execute(select(User.name, User.role)).all()),
     )
 
 
-def _labels(table: LabelTable, known: Known, *, sender: Person, key: bytes) -> Iterator[NewLabel]:
+def _judged(
+    table: LabelTable, known: Known, *, sender: Person, key: bytes
+) -> Iterator[tuple[LabelRow, NewLabel]]:
     """Rows that are refused are added to the table's problems."""
-    undated: dict[tuple[str, str], tuple[int, LabelValue]] = {}
     for row in table.rows:
         try:
-            label = _label(row, known, sender=sender, key=key)
-            _check_agreement(row, label, undated)
+            yield row, _label(row, known, sender=sender, key=key)
         except ValueError as error:
             table.problems.append(BadRow(row.line, str(error)))
-        else:
-            yield label
 
 
 def _label(row: LabelRow, known: Known, *, sender: Person, key: bytes) -> NewLabel:
@@ -109,7 +122,7 @@ def _sha256(row: LabelRow, known: Known, *, key: bytes) -> str:
     for name, given, matches in (
         ("sha256", row.sha256, known.hashes),
         ("SOP Instance UID", row.uid and pseudonymous_uid(key, row.uid), known.uids),
-        ("file name", row.file, known.files),
+        ("file name", _known_name(row, known), known.files),
     ):
         if given:
             found.append(matches.get(given, set()))
@@ -121,6 +134,11 @@ def _sha256(row: LabelRow, known: Known, *, key: bytes) -> str:
     if len(common) > 1:
         raise ValueError(f"{len(common)} images have this name; give the sha256")
     return common.pop()
+
+
+def _known_name(row: LabelRow, known: Known) -> str:
+    """The first of the row's names that an image has, else its first, "" if it has none."""
+    return next((name for name in row.files if name in known.files), "".join(row.files[:1]))
 
 
 def _role(reader: str, known: Known, sender: Person) -> Role:
@@ -136,11 +154,22 @@ def _role(reader: str, known: Known, sender: Person) -> Role:
     return role
 
 
-def _check_agreement(
-    row: LabelRow, label: NewLabel, undated: dict[tuple[str, str], tuple[int, LabelValue]]
-) -> None:
-    """The later of two labels by one reader is valid, so undated ones must not differ."""
-    if label.read_at is None:
-        line, value = undated.setdefault((label.sha256, label.reader), (row.line, row.value))
-        if value != row.value:
-            raise ValueError(f"line {line} has another label for the same image")
+def _repeated(judged: Iterable[tuple[LabelRow, NewLabel]]) -> tuple[Rows, Rows]:
+    """Return rows that repeat a reader's label of an image, and those that contradict it.
+
+    The later of two labels by one reader is valid, so those of one time must not differ.
+    """
+    groups: dict[tuple[str, str, datetime | None], list[LabelRow]] = {}
+    for row, label in judged:
+        groups.setdefault((label.sha256, label.reader, label.read_at), []).append(row)
+    copies, contradictions = [], []
+    for rows in groups.values():
+        if len({row.value for row in rows}) > 1:
+            contradictions.append(rows)
+        elif len(rows) > 1:
+            copies.append(rows)
+    return copies, contradictions
+
+
+def _named(groups: Rows) -> list[list[str]]:
+    return [[f"row {row.line}" for row in rows] for rows in groups]

@@ -38,10 +38,15 @@ class TakenOut(Out):
 
 
 class TableTakenOut(TakenOut):
-    """problems: refused rows. ignored_columns: unknown titles."""
+    """problems: refused rows. ignored_columns: unknown titles. encoding: as which it was read.
+
+    notes: sentences on a guessed encoding, on rows that repeat another, and on contradictory ones.
+    """
 
     problems: list[BadRow]
     ignored_columns: list[str]
+    encoding: str
+    notes: list[str]
 
 
 class LabelsQuery(Paging):

@@ -24,12 +24,12 @@ from models.learning.snapshots import new_label_count
 from models.tables.intake import Image
 from models.tables.learning import Label, Source
 from models.tables.people import Role
+from pipeline.files.table import TableError
 from pipeline.limits import MAX_TABLE_BYTES
 from web.auth.rules import needs, person, record_action
 from web.context import current_context, current_settings, read_session, write_session
 from web.http.params import or_404, read_query
 from web.http.schemas import Out, Paging
-from web.labels.csv_file import NoTableError
 from web.labels.csv_import import take_label_table
 from web.labels.schemas import (
     GivenLabel,
@@ -46,6 +46,10 @@ from web.labels.schemas import (
 bp = APIBlueprint("labels", __name__, tag="Labels")
 
 PAGE_SIZE = 100
+TABLE = (
+    "A CSV in UTF-8, UTF-16 (with a byte order mark) or Windows-1252, with commas, semicolons or "
+    "tabs, whose first row names its columns."
+)
 CONFLICTS_A_PAGE = 25
 
 
@@ -117,10 +121,10 @@ def give(json_data: GivenLabels) -> TakenOut:
 
 @bp.post("/api/v1/labels/csv")
 @bp.output(TableTakenOut)
-@bp.doc(description="A CSV in UTF-8 whose first line names its columns.", responses=[413, 415, 422])
+@bp.doc(description=TABLE, responses=[413, 415, 422])
 @needs(Role.READER)
 def give_table() -> TableTakenOut:
-    """Import a CSV of labels. Refused rows are listed by line, all others are imported."""
+    """Import a CSV of labels. Refused rows are listed by number, all others are imported."""
     if request.mimetype != "text/csv":
         abort(415, "expected text/csv")
     request.max_content_length = MAX_TABLE_BYTES
@@ -128,7 +132,7 @@ def give_table() -> TableTakenOut:
         return take_label_table(current_context(), request.get_data(cache=False), sender=person())
     except RequestEntityTooLarge:
         abort(413, f"at most {MAX_TABLE_BYTES // 2**20} MiB are allowed: split the file")
-    except NoTableError as error:
+    except TableError as error:
         abort(422, str(error))
 
 

@@ -1,4 +1,4 @@
-// Imports a CSV of labels and lists the refused lines.
+// Imports a CSV of labels and lists the refused rows.
 
 import { post } from "./http.js";
 import { count } from "./words.js";
@@ -20,12 +20,12 @@ async function send(file) {
   }
 }
 
-function show({ added, unchanged, problems, ignored_columns: ignored }) {
+function show({ added, unchanged, problems, ignored_columns: ignored, notes }) {
   const parts = [`${count(added)} added`, `${count(unchanged)} unchanged`];
   if (problems.length) parts.push(`${count(problems.length)} rows refused`);
   if (ignored.length) parts.push(`ignored columns: ${ignored.join(", ")}`);
-  say(`${parts.join(" · ")}.`);
-  const lines = problems.slice(0, SHOWN).map(({ line, reason }) => item(`Line ${line}`, reason));
+  say([`${parts.join(" · ")}.`, ...notes].join(" "));
+  const lines = problems.slice(0, SHOWN).map(({ line, reason }) => item(`Row ${line}`, reason));
   if (problems.length > SHOWN) lines.push(item("", `and ${count(problems.length - SHOWN)} more`));
   find("problems").replaceChildren(...lines);
 }

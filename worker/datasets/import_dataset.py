@@ -17,22 +17,22 @@ from models.files.garbage import hold_off_purges
 from models.learning.datasets import Added, NewImage, add_dataset, imported_files
 from models.learning.labelled_blobs import labelled_blobs, use_repeatable_read
 from models.learning.snapshots import SITE, Member, past_members
-from pipeline.checksum import sha256_of
 from pipeline.errors import PipelineError, RefusedError
 from pipeline.evaluation.leakage import Leak
 from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
 from pipeline.look_ahead import map_ahead
 from pipeline.text import plural
-from pipeline.training.labelled import DatasetError, LabelledDataset, RefusedImage
+from pipeline.training.labelled.contents import Blob, read_contents
+from pipeline.training.labelled.dataset import LabelledDataset
+from pipeline.training.labelled.image import DatasetError, RefusedImage
 from pipeline.types import PREPROCESSING, Prepared, Split
-from worker.datasets.placement import Blob, DicomIdentity, group_copies, place
+from worker.datasets.placement import DicomIdentity, place
 from worker.datasets.report import ImportReport, notes_on
 from worker.decoders import open_decoders
 from worker.night.leaks import candidate_leaks, stored_candidates
 from worker.night.membership import Candidate, decide_members
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,71}")
-HASHERS = 4
 WRITERS = 4  # each waits for the disk
 
 
@@ -66,7 +66,7 @@ class DatasetImport:
     ) -> None:
         self._context, self._dataset, self._name, self._events = context, dataset, name, events
         self._key = context.secrets.identity_key
-        self._report = ImportReport(notes=notes_on(dataset))
+        self._report = ImportReport()
 
     def run(self, user_id: int) -> ImportReport:
         """Raises DatasetError, ImportFailedError, OSError."""
@@ -83,31 +83,27 @@ class DatasetImport:
 
     def _list(self) -> list[Blob]:
         files = list(self._dataset)
+        self._report.notes = notes_on(self._dataset)
         if not files:
-            raise DatasetError(f"{self._name}: there is no labelled image in it")
-        hashed = []
-        hashes = map_ahead(_hash, (file.path for file in files), threads=HASHERS)
-        for number, (file, found) in enumerate(zip(files, hashes, strict=True), start=1):
-            self._events.progress("list", number, len(files))
-            if isinstance(found, OSError):
-                self._refuse(RefusedImage(file.file, f"cannot be read: {found.strerror}"))
-            else:
-                hashed.append((file, found))
-        return group_copies(hashed)
+            notes = self._dataset.notes()
+            raise DatasetError("; ".join([f"{self._name}: no labelled images", *notes]))
+        self._report.contents = read_contents(
+            files,
+            progress=lambda done: self._events.progress("list", done, len(files)),
+            refused=self._refuse,
+        )
+        return self._report.contents.blobs
 
     def _usable(self, blobs: Sequence[Blob]) -> list[Blob]:
-        """Without contradictions, and without what other data sets have."""
+        """Without what other data sets have."""
         with self._context.sessions() as session:
             known = imported_files(session, [blob.sha256 for blob in blobs])
         usable = []
         for blob in blobs:
             owner = known[blob.sha256].dataset if blob.sha256 in known else self._name
-            if blob.is_contradictory:
-                self._report.contradictory.append(blob.files[0].file)
-            elif owner != self._name:
+            if owner != self._name:
                 self._report.elsewhere[owner] += 1
             else:
-                self._report.copies += len(blob.files) - 1
                 usable.append(blob)
         return usable
 
@@ -205,13 +201,6 @@ class DatasetImport:
     def _refuse(self, refused: RefusedImage) -> None:
         self._report.refused.append(refused)
         self._events.refused(refused)
-
-
-def _hash(path: Path) -> str | OSError:
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        return error
 
 
 def _is_dicom(path: Path) -> bool:

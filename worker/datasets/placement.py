@@ -1,30 +1,18 @@
 """Which patient and which split an imported image belongs to. Decides, does nothing."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from models.learning.datasets import NewImage
 from models.tables.learning import LabelValue
 from pipeline.pseudonym import patient_pseudonym, pseudonym
-from pipeline.training.labelled import LabelledImage
+from pipeline.training.labelled.contents import Blob
+from pipeline.training.labelled.image import LabelledImage
 from pipeline.training.splits import assign_split, imported_split, known_patient_of
 from pipeline.types import Split
 
 _VALUES: Final = {0: LabelValue.NORMAL, 1: LabelValue.PNEUMONIA}
 _FILE_LENGTH: Final = 1024
-
-
-@dataclass(frozen=True)
-class Blob:
-    """The same bytes under all the names that they have in the folder."""
-
-    sha256: str
-    files: tuple[LabelledImage, ...]
-
-    @property
-    def is_contradictory(self) -> bool:
-        return len({file.label for file in self.files}) > 1
 
 
 @dataclass(frozen=True)
@@ -35,14 +23,6 @@ class DicomIdentity:
     study_hash: str | None = None
 
 
-def group_copies(files: Iterable[tuple[LabelledImage, str]]) -> list[Blob]:
-    """files: each with its SHA-256."""
-    copies: dict[str, list[LabelledImage]] = {}
-    for file, sha256 in files:
-        copies.setdefault(sha256, []).append(file)
-    return [Blob(sha256, tuple(same)) for sha256, same in copies.items()]
-
-
 def place(
     blob: Blob, identity: DicomIdentity, *, dataset: str, stated: frozenset[Split], key: bytes
 ) -> tuple[NewImage, bool]:
@@ -51,14 +31,15 @@ def place(
     Of several splits the one of highest rank counts. stated: splits that the data set has.
     """
     splits = {
-        file: decide_split(file, stated=stated, patient_hash=identity.patient_hash)
+        file: decide_split(file, stated=stated, patient_hash=_stated_patient(file, identity, key))
         for file in blob.files
     }
     first = max(blob.files, key=lambda file: splits[file].rank)
     image = NewImage(
         sha256=blob.sha256,
         file=first.file[-_FILE_LENGTH:],
-        patient_hash=identity.patient_hash or _named_patient(first, dataset=dataset, key=key),
+        patient_hash=_stated_patient(first, identity, key)
+        or _named_patient(first, dataset=dataset, key=key),
         study_hash=identity.study_hash,
         split=splits[first],
         value=_VALUES[first.label],
@@ -71,18 +52,26 @@ def decide_split(
 ) -> Split:
     """Keep the split that the data set states; take what it lacks from train by patients.
 
-    patient_hash: of the DICOM patient, who gets the split that the site's patients get. A name of
-    the public sets goes before it: a shipped network may have been trained on that patient.
+    patient_hash: of the patient that the DICOM file or a table states, who gets the split that the
+    site's patients get. A file name of the public sets goes before it: a shipped network may have
+    been trained on that patient.
     """
     if file.split in (Split.VALIDATION, Split.TEST):
         return file.split
     if stated >= {Split.VALIDATION, Split.TEST}:
         return Split.TRAIN
-    if patient_hash is not None and known_patient_of(file.path.name) is None:
+    known = known_patient_of(file.path.name)
+    if patient_hash is not None and known is None:
         split = assign_split(patient_hash)
     else:
-        split = imported_split(file.patient)
+        split = imported_split(known or file.patient)
     return Split.VALIDATION if split is Split.TEST and Split.TEST in stated else split
+
+
+def _stated_patient(file: LabelledImage, identity: DicomIdentity, key: bytes) -> str | None:
+    if identity.patient_hash is None and file.is_patient_stated:
+        return patient_pseudonym(key, file.patient)
+    return identity.patient_hash
 
 
 def _named_patient(file: LabelledImage, *, dataset: str, key: bytes) -> str:

@@ -7,7 +7,9 @@ from typing import Any
 
 from models.learning.datasets import Added, NewImage
 from pipeline.evaluation.leakage import Leak, leak_report
-from pipeline.training.labelled import LabelledDataset, RefusedImage
+from pipeline.training.labelled.contents import Contents
+from pipeline.training.labelled.dataset import LabelledDataset
+from pipeline.training.labelled.image import RefusedImage
 from pipeline.types import Split
 
 LISTED = 1000  # refused files whose names are kept; all are counted
@@ -28,18 +30,17 @@ NOTES = {
 
 @dataclass
 class ImportReport:
-    """contradictory: files whose copies are labelled both ways. elsewhere: images by data set.
+    """contents: by content, for copies and contradictory labels. elsewhere: images by data set.
 
     in_several_splits: images with copies in several splits. moved: images that the folder has in
     another split than the data set. added: None where there was no image to import.
     """
 
-    notes: Sequence[str]
+    notes: Sequence[str] = ()
+    contents: Contents = field(default_factory=Contents)
     images: Sequence[NewImage] = ()
     refused: list[RefusedImage] = field(default_factory=list)
-    contradictory: list[str] = field(default_factory=list)
     elsewhere: Counter[str] = field(default_factory=Counter)
-    copies: int = 0
     in_several_splits: int = 0
     moved: int = 0
     leaks: Sequence[Leak] = ()
@@ -51,6 +52,7 @@ class ImportReport:
             if images := [image for image in self.images if image.split == split]:
                 labels = Counter(image.value.value for image in images)
                 splits[split.value] = {**labels, "patients": count_patients(images)}
+        contents = self.contents.as_json()
         return {
             "images": len(self.images),
             "patients": count_patients(self.images),
@@ -58,20 +60,19 @@ class ImportReport:
             "notes": list(self.notes),
             "refused": len(self.refused),
             "refused_files": [[one.file, one.reason] for one in self.refused[:LISTED]],
-            "contradictory": len(self.contradictory),
+            "contradictory": len(self.contents.contradictory),
+            "contradictory_files": contents["contradictory"]["files"][:LISTED],
             "elsewhere": dict(self.elsewhere),
-            "copies": self.copies,
+            "copies": contents["copies"]["count"],
             "on_two_sides": self.in_several_splits,
             "leaks": leak_report(self.leaks),
         }
 
 
 def notes_on(dataset: LabelledDataset) -> list[str]:
-    """Sentences on what the folder lacks and what was done about it."""
+    """Sentences on what the data set lacks and what was done about it, after an iteration."""
     note = NOTES.get(dataset.splits)
-    missing = [f"{part.name}: {note}" for part in dataset.parts for note in part.notes]
-    ignored = [f"The folder {name} was ignored: it names no split." for name in dataset.unknown]
-    return [*([note] if note else []), *ignored, *missing]
+    return [*([note] if note else []), *dataset.notes()]
 
 
 def count_patients(images: Sequence[NewImage]) -> int:

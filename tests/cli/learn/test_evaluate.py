@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from cli.errors import UsageProblem
 from cli.learn.evaluate import open_source
 from pipeline.inference.version_folder import BASELINE, load_card
-from tests.support.data.builders import make_dicom, make_png
+from tests.support.data.builders import make_dicom, make_picture, make_png
 from tests.support.imaging.networks import write_dataset
 from tests.support.servers.command import run
 
@@ -34,22 +35,46 @@ def test_evaluate_folder(tmp_path: Path) -> None:
 
 def test_evaluate_table_names_refused_files(tmp_path: Path) -> None:
     make_png(tmp_path / "good.png")
+    make_png(tmp_path / "other.png", make_picture(120))
     make_dicom(tmp_path / "knee.dcm", BodyPartExamined="KNEE")
     (tmp_path / "t.csv").write_text(
-        "file,label\ngood.png,1\nnone.png,1\nknee.dcm,normal\ngood.png,0\ngood.png,other\n"
+        "file,label\ngood.png,1\nnone.png,1\nknee.dcm,normal\nother.png,0\ngood.png,other\n"
     )
 
     result = run("evaluate", tmp_path / "t.csv")
     found = figures(tmp_path / "t.csv", exit_code=1)
 
     assert result.exit_code == 1
-    assert (found["n"], found["auroc"]["value"]) == (2, 0.5)
+    assert found["n"] == 2
+    assert found["table"] == {"encoding": "UTF-8", "delimiter": ","}
     assert found["left_out"] == {"count": 1, "labels": {"other": 1}}
     by_file = {one["file"]: one["reason"] for one in found["refused"]["files"]}
-    assert by_file.keys() == {"t.csv, line 3: none.png", "knee.dcm"}
+    assert by_file.keys() == {"t.csv, row 3: none.png", "knee.dcm"}
     assert "KNEE" in by_file["knee.dcm"]
     assert all(f"{file}: {reason}" in result.stdout for file, reason in by_file.items())
     assert "other: 1" in result.stdout
+
+
+def test_copies_count_once_and_contradictions_are_left_out_by_content(tmp_path: Path) -> None:
+    make_png(tmp_path / "a.png")
+    make_png(tmp_path / "b.png", make_picture(120))
+    shutil.copy(tmp_path / "a.png", tmp_path / "copy of a.png")
+    shutil.copy(tmp_path / "b.png", tmp_path / "copy of b.png")
+    (tmp_path / "t.csv").write_text(
+        "file,label\na.png,0\n./a.png,0\ncopy of a.png,0\nb.png,0\ncopy of b.png,1\n"
+    )
+    found = figures(tmp_path / "t.csv")
+    assert found["n"] == 1
+    assert found["copies"] == {"count": 2, "files": [["a.png", "./a.png", "copy of a.png"]]}
+    assert found["contradictory"] == {"count": 1, "files": [["b.png", "copy of b.png"]]}
+    assert found["notes"] == [
+        "2 copies of other images not counted: a.png = ./a.png = copy of a.png",
+        "1 image with contradictory labels left out: b.png = copy of b.png",
+    ]
+    (tmp_path / "t.csv").write_text("file,label\nb.png,0\nb.png,1\n")
+    result = run("evaluate", tmp_path / "t.csv")
+    assert result.exit_code == 1
+    assert "no image could be read; 1 image with contradictory labels left out" in result.stderr
 
 
 @pytest.mark.parametrize(

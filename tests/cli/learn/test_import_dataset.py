@@ -64,11 +64,15 @@ def test_interrupted_import_leaves_no_rows_and_is_continued(
 @pytest.mark.parametrize(
     ("made", "name", "complaint"),
     [
-        ("elsewhere", None, "no such folder"),
+        ("elsewhere", None, "no such file or folder"),
         ("set/other", None, "expected folders NORMAL and PNEUMONIA, or train, val, test"),
         ("set/NORMAL", "site", "invalid dataset name 'site'"),
         ("set/NORMAL", "=1+1", "invalid dataset name '=1+1'"),
-        ("set/NORMAL", None, "there is no labelled image in it"),
+        (
+            "set/NORMAL",
+            None,
+            "set: no labelled images; set: There is no folder PNEUMONIA",
+        ),
     ],
 )
 def test_unusable_folder_or_name_is_one_line(

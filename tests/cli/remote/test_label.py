@@ -28,13 +28,13 @@ def test_label_sent_twice_adds_nothing(service: ServedPortal, tmp_path: Path) ->
     assert (second.exit_code, second.stdout) == (0, "0 labels added, 2 unchanged\n")
 
 
-def test_label_lists_rejected_rows_by_line(service: ServedPortal, tmp_path: Path) -> None:
+def test_label_lists_rejected_rows_by_number(service: ServedPortal, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,label\na.png,unknown\nb.png,pneumonia\nc.png,normal\n")
     result = service.run("label", table)
     assert result.exit_code == 1
     assert result.stdout == "1 label added, 0 unchanged, 2 rows rejected\n"
-    assert [line[:8] for line in result.stderr.splitlines()] == ["line 2: ", "line 4: "]
+    assert [line[:7] for line in result.stderr.splitlines()] == ["row 2: ", "row 4: "]
 
 
 def test_label_refuses_what_is_not_a_csv_file_in_one_line(
@@ -45,7 +45,7 @@ def test_label_refuses_what_is_not_a_csv_file_in_one_line(
     with large.open("wb") as stream:
         stream.truncate(MAX_TABLE_BYTES + 1)
     for table, complaint in (
-        (image, "line 1 is not UTF-8"),
+        (image, "not a CSV file: save it as CSV UTF-8"),
         (large, "large.csv: larger than 32 MiB"),
         (tmp_path / "missing.csv", "missing.csv: cannot be read: No such file"),
         (tmp_path, "cannot be read: Is a directory"),

@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.training.labelled import (
-    DatasetError,
-    LabelledFolder,
-    LabelledImage,
-    LabelledTable,
-    RefusedImage,
-    open_dataset,
-    open_split,
-)
+from pipeline.training.labelled.contents import read_contents
+from pipeline.training.labelled.dataset import open_dataset, open_split
+from pipeline.training.labelled.folder import LabelledFolder
+from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
+from pipeline.training.labelled.table import LabelledTable
 from pipeline.training.splits import patient_of, split_of
 from pipeline.types import Split
 
@@ -48,7 +44,81 @@ def test_folder_gives_label_and_patient(tmp_path: Path) -> None:
             "person7",
         ),
     ]
-    assert source.notes == []
+    assert source.notes == ["1 entry beside the class folders left out: notes.txt"]
+
+
+def test_folders_that_differ_in_case_are_read_as_one(tmp_path: Path) -> None:
+    make(tmp_path, "NORMAL/a.png", "Normal/b.PNG", "normal/c.png", "PNEUMONIA/d.png")
+    source = opened(tmp_path)
+    assert [(image.file, image.label) for image in source] == [
+        ("NORMAL/a.png", 0),
+        ("Normal/b.PNG", 0),
+        ("normal/c.png", 0),
+        ("PNEUMONIA/d.png", 1),
+    ]
+    assert source.notes == ["The folders NORMAL and Normal and normal were read as one."]
+
+
+def test_links_are_followed_and_what_is_left_out_is_told(tmp_path: Path) -> None:
+    make(tmp_path / "else", "a.png", "pool/b.png", "virus/c.png")
+    data = make(tmp_path / "set", "NORMAL/d.png", "NORMAL/.hidden", "NORMAL/deep/Thumbs.db", ".e")
+    (data / "NORMAL/a.png").symlink_to(tmp_path / "else/a.png")
+    (data / "NORMAL/pool").symlink_to(tmp_path / "else/pool")
+    (data / "NORMAL/loop").symlink_to(data / "NORMAL")
+    (data / "PNEUMONIA").symlink_to(tmp_path / "else/virus")
+    for source in (opened(data), open_dataset(data)):
+        assert [image.file for image in source if isinstance(image, LabelledImage)] == [
+            "NORMAL/a.png",
+            "NORMAL/d.png",
+            "NORMAL/pool/b.png",
+            "PNEUMONIA/c.png",
+        ]
+        assert str(source.notes if isinstance(source, LabelledFolder) else source.notes()).endswith(
+            "left out: 3 hidden or junk files (.e, NORMAL/.hidden, NORMAL/deep/Thumbs.db), "
+            "1 link to a folder that is read where it is (NORMAL/loop)']"
+        )
+
+
+def test_other_classes_beside_a_single_one_are_an_error(tmp_path: Path) -> None:
+    make(tmp_path, "NORMAL/a.png", "BACTERIA/b.png", "VIRUS/c.png")
+    for open_ in (opened, open_dataset):
+        with pytest.raises(DatasetError, match=r"found BACTERIA, NORMAL, VIRUS, no PNEUMONIA$"):
+            open_(tmp_path)
+    make(tmp_path, "PNEUMONIA/d.png")
+    (note,) = opened(tmp_path).notes
+    assert note == "2 entries beside the class folders left out: BACTERIA, VIRUS"
+
+
+def test_split_without_class_folders_is_an_error(tmp_path: Path) -> None:
+    make(tmp_path, "train/NORMAL/a.png", "train/PNEUMONIA/b.png", "test/healthy/c.png")
+    with pytest.raises(DatasetError, match=r"test: expected folders NORMAL and .*; found healthy$"):
+        open_dataset(tmp_path)
+
+
+def test_files_with_equal_content_count_once_or_contradict(tmp_path: Path) -> None:
+    for name, content in {
+        "train/NORMAL/a.png": "1",
+        "test/NORMAL/b.png": "1",
+        "train/NORMAL/c.png": "2",
+        "test/PNEUMONIA/d.png": "2",
+        "train/PNEUMONIA/e.png": "3",
+    }.items():
+        make(tmp_path, name)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "train/NORMAL/gone.png").symlink_to("nowhere")
+    refused: list[RefusedImage] = []
+    found = read_contents(open_dataset(tmp_path), refused=refused.append)
+    assert [blob.counted.file for blob in found.blobs] == [
+        "test/NORMAL/b.png",
+        "train/PNEUMONIA/e.png",
+    ]
+    assert found.notes() == [
+        "1 copy of other images not counted: test/NORMAL/b.png = train/NORMAL/a.png",
+        "1 image with contradictory labels left out: test/PNEUMONIA/d.png = train/NORMAL/c.png",
+    ]
+    assert found.as_json()["copies"]["count"] == found.as_json()["contradictory"]["count"] == 1
+    reason = "cannot be read: No such file or directory"
+    assert found.refused == refused == [RefusedImage("train/NORMAL/gone.png", reason)]
 
 
 def test_only_split_is_opened_by_default(tmp_path: Path) -> None:
@@ -97,7 +167,7 @@ def test_one_of_several_splits_must_be_named(tmp_path: Path) -> None:
     ("name", "complaint"),
     [
         ("", "expected folders NORMAL and PNEUMONIA"),
-        ("missing", "missing: no such folder"),
+        ("missing", "missing: no such file or folder"),
     ],
 )
 def test_folder_without_classes_is_refused(tmp_path: Path, name: str, complaint: str) -> None:
@@ -110,9 +180,9 @@ def test_folder_without_classes_is_refused(tmp_path: Path, name: str, complaint:
     ("content", "patient_column", "complaint"),
     [
         (b"file,finding\na.png,normal\n", None, r"table\.csv: there is no column label"),
-        (b"file,finding\na.png,normal\n", "who", "no column label, who"),
+        (b"file,label\na.png,normal\n", "who", "no column who"),
         (b"", None, "expected a header"),
-        (b"file,label\n\xff\xfe,normal\n", None, "not CSV in UTF-8 after line 1"),
+        (b"file,label\n\x81,normal\n", None, r"table\.csv: not a CSV file"),
     ],
 )
 def test_unusable_table_is_refused(
@@ -128,13 +198,14 @@ def test_dataset_gives_splits_of_its_folders(tmp_path: Path) -> None:
     make(tmp_path, "train/NORMAL/.hidden", "train/NORMAL/Thumbs.db")
     (tmp_path / "train/NORMAL/link.png").symlink_to(tmp_path / "other/NORMAL/d.png")
     dataset = open_dataset(tmp_path)
-    assert {image.file: image.split for image in dataset} == {
+    images = [one for one in dataset if isinstance(one, LabelledImage)]
+    assert {image.file: image.split for image in images} == {
         "train/NORMAL/a.png": Split.TRAIN,
         "train/NORMAL/link.png": Split.TRAIN,
         "Valid/PNEUMONIA/b/c.png": Split.VALIDATION,
     }
     assert dataset.splits == {Split.TRAIN, Split.VALIDATION}
-    assert dataset.unknown == ("other",)
+    assert dataset.ignored == ("The folder other was ignored: it names no split.",)
     assert "may have been trained" not in str([part.notes for part in dataset.parts])
 
 
@@ -168,8 +239,8 @@ def test_table_gives_label_and_patient_or_the_reason_of_a_refusal(
     assert list(source) == [
         LabelledImage("person7_virus_1.png", tmp_path / "person7_virus_1.png", 1, "person7"),
         LabelledImage("b/c.png", tmp_path / "b/c.png", 0, "c.png"),
-        RefusedImage("t.csv, line 4: none.png", "no such file"),
-        RefusedImage("t.csv, line 5", "no file name"),
+        RefusedImage("t.csv, row 4: none.png", "no such file"),
+        RefusedImage("t.csv, row 5", "no file name"),
     ]
     assert source.left_out == {"covid19": 1, "": 1}
 
@@ -187,3 +258,27 @@ def test_table_with_options(table: Path, tmp_path: Path) -> None:
     ]
     assert found[1].path == tmp_path / "b/c.png"
     assert source.left_out == {"": 1}
+
+
+def test_table_with_spreadsheet_habits(tmp_path: Path) -> None:
+    make(tmp_path, "a/b.png", "=c.png")
+    (tmp_path / "M\udcfc.png").write_bytes(b"content")  # a name in Latin-1
+    (tmp_path / "t.csv").write_bytes(
+        "sep=;\nFile Name;LABEL;patient_id;Split\na\\b.png;0.0;'007;train\n"
+        "'=c.png;1,0;7;TEST\nMü.png;1;1,2E+11;val\nMü.png;1;8;Val\na/b.png;0;9;dev\n".encode(
+            "cp1252"
+        )
+    )
+    dataset = open_dataset(tmp_path / "t.csv")
+    images = [one for one in dataset if isinstance(one, LabelledImage)]
+    assert [(one.path.name, one.label, one.patient, one.split) for one in images] == [
+        ("b.png", 0, "007", Split.TRAIN),
+        ("=c.png", 1, "7", Split.TEST),
+        ("M\udcfc.png", 1, "8", Split.VALIDATION),
+    ]
+    assert all(one.is_patient_stated for one in images)
+    refused = [one for one in dataset if isinstance(one, RefusedImage)]
+    assert [one.file for one in refused] == ["t.csv, row 4: Mü.png", "t.csv, row 6: a/b.png"]
+    assert "format its column as text" in refused[0].reason
+    assert dataset.splits == set(Split)
+    assert "read as Windows-1252" in dataset.notes()[0]

@@ -21,7 +21,7 @@ from pipeline.training.checkpoint import (
 )
 from pipeline.training.dataset import Dataset, read_images
 from pipeline.training.job import Progress, TrainingJob, TrainingProgress
-from pipeline.training.labelled import LabelledFolder
+from pipeline.training.labelled.folder import LabelledFolder
 from pipeline.training.train import split_dataset
 from tests.support.imaging.networks import TOY, write_dataset, write_start_weights
 

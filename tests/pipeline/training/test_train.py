@@ -3,16 +3,18 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from shutil import copytree
+from shutil import copyfile, copytree
 
 import numpy as np
 import pytest
+from PIL import Image as Picture
 
 from pipeline.inference.version_folder import BASELINE, load_card, verify_checksums
 from pipeline.training.dataset import read_images
 from pipeline.training.job import STAGES, TrainingProgress
-from pipeline.training.labelled import DatasetError, LabelledFolder
-from pipeline.training.train import split_dataset, train_folder
+from pipeline.training.labelled.folder import LabelledFolder
+from pipeline.training.labelled.image import DatasetError
+from pipeline.training.train import read_job, split_dataset, train_folder
 from tests.support.imaging.networks import TOY, write_dataset
 
 
@@ -20,6 +22,8 @@ from tests.support.imaging.networks import TOY, write_dataset
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_dataset(tmp_path_factory.mktemp("dataset"))
     copytree(folder / "train", folder / "test")
+    for path in (folder / "test").rglob("*.jpeg"):
+        Picture.open(path).save(path, quality=60)  # a copy would count once
     return folder
 
 
@@ -67,11 +71,43 @@ def test_train_folder_refuses_a_missing_class(tmp_path: Path) -> None:
         train_folder(tmp_path, tmp_path / "out", config=TOY)
 
 
-def test_train_folder_names_a_damaged_image(tmp_path: Path) -> None:
-    write_dataset(tmp_path, patients=1)
-    (tmp_path / "train" / "NORMAL" / "broken.jpeg").write_bytes(b"\xff\xd8\xff\xe0 no more")
-    with pytest.raises(DatasetError, match=r"broken\.jpeg: "):
-        train_folder(tmp_path, tmp_path / "out", config=TOY)
+def test_read_job_goes_on_after_bad_files_and_names_them(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path) / "train"
+    (folder / "NORMAL" / "broken.jpeg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    (folder / "PNEUMONIA" / "notes.txt").write_text("no picture")
+    (folder / "PNEUMONIA" / "gone.png").symlink_to("nowhere")
+    copytree(folder / "PNEUMONIA", folder / "PNEUMONIA" / "again", symlinks=True)
+    copyfile(folder / "NORMAL" / "person1000_virus_0.jpeg", folder / "PNEUMONIA" / "both.jpeg")
+    steps: list[TrainingProgress] = []
+    job = read_job(tmp_path, config=TOY, progress=steps.append)
+    assert len(job.training) + len(job.validation) == 31
+    refused = [step.describe().split(": ")[0] for step in steps if step.stage == "refused"]
+    assert refused == [
+        "train/PNEUMONIA/again/gone.png",
+        "train/PNEUMONIA/gone.png",
+        "train/NORMAL/broken.jpeg",
+        "train/PNEUMONIA/again/notes.txt",
+    ]
+    copies, contradictions = (step.text for step in steps if step.stage == "note")
+    assert "17 copies of other images not counted: " in copies
+    assert "= train/PNEUMONIA/both.jpeg" in contradictions
+
+
+def test_read_job_of_a_table(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    files = sorted((folder / "train").rglob("*.jpeg"))
+    rows = [f"{path.relative_to(folder)};{path.parent.name}\n" for path in files]
+    (folder / "table.csv").write_text("file;label\n" + "".join(rows))
+    job = read_job(folder / "table.csv", config=TOY)
+    assert len(job.training) + len(job.validation) == 32
+
+
+def test_read_job_needs_both_classes_after_bad_files_are_left_out(tmp_path: Path) -> None:
+    for label in ("NORMAL", "PNEUMONIA"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "broken.jpeg").write_bytes(label.encode())
+    with pytest.raises(DatasetError, match="too few patients: the training split lacks one"):
+        read_job(tmp_path, config=TOY)
 
 
 @pytest.mark.tensorflow

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from models.context import AppContext
 from models.tables.learning import ImportedDataset, ImportedImage, Label
 from models.tables.people import Role
-from pipeline.training.labelled import open_dataset
+from pipeline.training.labelled.dataset import open_dataset
 from tests.support.data.rows import a_user, with_settings
 from worker.datasets.import_dataset import DatasetImport, ImportEvents
 from worker.datasets.report import ImportReport

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.files.cells import SIGNS, guarded, unguarded
 from tests.support.data.uploads import a_png
 from tests.support.web.portal import Portal
-from web.http.export import SIGNS, csv_line, guarded, unguarded
+from web.http.export import csv_line
 
 HOSTILE = (
     "=cmd|' /C calc'!A0.png",

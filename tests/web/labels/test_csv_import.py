@@ -64,7 +64,8 @@ def test_rows_name_images_by_file_sha256_or_uid(portal: Portal, images: dict[str
         f",,{UID},pneumonia\n"
     )
     answer = send(portal, table).json
-    assert answer == {"added": 4, "unchanged": 0, "problems": [], "ignored_columns": []}
+    nothing: dict[str, list[Any]] = {"problems": [], "ignored_columns": [], "notes": []}
+    assert answer == {"added": 4, "unchanged": 0, "encoding": "UTF-8"} | nothing
     assert values(portal) == {
         images["one"]: "normal",
         images["same"]: "pneumonia",
@@ -85,8 +86,6 @@ def test_ambiguous_and_unknown_images_are_reported_by_line(
         f",{a_hash('no such image')},normal\n"
         f"one.png,{images['same']},normal\n"
         f"same.png,{images['same']},normal\n"
-        "one.png,,normal\n"
-        "ward 3/p1/one.png,,pneumonia\n"
     )
     answer = send(portal, table).json
     assert [(problem["line"], problem["reason"]) for problem in answer["problems"]] == [
@@ -95,10 +94,46 @@ def test_ambiguous_and_unknown_images_are_reported_by_line(
         (4, "no image has this file name"),
         (5, "no image has this sha256"),
         (6, "the columns name different images"),
-        (9, "line 8 has another label for the same image"),
     ]
-    assert answer["added"] == 2
-    assert values(portal) == {images["same"]: "normal", images["one"]: "normal"}
+    assert answer["added"] == 1
+    assert values(portal) == {images["same"]: "normal"}
+
+
+def test_copies_count_once_and_contradictory_rows_not_at_all(
+    portal: Portal, images: dict[str, str]
+) -> None:
+    table = (
+        "file,sha256,label,time,reader\n"
+        "one.png,,normal,,\n"
+        f",{images['same']},normal,,\n"
+        "ward 3/p1/one.png,,pneumonia,,\n"
+        "ward 3/p1/same.png,,0.0,,\n"
+        f",{images['other same']},normal,2026-01-01,\n"
+        f",{images['other same']},pneumonia,2026-01-02,\n"
+        f",{images['dicom']},normal,,rita\n"
+        f",{images['dicom']},pneumonia,,anna\n"
+    )
+    answer = send(portal, table).json
+    reason = "another row has another label for the same image"
+    assert answer["problems"] == [{"line": 2, "reason": reason}, {"line": 4, "reason": reason}]
+    assert answer["notes"] == [
+        "1 copy of other images not counted: row 3 = row 5",
+        "1 image with contradictory labels left out: row 2 = row 4",
+    ]
+    assert (answer["added"], answer["unchanged"]) == (5, 1)
+    assert images["one"] not in values(portal)
+
+
+def test_control_and_latin_1_characters_in_names(portal: Portal) -> None:
+    names = ["a\ufffd09b.png", "M\ufffdFCller.png", "cd.png"]  # the last: by an earlier release
+    with portal.database.sessions.begin() as session:
+        job = a_job(session)
+        hashes = [an_image(session, job, file=name).sha256 for name in names]
+    table = 'sep=;\nfile;label\n"a\tb.png";1\nMüller.png;1\n"c\nd.png";1\n'
+    answer = send(portal, "", data=table.encode("cp1252")).json
+    assert (answer["problems"], answer["encoding"]) == ([], "Windows-1252")
+    assert "read as Windows-1252" in answer["notes"][0]
+    assert values(portal) == dict.fromkeys(hashes, "pneumonia")
 
 
 def test_label_has_the_role_of_its_reader_up_to_the_senders(
@@ -144,7 +179,7 @@ def test_old_table_does_not_override_newer_labels(portal: Portal, images: dict[s
 def test_invalid_requests_import_no_labels(portal: Portal, images: dict[str, str]) -> None:
     answer = send(portal, "not a table")
     assert answer.status_code == 422
-    assert answer.json["title"].startswith("expected a first line that names the columns")
+    assert "expected a first line that names the columns" in answer.json["title"]
     assert send(portal, "file,label\n", content_type="text/plain").status_code == 415
     assert send(portal, "", data=b"x" * (MAX_TABLE_BYTES + 1)).status_code == 413
     assert values(portal) == {}

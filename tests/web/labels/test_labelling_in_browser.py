@@ -103,6 +103,6 @@ def test_labels_page_imports_a_table(
     visit.goto(f"{address}/labels")
     visit.set_input_files("#csv", table)
     expect(visit.locator("#taken-words")).to_have_text("1 added · 0 unchanged · 1 rows refused.")
-    expect(visit.locator("#problems li")).to_have_text("Line 3no image has this file name")
+    expect(visit.locator("#problems li")).to_have_text("Row 3no image has this file name")
     with portal.database.sessions() as session:
         assert list(effective_labels(session)) == [hash_of(portal, 1)]

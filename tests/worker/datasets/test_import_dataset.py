@@ -130,7 +130,36 @@ def test_copies_count_once_and_contradictory_or_unreadable_files_are_ignored(
     assert refused == ["train/NORMAL/notes.txt"]
     assert report(context)["refused"] == 1
     assert "1 image had copies in several splits" in lines
-    assert "in both NORMAL and PNEUMONIA ignored: val/NORMAL/person2_virus_2.png" in lines
+    assert (
+        "1 copy of other images not counted: "
+        "test/NORMAL/person0_virus_7.png = train/NORMAL/person0_virus_0.png" in lines
+    )
+    assert (
+        "1 image with contradictory labels left out: "
+        "val/NORMAL/person2_virus_2.png = val/PNEUMONIA/person2_virus_8.png" in lines
+    )
+    assert report(context)["copies"] == report(context)["contradictory"] == 1
+
+
+@ON_SQLITE
+def test_import_of_a_table_states_patients_and_splits(context: AppContext, tmp_path: Path) -> None:
+    for number in range(3):
+        write(tmp_path / f"{number}.png", seed=number)
+    table = tmp_path / "ward.csv"
+    table.write_text(
+        "File;Label;Patient ID;Split\n0.png;normal;P1;train\n1.png;1,0;P2;test\n"
+        "2.png;0;1,2E+11;test\n"
+    )
+    found = run(table, context, name="ward")
+    key = context.secrets.identity_key
+    assert {file: (row.split, row.patient_hash) for file, row in rows(context).items()} == {
+        "0.png": (
+            TRAIN,
+            patient_pseudonym(key, "P1"),
+        ),
+        "1.png": (TEST, patient_pseudonym(key, "P2")),
+    }
+    assert [one.file for one in found.refused] == ["ward.csv, row 4: 2.png"]
 
 
 @ON_SQLITE

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.training.labelled import LabelledImage
+from pipeline.training.labelled.image import LabelledImage
 from pipeline.training.splits import imported_split
 from pipeline.types import Split
 from worker.datasets.placement import decide_split

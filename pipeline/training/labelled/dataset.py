@@ -1,0 +1,139 @@
+"""Opens labelled images by their layout: one folder, folders of splits, or a CSV."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.text import listed, unique_name
+from pipeline.training.labelled.folder import (
+    LabelledFolder,
+    children,
+    class_folders,
+    split_folders,
+)
+from pipeline.training.labelled.image import SPLITS, DatasetError, LabelledImage, RefusedImage
+from pipeline.training.labelled.table import LabelledTable
+from pipeline.training.splits import split_of
+from pipeline.types import Split
+
+LAYOUT = "expected folders NORMAL and PNEUMONIA, or train, val, test that hold them"
+MAY_BE_TRAINING_DATA = "The network may have been trained on images in a folder named train."
+
+LabelledSource = LabelledFolder | LabelledTable
+
+
+@dataclass(frozen=True)
+class LabelledDataset:
+    """Images with their splits. ignored: sentences on entries beside the splits."""
+
+    parts: tuple[LabelledSource, ...]
+    splits: frozenset[Split]  # that its folders or rows state
+    ignored: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[LabelledImage | RefusedImage]:
+        for part in self.parts:
+            yield from part
+
+    def notes(self) -> list[str]:
+        """Sentences on what is missing or was left out; complete after an iteration."""
+        notes = [*self.ignored]
+        for part in self.parts:
+            notes += [f"{part.name}: {note}" for note in part.notes]
+            notes += [f"{part.name}: {note}" for note in describe_other_labels(part.left_out)]
+        return notes
+
+
+def describe_other_labels(left_out: Mapping[str, int]) -> Iterator[str]:
+    if left_out:
+        named = ", ".join(f"{label or 'none'}: {count}" for label, count in left_out.items())
+        yield f"left out (label neither normal nor pneumonia): {named}"
+
+
+def open_dataset(place: Path) -> LabelledDataset:
+    """Open `{NORMAL,PNEUMONIA}`, or `{train,val,test}/{NORMAL,PNEUMONIA}`, or a CSV.
+
+    Raises DatasetError.
+    """
+    if place.is_file():
+        table = LabelledTable(place)
+        return LabelledDataset((table,), table.stated_splits())
+    found = split_folders(place)
+    if class_folders(place):
+        if found:
+            raise DatasetError(f"{place}: holds both {next(iter(found))} and images beside it")
+        return LabelledDataset((LabelledFolder(place),), frozenset())
+    splits = {name: SPLITS[name.lower()] for name in found if name.lower() in SPLITS}
+    if not splits:
+        raise DatasetError(_unexpected(place))
+    parts = (LabelledFolder(found[n], name=n, root=place, split=s) for n, s in splits.items())
+    ignored = _ignored(place, used=splits)
+    return LabelledDataset(tuple(parts), frozenset(splits.values()), tuple(ignored))
+
+
+def open_split(folder: Path, *, split: str | None, config: Mapping[str, Any]) -> LabelledFolder:
+    """Open the images of one split by its folder's name, or of the folder itself.
+
+    Where there is no folder `validation`, that name means the patients in `train` that a training
+    with `config` sets aside. config: as a version's card has it. Raises DatasetError.
+    """
+    found = split_folders(folder)
+    if split is None and class_folders(folder):
+        return _opened(folder)
+    if split is None:
+        if not found:
+            raise DatasetError(_unexpected(folder))
+        if len(found) > 1:
+            names = ", ".join(found)
+            raise DatasetError(f"{folder}: holds several splits; name one by --split: {names}")
+        return _opened(next(iter(found.values())))
+    # The name as it is written goes before one in another case.
+    named = [name for name in found if name.lower() == split.lower()]
+    if split in found or named:
+        chosen = split if split in found else named[0]
+        return _opened(found[chosen], name=f"{folder.resolve().name}, {chosen}")
+    if split == "validation" and "train" in found:
+        return _validation_patients(found["train"], config)
+    names = ", ".join(found) or "none"
+    raise DatasetError(f"{folder}: there is no split {split} in it; found: {names}")
+
+
+def _unexpected(folder: Path) -> str:
+    found = listed(unique_name(path.name) for path in children(folder))
+    return f"{folder}: {LAYOUT}; found {found or 'nothing'}"
+
+
+def _ignored(folder: Path, *, used: Mapping[str, Split]) -> Iterator[str]:
+    """Raises DatasetError for a split whose images would be missed."""
+    others = [path for path in children(folder) if path.name not in used]
+    for path in others:
+        if path.is_dir() and path.name.lower() in SPLITS and children(path):
+            raise DatasetError(_unexpected(path))
+        if path.is_dir():
+            yield f"The folder {unique_name(path.name)} was ignored: it names no split."
+    if files := [unique_name(path.name) for path in others if not path.is_dir()]:
+        yield f"Files beside the splits left out: {len(files)} ({listed(files)})"
+
+
+def _opened(folder: Path, *, name: str = "") -> LabelledFolder:
+    found = LabelledFolder(folder, name=name)
+    if folder.resolve().name == "train":
+        found.add_note(MAY_BE_TRAINING_DATA)
+    return found
+
+
+def _validation_patients(train: Path, config: Mapping[str, Any]) -> LabelledFolder:
+    try:
+        key, share = str(config["split_key"]), float(config["validation_share"])
+    except KeyError as error:
+        raise DatasetError(
+            f"the version's card lacks {error}, so its validation patients are unknown"
+        ) from None
+    name = f"{train.parent.resolve().name}, validation patients of train"
+    return LabelledFolder(
+        train,
+        name=name,
+        includes=lambda patient: (
+            split_of(patient, key=key, validation_share=share) is Split.VALIDATION
+        ),
+    )

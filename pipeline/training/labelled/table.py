@@ -1,0 +1,101 @@
+"""The images that the rows of a CSV name."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline.files.cells import LABELS as SPELLED
+from pipeline.files.cells import patient_id, plain_label, unguarded
+from pipeline.files.table import Row, TableError, read_table_file
+from pipeline.text import raw_name, unique_name
+from pipeline.training.labelled.image import SPLITS, DatasetError, LabelledImage, RefusedImage
+from pipeline.training.splits import patient_of
+from pipeline.types import LABELS, Split
+
+
+class LabelledTable:
+    """The rows of a CSV with the columns file and label; iterate as often as needed.
+
+    Further columns: patient (else patients are read from file names) and split. root: what the
+    files are relative to, by default the CSV's folder. patient_column: another title of the column
+    patient. as_normal: further labels that mean normal. Rows with any other label are left out;
+    `left_out` counts them after an iteration. Raises DatasetError, also while rows are read.
+    """
+
+    def __init__(
+        self,
+        table: Path,
+        *,
+        root: Path | None = None,
+        patient_column: str | None = None,
+        as_normal: Iterable[str] = (),
+    ) -> None:
+        self.name = table.name
+        self.left_out: Counter[str] = Counter()
+        self._root = table.parent if root is None else root
+        self._labels = {text: LABELS[label] for text, label in SPELLED.items() if label in LABELS}
+        self._labels |= {plain_label(label): 0 for label in as_normal}
+        columns = ("file", "label", "patient", "split")
+        try:
+            self.table = read_table_file(table, columns, patient_column=patient_column)
+        except TableError as error:
+            raise DatasetError(str(error)) from None
+        self.notes = [note] if (note := self.table.note()) else []
+
+    def __iter__(self) -> Iterator[LabelledImage | RefusedImage]:
+        self.left_out = Counter()
+        try:
+            for row in self.table:
+                label = row.cells["label"]
+                if row.problem:
+                    yield RefusedImage(self._place(row), row.problem)
+                elif plain_label(label) in self._labels:
+                    yield self._image(row, label=self._labels[plain_label(label)])
+                else:
+                    self.left_out[label] += 1
+        except TableError as error:
+            raise DatasetError(f"{self.name}: {error}") from None
+
+    def stated_splits(self) -> frozenset[Split]:
+        return frozenset(
+            image.split for image in self if isinstance(image, LabelledImage) and image.split
+        )
+
+    def _image(self, row: Row, *, label: int) -> LabelledImage | RefusedImage:
+        file = row.cells["file"]
+        if not file:
+            return RefusedImage(self._place(row), "no file name")
+        path = next((path for path in self._paths(file) if _is_file(path)), None)
+        if path is None:
+            return RefusedImage(f"{self._place(row)}: {file}", "no such file")
+        try:
+            stated = patient_id(row.cells.get("patient", ""))
+            split = _split(row.cells.get("split"))
+        except ValueError as error:
+            return RefusedImage(f"{self._place(row)}: {file}", str(error))
+        patient = stated or patient_of(unique_name(path.name))
+        return LabelledImage(file, path, label, patient, split, is_patient_stated=bool(stated))
+
+    def _paths(self, file: str) -> Iterator[Path]:
+        """As written; as results name it; with Windows's separators; as bytes of the table."""
+        for name in (file, unguarded(file), raw_name(file), file.replace("\\", "/")):
+            yield self._root / name
+        if self.table.encoding == "Windows-1252":
+            yield self._root / os.fsdecode(file.encode("cp1252"))
+
+    def _place(self, row: Row) -> str:
+        return f"{self.name}, row {row.number}"
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113  Path.is_file fails for a name that is too long
+
+
+def _split(cell: str | None) -> Split | None:
+    """None: the table has no such column. Raises ValueError."""
+    if cell is None:
+        return None
+    if (split := SPLITS.get(cell.casefold())) is None:
+        raise ValueError("expected a split: train, val or test")
+    return split
