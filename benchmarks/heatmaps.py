@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 
 from benchmarks.heatmap_score import METRICS, BoxedImage, read_boxes, read_inputs, score_external
 from pipeline.decode.decode import decode
-from pipeline.drawing import overlay_png
+from pipeline.drawing import display_levels, overlay_png
 from pipeline.errors import PipelineError
 from pipeline.inference.engine import load_engine
 from pipeline.inference.heatmap import FAINT, MUCH, NARROW, SOME, WIDE, body_shares, measure_trust
@@ -101,7 +101,7 @@ def draw_sheet(images: list[BoxedImage], *, version: Path) -> Image.Image:
 
 def draw_overlay(image: BoxedImage, heatmap: np.ndarray) -> Image.Image:
     scaled = heatmap / max(float(heatmap.max()), 1e-12)
-    drawn = overlay_png(decode(image.path, minimum_size=DECODED_SIZE), scaled)
+    drawn = overlay_png(display_levels(decode(image.path, minimum_size=DECODED_SIZE)), scaled)
     tile = Image.open(BytesIO(drawn)).resize((TILE, TILE))
     for left, top, right, bottom in image.boxes * (TILE - 1):
         ImageDraw.Draw(tile).rectangle((left, top, right, bottom), outline="cyan", width=2)

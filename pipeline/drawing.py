@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.limits import DISPLAY_SIDE
 from pipeline.types import DecodedImage
 
 # Dark violet through red to yellow: lightness grows steadily from anchor to anchor, so that
@@ -36,9 +37,17 @@ _PALETTE = np.stack(
 _OPACITIES = np.clip((_STRENGTHS - _FLOOR) / (1 - _FLOOR), 0, 1)
 
 
-def display_png(image: DecodedImage, *, max_side: int = 1600) -> bytes:
-    """Return an 8-bit grey PNG no larger than `max_side`, aspect kept."""
-    return _png(_grey(image, max_side))
+def display_levels(image: DecodedImage, *, max_side: int = DISPLAY_SIDE) -> NDArray[np.uint8]:
+    """Return uint8 (H, W), 0 = black, no larger than `max_side`, aspect kept."""
+    pixels = np.rint(np.clip(image.pixels, 0, 1) * 255).astype(np.uint8)
+    grey = Image.fromarray(pixels)
+    grey.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    return np.asarray(grey)
+
+
+def display_png(levels: NDArray[np.uint8]) -> bytes:
+    """Return an 8-bit grey PNG of `display_levels`."""
+    return _png(Image.fromarray(levels))
 
 
 def heatmap_png(heatmap: NDArray[np.floating], *, size: tuple[int, int]) -> bytes:
@@ -51,17 +60,13 @@ def heatmap_png(heatmap: NDArray[np.floating], *, size: tuple[int, int]) -> byte
 
 
 def overlay_png(
-    image: DecodedImage,
-    heatmap: NDArray[np.floating],
-    *,
-    opacity: float = 0.4,
-    max_side: int = 1600,
+    levels: NDArray[np.uint8], heatmap: NDArray[np.floating], *, opacity: float = 0.4
 ) -> bytes:
-    """Return an RGB PNG of the image with the heatmap overlaid.
+    """Return an RGB PNG of `display_levels` with the heatmap overlaid.
 
     heatmap: (h, w) in [0, 1], scaled to its peak. opacity: of the peak.
     """
-    grey = _grey(image, max_side)
+    grey = Image.fromarray(levels)
     heat = _heat(heatmap, grey.size)
     mask = Image.fromarray(np.asarray(heat)).point(list(_levels(_OPACITIES * opacity)))
     overlay = grey.convert("RGB")
@@ -77,13 +82,6 @@ def smooth(heatmap: NDArray[np.floating], *, size: tuple[int, int]) -> NDArray[n
     coarse = Image.fromarray(np.ascontiguousarray(np.nan_to_num(heatmap), np.float32))
     fine: NDArray[np.float32] = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
     return np.maximum(fine, 0)
-
-
-def _grey(image: DecodedImage, max_side: int) -> Image.Image:
-    pixels = np.rint(np.clip(image.pixels, 0, 1) * 255).astype(np.uint8)
-    grey = Image.fromarray(pixels)
-    grey.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-    return grey
 
 
 def _heat(heatmap: NDArray[np.floating], size: tuple[int, int]) -> Image.Image:

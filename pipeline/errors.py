@@ -58,6 +58,10 @@ not_an_image = partial(RefusedError, RefusalCode.NOT_AN_IMAGE)
 bad_archive = partial(RefusedError, RefusalCode.ARCHIVE)
 
 
+class DecoderError(PipelineError):
+    """A decoder process does not start: a fault of the installation, not of a file."""
+
+
 class NetworkFolderError(PipelineError):
     """A model version's folder is incomplete, damaged, or of another format."""
 

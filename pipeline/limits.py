@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # commands that import the limits print their --help without 
     from numpy.typing import NDArray
 
 MAX_TABLE_BYTES = 32 * 2**20  # of a label table: some 300,000 rows
+DISPLAY_SIDE = 1600  # pixels, of an image for people
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ LABELS: Final[dict[str, int]] = {"normal": 0, "pneumonia": 1}  # as the network 
 # Version of the preprocessing, part of the names of stored network inputs: raise it whenever the
 # same file would give other bytes.
 PREPROCESSING: Final = "1"
+NETWORK_INPUT_SIDE: Final = 224  # pixels
 
 
 class Split(StrEnum):

@@ -25,9 +25,9 @@ from models.learning.promotion import production_version
 from models.reading.predictions import finish_known
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
-from pipeline.errors import DamagedFileError, Reason, RefusalCode, RefusedError
+from pipeline.errors import DamagedFileError, DecoderError, Reason, RefusalCode, RefusedError
 from pipeline.look_ahead import map_ahead
-from pipeline.prepare.pool import DecoderError, DecoderPool
+from pipeline.prepare.pool import DecoderPool
 from pipeline.pseudonym import pseudonym
 from pipeline.types import PREPROCESSING, Prepared
 from worker.chunks import PassingError, by_turns, describe, holding, jobs_of, record

@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+import click
+
 from cli.errors import Failed
 from cli.output import make_folder
 from cli.predict.reader import Item
-from pipeline.decode.decode import decode
-from pipeline.drawing import overlay_png
+from pipeline.errors import RefusedError
+from pipeline.prepare.pool import DecoderPool
 from pipeline.types import Prediction
 
 
@@ -16,11 +18,13 @@ class OverlayFolder:
         make_folder(folder)
         self._folder = folder
 
-    def draw(self, item: Item, prediction: Prediction) -> None:
+    def draw(self, item: Item, prediction: Prediction, *, pool: DecoderPool) -> None:
         peak = float(prediction.heatmap.max())
         heatmap = prediction.heatmap / peak if peak > 0 else prediction.heatmap
-        # Decoded again, in this process: a decoder process has just decoded it without harm.
-        overlay = overlay_png(decode(item.path), heatmap)
+        overlay = pool.display(item.path, heatmap)
+        if isinstance(overlay, RefusedError):
+            click.echo(f"{item.file}: no overlay: {overlay}", err=True)
+            return
         try:
             (self._folder / overlay_name(item.file, item.sha256)).write_bytes(overlay)
         except OSError as error:

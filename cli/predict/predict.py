@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -73,7 +74,7 @@ def predict(
     total = walk.count()
     if clause := walk.left_out():
         click.echo(clause, err=True)
-    draw = OverlayFolder(overlays).draw if overlays else None
+    folder = OverlayFolder(overlays) if overlays else None
     limits = ArchiveLimits(
         max_files=settings.max_archive_files,
         max_bytes=settings.max_archive_bytes,
@@ -89,6 +90,7 @@ def predict(
     ):
         point = operating_point or settings.operating_point
         predictor = Predictor.open(engine=engine, operating_point=point)
+        draw = partial(folder.draw, pool=pool) if folder else None
         reader = Reader(pool, predictor, on_prediction=draw)
         items = open_items(walk, scratch=Path(scratch), limits=limits)
         for number, result in enumerate(reader.read(items), start=1):

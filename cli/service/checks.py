@@ -22,9 +22,12 @@ from models.operations.backup_folder import BackupRefusedError
 from models.operations.dump import check_revision, is_empty
 from models.operations.upgrade import current_revision, is_half_restored, newest_revision
 from models.session import open_database
+from pipeline.errors import DecoderError
 from pipeline.inference.engine import tensorflow_is_installed
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
+from pipeline.prepare.pool import DecoderPool
+from pipeline.prepare.sandbox.contain import ON
 from worker.embedded_broker import is_answering
 
 DAY_S = 24 * 3600
@@ -32,7 +35,7 @@ DAY_S = 24 * 3600
 
 @dataclass(frozen=True)
 class Finding:
-    """status: "ok", "-" (absent, and not required yet) or "WRONG"."""
+    """status: "ok", "-" (absent, and not required yet), "WARNING" or "WRONG"."""
 
     status: str
     check: str
@@ -73,6 +76,8 @@ def run_checks(settings: CommandSettings, names: Sequence[str] = ()) -> Iterator
         if name == "database":
             database = finding.status
         yield finding
+    if not names:
+        yield from check_containment()
 
 
 def _starting(data_dir: Path) -> str:
@@ -222,6 +227,21 @@ def _check_audit(settings: CommandSettings) -> str:
     if not check.is_intact:
         raise WrongError(f"broken at row {check.broken}: {check.why}; {when}")
     return f"{check.rows} rows intact; {when}"
+
+
+def check_containment() -> Iterator[Finding]:
+    """Start a decoder and name each layer of its containment that the kernel does not grant."""
+    try:
+        with DecoderPool(processes=1, timeout_s=1) as pool:
+            layers = pool.containment()
+    except DecoderError as error:
+        yield Finding("WRONG", "decoders", str(error))
+        return
+    missing = {layer: reason for layer, reason in layers.items() if reason != ON}
+    for layer, reason in missing.items():
+        yield Finding("WARNING", "decoders", f"hostile files not contained by {layer}: {reason}")
+    if not missing:
+        yield Finding("ok", "decoders", f"hostile files contained by {', '.join(layers)}")
 
 
 def _check_training() -> str:

@@ -8,6 +8,7 @@ readers see them, but not in the file.
 import hashlib
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +21,27 @@ from pydicom.tag import Tag
 
 from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS
 from pipeline.deidentify.pixels import clean_pixels
-from pipeline.dicom.attributes import raw_value, term, text
+from pipeline.dicom.attributes import label, raw_value, term, text
 from pipeline.dicom.lut import COLOURS, packed_palette, read_palette, read_table, word_order
 from pipeline.errors import RefusalCode, RefusedError, damaged, not_an_image, too_large
 from pipeline.files.sniff import DICOM
-from pipeline.pseudonym import patient_pseudonym, pseudonym, pseudonymous_uid
+from pipeline.pseudonym import LONGEST_IDENTIFIER, Pseudonyms, patient_question, uid_of_hash
 from pipeline.types import Deidentified
 
 _METHOD = "Overread: PS3.15 E Basic Profile, kept attributes listed"
+_STUDY = "study"
 _DECIMAL = re.compile(r"[-+0-9.eE]{1,16}")  # PS3.5 6.2, VR DS and IS
 
 
-def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
+def deidentify_dataset(dataset: Dataset, *, pseudonyms: Pseudonyms) -> Deidentified:
     """Return a DICOM file with only the attributes that the image and its study need.
 
-    Raises RefusedError if it cannot be written.
+    pseudonyms: asked once. Raises RefusedError if the file cannot be written.
     """
-    patient_id, study_uid = text(dataset, "PatientID"), text(dataset, "StudyInstanceUID")
-    issuer = text(dataset, "IssuerOfPatientID")
-    patient_hash = patient_pseudonym(key, patient_id, issuer=issuer) if patient_id else None
+    questions = _questions(dataset)
+    hashes = dict(zip(questions, pseudonyms(list(questions.values())), strict=True))
     try:
-        kept = _kept(dataset, key, patient_hash)
+        kept = _kept(dataset, hashes)
         target = io.BytesIO()
         pydicom.dcmwrite(target, kept, enforce_file_format=True)
     except RefusedError:
@@ -52,10 +53,34 @@ def deidentify_dataset(dataset: Dataset, *, key: bytes) -> Deidentified:
     return Deidentified(
         blob=target.getvalue(),
         media_type=DICOM,
-        study_uid_hash=pseudonym(key, "study", study_uid) if study_uid else None,
-        patient_hash=patient_hash,
+        study_uid_hash=hashes.get(_STUDY),
+        patient_hash=hashes.get("PatientID"),
         sop_instance_uid=str(kept.SOPInstanceUID),
     )
+
+
+def _questions(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """Return by keyword what a keyed hash is needed of; `_STUDY` is the study's other one."""
+    questions: dict[str, tuple[str, ...]] = {}
+    if patient_id := _identifier(dataset, "PatientID"):
+        issuer = _identifier(dataset, "IssuerOfPatientID")
+        questions["PatientID"] = patient_question(patient_id, issuer=issuer)
+    if study_uid := _identifier(dataset, "StudyInstanceUID"):
+        questions[_STUDY] = "study", study_uid
+    for keyword in UIDS:
+        if uid := _identifier(dataset, keyword):
+            questions[keyword] = "uid", uid
+    if "SOPInstanceUID" not in questions:  # required: derived from the pixels
+        digest = hashlib.sha256(dataset.get("PixelData") or b"").hexdigest()
+        questions["SOPInstanceUID"] = "uid", digest
+    return questions
+
+
+def _identifier(dataset: Dataset, keyword: str) -> str:
+    value = text(dataset, keyword)
+    if len(value) > LONGEST_IDENTIFIER:
+        raise too_large(f"{label(keyword)} is too long")
+    return value
 
 
 def read_sop_instance_uid(path: Path) -> str:
@@ -72,19 +97,16 @@ def read_sop_instance_uid(path: Path) -> str:
     return uid
 
 
-def _kept(dataset: Dataset, key: bytes, patient_hash: str | None) -> Dataset:
+def _kept(dataset: Dataset, hashes: Mapping[str, str]) -> Dataset:
     kept = Dataset()
     for keyword in EMPTY:
         setattr(kept, keyword, "")
     _add_image(kept, dataset)
     for keyword in UIDS:
-        if text(dataset, keyword):
-            setattr(kept, keyword, pseudonymous_uid(key, text(dataset, keyword)))
-    if "SOPInstanceUID" not in kept:  # required: derived from the pixels
-        digest = hashlib.sha256(dataset.get("PixelData") or b"").hexdigest()
-        kept.SOPInstanceUID = pseudonymous_uid(key, digest)
+        if keyword in hashes:
+            setattr(kept, keyword, uid_of_hash(hashes[keyword]))
     kept.SOPClassUID = _sop_class(dataset)
-    kept.PatientID = patient_hash or ""
+    kept.PatientID = hashes.get("PatientID", "")
     kept.file_meta.MediaStorageSOPClassUID = kept.SOPClassUID
     kept.file_meta.MediaStorageSOPInstanceUID = kept.SOPInstanceUID
     kept.PatientIdentityRemoved = "YES"

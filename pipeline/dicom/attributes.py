@@ -10,22 +10,8 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from pipeline.dicom.terms import defined_term
+from pipeline.dicom.terms import AGE, TAGS, defined_term
 from pipeline.errors import damaged, too_large
-
-# The tags that readers see and that an image's row in the database keeps.
-TAGS = (
-    "Modality",
-    "BodyPartExamined",
-    "ViewPosition",
-    "PatientOrientation",
-    "PatientSex",
-    "PatientAge",
-    "PresentationIntentType",
-    "BurnedInAnnotation",
-    "RecognizableVisualFeatures",
-    "PhotometricInterpretation",
-)
 
 # Bytes of a sequence that is read: a table of 65536 words and its description. A million empty
 # items would take a minute.
@@ -34,7 +20,6 @@ _LONGEST_SEQUENCE = 2**18
 # Code strings (PS3.5 6.2, VR CS). Anything else in these attributes is free text, which may
 # name the patient.
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}(\\[A-Z0-9_ ]{1,16})*")
-_AGE = re.compile(r"(\d{3})([DWMY])")
 _OLDEST_YEARS = 89  # older ages are rare enough to identify a person: 45 CFR 164.514(b)(2)(i)(C)
 
 
@@ -64,7 +49,7 @@ def code(dataset: Dataset, keyword: str) -> str:
 
 def age(dataset: Dataset) -> str:
     """Return Patient's Age (VR AS), ages above 89 years as 090Y, or ""."""
-    match = _AGE.fullmatch(str(raw_value(dataset, "PatientAge") or "").strip())
+    match = AGE.fullmatch(str(raw_value(dataset, "PatientAge") or "").strip())
     if not match:
         return ""
     if match[2] == "Y" and int(match[1]) > _OLDEST_YEARS:

@@ -8,6 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+# The tags that readers see and that an image's row in the database keeps.
+TAGS: Final = (
+    *("Modality", "BodyPartExamined", "ViewPosition", "PatientOrientation"),
+    *("PatientSex", "PatientAge", "PresentationIntentType"),
+    *("BurnedInAnnotation", "RecognizableVisualFeatures", "PhotometricInterpretation"),
+)
+AGE: Final = re.compile(r"(\d{3})([DWMY])")  # PS3.5 6.2, VR AS
+
 
 def _terms(spaced: str) -> frozenset[str]:
     return frozenset(spaced.split())
@@ -82,6 +90,13 @@ def defined_term(keyword: str, code: str) -> str:
     if keyword == "BodyPartExamined" and code not in TERMS[keyword]:
         return "CHEST" if is_chest(code) else ""
     return code if code in TERMS[keyword] else ""
+
+
+def is_kept(keyword: str, value: str) -> bool:
+    """Whether an attribute of `TAGS` may have this value where it is kept."""
+    if keyword == "PatientAge":
+        return AGE.fullmatch(value) is not None
+    return keyword in TAGS and value != "" and defined_term(keyword, value) == value
 
 
 def is_chest(body_part: str) -> bool:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.types import DecodedImage
+from pipeline.types import NETWORK_INPUT_SIDE, DecodedImage
 
-SIZE: Final = 224
+SIZE: Final = NETWORK_INPUT_SIDE
 # A JPEG is decoded at reduced scale down to this side. Twice the network's size keeps the
 # coarse block filter of the reduced decoding well below what the resize removes anyway.
 DECODED_SIZE: Final = 2 * SIZE

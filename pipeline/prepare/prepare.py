@@ -11,20 +11,26 @@ from pipeline.dicom.image import decode_dataset
 from pipeline.files.sniff import DICOM, HEAD_BYTES, PNG, read_content, sniff
 from pipeline.limits import Limits
 from pipeline.prepare.network_input import DECODED_SIZE, network_input
+from pipeline.pseudonym import Pseudonyms, keyed_pseudonyms
 from pipeline.types import DecodedImage, Prepared
 
 
 def prepare(path: Path, *, key: bytes | None = None, limits: Limits = Limits()) -> Prepared:
     """Read, decode and shrink a file; with `key`, de-identify it too. Raises RefusedError."""
-    content = read_content(path, limits)
+    pseudonyms = keyed_pseudonyms(key) if key else None
+    return prepare_content(read_content(path, limits), pseudonyms=pseudonyms, limits=limits)
+
+
+def prepare_content(content: bytes, *, pseudonyms: Pseudonyms | None, limits: Limits) -> Prepared:
+    """Like `prepare`, for bytes that are in memory already."""
     media_type = sniff(content[:HEAD_BYTES])
     stored = None
     if media_type == DICOM:
         dataset = read_dicom(content, limits)  # parsed once for both purposes
         prepared = _prepared(check_image(decode_dataset(dataset, limits), limits))
-        stored = deidentify_dataset(dataset, key=key) if key else None
+        stored = deidentify_dataset(dataset, pseudonyms=pseudonyms) if pseudonyms else None
         return replace(prepared, stored=stored)
-    if media_type == PNG and key:
+    if media_type == PNG and pseudonyms:
         # Before decoding, as it checks the pixels' stream: unpacking it again would cost a fifth.
         stored = strip_metadata(content, media_type=PNG, limits=limits)
     image = decode_content(
@@ -32,7 +38,7 @@ def prepare(path: Path, *, key: bytes | None = None, limits: Limits = Limits()) 
     )
     prepared = _prepared(image)
     del image  # its pixels are not needed any more, and the file is decoded once again below
-    if key and stored is None:
+    if pseudonyms and stored is None:
         stored = strip_metadata(content, media_type=media_type, limits=limits)
     return replace(prepared, stored=stored)
 

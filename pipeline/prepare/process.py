@@ -1,80 +1,147 @@
-"""A process that only prepares files, so that a hostile file can crash nothing else.
+"""A process that only decodes files, so that a hostile file gains nothing by owning it.
 
-Protocol with `pool`: limits, key and time limit in, True out, then one task in and one answer
-out, until the pool closes the pipe or dies. A task is a path to prepare, or a path and a heatmap to
-draw. An answer is a Prepared, a PNG, a RefusedError, or where the code is at fault a line for the
-log: the places in the code, without any value.
+Protocol with `decoder`, by `wire`: the settings in, `ready` out; then a task with a file's
+descriptor in and an answer out, until the pool closes the socket or dies. Before its answer to a
+file that is to be de-identified it may ask for keyed hashes, once. `answers` lists all messages.
 """
 
+import codecs
+import importlib
+import json
 import os
 import resource
 import signal
+import socket
 import sys
 import traceback
-from multiprocessing.connection import Connection
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
+from pydicom.charset import python_encoding
 
+from pipeline.decode.decode import decode_content
+from pipeline.drawing import display_levels
 from pipeline.errors import RefusedError, damaged, too_large
 from pipeline.files.jpeg import DAMAGED, reports_damage
 from pipeline.limits import Limits
-from pipeline.prepare.display import display
-from pipeline.prepare.prepare import prepare
+from pipeline.prepare.prepare import prepare_content
+from pipeline.prepare.sandbox.contain import contain
+from pipeline.prepare.wire import Channel, read_exactly
 from pipeline.types import Prepared
-
-Task = Path | tuple[Path, NDArray[np.float32] | None]
 
 # Of one process. The largest radiograph that `Limits` allows (64 million pixels of 16 bits) takes
 # 0.85 of it; an image of that size in colours or floats may not fit, and is refused.
 MEMORY_BYTES: Final = 1_000_000_000
 _GRACE_S: Final = 2.0
 _PIPE_BYTES: Final = 1 << 16  # what Linux keeps
+_LONGEST_CLAUSE: Final = 500
+# Imported by the libraries when they are first needed, which is too late here.
+_LAZY_MODULES: Final = ("numpy.ma", "PIL.Jpeg2KImagePlugin", "PIL.WebPImagePlugin")
 
 
 def main(descriptor: int) -> None:
-    connection = Connection(descriptor)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the pool handles Ctrl-C
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold patient data
+    channel = Channel(socket.socket(fileno=descriptor))
     try:
-        limits, key, timeout_s = connection.recv()
+        settings = json.loads(channel.receive())
+        _import_all()
         _bound_memory()
-        connection.send(True)
         warnings = _capture_stderr()
-        while True:
-            task = connection.recv()
-            # Ends this process even within a codec, in case the pool is gone by then.
-            signal.setitimer(signal.ITIMER_REAL, timeout_s + _GRACE_S)
-            answer = _answer(task, limits, key, warnings)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            connection.send(answer)
+        channel.send({"kind": "ready", "containment": contain()})
+        _serve(channel, settings, warnings)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the pool has gone
 
 
+def _serve(channel: Channel, settings: Mapping[str, Any], warnings: int) -> None:
+    limits, timeout_s = Limits(**settings["limits"]), settings["timeout_s"]
+    while True:
+        message, file = channel.receive_with_descriptor()
+        task = json.loads(message)
+        # Ends this process even within a codec, in case the pool is gone by then.
+        signal.setitimer(signal.ITIMER_REAL, timeout_s + _GRACE_S)
+        answer = _answer(channel, task, file, limits, warnings)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        os.close(file)
+        channel.send(*answer)
+
+
 def _answer(
-    task: Task, limits: Limits, key: bytes | None, warnings: int
-) -> Prepared | bytes | RefusedError | str:
+    channel: Channel, task: Mapping[str, Any], file: int, limits: Limits, warnings: int
+) -> Sequence[Any]:
+    """Return a message and the bytes after it."""
     try:
         _read_all(warnings)  # those of the previous file
-        if isinstance(task, Path):
-            answer: Prepared | bytes = prepare(task, key=key, limits=limits)
-        else:
-            answer = display(*task, limits=limits)
+        answer = _result(channel, task, read_exactly(file, task["bytes"]), limits)
         if reports_damage(_read_all(warnings).decode(errors="replace")):
             # GDCM decodes a damaged lossless JPEG without an error; the damage shows here only.
-            return damaged(DAMAGED)
+            return _refusal(damaged(DAMAGED))
         return answer
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise
     except RefusedError as refusal:
-        return refusal
+        return _refusal(refusal)
     except MemoryError:
-        return too_large("reading the file takes too much memory")
+        return _refusal(too_large("reading the file takes too much memory"))
     except Exception as error:
         places = traceback.extract_tb(error.__traceback__)
         trace = "; ".join(f"{Path(place.filename).name}:{place.lineno}" for place in places)
-        return f"{type(error).__name__} at {trace}"
+        return [{"kind": "fault", "places": f"{type(error).__name__} at {trace}"}]
+
+
+def _result(
+    channel: Channel, task: Mapping[str, Any], content: bytes, limits: Limits
+) -> Sequence[Any]:
+    if task["kind"] == "display":
+        levels = display_levels(decode_content(content, limits=limits))
+        rows, columns = levels.shape
+        return {"kind": "picture", "rows": rows, "columns": columns}, levels.data
+    pseudonyms = partial(_ask, channel) if task["deidentify"] else None
+    return _prepared(prepare_content(content, pseudonyms=pseudonyms, limits=limits))
+
+
+def _ask(channel: Channel, questions: Sequence[tuple[str, ...]]) -> list[str]:
+    channel.send({"kind": "questions", "questions": questions})
+    hashes: list[str] = json.loads(channel.receive())["hashes"]
+    return hashes
+
+
+def _prepared(prepared: Prepared) -> Sequence[Any]:
+    message = {
+        "kind": "prepared",
+        "rows": prepared.rows,
+        "columns": prepared.columns,
+        "tags": prepared.tags,
+        "warnings": prepared.warnings,
+        "stored": None,
+    }
+    if (stored := prepared.stored) is None:
+        return message, prepared.network_input.data
+    message["stored"] = {
+        "blob_bytes": len(stored.blob),
+        "media_type": stored.media_type,
+        "study_uid_hash": stored.study_uid_hash,
+        "patient_hash": stored.patient_hash,
+        "sop_instance_uid": stored.sop_instance_uid,
+    }
+    return message, prepared.network_input.data, stored.blob
+
+
+def _refusal(refusal: RefusedError) -> Sequence[Any]:
+    code, clause = refusal.reason
+    return [{"kind": "refusal", "code": code, "clause": clause[:_LONGEST_CLAUSE]}]
+
+
+def _import_all() -> None:
+    """Whatever a file may need: nothing can be imported once this process is contained."""
+    Image.preinit()
+    for name in _LAZY_MODULES:
+        importlib.import_module(name)
+    for encoding in set(python_encoding.values()):
+        codecs.lookup(encoding)
 
 
 def _bound_memory() -> None:

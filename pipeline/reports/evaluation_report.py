@@ -12,7 +12,7 @@ from typing import Any, Final
 from PIL import Image
 
 from pipeline.decode.decode import decode
-from pipeline.drawing import display_png, overlay_png
+from pipeline.drawing import display_levels, display_png, overlay_png
 from pipeline.errors import RefusedError
 from pipeline.evaluation.bootstrap import DRAWS
 from pipeline.evaluation.curves import curves_as_json, precision_recall_points, probability_counts
@@ -129,14 +129,14 @@ def _answered(scores: Scores, card: Card) -> dict[str, Any] | None:
 def _images(error: WorstError) -> tuple[str, str] | None:
     """The image, plain and with its heatmap, as data: URLs; None where the file is gone."""
     try:
-        image = decode(error.path)
+        levels = display_levels(decode(error.path), max_side=IMAGE_SIDE)
     except RefusedError:
         return None
     heatmap = error.prediction.heatmap
     heatmap = heatmap / (heatmap.max() or 1)
     return (
-        _data_url(display_png(image, max_side=IMAGE_SIDE)),
-        _data_url(overlay_png(image, heatmap, max_side=IMAGE_SIDE)),
+        _data_url(display_png(levels)),
+        _data_url(overlay_png(levels, heatmap)),
     )
 
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.drawing import display_png, heatmap_png, overlay_png
+from pipeline.drawing import display_levels, display_png, heatmap_png, overlay_png
 from pipeline.types import DecodedImage
 from tests.support.data.builders import make_picture
 
 PICTURE = make_picture(300, 400)
 IMAGE = DecodedImage((PICTURE / 255).astype(np.float32), 300, 400)
+LEVELS = display_levels(IMAGE)
 
 
 def opened(content: bytes) -> np.ndarray:
@@ -19,8 +20,8 @@ def opened(content: bytes) -> np.ndarray:
 
 
 def test_display_png_keeps_pixels_and_aspect_within_its_bound() -> None:
-    np.testing.assert_array_equal(opened(display_png(IMAGE)), PICTURE)
-    assert opened(display_png(IMAGE, max_side=200)).shape == (150, 200)
+    np.testing.assert_array_equal(opened(display_png(LEVELS)), PICTURE)
+    assert display_levels(IMAGE, max_side=200).shape == (150, 200)
 
 
 def test_heatmap_png_is_transparent_at_zero_and_opaque_at_its_peak() -> None:
@@ -49,7 +50,7 @@ def test_heatmap_lightness_grows_with_strength() -> None:
 def test_overlay_keeps_pixels_without_activation() -> None:
     heatmap = np.zeros((7, 7), np.float32)
     heatmap[1, 5] = 1
-    drawn = opened(overlay_png(IMAGE, heatmap, opacity=0.5))
+    drawn = opened(overlay_png(LEVELS, heatmap, opacity=0.5))
     assert drawn.shape == (300, 400, 3)
     np.testing.assert_array_equal(drawn[200:], np.dstack([PICTURE] * 3)[200:])
     assert np.ptp(drawn[64, 314].astype(int)) > 20
@@ -58,4 +59,4 @@ def test_overlay_keeps_pixels_without_activation() -> None:
 @pytest.mark.parametrize("bad", [np.zeros((7, 7)), np.full((7, 7), np.nan)])
 def test_empty_heatmap_draws_nothing(bad: np.ndarray) -> None:
     assert opened(heatmap_png(bad, size=(40, 30)))[..., 3].max() == 0
-    np.testing.assert_array_equal(opened(overlay_png(IMAGE, bad))[..., 0], PICTURE)
+    np.testing.assert_array_equal(opened(overlay_png(LEVELS, bad))[..., 0], PICTURE)

@@ -14,8 +14,7 @@ from models.files.pictures import DRAWING, picture_name
 from models.reading.predictions import get_prediction, read_heatmap
 from models.tables.intake import Image, Prediction
 from models.tables.people import Role
-from pipeline.errors import DamagedFileError
-from pipeline.prepare.pool import DecoderError
+from pipeline.errors import DamagedFileError, DecoderError
 from web.auth.rules import needs, person
 from web.auth.view_log import record_image
 from web.context import current_context, current_settings, read_session

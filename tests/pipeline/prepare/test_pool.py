@@ -8,8 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +16,14 @@ import psutil
 import pytest
 from pydicom.uid import JPEGLosslessSV1
 
+from pipeline.decode.decode import decode
+from pipeline.drawing import display_levels, display_png, overlay_png
 from pipeline.errors import RefusalCode, RefusedError
-from pipeline.prepare.display import display
-from pipeline.prepare.pool import BusyError, DecoderPool
+from pipeline.prepare.pool import DecoderPool
 from pipeline.prepare.prepare import prepare
 from pipeline.types import Prepared
 from tests.support.data.builders import change_frame, make_dicom, make_jpeg, make_picture, make_png
+from tests.support.imaging.owned_decoder import CRASH, HANG, PROGRAM, code_file, owned_pool
 
 pytestmark = pytest.mark.processes
 
@@ -41,10 +41,8 @@ def good(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def never_ending(tmp_path: Path) -> Path:
-    """A file whose reading blocks, as a hanging codec would."""
-    path = tmp_path / "pipe"
-    os.mkfifo(path)
-    return path
+    """A file that hangs the decoder of `owned_pool`."""
+    return code_file(tmp_path / "hang", HANG)
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
@@ -52,6 +50,12 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def is_busy(pool: DecoderPool) -> bool:
+    """Whether its first process has just used the processor."""
+    process = psutil.Process(pool.process_ids()[0])
+    return process.status() == psutil.STATUS_RUNNING and process.cpu_percent(0.1) > 0
 
 
 def assert_only_second_refused(
@@ -88,20 +92,10 @@ def test_display_returns_the_picture_or_why_not(good: list[Path], tmp_path: Path
     bad.write_bytes(b"not an image")
     with DecoderPool(processes=1, timeout_s=20) as pool:
         for path in good:
-            assert pool.display(path) == display(path)
-            assert pool.display(path, heatmap) == display(path, heatmap)
+            levels = display_levels(decode(path))
+            assert pool.display(path) == display_png(levels)
+            assert pool.display(path, heatmap) == overlay_png(levels, heatmap)
         assert isinstance(pool.display(bad), RefusedError)
-
-
-def test_display_waits_no_longer_than_it_is_told(good: list[Path], never_ending: Path) -> None:
-    pool = DecoderPool(processes=1, timeout_s=60)
-    thread = threading.Thread(target=lambda: list(pool.prepare_all([never_ending])))
-    thread.start()
-    with never_ending.open("wb"):  # the decoder reads it now
-        with pytest.raises(BusyError):
-            pool.display(good[0], wait_s=0.01)
-        pool.close()
-    thread.join()
 
 
 def test_prepare_all_takes_few_paths_ahead(good: list[Path]) -> None:
@@ -133,7 +127,7 @@ def test_damage_reported_on_stderr_only_is_refused(tmp_path: Path) -> None:
 
 
 def test_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
-    with DecoderPool(processes=1, timeout_s=2) as pool:
+    with owned_pool(timeout_s=2) as pool:
         before = pool.process_ids()
         answers = list(pool.prepare_all([good[0], never_ending, good[1]]))
         assert pool.process_ids() != before
@@ -142,24 +136,12 @@ def test_hang_costs_one_file(good: list[Path], never_ending: Path) -> None:
     )
 
 
-def test_crash_costs_one_file(good: list[Path], never_ending: Path) -> None:
-    with DecoderPool(processes=1, timeout_s=60) as pool:
-
-        def is_replaced(process_id: int) -> bool:
-            return pool.process_ids() != [process_id]
-
-        def crash() -> None:
-            for _ in range(2):  # a single crash is not blamed on the file
-                (process_id,) = pool.process_ids()
-                # Opening the other end of the pipe succeeds once the decoder has opened its own.
-                with never_ending.open("wb"):
-                    os.kill(process_id, signal.SIGSEGV)
-                    wait_until(partial(is_replaced, process_id))
-
-        thread = threading.Thread(target=crash)
-        thread.start()
-        answers = list(pool.prepare_all([good[0], never_ending, good[1]]))
-        thread.join()
+def test_crash_costs_one_file(good: list[Path], tmp_path: Path) -> None:
+    crashing = code_file(tmp_path / "crash", CRASH)
+    with owned_pool() as pool:
+        before = pool.process_ids()
+        answers = list(pool.prepare_all([good[0], crashing, good[1]]))
+        assert pool.process_ids() != before
     assert_only_second_refused(
         answers, RefusalCode.DECODER_CRASH, "the decoder crashed on this file"
     )
@@ -196,22 +178,24 @@ def test_process_killed_while_idle_is_replaced(good: list[Path]) -> None:
 
 
 def test_close_ends_processes_in_the_middle_of_a_file(never_ending: Path) -> None:
-    pool = DecoderPool(processes=2, timeout_s=600)
-    ids = pool.process_ids()
-    thread = threading.Thread(target=lambda: list(pool.prepare_all([never_ending])))
-    thread.start()
-    with never_ending.open("wb"):  # a decoder reads it now
+    with owned_pool(timeout_s=600) as pool:
+        pool.containment()
+        ids = pool.process_ids()
+        thread = threading.Thread(target=lambda: list(pool.prepare_all([never_ending])))
+        thread.start()
+        wait_until(lambda: is_busy(pool))
         pool.close()
-    thread.join(timeout=30)  # not the ten minutes that its file may take
-    assert not thread.is_alive()
-    assert not any(psutil.pid_exists(process_id) for process_id in ids)
+        thread.join(timeout=30)  # not the ten minutes that its file may take
+        assert not thread.is_alive()
+        assert not any(psutil.pid_exists(process_id) for process_id in ids)
 
 
 @pytest.mark.parametrize("state", ["idle", "reading"])
 def test_processes_end_with_a_killed_parent(state: str, never_ending: Path) -> None:
     script = (
         "import sys, pathlib; from pipeline.prepare.pool import DecoderPool\n"
-        "pool = DecoderPool(processes=2, timeout_s=1)\n"
+        f"pool = DecoderPool(processes=2, timeout_s=1, program={PROGRAM!r})\n"
+        "pool.containment()\n"
         "print(*pool.process_ids(), flush=True)\n"
         "sys.stdin.readline() if sys.argv[1] == 'idle' else "
         "list(pool.prepare_all([pathlib.Path(sys.argv[2])]))\n"
@@ -226,11 +210,8 @@ def test_processes_end_with_a_killed_parent(state: str, never_ending: Path) -> N
     assert parent.stdout is not None
     children = [psutil.Process(int(word)) for word in parent.stdout.readline().split()]
     assert len(children) == 2
-    # Once the pipe's other end is open, a decoder reads it.
-    with never_ending.open("wb") if state == "reading" else nullcontext():
-        parent.kill()
-        parent.wait()
-        psutil.wait_procs(children, timeout=60)
+    parent.kill()
+    parent.wait()
     _, alive = psutil.wait_procs(children, timeout=60)
     parent.stdin.close()
     parent.stdout.close()
@@ -248,14 +229,28 @@ def test_decoder_process_loads_only_decoders() -> None:
     assert not loaded & {"tensorflow", "keras", "openvino", "flask", "celery", "sqlalchemy", "cv2"}
 
 
-def test_unexpected_error_costs_one_file_and_logs_no_name(
-    good: list[Path], caplog: pytest.LogCaptureFixture
+def test_unexpected_error_costs_one_file_and_logs_no_value(
+    good: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No code expects a null character in a path: a real unexpected error."""
-    with DecoderPool(processes=1, timeout_s=20) as pool:
-        answers = list(pool.prepare_all([good[0], Path("/of/Jane\0Doe.dcm"), good[1]]))
+    failing = code_file(tmp_path / "failing", "raise ValueError('of Jane Doe')")
+    with owned_pool() as pool:
+        answers = list(pool.prepare_all([good[0], failing, good[1]]))
     assert_only_second_refused(
         answers, RefusalCode.UNEXPECTED, "an unexpected error while decoding"
     )
     assert "ValueError at process.py:" in caplog.text
     assert "Doe" not in caplog.text
+
+
+def test_what_is_not_a_readable_file_is_refused(good: list[Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    bad = [tmp_path / "pipe", tmp_path, tmp_path / "missing", Path("/of/Jane\0Doe.dcm")]
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        *refused, read = pool.prepare_all([*bad, good[0]])
+    assert [str(one) for one in refused] == [
+        "the file cannot be read: not a regular file",
+        "the file cannot be read: not a regular file",
+        "the file cannot be read: No such file or directory",
+        "the file cannot be read: not a path",
+    ]
+    assert isinstance(read, Prepared)

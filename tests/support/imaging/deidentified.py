@@ -12,6 +12,7 @@ from pipeline.deidentify.raster import strip_metadata
 from pipeline.dicom.dataset import read_dicom
 from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
 from pipeline.limits import Limits
+from pipeline.pseudonym import keyed_pseudonyms
 from pipeline.types import Deidentified
 
 KEY = b"an invented key"
@@ -22,7 +23,8 @@ def deidentified(content: bytes, *, key: bytes = KEY) -> Deidentified:
     """Without decoding the image, so that other files than chest radiographs pass, too."""
     media_type = sniff(content[:HEAD_BYTES])
     if media_type == DICOM:
-        return deidentify_dataset(read_dicom(content, Limits()), key=key)
+        dataset = read_dicom(content, Limits())
+        return deidentify_dataset(dataset, pseudonyms=keyed_pseudonyms(key))
     return strip_metadata(content, media_type=media_type, limits=Limits())
 
 

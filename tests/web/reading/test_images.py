@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from models.config.settings import Settings
 from models.tables.people import Role
-from pipeline.prepare.pool import DecoderError
+from pipeline.errors import DecoderError
 from tests.support.data.uploads import files_in
 from tests.support.servers.processes import ROOT, environment
 from tests.support.web.pages import get_picture
