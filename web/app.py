@@ -10,7 +10,7 @@ from models.config.settings import Settings
 from models.context import open_context
 from models.learning.nights import STAGES
 from pipeline import text
-from web.auth import account, invitations, login, tokens, users
+from web.auth import account, invitations, login, second_factor, tokens, users
 from web.auth.credentials import limiter
 from web.auth.rules import install_auth
 from web.context import KEY
@@ -30,7 +30,7 @@ from web.reading import images, results, studies
 from worker.enqueue import connect
 
 MODULES = (
-    *(login, invitations, account, users, tokens),
+    *(login, invitations, account, second_factor, users, tokens),
     *(jobs, uploads),
     *(studies, images, labels, results),
     *(nights, versions, rereadings, snapshots, about),

@@ -22,6 +22,7 @@ def users(context: click.Context) -> None:
     overread users link olga                print a new link, e.g. for a forgotten password
     overread users role olga operator       change the role
     overread users deactivate olga          end all sessions and tokens; undo with activate
+    overread users remove-second-factor olga    e.g. if their phone is lost
     """
     if context.invoked_subcommand is not None:
         return
@@ -72,6 +73,15 @@ def activate(name: str) -> None:
     _change(name, is_active=True)
 
 
+@users.command("remove-second-factor")
+@click.argument("name")
+def remove_second_factor(name: str) -> None:
+    """Remove a user's second factor, e.g. if their phone is lost; logins ask for no code then."""
+    with connect() as client:
+        user = client.post(f"users/{_user_id(client, name)}/second-factor/remove")
+    click.echo(f"{user['name']}: {user['role']}, {_sign_in(user)}")
+
+
 def _change(name: str, **changes: Any) -> None:
     with connect() as client:
         user = client.request("PATCH", f"users/{_user_id(client, name)}", json=changes)
@@ -95,4 +105,5 @@ def _print_link(client: Client, made: dict[str, Any]) -> None:
 def _sign_in(user: dict[str, Any]) -> str:
     if not user["is_active"]:
         return "deactivated"
-    return "password" if user["has_password"] else "one-time links only"
+    words = "password" if user["has_password"] else "one-time links only"
+    return f"{words}, and code" if user["has_second_factor"] else words

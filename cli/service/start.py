@@ -75,12 +75,12 @@ def login_link(settings: Settings, url: str) -> str:
         if user is None:
             raise Failed("the database has no user yet; start the service with: overread up")
         token = issue_token(session, user=user, kind="login", lifetime=LINK_LIFETIME)
-    return f"{url}/login?token={token}"
+    return f"{url}/login/link#{token}"
 
 
 def print_running(settings: Settings, url: str) -> None:
-    click.echo(f"\nOverread is running at {url}. One-time login link:\n")
-    click.echo(f"  {login_link(settings, url)}\n\nResearch use only. Press Ctrl-C to stop.\n")
+    click.echo(f"\nOverread is running at {url}. {_way_in(settings, url)}\n")
+    click.echo("Research use only. Press Ctrl-C to stop.\n")
 
 
 def print_already_running(settings: Settings) -> None:
@@ -90,8 +90,14 @@ def print_already_running(settings: Settings) -> None:
         if time.monotonic() > deadline or not is_held(settings.data_dir):
             raise Failed("another supervisor uses the data folder but does not become ready")
         time.sleep(0.1)
-    link = login_link(settings, service.url)
-    click.echo(f"Already running at {service.url}. One-time login link:\n\n  {link}\n")
+    click.echo(f"Already running at {service.url}. {_way_in(settings, service.url)}\n")
+
+
+def _way_in(settings: Settings, url: str) -> str:
+    """A login link, unless it would be kept in a log."""
+    if not sys.stdout.isatty():
+        return "For a login link run: overread login-link"
+    return f"One-time login link:\n\n  {login_link(settings, url)}"
 
 
 def try_upgrade(settings: Settings, log: Callable[[str], None]) -> bool:

@@ -101,6 +101,8 @@ class Settings(BaseSettings):
     proxies: int = Field(default=0, ge=0, le=100)
     session_hours: Few = 12  # how long a login lasts
     session_idle_minutes: Few = 120  # how long it lasts without activity
+    # Of whom a code of an authenticator is demanded beside the password.
+    second_factor: Literal["optional", "admins", "all"] = "optional"
     lockout_failures: Few = 5  # wrong passwords until a name is locked
     lockout_s: Seconds = 15 * 60
     log_format: Literal["text", "json"] = "text"

@@ -1,5 +1,6 @@
 """One service for the tests of a module, and its clients."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,13 +37,21 @@ def rows_of(service: Service) -> Iterator[Session]:
 
 
 def login_link(service: Service) -> str:
-    return next(word for word in service.run("login-link").stdout.split() if "/login?" in word)
+    return next(word for word in service.run("login-link").stdout.split() if "/login/link#" in word)
+
+
+def follow_link(browser: httpx.Client, link: str) -> httpx.Response:
+    """What the page of the link posts."""
+    page, token = link.split("#")
+    found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get(page).text)
+    assert found is not None
+    return browser.post(page, data={"csrf_token": found[1], "token": token})
 
 
 @pytest.fixture(scope="module")
 def person(service: Service) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=service.url, follow_redirects=True, timeout=WITHIN_S) as browser:
-        assert browser.get(login_link(service)).is_success
+        assert follow_link(browser, login_link(service)).is_success
         yield browser
 
 

@@ -19,7 +19,7 @@ import httpx
 import pydicom
 import pytest
 
-from tests.end_to_end.conftest import login_link
+from tests.end_to_end.conftest import follow_link, login_link
 from tests.support.data.invented_patient import (
     CONTENTS,
     NAMES,
@@ -305,7 +305,7 @@ def test_every_log_line_is_json_with_its_process(service: Service) -> None:
 @pytest.fixture(scope="module")
 def secrets(service: Service) -> dict[str, str]:
     """Every kind of secret, each used once validly and once invalidly."""
-    found = {"the first link": _token_in(service.output), "the local token": service.token}
+    found = {"the local token": service.token}
     found |= json.loads((service.data_dir / "secrets.json").read_text())
     found["a login link"] = _token_in(login_link(service))
     added = service.run("users", "add", "olga", "--role", "reader")
@@ -318,14 +318,14 @@ def secrets(service: Service) -> dict[str, str]:
 
 
 def _token_in(printed: str) -> str:
-    found = re.search(r"token=([\w-]+)", printed)
+    found = re.search(r"#([\w-]+)", printed)
     assert found is not None, printed
     return found[1]
 
 
 def _log_in(service: Service, found: dict[str, str]) -> str:
     with httpx.Client(base_url=service.url, timeout=WITHIN_S) as browser:
-        page = browser.get("/welcome", params={"token": found["an invitation"]})
+        page = browser.get("/welcome")
         wrong = {"name": "olga", "password": f"{PASSWORD}!", "csrf_token": _csrf_token(page)}
         assert browser.post("/login", data=wrong).status_code == 403
         form = {"token": found["an invitation"], "password": PASSWORD, "again": PASSWORD}
@@ -337,7 +337,7 @@ def _log_in(service: Service, found: dict[str, str]) -> str:
         session = browser.cookies["overread"]
     with httpx.Client(base_url=service.url, timeout=WITHIN_S) as browser:
         for _ in range(2):  # the second time it is refused
-            browser.get("/login", params={"token": found["a login link"]})
+            follow_link(browser, f"/login/link#{found['a login link']}")
         bearer = {"Authorization": f"Bearer {found['an API token']}"}
         assert browser.get("/api/v1/jobs", headers=bearer).is_success
     return session

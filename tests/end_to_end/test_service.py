@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from pipeline.phantom.studies import write_phantom_studies
+from tests.end_to_end.conftest import follow_link, login_link
 from tests.support.data.builders import make_picture, make_png
 from tests.support.servers.processes import hearing_ctrl_c
 from tests.support.servers.service import (
@@ -241,11 +242,14 @@ def test_second_up_prints_running_url(service: Service) -> None:
 
     assert second.returncode == 0
     assert f"Already running at {service.url}" in second.stdout
-    link = next(word for word in second.stdout.split() if "/login?token=" in word)
+    assert "overread login-link" in second.stdout
+    assert "#" not in second.stdout + service.output, "links are printed to terminals only"
+    link = login_link(service)
     with httpx.Client(follow_redirects=True, timeout=WITHIN_S) as browser:
-        assert browser.get(link).is_success
+        assert follow_link(browser, link).is_success
         assert browser.get(service.url).is_success
-    assert httpx.get(link, timeout=WITHIN_S).status_code in (401, 403), "valid for one login"
+    with httpx.Client(timeout=WITHIN_S) as browser:
+        assert follow_link(browser, link).status_code == 403, "valid for one login"
 
 
 def test_doctor_passes_on_running_service(service: Service) -> None:

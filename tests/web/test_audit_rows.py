@@ -7,12 +7,14 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
+from models.base import now
 from models.learning.promotion import install_baseline
+from models.people.totp import code_at, derive_secret, step_at
 from models.tables.learning import Outcome
 from models.tables.people import Role
 from tests.support.data.nights import a_night, a_trained_version
-from tests.support.web.people import ANOTHER, PASSWORD, a_person, audited, entered, proof
-from tests.support.web.portal import Portal
+from tests.support.web.people import ANOTHER, PASSWORD, a_person, audited, entered
+from tests.support.web.portal import Portal, follow_link, proof
 from tests.support.web.sender import CHUNK_TYPE
 from tests.web.auth.test_roles import CHANGING, TABLE
 
@@ -30,7 +32,7 @@ class Walk:
     walked: set[str] = field(default_factory=set)
     proof: str = ""
 
-    def __call__(self, route: str, action: str, **body: Any) -> Any:
+    def __call__(self, route: str, *actions: str, **body: Any) -> Any:
         """body: also contains the ids for the path."""
         method, path = route.split(" ")
         path = re.sub(r"<(?:int:)?(\w+)>", lambda found: str(body.pop(found[1])), path)
@@ -39,7 +41,7 @@ class Walk:
         before = len(audited(self.portal))
         answer = self.client.open(path, method=method, headers=headers, **body)
         assert answer.status_code < 400, f"{route}: {answer.text}"
-        assert [found for found, _ in audited(self.portal)[before:]] == [action], route
+        assert [found for found, _ in audited(self.portal)[before:]] == list(actions), route
         self.walked.add(route)
         if "Set-Cookie" in answer.headers:  # another session
             self.proof = ""
@@ -129,8 +131,22 @@ def people(walk: Walk) -> None:
     walk("POST /account/tokens", "token.issued", data=token)
     walk(f"POST /api/v1{TOKEN}", "token.revoked", token_id=made)
     walk(f"POST /account{TOKEN}", "token.revoked", token_id=made + 1)
-    chosen = {"token": link.partition("token=")[2], "password": ANOTHER, "again": ANOTHER}
-    walk("POST /welcome", "password.set", data=chosen)
+    walk(f"POST {USER}/second-factor/remove", "second-factor.removed", user_id=olga)
+    walk(f"POST /api/v1{USER}/second-factor/remove", "second-factor.removed", user_id=olga)
+    chosen = {"token": link.partition("#")[2], "password": ANOTHER, "again": ANOTHER}
+    walk("POST /welcome", "password.set", "login", data=chosen)
+
+
+def second_factor(walk: Walk) -> None:
+    walk("POST /account/second-factor", "second-factor.begun")
+    with walk.client.session_transaction() as session:
+        secret = derive_secret(session["totp_nonce"], key=walk.portal.context.secrets.session_key)
+    codes = [code_at(secret, step_at(now()) + apart) for apart in (0, 1)]
+    walk("POST /account/second-factor/on", "second-factor.on", data={"code": codes[0]})
+    walk("POST /account/second-factor/recovery-codes", "recovery-codes.renewed")
+    follow_link(walk.client, walk.portal.token(Role.ADMIN, kind="login"))
+    walk("POST /login/code", "login", data={"code": codes[1]})
+    walk("POST /account/second-factor/off", "second-factor.off")
 
 
 def sessions(walk: Walk) -> None:
@@ -138,6 +154,9 @@ def sessions(walk: Walk) -> None:
     walk("POST /login", "login", data={"name": "anna", "password": PASSWORD})
     both = {"current": PASSWORD, "password": ANOTHER, "again": ANOTHER}
     walk("POST /account/password", "password.set", data=both)
+    link = walk.portal.token(Role.ADMIN, kind="login")
+    walk("POST /login/link", "login", data={"token": link})
+    second_factor(walk)
     walk("POST /logout", "logout")
     walk.client, walk.proof = entered(walk.portal, "anna", ANOTHER), ""
     walk("POST /account/leave", "logout.everywhere")

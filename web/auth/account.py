@@ -1,19 +1,20 @@
 """Routes of the user's own account: password, sessions, API tokens."""
 
-from flask import Blueprint, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.people.logins import list_logins
 from models.people.passwords import hash_password
+from models.people.second_factors import count_recovery_codes
 from models.people.tokens import list_api_tokens
 from models.people.users import RANK, end_logins
 from models.tables.people import Role, User
 from web.auth import reauthentication
 from web.auth.credentials import LOGINS, confirm, limiter, set_password
 from web.auth.invitations import twice
-from web.auth.rules import needs, needs_recent_password, person, record_action
+from web.auth.rules import needs, needs_recent_password, person, record_action, refuse_tokens
 from web.auth.schemas import NewToken
-from web.auth.sessions import idle_time, log_in
+from web.auth.sessions import idle_time, is_second_factor_required, log_in
 from web.auth.tokens import issue, revoke, token_out
 from web.context import read_session, write_session
 from web.http.params import read_form
@@ -33,7 +34,7 @@ def show() -> str:
 @limiter.limit(LOGINS)
 @needs(Role.VIEWER)
 def change_password() -> ResponseReturnValue:
-    _in_person()
+    refuse_tokens()
     password = request.form.get("password", "")
     against = twice(password, name=person().name)
     against = against or _objection_to_person()
@@ -50,7 +51,7 @@ def change_password() -> ResponseReturnValue:
 @bp.post("/account/leave")
 @needs(Role.VIEWER)
 def leave_everywhere() -> ResponseReturnValue:
-    _in_person()
+    refuse_tokens()
     with write_session() as session:
         end_logins(session.get_one(User, person().id))
         record_action(session, "logout.everywhere")
@@ -61,22 +62,16 @@ def leave_everywhere() -> ResponseReturnValue:
 @needs(Role.VIEWER)
 @needs_recent_password
 def issue_token() -> str:
-    _in_person()
+    refuse_tokens()
     return _page(issued=issue(read_form(NewToken)))
 
 
 @bp.post("/account/tokens/<int:token_id>/revoke")
 @needs(Role.VIEWER)
 def revoke_token(token_id: int) -> ResponseReturnValue:
-    _in_person()
+    refuse_tokens()
     revoke(token_id)
     return redirect(url_for("account.show"), code=303)
-
-
-def _in_person() -> None:
-    """An API token must not be turned into a login with full rights."""
-    if g.get("came_with_token"):
-        abort(403, "not available with an API token: log in")
 
 
 def _objection_to_person() -> str | None:
@@ -95,11 +90,14 @@ def _page(**shown: object) -> str:
     with read_session() as session:
         user = session.get_one(User, person().id)
         tokens = list_api_tokens(session, user_id=user.id)
+        recovery_codes = count_recovery_codes(session, user.id)
         elsewhere = len(list_logins(session, user_id=user.id, idle=idle_time())) - 1
     return render_template(
         "account.html",
         user=user,
         elsewhere=elsewhere,
+        recovery_codes=recovery_codes,
+        is_factor_required=is_second_factor_required(user.role),
         tokens=[token_out(token, user.role) for token in tokens],
         roles=[role for role in Role if RANK[role] <= RANK[person().role]],
         expiries=EXPIRIES_DAYS,

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from models.audit.log import record
 from models.people.logins import begin_attempt, forgive_attempts
 from models.people.passwords import hash_password, is_outdated, is_right
+from models.people.second_factors import use_code
 from models.people.users import end_logins, find_user, normal_name
 from models.tables.people import User
 from web.auth.known_browsers import counted_elsewhere, where_counted
-from web.context import current_settings, write_session
+from web.context import current_context, current_settings, write_session
 
 
 def admit(name: str, password: str) -> User | None:
@@ -26,11 +27,10 @@ def admit(name: str, password: str) -> User | None:
         _record(user, "login.refused", refusal)
         return None
     kept = user.password_hash
-    renewed = hash_password(password) if kept and is_outdated(kept) else None
-    with write_session() as session:
-        if renewed:
+    if kept and is_outdated(kept):
+        renewed = hash_password(password)
+        with write_session() as session:
             session.get_one(User, user.id).password_hash = renewed
-        record(session, user_id=user.id, action="login")
     return user
 
 
@@ -40,6 +40,25 @@ def confirm(name: str, password: str) -> bool:
     if refusal:
         _record(user, "password.refused", refusal)
     return not refusal
+
+
+def admit_code(user: User, code: str) -> bool:
+    """Check a code of the second factor. Wrong ones are counted apart from wrong passwords.
+
+    Otherwise whoever knows the password could reset the count by giving it again.
+    """
+    counted = where_counted(user.name, "second factor")
+    with write_session() as session:
+        is_free = _begin_attempt(session, counted)
+        key = current_context().secrets.session_key
+        used = use_code(session, user, code, key=key) if is_free else None
+        if used:
+            forgive_attempts(session, counted)
+        if used != "code":
+            action = "code.refused" if used is None else "recovery-code.used"
+            why = "" if used else "wrong code" if is_free else "locked"
+            record(session, user_id=user.id, action=action, target=why)
+    return used is not None
 
 
 def set_password(session: Session, user: User, hashed: str) -> None:
@@ -55,15 +74,9 @@ def set_password(session: Session, user: User, hashed: str) -> None:
 
 def _try(name: str, password: str) -> tuple[User | None, str]:
     """The user of that name, and why they are refused: for the audit only, empty if accepted."""
-    settings = current_settings()
     counted = where_counted(name)
     with write_session() as session:
-        is_free = begin_attempt(
-            session,
-            counted,
-            failures=settings.lockout_failures,
-            lockout=timedelta(seconds=settings.lockout_s),
-        )
+        is_free = _begin_attempt(session, counted)
         user = find_user(session, normal_name(name))
     # Hashing is slow: no transaction is open here.
     fits = is_right(password, user.password_hash if user else None)
@@ -72,6 +85,12 @@ def _try(name: str, password: str) -> tuple[User | None, str]:
         with write_session() as session:
             forgive_attempts(session, counted)
     return user, refusal
+
+
+def _begin_attempt(session: Session, counted: str) -> bool:
+    settings = current_settings()
+    lockout = timedelta(seconds=settings.lockout_s)
+    return begin_attempt(session, counted, failures=settings.lockout_failures, lockout=lockout)
 
 
 def _refusal(user: User | None, *, is_free: bool, fits: bool) -> str:

@@ -8,8 +8,9 @@ from models.people.passwords import hash_password, objection
 from models.people.tokens import use_link, user_of_link
 from models.tables.people import User
 from web.auth.credentials import LOGINS, limiter, set_password
+from web.auth.login import token_of_link
+from web.auth.pending_login import let_in
 from web.auth.rules import open_to_all
-from web.auth.sessions import log_in
 from web.context import read_session, write_session
 
 bp = Blueprint("invitations", __name__)
@@ -27,26 +28,27 @@ def twice(password: str, *, name: str) -> str | None:
 @limiter.limit("20 per minute")
 @open_to_all("new users have no login yet; the link says who they are")
 def show() -> ResponseReturnValue:
-    user = _invited(request.args.get("token", ""))
-    return _page(200, user) if user else _refused()
+    if token := request.args.get("token"):  # a link of an earlier release
+        return redirect(url_for("invitations.show", _anchor=token), code=303)
+    return render_template("link.html", action=url_for("invitations.accept"), next="/")
 
 
 @bp.post("/welcome")
 @limiter.limit(LOGINS)
 @open_to_all("new users have no login yet; the link says who they are")
 def accept() -> ResponseReturnValue:
-    token, password = request.form.get("token", ""), request.form.get("password", "")
+    """Show the form for the link's token; then set the password that it sends."""
+    token, password = token_of_link(), request.form.get("password")
     user = _invited(token)
     if user is None:
         return _refused()
+    if password is None:
+        return _page(200, user)
     against = twice(password, name=user.name)
     if against is not None:
         return _page(422, user, against=against)
     entered = _use(token, hash_password(password))
-    if entered is None:
-        return _refused()
-    log_in(entered)
-    return redirect(url_for("jobs.index"), code=303)
+    return let_in(entered, by="invitation") if entered else _refused()
 
 
 def _invited(token: str) -> User | None:
@@ -63,8 +65,8 @@ def _use(token: str, hashed: str) -> User | None:
 
 
 def _page(status: int, user: User, *, against: str | None = None) -> ResponseReturnValue:
-    token = request.values.get("token", "")
-    return render_template("welcome.html", user=user, token=token, against=against), status
+    page = render_template("welcome.html", user=user, token=token_of_link(), against=against)
+    return page, status
 
 
 def _refused() -> ResponseReturnValue:

@@ -27,11 +27,14 @@ class Browser:
     marks: tuple[str, ...]
 
 
-def where_counted(name: str) -> str:
-    """The key under which wrong passwords count: of the name, or of the name in this browser."""
+def where_counted(name: str, *what: str) -> str:
+    """The key under which wrong passwords count: of the name, or of the name in this browser.
+
+    what: else is counted, such as codes.
+    """
     browser = _this_browser()
     is_known = _mark(name) in browser.marks
-    return _keyed(name, f"at {browser.id}") if is_known else counted_elsewhere(name)
+    return _keyed(name, f"at {browser.id}", *what) if is_known else _keyed(name, *what)
 
 
 def counted_elsewhere(name: str) -> str:

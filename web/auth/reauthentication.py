@@ -1,4 +1,7 @@
-"""Ask for the password again before critical actions in a browser (OWASP ASVS 3.7.1)."""
+"""Ask for the password again before critical actions in a browser (OWASP ASVS 3.7.1).
+
+And for a code, where the user has a second factor.
+"""
 
 from datetime import timedelta
 
@@ -9,13 +12,14 @@ from werkzeug.exceptions import Forbidden
 from models.base import now
 from models.people.logins import confirm_login
 from models.tables.people import User
-from web.auth.credentials import confirm
+from web.auth.credentials import admit_code, confirm
 from web.auth.sessions import Person
 from web.context import read_session, write_session
 
 WITHIN = timedelta(minutes=10)
 PASSWORD = "reauthentication_password"  # noqa: S105  the field's name
-OWN_FIELDS = ("csrf_token", "username", PASSWORD)
+CODE = "reauthentication_code"
+OWN_FIELDS = ("csrf_token", "username", PASSWORD, CODE)
 
 
 class RequiredError(Forbidden):
@@ -32,9 +36,17 @@ def is_confirmed(who: Person) -> bool:
         return True
     if PASSWORD not in request.form or not confirm(who.name, request.form[PASSWORD]):
         return False
+    if who.has_second_factor and not _is_code_right(who):
+        return False
     with write_session() as session:
         confirm_login(session, who.login)
     return True
+
+
+def _is_code_right(who: Person) -> bool:
+    with read_session() as session:
+        user = session.get_one(User, who.id)
+    return admit_code(user, request.form.get(CODE, ""))
 
 
 def ask(who: Person) -> ResponseReturnValue:

@@ -13,11 +13,17 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import Forbidden
 
 from models.audit.log import record
 from models.tables.people import Role
 from web.auth import reauthentication
-from web.auth.sessions import Person, install_logins, keep_alive
+from web.auth.sessions import (
+    Person,
+    install_logins,
+    keep_alive,
+    must_set_up_second_factor,
+)
 from web.context import write_session
 
 log = logging.getLogger(__name__)
@@ -26,10 +32,18 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 RULE = "lowest_role"  # of a view; None: it needs no login
 RECENT = "recent_password"
+BEFORE_SET_UP = "before_set_up"  # of the second factor
 FOR_PROGRAMS = ("/health", "/healthz", "/readyz", "/metrics")
 OPEN_BODY_BYTES = 64 * 1024  # of requests without a login
 
 csrf = CSRFProtect()
+
+
+class SecondFactorRequiredError(Forbidden):
+    """For scripts that call the API with a session."""
+
+    description = "your role requires a second factor: set it up on the account page"
+    problem_code = "second_factor_required"
 
 
 def needs(role: Role | None) -> Callable[[View], View]:
@@ -48,6 +62,18 @@ def needs_recent_password(view: View) -> View:
     """In browsers, the password must have been given within ten minutes. Tokens need none."""
     view.__dict__[RECENT] = True
     return view
+
+
+def usable_without_second_factor(view: View) -> View:
+    """Also by those who must set one up first."""
+    view.__dict__[BEFORE_SET_UP] = True
+    return view
+
+
+def refuse_tokens() -> None:
+    """An API token must not be turned into a login with full rights."""
+    if g.get("came_with_token"):
+        abort(403, "not available with an API token: log in")
 
 
 def open_to_all(why: str) -> Callable[[View], View]:
@@ -100,6 +126,10 @@ def _check_session(view: dict[str, Any]) -> ResponseReturnValue | None:
     # Scripts poll the API, whether or not somebody looks at their page.
     if not (is_api_request() and request.method in ("GET", "HEAD")):
         keep_alive(person())
+    if must_set_up_second_factor(person()) and not view.get(BEFORE_SET_UP):
+        if is_api_request():
+            raise SecondFactorRequiredError
+        return redirect(url_for("second_factor.show"), code=303)
     if view.get(RECENT) and not reauthentication.is_confirmed(person()):
         if is_api_request():
             raise reauthentication.RequiredError

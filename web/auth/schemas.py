@@ -28,6 +28,7 @@ class UserOut(Out):
     role: Role
     is_active: bool
     has_password: bool
+    has_second_factor: bool
     created_at: datetime
 
 

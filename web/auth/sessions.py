@@ -35,6 +35,7 @@ class Person(UserMixin):  # type: ignore[misc]
     role: Role
     until: datetime | None = None
     login: str = field(default="", repr=False)
+    has_second_factor: bool = False
     seen_at: datetime | None = None
     confirmed_at: datetime | None = None
 
@@ -68,6 +69,16 @@ def keep_alive(who: Person) -> None:
         return
     with suppress(*AWAY), write_session() as writing:  # pages are shown without it
         note_activity(writing, who.login)
+
+
+def must_set_up_second_factor(who: Person) -> bool:
+    """Programs, whose tokens are long and random, need none."""
+    return is_second_factor_required(who.role) and bool(who.login) and not who.has_second_factor
+
+
+def is_second_factor_required(role: Role) -> bool:
+    required = current_settings().second_factor
+    return required == "all" or (required == "admins" and role == Role.ADMIN)
 
 
 def log_out() -> None:
@@ -109,7 +120,8 @@ def _person_of_token(incoming: Request) -> Person | None:
 
 
 def _person(user: User, **session_: Any) -> Person:
-    return Person(user.id, user.name, user.role, **session_)
+    has_second_factor = user.totp_nonce is not None
+    return Person(user.id, user.name, user.role, has_second_factor=has_second_factor, **session_)
 
 
 def _set_person(who: Person) -> Person:

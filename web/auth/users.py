@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from models.base import now
+from models.people.second_factors import turn_off
 from models.people.tokens import TokenKind, invited_users, issue_token, revoke_tokens
 from models.people.users import UserRefusedError, add_user, change_role, deactivate, list_users
 from models.tables.people import Role, User
@@ -55,6 +56,14 @@ def link_page(user_id: int) -> str:
     return _page(_invite(user_id))
 
 
+@bp.post("/users/<int:user_id>/second-factor/remove")
+@needs(Role.ADMIN)
+@needs_recent_password
+def remove_second_factor_page(user_id: int) -> ResponseReturnValue:
+    _remove_second_factor(user_id)
+    return redirect(url_for("users.index_page"), code=303)
+
+
 @bp.get("/api/v1/users")
 @bp.output(UsersOut)
 @needs(Role.ADMIN)
@@ -94,6 +103,16 @@ def change(user_id: int, json_data: UserChange) -> UserOut:
 def link(user_id: int) -> InvitationOut:
     """Create a new one-time link for setting a password; earlier ones are revoked."""
     return _invite(user_id)
+
+
+@bp.post("/api/v1/users/<int:user_id>/second-factor/remove")
+@bp.output(UserOut)
+@bp.doc(responses=[404])
+@needs(Role.ADMIN)
+@needs_recent_password
+def remove_second_factor(user_id: int) -> UserOut:
+    """Remove a user's second factor, e.g. if their phone is lost; the next login asks for none."""
+    return _remove_second_factor(user_id)
 
 
 @bp.errorhandler(UserRefusedError)
@@ -138,16 +157,28 @@ def _invite(user_id: int) -> InvitationOut:
     return invitation
 
 
+def _remove_second_factor(user_id: int) -> UserOut:
+    with write_session() as session:
+        user = or_404(session.get(User, user_id), "user")
+        turn_off(session, user)
+        record_action(session, "second-factor.removed", str(user.id))
+        return _out(user)
+
+
 def _invitation(session: Session, user: User) -> InvitationOut:
     """With a new link; earlier ones are revoked."""
     revoke_tokens(session, user_id=user.id, kinds=("invitation",))
     token = issue_token(session, user=user, kind="invitation", lifetime=INVITATION_LIFETIME)
-    link = url_for("invitations.show", token=token)
+    link = url_for("invitations.show", _anchor=token)
     return InvitationOut(user=_out(user), link=link, expires_at=now() + INVITATION_LIFETIME)
 
 
 def _out(user: User) -> UserOut:
-    return UserOut.of(user, has_password=user.password_hash is not None)
+    return UserOut.of(
+        user,
+        has_password=user.password_hash is not None,
+        has_second_factor=user.totp_nonce is not None,
+    )
 
 
 def _page(invitation: InvitationOut | None = None, **refused: str) -> str:

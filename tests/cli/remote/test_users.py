@@ -2,9 +2,10 @@
 
 import re
 
-import httpx
-
+from models.people.second_factors import turn_on
+from tests.support.data.rows import a_user
 from tests.support.servers.portal_server import ServedPortal
+from tests.support.web.portal import follow_link
 
 ADMIN = "a admin"  # the portal's, of the tests
 
@@ -13,20 +14,26 @@ def test_users_are_added_changed_and_deactivated(service: ServedPortal) -> None:
     added = service.run("users", "add", "Olga", "--role", "reader")
     assert (added.exit_code, added.stderr.startswith("One-time link for olga")) == (0, True)
     link = added.stdout.strip()
-    assert link.startswith(f"{service.url}/welcome?token=")
-    assert "Choose a password" in httpx.get(link).text
+    assert link.startswith(f"{service.url}/welcome#")
     newer = service.run("users", "link", "olga").stdout.strip()
-    assert httpx.get(link).status_code == 410
-    assert httpx.get(newer).status_code == 200
+    for one, status in ((link, 410), (newer, 200)):
+        browser = service.portal.app.test_client()
+        token = one.partition("#")[2]
+        assert follow_link(browser, token, path="/welcome").status_code == status
     assert service.run("users", "role", "olga", "operator").stdout.startswith("olga: operator")
     gone = service.run("users", "deactivate", "olga")
     assert gone.stdout == "olga: operator, deactivated\n"
     assert (
         service.run("users", "activate", "olga").stdout == "olga: operator, one-time links only\n"
     )
+    with service.portal.database.sessions.begin() as session:
+        turn_on(session, a_user(session, name="olga"), nonce="a nonce", step=1)
     listed = service.run("users").stdout
+    assert "one-time links only, and code" in listed
     assert re.search(rf"{ADMIN} +│ admin", listed)
     assert re.search(r"olga +│ operator", listed)
+    removed = service.run("users", "remove-second-factor", "olga")
+    assert removed.stdout == "olga: operator, one-time links only\n"
 
 
 def test_refused_changes_of_users_are_one_line(service: ServedPortal) -> None:

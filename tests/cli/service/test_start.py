@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from cli.service import processes
-from cli.service.start import try_upgrade
+from cli.service.start import print_running, try_upgrade
 from models.config.secrets import SECRETS_FILE
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
@@ -107,3 +107,19 @@ def test_nothing_starts_without_the_secrets(without_secrets: Settings, entry: st
     assert sum(why in line for line in done.stderr.splitlines()) == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert not (without_secrets.data_dir / SECRETS_FILE).exists()
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_login_link_is_printed_to_terminals_only(
+    settings: Settings,
+    is_terminal: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A log would keep it."""
+    upgrade(settings)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: is_terminal)
+    print_running(settings, "http://here")
+    printed = capsys.readouterr().out
+    assert ("http://here/login/link#" in printed) == is_terminal
+    assert ("overread login-link" in printed) != is_terminal

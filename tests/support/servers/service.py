@@ -95,7 +95,7 @@ class Service:
     def _is_up(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.log
-        return "/login?token=" in self.output
+        return "Overread is running at" in self.output
 
     def processes(self) -> list[psutil.Process]:
         """The supervisor first, then its children."""

@@ -1,6 +1,5 @@
 """Users with passwords, and browsers that log in."""
 
-import re
 from functools import cache
 from typing import Any
 
@@ -9,7 +8,7 @@ from flask.testing import FlaskClient
 from models.people.passwords import hash_password
 from models.people.users import make_user
 from models.tables.people import Role, User
-from tests.support.web.portal import Portal
+from tests.support.web.portal import Portal, proof
 
 PASSWORD = "quiet rooms at dusk"
 ANOTHER = "seven grey pigeons"
@@ -35,13 +34,6 @@ def the_user(portal: Portal, user_id: int) -> User:
         return session.get_one(User, user_id)
 
 
-def proof(client: FlaskClient, path: str = "/login", **options: Any) -> str:
-    """The CSRF token of the form at that path."""
-    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path, **options).text)
-    assert found is not None
-    return found[1]
-
-
 def enter(client: FlaskClient, name: str = "olga", password: str = PASSWORD, **more: str) -> Any:
     form = {"csrf_token": proof(client), "name": name, "password": password} | more
     return client.post("/login", data=form)
@@ -49,7 +41,7 @@ def enter(client: FlaskClient, name: str = "olga", password: str = PASSWORD, **m
 
 def entered(portal: Portal, name: str = "olga", password: str = PASSWORD) -> FlaskClient:
     client = portal.app.test_client()
-    assert enter(client, name, password).status_code == 302
+    assert enter(client, name, password).status_code == 303
     return client
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import zipfile
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -52,8 +53,7 @@ class Portal:
     def browser(self, role: Role = Role.OPERATOR) -> FlaskClient:
         """A client logged in by a one-time link."""
         client = self.app.test_client()
-        link = self.token(role, kind="login")
-        assert client.get(f"/login?token={link}").status_code == 302
+        assert follow_link(client, self.token(role, kind="login")).status_code == 303
         return client
 
     def new_job(self, name: str = "a folder") -> str:
@@ -119,6 +119,18 @@ class Portal:
             record_predictions(
                 session, claim, predictions, model_version_id=version.id, engine="test"
             )
+
+
+def proof(client: FlaskClient, path: str = "/login", **options: Any) -> str:
+    """The CSRF token of the form at that path."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path, **options).text)
+    assert found is not None
+    return found[1]
+
+
+def follow_link(client: FlaskClient, token: str, *, path: str = "/login/link", **more: str) -> Any:
+    """What the page of a one-time link posts."""
+    return client.post(path, data={"csrf_token": proof(client, path), "token": token} | more)
 
 
 def send(client: FlaskClient, job_id: str, *files: tuple[str, bytes], **options: Any) -> Any:

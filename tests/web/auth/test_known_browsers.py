@@ -19,7 +19,7 @@ def known(portal: Portal, *names: str) -> FlaskClient:
     """A browser in which these users have logged in and out."""
     browser = portal.app.test_client()
     for name in names:
-        assert enter(browser, name).status_code == 302
+        assert enter(browser, name).status_code == 303
         submit(browser, "/logout")
     return browser
 

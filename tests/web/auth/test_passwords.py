@@ -17,11 +17,10 @@ from tests.support.web.people import (
     enter,
     entered,
     is_in,
-    proof,
     submit,
     the_user,
 )
-from tests.support.web.portal import Portal
+from tests.support.web.portal import Portal, follow_link, proof
 
 
 def test_login_redirects_to_the_requested_page_of_this_portal(portal: Portal) -> None:
@@ -141,8 +140,7 @@ def test_logout_invalidates_copied_cookies(portal: Portal) -> None:
 
 def test_second_login_replaces_the_first_in_a_browser(portal: Portal) -> None:
     browser = portal.browser()
-    link = portal.token(kind="login")
-    assert browser.get(f"/login?token={link}").status_code == 302
+    assert follow_link(browser, portal.token(kind="login")).status_code == 303
     with portal.database.sessions() as session:
         assert len(session.scalars(select(Login)).all()) == 1
 

@@ -1,15 +1,19 @@
 """Invitation, login, token and deactivation in browsers, without console errors."""
 
+import base64
 import re
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from models.base import now
+from models.people.totp import code_at, step_at
 from models.tables.people import Role
 from tests.support.servers.portal_server import serve_app
 from tests.support.web.pages import new_page
-from tests.support.web.people import PASSWORD
+from tests.support.web.people import PASSWORD, a_person
 from tests.support.web.portal import Portal
+from tests.web.auth.test_reauthentication import grow_stale
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +26,7 @@ def test_user_from_invitation_to_deactivation(portal: Portal, browser: Browser) 
         admin.select_option("form[action='/users'] [name=role]", "reader")
         admin.click("text=Add and create link")
         link = admin.locator("[data-secret]")
-        expect(link).to_have_text(re.compile(rf"^{re.escape(url)}/welcome\?token="))
+        expect(link).to_have_text(re.compile(rf"^{re.escape(url)}/welcome#"))
 
         olga.goto(link.inner_text())
         olga.fill("[name=password]", PASSWORD)
@@ -48,3 +52,37 @@ def test_user_from_invitation_to_deactivation(portal: Portal, browser: Browser) 
         expect(admin.locator("tr", has_text="olga")).to_contain_text("deactivated")
         olga.goto(f"{url}/studies")
         expect(olga).to_have_url(f"{url}/login?next=/studies")
+
+
+def test_second_factor_and_password_asked_again(portal: Portal, browser: Browser) -> None:
+    a_person(portal, role=Role.ADMIN)
+    with serve_app(portal.app) as url, new_page(browser, ignored="403") as page:
+        page.goto(f"{url}/login")
+        page.fill("[name=name]", "olga")
+        page.fill("[name=password]", PASSWORD)
+        page.press("[name=password]", "Enter")
+        page.click(".who")
+        page.click("text=Set up")
+        expect(page.locator(".qr-code svg")).to_be_visible()
+        typed = page.locator(".secret code").inner_text().replace(" ", "")
+        secret = base64.b32decode(typed)
+        page.fill("[name=code]", code_at(secret, step_at(now())))
+        page.click("text=Turn on")
+        expect(page.locator(".recovery-codes")).to_have_text(re.compile(r"([a-z2-7-]{19}\s*){10}"))
+        recovery_code = page.locator(".recovery-codes").inner_text().split()[0]
+        page.click("text=Log out")
+        page.fill("[name=name]", "olga")
+        page.fill("[name=password]", PASSWORD)
+        page.press("[name=password]", "Enter")
+        page.fill("[name=code]", recovery_code)
+        page.click("main >> text=Log in")
+        expect(page.locator(".who")).to_have_text("olga · admin")
+
+        grow_stale(portal)
+        page.goto(f"{url}/users")
+        page.fill("[name=name]", "ada")
+        page.click("text=Add and create link")
+        page.fill("[name=reauthentication_password]", PASSWORD)
+        page.fill("[name=reauthentication_code]", code_at(secret, step_at(now()) + 1))
+        page.click("text=Continue")
+        expect(page.locator("tr", has_text="ada")).to_contain_text("viewer")

@@ -10,13 +10,19 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from models.tables.people import Login, Role, User
-from tests.support.web.people import ANOTHER, PASSWORD, a_person, audited, entered, proof, submit
-from tests.support.web.portal import Portal
+from tests.support.web.people import ANOTHER, PASSWORD, a_person, audited, entered, submit
+from tests.support.web.portal import Portal, proof
 from tests.support.web.routes import walk
 from tests.web.auth.test_roles import CHANGING
 from web.auth.rules import RECENT
 
 ASKING = {
+    "POST /account/second-factor",
+    "POST /account/second-factor/off",
+    "POST /account/second-factor/on",
+    "POST /account/second-factor/recovery-codes",
+    "POST /api/v1/users/<int:user_id>/second-factor/remove",
+    "POST /users/<int:user_id>/second-factor/remove",
     "POST /account/tokens",
     "POST /api/v1/model-versions/<name>/promote",
     "POST /api/v1/purges",

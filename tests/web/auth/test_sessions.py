@@ -6,8 +6,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from models.tables.people import Login
-from tests.support.web.people import is_in, proof
-from tests.support.web.portal import Portal
+from tests.support.web.people import is_in
+from tests.support.web.portal import Portal, proof
 
 
 def pass_time(portal: Portal, passed: timedelta) -> None:

@@ -9,7 +9,6 @@ from sqlalchemy import update
 
 from models.base import now
 from models.tables.people import Role, Token
-from tests.support.web.pages import words
 from tests.support.web.people import (
     ANOTHER,
     PASSWORD,
@@ -18,11 +17,10 @@ from tests.support.web.people import (
     enter,
     entered,
     is_in,
-    proof,
     submit,
     the_user,
 )
-from tests.support.web.portal import Portal
+from tests.support.web.portal import Portal, follow_link
 
 
 def invited(portal: Portal, name: str = "olga", role: str = "reader") -> tuple[int, str]:
@@ -33,20 +31,25 @@ def invited(portal: Portal, name: str = "olga", role: str = "reader") -> tuple[i
 
 
 def accept(client: FlaskClient, link: str, password: str = PASSWORD, again: str = PASSWORD) -> Any:
-    form = {"token": link.partition("token=")[2], "password": password, "again": again}
-    return client.post("/welcome", data=form | {"csrf_token": proof(client)})
+    token = link.removeprefix("/welcome#")
+    return follow_link(client, token, path="/welcome", password=password, again=again)
+
+
+def view(client: FlaskClient, link: str) -> Any:
+    return follow_link(client, link.removeprefix("/welcome#"), path="/welcome")
 
 
 def test_invited_user_sets_a_password_and_logs_in(portal: Portal) -> None:
     user_id, link = invited(portal, " Olga ")
     browser = portal.app.test_client()
-    assert "Your user name is olga" in words(browser, link)
+    assert "Your user name is <strong>olga" in view(browser, link).text
     assert accept(browser, link).location == "/"
     assert "olga · reader" in browser.get("/").text
-    assert enter(portal.app.test_client(), "olga", PASSWORD).status_code == 302
+    assert enter(portal.app.test_client(), "olga", PASSWORD).status_code == 303
     assert audited(portal) == [
         ("user.added", str(user_id)),
         ("password.set", str(user_id)),
+        ("login", "invitation"),
         ("login", ""),
     ]
 
@@ -60,10 +63,10 @@ def test_users_page_keeps_a_refused_name_and_shows_the_link_once(portal: Portal)
     assert "<option selected>reader</option>" in answer.text
     assert "New link" in answer.text, "the page of all users"
     made = submit(admin, "/users", page="/users", name="olga", role="operator")
-    assert "/welcome?token=" in made.text
+    assert "/welcome#" in made.text
     assert "One-time link for olga" in made.text
     listed = admin.get("/users").text
-    assert "/welcome?token=" not in listed
+    assert "/welcome#" not in listed
     assert "one-time link, not used yet" in listed
 
 
@@ -71,12 +74,12 @@ def test_invitation_works_once_and_viewing_does_not_use_it_up(portal: Portal) ->
     _, link = invited(portal)
     browser = portal.app.test_client()
     for _ in range(2):
-        assert browser.get(link).status_code == 200
+        assert view(browser, link).status_code == 200
     assert accept(browser, link, "short", "short").status_code == 422
     assert accept(browser, link, PASSWORD, ANOTHER).status_code == 422
     assert accept(browser, link).status_code == 303
     other = portal.app.test_client()
-    assert other.get(link).status_code == 410
+    assert view(other, link).status_code == 410
     assert accept(other, link, ANOTHER, ANOTHER).status_code == 410
     assert not is_in(other)
     assert audited(portal)[-2:] == [("login.refused", "invitation")] * 2
@@ -86,11 +89,11 @@ def test_invitation_expires_and_is_replaced_by_a_newer_one(portal: Portal) -> No
     user_id, first = invited(portal)
     second = portal.program(Role.ADMIN).post(f"/api/v1/users/{user_id}/link").json["link"]
     browser = portal.app.test_client()
-    assert browser.get(first).status_code == 410
-    assert browser.get(second).status_code == 200
+    assert view(browser, first).status_code == 410
+    assert view(browser, second).status_code == 200
     with portal.database.sessions.begin() as session:
         session.execute(update(Token).values(expires_at=now() - timedelta(seconds=1)))
-    assert browser.get(second).status_code == 410
+    assert view(browser, second).status_code == 410
     assert "no valid link" in portal.browser(Role.ADMIN).get("/users").text
     assert accept(browser, second).status_code == 410
 
@@ -169,7 +172,7 @@ def test_links_ignore_the_host_header(portal: Portal) -> None:
     made = portal.program(Role.ADMIN).post(
         "/api/v1/users", json={"name": "olga", "role": "reader"}, headers=headers
     )
-    assert made.json["link"].startswith("/welcome?token=")
+    assert made.json["link"].startswith("/welcome#")
     assert "evil" not in made.text
     asked = portal.app.test_client().get("/studies", headers=headers)
     assert asked.location == "/login?next=/studies"

@@ -4,8 +4,7 @@ from typing import Any
 
 from models.tables.people import Role
 from tests.support.servers.databases import both_databases
-from tests.support.web.people import proof
-from tests.support.web.portal import Portal, send
+from tests.support.web.portal import Portal, proof, send
 
 TOKEN = {"name": "a\0b", "role": "viewer", "days": 7}
 REQUESTS: list[tuple[str, dict[str, Any]]] = [

@@ -15,8 +15,7 @@ from models.tables.intake import Audit
 from models.tables.people import Role
 from tests.support.data.rows import a_user
 from tests.support.servers.databases import both_databases
-from tests.support.web.people import proof
-from tests.support.web.portal import Portal
+from tests.support.web.portal import Portal, proof
 
 
 @pytest.fixture
