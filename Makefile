@@ -15,7 +15,7 @@ ROOMS := cli worker web models pipeline migrations benchmarks tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-train setup-dev demo up test test-fast chaos fuzz check lock clean
+.PHONY: help setup setup-train setup-dev demo up test test-fast chaos fuzz check sbom lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ fuzz: $(VENV)/.fuzz ## Fuzz decoders, zip and tables with coverage (FUZZ="-runs=
 	@for target in files archives tables; do \
 		echo "$$target"; $(BIN)/python -m tests.fuzz.atheris_run $$target $(FUZZ) || exit 1; done
 
-check: setup-dev ## Lint, type check, import contracts, lock files, known vulnerabilities, compose file, Dockerfiles
+check: setup-dev ## Lint, type check, import contracts, lock files, vulnerabilities, licences, compose file, Dockerfiles
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -56,6 +56,15 @@ check: setup-dev ## Lint, type check, import contracts, lock files, known vulner
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint Dockerfile Dockerfile.train
 	$(BIN)/python .ci/audit.py requirements/dev.txt
+	$(BIN)/python .ci/licences.py
+
+# From the lock files, not from what is installed: the same files give the same bytes.
+sbom: setup-dev ## Write what serving and training install to build/ (CycloneDX), with a list of licences
+	@mkdir -p build
+	@for group in base train; do PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements \
+		requirements/$$group.txt --pyproject pyproject.toml --output-reproducible \
+		--output-file build/sbom-$$group.cdx.json || exit 1; done
+	@$(BIN)/pip-licenses --from=mixed --format=csv --output-file=build/licences.csv
 
 lock: $(VENV)/.uv ## Update all lock files; each larger group is constrained by the smaller one
 	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt

@@ -33,7 +33,7 @@ def test_containers_run_what_the_supervisor_runs(name: str) -> None:
 
 
 def test_compose_has_only_known_services() -> None:
-    assert SERVICES.keys() == {"redis", "postgres", "migrate", *PROGRAMS}
+    assert SERVICES.keys() == {"valkey", "postgres", "migrate", *PROGRAMS}
     assert SERVICES["migrate"]["command"] == ["overread", "migrate"]
 
 
@@ -61,10 +61,12 @@ def test_long_running_services_have_health_checks() -> None:
 
 
 def test_there_is_no_default_password() -> None:
-    named = [line for line in TEXT.splitlines() if "PASSWORD" in line and not line.startswith("#")]
+    lines = TEXT.splitlines()
+    named = [line for line in lines if "PASSWORD" in line and not line.strip().startswith("#")]
     assert len(named) >= 4
     for line in named:
-        assert "${POSTGRES_PASSWORD:?" in line or "${REDIS_PASSWORD:?" in line or "$$REDIS" in line
+        required = ("${POSTGRES_PASSWORD:?", ":-${REDIS_PASSWORD:?", "$$VALKEY_PASSWORD")
+        assert any(words in line for words in required)
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.train"])
