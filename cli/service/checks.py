@@ -1,7 +1,7 @@
 """What `overread doctor` checks."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def run_checks(settings: CommandSettings, names: Sequence[str] = ()) -> Iterator
             database = finding.status
         yield finding
     if not names:
-        yield from check_containment()
+        yield from _check_containment()
 
 
 def _starting(data_dir: Path) -> str:
@@ -229,19 +229,23 @@ def _check_audit(settings: CommandSettings) -> str:
     return f"{check.rows} rows intact; {when}"
 
 
-def check_containment() -> Iterator[Finding]:
-    """Start a decoder and name each layer of its containment that the kernel does not grant."""
+def _check_containment() -> list[Finding]:
     try:
         with DecoderPool(processes=1, timeout_s=1) as pool:
-            layers = pool.containment()
+            return containment_findings(pool.containment())
     except DecoderError as error:
-        yield Finding("WRONG", "decoders", str(error))
-        return
-    missing = {layer: reason for layer, reason in layers.items() if reason != ON}
-    for layer, reason in missing.items():
-        yield Finding("WARNING", "decoders", f"hostile files not contained by {layer}: {reason}")
-    if not missing:
-        yield Finding("ok", "decoders", f"hostile files contained by {', '.join(layers)}")
+        return [Finding("WRONG", "decoders", str(error))]
+
+
+def containment_findings(layers: Mapping[str, str]) -> list[Finding]:
+    """Return a warning for each layer of `DecoderPool.containment` that the kernel denies."""
+    missing = [
+        Finding("WARNING", "decoders", f"hostile files are not contained by {layer}: {reason}")
+        for layer, reason in layers.items()
+        if reason != ON
+    ]
+    ok = Finding("ok", "decoders", f"hostile files are contained by {', '.join(layers)}")
+    return missing or [ok]
 
 
 def _check_training() -> str:

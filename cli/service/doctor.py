@@ -19,5 +19,5 @@ def doctor() -> None:
     any_wrong = False
     for finding in run_checks(settings):
         any_wrong = any_wrong or finding.status == "WRONG"
-        click.echo(f"  {finding.status:<7} {finding.check:<10} {finding.message}")
+        click.echo(f"  {finding.status:<5} {finding.check:<10} {finding.message}")
     sys.exit(1 if any_wrong else 0)

@@ -40,6 +40,13 @@ _PIPE_BYTES: Final = 1 << 16  # what Linux keeps
 _LONGEST_CLAUSE: Final = 500
 # Imported by the libraries when they are first needed, which is too late here.
 _LAZY_MODULES: Final = ("numpy.ma", "PIL.Jpeg2KImagePlugin", "PIL.WebPImagePlugin")
+# Of text in DICOM files. Besides the standard's (PS3.3 C.12.1.1.2), pydicom accepts Python's names.
+_ENCODINGS: Final = {
+    *python_encoding.values(),
+    *(f"cp{number}" for number in (*range(1250, 1259), 874, 932, 949, 950)),
+    *(f"iso8859_{number}" for number in (*range(1, 12), *range(13, 17))),
+    *("koi8_r", "koi8_u", "big5", "euc_jp", "utf_16"),
+}
 
 
 def main(descriptor: int) -> None:
@@ -140,7 +147,7 @@ def _import_all() -> None:
     Image.preinit()
     for name in _LAZY_MODULES:
         importlib.import_module(name)
-    for encoding in set(python_encoding.values()):
+    for encoding in _ENCODINGS:
         codecs.lookup(encoding)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic import command
 
 from cli.lockfile import hold_data_folder
-from cli.service.checks import Finding, run_checks
+from cli.service.checks import Finding, containment_findings, run_checks
 from cli.settings import CommandSettings
 from models.config.secrets import SECRETS_FILE, new_secrets, write_secrets
 from models.config.settings import Settings
@@ -166,3 +166,18 @@ def test_doctor_opens_the_production_version_at_the_configured_threshold(tmp_pat
     assert wrong.exit_code == 1
     (line,) = [line for line in wrong.stdout.splitlines() if "WRONG" in line]
     assert "one-point has no operating point sensitive, only balanced" in line
+
+
+def test_doctor_warns_of_each_missing_layer_of_containment() -> None:
+    granted = {"landlock": "on", "seccomp": "on"}
+    (contained,) = containment_findings(granted)
+    assert contained == Finding(
+        "ok", "decoders", "hostile files are contained by landlock, seccomp"
+    )
+    denied = granted | {"landlock": "Function not implemented", "namespaces": "not permitted"}
+    assert [
+        (one.status, one.message.partition("by ")[2]) for one in containment_findings(denied)
+    ] == [
+        ("WARNING", "landlock: Function not implemented"),
+        ("WARNING", "namespaces: not permitted"),
+    ]
