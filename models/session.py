@@ -7,7 +7,7 @@ when another has written in between, whatever the busy timeout; so writers begin
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
@@ -88,11 +88,27 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> N
     connection.isolation_level = None
     for pragma in (
         f"busy_timeout = {BUSY_TIMEOUT_MS}",
-        "journal_mode = WAL",
         "synchronous = FULL",  # a confirmed upload is on disk; costs 1 ms a commit
         "foreign_keys = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def keep_wal(connection: Connection) -> None:
+    """Readers and a writer at a time. SQLite's file keeps the mode: it is set where tables are made,
+    not by each connection, which would fail at once beside a writer.
+    """
+    _beside_transactions(connection, "journal_mode = WAL")
+
+
+def switch_foreign_keys(connection: Connection, position: Literal["ON", "OFF"]) -> None:
+    _beside_transactions(connection, f"foreign_keys = {position}")
+
+
+def _beside_transactions(connection: Connection, pragma: str) -> None:
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

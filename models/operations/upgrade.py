@@ -23,7 +23,7 @@ from models.learning.promotion import install_baseline
 from models.operations.seal_inputs import seal_inputs
 from models.people.tokens import read_or_make_local_token
 from models.people.users import ADMIN, find_user, make_user
-from models.session import WRITES, open_database
+from models.session import WRITES, keep_wal, open_database, switch_foreign_keys
 from models.tables.people import Role
 from pipeline.errors import PipelineError
 
@@ -88,19 +88,14 @@ def migrating(engine: Engine) -> Iterator[Connection]:
     off; they can only be switched outside of transactions. They are checked at the end.
     """
     with engine.execution_options(**WRITES).connect() as connection:
-        _switch_foreign_keys(connection, "OFF")
+        keep_wal(connection)
+        switch_foreign_keys(connection, "OFF")
         try:
             with connection.begin():
                 yield connection
                 check_foreign_keys(connection)
         finally:
-            _switch_foreign_keys(connection, "ON")
-
-
-def _switch_foreign_keys(connection: Connection, position: str) -> None:
-    if connection.dialect.name == "sqlite":
-        driver: Any = connection.connection.driver_connection  # beside SQLAlchemy's transactions
-        driver.execute(f"PRAGMA foreign_keys = {position}")
+            switch_foreign_keys(connection, "ON")
 
 
 def check_foreign_keys(connection: Connection) -> None:

@@ -111,7 +111,9 @@ def _sqlite_with_tables() -> bytes:
     engine = create_engine("sqlite://")
     Base.metadata.create_all(engine)
     with engine.connect() as connection:
-        return bytes(connection.connection.driver_connection.serialize())
+        content = bytearray(connection.connection.driver_connection.serialize())
+    content[18:20] = b"\2\2"  # the file format's versions for WAL, which memory does not have
+    return bytes(content)
 
 
 def make_secrets(data_dir: Path) -> None:
