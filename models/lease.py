@@ -60,14 +60,22 @@ def release_rows(
     return update_rows(session, table, *which, attempts=attempts, **NO_LEASE)
 
 
-def is_free(table: type[LeaseColumns]) -> ColumnElement[bool]:
-    return or_(table.leased_until.is_(None), has_lapsed(table))
+def is_free(table: type[LeaseColumns], *, lease_s: float) -> ColumnElement[bool]:
+    """lease_s: how long claims of this table last."""
+    return or_(table.leased_until.is_(None), has_lapsed(table, lease_s=lease_s))
 
 
-def has_lapsed(table: type[LeaseColumns]) -> ColumnElement[bool]:
-    return table.leased_until < now()
+def has_lapsed(table: type[LeaseColumns], *, lease_s: float) -> ColumnElement[bool]:
+    """Also one that ends later than any claim of now: the clock was set back since. Up to twice the
+    length is believed, since the clocks of several machines differ.
+    """
+    moment = now()
+    latest = moment + timedelta(seconds=2 * lease_s)
+    return or_(table.leased_until < moment, table.leased_until > latest)
 
 
-def is_exhausted(table: type[LeaseColumns], *, attempts: int) -> ColumnElement[bool]:
+def is_exhausted(
+    table: type[LeaseColumns], *, attempts: int, lease_s: float
+) -> ColumnElement[bool]:
     """So many claims were not given back, and the last one has lapsed."""
-    return and_(is_free(table), table.attempts >= attempts)
+    return and_(is_free(table, lease_s=lease_s), table.attempts >= attempts)

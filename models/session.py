@@ -95,8 +95,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> N
 
 
 def keep_wal(connection: Connection) -> None:
-    """Readers and a writer at a time. SQLite's file keeps the mode: it is set where tables are made,
-    not by each connection, which would fail at once beside a writer.
+    """Readers work beside a writer. SQLite's file keeps the mode: it is set where tables are made;
+    a connection that sets it fails at once beside a writer.
     """
     _beside_transactions(connection, "journal_mode = WAL")
 

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from celery import Celery, signals
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 app = Celery("overread", include=["worker.tasks"])
 app.add_defaults(lambda: worker_configuration(Settings.read()))
 
+SECOND = timedelta(seconds=1)
 _names: list[str] = []
 
 
@@ -67,10 +69,25 @@ def _log_jobs(task: Any, **_: Any) -> None:
         log.info("nudged: %s", task.name, extra={"jobs": jobs})
 
 
+def _ran_in_the_future(entry: Any) -> bool:
+    aware = entry.schedule.maybe_make_aware
+    return bool(aware(entry.last_run_at) > aware(entry.default_now()) + SECOND)
+
+
 class Beat(PersistentScheduler):  # type: ignore[misc]
     """Celery's own logs two tracebacks for each message that does not reach the broker, every few
     seconds; this one logs a line.
     """
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """After the clock was set back, entries would wait for as long as the step."""
+        entries = list(self.schedule.values())
+        if any(map(_ran_in_the_future, entries)):
+            for one in entries:
+                one.last_run_at = one.default_now()
+            self.populate_heap()
+        waits_s: float = super().tick(*args, **kwargs)
+        return waits_s
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         try:

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from models.base import now
 from models.config.logs import following
 from models.context import AppContext
 from models.intake.claims import Claim, release
@@ -109,14 +108,14 @@ def by_turns(claim: Claim) -> list[str]:
     return list(dict.fromkeys(sha256 for turn in turns for sha256 in turn if sha256 is not None))
 
 
-def record(write: Callable[[Session], T], *, claim: Claim, context: AppContext) -> T:
-    """One short transaction, retried until the claim has lapsed while the database is away."""
-    pause_s = FIRST_PAUSE_S
+def record(write: Callable[[Session], T], *, context: AppContext) -> T:
+    """One short transaction, retried for the time of a lease while the database is away."""
+    pause_s, deadline = FIRST_PAUSE_S, time.monotonic() + context.settings.lease_s
     while True:
         try:
             with context.sessions.begin() as session:
                 return write(session)
         except AWAY:
-            if now() > claim.until or context.stopping.wait(pause_s):
+            if time.monotonic() > deadline or context.stopping.wait(pause_s):
                 raise
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -74,7 +74,7 @@ def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
         _read_new(context, pool, claim, outcomes)
         read = dict(outcomes.read)
         write = partial(_record, context, claim, outcomes)
-        recorded = record(write, claim=claim, context=context)
+        recorded = record(write, context=context)
         _delete_unrecorded(context, claim, read, recorded=recorded)
     discard_uploads(context, [image.sha256 for image in claim.images if outcomes.has(image.sha256)])
     nudge_predict(jobs=jobs_of(claim))

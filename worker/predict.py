@@ -112,7 +112,7 @@ def _predict(
         record_failed(session, claim, reasons)
         send_back(session, claim, back)
 
-    record(write, claim=claim, context=context)
+    record(write, context=context)
     if back:
         log.warning("%d network inputs are lost and will be made again", len(restorable))
         nudge_ingest()

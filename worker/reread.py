@@ -16,8 +16,11 @@ log = logging.getLogger(__name__)
 
 def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
     """Returns whether there was anything to do; False also while new images wait."""
+    settings = context.settings
     with context.sessions() as session:
-        rereading = due_rereading(session, operating_point=context.settings.operating_point)
+        rereading = due_rereading(
+            session, operating_point=settings.operating_point, lease_s=settings.lease_s
+        )
         if rereading is None:
             return False
         version = rereading.model_version
@@ -25,7 +28,7 @@ def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
     if predictor is None:
         return False
     with context.sessions.begin() as session:
-        chunk = claim_chunk(session, rereading.id, context.settings)
+        chunk = claim_chunk(session, rereading.id, settings)
     if chunk is None:
         return False
     predictions, failed = predict_stored(context, predictor, chunk.sha256s)

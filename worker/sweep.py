@@ -17,9 +17,11 @@ log = logging.getLogger(__name__)
 
 
 def sweep(context: AppContext) -> None:
+    settings = context.settings
+    attempts, lease_s = settings.max_attempts, settings.lease_s
     with context.sessions.begin() as session:
-        failed = fail_exhausted(session, max_attempts=context.settings.max_attempts)
-        given_up = give_up_exhausted(session, max_attempts=context.settings.max_attempts)
+        failed = fail_exhausted(session, max_attempts=attempts, lease_s=lease_s)
+        given_up = give_up_exhausted(session, max_attempts=attempts, lease_s=lease_s)
     if given_up:
         log.error("%d images are not read again: each stopped its worker too often", given_up)
     if failed:
@@ -28,9 +30,10 @@ def sweep(context: AppContext) -> None:
     _sweep_cancelled(context)
     _sweep_nights(context)
     with context.sessions() as session:
-        received = has_waiting(session, State.RECEIVED)
-        ready = has_waiting(session, State.READY)
-        reread = due_rereading(session, operating_point=context.settings.operating_point)
+        received = has_waiting(session, State.RECEIVED, lease_s=lease_s)
+        ready = has_waiting(session, State.READY, lease_s=lease_s)
+        point = settings.operating_point
+        reread = due_rereading(session, operating_point=point, lease_s=lease_s)
     if received:
         nudge_ingest()
     if ready:

@@ -10,7 +10,6 @@ Deletions therefore hold the image table's lock, and whoever records such rows t
 """
 
 import math
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from shutil import rmtree
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models.clock import moment_before
 from models.file_lock import LockedError
 from models.files.deletion_lock import deleting
 from models.files.partial import PartialFiles
@@ -48,8 +48,8 @@ def collect_garbage(
     may take: senders, imports of whole sets, trainings; and how long what was cancelled or failed
     can be tried again.
     """
-    moment = time.time() - age_s
-    _sweep(sessions, store, "stored", time.time() - 2 * lease_s)
+    moment = moment_before(age_s)
+    _sweep(sessions, store, "stored", moment_before(2 * lease_s))
     _sweep(sessions, store, "inputs", moment)
     _sweep(sessions, store, "incoming", moment)
     _discard_partial_uploads(sessions, store, moment)

@@ -13,11 +13,10 @@ first, or workers that are killed for other reasons would be killed over the sam
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.base import now
@@ -42,26 +41,26 @@ class ClaimedImage:
 
 @dataclass(frozen=True)
 class Claim:
-    """Images of one state that are one worker's until `until`."""
+    """Images of one state that are one worker's for the time of a lease."""
 
     id: str
     state: State
-    until: datetime
     images: tuple[ClaimedImage, ...]
 
 
 def claim_images(session: Session, state: State, settings: Settings) -> Claim:
     ids: list[int] = []
+    waiting = and_(Image.state == state, is_free(Image, lease_s=settings.lease_s))
     if random.random() < SUSPECT_SHARE:  # noqa: S311  not a secret
-        ids = _pick_suspect(session, state, settings.max_attempts)
-    ids = ids or _pick_shares(session, state, settings.chunk_size)
-    ids = ids or _pick_suspect(session, state, settings.max_attempts)
+        ids = _pick_suspect(session, waiting, settings.max_attempts)
+    ids = ids or _pick_shares(session, waiting, settings.chunk_size)
+    ids = ids or _pick_suspect(session, waiting, settings.max_attempts)
     columns = (Image.id, Image.job_id, Image.file, Image.sha256, Image.attempts)
     lease, rows = claim_rows(
         session, Image, Image.id.in_(ids), lease_s=settings.lease_s, returning=columns
     )
     images = tuple(ClaimedImage(*row) for row in sorted(rows))
-    return Claim(lease.holder, state, lease.until, images)
+    return Claim(lease.holder, state, images)
 
 
 def release(session: Session, claim: Claim, *, count_attempt: bool = False) -> None:
@@ -75,11 +74,12 @@ def still_held(session: Session, claim: Claim) -> set[int]:
     return set(session.scalars(held.order_by(Image.id).with_for_update()))
 
 
-def fail_exhausted(session: Session, *, max_attempts: int) -> list[str]:
+def fail_exhausted(session: Session, *, max_attempts: int, lease_s: float) -> list[str]:
     """Images whose last attempt has lapsed become `failed`. Returns their SHA-256s."""
+    is_given_up = is_exhausted(Image, attempts=max_attempts + 1, lease_s=lease_s)
     failed = (
         update(Image)
-        .where(Image.state.in_(WAITING_STATES), is_exhausted(Image, attempts=max_attempts + 1))
+        .where(Image.state.in_(WAITING_STATES), is_given_up)
         .values(
             state=State.FAILED,
             reason=STOPPED_WORKER.format(attempts=max_attempts),
@@ -93,10 +93,10 @@ def fail_exhausted(session: Session, *, max_attempts: int) -> list[str]:
     return list(session.scalars(failed))
 
 
-def has_waiting(session: Session, state: State) -> bool:
+def has_waiting(session: Session, state: State, *, lease_s: float) -> bool:
     """Whether a worker should be nudged."""
-    waiting = select(Image.id).where(Image.state == state, is_free(Image)).limit(1)
-    return session.scalar(waiting) is not None
+    which = (Image.state == state, is_free(Image, lease_s=lease_s))
+    return session.scalar(select(Image.id).where(*which).limit(1)) is not None
 
 
 def _is_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
@@ -104,12 +104,12 @@ def _is_held(claim: Claim) -> tuple[ColumnElement[bool], ...]:
     return Image.id.in_(ids), Image.leased_by == claim.id, Image.state == claim.state
 
 
-def _pick_shares(session: Session, state: State, limit: int) -> list[int]:
+def _pick_shares(session: Session, waiting: ColumnElement[bool], limit: int) -> list[int]:
     """The same number from each of some waiting jobs. What one job does not use is left to those
     after it, then to the jobs behind them, and at last to any image that waits.
     """
-    jobs = _some_jobs(session, state, limit=limit)
-    fresh = (Image.state == state, Image.attempts == 0)
+    fresh = (waiting, Image.attempts == 0)
+    jobs = _some_jobs(session, *fresh, limit=limit)
     picked: list[int] = []
     for place, job_id in enumerate(jobs):
         share = -(-(limit - len(picked)) // (len(jobs) - place))
@@ -122,29 +122,30 @@ def _pick_shares(session: Session, state: State, limit: int) -> list[int]:
     return picked
 
 
-def _some_jobs(session: Session, state: State, *, limit: int) -> Sequence[str]:
+def _some_jobs(session: Session, *fresh: ColumnElement[bool], limit: int) -> Sequence[str]:
     """Waiting jobs in random order; where there are too many, neighbours of a random id."""
-    jobs = _waiting_jobs(session, state, most=JOBS_PER_CLAIM + 1)
+    jobs = _waiting_jobs(session, *fresh, most=JOBS_PER_CLAIM + 1)
     if len(jobs) > JOBS_PER_CLAIM:
-        behind = _waiting_jobs(session, state, most=JOBS_PER_CLAIM, after=uuid4().hex)
+        behind = _waiting_jobs(session, *fresh, most=JOBS_PER_CLAIM, after=uuid4().hex)
         jobs = list(dict.fromkeys([*behind, *jobs]))[:JOBS_PER_CLAIM]
     return random.sample(jobs, min(len(jobs), limit))
 
 
-def _waiting_jobs(session: Session, state: State, *, most: int, after: str = "") -> Sequence[str]:
-    """Ids of jobs with fresh, free images in this state: one index lookup per job."""
-    which = (Image.state == state, Image.attempts == 0, is_free(Image))
+def _waiting_jobs(
+    session: Session, *fresh: ColumnElement[bool], most: int, after: str = ""
+) -> Sequence[str]:
+    """Ids of jobs with such images: one index lookup per job."""
     lowest, one = func.min(Image.job_id), literal(1)
-    first = select(lowest.label("job_id"), one.label("place")).where(*which, Image.job_id > after)
+    first = select(lowest.label("job_id"), one.label("place")).where(*fresh, Image.job_id > after)
     found = first.cte("found", recursive=True)
-    next_job = select(lowest).where(*which, Image.job_id > found.c.job_id).scalar_subquery()
+    next_job = select(lowest).where(*fresh, Image.job_id > found.c.job_id).scalar_subquery()
     is_enough = or_(found.c.job_id.is_(None), found.c.place == most)
     found = found.union_all(select(next_job, found.c.place + 1).where(~is_enough))
     return session.scalars(select(found.c.job_id).where(found.c.job_id.is_not(None))).all()
 
 
-def _pick_suspect(session: Session, state: State, max_attempts: int) -> list[int]:
-    lost = (Image.state == state, Image.attempts.between(1, max_attempts))
+def _pick_suspect(session: Session, waiting: ColumnElement[bool], max_attempts: int) -> list[int]:
+    lost = (waiting, Image.attempts.between(1, max_attempts))
     return _pick(session, 1, *lost, order=(Image.attempts.expression, Image.id.expression))
 
 
@@ -155,5 +156,5 @@ def _pick(
     order: tuple[ColumnElement[Any], ...] = (Image.id.expression,),
 ) -> list[int]:
     """Locked until the transaction ends. SQLite has no FOR UPDATE, but one writer at a time."""
-    free = select(Image.id).where(*which, is_free(Image)).order_by(*order).limit(limit)
-    return list(session.scalars(free.with_for_update(skip_locked=True)))
+    found = select(Image.id).where(*which).order_by(*order).limit(limit)
+    return list(session.scalars(found.with_for_update(skip_locked=True)))

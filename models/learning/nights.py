@@ -27,10 +27,15 @@ STAGES = {  # in their order, with the words for people
     "evaluation": "comparing with the production model",
     "done": "done",
 }
+LEASE_S = 30.0  # its worker extends it every few seconds
 REASON_LENGTH = 500
 CANCELLED = "cancelled before it started"
 FAILED = "failed after {attempts} attempts; see the log"
 _OPEN = Night.is_open.is_(True)
+
+
+def _is_free() -> ColumnElement[bool]:
+    return is_free(Night, lease_s=LEASE_S)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def cancel_night(session: Session, night_id: int) -> None:
     """A night that no worker holds ends at once; a worker notices within seconds."""
     which = (Night.id == night_id, _OPEN)
     update_rows(session, Night, *which, is_cancelled=True)
-    update_rows(session, Night, *which, is_free(Night), **_ending(Outcome.CANCELLED, CANCELLED))
+    update_rows(session, Night, *which, _is_free(), **_ending(Outcome.CANCELLED, CANCELLED))
 
 
 def answer_night(session: Session, night: Night, answer: Answer, *, user_id: int) -> None:
@@ -73,14 +78,14 @@ def answer_night(session: Session, night: Night, answer: Answer, *, user_id: int
 
 
 def has_waiting_night(session: Session) -> bool:
-    return session.scalar(select(Night.id).where(_OPEN, is_free(Night))) is not None
+    return session.scalar(select(Night.id).where(_OPEN, _is_free())) is not None
 
 
 def claim_night(session: Session, *, lease_s: float, max_attempts: int) -> NightClaim | None:
     lease, rows = claim_rows(
         session,
         Night,
-        *(_OPEN, is_free(Night), Night.attempts < max_attempts),
+        *(_OPEN, _is_free(), Night.attempts < max_attempts),
         lease_s=lease_s,
         returning=[Night.id],
         started_at=func.coalesce(Night.started_at, now()),
@@ -123,7 +128,7 @@ def release_night(session: Session, claim: NightClaim, *, count_attempt: bool = 
 
 def fail_exhausted_night(session: Session, *, max_attempts: int) -> bool:
     """A night whose last attempt has lapsed ends as failed."""
-    which = (_OPEN, is_exhausted(Night, attempts=max_attempts))
+    which = (_OPEN, is_exhausted(Night, attempts=max_attempts, lease_s=LEASE_S))
     ending = _ending(Outcome.FAILED, FAILED.format(attempts=max_attempts))
     return update_rows(session, Night, *which, **ending) > 0
 
@@ -161,10 +166,11 @@ def begin_due_night(session: Session, settings: Settings, *, moment: datetime) -
     if not settings.night_at:
         return False
     due = last_due(moment, at=settings.night_at, time_zone=settings.time_zone)
-    before = session.scalar(select(func.max(Night.due_at))) or session.scalar(
-        select(func.min(ModelAlias.created_at))
-    )
-    if before is None or due <= before:  # a new installation waits for its first night
+    # Times of the future are of a clock that was set back since.
+    past = select(func.max(Night.due_at)).where(Night.due_at <= moment)
+    before = session.scalar(past) or session.scalar(select(func.min(ModelAlias.created_at)))
+    # A new installation waits for its first night.
+    if before is None or due <= before <= moment:
         return False
     # Adds nothing while another night is open.
     insert_new(session, Night, [{"is_open": True, "due_at": due}])

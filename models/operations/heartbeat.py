@@ -27,4 +27,4 @@ def is_alive(settings: Settings, worker: str) -> bool:
     """Whether there was a heartbeat within some sweeps and the longest chunk."""
     heartbeat = last_heartbeat(settings.data_dir, worker)
     timeout_s = SWEEPS_MISSED * settings.sweep_interval_s + settings.chunk_time_limit_s
-    return heartbeat is not None and now() - heartbeat < timedelta(seconds=timeout_s)
+    return heartbeat is not None and abs(now() - heartbeat) < timedelta(seconds=timeout_s)

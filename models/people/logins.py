@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session, contains_eager
 
 from models.base import now
+from models.clock import CLOCKS_DIFFER_BY
 from models.people.tokens import digest_of
 from models.people.users import normal_name
 from models.query import insert_new, update_rows
@@ -90,9 +91,11 @@ def begin_attempt(session: Session, hashed: str, *, failures: int, lockout: time
     new = {"name_hash": hashed, "failures": 0, "failed_at": moment, "locked_until": None}
     insert_new(session, Lockout, [new])
     row = session.get_one(Lockout, hashed, with_for_update=True, populate_existing=True)
-    if row.locked_until is not None and row.locked_until > moment:
+    # Not longer than a lock-out lasts, should the clock have been set back.
+    latest = moment + lockout + CLOCKS_DIFFER_BY
+    if row.locked_until is not None and moment < row.locked_until <= latest:
         return False
-    is_over = row.locked_until is not None or row.failed_at < moment - lockout
+    is_over = row.locked_until is not None or abs(moment - row.failed_at) > lockout
     row.failures = 1 if is_over else row.failures + 1
     row.failed_at = moment
     row.locked_until = moment + lockout if row.failures >= failures else None

@@ -65,10 +65,12 @@ def request_rereading(
     return row
 
 
-def due_rereading(session: Session, *, operating_point: OperatingPoint) -> Rereading | None:
+def due_rereading(
+    session: Session, *, operating_point: OperatingPoint, lease_s: float
+) -> Rereading | None:
     """The open re-reading of the production version; None while new images wait."""
     version = production_version(session)
-    if version is None or has_waiting(session, State.READY):
+    if version is None or has_waiting(session, State.READY, lease_s=lease_s):
         return None
     key = {"model_version_id": version.id, "operating_point": operating_point}
     wanted = select(Rereading).filter_by(**key).where(Rereading.finished_at.is_(None))
@@ -89,7 +91,8 @@ def claim_chunk(session: Session, rereading_id: int, settings: Settings) -> Chun
     rereading.after_image_id = rows[-1].id if len(rows) == limit else rereading.last_image_id
     attempts: ColumnElement[int] = literal(1)
     if not rows:
-        is_left = has_lapsed(Image), Image.attempts <= settings.max_attempts
+        has_ended = has_lapsed(Image, lease_s=settings.lease_s)
+        is_left = (has_ended, Image.attempts <= settings.max_attempts)
         rows = _pick(session, rereading, *is_left, order=Image.attempts.expression, limit=1)
         attempts = Image.attempts + 1
     if not rows:
@@ -110,9 +113,9 @@ def settle_chunk(session: Session, chunk: Chunk) -> None:
     _finish_if_done(session, rereading)
 
 
-def give_up_exhausted(session: Session, *, max_attempts: int) -> int:
+def give_up_exhausted(session: Session, *, max_attempts: int, lease_s: float) -> int:
     """Images whose last attempt has lapsed are not predicted again. Returns how many."""
-    return _release(session, has_lapsed(Image), Image.attempts > max_attempts)
+    return _release(session, has_lapsed(Image, lease_s=lease_s), Image.attempts > max_attempts)
 
 
 def _finish_if_done(session: Session, rereading: Rereading) -> None:

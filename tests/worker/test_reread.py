@@ -80,7 +80,7 @@ def add_answer(session: Session, sha256: str, version: ModelVersion) -> None:
 
 def is_due(context: AppContext) -> bool:
     with context.sessions() as session:
-        return due_rereading(session, operating_point=POINT) is not None
+        return due_rereading(session, operating_point=POINT, lease_s=120) is not None
 
 
 def ask(context: AppContext) -> None:

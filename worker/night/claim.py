@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from models.context import AppContext
-from models.learning.nights import NightClaim, begin_stage, extend, is_cancelled, update_night
+from models.learning.nights import (
+    LEASE_S,
+    NightClaim,
+    begin_stage,
+    extend,
+    is_cancelled,
+    update_night,
+)
 from models.tables.learning import Night
 from pipeline.errors import PipelineError
 from pipeline.training.job import TrainingProgress
@@ -17,7 +24,6 @@ from worker.night.resources import check_memory
 
 log = logging.getLogger(__name__)
 
-LEASE_S = 30.0
 HEARTBEAT_S = 5.0
 REPORT_EVERY_S = 1.0
 PROGRESS_LENGTH = 300

@@ -25,6 +25,7 @@ from models.audit.log import record
 from models.base import now
 from models.context import AppContext
 from models.learning.nights import (
+    LEASE_S,
     NightClaim,
     claim_night,
     finish_night,
@@ -43,7 +44,6 @@ from pipeline.text import plural
 from worker.chunks import PASSING
 from worker.night.candidate import train_candidate
 from worker.night.claim import (
-    LEASE_S,
     CancelledError,
     ClaimedNight,
     LostClaimError,

@@ -21,6 +21,7 @@ from tests.support.servers.databases import both_databases
 from worker.tidy import discard_uploads
 
 LONG_AGO_S = 25 * 3600
+AREAS_OF_WRITERS = ("incoming", "stored", "partial", "temporary")
 
 
 def age(context: AppContext, area: str) -> None:
@@ -52,6 +53,27 @@ def received(context: AppContext, upload_id: int) -> int:
 def job(context: AppContext) -> Job:
     with context.sessions.begin() as session:
         return a_job(session)
+
+
+def test_nothing_is_deleted_early_after_the_clock_was_set_forward(
+    context: AppContext, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a day, so that all files look old: of writers under way, and of what may be retried."""
+    upload_id = begin_upload(context, job.id)
+    context.store.put_bytes(b"its row is about to be written")
+    context.store.put(io.BytesIO(b"a sender's"))
+    (context.store.temporary / "half").write_bytes(b"half")
+    before = {area: files_in(context.store, area) for area in AREAS_OF_WRITERS}
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + LONG_AGO_S)
+    collect(context)
+    assert {area: files_in(context.store, area) for area in AREAS_OF_WRITERS} == before
+    assert received(context, upload_id) == 5
+    monkeypatch.undo()
+    for area in AREAS_OF_WRITERS:
+        age(context, area)
+    collect(context)
+    assert not any(files_in(context.store, area) for area in AREAS_OF_WRITERS)
 
 
 @both_databases

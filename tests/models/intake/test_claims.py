@@ -11,11 +11,18 @@ from sqlalchemy.orm import Session
 
 from models.base import now
 from models.config.settings import Settings
-from models.intake.claims import Claim, claim_images, fail_exhausted, has_waiting, release
+from models.intake.claims import (
+    Claim,
+    claim_images,
+    fail_exhausted,
+    has_waiting,
+    release,
+    still_held,
+)
 from models.intake.images import record_failed
 from models.tables.intake import State
 from pipeline.errors import Reason, RefusalCode
-from tests.support.data.rows import a_job, all_images, lapse_leases, some_images
+from tests.support.data.rows import a_job, all_images, lapse_leases, move_leases, some_images
 from tests.support.servers.databases import Database, both_databases
 
 pytestmark = both_databases
@@ -44,8 +51,10 @@ def test_claim_takes_the_oldest_images_up_to_its_limit(session: Session) -> None
     ready_images(session, 6)
     before = now()
     taken = claim(session)
-    assert timedelta(0) <= taken.until - before - LEASE <= now() - before
     images = all_images(session)
+    until = images[0].leased_until
+    assert until is not None
+    assert timedelta(0) <= until - before - LEASE <= now() - before
     assert ids(taken) == [image.id for image in images[:4]]
     assert {image.leased_by for image in images[:4]} == {taken.id}
     assert {image.attempts for image in images[:4]} == {1}
@@ -147,10 +156,10 @@ def test_image_fails_after_its_last_attempt_alone(session: Session) -> None:
     ready_images(session, 1)
     for attempt in (1, 2, 3, 4):
         assert [image.attempts for image in claim(session).images] == [attempt]
-        assert fail_exhausted(session, max_attempts=3) == []  # its lease still stands
+        assert fail_exhausted(session, max_attempts=3, lease_s=600) == []  # its lease still stands
         lapse_leases(session)
     assert claim(session).images == ()
-    assert len(fail_exhausted(session, max_attempts=3)) == 1
+    assert len(fail_exhausted(session, max_attempts=3, lease_s=600)) == 1
     (image,) = all_images(session)
     assert image.state == State.FAILED
     assert image.reason == "this file stopped its worker 3 times"
@@ -181,8 +190,45 @@ def test_lost_claim_writes_nothing(session: Session) -> None:
     assert image.attempts == 2
 
 
+@pytest.mark.parametrize("days", [1, 400])
+def test_images_are_free_again_after_the_clock_was_set_back(session: Session, days: int) -> None:
+    ready_images(session, 4)
+    late = claim(session)
+    move_leases(session, days=days)
+    assert has_waiting(session, State.READY, lease_s=600)
+    current = {image.id: claim(session).id for image in late.images}
+    record_failed(session, late, {one.id: Reason(RefusalCode.OTHER, "late") for one in late.images})
+    assert {image.id: image.leased_by for image in all_images(session)} == current
+    for _ in range(3):
+        move_leases(session, days=days)
+        for _ in late.images:
+            claim(session)
+    move_leases(session, days=days)
+    assert len(fail_exhausted(session, max_attempts=3, lease_s=600)) == 4
+
+
+def test_lease_by_a_clock_that_is_a_little_ahead_is_kept(session: Session) -> None:
+    ready_images(session, 1)
+    claim(session)
+    move_leases(session, minutes=9)
+    assert not has_waiting(session, State.READY, lease_s=600)
+    assert claim(session).images == ()
+
+
+def test_after_a_step_forward_the_work_is_done_again_once(session: Session) -> None:
+    """Leases lapse early; the claim that was taken first may not write any more."""
+    ready_images(session, 3)
+    early = claim(session)
+    move_leases(session, days=-1)
+    again = [claim(session) for _ in range(3)]
+    assert sorted(ids(early)) == sorted(one for each in again for one in ids(each))
+    assert still_held(session, early) == set()
+    assert all(still_held(session, each) == set(ids(each)) for each in again)
+    assert fail_exhausted(session, max_attempts=3, lease_s=600) == []
+
+
 def test_has_waiting_ignores_images_with_a_valid_lease(session: Session) -> None:
-    is_waiting = partial(has_waiting, session, State.READY)
+    is_waiting = partial(has_waiting, session, State.READY, lease_s=600)
     assert not is_waiting()
     ready_images(session, 1)
     assert is_waiting()

@@ -137,6 +137,16 @@ def test_released_night_costs_no_attempt(session: Session, night: Night) -> None
     assert the_night(session).attempts == 1
 
 
+def test_night_is_free_again_after_the_clock_was_set_back(session: Session, night: Night) -> None:
+    first = claim(session)
+    session.execute(update(Night).values(leased_until=now() + timedelta(days=1)))
+    assert has_waiting_night(session)
+    second = claim(session)
+    assert not extend(session, first, lease_s=60)
+    assert extend(session, second, lease_s=60)
+    assert not has_waiting_night(session)
+
+
 def test_cancelled_waiting_night_ends(session: Session, night: Night) -> None:
     cancel_night(session, night.id)
     assert the_night(session).outcome == Outcome.CANCELLED
@@ -231,6 +241,16 @@ def test_requested_night_delays_the_scheduled_one(session: Session) -> None:
     assert not begin(session, "2026-11-21 01:00")
     end_all(session)
     assert begin(session, "2026-11-21 01:10")
+
+
+def test_nights_go_on_after_a_clock_of_the_future_was_set_back(session: Session) -> None:
+    install(session, "2027-11-20 08:00")
+    assert begin(session, "2027-11-25 09:00")
+    assert end_all(session) == 1
+    assert begin(session, "2026-11-25 09:00")
+    assert end_all(session) == 2
+    assert not begin(session, "2026-11-25 23:00")
+    assert begin(session, "2026-11-26 01:00")
 
 
 def test_no_night_is_due_when_switched_off(session: Session) -> None:

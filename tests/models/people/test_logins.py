@@ -106,6 +106,14 @@ def attempt(session: Session, hashed: str = OLGA) -> bool:
     return begin_attempt(session, hashed, failures=FAILURES, lockout=LOCKOUT)
 
 
+@pytest.mark.parametrize("days", [1, 400])
+def test_lock_out_ends_after_the_clock_was_set_back(session: Session, days: int) -> None:
+    for _ in range(FAILURES + 1):
+        attempt(session)
+    pass_time(session, timedelta(days=-days))
+    assert [attempt(session) for _ in range(4)] == [True, True, True, False]
+
+
 def pass_time(session: Session, passed: timedelta) -> None:
     row = session.get_one(Lockout, OLGA, populate_existing=True)
     row.failed_at -= passed

@@ -109,6 +109,14 @@ def a_prediction(
     )
 
 
+def move_leases(session: Session, **by: float) -> None:
+    """Every lease ends later, as if it had been taken before the clock was set back."""
+    for image in session.scalars(select(Image).where(Image.leased_until.is_not(None))):
+        assert image.leased_until is not None
+        image.leased_until += timedelta(**by)
+    session.flush()
+
+
 def lapse_leases(session: Session) -> None:
     """Let every lease lapse."""
     session.execute(

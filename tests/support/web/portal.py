@@ -114,7 +114,7 @@ class Portal:
             row = session.get_one(Image, image_id)
             row.leased_by, row.leased_until = "a claim", now() + timedelta(minutes=1)
             session.flush()
-            claim = Claim("a claim", State.READY, row.leased_until, (row,))  # type: ignore[arg-type]
+            claim = Claim("a claim", State.READY, (row,))  # type: ignore[arg-type]
             predictions = {row.sha256: a_prediction(model_version=version.name, **answer)}
             record_predictions(
                 session, claim, predictions, model_version_id=version.id, engine="test"

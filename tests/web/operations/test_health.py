@@ -1,5 +1,6 @@
 """/healthz, /readyz and /health."""
 
+import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -79,6 +80,13 @@ def test_readyz_reports_missing_network_files(ready: Settings, empty_database: D
 
 
 @on_sqlite
+def test_heartbeat_of_the_future_is_none(ready: Settings) -> None:
+    """The clock was set back after the worker's last one."""
+    tomorrow = time.time() + 24 * 3600
+    os.utime(ready.data_dir / "workers" / "ingest", (tomorrow, tomorrow))
+    assert _down(ready) == (200, {"ingest_worker"})
+
+
 def test_readyz_stays_200_with_full_disk_or_missing_workers(ready: Settings) -> None:
     """Results can still be read, and uploads wait."""
     (ready.data_dir / "workers" / "predict").unlink()

@@ -1,0 +1,50 @@
+"""Beat sends the sweeps, whatever happens to the machine's clock."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.schedules import schedule
+
+from worker.app import Beat
+
+EVERY_S = 0.05
+
+
+class Recorded(Beat):
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:
+        self.sent += 1
+
+    sent = 0
+
+
+@pytest.fixture
+def beat(tmp_path: Path) -> Iterator[Recorded]:
+    app = Celery("test", set_as_current=False, broker="memory://")
+    sweep = {"task": "overread.sweep", "schedule": schedule(timedelta(seconds=EVERY_S), app=app)}
+    app.conf.update(beat_schedule={"sweep": sweep}, result_expires=None)
+    started = Recorded(app=app, schedule_filename=str(tmp_path / "beat-schedule"), max_interval=1)
+    yield started
+    started.close()
+
+
+def run(beat: Recorded, ticks: int = 20) -> int:
+    """Returns how many were sent."""
+    before = beat.sent
+    for _ in range(ticks):
+        beat.tick()
+        time.sleep(EVERY_S / 5)
+    return beat.sent - before
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_sweeps_go_on_after_a_step_of_the_clock(beat: Recorded, days: int) -> None:
+    assert run(beat) > 0
+    for entry in beat.schedule.values():  # as if they had last run before the step
+        entry.last_run_at += timedelta(days=days)
+    beat.populate_heap()
+    assert run(beat) > 0
