@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from celery.schedules import schedule
 
+import worker.app
 from worker.app import Beat
 
 EVERY_S = 0.05
@@ -24,12 +24,13 @@ class Recorded(Beat):
 
 @pytest.fixture
 def beat(tmp_path: Path) -> Iterator[Recorded]:
-    app = Celery("test", set_as_current=False, broker="memory://")
-    sweep = {"task": "overread.sweep", "schedule": schedule(timedelta(seconds=EVERY_S), app=app)}
+    app = Celery("test", broker="memory://")  # the current one: schedules look for it
+    sweep = {"task": "overread.sweep", "schedule": EVERY_S}
     app.conf.update(beat_schedule={"sweep": sweep}, result_expires=None)
     started = Recorded(app=app, schedule_filename=str(tmp_path / "beat-schedule"), max_interval=1)
     yield started
     started.close()
+    worker.app.app.set_current()
 
 
 def run(beat: Recorded, ticks: int = 20) -> int:
