@@ -34,6 +34,7 @@ COMMANDS = {
     "login-link": ("service", "Print a one-time login link."),
     "migrate": ("service", "Upgrade the database to this release."),
     "audit": ("admin", "Print, verify or export the audit log."),
+    "verify": ("admin", "Compare stored files, versions or a backup with their hashes."),
     "purge": ("remote", "Delete finished jobs with their data."),
     "backup": ("admin", "Back up the service while it runs."),
     "restore": ("admin", "Restore a backup into a new data folder."),

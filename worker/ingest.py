@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from sqlalchemy.orm import Session
 
 from models.context import AppContext
+from models.files.damage import Damage, damaged_among, note_damage
 from models.files.garbage import delete_unneeded, hold_off_purges
 from models.intake.claims import Claim, ClaimedImage, claim_images, still_held
 from models.intake.images import ReadImage, find_known_images, record_read
@@ -86,14 +87,19 @@ def _find_known(context: AppContext, claim: Claim) -> Outcomes:
     outcomes = Outcomes()
     with context.sessions() as session:
         images = find_known_images(session, hashes)
+        stored = [image.stored_sha256 for image in images.values() if image.stored_sha256]
+        damaged = damaged_among(session, "stored", stored)
     for sha256 in hashes:
         image = images.get(sha256)
         known = ReadImage.of_row(image) if image else None
+        has_upload = context.store.exists(sha256, area="incoming")
         if known and not context.store.exists(known.stored_sha256):
             known = None
+        elif known and known.stored_sha256 in damaged and has_upload:
+            known = None  # and its stored file is written over
         if known and context.store.renew_network_input(sha256, PREPROCESSING):
             outcomes.read[sha256] = known
-        elif context.store.exists(sha256, area="incoming"):
+        elif has_upload:
             continue
         elif known:
             outcomes.to_restore[sha256] = known
@@ -157,6 +163,8 @@ def _loss(context: AppContext, sha256: str, outcomes: Outcomes) -> Reason | None
     else:
         return None
     if known:
+        with context.sessions.begin() as session:
+            note_damage(session, [Damage("stored", known.stored_sha256)])
         return STORED_DAMAGED
     context.store.delete(sha256)  # a retry is then told that it is missing
     return DAMAGED

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from models.context import AppContext
+from models.files.damage import Damage, note_damage
 from models.intake.claims import Claim, claim_images
 from models.intake.images import find_known_images, record_failed, send_back
 from models.learning.promotion import production_version
@@ -148,6 +149,9 @@ def predict_stored(
         except OSError:  # a bad sector; or the file store is not available, and this raises, too
             context.store.discard_network_input(sha256, preprocessing)
             failed[sha256] = DAMAGED
+    if damaged := [sha256 for sha256, reason in failed.items() if reason == DAMAGED]:
+        with context.sessions.begin() as session:
+            note_damage(session, (Damage("inputs", sha256) for sha256 in damaged))
     return _answer_all(predictor, inputs, failed), failed
 
 

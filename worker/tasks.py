@@ -78,6 +78,7 @@ def tidy() -> None:
         trim_pictures,
         watch_audit,
     )
+    from worker.verify import mend_damage, verify_due_shares
 
     context = process_context()
     steps = (
@@ -86,6 +87,8 @@ def tidy() -> None:
         partial(forget_expired_logins, context),
         partial(fill_sop_instance_uids, context),
         partial(watch_audit, context),
+        partial(verify_due_shares, context),
+        partial(mend_damage, context, _decoder_pool),
     )
     for step in steps:
         with _passing_failures():

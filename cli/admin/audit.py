@@ -4,10 +4,9 @@ import sys
 from pathlib import Path
 
 import click
-from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
-from cli.errors import Failed, UsageProblem
+from cli.admin.database import opened_database
+from cli.errors import UsageProblem
 from cli.output import ROWS, moment, print_table, save_whole
 from cli.params import GivenPath
 from cli.settings import read_settings
@@ -15,7 +14,7 @@ from models.audit.lists import AuditFilter, iter_audit, list_audit_page
 from models.audit.verify import check_audit
 from models.config.secrets import read_secrets
 from models.operations.upgrade import record_by_admin
-from models.session import Sessions, open_database, why_away
+from models.session import Sessions
 from web.operations.audit import Format, audit_lines
 
 EVERYTHING = AuditFilter()
@@ -39,20 +38,13 @@ def audit(verify: bool, export: Path | None) -> None:
     format_ = SUFFIXES.get(export.suffix.lower()) if export else None
     if export and format_ is None:
         raise UsageProblem(f"{export}: expected a name that ends in .csv or .jsonl")
-    file = make_url(settings.database).database if settings.is_sqlite else None
-    if file and not Path(file).exists():  # connecting would make it
-        raise UsageProblem(f"{settings.data} has no database: no service has run there")
-    try:
-        with open_database(settings) as sessions:
-            if export and format_:
-                export_audit(sessions, export, format_)
-            if verify:
-                sys.exit(0 if verify_audit(sessions, settings.data_dir) else 1)
-            if not export:
-                print_audit(sessions)
-    except SQLAlchemyError as error:
-        why = why_away(error)
-        raise Failed(f"the database cannot be read: {why}; see: overread doctor") from None
+    with opened_database(settings) as sessions:
+        if export and format_:
+            export_audit(sessions, export, format_)
+        if verify:
+            sys.exit(0 if verify_audit(sessions, settings.data_dir) else 1)
+        if not export:
+            print_audit(sessions)
 
 
 def print_audit(sessions: Sessions) -> None:

@@ -16,6 +16,7 @@ from models.operations.backup_folder import BackupDamagedError, BackupRefusedErr
 from models.session import why_away
 from pipeline.text import plural
 
+DAMAGED_NAMED = 10
 COUNTED = ("job", "image", "prediction", "label", "model_version", "user")
 
 
@@ -28,6 +29,9 @@ def backup(folder: Path, keep: int | None, check: bool) -> None:
 
     Files that an earlier backup in FOLDER has saved are not copied again. FOLDER holds patients'
     images and the service's secrets: protect it like the data folder.
+
+    Damaged files of the service are never saved: what an earlier backup has of them takes their
+    place, or they are left out. Exit code 1: there were some.
     """
     outcome = "nothing was saved, run the same command again"
     with translated_errors(folder, outcome=outcome), stages() as report:
@@ -35,11 +39,12 @@ def backup(folder: Path, keep: int | None, check: bool) -> None:
     click.echo(f"Saved as {folder / 'backups' / made.name}: {counts(made.manifest)}")
     for number, what in (
         (made.manifest.missing, "that rows need did not exist; overread doctor names the rows"),
-        (made.manifest.damaged, "did not match their names; saved as they were"),
         (made.replaced, "of earlier backups were damaged; replaced"),
     ):
         if number:
             click.echo(f"warning: {plural(number, 'file')} {what}", err=True)
+    for one in made.damaged[:DAMAGED_NAMED]:
+        click.echo(f"warning: {one}: damaged; see: overread verify", err=True)
     for path in made.damaged_lists:
         click.echo(f"warning: {path}: damaged; that backup cannot be restored", err=True)
     if keep is not None:
@@ -48,6 +53,12 @@ def backup(folder: Path, keep: int | None, check: bool) -> None:
         blobs = pruned.kept_all and f"no files: {pruned.kept_all}"
         blobs = blobs or f"{plural(pruned.blobs, 'file')} that only they had"
         click.echo(f"Deleted {plural(pruned.backups, 'older backup')} and {blobs}")
+    if made.damaged:
+        kept, lost = len(made.damaged) - made.manifest.damaged, made.manifest.damaged
+        raise Failed(
+            f"{plural(len(made.damaged), 'file')} of the service damaged: {kept:,} kept from an "
+            f"earlier backup, {lost:,} left out"
+        )
 
 
 @contextmanager

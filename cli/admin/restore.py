@@ -11,6 +11,7 @@ from cli.params import GivenPath
 from cli.progress import stages
 from cli.settings import read_settings
 from models.operations.restore import restore_backup
+from pipeline.text import plural
 
 
 @click.command()
@@ -35,6 +36,13 @@ def restore(folder: Path, name: str | None) -> None:
             name, manifest = restore_backup(settings, folder, name=name, report=report)
     except AlreadyRunningError:
         raise UsageProblem(f"a service is running on {data_dir}: stop it first") from None
+    if manifest.damaged:
+        files = plural(manifest.damaged, "file")
+        click.echo(
+            f"warning: {files} left out, damaged when the backup was made; overread doctor names "
+            "what rows lack",
+            err=True,
+        )
     click.echo(
         f"Restored {name} to {data_dir}: {counts(manifest)}\n"
         f"Passwords and API tokens are as they were at {manifest.made_at}: revoke again what was "

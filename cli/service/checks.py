@@ -13,6 +13,7 @@ from cli.lockfile import is_held, running_service
 from cli.settings import CommandSettings, masked
 from models.audit.verify import newest_check
 from models.config.secrets import SECRETS_FILE, read_secrets
+from models.files.damage import list_damage
 from models.files.orphans import MOST, find_orphans
 from models.files.store import FileStore
 from models.installation import check_secrets
@@ -21,6 +22,8 @@ from models.learning.versions import version_path
 from models.operations.backup_folder import BackupRefusedError
 from models.operations.dump import check_revision, is_empty
 from models.operations.upgrade import current_revision, is_half_restored, newest_revision
+from models.operations.verification import read_verification
+from models.operations.verify import SHARES
 from models.session import open_database
 from pipeline.errors import DecoderError
 from pipeline.inference.engine import tensorflow_is_installed
@@ -28,6 +31,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
 from pipeline.prepare.pool import DecoderPool
 from pipeline.prepare.sandbox.contain import ON
+from pipeline.text import plural
 from worker.embedded_broker import is_answering
 
 DAY_S = 24 * 3600
@@ -60,6 +64,7 @@ def run_checks(settings: CommandSettings, names: Sequence[str] = ()) -> Iterator
         "broker": lambda: _check_broker(settings),
         "files": lambda: _check_files(settings),
         "orphans": lambda: _check_orphans(settings, database),
+        "integrity": lambda: _check_integrity(settings, database),
         "network": lambda: _check_network(settings, database),
         "portal": lambda: _check_portal(settings),
         "audit": lambda: _check_audit(settings),
@@ -178,6 +183,24 @@ def _check_orphans(settings: CommandSettings, database: str) -> str:
         number = f"{MOST} or more" if len(found) == MOST else len(found)
         raise WrongError(f"{number}, e.g. {found[0]}")
     return "every row has its files and every file its row"
+
+
+def _check_integrity(settings: CommandSettings, database: str) -> str:
+    """Report what was found damaged, and how far the service's own verification has come."""
+    if database != "ok":
+        raise AbsentError("not checked: the database is not ready")
+    with open_database(settings) as sessions, sessions() as session:
+        damage = list_damage(session)
+    if damage:
+        files = plural(len(damage), "file")
+        raise WrongError(f"{files} damaged or lost, e.g. {damage[0]}; run: overread verify")
+    verification = read_verification(settings.data_dir)
+    if verification is None:
+        raise AbsentError("nothing was verified yet; run: overread verify")
+    current, last = verification.current, verification.last
+    counted = f"{plural(current.files, 'file')} intact since {current.began_at:%Y-%m-%d %H:%M} UTC"
+    before = f"; {last.files:,} in the round before" if last else ""
+    return f"{counted}, {100 * current.shares // SHARES} % of this round{before}"
 
 
 def _check_network(settings: CommandSettings, database: str) -> str:

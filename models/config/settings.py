@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     # With less free space uploads are refused.
     disk_reserve_bytes: int = Field(default=2 * 2**30, ge=0, le=2**60)
 
+    verify_days: Few = 30  # within which all stored files are compared with their hashes
+    verify_backups: Path | None = None  # a folder of backups that is verified, too
+
     # Reverse proxies in front of the portal whose X-Forwarded-For and -Proto are trusted.
     proxies: int = Field(default=0, ge=0, le=100)
     session_hours: Few = 12  # how long a login lasts
@@ -143,7 +146,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError(_first_problem(cls, error)) from None
 
-    @field_validator("data", "train_weights", mode="before")
+    @field_validator("data", "train_weights", "verify_backups", mode="before")
     @classmethod
     def _check_path(cls, path: Any) -> Any:
         if path == "":

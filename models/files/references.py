@@ -25,10 +25,11 @@ def needed(
     area: Area,
     among: Sequence[str] | None = None,
     *,
+    prefix: str = "",
     ended_after: datetime | None = None,
 ) -> Iterator[tuple[str, bool]]:
     """The files of an area that rows need, each hash once, in order, and whether something is lost
-    without the file. ended_after: of uploads.
+    without the file. prefix: of the hashes. ended_after: of uploads.
     """
     have_input = Image.state.in_((State.READY, State.PREDICTED))
     was_read = Image.stored_sha256.is_not(None)
@@ -47,6 +48,8 @@ def needed(
         rows = [_rows(Image.stored_sha256, have_input, among).where(was_read)]
     found = union_all(*rows).subquery()
     once = select(found.c.sha256, func.max(found.c.must)).group_by(found.c.sha256)
+    if prefix:
+        once = once.where(found.c.sha256.between(prefix, f"{prefix}g"))  # after every digit
     in_order = once.order_by(found.c.sha256).execution_options(yield_per=ROWS_A_FETCH)
     for sha256, is_must in session.execute(in_order):
         yield sha256, bool(is_must)

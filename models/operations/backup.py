@@ -9,7 +9,7 @@ backup is made. Blobs that an earlier backup has saved are not copied again.
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,9 +21,11 @@ from sqlalchemy.orm import Session
 from models.audit.verify import ANCHORS_FILE, copy_anchors
 from models.config.secrets import read_secrets
 from models.config.settings import Settings
+from models.files.damage import Damage, note_damage
 from models.files.deletion_lock import BackupRunningError, hold_deletions
 from models.files.references import needed_files
 from models.installation import check_secrets
+from models.operations.backup_files import FileSaver, Report
 from models.operations.backup_folder import (
     FILE_LIST,
     FORMAT,
@@ -36,8 +38,6 @@ from models.operations.backup_folder import (
     BackupRefusedError,
     Backups,
     Manifest,
-    SavedFile,
-    copy_file,
     owner_only,
     write_files,
     write_manifest,
@@ -50,17 +50,19 @@ from pipeline.atomic_file import sync
 from pipeline.checksum import sha256_of
 
 NEEDED = "needed.txt"  # while the backup is made: of millions of paths, memory would hold too few
-Report = Callable[[str, int, int], None]  # receives the stage, how much is done, and the total
 
 
 @dataclass(frozen=True)
 class Made:
-    """replaced: damaged blobs of earlier backups. damaged_lists: of earlier backups."""
+    """replaced: damaged blobs of earlier backups. damaged_lists: of earlier backups. damaged: files
+    of the service, of which those without an intact copy in an earlier backup were left out.
+    """
 
     name: str
     manifest: Manifest
     replaced: int
     damaged_lists: Sequence[Path]
+    damaged: Sequence[Damage]
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def make_backup(settings: Settings, root: Path, *, report: Report, check: bool =
         raise BackupRefusedError("another backup of this service is running") from None
     with open_database(settings) as sessions, sessions.begin() as session:
         record_by_admin(session, "backup.made", target=made.name)
+        note_damage(session, made.damaged)
     return made
 
 
@@ -140,7 +143,7 @@ def _make(settings: Settings, backups: Backups, *, check: bool, report: Report) 
         if loose != ANCHORS_FILE and (settings.data_dir / loose).exists():
             shutil.copyfile(settings.data_dir / loose, folder / loose)
     dump, found, missing = _save_rows(settings, folder, report)
-    saver = _Saver(settings.data_dir, backups, check=check)
+    saver = FileSaver(settings, backups, check=check)
     with (folder / NEEDED).open(encoding="utf-8") as lines:
         paths = (line.removesuffix("\n") for line in lines)
         write_files(folder / FILE_LIST, saver.save(paths, total=found, report=report))
@@ -156,14 +159,14 @@ def _make(settings: Settings, backups: Backups, *, check: bool, report: Report) 
         files=saver.files,
         bytes=saver.bytes,
         missing=missing + saver.vanished,
-        damaged=saver.damaged,
+        damaged=saver.left_out,
         sha256={path.relative_to(folder).as_posix(): sha256_of(path) for path in inside},
     )
     write_manifest(folder / MANIFEST, manifest)
     os.sync()  # before it has a name that says it is complete
     folder.rename(backups.folder / name)
     sync(backups.folder)
-    return Made(name, manifest, saver.replaced, saver.damaged_lists)
+    return Made(name, manifest, saver.replaced, saver.damaged_lists, saver.damaged)
 
 
 def _save_rows(settings: Settings, folder: Path, report: Report) -> tuple[DatabaseDump, int, int]:
@@ -196,71 +199,3 @@ def _save_rows(settings: Settings, folder: Path, report: Report) -> tuple[Databa
                     found += path is not None
                     missing += path is None
     return dump, found, missing
-
-
-class _Saver:
-    """Copies files, in the order of their paths, unless an earlier backup has saved them."""
-
-    def __init__(self, data_dir: Path, backups: Backups, *, check: bool) -> None:
-        self._data_dir, self._backups, self._check = data_dir, backups, check
-        self.files = self.bytes = self.vanished = self.damaged = self.replaced = 0
-        self.damaged_lists: list[Path] = []
-        self._earlier: Iterator[SavedFile] = iter(())
-        for name in reversed(backups.names()):
-            if backups.has_whole_list(name):
-                self._earlier = backups.files(name)
-                break
-            self.damaged_lists.append(backups.folder / name / FILE_LIST)
-        self._next = next(self._earlier, None)
-
-    def save(self, paths: Iterator[str], *, total: int, report: Report) -> Iterator[SavedFile]:
-        for done, path in enumerate(paths):
-            report("Saving files", done, total)
-            try:
-                saved = self._save(path)
-            except FileNotFoundError:
-                self.vanished += 1
-                continue
-            self.files, self.bytes = self.files + 1, self.bytes + saved.size
-            area, *_, name = path.removeprefix("files/").split("/")
-            self.damaged += area in ("incoming", "stored") and name != saved.sha256
-            yield saved
-
-    def _save(self, path: str) -> SavedFile:
-        source = self._data_dir / path
-        now = source.stat()
-        known = None if self._check else self._find(path)
-        if known and (known.size, known.mtime_ns) == (now.st_size, now.st_mtime_ns):
-            sha256 = known.sha256
-        else:
-            sha256 = sha256_of(source)
-        if not self._is_saved(sha256, now.st_size):
-            sha256 = self._copy(source)
-        return SavedFile(path, sha256, now.st_size, now.st_mtime_ns)
-
-    def _find(self, path: str) -> SavedFile | None:
-        while self._next is not None and self._next.path < path:
-            self._next = next(self._earlier, None)
-        return self._next if self._next is not None and self._next.path == path else None
-
-    def _is_saved(self, sha256: str, size: int) -> bool:
-        blob = self._backups.blob(sha256)
-        if not blob.exists():
-            return False
-        # Of a machine that went down while it was written, there may be less of it.
-        is_whole = blob.stat().st_size == size
-        if is_whole and self._check:
-            is_whole = sha256_of(blob) == sha256
-        self.replaced += not is_whole
-        return is_whole
-
-    def _copy(self, source: Path) -> str:
-        temporary = self._backups.root / "files" / f"{UNFINISHED}-{os.getpid()}"
-        try:
-            sha256 = copy_file(source, temporary)  # on disk by the sync before the backup's name
-            blob = self._backups.blob(sha256)
-            blob.parent.mkdir(exist_ok=True)
-            temporary.replace(blob)
-        finally:
-            temporary.unlink(missing_ok=True)
-        return sha256

@@ -1,7 +1,7 @@
 """A folder of backups: what lies where, and how it is read again. Its format is a promise.
 
 files/ab/abcd...     blobs by their SHA-256, once for all backups
-backups/<time>/      one backup: tables/, secrets.json, token, files.jsonl.gz, manifest.json
+backups/<time>/      one backup: tables/, secrets.json, files.jsonl.gz, manifest.json
 lock                 held while a backup is written or deleted
 
 files.jsonl.gz says which blob belongs where in the data folder. manifest.json holds counts and the
@@ -32,7 +32,7 @@ TABLES = "tables"
 UNFINISHED = ".unfinished"
 SECRETS_FILE = "secrets.json"
 # In the data folder.
-LOOSE_FILES = (SECRETS_FILE, "token", ANCHORS_FILE)
+LOOSE_FILES = (SECRETS_FILE, ANCHORS_FILE)
 _NAME = re.compile(r"\d{8}T\d{6}Z")
 
 
@@ -53,13 +53,19 @@ class SavedFile:
     size: int
     mtime_ns: int
 
+    @property
+    def was_damaged(self) -> bool:
+        """Older releases saved damaged files as they were."""
+        area, *_, name = self.path.removeprefix("files/").split("/")
+        return area in ("incoming", "stored") and name != self.sha256
+
 
 @dataclass(frozen=True)
 class Manifest:
     """rows: by table, in the order in which they can be read again. sha256: by file.
 
-    missing: files that rows needed and that did not exist. damaged: files whose name was not their
-    hash; they were saved as they were. seal: the checksum of all the rest, see `sealed`.
+    missing: files that rows needed and that did not exist. damaged: files that were damaged, and
+    are left out. seal: the checksum of all the rest, see `sealed`.
     """
 
     format: int
@@ -124,6 +130,13 @@ class Backups:
                     yield _checked(SavedFile(*json.loads(line)))
         except (ValueError, TypeError, IndexError, EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise BackupDamagedError(f"{path}: damaged ({error})") from None
+
+    def damaged_parts(self, name: str, manifest: Manifest) -> Iterator[Path]:
+        """Files of the backup itself that are missing or not as the manifest says."""
+        for inside, sha256 in sorted(manifest.sha256.items()):
+            path = self.folder / name / inside
+            if not path.exists() or sha256_of(path) != sha256:
+                yield path
 
     def has_whole_list(self, name: str) -> bool:
         try:

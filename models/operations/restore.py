@@ -21,7 +21,7 @@ from models.audit.log import list_audit
 from models.config.secrets import SecretsError, write_private
 from models.config.settings import Settings
 from models.installation import establish
-from models.operations.backup import Report
+from models.operations.backup_files import Report
 from models.operations.backup_folder import (
     LOOSE_FILES,
     TABLES,
@@ -49,7 +49,6 @@ from models.operations.upgrade import (
 )
 from models.session import open_database
 from pipeline.atomic_file import sync
-from pipeline.checksum import sha256_of
 
 RESTORED = "backup.restored"  # action in the audit
 _IGNORED = {RESTORING, "supervisor.lock", "lost+found"}
@@ -76,7 +75,7 @@ def restore_backup(
         engine = sessions.engine
         if marked is None or not _is_committed(settings, engine, marked):
             _check_target(settings, engine, is_marked=marked is not None)
-            _check_backup(backups.folder / chosen, manifest)
+            _check_backup(backups, chosen, manifest)
             _restore(settings, backups, chosen, manifest, engine, report)
         (data_dir / RESTORING).unlink()
     return chosen, manifest
@@ -113,12 +112,10 @@ def _has_tables(settings: Settings, engine: Engine) -> bool:
     return (file is None or file.exists()) and not is_empty(engine)
 
 
-def _check_backup(folder: Path, manifest: Manifest) -> None:
+def _check_backup(backups: Backups, name: str, manifest: Manifest) -> None:
     check_revision(manifest.revision)
-    for inside, sha256 in sorted(manifest.sha256.items()):
-        path = folder / inside
-        if not path.exists() or sha256_of(path) != sha256:
-            raise BackupDamagedError(f"{path}: missing or damaged")
+    for path in backups.damaged_parts(name, manifest):
+        raise BackupDamagedError(f"{path}: missing or damaged")
 
 
 def _restore(
@@ -158,6 +155,8 @@ def _copy_files(
 ) -> None:
     damaged = []
     for done, file in enumerate(backups.files(name), start=1):
+        if file.was_damaged:
+            continue
         blob = backups.blob(file.sha256)
         if not blob.exists() or copy_file(blob, data_dir / file.path) != file.sha256:
             damaged.append(str(blob))

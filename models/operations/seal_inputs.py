@@ -31,8 +31,7 @@ REPORT_EVERY = 100 * VALUES_A_QUERY  # files
 
 def seal_inputs(sessions: Sessions, store: FileStore) -> None:
     """Harmless if killed and repeated: a file that is sealed is not sealed again."""
-    done = make_private_folder(store.root) / DONE
-    if done.exists():
+    if are_sealed(store):
         return
     count = 0
     for folder in store.folders("inputs"):
@@ -42,7 +41,11 @@ def seal_inputs(sessions: Sessions, store: FileStore) -> None:
                 log.warning("sealing the network inputs of an older release, %d done", count)
             _seal(sessions, store, folder.name, some)
             count += len(some)
-    write_file(done, b"")
+    write_file(make_private_folder(store.root) / DONE, b"")
+
+
+def are_sealed(store: FileStore) -> bool:
+    return (store.root / DONE).exists()
 
 
 def _unsealed(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -223,3 +223,15 @@ class AuditAnchor(Base):
 
     audit_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     keyed_hash: Mapped[str] = mapped_column(String(64))
+
+
+class DamagedFile(Base):
+    """A stored file that was found damaged or lost, until it is whole again or nobody needs it."""
+
+    __tablename__ = "damaged_file"
+    __table_args__ = (UniqueConstraint("area", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    area: Mapped[str] = mapped_column(String(16))  # `models.files.damage.DamageArea`
+    name: Mapped[str] = mapped_column(String(80))  # its hash, or a model version's name
+    found_at: Mapped[datetime] = mapped_column(default=now)

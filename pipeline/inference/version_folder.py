@@ -97,7 +97,7 @@ def load_card(folder: Path) -> Card:
 
 def verify_checksums(folder: Path) -> None:
     """Raise NetworkFolderError unless every file is there and is what was written."""
-    listed = _read_checksums(folder)
+    listed = read_checksums(folder)
     for name in REQUIRED:
         if name not in listed:
             raise NetworkFolderError(f"{CHECKSUMS_FILE} in {folder} does not list {name}")
@@ -109,7 +109,8 @@ def verify_checksums(folder: Path) -> None:
             raise NetworkFolderError(f"{name} in {folder} is damaged: its checksum differs")
 
 
-def _read_checksums(folder: Path) -> dict[str, str]:
+def read_checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 by file name. Raises NetworkFolderError."""
     try:
         lines = (folder / CHECKSUMS_FILE).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError as error:

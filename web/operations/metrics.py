@@ -24,9 +24,11 @@ from models.audit.verify import newest_check
 from models.base import now
 from models.config.settings import Settings
 from models.context import AppContext
+from models.files.damage import count_damage
 from models.learning.promotion import production_version
 from models.operations import figures
 from models.operations.heartbeat import last_heartbeat
+from models.operations.verification import read_verification
 from models.query import count_rows
 from models.tables.intake import FINAL_STATES, Audit, Image, Job, State
 from models.tables.learning import Outcome
@@ -49,6 +51,7 @@ class ServiceFigures(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _disk(self._context.settings)
         yield from _audit_check(self._context.settings)
+        yield from _verification(self._context.settings)
         yield _heartbeats(self._context.settings)
         try:
             with self._context.sessions() as session:
@@ -106,6 +109,8 @@ def _rest(session: Session) -> Iterator[Metric]:
     is_open = Job.closed_at.is_(None), Job.cancelled_at.is_(None)
     yield _gauge("jobs_open", "Jobs open for files.", count_rows(session, Job, *is_open))
     yield _gauge("audit_rows", "Audit rows.", count_rows(session, Audit))
+    found = count_damage(session)
+    yield _gauges("damaged_files", "Stored files found damaged or lost.", "area", found)
 
 
 def _disk(settings: Settings) -> Iterator[Metric]:
@@ -128,6 +133,19 @@ def _audit_check(settings: Settings) -> Iterator[Metric]:
             check.is_intact,
         )
         yield _gauge("audit_checked_timestamp_seconds", "Time of the latest verification.", at)
+
+
+def _verification(settings: Settings) -> Iterator[Metric]:
+    verification = read_verification(settings.data_dir)
+    if verification is None:
+        return
+    at, last = verification.current.verified_at.timestamp(), verification.last
+    yield _gauge("verification_timestamp_seconds", "When stored files were last verified.", at)
+    files = verification.current.files
+    yield _gauge("verification_files", "Files verified in the current round.", files)
+    if last is not None:
+        ended = last.verified_at.timestamp()
+        yield _gauge("verification_round_timestamp_seconds", "End of the last whole round.", ended)
 
 
 def _heartbeats(settings: Settings) -> Metric:

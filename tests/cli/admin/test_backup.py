@@ -1,5 +1,6 @@
 """`overread backup` and `overread restore`."""
 
+import hashlib
 import io
 import json
 import threading
@@ -94,11 +95,26 @@ def test_restore_to_the_other_database_is_complete(
     assert files_of(elsewhere.data_dir) == files_of(settings.data_dir)
     everything = [*elsewhere.data_dir.rglob("*"), *keeper.folder.rglob("*")]
     assert not [path for path in everything if path.stat().st_mode & 0o077]
-    for name in ("secrets.json", "token"):
-        kept = (settings.data_dir / name).read_text()
-        assert (elsewhere.data_dir / name).read_text() == kept
-    upgrade(elsewhere)
-    assert local_token_path(elsewhere.data_dir).read_text() == kept, "it is valid still"
+    kept = (settings.data_dir / "secrets.json").read_text()
+    assert (elsewhere.data_dir / "secrets.json").read_text() == kept
+
+
+def test_backup_holds_no_token_and_that_of_an_old_backup_is_ignored(
+    keeper: Keeper, context: AppContext, restored: Settings
+) -> None:
+    """It would be a login to the service that was backed up."""
+    token = local_token_path(context.settings.data_dir).read_bytes()
+    keeper.backup()
+    files = [path for path in keeper.folder.rglob("*") if path.is_file()]
+    assert not [path for path in files if token.strip() in path.read_bytes()]
+    (keeper.newest() / "token").write_bytes(token)  # as an older release made it
+    keeper.rewrite_manifest(
+        sha256=dict(keeper.manifest().sha256) | {"token": hashlib.sha256(token).hexdigest()}
+    )
+    keeper.restore(restored)
+    assert not local_token_path(restored.data_dir).exists()
+    upgrade(restored)
+    assert local_token_path(restored.data_dir).read_bytes() != token
 
 
 def check_new_ids(database: Database) -> None:

@@ -21,6 +21,7 @@ from models.operations.upgrade import (
     upgrade,
 )
 from models.tables.intake import State
+from tests.support.data.damage import flip_a_bit
 from tests.support.data.rows import a_job, an_image
 from tests.support.data.versions import make_version
 from tests.support.servers.command import run, run_on
@@ -47,6 +48,21 @@ def test_doctor_counts_orphans_and_names_the_first(settings: Settings) -> None:
             an_image(session, job, file=file, content=file, state=State.RECEIVED)
     message = "2, e.g. image 1 (received): its upload is gone"
     assert check("orphans", settings) == Finding("WRONG", "orphans", message)
+
+
+def test_doctor_tells_damaged_files_and_the_state_of_verification(settings: Settings) -> None:
+    upgrade(settings)
+    absent = Finding("-", "integrity", "nothing was verified yet; run: overread verify")
+    assert check("integrity", settings) == absent
+    path = FileStore(settings.files_dir).path(FileStore(settings.files_dir).put_bytes(b"1").sha256)
+    assert run_on(settings, "verify").exit_code == 0
+    found = check("integrity", settings)
+    assert found.status == "ok"
+    assert found.message.endswith(" UTC, 0 % of this round; 2 in the round before")
+    flip_a_bit(path)
+    assert run_on(settings, "verify").exit_code == 1
+    message = f"1 file damaged or lost, e.g. stored/{path.name}; run: overread verify"
+    assert check("integrity", settings) == Finding("WRONG", "integrity", message)
 
 
 def test_database_of_a_starting_service_is_not_wrong(empty_database: Database) -> None:

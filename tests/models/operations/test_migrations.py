@@ -149,3 +149,16 @@ def test_upgrade_from_0008_keeps_logins(engine: Engine) -> None:
     assert "recovery_code" not in inspect(engine).get_table_names()
     migrate(engine)
     assert rows(engine, logins) == before
+
+
+def test_downgrade_to_0010_forgets_damaged_files_only(engine: Engine) -> None:
+    migrate(engine)
+    damage = {"id": 1, "area": "stored", "name": "ab" * 32, "found_at": TIME}
+    insert(engine, {"damaged_file": [damage]})
+    images = "SELECT id, sha256, stored_sha256 FROM image ORDER BY id"
+    before = rows(engine, images)
+    downgrade(engine, "0010")
+    assert not inspect(engine).has_table("damaged_file")
+    migrate(engine)
+    assert rows(engine, "SELECT * FROM damaged_file") == []
+    assert rows(engine, images) == before

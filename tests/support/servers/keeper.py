@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,13 @@ class Keeper:
     def contents(self) -> list[Path]:
         return sorted((self.folder / "files").glob("??/*"))
 
+    def manifest(self) -> Manifest:
+        """Of the newest backup."""
+        return Manifest(**json.loads((self.newest() / MANIFEST).read_text()))
+
     def rewrite_manifest(self, **changes: Any) -> None:
         """Change the newest backup, with a valid seal."""
-        path = self.newest() / MANIFEST
-        write_manifest(path, Manifest(**json.loads(path.read_text()) | changes))
+        write_manifest(self.newest() / MANIFEST, replace(self.manifest(), **changes))
 
 
 def files_of(data_dir: Path) -> dict[str, bytes]:

@@ -9,8 +9,11 @@ from sqlalchemy import select, update
 from models.audit.log import record
 from models.audit.verify import check_audit
 from models.base import now
+from models.files.damage import Damage, note_damage
 from models.learning.nights import request_night
 from models.operations.heartbeat import record_heartbeat
+from models.operations.verification import Tally, verify_next_share
+from models.operations.verify import SHARES
 from models.tables.intake import Image, State
 from models.tables.learning import Outcome
 from models.tables.people import Role
@@ -54,6 +57,23 @@ def test_metrics_count_images_by_state_and_waiting_time(portal: Portal) -> None:
         3600, abs=60
     )
     assert _value(samples, "oldest_waiting_image_age_seconds", "ready") == 0
+
+
+def test_metrics_tell_damaged_files_and_the_last_verification(portal: Portal) -> None:
+    before = _scrape(portal)
+    assert _value(before, "damaged_files", "stored") == 0
+    assert ("overread_verification_timestamp_seconds", ()) not in before
+    context = portal.context
+    with context.sessions.begin() as session:
+        note_damage(session, [Damage("stored", "ab" * 32), Damage("networks", "night-1")])
+    for _ in range(SHARES):
+        verify_next_share(context.sessions, context.store, context.settings, tally=Tally())
+    samples = _scrape(portal)
+    assert _value(samples, "damaged_files", "stored") == 1
+    assert _value(samples, "damaged_files", "networks") == 1
+    for name in ("verification_timestamp_seconds", "verification_round_timestamp_seconds"):
+        assert _value(samples, name) == pytest.approx(now().timestamp(), abs=60)
+    assert _value(samples, "verification_files") == 0, "of the new round"
 
 
 def test_metrics_report_throughput_and_latency(portal: Portal) -> None:

@@ -1,0 +1,75 @@
+"""Verify the share of the stored files that is due, and make lost network inputs again."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from models.context import AppContext
+from models.files.damage import Damage, forget_damage, list_damage
+from models.files.garbage import delete_unneeded
+from models.intake.images import find_known_images
+from models.operations.verification import StoppedError, Tally, shares_due, verify_next_share
+from models.operations.verify import is_whole
+from pipeline.errors import DamagedFileError
+from pipeline.prepare.pool import DecoderPool
+from pipeline.types import PREPROCESSING, Prepared
+
+log = logging.getLogger(__name__)
+
+INPUTS_A_RUN = 1000
+
+
+def verify_due_shares(context: AppContext) -> None:
+    settings, tally = context.settings, Tally()
+    with suppress(StoppedError):
+        for _ in range(shares_due(settings.data_dir, days=settings.verify_days)):
+            verify_next_share(
+                context.sessions,
+                context.store,
+                settings,
+                tally=tally,
+                stopping=context.stopping.is_set,
+            )
+    for one in tally.damaged:
+        log.error("verification found %s: %s", one.damage, one.why)
+
+
+def mend_damage(context: AppContext, open_pool: Callable[[], DecoderPool]) -> None:
+    """Make network inputs again from stored files; forget what is whole or not needed any more."""
+    with context.sessions() as session:
+        found = list_damage(session)
+    damaged = [one for one in found if not _is_whole(context, one)]
+    inputs = [one.name for one in damaged if one.area == "inputs"][:INPUTS_A_RUN]
+    if inputs:
+        _make_again(context, open_pool, inputs)
+    ended = [one for one in found if one not in damaged or _is_whole(context, one)]
+    with context.sessions.begin() as session:
+        forget_damage(session, ended)
+
+
+def _is_whole(context: AppContext, damage: Damage) -> bool:
+    return is_whole(context.sessions, context.store, damage, PREPROCESSING)
+
+
+def _make_again(
+    context: AppContext, open_pool: Callable[[], DecoderPool], sha256s: Sequence[str]
+) -> None:
+    with context.sessions() as session:
+        images = find_known_images(session, sha256s)
+    stored = {sha256: image.stored_sha256 for sha256, image in images.items()}
+    paths = {sha256: path for sha256, one in stored.items() if (path := _intact(context, one))}
+    answers = open_pool().prepare_all(paths.values())
+    for sha256, answer in zip(paths, answers, strict=True):
+        if isinstance(answer, Prepared):
+            context.store.put_network_input(sha256, PREPROCESSING, answer.network_input)
+            log.warning("a lost network input was made again: %s", sha256[:12])
+    # Their images may have been purged in between.
+    delete_unneeded(context.sessions, context.store, stored=(), inputs=paths)
+
+
+def _intact(context: AppContext, stored_sha256: str | None) -> Path | None:
+    try:
+        return context.store.checked_path(stored_sha256) if stored_sha256 else None
+    except (OSError, DamagedFileError):
+        return None
