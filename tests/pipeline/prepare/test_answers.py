@@ -198,7 +198,9 @@ def test_owned_decoder_runs_nothing_in_the_pools_process(
     files = [code_file(tmp_path / str(number), code) for number, code in enumerate(codes)]
     good = make_dicom(tmp_path / "good.dcm", PatientID="P1")
     with owned_pool(key=KEY) as pool:
+        owned = pool.process_ids()
         *refused, read = pool.prepare_all([*files, good])
+        assert pool.process_ids() != owned
     for answer in refused:
         assert isinstance(answer, RefusedError)
         assert answer.reason == (RefusalCode.DECODER_CRASH, "the decoder's answer is invalid")

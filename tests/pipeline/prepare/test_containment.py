@@ -126,6 +126,20 @@ answer = sorted(os.environ), [one for one in range(64) if one != channel and is_
     assert len(descriptors) == 4, "standard input and output, messages of libraries, the file"
 
 
+def test_owned_decoder_does_not_have_the_key(tmp_path: Path) -> None:
+    code = """
+import sys
+frame, values = sys._getframe(), ''
+while frame:
+    values += repr({name: one for name, one in frame.f_locals.items() if name != 'content'})
+    frame = frame.f_back
+answer = len(values) > 1000, 'an invented' in values
+""".replace("an invented", "an' + ' invented")
+    with owned_pool(key=b"an invented key") as pool:
+        (answer,) = pool.prepare_all([code_file(tmp_path / "code", code)])
+    assert str(answer) == "(True, False)"
+
+
 def test_owned_decoder_cannot_change_its_file(pool: DecoderPool, tmp_path: Path) -> None:
     path = code_file(tmp_path / "code", "answer = [os.write(one, b'x') for one in range(4, 9)]")
     content = path.read_bytes()
