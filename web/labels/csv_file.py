@@ -14,6 +14,7 @@ from models.base import now
 from models.tables.learning import LabelValue
 from pipeline.files.cells import LABELS, patient_id, plain_label, unguarded
 from pipeline.files.table import Row, Table, read_table
+from pipeline.text import readable
 from web.http.forms import clean_file_name
 
 COLUMNS = ("file", "sha256", "uid", "label", "patient", "reader", "time")
@@ -98,7 +99,8 @@ def _names(file: str, encoding: str) -> Iterator[str]:
     if not file:
         return
     yield clean_file_name(file)
-    # Earlier releases dropped characters that cannot be printed from the names of uploads.
+    # Earlier releases replaced characters that cannot be printed, or dropped them.
+    yield clean_file_name(readable(file))
     yield clean_file_name("".join(char for char in file if category(char)[0] != "C"))
     if encoding == "Windows-1252":
         yield clean_file_name(os.fsdecode(file.encode("cp1252")))

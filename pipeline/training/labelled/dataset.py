@@ -1,11 +1,11 @@
 """Opens labelled images by their layout: one folder, folders of splits, or a CSV."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.text import listed, unique_name
+from pipeline.text import listed, plural, unique_name
 from pipeline.training.labelled.folder import (
     LabelledFolder,
     children,
@@ -86,7 +86,10 @@ def open_split(folder: Path, *, split: str | None, config: Mapping[str, Any]) ->
         if len(found) > 1:
             names = ", ".join(found)
             raise DatasetError(f"{folder}: holds several splits; name one by --split: {names}")
-        return _opened(next(iter(found.values())))
+        opened = _opened(next(iter(found.values())))
+        for note in _ignored(folder, used=found):
+            opened.add_note(note)
+        return opened
     # The name as it is written goes before one in another case.
     named = [name for name in found if name.lower() == split.lower()]
     if split in found or named:
@@ -103,7 +106,7 @@ def _unexpected(folder: Path) -> str:
     return f"{folder}: {LAYOUT}; found {found or 'nothing'}"
 
 
-def _ignored(folder: Path, *, used: Mapping[str, Split]) -> Iterator[str]:
+def _ignored(folder: Path, *, used: Collection[str]) -> Iterator[str]:
     """Raises DatasetError for a split whose images would be missed."""
     others = [path for path in children(folder) if path.name not in used]
     for path in others:
@@ -111,8 +114,10 @@ def _ignored(folder: Path, *, used: Mapping[str, Split]) -> Iterator[str]:
             raise DatasetError(_unexpected(path))
         if path.is_dir():
             yield f"The folder {unique_name(path.name)} was ignored: it names no split."
-    if files := [unique_name(path.name) for path in others if not path.is_dir()]:
-        yield f"Files beside the splits left out: {len(files)} ({listed(files)})"
+    files = [*(path for path in others if not path.is_dir()), *children(folder, hidden=True)]
+    if files:
+        names = listed(unique_name(path.name) for path in files)
+        yield f"{plural(len(files), 'file')} beside the splits left out: {names}"
 
 
 def _opened(folder: Path, *, name: str = "") -> LabelledFolder:

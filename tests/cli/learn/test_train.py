@@ -18,6 +18,7 @@ from cli.learn.train import read_config
 from cli.progress import time_left
 from pipeline.training.config import TrainingConfig
 from tests.support.imaging.networks import TOY, write_dataset
+from tests.support.servers.command import run
 from tests.support.servers.processes import hearing_ctrl_c
 from tests.support.servers.service import wait_until
 
@@ -100,6 +101,19 @@ def test_every_number_of_training_config_has_limits() -> None:
     for one in numbers:
         assert "minimum" in one
         assert "maximum" in one or "exclusiveMaximum" in one
+
+
+def test_train_lists_every_bad_file(tmp_path: Path) -> None:
+    for name in ("NORMAL/a.png", "NORMAL/b\tc.png", "PNEUMONIA/d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    result = run("train", tmp_path, "--output", tmp_path / "new")
+    assert result.exit_code == 1
+    *refused, error = [line for line in result.stderr.splitlines() if "Training" not in line]
+    reason = "the content is neither DICOM, PNG, JPEG nor TIFF"
+    names = ["NORMAL/a.png", "NORMAL/b\ufffd09c.png", "PNEUMONIA/d.png"]
+    assert refused == [f"{name}: {reason}" for name in names]
+    assert error == "Error: too few patients: the training split lacks one of the two classes"
 
 
 def test_time_left_in_words() -> None:

@@ -37,6 +37,23 @@ def test_label_lists_rejected_rows_by_number(service: ServedPortal, tmp_path: Pa
     assert [line[:7] for line in result.stderr.splitlines()] == ["row 2: ", "row 4: "]
 
 
+def test_label_takes_tables_as_spreadsheets_write_them(
+    service: ServedPortal, tmp_path: Path
+) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_bytes(
+        'sep=;\r\n\r\nFile Name;LABEL;Comment\r\na.png;0,0;"two\nlines"\r\n'
+        "./a.png;normal;später\r\nb.png;1;\r\n".encode("cp1252")
+    )
+    result = service.run("label", table)
+    assert (result.exit_code, result.stdout) == (0, "2 labels added, 1 unchanged\n")
+    assert result.stderr.splitlines() == [
+        "ignored columns: Comment",
+        "The table was read as Windows-1252; if names look wrong, save it as CSV UTF-8.",
+        "1 copy of other images not counted: row 3 = row 4",
+    ]
+
+
 def test_label_refuses_what_is_not_a_csv_file_in_one_line(
     service: ServedPortal, tmp_path: Path
 ) -> None:

@@ -123,8 +123,13 @@ def test_files_with_equal_content_count_once_or_contradict(tmp_path: Path) -> No
 
 def test_only_split_is_opened_by_default(tmp_path: Path) -> None:
     make(tmp_path, "val/NORMAL/a.png", "val/PNEUMONIA/b.png", "other/c.png")
-    assert list(opened(tmp_path)) == list(opened(tmp_path, split="val"))
+    make(tmp_path, "README", ".git/config")
+    assert list(opened(tmp_path)) == list(opened(tmp_path, split="VAL"))
     assert len(list(opened(tmp_path))) == 2
+    assert opened(tmp_path).notes == [
+        "The folder other was ignored: it names no split.",
+        "2 files beside the splits left out: README, .git",
+    ]
 
 
 def test_missing_class_and_folder_train_get_notes(tmp_path: Path) -> None:
