@@ -72,6 +72,7 @@ def sweep(self: Any) -> None:
 @app.task(name=celery_config.TIDY_TASK)  # type: ignore[untyped-decorator]
 def tidy() -> None:
     from models.files.garbage import collect_garbage
+    from models.people.local_token import keep_local_token
     from worker.tidy import (
         fill_sop_instance_uids,
         forget_expired_logins,
@@ -85,6 +86,7 @@ def tidy() -> None:
         partial(collect_garbage, context.sessions, context.store, lease_s=context.settings.lease_s),
         partial(trim_pictures, context),
         partial(forget_expired_logins, context),
+        partial(keep_local_token, context.sessions, context.settings.data_dir),
         partial(fill_sop_instance_uids, context),
         partial(watch_audit, context),
         partial(verify_due_shares, context),

@@ -4,6 +4,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -46,10 +47,14 @@ class Client:
         url: str,
         token: str,
         *,
+        token_file: Path | None = None,
         patience_s: float = PATIENCE_S,
         disk_patience_s: float = DISK_PATIENCE_S,
     ) -> None:
+        """token_file: read instead of `token`, and again when the service refuses it."""
         import httpx
+
+        from cli.api.token_file import TokenFile
 
         self.url = url.rstrip("/")
         self.on_wait: Callable[[str], None] = lambda _: None  # called once for each reason
@@ -58,7 +63,8 @@ class Client:
         self._stopped = threading.Event()
         self._http = httpx.Client(
             base_url=self.url + "/api/v1/",
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            auth=TokenFile(partial(_read_token, token_file)) if token_file else None,
             timeout=TIMEOUT,
             trust_env=False,  # no proxy between the client and loopback
             verify=ssl_context(self.url),
@@ -233,7 +239,7 @@ def connect() -> Client:
         service = running_service(settings.data_dir)
         if service is None:
             raise no_service(settings)
-        client = Client(service.url, token or _read_token(Path(service.token_file)))
+        client = Client(service.url, token, token_file=None if token else Path(service.token_file))
     client.on_wait = lambda line: click.echo(line, err=True)
     return client
 

@@ -23,7 +23,8 @@ from cli.settings import REMOTE_VARIABLES, CommandSettings
 from models.config.secrets import read_secrets
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
-from models.people.tokens import issue_token, local_token_path
+from models.people.local_token import local_token_path
+from models.people.tokens import issue_token
 from models.people.users import ADMIN, find_user
 from models.session import AWAY, open_database, why_away
 from worker.embedded_broker import BrokerProgram, is_answering, prepare_broker

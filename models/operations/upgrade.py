@@ -20,7 +20,7 @@ from models.files.store import FileStore
 from models.installation import check_before_upgrade, establish
 from models.learning.promotion import install_baseline
 from models.operations.seal_inputs import seal_inputs
-from models.people.tokens import read_or_make_local_token
+from models.people.local_token import renew_local_token
 from models.people.users import ADMIN, find_user, make_user
 from models.session import WRITES, keep_wal, open_database, switch_foreign_keys
 from models.tables.people import Role
@@ -54,10 +54,11 @@ def upgrade(settings: Settings) -> None:
         migrate(sessions.engine)
         with sessions.begin() as session:
             establish(session, settings)
-            user = find_user(session, ADMIN) or make_user(session, name=ADMIN, role=Role.ADMIN)
-            read_or_make_local_token(session, user, settings.data_dir)
+            if find_user(session, ADMIN) is None:
+                make_user(session, name=ADMIN, role=Role.ADMIN)
             install_baseline(session, data_dir=settings.data_dir)
             chain_older(session)
+        renew_local_token(sessions, settings.data_dir)
         seal_inputs(sessions, FileStore(settings.files_dir))
 
 

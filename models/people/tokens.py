@@ -1,24 +1,23 @@
-"""API tokens, one-time links, and the local token of this machine's command line."""
+"""API tokens and one-time links."""
 
 import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session, contains_eager
 
 from models.base import now
-from models.config.secrets import write_private
 from models.people.users import get_user
 from models.query import update_rows
 from models.tables.people import Role, Token, User
 
 # A login link logs in once; an invitation lets its owner set a password.
 LinkKind = Literal["login", "invitation"]
-TokenKind = Literal["api"] | LinkKind
+# Local: of this machine's command line.
+TokenKind = Literal["api", "local"] | LinkKind
 
 
 def issue_token(
@@ -43,8 +42,8 @@ def issue_token(
 
 
 def find_api_token(session: Session, token: str) -> Token | None:
-    """With its active user."""
-    query = select(Token).join(Token.user).where(*_valid(token, "api"), User.is_active)
+    """With its active user; also the local one."""
+    query = select(Token).join(Token.user).where(*_valid(token, "api", "local"), User.is_active)
     return session.scalar(query.options(contains_eager(Token.user)))
 
 
@@ -74,6 +73,13 @@ def invited_users(session: Session) -> set[int]:
     return set(session.scalars(select(Token.user_id).where(*waiting)))
 
 
+MAX_API_TOKENS = 50  # of one user: more are hardly in use
+
+
+def has_room_for_api_token(session: Session, *, user_id: int) -> bool:
+    return len(list_api_tokens(session, user_id=user_id)) < MAX_API_TOKENS
+
+
 def list_api_tokens(session: Session, *, user_id: int) -> list[Token]:
     """Valid ones, newest first."""
     query = select(Token).where(Token.user_id == user_id, Token.kind == "api", *_alive())
@@ -94,8 +100,8 @@ def _revoke(session: Session, *which: ColumnElement[bool]) -> int:
     return update_rows(session, Token, *which, Token.revoked_at.is_(None), revoked_at=now())
 
 
-def _valid(token: str, kind: TokenKind) -> tuple[ColumnElement[bool], ...]:
-    return (Token.digest == digest_of(token), Token.kind == kind, *_alive())
+def _valid(token: str, *kinds: TokenKind) -> tuple[ColumnElement[bool], ...]:
+    return (Token.digest == digest_of(token), Token.kind.in_(kinds), *_alive())
 
 
 def _alive() -> tuple[ColumnElement[bool], ...]:
@@ -105,20 +111,3 @@ def _alive() -> tuple[ColumnElement[bool], ...]:
 def digest_of(token: str) -> str:
     # Tokens are long and random, so a fast hash is enough.
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-NAME = "the command line on this machine"
-
-
-def local_token_path(data_dir: Path) -> Path:
-    return data_dir / "token"
-
-
-def read_or_make_local_token(session: Session, user: User, data_dir: Path) -> str:
-    """Kept while valid, so that a running `overread submit` survives a restart."""
-    path = local_token_path(data_dir)
-    token = path.read_text().strip() if path.exists() else ""
-    if not token or find_api_token(session, token) is None:
-        token = issue_token(session, user=user, kind="api", name=NAME)
-        write_private(path, token + "\n")
-    return token

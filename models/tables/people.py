@@ -51,7 +51,7 @@ class Token(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
-    kind: Mapped[str] = mapped_column(String(16))  # "api" or "login" (used once)
+    kind: Mapped[str] = mapped_column(String(16))  # models.people.tokens.TokenKind
     name: Mapped[str | None] = mapped_column(String(80))  # given by its owner
     # Limits what it may do. None: all that its owner may do.
     role: Mapped[Role | None] = mapped_column(text_enum(Role))

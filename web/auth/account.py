@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from models.people.logins import list_logins
 from models.people.passwords import hash_password
 from models.people.second_factors import count_recovery_codes
-from models.people.tokens import list_api_tokens
+from models.people.tokens import list_api_tokens, revoke_tokens
 from models.people.users import RANK, end_logins
 from models.tables.people import Role, User
 from web.auth import reauthentication
@@ -44,6 +44,9 @@ def change_password() -> ResponseReturnValue:
     with write_session() as session:
         user = session.get_one(User, person().id)
         set_password(session, user, hashed)
+        if "revoke_tokens" in request.form:
+            revoke_tokens(session, user_id=user.id, kinds=("api",))
+            record_action(session, "token.revoked", "all")
     log_in(user)  # setting a password has ended this session, too
     return redirect(url_for("account.show", changed=""), code=303)
 

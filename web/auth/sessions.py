@@ -116,7 +116,9 @@ def _person_of_token(incoming: Request) -> Person | None:
         return None
     g.came_with_token = True
     role = lesser_role(token.user.role, token.role)
-    return _set_person(Person(token.user.id, token.user.name, role, until=token.expires_at))
+    # The local token is renewed for as long as the service runs.
+    until = token.expires_at if token.kind == "api" else None
+    return _set_person(Person(token.user.id, token.user.name, role, until=until))
 
 
 def _person(user: User, **session_: Any) -> Person:

@@ -6,7 +6,14 @@ from apiflask import APIBlueprint
 from flask import abort
 
 from models.base import now
-from models.people.tokens import find_api_token, issue_token, list_api_tokens, revoke_api_token
+from models.people.tokens import (
+    MAX_API_TOKENS,
+    find_api_token,
+    has_room_for_api_token,
+    issue_token,
+    list_api_tokens,
+    revoke_api_token,
+)
 from models.people.users import lesser_role
 from models.tables.people import Role, Token, User
 from web.auth.rules import needs, needs_recent_password, person, record_action
@@ -27,7 +34,7 @@ def index() -> TokensOut:
 @bp.post("/api/v1/tokens")
 @bp.input(NewToken)
 @bp.output(IssuedOut, status_code=201)
-@bp.doc(responses=[403])
+@bp.doc(responses=[403, 409])
 @needs(Role.VIEWER)
 @needs_recent_password
 def create(json_data: NewToken) -> IssuedOut:
@@ -55,6 +62,8 @@ def issue(new: NewToken) -> IssuedOut:
         abort(403, "a token cannot outlive the token that creates it")
     with write_session() as session:
         owner = session.get_one(User, asking.id)
+        if not has_room_for_api_token(session, user_id=owner.id):
+            abort(409, f"you have {MAX_API_TOKENS} tokens: revoke one that you no longer need")
         text = issue_token(
             session, user=owner, kind="api", lifetime=lifetime, name=new.name, role=new.role
         )

@@ -23,15 +23,9 @@ from models.context import AppContext, open_context
 from models.files.deletion_lock import hold_deletions
 from models.operations.dump import write_table
 from models.operations.upgrade import upgrade
+from models.people.local_token import local_token_path
 from models.people.logins import begin_login, find_login
-from models.people.tokens import (
-    LinkKind,
-    TokenKind,
-    find_api_token,
-    issue_token,
-    local_token_path,
-    user_of_link,
-)
+from models.people.tokens import LinkKind, TokenKind, find_api_token, issue_token, user_of_link
 from models.reading.predictions import add_predictions
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import Audit, Image, Prediction, State, Study
@@ -89,6 +83,9 @@ def test_restore_to_the_other_database_is_complete(
         with database.sessions() as session:
             assert session.scalars(select(Audit.action)).all()[-1] == "backup.restored"
         after["audit"].pop()
+        (local,) = after.pop("token")
+        assert [(*local[:-1], None)] == before.pop("token")
+        assert local[-1] is not None, "the local token is revoked"
         assert after == expected(before)
         check_new_ids(database)
     assert loose_ends(elsewhere) == []

@@ -14,6 +14,7 @@ from models.learning.promotion import production_history, production_version
 from models.learning.versions import check_servable, find_version
 from models.operations.seal_inputs import DONE
 from models.operations.upgrade import migrate, upgrade
+from models.people.local_token import local_token_path
 from models.reading.results import iter_results
 from models.tables.intake import Image, Move, Prediction, State
 from models.tables.people import Role, Token, User
@@ -60,9 +61,12 @@ def files_in(data_dir: Path) -> dict[str, bytes]:
 
 
 def check_files(before: dict[str, bytes], after: dict[str, bytes]) -> None:
-    """All are as they were, but network inputs have got a seal."""
+    """All are as they were, but network inputs have got a seal, and the local token is new."""
     assert after.keys() - before.keys() == {f"files/{DONE}"}
+    assert after.pop("token") != before["token"]
     for name, content in before.items():
+        if name == "token":
+            continue
         is_input = name.startswith("files/inputs/")
         assert after[name] == content or (is_input and after[name][:-SEAL] == content)
 
@@ -108,12 +112,18 @@ def test_upgrade_never_frees_ids(context: AppContext) -> None:
         assert again.id == copied["id"] + 1
 
 
+def local_token(context: AppContext) -> str:
+    return local_token_path(context.settings.data_dir).read_text().strip()
+
+
 @ON_SQLITE
 def test_old_predictions_are_shown_to_old_users(context: AppContext) -> None:
     enqueue.connect(context.settings)
     app = create_app(context.settings)
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+    assert client.get("/api/v1/jobs").status_code == 401, "it was replaced"
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {local_token(context)}"
     listed = client.get("/api/v1/results?format=json").json
     by_id = {row["image_id"]: row for row in listed["results"]}
     first = by_id[3]
@@ -149,9 +159,10 @@ def test_downgrade_to_the_first_tables_and_upgrade(
     engine = empty_database.engine
     before = read_rows(engine)
     downgrade(engine, "0001")
-    check_rows(before, read_rows(engine))
+    # The first release knows no revoked tokens, so the downgrade deletes them.
+    check_rows(before, read_rows(engine), but=("token",))
     upgrade(context.settings)
-    check_rows(before, read_rows(engine), but=("audit", "installation"))
+    check_rows(before, read_rows(engine), but=("audit", "installation", "token"))
     with context.sessions() as session:
         assert verify(session).is_intact
 

@@ -8,9 +8,19 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from models.base import now
+from models.people.tokens import MAX_API_TOKENS, issue_token
 from models.tables.people import Role, Token, User
+from tests.support.data.rows import a_user
 from tests.support.web.pages import words
-from tests.support.web.people import audited, is_in, submit
+from tests.support.web.people import (
+    ANOTHER,
+    PASSWORD,
+    a_person,
+    audited,
+    entered,
+    is_in,
+    submit,
+)
 from tests.support.web.portal import Portal
 
 JOB = {"name": "a folder"}
@@ -147,3 +157,37 @@ def test_wrong_tokens_are_rate_limited_but_valid_ones_work(portal: Portal) -> No
     assert wrong.get("/").status_code == 429
     assert program.get("/api/v1/jobs").status_code == 200
     assert is_in(portal.browser())
+
+
+def test_number_of_tokens_of_a_user_is_limited(portal: Portal) -> None:
+    program = portal.program()
+    with portal.database.sessions.begin() as session:
+        user = a_user(session, name="a operator")
+        for _ in range(MAX_API_TOKENS - 1):  # beside the program's own
+            issue_token(session, user=user, kind="api", lifetime=timedelta(days=1))
+    refused = asked(program)
+    assert refused.status_code == 409
+    assert refused.json["title"].startswith("you have 50 tokens")
+    newest = program.get("/api/v1/tokens").json["tokens"][0]["id"]
+    program.post(f"/api/v1/tokens/{newest}/revoke")
+    assert asked(program).status_code == 201
+    assert asked(portal.program(Role.READER), role="reader").status_code == 201
+
+
+def test_local_token_creates_tokens_that_outlive_it(portal: Portal) -> None:
+    local = portal.token(kind="local", lifetime=timedelta(days=1))
+    assert asked(portal.client_with(local), days=365).status_code == 201
+
+
+def test_password_change_revokes_tokens_where_wanted(portal: Portal) -> None:
+    a_person(portal)
+    browser, word = entered(portal), PASSWORD
+    made = submit(browser, "/account/tokens", name="x", role="viewer", days="7").text
+    program = portal.client_with(made.partition("data-secret>")[2].partition("<")[0])
+    for new, more, is_valid in ((ANOTHER, {}, True), (PASSWORD, {"revoke_tokens": "yes"}, False)):
+        fields = {"current": word, "password": new, "again": new} | more
+        assert submit(browser, "/account/password", **fields).status_code == 303
+        assert (program.get("/api/v1/jobs").status_code == 200) == is_valid
+        word = new
+    assert audited(portal)[-1] == ("token.revoked", "all")
+    assert "Also revoke my API tokens" not in browser.get("/account").text, "there are none"
