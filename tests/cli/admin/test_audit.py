@@ -44,7 +44,7 @@ def test_it_says_what_is_broken(settings: Settings, tmp_path: Path) -> None:
     broken = run_on(settings, "audit", "--verify")
     assert broken.exit_code == 1
     assert "Audit chain verification failed at row 7" in broken.stderr
-    assert "WRONG   audit      broken at row 7" in run_on(settings, "doctor").stdout
+    assert "WRONG audit      broken at row 7" in run_on(settings, "doctor").stdout
     lines = tmp_path / "a.jsonl"
     assert run_on(settings, "audit", "--export", lines).exit_code == 0
     assert [json.loads(line)["id"] for line in lines.read_text().splitlines()][-1] == 51

@@ -94,7 +94,7 @@ def test_doctor_compares_the_secrets_with_the_database(settings: Settings) -> No
     path.unlink()
     found = run_on(settings, "doctor")
     assert found.exit_code == 1
-    assert f"WRONG   secrets    {path} is missing: restore it from a backup" in found.stdout
+    assert f"WRONG secrets    {path} is missing: restore it from a backup" in found.stdout
     assert "training" in found.stdout, "the checks go on"
 
 
