@@ -16,7 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.config.settings import Settings
 
-BUSY_TIMEOUT_MS = 30_000
+BUSY_TIMEOUT_MS = 30_000  # for another writer; of PostgreSQL, for any lock
 # Without these, clients of a server that was switched off wait for hours.
 POSTGRES_TIMEOUTS = {
     "connect_timeout": 5,
@@ -25,8 +25,9 @@ POSTGRES_TIMEOUTS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-# Beside the pool's five: one for each thread of the portal (cli/service/processes.py).
-MAX_OVERFLOW = 27
+# Beside the pool's five: one for each thread of the portal (cli/service/processes.py), and two for
+# its health checks. So nothing waits for a connection but a fault of ours.
+POOL = {"max_overflow": 29, "pool_timeout": 5}
 # The database does not answer, or not in time: a passing failure.
 AWAY = (OperationalError, InterfaceError, TimeoutError)
 WRITES = {"overread_writes": True}
@@ -63,14 +64,16 @@ def make_sessions(settings: Settings) -> Sessions:
 def _make_engine(settings: Settings) -> Engine:
     # Parameters may hold file names, which must not reach a log with an error's text.
     if not settings.is_sqlite:
-        return create_engine(
+        engine = create_engine(
             settings.database,
             pool_pre_ping=True,
             hide_parameters=True,
             connect_args=POSTGRES_TIMEOUTS,
-            max_overflow=MAX_OVERFLOW,
+            **POOL,
         )
-    engine = create_engine(settings.database, hide_parameters=True, max_overflow=MAX_OVERFLOW)
+        event.listen(engine, "connect", _prepare_postgres)
+        return engine
+    engine = create_engine(settings.database, hide_parameters=True, **POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -81,6 +84,11 @@ def why_away(error: Exception) -> str:
     cause = error.orig if isinstance(error, DBAPIError) else error
     first, *_ = str(cause).strip().splitlines() or [type(cause).__name__]
     return first
+
+
+def _prepare_postgres(connection: Any, _: ConnectionPoolEntry) -> None:
+    connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

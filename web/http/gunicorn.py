@@ -3,18 +3,21 @@
 gunicorn waits for a client without limit in one of a few threads, so a few slow connections would
 block the portal. Here each request has a budget of waiting time, which grows with the bytes that
 are transferred and shrinks when many threads wait. Against thousands of connections, use a proxy
-that buffers requests.
+that buffers requests. Health checks have threads of their own, so they answer even if all others
+are busy.
 
 gunicorn's log lines get the portal's format. Access lines are off, and requests are not quoted:
 addresses and headers may contain names, searches and login links.
 """
 
 import errno
+import re
 import select
 import socket
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
@@ -33,7 +36,13 @@ IN_A_CROWD_S = 1.0  # instead of PATIENCE_S when many threads wait
 CROWD = 16  # half of the threads (cli/service/processes.py)
 LOOK_AGAIN_S = 0.25
 BLOCK = 64 * 1024
-AT_ONCE_S = 0.05  # most clients send as soon as they are connected
+# Whole, and without a body that its thread would wait for.
+HEALTH_CHECK = re.compile(
+    rb"(?!.*\r\n(?:content-length|transfer-encoding) *:)"
+    rb"(?:get|head) /(healthz|readyz|health)[ ?].*\r\n\r\n",
+    re.DOTALL | re.IGNORECASE,
+)
+LONGEST_CHECK = 4096  # bytes of such a request
 
 
 class Crowd:
@@ -129,17 +138,46 @@ class PortalWorker(ThreadWorker):  # type: ignore[misc]
         except (SettingsError, PipelineError) as error:
             raise AppImportError(str(error)) from None
 
-    def handle(self, conn: TConn) -> Any:
+    def init_process(self) -> None:
+        # Liveness asks nobody; readiness may have to wait for the database.
+        liveness, readiness = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self.checks = {b"healthz": liveness, b"readyz": readiness, b"health": readiness}
+        super().init_process()
+
+    def enqueue_req(self, conn: TConn) -> None:
+        head = _arrived(conn.sock)
+        if head is None and not conn.initialized:  # wait without a thread
+            nothing: Future[Any] = Future()
+            nothing.set_result(_DEFER)
+            self.finish_request(conn, nothing)
+            return
+        check = HEALTH_CHECK.fullmatch(head or b"")
+        threads = self.checks[check[1].lower()] if check else self.tpool
+        threads.submit(self.handle, conn, lingers=check is None).add_done_callback(
+            lambda done: self.method_queue.defer(self.finish_request, conn, done)
+        )
+
+    def handle(self, conn: TConn, *, lingers: bool = True) -> Any:
+        """lingers: wait at the end for what the client still sends; a check was read whole."""
         if not isinstance(conn.sock, PacedSocket):
             conn.sock = PacedSocket(fileno=conn.sock.detach())
-        if not (conn.initialized or conn.data_ready or conn.wait_for_data(AT_ONCE_S)):
-            return _DEFER  # wait without a thread
         conn.sock.begin()
         kept = super().handle(conn)
         if kept is False:
             # Close here: gunicorn would wait for the client in its main thread.
-            conn.close(graceful=not conn.sock.is_given_up)
+            conn.close(graceful=lingers and not conn.sock.is_given_up)
         return kept
+
+
+def _arrived(connection: socket.socket) -> bytes | None:
+    """The first bytes, which stay to be read; None if there are none yet."""
+    try:
+        # Not that of PacedSocket, which waits.
+        return socket.socket.recv(connection, LONGEST_CHECK, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""  # the thread that reads it handles the error
 
 
 class PortalLogger(Logger):  # type: ignore[misc]

@@ -5,21 +5,27 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from email.message import Message
 from importlib.metadata import version
-from pathlib import Path
+from sqlite3 import connect
 from urllib.error import HTTPError
 
+import httpx
 import pytest
 
 from cli.service.processes import portal
 from cli.service.start import usable_port
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
+from models.people.tokens import issue_token
+from models.people.users import make_user
+from models.session import open_database
+from models.tables.people import Role
 from tests.support.servers.processes import Process
 from tests.support.servers.service import wait_until
-from web.http.gunicorn import CROWD, IN_A_CROWD_S, PATIENCE_S, PacedSocket, crowd
+from web.http.gunicorn import CROWD, HEALTH_CHECK, IN_A_CROWD_S, PATIENCE_S, PacedSocket, crowd
 
 HOST = "127.0.0.1"
 THREADS = 16  # as many idle clients would occupy every thread of the default worker
@@ -29,14 +35,17 @@ FORM = (
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    folder = tmp_path_factory.mktemp("portal")
-    settings = Settings(data=folder / "data")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(data=tmp_path_factory.mktemp("portal") / "data")
+
+
+@pytest.fixture(scope="module")
+def port(settings: Settings) -> Iterator[int]:
     settings.data_dir.mkdir()
     upgrade(settings)
     found = usable_port(HOST, 0)
     command = (sys.executable, "-m", *portal(host=HOST, port=found).command)
-    process = Process(command, settings=settings, log=Path(folder / "log"))
+    process = Process(command, settings=settings, log=settings.data.parent / "log")
     try:
         wait_until(lambda: _is_up(found), within_s=60, what="the portal")
         yield found
@@ -87,6 +96,48 @@ def test_idle_clients_get_less_time_when_there_are_many(port: int) -> None:
         for _ in range(2 * number):
             stack.enter_context(socket.create_connection((HOST, port))).sendall(b"GET /he")
         assert ask(port)[0] == 200
+
+
+def test_health_answers_while_every_thread_is_busy(port: int, settings: Settings) -> None:
+    command = portal(host=HOST, port=port).command
+    number = int(command[command.index("--threads") + 1])
+    with open_database(settings) as sessions, sessions.begin() as session:
+        token = issue_token(
+            session, user=make_user(session, name="olga", role=Role.OPERATOR), kind="api"
+        )
+    headers = {"Authorization": f"Bearer {token}"}
+
+    def create(key: int) -> int:
+        job = {"name": str(key)}
+        return httpx.post(
+            f"http://{HOST}:{port}/api/v1/jobs", json=job, headers=headers
+        ).status_code
+
+    with ThreadPoolExecutor(number) as clients:
+        with closing(connect(settings.data_dir / "overread.sqlite3")) as writer:
+            writer.execute("BEGIN IMMEDIATE")  # all others wait for its end
+            jobs = clients.map(create, range(number))
+            time.sleep(1)
+            for path in ("/healthz", "/readyz", "/healthz"):
+                began = time.monotonic()
+                assert ask(port, path)[0] in (200, 503)
+                assert time.monotonic() - began < 2, path
+        assert set(jobs) == {201}
+
+
+def test_health_check_that_is_not_whole_gets_no_thread_of_its_own() -> None:
+    whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert HEALTH_CHECK.fullmatch(whole)[1] == b"healthz"
+    assert HEALTH_CHECK.fullmatch(b"HEAD /readyz?x=1 HTTP/1.1\r\n\r\n")[1] == b"readyz"
+    with_body = whole.replace(b"Host: x", b"content-Length: 5")
+    for other in (
+        b"",
+        whole[:-2],
+        with_body,
+        whole + b"GET",
+        whole.replace(b"healthz", b"health2"),
+    ):
+        assert HEALTH_CHECK.fullmatch(other) is None
 
 
 def test_proxy_headers_are_ignored_without_a_proxy(port: int) -> None:
