@@ -161,4 +161,4 @@ def test_declared_files_are_listed_in_pages(sender: Sender) -> None:
 def test_declared_names_are_cleaned_like_image_names(sender: Sender) -> None:
     (upload,) = sender.declare(("../d\\a\u202e\x07.png", a_png()))
     assert upload["file"] == "d/a\ufffdE2\ufffd80\ufffdAE\ufffd07.png"
-    assert sender.chunk(upload, 0, a_png()).json["files"][0]["file"] == "d/a.png"
+    assert sender.chunk(upload, 0, a_png()).json["files"][0]["file"] == upload["file"]
