@@ -63,7 +63,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
     Raises FileExistsError where `target` has come to hold something.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     temporary = target.with_name(f"{partial_name(target)}{secrets.token_hex(16)}")
     temporary.mkdir()
     try:
@@ -79,6 +79,17 @@ def new_folder(target: Path) -> Iterator[Path]:
 def partial_name(target: Path) -> str:
     """How temporary names beside `target` begin."""
     return f".{target.name}{PARTIAL}"
+
+
+def make_folder(folder: Path, *, mode: int = 0o777) -> Path:
+    """Make it, and the missing ones above it, so that they survive a power cut. mode: before the
+    umask.
+    """
+    if not folder.is_dir():
+        make_folder(folder.parent, mode=mode)
+        folder.mkdir(mode=mode, exist_ok=True)
+        sync(folder.parent)
+    return folder
 
 
 def sync(path: Path) -> None:

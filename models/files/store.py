@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from models.files.deletion_lock import deleting
 from models.files.seal import INPUT_SIDE, open_sealed, seal
-from pipeline.atomic_file import sync, temporary_file
+from pipeline.atomic_file import make_folder, sync, temporary_file
 from pipeline.checksum import BLOCK, copy_hashed, sha256_of
 from pipeline.errors import DamagedFileError
 
@@ -214,8 +214,4 @@ def delete_older(path: Path, moment: float) -> None:
 
 def make_private_folder(folder: Path) -> Path:
     """Make it, and the missing ones above it."""
-    if not folder.is_dir():
-        make_private_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        sync(folder.parent)
-    return folder
+    return make_folder(folder, mode=0o700)

@@ -32,6 +32,7 @@ from models.tables.intake import Audit, Image, Prediction, State, Study
 from pipeline.checksum import sha256_of
 from tests.support.data.first_release import TIME, install_first_release
 from tests.support.data.kept import all_rows, an_image_in, fill_history
+from tests.support.data.power_cut import Disk
 from tests.support.data.rows import a_job, a_prediction, a_user, live_version
 from tests.support.servers.databases import Database, both_databases, open_database, open_session
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
@@ -112,6 +113,27 @@ def test_backup_holds_no_token_and_that_of_an_old_backup_is_ignored(
     assert not local_token_path(restored.data_dir).exists()
     upgrade(restored)
     assert local_token_path(restored.data_dir).read_bytes() != token
+
+
+def test_backup_and_restore_survive_a_power_cut(
+    keeper: Keeper,
+    context: AppContext,
+    restored: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill_history(context)
+    disk = Disk(tmp_path, monkeypatch)
+    keeper.backup()
+    saved = {path: path.read_bytes() for path in keeper.folder.rglob("*") if path.is_file()}
+    survivors = disk.survivors()
+    for path, content in saved.items():
+        assert survivors[path.relative_to(tmp_path).as_posix()] == content
+    keeper.restore(restored)
+    survivors = disk.survivors()
+    for name, content in files_of(restored.data_dir).items():
+        assert survivors[f"{restored.data_dir.name}/{name}"] == content
+    assert f"{restored.data_dir.name}/secrets.json" in survivors
 
 
 def check_new_ids(database: Database) -> None:
