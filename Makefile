@@ -15,7 +15,7 @@ ROOMS := cli worker web models pipeline migrations benchmarks tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-train setup-dev demo up test test-fast chaos fuzz check sbom lock clean
+.PHONY: help setup setup-train setup-dev demo up test test-fast test-api chaos fuzz check sbom lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: setup-dev ## Run every test
 test-fast: setup-dev ## Run the tests that need no server, browser or TensorFlow (two minutes)
 	$(BIN)/pytest -n 2 --dist loadfile tests/pipeline tests/models tests/web \
 		-m "not (tensorflow or processes or browser or postgresql or shared)" $(PYTEST)
+
+test-api: setup-dev ## Send 15,000 generated requests to the API; answers must be as described
+	API_EXAMPLES=$(or $(API_EXAMPLES),100) $(BIN)/pytest tests/web/test_openapi_requests.py $(PYTEST)
 
 chaos: setup-dev ## Send 2,000 images through at least 50 faults on each database; count losses
 	$(BIN)/python -m tests.chaos $(CHAOS)

@@ -37,6 +37,11 @@ def listed(names: Iterable[str], *, most: int = LISTED) -> str:
     return ", ".join([*shown, "..."] if next(remaining, None) is not None else shown)
 
 
+def bytes_words(count: int) -> str:
+    """Return a limit as `64 KiB` or `16 MiB`, rounded down."""
+    return f"{count // 2**20} MiB" if count >= 2**20 else f"{count // 2**10} KiB"
+
+
 def readable(text: str) -> str:
     """Return the text in one line, with each character that is not printable as U+FFFD."""
     if text.isprintable():

@@ -15,11 +15,12 @@ from web.auth.credentials import limiter
 from web.auth.rules import install_auth
 from web.context import KEY
 from web.http import filters, label_filters
-from web.http.errors import PROBLEM, install_errors
-from web.http.forms import install_limits
+from web.http.errors import install_errors
+from web.http.forms import JsonProvider, PortalRequest
+from web.http.limits import check_request, install_limits
+from web.http.openapi import complete, install_openapi
 from web.http.params import RowId
 from web.http.request_log import install_request_log
-from web.http.schemas import Problem
 from web.http.security import NOTICE, install_security
 from web.intake import jobs, uploads
 from web.labels import views as labels
@@ -45,10 +46,11 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         __name__,
         title="Overread",
         version="1",
-        spec_path="/api/v1/openapi.json",
+        spec_path=None,  # `install_openapi` adds it
         docs_path=None,  # its page loads scripts from other hosts
         json_errors=False,
     )
+    app.request_class, app.json = PortalRequest, JsonProvider(app)
     # Merging slashes would redirect to the host named by the request.
     app.url_map.merge_slashes = False
     app.url_map.converters["int"] = RowId
@@ -60,11 +62,12 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     install_limits(app, settings)
     install_auth(app)
     limiter.init_app(app)
+    app.before_request(check_request)
     install_errors(app)
     _install_filters(app)
-    _describe(app)
     for module in MODULES:
         app.register_blueprint(module.bp)
+    _describe(app)
     return app
 
 
@@ -84,24 +87,11 @@ def _install_filters(app: APIFlask) -> None:
 
 def _describe(app: APIFlask) -> None:
     app.description = f"{NOTICE} Errors are problem details (RFC 9457)."
-    app.config["VALIDATION_ERROR_SCHEMA"] = Problem.model_json_schema()
-    app.config["HTTP_ERROR_SCHEMA"] = Problem.model_json_schema()
-    app.config["AUTO_OPERATION_ID"] = True
-    app.config["AUTO_200_RESPONSE"] = False  # views that declare no fields, pages, are left out
-    app.security_schemes = {
-        "token": {"type": "http", "scheme": "bearer"},
-        "session": {"type": "apiKey", "in": "cookie", "name": "overread"},
-    }
-    app.spec_processor(_complete_spec)
+    install_openapi(app)
 
-
-def _complete_spec(spec: dict[str, Any] | str) -> dict[str, Any] | str:
-    assert isinstance(spec, dict)
-    spec["security"] = [{"token": []}, {"session": []}]
-    for operations in spec["paths"].values():
-        for operation in operations.values():
-            for status, response in operation["responses"].items():
-                # APIFlask declares errors as plain JSON.
-                if status >= "400" and (plain := response.get("content")):
-                    response["content"] = {PROBLEM: plain["application/json"]}
-    return labels.describe_table(uploads.describe_pieces(jobs.describe_upload(spec)))
+    @app.spec_processor
+    def finish(spec: dict[str, Any] | str) -> dict[str, Any]:
+        assert isinstance(spec, dict)
+        labels.describe_table(uploads.describe_pieces(jobs.describe_upload(spec)))
+        complete(app, spec)
+        return spec

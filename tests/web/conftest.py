@@ -1,15 +1,22 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jinja2 import FileSystemBytecodeCache
+from sqlalchemy import select
 
+from models.people.tokens import issue_token
+from models.tables.people import Token
 from tests.support.data.builders import make_dicom, make_png
+from tests.support.data.nights import a_night, a_snapshot
+from tests.support.data.rows import a_user, a_version
 from tests.support.servers.databases import Database
 from tests.support.web.portal import Portal
 from tests.support.web.sender import Sender
 from web.app import create_app
 from web.context import KEY
+from worker.enqueue import connect
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +64,28 @@ def a_png(tmp_path: Path) -> bytes:
 @pytest.fixture
 def a_dicom(tmp_path: Path) -> bytes:
     return make_dicom(tmp_path / "image.dcm").read_bytes()
+
+
+@pytest.fixture
+def known(portal: Portal, a_png: bytes, broker_url: str) -> dict[str, Any]:
+    """Existing ids by path parameter; a broker is connected."""
+    connect(portal.database.settings.model_copy(update={"broker_url": broker_url}))
+    job_id = portal.new_job()
+    portal.send(job_id, ("a/b.png", a_png))
+    portal.read_all()
+    uploads = f"/api/v1/jobs/{job_id}/uploads"
+    declared = portal.program().post(uploads, json={"files": [{"file": "a/c.png", "size": 9}]})
+    with portal.database.sessions.begin() as session:
+        other = a_user(session, name="another")
+        issue_token(session, user=other, kind="api")
+        return {
+            "image_id": 1,
+            "study_id": 1,
+            "night_id": a_night(session).id,
+            "snapshot_id": a_snapshot(session).id,
+            "user_id": other.id,
+            "token_id": session.scalars(select(Token.id).where(Token.user_id == other.id)).one(),
+            "upload_id": declared.json["uploads"][0]["id"],
+            "job_id": job_id,
+            "name": a_version(session, name="v2").name,
+        }

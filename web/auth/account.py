@@ -17,6 +17,7 @@ from web.auth.schemas import NewToken
 from web.auth.sessions import idle_time, is_second_factor_required, log_in
 from web.auth.tokens import issue, revoke, token_out
 from web.context import read_session, write_session
+from web.http.limits import NEW_TOKENS, at_most
 from web.http.params import read_form
 
 bp = Blueprint("account", __name__)
@@ -62,6 +63,7 @@ def leave_everywhere() -> ResponseReturnValue:
 
 
 @bp.post("/account/tokens")
+@at_most(NEW_TOKENS)
 @needs(Role.VIEWER)
 @needs_recent_password
 def issue_token() -> str:

@@ -34,7 +34,6 @@ RULE = "lowest_role"  # of a view; None: it needs no login
 RECENT = "recent_password"
 BEFORE_SET_UP = "before_set_up"  # of the second factor
 FOR_PROGRAMS = ("/health", "/healthz", "/readyz", "/metrics")
-OPEN_BODY_BYTES = 64 * 1024  # of requests without a login
 
 csrf = CSRFProtect()
 
@@ -110,12 +109,11 @@ def guard() -> ResponseReturnValue | None:
         log.error("refused: no access rule for %s", request.endpoint)
         abort(500)
     role = view[RULE]
-    if role is None:
-        request.max_content_length = OPEN_BODY_BYTES
-    elif not current_user.is_authenticated:
-        return _ask_to_log_in()
-    elif not person().may(role):
-        abort(403, f"this needs the role {role.value}; yours is {person().role.value}")
+    if role is not None:
+        if not current_user.is_authenticated:
+            return _ask_to_log_in()
+        if not person().may(role):
+            abort(403, f"this needs the role {role.value}; yours is {person().role.value}")
     if g.get("came_with_token"):
         return None
     csrf.protect()
@@ -144,9 +142,8 @@ def install_auth(app: Flask) -> None:
     csrf.init_app(app)
     install_logins(app)
     app.before_request(guard)
-    # Views of the libraries.
+    # The view of a library.
     open_to_all("style, scripts and images of the login page")(app.view_functions["static"])
-    needs(Role.VIEWER)(app.view_functions["openapi.spec"])
 
 
 def _ask_to_log_in() -> ResponseReturnValue:

@@ -2,14 +2,14 @@
 
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import Field, StrictBool, StrictInt
 
 from models.tables.people import Role
-from web.http.schemas import In, Out
+from web.http.schemas import In, Out, Text
 
 
 class NewUser(In):
-    name: str = Field(min_length=1, max_length=80)
+    name: Text = Field(min_length=1, max_length=80)
     role: Role
 
 
@@ -17,7 +17,7 @@ class UserChange(In):
     """Omitted fields stay unchanged."""
 
     role: Role | None = None
-    is_active: bool | None = None
+    is_active: StrictBool | None = None
 
 
 class UserOut(Out):
@@ -47,9 +47,9 @@ class InvitationOut(Out):
 class NewToken(In):
     """role: at most the caller's."""
 
-    name: str = Field(min_length=1, max_length=80)
+    name: Text = Field(min_length=1, max_length=80)
     role: Role
-    days: int = Field(ge=1, le=365)
+    days: StrictInt = Field(ge=1, le=365)
 
 
 class TokenOut(Out):

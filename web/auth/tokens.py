@@ -19,6 +19,7 @@ from models.tables.people import Role, Token, User
 from web.auth.rules import needs, needs_recent_password, person, record_action
 from web.auth.schemas import IssuedOut, NewToken, TokenOut, TokensOut
 from web.context import read_session, write_session
+from web.http.limits import NEW_TOKENS, at_most
 
 bp = APIBlueprint("tokens", __name__, tag="Tokens")
 
@@ -34,7 +35,8 @@ def index() -> TokensOut:
 @bp.post("/api/v1/tokens")
 @bp.input(NewToken)
 @bp.output(IssuedOut, status_code=201)
-@bp.doc(responses=[403, 409])
+@bp.doc(responses=[409])
+@at_most(NEW_TOKENS)
 @needs(Role.VIEWER)
 @needs_recent_password
 def create(json_data: NewToken) -> IssuedOut:

@@ -4,22 +4,24 @@ import logging
 from typing import Any
 
 from apiflask import APIFlask, HTTPError
-from flask import Response, json, render_template
+from flask import Response, json, render_template, request
 from flask_limiter import RateLimitExceeded
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from models.session import AWAY, why_away
 from models.slots import RETRY_AFTER_S as BUSY_FOR_S
 from models.slots import BusyError
+from pipeline.text import bytes_words
 from web.auth.rules import is_api_request
 from web.http.disk import DiskFullError, is_full
 
 log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
+FORM = "multipart/form-data"
 RETRY_AFTER_S = 5  # most likely the database is restarting
 TITLES = {
     400: "Bad request",
@@ -29,6 +31,7 @@ TITLES = {
     405: "Method not allowed",
     409: "Conflict: the item has changed since you loaded it",
     413: "Request too large",
+    415: "Content type not supported",
     422: "Invalid input",
     429: "Too many attempts",
     500: "Internal error",
@@ -44,6 +47,7 @@ def install_errors(app: APIFlask) -> None:
     expired = "the form has expired or is invalid: reload the page"
     app.register_error_handler(CSRFError, lambda _: answer(400, expired))
     app.register_error_handler(RateLimitExceeded, _rate_limited)
+    app.register_error_handler(RequestEntityTooLarge, _too_large)
     not_stored = "the text contains a character that cannot be stored"  # zero bytes in PostgreSQL
     app.register_error_handler(DataError, lambda _: answer(422, not_stored))
     app.register_error_handler(BusyError, _busy)
@@ -72,6 +76,11 @@ def _http_error(error: HTTPException) -> Response:
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
     return response
+
+
+def _too_large(_: RequestEntityTooLarge) -> Response:
+    parts = f" and {request.max_form_parts} parts" if request.mimetype == FORM else ""
+    return answer(413, f"at most {bytes_words(request.max_content_length or 0)}{parts} are allowed")
 
 
 def _rate_limited(error: RateLimitExceeded) -> Response:

@@ -1,15 +1,16 @@
-"""Request bodies: limits, large forms spooled to disk, and file names made safe."""
+"""Request bodies: JSON, forms whose files are spooled to disk, and file names made safe."""
 
+import re
 import unicodedata
+from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, cast
 
-from apiflask import APIFlask
-from flask import Request, request
-from werkzeug.exceptions import BadRequest
+from flask import Request
+from flask.json.provider import DefaultJSONProvider
+from werkzeug.exceptions import BadRequest, UnprocessableEntity, UnsupportedMediaType
 from werkzeug.formparser import FormDataParser
 
-from models.config.settings import Settings
 from models.files.store import make_private_folder
 from pipeline.text import unique_name
 from web.context import current_context
@@ -18,10 +19,9 @@ from web.http.disk import check_room, noticing_full_disk
 SPOOL = 4 * 2**20  # a part larger than this goes to disk at once
 SMALL_FORM = 64 * 2**20  # parts of a larger form, or one of unknown size, go to disk earlier
 SPOOL_OF_LARGE_FORM = 128 * 2**10
-MAX_PARTS = 500  # files in one request, each of which may take an open file
-MAX_BODY = 32 * 2**20  # of any other request
-TAKES_FILES = "jobs.send"  # the only view that accepts large forms
-FORM_OVERHEAD = 16 * 2**20  # headers of that many parts, with long names
+MAX_TOKENS = 20_000  # in one JSON body: 1,000 files or labels of a few fields
+# Strings and separators. The end of a string is optional, so that hostile text is read only once.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[,\[{]', re.DOTALL)
 MAX_NAME_LENGTH = 1024
 MAX_FOLDER_LENGTH = 255
 
@@ -37,6 +37,17 @@ class StrictParser(FormDataParser):
             raise BadRequest("the form is incomplete or malformed") from None
 
 
+class JsonProvider(DefaultJSONProvider):
+    def loads(self, s: str | bytes, **options: Any) -> Any:
+        return super().loads(s, parse_float=_number, **options)
+
+
+def _number(text: str) -> float:
+    """In JSON, 7.0 is a whole number."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
 class PortalRequest(Request):
     def make_form_data_parser(self) -> FormDataParser:
         return StrictParser(
@@ -49,14 +60,29 @@ class PortalRequest(Request):
         )
 
     def get_json(self, *args: Any, **kwargs: Any) -> Any:
+        """An empty body is the same as an empty object."""
+        body = self.get_data()
+        if not body:
+            return {}
+        if not self.is_json:
+            raise UnsupportedMediaType("expected the content type application/json")
+        _check_size(body)
         try:
-            return super().get_json(*args, **kwargs)
+            content = super().get_json(*args, **kwargs)
         except RecursionError:
             raise BadRequest("the JSON is nested too deeply") from None
+        if content is None:
+            raise UnprocessableEntity("expected a JSON object, not null")
+        return content
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:
-        """An empty body is the same as an empty object."""
-        return super().on_json_loading_failed(e) if self.get_data() else {}
+        raise BadRequest("the body is not valid JSON")
+
+
+def _check_size(body: bytes) -> None:
+    """A parsed value takes up to twenty times the memory of its text, so count before parsing."""
+    if any(islice(_TOKEN.finditer(body), MAX_TOKENS, None)):
+        raise BadRequest(f"the JSON has more than {MAX_TOKENS:,} strings and separators")
 
 
 def spooled_file(total_content_length: int | None, *_: Any, **__: Any) -> IO[bytes]:
@@ -66,19 +92,6 @@ def spooled_file(total_content_length: int | None, *_: Any, **__: Any) -> IO[byt
     is_small = total_content_length is not None and total_content_length <= SMALL_FORM
     spool = SPOOL if is_small else SPOOL_OF_LARGE_FORM
     return cast(IO[bytes], SpooledTemporaryFile(max_size=spool, dir=str(folder)))
-
-
-def install_limits(app: APIFlask, settings: Settings) -> None:
-    app.request_class = PortalRequest
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_archive_bytes + FORM_OVERHEAD
-    app.config["MAX_FORM_PARTS"] = MAX_PARTS
-    app.before_request(_limit_body)
-
-
-def _limit_body() -> None:
-    """Only the files of a form go to disk; every other body is held in memory."""
-    if request.endpoint != TAKES_FILES or request.mimetype != "multipart/form-data":
-        request.max_content_length = MAX_BODY
 
 
 def clean_file_name(raw: str) -> str:

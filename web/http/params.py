@@ -1,7 +1,7 @@
 """Parameters of requests: row ids in paths, query strings, forms."""
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from flask import abort, request
 from pydantic import BaseModel, ValidationError
@@ -27,6 +27,17 @@ def or_404(row: Row | None, what: str) -> Row:
     return row
 
 
+def check_query(view: Callable[..., Any]) -> None:
+    """Refuse parameters that a view of the API does not take, and repeated ones."""
+    model = view.__annotations__.get("query_data")
+    known = model.model_fields if model else ()
+    for name, values in request.args.lists():
+        if name not in known:
+            abort(422, f"{name}: unknown parameter")
+        if len(values) > 1:
+            abort(422, f"{name}: given more than once")
+
+
 def read_query(kind: type[Fields]) -> Fields:
     return _read(kind, request.args)
 
@@ -36,9 +47,9 @@ def read_form(kind: type[Fields]) -> Fields:
 
 
 def _read(kind: type[Fields], sent: Mapping[str, str]) -> Fields:
-    """Unknown and empty parameters are ignored, since forms send them."""
+    """Unknown and empty parameters are ignored: forms send them, and pages are linked to."""
     stripped = {name: value.strip() for name, value in sent.items() if name in kind.model_fields}
     try:
-        return kind.model_validate({name: value for name, value in stripped.items() if value})
+        return kind.model_validate_strings({name: one for name, one in stripped.items() if one})
     except ValidationError as error:
         abort(422, f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}")

@@ -3,11 +3,13 @@
 Fields that equal those of a dataclass in `models` are taken from it.
 """
 
-from typing import Any, Self, get_type_hints
+from typing import Annotated, Any, Self, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 LAST_PAGE = 1_000_000  # databases cannot skip more rows than an integer holds
+# PostgreSQL stores no zero bytes.
+Text = Annotated[str, StringConstraints(pattern="^[^\\x00]*$")]
 
 
 class Out(BaseModel):
@@ -33,10 +35,25 @@ class Paging(BaseModel):
 
 
 class Problem(BaseModel):
-    """RFC 9457."""
+    """RFC 9457. code: where the status alone does not say what to do."""
 
     title: str
     status: int
+    code: str | None = None
+
+
+def one_of(*names: str) -> dict[str, Any]:
+    """JSON schema of a model that takes exactly one of these fields; the others may be null."""
+    null = {"type": "null"}
+    return {
+        "oneOf": [
+            {
+                "required": [name],
+                "properties": {other: null if other != name else {"not": null} for other in names},
+            }
+            for name in names
+        ]
+    }
 
 
 def out_model(kind: type, name: str, *, about: str = "", **more: object) -> type[Out]:

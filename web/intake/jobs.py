@@ -29,8 +29,9 @@ from models.tables.people import Role
 from web.auth.rules import needs, person, record_action
 from web.auth.view_log import record_job, record_part_of_job, record_upload
 from web.context import current_context, current_settings, read_session, write_session
-from web.http.errors import answer
+from web.http.errors import FORM, answer
 from web.http.forms import clean_file_name
+from web.http.limits import NEW_JOBS, at_most, takes
 from web.http.params import read_query
 from web.http.schemas import FilesOut, Paging
 from web.intake.actions import cancel_images, retry_images
@@ -56,6 +57,7 @@ _PARTS = {
     "properties": {
         "files": {
             "type": "array",
+            "minItems": 1,
             "items": {"type": "string", "format": "binary"},
             "description": "Each part's filename is the path within the upload, with `/`.",
         }
@@ -94,6 +96,7 @@ def list_page(query_data: Paging) -> JobsOut:
 @bp.post("/api/v1/jobs")
 @bp.input(NewJob)
 @bp.output(JobOut, status_code=201)
+@at_most(NEW_JOBS)
 @needs(Role.OPERATOR)
 def create(json_data: NewJob) -> JobProgress:
     """Create a job. A repeated request with the same key returns the same job."""
@@ -122,14 +125,17 @@ def show(job_id: str) -> JobProgress:
     "files with `curl -F`; to upload many, declare them: that can be resumed.",
     responses=[409, 413, 422, 507],
 )
+@takes(None)
 @needs(Role.OPERATOR)
 def send(job_id: str) -> FilesOut:
     """Send files as a form. Sending the same file again changes nothing."""
     with read_session() as session:
         require_open(session, job_id)  # before the form is read; checked again with the rows
+    if request.mimetype not in (FORM, ""):
+        abort(415, f"expected the content type {FORM}")
     parts = request.files.getlist("files")
     if not parts:
-        abort(422, "expected multipart/form-data with parts named `files`")
+        abort(422, "expected parts named `files`")
     receipt = receive(current_context(), job_id=job_id, sent=map(_sent_file, parts))
     record_upload(job_id)
     return receipt
@@ -199,13 +205,7 @@ def images(job_id: str, query_data: ImagesQuery) -> ImagesOut:
 def describe_upload(spec: dict[str, Any]) -> dict[str, Any]:
     """APIFlask cannot see the form, since its parts go to disk one by one."""
     operation = spec["paths"]["/api/v1/jobs/{job_id}/files"]["post"]
-    operation["requestBody"] = {
-        "required": True,
-        "content": {"multipart/form-data": {"schema": _PARTS}},
-    }
-    for action in ("close", "retry"):
-        path = spec["paths"][f"/api/v1/jobs/{{job_id}}/{action}"]
-        path["post"]["requestBody"]["required"] = False
+    operation["requestBody"] = {"content": {FORM: {"schema": _PARTS}}}
     return spec
 
 

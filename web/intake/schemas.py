@@ -2,19 +2,19 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
 from models.intake.jobs import JobProgress
 from models.intake.uploads import UploadState
 from models.reading.results import Result
 from models.tables.intake import State
-from web.http.schemas import FilesOut, In, Out, Paging, out_model
+from web.http.schemas import FilesOut, In, Out, Paging, Text, out_model
 
 JobOut = out_model(JobProgress, "JobOut")
 
 
 class NewJob(In):
-    name: str = Field(min_length=1, max_length=200)
+    name: Text = Field(min_length=1, max_length=200)
     key: str | None = Field(
         None,
         pattern=r"^[!-~]{16,64}$",
@@ -41,7 +41,7 @@ class DeclaredFile(In):
     """sha256: optional; checked when the file has arrived."""
 
     file: str = Field(max_length=4096)
-    size: int = Field(ge=0, le=2**50)
+    size: StrictInt = Field(ge=0, le=2**50)
     sha256: str | None = Field(None, pattern="^([0-9a-f]{64})?$")
 
 

@@ -25,6 +25,7 @@ from web.context import current_context, read_session, write_session
 from web.http.disk import DiskFullError, check_room, noticing_full_disk
 from web.http.errors import answer
 from web.http.forms import clean_file_name
+from web.http.limits import takes
 from web.intake.batch import take_batch
 from web.intake.pieces import MAX_PIECE_BYTES, PieceError, take_piece
 from web.intake.schemas import (
@@ -41,7 +42,9 @@ from web.intake.schemas import (
 bp = APIBlueprint("uploads", __name__, tag="Uploads")
 
 PAGE_SIZE = 1000
-PIECE = "application/offset+octet-stream"  # as in tus, an open protocol for resumable uploads
+DECLARATION_BYTES = 8 * 2**20  # 1,000 of the longest paths that Linux has
+# The first is that of tus, an open protocol for resumable uploads.
+PIECES = ("application/offset+octet-stream", "application/octet-stream")
 LIST = "/api/v1/jobs/<job_id>/uploads"
 ONE = "/api/v1/jobs/<job_id>/uploads/<int:upload_id>"
 
@@ -50,6 +53,7 @@ ONE = "/api/v1/jobs/<job_id>/uploads/<int:upload_id>"
 @bp.input(DeclaredFiles)
 @bp.output(UploadsOut)
 @bp.doc(responses=[409, 507])
+@takes(DECLARATION_BYTES)
 @needs(Role.OPERATOR)
 def declare_files(job_id: str, json_data: DeclaredFiles) -> UploadsOut:
     """Declare files before sending them, so that missing ones are noticed.
@@ -90,6 +94,7 @@ def list_page(job_id: str, query_data: UploadsQuery) -> UploadsPageOut:
 @bp.input(BatchQuery, location="query")
 @bp.output(BatchOut)
 @bp.doc(responses=[409, 413, 415, 422, 507])
+@takes(MAX_PIECE_BYTES)
 @needs(Role.OPERATOR)
 def send_batch(job_id: str, query_data: BatchQuery) -> BatchOut:
     """Send small declared files, their bytes back to back in the order of `ids`.
@@ -118,6 +123,7 @@ def send_batch(job_id: str, query_data: BatchQuery) -> BatchOut:
 @bp.patch(ONE)
 @bp.output(PieceOut)
 @bp.doc(responses=[409, 413, 415, 422, 507])
+@takes(MAX_PIECE_BYTES + 1)  # `take_piece` refuses a longer one, and says where it starts
 @needs(Role.OPERATOR)
 def send_piece(job_id: str, upload_id: int) -> tuple[PieceOut, int, dict[str, str]]:
     """Send the next piece of a declared file; the last piece completes it.
@@ -153,7 +159,7 @@ def describe_pieces(spec: dict[str, Any]) -> dict[str, Any]:
     piece = spec["paths"]["/api/v1/jobs/{job_id}/uploads/{upload_id}"]["patch"]
     body = {"schema": {"type": "string", "format": "binary", "maxLength": MAX_PIECE_BYTES}}
     for operation in (batch, piece):
-        operation["requestBody"] = {"required": True, "content": {PIECE: body}}
+        operation["requestBody"] = {"content": dict.fromkeys(PIECES, body)}
     offset = {"type": "integer", "minimum": 0}
     piece["parameters"].append(
         {"in": "header", "name": "Upload-Offset", "required": True, "schema": offset}
@@ -175,10 +181,8 @@ class _Body:
 
 
 def _body() -> BinaryIO:
-    if request.mimetype != PIECE:
-        abort(415, f"expected the content type {PIECE}")
-    if (request.content_length or 0) > MAX_PIECE_BYTES:
-        abort(413, f"the body may have at most {MAX_PIECE_BYTES} bytes")
+    if request.mimetype not in PIECES:
+        abort(415, f"expected the content type {PIECES[0]}")
     return cast(BinaryIO, _Body())
 
 

@@ -2,21 +2,23 @@
 
 from datetime import datetime
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, StrictInt, model_validator
 
 from models.learning.label_lists import LabelCounts
 from models.tables.learning import LabelValue, Source
 from models.tables.people import Role
 from web.http.params import LARGEST
-from web.http.schemas import In, Out, Paging, out_model
+from web.http.schemas import In, Out, Paging, one_of, out_model
 from web.labels.csv_file import BadRow
 
 
 class GivenLabel(In):
     """The label of one image, named by its SHA-256 or its id."""
 
+    model_config = ConfigDict(json_schema_extra=one_of("sha256", "image_id"))
+
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
-    image_id: int | None = Field(None, ge=1, le=LARGEST)
+    image_id: StrictInt | None = Field(None, ge=1, le=LARGEST)
     label: LabelValue
 
     @model_validator(mode="after")

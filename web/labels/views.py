@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 from apiflask import APIBlueprint
 from flask import abort, render_template, request
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from models.base import now
 from models.learning.label_lists import ListedLabel, label_counts, list_labels
@@ -28,6 +27,7 @@ from pipeline.files.table import TableError
 from pipeline.limits import MAX_TABLE_BYTES
 from web.auth.rules import needs, person, record_action
 from web.context import current_context, current_settings, read_session, write_session
+from web.http.limits import IMPORTS, at_most, takes
 from web.http.params import or_404, read_query
 from web.http.schemas import Out, Paging
 from web.labels.csv_import import take_label_table
@@ -50,6 +50,7 @@ TABLE = (
     "A CSV in UTF-8, UTF-16 (with a byte order mark) or Windows-1252, with commas, semicolons or "
     "tabs, whose first row names its columns."
 )
+LABELS_BYTES = 256 * 2**10  # 1,000 labels
 CONFLICTS_A_PAGE = 25
 
 
@@ -96,6 +97,8 @@ def summary() -> Out:
 @bp.post("/api/v1/labels")
 @bp.input(GivenLabels)
 @bp.output(TakenOut)
+@bp.doc(responses=[404])
+@takes(LABELS_BYTES)
 @needs(Role.READER)
 def give(json_data: GivenLabels) -> TakenOut:
     """Give labels to images. All of them are saved, or none."""
@@ -121,17 +124,16 @@ def give(json_data: GivenLabels) -> TakenOut:
 
 @bp.post("/api/v1/labels/csv")
 @bp.output(TableTakenOut)
-@bp.doc(description=TABLE, responses=[413, 415, 422])
+@bp.doc(description=TABLE, responses=[422])
+@at_most(IMPORTS)
+@takes(MAX_TABLE_BYTES)
 @needs(Role.READER)
 def give_table() -> TableTakenOut:
     """Import a CSV of labels. Refused rows are listed by number, all others are imported."""
     if request.mimetype != "text/csv":
         abort(415, "expected text/csv")
-    request.max_content_length = MAX_TABLE_BYTES
     try:
         return take_label_table(current_context(), request.get_data(cache=False), sender=person())
-    except RequestEntityTooLarge:
-        abort(413, f"at most {MAX_TABLE_BYTES // 2**20} MiB are allowed: split the file")
     except TableError as error:
         abort(422, str(error))
 
@@ -153,8 +155,8 @@ def _summary(session: Session) -> Out:
 def describe_table(spec: dict[str, Any]) -> dict[str, Any]:
     """APIFlask cannot see a body that is not JSON."""
     operation = spec["paths"]["/api/v1/labels/csv"]["post"]
-    content = {"text/csv": {"schema": {"type": "string"}}}
-    operation["requestBody"] = {"required": True, "content": content}
+    content = {"text/csv": {"schema": {"type": "string", "minLength": 1}}}
+    operation["requestBody"] = {"content": content}
     return spec
 
 
@@ -166,7 +168,7 @@ def _hashes(session: Session, given: Sequence[GivenLabel]) -> list[str]:
     ]
     for number, (one, sha256) in enumerate(zip(given, found, strict=True)):
         if sha256 is None or (one.sha256 is not None and sha256 not in by_hash):
-            abort(422, f"labels[{number}]: image not found; no label was saved")
+            abort(404, f"labels[{number}]: image not found; no label was saved")
     return [sha256 for sha256 in found if sha256 is not None]
 
 

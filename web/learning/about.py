@@ -1,7 +1,6 @@
 """About this service, what it is for, and how to read an answer."""
 
-from apiflask import APIBlueprint
-from flask import render_template
+from flask import Blueprint, render_template
 
 from models.learning.deployments import list_deployments
 from models.learning.promotion import production_version
@@ -10,7 +9,7 @@ from web.auth.rules import needs
 from web.context import read_session
 from web.learning.cards import card_words
 
-bp = APIBlueprint("about", __name__)
+bp = Blueprint("about", __name__)
 
 
 @bp.get("/about")

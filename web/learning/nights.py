@@ -12,6 +12,7 @@ from models.tables.learning import Night
 from models.tables.people import Role
 from web.auth.rules import needs, person, record_action
 from web.context import current_settings, read_session, write_session
+from web.http.limits import NIGHTS, at_most
 from web.http.params import or_404, read_query
 from web.http.schemas import Paging
 from web.learning.comparisons import compared_sets
@@ -51,6 +52,7 @@ def show_page(night_id: int) -> str:
 
 
 @bp.post("/nights")
+@at_most(NIGHTS)
 @needs(Role.OPERATOR)
 def begin_page() -> ResponseReturnValue:
     return _to_page(_begin())
@@ -86,6 +88,7 @@ def show(night_id: int) -> NightOut:
 
 @bp.post("/api/v1/nights")
 @bp.output(NightOut, status_code=202)
+@at_most(NIGHTS)
 @needs(Role.OPERATOR)
 def begin() -> NightOut:
     """Start a night now. Returns the running one if there is one."""

@@ -10,6 +10,7 @@ from models.tables.intake import ModelVersion
 from models.tables.people import Role
 from web.auth.rules import needs, person, record_action
 from web.context import current_settings, read_session, write_session
+from web.http.limits import NIGHTS, at_most
 from web.learning.schemas import RereadingOut, RereadingsOut
 from worker.enqueue import nudge_reread
 
@@ -17,6 +18,7 @@ bp = APIBlueprint("rereadings", __name__, tag="Re-readings")
 
 
 @bp.post("/rereadings")
+@at_most(NIGHTS)
 @needs(Role.ADMIN)
 def create_page() -> ResponseReturnValue:
     _begin()
@@ -33,6 +35,8 @@ def index() -> RereadingsOut:
 
 @bp.post("/api/v1/rereadings")
 @bp.output(RereadingOut, status_code=202)
+@bp.doc(responses=[409])
+@at_most(NIGHTS)
 @needs(Role.ADMIN)
 def create() -> RereadingOut:
     """Re-read earlier images with the production version. Earlier results are kept."""

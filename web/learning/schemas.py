@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from models.learning.deployments import Deployment
 from models.tables.learning import Answer, Outcome
 from pipeline.types import Split
-from web.http.schemas import In, Out, Paging
+from web.http.schemas import In, Out, Paging, Text
 
 
 class NightOut(Out):
@@ -74,16 +74,16 @@ class Promotion(In):
     despite_refusal: promote even if the gate refused.
     """
 
-    live: str | None = None
-    reason: str = Field("", max_length=300)
-    despite_refusal: bool = False
+    live: Text | None = None
+    reason: Text = Field("", max_length=300)
+    despite_refusal: StrictBool = False
 
 
 class RollBack(In):
     """live: the version to roll back from, so that a repeated request is refused."""
 
-    live: str
-    reason: str = Field("", max_length=300)
+    live: Text
+    reason: Text = Field("", max_length=300)
 
 
 class MovedOut(Out):
@@ -143,4 +143,4 @@ class SnapshotsOut(Out):
 
 class SnapshotImagesQuery(Paging):
     split: Split | None = None
-    origin: str | None = Field(None, max_length=80)
+    origin: Text | None = Field(None, max_length=80)

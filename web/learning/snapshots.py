@@ -15,6 +15,7 @@ from models.tables.people import Role
 from web.auth.rules import audit, needs
 from web.context import read_session
 from web.http.export import described, download
+from web.http.limits import EXPORTS, at_most
 from web.http.params import or_404, read_query
 from web.http.schemas import Paging
 from web.learning.schemas import SnapshotImagesQuery, SnapshotOut, SnapshotsOut
@@ -63,6 +64,7 @@ def show(snapshot_id: int) -> SnapshotOut:
 
 @bp.get("/api/v1/snapshots/<int:snapshot_id>/images.csv")
 @bp.doc(responses=described("One line for each image", "csv"))
+@at_most(EXPORTS)
 @needs(Role.VIEWER)
 def export(snapshot_id: int) -> Response:
     """Export images, labels, splits and keyed patients; the file's SHA-256 is the digest."""

@@ -125,6 +125,7 @@ def index() -> VersionsOut:
 @bp.post("/api/v1/model-versions/<name>/promote")
 @bp.input(Promotion)
 @bp.output(MovedOut)
+@bp.doc(responses=[409])
 @needs(Role.ADMIN)
 @needs_recent_password
 def promote(name: str, json_data: Promotion) -> MovedOut:
@@ -134,6 +135,7 @@ def promote(name: str, json_data: Promotion) -> MovedOut:
 
 @bp.post("/api/v1/model-versions/<name>/reject")
 @bp.output(MovedOut)
+@bp.doc(responses=[409])
 @needs(Role.ADMIN)
 def reject(name: str) -> MovedOut:
     """Reject a candidate. Production does not change."""
@@ -143,6 +145,7 @@ def reject(name: str) -> MovedOut:
 @bp.post("/api/v1/roll-back")
 @bp.input(RollBack)
 @bp.output(MovedOut)
+@bp.doc(responses=[409])
 @needs(Role.ADMIN)
 @needs_recent_password
 def roll_back(json_data: RollBack) -> MovedOut:

@@ -14,6 +14,7 @@ from models.tables.people import Role
 from web.auth.rules import audit, needs
 from web.context import current_context, current_settings, read_session
 from web.http.export import csv_lines, described, download, json_lines
+from web.http.limits import EXPORTS, VERIFICATIONS, at_most
 from web.http.params import read_query
 from web.operations.schemas import AuditCheckOut, AuditExportQuery, AuditPageQuery, AuditQuery
 
@@ -47,6 +48,7 @@ def show_page() -> str:
 
 
 @bp.post("/audit/check")
+@at_most(VERIFICATIONS)
 @needs(Role.ADMIN)
 def check_page() -> ResponseReturnValue:
     _check()
@@ -56,6 +58,7 @@ def check_page() -> ResponseReturnValue:
 @bp.get("/api/v1/audit")
 @bp.input(AuditExportQuery, location="query")
 @bp.doc(responses=described("One line for each row, oldest first", "jsonl", "csv"))
+@at_most(EXPORTS)
 @needs(Role.ADMIN)
 def export(query_data: AuditExportQuery) -> Response:
     """Export audit rows, oldest first, as JSON lines or CSV."""
@@ -66,6 +69,7 @@ def export(query_data: AuditExportQuery) -> Response:
 
 @bp.post("/api/v1/audit/check")
 @bp.output(AuditCheckOut)
+@at_most(VERIFICATIONS)
 @needs(Role.ADMIN)
 def check() -> Check:
     """Verify the audit chain. Takes some seconds for hundreds of thousands of rows."""

@@ -11,8 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, cast
 
-from apiflask import APIBlueprint
-from flask import Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
@@ -175,7 +174,7 @@ _gauges = partial(_by_label, GaugeMetricFamily)
 _counters = partial(_by_label, CounterMetricFamily)  # `_total` is added to the name
 
 
-bp = APIBlueprint("metrics", __name__, tag="Health")
+bp = Blueprint("metrics", __name__)
 
 KEY = "overread-metrics"
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

@@ -13,6 +13,7 @@ from models.intake.jobs import require_job
 from models.tables.people import Role
 from web.auth.rules import needs, needs_recent_password, person
 from web.context import current_context, read_session
+from web.http.limits import PURGES, at_most
 from web.operations.schemas import Purge, PurgeOut
 
 bp = APIBlueprint("purges", __name__, tag="Purges")
@@ -24,6 +25,7 @@ SECONDS_A_REQUEST = 3.0
 @bp.input(Purge)
 @bp.output(PurgeOut)
 @bp.doc(responses=[404, 409])
+@at_most(PURGES)
 @needs(Role.ADMIN)
 @needs_recent_password
 def create(json_data: Purge) -> PurgeOut:

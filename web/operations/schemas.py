@@ -1,25 +1,43 @@
 """Fields of the audit, purges and health checks."""
 
+import re
 from datetime import date
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 
 from models.audit.verify import Check
 from models.files.purge import PurgeCounts
-from web.http.schemas import In, Out, Paging, out_model
+from web.http.schemas import In, Out, Paging, Text, one_of, out_model
 
-EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)  # there is no day after the last
-NO_NUL = "^[^\\x00]*$"  # which PostgreSQL does not take
+EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
+
+
+def _day(text: str) -> date:
+    """No row is outside these days; databases do not know all others, and the last has no next."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        raise ValueError("expected a day such as 2026-03-01")
+    return min(max(date.fromisoformat(text), EARLIEST), LATEST)
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 
 
 class AuditQuery(BaseModel):
     """since, until: days in UTC, both whole."""
 
-    action: str | None = Field(None, max_length=40, pattern=NO_NUL)
-    person: str | None = Field(None, max_length=80, pattern=NO_NUL)
-    since: date | None = Field(None, ge=EARLIEST, le=LATEST)
-    until: date | None = Field(None, ge=EARLIEST, le=LATEST)
+    action: Text | None = Field(None, max_length=40)
+    person: Text | None = Field(None, max_length=80)
+    since: Day | None = None
+    until: Day | None = None
 
 
 class AuditPageQuery(AuditQuery, Paging):
@@ -36,9 +54,11 @@ AuditCheckOut = out_model(Check, "AuditCheckOut", is_intact=bool)
 class Purge(In):
     """One job, or all that ended so many days ago. dry_run: count what would be deleted."""
 
-    older_than_days: int | None = Field(None, ge=0, le=100_000)
-    job_id: str | None = Field(None, min_length=1, max_length=32)
-    dry_run: bool = True
+    model_config = ConfigDict(json_schema_extra=one_of("older_than_days", "job_id"))
+
+    older_than_days: StrictInt | None = Field(None, ge=0, le=100_000)
+    job_id: Text | None = Field(None, min_length=1, max_length=32)
+    dry_run: StrictBool = True
 
     @model_validator(mode="after")
     def _check_is_one(self) -> Self:

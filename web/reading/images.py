@@ -1,7 +1,7 @@
 """PNG images for pages, drawn from the de-identified file and the stored heatmap."""
 
 import logging
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 from apiflask import APIBlueprint
@@ -18,6 +18,7 @@ from pipeline.errors import DamagedFileError, DecoderError
 from web.auth.rules import needs, person
 from web.auth.view_log import record_image
 from web.context import current_context, current_settings, read_session
+from web.http.limits import PICTURES, at_most
 from web.reading.renderer import Renderer, open_decoder
 
 log = logging.getLogger(__name__)
@@ -27,14 +28,11 @@ bp = APIBlueprint("images", __name__, tag="Images")
 Kind = Literal["display", "thumbnail", "heatmap", "overlay"]
 PNG = "image/png"
 KEY = "overread-renderer"
-BUSY: dict[int | str, Any] = {
-    503: {"description": "Being drawn: ask again after the seconds of Retry-After"}
-}
 
 
 @bp.get("/api/v1/images/<int:image_id>/display")
 @bp.output(FileSchema(), content_type=PNG)
-@bp.doc(responses=BUSY)
+@at_most(PICTURES)
 @needs(Role.VIEWER)
 def display(image_id: int) -> Response:
     """The radiograph, 8-bit grey."""
@@ -43,6 +41,7 @@ def display(image_id: int) -> Response:
 
 @bp.get("/api/v1/images/<int:image_id>/thumbnail")
 @bp.output(FileSchema(), content_type=PNG)
+@at_most(PICTURES)
 @needs(Role.VIEWER)
 def thumbnail(image_id: int) -> Response:
     """The radiograph, 128 pixels on its longer side. Too small to read, so not in the audit."""
@@ -51,6 +50,7 @@ def thumbnail(image_id: int) -> Response:
 
 @bp.get("/api/v1/images/<int:image_id>/heatmap.png")
 @bp.output(FileSchema(), content_type=PNG)
+@at_most(PICTURES)
 @needs(Role.VIEWER)
 def heatmap(image_id: int) -> Response:
     """The heatmap, to be laid over the display; transparent where the activation is low."""
@@ -59,7 +59,7 @@ def heatmap(image_id: int) -> Response:
 
 @bp.get("/api/v1/images/<int:image_id>/overlay.png")
 @bp.output(FileSchema(), content_type=PNG)
-@bp.doc(responses=BUSY)
+@at_most(PICTURES)
 @needs(Role.VIEWER)
 def overlay(image_id: int) -> Response:
     """The radiograph with the heatmap over it."""

@@ -13,6 +13,7 @@ from models.tables.people import Role
 from web.auth.rules import audit, needs
 from web.context import current_settings, read_session
 from web.http.export import MEDIA_TYPES, csv_lines, described, download, json_lines
+from web.http.limits import EXPORTS, at_most
 from web.reading.schemas import ResultsQuery
 
 bp = APIBlueprint("results", __name__, tag="Results")
@@ -20,7 +21,8 @@ bp = APIBlueprint("results", __name__, tag="Results")
 
 @bp.get("/api/v1/results")
 @bp.input(ResultsQuery, location="query")
-@bp.doc(responses=described("One result per image", *MEDIA_TYPES))
+@bp.doc(responses=described("One result per image", *MEDIA_TYPES) | {404: {}})
+@at_most(EXPORTS)
 @needs(Role.VIEWER)
 def export(query_data: ResultsQuery) -> Response:
     """Export all results, or those of one job, as JSON lines, JSON or CSV."""

@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from models.reading.results import Result
 from models.reading.studies import Order
-from web.http.schemas import Out, Paging
+from web.http.schemas import Out, Paging, Text
 
 
 class ResultsQuery(BaseModel):
-    job_id: str | None = None
+    job_id: Text | None = Field(None, min_length=1)
     format: Literal["jsonl", "json", "csv"] = "jsonl"
 
 
@@ -19,7 +19,7 @@ class StudiesQuery(Paging):
     order: Order = "probability"
     descending: bool = True
     finding: Literal["pneumonia", "normal", "none"] | None = None
-    job_id: str | None = None
+    job_id: Text | None = Field(None, min_length=1)
 
 
 class StudyOut(Out):

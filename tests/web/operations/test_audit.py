@@ -52,10 +52,11 @@ def test_audit_page_filters_by_action_person_and_date(recorded: Portal) -> None:
     assert _targets(recorded, "?person=ben&action=&since=") == ["=all"]
     assert _targets(recorded, f"?action=study.viewed&since={lately}") == ["2", "1"]
     assert _targets(recorded, f"?until={long_ago.date().isoformat()}") == ["0"]
+    assert _targets(recorded, "?since=9999-12-31") == _targets(recorded, "?until=0001-01-01") == []
     assert _targets(recorded, "?person=nobody") == []
 
 
-@pytest.mark.parametrize("query", ["since=9999-12-31", "until=0001-01-01", "person=%00", "page=0"])
+@pytest.mark.parametrize("query", ["since=2026-02-30", "person=%00", "page=0"])
 def test_audit_rejects_invalid_filters(recorded: Portal, query: str) -> None:
     assert recorded.program(Role.ADMIN).get(f"/audit?{query}").status_code == 422
     if "page" not in query:
