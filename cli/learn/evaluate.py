@@ -118,31 +118,30 @@ def evaluate(
     with progress("Listing", total=len(images)) as shown:
         contents = read_contents(images, progress=shown.show)
     reading = Reading(contents)
-    with (
-        open_decoders(settings) as pool,
-        progress("Evaluating", total=len(contents.blobs)) as shown,
-    ):
-        reading.read(pool, predictor, shown)
-    notes = [*notes_on(source), *contents.notes()]
-    scores = reading.collector.scores()
-    if not len(scores):
-        reasons = [f"{one.file}: {one.reason}" for one in reading.refused[:1]] or notes
-        raise Failed(f"{name}: no image could be read; {'; '.join(reasons)}")
-    found = evaluate_scores(scores, card=predictor.card) | reading.not_counted()
-    found |= {**contents.as_json(), "notes": notes, **described(source)}
-    if report:
-        with one_line_errors(report):
-            written = write_report(
-                report,
-                found,
-                scores,
-                card=predictor.card,
-                name=name,
-                notes=notes,
-                errors=reading.errors,
-                command=shlex.join(["overread", *sys.argv[1:]]),
-            )
-        click.echo(f"Report: {written}", err=True)
+    with open_decoders(settings) as pool:
+        with progress("Evaluating", total=len(contents.blobs)) as shown:
+            reading.read(pool, predictor, shown)
+        notes = [*notes_on(source), *contents.notes()]
+        scores = reading.collector.scores()
+        if not len(scores):
+            reasons = [f"{one.file}: {one.reason}" for one in reading.refused[:1]] or notes
+            raise Failed(f"{name}: no image could be read; {'; '.join(reasons)}")
+        found = evaluate_scores(scores, card=predictor.card) | reading.not_counted()
+        found |= {**contents.as_json(), "notes": notes, **described(source)}
+        if report:
+            with one_line_errors(report):
+                written = write_report(
+                    report,
+                    found,
+                    scores,
+                    card=predictor.card,
+                    name=name,
+                    notes=notes,
+                    errors=reading.errors,
+                    display=pool.display,
+                    command=shlex.join(["overread", *sys.argv[1:]]),
+                )
+            click.echo(f"Report: {written}", err=True)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:

@@ -3,16 +3,16 @@
 import base64
 import io
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.decode.decode import decode
-from pipeline.drawing import display_levels, display_png, overlay_png
 from pipeline.errors import RefusedError
 from pipeline.evaluation.bootstrap import DRAWS
 from pipeline.evaluation.curves import curves_as_json, precision_recall_points, probability_counts
@@ -27,6 +27,10 @@ FILE: Final = "index.html"
 KEPT: Final = 6  # worst errors of each kind
 IMAGE_SIDE: Final = 420
 QUALITY: Final = 82
+
+
+# See `DecoderPool.display`.
+Display = Callable[[Path, NDArray[np.float32] | None], bytes | RefusedError]
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,13 @@ def write_report(
     name: str,
     notes: Sequence[str],
     errors: WorstErrors,
+    display: Display,
     command: str,
 ) -> Path:
     """Write `folder/index.html` into an existing folder; return its path. Raises OSError.
 
     found: of `evaluate`, with `refused` and `left_out`, as `overread evaluate --json` prints it.
-    name, notes: of the labelled images. command: as typed.
+    name, notes: of the labelled images. display: draws the errors. command: as typed.
     """
     path = folder / FILE
     page = render(
@@ -89,8 +94,8 @@ def write_report(
         card=card,
         charts=draw_charts(scores, found),
         chart_style=charts.STYLE,
-        false_negatives=[(error, _images(error)) for error in errors.false_negatives],
-        false_positives=[(error, _images(error)) for error in errors.false_positives],
+        false_negatives=[(error, _images(error, display)) for error in errors.false_negatives],
+        false_positives=[(error, _images(error, display)) for error in errors.false_positives],
         now=datetime.now(UTC),
         METRICS=METRICS,
         OVERALL=OVERALL,
@@ -126,22 +131,19 @@ def _answered(scores: Scores, card: Card) -> dict[str, Any] | None:
     return evaluate(chosen, card=card) if 0 < len(chosen) < len(scores) else None
 
 
-def _images(error: WorstError) -> tuple[str, str] | None:
+def _images(error: WorstError, display: Display) -> tuple[str, str] | None:
     """The image, plain and with its heatmap, as data: URLs; None where the file is gone."""
-    try:
-        levels = display_levels(decode(error.path), max_side=IMAGE_SIDE)
-    except RefusedError:
-        return None
     heatmap = error.prediction.heatmap
-    heatmap = heatmap / (heatmap.max() or 1)
-    return (
-        _data_url(display_png(levels)),
-        _data_url(overlay_png(levels, heatmap)),
-    )
+    plain, overlay = (display(error.path, heat) for heat in (None, heatmap / (heatmap.max() or 1)))
+    if isinstance(plain, RefusedError) or isinstance(overlay, RefusedError):
+        return None
+    return _data_url(plain), _data_url(overlay)
 
 
 def _data_url(png: bytes) -> str:
-    """As JPEG, an eighth of the bytes."""
+    """Smaller, and as JPEG, an eighth of the bytes."""
+    image = Image.open(io.BytesIO(png))
+    image.thumbnail((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.LANCZOS)
     target = io.BytesIO()
-    Image.open(io.BytesIO(png)).save(target, "JPEG", quality=QUALITY)
+    image.save(target, "JPEG", quality=QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(target.getvalue()).decode()

@@ -25,16 +25,21 @@ class _Ruleset(ctypes.Structure):
     )
 
 
+def version() -> int:
+    """Return what the kernel knows of Landlock. Raises OSError where it has none."""
+    return call("syscall", _CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION)
+
+
 def restrict() -> None:
     """Deny everything that the kernel's version knows; open descriptors stay usable.
 
     Needs `no_new_privs`. Raises OSError where the kernel lacks or forbids it.
     """
-    version = call("syscall", _CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION)
+    known = version()
     ruleset = _Ruleset(
-        handled_access_fs=(1 << _FILE_RIGHTS[min(version, max(_FILE_RIGHTS))]) - 1,
-        handled_access_net=_TCP if version >= 4 else 0,
-        scoped=_SCOPES if version >= 6 else 0,
+        handled_access_fs=(1 << _FILE_RIGHTS[min(known, max(_FILE_RIGHTS))]) - 1,
+        handled_access_net=_TCP if known >= 4 else 0,
+        scoped=_SCOPES if known >= 6 else 0,
     )
     # Older kernels accept the longer structure, as what they do not know is zero.
     size = ctypes.c_size_t(ctypes.sizeof(ruleset))
