@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from models.context import AppContext
+from models.files.damage import Damage, list_damage
 from models.learning.promotion import set_production
 from models.learning.versions import register_version
 from models.reading.predictions import get_prediction, read_heatmap
@@ -113,6 +114,8 @@ def test_predict_has_a_wrong_but_readable_input_made_again(
     predict_chunk(context, live)
     assert [image.state for image in images_in(context)] == [State.RECEIVED] * 3
     assert predictions(context) == []
+    with context.sessions() as session:
+        assert set(list_damage(session)) == {Damage("inputs", image.sha256) for image in images}
     ingest({})
     assert [image.state for image in predict_all(context, live)] == [State.PREDICTED] * 3
     for image, before in zip(images, inputs, strict=True):

@@ -71,6 +71,21 @@ def test_lost_network_inputs_are_made_again_from_stored_files(
     assert damage(context) == [lost[2]], "its stored file is damaged, too"
 
 
+def test_damaged_stored_file_is_written_over_when_its_image_is_sent_again(
+    context: AppContext, images: list[Image], ingest: Ingest
+) -> None:
+    path = context.store.path(str(images[0].stored_sha256))
+    content = path.read_bytes()
+    flip_a_bit(path)
+    with context.sessions.begin() as session:
+        note_damage(session, [Damage("stored", path.name)])
+    *_, again = ingest({"again/0.png": a_png(seed=0)})
+    assert (again.state, again.stored_sha256) == (State.READY, path.name)
+    assert path.read_bytes() == content
+    mend_damage(context, no_pool)
+    assert damage(context) == []
+
+
 def test_network_input_of_an_image_that_is_purged_meanwhile_does_not_stay(
     context: AppContext, images: list[Image], pool: DecoderPool
 ) -> None:
