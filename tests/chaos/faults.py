@@ -3,30 +3,33 @@
 Each returns what it did. Without a target it returns None, or raises psutil.NoSuchProcess.
 """
 
+import os
 import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import psutil
 import psycopg
 import redis
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from cli.lockfile import running_service
 from models.base import now
 from models.session import AWAY
 from models.tables.intake import Image, State
 from pipeline.types import PREPROCESSING
-from tests.chaos.rig import Rig
+from tests.chaos.rig import COMMAND_PARTS, Rig
 
 Hit = Callable[[Rig, random.Random], str | None]
 WORKS_ON = {"ingest": State.RECEIVED, "predict": State.READY}
 WAIT_S = 3.0  # how long a fault waits for a target
+INGEST_ENDS_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def freeze(name: str, rig: Rig, choose: random.Random) -> str:
     """Sometimes for longer than a lease."""
     victim = rig.find(name)
     _wait_until_busy(rig, name)
-    seconds = choose.choice([1, 2, 10])
+    seconds = choose.choice([2, 10])
     with _frozen(victim):
         time.sleep(seconds)
     return f"frozen for {seconds} s"
@@ -166,10 +169,105 @@ def delete_upload(rig: Rig, choose: random.Random) -> str | None:
 
 
 def delete_input(rig: Rig, choose: random.Random) -> str | None:
-    def path(sha256: str) -> Path:
-        return rig.store.root / "inputs" / PREPROCESSING / sha256[:2] / sha256
-
+    path = partial(_input_path, rig)
     return _delete(rig, choose, worker="predict", what="its network input", path=path)
+
+
+def step_clock(rig: Rig, choose: random.Random) -> str | None:
+    """By a day, seen from the leases: those of running workers lapse, or lie in the far future."""
+    worker = choose.choice(sorted(WORKS_ON))
+    if not _wait_until_busy(rig, worker):
+        return None
+    days = choose.choice([-1, 1])
+    leased = update(Image).where(Image.leased_until.is_not(None))
+    with suppress(*AWAY), rig.sessions.begin() as session:
+        session.execute(leased.values(leased_until=now() + timedelta(days=days)))
+        return f"{worker}: leases moved by {days:+} day"
+    return None
+
+
+def swap_input(rig: Rig, choose: random.Random) -> str | None:
+    """A network input holds another image's bytes; it can be read, and is wrong."""
+    with _frozen(rig.find("predict")):
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            waiting = [_input_path(rig, sha256) for sha256 in _unclaimed(rig, State.READY)]
+            found = [path for path in waiting if path.exists()]
+            if len(found) > 1:
+                target, source = choose.sample(found, 2)
+                _write_over(target, source.read_bytes())
+                return target.name[:8]
+            time.sleep(0.05)
+    return None
+
+
+def damage_upload(rig: Rig, choose: random.Random) -> str | None:
+    """Its bytes rot after they were confirmed."""
+    with _frozen(rig.find("ingest")):
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            for sha256 in choose.sample(found := _unclaimed(rig, State.RECEIVED), len(found)):
+                path = rig.store.path(sha256, area="incoming")
+                with suppress(FileNotFoundError):
+                    content = path.read_bytes()
+                    _write_over(path, content[:-1] + bytes([content[-1] ^ 0xFF]))
+                    rig.deleted[sha256] = "its upload, damaged"
+                    return sha256[:8]
+            time.sleep(0.05)
+    return None
+
+
+def lose_secrets(rig: Rig, choose: random.Random) -> str:
+    """No process starts without them; they come back."""
+    secrets = rig.data_dir / "secrets.json"
+    away = secrets.rename(rig.folder / "secrets.json")
+    try:
+        rig.find(choose.choice(["ingest", "predict", "portal"])).kill()
+        time.sleep(choose.uniform(1, 3))
+        assert not secrets.exists(), "others were made"
+    finally:
+        away.rename(secrets)
+    return "lost and restored"
+
+
+def stop_writes(rig: Rig, choose: random.Random) -> str:
+    """The server becomes a standby for a while: everything can be read, nothing written."""
+    assert rig.postgres is not None
+    with psycopg.connect(rig.postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        connection.execute("SELECT pg_reload_conf()")
+        time.sleep(choose.uniform(1, 4))
+        connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        connection.execute("SELECT pg_reload_conf()")
+    return "read-only"
+
+
+def kill_last_predictor(rig: Rig) -> bool:
+    """While it holds images, after ingest has ended: only the sweep can bring these back."""
+    deadline = time.monotonic() + INGEST_ENDS_WITHIN_S
+    while not rig.service.find_all(COMMAND_PARTS["predict"]):
+        time.sleep(0.1)  # it is about to be started again
+    victim = rig.find("predict")
+    with _frozen(victim):
+        while rig.count()[State.RECEIVED] or rig.sender.is_alive():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+    is_busy = _wait_until_busy(rig, "predict") > 0
+    victim.kill()
+    return is_busy
+
+
+def _input_path(rig: Rig, sha256: str) -> Path:
+    return rig.store.root / "inputs" / PREPROCESSING / sha256[:2] / sha256
+
+
+def _write_over(path: Path, content: bytes) -> None:
+    """In place, as a disk rots; its time stays as it was."""
+    stat = path.stat()
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 def _delete(
@@ -251,4 +349,9 @@ FAULTS = (
     Fault("PostgreSQL connections cut", cut_connections, 2, "postgresql"),
     Fault("upload deleted", delete_upload, 3),
     Fault("network input deleted", delete_input, 3),
+    Fault("network input swapped", swap_input, 3),
+    Fault("upload damaged", damage_upload, 3),
+    Fault("clock set by a day", step_clock, 3),
+    Fault("secrets lost and restored", lose_secrets, 2, is_slow=True),
+    Fault("PostgreSQL read-only", stop_writes, 2, "postgresql", is_slow=True),
 )

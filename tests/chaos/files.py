@@ -18,11 +18,12 @@ ONE_ZIPPED_OF = 20
 
 @dataclass(frozen=True)
 class Sent:
-    """One file, which becomes one image. is_refused: not a radiograph."""
+    """One file, which becomes one image. is_refused: not a radiograph. content: its bytes."""
 
     file: str
     sha256: str
     is_refused: bool
+    content: bytes
 
 
 def make_files(folder: Path, count: int, *, seed: int) -> list[Sent]:
@@ -38,7 +39,7 @@ def make_files(folder: Path, count: int, *, seed: int) -> list[Sent]:
             else:
                 (folder / file).parent.mkdir(exist_ok=True)
                 (folder / file).write_bytes(content)
-            sent.append(Sent(name, hashlib.sha256(content).hexdigest(), is_refused))
+            sent.append(Sent(name, hashlib.sha256(content).hexdigest(), is_refused, content))
     return sent
 
 

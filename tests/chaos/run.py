@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import FAULTS, kill_last_predictor
 from tests.chaos.files import make_files
 from tests.chaos.injector import Injection, inject, plan
 from tests.chaos.rig import Rig, open_rig
@@ -49,9 +49,12 @@ def run_on(database: str, options: argparse.Namespace) -> tuple[int, int]:
                 users = Users(rig, choose=random.Random(options.seed))
                 with nullcontext() if options.no_users else users:
                     injections = inject(rig, faults, images=images, choose=choose)
+                is_last_killed = kill_last_predictor(rig)
                 _wait_for_the_end(rig, images)
                 rig.end()
                 verdict = judge(rig, sent, injections)
+                ended = "with images of a lease" if is_last_killed else "without images"
+                verdict.add("last predict worker", f"killed {ended}")
                 _add_circumstances(verdict, rig, users, left=len(faults) - len(injections))
             finally:
                 _keep_logs(rig, options.logs, name=database)

@@ -1,5 +1,6 @@
 """What was lost, according to the database and files after the service has stopped."""
 
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,12 +15,17 @@ from models.files.garbage import collect_garbage
 from models.files.orphans import find_orphans
 from models.intake.jobs import job_progress
 from models.tables.intake import FINAL_STATES, Image, Job, Prediction, State
+from pipeline.errors import RefusalCode
+from tests.chaos.answers import wrong_answers
 from tests.chaos.files import Sent
 from tests.chaos.injector import Injection
 from tests.chaos.rig import Rig
 from tests.support.data.rows import all_images
 
-GONE = "no longer in the file store"
+LOST_BYTES = (RefusalCode.BYTES_MISSING, RefusalCode.BYTES_DAMAGED)
+LATE = re.compile(r"(\d+) late results refused")
+
+Key = tuple[str, str]  # an image's file and SHA-256
 
 
 @dataclass
@@ -42,16 +48,21 @@ def judge(rig: Rig, sent: Sequence[Sent], injections: Sequence[Injection]) -> Ve
     collect_garbage(rig.sessions, rig.store, lease_s=0, age_s=0)
     verdict = Verdict()
     with rig.sessions() as session:
-        rows = {image.file: image for image in all_images(session)}
-        states = sorted(Counter(row.state for row in rows.values()).items())
+        images = all_images(session)
+        rows = {(image.file, image.sha256): image for image in images}
+        states = sorted(Counter(row.state for row in images).items())
+        doubled = Counter((row.job_id, row.file, row.sha256) for row in images)
+        twice = [f"{key[2][:8]}: {count} rows" for key, count in doubled.items() if count > 1]
+        verdict.add("rows", len(images), twice)
         verdict.add("final states", ", ".join(f"{count} {state}" for state, count in states))
         _judge_images(verdict, rig, sent, rows, injections)
-        _judge_predictions(verdict, session, rows)
+        _judge_predictions(verdict, session, rows, sent)
         _judge_jobs(verdict, session, len(sent))
         checked = verify(session)
         broken = [f"row {checked.broken}"] if checked.broken is not None else []
         verdict.add("audit chain", f"{checked.rows} rows", broken)
     _judge_files(verdict, rig, rows)
+    _count_double_work(verdict, rig, images)
     left = rig.left_behind()
     verdict.add("processes left behind", len(left), left)
     return verdict
@@ -61,12 +72,12 @@ def _judge_images(
     verdict: Verdict,
     rig: Rig,
     sent: Sequence[Sent],
-    rows: Mapping[str, Image],
+    rows: Mapping[Key, Image],
     injections: Sequence[Injection],
 ) -> None:
     lost = []
     for one in sent:
-        row, deleted = rows.get(one.file), rig.deleted.get(one.sha256)
+        row, deleted = rows.get((one.file, one.sha256)), rig.deleted.get(one.sha256)
         if deleted and row:
             verdict.add(
                 "file deleted", f"image {row.id}, {deleted}: {row.state} {row.reason or ''}"
@@ -74,7 +85,8 @@ def _judge_images(
         if clause := _what_is_wrong(one, row, was_deleted=deleted is not None):
             lost.append(f"{row.id if row else 'no row'}: {clause}")
             verdict.by_fault[_blame(row, injections)] += 1
-    lost += [f"{rows[file].id} was never sent" for file in rows.keys() - {one.file for one in sent}]
+    known = {(one.file, one.sha256) for one in sent}
+    lost += [f"{rows[key].id} was never sent" for key in rows.keys() - known]
     waiting = sum(row.state not in FINAL_STATES for row in rows.values())
     verdict.add("images", f"{len(rows)} of {len(sent)}, {waiting} without a final state", lost)
 
@@ -82,9 +94,7 @@ def _judge_images(
 def _what_is_wrong(one: Sent, row: Image | None, *, was_deleted: bool) -> str:
     if row is None:
         return "sent, but missing"
-    if row.sha256 != one.sha256:
-        return "its content differs"
-    if was_deleted and row.state == State.FAILED and GONE in (row.reason or ""):
+    if was_deleted and row.state == State.FAILED and row.reason_code in LOST_BYTES:
         return ""
     expected = State.REJECTED if one.is_refused else State.PREDICTED
     return "" if row.state == expected else f"{row.state} ({row.reason}) instead of {expected}"
@@ -97,7 +107,9 @@ def _blame(row: Image | None, injections: Sequence[Injection]) -> str:
     return before[-1] if before else "before the first fault"
 
 
-def _judge_predictions(verdict: Verdict, session: Session, rows: Mapping[str, Image]) -> None:
+def _judge_predictions(
+    verdict: Verdict, session: Session, rows: Mapping[Key, Image], sent: Sequence[Sent]
+) -> None:
     each = select(Prediction.sha256, Prediction.model_version_id, Prediction.operating_point)
     counted = Counter(session.execute(each).tuples())
     twice = [f"{key[0][:8]}: {count} times" for key, count in counted.items() if count > 1]
@@ -107,6 +119,16 @@ def _judge_predictions(verdict: Verdict, session: Session, rows: Mapping[str, Im
     unused = [f"{sha256[:8]}: not shown" for sha256 in contents - predicted]
     found = f"{len(predicted)} images' contents, {sum(counted.values())} predictions"
     verdict.add("predicted", found, [*twice, *never, *unused])
+    wrong = list(wrong_answers(session, sent, predicted))
+    verdict.add("wrong answers", len(wrong), wrong)
+
+
+def _count_double_work(verdict: Verdict, rig: Rig, images: Sequence[Image]) -> None:
+    """Neither is a loss: what was done twice was written once."""
+    late = sum(int(count) for count in LATE.findall(rig.service.log))
+    verdict.add("late results refused", late)
+    again = sum(max(0, image.attempts - 1) for image in images)
+    verdict.add("predicted again", f"{again} times, after their worker was lost")
 
 
 def _judge_jobs(verdict: Verdict, session: Session, sent: int) -> None:
@@ -120,7 +142,7 @@ def _judge_jobs(verdict: Verdict, session: Session, sent: int) -> None:
     verdict.add("jobs", f"{len(job_ids)}, and {jobs - len(job_ids)} empty ones", wrong)
 
 
-def _judge_files(verdict: Verdict, rig: Rig, rows: Mapping[str, Image]) -> None:
+def _judge_files(verdict: Verdict, rig: Rig, rows: Mapping[Key, Image]) -> None:
     deleted = [row.id for row in rows.values() if row.sha256 in rig.deleted]
     excused = tuple(f"image {image_id} (" for image_id in deleted)
     found = find_orphans(rig.sessions, rig.store)
