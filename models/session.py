@@ -10,7 +10,13 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    TimeoutError,
+)
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -28,8 +34,8 @@ POSTGRES_TIMEOUTS = {
 # Beside the pool's five: one for each thread of the portal (cli/service/processes.py), and two for
 # its health checks. So nothing waits for a connection but a fault of ours.
 POOL = {"max_overflow": 29, "pool_timeout": 5}
-# The database does not answer, or not in time: a passing failure.
-AWAY = (OperationalError, InterfaceError, TimeoutError)
+# The database does not answer, or not in time, or is a standby: a passing failure.
+AWAY = (OperationalError, InterfaceError, InternalError, TimeoutError)
 WRITES = {"overread_writes": True}
 
 

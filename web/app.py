@@ -27,6 +27,8 @@ from web.labels import views as labels
 from web.learning import about, cards, nights, rereadings, snapshots, versions, wording
 from web.operations import audit as audits
 from web.operations import health, metrics, purges
+from web.readiness import KEY as READINESS
+from web.readiness import Readiness
 from web.reading import images, results, studies
 from worker.enqueue import connect
 
@@ -55,6 +57,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     app.url_map.merge_slashes = False
     app.url_map.converters["int"] = RowId
     app.extensions[KEY] = open_context(settings)
+    app.extensions[READINESS] = Readiness(app.extensions[KEY])
     connect(settings)
     install_request_log(app)
     metrics.install_metrics(app)

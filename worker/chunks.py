@@ -14,6 +14,7 @@ from models.config.logs import following
 from models.context import AppContext
 from models.intake.claims import Claim, release
 from models.session import AWAY, why_away
+from models.tables.workers import Problem
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,18 @@ LONGEST_PAUSE_S = 5.0
 
 class PassingError(Exception):
     """Something that the work needs is not available at the moment. One clause."""
+
+    problem = Problem.TASKS
+
+
+class VersionError(PassingError):
+    """The production version cannot be opened."""
+
+    problem = Problem.VERSION
+
+
+class NoDecodersError(PassingError):
+    problem = Problem.DECODERS
 
 
 # Failures of the environment: they pass, and no file is at fault.
@@ -119,3 +132,9 @@ def record(write: Callable[[Session], T], *, context: AppContext) -> T:
             if time.monotonic() > deadline or context.stopping.wait(pause_s):
                 raise
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def report_late(refused: int) -> None:
+    """Another worker has the images since a lease lapsed, or they were cancelled or purged."""
+    if refused:
+        log.warning("%d late results refused: they are no longer claimed", refused)

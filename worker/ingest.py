@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from models.context import AppContext
 from models.files.damage import Damage, damaged_among, note_damage
 from models.files.garbage import delete_unneeded, hold_off_purges
+from models.files.presence import require_store
 from models.intake.claims import Claim, ClaimedImage, claim_images, still_held
 from models.intake.images import ReadImage, find_known_images, record_read
 from models.learning.promotion import production_version
@@ -31,7 +32,7 @@ from pipeline.look_ahead import map_ahead
 from pipeline.prepare.pool import DecoderPool
 from pipeline.pseudonym import pseudonym
 from pipeline.types import PREPROCESSING, Prepared
-from worker.chunks import PassingError, by_turns, describe, holding, jobs_of, record
+from worker.chunks import NoDecodersError, by_turns, describe, holding, jobs_of, record, report_late
 from worker.enqueue import nudge_predict
 from worker.tidy import discard_uploads
 
@@ -65,7 +66,8 @@ class Outcomes:
 
 
 def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
-    """Returns whether there was anything to do."""
+    """Returns whether there was anything to do. Raises PassingError and StoreAwayError."""
+    require_store(context.store.root)
     with context.sessions.begin() as session:
         claim = claim_images(session, State.RECEIVED, context.settings)
     if not claim.images:
@@ -73,9 +75,13 @@ def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
     with holding(claim, context=context):
         outcomes = _find_known(context, claim)
         _read_new(context, pool, claim, outcomes)
+        if outcomes.failed or outcomes.refused:
+            require_store(context.store.root)  # it may have gone in between: no file is at fault
         read = dict(outcomes.read)
         write = partial(_record, context, claim, outcomes)
         recorded = record(write, context=context)
+        ended = [image for image in claim.images if outcomes.has(image.sha256)]
+        report_late(sum(image.id not in recorded for image in ended))
         _delete_unrecorded(context, claim, read, recorded=recorded)
     discard_uploads(context, [image.sha256 for image in claim.images if outcomes.has(image.sha256)])
     nudge_predict(jobs=jobs_of(claim))
@@ -145,7 +151,7 @@ def _read_new(context: AppContext, pool: DecoderPool, claim: Claim, outcomes: Ou
             else:
                 outcomes.refused[sha256] = result
     except DecoderError as error:  # a decoder does not start, which is no file's fault
-        raise PassingError(str(error)) from error
+        raise NoDecodersError(str(error)) from error
 
 
 def _loss(context: AppContext, sha256: str, outcomes: Outcomes) -> Reason | None:

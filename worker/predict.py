@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from models.context import AppContext
 from models.files.damage import Damage, note_damage
+from models.files.presence import require_store
 from models.intake.claims import Claim, claim_images
 from models.intake.images import find_known_images, record_failed, send_back
 from models.learning.promotion import production_version
@@ -21,7 +22,7 @@ from models.tables.intake import ModelVersion, State
 from pipeline.errors import DamagedFileError, NetworkFolderError, Reason, RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import Prediction
-from worker.chunks import PASSING, holding, record
+from worker.chunks import PASSING, VersionError, holding, record, report_late
 from worker.enqueue import nudge_ingest
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 MISSING = Reason(RefusalCode.BYTES_MISSING, "the network input is no longer in the file store")
 DAMAGED = Reason(RefusalCode.BYTES_DAMAGED, "the network input in the file store is damaged")
 UNEXPECTED = Reason(RefusalCode.UNEXPECTED, "unexpected error")
+BLANK = np.zeros((1, 224, 224), np.uint8)
 
 
 class LivePredictor:
@@ -37,36 +39,48 @@ class LivePredictor:
     def __init__(self) -> None:
         self._version_id: int | None = None
         self._predictor: Predictor | None = None
-        self._reason = ""
 
-    def open(self, version: ModelVersion, context: AppContext) -> Predictor | None:
-        """None if it cannot be opened; each reason is logged once."""
+    def open_production(self, context: AppContext) -> tuple[ModelVersion, Predictor]:
+        """Raises VersionError."""
+        with context.sessions() as session:
+            version = production_version(session)
+        if version is None:
+            raise VersionError("no model version is in production")
+        return version, self.open(version, context)
+
+    def open(self, version: ModelVersion, context: AppContext) -> Predictor:
+        """Raises VersionError, whatever the cause."""
         if self._predictor is None or version.id != self._version_id:
             path = version_path(version, data_dir=context.settings.data_dir)
             point = context.settings.operating_point
+            self._predictor = None
             try:
-                self._predictor = Predictor.open(path, operating_point=point)
+                predictor = Predictor.open(path, operating_point=point)
+                predictor.predict(BLANK)
             except NetworkFolderError as error:
-                self._predictor = None
-                if str(error) != self._reason:  # it is asked again at every nudge
-                    log.error("cannot predict, images wait: %s", error)
-                    self._reason = str(error)
-                return None
-            self._version_id, self._reason = version.id, ""
+                raise VersionError(str(error)) from error
+            except Exception as error:
+                log.debug("the version cannot be opened", exc_info=True)
+                raise VersionError(f"{version.name} cannot be opened: {_words(error)}") from error
+            self._predictor, self._version_id = predictor, version.id
             log.warning("predicting with model version %s, %s", version.name, point)
         return self._predictor
 
+    def forget(self) -> None:
+        """Open the version again for the next chunk."""
+        self._predictor = None
+
+
+def _words(error: Exception) -> str:
+    """Of an error that has read no patient's file."""
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
+
 
 def predict_chunk(context: AppContext, live: LivePredictor) -> bool:
-    """Returns whether there was anything to do."""
-    with context.sessions() as session:
-        version = production_version(session)
-    if version is None:
-        log.error("cannot predict: no model version is in production")
-        return False
-    predictor = live.open(version, context)  # before the claim: if it fails, no image is at fault
-    if predictor is None:
-        return False
+    """Returns whether there was anything to do. Raises PassingError and StoreAwayError."""
+    # Before the claim: if one of these fails, no image is at fault.
+    require_store(context.store.root)
+    version, predictor = live.open_production(context)
     claim, known = _claim(context, version)
     if not claim.images:
         return False
@@ -106,14 +120,15 @@ def _predict(
         if image.sha256 in failed.keys() - restorable
     }
 
-    def write(session: Session) -> None:
-        record_predictions(
+    def write(session: Session) -> int:
+        late = record_predictions(
             session, claim, predictions, model_version_id=version.id, engine=predictor.engine.name
         )
         record_failed(session, claim, reasons)
         send_back(session, claim, back)
+        return late
 
-    record(write, context=context)
+    report_late(record(write, context=context))
     if back:
         log.warning("%d network inputs are lost and will be made again", len(restorable))
         nudge_ingest()
@@ -149,6 +164,8 @@ def predict_stored(
         except OSError:  # a bad sector; or the file store is not available, and this raises, too
             context.store.discard_network_input(sha256, preprocessing)
             failed[sha256] = DAMAGED
+    if failed:
+        require_store(context.store.root)  # it may have gone in between: no image is at fault
     if damaged := [sha256 for sha256, reason in failed.items() if reason == DAMAGED]:
         with context.sessions.begin() as session:
             note_damage(session, (Damage("inputs", sha256) for sha256 in damaged))
@@ -172,4 +189,14 @@ def _answer_all(
         except Exception:
             log.exception("an image failed unexpectedly")
             failed[sha256] = UNEXPECTED
+    if not answers:
+        _require_engine(predictor)
     return answers
+
+
+def _require_engine(predictor: Predictor) -> None:
+    """Raises PassingError if it fails for a blank image, too: then no image is at fault."""
+    try:
+        predictor.predict(BLANK)
+    except Exception as error:
+        raise VersionError(f"the network fails for every image: {_words(error)}") from error

@@ -25,8 +25,6 @@ def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
             return False
         version = rereading.model_version
     predictor = live.open(version, context)
-    if predictor is None:
-        return False
     with context.sessions.begin() as session:
         chunk = claim_chunk(session, rereading.id, settings)
     if chunk is None:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from celery import signals
 
 from models.context import AppContext, process_context
-from models.operations.heartbeat import record_heartbeat
+from models.files.presence import require_store
 from worker import celery_config
 from worker.app import app
-from worker.chunks import PASSING, describe, repeat
+from worker.chunks import PASSING, VersionError, describe, repeat
 from worker.enqueue import NUDGES, nudge_ingest, nudge_predict, nudge_reread
+from worker.vitals import Pulse
 
 if TYPE_CHECKING:
     from pipeline.prepare.pool import DecoderPool
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DECODER_GRACE_S = 2.0
+
+_pulse = Pulse()
 
 
 @app.task(name=celery_config.INGEST_TASK)  # type: ignore[untyped-decorator]
@@ -53,9 +56,22 @@ def reread() -> None:
 def _work(chunk: Callable[[AppContext], bool], *, nudge: Callable[[], None]) -> None:
     """Work for one turn; then other tasks get theirs, and a nudge continues this one."""
     context = process_context()
-    with _passing_failures():
-        if repeat(chunk, context):
+    with _counting_failures():
+        has_more = repeat(chunk, context)
+        _pulse.succeeded()
+        if has_more:
             nudge()
+
+
+@contextmanager
+def _counting_failures() -> Iterator[None]:
+    """Also those that no retry mends: the portal tells senders, the sweep tries again."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, VersionError):
+            _live_predictor().forget()
+        _pulse.failed(error)
 
 
 @app.task(name=celery_config.SWEEP_TASK, bind=True)  # type: ignore[untyped-decorator]
@@ -63,10 +79,18 @@ def sweep(self: Any) -> None:
     from worker.sweep import sweep
 
     context = process_context()
+    with _counting_failures():
+        check_able(context, self.request.delivery_info["routing_key"])
+        _pulse.passed_checks()
     with _passing_failures():
-        record_heartbeat(context.settings.data_dir, self.request.delivery_info["routing_key"])
-    with _passing_failures():  # separately: sweep even if the heartbeat cannot be written
         sweep(context)
+
+
+def check_able(context: AppContext, queue: str) -> None:
+    """What can be known between tasks. Raises StoreAwayError and VersionError."""
+    require_store(context.store.root)
+    if queue == celery_config.PREDICT:
+        _live_predictor().open_production(context)
 
 
 @app.task(name=celery_config.TIDY_TASK)  # type: ignore[untyped-decorator]
@@ -149,7 +173,7 @@ def _passing_failures() -> Iterator[None]:
 def _start(sender: Any, **_: Any) -> None:
     """Start at once on what waited while no worker ran."""
     for queue in sender.app.amqp.queues.consume_from:
-        record_heartbeat(process_context().settings.data_dir, queue)
+        _pulse.start(process_context(), role=queue, name=sender.hostname)
         if queue in NUDGES:
             NUDGES[queue]()
 

@@ -1,5 +1,6 @@
 """What `overread doctor` checks."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,23 +9,32 @@ from pathlib import Path
 import httpx
 import numpy as np
 from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from cli.lockfile import is_held, running_service
 from cli.settings import CommandSettings, masked
-from models.audit.verify import newest_check
+from models.audit.verify import CHECK_FILE, newest_check
 from models.config.secrets import SECRETS_FILE, read_secrets
 from models.files.damage import list_damage
 from models.files.orphans import MOST, find_orphans
+from models.files.presence import require_store
 from models.files.store import FileStore
 from models.installation import check_secrets
 from models.learning.promotion import production_version
 from models.learning.versions import version_path
 from models.operations.backup_folder import BackupRefusedError
 from models.operations.dump import check_revision, is_empty
+from models.operations.heartbeat import (
+    NO_HEARTBEAT,
+    ROLES,
+    probe_writes,
+    problem_of,
+    workers,
+)
 from models.operations.upgrade import current_revision, is_half_restored, newest_revision
 from models.operations.verification import read_verification
 from models.operations.verify import SHARES
-from models.session import open_database
+from models.session import open_database, why_away
 from pipeline.errors import DecoderError
 from pipeline.inference.engine import tensorflow_is_installed
 from pipeline.inference.predictor import Predictor
@@ -50,6 +60,10 @@ class AbsentError(Exception):
     """Not there, and need not be."""
 
 
+class WarningError(Exception):
+    """It works, but somebody should look at it."""
+
+
 class WrongError(Exception):
     pass
 
@@ -61,11 +75,13 @@ def run_checks(settings: CommandSettings, names: Sequence[str] = ()) -> Iterator
         "data": lambda: _check_data(settings),
         "database": lambda: _check_database(settings),
         "secrets": lambda: _check_secrets(settings, database),
+        "writes": lambda: _check_writes(settings, database),
         "broker": lambda: _check_broker(settings),
         "files": lambda: _check_files(settings),
         "orphans": lambda: _check_orphans(settings, database),
         "integrity": lambda: _check_integrity(settings, database),
         "network": lambda: _check_network(settings, database),
+        "workers": lambda: _check_workers(settings, database),
         "portal": lambda: _check_portal(settings),
         "audit": lambda: _check_audit(settings),
         "training": _check_training,
@@ -75,14 +91,21 @@ def run_checks(settings: CommandSettings, names: Sequence[str] = ()) -> Iterator
             finding = Finding("ok", name, checks[name]())
         except AbsentError as error:
             finding = Finding("-", name, str(error))
+        except WarningError as error:
+            finding = Finding("WARNING", name, str(error))
         except Exception as error:
-            first_line = (str(error).splitlines() or [type(error).__name__])[0]
-            finding = Finding("WRONG", name, masked(first_line))
+            finding = Finding("WRONG", name, masked(_first_line(error)))
         if name == "database":
             database = finding.status
         yield finding
     if not names:
         yield from _check_containment()
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _starting(data_dir: Path) -> str:
@@ -98,6 +121,7 @@ def _check_data(settings: CommandSettings) -> str:
         raise AbsentError(f"{folder} does not exist yet; run: overread up")
     if not folder.is_dir():
         raise WrongError(f"{folder} is not a folder")
+    _require_access(folder)
     if is_half_restored(folder) and not is_held(folder):
         raise WrongError(f"{folder} is half restored; run the same overread restore again")
     if folder.stat().st_mode & 0o077:
@@ -107,6 +131,12 @@ def _check_data(settings: CommandSettings) -> str:
     if free < settings.disk_reserve_bytes:
         raise WrongError(f"{message}, below OVERREAD_DISK_RESERVE_BYTES: uploads are refused")
     return message
+
+
+def _require_access(folder: Path) -> None:
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        who = f"this user ({os.geteuid()})"
+        raise WrongError(f"{folder} cannot be read and written by {who}; run doctor as its owner")
 
 
 def _check_database(settings: CommandSettings) -> str:
@@ -146,6 +176,18 @@ def _check_secrets(settings: CommandSettings, database: str) -> str:
     return "complete, and those of the database"
 
 
+def _check_writes(settings: CommandSettings, database: str) -> str:
+    """A full disk, a standby and a file without write permission show only in a commit."""
+    if database != "ok":
+        raise AbsentError("not checked: the database is not ready")
+    with open_database(settings) as sessions:
+        try:
+            probe_writes(sessions, "doctor")
+        except SQLAlchemyError as error:
+            raise WrongError(f"the database cannot be written: {why_away(error)}") from None
+    return "the database can be written"
+
+
 def _check_broker(settings: CommandSettings) -> str:
     service = running_service(settings.data_dir)
     url = settings.broker_url or (service.broker_url if service else "")
@@ -160,6 +202,7 @@ def _check_files(settings: CommandSettings) -> str:
     """Write, read and delete, as a worker would."""
     if not settings.data_dir.exists():
         raise AbsentError("do not exist yet; run: overread up")
+    require_store(settings.files_dir)
     store = FileStore(settings.files_dir)
     stored = store.put_bytes(b"overread doctor")
     content = store.path(stored.sha256).read_bytes()
@@ -204,14 +247,17 @@ def _check_integrity(settings: CommandSettings, database: str) -> str:
 
 
 def _check_network(settings: CommandSettings, database: str) -> str:
-    """Open the production version as a worker does, with its checksums, and predict once."""
-    if database == "WRONG":
-        raise AbsentError("not checked: the database names the production version")
-    folder = BASELINE
+    """Open the production version as a worker does, with its checksums, and predict once.
+
+    Without a database that names it, the shipped network.
+    """
+    folder, which = BASELINE, ""
     if database == "ok":
         with open_database(settings) as sessions, sessions() as session:
             if version := production_version(session):
                 folder = version_path(version, data_dir=settings.data_dir)
+    elif database == "WRONG":
+        which = "; the shipped network, since the database does not say which version is live"
     predictor = Predictor.open(folder, operating_point=settings.operating_point)
     probability = predictor.predict(np.zeros((1, 224, 224), np.uint8))[0].probability
     if not 0.0 <= probability <= 1.0:
@@ -219,7 +265,27 @@ def _check_network(settings: CommandSettings, database: str) -> str:
             f"{predictor.card.model_version} predicts {probability}, not a probability"
         )
     point = f"{predictor.card.operating_point}, threshold {predictor.card.threshold:g}"
-    return f"{predictor.card.model_version} answers ({point}); {predictor.engine.name}"
+    return f"{predictor.card.model_version} answers ({point}); {predictor.engine.name}{which}"
+
+
+def _check_workers(settings: CommandSettings, database: str) -> str:
+    """What they say of themselves, if the service runs."""
+    if database != "ok":
+        raise AbsentError("not checked: the database is not ready")
+    with open_database(settings) as sessions, sessions() as session:
+        found = workers(session)
+        since = {worker.role: worker.problem_since for worker in found if worker.problem_since}
+        problems = {role: problem_of(role, found) for role in ROLES}
+    if set(problems.values()) == {NO_HEARTBEAT} and running_service(settings.data_dir) is None:
+        raise AbsentError(_starting(settings.data_dir) or "not running; run: overread up")
+    wrong = [
+        f"{role}: {problem}" + (f" since {since[role]:%Y-%m-%d %H:%M} UTC" if role in since else "")
+        for role, problem in problems.items()
+        if problem
+    ]
+    if wrong:
+        raise WrongError(f"{'; '.join(wrong)}; the reason is in the log of the worker")
+    return f"{' and '.join(ROLES)} work"
 
 
 def _check_portal(settings: CommandSettings) -> str:
@@ -234,9 +300,14 @@ def _check_portal(settings: CommandSettings) -> str:
         raise WrongError(f"{url} does not answer: {error}") from None
     except (ValueError, AttributeError):
         raise WrongError(f"{url} is not an Overread portal of this release") from None
-    down = [what.replace("_", " ") for what, state in states if state == "down"]
+    down = [what for what, state in states if state == "down"]
     if down:
-        parts = ", ".join(what for what in down if what != "status")
+        reasons = answer.json().get("reasons", {})
+        parts = ", ".join(
+            f"{what.replace('_', ' ')} ({reasons.get(what, 'no reason given')})"
+            for what in down
+            if what != "status"
+        )
         raise WrongError(f"{url} answers; down: {parts}")
     return f"{url} is ready"
 
@@ -245,6 +316,8 @@ def _check_audit(settings: CommandSettings) -> str:
     """Report the service's last own check."""
     check = newest_check(settings.data_dir)
     if check is None:
+        if (settings.data_dir / CHECK_FILE).exists():
+            raise WrongError(f"{settings.data_dir / CHECK_FILE} cannot be read")
         raise AbsentError("not checked yet; run: overread audit --verify")
     when = f"checked {check.time:%Y-%m-%d %H:%M} UTC"
     if not check.is_intact:

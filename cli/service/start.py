@@ -61,7 +61,7 @@ def start_service(
                 token_file=str(local_token_path(settings.data_dir)),
                 pid=os.getpid(),
             )
-            _wait_for(supervisor, lambda: _is_ready(service.url), "the portal")
+            _wait_for(supervisor, lambda: _is_answering(service.url), "the portal")
             _wait_for(supervisor, supervisor.are_all_ready, "a worker")
             # Started last: nothing waits for them, and they would slow the others down.
             supervisor.start(processes.BEAT, processes.TRAIN)
@@ -145,9 +145,10 @@ def _url(host: str, port: int) -> str:
     return f"http://{shown}:{port}"
 
 
-def _is_ready(url: str) -> bool:
+def _is_answering(url: str) -> bool:
+    """A portal that is not ready may be needed to mend what is wrong."""
     try:
-        return httpx.get(f"{url}/readyz", timeout=2.0, trust_env=False).is_success
+        return httpx.get(f"{url}/health", timeout=2.0, trust_env=False).is_success
     except httpx.TransportError:
         return False
 

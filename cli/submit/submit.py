@@ -25,13 +25,28 @@ FINAL_STATES = ("predicted", "rejected", "failed", "cancelled")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=GivenPath())
 @click.option("--name", help="Name of the job.  [default: name of the first PATH]")
 @click.option("--wait", is_flag=True, help="Follow the job to its end and print the results.")
+@click.option(
+    "--patience",
+    "patience_s",
+    type=click.IntRange(min=1),
+    default=1800,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --wait: how long to wait for a service that cannot read the images.",
+)
 @click.option("--json", "--jsonl", "as_json", is_flag=True, help="Print JSON lines.")
-def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool) -> None:
+def submit(
+    paths: tuple[Path, ...], name: str | None, wait: bool, patience_s: int, as_json: bool
+) -> None:
     """Send files, folders or zip archives to a running service.
 
     All files are declared before they are sent, so that none can be missing unnoticed. Run the
     same command again to resume an interrupted upload, even in the middle of a large file. Files
     that cannot be read, or change during the upload, are listed; all others are sent.
+
+    With --wait, the command says why images wait where the service cannot read them, and goes on
+    waiting; after --patience seconds of this without any progress it ends with exit code 1.
+    The job continues: overread results --job ID prints its results.
 
     Exit code 0: all files were sent (with --wait: and predicted); 1: some were not.
     """
@@ -52,7 +67,9 @@ def submit(paths: tuple[Path, ...], name: str | None, wait: bool, as_json: bool)
         _print_unsent(sent.unsent)
         click.echo(sent.summary(), err=True)
         if wait:
-            all_predicted = _wait_and_print(client, sent.job["id"], as_json=as_json)
+            all_predicted = _wait_and_print(
+                client, sent.job["id"], patience_s=patience_s, as_json=as_json
+            )
         else:
             print_jobs([sent.job], as_json=as_json, url=client.url)
             if not as_json:
@@ -66,10 +83,10 @@ def _print_unsent(unsent: list[tuple[str, str]]) -> None:
         click.echo(readable(f"{file}: {cause}"), err=True)
 
 
-def _wait_and_print(client: Client, job_id: str, *, as_json: bool) -> bool:
+def _wait_and_print(client: Client, job_id: str, *, patience_s: float, as_json: bool) -> bool:
     """Return whether every file was predicted."""
     try:
-        job = _follow(client, job_id)
+        job = _follow(client, job_id, patience_s=patience_s)
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted; job {job_id} continues; for its results: overread results --job {job_id}"
@@ -89,13 +106,26 @@ def _wait_and_print(client: Client, job_id: str, *, as_json: bool) -> bool:
     return bool(job["predicted"] == job["total"])
 
 
-def _follow(client: Client, job_id: str) -> dict[str, Any]:
+def _follow(client: Client, job_id: str, *, patience_s: float) -> dict[str, Any]:
+    """Raises Failed once images have waited for a service that cannot read them for too long."""
     job = client.job(job_id)
+    cause, since, before = "", time.monotonic(), -1
     with progress("Reading", total=job["total"]) as shown:
         while not job["finished"]:
             rate = job["images_per_second"]
             done = sum(job[state] for state in FINAL_STATES)
             shown.show(done, total=job["total"], note=f"{rate:.0f} images/s" if rate else "")
+            found = (job.get("waiting_for") or {}).get("message", "")
+            if found and found != cause:
+                shown.say(found)
+            if not found or done != before:
+                since = time.monotonic()
+            elif time.monotonic() - since > patience_s:
+                raise Failed(
+                    f"{found}; no progress for {patience_s:g} s; the job continues, "
+                    f"for its results: overread results --job {job_id}"
+                )
+            cause, before = found, done
             time.sleep(POLL_INTERVAL_S)
             job = client.job(job_id)
         shown.show(job["total"], total=job["total"])

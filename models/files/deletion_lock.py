@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from models.file_lock import LockedError, file_lock
+from models.files.presence import is_away, require_store
 
 GATE_FILE = "backup.gate"  # held by a backup from beginning to end, so that no deletion starts
 LOCK_FILE = "backup.lock"  # shared by the deletions under way, for whose end a backup waits
@@ -21,7 +22,8 @@ class BackupRunningError(Exception):
 
 @contextmanager
 def hold_deletions(root: Path) -> Iterator[None]:
-    """root: of the file store. Raises BackupRunningError."""
+    """root: of the file store. Raises BackupRunningError and StoreAwayError."""
+    require_store(root)
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as locks:
         try:
@@ -35,6 +37,9 @@ def hold_deletions(root: Path) -> Iterator[None]:
 @contextmanager
 def deleting(root: Path) -> Iterator[bool]:
     """Whether files may be deleted inside the `with` block."""
+    if is_away(root):
+        yield False
+        return
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as locks:
         try:

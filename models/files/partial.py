@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from models.file_lock import file_lock, is_same_file
-from models.files.store import FileStore, make_private_folder
+from models.files.store import FileStore
 from pipeline.atomic_file import sync
 from pipeline.checksum import BLOCK
 
@@ -64,12 +64,12 @@ class PartialFile:
 
 class PartialFiles:
     def __init__(self, store: FileStore) -> None:
-        self._folder = store.root / "partial"
+        self._store, self._folder = store, store.root / "partial"
 
     @contextmanager
     def hold(self, upload_id: int) -> Iterator[PartialFile]:
         """Raises LockedError where another request or process holds it."""
-        path = make_private_folder(self._folder) / str(upload_id)
+        path = self._store.make_folder(self._folder) / str(upload_id)
         with file_lock(path) as descriptor:
             partial = PartialFile(path, descriptor)
             try:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.files.deletion_lock import deleting
+from models.files.presence import require_store
 from models.files.seal import INPUT_SIDE, open_sealed, seal
 from pipeline.atomic_file import make_folder, sync, temporary_file
 from pipeline.checksum import BLOCK, copy_hashed, sha256_of
@@ -51,15 +52,22 @@ class FileStore:
     def temporary(self) -> Path:
         return self.root / "temporary"
 
+    def make_folder(self, folder: Path) -> Path:
+        """One of the store's. Raises StoreAwayError."""
+        if not folder.is_dir():
+            require_store(self.root)
+            make_private_folder(folder)
+        return folder
+
     def put(self, stream: BinaryIO, *, sha256: str = "") -> Stored:
         """Store an upload, durable on return. sha256: where the caller has computed it already."""
-        with temporary_file(make_private_folder(self.temporary)) as temporary:
+        with temporary_file(self.make_folder(self.temporary)) as temporary:
             if sha256:
                 shutil.copyfileobj(stream, temporary.file, BLOCK)
             else:
                 sha256 = copy_hashed(stream, temporary.file)
             size, target = temporary.file.tell(), self.path(sha256, area="incoming")
-            make_private_folder(target.parent)
+            self.make_folder(target.parent)
             temporary.rename(target)
         return Stored(sha256, size)
 
@@ -69,8 +77,8 @@ class FileStore:
         """
         os.utime(file)  # as new as one that was sent as a whole
         target, link = self.path(sha256, area="incoming"), self.temporary / secrets.token_hex(16)
-        make_private_folder(target.parent)
-        make_private_folder(self.temporary)
+        self.make_folder(target.parent)
+        self.make_folder(self.temporary)
         os.link(file, link)
         try:
             link.replace(target)
@@ -178,9 +186,9 @@ class FileStore:
         """What is there already is kept if it is the same, and written over if it is damaged."""
         if _holds(target, content) and _renew(target):
             return
-        with temporary_file(make_private_folder(self.temporary)) as temporary:
+        with temporary_file(self.make_folder(self.temporary)) as temporary:
             temporary.file.write(content)
-            make_private_folder(target.parent)
+            self.make_folder(target.parent)
             temporary.rename(target)
 
 

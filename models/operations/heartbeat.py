@@ -1,30 +1,71 @@
-"""Heartbeats of the workers: files in the data folder that they touch."""
+"""Heartbeats: each process keeps a row that says when it was seen and what it cannot do."""
 
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from models.base import now
-from models.config.settings import Settings
+from models.query import insert_new, update_rows
+from models.session import Sessions
+from models.tables.workers import Problem, Worker
 
-FOLDER = "workers"
-SWEEPS_MISSED = 6  # each sweep is a heartbeat; a long chunk may come between
-
-
-def record_heartbeat(data_dir: Path, worker: str) -> None:
-    folder = data_dir / FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
-    (folder / worker).touch(mode=0o600)
-
-
-def last_heartbeat(data_dir: Path, worker: str) -> datetime | None:
-    try:
-        return datetime.fromtimestamp((data_dir / FOLDER / worker).stat().st_mtime, UTC)
-    except OSError:
-        return None
+ROLES = ("ingest", "predict")  # without one of each, images wait
+INTERVAL_S = 5.0
+LATE_AFTER_S = 25.0  # senders hear of it within half a minute
+FORGOTTEN_AFTER = timedelta(days=1)
+NO_HEARTBEAT = "no-heartbeat"
 
 
-def is_alive(settings: Settings, worker: str) -> bool:
-    """Whether there was a heartbeat within some sweeps and the longest chunk."""
-    heartbeat = last_heartbeat(settings.data_dir, worker)
-    timeout_s = SWEEPS_MISSED * settings.sweep_interval_s + settings.chunk_time_limit_s
-    return heartbeat is not None and abs(now() - heartbeat) < timedelta(seconds=timeout_s)
+@dataclass(frozen=True)
+class Vitals:
+    """What a worker's tasks came to. failures: in a row."""
+
+    succeeded_at: datetime | None = None
+    failed_at: datetime | None = None
+    failures: int = 0
+    problem: Problem | None = None
+    problem_since: datetime | None = None
+
+
+def record_heartbeat(
+    session: Session, role: str, *, name: str = "", vitals: Vitals | None = None
+) -> None:
+    """name: of the process, by default role@host."""
+    name = name or f"{role}@{socket.gethostname()}"
+    row = {"role": role, "seen_at": now(), **vars(vitals or Vitals())}
+    if not update_rows(session, Worker, Worker.name == name, **row):
+        insert_new(session, Worker, [row | {"name": name}])
+
+
+def probe_writes(sessions: Sessions, role: str) -> None:
+    """Commit a row as a heartbeat does: a full disk and a standby show only then."""
+    with sessions.begin() as session:
+        record_heartbeat(session, role)
+
+
+def forget_workers(session: Session) -> None:
+    """Those that have not been seen for a day: a container has another name after each start."""
+    session.execute(delete(Worker).where(Worker.seen_at < now() - FORGOTTEN_AFTER))
+
+
+def workers(session: Session) -> Sequence[Worker]:
+    """Of the roles without which images wait, those seen last first."""
+    found = select(Worker).where(Worker.role.in_(ROLES)).order_by(Worker.seen_at.desc())
+    return session.scalars(found).all()
+
+
+def is_alive(worker: Worker) -> bool:
+    """A heartbeat of the future was written before the clock was set back, which proves nothing."""
+    return abs(now() - worker.seen_at) < timedelta(seconds=LATE_AFTER_S)
+
+
+def problem_of(role: str, found: Sequence[Worker]) -> str:
+    """Why no worker of this role can work; empty if one can."""
+    alive = [worker for worker in found if worker.role == role and is_alive(worker)]
+    if not alive:
+        return NO_HEARTBEAT
+    return min((worker.problem or "" for worker in alive), key=bool)

@@ -11,11 +11,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.orm import Session
 
 from models.audit.log import chain_older, record
 from models.config.settings import Settings
+from models.files.presence import is_away, mark_store
 from models.files.store import FileStore
 from models.installation import check_before_upgrade, establish
 from models.learning.promotion import install_baseline
@@ -23,6 +24,7 @@ from models.operations.seal_inputs import seal_inputs
 from models.people.local_token import renew_local_token
 from models.people.users import ADMIN, find_user, make_user
 from models.session import WRITES, keep_wal, open_database, switch_foreign_keys
+from models.tables.intake import Image
 from models.tables.people import Role
 from pipeline.errors import PipelineError
 
@@ -58,8 +60,11 @@ def upgrade(settings: Settings) -> None:
                 make_user(session, name=ADMIN, role=Role.ADMIN)
             install_baseline(session, data_dir=settings.data_dir)
             chain_older(session)
+            holds_files = session.scalar(select(Image.id).limit(1)) is not None
+        mark_store(settings.files_dir, holds_files=holds_files)
         renew_local_token(sessions, settings.data_dir)
-        seal_inputs(sessions, FileStore(settings.files_dir))
+        if not is_away(settings.files_dir):
+            seal_inputs(sessions, FileStore(settings.files_dir))
 
 
 def is_half_restored(data_dir: Path) -> bool:

@@ -25,12 +25,15 @@ def record_predictions(
     *,
     model_version_id: int,
     engine: str,
-) -> None:
-    """A chunk's results by SHA-256. Writes only what the claim still holds."""
+) -> int:
+    """A chunk's results by SHA-256. Writes only what the claim still holds; returns how many of
+    them came too late.
+    """
     hashes = _lock_held(session, claim, list(predictions))
     held = {sha256: predictions[sha256] for sha256 in hashes}
     add_predictions(session, held, model_version_id=model_version_id, engine=engine)
     _finish_ready(session, hashes)
+    return len(predictions) - len(hashes)
 
 
 def add_predictions(

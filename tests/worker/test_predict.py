@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from sqlalchemy import select
 
 from models.context import AppContext
 from models.files.damage import Damage, list_damage
+from models.files.presence import StoreAwayError, mark_store
 from models.learning.promotion import set_production
 from models.learning.versions import register_version
 from models.reading.predictions import get_prediction, read_heatmap
 from models.tables.intake import Image, ModelVersion, Prediction, State
-from pipeline.errors import RefusalCode
+from pipeline.errors import NetworkFolderError, RefusalCode
 from pipeline.inference.predictor import Predictor
 from pipeline.types import PREPROCESSING
 from pipeline.types import Prediction as PipelinePrediction
@@ -23,6 +25,7 @@ from tests.support.data.uploads import a_dicom, a_png, files_in, put_inputs
 from tests.support.data.versions import make_version
 from tests.support.servers.databases import both_databases
 from tests.worker.conftest import Ingest
+from worker.chunks import VersionError
 from worker.predict import LivePredictor, predict_chunk
 
 
@@ -71,6 +74,22 @@ def test_predict_records_the_networks_results(context: AppContext, live: LivePre
     assert trust == pytest.approx(tuple(vars(expected.heatmap_trust).values()), abs=1e-6)
     heatmap = read_heatmap(stored) * stored.heatmap_peak
     np.testing.assert_allclose(heatmap, expected.heatmap, atol=1e-3 * stored.heatmap_peak)
+
+
+def test_predict_gives_each_image_of_a_chunk_its_own_answer(
+    context: AppContext, live: LivePredictor
+) -> None:
+    images = add_ready(context, 5)
+    predict_all(context, live)
+    predictor = Predictor.open()
+    inputs = [context.store.network_input(image.sha256, PREPROCESSING) for image in images]
+    expected = {
+        image.sha256: predictor.predict(network_input[None])[0].logit
+        for image, network_input in zip(images, inputs, strict=True)
+    }
+    found = {one.sha256: one.logit for one in predictions(context)}
+    assert found == pytest.approx(expected, abs=1e-4)
+    assert len({round(logit, 3) for logit in expected.values()}) == 5, "they can be told apart"
 
 
 @both_databases
@@ -195,22 +214,91 @@ def test_predict_applies_the_operating_point(context: AppContext) -> None:
     assert found == [("balanced", 1.0, probability), ("sensitive", 0.0, probability)]
 
 
-def test_predict_logs_a_missing_operating_point_once(
-    context: AppContext, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_predict_waits_for_an_operating_point_that_the_version_has(context: AppContext) -> None:
     put_live(context, "one-point", points={"balanced": 0.5})
     add_ready(context, 2)
     live, sensitive = LivePredictor(), with_settings(context, operating_point="sensitive")
-    for _ in range(3):
-        assert not predict_chunk(sensitive, live)
-    images = images_in(context)
-    assert [(image.state, image.attempts) for image in images] == [(State.READY, 0)] * 2
-    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert line.getMessage() == (
-        "cannot predict, images wait: one-point has no operating point sensitive, only balanced"
-    )
-    assert line.exc_info is None
+    message = "one-point has no operating point sensitive, only balanced"
+    with pytest.raises(VersionError, match=message):
+        predict_chunk(sensitive, live)
+    assert waiting(context) == [(State.READY, 0)] * 2
 
     put_live(context, "two-points")
     images = predict_all(sensitive, live)
     assert [image.state for image in images] == [State.PREDICTED] * 2
+
+
+def waiting(context: AppContext) -> list[tuple[State, int]]:
+    return [(image.state, image.attempts) for image in images_in(context)]
+
+
+CAUSES = (
+    NetworkFolderError("network.bin is damaged: its checksum differs"),
+    PermissionError(13, "Permission denied"),
+    RuntimeError("Could not determine home directory"),
+    MemoryError(),
+    ImportError("libtbb.so.12: cannot open shared object file"),
+)
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: type(cause).__name__)
+def test_predict_waits_while_the_version_cannot_be_opened(
+    context: AppContext, live: LivePredictor, monkeypatch: pytest.MonkeyPatch, cause: Exception
+) -> None:
+    add_ready(context, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Predictor, "open", Mock(side_effect=cause))
+        for _ in range(2):
+            with pytest.raises(VersionError):
+                predict_chunk(context, live)
+    assert waiting(context) == [(State.READY, 0)]
+    assert [image.state for image in predict_all(context, live)] == [State.PREDICTED]
+
+
+def test_predict_fails_no_image_for_a_network_that_fails_for_all(
+    context: AppContext, live: LivePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it fails from the beginning or only later."""
+    add_ready(context, 3)
+    live.open_production(context)
+    with monkeypatch.context() as patched:
+        patched.setattr(Predictor, "predict", Mock(side_effect=RuntimeError("no memory")))
+        for opened in (live, LivePredictor()):
+            with pytest.raises(VersionError, match="no memory"):
+                predict_chunk(context, opened)
+    assert waiting(context) == [(State.READY, 0)] * 3
+
+
+def test_predict_without_a_live_version_waits(context: AppContext) -> None:
+    add_ready(context, 1)
+    with pytest.raises(VersionError, match="no model version is in production"):
+        predict_chunk(context, LivePredictor())
+    assert waiting(context) == [(State.READY, 0)]
+
+
+def test_predict_fails_no_image_for_a_store_that_is_away(
+    context: AppContext, live: LivePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it goes before the claim or after it."""
+    add_ready(context, 2)
+    root = context.store.root
+    mark_store(root, holds_files=False)
+    away = root.rename(root.with_name("elsewhere"))
+    root.mkdir()
+    with pytest.raises(StoreAwayError):
+        predict_chunk(context, live)
+    assert waiting(context) == [(State.READY, 0)] * 2
+    root.rmdir()
+    away.rename(root)
+
+    def go_away(*_: object) -> None:
+        root.rename(away)
+        raise FileNotFoundError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(context.store), "network_input", go_away)
+        with pytest.raises(OSError, match="mounted"):
+            predict_chunk(context, live)
+    assert waiting(context) == [(State.READY, 0)] * 2
+    away.rename(root)
+    assert {image.state for image in predict_all(context, live)} == {State.PREDICTED}

@@ -14,7 +14,14 @@ from models.intake.claims import claim_images
 from models.intake.jobs import cancel_job
 from models.learning.nights import claim_night, list_nights
 from models.tables.intake import Job, ModelAlias, State
-from tests.support.data.rows import a_version, all_images, images_in, lapse_leases, with_settings
+from tests.support.data.rows import (
+    a_version,
+    all_images,
+    an_image,
+    images_in,
+    lapse_leases,
+    with_settings,
+)
 from tests.support.data.uploads import a_png, files_in, upload
 from tests.support.servers.databases import both_databases
 from worker import enqueue
@@ -50,6 +57,22 @@ def test_sweep_nudges_only_for_free_images(
     sweep(context)
     assert nudges(broker_url, "ingest") == 2
     assert nudges(broker_url, "predict") == 0
+
+
+def test_sweep_nudges_predict_once_the_lease_of_its_killed_worker_has_lapsed(
+    context: AppContext, with_broker: Settings, broker_url: str, job: Job
+) -> None:
+    """Ingest has ended, so that nobody else nudges."""
+    with context.sessions.begin() as session:
+        an_image(session, job, state=State.READY)
+        claim_images(session, State.READY, context.settings)
+    sweep(context)
+    assert nudges(broker_url, "predict") == 0
+    with context.sessions.begin() as session:
+        lapse_leases(session)
+    sweep(context)
+    assert nudges(broker_url, "predict") == 1
+    assert nudges(broker_url, "ingest") == 0
 
 
 def test_sweep_keeps_the_upload_of_a_failed_image(context: AppContext, job: Job) -> None:

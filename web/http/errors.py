@@ -11,6 +11,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from models.files.presence import StoreAwayError
 from models.session import AWAY, why_away
 from models.slots import RETRY_AFTER_S as BUSY_FOR_S
 from models.slots import BusyError
@@ -101,6 +102,9 @@ def _unexpected(error: Exception) -> Response:
         return _http_error(DiskFullError())
     if isinstance(error, AWAY):
         return _database_away(error)
+    if isinstance(error, StoreAwayError):
+        log.error("the file store is missing or empty: is its disk mounted?")
+        return answer(503, "the file store is not available; try again later")
     # The type and the place, never the text: it may quote a file name.
     kind = type(error)
     log.error("unexpected error", exc_info=(kind, Exception(kind.__name__), error.__traceback__))

@@ -11,7 +11,6 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import BadRequest, UnprocessableEntity, UnsupportedMediaType
 from werkzeug.formparser import FormDataParser
 
-from models.files.store import make_private_folder
 from pipeline.text import unique_name
 from web.context import current_context
 from web.http.disk import check_room, noticing_full_disk
@@ -88,7 +87,8 @@ def _check_size(body: bytes) -> None:
 def spooled_file(total_content_length: int | None, *_: Any, **__: Any) -> IO[bytes]:
     """Temporary storage of a part, on the file store's disk, whose free space is checked."""
     check_room(current_context(), wanted=total_content_length or 0)
-    folder = make_private_folder(current_context().store.temporary)
+    store = current_context().store
+    folder = store.make_folder(store.temporary)
     is_small = total_content_length is not None and total_content_length <= SMALL_FORM
     spool = SPOOL if is_small else SPOOL_OF_LARGE_FORM
     return cast(IO[bytes], SpooledTemporaryFile(max_size=spool, dir=str(folder)))

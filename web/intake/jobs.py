@@ -33,7 +33,7 @@ from web.http.errors import FORM, answer
 from web.http.forms import clean_file_name
 from web.http.limits import NEW_JOBS, at_most, takes
 from web.http.params import read_query
-from web.http.schemas import FilesOut, Paging
+from web.http.schemas import FilesOut, Out, Paging
 from web.intake.actions import cancel_images, retry_images
 from web.intake.receive import SentFile, receive
 from web.intake.schemas import (
@@ -46,6 +46,7 @@ from web.intake.schemas import (
     RetriedOut,
     Retrying,
 )
+from web.readiness import Waiting, current_readiness, why_waiting
 
 bp = APIBlueprint("jobs", __name__, tag="Jobs")
 
@@ -79,7 +80,7 @@ def index() -> str:
 def show_page(job_id: str) -> str:
     job = _progress(job_id)
     record_job(job_id)
-    return render_template("job.html", job=job)
+    return render_template("job.html", job=job, waiting_for=_waiting_for(job))
 
 
 @bp.get("/api/v1/jobs")
@@ -98,7 +99,7 @@ def list_page(query_data: Paging) -> JobsOut:
 @bp.output(JobOut, status_code=201)
 @at_most(NEW_JOBS)
 @needs(Role.OPERATOR)
-def create(json_data: NewJob) -> JobProgress:
+def create(json_data: NewJob) -> Out:
     """Create a job. A repeated request with the same key returns the same job."""
     with write_session() as session:
         job_id, is_new = create_job(
@@ -107,15 +108,15 @@ def create(json_data: NewJob) -> JobProgress:
         if is_new:
             record_action(session, "job.created", job_id)
     follow(job=job_id)  # in the request's log line
-    return _progress(job_id)
+    return _job_out(job_id)
 
 
 @bp.get("/api/v1/jobs/<job_id>")
 @bp.output(JobOut)
 @needs(Role.VIEWER)
-def show(job_id: str) -> JobProgress:
+def show(job_id: str) -> Out:
     """Show a job's progress."""
-    return _progress(job_id)
+    return _job_out(job_id)
 
 
 @bp.post("/api/v1/jobs/<job_id>/files")
@@ -146,26 +147,26 @@ def send(job_id: str) -> FilesOut:
 @bp.output(JobOut)
 @bp.doc(responses=[409])
 @needs(Role.OPERATOR)
-def close(job_id: str, json_data: Closing) -> JobProgress:
+def close(job_id: str, json_data: Closing) -> Out:
     """Mark the upload as complete. Missing declared files are an error, or are given up."""
     give_up = json_data.missing == "give_up"
     with write_session() as session:
         if close_job(session, job_id, give_up_missing=give_up):
             record_action(session, "job.closed", job_id)
-    return _progress(job_id)
+    return _job_out(job_id)
 
 
 @bp.post("/api/v1/jobs/<job_id>/cancel")
 @bp.output(JobOut)
 @bp.doc(responses=[409])
 @needs(Role.OPERATOR)
-def cancel(job_id: str) -> JobProgress:
+def cancel(job_id: str) -> Out:
     """Cancel the job; finished results are kept."""
     with write_session() as session:
         if cancel_job(session, job_id):
             record_action(session, "job.cancelled", job_id)
     cancel_images(current_context(), job_id)
-    return _progress(job_id)
+    return _job_out(job_id)
 
 
 @bp.post("/api/v1/jobs/<job_id>/retry")
@@ -226,6 +227,17 @@ def _sent_file(part: FileStorage) -> SentFile:
     stream.seek(0)
     declared = Declared(clean_file_name(part.filename or ""), size, sha256)
     return SentFile(declared, cast(BinaryIO, stream))
+
+
+def _job_out(job_id: str) -> Out:
+    job = _progress(job_id)
+    return JobOut.of(job, waiting_for=_waiting_for(job))
+
+
+def _waiting_for(job: JobProgress) -> Waiting | None:
+    if not job.received and not job.ready:
+        return None
+    return why_waiting(current_readiness().states(), received=job.received, ready=job.ready)
 
 
 def _progress(job_id: str) -> JobProgress:

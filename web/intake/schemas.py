@@ -10,7 +10,20 @@ from models.reading.results import Result
 from models.tables.intake import State
 from web.http.schemas import FilesOut, In, Out, Paging, Text, out_model
 
-JobOut = out_model(JobProgress, "JobOut")
+
+class WaitingOut(Out):
+    """Why images wait. reason: a short code; message: a sentence for their sender."""
+
+    reason: str
+    message: str
+
+
+JobOut = out_model(
+    JobProgress,
+    "JobOut",
+    about="\nwaiting_for: what the service lacks to read this job's images; null while it can.",
+    waiting_for=WaitingOut | None,
+)
 
 
 class NewJob(In):

@@ -26,7 +26,7 @@ from models.context import AppContext
 from models.files.damage import count_damage
 from models.learning.promotion import production_version
 from models.operations import figures
-from models.operations.heartbeat import last_heartbeat
+from models.operations.heartbeat import workers
 from models.operations.verification import read_verification
 from models.query import count_rows
 from models.tables.intake import FINAL_STATES, Audit, Image, Job, State
@@ -36,25 +36,29 @@ from pipeline.errors import RefusalCode
 from web.auth.rules import needs
 from web.context import KEY as CONTEXT
 from web.http.request_log import route, seconds_taken
+from web.readiness import KEY as READINESS
+from web.readiness import PARTS, Readiness, States
 
 log = logging.getLogger(__name__)
 
 RATE_WINDOW_S = 60
-WORKERS = ("ingest", "predict")
 
 
 class ServiceFigures(Collector):
-    def __init__(self, context: AppContext) -> None:
-        self._context = context
+    def __init__(self, context: AppContext, readiness: Readiness) -> None:
+        self._context, self._readiness = context, readiness
 
     def collect(self) -> Iterator[Metric]:
         yield from _disk(self._context.settings)
         yield from _audit_check(self._context.settings)
         yield from _verification(self._context.settings)
-        yield _heartbeats(self._context.settings)
+        yield _parts(self._readiness.states())
         try:
             with self._context.sessions() as session:
-                found = [*_images(session), *_speed(session), *_reasons(session), *_rest(session)]
+                found = [
+                    *(*_images(session), *_speed(session), *_reasons(session)),
+                    *(*_workers(session), *_rest(session)),
+                ]
         except SQLAlchemyError as error:
             log.error("no metrics from the database: %s", type(error).__name__)
             found = []
@@ -147,10 +151,18 @@ def _verification(settings: Settings) -> Iterator[Metric]:
         yield _gauge("verification_round_timestamp_seconds", "End of the last whole round.", ended)
 
 
-def _heartbeats(settings: Settings) -> Metric:
-    last = {worker: last_heartbeat(settings.data_dir, worker) for worker in WORKERS}
-    times = {worker: moment.timestamp() for worker, moment in last.items() if moment}
-    return _gauges("worker_last_seen_timestamp_seconds", "Last heartbeat.", "worker", times)
+def _parts(states: States) -> Metric:
+    up = {part: float(states.is_up(part)) for part in PARTS}
+    return _gauges("part_up", "1 if this part of the service can work, see /readyz.", "part", up)
+
+
+def _workers(session: Session) -> Iterator[Metric]:
+    """Of several workers of a role, the one seen last."""
+    newest = {worker.role: worker for worker in reversed(workers(session))}
+    times = {role: worker.seen_at.timestamp() for role, worker in newest.items()}
+    yield _gauges("worker_last_seen_timestamp_seconds", "Last heartbeat.", "worker", times)
+    failures = {role: worker.failures for role, worker in newest.items()}
+    yield _gauges("worker_failures", "Failed tasks in a row.", "worker", failures)
 
 
 def _gauge(name: str, words: str, value: float) -> Metric:
@@ -193,7 +205,7 @@ def show() -> Response:
 def install_metrics(app: Flask) -> None:
     """Each app has its own registry; the library's default is shared by the process."""
     registry = CollectorRegistry()
-    registry.register(ServiceFigures(app.extensions[CONTEXT]))
+    registry.register(ServiceFigures(app.extensions[CONTEXT], app.extensions[READINESS]))
     times = Histogram(
         "overread_request_duration_seconds",
         "Time until the response started, by route template.",

@@ -3,7 +3,7 @@
 import { act } from "./job_actions.js";
 import { Reasons, listUploads } from "./job_files.js";
 import { getJson, sleep } from "./http.js";
-import { count, duration } from "./words.js";
+import { count, duration, sentence } from "./words.js";
 
 const INTERVAL_MS = 1000;
 const STATES = ["predicted", "rejected", "failed", "cancelled", "ready", "received"];
@@ -23,6 +23,8 @@ function show(job) {
   for (const place of document.querySelectorAll("[data-where]")) {
     place.hidden = !WHERE[place.dataset.where](job);
   }
+  const cause = job.waiting_for?.message;
+  find("waiting-for").textContent = cause ? `${sentence(cause)}.` : "";
   showBar(job);
 }
 

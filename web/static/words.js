@@ -2,6 +2,8 @@
 
 export const count = (number) => number.toLocaleString("en");
 
+export const sentence = (words) => words[0].toUpperCase() + words.slice(1);
+
 export function bytes(number) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(number, 1)) / 3));

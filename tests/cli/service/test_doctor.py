@@ -1,5 +1,6 @@
 """`overread doctor`: absent parts are distinguished from wrong ones."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from alembic import command
@@ -12,6 +13,7 @@ from models.config.settings import Settings
 from models.files.store import FileStore
 from models.learning.promotion import set_production
 from models.learning.versions import register_version
+from models.operations.heartbeat import Vitals, record_heartbeat
 from models.operations.upgrade import (
     RESTORING,
     alembic_config,
@@ -21,6 +23,7 @@ from models.operations.upgrade import (
     upgrade,
 )
 from models.tables.intake import State
+from models.tables.workers import Problem
 from tests.support.data.damage import flip_a_bit
 from tests.support.data.rows import a_job, an_image
 from tests.support.data.versions import make_version
@@ -197,3 +200,51 @@ def test_doctor_warns_of_each_missing_layer_of_containment() -> None:
         ("WARNING", "landlock: Function not implemented"),
         ("WARNING", "namespaces: not permitted"),
     ]
+
+
+ALWAYS = ("data", "database", "writes", "broker", "files", "network", "workers", "portal")
+
+
+def test_doctor_runs_every_check_whatever_fails_before(tmp_path: Path) -> None:
+    """Settings that are wrong, and a data folder that nothing can be read from."""
+    (tmp_path / "file").touch()
+    result = run(
+        "doctor",
+        OVERREAD_DATA=str(tmp_path / "file" / "data"),
+        OVERREAD_CHUNK_SIZE="many",
+        OVERREAD_NO_SUCH="1",
+    )
+    assert result.exit_code == 1
+    lines = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
+    checks = [words[1] for words in lines[lines.index(["Checks"]) + 1 :]]
+    assert checks[:2] == ["settings", "settings"]
+    assert set(ALWAYS) <= set(checks)
+    assert "OVERREAD_NO_SUCH: unknown setting" in result.stdout
+    assert "OVERREAD_CHUNK_SIZE: " in result.stdout
+
+
+def test_doctor_tells_what_workers_cannot_do_and_of_a_store_that_is_away(
+    settings: Settings,
+) -> None:
+    upgrade(settings)
+    for name in ("writes", "files"):
+        assert check(name, settings).status == "ok"
+    assert check("workers", settings).status == "-", "the service does not run"
+    since = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    with open_session(settings) as session:
+        record_heartbeat(session, "ingest")
+        broken = Vitals(failures=9, problem=Problem.VERSION, problem_since=since)
+        record_heartbeat(session, "predict", vitals=broken)
+    assert check("workers", settings) == Finding(
+        "WRONG",
+        "workers",
+        "predict: cannot-open-version since 2026-03-01 12:00 UTC; "
+        "the reason is in the log of the worker",
+    )
+    settings.files_dir.rename(settings.data_dir / "elsewhere")
+    found = check("files", settings)
+    assert (found.status, found.message) == (
+        "WRONG",
+        f"{settings.files_dir}: the file store is missing or empty: is its disk mounted?",
+    )
+    assert not settings.files_dir.exists()

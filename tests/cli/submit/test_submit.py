@@ -287,6 +287,40 @@ def test_submit_reports_an_unusable_data_folder_in_one_line(
     )
 
 
+def test_submit_says_why_images_wait_and_gives_up_after_its_patience(
+    service: ServedPortal, tmp_path: Path
+) -> None:
+    """No broker runs in this test, and no worker."""
+    (tmp_path / "a.png").write_bytes(a_png())
+    result = service.run("submit", tmp_path / "a.png", "--wait", "--patience", "1")
+
+    assert result.exit_code == 1
+    cause = "images wait: the broker does not respond; tell the operator"
+    *_, said, error = result.stderr.splitlines()
+    assert said == cause
+    job = service.newest_job()
+    assert error == (
+        f"Error: {cause}; no progress for 1 s; the job continues, "
+        f"for its results: overread results --job {job.id}"
+    )
+
+
+def test_submit_goes_on_when_what_it_waited_for_is_back(
+    service: ServedPortal, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(a_png(seed=900))
+
+    def read_at_the_third_poll(environ: Environment) -> None:
+        polls = service.interceptor.sent("GET", environ["PATH_INFO"].rsplit("/", 1)[1])
+        if environ["REQUEST_METHOD"] == "GET" and polls == 3:
+            service.portal.read_all()
+
+    service.interceptor.handler = read_at_the_third_poll
+    result = service.run("submit", tmp_path / "a.png", "--wait")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.count("images wait: ") == 1
+
+
 def jobs(service: ServedPortal) -> int:
     with service.portal.database.sessions() as session:
         return list_jobs(session).total

@@ -162,3 +162,16 @@ def test_downgrade_to_0010_forgets_damaged_files_only(engine: Engine) -> None:
     migrate(engine)
     assert rows(engine, "SELECT * FROM damaged_file") == []
     assert rows(engine, images) == before
+
+
+def test_upgrade_from_0011_adds_workers_and_keeps_images(engine: Engine) -> None:
+    images = "SELECT id, state FROM image ORDER BY id"
+    migrate(engine, "0011")
+    before = rows(engine, images)
+    migrate(engine)
+    worker = {"name": "predict@host", "role": "predict", "seen_at": TIME, "failures": 0}
+    insert(engine, {"worker": [worker | {"problem": "cannot-open-version"}]})
+    assert rows(engine, images) == before
+    downgrade(engine, "0011")
+    assert "worker" not in inspect(engine).get_table_names()
+    assert rows(engine, images) == before

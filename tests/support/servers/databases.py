@@ -22,6 +22,7 @@ from models.operations.upgrade import alembic_config, migrating
 from models.session import Sessions
 from models.session import open_database as open_sessions
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
+from models.tables import workers as workers_tables  # noqa: F401
 from tests.support.servers.postgres import PostgresServer
 
 # For what differs between databases: dialect, locks, migrations.

@@ -41,3 +41,18 @@ def test_cancelled_job_offers_a_retry(sender: Sender) -> None:
     assert 'aria-live="polite">Cancelled</strong>' in text
     assert '<button data-where="failed" data-act="retry-failed">' in text
     assert "× cancelled" in page(sender, "/")
+
+
+def test_job_tells_its_viewers_why_images_wait(sender: Sender) -> None:
+    """No broker runs in this test, and no worker."""
+    url, viewer = f"/api/v1/jobs/{sender.job}", sender.portal.program(Role.VIEWER)
+    assert viewer.get(url).json["waiting_for"] is None, "nothing waits"
+    send(sender.client, sender.job, ("a.png", a_png()))
+    message = "images wait: the broker does not respond; tell the operator"
+    expected = {"reason": "no-answer", "message": message}
+    assert viewer.get(url).json["waiting_for"] == expected
+    assert sender.post("close").json["waiting_for"] == expected
+    assert "Images wait: the broker does not respond; tell the operator." in page(sender)
+    sender.portal.read_all()
+    assert viewer.get(url).json["waiting_for"] is None
+    assert "Images wait" not in page(sender)

@@ -1,28 +1,30 @@
 """/healthz, /readyz and /health."""
 
-import os
 import shutil
-import time
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count
+import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text, update
+from sqlalchemy.exc import InternalError
 
+from models.base import now
 from models.config.settings import Settings
-from models.operations.heartbeat import record_heartbeat
+from models.operations.heartbeat import LATE_AFTER_S, ROLES, Vitals, record_heartbeat
 from models.operations.upgrade import upgrade
-from models.session import open_database
+from models.session import AWAY, open_database
+from models.tables.workers import Problem, Worker
 from pipeline.inference.version_folder import BASELINE
 from tests.support.data.rows import a_version
-from tests.support.servers.databases import Database, downgrade
+from tests.support.servers.databases import Database, downgrade, open_session
 from web.app import create_app
 from web.context import KEY
-from web.operations.health import KEY as STATES
-from web.operations.health import LASTS_S, NEEDED, Recent, states
+from web.readiness import NEEDED, PARTS, Readiness, States, why_waiting
 
 on_sqlite = pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("empty_database", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -32,9 +34,14 @@ def ready(empty_database: Database, broker_url: str) -> Settings:
         update={"broker_url": broker_url, "disk_reserve_bytes": 0}
     )
     upgrade(settings)
-    for worker in ("ingest", "predict"):
-        record_heartbeat(settings.data_dir, worker)
+    for role in ROLES:
+        _beat(settings, role)
     return settings
+
+
+def _beat(settings: Settings, role: str, *, name: str = "", **vitals: Any) -> None:
+    with open_session(settings) as session:
+        record_heartbeat(session, role, name=name, vitals=Vitals(**vitals))
 
 
 def _ask(settings: Settings, path: str = "/readyz") -> tuple[int, Any]:
@@ -45,53 +52,69 @@ def _ask(settings: Settings, path: str = "/readyz") -> tuple[int, Any]:
     return answer.status_code, answer.json
 
 
-def _down(settings: Settings) -> tuple[int, set[str]]:
+def _down(settings: Settings) -> tuple[int, dict[str, str]]:
+    """The status, and the reasons of the parts that are down."""
     status, words = _ask(settings)
-    assert set(words.values()) <= {"up", "down"}
-    return status, {part for part, word in words.items() if word == "down"}
+    reasons = words.pop("reasons")
+    assert words.pop("status") == ("up" if status == 200 else "down")
+    assert words == {part: "down" if part in reasons else "up" for part in PARTS}
+    return status, reasons
 
 
 def test_readyz_reports_every_part_up(ready: Settings) -> None:
-    status, words = _ask(ready)
-    assert (status, words.pop("status")) == (200, "up")
-    assert words == dict.fromkeys((*NEEDED, "disk", "ingest_worker", "predict_worker"), "up")
+    assert _down(ready) == (200, {})
 
 
 def test_readyz_names_missing_parts(ready: Settings) -> None:
     no_broker = ready.model_copy(update={"broker_url": "redis://127.0.0.1:1/0"})
-    assert _down(no_broker) == (503, {"status", "broker"})
+    assert _down(no_broker) == (503, {"broker": "no-answer"})
     health = {"status": "unhealthy", "database": True, "broker": False}
     assert _ask(no_broker, "/health") == (503, health)
     with open_database(ready) as sessions:
         downgrade(sessions.engine, "0003")
-    assert _down(ready) == (503, {"status", "tables"})
+    status, reasons = _down(ready)
+    assert (status, reasons["tables"]) == (503, "other-release")
 
 
 @on_sqlite
-def test_readyz_reports_missing_network_files(ready: Settings, empty_database: Database) -> None:
+def test_readyz_reports_a_version_that_cannot_be_opened(ready: Settings) -> None:
     folder = ready.data_dir / "networks" / "ours"
     shutil.copytree(BASELINE, folder)
-    with empty_database.sessions.begin() as session:
+    with open_session(ready) as session:
         version = a_version(session, name="ours")
         version.folder = str(folder.relative_to(ready.data_dir))
-    assert _down(ready) == (200, set())
+    assert _down(ready) == (200, {})
+    _beat(ready, "predict", problem=Problem.VERSION)
+    found = 503, {"model_version": "cannot-open-version"}
+    assert _down(ready) == found, "the worker says so"
+    _beat(ready, "predict")
     (folder / "network.bin").unlink()
-    assert _down(ready) == (503, {"status", "model_version"})
+    assert _down(ready) == found
 
 
 @on_sqlite
-def test_heartbeat_of_the_future_is_none(ready: Settings) -> None:
-    """The clock was set back after the worker's last one."""
-    tomorrow = time.time() + 24 * 3600
-    os.utime(ready.data_dir / "workers" / "ingest", (tomorrow, tomorrow))
-    assert _down(ready) == (200, {"ingest_worker"})
+def test_readyz_reports_what_keeps_a_worker_from_its_work(ready: Settings) -> None:
+    _beat(ready, "ingest", problem=Problem.TASKS)
+    assert _down(ready) == (503, {"ingest_worker": "tasks-fail"})
+    _beat(ready, "ingest", name="ingest@another", problem=None)
+    assert _down(ready) == (200, {}), "another one works"
 
 
-def test_readyz_stays_200_with_full_disk_or_missing_workers(ready: Settings) -> None:
-    """Results can still be read, and uploads wait."""
-    (ready.data_dir / "workers" / "predict").unlink()
+@on_sqlite
+@pytest.mark.parametrize("step", [-1, 1])
+def test_readyz_reports_workers_without_a_heartbeat(ready: Settings, step: int) -> None:
+    """In the future: the clock was set back since."""
+    with open_session(ready) as session:
+        moment = now() + step * timedelta(seconds=LATE_AFTER_S + 1)
+        session.execute(update(Worker).where(Worker.role == "predict").values(seen_at=moment))
+    assert _down(ready) == (503, {"predict_worker": "no-heartbeat"})
+
+
+@on_sqlite
+def test_readyz_stays_200_with_a_nearly_full_disk(ready: Settings) -> None:
+    """Uploads are refused, but what has arrived is predicted."""
     full = ready.model_copy(update={"disk_reserve_bytes": 2**60})
-    assert _down(full) == (200, {"disk", "predict_worker"})
+    assert _down(full) == (200, {"disk": "nearly-full"})
 
 
 @on_sqlite
@@ -99,38 +122,109 @@ def test_readyz_reports_an_unreachable_database(ready: Settings) -> None:
     gone = ready.model_copy(
         update={"database_url": "postgresql+psycopg://nobody:secret@127.0.0.1:1/gone"}
     )
-    status, down = _down(gone)
-    assert (status, down) == (503, {"status", "database", "tables", "model_version"})
+    status, reasons = _down(gone)
+    assert (status, reasons["database"]) == (503, "no-answer")
     assert _ask(gone, "/healthz") == (200, {"status": "up"})
     assert _ask(gone, "/health")[0] == 503
 
 
+@on_postgresql
+def test_readyz_reports_a_read_only_server(ready: Settings, empty_database: Database) -> None:
+    """As a standby: it can be read, and every write fails."""
+    name = empty_database.engine.url.database
+    with empty_database.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
+            f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'
+        )
+    assert _down(ready) == (503, {"database_writes": "not-writable"})
+    assert _ask(ready, "/health")[0] == 200
+    assert InternalError in AWAY, "requests that write get 503"
+
+
 @on_sqlite
-def test_readyz_reports_an_unwritable_store_once_its_cache_is_over(ready: Settings) -> None:
+def test_readyz_reports_a_database_that_another_writer_holds(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = create_app(ready)
-    app.extensions[STATES] = Recent(lambda: states(app.extensions[KEY]), lasts_s=3600)
-    client: FlaskClient = app.test_client()
-    before = client.get("/readyz").json
-    shutil.rmtree(ready.files_dir, ignore_errors=True)
+    context = app.extensions[KEY]
+    monkeypatch.setattr("web.readiness.is_broker_up", lambda: True)
+    monkeypatch.setattr("web.readiness.PATIENCE_S", 0.5)
+    with context.sessions.begin() as session:
+        session.execute(text("SELECT 1"))
+        reasons = Readiness(context).states().reasons
+    context.sessions.engine.dispose()
+    assert reasons == {"database_writes": "no-answer"}
+
+
+@on_sqlite
+def test_readyz_reports_a_store_that_is_away_and_does_not_make_another(ready: Settings) -> None:
+    away = ready.files_dir.rename(ready.data_dir / "elsewhere")
+    assert _down(ready) == (503, {"files": "missing"})
+    assert not ready.files_dir.exists()
+    ready.files_dir.mkdir()  # the place where its disk is mounted
+    assert _down(ready) == (503, {"files": "missing"})
+    ready.files_dir.rmdir()
     ready.files_dir.write_text("not a folder")
-    assert client.get("/readyz").json == before
-    assert client.get("/health").status_code == 200
+    assert _down(ready)[0] == 503
+    ready.files_dir.unlink()
+    away.rename(ready.files_dir)
+    assert _down(ready) == (200, {})
+
+
+@on_sqlite
+def test_readyz_answers_while_a_part_hangs(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network drive that is gone blocks whoever touches it."""
+    over = threading.Event()
+    monkeypatch.setattr("web.readiness._check_disk", lambda _: over.wait(60) and {})
+    monkeypatch.setattr("web.readiness.is_broker_up", lambda: True)  # slow when first imported
+    monkeypatch.setattr("web.readiness.PATIENCE_S", 0.5)
+    app = create_app(ready)
+    readiness = Readiness(app.extensions[KEY])
+    before = threading.active_count()
+    for _ in range(3):
+        assert readiness.states().reasons == {"files": "no-answer", "disk": "no-answer"}
+    assert threading.active_count() <= before + 1, "one thread waits, however often it is asked"
+    over.set()
     app.extensions[KEY].sessions.engine.dispose()
-    assert LASTS_S <= 1.0
-    assert _down(ready) == (503, {"status", "files"})
 
 
-def test_recent_asks_once_in_its_time() -> None:
-    asked = count(1)
+Case = tuple[dict[str, str], dict[str, int], str]
+WAITING: tuple[Case, ...] = (
+    ({}, {"received": 1, "ready": 1}, ""),
+    ({"disk": "nearly-full"}, {"received": 1, "ready": 1}, ""),
+    ({"broker": "no-answer"}, {"received": 0, "ready": 0}, ""),
+    ({"broker": "no-answer"}, {"received": 1, "ready": 0}, "the broker does not respond"),
+    ({"ingest_worker": "no-heartbeat"}, {"received": 0, "ready": 1}, ""),
+    (
+        {"ingest_worker": Problem.DECODERS},
+        {"received": 1, "ready": 0},
+        "the decoders do not start",
+    ),
+    (
+        {"predict_worker": Problem.TASKS, "model_version": Problem.VERSION},
+        {"received": 0, "ready": 1},
+        "the live version cannot be opened (version baseline-2)",
+    ),
+    (
+        {"predict_worker": Problem.TASKS},
+        {"received": 0, "ready": 1},
+        "every task of the predict worker fails",
+    ),
+)
 
-    def ask() -> int:
-        time.sleep(0.05)
-        return next(asked)
 
-    recent = Recent(ask, lasts_s=3600)
-    with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: recent.get(), range(32))) == {1}
-    soon_over = Recent(lambda: next(asked), lasts_s=0.0)
-    assert soon_over.get() == 2
-    time.sleep(0.001)
-    assert soon_over.get() == 3
+@pytest.mark.parametrize(("reasons", "images", "clause"), WAITING)
+def test_why_waiting_names_the_cause(
+    reasons: dict[str, str], images: dict[str, int], clause: str
+) -> None:
+    ordered = {part: reasons[part] for part in PARTS if part in reasons}
+    found = why_waiting(States(ordered, "baseline-2"), **images)
+    expected = f"images wait: {clause}; tell the operator" if clause else None
+    assert (found.message if found else None) == expected
+
+
+def test_every_needed_part_keeps_images_waiting() -> None:
+    for part in set(NEEDED) - {"tables"}:
+        assert why_waiting(States({part: "no-answer"}), received=1, ready=1) is not None

@@ -11,17 +11,19 @@ from models.audit.verify import check_audit
 from models.base import now
 from models.files.damage import Damage, note_damage
 from models.learning.nights import request_night
-from models.operations.heartbeat import record_heartbeat
+from models.operations.heartbeat import Vitals, record_heartbeat
 from models.operations.verification import Tally, verify_next_share
 from models.operations.verify import SHARES
 from models.tables.intake import Image, State
 from models.tables.learning import Outcome
 from models.tables.people import Role
+from models.tables.workers import Problem
 from pipeline.errors import RefusalCode
 from tests.support.data.rows import a_job, a_version, an_image, some_images
 from tests.support.servers.databases import both_databases
 from tests.support.web.portal import Portal
 from web.operations.metrics import ServiceFigures
+from web.readiness import Readiness
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
@@ -122,8 +124,12 @@ def test_metrics_report_version_nights_jobs_disk_and_audit(portal: Portal) -> No
         for _ in range(3):
             record(session, user_id=None, action="login.bad")
     check_audit(portal.database.sessions, data_dir, key=bytes(32))
-    record_heartbeat(data_dir, "predict")
+    with portal.database.sessions.begin() as session:
+        record_heartbeat(session, "predict", vitals=Vitals(failures=7, problem=Problem.TASKS))
     samples = _scrape(portal)
+    assert _value(samples, "worker_failures", "predict") == 7
+    assert _value(samples, "part_up", "database_writes") == 1
+    assert _value(samples, "part_up", "predict_worker") == 0
     assert _value(samples, "live_model_version_info", "v7") == 1
     assert _value(samples, "nights_total", "refused") == 2
     assert _value(samples, "nights_total", "promoted") == 0
@@ -153,6 +159,7 @@ def test_metrics_report_a_database_that_is_down(portal: Portal) -> None:
     """No token can be checked without a database, so the figures are read directly."""
     with portal.database.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE image RENAME TO gone")
-    values = {family.name: family for family in ServiceFigures(portal.context).collect()}
+    found = ServiceFigures(portal.context, Readiness(portal.context))
+    values = {family.name: family for family in found.collect()}
     assert values["overread_database_up"].samples[0].value == 0
     assert "overread_disk_free_bytes" in values

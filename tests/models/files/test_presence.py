@@ -1,0 +1,56 @@
+"""A file store whose disk is not mounted is not taken for an empty one."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from models.files.deletion_lock import deleting, hold_deletions
+from models.files.partial import PartialFiles
+from models.files.presence import MADE_FILE, StoreAwayError, mark_store, require_store
+from models.files.store import FileStore
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "files"
+
+
+def test_store_that_is_away_takes_nothing_and_is_not_made_again(root: Path) -> None:
+    mark_store(root, holds_files=False)
+    store = FileStore(root)
+    sha256 = store.put(io.BytesIO(b"an upload")).sha256
+    away = root.rename(root.with_name("elsewhere"))
+    for is_mount_point in (False, True):
+        if is_mount_point:
+            root.mkdir()
+        with pytest.raises(StoreAwayError, match="is its disk mounted"):
+            store.put(io.BytesIO(b"another"))
+        with pytest.raises(StoreAwayError):
+            store.put_bytes(b"another")
+        with pytest.raises(StoreAwayError), PartialFiles(store).hold(1):
+            pass
+        with pytest.raises(StoreAwayError), hold_deletions(root):
+            pass  # a backup would lack all files
+        with deleting(root) as may_delete:
+            assert not may_delete
+        store.delete(sha256)
+        assert root.exists() == is_mount_point
+    assert list(root.iterdir()) == []
+    root.rmdir()
+    away.rename(root)
+    store.put(io.BytesIO(b"another"))
+    assert store.exists(sha256, area="incoming")
+
+
+def test_store_of_an_earlier_release_is_marked_and_one_that_is_away_is_not_made(root: Path) -> None:
+    FileStore(root).put_bytes(b"of an earlier release")
+    mark_store(root, holds_files=True)
+    require_store(root)
+    other = root.with_name("other") / "files"
+    other.parent.mkdir()
+    mark_store(other, holds_files=True)
+    assert (other.parent / MADE_FILE).exists()
+    assert not other.exists()
+    with pytest.raises(StoreAwayError):
+        require_store(other)
