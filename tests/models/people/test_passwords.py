@@ -3,8 +3,9 @@
 import time
 
 import pytest
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from models.people.passwords import hash_password, is_right, objection
+from models.people.passwords import MIN_LENGTH, hash_password, is_right, objection
 
 PASSWORD, ANOTHER = "quiet rooms at dusk", "seven grey pigeons"
 
@@ -46,6 +47,19 @@ def test_is_right_ignores_how_accents_were_composed() -> None:
                 "chestradiograph1",
                 "Olga.Petrova",
                 "olga.petrova2024",
+                "Petrova-Olga-1985",
+                "petrovapetrova",
+                "Summer2026!!!",
+                "P@ssw0rd1234",
+                "liverpool1234",
+                "michael123456",
+                "trustno1trustno1",
+                "1234567890ab",
+                "unbelievable",
+                "thoraxklinik1",
+                "X-ray-viewer1",
+                "Krankenhaus2026",
+                "correct horse battery staple",
             )
         ),
         ("a few quiet words", None),
@@ -57,3 +71,10 @@ def test_is_right_ignores_how_accents_were_composed() -> None:
 def test_objection_to_short_and_guessable_passwords(password: str, expected: str | None) -> None:
     found = objection(password, name="olga.petrova")
     assert (found is None) if expected is None else expected in str(found)
+
+
+def test_no_common_password_is_accepted() -> None:
+    """Of the 30,000 most frequent of breaches, those that are long enough (ASVS 2.1.7)."""
+    common = [word for word in FREQUENCY_LISTS["passwords"] if len(word) >= MIN_LENGTH]
+    assert len(common) > 200
+    assert [word for word in common if objection(word, name="olga") is None] == []
