@@ -10,6 +10,7 @@ from flask import Response, abort, current_app, request
 from numpy.typing import NDArray
 from werkzeug.wsgi import wrap_file
 
+from models.files.damage import Damage, note_damage
 from models.files.pictures import DRAWING, picture_name
 from models.reading.predictions import get_prediction, read_heatmap
 from models.tables.intake import Image, Prediction
@@ -102,13 +103,24 @@ def _draw(kind: Kind, image: Image, prediction: Prediction | None) -> Response:
             return Response(draw_heatmap(heatmap), mimetype=PNG)
         return Response(draw_thumbnail(image, current_context().store), mimetype=PNG)
     except FileNotFoundError:
+        _note_damage(kind, image)
         abort(404, "no pixels to show: the file is missing")
     except DamagedFileError as error:
         log.error("image %d cannot be shown: %s", image.id, error)
+        _note_damage(kind, image)
         abort(404, "no pixels to show: the file is damaged")
     except DecoderError as error:
         log.error("%s", error)
         abort(503, "no image can be drawn at present: no decoder process starts")
+
+
+def _note_damage(kind: Kind, image: Image) -> None:
+    """Network inputs are then made again within the hour; what proves intact is forgotten."""
+    found = Damage("stored", str(image.stored_sha256))
+    if kind == "thumbnail":
+        found = Damage("inputs", image.sha256)
+    with current_context().sessions.begin() as session:
+        note_damage(session, [found])
 
 
 def _radiograph(stored_sha256: str, heatmap: NDArray[np.float32] | None) -> Response:

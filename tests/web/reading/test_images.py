@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from models.config.settings import Settings
+from models.files.damage import Damage, list_damage
 from models.tables.people import Role
 from pipeline.errors import DecoderError
 from tests.support.data.uploads import files_in
@@ -89,6 +90,8 @@ def test_damaged_stored_file_is_a_sentence(
     title = "no pixels to show: the file is damaged"
     assert answer.json == {"title": title, "status": 404}
     assert "image 1 cannot be shown: the file stored/" in caplog.text
+    with portal.context.sessions() as session:
+        assert list_damage(session) == [Damage("stored", stored_file(portal).name)]
 
 
 def test_damaged_network_input_is_not_shown(portal: Portal, viewer: FlaskClient) -> None:
@@ -96,6 +99,8 @@ def test_damaged_network_input_is_not_shown(portal: Portal, viewer: FlaskClient)
     path.write_bytes(bytes(path.stat().st_size))
     answer = viewer.get("/api/v1/images/1/thumbnail")
     assert answer.json == {"title": "no pixels to show: the file is damaged", "status": 404}
+    with portal.context.sessions() as session:
+        assert list_damage(session) == [Damage("inputs", path.name)], "it is made again"
 
 
 def test_missing_files_are_sentences(portal: Portal, viewer: FlaskClient) -> None:
