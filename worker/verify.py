@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from models.context import AppContext
-from models.files.damage import Damage, forget_damage, list_damage
 from models.files.garbage import delete_unneeded
 from models.intake.images import find_known_images
 from models.operations.verification import StoppedError, Tally, shares_due, verify_next_share
-from models.operations.verify import is_whole
+from models.operations.verify import forget_whole
 from pipeline.errors import DamagedFileError
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING, Prepared
@@ -37,19 +37,12 @@ def verify_due_shares(context: AppContext) -> None:
 
 def mend_damage(context: AppContext, open_pool: Callable[[], DecoderPool]) -> None:
     """Make network inputs again from stored files; forget what is whole or not needed any more."""
-    with context.sessions() as session:
-        found = list_damage(session)
-    damaged = [one for one in found if not _is_whole(context, one)]
-    inputs = [one.name for one in damaged if one.area == "inputs"][:INPUTS_A_RUN]
+    sessions, store = context.sessions, context.store
+    forget = partial(forget_whole, sessions, store, backups=context.settings.verify_backups)
+    inputs = [one.name for one in forget() if one.area == "inputs"][:INPUTS_A_RUN]
     if inputs:
         _make_again(context, open_pool, inputs)
-    ended = [one for one in found if one not in damaged or _is_whole(context, one)]
-    with context.sessions.begin() as session:
-        forget_damage(session, ended)
-
-
-def _is_whole(context: AppContext, damage: Damage) -> bool:
-    return is_whole(context.sessions, context.store, damage, PREPROCESSING)
+        forget()
 
 
 def _make_again(

@@ -18,7 +18,7 @@ from models.files.damage import DAMAGE_AREAS, DamageArea, images_with
 from models.files.store import FileStore
 from models.operations.seal_inputs import are_sealed
 from models.operations.verification import Tally, begin_round, verify_next_share
-from models.operations.verify import SHARES, Verified
+from models.operations.verify import SHARES, Verified, forget_whole
 from models.operations.verify_backups import verify_backups
 from models.session import Sessions
 
@@ -74,6 +74,7 @@ def _verify_data(tally: Tally, parts: int) -> list[str]:
         for done in range(total):
             report("Verifying", done, total)
             verify_next_share(sessions, store, settings, tally=tally)
+        forget_whole(sessions, store, backups=settings.verify_backups)
         return _lines(sessions, tally.damaged)
 
 

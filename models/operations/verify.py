@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.files.damage import Damage, DamageArea
+from models.files.damage import Damage, DamageArea, forget_damage, list_damage
 from models.files.references import files_below, needed
 from models.files.store import Area, BlobArea, FileStore
 from models.learning.versions import version_path
@@ -23,6 +23,7 @@ from models.tables.intake import ModelVersion
 from pipeline.checksum import sha256_of
 from pipeline.errors import DamagedFileError, NetworkFolderError
 from pipeline.inference.version_folder import verify_checksums
+from pipeline.types import PREPROCESSING
 
 SHARES = 256
 BLOB_AREAS: tuple[BlobArea, ...] = ("incoming", "stored")
@@ -76,11 +77,26 @@ def verify_blobs(folder: Path, area: DamageArea) -> Iterator[Verified]:
         yield Verified(area, file.name, size, "" if is_intact else "damaged")
 
 
-def is_whole(sessions: Sessions, store: FileStore, damage: Damage, preprocessing: str) -> bool:
-    """Whether what was damaged is intact by now, or needed by no row any more."""
+def forget_whole(
+    sessions: Sessions, store: FileStore, *, backups: Path | None = None
+) -> list[Damage]:
+    """Forget what is intact by now, or needed by no row any more. Returns what is still damaged."""
+    with sessions() as session:
+        found = list_damage(session)
+    whole = [one for one in found if is_whole(sessions, store, one, backups=backups)]
+    if whole:
+        with sessions.begin() as session:
+            forget_damage(session, whole)
+    return [one for one in found if one not in whole]
+
+
+def is_whole(
+    sessions: Sessions, store: FileStore, damage: Damage, *, backups: Path | None = None
+) -> bool:
     area, name = damage
     if area == "backup":
-        return False  # only a verification of that backup can tell
+        blob = backups / "files" / name[:2] / name if backups else None
+        return blob is None or not blob.exists() or sha256_of(blob) == name
     with sessions() as session:
         if area == "networks":
             version = session.scalar(select(ModelVersion).filter_by(name=name))
@@ -88,7 +104,7 @@ def is_whole(sessions: Sessions, store: FileStore, damage: Damage, preprocessing
         if not any(needed(session, area, [name])):
             return True
     if area == "inputs":
-        return store.renew_network_input(name, preprocessing)
+        return store.renew_network_input(name, PREPROCESSING)
     try:
         store.checked_path(name, area=area)
     except (OSError, DamagedFileError):

@@ -42,4 +42,4 @@ def _faults(backups: Backups, name: str, damaged: set[str]) -> Iterator[str]:
     if bad:
         yield f"{name}: {bad:,} of {manifest.files:,} files are missing or damaged"
     if manifest.damaged:
-        yield f"{name}: {manifest.damaged:,} files were damaged already when it was made"
+        yield f"{name}: files that were damaged already when it was made: {manifest.damaged:,}"

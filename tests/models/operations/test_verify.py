@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
-from models.files.damage import Damage
+from models.files.damage import Damage, list_damage, note_damage
 from models.files.store import FileStore
-from models.operations.verify import SHARES, Verified, is_whole, verify_share
+from models.operations.verify import SHARES, Verified, forget_whole, is_whole, verify_share
 from models.tables.intake import Image, State
 from tests.support.data.damage import flip_a_bit, swap
 from tests.support.data.nights import a_trained_version
@@ -120,19 +121,19 @@ def test_damage_is_found_and_is_not_whole(filled: Site, harm: Harm) -> None:
     expected = harm(filled)
     assert sorted(damaged(filled)) == sorted(expected)
     sessions = filled.database.sessions
-    assert not any(is_whole(sessions, filled.store, one, "1") for one, _ in expected)
+    assert not any(is_whole(sessions, filled.store, one) for one, _ in expected)
 
 
 def test_damage_is_whole_when_it_is_repaired_or_not_needed(filled: Site) -> None:
     name, sessions = stored_of(filled, 3), filled.database.sessions
     rot_stored(filled)
     flip_a_bit(filled.store.path(name))
-    assert is_whole(sessions, filled.store, Damage("stored", name), "1")
+    assert is_whole(sessions, filled.store, Damage("stored", name))
     rot_stored(filled)
     with sessions.begin() as session:
         session.execute(update(Image).values(stored_sha256=None))
-    assert is_whole(sessions, filled.store, Damage("stored", name), "1")
-    assert is_whole(sessions, filled.store, Damage("networks", "night-99"), "1")
+    assert is_whole(sessions, filled.store, Damage("stored", name))
+    assert is_whole(sessions, filled.store, Damage("networks", "night-99"))
 
 
 def test_damaged_input_is_discarded_and_a_stored_file_stays(filled: Site) -> None:
@@ -152,4 +153,13 @@ def test_blobs_of_backups_belong_to_their_shares(filled: Site, tmp_path: Path) -
     share = verify_share(
         filled.database.sessions, filled.store, int(name[:2], 16), backups=blobs.root
     )
-    assert [one.why for one in share if one.area == "backup"] == ["damaged"]
+    assert [one.damage for one in share if one.why] == [Damage("backup", name)]
+    sessions = filled.database.sessions
+    with sessions.begin() as session:
+        note_damage(session, [Damage("backup", name)])
+    forget = partial(forget_whole, sessions, filled.store, backups=blobs.root)
+    assert forget() == [Damage("backup", name)]
+    path.write_bytes(b"saved")
+    assert forget() == []
+    with sessions() as session:
+        assert list_damage(session) == []
