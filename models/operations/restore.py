@@ -48,7 +48,6 @@ from models.operations.upgrade import (
     record_by_admin,
 )
 from models.session import open_database
-from pipeline.atomic_file import sync
 
 RESTORED = "backup.restored"  # action in the audit
 _IGNORED = {RESTORING, "supervisor.lock", "lost+found"}
@@ -170,7 +169,6 @@ def _copy_files(
     for loose in LOOSE_FILES:
         if loose in manifest.sha256:
             copy_file(backups.folder / name / loose, data_dir / loose)
-    sync(data_dir)
 
 
 def _load(connection: Connection, folder: Path, manifest: Manifest, report: Report) -> None:

@@ -15,6 +15,7 @@ from models.files.deletion_lock import hold_deletions
 from models.files.partial import PartialFiles
 from models.files.store import BlobArea, FileStore
 from pipeline.errors import DamagedFileError
+from tests.support.data.damage import flip_a_bit, swap
 from tests.support.data.uploads import files_in
 
 CONTENT = b"bytes of a radiograph" * 1000
@@ -87,17 +88,13 @@ def test_network_inputs_keep_the_order_asked_for(store: FileStore) -> None:
         store.network_input(wanted[0], "2")
 
 
-def swap(paths: list[Path]) -> None:
-    content = [path.read_bytes() for path in paths]
-    for path, other in zip(paths, reversed(content), strict=True):
-        path.write_bytes(other)
+def exchange(paths: list[Path]) -> None:
+    swap(*paths)
 
 
 def flip(paths: list[Path]) -> None:
     for path in paths:
-        content = bytearray(path.read_bytes())
-        content[1000] ^= 1
-        path.write_bytes(content)
+        flip_a_bit(path)
 
 
 def cut_the_seal(paths: list[Path]) -> None:
@@ -105,7 +102,7 @@ def cut_the_seal(paths: list[Path]) -> None:
         path.write_bytes(path.read_bytes()[: 224 * 224])
 
 
-@pytest.mark.parametrize("damage", [swap, flip, cut_the_seal])
+@pytest.mark.parametrize("damage", [exchange, flip, cut_the_seal])
 def test_damaged_network_input_is_discarded_and_made_again(
     store: FileStore, damage: Callable[[list[Path]], None]
 ) -> None:
@@ -121,6 +118,13 @@ def test_damaged_network_input_is_discarded_and_made_again(
         assert not store.renew_network_input(sha256, preprocessing)
         store.put_network_input(sha256, preprocessing, network_input)
         np.testing.assert_array_equal(store.network_input(sha256, preprocessing), network_input)
+
+
+def test_damaged_network_input_is_not_renewed(store: FileStore) -> None:
+    store.put_network_input("ab" * 32, "1", np.zeros((224, 224), np.uint8))
+    assert store.renew_network_input("ab" * 32, "1")
+    flip(store.paths("inputs", "ab" * 32))
+    assert not store.renew_network_input("ab" * 32, "1")
 
 
 def test_network_input_of_another_preprocessing_is_damaged(store: FileStore) -> None:
