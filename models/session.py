@@ -7,9 +7,10 @@ when another has written in between, whatever the busy timeout; so writers begin
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import (
     DBAPIError,
     InterfaceError,
@@ -67,11 +68,25 @@ def make_sessions(settings: Settings) -> Sessions:
     return Sessions(bind=_make_engine(settings), expire_on_commit=False)
 
 
+def database_url(settings: Settings) -> URL:
+    """The data folder's path is not pasted into a URL: it may hold `?`, `#` or `%`."""
+    if settings.database_url:
+        return make_url(settings.database_url)
+    return URL.create("sqlite", database=str(settings.data_dir / "overread.sqlite3"))
+
+
+def sqlite_file(settings: Settings) -> Path | None:
+    """None for PostgreSQL. To look whether it exists: connecting would make it."""
+    if not settings.is_sqlite:
+        return None
+    return Path(database_url(settings).database or "").absolute()
+
+
 def _make_engine(settings: Settings) -> Engine:
     # Parameters may hold file names, which must not reach a log with an error's text.
     if not settings.is_sqlite:
         engine = create_engine(
-            settings.database,
+            database_url(settings),
             pool_pre_ping=True,
             hide_parameters=True,
             connect_args=POSTGRES_TIMEOUTS,
@@ -79,7 +94,7 @@ def _make_engine(settings: Settings) -> Engine:
         )
         event.listen(engine, "connect", _prepare_postgres)
         return engine
-    engine = create_engine(settings.database, hide_parameters=True, **POOL)
+    engine = create_engine(database_url(settings), hide_parameters=True, **POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

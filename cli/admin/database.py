@@ -2,21 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli.errors import Failed, UsageProblem
 from models.config.settings import Settings
-from models.session import Sessions, open_database, why_away
+from models.session import Sessions, open_database, sqlite_file, why_away
 
 
 @contextmanager
 def opened_database(settings: Settings) -> Iterator[Sessions]:
     """Raises UsageProblem and Failed."""
-    file = make_url(settings.database).database if settings.is_sqlite else None
-    if file and not Path(file).exists():  # connecting would make it
+    file = sqlite_file(settings)
+    if file and not file.exists():  # connecting would make it
         raise UsageProblem(f"{settings.data} has no database: no service has run there")
     try:
         with open_database(settings) as sessions:

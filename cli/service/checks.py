@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli.lockfile import is_held, running_service
@@ -34,7 +33,7 @@ from models.operations.heartbeat import (
 from models.operations.upgrade import current_revision, is_half_restored, newest_revision
 from models.operations.verification import read_verification
 from models.operations.verify import SHARES
-from models.session import open_database, why_away
+from models.session import open_database, sqlite_file, why_away
 from pipeline.errors import DecoderError
 from pipeline.inference.engine import tensorflow_is_installed
 from pipeline.inference.predictor import Predictor
@@ -141,7 +140,7 @@ def _require_access(folder: Path) -> None:
 
 def _check_database(settings: CommandSettings) -> str:
     starting = _starting(settings.data_dir)  # before looking: it may be ready a moment later
-    file = Path(make_url(settings.database).database or "") if settings.is_sqlite else None
+    file = sqlite_file(settings)
     if file and not file.exists():  # connecting would create it
         raise AbsentError(f"does not exist yet; {starting or 'run: overread up'}")
     with open_database(settings) as sessions:

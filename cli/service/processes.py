@@ -1,6 +1,11 @@
 """The service's processes: one list for the supervisor, the containers and the tests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from worker.embedded_broker import BrokerProgram
 
 CELERY = ("celery", "--quiet", "-A", "worker.app")
 # Gossip between workers is useless where the database is the queue; mingling costs a second.
@@ -16,7 +21,7 @@ class Program:
 
     rank: the lowest stops last. stop_wait_s: time to finish after SIGTERM, before it is killed.
     ready_text: a log line with it means ready; None if nothing waits for it. quiet: INFO lines
-    with one of these texts are left out of the log.
+    with one of these texts are left out of the log. folder: to run in. standard_input: all of it.
     """
 
     name: str
@@ -26,10 +31,18 @@ class Program:
     environment: tuple[tuple[str, str], ...] = ()
     ready_text: str | None = None
     quiet: tuple[str, ...] = ()
+    folder: Path | None = None
+    standard_input: str = field(default="", repr=False)
 
 
-def broker(command: tuple[str, ...]) -> Program:
-    return Program("broker", (*command, "--loglevel", "warning"), rank=0)
+def broker(program: "BrokerProgram") -> Program:
+    given = program.configuration
+    return Program("broker", program.command, rank=0, folder=program.folder, standard_input=given)
+
+
+def join_address(host: str, port: int) -> str:
+    """For URLs and gunicorn: an IPv6 address goes into brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def portal(*, host: str, port: int) -> Program:
@@ -37,7 +50,7 @@ def portal(*, host: str, port: int) -> Program:
     # gunicorn's control socket would be in the home folder, shared by all instances.
     options = ("--worker-class", "web.http.gunicorn.PortalWorker", "--workers", "1")
     threads = ("--threads", "32", "--no-sendfile", "--graceful-timeout", "5")
-    bind = ("--bind", f"{host}:{port}", "--no-control-socket")
+    bind = ("--bind", join_address(host, port), "--no-control-socket")
     # Trusted proxies are a setting of ours (web/http/security.py).
     proxies = ("--forwarded-allow-ips", "", "--forwarder-headers", "")
     logs = ("--logger-class", "web.http.gunicorn.PortalLogger")

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from models.people.local_token import local_token_path
 from models.people.tokens import issue_token
 from models.people.users import ADMIN, find_user
 from models.session import AWAY, open_database, why_away
-from worker.embedded_broker import BrokerProgram, is_answering, prepare_broker
+from worker.embedded_broker import BrokerProgram, is_answering, is_private, prepare_broker
 
 READY_WITHIN_S = 60.0
 LINK_LIFETIME = timedelta(minutes=15)
@@ -51,17 +52,20 @@ def start_service(
             broker = _broker(settings)
             supervisor.environment["OVERREAD_BROKER_URL"] = broker.url
             if broker.command:
-                supervisor.start(processes.broker(broker.command))
+                supervisor.start(processes.broker(broker))
             _wait_for(supervisor, lambda: is_answering(broker.url), "the broker")
+            if broker.command and not is_private(broker.url):
+                raise Failed("the embedded broker answers without its password, and was stopped")
             portal = processes.portal(host=settings.host, port=port)
             supervisor.start(processes.INGEST, processes.PREDICT, portal)
             service = RunningService(
-                url=_url(settings.host, port),
+                url=local_url(settings.host, port),
                 broker_url=broker.url,
                 token_file=str(local_token_path(settings.data_dir)),
                 pid=os.getpid(),
             )
             _wait_for(supervisor, lambda: _is_answering(service.url), "the portal")
+            supervisor.log(f"the portal answers at {service.url}")
             _wait_for(supervisor, supervisor.are_all_ready, "a worker")
             # Started last: nothing waits for them, and they would slow the others down.
             supervisor.start(processes.BEAT, processes.TRAIN)
@@ -134,15 +138,28 @@ def _environment(settings: Settings, *, port: int) -> dict[str, str]:
     return environment | {
         "OVERREAD_DATA": str(settings.data_dir),
         "OVERREAD_PORT": str(port),
+        **temporary_folder(settings),
         "PYTHONUNBUFFERED": "1",
         # Celery warns root about pickled messages; ours are JSON only.
         "PYTHONWARNINGS": "ignore:You're running the worker",
     }
 
 
-def _url(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  compared, not bound
-    return f"http://{shown}:{port}"
+def temporary_folder(settings: Settings) -> dict[str, str]:
+    """gunicorn and large uploads need one: where the machine has none, in the data folder."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        folder = settings.data_dir / "temporary"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return {"TMPDIR": str(folder)}
+    return {}
+
+
+def local_url(host: str, port: int) -> str:
+    """Of the portal as seen from this machine."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared, not bound
+    return f"http://{processes.join_address(shown, port)}"
 
 
 def _is_answering(url: str) -> bool:

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -51,12 +52,14 @@ class Child:
         self.process = subprocess.Popen(
             [*watch, executable, *program.command[1:]],
             env={**environment, **dict(program.environment)},
-            stdin=subprocess.DEVNULL,
+            cwd=program.folder,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             # Its own session: Ctrl-C reaches only the supervisor, which stops all in order.
             start_new_session=True,
         )
+        self._give_input()
         self._copying = threading.Thread(target=self._copy_log, daemon=True)
         self._copying.start()
         threading.Thread(target=self._wait, args=(on_exit,), daemon=True).start()
@@ -79,6 +82,11 @@ class Child:
         except ProcessLookupError:
             return
         self.process.wait()
+
+    def _give_input(self) -> None:
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError), self.process.stdin as pipe:
+            pipe.write(self.program.standard_input.encode())
 
     def _copy_log(self) -> None:
         assert self.process.stdout is not None

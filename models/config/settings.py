@@ -9,14 +9,15 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SQLITE, POSTGRES = "sqlite:///", "postgresql+psycopg://"
-REDIS = ("redis://", "rediss://")
+REDIS, REDIS_SOCKET = ("redis://", "rediss://"), "redis+socket://"
+SOCKET_PATH_BYTES = 107  # the kernel's limit
 NO_PORT = (
     "expected a port from 1 to 65535 after the host; "
     "are signs such as / and @ in its password written %2F, %40?"
@@ -39,8 +40,10 @@ def check_broker_url(url: str) -> None:
         _check_port(url)
         if not re.fullmatch("/?[0-9]*", urlsplit(url).path):
             raise ValueError("expected the number of a database after the host, such as /0")
-    elif not url.startswith("redis+socket://"):
+    elif not url.startswith(REDIS_SOCKET):
         raise ValueError("expected a URL beginning with redis://, rediss:// or redis+socket://")
+    elif len(os.fsencode(unquote(urlsplit(url).path))) > SOCKET_PATH_BYTES:
+        raise ValueError(f"expected a socket's path of at most {SOCKET_PATH_BYTES} bytes")
 
 
 def _check_port(url: str) -> None:
@@ -146,6 +149,13 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError(_first_problem(cls, error)) from None
 
+    @field_validator("host", mode="before")
+    @classmethod
+    def _without_brackets(cls, host: Any) -> Any:
+        """An IPv6 address may be written as in a URL."""
+        is_bracketed = isinstance(host, str) and host.startswith("[") and host.endswith("]")
+        return host[1:-1] if is_bracketed else host
+
     @field_validator("data", "train_weights", "verify_backups", mode="before")
     @classmethod
     def _check_path(cls, path: Any) -> Any:
@@ -186,12 +196,8 @@ class Settings(BaseSettings):
         return self.data.absolute()
 
     @property
-    def database(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir / 'overread.sqlite3'}"
-
-    @property
     def is_sqlite(self) -> bool:
-        return self.database.startswith("sqlite:")
+        return not self.database_url or self.database_url.startswith(SQLITE)
 
     @property
     def files_dir(self) -> Path:

@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from alembic import command
-from sqlalchemy import Connection, Engine, make_url
+from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from models.audit.log import list_audit
@@ -47,7 +47,7 @@ from models.operations.upgrade import (
     migrating,
     record_by_admin,
 )
-from models.session import open_database
+from models.session import open_database, sqlite_file
 
 RESTORED = "backup.restored"  # action in the audit
 _IGNORED = {RESTORING, "supervisor.lock", "lost+found"}
@@ -107,7 +107,7 @@ def _check_target(settings: Settings, engine: Engine, *, is_marked: bool) -> Non
 
 def _has_tables(settings: Settings, engine: Engine) -> bool:
     """Without making the file that SQLite would make."""
-    file = _sqlite_file(settings)
+    file = sqlite_file(settings)
     return (file is None or file.exists()) and not is_empty(engine)
 
 
@@ -125,7 +125,7 @@ def _restore(
     engine: Engine,
     report: Report,
 ) -> None:
-    data_dir, file = settings.data_dir, _sqlite_file(settings)
+    data_dir, file = settings.data_dir, sqlite_file(settings)
     _discard(settings, engine)
     write_private(data_dir / RESTORING, name)
     try:
@@ -199,13 +199,7 @@ def _discard(settings: Settings, engine: Engine) -> None:
     for folder in ("files", "networks"):
         shutil.rmtree(settings.data_dir / folder, ignore_errors=True)
     left = [settings.data_dir / name for name in LOOSE_FILES]
-    if file := _sqlite_file(settings):
+    if file := sqlite_file(settings):
         left += [file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-shm")]
     for path in left:
         path.unlink(missing_ok=True)
-
-
-def _sqlite_file(settings: Settings) -> Path | None:
-    if not settings.is_sqlite:
-        return None
-    return Path(make_url(settings.database).database or "").absolute()

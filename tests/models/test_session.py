@@ -1,17 +1,33 @@
 """SQLite's file keeps its journal mode, so that no connection needs to set it."""
 
 import sqlite3
+from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from models.config.settings import Settings
 from models.operations.upgrade import migrate, upgrade
-from models.session import make_sessions, open_database
+from models.session import make_sessions, open_database, sqlite_file
 
 
 def journal_mode(settings: Settings) -> str:
     with sqlite3.connect(settings.data_dir / "overread.sqlite3") as connection:
         return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+ODD_NAMES = ("ward?1", "a#b", "%41", "a b", "a\nb", 'a "b"', "a'b", "a\\b", "ü", ":", "?mode=ro")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_database_is_in_its_data_folder_whatever_the_name(tmp_path: Path, name: str) -> None:
+    settings = Settings(data=tmp_path / name)
+    settings.data_dir.mkdir()
+    with open_database(settings) as database:
+        migrate(database.engine)
+    assert sqlite_file(settings) == settings.data_dir / "overread.sqlite3"
+    assert (settings.data_dir / "overread.sqlite3").stat().st_size > 0
+    assert [one.name for one in tmp_path.iterdir()] == [name]
 
 
 def test_upgrade_keeps_wal_in_the_file(settings: Settings) -> None:

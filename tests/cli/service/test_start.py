@@ -2,20 +2,22 @@
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import text
 
 from cli.service import processes
-from cli.service.start import print_running, try_upgrade
+from cli.service.start import local_url, print_running, temporary_folder, try_upgrade
 from models.config.secrets import SECRETS_FILE
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
 from tests.support.servers.command import run_on
 from tests.support.servers.databases import PostgresDatabases, open_session
 from tests.support.servers.processes import environment
-from tests.support.servers.service import overread
+from tests.support.servers.service import Service, overread
 
 
 def test_migrate_refuses_tables_of_a_later_release(settings: Settings) -> None:
@@ -72,6 +74,45 @@ def test_upgrade_waits_for_the_database_server(
     assert try_upgrade(answering, logged.append)
     (line,) = logged
     assert line.startswith("waiting for the database: ")
+
+
+@pytest.mark.parametrize(
+    ("host", "bound", "url"),
+    [
+        ("127.0.0.1", "127.0.0.1:81", "http://127.0.0.1:81"),
+        ("::1", "[::1]:81", "http://[::1]:81"),
+        ("::", "[::]:81", "http://[::1]:81"),
+        ("localhost", "localhost:81", "http://localhost:81"),
+    ],
+)
+def test_addresses_are_written_for_gunicorn_and_as_urls(host: str, bound: str, url: str) -> None:
+    assert bound in processes.portal(host=host, port=81).command
+    assert local_url(host, 81) == url
+
+
+def test_processes_get_a_temporary_folder_where_the_machine_has_none(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert temporary_folder(settings) == {}
+    settings.data_dir.mkdir()
+    folder = settings.data_dir / "temporary"
+    monkeypatch.setattr(tempfile, "gettempdir", Mock(side_effect=FileNotFoundError))
+    assert temporary_folder(settings) == {"TMPDIR": str(folder)}
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_service_starts_in_a_folder_with_odd_signs_on_ipv6(tmp_path: Path) -> None:
+    """Broker and portal, and a command that finds them."""
+    name = "a [1]*?\"q' #%41\n \\x;$(id)"
+    service = Service(tmp_path, {"host": "::1"}, name=name)
+    try:
+        service.start()
+        assert service.url.startswith("http://[::1]:")
+        assert {one.name for one in tmp_path.iterdir()} == {name, "log", "output"}
+        assert service.run("jobs").returncode == 0
+    finally:
+        service.end()
+    assert "Traceback" not in service.log
 
 
 @pytest.fixture

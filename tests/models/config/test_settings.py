@@ -90,7 +90,31 @@ def test_settings_come_from_the_environment(
     monkeypatch.setenv("OVERREAD_CHUNK_SIZE", "8")
     settings = Settings.read()
     assert (settings.data_dir, settings.chunk_size) == (tmp_path, 8)
-    assert settings.database == f"sqlite:///{tmp_path}/overread.sqlite3"
+    assert settings.is_sqlite
+
+
+@pytest.mark.parametrize("host", ["::1", "::", "[::1]", "[::ffff:127.0.0.1]"])
+def test_ipv6_host_may_be_in_brackets(host: str) -> None:
+    assert Settings(host=host).host == host.strip("[]")
+
+
+def test_path_of_a_socket_has_the_length_of_the_kernel() -> None:
+    path = "/" + "s" * 106
+    Settings(broker_url=f"redis+socket://:pw@{path}?virtual_host=1")
+    with pytest.raises(ValueError, match="at most 107 bytes"):
+        Settings(broker_url=f"redis+socket://:pw@{path}s?virtual_host=1")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:p%40%3A%2F%23%25w@[::1]:6379/0",
+        "redis://:p@w@127.0.0.1:6379/0",
+        "rediss://user:pw@broker.example.org/1",
+    ],
+)
+def test_broker_url_may_hold_an_ipv6_address_and_quoted_signs(url: str) -> None:
+    assert Settings(broker_url=url).broker_url == url
 
 
 def test_settings_know_every_operating_point() -> None:

@@ -20,8 +20,15 @@ class EmbeddedBroker:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            self.program.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self.program.command,
+            cwd=self.program.folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
+        assert self._process.stdin is not None
+        with self._process.stdin as pipe:
+            pipe.write(self.program.configuration.encode())
         wait_until(lambda: is_answering(self.url), within_s=10, what="an answer of the broker")
 
     def stop(self) -> None:

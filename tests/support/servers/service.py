@@ -54,11 +54,12 @@ class Service:
 
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+    name: str = "data"  # of the data folder
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
     def data_dir(self) -> Path:
-        return self.folder / "data"
+        return self.folder / self.name
 
     @property
     def log(self) -> str:
