@@ -38,6 +38,7 @@ MEMORY_BYTES: Final = 1_000_000_000
 _GRACE_S: Final = 2.0
 _PIPE_BYTES: Final = 1 << 16  # what Linux keeps
 _LONGEST_CLAUSE: Final = 500
+_LONGEST_TRACE: Final = 2000
 # Imported by the libraries when they are first needed, which is too late here.
 _LAZY_MODULES: Final = ("numpy.ma", "PIL.Jpeg2KImagePlugin", "PIL.WebPImagePlugin")
 # Of text in DICOM files. Besides the standard's (PS3.3 C.12.1.1.2), pydicom accepts Python's names.
@@ -87,8 +88,6 @@ def _answer(
             # GDCM decodes a damaged lossless JPEG without an error; the damage shows here only.
             return _refusal(damaged(DAMAGED))
         return answer
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        raise
     except RefusedError as refusal:
         return _refusal(refusal)
     except MemoryError:
@@ -96,7 +95,8 @@ def _answer(
     except Exception as error:
         places = traceback.extract_tb(error.__traceback__)
         trace = "; ".join(f"{Path(place.filename).name}:{place.lineno}" for place in places)
-        return [{"kind": "fault", "places": f"{type(error).__name__} at {trace}"}]
+        trace = f"{type(error).__name__} at {trace}"
+        return [{"kind": "fault", "places": trace[:_LONGEST_TRACE]}]
 
 
 def _result(

@@ -9,6 +9,7 @@ import pytest
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
 
 from pipeline.decode.decode import decode, decode_content
+from pipeline.errors import RefusedError
 from tests.support.data.builders import (
     make_dataset,
     make_dicom,
@@ -104,3 +105,9 @@ def test_no_identifying_value_of_the_shared_files_is_left(shared_data: Path) -> 
         after = decode_content(content)
         np.testing.assert_array_equal(after.pixels, decode(path).pixels, path.name)
     assert checked > 50
+
+
+def test_identifier_of_endless_length_is_refused(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "x.dcm", PatientID="1" * 1025)
+    with pytest.raises(RefusedError, match=r"Patient ID \(0010,0020\) is too long"):
+        deidentified(path.read_bytes())

@@ -226,15 +226,28 @@ def test_decoder_process_loads_only_decoders() -> None:
     )
     loaded = {name.partition(".")[0] for name in result.stdout.split()}
     assert {"numpy", "PIL", "pydicom"} <= loaded
-    assert not loaded & {"tensorflow", "keras", "openvino", "flask", "celery", "sqlalchemy", "cv2"}
+    assert not loaded & {
+        "tensorflow",
+        "keras",
+        "openvino",
+        "flask",
+        "celery",
+        "sqlalchemy",
+        "cv2",
+        "pydantic",
+    }
 
 
 def test_unexpected_error_costs_one_file_and_logs_no_value(
     good: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = code_file(tmp_path / "failing", "raise ValueError('of Jane Doe')")
+    deep = code_file(tmp_path / "deep", "def again(): again()\nagain()")
     with owned_pool() as pool:
         answers = list(pool.prepare_all([good[0], failing, good[1]]))
+        (nested,) = pool.prepare_all([deep])
+    assert isinstance(nested, RefusedError)
+    assert nested.reason.code == RefusalCode.UNEXPECTED
     assert_only_second_refused(
         answers, RefusalCode.UNEXPECTED, "an unexpected error while decoding"
     )
