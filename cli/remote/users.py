@@ -1,6 +1,7 @@
 """`overread users`"""
 
 from typing import Any
+from urllib.parse import urljoin
 
 import click
 
@@ -99,7 +100,7 @@ def _user_id(client: Client, name: str) -> int:
 def _print_link(client: Client, made: dict[str, Any]) -> None:
     name, until = made["user"]["name"], moment(made["expires_at"])
     click.echo(f"One-time link for {name} to set a password, valid until {until}:", err=True)
-    click.echo(f"{client.url}{made['link']}")
+    click.echo(urljoin(client.url, made["link"]))  # it has the path of client.url already
 
 
 def _sign_in(user: dict[str, Any]) -> str:

@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     verify_days: Few = 30  # within which all stored files are compared with their hashes
     verify_backups: Path | None = None  # a folder of backups that is verified, too
 
-    # Reverse proxies in front of the portal whose X-Forwarded-For and -Proto are trusted.
+    # Reverse proxies before the portal whose X-Forwarded-For, -Proto and -Prefix are trusted.
     proxies: int = Field(default=0, ge=0, le=100)
     session_hours: Few = 12  # how long a login lasts
     session_idle_minutes: Few = 120  # how long it lasts without activity

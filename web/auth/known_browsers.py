@@ -13,6 +13,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from models.people.logins import name_hash
 from models.people.users import normal_name
+from web.http.security import cookie_path
 
 COOKIE = "overread-known"
 LASTS = timedelta(days=180)
@@ -51,7 +52,13 @@ def remember_browser(name: str) -> None:
     @after_this_request
     def send(response: Response) -> Response:
         response.set_cookie(
-            COOKIE, signed, max_age=LASTS, secure=request.is_secure, httponly=True, samesite="Lax"
+            COOKIE,
+            signed,
+            max_age=LASTS,
+            path=cookie_path(),
+            secure=request.is_secure,
+            httponly=True,
+            samesite="Lax",
         )
         return response
 

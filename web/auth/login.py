@@ -15,7 +15,7 @@ from web.auth.pending_login import complete, let_in, pending
 from web.auth.rules import audit, needs, open_to_all, usable_without_second_factor
 from web.auth.sessions import log_out
 from web.context import current_settings, write_session
-from web.http.security import local_path
+from web.http.security import local_path, redirect_to_local
 
 bp = Blueprint("login", __name__)
 
@@ -28,7 +28,7 @@ def show() -> ResponseReturnValue:
         wanted = local_path(request.args.get("next", ""))
         link = url_for("login.show_link", next=wanted if wanted != "/" else None, _anchor=token)
         return redirect(link, code=303)
-    return redirect(_wanted()) if current_user.is_authenticated else _page(200)
+    return redirect_to_local(_wanted()) if current_user.is_authenticated else _page(200)
 
 
 @bp.post("/login")

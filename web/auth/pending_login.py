@@ -12,7 +12,7 @@ from models.people.users import get_user
 from models.tables.people import User
 from web.auth.sessions import log_in
 from web.context import read_session, write_session
-from web.http.security import local_path
+from web.http.security import local_path, redirect_to_local
 
 KEY = "pending_login"
 WITHIN_S = 300
@@ -31,7 +31,7 @@ def complete(user: User, *, by: str) -> ResponseReturnValue:
     with write_session() as writing:
         record(writing, user_id=user.id, action="login", target=by)
     log_in(user)
-    return redirect(local_path(request.values.get("next", "")), code=303)
+    return redirect_to_local(request.values.get("next", ""), code=303)
 
 
 def pending() -> tuple[User, str] | None:

@@ -5,8 +5,9 @@ from datetime import timedelta
 from posixpath import normpath
 from urllib.parse import unquote
 
-from flask import Flask, Response, request
+from flask import Flask, Response, redirect, request
 from flask.sessions import SecureCookieSessionInterface
+from flask.typing import ResponseReturnValue
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from models.config.settings import Settings
@@ -39,10 +40,18 @@ HEADERS = {
 
 
 class Cookies(SecureCookieSessionInterface):
-    """`Secure` if the request came over TLS, which loopback does not use."""
+    """`Secure` if the request came over TLS, which loopback does not use; below our prefix only."""
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure
+
+    def get_cookie_path(self, app: Flask) -> str:
+        return cookie_path()
+
+
+def cookie_path() -> str:
+    """Other applications on the proxy's host do not get our cookies."""
+    return request.script_root or "/"
 
 
 def add_headers(response: Response) -> Response:
@@ -65,9 +74,11 @@ def install_security(app: Flask, settings: Settings, *, session_key: str) -> Non
     app.session_interface = Cookies()
     app.after_request(add_headers)
     if count := settings.proxies:
-        # The client's address is for rate limits, the scheme for cookies. The host is ignored:
-        # no address is made from it.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count)  # type: ignore[method-assign]
+        # The client's address is for rate limits, the scheme for cookies, the prefix for links.
+        # The host is ignored: no address is made from it.
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=count, x_proto=count, x_prefix=count
+        )
 
 
 # One leading slash, no backslash and no invisible characters: browsers read backslashes as slashes
@@ -75,6 +86,11 @@ def install_security(app: Flask, settings: Settings, *, session_key: str) -> Non
 _LOCAL = re.compile(r"/(?!/)[^\\\x00-\x20\x7f-\x9f]*")
 # Not to another login, whose link might be somebody else's.
 WAYS_IN_AND_OUT = ("/login", "/welcome", "/logout")
+
+
+def redirect_to_local(wanted: str, *, code: int = 302) -> ResponseReturnValue:
+    """wanted: a path of this portal, without the prefix of its proxy."""
+    return redirect(request.script_root + local_path(wanted), code=code)
 
 
 def local_path(wanted: str) -> str:

@@ -1,5 +1,8 @@
 // Requests to the API: CSRF token, retries and error messages.
 
+// The path below which a proxy serves the portal. It is put before every requested path here.
+export const base = document.documentElement.dataset.base;
+
 const token = document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 const PATIENCE = 7; // attempts; 1 + 2 + 4 + 8 + 15 + 15 seconds of waiting between them
 const LONGEST_PAUSE_MS = 15000;
@@ -29,7 +32,7 @@ export async function getText(url) {
 }
 
 async function get(url, kind) {
-  const answer = await fetch(url, { headers: { Accept: kind } });
+  const answer = await fetch(base + url, { headers: { Accept: kind } });
   if (!answer.ok) throw new Refused(answer.status, await wordsOf(answer));
   return answer;
 }
@@ -40,7 +43,7 @@ export function postJson(url, body, patience) {
 
 export function post(url, body, kind, patience) {
   return patiently(async () => {
-    const answer = await fetch(url, {
+    const answer = await fetch(base + url, {
       method: "POST",
       headers: { "Content-Type": kind, "X-CSRFToken": token },
       body,
@@ -58,7 +61,7 @@ export function patchBytes(url, bytes, headers, onProgress, patience) {
 function patch(url, bytes, headers, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("PATCH", url);
+    request.open("PATCH", base + url);
     const sent = { "X-CSRFToken": token, "Content-Type": "application/offset+octet-stream", ...headers };
     for (const [name, value] of Object.entries(sent)) request.setRequestHeader(name, value);
     request.responseType = "json";

@@ -3,7 +3,7 @@
 
 import { declareAll } from "./declare.js";
 import { cleanPath, fromDrop, fromInput, nameOf } from "./gather.js";
-import { getJson, postJson } from "./http.js";
+import { base, getJson, postJson } from "./http.js";
 import { Sending } from "./sending.js";
 import { bytes, count, duration } from "./words.js";
 
@@ -46,7 +46,7 @@ class Upload {
     const job = await postJson("/api/v1/jobs", { name, key: randomKey() }, this.patience);
     this.jobId = job.id;
     // A reload shows the job's page, where the upload can be continued.
-    history.replaceState(null, "", `/jobs/${job.id}`);
+    history.replaceState(null, "", `${base}/jobs/${job.id}`);
     return this.declare(this.items);
   }
 
@@ -166,7 +166,7 @@ async function start(items) {
   }
   sending = false;
   if (upload.trouble.length) showTrouble(upload);
-  else location.assign(`/jobs/${upload.jobId}`);
+  else location.assign(`${base}/jobs/${upload.jobId}`);
 }
 
 function ended(error) {
@@ -179,7 +179,7 @@ function showTrouble({ trouble, jobId }) {
   find("trouble").hidden = false;
   find("trouble-list").replaceChildren(...trouble.map(line));
   find("onward").hidden = !jobId;
-  find("onward").href = `/jobs/${jobId}`;
+  find("onward").href = `${base}/jobs/${jobId}`;
   find("trouble-title").focus();
 }
 
