@@ -19,7 +19,7 @@ class Slots:
     """At most `size` threads do one kind of work; `waiting` more wait for them, for a second."""
 
     def __init__(self, what: str, size: int, *, waiting: int = 0) -> None:
-        self.threads = size + waiting
+        self.size, self.threads = size, size + waiting
         self._what = what
         self._admitted = BoundedSemaphore(self.threads)
         self._working = BoundedSemaphore(size)

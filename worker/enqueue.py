@@ -12,11 +12,13 @@ from celery import Celery
 from kombu.exceptions import KombuError, OperationalError
 
 from models.config.settings import Settings
+from models.slots import BusyError, Slots
 from worker import celery_config
 
 log = logging.getLogger(__name__)
 
 NUDGE_EXPIRES_S = 60  # by then the sweeper has sent another; none pile up for a stopped worker
+SENDING = Slots("nudges", 8, waiting=8)  # fewer than Celery's connections, for which it waits
 _configured: list[Settings] = []
 
 
@@ -43,8 +45,9 @@ def _nudge(task: str, *, jobs: Collection[str] = ()) -> None:
         sender = _sender()
         if not sender.conf.broker_url:
             raise OperationalError("no broker is set")
-        sender.send_task(task, ignore_result=True, expires=NUDGE_EXPIRES_S, headers=about)
-    except (OperationalError, OSError) as error:
+        with SENDING.take():
+            sender.send_task(task, ignore_result=True, expires=NUDGE_EXPIRES_S, headers=about)
+    except (OperationalError, OSError, BusyError) as error:
         why = type(error).__name__
         log.warning("%s was not nudged, the sweeper will do so: %s", task, why, extra=about)
     else:

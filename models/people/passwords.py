@@ -2,10 +2,11 @@
 
 import re
 import unicodedata
-from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
+
+from models.slots import Slots
 
 MIN_LENGTH = 12
 MAX_LENGTH = 1000
@@ -28,7 +29,7 @@ _NOBODYS = (
     f"${'A' * 22}${'A' * 43}"
 )
 # Each takes 64 MiB for a tenth of a second.
-_AT_ONCE = BoundedSemaphore(4)
+HASHING = Slots("logins", 4, waiting=2)
 
 
 def objection(password: str, *, name: str) -> str | None:
@@ -50,19 +51,23 @@ def objection(password: str, *, name: str) -> str | None:
 
 
 def hash_password(password: str) -> str:
-    with _AT_ONCE:
+    """Raises BusyError."""
+    with HASHING.take():
         return _hasher.hash(_normal(password))
 
 
 def is_right(password: str, kept: str | None) -> bool:
-    """kept: None where there is no user or no password; the answer takes as long."""
+    """kept: None where there is no user or no password; the answer takes as long.
+
+    The caller holds a slot of `HASHING`: from before it counts the attempt, so that none is
+    counted that is not checked.
+    """
     if not 0 < len(password) <= MAX_LENGTH:
         return False
-    with _AT_ONCE:
-        try:
-            _hasher.verify(kept or _NOBODYS, _normal(password))
-        except VerificationError:
-            return False
+    try:
+        _hasher.verify(kept or _NOBODYS, _normal(password))
+    except VerificationError:
+        return False
     return kept is not None
 
 

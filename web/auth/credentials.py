@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from models.audit.log import record
 from models.people.logins import begin_attempt, forgive_attempts
-from models.people.passwords import hash_password, is_outdated, is_right
+from models.people.passwords import HASHING, hash_password, is_outdated, is_right
 from models.people.second_factors import use_code
 from models.people.users import end_logins, find_user, normal_name
 from models.tables.people import User
@@ -75,11 +75,12 @@ def set_password(session: Session, user: User, hashed: str) -> None:
 def _try(name: str, password: str) -> tuple[User | None, str]:
     """The user of that name, and why they are refused: for the audit only, empty if accepted."""
     counted = where_counted(name)
-    with write_session() as session:
-        is_free = _begin_attempt(session, counted)
-        user = find_user(session, normal_name(name))
-    # Hashing is slow: no transaction is open here.
-    fits = is_right(password, user.password_hash if user else None)
+    with HASHING.take():
+        with write_session() as session:
+            is_free = _begin_attempt(session, counted)
+            user = find_user(session, normal_name(name))
+        # Hashing is slow: no transaction is open here.
+        fits = is_right(password, user.password_hash if user else None)
     refusal = _refusal(user, is_free=is_free, fits=fits)
     if not refusal:
         with write_session() as session:

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, fields
 from datetime import datetime
 from itertools import islice
@@ -15,6 +16,7 @@ from typing import Any
 
 from flask import Response, stream_with_context
 
+from models.slots import Slots
 from pipeline.files.cells import guarded
 
 MEDIA_TYPES = {
@@ -23,13 +25,18 @@ MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
 }
 LINES_A_WRITE = 200
+EXPORT_SLOTS = Slots("exports", 4)  # each keeps a thread for as long as its client reads
 
 Value = str | int | float | datetime | Sequence[str] | None
 
 
 def download(lines: Iterable[str], *, name: str, kind: str) -> Response:
-    """name: of the file, without extension. kind: a key of `MEDIA_TYPES`."""
-    answer = Response(stream_with_context(_blocks(lines)), content_type=MEDIA_TYPES[kind])
+    """name: of the file, without extension. kind: a key of `MEDIA_TYPES`. Raises BusyError."""
+    slot = ExitStack()
+    slot.enter_context(EXPORT_SLOTS.take())
+    blocks = stream_with_context(_blocks(lines, slot))
+    answer = Response(blocks, content_type=MEDIA_TYPES[kind])
+    answer.call_on_close(slot.close)  # also where nobody reads it, as after HEAD
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
     return answer
 
@@ -68,8 +75,9 @@ def _cell(value: Value) -> str | int | float:
     return guarded(value if isinstance(value, str) else "; ".join(value))
 
 
-def _blocks(lines: Iterable[str]) -> Iterator[str]:
+def _blocks(lines: Iterable[str], slot: ExitStack) -> Iterator[str]:
     """Join lines: each write passes through all layers of the server."""
     rest = iter(lines)
-    while block := list(islice(rest, LINES_A_WRITE)):
-        yield "".join(block)
+    with slot:
+        while block := list(islice(rest, LINES_A_WRITE)):
+            yield "".join(block)

@@ -18,6 +18,7 @@ from models.intake.images import NewImage, add_images, wanted_uploads
 from models.intake.jobs import require_open
 from models.intake.uploads import Declared, arrive
 from models.reading.results import reason_sentence
+from models.slots import BusyError, Slots
 from pipeline.errors import Reason, RefusalCode, RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.files.sniff import is_junk
@@ -32,6 +33,7 @@ LISTED = 1000  # files in one answer; the job's page lists all
 WRITERS = 4  # each spends most of its time waiting for the disk
 SMALL = 2**20  # zip members up to this size are held in memory and stored in parallel
 SIGNATURE_BYTES = 4
+ARCHIVE_SLOTS = Slots("zips to unpack", 3, waiting=2)  # a large one takes minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ Task = Callable[[], NewImage | Declared]
 def receive(context: AppContext, *, job_id: str, sent: Iterable[SentFile]) -> FilesOut:
     """Store files, a few at a time. The same file again is the row that is already there.
 
-    If the disk becomes full, those before the one that did not fit are kept.
+    If the disk becomes full, or too many zips are being unpacked, those before are kept.
     """
     receipt = FilesOut()
     done: list[NewImage | Declared] = []
@@ -64,7 +66,7 @@ def receive(context: AppContext, *, job_id: str, sent: Iterable[SentFile]) -> Fi
             if len(done) >= ROWS_A_TRANSACTION:
                 _write_rows(context, job_id, done, receipt)
                 done = []
-    except DiskFullError:
+    except (DiskFullError, BusyError):
         _write_rows(context, job_id, done, receipt)
         raise
     _write_rows(context, job_id, done, receipt)
@@ -130,12 +132,15 @@ def _unpack(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[Tas
         max_member_bytes=settings.max_file_bytes,
     )
     try:
-        for member in members(stream, limits=limits):
-            # The zip counts as a folder: equal names in two zips are two files.
-            file = clean_file_name(f"{archive}/{member.name}")
-            yield _store_member(context, file, member)
+        with ARCHIVE_SLOTS.take():
+            for member in members(stream, limits=limits):
+                # The zip counts as a folder: equal names in two zips are two files.
+                file = clean_file_name(f"{archive}/{member.name}")
+                yield _store_member(context, file, member)
     except RefusedError as refusal:
         yield partial(_refuse, archive, refusal.reason)
+    except BusyError as busy:
+        yield partial(_fail, busy)  # in its turn, after the files before it
 
 
 def _store_member(context: AppContext, file: str, member: Member) -> Task:

@@ -20,6 +20,7 @@ from models.learning.labels import (
 )
 from models.learning.nights import next_due
 from models.learning.snapshots import new_label_count
+from models.slots import Slots
 from models.tables.intake import Image
 from models.tables.learning import Label, Source
 from models.tables.people import Role
@@ -46,6 +47,7 @@ from web.labels.schemas import (
 bp = APIBlueprint("labels", __name__, tag="Labels")
 
 PAGE_SIZE = 100
+TABLE_SLOTS = Slots("label tables", 2)  # a large one takes half a minute
 TABLE = (
     "A CSV in UTF-8, UTF-16 (with a byte order mark) or Windows-1252, with commas, semicolons or "
     "tabs, whose first row names its columns."
@@ -133,7 +135,9 @@ def give_table() -> TableTakenOut:
     if request.mimetype != "text/csv":
         abort(415, "expected text/csv")
     try:
-        return take_label_table(current_context(), request.get_data(cache=False), sender=person())
+        content = request.get_data(cache=False)
+        with TABLE_SLOTS.take():
+            return take_label_table(current_context(), content, sender=person())
     except TableError as error:
         abort(422, str(error))
 

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from models.audit.lists import AuditFilter, AuditRow, audit_actions, iter_audit, list_audit_page
 from models.audit.verify import Check, check_audit, newest_check
 from models.people.users import list_users
+from models.slots import Slots
 from models.tables.people import Role
 from web.auth.rules import audit, needs
 from web.context import current_context, current_settings, read_session
@@ -28,6 +29,7 @@ def audit_lines(rows: Iterable[AuditRow], format_: Format) -> Iterator[str]:
 bp = APIBlueprint("audits", __name__, tag="Audit")
 
 PAGE_SIZE = 100
+CHECK_SLOTS = Slots("checks of the audit", 1)  # each reads every row
 
 
 @bp.get("/audit")
@@ -84,7 +86,8 @@ def _check() -> Check:
 def _verify() -> Check:
     context = current_context()
     key = context.secrets.identity_key
-    return check_audit(context.sessions, context.settings.data_dir, key=key)
+    with CHECK_SLOTS.take():
+        return check_audit(context.sessions, context.settings.data_dir, key=key)
 
 
 def _filter(query: AuditQuery) -> AuditFilter:

@@ -10,6 +10,7 @@ from models.base import now
 from models.files.deletion_lock import BackupRunningError
 from models.files.purge import JobNotEndedError, WhichJobs, count_purge, next_purgeable, purge_step
 from models.intake.jobs import require_job
+from models.slots import Slots
 from models.tables.people import Role
 from web.auth.rules import needs, needs_recent_password, person
 from web.context import current_context, read_session
@@ -19,6 +20,7 @@ from web.operations.schemas import Purge, PurgeOut
 bp = APIBlueprint("purges", __name__, tag="Purges")
 
 SECONDS_A_REQUEST = 3.0
+PURGE_SLOTS = Slots("purges", 1)
 
 
 @bp.post("/api/v1/purges")
@@ -50,13 +52,14 @@ def _purge(which: WhichJobs) -> PurgeOut:
     """Requests are short, so that whoever sends them can show the progress, and stop."""
     context, user_id = current_context(), person().id
     until, purged = time.monotonic() + SECONDS_A_REQUEST, 0
-    while (job_id := _next_job(which)) and time.monotonic() < until:
-        try:
-            purged += purge_step(context.sessions, context.store, job_id, user_id=user_id)
-        except JobNotEndedError:
-            abort(409, "the job is being worked on again")
-        except BackupRunningError:
-            abort(409, "a backup is running: nothing can be deleted until it has ended")
+    with PURGE_SLOTS.take():
+        while (job_id := _next_job(which)) and time.monotonic() < until:
+            try:
+                purged += purge_step(context.sessions, context.store, job_id, user_id=user_id)
+            except JobNotEndedError:
+                abort(409, "the job is being worked on again")
+            except BackupRunningError:
+                abort(409, "a backup is running: nothing can be deleted until it has ended")
     return PurgeOut(dry_run=False, counts=None, purged=purged, done=job_id is None)
 
 
