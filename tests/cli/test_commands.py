@@ -9,7 +9,15 @@ import pytest
 from cli.main import COMMANDS
 from tests.support.servers.command import run
 
-LIGHT = COMMANDS.keys() - {"train", "evaluate", "import-dataset", "audit", "backup", "restore"}
+LIGHT = COMMANDS.keys() - {
+    "train",
+    "evaluate",
+    "import-dataset",
+    "audit",
+    "backup",
+    "restore",
+    "verify",
+}
 HELP = f"""
 import sys
 from cli.main import main
