@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.text import readable
+
 if TYPE_CHECKING:
     from cli.settings import CommandSettings
 
@@ -25,7 +27,7 @@ def doctor() -> None:
     settings, problems = _read_settings()
     click.echo("Settings (OVERREAD_...)")
     for name, value, is_set in shown_settings(settings):
-        click.echo(f"  {'*' if is_set else ' '} {name:<24} {value}")
+        click.echo(f"  {'*' if is_set else ' '} {name:<24} {readable(value)}")
     click.echo("  * set; all others are defaults\n\nChecks")
     for problem in problems:
         _print("WRONG", "settings", f"{problem}; the checks go on without it")
@@ -53,4 +55,4 @@ def _read_settings() -> "tuple[CommandSettings, list[str]]":
 
 
 def _print(status: str, check: str, message: str) -> None:
-    click.echo(f"  {status:<5} {check:<10} {message}")
+    click.echo(f"  {status:<5} {check:<10} {readable(message)}")

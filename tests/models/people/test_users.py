@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from models.base import now
 from models.people.tokens import (
     find_api_token,
     invited_users,
@@ -84,6 +85,16 @@ def test_revoke_tokens_by_kind(session: Session) -> None:
     found = find_api_token(session, token)
     assert found is not None
     assert (found.user.name, found.role) == ("olga", Role.VIEWER)
+
+
+def test_link_of_the_future_is_void_and_a_token_is_not(session: Session) -> None:
+    """After the clock was set back by a day they would live a day longer."""
+    user, day = a_user(session), timedelta(days=1)
+    link = issue_token(session, user=user, kind="login", lifetime=day)
+    token = issue_token(session, user=user, kind="api", lifetime=day)
+    session.execute(update(Token).values(created_at=now() + day, expires_at=now() + 2 * day))
+    assert use_link(session, link, "login") is None
+    assert find_api_token(session, token) is not None
 
 
 def test_invited_users_have_an_open_invitation(session: Session) -> None:
