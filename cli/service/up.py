@@ -5,7 +5,7 @@ import click
 
 @click.command()
 def up() -> None:
-    """Start the service on this machine, print a login link, and serve until Ctrl-C.
+    """Start the service on this machine and serve until Ctrl-C; terminals get a login link.
 
     OVERREAD_PORT sets the port (0: any free one), OVERREAD_DATA the folder of all data.
     """
