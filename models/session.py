@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    make_url,
+)
 from sqlalchemy.exc import (
     DBAPIError,
     InterfaceError,
@@ -97,6 +105,7 @@ def _make_engine(settings: Settings) -> Engine:
     engine = create_engine(database_url(settings), hide_parameters=True, **POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _discard_read_only)
     return engine
 
 
@@ -144,3 +153,10 @@ def _begin_sqlite(connection: Connection) -> None:
     options: dict[str, Any] = dict(connection.get_execution_options())
     kind = "IMMEDIATE" if options.get("overread_writes") else "DEFERRED"
     connection.exec_driver_sql(f"BEGIN {kind}")
+
+
+def _discard_read_only(context: ExceptionContext) -> None:
+    """SQLite opens a file that cannot be written for reading, and the pool would keep that."""
+    code = getattr(context.original_exception, "sqlite_errorcode", 0)
+    if code & 0xFF == sqlite3.SQLITE_READONLY:  # or one of its extended codes
+        context.is_disconnect = True

@@ -1,14 +1,17 @@
-"""SQLite's file keeps its journal mode, so that no connection needs to set it."""
+"""SQLite's file keeps its journal mode, and the pool no connection that cannot write."""
 
 import sqlite3
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from models.config.settings import Settings
+from models.operations.heartbeat import record_heartbeat
 from models.operations.upgrade import migrate, upgrade
 from models.session import make_sessions, open_database, sqlite_file
+from tests.support.servers.databases import Database
 
 
 def journal_mode(settings: Settings) -> str:
@@ -46,3 +49,13 @@ def test_connection_opens_beside_a_writer_of_a_database_without_wal(settings: Se
             other = make_sessions(settings)
             other.engine.connect().close()
             other.engine.dispose()
+
+
+def test_connection_that_cannot_write_is_not_kept(database: Database) -> None:
+    """As one that was opened while the file could not be written."""
+    with database.sessions() as session:
+        session.execute(text("PRAGMA query_only = ON"))
+    with pytest.raises(OperationalError, match="readonly"), database.sessions.begin() as session:
+        record_heartbeat(session, "portal")
+    with database.sessions.begin() as session:
+        record_heartbeat(session, "portal")
