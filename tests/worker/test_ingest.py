@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from models.config.settings import Settings
 from models.context import AppContext
+from models.files.presence import StoreAwayError, mark_store
 from models.intake.claims import claim_images
 from models.intake.images import cancel_waiting
 from models.intake.retries import take_up
@@ -232,3 +233,32 @@ def test_ingest_keeps_an_upload_that_another_image_needs(
     assert len(files_in(context.store, "incoming")) == 1
     assert {image.state for image in ingest_all(context, pool)} == {State.REJECTED}
     assert files_in(context.store, "incoming") == []
+
+
+def test_ingest_blames_no_file_for_a_store_that_is_away(
+    context: AppContext, pool: DecoderPool, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it goes before the claim or after it."""
+    root = context.store.root
+    mark_store(root, holds_files=False)
+    upload(context, job, {"a/1.png": a_png()})
+    away = root.rename(root.with_name("elsewhere"))
+    with monkeypatch.context() as patched:
+        patched.setattr("worker.ingest.claim_images", None)
+        with pytest.raises(StoreAwayError):
+            ingest_chunk(context, pool)
+    away.rename(root)
+
+    def go_away(*_: object, **__: object) -> bool:
+        if root.exists():
+            root.rename(away)
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(context.store), "exists", go_away)
+        with pytest.raises(StoreAwayError):
+            ingest_chunk(context, pool)
+    (image,) = images_in(context)
+    assert (image.state, image.attempts) == (State.RECEIVED, 0)
+    away.rename(root)
+    assert ingest_all(context, pool)[0].state == State.READY

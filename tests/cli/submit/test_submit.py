@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 
 from cli.api.client import Client
+from models.intake.images import cancel_waiting
 from models.intake.jobs import close_job, list_jobs
 from tests.support.data.uploads import a_png
 from tests.support.servers.command import run
@@ -310,14 +311,16 @@ def test_submit_goes_on_when_what_it_waited_for_is_back(
 ) -> None:
     (tmp_path / "a.png").write_bytes(a_png(seed=900))
 
-    def read_at_the_third_poll(environ: Environment) -> None:
-        polls = service.interceptor.sent("GET", environ["PATH_INFO"].rsplit("/", 1)[1])
-        if environ["REQUEST_METHOD"] == "GET" and polls == 3:
-            service.portal.read_all()
+    def end_at_the_third_poll(environ: Environment) -> None:
+        job_id = environ["PATH_INFO"].rsplit("/", 1)[1]
+        if service.interceptor.sent("GET", job_id) == 3:
+            with service.portal.database.sessions.begin() as session:
+                cancel_waiting(session, job_id, limit=1)
 
-    service.interceptor.handler = read_at_the_third_poll
+    service.interceptor.handler = end_at_the_third_poll
     result = service.run("submit", tmp_path / "a.png", "--wait")
-    assert result.exit_code == 0, result.stderr
+    assert result.exit_code == 1, result.stderr
+    assert "1 images: 1 cancelled" in result.stdout
     assert result.stderr.count("images wait: ") == 1
 
 
