@@ -34,8 +34,8 @@ INGEST_ENDS_WITHIN_S = 60.0
 
 @dataclass(frozen=True)
 class Fault:
-    """share: relative frequency. while_sending: needs a running upload. is_slow: takes many
-    seconds, and is left out of short runs.
+    """share: relative frequency. while_sending: needs a running upload. needs_images: needs images
+    that wait. is_slow: takes many seconds, and is left out of short runs.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Fault:
     share: int
     database: str = ""  # "": either
     while_sending: bool = False
+    needs_images: bool = False
     is_slow: bool = False
 
 
@@ -347,11 +348,11 @@ FAULTS = (
     Fault("PostgreSQL stopped, fast", partial(stop_postgres, immediate=False), 3, "postgresql"),
     Fault("PostgreSQL stopped, immediate", partial(stop_postgres, immediate=True), 3, "postgresql"),
     Fault("PostgreSQL connections cut", cut_connections, 2, "postgresql"),
-    Fault("upload deleted", delete_upload, 3),
-    Fault("network input deleted", delete_input, 3),
-    Fault("network input swapped", swap_input, 3),
-    Fault("upload damaged", damage_upload, 3),
-    Fault("clock set by a day", step_clock, 3),
+    Fault("upload deleted", delete_upload, 3, needs_images=True),
+    Fault("network input deleted", delete_input, 3, needs_images=True),
+    Fault("network input swapped", swap_input, 3, needs_images=True),
+    Fault("upload damaged", damage_upload, 3, needs_images=True),
+    Fault("clock set by a day", step_clock, 3, needs_images=True),
     Fault("secrets lost and restored", lose_secrets, 2, is_slow=True),
     Fault("PostgreSQL read-only", stop_writes, 2, "postgresql", is_slow=True),
 )

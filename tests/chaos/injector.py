@@ -17,10 +17,11 @@ from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.rig import Rig
 
 SENT_BY = 0.8  # after this share of faults the sender may have sent everything
+VERY_EARLY = 0.4  # those that need waiting images, which few files have soon left
 EARLY = 0.7  # faults during the upload are among this first share of all faults
 AHEAD = 0.1
 PAUSES_S = (0.3, 2.0)
-MAX_POSTPONED = 10  # per kind of fault; then it has no target left
+MAX_POSTPONED = 3  # per kind of fault; then it has no target left
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ def plan(count: int, *, database: str, has_disk: bool, choose: random.Random) ->
     choose.shuffle(more)
     planned = list(islice(cycle([*kinds, *more]), count))
     choose.shuffle(planned)
-    last = round(EARLY * count)
-    order = [fault for fault in planned if not fault.while_sending]
-    for fault in planned:
-        if fault.while_sending:
-            order.insert(choose.randrange(min(last, len(order)) + 1), fault)
+    early = [fault for fault in planned if fault.while_sending or fault.needs_images]
+    order = [fault for fault in planned if fault not in early]
+    for fault in early:
+        last = round((EARLY if fault.while_sending else VERY_EARLY) * count)
+        order.insert(choose.randrange(min(last, len(order)) + 1), fault)
     return order
 
 

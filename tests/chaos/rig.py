@@ -19,7 +19,7 @@ from models.session import AWAY, make_sessions
 from models.tables.intake import FINAL_STATES, Image, State
 from tests.chaos.namespace import mount_disk, unmount_disk
 from tests.support.servers.postgres import PostgresServer
-from tests.support.servers.service import OVERREAD, Service, command_line, environment, is_alive
+from tests.support.servers.service import Service, command_line, environment, is_alive
 
 # Short, so that the claims of a killed worker lapse within seconds.
 SETTINGS = {
@@ -75,7 +75,7 @@ class Sender(threading.Thread):
         self.starts += 1
         with self._log.open("ab") as log:
             self.process = psutil.Popen(
-                [*OVERREAD, "submit", str(self._upload)],
+                [sys.executable, "-m", "tests.chaos.submit", "submit", str(self._upload)],
                 env=environment(self._data_dir),
                 stdout=log,
                 stderr=subprocess.STDOUT,
