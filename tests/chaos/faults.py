@@ -17,12 +17,12 @@ from pathlib import Path
 import psutil
 import psycopg
 import redis
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from cli.lockfile import running_service
 from models.base import now
 from models.session import AWAY
-from models.tables.intake import Image, State
+from models.tables.intake import Image, Prediction, State
 from pipeline.types import PREPROCESSING
 from tests.chaos.rig import COMMAND_PARTS, Rig
 
@@ -30,6 +30,7 @@ Hit = Callable[[Rig, random.Random], str | None]
 WORKS_ON = {"ingest": State.RECEIVED, "predict": State.READY}
 WAIT_S = 3.0  # how long a fault waits for a target
 INGEST_ENDS_WITHIN_S = 60.0
+LAST_IMAGES = 48
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,10 @@ def stop_writes(rig: Rig, choose: random.Random) -> str:
 
 
 def kill_last_predictor(rig: Rig) -> bool:
-    """While it holds images, after ingest has ended: only the sweep can bring these back."""
+    """While it holds images, after ingest has ended: only the sweep can bring these back.
+
+    Images that were predicted are made ready again, so that there are some.
+    """
     deadline = time.monotonic() + INGEST_ENDS_WITHIN_S
     while not rig.service.find_all(COMMAND_PARTS["predict"]):
         time.sleep(0.1)  # it is about to be started again
@@ -254,9 +258,20 @@ def kill_last_predictor(rig: Rig) -> bool:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.1)
+        _make_ready_again(rig)
     is_busy = _wait_until_busy(rig, "predict") > 0
     victim.kill()
     return is_busy
+
+
+def _make_ready_again(rig: Rig) -> None:
+    some = select(Image.sha256).where(Image.state == State.PREDICTED).limit(LAST_IMAGES)
+    with rig.sessions.begin() as session:
+        hashes = list(session.scalars(some))
+        session.execute(delete(Prediction).where(Prediction.sha256.in_(hashes)))
+        predicted = Image.sha256.in_(hashes), Image.state == State.PREDICTED
+        again = {"state": State.READY, "finished_at": None}
+        session.execute(update(Image).where(*predicted).values(again))
 
 
 def _input_path(rig: Rig, sha256: str) -> Path:
