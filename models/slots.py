@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from threading import BoundedSemaphore
 
 WAIT_S = 1.0
-RETRY_AFTER_S = 2
+RETRY_AFTER_S = 3  # longer than idle connections are kept, which clients would find closed
 
 
 class BusyError(Exception):

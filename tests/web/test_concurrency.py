@@ -63,7 +63,7 @@ def test_slow_work_beyond_its_slots_is_told_to_try_again(portal: Portal, kind: s
             stack.enter_context(slots.take())
         answer = ask()
         assert answer.status_code == 503
-        assert answer.headers["Retry-After"] == "2"
+        assert answer.headers["Retry-After"] == "3"
     assert ask().status_code < 400
 
 

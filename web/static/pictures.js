@@ -2,7 +2,7 @@
 
 import { sleep, wordsOf } from "./http.js";
 
-const PAUSE_S = 2; // unless Retry-After says otherwise
+const PAUSE_S = 3; // unless Retry-After says otherwise
 const ATTEMPTS = 60;
 
 async function isDrawn(url) {

@@ -121,7 +121,7 @@ def test_busy_portal_says_when_to_ask_again(portal: Portal, viewer: FlaskClient)
         assert viewer.get("/api/v1/images/1/thumbnail").status_code == 200, "needs no decoding"
     assert answer.status_code == 503
     assert answer.mimetype == "application/problem+json"
-    assert answer.headers["Retry-After"] == "2"
+    assert answer.headers["Retry-After"] == "3"
     assert answer.json["title"] == (
         "the service is busy with other pictures; try again in a moment"
     )
