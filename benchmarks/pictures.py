@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=40)
     parser.add_argument("--side", type=int, default=7200, help="of the image, in pixels")
     arguments = parser.parse_args()
+    sys.setswitchinterval(0.001)  # the poller waits for its turn among the clients
     with tempfile.TemporaryDirectory(prefix="overread-pictures-") as scratch:
         settings = Settings(data=Path(scratch) / "data")
         settings.data_dir.mkdir()

@@ -42,6 +42,7 @@ HEALTH_CHECK = re.compile(
     rb"(?:get|head) /(healthz|readyz|health)[ ?].*\r\n\r\n",
     re.DOTALL | re.IGNORECASE,
 )
+SWITCH_INTERVAL_S = 0.001  # instead of 0.005
 LONGEST_CHECK = 4096  # bytes of such a request
 
 
@@ -139,6 +140,8 @@ class PortalWorker(ThreadWorker):  # type: ignore[misc]
             raise AppImportError(str(error)) from None
 
     def init_process(self) -> None:
+        # A health check waits for its turn among all threads, several times.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         # Liveness asks nobody; readiness may have to wait for the database.
         liveness, readiness = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self.checks = {b"healthz": liveness, b"readyz": readiness, b"health": readiness}
