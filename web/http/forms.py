@@ -8,7 +8,12 @@ from typing import IO, Any, cast
 
 from flask import Request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import BadRequest, UnprocessableEntity, UnsupportedMediaType
+from werkzeug.exceptions import (
+    BadRequest,
+    RequestEntityTooLarge,
+    UnprocessableEntity,
+    UnsupportedMediaType,
+)
 from werkzeug.formparser import FormDataParser
 
 from pipeline.text import unique_name
@@ -57,6 +62,13 @@ class PortalRequest(Request):
             cls=self.parameter_storage_class,
             silent=False,
         )
+
+    def get_data(self, *args: Any, **kwargs: Any) -> Any:
+        """werkzeug cuts a body of unknown length at the limit, as if that were all of it."""
+        body = super().get_data(*args, **kwargs)
+        if self.content_length is None and len(body) == self.max_content_length:
+            raise RequestEntityTooLarge
+        return body
 
     def get_json(self, *args: Any, **kwargs: Any) -> Any:
         """An empty body is the same as an empty object."""

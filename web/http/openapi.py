@@ -108,8 +108,6 @@ def _describe_body(operation: Json, schemas: Json) -> None:
 
 def _describe_errors(method: str, operation: Json) -> None:
     statuses = {401, 403, 422, 429, 503}
-    if any(parameter["in"] == "path" for parameter in operation["parameters"]):
-        statuses.add(404)
     if method in CHANGING:
         statuses |= {400, 413, 507}
     if "requestBody" in operation:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from models.reading.results import Result
 from models.reading.studies import Order
@@ -11,7 +11,7 @@ from web.http.schemas import Out, Paging, Text
 
 
 class ResultsQuery(BaseModel):
-    job_id: Text | None = Field(None, min_length=1)
+    job_id: Text | None = None
     format: Literal["jsonl", "json", "csv"] = "jsonl"
 
 
@@ -19,7 +19,7 @@ class StudiesQuery(Paging):
     order: Order = "probability"
     descending: bool = True
     finding: Literal["pneumonia", "normal", "none"] | None = None
-    job_id: Text | None = Field(None, min_length=1)
+    job_id: Text | None = None
 
 
 class StudyOut(Out):
