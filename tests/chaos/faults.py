@@ -23,13 +23,15 @@ from cli.lockfile import running_service
 from models.base import now
 from models.session import AWAY
 from models.tables.intake import Image, Prediction, State
+from models.tables.workers import Worker
 from pipeline.types import PREPROCESSING
-from tests.chaos.rig import COMMAND_PARTS, Rig
+from tests.chaos.rig import COMMAND_PARTS, SETTINGS, Rig
 
 Hit = Callable[[Rig, random.Random], str | None]
 WORKS_ON = {"ingest": State.RECEIVED, "predict": State.READY}
 WAIT_S = 3.0  # how long a fault waits for a target
 INGEST_ENDS_WITHIN_S = 60.0
+RESTARTS_WITHIN_S = 60.0
 LAST_IMAGES = 48
 
 
@@ -261,7 +263,25 @@ def kill_last_predictor(rig: Rig) -> bool:
         _make_ready_again(rig)
     is_busy = _wait_until_busy(rig, "predict") > 0
     victim.kill()
+    _keep_leases_until_restarted(rig)
     return is_busy
+
+
+def _keep_leases_until_restarted(rig: Rig) -> None:
+    """The new worker's first nudge must not find the images free, however late it comes."""
+    deadline = time.monotonic() + RESTARTS_WITHIN_S
+    killed_at, lease = now(), timedelta(seconds=int(SETTINGS["chunk_time_limit_s"]))
+    seen = select(func.max(Worker.seen_at)).where(Worker.role == "predict")
+    is_ready = Image.state == State.READY, Image.leased_by.is_not(None)
+    with rig.sessions() as session:
+        holders = list(session.scalars(select(Image.leased_by).where(*is_ready).distinct()))
+    held = update(Image).where(Image.leased_by.in_(holders))
+    is_back = False
+    while not is_back and time.monotonic() < deadline:
+        with suppress(*AWAY), rig.sessions.begin() as session:
+            session.execute(held.values(leased_until=now() + lease))
+            is_back = (session.scalar(seen) or killed_at) > killed_at
+        time.sleep(0.2)
 
 
 def _make_ready_again(rig: Rig) -> None:
