@@ -166,10 +166,10 @@ def begin_due_night(session: Session, settings: Settings, *, moment: datetime) -
     if not settings.night_at:
         return False
     due = last_due(moment, at=settings.night_at, time_zone=settings.time_zone)
-    # Times of the future are of a clock that was set back since.
-    past = select(func.max(Night.due_at)).where(Night.due_at <= moment)
-    before = session.scalar(past) or session.scalar(select(func.min(ModelAlias.created_at)))
-    # A new installation waits for its first night.
+    before = session.scalar(select(func.max(Night.due_at))) or session.scalar(
+        select(func.min(ModelAlias.created_at))
+    )
+    # A new installation waits for its first night. One of the future is of a clock set back since.
     if before is None or due <= before <= moment:
         return False
     # Adds nothing while another night is open.

@@ -88,6 +88,17 @@ def test_older_release_without_its_secrets_is_refused_unchanged(empty_database: 
     assert revision == "0001"
 
 
+def test_restored_rows_without_secrets_get_no_key(installed: Database) -> None:
+    """As a restore establishes them, from a backup of an older release."""
+    settings = installed.settings
+    (settings.data_dir / SECRETS_FILE).unlink()
+    with installed.sessions.begin() as session:
+        session.query(Installation).delete()
+    with pytest.raises(SecretsError, match=MISSING), installed.sessions.begin() as session:
+        establish(session, settings)
+    assert not (settings.data_dir / SECRETS_FILE).exists()
+
+
 def test_interrupted_first_start_is_continued(empty_database: Database) -> None:
     migrate(empty_database.engine)
     upgrade(empty_database.settings)
