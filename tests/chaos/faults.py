@@ -290,7 +290,7 @@ def _make_ready_again(rig: Rig) -> None:
         hashes = list(session.scalars(some))
         session.execute(delete(Prediction).where(Prediction.sha256.in_(hashes)))
         predicted = Image.sha256.in_(hashes), Image.state == State.PREDICTED
-        again = {"state": State.READY, "finished_at": None}
+        again = {"state": State.READY, "finished_at": None, "attempts": 0}
         session.execute(update(Image).where(*predicted).values(again))
 
 
