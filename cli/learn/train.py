@@ -102,7 +102,7 @@ def read_config(path: Path) -> TrainingConfig:
 
 def _train(dataset: Path, output: Path, config: TrainingConfig) -> tuple[Path, int]:
     """Return the version's folder, and how many files were refused."""
-    from pipeline.training.train import train_folder  # imports all decoders
+    from pipeline.training.train import train_folder
 
     checkpoints = checkpoint_folder(output)
     refused = 0

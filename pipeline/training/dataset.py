@@ -1,6 +1,7 @@
 """Labelled radiographs, read once into one array."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.decode.decode import decode
 from pipeline.errors import RefusedError
-from pipeline.prepare.network_input import DECODED_SIZE, SIZE, network_input
+from pipeline.prepare.network_input import SIZE
+from pipeline.prepare.pool import DecoderPool
 from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
+
+DECODE_TIMEOUT_S = 60.0  # for one image
 
 
 @dataclass(frozen=True)
@@ -44,22 +47,24 @@ def read_images(
     progress: Callable[[int], None] = lambda done: None,
     refused: Callable[[RefusedImage], None] | None = None,
 ) -> Dataset:
-    """Decode every image by the functions that serving uses.
+    """Decode every image as serving does, in contained processes, one for each core.
 
     refused: called for each that cannot be read, which is left out; without it DatasetError is
     raised for the first.
     """
     inputs = np.empty((len(images), size, size), np.uint8)
     read: list[LabelledImage] = []
-    for number, image in enumerate(images, start=1):
-        try:
-            inputs[len(read)] = _read_one(image, size=size)
-            read.append(image)
-        except RefusedError as error:
-            if refused is None:
-                raise DatasetError(f"{image.file}: {error}") from error
-            refused(RefusedImage(image.file, str(error)))
-        progress(number)
+    with DecoderPool(processes=os.cpu_count() or 1, timeout_s=DECODE_TIMEOUT_S) as pool:
+        answers = pool.prepare_all(image.path for image in images)
+        for number, (image, answer) in enumerate(zip(images, answers, strict=True), start=1):
+            if not isinstance(answer, RefusedError):
+                inputs[len(read)] = _resized(answer.network_input, size)
+                read.append(image)
+            elif refused is not None:
+                refused(RefusedImage(image.file, str(answer)))
+            else:
+                raise DatasetError(f"{image.file}: {answer}")
+            progress(number)
     return Dataset(
         inputs[: len(read)],
         np.array([image.label for image in read], np.uint8),
@@ -67,11 +72,8 @@ def read_images(
     )
 
 
-def _read_one(image: LabelledImage, *, size: int) -> NDArray[np.uint8]:
-    """Raises RefusedError."""
-    pixels = network_input(decode(image.path, minimum_size=DECODED_SIZE))
+def _resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Only small test networks want another size than serving's."""
     if size == SIZE:
         return pixels
-    # Only small test networks want another size than serving's.
-    small = Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX)
-    return np.asarray(small)
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX))
