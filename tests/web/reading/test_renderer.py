@@ -73,6 +73,7 @@ def ask(renderer: Renderer, sha256: str, user_id: int = 1) -> Any:
 def test_picture_that_takes_long_is_there_for_those_who_ask_again(
     renderer: Renderer, decoder: FakeDecoder, store: FileStore
 ) -> None:
+    renderer._settings = renderer._settings.model_copy(update={"render_processes": 2})
     sha256 = store.put_bytes(b"a film").sha256
     with ThreadPoolExecutor(40) as threads:
         answers = list(threads.map(lambda user: ask(renderer, sha256, user), range(40)))
