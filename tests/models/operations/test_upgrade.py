@@ -22,10 +22,12 @@ def test_upgrade_makes_once_all_that_a_start_needs(empty_database: Database) -> 
     settings = empty_database.settings
     path = local_token_path(settings.data_dir)
     upgrade(settings)
+    earlier = path.read_text()
     upgrade(settings)
     token = path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with empty_database.sessions() as session:
+        assert find_api_token(session, earlier.strip()) is None, "each start replaces it"
         found = find_api_token(session, token.strip())
         version = live_version(session)
         assert (count_rows(session, User), count_rows(session, ModelAlias)) == (1, 1)
