@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import numpy as np
 from sqlalchemy.exc import SQLAlchemyError
 
 from cli.lockfile import is_held, running_service
@@ -26,6 +25,7 @@ from models.operations.dump import check_revision, is_empty
 from models.operations.heartbeat import (
     NO_HEARTBEAT,
     ROLES,
+    is_alive,
     probe_writes,
     problem_of,
     workers,
@@ -36,7 +36,7 @@ from models.operations.verify import SHARES
 from models.session import open_database, sqlite_file, why_away
 from pipeline.errors import DecoderError
 from pipeline.inference.engine import tensorflow_is_installed
-from pipeline.inference.predictor import Predictor
+from pipeline.inference.predictor import BLANK, Predictor
 from pipeline.inference.version_folder import BASELINE
 from pipeline.prepare.pool import DecoderPool
 from pipeline.prepare.sandbox.contain import ON
@@ -102,8 +102,8 @@ def run_checks(settings: CommandSettings, names: Sequence[str] = ()) -> Iterator
 
 
 def _first_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
@@ -258,7 +258,7 @@ def _check_network(settings: CommandSettings, database: str) -> str:
     elif database == "WRONG":
         which = "; the shipped network, since the database does not say which version is live"
     predictor = Predictor.open(folder, operating_point=settings.operating_point)
-    probability = predictor.predict(np.zeros((1, 224, 224), np.uint8))[0].probability
+    probability = predictor.predict(BLANK)[0].probability
     if not 0.0 <= probability <= 1.0:
         raise WrongError(
             f"{predictor.card.model_version} predicts {probability}, not a probability"
@@ -273,7 +273,11 @@ def _check_workers(settings: CommandSettings, database: str) -> str:
         raise AbsentError("not checked: the database is not ready")
     with open_database(settings) as sessions, sessions() as session:
         found = workers(session)
-        since = {worker.role: worker.problem_since for worker in found if worker.problem_since}
+        since = {
+            worker.role: worker.problem_since
+            for worker in found
+            if worker.problem_since and is_alive(worker)
+        }
         problems = {role: problem_of(role, found) for role in ROLES}
     if set(problems.values()) == {NO_HEARTBEAT} and running_service(settings.data_dir) is None:
         raise AbsentError(_starting(settings.data_dir) or "not running; run: overread up")
@@ -328,8 +332,8 @@ def _check_containment() -> list[Finding]:
     try:
         with DecoderPool(processes=1, timeout_s=1) as pool:
             return containment_findings(pool.containment())
-    except DecoderError as error:
-        return [Finding("WRONG", "decoders", str(error))]
+    except (DecoderError, OSError) as error:
+        return [Finding("WRONG", "decoders", _first_line(error))]
 
 
 def containment_findings(layers: Mapping[str, str]) -> list[Finding]:

@@ -1,6 +1,7 @@
 """`overread doctor`"""
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ def doctor() -> None:
 
 def _read_settings() -> "tuple[CommandSettings, list[str]]":
     """Without the variables that are wrong, and a line on each of these."""
+    from cli.errors import UsageProblem
     from cli.settings import CommandSettings
     from models.config.settings import SettingsError
 
@@ -49,9 +51,22 @@ def _read_settings() -> "tuple[CommandSettings, list[str]]":
             return CommandSettings.read(), problems
         except SettingsError as error:
             problems.append(str(error))
-            wrong = str(error).partition(":")[0]
-            for name in [name for name in os.environ if name.upper() == wrong.upper()]:
+            names = _named_first(str(error)) or _named(str(error))
+            if not names:
+                raise UsageProblem(str(error)) from None
+            for name in names:
                 del os.environ[name]
+
+
+def _named_first(message: str) -> list[str]:
+    wrong = message.partition(":")[0].upper()
+    return [name for name in os.environ if name.upper() == wrong]
+
+
+def _named(message: str) -> list[str]:
+    """What is wrong may be a default beside what was set."""
+    variables = re.findall("OVERREAD_[A-Z_]+", message.upper())
+    return [name for name in os.environ if name.upper() in variables]
 
 
 def _print(status: str, check: str, message: str) -> None:

@@ -1,11 +1,15 @@
 """`overread doctor`: absent parts are distinguished from wrong ones."""
 
+import errno
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from alembic import command
+from sqlalchemy import update
 
 from cli.lockfile import hold_data_folder
+from cli.service import checks
 from cli.service.checks import Finding, containment_findings, run_checks
 from cli.settings import CommandSettings
 from models.config.secrets import SECRETS_FILE, new_secrets, write_secrets
@@ -23,7 +27,8 @@ from models.operations.upgrade import (
     upgrade,
 )
 from models.tables.intake import State
-from models.tables.workers import Problem
+from models.tables.workers import Problem, Worker
+from pipeline.prepare.pool import DecoderPool
 from tests.support.data.damage import flip_a_bit
 from tests.support.data.rows import a_job, an_image
 from tests.support.data.versions import make_version
@@ -57,7 +62,11 @@ def test_doctor_tells_damaged_files_and_the_state_of_verification(settings: Sett
     upgrade(settings)
     absent = Finding("-", "integrity", "nothing was verified yet; run: overread verify")
     assert check("integrity", settings) == absent
-    path = FileStore(settings.files_dir).path(FileStore(settings.files_dir).put_bytes(b"1").sha256)
+    store = FileStore(settings.files_dir)
+    path = store.path(store.put_bytes(b"1").sha256)
+    with open_session(settings) as session:
+        image = an_image(session, a_job(session), state=State.CANCELLED)
+        image.stored_sha256 = path.name
     assert run_on(settings, "verify").exit_code == 0
     found = check("integrity", settings)
     assert found.status == "ok"
@@ -202,6 +211,29 @@ def test_doctor_warns_of_each_missing_layer_of_containment() -> None:
     ]
 
 
+def test_a_kernel_without_room_for_decoders_is_wrong(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> DecoderPool:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(checks, "DecoderPool", refuse)
+    found = run_on(settings, "doctor")
+    assert found.exit_code == 1
+    assert "WRONG decoders   Resource temporarily unavailable" in found.stdout, found.stdout
+
+
+@pytest.mark.parametrize("name", ["OVERREAD_CHUNK_TIME_LIMIT_S", "overread_chunk_time_limit_s"])
+def test_doctor_goes_on_without_a_setting_that_contradicts_a_default(
+    settings: Settings, name: str
+) -> None:
+    result = run("doctor", OVERREAD_DATA=str(settings.data), **{name: "10"})
+    assert result.exit_code == 1
+    assert result.stdout.count("WRONG settings   OVERREAD_DECODE_TIMEOUT_S: expected at most") == 1
+    assert "CHUNK_TIME_LIMIT_S       120" in result.stdout, "the default"
+    assert "training" in result.stdout, "the checks go on"
+
+
 ALWAYS = ("data", "database", "writes", "broker", "files", "network", "workers", "portal")
 
 
@@ -241,6 +273,10 @@ def test_doctor_tells_what_workers_cannot_do_and_of_a_store_that_is_away(
         "predict: cannot-open-version since 2026-03-01 12:00 UTC; "
         "the reason is in the log of the worker",
     )
+    with open_session(settings) as session:
+        session.execute(update(Worker).values(seen_at=since))
+        record_heartbeat(session, "ingest", name="ingest@new")
+    assert check("workers", settings).message.startswith("predict: no-heartbeat; ")
     settings.files_dir.rename(settings.data_dir / "elsewhere")
     found = check("files", settings)
     assert (found.status, found.message) == (
