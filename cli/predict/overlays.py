@@ -17,6 +17,7 @@ class OverlayFolder:
     def __init__(self, folder: Path) -> None:
         make_folder(folder)
         self._folder = folder
+        self.is_complete = True
 
     def draw(self, item: Item, prediction: Prediction, *, pool: DecoderPool) -> None:
         peak = float(prediction.heatmap.max())
@@ -24,6 +25,7 @@ class OverlayFolder:
         overlay = pool.display(item.path, heatmap)
         if isinstance(overlay, RefusedError):
             click.echo(f"{item.file}: no overlay: {overlay}", err=True)
+            self.is_complete = False
             return
         try:
             (self._folder / overlay_name(item.file, item.sha256)).write_bytes(overlay)

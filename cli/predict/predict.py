@@ -57,7 +57,7 @@ def predict(
 ) -> None:
     """Predict files, folders or zips on this machine, without a service.
 
-    Exit code 0: every file was predicted; 1: some were rejected or failed.
+    Exit code 0: every file was predicted, and every overlay written; 1: some were not.
     """
     from cli.predict.overlays import OverlayFolder
     from cli.predict.reader import Reader, open_items
@@ -102,4 +102,5 @@ def predict(
                 table.add(asdict(result))
     if not jsonl:
         table.print()
-    sys.exit(0 if all_predicted else 1)
+    are_drawn = folder is None or folder.is_complete
+    sys.exit(0 if all_predicted and are_drawn else 1)

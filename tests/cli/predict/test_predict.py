@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from pipeline.errors import RefusalCode, RefusedError
 from pipeline.inference.version_folder import BASELINE, load_card
+from pipeline.prepare.pool import DecoderPool
 from pipeline.types import OperatingPoint
 from tests.support.data.builders import make_picture, make_png
 from tests.support.servers.command import run
@@ -57,6 +59,15 @@ def test_predict_prints_one_line_for_each_file(tmp_path: Path) -> None:
     assert "cannot be read" in e["reason"]
     (image,) = overlays.iterdir()
     assert image.read_bytes().startswith(b"\x89PNG")
+
+
+def test_overlay_that_cannot_be_drawn_changes_the_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = RefusedError(RefusalCode.DECODER_TIMEOUT, "decoding timed out")
+    monkeypatch.setattr(DecoderPool, "display", lambda *_: refused)
+    result = run("predict", make_png(tmp_path / "a.png"), "--overlays", tmp_path / "overlays")
+    assert (result.exit_code, result.stderr) == (1, "a.png: no overlay: decoding timed out\n")
 
 
 def test_predict_reads_zip_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
