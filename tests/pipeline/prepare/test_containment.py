@@ -155,6 +155,7 @@ for one in range(3, 9):
 
 # By layer: what it denies on its own, where other layers are missing.
 NEWER = ("os.kill(PARENT, 0)", "socket.create_connection(('127.0.0.1', PORT))")
+GAIN = "os.geteuid() and contain.call('unshare', contain._CLONE_NEWUSER); "  # what only root has
 ALONE = {
     "landlock": (
         "landlock.restrict()",
@@ -172,7 +173,7 @@ ALONE = {
         ["open('/etc/passwd')", "socket.socket()", "os.fork()", "os.kill(PARENT, 0)"],
     ),
     "rlimits": ("contain._limit_resources()", ["open('DATA/new', 'w').write('x' * 9999)"]),
-    "capabilities": ("contain._drop_capabilities()", ["os.chroot('/')", "os.setgroups([])"]),
+    "capabilities": (GAIN + "contain._drop_capabilities()", ["os.chroot('/')", "os.setgroups([])"]),
 }
 SCRIPT = """
 import os, socket, sys
