@@ -20,7 +20,7 @@ from models.learning.versions import version_path
 from models.reading.predictions import finish_known, record_predictions
 from models.tables.intake import ModelVersion, State
 from pipeline.errors import DamagedFileError, NetworkFolderError, Reason, RefusalCode
-from pipeline.inference.predictor import Predictor
+from pipeline.inference.predictor import BLANK, Predictor
 from pipeline.types import Prediction
 from worker.chunks import PASSING, VersionError, holding, record, report_late
 from worker.enqueue import nudge_ingest
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 MISSING = Reason(RefusalCode.BYTES_MISSING, "the network input is no longer in the file store")
 DAMAGED = Reason(RefusalCode.BYTES_DAMAGED, "the network input in the file store is damaged")
 UNEXPECTED = Reason(RefusalCode.UNEXPECTED, "unexpected error")
-BLANK = np.zeros((1, 224, 224), np.uint8)
 
 
 class LivePredictor:

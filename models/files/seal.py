@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import DamagedFileError
+from pipeline.types import NETWORK_INPUT_SIDE
 
-INPUT_SIDE = 224
-PIXELS = INPUT_SIDE**2  # bytes; older releases stored nothing else
+PIXELS = NETWORK_INPUT_SIDE**2  # bytes; older releases stored nothing else
 SEAL = hashlib.sha256().digest_size
 
 
@@ -26,7 +26,7 @@ def open_sealed(content: bytes, *, sha256: str, preprocessing: str) -> NDArray[n
     pixels = content[:PIXELS]
     if len(content) != PIXELS + SEAL or content[PIXELS:] != _digest(pixels, sha256, preprocessing):
         raise DamagedFileError(f"the network input {sha256[:12]} is damaged")
-    return np.frombuffer(pixels, np.uint8).reshape(INPUT_SIDE, INPUT_SIDE)
+    return np.frombuffer(pixels, np.uint8).reshape(NETWORK_INPUT_SIDE, NETWORK_INPUT_SIDE)
 
 
 def _digest(pixels: bytes, sha256: str, preprocessing: str) -> bytes:

@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 
 from models.files.deletion_lock import deleting
 from models.files.presence import require_store
-from models.files.seal import INPUT_SIDE, open_sealed, seal
+from models.files.seal import open_sealed, seal
 from pipeline.atomic_file import make_folder, sync, temporary_file
 from pipeline.checksum import BLOCK, copy_hashed, sha256_of
 from pipeline.errors import DamagedFileError
+from pipeline.types import NETWORK_INPUT_SIDE
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +168,11 @@ class FileStore:
     def network_inputs(self, sha256s: Sequence[str], preprocessing: str) -> NDArray[np.uint8]:
         """uint8 (n, 224, 224), in the order asked for. Raises as `network_input`."""
         inputs = [self.network_input(sha256, preprocessing) for sha256 in sha256s]
-        return np.stack(inputs) if inputs else np.empty((0, INPUT_SIDE, INPUT_SIDE), np.uint8)
+        return (
+            np.stack(inputs)
+            if inputs
+            else np.empty((0, NETWORK_INPUT_SIDE, NETWORK_INPUT_SIDE), np.uint8)
+        )
 
     def folders(self, area: Area) -> list[Path]:
         """In which the files of an area lie, each below the first two digits of its name."""

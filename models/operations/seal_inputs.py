@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from models.files.references import files_below
-from models.files.seal import INPUT_SIDE, PIXELS
+from models.files.seal import PIXELS
 from models.files.store import FileStore, make_private_folder
 from models.learning.datasets import known_fingerprints
 from models.query import VALUES_A_QUERY
 from models.session import Sessions
 from pipeline.atomic_file import write_file
+from pipeline.types import NETWORK_INPUT_SIDE
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def _seal(
         if file.name in known and hashlib.sha256(pixels).hexdigest() != known[file.name][0]:
             log.error("a network input differs from its fingerprint: %s", file.name[:12])
             return
-        array = np.frombuffer(pixels, np.uint8).reshape(INPUT_SIDE, INPUT_SIDE)
+        array = np.frombuffer(pixels, np.uint8).reshape(NETWORK_INPUT_SIDE, NETWORK_INPUT_SIDE)
         store.put_network_input(file.name, preprocessing, array)
 
     with ThreadPoolExecutor(WRITERS) as pool:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.prepare.network_input import SIZE
+from pipeline.types import NETWORK_INPUT_SIDE as SIDE
 
 HASH_BITS: Final = 256
 _HASH_SIDE: Final = 16
@@ -80,11 +80,11 @@ def _detail(inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _transform(inputs: NDArray[np.uint8], kept: slice) -> NDArray[np.float32]:
     """Return the DCT-II at the frequencies `kept` in both directions, float32 (n, k, k)."""
-    angles = np.pi * (np.arange(SIZE) + 0.5) * np.arange(SIZE)[kept, None] / SIZE
+    angles = np.pi * (np.arange(SIDE) + 0.5) * np.arange(SIDE)[kept, None] / SIDE
     waves: NDArray[np.float32] = np.cos(angles).astype(np.float32)  # (k, 224)
-    waves *= np.float32(np.sqrt(2 / SIZE))
+    waves *= np.float32(np.sqrt(2 / SIDE))
     # One large product: many small ones in several threads take 50 times as long on busy cores.
-    rows = inputs.reshape(-1, SIZE).astype(np.float32) @ waves.T
-    columns = rows.reshape(len(inputs), SIZE, -1).transpose(0, 2, 1)
-    both = np.ascontiguousarray(columns).reshape(-1, SIZE) @ waves.T
+    rows = inputs.reshape(-1, SIDE).astype(np.float32) @ waves.T
+    columns = rows.reshape(len(inputs), SIDE, -1).transpose(0, 2, 1)
+    both = np.ascontiguousarray(columns).reshape(-1, SIDE) @ waves.T
     return both.reshape(len(inputs), len(waves), len(waves))

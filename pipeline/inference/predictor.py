@@ -14,10 +14,11 @@ from pipeline.familiarity.orientation import as_stored, corrected
 from pipeline.inference.engine import Engine, EngineKind, load_engine
 from pipeline.inference.heatmap import measure_trust
 from pipeline.inference.version_folder import BASELINE, Card, load_card, verify_checksums
-from pipeline.types import Finding, OperatingPoint, Prediction
+from pipeline.types import NETWORK_INPUT_SIDE, Finding, OperatingPoint, Prediction
 
 T = TypeVar("T")
 BATCH: Final = 32  # images at once: engines are no faster with more
+BLANK: Final = np.zeros((1, NETWORK_INPUT_SIDE, NETWORK_INPUT_SIDE), np.uint8)  # for trials
 
 
 def batched(items: Iterable[T]) -> Iterator[list[T]]:

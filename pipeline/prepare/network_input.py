@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.types import NETWORK_INPUT_SIDE, DecodedImage
+from pipeline.types import NETWORK_INPUT_SIDE as SIDE
+from pipeline.types import DecodedImage
 
-SIZE: Final = NETWORK_INPUT_SIDE
 # A JPEG is decoded at reduced scale down to this side. Twice the network's size keeps the
 # coarse block filter of the reduced decoding well below what the resize removes anyway.
-DECODED_SIZE: Final = 2 * SIZE
+DECODED_SIZE: Final = 2 * SIDE
 # The training images are JPEGs of this size and quality, and the network has learned with their
 # compression artefacts. For images without them the logit is lower by 1.0 on average (84 of the
 # training images at full resolution), with them by 0.0. Compressing twice differs by 0.007 levels.
@@ -27,7 +27,7 @@ def network_input(image: DecodedImage) -> NDArray[np.uint8]:
     The triangle filter spans all source pixels (antialiased); then JPEG, as in training.
     """
     source = Image.fromarray(np.ascontiguousarray(image.pixels, np.float32))
-    small = source.resize((SIZE, SIZE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    small = source.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     levels: NDArray[np.uint8] = np.rint(np.clip(np.asarray(small), 0, 1) * 255).astype(np.uint8)
     jpeg = BytesIO()
     Image.fromarray(levels).save(jpeg, "JPEG", quality=JPEG_QUALITY)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.errors import RefusedError
-from pipeline.prepare.network_input import SIZE
 from pipeline.prepare.pool import DecoderPool
 from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
+from pipeline.types import NETWORK_INPUT_SIDE
 
 DECODE_TIMEOUT_S = 60.0  # for one image
 
@@ -74,6 +74,6 @@ def read_images(
 
 def _resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Only small test networks want another size than serving's."""
-    if size == SIZE:
+    if size == NETWORK_INPUT_SIDE:
         return pixels
     return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.decode.decode import decode
-from pipeline.prepare.network_input import DECODED_SIZE, SIZE, network_input
-from pipeline.types import DecodedImage
+from pipeline.prepare.network_input import DECODED_SIZE, network_input
+from pipeline.types import NETWORK_INPUT_SIDE, DecodedImage
 from tests.support.data.builders import make_jpeg, make_picture
 
 
@@ -19,7 +19,7 @@ def test_uncompressed_image_gets_the_same_compression(tmp_path: Path) -> None:
     picture = make_picture(224, 224)
     learned = decode(make_jpeg(tmp_path / "x.jpg", picture, quality=75)).pixels * 255
     result = network_input(image_of(picture / 255))
-    assert result.shape == (SIZE, SIZE)
+    assert result.shape == (NETWORK_INPUT_SIDE, NETWORK_INPUT_SIDE)
     assert result.dtype == np.uint8
     np.testing.assert_allclose(result, learned, atol=1)
 
