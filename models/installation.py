@@ -17,7 +17,7 @@ from models.config.secrets import (
     read_secrets,
     write_secrets,
 )
-from models.config.settings import Settings
+from models.config.settings import MADE_FILE, Settings
 from models.query import insert_new
 from models.tables.installation import Installation
 from models.tables.people import User
@@ -30,10 +30,11 @@ def establish(session: Session, settings: Settings) -> None:
     data_dir = settings.data_dir
     connection = session.connection()
     if not _is_recorded(connection):
+        has_users = _has_users(connection)
+        if not has_users:
+            _refuse_used_folder(settings)
         # Of an older release, or where a first start was interrupted, they exist.
-        is_new = not (_has_users(connection) or (data_dir / SECRETS_FILE).exists())
-        if is_new:
-            _refuse_left_files(settings)
+        is_new = not (has_users or (data_dir / SECRETS_FILE).exists())
         found = new_secrets() if is_new else read_secrets(data_dir)
         # Another process that does the same is waited for; the first one's key counts.
         insert_new(session, Installation, [{"key_fingerprint": found.fingerprint}])
@@ -95,11 +96,13 @@ def _has_users(connection: Connection) -> bool:
     return has_table and connection.scalar(select(User.id).limit(1)) is not None
 
 
-def _refuse_left_files(settings: Settings) -> None:
-    """The hourly tidy would delete them all, since no row of a new database needs them."""
-    for pattern in ("*/??/*", "inputs/*/??/*"):
-        if next(settings.files_dir.glob(pattern), None):
-            raise SecretsError(
-                f"{settings.files_dir} holds images, but the database is new: correct "
-                "OVERREAD_DATABASE_URL, restore a backup, or name a new data folder"
-            )
+def _refuse_used_folder(settings: Settings) -> None:
+    """The hourly tidy would delete all its files, since no row of a new database needs them. They
+    may also lie on a disk that is not mounted now.
+    """
+    made, files = settings.data_dir / MADE_FILE, settings.files_dir
+    if made.exists() or any(next(files.glob(one), None) for one in ("*/??/*", "inputs/*/??/*")):
+        raise SecretsError(
+            f"{settings.data_dir} is in use, but the database is new: correct "
+            "OVERREAD_DATABASE_URL, restore a backup, or name a new data folder"
+        )

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 SQLITE, POSTGRES = "sqlite:///", "postgresql+psycopg://"
 REDIS, REDIS_SOCKET = ("redis://", "rediss://"), "redis+socket://"
 SOCKET_PATH_BYTES = 107  # the kernel's limit
+MADE_FILE = ".files-made"  # in the data folder: `models.files.presence`
 NO_PORT = (
     "expected a port from 1 to 65535 after the host; "
     "are signs such as / and @ in its password written %2F, %40?"

@@ -7,7 +7,8 @@ none of its folders, is away: nothing is written, and no file counts as lost.
 import errno
 from pathlib import Path
 
-MADE_FILE = ".files-made"  # in the data folder
+from models.config.settings import MADE_FILE
+
 FOLDERS = ("temporary", "stored", "incoming", "inputs", "partial")
 
 
@@ -17,13 +18,23 @@ class StoreAwayError(OSError):
         super().__init__(errno.ENOENT, problem, str(root))
 
 
-def mark_store(root: Path, *, holds_files: bool) -> None:
-    """Make a new store, and note that there is one. holds_files: rows need files of it."""
-    made = root.with_name(MADE_FILE)
-    if not made.exists() and not holds_files:
-        root.mkdir(mode=0o700, exist_ok=True)
-        (root / FOLDERS[0]).mkdir(mode=0o700, exist_ok=True)
-    made.touch(mode=0o600)
+def make_store(root: Path, *, holds_files: bool) -> None:
+    """Make a new store. holds_files: rows need files of it, so it must be there unless it is
+    marked. Raises StoreAwayError.
+    """
+    if root.with_name(MADE_FILE).exists():
+        return
+    if holds_files:
+        if not _has_folders(root):
+            raise StoreAwayError(root)
+        return
+    root.mkdir(mode=0o700, exist_ok=True)
+    (root / FOLDERS[0]).mkdir(mode=0o700, exist_ok=True)
+
+
+def mark_store(root: Path) -> None:
+    """Note that there is one."""
+    root.with_name(MADE_FILE).touch(mode=0o600)
 
 
 def require_store(root: Path) -> None:
@@ -33,6 +44,8 @@ def require_store(root: Path) -> None:
 
 
 def is_away(root: Path) -> bool:
-    if any((root / name).is_dir() for name in FOLDERS):
-        return False
-    return root.with_name(MADE_FILE).exists()
+    return not _has_folders(root) and root.with_name(MADE_FILE).exists()
+
+
+def _has_folders(root: Path) -> bool:
+    return any((root / name).is_dir() for name in FOLDERS)

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from models.audit.log import list_audit
 from models.config.secrets import SecretsError, write_private
 from models.config.settings import Settings
+from models.files.store import FileStore
 from models.installation import establish
 from models.operations.backup_files import Report
 from models.operations.backup_folder import (
@@ -130,6 +131,8 @@ def _restore(
     write_private(data_dir / RESTORING, name)
     try:
         _copy_files(data_dir, backups, name, manifest, report)
+        # Also where no file is needed, the store is there.
+        FileStore(settings.files_dir).temporary.mkdir(parents=True, exist_ok=True)
         os.sync()
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)

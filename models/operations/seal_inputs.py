@@ -61,7 +61,11 @@ def _seal(
         known = known_fingerprints(session, names, preprocessing=preprocessing)
 
     def seal_one(file: os.DirEntry[str]) -> None:
-        pixels = Path(file).read_bytes()
+        try:
+            pixels = Path(file).read_bytes()
+        except OSError as error:  # a bad sector must not keep the service from starting
+            log.error("a network input cannot be read: %s: %s", file.name[:12], error.strerror)
+            return
         if file.name in known and hashlib.sha256(pixels).hexdigest() != known[file.name][0]:
             log.error("a network input differs from its fingerprint: %s", file.name[:12])
             return

@@ -16,14 +16,14 @@ from sqlalchemy.orm import Session
 
 from models.audit.log import chain_older, record
 from models.config.settings import Settings
-from models.files.presence import is_away, mark_store
+from models.files.presence import FOLDERS, StoreAwayError, is_away, make_store, mark_store
 from models.files.store import FileStore
 from models.installation import check_before_upgrade, establish
 from models.learning.promotion import install_baseline
 from models.operations.seal_inputs import seal_inputs
 from models.people.local_token import renew_local_token
 from models.people.users import ADMIN, find_user, make_user
-from models.session import WRITES, keep_wal, open_database, switch_foreign_keys
+from models.session import WRITES, Sessions, keep_wal, open_database, switch_foreign_keys
 from models.tables.intake import Image
 from models.tables.people import Role
 from pipeline.errors import PipelineError
@@ -61,10 +61,21 @@ def upgrade(settings: Settings) -> None:
             install_baseline(session, data_dir=settings.data_dir)
             chain_older(session)
             holds_files = session.scalar(select(Image.id).limit(1)) is not None
-        mark_store(settings.files_dir, holds_files=holds_files)
+        _prepare_store(sessions, settings.files_dir, holds_files=holds_files)
         renew_local_token(sessions, settings.data_dir)
-        if not is_away(settings.files_dir):
-            seal_inputs(sessions, FileStore(settings.files_dir))
+
+
+def _prepare_store(sessions: Sessions, root: Path, *, holds_files: bool) -> None:
+    """A store that is marked has its network inputs sealed, or it would lose them as damaged."""
+    try:
+        make_store(root, holds_files=holds_files)
+    except StoreAwayError as error:
+        raise UpgradeRefusedError(
+            f"{root}: {error.strerror} If its files are lost, make the folder {root / FOLDERS[0]}"
+        ) from None
+    if not is_away(root):
+        seal_inputs(sessions, FileStore(root))
+    mark_store(root)
 
 
 def is_half_restored(data_dir: Path) -> bool:

@@ -1,5 +1,6 @@
 """One database and one identity key belong together, whichever process comes first."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models.config.secrets import SECRETS_FILE, SecretsError, new_secrets, read_secrets
-from models.config.settings import Settings
+from models.config.secrets import (
+    SECRETS_FILE,
+    SecretsError,
+    new_secrets,
+    read_secrets,
+    write_secrets,
+)
+from models.config.settings import MADE_FILE, Settings
 from models.context import open_context
 from models.installation import establish
 from models.operations.upgrade import migrate, upgrade
@@ -105,14 +112,40 @@ def test_interrupted_first_start_is_continued(empty_database: Database) -> None:
     read_secrets(empty_database.settings.data_dir)
 
 
-def test_new_database_beside_stored_images_is_refused(settings: Settings) -> None:
+@pytest.mark.parametrize("has_secrets", [False, True])
+def test_new_database_beside_stored_images_is_refused(
+    settings: Settings, has_secrets: bool
+) -> None:
     """The hourly tidy would delete all of them."""
+    settings.data_dir.mkdir()
+    if has_secrets:
+        write_secrets(settings.data_dir, new_secrets())
     blob = settings.files_dir / "stored" / "ab" / ("ab" * 32)
     blob.parent.mkdir(parents=True)
     blob.write_bytes(b"an image")
-    with pytest.raises(SecretsError, match="holds images, but the database is new"):
+    with pytest.raises(SecretsError, match="is in use, but the database is new"):
         upgrade(settings)
-    assert not (settings.data_dir / SECRETS_FILE).exists()
+    assert (settings.data_dir / SECRETS_FILE).exists() == has_secrets
+
+
+def test_new_database_beside_a_store_that_is_away_is_refused(
+    installed: Database, tmp_path: Path
+) -> None:
+    """Also one that holds nothing yet: its disk may not be mounted."""
+    other = Settings(
+        data=installed.settings.data_dir, database_url=f"sqlite:///{tmp_path}/other.sqlite3"
+    )
+    shutil.rmtree(other.files_dir)
+    with pytest.raises(SecretsError, match="is in use, but the database is new"):
+        upgrade(other)
+
+
+def test_first_start_that_was_killed_after_its_secrets_is_continued(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    made = new_secrets()
+    write_secrets(settings.data_dir, made)
+    upgrade(settings)
+    assert read_secrets(settings.data_dir) == made
 
 
 def test_concurrent_starts_make_one_key(installed: Database) -> None:
@@ -124,6 +157,7 @@ def test_concurrent_starts_make_one_key(installed: Database) -> None:
         session.execute(text("DELETE FROM model_alias"))
         session.query(User).delete()
     (settings.data_dir / SECRETS_FILE).unlink()
+    (settings.data_dir / MADE_FILE).unlink()
 
     def start(_: int) -> str:
         with open_database(settings) as sessions, sessions.begin() as session:

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from models.config.settings import Settings
 from models.context import AppContext
-from models.files.presence import StoreAwayError, mark_store
+from models.files.presence import StoreAwayError, make_store, mark_store
 from models.intake.claims import claim_images
 from models.intake.images import cancel_waiting
 from models.intake.retries import take_up
@@ -240,7 +240,8 @@ def test_ingest_blames_no_file_for_a_store_that_is_away(
 ) -> None:
     """Whether it goes before the claim or after it."""
     root = context.store.root
-    mark_store(root, holds_files=False)
+    make_store(root, holds_files=False)
+    mark_store(root)
     upload(context, job, {"a/1.png": a_png()})
     away = root.rename(root.with_name("elsewhere"))
     with monkeypatch.context() as patched:

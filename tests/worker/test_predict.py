@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from models.context import AppContext
 from models.files.damage import Damage, list_damage
-from models.files.presence import StoreAwayError, mark_store
+from models.files.presence import StoreAwayError, make_store, mark_store
 from models.learning.promotion import set_production
 from models.learning.versions import register_version
 from models.reading.predictions import get_prediction, read_heatmap
@@ -282,7 +282,8 @@ def test_predict_fails_no_image_for_a_store_that_is_away(
 ) -> None:
     """Whether it goes before the claim or after it."""
     root = context.store.root
-    mark_store(root, holds_files=False)
+    make_store(root, holds_files=False)
+    mark_store(root)
     away = root.rename(root.with_name("elsewhere"))
     root.mkdir()
     with pytest.raises(StoreAwayError):

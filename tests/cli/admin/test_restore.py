@@ -8,8 +8,11 @@ from sqlalchemy import Engine, text
 
 from models.config.settings import Settings
 from models.context import AppContext
+from models.files.presence import require_store
 from models.operations.upgrade import upgrade
+from models.tables.intake import State
 from tests.support.data.kept import all_rows, fill_history
+from tests.support.data.rows import a_job, an_image
 from tests.support.servers.command import run_on
 from tests.support.servers.databases import PostgresDatabases, open_database
 from tests.support.servers.keeper import Keeper, files_of, loose_ends
@@ -103,3 +106,15 @@ def test_refused_commit_leaves_nothing(
         connection.execute(text("DROP EVENT TRIGGER armed"))
     keeper.restore(new)
     check_is_whole(keeper, new)
+
+
+def test_restored_service_without_files_takes_uploads(
+    keeper: Keeper, context: AppContext, restored: Settings
+) -> None:
+    """Of a backup in which all images were rejected."""
+    with context.sessions.begin() as session:
+        an_image(session, a_job(session), state=State.REJECTED)
+    keeper.backup()
+    keeper.restore(restored)
+    upgrade(restored)
+    require_store(restored.files_dir)

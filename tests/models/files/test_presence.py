@@ -7,7 +7,7 @@ import pytest
 
 from models.files.deletion_lock import deleting, hold_deletions
 from models.files.partial import PartialFiles
-from models.files.presence import MADE_FILE, StoreAwayError, mark_store, require_store
+from models.files.presence import StoreAwayError, make_store, mark_store, require_store
 from models.files.store import FileStore
 
 
@@ -17,7 +17,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_store_that_is_away_takes_nothing_and_is_not_made_again(root: Path) -> None:
-    mark_store(root, holds_files=False)
+    make_store(root, holds_files=False)
+    mark_store(root)
     store = FileStore(root)
     sha256 = store.put(io.BytesIO(b"an upload")).sha256
     away = root.rename(root.with_name("elsewhere"))
@@ -43,14 +44,11 @@ def test_store_that_is_away_takes_nothing_and_is_not_made_again(root: Path) -> N
     assert store.exists(sha256, area="incoming")
 
 
-def test_store_of_an_earlier_release_is_marked_and_one_that_is_away_is_not_made(root: Path) -> None:
-    FileStore(root).put_bytes(b"of an earlier release")
-    mark_store(root, holds_files=True)
-    require_store(root)
-    other = root.with_name("other") / "files"
-    other.parent.mkdir()
-    mark_store(other, holds_files=True)
-    assert (other.parent / MADE_FILE).exists()
-    assert not other.exists()
+def test_store_of_an_earlier_release_that_is_away_is_not_made(root: Path) -> None:
     with pytest.raises(StoreAwayError):
-        require_store(other)
+        make_store(root, holds_files=True)
+    assert not root.exists()
+    FileStore(root).put_bytes(b"of an earlier release")
+    make_store(root, holds_files=True)
+    mark_store(root)
+    require_store(root)

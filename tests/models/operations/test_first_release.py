@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from models.audit.verify import verify
+from models.config.settings import MADE_FILE
 from models.context import AppContext, open_context
 from models.files.orphans import find_orphans
 from models.files.seal import SEAL
@@ -62,7 +63,7 @@ def files_in(data_dir: Path) -> dict[str, bytes]:
 
 def check_files(before: dict[str, bytes], after: dict[str, bytes]) -> None:
     """All are as they were, but network inputs have got a seal, and the local token is new."""
-    assert after.keys() - before.keys() == {f"files/{DONE}"}
+    assert after.keys() - before.keys() == {MADE_FILE, f"files/{DONE}"}
     assert after.pop("token") != before["token"]
     for name, content in before.items():
         if name == "token":

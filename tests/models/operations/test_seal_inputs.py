@@ -1,5 +1,6 @@
 """Network inputs of older releases, which had no seal."""
 
+import errno
 import hashlib
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from models.files.seal import PIXELS
 from models.files.store import FileStore
 from models.learning.datasets import add_fingerprints
-from models.operations.seal_inputs import DONE, seal_inputs
+from models.operations.seal_inputs import DONE, are_sealed, seal_inputs
 from pipeline.errors import DamagedFileError
 from tests.support.servers.databases import Database
 
@@ -67,3 +68,19 @@ def test_input_that_differs_from_its_fingerprint_is_not_sealed(
     for damaged in (NAMES[1], NAMES[3]):
         with pytest.raises(DamagedFileError):
             store.network_input(damaged, "1")
+
+
+def test_input_that_cannot_be_read_does_not_stop_the_others(
+    database: Database, store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, read = paths(store)[1], Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path == bad:
+            raise OSError(errno.EIO, "a bad sector")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    seal_inputs(database.sessions, store)
+    assert (store.network_input(NAMES[2], "1") == 2).all()
+    assert are_sealed(store)

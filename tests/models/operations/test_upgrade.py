@@ -2,18 +2,23 @@
 
 import stat
 
+import pytest
 from sqlalchemy.orm import Session
 
-from models.config.settings import Settings
+from models.config.settings import MADE_FILE, Settings
+from models.files.store import FileStore
 from models.learning.promotion import install_baseline, production_history
 from models.learning.versions import find_version, version_path
-from models.operations.upgrade import upgrade
+from models.operations import upgrade as upgrades
+from models.operations.seal_inputs import are_sealed
+from models.operations.upgrade import UpgradeRefusedError, upgrade
 from models.people.local_token import local_token_path
 from models.people.tokens import find_api_token
 from models.query import count_rows
 from models.tables.intake import ModelAlias
 from models.tables.people import Role, User
 from pipeline.inference.version_folder import BASELINE, load_card
+from tests.support.data.first_release import install_first_release
 from tests.support.data.rows import a_version, live_version
 from tests.support.servers.databases import Database, open_database
 
@@ -55,3 +60,29 @@ def test_install_baseline_replaces_an_older_shipped_network(
     assert live_version(session).name == load_card(BASELINE).model_version
     newest = production_history(session)[0]
     assert newest.reason == "replaces baseline-0 of an earlier release"
+
+
+def test_upgrade_of_older_release_waits_for_its_file_store(empty_database: Database) -> None:
+    """Its network inputs would never be sealed, and all of them taken for damaged."""
+    settings = empty_database.settings
+    install_first_release(settings, empty_database.engine)
+    away = settings.files_dir.rename(settings.data_dir / "elsewhere")
+    for _ in range(2):
+        with pytest.raises(UpgradeRefusedError, match="is its disk mounted"):
+            upgrade(settings)
+        assert not settings.files_dir.exists()
+    away.rename(settings.files_dir)
+    upgrade(settings)
+    assert are_sealed(FileStore(settings.files_dir))
+
+
+def test_store_is_marked_only_after_its_inputs_are_sealed(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(upgrades, "seal_inputs", killed)
+    with pytest.raises(KeyboardInterrupt):
+        upgrade(empty_database.settings)
+    assert not (empty_database.settings.data_dir / MADE_FILE).exists()
