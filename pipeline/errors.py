@@ -59,7 +59,7 @@ bad_archive = partial(RefusedError, RefusalCode.ARCHIVE)
 
 
 class DecoderError(PipelineError):
-    """A decoder process does not start: a fault of the installation, not of a file."""
+    """A decoder process does not start, or gets no file: a fault of the machine, not of a file."""
 
 
 class NetworkFolderError(PipelineError):

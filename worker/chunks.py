@@ -1,5 +1,6 @@
 """What ingest and predict share: working by chunks, and giving back what a failure leaves."""
 
+import errno
 import faulthandler
 import logging
 import time
@@ -44,6 +45,15 @@ class NoDecodersError(PassingError):
 
 # Failures of the environment: they pass, and no file is at fault.
 PASSING = (OSError, PassingError, *AWAY)
+# Of these no file is at fault either; any other error of reading a file is that file's.
+_NO_FILES_FAULT = {
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ESTALE,
+}
 
 
 def repeat(work: Callable[[AppContext], bool], context: AppContext) -> bool:
@@ -97,6 +107,12 @@ def holding(claim: Claim, *, context: AppContext) -> Iterator[None]:
                     release(session, claim, count_attempt=count_attempt)
             except PASSING:
                 log.warning("a claim could not be given back; waiting for its lease to lapse")
+
+
+def raise_if_passing(error: OSError) -> None:
+    """Raises the error of reading a file, unless the file itself cannot be read: a bad sector."""
+    if error.errno in _NO_FILES_FAULT:
+        raise error
 
 
 def describe(failure: BaseException) -> str:

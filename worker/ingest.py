@@ -32,7 +32,16 @@ from pipeline.look_ahead import map_ahead
 from pipeline.prepare.pool import DecoderPool
 from pipeline.pseudonym import pseudonym
 from pipeline.types import PREPROCESSING, Prepared
-from worker.chunks import NoDecodersError, by_turns, describe, holding, jobs_of, record, report_late
+from worker.chunks import (
+    NoDecodersError,
+    by_turns,
+    describe,
+    holding,
+    jobs_of,
+    raise_if_passing,
+    record,
+    report_late,
+)
 from worker.enqueue import nudge_predict
 from worker.tidy import discard_uploads
 
@@ -44,6 +53,10 @@ WRITERS = 4
 MISSING = Reason(RefusalCode.BYTES_MISSING, "the uploaded file is no longer in the file store")
 DAMAGED = Reason(
     RefusalCode.BYTES_DAMAGED, "the uploaded file was damaged in the file store: send it again"
+)
+UNREADABLE = Reason(
+    RefusalCode.BYTES_DAMAGED,
+    "the uploaded file cannot be read in the file store: retry it, or send it again",
 )
 STORED_DAMAGED = Reason(
     RefusalCode.BYTES_DAMAGED, "the network input is lost and the stored file is damaged"
@@ -157,6 +170,7 @@ def _read_new(context: AppContext, pool: DecoderPool, claim: Claim, outcomes: Ou
 def _loss(context: AppContext, sha256: str, outcomes: Outcomes) -> Reason | None:
     """Compare with its hash what was decoded, while the system's cache still has it."""
     known = outcomes.to_restore.get(sha256)
+    moment = time.time()
     try:
         if known:
             context.store.checked_path(known.stored_sha256)
@@ -164,16 +178,22 @@ def _loss(context: AppContext, sha256: str, outcomes: Outcomes) -> Reason | None
             context.store.checked_path(sha256, area="incoming")
     except FileNotFoundError:
         return MISSING
-    except (OSError, DamagedFileError) as error:  # also a bad sector
-        log.error("a file cannot be used, %s: %s", sha256[:12], describe(error))
+    except OSError as error:
+        raise_if_passing(error)
+        log.error("a file cannot be read, %s: %s", sha256[:12], describe(error))
+        loss = UNREADABLE
+    except DamagedFileError:
+        log.error("a file is damaged: %s", sha256[:12])
+        loss = DAMAGED
     else:
         return None
     if known:
         with context.sessions.begin() as session:
             note_damage(session, [Damage("stored", known.stored_sha256)])
         return STORED_DAMAGED
-    context.store.delete(sha256)  # a retry is then told that it is missing
-    return DAMAGED
+    if loss == DAMAGED:  # a retry is then told that it is missing
+        context.store.delete(sha256, before=moment)  # it may have been sent again
+    return loss
 
 
 def _path(context: AppContext, sha256: str, outcomes: Outcomes) -> Path:

@@ -22,7 +22,7 @@ from models.tables.intake import ModelVersion, State
 from pipeline.errors import DamagedFileError, NetworkFolderError, Reason, RefusalCode
 from pipeline.inference.predictor import BLANK, Predictor
 from pipeline.types import Prediction
-from worker.chunks import PASSING, VersionError, holding, record, report_late
+from worker.chunks import PASSING, VersionError, holding, raise_if_passing, record, report_late
 from worker.enqueue import nudge_ingest
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,8 @@ def predict_stored(
             failed[sha256] = MISSING
         except DamagedFileError:
             failed[sha256] = DAMAGED
-        except OSError:  # a bad sector; or the file store is not available, and this raises, too
+        except OSError as error:
+            raise_if_passing(error)
             context.store.discard_network_input(sha256, preprocessing)
             failed[sha256] = DAMAGED
     if failed:

@@ -1,5 +1,6 @@
 """One decoder process as the pool sees it: started, asked, and replaced when it fails."""
 
+import errno
 import logging
 import math
 import os
@@ -33,6 +34,7 @@ Answer = Prepared | NDArray[np.uint8] | RefusedError
 _START_TIMEOUT_S: Final = 30.0
 _BUSY_SHARE: Final = 0.5  # of the time limit; a decoder that used less was suspended, not busy
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # no secrets
+_NO_FILES_FAULT: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclass(frozen=True)
@@ -178,12 +180,17 @@ class Decoder:
 
 @contextmanager
 def _opened(path: Path, limits: Limits) -> Iterator[tuple[int, int]]:
-    """Open a file to hand over; yields its descriptor and size in bytes. Raises RefusedError."""
+    """Open a file to hand over; yields its descriptor and size in bytes.
+
+    Raises RefusedError, and DecoderError where no file can be opened at present.
+    """
     try:
         # A pipe without a writer must not block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = error.strerror if isinstance(error, OSError) else "not a path"
+        if isinstance(error, OSError) and error.errno in _NO_FILES_FAULT:
+            raise DecoderError(f"no file can be opened: {reason}") from None
         raise RefusedError(RefusalCode.OTHER, f"the file cannot be read: {reason}") from None
     try:
         status = os.fstat(descriptor)

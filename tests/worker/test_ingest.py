@@ -1,7 +1,10 @@
 """received -> ready | rejected, with real files and real decoder processes."""
 
+import errno
+import os
 import shutil
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,12 +14,13 @@ from sqlalchemy import select, update
 from models.config.settings import Settings
 from models.context import AppContext
 from models.files.presence import StoreAwayError, make_store, mark_store
+from models.files.store import FileStore
 from models.intake.claims import claim_images
 from models.intake.images import cancel_waiting
 from models.intake.retries import take_up
 from models.reading.predictions import record_predictions
 from models.tables.intake import Image, Job, State, Study
-from pipeline.errors import RefusalCode
+from pipeline.errors import DamagedFileError, RefusalCode
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING
 from tests.support.data.builders import INVENTED_PATIENT
@@ -25,7 +29,7 @@ from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.support.servers.databases import both_databases
 from tests.worker.conftest import TIMEOUT_S, Ingest, ingest_all
 from worker.chunks import PassingError
-from worker.ingest import ingest_chunk
+from worker.ingest import UNREADABLE, ingest_chunk
 
 
 def studies(context: AppContext) -> dict[int, Study]:
@@ -167,6 +171,60 @@ def test_ingest_fails_an_upload_that_rotted(
         take_up(session, [failed.id], state=State.RECEIVED)
     *_, again = ingest({"a/1.png": a_png(seed=1)})
     assert {again.state, images_in(context)[0].state} == {State.READY}
+
+
+def fail_to_read(patched: pytest.MonkeyPatch, number: int) -> None:
+    def fail(*_: object, **__: object) -> Path:
+        raise OSError(number, os.strerror(number))
+
+    patched.setattr(FileStore, "checked_path", fail)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.ESTALE])
+def test_ingest_blames_no_file_for_a_passing_error_of_reading(
+    context: AppContext,
+    pool: DecoderPool,
+    job: Job,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    upload(context, job, {"a/1.png": a_png(), "a/2.txt": b"not an image"})
+    with monkeypatch.context() as patched:
+        fail_to_read(patched, number)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            ingest_chunk(context, pool)
+    assert {(one.state, one.attempts) for one in images_in(context)} == {(State.RECEIVED, 0)}
+    assert len(files_in(context.store, "incoming")) == 2
+
+
+def test_ingest_keeps_an_upload_that_cannot_be_read(
+    context: AppContext, pool: DecoderPool, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sent,) = upload(context, job, {"a/1.png": a_png()})
+    with monkeypatch.context() as patched:
+        fail_to_read(patched, errno.EIO)
+        (failed,) = ingest_all(context, pool)
+    assert (failed.state, failed.reason_code) == (State.FAILED, RefusalCode.BYTES_DAMAGED)
+    assert failed.reason == UNREADABLE.clause
+    with context.sessions.begin() as session:
+        take_up(session, [sent.id], state=State.RECEIVED)
+    assert ingest_all(context, pool)[0].state == State.READY
+
+
+def test_ingest_keeps_an_upload_that_is_sent_again_while_it_is_found_damaged(
+    context: AppContext, pool: DecoderPool, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (sent,) = upload(context, job, {"a/1.png": a_png()})
+    context.store.path(sent.sha256, area="incoming").write_bytes(b"rotten")
+
+    def resend(store: FileStore, *_: object, **__: object) -> Path:
+        store.put(BytesIO(a_png()))
+        raise DamagedFileError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileStore, "checked_path", resend)
+        ingest_chunk(context, pool)
+    assert context.store.checked_path(sent.sha256, area="incoming")
 
 
 def test_ingest_restores_nothing_from_a_damaged_file(context: AppContext, ingest: Ingest) -> None:

@@ -1,5 +1,6 @@
 """ready -> predicted, by the network that ships with the project."""
 
+import errno
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -12,6 +13,7 @@ from sqlalchemy import select
 from models.context import AppContext
 from models.files.damage import Damage, list_damage
 from models.files.presence import StoreAwayError, make_store, mark_store
+from models.files.store import FileStore
 from models.learning.promotion import set_production
 from models.learning.versions import register_version
 from models.reading.predictions import get_prediction, read_heatmap
@@ -118,6 +120,21 @@ def test_predict_discards_an_unreadable_input(context: AppContext, live: LivePre
     assert states == [State.FAILED, State.FAILED, State.PREDICTED, State.PREDICTED]
     assert not any(path.is_symlink() or path.exists() for path in paths[:2])
     assert images_in(context)[0].reason_code == RefusalCode.BYTES_DAMAGED
+
+
+def test_predict_blames_no_input_for_a_passing_error_of_reading(
+    context: AppContext, live: LivePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_ready(context, 2)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileStore, "network_input", fail)
+        with pytest.raises(OSError, match="Too many open files"):
+            predict_chunk(context, live)
+    assert [image.state for image in predict_all(context, live)] == [State.PREDICTED] * 2
 
 
 def test_predict_has_a_wrong_but_readable_input_made_again(

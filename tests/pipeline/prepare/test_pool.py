@@ -1,5 +1,6 @@
 """The decoder pool with real processes: a crash or a hang costs one file."""
 
+import errno
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from pydicom.uid import JPEGLosslessSV1
 
 from pipeline.decode.decode import decode
 from pipeline.drawing import display_levels, display_png, overlay_png
-from pipeline.errors import RefusalCode, RefusedError
+from pipeline.errors import DecoderError, RefusalCode, RefusedError
 from pipeline.prepare.pool import DecoderPool
 from pipeline.prepare.prepare import prepare
 from pipeline.types import Prepared
@@ -253,6 +254,24 @@ def test_unexpected_error_costs_one_file_and_logs_no_value(
     )
     assert "ValueError at process.py:" in caplog.text
     assert "Doe" not in caplog.text
+
+
+def test_file_is_not_refused_for_a_lack_of_descriptors(
+    good: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_file = os.open
+
+    def fail(path: Any, *rest: Any, **others: Any) -> int:
+        if path == good[0]:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return open_file(path, *rest, **others)
+
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "open", fail)
+            with pytest.raises(DecoderError, match="Too many open"):
+                list(pool.prepare_all(good[:1]))
+        assert isinstance(*pool.prepare_all(good[:1]), Prepared)
 
 
 def test_what_is_not_a_readable_file_is_refused(good: list[Path], tmp_path: Path) -> None:
