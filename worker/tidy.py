@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from models.audit.verify import check_audit
 from models.context import AppContext
 from models.files.pictures import Pictures
+from models.files.presence import require_store
 from models.intake.images import set_sop_uids, wanted_uploads, without_sop_uid
 from models.people.logins import delete_expired_logins
 from pipeline.deidentify.dicom import read_sop_instance_uid
@@ -47,6 +48,7 @@ def fill_sop_instance_uids(context: AppContext, *, limit: int = IMAGES_A_RUN) ->
             return start
         some = images[start : start + IMAGES_A_TRANSACTION]
         uids = {image_id: _read(context, stored) for image_id, stored in some}
+        require_store(context.store.root)  # else they would count as lost
         with context.sessions.begin() as session:
             set_sop_uids(session, uids)
     return len(images)

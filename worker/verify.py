@@ -7,13 +7,21 @@ from functools import partial
 from pathlib import Path
 
 from models.context import AppContext
+from models.file_lock import LockedError
 from models.files.garbage import delete_unneeded
 from models.intake.images import find_known_images
-from models.operations.verification import StoppedError, Tally, shares_due, verify_next_share
+from models.operations.verification import (
+    StoppedError,
+    Tally,
+    shares_due,
+    verify_next_share,
+    verifying,
+)
 from models.operations.verify import forget_whole
-from pipeline.errors import DamagedFileError
+from pipeline.errors import DamagedFileError, DecoderError
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING, Prepared
+from worker.chunks import NoDecodersError
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +30,8 @@ INPUTS_A_RUN = 1000
 
 def verify_due_shares(context: AppContext) -> None:
     settings, tally = context.settings, Tally()
-    with suppress(StoppedError):
+    # LockedError: `overread verify` is at it.
+    with suppress(StoppedError, LockedError), verifying(settings.data_dir):
         for _ in range(shares_due(settings.data_dir, days=settings.verify_days)):
             verify_next_share(
                 context.sessions,
@@ -52,11 +61,15 @@ def _make_again(
         images = find_known_images(session, sha256s)
     stored = {sha256: image.stored_sha256 for sha256, image in images.items()}
     paths = {sha256: path for sha256, one in stored.items() if (path := _intact(context, one))}
-    answers = open_pool().prepare_all(paths.values())
-    for sha256, answer in zip(paths, answers, strict=True):
-        if isinstance(answer, Prepared):
-            context.store.put_network_input(sha256, PREPROCESSING, answer.network_input)
-            log.warning("a lost network input was made again: %s", sha256[:12])
+    try:
+        for sha256, answer in zip(paths, open_pool().prepare_all(paths.values()), strict=True):
+            if context.stopping.is_set():
+                break
+            if isinstance(answer, Prepared):
+                context.store.put_network_input(sha256, PREPROCESSING, answer.network_input)
+                log.warning("a lost network input was made again: %s", sha256[:12])
+    except DecoderError as error:
+        raise NoDecodersError(str(error)) from error
     # Their images may have been purged in between.
     delete_unneeded(context.sessions, context.store, stored=(), inputs=paths)
 

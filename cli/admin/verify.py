@@ -17,7 +17,7 @@ from cli.settings import read_settings
 from models.files.damage import DAMAGE_AREAS, DamageArea, images_with
 from models.files.store import FileStore
 from models.operations.seal_inputs import are_sealed
-from models.operations.verification import Tally, begin_round, verify_next_share
+from models.operations.verification import Tally, begin_round, verify_next_share, verifying
 from models.operations.verify import SHARES, Verified, forget_whole
 from models.operations.verify_backups import verify_backups
 from models.session import Sessions
@@ -65,7 +65,11 @@ def verify(backup: Path | None, share: int | None) -> None:
 def _verify_data(tally: Tally, parts: int) -> list[str]:
     settings = read_settings()
     store = FileStore(settings.files_dir)
-    with opened_database(settings) as sessions, stages() as report:
+    with (
+        opened_database(settings) as sessions,
+        verifying(settings.data_dir, timeout_s=None),
+        stages() as report,
+    ):
         if not are_sealed(store):
             raise UsageProblem("network inputs have no seals yet; run: overread migrate")
         if parts == 1:

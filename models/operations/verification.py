@@ -5,7 +5,8 @@ How far it has come is kept in the data folder, what it finds in the database.
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -15,12 +16,14 @@ from typing import Any
 from models.base import now
 from models.config.secrets import write_private
 from models.config.settings import Settings
+from models.file_lock import file_lock
 from models.files.damage import DamageArea, note_damage
 from models.files.store import FileStore
 from models.operations.verify import SHARES, Verified, verify_share
 from models.session import Sessions
 
 FILE = "verification.json"  # in the data folder
+LOCK_FILE = "verification.lock"
 
 
 class StoppedError(Exception):
@@ -62,6 +65,16 @@ class Tally:
             self.damaged.append(one)
 
 
+@contextmanager
+def verifying(data_dir: Path, *, timeout_s: float | None = 0.0) -> Iterator[None]:
+    """Hold the round: of two that took turns, each would verify a part only.
+
+    Raises LockedError, without a timeout never.
+    """
+    with file_lock(data_dir / LOCK_FILE, timeout_s=timeout_s):
+        yield
+
+
 def verify_next_share(
     sessions: Sessions,
     store: FileStore,
@@ -70,7 +83,10 @@ def verify_next_share(
     tally: Tally,
     stopping: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Verify the share after the one that was verified last. Raises StoppedError."""
+    """Verify the share after the one that was verified last. Call it while `verifying`.
+
+    Raises StoppedError and StoreAwayError.
+    """
     before = read_verification(settings.data_dir) or _begin(None)
     share = Tally()
     files = verify_share(sessions, store, before.current.shares, backups=settings.verify_backups)

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.files.damage import Damage, DamageArea, forget_damage, list_damage
+from models.files.presence import require_store
 from models.files.references import files_below, needed
 from models.files.store import Area, BlobArea, FileStore
 from models.learning.versions import version_path
@@ -49,7 +50,9 @@ def verify_share(
     """Yield after each file. Damaged network inputs are discarded, all else is left as it is.
 
     share: 0 to 255. backups: a folder of them, whose blobs are verified, too.
+    Raises StoreAwayError, also at the end: then what was found does not count.
     """
+    require_store(store.root)
     prefix = f"{share:02x}"
     for must_exist in MUST_EXIST:  # before inputs are discarded
         yield from _find_lost(sessions, store, must_exist, prefix)
@@ -61,6 +64,7 @@ def verify_share(
     yield from _verify_versions(sessions, store.root.parent, share)
     if backups is not None:
         yield from verify_blobs(backups / "files" / prefix, "backup")
+    require_store(store.root)
 
 
 def verify_blobs(folder: Path, area: DamageArea) -> Iterator[Verified]:

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from models.audit.log import record
 from models.audit.verify import newest_check, read_anchors
 from models.context import AppContext
+from models.files.presence import StoreAwayError, mark_store
 from models.tables.intake import Audit, Image
 from pipeline.pseudonym import pseudonymous_uid
 from tests.support.data.rows import all_images
@@ -40,6 +41,23 @@ def test_fill_sop_instance_uids_reads_those_of_ingest_in_batches(
     assert fill_sop_instance_uids(context, limit=2) == 2
     assert fill_sop_instance_uids(context, limit=2) == 0, "the lost one is not looked for again"
     assert sop_uids(context) == [first, "", third, None, first]
+
+
+def test_fill_sop_instance_uids_waits_for_the_store(
+    context: AppContext, ingest: Ingest, tmp_path: Path
+) -> None:
+    ingest({"1.dcm": a_dicom(tmp_path)})
+    (before,) = sop_uids(context)
+    with context.sessions.begin() as session:
+        session.execute(update(Image).values(sop_instance_uid=None))
+    root = context.store.root
+    mark_store(root)
+    away = root.rename(root.with_name("elsewhere"))
+    with pytest.raises(StoreAwayError):
+        fill_sop_instance_uids(context)
+    away.rename(root)
+    assert fill_sop_instance_uids(context) == 1
+    assert sop_uids(context) == [before]
 
 
 def test_watch_audit_anchors_an_intact_chain_and_reports_a_broken_one(

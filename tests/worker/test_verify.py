@@ -1,18 +1,22 @@
 """Verification in the service: a share an hour, and lost network inputs made again."""
 
+import shutil
+import sys
+
 import numpy as np
 import pytest
 from sqlalchemy import delete, select, update
 
 from models.context import AppContext
 from models.files.damage import Damage, list_damage, note_damage
-from models.operations.verification import read_verification
+from models.operations.verification import read_verification, verifying
 from models.tables.intake import Image, State
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING
 from tests.support.data.damage import flip_a_bit, swap
 from tests.support.data.uploads import a_png
-from tests.worker.conftest import Ingest
+from tests.worker.conftest import TIMEOUT_S, Ingest
+from worker.chunks import NoDecodersError
 from worker.verify import mend_damage, verify_due_shares
 
 
@@ -51,6 +55,34 @@ def test_verify_due_shares_records_damage(
     context.store.put_bytes(a_png(seed=0))
     mend_damage(context, no_pool)
     assert damage(context) == []
+
+
+def test_verification_of_the_command_line_is_not_disturbed(context: AppContext) -> None:
+    with verifying(context.settings.data_dir):
+        verify_due_shares(context)
+    assert read_verification(context.settings.data_dir) is None
+    verify_due_shares(context)
+    assert read_verification(context.settings.data_dir) is not None
+
+
+def test_stopping_process_makes_no_more_inputs_again(
+    context: AppContext, images: list[Image], pool: DecoderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = [Damage("inputs", one.sha256) for one in images]
+    for image in images:
+        context.store.delete_network_inputs(image.sha256)
+    with context.sessions.begin() as session:
+        note_damage(session, lost)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", shutil.which("false"))
+        with (
+            DecoderPool(processes=1, timeout_s=TIMEOUT_S) as broken,
+            pytest.raises(NoDecodersError, match="did not start"),
+        ):
+            mend_damage(context, lambda: broken)
+    context.stopping.set()
+    mend_damage(context, lambda: pool)
+    assert damage(context) == lost
 
 
 def test_lost_network_inputs_are_made_again_from_stored_files(

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from models.files.damage import Damage, list_damage, note_damage
+from models.files.presence import StoreAwayError, mark_store
 from models.files.store import FileStore
 from models.operations.verify import SHARES, Verified, forget_whole, is_whole, verify_share
 from models.tables.intake import Image, State
@@ -108,6 +109,21 @@ def lose_the_disk(site: Site) -> list[tuple[Damage, str]]:
     path.symlink_to(path)
     why = "cannot be read: Too many levels of symbolic links"
     return [(Damage("stored", path.name), "missing"), (Damage("stored", path.name), why)]
+
+
+def test_store_that_is_away_has_lost_nothing(filled: Site) -> None:
+    """Neither before the verification nor while it runs."""
+    root = filled.store.root
+    mark_store(root)
+    away = root.with_name("elsewhere")
+    sessions, share = filled.database.sessions, int(stored_of(filled, 1)[:2], 16)
+    begun = verify_share(sessions, filled.store, share)
+    next(begun)
+    root.rename(away)
+    with pytest.raises(StoreAwayError):
+        list(begun)
+    with pytest.raises(StoreAwayError):
+        next(verify_share(sessions, filled.store, share))
 
 
 Harm = Callable[[Site], list[tuple[Damage, str]]]

@@ -271,7 +271,8 @@ def test_file_is_not_refused_for_a_lack_of_descriptors(
             patched.setattr(os, "open", fail)
             with pytest.raises(DecoderError, match="Too many open"):
                 list(pool.prepare_all(good[:1]))
-        assert isinstance(*pool.prepare_all(good[:1]), Prepared)
+        (read,) = pool.prepare_all(good[:1])
+    assert isinstance(read, Prepared)
 
 
 def test_what_is_not_a_readable_file_is_refused(good: list[Path], tmp_path: Path) -> None:
