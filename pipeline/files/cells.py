@@ -19,7 +19,7 @@ LABELS = {  # as `plain_label` gives them
 }
 
 # 1.2E+11 and 1,2E+11; 4711.0; ##### where a column was too narrow; errors such as #NAME?
-_CHANGED_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?E[+-]\d{2,}|[+-]?\d[.,]\d+E\d+|\d+[.,]0+", re.I)
+_CHANGED_NUMBER = re.compile(r"[+-]?\d([.,]\d+)?E[+-]\d{2,}|[+-]?\d[.,]\d+E\d+|\d+[.,]0+", re.I)
 _ERROR = re.compile(r"#+|#(NAME\?|VALUE!|REF!|N/A|DIV/0!|NUM!|NULL!)")
 
 

@@ -91,10 +91,18 @@ class Table:
         return None
 
     def _holds_rows(self, cell: str) -> bool:
-        """Whether lines of a cell look like rows: then its quotation mark is likely a mistake."""
+        """Whether lines of a cell look like rows: then its quotation mark is likely a mistake.
+
+        Sentences, other than rows, have a blank after a comma or semicolon.
+        """
         place = self.columns["label"]
-        lines = csv.reader(cell.splitlines()[1:], delimiter=self.delimiter)
-        return any(len(cells) > place and plain_label(cells[place]) in LABELS for cells in lines)
+        second = max(place, 1)
+        return any(
+            len(cells) > second
+            and not cells[second][:1].isspace()
+            and plain_label(cells[place]) in LABELS
+            for cells in csv.reader(cell.splitlines()[1:], delimiter=self.delimiter)
+        )
 
 
 def read_table_file(path: Path, columns: Collection[str], **options: str | None) -> Table:
@@ -211,19 +219,21 @@ def _columns(header: list[str], spellings: Mapping[str, str]) -> tuple[dict[str,
         raise TableError("the table is empty: expected a header with file and label, and rows")
     if len(header) > MAX_COLUMNS:
         raise TableError(f"at most {MAX_COLUMNS} columns are allowed")
-    columns: dict[str, int] = {}
-    ignored = []
+    found: dict[str, list[int]] = {}
     for place, title in enumerate(header):
-        name = spellings.get(plain_title(title))
-        if name is None:
-            ignored.append(_shown(title))
-        elif name in columns:
-            both = f"{_shown(header[columns[name]])}, {_shown(title)}"
-            raise TableError(f"duplicate columns: {both}; rename or delete one")
-        else:
-            columns[name] = place
+        if name := spellings.get(plain_title(title)):
+            found.setdefault(name, []).append(place)
+    columns: dict[str, int] = {}
+    for name, places in found.items():
+        # Of `file` and `path` in one table, `file` is meant.
+        best = [place for place in places if plain_title(header[place]) == name] or places
+        if len(best) > 1:
+            titles = ", ".join(_shown(header[place]) for place in best[:2])
+            raise TableError(f"duplicate columns: {titles}; rename or delete one")
+        columns[name] = best[0]
     _check_named(columns, spellings)
-    return columns, [title for title in ignored if title]
+    others = (title for place, title in enumerate(header) if place not in columns.values())
+    return columns, [shown for title in others if (shown := _shown(title))]
 
 
 def _check_named(columns: Collection[str], spellings: Mapping[str, str]) -> None:

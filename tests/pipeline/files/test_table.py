@@ -83,6 +83,21 @@ def test_rows_that_cannot_be_used_have_a_reason(row: str, problem: str) -> None:
     assert (found.number, found.problem) == (2, problem)
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("order", [("file", "label", "note"), ("label", "file", "note")])
+def test_reports_of_several_lines_are_no_rows(separator: str, order: tuple[str, ...]) -> None:
+    report = f"Lungs clear.\nNormal{separator} Heart{separator} normal{separator} no effusion.\n0"
+    cell = {"file": "a.png", "label": "0", "note": f'"{report}"'}
+    text = f"{separator.join(order)}\n{separator.join(cell[name] for name in order)}\n"
+    assert cells(read(text)) == [("a.png", "0")]
+
+
+def test_column_with_the_exact_title_goes_before_other_titles() -> None:
+    table = read("path,File,patient_id,label,patient\na/b,b,x,0,y\n")
+    assert list(table) == [Row(2, {"file": "b", "label": "0", "patient": "y"})]
+    assert table.ignored == ["path", "patient_id"]
+
+
 def test_file_names_may_contain_line_breaks() -> None:
     assert cells(read('file,label\n"a\nb.png",0\n')) == [("a\nb.png", "0")]
 
@@ -102,7 +117,11 @@ def test_patient_column_by_another_title() -> None:
         (b"sep=;\n", "the table is empty"),
         (b"a.png,normal\n", "no column file, label: expected a first line"),
         (b"file,finding\na.png,normal\n", "no column label"),
-        (b"file,path,label\na,b,normal\n", "duplicate columns: file, path; rename or delete one"),
+        (
+            b"path,filename,label\na,b,0\n",
+            "duplicate columns: path, filename; rename or delete one",
+        ),
+        (b"File,path,file,label\na,b,c,0\n", "duplicate columns: File, file; rename or"),
         (b"\x89PNG\r\n\x1a\n\0\0", "not a CSV file: save it as CSV UTF-8"),
         (b"\x89PNG\r\n\x1a\nfile,label", "not a CSV file: save it as CSV UTF-8"),
         (b"PK\x03\x04\x14\0\6\0", "a spreadsheet's own format, not CSV: save it as CSV UTF-8"),
@@ -140,6 +159,7 @@ def test_patient_ids_changed_by_a_spreadsheet_are_refused(changed: str) -> None:
     ("cell", "kept"),
     [
         *((kept, kept) for kept in ("", "120000000000", "12E5", "1E-4", "E+11", "1.2.3", "#12")),
+        *((kept, kept) for kept in ("2019E-0042", "123E+45")),
         ("'0012", "0012"),
         ("'=1", "=1"),
         ("'s", "'s"),

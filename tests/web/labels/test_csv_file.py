@@ -87,7 +87,7 @@ def test_times_without_a_zone_are_local() -> None:
         (b"a.png,normal\n", "expected a first line"),
         (b"file,finding\na.png,normal\n", "no column label: expected a first line"),
         (b"label,finding\na.png,normal\n", "no column file or sha256 or SOP Instance UID: "),
-        (b"file,path,label\na,b,normal\n", "duplicate columns: file, path"),
+        (b"path,filename,label\na,b,normal\n", "duplicate columns: path, filename"),
         (b"file,label,la\x10bel" + b"\x7f" * 500 + b"\n", "duplicate columns: label, la bel;"),
     ],
 )
