@@ -56,7 +56,7 @@ def open_dataset(place: Path) -> LabelledDataset:
     Raises DatasetError.
     """
     if place.is_file():
-        table = LabelledTable(place)
+        table = LabelledTable(place, with_split=True)
         return LabelledDataset((table,), table.stated_splits())
     found = split_folders(place)
     if class_folders(place):

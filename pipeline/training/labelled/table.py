@@ -17,10 +17,11 @@ from pipeline.types import LABELS, Split
 class LabelledTable:
     """The rows of a CSV with the columns file and label; iterate as often as needed.
 
-    Further columns: patient (else patients are read from file names) and split. root: what the
-    files are relative to, by default the CSV's folder. patient_column: another title of the column
-    patient. as_normal: further labels that mean normal. Rows with any other label are left out;
-    `left_out` counts them after an iteration. Raises DatasetError, also while rows are read.
+    Further columns: patient (else patients are read from file names) and, with_split, split. root:
+    what the files are relative to, by default the CSV's folder. patient_column: another title of
+    the column patient. as_normal: further labels that mean normal. Rows with any other label are
+    left out; `left_out` counts them after an iteration. Raises DatasetError, also while rows are
+    read.
     """
 
     def __init__(
@@ -30,13 +31,14 @@ class LabelledTable:
         root: Path | None = None,
         patient_column: str | None = None,
         as_normal: Iterable[str] = (),
+        with_split: bool = False,
     ) -> None:
         self.name = table.name
         self.left_out: Counter[str] = Counter()
         self._root = table.parent if root is None else root
         self._labels = {text: LABELS[label] for text, label in SPELLED.items() if label in LABELS}
         self._labels |= {plain_label(label): 0 for label in as_normal}
-        columns = ("file", "label", "patient", "split")
+        columns = ("file", "label", "patient", *(["split"] if with_split else []))
         try:
             self.table = read_table_file(table, columns, patient_column=patient_column)
         except TableError as error:

@@ -265,6 +265,17 @@ def test_table_with_options(table: Path, tmp_path: Path) -> None:
     assert source.left_out == {"": 1}
 
 
+def test_column_split_matters_to_those_alone_who_need_it(tmp_path: Path) -> None:
+    make(tmp_path, "a.png")
+    table = tmp_path / "t.csv"
+    table.write_text("file,label,split\na.png,0,fold1\n")
+    (image,) = LabelledTable(table)
+    assert isinstance(image, LabelledImage)
+    assert image.split is None
+    (refused,) = open_dataset(table)
+    assert refused == RefusedImage("t.csv, row 2: a.png", "expected a split: train, val or test")
+
+
 def test_table_with_spreadsheet_habits(tmp_path: Path) -> None:
     make(tmp_path, "a/b.png", "=c.png")
     (tmp_path / "M\udcfc.png").write_bytes(b"content")  # a name in Latin-1
