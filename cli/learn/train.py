@@ -47,9 +47,10 @@ def train(source: Path, output: Path, config_file: Path | None, weights: Path | 
     """Train a network on DIR (train/NORMAL, train/PNEUMONIA), split by patient.
 
     DIR/test, where there is one, is only measured. A CSV has the columns file and label, and
-    optionally patient and split (train, val, test). Copies count once; images with contradictory
-    labels, and files that cannot be read, are listed and left out. An interrupted training
-    continues after its last epoch when the same command is given again.
+    optionally patient and split (train, val, test). Images of val are not used: validation patients
+    are taken from train. Copies count once; images with contradictory labels, and files that cannot
+    be read, are listed and left out. An interrupted training continues after its last epoch when
+    the same command is given again.
 
     Exit code 0: every image was read; 1: some were refused.
     """

@@ -8,6 +8,7 @@ from shutil import rmtree
 import numpy as np
 
 from pipeline.inference.version_folder import check_is_new
+from pipeline.text import plural
 from pipeline.training.checkpoint import checkpoint_folder
 from pipeline.training.config import TrainingConfig
 from pipeline.training.dataset import Dataset, read_images
@@ -104,6 +105,9 @@ def _find_images(
     for text in (*opened.notes(), *contents.notes()):
         note(text)
     images = [blob.counted for blob in contents.blobs]
+    if unused := sum(image.split is Split.VALIDATION for image in images):
+        count = plural(unused, "image")
+        note(f"{count} of the split val not used: validation patients are taken from train")
     train_images = [image for image in images if image.split in (Split.TRAIN, None)]
     labels = {image.label for image in train_images}
     for name, label in FOLDER_LABELS.items():

@@ -102,6 +102,20 @@ def test_read_job_of_a_table(tmp_path: Path) -> None:
     assert len(job.training) + len(job.validation) == 32
 
 
+def test_read_job_tells_of_unused_images_of_the_split_val(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path)
+    (folder / "train").rename(folder / "all")
+    files = sorted((folder / "all").rglob("*.jpeg"))
+    rows = [f"{path.relative_to(folder)},{path.parent.name},train\n" for path in files]
+    rows[:2] = [row.replace("train", "val") for row in rows[:2]]
+    (folder / "table.csv").write_text("file,label,split\n" + "".join(rows))
+    steps: list[TrainingProgress] = []
+    job = read_job(folder / "table.csv", config=TOY, progress=steps.append)
+    assert len(job.training) + len(job.validation) == 30
+    (note,) = (step.text for step in steps if step.stage == "note")
+    assert note.startswith("2 images of the split val not used: validation patients are taken")
+
+
 def test_read_job_needs_both_classes_after_bad_files_are_left_out(tmp_path: Path) -> None:
     for label in ("NORMAL", "PNEUMONIA"):
         (tmp_path / label).mkdir()
