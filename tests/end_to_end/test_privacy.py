@@ -38,6 +38,7 @@ SHORTEST = 6  # "0" or "M" would be found anywhere, and five digits may be a pro
 
 ALL = (*CONTENTS, *NAMES)
 CSV = {"Content-Type": "text/csv"}
+JSON = {"Content-Type": "application/json"}
 UPLOAD, NAME = "Hallifaxworth_Ottoline", "Hallifaxworth"
 PASSWORD = "quiet rooms at dusk"
 SETTINGS = {"sweep_interval_s": "1", "log_format": "json"}  # text logs leave lines out
@@ -69,7 +70,6 @@ def test_data_folder_and_logs_name_no_patient(service: Service) -> None:
     files = all_files(service)
     assert any(is_database(path) for path in files)
     assert any("stored" in path.parts for path in files)
-    assert any("broker" in path.parts for path in files)
     for path in files:
         forbidden = CONTENTS if is_database(path) else ALL
         assert find_words(path.read_bytes(), forbidden) == [], path.relative_to(service.folder)
@@ -159,8 +159,8 @@ def _is_in(text: bytes, content: bytes) -> bool:
 
 
 def _is_numbers(path: Path) -> bool:
-    """Pixels and counters: "12345678" may be a gray ramp there, and "00000001" a length."""
-    return "inputs" in path.parts or "broker" in path.parts
+    """Pixels: "12345678" may be a gray ramp there."""
+    return "inputs" in path.parts
 
 
 @pytest.mark.shared
@@ -199,12 +199,13 @@ def test_error_responses_repeat_no_names(program: httpx.Client, person: httpx.Cl
         405: program.put(uploads, json=named),
         413: program.post("/api/v1/labels/csv", content=b"Quackenbush," * 3_000_000, headers=CSV),
         422: program.post(uploads, json={"files": [named | {"size": "Quackenbush"}]}),
-        400: program.post(uploads, content=b'{"files": [Quackenbush'),
+        400: program.post(uploads, content=b'{"files": [Quackenbush', headers=JSON),
+        415: program.post(uploads, content=b'{"files": [Quackenbush'),
     }
     for status, answer in answers.items():
-        assert answer.status_code in (status, 422, 400), f"{status}: {answer.text[:200]}"
+        assert answer.status_code in (status, 422), f"{status}: {answer.text[:200]}"
         assert find_words(answer.content, ALL) == [], status
-    assert {answer.status_code for answer in answers.values()} >= {404, 413, 422}
+    assert {answer.status_code for answer in answers.values()} >= {400, 404, 413, 415, 422}
     assert find_words(person.get("/studies/424242").content, ALL) == []
 
 
@@ -381,9 +382,6 @@ def test_process_list_and_logs_hold_no_names_and_secrets(
     open_to_many = f"{shown}\n{service.log}"
     assert [name for name, secret in secrets.items() if secret in open_to_many] == []
     assert find_words(f"{open_to_many}\n{service.output}".encode(), ALL) == []
-    for path in (service.data_dir / "broker").rglob("*"):
-        if path.is_file():
-            assert find_words(path.read_bytes(), ALL) == [], path.name
     assert list(service.data_dir.rglob("*.log")) == [], "there are other logs to search"
 
 
