@@ -12,6 +12,7 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from models.config.logs import following
+from models.config.secrets import SecretsError
 from models.context import AppContext
 from models.intake.claims import Claim, release
 from models.session import AWAY, why_away
@@ -121,7 +122,8 @@ def describe(failure: BaseException) -> str:
         return f"the database: {why_away(failure)}"
     if isinstance(failure, OSError) and failure.strerror:
         return failure.strerror
-    return str(failure) if isinstance(failure, PassingError) else type(failure).__name__
+    is_ours = isinstance(failure, (PassingError, SecretsError))
+    return str(failure) if is_ours else type(failure).__name__
 
 
 def jobs_of(claim: Claim) -> list[str]:

@@ -79,11 +79,16 @@ def sweep(self: Any) -> None:
     from worker.sweep import sweep
 
     context = process_context()
-    with _counting_failures():
-        check_able(context, self.request.delivery_info["routing_key"])
-        _pulse.passed_checks()
+    check_pulse(context, self.request.delivery_info["routing_key"])
     with _passing_failures():
         sweep(context)
+
+
+def check_pulse(context: AppContext, queue: str) -> None:
+    with _counting_failures():
+        check_able(context, queue)
+        if _pulse.vitals.problem:
+            NUDGES[queue]()  # a task shows whether it lasts, also if no image waits
 
 
 def check_able(context: AppContext, queue: str) -> None:
@@ -173,7 +178,7 @@ def _passing_failures() -> Iterator[None]:
 def _start(sender: Any, **_: Any) -> None:
     """Start at once on what waited while no worker ran."""
     for queue in sender.app.amqp.queues.consume_from:
-        _pulse.start(process_context(), role=queue, name=sender.hostname)
+        _pulse.start(process_context(), role=queue, name=f"{queue}/{sender.hostname}")
         if queue in NUDGES:
             NUDGES[queue]()
 

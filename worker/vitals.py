@@ -62,11 +62,6 @@ class Pulse:
                 )
             )
 
-    def passed_checks(self) -> None:
-        """Between tasks: what the checks look for is not wrong (any more)."""
-        if self._vitals.problem in (Problem.VERSION, Problem.FILES):
-            self.succeeded()
-
     def _set(self, vitals: Vitals) -> None:
         is_news = vitals.problem is not self._vitals.problem
         self._vitals = vitals
@@ -82,7 +77,7 @@ class Pulse:
                 with context.sessions.begin() as session:
                     forget_workers(session)
                     record_heartbeat(session, role, name=name, vitals=self._vitals)
-            except SQLAlchemyError as error:
+            except Exception as error:  # it must never end while the process runs
                 trouble = describe(error)
                 if trouble != before:
                     log.warning("the heartbeat was not written: %s", trouble)

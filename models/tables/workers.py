@@ -24,7 +24,7 @@ class Worker(Base):
 
     __tablename__ = "worker"
 
-    name: Mapped[str] = mapped_column(String(255), primary_key=True)  # role@host
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)  # role/node, or role@host
     role: Mapped[str] = mapped_column(String(16))
     seen_at: Mapped[datetime]
     succeeded_at: Mapped[datetime | None]  # its last task; None: since its start, none

@@ -3,20 +3,24 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from models.base import now
+from models.config.secrets import SecretsError
 from models.context import AppContext
 from models.files.presence import StoreAwayError
-from models.operations.heartbeat import FORGOTTEN_AFTER, record_heartbeat
+from models.operations.heartbeat import FORGOTTEN_AFTER, ROLES, record_heartbeat, workers
 from models.tables.workers import Problem, Worker
 from tests.support.servers.databases import both_databases
 from tests.support.servers.service import wait_until
-from worker import tasks
+from worker import enqueue, tasks, vitals
 from worker.chunks import NoDecodersError, PassingError, VersionError
 from worker.vitals import IN_A_ROW, Pulse
 
@@ -65,15 +69,6 @@ def test_pulse_counts_unknown_failures_in_a_row(
     assert "a name" not in caplog.text, "an error's text may quote a file"
 
 
-def test_checks_between_tasks_end_only_what_they_look_for() -> None:
-    pulse = Pulse()
-    for error, problem in ((VersionError("damaged"), None), (KeyError(), Problem.TASKS)):
-        for _ in range(IN_A_ROW):
-            pulse.failed(error)
-        pulse.passed_checks()
-        assert pulse.vitals.problem == problem
-
-
 @both_databases
 def test_pulse_writes_its_row_at_once_when_something_changes(context: AppContext) -> None:
     with context.sessions.begin() as session:
@@ -119,6 +114,67 @@ def test_tasks_count_every_failure_and_do_not_nudge_after_it(pulse: Pulse) -> No
     tasks._work(lambda _: False, nudge=lambda: nudges.append(1))
     assert (pulse.vitals.failures, nudges) == (0, [])
     assert pulse.vitals.succeeded_at is not None
+
+
+def test_sweep_lets_a_task_show_whether_a_problem_lasts(
+    context: AppContext, pulse: Pulse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if no image waits, and not by its own checks: a full disk passes them."""
+    nudges = list[str]()
+    monkeypatch.setitem(enqueue.NUDGES, "ingest", lambda: nudges.append("ingest"))
+    check = partial(tasks.check_pulse, context, "ingest")
+    check()
+    assert nudges == []
+    for failures, error in enumerate([OSError(28, "No space left on device"), *3 * [KeyError()]]):
+        pulse.failed(error)
+        check()
+        assert (pulse.vitals.failures, len(nudges)) == (failures + 1, failures + 1)
+    assert pulse.vitals.problem == Problem.TASKS
+    tasks._work(lambda _: False, nudge=lambda: None)
+    check()
+    assert (pulse.vitals.problem, len(nudges)) == (None, 4)
+
+
+def test_worker_of_two_queues_keeps_a_row_of_each(
+    context: AppContext, pulse: Pulse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = replace(context, stopping=threading.Event())
+    monkeypatch.setattr(tasks, "process_context", lambda: context)
+    queues = SimpleNamespace(consume_from=dict.fromkeys(ROLES))
+    app = SimpleNamespace(amqp=SimpleNamespace(queues=queues))
+    tasks._start(SimpleNamespace(app=app, hostname="both@here"))
+
+    def both_beat() -> bool:
+        with context.sessions() as session:
+            return {worker.role for worker in workers(session)} == set(ROLES)
+
+    wait_until(both_beat, within_s=30, what="both heartbeats")
+    context.stopping.set()
+
+
+def test_heartbeat_goes_on_after_any_error(
+    context: AppContext, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that was away at the start may prove to be another installation's."""
+    errors = iter([SecretsError("secrets.json is of another installation"), KeyError("a name")])
+
+    def fail_at_first(session: Session) -> None:
+        for error in errors:
+            raise error
+
+    monkeypatch.setattr(vitals, "forget_workers", fail_at_first)
+    monkeypatch.setattr(vitals, "INTERVAL_S", 0.05)
+    context = replace(context, stopping=threading.Event())
+    Pulse().start(context, role="predict", name="predict@here")
+
+    def beats() -> bool:
+        with context.sessions() as session:
+            return bool(workers(session))
+
+    wait_until(beats, within_s=30, what="a heartbeat")
+    context.stopping.set()
+    assert "was not written: secrets.json is of another installation" in caplog.text
+    assert "was not written: KeyError" in caplog.text
 
 
 def test_idle_predict_worker_notices_a_version_that_cannot_be_opened(
