@@ -42,7 +42,7 @@ class FolderWalk:
     """The files below `folder`, sorted by name; subfolders are included.
 
     follow: whether links are followed wherever they lead, each linked folder once. Otherwise only
-    links to files within the folder are. A folder that cannot be listed is yielded like a file:
+    links that stay within the folder are. A folder that cannot be listed is yielded like a file:
     opening it tells why; so does a broken link. root: what names in `left_out` are relative to.
     """
 
@@ -74,7 +74,7 @@ class FolderWalk:
                 yield path
 
     def _reason_against(self, entry: os.DirEntry[str]) -> str | None:
-        if entry.name.startswith(".") or is_junk(entry.name):
+        if _is_hidden(entry.name):
             return HIDDEN
         if entry.is_symlink():
             # realpath, since Path.resolve() fails for circular links
@@ -88,10 +88,21 @@ class FolderWalk:
     def _is_read_elsewhere(self, target: Path) -> bool:
         """Whether a linked folder is, or contains, a folder that is walked anyway."""
         walked = [self._real, *self._linked]
-        if any(target.is_relative_to(one) or one.is_relative_to(target) for one in walked):
+        if any(_is_below(target, one) or one.is_relative_to(target) for one in walked):
             return True
         self._linked.add(target)
         return False
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or is_junk(name)
+
+
+def _is_below(target: Path, walked: Path) -> bool:
+    """Whether the walk through `walked` comes to `target`: it leaves out what is hidden."""
+    if not target.is_relative_to(walked):
+        return False
+    return not any(_is_hidden(part) for part in target.relative_to(walked).parts)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

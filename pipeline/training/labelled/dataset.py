@@ -20,6 +20,8 @@ from pipeline.types import Split
 LAYOUT = "expected folders NORMAL and PNEUMONIA, or train, val, test that hold them"
 MAY_BE_TRAINING_DATA = "The network may have been trained on images in a folder named train."
 
+LISTED = 10  # other labels: in a wrong column each may be another
+
 LabelledSource = LabelledFolder | LabelledTable
 
 
@@ -46,8 +48,9 @@ class LabelledDataset:
 
 def describe_other_labels(left_out: Mapping[str, int]) -> Iterator[str]:
     if left_out:
-        named = ", ".join(f"{label or 'none'}: {count}" for label, count in left_out.items())
-        yield f"left out (label neither normal nor pneumonia): {named}"
+        named = listed((f"{label or 'none'}: {n}" for label, n in left_out.items()), most=LISTED)
+        count = plural(sum(left_out.values()), "row")
+        yield f"{count} left out (label neither normal nor pneumonia): {named}"
 
 
 def open_dataset(place: Path) -> LabelledDataset:

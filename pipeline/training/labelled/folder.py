@@ -86,7 +86,11 @@ class LabelledFolder:
 def class_folders(folder: Path) -> dict[str, list[Path]]:
     """Return the folders named NORMAL or PNEUMONIA, in any case, by that name."""
     found: dict[str, list[Path]] = {label: [] for label in FOLDER_LABELS}
-    for path in children(folder) if folder.is_dir() else ():
+    try:
+        entries = children(folder) if folder.is_dir() else []
+    except PermissionError:
+        return {}
+    for path in entries:
         if path.name.upper() in found and path.is_dir():
             found[path.name.upper()].append(path)
     return {label: folders for label, folders in found.items() if folders}

@@ -47,6 +47,20 @@ def test_loops_end_and_are_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("follow", [False, True])
+def test_linked_hidden_folder_is_read(tmp_path: Path, follow: bool) -> None:
+    make(tmp_path / "a.png", tmp_path / ".pool/b.png")
+    (tmp_path / "linked").symlink_to(".pool")
+    (tmp_path / ".pool/loop").symlink_to("../.pool")
+    left_out = LeftOut()
+    found = FolderWalk(tmp_path, left_out, follow=follow)
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.png", "linked/b.png"]
+    assert left_out.describe() == (
+        "left out: 1 hidden or junk file (.pool), "
+        "1 link to a folder that is read where it is (linked/loop)"
+    )
+
+
 def test_what_is_no_file_is_told_with_examples(tmp_path: Path) -> None:
     make(*(tmp_path / f".{n}" for n in range(7)))
     os.mkfifo(tmp_path / "pipe")

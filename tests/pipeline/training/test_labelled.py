@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 
 from pipeline.training.labelled.contents import read_contents
-from pipeline.training.labelled.dataset import open_dataset, open_split
-from pipeline.training.labelled.folder import LabelledFolder
+from pipeline.training.labelled.dataset import (
+    describe_other_labels,
+    open_dataset,
+    open_split,
+)
+from pipeline.training.labelled.folder import LabelledFolder, children
 from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
 from pipeline.training.labelled.table import LabelledTable
 from pipeline.training.splits import patient_of, split_of
@@ -93,6 +97,28 @@ def test_split_without_class_folders_is_an_error(tmp_path: Path) -> None:
     make(tmp_path, "train/NORMAL/a.png", "train/PNEUMONIA/b.png", "test/healthy/c.png")
     with pytest.raises(DatasetError, match=r"test: expected folders NORMAL and .*; found healthy$"):
         open_dataset(tmp_path)
+
+
+def test_folder_that_may_not_be_read_is_named_beside_the_splits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, "train/NORMAL/a.png", "train/PNEUMONIA/b.png", "lost+found/c")
+
+    def readable_children(path: Path, *, hidden: bool = False) -> list[Path]:
+        if path.name == "lost+found":
+            raise PermissionError
+        return children(path, hidden=hidden)
+
+    monkeypatch.setattr("pipeline.training.labelled.folder.children", readable_children)
+    dataset = open_dataset(tmp_path)
+    assert len(list(dataset)) == 2
+    assert dataset.notes() == ["The folder lost+found was ignored: it names no split."]
+
+
+def test_other_labels_are_named_with_a_bound() -> None:
+    (note,) = describe_other_labels({f"text {n}": 2 for n in range(300)})
+    assert note.startswith("600 rows left out (label neither normal nor pneumonia): text 0: 2, ")
+    assert note.endswith("text 9: 2, ...")
 
 
 def test_files_with_equal_content_count_once_or_contradict(tmp_path: Path) -> None:
