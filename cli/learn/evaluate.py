@@ -159,11 +159,12 @@ class Reading:
         self.refused = list(contents.refused)
 
     def read(self, pool: DecoderPool, predictor: Predictor, shown: Progress) -> None:
+        before = len(self.refused)
         predictions = predictor.predict_each(self._decoded(pool))
         for number, (image, prediction) in enumerate(predictions, start=1):
             self.collector.add(prediction, label=image.label, patient=image.patient)
             self.errors.see(prediction, label=image.label, file=image.file, path=image.path)
-            shown.show(number)
+            shown.show(number + len(self.refused) - before)
 
     def _decoded(self, pool: DecoderPool) -> Iterator[tuple[LabelledImage, NDArray[np.uint8]]]:
         outcomes = pool.prepare_all(image.path for image in self._images)

@@ -86,7 +86,7 @@ def _print_unsent(unsent: list[tuple[str, str]]) -> None:
 def _wait_and_print(client: Client, job_id: str, *, patience_s: float, as_json: bool) -> bool:
     """Return whether every file was predicted."""
     try:
-        job = _follow(client, job_id, patience_s=patience_s)
+        job = follow(client, job_id, patience_s=patience_s)
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted; job {job_id} continues; for its results: overread results --job {job_id}"
@@ -106,7 +106,7 @@ def _wait_and_print(client: Client, job_id: str, *, patience_s: float, as_json: 
     return bool(job["predicted"] == job["total"])
 
 
-def _follow(client: Client, job_id: str, *, patience_s: float) -> dict[str, Any]:
+def follow(client: Client, job_id: str, *, patience_s: float) -> dict[str, Any]:
     """Raises Failed once images have waited for a service that cannot read them for too long."""
     job = client.job(job_id)
     cause, since, before = "", time.monotonic(), -1

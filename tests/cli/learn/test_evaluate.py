@@ -4,12 +4,16 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from cli.errors import UsageProblem
-from cli.learn.evaluate import open_source
+from cli.learn.evaluate import Reading, open_source
+from pipeline.errors import damaged
 from pipeline.inference.version_folder import BASELINE, load_card
+from pipeline.training.labelled.contents import Blob, Contents
+from pipeline.training.labelled.image import LabelledImage, RefusedImage
 from tests.support.data.builders import make_dicom, make_picture, make_png
 from tests.support.imaging.networks import write_dataset
 from tests.support.servers.command import run
@@ -53,6 +57,18 @@ def test_evaluate_table_names_refused_files(tmp_path: Path) -> None:
     assert "KNEE" in by_file["knee.dcm"]
     assert all(f"{file}: {reason}" in result.stdout for file, reason in by_file.items())
     assert "other: 1" in result.stdout
+
+
+def test_progress_counts_refused_files() -> None:
+    images = [LabelledImage(name, Path(name), label, name) for label, name in enumerate("ab")]
+    blobs = [Blob(image.file, (image,)) for image in images]
+    reading = Reading(Contents(blobs, refused=[RefusedImage("c", "no file")]))
+    pool, predictor, shown = Mock(), Mock(), Mock()
+    pool.prepare_all.return_value = [damaged("cut short"), Mock()]
+    predictor.predict_each.side_effect = lambda pairs: ((one, Mock()) for one, _ in pairs)
+    reading.collector = reading.errors = Mock()
+    reading.read(pool, predictor, shown)
+    shown.show.assert_called_once_with(2)
 
 
 def test_copies_count_once_and_contradictions_are_left_out_by_content(tmp_path: Path) -> None:

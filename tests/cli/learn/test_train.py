@@ -17,6 +17,7 @@ from cli.errors import UsageProblem
 from cli.learn.train import read_config
 from cli.progress import time_left
 from pipeline.training.config import TrainingConfig
+from pipeline.training.job import Progress, TrainingProgress
 from tests.support.imaging.networks import TOY, write_dataset
 from tests.support.servers.command import run
 from tests.support.servers.processes import hearing_ctrl_c
@@ -114,6 +115,23 @@ def test_train_lists_every_bad_file(tmp_path: Path) -> None:
     names = ["NORMAL/a.png", "NORMAL/b\ufffd09c.png", "PNEUMONIA/d.png"]
     assert refused == [f"{name}: {reason}" for name in names]
     assert error == "Error: too few patients: the training split lacks one of the two classes"
+
+
+@pytest.mark.parametrize("refused", [0, 1])
+def test_exit_code_tells_of_refused_files(
+    refused: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_folder(_: Path, output: Path, *, progress: Progress, **settings: Any) -> Path:
+        for _image in range(refused):
+            progress(TrainingProgress(stage="refused", done=1, total=2, text="a.png: empty"))
+        return output
+
+    monkeypatch.setattr("cli.learn.train.tensorflow_is_installed", lambda: True)
+    monkeypatch.setattr("pipeline.training.train.train_folder", train_folder)
+    result = run("train", tmp_path, "--output", tmp_path / "new")
+    assert (result.exit_code, result.stdout) == (refused, f"{tmp_path / 'new'}\n")
+    told = ["a.png: empty", "1 file could not be read; see above."]
+    assert result.stderr.splitlines() == told * refused
 
 
 def test_time_left_in_words() -> None:

@@ -5,11 +5,15 @@ import random
 import threading
 import zipfile
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from click.testing import Result
 
 from cli.api.client import Client
+from cli.errors import Failed
+from cli.submit.submit import follow
 from models.intake.images import cancel_waiting
 from models.intake.jobs import close_job, list_jobs
 from tests.support.data.uploads import a_png
@@ -306,9 +310,28 @@ def test_submit_says_why_images_wait_and_gives_up_after_its_patience(
     )
 
 
-def test_submit_goes_on_when_what_it_waited_for_is_back(
-    service: ServedPortal, tmp_path: Path
+def test_patience_begins_anew_with_progress_and_when_nothing_is_away(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    polls = [(0, "away")] * 9 + [(1, "away")] * 9 + [(1, "")] + [(1, "away")] * 99
+    now = [0]
+
+    def job(_: str) -> dict[str, Any]:
+        done, cause = polls[now[0]]
+        waiting = {"message": cause} if cause else None
+        others = dict.fromkeys(("rejected", "failed", "cancelled", "images_per_second"), 0)
+        return {"total": 2, "finished": False, "predicted": done, "waiting_for": waiting, **others}
+
+    def sleep(_: float) -> None:
+        now[0] += 1
+
+    monkeypatch.setattr("cli.submit.submit.time", Mock(monotonic=lambda: now[0], sleep=sleep))
+    with pytest.raises(Failed, match="away; no progress for 10 s"):
+        follow(Mock(job=job), "1", patience_s=10)
+    assert now == [9 + 9 + 10 + 1], "ten polls after the only one at which nothing was away"
+
+
+def test_submit_follows_the_job_to_its_end(service: ServedPortal, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(a_png(seed=900))
 
     def end_at_the_third_poll(environ: Environment) -> None:
