@@ -18,7 +18,7 @@ from worker import celery_config
 log = logging.getLogger(__name__)
 
 NUDGE_EXPIRES_S = 60  # by then the sweeper has sent another; none pile up for a stopped worker
-SENDING = Slots("nudges", 8, waiting=8)  # fewer than Celery's connections, for which it waits
+SENDING = Slots("nudges", 4)  # fewer than Celery's connections, for which it waits
 _configured: list[Settings] = []
 
 

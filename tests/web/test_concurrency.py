@@ -43,6 +43,13 @@ def test_connection_pool_serves_every_portal_thread(database: Database) -> None:
         list(threads.map(take_connection, range(number)))
 
 
+def test_slow_work_leaves_threads_of_the_portal_free() -> None:
+    command = portal_program(host="127.0.0.1", port=1).command
+    slow = [ARCHIVE_SLOTS, CHECK_SLOTS, EXPORT_SLOTS, HASHING, PURGE_SLOTS, SENDING, TABLE_SLOTS]
+    taken = sum(slots.threads for slots in (*slow, WAITING))
+    assert taken < int(command[command.index("--threads") + 1])
+
+
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.slots.WAIT_S", 0.01)
