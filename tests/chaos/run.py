@@ -53,8 +53,8 @@ def run_on(database: str, options: argparse.Namespace) -> tuple[int, int]:
                 _wait_for_the_end(rig, images)
                 rig.end()
                 verdict = judge(rig, sent, injections)
-                ended = "with images of a lease" if is_last_killed else "without images"
-                verdict.add("last predict worker", f"killed {ended}")
+                idle = [] if is_last_killed else ["it held no images"]
+                verdict.add("last predict worker", "killed", idle)
                 _add_circumstances(verdict, rig, users, left=len(faults) - len(injections))
             finally:
                 _keep_logs(rig, options.logs, name=database)
