@@ -8,7 +8,7 @@ from models.tables.people import Role
 from tests.support.data.rows import a_user
 from tests.support.data.uploads import a_png
 from tests.support.servers.portal_server import ServedPortal
-from tests.support.web.pages import new_page
+from tests.support.web.pages import enter, new_page
 
 pytestmark = pytest.mark.browser
 
@@ -32,9 +32,12 @@ def test_longest_user_name_fits_every_page(browser: Browser, service: ServedPort
         person = a_user(session, name=LONGEST, role=Role.ADMIN)
         login = issue_token(session, user=person, kind="login")
         invitation = issue_token(session, user=person, kind="invitation")
-    paths = (f"/welcome?token={invitation}", f"/login?token={login}&next=/account", "/users")
     with new_page(browser, viewport={"width": 390, "height": 844}) as page:
-        for path in paths:
+        page.goto(f"{service.url}/welcome#{invitation}")
+        page.locator("[name=again]").wait_for()
+        page.wait_for_function(FITS, timeout=WITHIN_MS)
+        enter(page, service.url, login)
+        for path in ("/account", "/users"):
             page.goto(service.url + path)
             page.wait_for_function(FITS, timeout=WITHIN_MS)
         page.set_viewport_size({"width": 1366, "height": 768})
@@ -49,7 +52,8 @@ def test_focused_work_list_row_is_not_behind_the_notice(
     portal.send(portal.new_job(), *((f"{n}/a.png", a_png(seed=n)) for n in range(6)))
     portal.read_all()
     with new_page(browser, viewport={"width": 1366, "height": 330}) as page:
-        page.goto(f"{service.url}/login?token={portal.token(kind='login')}&next=/studies")
+        enter(page, service.url, portal.token(kind="login"))
+        page.goto(f"{service.url}/studies")
         page.locator(".worklist td.label a").first.focus()
         for place in range(1, 6):
             page.keyboard.press("Tab")

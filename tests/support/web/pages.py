@@ -29,6 +29,12 @@ def get_picture(client: Any, path: str) -> Any:
     raise AssertionError(f"{path} was not drawn in time")
 
 
+def enter(page: Page, url: str, login_token: str) -> None:
+    """Log in by link. Its script posts a form, which the next navigation must not overtake."""
+    page.goto(f"{url}/login/link#{login_token}")
+    page.wait_for_url(lambda address: "/login" not in address)
+
+
 @contextmanager
 def new_page(browser: Browser, *, ignored: str | None = None, **context: Any) -> Iterator[Page]:
     """A page with cookies of its own and without errors, except those with the ignored text."""

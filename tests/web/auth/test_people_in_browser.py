@@ -10,7 +10,7 @@ from models.base import now
 from models.people.totp import code_at, step_at
 from models.tables.people import Role
 from tests.support.servers.portal_server import serve_app
-from tests.support.web.pages import new_page
+from tests.support.web.pages import enter, new_page
 from tests.support.web.people import PASSWORD, a_person
 from tests.support.web.portal import Portal
 from tests.web.auth.test_reauthentication import grow_stale
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 
 def test_user_from_invitation_to_deactivation(portal: Portal, browser: Browser) -> None:
     with serve_app(portal.app) as url, new_page(browser) as admin, new_page(browser) as olga:
-        admin.goto(f"{url}/login?token={portal.token(Role.ADMIN, kind='login')}")
+        enter(admin, url, portal.token(Role.ADMIN, kind="login"))
         admin.click("nav >> text=Users")
         admin.fill("[name=name]", "olga")
         admin.select_option("form[action='/users'] [name=role]", "reader")

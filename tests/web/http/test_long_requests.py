@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from cli.submit.send import CHUNK_BYTES
 from tests.support.data.uploads import a_png
 from tests.support.servers.portal_server import Environment, ServedPortal
-from tests.support.web.pages import new_page
+from tests.support.web.pages import enter, new_page
 from tests.support.web.portal import a_zip
 
 WITHIN_MS = 30_000
@@ -88,7 +88,7 @@ def test_job_page_shows_that_files_are_being_stored(
 
     service.interceptor.handler = watch
     with new_page(browser) as page:
-        page.goto(f"{service.url}/login?token={service.portal.token(kind='login')}")
+        enter(page, service.url, service.portal.token(kind="login"))
         page.set_input_files("#files", packed)
         try:
             left = page.locator("#sending-left")

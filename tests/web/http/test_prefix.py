@@ -16,7 +16,7 @@ from models.tables.people import Role
 from tests.support.data.uploads import a_png
 from tests.support.servers.command import run
 from tests.support.servers.databases import Database
-from tests.support.web.pages import new_page
+from tests.support.web.pages import enter, new_page
 from tests.support.web.people import PASSWORD, a_person
 from tests.support.web.portal import Portal
 from web.app import create_app
@@ -148,7 +148,7 @@ def test_upload_and_label_below_the_prefix(
 ) -> None:
     (tmp_path / "a.png").write_bytes(a_png())
     with served(portal) as url, new_page(browser) as page:
-        page.goto(f"{url}/login/link#{portal.token(Role.ADMIN, kind='login')}")
+        enter(page, url, portal.token(Role.ADMIN, kind="login"))
         page.set_input_files("#files", tmp_path / "a.png")
         expect(page).to_have_url(re.compile(rf"{re.escape(url)}/jobs/[0-9a-f]{{32}}"))
         expect(page.locator('[data-count="total"]')).to_have_text("1")

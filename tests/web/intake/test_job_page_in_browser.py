@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from models.tables.people import Role
 from tests.support.servers.portal_server import serve_app
+from tests.support.web.pages import enter
 from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.browser
@@ -29,7 +30,7 @@ def page(portal: Portal, browser: Browser) -> Iterator[Page]:
     portal.program().post(f"/api/v1/jobs/{job}/uploads", json=files)
     with serve_app(portal.app) as url:
         page = browser.new_context().new_page()
-        page.goto(f"{url}/login?token={portal.token(Role.OPERATOR, kind='login')}")
+        enter(page, url, portal.token(Role.OPERATOR, kind="login"))
         page.goto(f"{url}/jobs/{job}")
         yield page
         page.context.close()

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.support.data.uploads import a_png
 from tests.support.servers.browser import expect_count
 from tests.support.servers.portal_server import Environment, ServedPortal
+from tests.support.web.pages import enter
 
 pytestmark = pytest.mark.browser
 
@@ -28,7 +29,7 @@ def page(browser: Browser, service: ServedPortal) -> Iterator[Page]:
     page = context.new_page()
     page.on("dialog", lambda dialog: dialog.accept())  # leave while sending?
     link = service.portal.token(kind="login", lifetime=timedelta(hours=1))
-    page.goto(f"{service.url}/login?token={link}")
+    enter(page, service.url, link)
     yield page
     context.close()
 

@@ -12,7 +12,7 @@ from models.tables.people import Role
 from tests.support.data.labelled import labels_of
 from tests.support.data.uploads import a_png
 from tests.support.servers.portal_server import serve_app
-from tests.support.web.pages import new_page
+from tests.support.web.pages import enter, new_page
 from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.browser
@@ -31,7 +31,7 @@ def address(portal: Portal) -> Iterator[str]:
 @pytest.fixture
 def visit(browser: Browser, portal: Portal, address: str) -> Iterator[Page]:
     with new_page(browser, ignored="status of 422") as page:  # the tests send this response
-        page.goto(f"{address}/login?token={portal.token(Role.READER, kind='login')}")
+        enter(page, address, portal.token(Role.READER, kind="login"))
         yield page
 
 

@@ -10,7 +10,7 @@ from models.tables.learning import Night, Outcome
 from models.tables.people import Role
 from tests.support.data.nights import SAID, a_night, a_trained_version
 from tests.support.servers.portal_server import serve_app
-from tests.support.web.pages import new_page
+from tests.support.web.pages import enter, new_page
 from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.browser
@@ -29,7 +29,7 @@ def address(portal: Portal) -> Iterator[str]:
 @pytest.fixture
 def visit(browser: Browser, portal: Portal, address: str) -> Iterator[Page]:
     with new_page(browser) as page:
-        page.goto(f"{address}/login?token={portal.token(Role.ADMIN, kind='login')}")
+        enter(page, address, portal.token(Role.ADMIN, kind="login"))
         yield page
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.data.uploads import a_png
 from tests.support.servers.portal_server import Environment, ServedPortal
-from tests.support.web.pages import new_page
+from tests.support.web.pages import enter, new_page
 from tests.support.web.portal import Portal
 
 pytestmark = pytest.mark.browser
@@ -23,7 +23,7 @@ def add_study(portal: Portal, *, seed: int) -> str:
 
 
 def open_page(page: Page, service: ServedPortal, path: str) -> None:
-    page.goto(f"{service.url}/login?token={service.portal.token(kind='login')}")
+    enter(page, service.url, service.portal.token(kind="login"))
     page.goto(f"{service.url}{path}")
 
 
