@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from models.config.secrets import SecretsError
 from models.config.settings import Settings
 from models.context import AppContext
 from models.files.presence import StoreAwayError, require_store
@@ -152,6 +153,9 @@ def _read_database(context: AppContext) -> States:
             reasons |= _of_workers(session, reasons["model_version"])
     except SQLAlchemyError as error:
         log.error("the database or a table does not answer: %s", type(error).__name__)
+    except SecretsError as error:
+        log.error("%s", error)
+        reasons["database"] = "other-installation"
     return States(reasons, version)
 
 
@@ -183,6 +187,8 @@ def _write_database(context: AppContext) -> str:
     except SQLAlchemyError as error:
         log.error("the database cannot be written: %s", why_away(error))
         return "not-writable"
+    except SecretsError:  # `_read_database` says so
+        return "other-installation"
     return ""
 
 

@@ -11,6 +11,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from models.config.secrets import SecretsError
 from models.files.presence import StoreAwayError
 from models.session import AWAY, why_away
 from models.slots import RETRY_AFTER_S as BUSY_FOR_S
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 FORM = "multipart/form-data"
+WAITING = (429, 503, 507)  # these errors say when to try again
 RETRY_AFTER_S = 5  # most likely the database is restarting
 TITLES = {
     400: "Bad request",
@@ -64,9 +66,13 @@ def answer(
     if is_api_request():
         named = {"code": code} if code else {}
         body = json.dumps({"title": own_words or general, "status": status} | named)
-        return Response(body, status=status, content_type=PROBLEM)
-    page = render_template("error.html", status=status, title=general, words=own_words, **shown)
-    return Response(page, status=status)
+        response = Response(body, status=status, content_type=PROBLEM)
+    else:
+        page = render_template("error.html", status=status, title=general, words=own_words, **shown)
+        response = Response(page, status=status)
+    if status in WAITING:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -105,6 +111,10 @@ def _unexpected(error: Exception) -> Response:
     if isinstance(error, StoreAwayError):
         log.error("the file store is missing or empty: is its disk mounted?")
         return answer(503, "the file store is not available; try again later")
+    if isinstance(error, SecretsError):
+        log.error("%s", error)
+        words = "the service is not set up correctly; tell the operator"
+        return answer(503, words, person=AnonymousUserMixin())
     # The type and the place, never the text: it may quote a file name.
     kind = type(error)
     log.error("unexpected error", exc_info=(kind, Exception(kind.__name__), error.__traceback__))
@@ -115,9 +125,7 @@ def _database_away(error: Exception) -> Response:
     log.error("the database does not respond: %s", why_away(error))
     words = "the database does not respond; try again in a moment"
     # Otherwise the page would ask the database for the user.
-    response = answer(503, words, person=AnonymousUserMixin())
-    response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return response
+    return answer(503, words, person=AnonymousUserMixin())
 
 
 def _first_complaint(detail: Any) -> str | None:

@@ -14,7 +14,7 @@ from werkzeug.routing import Rule
 from models.tables.people import Role
 from pipeline.text import bytes_words
 from web.auth.rules import RECENT, RULE, needs
-from web.http.errors import PROBLEM, TITLES
+from web.http.errors import PROBLEM, TITLES, WAITING
 from web.http.limits import body_limit, rate_of
 from web.http.params import LARGEST
 from web.http.schemas import Problem
@@ -25,7 +25,6 @@ View = Callable[..., Any]
 PATH = "/api/v1/openapi.json"
 KEY = "overread-openapi"
 CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
-WAITING = (429, 503, 507)  # these errors say when to try again
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 

@@ -12,6 +12,7 @@ from werkzeug.wsgi import wrap_file
 
 from models.files.damage import Damage, note_damage
 from models.files.pictures import DRAWING, picture_name
+from models.files.presence import require_store
 from models.reading.predictions import get_prediction, read_heatmap
 from models.tables.intake import Image, Prediction
 from models.tables.people import Role
@@ -103,6 +104,7 @@ def _draw(kind: Kind, image: Image, prediction: Prediction | None) -> Response:
             return Response(draw_heatmap(heatmap), mimetype=PNG)
         return Response(draw_thumbnail(image, current_context().store), mimetype=PNG)
     except FileNotFoundError:
+        require_store(current_context().store.root)
         _note_damage(kind, image)
         abort(404, "no pixels to show: the file is missing")
     except DamagedFileError as error:

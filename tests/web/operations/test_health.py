@@ -16,6 +16,7 @@ from models.config.settings import Settings
 from models.operations.heartbeat import LATE_AFTER_S, ROLES, Vitals, record_heartbeat
 from models.operations.upgrade import upgrade
 from models.session import AWAY, open_database
+from models.tables.installation import Installation
 from models.tables.workers import Problem, Worker
 from pipeline.inference.version_folder import BASELINE
 from tests.support.data.rows import a_version
@@ -155,6 +156,26 @@ def test_readyz_reports_a_database_that_another_writer_holds(
         reasons = Readiness(context).states().reasons
     context.sessions.engine.dispose()
     assert reasons == {"database_writes": "no-answer"}
+
+
+@on_sqlite
+def test_database_of_another_installation_is_named(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as starting:  # the portal starts while its database is away
+        starting.setattr("models.installation.check_secrets", lambda *_, **__: False)
+        app = create_app(ready)
+    with open_database(ready) as sessions, sessions.begin() as session:
+        session.execute(update(Installation).values(key_fingerprint="another"))
+    client = app.test_client()
+    reasons = client.get("/readyz").json["reasons"]
+    assert reasons["database"] == reasons["database_writes"] == "other-installation"
+    for path in ("/api/v1/jobs", "/"):
+        answer = client.get(path, headers={"Authorization": "Bearer a-b_c"})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert "service is not set up correctly" in answer.text
+    assert "secrets.json is of another installation than the database" in caplog.text
+    app.extensions[KEY].close()
 
 
 @on_sqlite

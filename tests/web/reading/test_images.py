@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from models.config.settings import Settings
 from models.files.damage import Damage, list_damage
+from models.files.presence import MADE_FILE
 from models.tables.people import Role
 from pipeline.errors import DecoderError
 from tests.support.data.uploads import files_in
@@ -113,6 +114,19 @@ def test_missing_files_are_sentences(portal: Portal, viewer: FlaskClient) -> Non
         assert answer.json == {"title": title, "status": 404}
 
 
+@pytest.mark.parametrize("picture", ["display", "thumbnail"])
+def test_store_that_is_away_is_no_damage(portal: Portal, viewer: FlaskClient, picture: str) -> None:
+    root = portal.context.store.root
+    root.with_name(MADE_FILE).touch()
+    root.rename(root.with_name("elsewhere"))
+    answer = viewer.get(f"/api/v1/images/1/{picture}")
+    title = "the file store is not available; try again later"
+    assert answer.json == {"title": title, "status": 503}
+    assert answer.headers["Retry-After"] == "5"
+    with portal.context.sessions() as session:
+        assert list_damage(session) == []
+
+
 def test_busy_portal_says_when_to_ask_again(portal: Portal, viewer: FlaskClient) -> None:
     with ExitStack() as stack:
         for _ in range(renderer.WAITING.threads):
@@ -133,6 +147,7 @@ def test_decoder_that_does_not_start_is_a_sentence(portal: Portal, viewer: Flask
         answer = viewer.get("/api/v1/images/1/display")
     assert answer.status_code == 503
     assert answer.json["title"] == "no image can be drawn at present: no decoder process starts"
+    assert answer.headers["Retry-After"] == "5"
 
 
 def test_portal_draws_without_importing_a_decoder(portal: Portal, viewer: FlaskClient) -> None:
