@@ -75,9 +75,9 @@ def install_security(app: Flask, settings: Settings, *, session_key: str) -> Non
     app.after_request(add_headers)
     if count := settings.proxies:
         # The client's address is for rate limits, the scheme for cookies, the prefix for links.
-        # The host is ignored: no address is made from it.
+        # The host is ignored: no address is made from it. Of several proxies one states the prefix.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=count, x_proto=count, x_prefix=count
+            app.wsgi_app, x_for=count, x_proto=count, x_prefix=1
         )
 
 

@@ -43,8 +43,13 @@ class Proxy:
 
 
 @pytest.fixture
-def portal(database: Database) -> Iterator[Portal]:
-    app = create_app(database.settings.model_copy(update={"proxies": 1}))
+def proxies() -> int:
+    return 1
+
+
+@pytest.fixture
+def portal(database: Database, proxies: int) -> Iterator[Portal]:
+    app = create_app(database.settings.model_copy(update={"proxies": proxies}))
     app.config["PROPAGATE_EXCEPTIONS"] = False
     yield Portal(database, app, app.extensions[KEY])
     app.extensions[KEY].close()
@@ -94,6 +99,7 @@ def test_every_page_is_reached_by_links_below_the_prefix(portal: Portal, client:
     assert {f"{PREFIX}/studies", f"{PREFIX}/users", f"{PREFIX}/static/overread.css"} <= seen
 
 
+@pytest.mark.parametrize("proxies", [1, 2])
 def test_login_returns_to_the_requested_page(portal: Portal, client: Client) -> None:
     a_person(portal)
     asked = client.get(f"{PREFIX}/studies?order=label").location
