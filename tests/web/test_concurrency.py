@@ -1,5 +1,6 @@
 """Limits of the portal under concurrent requests."""
 
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -72,6 +73,17 @@ def test_slow_work_beyond_its_slots_is_told_to_try_again(portal: Portal, kind: s
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "3"
     assert ask().status_code < 400
+
+
+def test_label_table_is_not_read_before_it_has_a_slot(portal: Portal) -> None:
+    body = io.BytesIO(b"file,label\n")
+    with ExitStack() as stack:
+        for _ in range(TABLE_SLOTS.size):
+            stack.enter_context(TABLE_SLOTS.take())
+        answer = portal.program(Role.READER).post(
+            "/api/v1/labels/csv", input_stream=body, content_length=11, content_type="text/csv"
+        )
+        assert (answer.status_code, body.tell()) == (503, 0)
 
 
 def _requests(portal: Portal) -> dict[str, tuple[Slots, Callable[[], Any]]]:

@@ -47,7 +47,7 @@ from web.labels.schemas import (
 bp = APIBlueprint("labels", __name__, tag="Labels")
 
 PAGE_SIZE = 100
-TABLE_SLOTS = Slots("label tables", 2)  # a large one takes half a minute
+TABLE_SLOTS = Slots("label tables", 3)  # a large one is in memory, for half a minute
 TABLE = (
     "A CSV in UTF-8, UTF-16 (with a byte order mark) or Windows-1252, with commas, semicolons or "
     "tabs, whose first row names its columns."
@@ -135,8 +135,8 @@ def give_table() -> TableTakenOut:
     if request.mimetype != "text/csv":
         abort(415, "expected text/csv")
     try:
-        content = request.get_data(cache=False)
         with TABLE_SLOTS.take():
+            content = request.get_data(cache=False)
             return take_label_table(current_context(), content, sender=person())
     except TableError as error:
         abort(422, str(error))
