@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from models.config.settings import Settings
+from models.config.settings import MADE_FILE, Settings
 from models.files.damage import Damage, list_damage
-from models.files.presence import MADE_FILE
 from models.tables.people import Role
 from pipeline.errors import DecoderError
 from tests.support.data.uploads import files_in
