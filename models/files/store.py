@@ -15,7 +15,6 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,6 @@ from models.files.seal import open_sealed, seal
 from pipeline.atomic_file import make_folder, sync, temporary_file
 from pipeline.checksum import BLOCK, copy_hashed, sha256_of
 from pipeline.errors import DamagedFileError
-from pipeline.types import NETWORK_INPUT_SIDE
 
 log = logging.getLogger(__name__)
 
@@ -164,15 +162,6 @@ class FileStore:
             log.error("a network input is damaged and is discarded: %s", sha256[:12])
             self.discard_network_input(sha256, preprocessing)
             raise
-
-    def network_inputs(self, sha256s: Sequence[str], preprocessing: str) -> NDArray[np.uint8]:
-        """uint8 (n, 224, 224), in the order asked for. Raises as `network_input`."""
-        inputs = [self.network_input(sha256, preprocessing) for sha256 in sha256s]
-        return (
-            np.stack(inputs)
-            if inputs
-            else np.empty((0, NETWORK_INPUT_SIDE, NETWORK_INPUT_SIDE), np.uint8)
-        )
 
     def folders(self, area: Area) -> list[Path]:
         """In which the files of an area lie, each below the first two digits of its name."""

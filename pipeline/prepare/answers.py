@@ -18,7 +18,9 @@ from pipeline.pseudonym import LONGEST_IDENTIFIER
 from pipeline.types import NETWORK_INPUT_SIDE, Deidentified, Prepared
 
 MAX_TEXT: Final = 500  # characters of a sentence
-MAX_BLOB_BYTES: Final = 10**9  # what a decoder may hold
+# A decoder may use 1 GB of memory, and holds at least two copies of what it has written: a file's
+# pixels and the new file, or the content of the file and the new one.
+MAX_BLOB_BYTES: Final = 500_000_000
 
 Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^\P{C}*$")]  # one line, as it reads
 Identifier = Annotated[str, Field(max_length=LONGEST_IDENTIFIER)]

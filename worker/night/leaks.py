@@ -12,19 +12,23 @@ from models.query import batches
 from pipeline.evaluation.fingerprint import Fingerprint, fingerprints
 from pipeline.evaluation.leakage import CheckedImage, Leak, find_leaks
 from pipeline.types import PREPROCESSING
+from worker.night.inputs import read_inputs
 from worker.night.membership import Candidate
 
 BATCH = 256  # network inputs in memory at once: 13 MB
 
 
 def _stored_fingerprints(context: AppContext, sha256s: Sequence[str]) -> dict[str, Fingerprint]:
-    """By SHA-256. Each must have a network input in the store, or a fingerprint already."""
+    """By SHA-256. Each must have a network input in the store, or a fingerprint already.
+
+    Raises MissingInputError.
+    """
     with context.sessions() as session:
         rows = known_fingerprints(session, sha256s, preprocessing=PREPROCESSING)
     known = {sha256: Fingerprint(*row) for sha256, row in rows.items()}
     missing = [sha256 for sha256 in dict.fromkeys(sha256s) if sha256 not in known]
     for batch in batches(missing, BATCH):
-        inputs = context.store.network_inputs(batch, PREPROCESSING)
+        inputs = read_inputs(context, batch)
         computed = dict(zip(batch, fingerprints(inputs), strict=True))
         with context.sessions.begin() as session:
             rows = {key: (one.input_sha256, one.perceptual_hash) for key, one in computed.items()}
@@ -40,6 +44,7 @@ def stored_candidates(context: AppContext, candidates: Iterable[Candidate]) -> l
 
 
 def candidate_leaks(context: AppContext, candidates: Sequence[Candidate]) -> list[Leak]:
+    """Raises MissingInputError."""
     found = _stored_fingerprints(context, [one.member.sha256 for one in candidates])
     images = [
         CheckedImage(
@@ -51,5 +56,4 @@ def candidate_leaks(context: AppContext, candidates: Sequence[Candidate]) -> lis
         )
         for one in candidates
     ]
-    read_inputs = partial(context.store.network_inputs, preprocessing=PREPROCESSING)
-    return find_leaks(images, read_inputs=read_inputs)
+    return find_leaks(images, read_inputs=partial(read_inputs, context))

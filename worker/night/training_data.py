@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from models.context import AppContext
 from models.learning.snapshots import LEARNABLE, SITE, snapshot_images
 from models.tables.learning import LabelValue, SnapshotImage
-from pipeline.errors import DamagedFileError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.training.dataset import Dataset
 from pipeline.training.job import Progress, TrainingProgress
 from pipeline.types import PREPROCESSING, Split
+from worker.night.inputs import read_input
 
 MIN_PATIENTS = 10  # of each label in each split
 REPORT_EVERY = 50
@@ -21,10 +22,6 @@ PURPOSES = {Split.TRAIN: "train on", Split.VALIDATION: "choose thresholds by"}
 
 class NotEnoughImagesError(PipelineError):
     """There is too little to train on; the message says what is missing."""
-
-
-class MissingInputError(PipelineError):
-    """A snapshot's network input is no longer in the file store."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +86,7 @@ def snapshot_inputs(
 ) -> Iterator[tuple[SnapshotImage, NDArray[np.uint8]]]:
     """uint8 (224, 224) for each. Raises MissingInputError."""
     for row in rows:
-        try:
-            yield row, context.store.network_input(row.sha256, preprocessing)
-        except (FileNotFoundError, DamagedFileError):
-            raise MissingInputError(
-                f"the network input {row.sha256[:12]} of the snapshot, preprocessing "
-                f"{preprocessing}, is no longer in the file store"
-            ) from None
+        yield row, read_input(context, row.sha256, preprocessing)
 
 
 def _dataset(rows: Sequence[SnapshotImage], inputs: Iterator[NDArray[np.uint8]]) -> Dataset:

@@ -17,6 +17,7 @@ from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import DISPLAY_SIDE
 from pipeline.prepare import answers
 from pipeline.prepare.answers import Picture, PreparedFile, Questions, Refusal
+from pipeline.prepare.process import MEMORY_BYTES
 from pipeline.prepare.wire import MAX_JSON_BYTES, Channel, WireError
 from pipeline.pseudonym import pseudonym
 from pipeline.types import NETWORK_INPUT_SIDE, Prepared
@@ -112,7 +113,7 @@ def test_valid_answers_are_read(pair: Pair) -> None:
         "right to left": PREPARED | {"warnings": ["x\u202ey"]},
         "other media type": PREPARED | {"stored": STORED | {"media_type": "text/html"}},
         "empty file": PREPARED | {"stored": STORED | {"blob_bytes": 0}},
-        "huge file": PREPARED | {"stored": STORED | {"blob_bytes": 10**9 + 1}},
+        "huge file": PREPARED | {"stored": STORED | {"blob_bytes": MEMORY_BYTES // 2 + 1}},
         "unknown code": REFUSAL | {"code": "fine"},
         "places with values": {"kind": "fault", "places": "ValueError: 'Jane Doe'\n"},
         "wide picture": PICTURE | {"columns": DISPLAY_SIDE + 1},

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models.context import AppContext
+from models.files.damage import list_damage
 from models.learning.snapshots import snapshot_images
 from models.learning.versions import version_path
 from models.tables.intake import ModelVersion
@@ -22,7 +23,8 @@ from tests.support.data.rows import live_version
 from tests.support.data.snapshots import FINDINGS, Phantom, freeze_phantoms
 from tests.support.data.versions import make_version
 from worker.night.candidate import ForeignFolderError, train_candidate
-from worker.night.training_data import MissingInputError, NotEnoughImagesError
+from worker.night.inputs import MissingInputError
+from worker.night.training_data import NotEnoughImagesError
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -136,9 +138,13 @@ def test_too_few_patients_are_reported_before_reading(
 
 def test_missing_image_is_named_by_its_hash(context: AppContext, production: ModelVersion) -> None:
     snapshot = freeze_training_data(context, is_drawn=False)
-    named = r"network input [0-9a-f]{12} of .+, preprocessing .+, is no longer in the file store"
+    named = r"network input [0-9a-f]{12}, preprocessing .+, is no longer in the file store"
     with pytest.raises(MissingInputError, match=named):
         train(context, snapshot, production)
+    with context.sessions() as session:
+        ((area, name),) = list_damage(session)
+        lost = {image.sha256 for image in snapshot_images(session, snapshot.id)}
+    assert (area, name in lost) == ("inputs", True)
 
 
 def test_folder_trained_on_other_images_is_refused(

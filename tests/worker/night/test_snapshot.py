@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from models.context import AppContext
+from models.files.damage import Damage, list_damage
 from models.learning.labelled_blobs import labelled_blobs, use_repeatable_read
 from models.learning.labels import effective_labels
 from models.learning.snapshots import (
@@ -22,9 +23,11 @@ from models.tables.people import Role
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split
 from pipeline.types import Split
+from tests.support.data.damage import flip_a_bit
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.support.data.rows import a_hash, a_version
 from tests.support.servers.databases import both_databases
+from worker.night.inputs import MissingInputError
 from worker.night.snapshot import take_snapshot
 
 TRAIN, VALIDATION, TEST = Split.TRAIN, Split.VALIDATION, Split.TEST
@@ -186,6 +189,15 @@ def test_leaks_are_excluded_and_counted(context: AppContext, archive: Archive) -
     counts = {kind: one["images"] for kind, one in snapshot.report["leaks"]["kinds"].items()}
     assert counts == {"patient": 1, "study": 1, "pixels": 1, "near": 1}
     assert snapshot.report["leaks"]["images"] == 4
+
+
+def test_damaged_network_input_is_noted(context: AppContext, archive: Archive) -> None:
+    sha256 = archive.site_image()
+    flip_a_bit(context.store.paths("inputs", sha256)[0])
+    with pytest.raises(MissingInputError):
+        take_snapshot(context)
+    with context.sessions() as session:
+        assert list_damage(session) == [Damage("inputs", sha256)]
 
 
 def test_labels_are_new_until_a_candidate_was_trained_on_them(
