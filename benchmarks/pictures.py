@@ -57,8 +57,11 @@ class Watch:
         return self
 
     def __exit__(self, *error: object) -> None:
+        is_watching = self._thread.is_alive()
         self._over.set()
         self._thread.join()
+        if not is_watching and error[0] is None:
+            raise SystemExit("the portal was not watched to the end")
 
     def _watch(self) -> None:
         while not self._over.wait(POLL_INTERVAL_S):
@@ -66,9 +69,16 @@ class Watch:
             self._client.get("/healthz")
             self.slowest_s = max(self.slowest_s, time.perf_counter() - began)
             everyone = [self._portal, *self._portal.children(recursive=True)]
-            decoders = [one for one in everyone if "pipeline.prepare" in " ".join(one.cmdline())]
+            decoders = [one for one in everyone if _is_decoder(one)]
             self.portal_mib = max(self.portal_mib, _mib(set(everyone) - set(decoders)))
             self.decoders_mib = max(self.decoders_mib, _mib(set(decoders)))
+
+
+def _is_decoder(process: psutil.Process) -> bool:
+    try:
+        return "pipeline.prepare" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it has just ended
+        return False
 
 
 def main() -> None:
