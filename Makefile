@@ -61,8 +61,9 @@ check: setup-dev ## Lint, type check, import contracts, lock files, vulnerabilit
 	$(BIN)/python .ci/audit.py requirements/dev.txt
 	$(BIN)/python .ci/licences.py
 
-# From the lock files, not from what is installed: the same files give the same bytes.
-sbom: setup-dev ## Write what serving and training install to build/ (CycloneDX), with a list of licences
+# CycloneDX from the lock files: the same files give the same bytes. The licences are those of all that
+# is installed for development, which serving and training are a part of.
+sbom: setup-dev ## Write what serving and training install to build/ (CycloneDX), and all licences
 	@mkdir -p build
 	@for group in base train; do PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements \
 		requirements/$$group.txt --pyproject pyproject.toml --output-reproducible \

@@ -7,6 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from cli.service import processes
+from models.config.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -43,6 +44,12 @@ def test_dependencies_exist_and_have_health_checks() -> None:
             assert other in SERVICES, f"{name} depends on {other}"
             if condition["condition"] == "service_healthy":
                 assert "healthcheck" in SERVICES[other]
+
+
+@pytest.mark.parametrize("setting", ["second_factor", "session_idle_minutes", "log_format"])
+def test_compose_passes_settings_on_with_their_defaults(setting: str) -> None:
+    name, default = f"OVERREAD_{setting.upper()}", Settings.model_fields[setting].default
+    assert COMPOSE["x-serving"]["environment"][name] == f"${{{name}:-{default}}}"
 
 
 def test_volumes_are_declared() -> None:
