@@ -10,6 +10,7 @@ from models.context import AppContext
 from models.file_lock import LockedError
 from models.files.garbage import delete_unneeded
 from models.intake.images import find_known_images
+from models.operations.integrity import forget_whole
 from models.operations.verification import (
     StoppedError,
     Tally,
@@ -17,7 +18,6 @@ from models.operations.verification import (
     verify_next_share,
     verifying,
 )
-from models.operations.verify import forget_whole
 from pipeline.errors import DamagedFileError, DecoderError
 from pipeline.prepare.pool import DecoderPool
 from pipeline.types import PREPROCESSING, Prepared

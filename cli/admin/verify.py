@@ -16,10 +16,10 @@ from cli.progress import stages
 from cli.settings import read_settings
 from models.files.damage import DAMAGE_AREAS, DamageArea, images_with
 from models.files.store import FileStore
+from models.operations.backup_integrity import verify_backups
+from models.operations.integrity import SHARES, Verified, forget_whole
 from models.operations.seal_inputs import are_sealed
 from models.operations.verification import Tally, begin_round, verify_next_share, verifying
-from models.operations.verify import SHARES, Verified, forget_whole
-from models.operations.verify_backups import verify_backups
 from models.session import Sessions
 
 # What an area is called, and what to do about damage in it.

@@ -30,9 +30,9 @@ from models.operations.heartbeat import (
     problem_of,
     workers,
 )
+from models.operations.integrity import SHARES
 from models.operations.upgrade import current_revision, is_half_restored, newest_revision
 from models.operations.verification import read_verification
-from models.operations.verify import SHARES
 from models.session import open_database, sqlite_file, why_away
 from pipeline.errors import DecoderError
 from pipeline.inference.engine import tensorflow_is_installed

@@ -19,7 +19,7 @@ from models.config.settings import Settings
 from models.file_lock import file_lock
 from models.files.damage import DamageArea, note_damage
 from models.files.store import FileStore
-from models.operations.verify import SHARES, Verified, verify_share
+from models.operations.integrity import SHARES, Verified, verify_share
 from models.session import Sessions
 
 FILE = "verification.json"  # in the data folder

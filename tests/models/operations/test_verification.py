@@ -8,6 +8,7 @@ import pytest
 from models.base import now
 from models.files.damage import Damage, list_damage
 from models.operations import verification
+from models.operations.integrity import SHARES
 from models.operations.verification import (
     FILE,
     StoppedError,
@@ -17,7 +18,6 @@ from models.operations.verification import (
     shares_due,
     verify_next_share,
 )
-from models.operations.verify import SHARES
 from tests.support.data.damage import flip_a_bit
 from tests.support.data.sites import Site
 

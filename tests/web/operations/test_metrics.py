@@ -12,8 +12,8 @@ from models.base import now
 from models.files.damage import Damage, note_damage
 from models.learning.nights import request_night
 from models.operations.heartbeat import Vitals, record_heartbeat
+from models.operations.integrity import SHARES
 from models.operations.verification import Tally, verify_next_share
-from models.operations.verify import SHARES
 from models.tables.intake import Image, State
 from models.tables.learning import Outcome
 from models.tables.people import Role

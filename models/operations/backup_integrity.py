@@ -5,8 +5,8 @@ from pathlib import Path
 
 from models.operations.backup_files import Report
 from models.operations.backup_folder import BackupDamagedError, BackupRefusedError, Backups
+from models.operations.integrity import SHARES, verify_blobs
 from models.operations.verification import Tally
-from models.operations.verify import SHARES, verify_blobs
 
 
 def verify_backups(root: Path, *, tally: Tally, report: Report) -> list[str]:

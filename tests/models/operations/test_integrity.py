@@ -11,7 +11,7 @@ from sqlalchemy import update
 from models.files.damage import Damage, list_damage, note_damage
 from models.files.presence import StoreAwayError, mark_store
 from models.files.store import FileStore
-from models.operations.verify import SHARES, Verified, forget_whole, is_whole, verify_share
+from models.operations.integrity import SHARES, Verified, forget_whole, is_whole, verify_share
 from models.tables.intake import Image, State
 from tests.support.data.damage import flip_a_bit, swap
 from tests.support.data.nights import a_trained_version
