@@ -23,6 +23,7 @@ from cli.service.supervisor import Supervisor
 from cli.settings import REMOTE_VARIABLES, CommandSettings
 from models.config.secrets import read_secrets
 from models.config.settings import Settings
+from models.installation import check_on_connect
 from models.operations.upgrade import upgrade
 from models.people.local_token import local_token_path
 from models.people.tokens import issue_token
@@ -74,12 +75,15 @@ def start_service(
 
 
 def login_link(settings: Settings, url: str) -> str:
-    """Create a one-time login link."""
-    with open_database(settings) as sessions, sessions.begin() as session:
-        user = find_user(session, ADMIN)
-        if user is None:
-            raise Failed("the database has no user yet; start the service with: overread up")
-        token = issue_token(session, user=user, kind="login", lifetime=LINK_LIFETIME)
+    """Create a one-time login link. Raises Failed and SecretsError."""
+    secrets = read_secrets(settings.data_dir)
+    with open_database(settings) as sessions:
+        check_on_connect(sessions.engine, secrets, data_dir=settings.data_dir)
+        with sessions.begin() as session:
+            user = find_user(session, ADMIN)
+            if user is None:
+                raise Failed("the database has no user yet; start the service with: overread up")
+            token = issue_token(session, user=user, kind="login", lifetime=LINK_LIFETIME)
     return f"{url}/login/link#{token}"
 
 

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import update
 
 from models.audit.log import record
+from models.config.secrets import SECRETS_FILE
 from models.config.settings import Settings
 from models.operations.upgrade import upgrade
 from models.tables.intake import Audit
-from tests.support.servers.command import run_on
-from tests.support.servers.databases import open_session
+from tests.support.servers.command import run, run_on
+from tests.support.servers.databases import make_secrets, open_session
 
 
 @pytest.fixture
@@ -57,8 +58,20 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
     none.data_dir.mkdir()
     (none.data_dir / "overread.sqlite3").touch()
+    make_secrets(none.data_dir)
     empty = run_on(none, "audit")
     cause = "the database cannot be read: no such table: audit; see: overread doctor"
     assert (empty.exit_code, empty.stderr) == (1, f"Error: {cause}\n")
     odd = run_on(none, "audit", "--export", "audit.txt")
     assert "expected a name that ends in .csv or .jsonl" in odd.stderr
+
+
+@pytest.mark.parametrize("command", ["audit --verify", "verify", "login-link"])
+def test_the_database_of_another_installation_is_refused(settings: Settings, command: str) -> None:
+    (settings.data_dir / SECRETS_FILE).unlink()
+    make_secrets(settings.data_dir)
+    environment = {"OVERREAD_DATA": str(settings.data), "OVERREAD_URL": "http://here"}
+    refused = run(*command.split(), **environment)
+    assert refused.exit_code == 1
+    assert "secrets.json is of another installation than the database" in refused.stderr
+    assert not list(settings.data_dir.glob("audit*")), "no anchor for its rows"
