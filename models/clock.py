@@ -7,7 +7,7 @@ leases         one that ends later than any claim's has lapsed (`models.lease`);
 lock-outs      end after their length, whatever the clock says (`models.people.logins`)
 browser logins of the future are ended; after a step forward people log in again
 links          of the future are void; API tokens stay valid for as much longer as the step
-heartbeats     of the future count no more than old ones
+heartbeats     are timed by the database's clock; of the future they count no more than old ones
 nights         those of the future are disregarded; one per date still (`models.learning.nights`)
 ages of files  are those by a clock that nobody sets (`moment_before`): nothing is deleted early
 schedules      beat starts its intervals again (`worker.app`)

@@ -24,7 +24,7 @@ from models.context import AppContext
 from models.files.presence import StoreAwayError, require_store
 from models.learning.promotion import production_version
 from models.learning.versions import version_path
-from models.operations.heartbeat import ROLES, probe_writes, problem_of, workers
+from models.operations.heartbeat import ROLES, probe_writes, problems
 from models.session import why_away
 from models.tables.workers import Problem
 from pipeline.errors import NetworkFolderError
@@ -174,11 +174,10 @@ def _find_version(session: Session, settings: Settings) -> tuple[str, str]:
 
 
 def _of_workers(session: Session, version: str) -> dict[str, str]:
-    found = workers(session)
-    problems = {f"{role}_worker": problem_of(role, found) for role in ROLES}
-    if problems["predict_worker"] == Problem.VERSION:
-        problems |= {"predict_worker": "", "model_version": version or Problem.VERSION}
-    return problems
+    reasons = {f"{role}_worker": reason for role, reason in problems(session).items()}
+    if reasons["predict_worker"] == Problem.VERSION:
+        reasons |= {"predict_worker": "", "model_version": version or Problem.VERSION}
+    return reasons
 
 
 def _write_database(context: AppContext) -> str:

@@ -25,10 +25,9 @@ from models.operations.dump import check_revision, is_empty
 from models.operations.heartbeat import (
     NO_HEARTBEAT,
     ROLES,
-    is_alive,
+    alive_workers,
     probe_writes,
-    problem_of,
-    workers,
+    problems,
 )
 from models.operations.integrity import SHARES
 from models.operations.upgrade import current_revision, is_half_restored, newest_revision
@@ -272,18 +271,14 @@ def _check_workers(settings: CommandSettings, database: str) -> str:
     if database != "ok":
         raise AbsentError("not checked: the database is not ready")
     with open_database(settings) as sessions, sessions() as session:
-        found = workers(session)
-        since = {
-            worker.role: worker.problem_since
-            for worker in found
-            if worker.problem_since and is_alive(worker)
-        }
-        problems = {role: problem_of(role, found) for role in ROLES}
-    if set(problems.values()) == {NO_HEARTBEAT} and running_service(settings.data_dir) is None:
+        alive = alive_workers(session)
+        since = {worker.role: worker.problem_since for worker in alive if worker.problem_since}
+        reasons = problems(session)
+    if set(reasons.values()) == {NO_HEARTBEAT} and running_service(settings.data_dir) is None:
         raise AbsentError(_starting(settings.data_dir) or "not running; run: overread up")
     wrong = [
         f"{role}: {problem}" + (f" since {since[role]:%Y-%m-%d %H:%M} UTC" if role in since else "")
-        for role, problem in problems.items()
+        for role, problem in reasons.items()
         if problem
     ]
     if wrong:

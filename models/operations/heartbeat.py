@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from models.base import now
+from models.base import UtcDateTime
 from models.query import insert_new, update_rows
 from models.session import Sessions
 from models.tables.workers import Problem, Worker
@@ -36,7 +36,7 @@ def record_heartbeat(
 ) -> None:
     """name: of the process, by default role@host."""
     name = name or f"{role}@{socket.gethostname()}"
-    row = {"role": role, "seen_at": now(), **vars(vitals or Vitals())}
+    row = {"role": role, "seen_at": _moment(session), **vars(vitals or Vitals())}
     if not update_rows(session, Worker, Worker.name == name, **row):
         insert_new(session, Worker, [row | {"name": name}])
 
@@ -49,7 +49,7 @@ def probe_writes(sessions: Sessions, role: str) -> None:
 
 def forget_workers(session: Session) -> None:
     """Those that have not been seen for a day: a container has another name after each start."""
-    session.execute(delete(Worker).where(Worker.seen_at < now() - FORGOTTEN_AFTER))
+    session.execute(delete(Worker).where(Worker.seen_at < _moment(session) - FORGOTTEN_AFTER))
 
 
 def workers(session: Session) -> Sequence[Worker]:
@@ -58,14 +58,24 @@ def workers(session: Session) -> Sequence[Worker]:
     return session.scalars(found).all()
 
 
-def is_alive(worker: Worker) -> bool:
+def alive_workers(session: Session) -> list[Worker]:
     """A heartbeat of the future was written before the clock was set back, which proves nothing."""
-    return abs(now() - worker.seen_at) < timedelta(seconds=LATE_AFTER_S)
+    moment, late = _moment(session), timedelta(seconds=LATE_AFTER_S)
+    return [one for one in workers(session) if abs(moment - one.seen_at) < late]
 
 
-def problem_of(role: str, found: Sequence[Worker]) -> str:
-    """Why no worker of this role can work; empty if one can."""
-    alive = [worker for worker in found if worker.role == role and is_alive(worker)]
+def problems(session: Session) -> dict[str, str]:
+    """By role, why no worker of it can work; empty if one can."""
+    alive = alive_workers(session)
+    return {role: _problem([one for one in alive if one.role == role]) for role in ROLES}
+
+
+def _moment(session: Session) -> datetime:
+    """By the database's clock, since those of the workers' machines differ by more than a beat."""
+    return session.scalars(select(func.now(type_=UtcDateTime()))).one()
+
+
+def _problem(alive: Sequence[Worker]) -> str:
     if not alive:
         return NO_HEARTBEAT
     return min((worker.problem or "" for worker in alive), key=bool)
