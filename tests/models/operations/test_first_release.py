@@ -161,9 +161,11 @@ def test_downgrade_to_the_first_tables_and_upgrade(
     before = read_rows(engine)
     downgrade(engine, "0001")
     # The first release knows no revoked tokens, so the downgrade deletes them.
-    check_rows(before, read_rows(engine), but=("token",))
+    before["token"] = [row for row in before["token"] if row["revoked_at"] is None]
+    check_rows(before, read_rows(engine))
+    before["token"] = [row for row in before["token"] if row["kind"] != "local"]
     upgrade(context.settings)
-    check_rows(before, read_rows(engine), but=("audit", "installation", "token"))
+    check_rows(before, read_rows(engine), but=("audit", "installation"))
     with context.sessions() as session:
         assert verify(session).is_intact
 
