@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from models.base import now
+from models.clock import CLOCKS_DIFFER_BY
 from models.config.settings import Settings
 from models.lease import NO_LEASE, claim_rows, is_exhausted, is_free, release_rows
 from models.query import Page, insert_new, read_page, update_rows
@@ -170,7 +171,7 @@ def begin_due_night(session: Session, settings: Settings, *, moment: datetime) -
         select(func.min(ModelAlias.created_at))
     )
     # A new installation waits for its first night. One of the future is of a clock set back since.
-    if before is None or due <= before <= moment:
+    if before is None or due <= before <= moment + CLOCKS_DIFFER_BY:
         return False
     # Adds nothing while another night is open.
     insert_new(session, Night, [{"is_open": True, "due_at": due}])

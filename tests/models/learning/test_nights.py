@@ -224,6 +224,13 @@ def test_new_installation_waits_for_its_first_night(session: Session) -> None:
     assert begin(session, "2026-11-21 01:00")
 
 
+def test_new_installation_waits_though_the_clock_of_its_sweeper_is_slightly_behind(
+    session: Session,
+) -> None:
+    install(session, "2026-11-20 08:00")
+    assert not begin(session, "2026-11-20 07:59")
+
+
 @both_databases
 def test_missed_nights_are_caught_up_once(session: Session) -> None:
     install(session, "2026-11-20 08:00")
