@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.audit.verify import ANCHORS_FILE, copy_anchors
-from models.config.secrets import read_secrets
+from models.config.secrets import SECRETS_FILE, read_secrets
 from models.config.settings import Settings
 from models.files.damage import Damage, note_damage
 from models.files.deletion_lock import BackupRunningError, hold_deletions
@@ -31,7 +31,6 @@ from models.operations.backup_folder import (
     FORMAT,
     LOOSE_FILES,
     MANIFEST,
-    SECRETS_FILE,
     TABLES,
     UNFINISHED,
     BackupDamagedError,

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from models.audit.verify import ANCHORS_FILE
+from models.config.secrets import SECRETS_FILE
 from models.file_lock import LockedError, file_lock
 from models.files.store import AREAS
 from pipeline.checksum import copy_hashed, sha256_of
@@ -30,7 +31,6 @@ MANIFEST = "manifest.json"
 FILE_LIST = "files.jsonl.gz"
 TABLES = "tables"
 UNFINISHED = ".unfinished"
-SECRETS_FILE = "secrets.json"
 # In the data folder.
 LOOSE_FILES = (SECRETS_FILE, ANCHORS_FILE)
 _NAME = re.compile(r"\d{8}T\d{6}Z")

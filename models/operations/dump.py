@@ -48,10 +48,10 @@ from models.operations.backup_folder import BackupDamagedError, BackupRefusedErr
 from models.operations.upgrade import alembic_config, current_revision, newest_revision
 from models.query import update_rows
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
-from models.tables import workers as workers_tables  # noqa: F401
 from models.tables.intake import WAITING_STATES, Image, Upload
 from models.tables.learning import Night
 from models.tables.people import Login, Token
+from models.tables.workers import Worker
 
 ROWS_AT_ONCE = 1000
 Report = Callable[[int], None]  # receives the number of further rows
@@ -253,7 +253,8 @@ _sequences = table("sqlite_sequence", column("name", String), column("seq", Inte
 
 
 def end_work_in_progress(session: Session) -> None:
-    """Release claims without counting their attempts; uploads under way start again.
+    """Release claims without counting their attempts, and forget workers; uploads under way start
+    again.
 
     A re-reading's claims only lapse: they say which images it has still to read.
     """
@@ -262,6 +263,7 @@ def end_work_in_progress(session: Session) -> None:
     nights = (Night.leased_by.is_not(None), Night.is_open.is_(True))
     release_rows(session, Night, *nights, count_attempt=False)
     update_rows(session, Upload, Upload.arrived_at.is_(None), received=0)
+    session.execute(delete(Worker))
 
 
 def end_logins(session: Session) -> None:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from models.base import now
+from models.operations.dump import end_work_in_progress
 from models.operations.heartbeat import LATE_AFTER_S, ROLES, problems, record_heartbeat, workers
 from tests.support.servers.databases import both_databases
 
@@ -24,3 +25,9 @@ def test_heartbeat_counts_by_the_clock_of_the_database(
     assert set(problems(session).values()) == {""}
     seen = workers(session)[0].seen_at
     assert abs(now() - seen) < timedelta(seconds=LATE_AFTER_S)
+
+
+def test_restored_database_knows_no_workers(session: Session) -> None:
+    record_heartbeat(session, "predict")
+    end_work_in_progress(session)
+    assert workers(session) == []
