@@ -23,7 +23,7 @@ _PATTERNS = {
 }
 _REPAIRS = {
     "session_key": "restore it from a backup, or put 43 random letters there: all users sign in "
-    "again",
+    "again and set up second factors again",
     "identity_key_hex": "restore it from a backup of this service",
     "broker_password": "restore it from a backup, or put 32 random letters there",
 }
