@@ -6,6 +6,7 @@ Their states stay as they are. Chunks are claimed, so that several workers share
 import logging
 
 from models.context import AppContext
+from models.files.presence import require_store
 from models.intake.images import lock_images_of
 from models.reading.predictions import add_predictions
 from models.reading.rereadings import claim_chunk, due_rereading, settle_chunk
@@ -15,7 +16,10 @@ log = logging.getLogger(__name__)
 
 
 def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
-    """Returns whether there was anything to do; False also while new images wait."""
+    """Returns whether there was anything to do; False also while new images wait. Raises
+    StoreAwayError.
+    """
+    require_store(context.store.root)  # before the claim: no image is at fault
     settings = context.settings
     with context.sessions() as session:
         rereading = due_rereading(

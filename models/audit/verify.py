@@ -23,6 +23,7 @@ from models.audit.log import digest_of, iter_sealed
 from models.base import now
 from models.config.secrets import write_private
 from models.file_lock import file_lock
+from models.query import insert_new
 from models.session import Sessions
 from models.tables.intake import AuditAnchor
 from pipeline.pseudonym import pseudonym
@@ -93,7 +94,9 @@ def check_audit(sessions: Sessions, data_dir: Path, *, key: bytes) -> Check:
             anchor = Anchor(check.time, check.last_id, check.last_digest)
             _add_anchor(data_dir, anchor)
             with sessions.begin() as session:
-                session.merge(AuditAnchor(audit_id=anchor.id, keyed_hash=_keyed_hash(anchor, key)))
+                # Another check may list the same anchor at this moment.
+                row = {"audit_id": anchor.id, "keyed_hash": _keyed_hash(anchor, key)}
+                insert_new(session, AuditAnchor, [row])
     kept = asdict(check) | {"time": check.time.isoformat()}
     write_private(data_dir / CHECK_FILE, json.dumps(kept) + "\n")
     return check

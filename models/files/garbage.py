@@ -138,7 +138,7 @@ def _discard_partial(
 ) -> None:
     with PartialFiles(store).hold(upload_id) as partial:
         if missing is not None:
-            if partial.modified_at >= moment:
+            if not is_older(partial.path, moment):
                 return
             with sessions.begin() as session:
                 if not advance(session, upload_id, before=missing.received, received=0):

@@ -28,11 +28,6 @@ class PartialFile:
     def size(self) -> int:
         return os.fstat(self.descriptor).st_size
 
-    @property
-    def modified_at(self) -> float:
-        """Seconds since the epoch."""
-        return os.fstat(self.descriptor).st_mtime
-
     def append(self, stream: BinaryIO, *, at: int, max_bytes: int) -> int:
         """Write at most `max_bytes` of the stream from `at` on, in place of what follows there.
 

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from models.files.store import FileStore, make_private_folder
+from models.files.store import FileStore
 from pipeline.atomic_file import temporary_file
 
 log = logging.getLogger(__name__)
@@ -60,10 +60,13 @@ class Pictures:
         return OpenPicture(file, end - begin)
 
     def put(self, name: str, png: bytes) -> None:
-        """After a power cut it may be damaged: it is not worth the wait for the disk."""
+        """After a power cut it may be damaged: it is not worth the wait for the disk.
+
+        Raises StoreAwayError.
+        """
         target = self._path(name)
-        make_private_folder(target.parent)
-        with temporary_file(make_private_folder(self._store.temporary)) as temporary:
+        self._store.make_folder(target.parent)
+        with temporary_file(self._store.make_folder(self._store.temporary)) as temporary:
             temporary.file.write(hashlib.sha256(name.encode() + png).digest() + png)
             temporary.file.close()
             temporary.path.replace(target)

@@ -15,6 +15,7 @@ import math
 import os
 import secrets
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import BinaryIO, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from models.clock import CLOCKS_DIFFER_BY
 from models.files.deletion_lock import deleting
 from models.files.presence import require_store
 from models.files.seal import open_sealed, seal
@@ -205,7 +207,11 @@ def _renew(path: Path) -> bool:
 def is_older(path: Path | str, moment: float) -> bool:
     """moment: seconds since the epoch. False where nothing is there."""
     with suppress(FileNotFoundError):
-        return Path(path).stat().st_mtime < moment
+        modified_at = Path(path).stat().st_mtime
+        if modified_at < moment:
+            return True
+        if modified_at > time.time() + CLOCKS_DIFFER_BY.total_seconds():
+            os.utime(path)  # the clock was set back; from now on it grows old
     return False
 
 

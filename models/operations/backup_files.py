@@ -1,5 +1,6 @@
 """Copy the files of a service to its folder of backups."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,8 +65,13 @@ class FileSaver:
         if known and as_before and not self._check:
             sha256 = known.sha256
         else:
-            sha256 = sha256_of(source)
-            self._check_seal(path, source)
+            try:
+                sha256 = sha256_of(source)
+                self._check_seal(path, source)
+            except OSError as error:
+                if error.errno == errno.EIO:  # a bad sector, as damaged as a flipped bit
+                    raise DamagedFileError from None
+                raise
         if self._expected(path) not in (None, sha256):
             raise DamagedFileError
         if not self._is_saved(sha256, now.st_size):

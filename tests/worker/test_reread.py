@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from models.base import now
 from models.context import AppContext
+from models.files.presence import StoreAwayError, mark_store
 from models.files.purge import purge_step
 from models.files.store import FileStore
 from models.intake.jobs import job_progress
@@ -228,6 +229,20 @@ def test_requested_again_reread_covers_newer_images(context: AppContext) -> None
     ask(context)
     reread_all(context)
     assert progress(context) == (6, 6, True)
+
+
+def test_reread_claims_nothing_while_the_file_store_is_away(context: AppContext) -> None:
+    root = context.store.root
+    mark_store(root)
+    ask(context)
+    away = root.rename(root.with_name("elsewhere"))
+    with pytest.raises(StoreAwayError):
+        reread_chunk(context, LivePredictor())
+    assert progress(context) == (0, 5, False)
+    assert {image.leased_by for image in images_in(context)} == {None}
+    away.rename(root)
+    reread_all(context)
+    assert answers(context) == [IMAGES, IMAGES]
 
 
 class PurgingStore(FileStore):

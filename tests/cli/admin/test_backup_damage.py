@@ -3,6 +3,8 @@
 Damaged files of the service: no backup takes them.
 """
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from sqlalchemy import select
 from models.config.settings import Settings
 from models.context import AppContext
 from models.files.damage import list_damage
+from models.operations import backup_files
 from models.operations.backup_folder import FILE_LIST, MANIFEST, Backups, write_files
 from models.tables.intake import Image, State
 from pipeline.checksum import sha256_of
@@ -117,6 +120,27 @@ def test_damaged_files_are_replaced_by_those_of_an_earlier_backup(
     with context.sessions() as session:
         noted = [str(one) for one in list_damage(session)]
     assert sorted(noted) == sorted(names_of(context.settings, damaged))
+
+
+def test_bad_sector_is_damage_and_a_full_disk_is_not(
+    keeper: Keeper, context: AppContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_history(context)
+    with context.sessions() as session:
+        image = session.scalars(select(Image).where(Image.state == State.READY)).one()
+    bad = context.store.path(str(image.stored_sha256))
+    wrong = errno.EIO
+
+    def read(path: Path) -> str:
+        if path == bad:
+            raise OSError(wrong, os.strerror(wrong))
+        return sha256_of(path)
+
+    monkeypatch.setattr(backup_files, "sha256_of", read)
+    said = keeper.backup(fine=False).output
+    assert "1 file of the service damaged: 0 kept from an earlier backup, 1 left out" in said
+    wrong = errno.EMFILE
+    assert "left out" not in keeper.backup(fine=False).output
 
 
 def test_damaged_files_without_a_copy_are_left_out(

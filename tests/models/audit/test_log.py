@@ -5,17 +5,21 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from subprocess import PIPE
+from threading import Barrier
 
 import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from models.audit import verify as audit_verify
 from models.audit.log import Sealed, chain_older, digest_of, record
 from models.audit.verify import (
     ANCHORS_FILE,
+    Anchor,
     Check,
     check_audit,
     copy_anchors,
@@ -149,6 +153,25 @@ def test_anchor_shows_what_the_chain_alone_cannot(
     check = check_of(audited)
     assert (check.broken, check.rows) == (ROWS, ROWS - 1)
     assert why in check.why
+
+
+@both_databases
+def test_checks_at_the_same_time_list_one_anchor(
+    audited: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks, add_anchor = Barrier(4), audit_verify._add_anchor
+
+    def add_with_the_others(data_dir: Path, anchor: Anchor) -> None:
+        checks.wait(timeout=30)  # before any of them is read
+        add_anchor(data_dir, anchor)
+        checks.wait(timeout=30)
+
+    monkeypatch.setattr(audit_verify, "_add_anchor", add_with_the_others)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: check_of(audited), range(4)))
+    assert all(check.is_intact for check in found)
+    with audited.sessions() as session:
+        assert [one.audit_id for one in session.scalars(select(AuditAnchor))] == [ROWS]
 
 
 def _delete_all(session: Session) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models.context import AppContext
+from models.files import garbage
 from models.files.garbage import DAY_S, collect_garbage
 from models.files.partial import PartialFiles
 from models.intake.jobs import cancel_job, cancel_some
@@ -72,6 +73,26 @@ def test_nothing_is_deleted_early_after_the_clock_was_set_forward(
     monkeypatch.undo()
     for area in AREAS_OF_WRITERS:
         age(context, area)
+    collect(context)
+    assert not any(files_in(context.store, area) for area in AREAS_OF_WRITERS)
+
+
+def test_files_of_the_future_grow_old_from_now_on(
+    context: AppContext, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the clock was set back by a year; uploads may name their patients."""
+    begin_upload(context, job.id)
+    context.store.put_bytes(b"of no row")
+    discarded = context.store.put(io.BytesIO(b"read already")).sha256
+    (context.store.temporary / "half").write_bytes(b"half")
+    files = [path for area in AREAS_OF_WRITERS for path in files_in(context.store, area)]
+    later = time.time() + 365 * DAY_S
+    for path in files:
+        os.utime(path, (later, later))
+    discard_uploads(context, [discarded])
+    collect(context)
+    assert all(path.stat().st_mtime <= time.time() for path in files)
+    monkeypatch.setattr(garbage, "moment_before", lambda age_s: time.time() + 1)
     collect(context)
     assert not any(files_in(context.store, area) for area in AREAS_OF_WRITERS)
 

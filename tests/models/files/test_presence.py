@@ -7,6 +7,7 @@ import pytest
 
 from models.files.deletion_lock import deleting, hold_deletions
 from models.files.partial import PartialFiles
+from models.files.pictures import Pictures, picture_name
 from models.files.presence import StoreAwayError, make_store, mark_store, require_store
 from models.files.store import FileStore
 
@@ -29,6 +30,8 @@ def test_store_that_is_away_takes_nothing_and_is_not_made_again(root: Path) -> N
             store.put(io.BytesIO(b"another"))
         with pytest.raises(StoreAwayError):
             store.put_bytes(b"another")
+        with pytest.raises(StoreAwayError):
+            Pictures(store, max_bytes=2**20).put(picture_name(sha256), b"drawn before")
         with pytest.raises(StoreAwayError), PartialFiles(store).hold(1):
             pass
         with pytest.raises(StoreAwayError), hold_deletions(root):
