@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from cli.settings import CommandSettings
 
-PATIENCE_S = 60.0  # how long a service may be unavailable, e.g. while it restarts
+PATIENCE_S = 90.0  # while it restarts, and longer than a limit of requests per minute lasts
 DISK_PATIENCE_S = 300.0  # its workers delete uploads that were read, so that room becomes free
 MAX_PAUSE_S = 5.0
 # To connect, read, write, and get a connection from the pool.

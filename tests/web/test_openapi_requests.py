@@ -92,8 +92,11 @@ def test_answers_are_as_described(
 ) -> None:
     asking = Asking(portal, known, Role.ADMIN)
     asking.ask_all(mode, examples=EXAMPLES)
-    few = asking.seen.total() / 4
-    assert asking.seen[200] > few or mode is GenerationMode.NEGATIVE, asking.seen
+    assert asking.seen.total() > MIN_OPERATIONS
+    if mode is GenerationMode.NEGATIVE:
+        assert asking.seen[422] + asking.seen[400] > 0, asking.seen
+    else:
+        assert asking.seen[200] > asking.seen.total() / 4, asking.seen
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.READER, Role.OPERATOR])

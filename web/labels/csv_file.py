@@ -6,11 +6,12 @@ Images are looked up later, in `csv_import`.
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from unicodedata import category
 from zoneinfo import ZoneInfo
 
 from models.base import now
+from models.clock import CLOCKS_DIFFER_BY
 from models.tables.learning import LabelValue
 from pipeline.files.cells import LABELS, patient_id, plain_label, unguarded
 from pipeline.files.table import Row, Table, read_table
@@ -19,7 +20,6 @@ from web.http.forms import clean_file_name
 
 COLUMNS = ("file", "sha256", "uid", "label", "patient", "reader", "time")
 NAMES_AN_IMAGE = ("file", "sha256", "uid")
-CLOCKS_DIFFER_BY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 export const base = document.documentElement.dataset.base;
 
 const token = document.querySelector('meta[name="csrf-token"]')?.content ?? "";
-const PATIENCE = 7; // attempts; 1 + 2 + 4 + 8 + 15 + 15 seconds of waiting between them
+const PATIENCE = 8; // attempts; 1 + 2 + 4 + 8 + 15 + 15 + 15 seconds of waiting between them
 const LONGEST_PAUSE_MS = 15000;
 const PASSING = [0, 429, 500, 502, 503, 504, 507]; // worth another attempt
 const AWAY = "the service does not respond";

@@ -8,7 +8,7 @@ const ATTEMPTS = 60;
 async function isDrawn(url) {
   try {
     const answer = await fetch(url);
-    if (answer.status === 503) {
+    if ([429, 503].includes(answer.status)) {
       await sleep(1000 * (Number(answer.headers.get("Retry-After")) || PAUSE_S));
       return { again: true };
     }
