@@ -31,7 +31,12 @@ def forget_expired_logins(context: AppContext) -> None:
 
 
 def trim_pictures(context: AppContext) -> None:
-    Pictures(context.store, max_bytes=context.settings.picture_cache_bytes).trim()
+    settings = context.settings
+    Pictures(
+        context.store,
+        max_bytes=settings.picture_cache_bytes,
+        reserve_bytes=settings.disk_reserve_bytes,
+    ).trim()
 
 
 IMAGES_A_RUN = 2000

@@ -5,9 +5,11 @@ too much room, and a damaged one is discarded when it is read: each file begins 
 its name and content. Names begin with the hash of the stored file, and none outlives that file.
 """
 
+import errno
 import hashlib
 import logging
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from pipeline.atomic_file import temporary_file
 log = logging.getLogger(__name__)
 
 DRAWING = "1"  # raise when drawings change
+ALWAYS_KEPT_BYTES = 64 * 2**20  # whatever the reserve: a page shows several
 SHA256_LENGTH = 64  # of the hexadecimal digits
 
 
@@ -35,8 +38,9 @@ class OpenPicture:
 
 
 class Pictures:
-    def __init__(self, store: FileStore, *, max_bytes: int) -> None:
-        self._store, self._max_bytes = store, max_bytes
+    def __init__(self, store: FileStore, *, max_bytes: int, reserve_bytes: int = 0) -> None:
+        """reserve_bytes: of the disk, to be left free."""
+        self._store, self._max_bytes, self._reserve_bytes = store, max_bytes, reserve_bytes
         self._root = store.root / "pictures"
         self._added = 0  # bytes since the last `trim`
 
@@ -65,21 +69,27 @@ class Pictures:
         Raises StoreAwayError.
         """
         target = self._path(name)
-        self._store.make_folder(target.parent)
-        with temporary_file(self._store.make_folder(self._store.temporary)) as temporary:
-            temporary.file.write(hashlib.sha256(name.encode() + png).digest() + png)
-            temporary.file.close()
-            temporary.path.replace(target)
+        content = hashlib.sha256(name.encode() + png).digest() + png
+        try:
+            self._write(target, content)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            for path in _all_pictures(self._store):  # make room
+                path.unlink(missing_ok=True)
+            self._write(target, content)
         # The stored file may have been deleted while its picture was drawn. Either this sees it,
         # or who deletes it sees the picture.
         if not self._store.exists(_stored_sha256(name)):
             target.unlink(missing_ok=True)
         self._added += len(png)
-        if self._added > self._max_bytes / 10:
+        if self._added > self._max_bytes / 10 or self._missing_bytes() > 0:
             self.trim()
 
     def trim(self) -> None:
-        """Delete those without their stored file, and the longest unused beyond `max_bytes`."""
+        """Delete those without their stored file, and the longest unused: beyond `max_bytes`, and
+        into the reserve of the disk.
+        """
         self._added, used = 0, []
         for path in pictures_without_stored_file(self._store):
             path.unlink(missing_ok=True)
@@ -87,12 +97,23 @@ class Pictures:
             with suppress(FileNotFoundError):
                 status = path.stat()
                 used.append((status.st_mtime, status.st_size, path))
-        excess = sum(size for _, size, _ in used) - self._max_bytes
+        total = sum(size for _, size, _ in used)
+        excess = max(total - self._max_bytes, min(self._missing_bytes(), total - ALWAYS_KEPT_BYTES))
         for _, size, path in sorted(used):
             if excess <= 0:
                 return
             path.unlink(missing_ok=True)
             excess -= size
+
+    def _write(self, target: Path, content: bytes) -> None:
+        self._store.make_folder(target.parent)
+        with temporary_file(self._store.make_folder(self._store.temporary)) as temporary:
+            temporary.file.write(content)
+            temporary.file.close()
+            temporary.path.replace(target)
+
+    def _missing_bytes(self) -> int:
+        return self._reserve_bytes - shutil.disk_usage(self._store.root).free
 
     def _path(self, name: str) -> Path:
         return self._root / name[:2] / name

@@ -66,7 +66,11 @@ class Renderer:
         open_decoder: Callable[[Settings], AbstractContextManager[Decoder]],
     ) -> None:
         self._settings, self._store, self._open_decoder = settings, store, open_decoder
-        self.pictures = Pictures(store, max_bytes=settings.picture_cache_bytes)
+        self.pictures = Pictures(
+            store,
+            max_bytes=settings.picture_cache_bytes,
+            reserve_bytes=settings.disk_reserve_bytes,
+        )
         self._lock = Lock()
         self._queue: SimpleQueue[Task] = SimpleQueue()
         self._tasks: dict[str, Task] = {}  # unfinished, or failed lately; by the picture's name

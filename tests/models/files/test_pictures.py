@@ -1,8 +1,10 @@
 """Pictures on disk: checked when read, bounded, and gone with their stored file."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,6 +87,47 @@ def test_longest_unused_pictures_are_deleted_first(store: FileStore) -> None:
     assert read(pictures, names[1]) is None
     assert read(pictures, names[0]) == PNG
     assert len(files_in(store, "pictures")) == 3
+
+
+def free_space(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    found = SimpleNamespace(free=free)
+    monkeypatch.setattr("models.files.pictures.shutil.disk_usage", lambda _: found)
+
+
+def test_pictures_leave_the_reserve_of_the_disk_free(
+    store: FileStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(PNG) + hashlib.sha256().digest_size
+    monkeypatch.setattr("models.files.pictures.ALWAYS_KEPT_BYTES", size)
+    pictures = Pictures(store, max_bytes=2**20, reserve_bytes=1000 * size)
+    free_space(monkeypatch, 1000 * size)
+    names = [picture_name(stored(store, bytes([number]))) for number in range(3)]
+    for age, name in enumerate(names):
+        pictures.put(name, PNG)
+        os.utime(file_of(store, name), (1000 + age, 1000 + age))
+    free_space(monkeypatch, 998 * size)
+    pictures.put(new := picture_name(stored(store, b"new")), PNG)
+    assert [path.name for path in files_in(store, "pictures")] == sorted([names[2], new])
+    free_space(monkeypatch, 0)
+    pictures.trim()
+    assert [path.name for path in files_in(store, "pictures")] == [new]
+
+
+def test_picture_replaces_all_others_on_a_full_disk(
+    store: FileStore, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = (picture_name(stored(store, one)) for one in (b"1", b"2"))
+    pictures.put(old, PNG)
+    write = Pictures._write
+
+    def refuse(self: Pictures, target: Path, content: bytes) -> None:
+        if files_in(store, "pictures"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, target, content)
+
+    monkeypatch.setattr(Pictures, "_write", refuse)
+    pictures.put(new, PNG)
+    assert [path.name for path in files_in(store, "pictures")] == [new]
 
 
 def test_picture_does_not_outlive_its_stored_file(store: FileStore, pictures: Pictures) -> None:
