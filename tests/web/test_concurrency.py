@@ -75,6 +75,14 @@ def test_slow_work_beyond_its_slots_is_told_to_try_again(portal: Portal, kind: s
     assert ask().status_code < 400
 
 
+def test_refused_export_is_not_in_the_audit(portal: Portal) -> None:
+    with ExitStack() as stack:
+        for _ in range(EXPORT_SLOTS.size):
+            stack.enter_context(EXPORT_SLOTS.take())
+        assert portal.program(Role.ADMIN).get("/api/v1/results").status_code == 503
+    assert "results.exported" not in [row.action for row in portal.audit()]
+
+
 def test_label_table_is_not_read_before_it_has_a_slot(portal: Portal) -> None:
     body = io.BytesIO(b"file,label\n")
     with ExitStack() as stack:

@@ -160,8 +160,9 @@ def _invite(user_id: int) -> InvitationOut:
 def _remove_second_factor(user_id: int) -> UserOut:
     with write_session() as session:
         user = or_404(session.get(User, user_id), "user")
-        turn_off(session, user)
-        record_action(session, "second-factor.removed", str(user.id))
+        if user.totp_nonce is not None:
+            turn_off(session, user)
+            record_action(session, "second-factor.removed", str(user.id))
         return _out(user)
 
 

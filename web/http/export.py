@@ -18,6 +18,7 @@ from flask import Response, stream_with_context
 
 from models.slots import Slots
 from pipeline.files.cells import guarded
+from web.auth.rules import audit
 
 MEDIA_TYPES = {
     "jsonl": "application/jsonl",
@@ -30,10 +31,16 @@ EXPORT_SLOTS = Slots("exports", 4)  # each keeps a thread for as long as its cli
 Value = str | int | float | datetime | Sequence[str] | None
 
 
-def download(lines: Iterable[str], *, name: str, kind: str) -> Response:
-    """name: of the file, without extension. kind: a key of `MEDIA_TYPES`. Raises BusyError."""
-    slot = ExitStack()
-    slot.enter_context(EXPORT_SLOTS.take())
+def download(
+    lines: Iterable[str], *, name: str, kind: str, action: str, target: str = ""
+) -> Response:
+    """name: of the file, without extension. kind: a key of `MEDIA_TYPES`. action, target: for the
+    audit. Raises BusyError, then without a row.
+    """
+    with ExitStack() as taken:
+        taken.enter_context(EXPORT_SLOTS.take())
+        audit(action, target)
+        slot = taken.pop_all()
     blocks = stream_with_context(_blocks(lines, slot))
     answer = Response(blocks, content_type=MEDIA_TYPES[kind])
     answer.call_on_close(slot.close)  # also where nobody reads it, as after HEAD

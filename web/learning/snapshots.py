@@ -14,7 +14,7 @@ from models.learning.snapshots import (
 )
 from models.tables.learning import DatasetSnapshot
 from models.tables.people import Role
-from web.auth.rules import audit, needs
+from web.auth.rules import needs
 from web.context import read_session
 from web.http.export import described, download
 from web.http.limits import EXPORTS, at_most
@@ -72,9 +72,14 @@ def export(snapshot_id: int) -> Response:
     """Export images, labels, splits and keyed patients; the file's SHA-256 is the digest."""
     with read_session() as session:
         or_404(session.get(DatasetSnapshot, snapshot_id), "snapshot")
-    audit("snapshot.exported", str(snapshot_id))
     name = f"overread-research-use-only-snapshot-{snapshot_id}"
-    return download(_lines(snapshot_id), name=name, kind="csv")
+    return download(
+        _lines(snapshot_id),
+        name=name,
+        kind="csv",
+        action="snapshot.exported",
+        target=str(snapshot_id),
+    )
 
 
 def _lines(snapshot_id: int) -> Iterator[str]:

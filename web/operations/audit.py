@@ -64,9 +64,8 @@ def check_page() -> ResponseReturnValue:
 @needs(Role.ADMIN)
 def export(query_data: AuditExportQuery) -> Response:
     """Export audit rows, oldest first, as JSON lines or CSV."""
-    audit("audit.exported")
     lines = audit_lines(_read(_filter(query_data)), query_data.format)
-    return download(lines, name="overread-audit", kind=query_data.format)
+    return download(lines, name="overread-audit", kind=query_data.format, action="audit.exported")
 
 
 @bp.post("/api/v1/audit/check")

@@ -10,7 +10,7 @@ from flask import Response
 from models.intake.jobs import require_job
 from models.reading.results import Result, iter_results
 from models.tables.people import Role
-from web.auth.rules import audit, needs
+from web.auth.rules import needs
 from web.context import current_settings, read_session
 from web.http.export import MEDIA_TYPES, csv_lines, described, download, json_lines
 from web.http.limits import EXPORTS, at_most
@@ -29,7 +29,6 @@ def export(query_data: ResultsQuery) -> Response:
     if query_data.job_id is not None:
         with read_session() as session:
             require_job(session, query_data.job_id)
-    audit("results.exported", query_data.job_id or "all")
     results = _read(query_data.job_id)
     lines = {
         "jsonl": json_lines(results),
@@ -37,7 +36,13 @@ def export(query_data: ResultsQuery) -> Response:
         "csv": csv_lines(Result, results),
     }
     kind = query_data.format
-    return download(lines[kind], name="overread-research-use-only", kind=kind)
+    return download(
+        lines[kind],
+        name="overread-research-use-only",
+        kind=kind,
+        action="results.exported",
+        target=query_data.job_id or "all",
+    )
 
 
 def _read(job_id: str | None) -> Iterator[Result]:

@@ -165,7 +165,8 @@ def test_admin_removes_it(portal: Portal) -> None:
     submit(admin, f"/users/{user_id}/second-factor/remove", page="/users")
     listed = portal.program(Role.ADMIN).get("/api/v1/users").json["users"]
     assert [user["has_second_factor"] for user in listed if user["id"] == user_id] == [False]
-    assert ("second-factor.removed", str(user_id)) in audited(portal)
+    submit(admin, f"/users/{user_id}/second-factor/remove", page="/users")
+    assert audited(portal).count(("second-factor.removed", str(user_id))) == 1
     assert is_in(entered(portal))
 
 
