@@ -86,7 +86,8 @@ def test_rows_that_cannot_be_used_have_a_reason(row: str, problem: str) -> None:
 @pytest.mark.parametrize("separator", [",", ";"])
 @pytest.mark.parametrize("order", [("file", "label", "note"), ("label", "file", "note")])
 def test_reports_of_several_lines_are_no_rows(separator: str, order: tuple[str, ...]) -> None:
-    report = f"Lungs clear.\nNormal{separator} Heart{separator} normal{separator} no effusion.\n0"
+    lines = ("Lungs clear.", "Heart, normal, no effusion.", "Normal, no effusion.", "0")
+    report = "\n".join(lines).replace(",", separator)
     cell = {"file": "a.png", "label": "0", "note": f'"{report}"'}
     text = f"{separator.join(order)}\n{separator.join(cell[name] for name in order)}\n"
     assert cells(read(text)) == [("a.png", "0")]
