@@ -26,7 +26,10 @@ from models.session import Sessions
 AREAS: dict[DamageArea, tuple[str, str]] = {
     "incoming": ("uploads", "send the file again"),
     "stored": ("stored files", "copy it from a backup, or send its image again"),
-    "inputs": ("network inputs", "it is made again within the hour, if its stored file is intact"),
+    "inputs": (
+        "network inputs",
+        "it is made again within the hour from its stored file; if there is none, import it again",
+    ),
     "networks": ("model versions", "copy its folder from a backup, or promote another version"),
     "backup": ("files of backups", "run: overread backup FOLDER --check"),
 }

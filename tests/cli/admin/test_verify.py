@@ -42,8 +42,8 @@ def test_verify_names_damaged_files_their_images_and_what_to_do(context: AppCont
     assert done.exit_code == 1
     image = f"(image {ready.id})"
     assert sorted(done.stderr.splitlines()) == [
-        f"inputs/{network_input.name} {image}: damaged; it is made again within the hour, if its "
-        "stored file is intact",
+        f"inputs/{network_input.name} {image}: damaged; it is made again within the hour from "
+        "its stored file; if there is none, import it again",
         f"networks/night-1: card.json in {folder} is damaged: its checksum differs; "
         "copy its folder from a backup, or promote another version",
         f"stored/{stored.name} {image}: damaged; copy it from a backup, or send its image again",
