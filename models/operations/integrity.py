@@ -6,7 +6,8 @@ the share of its name's hash. So any share can be verified by itself, whatever c
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,8 +60,8 @@ def verify_share(
     for area in BLOB_AREAS:
         yield from verify_blobs(store.root / area / prefix, area)
     for preprocessing in store.preprocessings():
-        for file in files_below(store.root / "inputs" / preprocessing / prefix):
-            yield from _verify_input(store, file, preprocessing)
+        folder = store.root / "inputs" / preprocessing / prefix
+        yield from _verify_each(folder, "inputs", partial(_is_input_intact, store, preprocessing))
     yield from _verify_versions(sessions, store.root.parent, share)
     if backups is not None:
         yield from verify_blobs(backups / "files" / prefix, "backup")
@@ -69,16 +70,7 @@ def verify_share(
 
 def verify_blobs(folder: Path, area: DamageArea) -> Iterator[Verified]:
     """folder: of one share. Files that vanish meanwhile are left out."""
-    for file in files_below(folder):
-        try:
-            size = file.stat(follow_symlinks=False).st_size
-            is_intact = sha256_of(Path(file)) == file.name
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            yield Verified(area, file.name, 0, f"cannot be read: {error.strerror}")
-            continue
-        yield Verified(area, file.name, size, "" if is_intact else "damaged")
+    yield from _verify_each(folder, area, lambda file: sha256_of(Path(file)) == file.name)
 
 
 def forget_whole(
@@ -100,7 +92,10 @@ def is_whole(
     area, name = damage
     if area == "backup":
         blob = backups / "files" / name[:2] / name if backups else None
-        return blob is None or not blob.exists() or sha256_of(blob) == name
+        try:
+            return blob is None or not blob.exists() or sha256_of(blob) == name
+        except OSError:  # also a bad sector
+            return False
     with sessions() as session:
         if area == "networks":
             version = session.scalar(select(ModelVersion).filter_by(name=name))
@@ -116,20 +111,29 @@ def is_whole(
     return True
 
 
-def _verify_input(
-    store: FileStore, file: os.DirEntry[str], preprocessing: str
+def _verify_each(
+    folder: Path, area: DamageArea, is_intact: Callable[[os.DirEntry[str]], bool]
 ) -> Iterator[Verified]:
     try:
-        size = file.stat(follow_symlinks=False).st_size
+        for file in files_below(folder):
+            try:
+                size = file.stat(follow_symlinks=False).st_size
+                why = "" if is_intact(file) else "damaged"
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                size, why = 0, f"cannot be read: {error.strerror}"
+            yield Verified(area, file.name, size, why)
+    except OSError as error:  # a folder that cannot be listed must not keep back other shares
+        yield Verified(area, folder.name, 0, f"cannot be read: {error.strerror}")
+
+
+def _is_input_intact(store: FileStore, preprocessing: str, file: os.DirEntry[str]) -> bool:
+    try:
         store.network_input(file.name, preprocessing)
-    except FileNotFoundError:
-        return
     except DamagedFileError:
-        yield Verified("inputs", file.name, size, "damaged")
-    except OSError as error:
-        yield Verified("inputs", file.name, 0, f"cannot be read: {error.strerror}")
-    else:
-        yield Verified("inputs", file.name, size)
+        return False
+    return True
 
 
 def _find_lost(sessions: Sessions, store: FileStore, area: Area, prefix: str) -> Iterator[Verified]:
@@ -138,7 +142,7 @@ def _find_lost(sessions: Sessions, store: FileStore, area: Area, prefix: str) ->
         return [
             sha256
             for sha256, must in found
-            if must and not any(path.exists() for path in store.paths(area, sha256))
+            if must and not any(_is_there(path) for path in store.paths(area, sha256))
         ]
 
     with sessions() as session:
@@ -146,6 +150,13 @@ def _find_lost(sessions: Sessions, store: FileStore, area: Area, prefix: str) ->
     for some in batches(first):
         with sessions() as session:  # some may have been purged meanwhile
             yield from (Verified(area, one, 0, "missing") for one in missing(session, some))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # in a folder that cannot be read
+        return False
 
 
 def _verify_versions(sessions: Sessions, data_dir: Path, share: int) -> Iterator[Verified]:

@@ -1,6 +1,7 @@
 """A verification finds each kind of damage, in the share of the file's hash, and nothing else."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from sqlalchemy import update
 
 from models.files.damage import Damage, list_damage, note_damage
 from models.files.presence import StoreAwayError, mark_store
-from models.files.store import FileStore
+from models.files.store import Area, FileStore
 from models.operations.integrity import SHARES, Verified, forget_whole, is_whole, verify_share
 from models.tables.intake import Image, State
 from tests.support.data.damage import flip_a_bit, swap
@@ -179,3 +180,23 @@ def test_blobs_of_backups_belong_to_their_shares(filled: Site, tmp_path: Path) -
     assert forget() == []
     with sessions() as session:
         assert list_damage(session) == []
+
+
+@pytest.mark.parametrize("area", ["stored", "inputs"])
+def test_folder_that_cannot_be_listed_keeps_nothing_else_back(filled: Site, area: Area) -> None:
+    name = stored_of(filled, 3) if area == "stored" else filled.sha256(3)
+    (path,) = filled.store.paths(area, name)
+    shutil.rmtree(path.parent)
+    path.parent.symlink_to(path.parent)
+    found = damaged(filled)
+    why = "cannot be read: Too many levels of symbolic links"
+    assert (Damage(area, name[:2]), why) in found
+    assert (Damage(area, name), "missing") in found
+
+
+def test_blob_of_a_backup_that_cannot_be_read_is_not_whole(filled: Site, tmp_path: Path) -> None:
+    name = "ab" * 32
+    blob = tmp_path / "files" / "ab" / name
+    blob.mkdir(parents=True)
+    damage = Damage("backup", name)
+    assert not is_whole(filled.database.sessions, filled.store, damage, backups=tmp_path)
