@@ -12,10 +12,12 @@ from pipeline.text import listed, plural, readable
 HIDDEN = "hidden or junk file"
 OUTSIDE = "link that leads out of the folder"
 WITHIN = "link to a folder that is read where it is"
+AROUND = "link to a folder around one that is read"
 SPECIAL = "pipe, socket or device"
 _PLURALS = {
     OUTSIDE: "links that lead out of the folder",
     WITHIN: "links to folders that are read where they are",
+    AROUND: "links to folders around one that is read",
     SPECIAL: "pipes, sockets or devices",
 }
 
@@ -81,17 +83,19 @@ class FolderWalk:
             target = Path(os.path.realpath(entry.path))
             if not self._follow and not target.is_relative_to(self._real):
                 return OUTSIDE
-            if _is_folder(entry) and self._is_read_elsewhere(target):
-                return WITHIN
+            if _is_folder(entry) and (reason := self._reason_against_linked(target)):
+                return reason
         return None if _is_folder(entry) or _is_regular(entry) else SPECIAL
 
-    def _is_read_elsewhere(self, target: Path) -> bool:
-        """Whether a linked folder is, or contains, a folder that is walked anyway."""
+    def _reason_against_linked(self, target: Path) -> str | None:
+        """So that no file is read twice, and no walk is endless."""
         walked = [self._real, *self._linked]
-        if any(_is_below(target, one) or one.is_relative_to(target) for one in walked):
-            return True
+        if any(_is_below(target, one) for one in walked):
+            return WITHIN
+        if any(one.is_relative_to(target) for one in walked):
+            return AROUND
         self._linked.add(target)
-        return False
+        return None
 
 
 def _is_hidden(name: str) -> bool:

@@ -78,3 +78,16 @@ def test_what_is_no_file_is_told_with_examples(tmp_path: Path) -> None:
 def test_folder_that_may_not_be_read_is_yielded(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0)
     assert walked(tmp_path) == (["closed"], None)
+
+
+def test_link_to_a_folder_around_one_that_is_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pool" / "a").mkdir(parents=True)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a").symlink_to(tmp_path / "pool" / "a")
+    (tmp_path / "in" / "all").symlink_to(tmp_path / "pool")
+    (tmp_path / "in" / "parent").symlink_to(tmp_path)
+    left_out = LeftOut()
+    assert not list(FolderWalk(tmp_path / "in", left_out, follow=True))
+    assert left_out.describe() == (
+        "left out: 2 links to folders around one that is read (all, parent)"
+    )
