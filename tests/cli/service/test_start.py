@@ -110,9 +110,9 @@ def test_service_starts_in_a_folder_with_odd_signs_on_ipv6(tmp_path: Path) -> No
         assert service.url.startswith("http://[::1]:")
         assert {one.name for one in tmp_path.iterdir()} == {name, "log", "output"}
         assert service.run("jobs").returncode == 0
+        assert "Traceback" not in service.log
     finally:
         service.end()
-    assert "Traceback" not in service.log
 
 
 @pytest.fixture
