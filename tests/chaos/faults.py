@@ -8,7 +8,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -257,7 +257,10 @@ def kill_last_predictor(rig: Rig) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)  # it is about to be started again
-    with _frozen(rig.find("predict")):
+    with ExitStack() as stack:
+        with rig.sessions.begin() as session:
+            session.connection()  # or a process frozen while it writes to SQLite keeps all waiting
+            stack.enter_context(_frozen(rig.find("predict")))
         while rig.count()[State.RECEIVED] or rig.sender.is_alive():
             if time.monotonic() > deadline:
                 return False
