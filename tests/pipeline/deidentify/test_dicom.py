@@ -34,7 +34,7 @@ IMAGE = make_picture()
 
 
 def test_attributes_that_reading_needs_are_kept(tmp_path: Path) -> None:
-    path = make_dicom(tmp_path / "x.dcm", PixelSpacing=[0.2, 0.2])
+    path = make_dicom(tmp_path / "x.dcm", PixelSpacing=[0.2, 0.2, 19700131])  # a birthday behind
     kept = deidentified_dataset(path.read_bytes())
     assert (kept.Modality, kept.BodyPartExamined, kept.ViewPosition) == ("CR", "CHEST", "PA")
     assert kept.PixelSpacing == [0.2, 0.2]

@@ -32,7 +32,12 @@ def images_with_metadata() -> dict[str, bytes]:
     jpeg = encoded(
         IMAGE, "JPEG", comment=NAME, exif=exif_with_a_thumbnail(), icc_profile=NAME, xmp=NAME
     )
-    jfif = jpeg_with(encoded(IMAGE, "JPEG"), marker=0xE0, body=b"JFXX\0\x10" + NAME)
+    jfxx = jpeg_with(encoded(IMAGE, "JPEG"), marker=0xE0, body=b"JFXX\0\x10" + NAME)
+    # JFIF 1.02: version, no unit, densities, size of an RGB thumbnail, which follows.
+    width = -(-len(NAME) // 3)
+    head = b"JFIF\0" + struct.pack(">HBHHBB", 0x102, 0, 1, 1, width, 1)
+    body = head + NAME.ljust(3 * width)
+    jfif = jpeg_with(encoded(IMAGE, "JPEG"), marker=0xE0, body=body)
     tiff = encoded(
         IMAGE,
         "TIFF",
@@ -46,6 +51,7 @@ def images_with_metadata() -> dict[str, bytes]:
         "jpeg": jpeg,
         "jpeg, trailing": jpeg + NAME,
         "jpeg, JFIF thumbnail": jfif,
+        "jpeg, JFXX thumbnail": jfxx,
         "tiff": tiff,
         "tiff, trailing": tiff + NAME,
         "webp": encoded(IMAGE, "WEBP", lossless=True, exif=exif_with_a_thumbnail(), xmp=NAME),

@@ -62,6 +62,12 @@ def reason_of(*comparisons: Comparison, is_guard_refreshed: bool = True) -> str:
     return decision.reason
 
 
+def test_small_loss_of_specificity_is_no_objection() -> None:
+    """Although chance does not explain it."""
+    found = a_comparison(auroc=BETTER, specificity=pair(0.88, 0.9, -0.035, -0.005))
+    assert decide_promotion([found], gate=GATE).is_yes
+
+
 def test_better_on_one_set_and_worse_on_none_is_promoted() -> None:
     decision = decide_promotion([a_comparison("public"), a_comparison(auroc=BETTER)], gate=GATE)
     assert decision.is_yes
