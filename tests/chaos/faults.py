@@ -193,33 +193,32 @@ def move_leases(rig: Rig, choose: random.Random) -> str | None:
 
 def swap_input(rig: Rig, choose: random.Random) -> str | None:
     """A network input holds another image's bytes; it can be read, and is wrong."""
-    with _frozen(rig.find("predict")):
-        deadline = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline:
-            waiting = [_input_path(rig, sha256) for sha256 in _unclaimed(rig, State.READY)]
-            found = [path for path in waiting if path.exists()]
-            if len(found) > 1:
-                target, source = choose.sample(found, 2)
-                _write_over(target, source.read_bytes())
-                return target.name[:8]
-            time.sleep(0.05)
-    return None
+
+    def swap(waiting: list[str]) -> str | None:
+        found = [path for sha256 in waiting if (path := _input_path(rig, sha256)).exists()]
+        if len(found) < 2:
+            return None
+        target, source = choose.sample(found, 2)
+        _write_over(target, source.read_bytes())
+        return target.name
+
+    return _harm(rig, "predict", swap)
 
 
 def damage_upload(rig: Rig, choose: random.Random) -> str | None:
     """Its bytes rot after they were confirmed."""
-    with _frozen(rig.find("ingest")):
-        deadline = time.monotonic() + WAIT_S
-        while time.monotonic() < deadline:
-            for sha256 in choose.sample(found := _unclaimed(rig, State.RECEIVED), len(found)):
-                path = rig.store.path(sha256, area="incoming")
-                with suppress(FileNotFoundError):
-                    content = path.read_bytes()
-                    _write_over(path, content[:-1] + bytes([content[-1] ^ 0xFF]))
-                    rig.deleted[sha256] = "its upload, damaged"
-                    return sha256[:8]
-            time.sleep(0.05)
-    return None
+
+    def damage(waiting: list[str]) -> str | None:
+        for sha256 in choose.sample(waiting, len(waiting)):
+            path = rig.store.path(sha256, area="incoming")
+            with suppress(FileNotFoundError):
+                content = path.read_bytes()
+                _write_over(path, content[:-1] + bytes([content[-1] ^ 0xFF]))
+                rig.deleted[sha256] = "its upload, damaged"
+                return sha256
+        return None
+
+    return _harm(rig, "ingest", damage)
 
 
 def lose_secrets(rig: Rig, choose: random.Random) -> str:
@@ -314,16 +313,30 @@ def _write_over(path: Path, content: bytes) -> None:
 def _delete(
     rig: Rig, choose: random.Random, *, worker: str, what: str, path: Callable[[str], Path]
 ) -> str | None:
-    """Delete a file that this worker will need, while it is frozen."""
+    """Delete a file that this worker will need."""
+
+    def delete_one(waiting: list[str]) -> str | None:
+        sha256 = choose.choice(waiting)
+        with suppress(FileNotFoundError):
+            path(sha256).unlink()
+            rig.deleted[sha256] = what
+            return sha256
+        return None
+
+    return _harm(rig, worker, delete_one)
+
+
+def _harm(rig: Rig, worker: str, change: Callable[[list[str]], str | None]) -> str | None:
+    """Change a file of an image that waits for this worker, while it is frozen.
+
+    change: given the hashes of those images, returns that of the changed file, or None.
+    """
     with _frozen(rig.find(worker)):
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
-            if waiting := _unclaimed(rig, WORKS_ON[worker]):
-                sha256 = choose.choice(waiting)
-                with suppress(FileNotFoundError):
-                    path(sha256).unlink()
-                    rig.deleted[sha256] = what
-                    return sha256[:8]
+            waiting = _unclaimed(rig, WORKS_ON[worker])
+            if waiting and (changed := change(waiting)):
+                return changed[:8]
             time.sleep(0.05)
     return None
 
