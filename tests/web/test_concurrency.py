@@ -1,21 +1,21 @@
 """Limits of the portal under concurrent requests."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from threading import Barrier
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from cli.service.processes import portal as portal_program
 from models.config.settings import Settings
 from models.people.passwords import HASHING
 from models.slots import Slots
 from models.tables.people import Role
 from tests.support.servers.databases import Database, both_databases
+from tests.support.servers.portal_server import portal_threads
 from tests.support.web.people import a_person, enter
 from tests.support.web.portal import Portal, a_zip
 from web.http.export import EXPORT_SLOTS
@@ -31,8 +31,7 @@ HEALTH_THREADS = 2  # see web.http.gunicorn
 
 @both_databases
 def test_connection_pool_serves_every_portal_thread(database: Database) -> None:
-    command = portal_program(host="127.0.0.1", port=1).command
-    number = int(command[command.index("--threads") + 1]) + HEALTH_THREADS
+    number = portal_threads() + HEALTH_THREADS
     all_connected = Barrier(number)
 
     def take_connection(_: int) -> None:
@@ -45,10 +44,10 @@ def test_connection_pool_serves_every_portal_thread(database: Database) -> None:
 
 
 def test_slow_work_leaves_threads_of_the_portal_free() -> None:
-    command = portal_program(host="127.0.0.1", port=1).command
-    slow = [ARCHIVE_SLOTS, CHECK_SLOTS, EXPORT_SLOTS, HASHING, PURGE_SLOTS, SENDING, TABLE_SLOTS]
-    taken = sum(slots.threads for slots in (*slow, WAITING))
-    assert taken < int(command[command.index("--threads") + 1])
+    slow = (WAITING, EXPORT_SLOTS, ARCHIVE_SLOTS, TABLE_SLOTS, PURGE_SLOTS, CHECK_SLOTS, HASHING)
+    taken = sum(slots.threads for slots in slow)
+    assert taken + SENDING.threads < portal_threads()
+    assert taken <= portal_threads() - 6
 
 
 @pytest.fixture(autouse=True)
@@ -56,19 +55,18 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.slots.WAIT_S", 0.01)
 
 
-def test_slow_work_leaves_threads_for_the_rest() -> None:
-    command = portal_program(host="127.0.0.1", port=1).command
-    number = int(command[command.index("--threads") + 1])
-    slow = (WAITING, EXPORT_SLOTS, ARCHIVE_SLOTS, TABLE_SLOTS, PURGE_SLOTS, CHECK_SLOTS, HASHING)
-    assert sum(one.threads for one in slow) <= number - 6
+@contextmanager
+def all_taken(slots: Slots) -> Iterator[None]:
+    with ExitStack() as stack:
+        for _ in range(slots.size):
+            stack.enter_context(slots.take())
+        yield
 
 
 @pytest.mark.parametrize("kind", ["exports", "label tables", "logins", "purges", "checks"])
 def test_slow_work_beyond_its_slots_is_told_to_try_again(portal: Portal, kind: str) -> None:
     slots, ask = _requests(portal)[kind]
-    with ExitStack() as stack:
-        for _ in range(slots.size):
-            stack.enter_context(slots.take())
+    with all_taken(slots):
         answer = ask()
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "3"
@@ -76,18 +74,14 @@ def test_slow_work_beyond_its_slots_is_told_to_try_again(portal: Portal, kind: s
 
 
 def test_refused_export_is_not_in_the_audit(portal: Portal) -> None:
-    with ExitStack() as stack:
-        for _ in range(EXPORT_SLOTS.size):
-            stack.enter_context(EXPORT_SLOTS.take())
+    with all_taken(EXPORT_SLOTS):
         assert portal.program(Role.ADMIN).get("/api/v1/results").status_code == 503
     assert "results.exported" not in [row.action for row in portal.audit()]
 
 
 def test_label_table_is_not_read_before_it_has_a_slot(portal: Portal) -> None:
     body = io.BytesIO(b"file,label\n")
-    with ExitStack() as stack:
-        for _ in range(TABLE_SLOTS.size):
-            stack.enter_context(TABLE_SLOTS.take())
+    with all_taken(TABLE_SLOTS):
         answer = portal.program(Role.READER).post(
             "/api/v1/labels/csv", input_stream=body, content_length=11, content_type="text/csv"
         )
@@ -111,9 +105,7 @@ def _requests(portal: Portal) -> dict[str, tuple[Slots, Callable[[], Any]]]:
 def test_login_that_is_not_checked_is_not_counted(portal: Portal) -> None:
     a_person(portal)
     browser = portal.app.test_client()
-    with ExitStack() as stack:
-        for _ in range(HASHING.size):
-            stack.enter_context(HASHING.take())
+    with all_taken(HASHING):
         for _ in range(portal.context.settings.lockout_failures):
             assert enter(browser, password="wrong").status_code == 503
     assert enter(browser).status_code < 400
@@ -131,9 +123,7 @@ def test_export_frees_its_slot_when_it_is_not_read(portal: Portal, job: str) -> 
 def test_zip_waits_for_its_turn_and_loses_nothing(portal: Portal, a_png: bytes) -> None:
     job = portal.new_job()
     files = ("a.png", a_png), ("b.zip", a_zip(("c.png", a_png[::-1])))
-    with ExitStack() as stack:
-        for _ in range(ARCHIVE_SLOTS.size):
-            stack.enter_context(ARCHIVE_SLOTS.take())
+    with all_taken(ARCHIVE_SLOTS):
         assert portal.send(job, *files).status_code == 503
     assert [image.file for image in portal.images()] == ["a.png"]
     assert portal.send(job, *files).status_code == 200
@@ -142,9 +132,7 @@ def test_zip_waits_for_its_turn_and_loses_nothing(portal: Portal, a_png: bytes) 
 
 def test_nudge_that_would_wait_is_left_to_the_sweep(caplog: pytest.LogCaptureFixture) -> None:
     connect(Settings(broker_url="redis://127.0.0.1:1/0"))
-    with ExitStack() as stack:
-        for _ in range(SENDING.size):
-            stack.enter_context(SENDING.take())
+    with all_taken(SENDING):
         nudge_ingest()
     assert "was not nudged, the sweeper will do so: BusyError" in caplog.text
 

@@ -11,6 +11,7 @@ from click.testing import Result
 from flask import Flask
 from werkzeug.serving import make_server
 
+from cli.service.processes import portal as portal_program
 from models.config.settings import Settings
 from models.intake.jobs import JobProgress, list_jobs
 from models.tables.people import Role
@@ -102,3 +103,9 @@ def serve_app(app: Flask) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def portal_threads() -> int:
+    """Of the portal under gunicorn."""
+    command = portal_program(host="127.0.0.1", port=1).command
+    return int(command[command.index("--threads") + 1])

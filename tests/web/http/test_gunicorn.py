@@ -23,6 +23,7 @@ from models.people.tokens import issue_token
 from models.people.users import make_user
 from models.session import open_database
 from models.tables.people import Role
+from tests.support.servers.portal_server import portal_threads
 from tests.support.servers.processes import Process
 from tests.support.servers.service import wait_until
 from web.http.gunicorn import CROWD, HEALTH_CHECK, IN_A_CROWD_S, PATIENCE_S, PacedSocket, crowd
@@ -90,17 +91,13 @@ def test_idle_clients_do_not_block_others(port: int, sent: bytes) -> None:
 
 def test_idle_clients_get_less_time_when_there_are_many(port: int) -> None:
     """Otherwise the next client would wait for a whole timeout per full set of threads."""
-    command = portal(host=HOST, port=port).command
-    number = int(command[command.index("--threads") + 1])
     with ExitStack() as stack:
-        for _ in range(2 * number):
+        for _ in range(2 * portal_threads()):
             stack.enter_context(socket.create_connection((HOST, port))).sendall(b"GET /he")
         assert ask(port)[0] == 200
 
 
 def test_health_answers_while_every_thread_is_busy(port: int, settings: Settings) -> None:
-    command = portal(host=HOST, port=port).command
-    number = int(command[command.index("--threads") + 1])
     with open_database(settings) as sessions, sessions.begin() as session:
         token = issue_token(
             session, user=make_user(session, name="olga", role=Role.OPERATOR), kind="api"
@@ -115,7 +112,7 @@ def test_health_answers_while_every_thread_is_busy(port: int, settings: Settings
     def create(key: int) -> int:
         return client.post("/api/v1/jobs", json={"name": str(key)}).status_code
 
-    more = number + 4
+    more = portal_threads() + 4
     with client, ThreadPoolExecutor(more) as clients:
         with closing(connect(settings.data_dir / "overread.sqlite3")) as writer:
             writer.execute("BEGIN IMMEDIATE")  # all others wait for its end
