@@ -24,6 +24,7 @@ def context(database: Database) -> Iterator[AppContext]:
     enqueue.connect(database.settings)  # no broker: nudges are logged and lost, as they may be
     opened = open_context(database.settings)
     yield opened
+    opened.stopping.set()  # ends the threads that a test has started
     opened.close()
 
 

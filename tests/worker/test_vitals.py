@@ -1,8 +1,6 @@
 """What a worker's tasks come to: counted, classified, logged once, and written to its row."""
 
-import threading
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,7 +72,6 @@ def test_pulse_writes_its_row_at_once_when_something_changes(context: AppContext
     with context.sessions.begin() as session:
         record_heartbeat(session, "predict", name="predict@gone")
         session.get_one(Worker, "predict@gone").seen_at = now() - 1.01 * FORGOTTEN_AFTER
-    context = replace(context, stopping=threading.Event())
     pulse = Pulse()
 
     def row_is(problem: Problem | None) -> Callable[[], bool]:
@@ -91,7 +88,6 @@ def test_pulse_writes_its_row_at_once_when_something_changes(context: AppContext
     wait_until(row_is(Problem.VERSION), within_s=4, what="the problem")
     pulse.succeeded()
     wait_until(row_is(None), within_s=4, what="its end")
-    context.stopping.set()
 
 
 @pytest.fixture
@@ -135,11 +131,7 @@ def test_sweep_lets_a_task_show_whether_a_problem_lasts(
     assert (pulse.vitals.problem, len(nudges)) == (None, 4)
 
 
-def test_worker_of_two_queues_keeps_a_row_of_each(
-    context: AppContext, pulse: Pulse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context = replace(context, stopping=threading.Event())
-    monkeypatch.setattr(tasks, "process_context", lambda: context)
+def test_worker_of_two_queues_keeps_a_row_of_each(context: AppContext, pulse: Pulse) -> None:
     queues = SimpleNamespace(consume_from=dict.fromkeys(ROLES))
     app = SimpleNamespace(amqp=SimpleNamespace(queues=queues))
     tasks._start(SimpleNamespace(app=app, hostname="both@here"))
@@ -149,7 +141,6 @@ def test_worker_of_two_queues_keeps_a_row_of_each(
             return {worker.role for worker in workers(session)} == set(ROLES)
 
     wait_until(both_beat, within_s=30, what="both heartbeats")
-    context.stopping.set()
 
 
 def test_heartbeat_goes_on_after_any_error(
@@ -164,7 +155,6 @@ def test_heartbeat_goes_on_after_any_error(
 
     monkeypatch.setattr(vitals, "forget_workers", fail_at_first)
     monkeypatch.setattr(vitals, "INTERVAL_S", 0.05)
-    context = replace(context, stopping=threading.Event())
     Pulse().start(context, role="predict", name="predict@here")
 
     def beats() -> bool:
@@ -172,7 +162,6 @@ def test_heartbeat_goes_on_after_any_error(
             return bool(workers(session))
 
     wait_until(beats, within_s=30, what="a heartbeat")
-    context.stopping.set()
     assert "was not written: secrets.json is of another installation" in caplog.text
     assert "was not written: KeyError" in caplog.text
 
