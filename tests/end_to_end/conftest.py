@@ -1,6 +1,5 @@
 """One service for the tests of a module, and its clients."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 from models.config.settings import Settings
 from tests.support.servers.databases import Database, open_database, open_session
 from tests.support.servers.service import WITHIN_S, Service
+from tests.support.web.portal import proof
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,7 @@ def login_link(service: Service) -> str:
 def follow_link(browser: httpx.Client, link: str) -> httpx.Response:
     """What the page of the link posts."""
     page, token = link.split("#")
-    found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get(page).text)
-    assert found is not None
-    return browser.post(page, data={"csrf_token": found[1], "token": token})
+    return browser.post(page, data={"csrf_token": proof(browser, page), "token": token})
 
 
 @pytest.fixture(scope="module")

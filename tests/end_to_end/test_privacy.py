@@ -29,6 +29,7 @@ from tests.support.data.invented_patient import (
 )
 from tests.support.servers.service import WITHIN_S, Service, command_line, wait_until
 from tests.support.web.pages import get_picture
+from tests.support.web.portal import proof
 
 pytestmark = pytest.mark.processes
 
@@ -326,14 +327,11 @@ def _token_in(printed: str) -> str:
 
 def _log_in(service: Service, found: dict[str, str]) -> str:
     with httpx.Client(base_url=service.url, timeout=WITHIN_S) as browser:
-        page = browser.get("/welcome")
-        wrong = {"name": "olga", "password": f"{PASSWORD}!", "csrf_token": _csrf_token(page)}
+        csrf = {"csrf_token": proof(browser, "/welcome")}
+        wrong = csrf | {"name": "olga", "password": f"{PASSWORD}!"}
         assert browser.post("/login", data=wrong).status_code == 403
-        form = {"token": found["an invitation"], "password": PASSWORD, "again": PASSWORD}
-        assert (
-            browser.post("/welcome", data=form | {"csrf_token": _csrf_token(page)}).status_code
-            == 303
-        )
+        form = csrf | {"token": found["an invitation"], "password": PASSWORD, "again": PASSWORD}
+        assert browser.post("/welcome", data=form).status_code == 303
         assert "olga · reader" in browser.get("/").text
         session = browser.cookies["overread"]
     with httpx.Client(base_url=service.url, timeout=WITHIN_S) as browser:
@@ -342,12 +340,6 @@ def _log_in(service: Service, found: dict[str, str]) -> str:
         bearer = {"Authorization": f"Bearer {found['an API token']}"}
         assert browser.get("/api/v1/jobs", headers=bearer).is_success
     return session
-
-
-def _csrf_token(page: httpx.Response) -> str:
-    found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
-    assert found is not None
-    return found[1]
 
 
 def test_database_holds_no_tokens_or_passwords(service: Service, secrets: dict[str, str]) -> None:

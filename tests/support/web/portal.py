@@ -121,8 +121,8 @@ class Portal:
             )
 
 
-def proof(client: FlaskClient, path: str = "/login", **options: Any) -> str:
-    """The CSRF token of the form at that path."""
+def proof(client: Any, path: str = "/login", **options: Any) -> str:
+    """The CSRF token of the form at that path. client: of Flask, Werkzeug or httpx."""
     found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path, **options).text)
     assert found is not None
     return found[1]

@@ -18,7 +18,7 @@ from tests.support.servers.command import run
 from tests.support.servers.databases import Database
 from tests.support.web.pages import enter, new_page
 from tests.support.web.people import PASSWORD, a_person
-from tests.support.web.portal import Portal
+from tests.support.web.portal import Portal, proof
 from web.app import create_app
 from web.context import KEY
 from web.http.openapi import PATH
@@ -74,10 +74,9 @@ def served(portal: Portal) -> Iterator[str]:
 
 
 def log_in(client: Client, **more: str) -> Any:
-    page = client.get(f"{PREFIX}/login").text
-    proof = re.search(r'name="csrf_token" value="([^"]+)"', page)[1]
-    form = {"csrf_token": proof, "name": "olga", "password": PASSWORD} | more
-    return client.post(f"{PREFIX}/login", data=form)
+    path = f"{PREFIX}/login"
+    form = {"csrf_token": proof(client, path), "name": "olga", "password": PASSWORD} | more
+    return client.post(path, data=form)
 
 
 def test_every_page_is_reached_by_links_below_the_prefix(portal: Portal, client: Client) -> None:
