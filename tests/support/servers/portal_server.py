@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from click.testing import Result
-from flask import Flask
 from werkzeug.serving import make_server
 
 from cli.service.processes import portal as portal_program
@@ -92,8 +91,8 @@ def serve_portal(settings: Settings, *, role: Role = Role.OPERATOR) -> Iterator[
 
 
 @contextmanager
-def serve_app(app: Flask) -> Iterator[str]:
-    """Serve an application from a thread of the test; yield its URL."""
+def serve_app(app: Callable[..., Iterable[bytes]]) -> Iterator[str]:
+    """Serve a WSGI application from a thread of the test; yield its URL."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -4,18 +4,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
-from werkzeug.serving import make_server
 from werkzeug.test import Client
 
 from models.tables.people import Role
 from tests.support.data.uploads import a_png
 from tests.support.servers.command import run
 from tests.support.servers.databases import Database
+from tests.support.servers.portal_server import serve_app
 from tests.support.web.pages import enter, new_page
 from tests.support.web.people import PASSWORD, a_person
 from tests.support.web.portal import Portal, proof
@@ -62,15 +61,8 @@ def client(portal: Portal) -> Client:
 
 @contextmanager
 def served(portal: Portal) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, Proxy(portal.app), threaded=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve_app(Proxy(portal.app)) as url:
+        yield f"{url}{PREFIX}"
 
 
 def log_in(client: Client, **more: str) -> Any:
