@@ -1,6 +1,5 @@
 """The embedded broker is private, whatever its folder and its password are called."""
 
-import subprocess
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -10,9 +9,8 @@ import redis
 
 from models.config.settings import Settings
 from tests.support.servers.broker import EmbeddedBroker
-from tests.support.servers.service import wait_until
 from worker import enqueue
-from worker.embedded_broker import free_port, is_answering, is_private, prepare_broker
+from worker.embedded_broker import is_answering, is_private
 
 PASSWORD = "an invented password"
 
@@ -62,15 +60,8 @@ def test_broker_on_another_address_is_not_private(tmp_path: Path) -> None:
 
 
 def test_socket_of_celery_is_asked_as_redis_writes_it(tmp_path: Path) -> None:
-    program = prepare_broker(tmp_path, password="pw", port=free_port())
-    socket = tmp_path / "s"
-    given = f"{program.configuration}unixsocket {socket}\n".encode()
-    with subprocess.Popen(program.command, cwd=tmp_path, stdin=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        with process.stdin as pipe:
-            pipe.write(given)
-        try:
-            url = f"redis+socket://:pw@{socket}?virtual_host=1"
-            wait_until(lambda: is_answering(url), within_s=10, what="an answer")
-        finally:
-            process.terminate()
+    broker, path = EmbeddedBroker(tmp_path, password="pw"), tmp_path / "s"
+    more = f"{broker.program.configuration}unixsocket {path}\n"
+    broker.program = replace(broker.program, configuration=more)
+    with broker:
+        assert is_answering(f"redis+socket://:pw@{path}?virtual_host=1")
