@@ -1,13 +1,17 @@
 """Users with passwords, and browsers that log in."""
 
+import html
+import re
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from models.people.passwords import hash_password
 from models.people.users import make_user
-from models.tables.people import Role, User
+from models.tables.people import Login, Role, User
 from tests.support.web.portal import Portal, proof
 
 PASSWORD = "quiet rooms at dusk"
@@ -48,6 +52,20 @@ def entered(portal: Portal, name: str = "olga", password: str = PASSWORD) -> Fla
 def submit(client: FlaskClient, path: str, *, page: str = "/account", **fields: str) -> Any:
     """Submit a form of that page with its CSRF token."""
     return client.post(path, data={"csrf_token": proof(client, page)} | fields)
+
+
+def grow_stale(portal: Portal, by: timedelta = timedelta(minutes=11)) -> None:
+    """As if the passwords of all sessions had been given so much earlier."""
+    with portal.database.sessions.begin() as session:
+        for login in session.scalars(select(Login)):
+            login.confirmed_at -= by
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    """The form that a page keeps while it asks for the password."""
+    form = page[page.index('class="fields"') :]
+    found = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)
+    return {name: html.unescape(value) for name, value in found}
 
 
 def is_in(client: FlaskClient) -> bool:

@@ -11,9 +11,8 @@ from models.people.totp import code_at, step_at
 from models.tables.people import Role
 from tests.support.servers.portal_server import serve_app
 from tests.support.web.pages import enter, new_page
-from tests.support.web.people import PASSWORD, a_person
+from tests.support.web.people import PASSWORD, a_person, grow_stale
 from tests.support.web.portal import Portal
-from tests.web.auth.test_reauthentication import grow_stale
 
 pytestmark = pytest.mark.browser
 

@@ -1,7 +1,5 @@
 """Critical actions ask for the password again when the last one is older than ten minutes."""
 
-import html
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +7,17 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from models.tables.people import Login, Role, User
-from tests.support.web.people import ANOTHER, PASSWORD, a_person, audited, entered, submit
+from models.tables.people import Role, User
+from tests.support.web.people import (
+    ANOTHER,
+    PASSWORD,
+    a_person,
+    audited,
+    entered,
+    grow_stale,
+    hidden_fields,
+    submit,
+)
 from tests.support.web.portal import Portal, proof
 from tests.support.web.routes import walk
 from tests.web.auth.test_roles import CHANGING
@@ -48,22 +55,9 @@ def an_admin(portal: Portal) -> FlaskClient:
     return browser
 
 
-def grow_stale(portal: Portal, by: timedelta = timedelta(minutes=11)) -> None:
-    with portal.database.sessions.begin() as session:
-        for login in session.scalars(select(Login)):
-            login.confirmed_at -= by
-
-
 def users(portal: Portal) -> list[str]:
     with portal.database.sessions() as session:
         return list(session.scalars(select(User.name)))
-
-
-def hidden(page: str) -> dict[str, str]:
-    """The form that the page keeps."""
-    form = page[page.index('class="fields"') :]
-    found = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)
-    return {name: html.unescape(value) for name, value in found}
 
 
 def test_exactly_these_routes_ask(portal: Portal) -> None:
@@ -96,13 +90,13 @@ def test_form_is_kept_until_the_password_is_right(portal: Portal) -> None:
     typed = {"name": 'ada <&"> ', "role": "reader"}
     asked = submit(browser, "/users", page="/users", **typed)
     assert asked.status_code == 403
-    assert typed.items() <= hidden(asked.text).items()
+    assert typed.items() <= hidden_fields(asked.text).items()
     wrong = again(browser, asked, ANOTHER)
     assert wrong.status_code == 403
     assert "Wrong password" in wrong.text
     assert PASSWORD not in wrong.text
     assert ANOTHER not in wrong.text
-    assert typed.items() <= hidden(wrong.text).items()
+    assert typed.items() <= hidden_fields(wrong.text).items()
     assert again(browser, wrong, PASSWORD).status_code == 409, "the view sees the form itself"
     assert submit(browser, "/users", page="/users", **ADA).status_code == 200, "not asked again"
     assert "ada" in users(portal)
@@ -110,7 +104,7 @@ def test_form_is_kept_until_the_password_is_right(portal: Portal) -> None:
 
 
 def again(browser: FlaskClient, asked: Any, password: str) -> Any:
-    form = hidden(asked.text) | {"reauthentication_password": password}
+    form = hidden_fields(asked.text) | {"reauthentication_password": password}
     return browser.post("/users", data=form)
 
 

@@ -11,9 +11,18 @@ from models.base import now
 from models.people.second_factors import turn_on
 from models.people.totp import code_at, derive_secret, step_at
 from models.tables.people import Role, User
-from tests.support.web.people import PASSWORD, a_person, audited, enter, entered, is_in, submit
+from tests.support.web.people import (
+    PASSWORD,
+    a_person,
+    audited,
+    enter,
+    entered,
+    grow_stale,
+    hidden_fields,
+    is_in,
+    submit,
+)
 from tests.support.web.portal import Portal, follow_link, proof
-from tests.web.auth.test_reauthentication import grow_stale, hidden
 
 NONCE = "a nonce"
 
@@ -149,7 +158,7 @@ def test_user_turns_it_off_by_password_and_code(portal: Portal) -> None:
     grow_stale(portal)
     path = "/account/second-factor/off"
     asked = submit(browser, path)
-    form = hidden(asked.text) | {"reauthentication_password": PASSWORD}
+    form = hidden_fields(asked.text) | {"reauthentication_password": PASSWORD}
     assert browser.post(path, data=form).status_code == 403
     assert browser.post(path, data=form | {"reauthentication_code": "1"}).status_code == 403
     right = form | {"reauthentication_code": code(portal, 1)}
