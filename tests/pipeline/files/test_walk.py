@@ -8,12 +8,10 @@ import pytest
 from pipeline.files.walk import FolderWalk, LeftOut
 
 
-def walked(folder: Path) -> tuple[list[str], str | None]:
+def walked(folder: Path, *, follow: bool = True) -> tuple[list[str], str | None]:
     left_out = LeftOut()
-    found = [
-        path.relative_to(folder).as_posix() for path in FolderWalk(folder, left_out, follow=True)
-    ]
-    return found, left_out.describe()
+    walk = FolderWalk(folder, left_out, follow=follow)
+    return [path.relative_to(folder).as_posix() for path in walk], left_out.describe()
 
 
 def make(*paths: Path) -> None:
@@ -52,10 +50,9 @@ def test_linked_hidden_folder_is_read(tmp_path: Path, follow: bool) -> None:
     make(tmp_path / "a.png", tmp_path / ".pool/b.png")
     (tmp_path / "linked").symlink_to(".pool")
     (tmp_path / ".pool/loop").symlink_to("../.pool")
-    left_out = LeftOut()
-    found = FolderWalk(tmp_path, left_out, follow=follow)
-    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.png", "linked/b.png"]
-    assert left_out.describe() == (
+    found, left_out = walked(tmp_path, follow=follow)
+    assert found == ["a.png", "linked/b.png"]
+    assert left_out == (
         "left out: 1 hidden or junk file (.pool), "
         "1 link to a folder that is read where it is (linked/loop)"
     )
@@ -86,8 +83,7 @@ def test_link_to_a_folder_around_one_that_is_read_is_named(tmp_path: Path) -> No
     (tmp_path / "in" / "a").symlink_to(tmp_path / "pool" / "a")
     (tmp_path / "in" / "all").symlink_to(tmp_path / "pool")
     (tmp_path / "in" / "parent").symlink_to(tmp_path)
-    left_out = LeftOut()
-    assert not list(FolderWalk(tmp_path / "in", left_out, follow=True))
-    assert left_out.describe() == (
-        "left out: 2 links to folders around one that is read (all, parent)"
+    assert walked(tmp_path / "in") == (
+        [],
+        "left out: 2 links to folders around one that is read (all, parent)",
     )
