@@ -14,6 +14,7 @@ from models.files.orphans import find_orphans
 from models.files.pictures import Pictures, picture_name
 from models.files.references import needed_files
 from models.files.store import FileStore
+from tests.support.data.damage import flip_a_bit
 from tests.support.data.sites import Site
 from tests.support.data.uploads import files_in
 from tests.support.servers.databases import both_databases
@@ -66,22 +67,26 @@ def test_damaged_or_exchanged_picture_is_discarded(store: FileStore, pictures: P
     for name in (damaged, exchanged, cut):
         pictures.put(name, PNG)
     file_of(store, exchanged).write_bytes(file_of(store, damaged).read_bytes())
-    content = bytearray(file_of(store, damaged).read_bytes())
-    content[500] ^= 1
-    file_of(store, damaged).write_bytes(content)
+    flip_a_bit(file_of(store, damaged))
     file_of(store, cut).write_bytes(b"")
     for name in (damaged, exchanged, cut):
         assert read(pictures, name) is None
     assert files_in(store, "pictures") == []
 
 
+def put_three(store: FileStore, pictures: Pictures) -> list[str]:
+    """Names, longest unused first."""
+    names = [picture_name(stored(store, bytes([number]))) for number in range(3)]
+    for number, name in enumerate(names):
+        pictures.put(name, PNG)
+        os.utime(file_of(store, name), (1000 + number, 1000 + number))
+    return names
+
+
 def test_longest_unused_pictures_are_deleted_first(store: FileStore) -> None:
     size = len(PNG) + hashlib.sha256().digest_size
     pictures = Pictures(store, max_bytes=3 * size)
-    names = [picture_name(stored(store, bytes([number]))) for number in range(3)]
-    for age, name in enumerate(names):
-        pictures.put(name, PNG)
-        os.utime(file_of(store, name), (1000 + age, 1000 + age))
+    names = put_three(store, pictures)
     assert read(pictures, names[0]) == PNG
     pictures.put(picture_name(stored(store, b"new")), PNG)
     assert read(pictures, names[1]) is None
@@ -101,10 +106,7 @@ def test_pictures_leave_the_reserve_of_the_disk_free(
     monkeypatch.setattr("models.files.pictures.ALWAYS_KEPT_BYTES", size)
     pictures = Pictures(store, max_bytes=2**20, reserve_bytes=1000 * size)
     free_space(monkeypatch, 1000 * size)
-    names = [picture_name(stored(store, bytes([number]))) for number in range(3)]
-    for age, name in enumerate(names):
-        pictures.put(name, PNG)
-        os.utime(file_of(store, name), (1000 + age, 1000 + age))
+    names = put_three(store, pictures)
     free_space(monkeypatch, 998 * size)
     pictures.put(new := picture_name(stored(store, b"new")), PNG)
     assert [path.name for path in files_in(store, "pictures")] == sorted([names[2], new])
