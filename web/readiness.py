@@ -96,25 +96,31 @@ class Waiting:
 class Readiness:
     def __init__(self, context: AppContext) -> None:
         settings = context.settings
-        self._database = Probe(lambda: _read_database(context), lasts_s=LASTS_S)
-        self._writes = Probe(lambda: _write_database(context), lasts_s=WRITE_LASTS_S)
-        self._broker = Probe(lambda: "" if is_broker_up() else NO_ANSWER, lasts_s=LASTS_S)
-        self._disk = Probe(lambda: _check_disk(settings), lasts_s=LASTS_S)
+        self._probes: dict[tuple[str, ...], Probe[States]] = {
+            _IN_DATABASE: Probe(lambda: _read_database(context), lasts_s=LASTS_S),
+            ("database_writes",): Probe(
+                lambda: States({"database_writes": _write_database(context)}),
+                lasts_s=WRITE_LASTS_S,
+            ),
+            ("broker",): Probe(
+                lambda: States({"broker": "" if is_broker_up() else NO_ANSWER}), lasts_s=LASTS_S
+            ),
+            ("files", "disk"): Probe(lambda: States(_check_disk(settings)), lasts_s=LASTS_S),
+        }
 
     def states(self) -> States:
         """At most some seconds old."""
         since = time.monotonic()
-        times = {"since": since, "until": since + PATIENCE_S}
-        for probe in (self._database, self._writes, self._broker, self._disk):
+        until = since + PATIENCE_S
+        for probe in self._probes.values():
             probe.start()
-        found = self._database.get(**times) or States(dict.fromkeys(_IN_DATABASE, NO_ANSWER))
-        none = {"files": NO_ANSWER, "disk": NO_ANSWER}
-        of_disk = self._disk.get(**times)
-        alone = {"database_writes": self._writes, "broker": self._broker}
-        answers = {part: probe.get(**times) for part, probe in alone.items()}
-        reasons = {part: NO_ANSWER if code is None else code for part, code in answers.items()}
-        reasons |= {**found.reasons, **(none if of_disk is None else of_disk)}
-        return States({part: reasons[part] for part in PARTS if reasons.get(part)}, found.version)
+        reasons: dict[str, str] = {}
+        version = ""
+        for parts, probe in self._probes.items():
+            found = probe.get(since=since, until=until) or States(dict.fromkeys(parts, NO_ANSWER))
+            reasons |= found.reasons
+            version = version or found.version
+        return States({part: reasons[part] for part in PARTS if reasons.get(part)}, version)
 
 
 def current_readiness() -> Readiness:
