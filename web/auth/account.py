@@ -81,8 +81,7 @@ def revoke_token(token_id: int) -> ResponseReturnValue:
 
 def _objection_to_person() -> str | None:
     """Ask for the current password; a user who has none must have just logged in by a link."""
-    with read_session() as session:
-        has_password = session.get_one(User, person().id).password_hash is not None
+    has_password = person().has_password
     if has_password and not confirm(person().name, request.form.get("current", "")):
         return "wrong password, or too many attempts: wait a while"
     if not has_password and not reauthentication.is_confirmed(person()):

@@ -49,16 +49,8 @@ def _is_code_right(who: Person) -> bool:
     return admit_code(user, request.form.get(CODE, ""))
 
 
-def ask(who: Person) -> ResponseReturnValue:
+def ask() -> ResponseReturnValue:
     """A page with the form as it was sent, which asks for the password."""
-    with read_session() as session:
-        has_password = session.get_one(User, who.id).password_hash is not None
     kept = [field for field in request.form.items(multi=True) if field[0] not in OWN_FIELDS]
-    page = render_template(
-        "reauthentication.html",
-        name=who.name,
-        has_password=has_password,
-        is_wrong=PASSWORD in request.form,
-        kept=kept,
-    )
-    return page, 403
+    is_wrong = PASSWORD in request.form
+    return render_template("reauthentication.html", is_wrong=is_wrong, kept=kept), 403

@@ -131,7 +131,7 @@ def _check_session(view: dict[str, Any]) -> ResponseReturnValue | None:
     if view.get(RECENT) and not reauthentication.is_confirmed(person()):
         if is_api_request():
             raise reauthentication.RequiredError
-        return reauthentication.ask(person())
+        return reauthentication.ask()
     return None
 
 

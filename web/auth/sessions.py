@@ -35,6 +35,7 @@ class Person(UserMixin):  # type: ignore[misc]
     role: Role
     until: datetime | None = None
     login: str = field(default="", repr=False)
+    has_password: bool = False
     has_second_factor: bool = False
     seen_at: datetime | None = None
     confirmed_at: datetime | None = None
@@ -122,8 +123,14 @@ def _person_of_token(incoming: Request) -> Person | None:
 
 
 def _person(user: User, **session_: Any) -> Person:
-    has_second_factor = user.totp_nonce is not None
-    return Person(user.id, user.name, user.role, has_second_factor=has_second_factor, **session_)
+    return Person(
+        user.id,
+        user.name,
+        user.role,
+        has_password=user.password_hash is not None,
+        has_second_factor=user.totp_nonce is not None,
+        **session_,
+    )
 
 
 def _set_person(who: Person) -> Person:
