@@ -15,7 +15,7 @@ from web.auth.pending_login import complete, let_in, pending
 from web.auth.rules import audit, needs, open_to_all, usable_without_second_factor
 from web.auth.sessions import log_out
 from web.context import current_settings, write_session
-from web.http.security import local_path, redirect_to_local
+from web.http.security import redirect_to_wanted, wanted_path
 
 bp = Blueprint("login", __name__)
 
@@ -25,10 +25,10 @@ bp = Blueprint("login", __name__)
 @open_to_all("it is the login page")
 def show() -> ResponseReturnValue:
     if token := request.args.get("token"):  # a link of an earlier release
-        wanted = local_path(request.args.get("next", ""))
+        wanted = wanted_path()
         link = url_for("login.show_link", next=wanted if wanted != "/" else None, _anchor=token)
         return redirect(link, code=303)
-    return redirect_to_local(_wanted()) if current_user.is_authenticated else _page(200)
+    return redirect_to_wanted() if current_user.is_authenticated else _page(200)
 
 
 @bp.post("/login")
@@ -43,7 +43,7 @@ def enter() -> ResponseReturnValue:
 @limiter.limit("20 per minute")
 @open_to_all("it is a login page")
 def show_link() -> str:
-    return render_template("link.html", action=url_for("login.enter_by_link"), next=_wanted())
+    return render_template("link.html", action=url_for("login.enter_by_link"), next=wanted_path())
 
 
 @bp.post("/login/link")
@@ -98,16 +98,12 @@ def _use(token: str) -> User | None:
     return user
 
 
-def _wanted() -> str:
-    return local_path(request.values.get("next", ""))
-
-
 def _page(status: int, *, refused: str = "") -> ResponseReturnValue:
     return render_template(
         "login.html",
         refused=refused,
         name=request.form.get("name", ""),
-        next=_wanted(),
+        next=wanted_path(),
         lockout_minutes=_lockout_minutes(),
     ), status
 
@@ -115,7 +111,7 @@ def _page(status: int, *, refused: str = "") -> ResponseReturnValue:
 def _code_page(status: int) -> ResponseReturnValue:
     page = render_template(
         "code.html",
-        next=_wanted(),
+        next=wanted_path(),
         is_wrong=status != 200,
         lockout_minutes=_lockout_minutes(),
     )

@@ -3,7 +3,7 @@
 It is kept in the signed cookie for five minutes, and is no login: every page but one refuses it.
 """
 
-from flask import current_app, redirect, request, session, url_for
+from flask import current_app, redirect, session, url_for
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeTimedSerializer
 
@@ -12,7 +12,7 @@ from models.people.users import get_user
 from models.tables.people import User
 from web.auth.sessions import log_in
 from web.context import read_session, write_session
-from web.http.security import local_path, redirect_to_local
+from web.http.security import redirect_to_wanted, wanted_path
 
 KEY = "pending_login"
 WITHIN_S = 300
@@ -23,7 +23,7 @@ def let_in(user: User, *, by: str = "") -> ResponseReturnValue:
     if user.totp_nonce is None:
         return complete(user, by=by)
     session[KEY] = _signer().dumps([user.id, user.session_epoch, by])
-    wanted = local_path(request.values.get("next", ""))
+    wanted = wanted_path()
     return redirect(url_for("login.ask_code", next=wanted if wanted != "/" else None), code=303)
 
 
@@ -31,7 +31,7 @@ def complete(user: User, *, by: str) -> ResponseReturnValue:
     with write_session() as writing:
         record(writing, user_id=user.id, action="login", target=by)
     log_in(user)
-    return redirect_to_local(request.values.get("next", ""), code=303)
+    return redirect_to_wanted(code=303)
 
 
 def pending() -> tuple[User, str] | None:

@@ -88,9 +88,13 @@ _LOCAL = re.compile(r"/(?!/)[^\\\x00-\x20\x7f-\x9f]*")
 WAYS_IN_AND_OUT = ("/login", "/welcome", "/logout")
 
 
-def redirect_to_local(wanted: str, *, code: int = 302) -> ResponseReturnValue:
-    """wanted: a path of this portal, without the prefix of its proxy."""
-    return redirect(request.script_root + local_path(wanted), code=code)
+def redirect_to_wanted(*, code: int = 302) -> ResponseReturnValue:
+    return redirect(request.script_root + wanted_path(), code=code)
+
+
+def wanted_path() -> str:
+    """Where to go after login: a path of this portal, without the prefix of its proxy."""
+    return local_path(request.values.get("next", ""))
 
 
 def local_path(wanted: str) -> str:
