@@ -87,7 +87,7 @@ class States:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Why images wait. reason: a short code. message: a sentence for their sender."""
+    """Why images wait. reason: a short code; message: a sentence for their sender."""
 
     reason: str
     message: str

@@ -9,15 +9,9 @@ from models.intake.uploads import UploadState
 from models.reading.results import Result
 from models.tables.intake import State
 from web.http.schemas import FilesOut, In, Out, Paging, Text, out_model
+from web.readiness import Waiting
 
-
-class WaitingOut(Out):
-    """Why images wait. reason: a short code; message: a sentence for their sender."""
-
-    reason: str
-    message: str
-
-
+WaitingOut = out_model(Waiting, "WaitingOut")
 JobOut = out_model(
     JobProgress,
     "JobOut",
