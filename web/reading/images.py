@@ -126,9 +126,10 @@ def _note_damage(kind: Kind, image: Image) -> None:
 
 
 def _radiograph(stored_sha256: str, heatmap: NDArray[np.float32] | None) -> Response:
-    found = _renderer().pictures.open(picture_name(stored_sha256, heatmap))
+    renderer = _renderer()
+    found = renderer.pictures.open(picture_name(stored_sha256, heatmap))
     if found is None:
-        png = _renderer().draw(stored_sha256, heatmap, user_id=person().id)
+        png = renderer.draw(stored_sha256, heatmap, user_id=person().id)
         return Response(png, mimetype=PNG)
     answer = Response(wrap_file(request.environ, found.file), mimetype=PNG, direct_passthrough=True)
     answer.content_length = found.size
@@ -136,6 +137,8 @@ def _radiograph(stored_sha256: str, heatmap: NDArray[np.float32] | None) -> Resp
 
 
 def _renderer() -> Renderer:
-    context = current_context()
-    new = Renderer(context.settings, context.store, open_decoder=open_decoder)
-    return cast(Renderer, current_app.extensions.setdefault(KEY, new))
+    if KEY not in current_app.extensions:
+        context = current_context()
+        new = Renderer(context.settings, context.store, open_decoder=open_decoder)
+        current_app.extensions.setdefault(KEY, new)  # another thread may have been first
+    return cast(Renderer, current_app.extensions[KEY])
