@@ -19,7 +19,7 @@ from models.tables.people import Role
 from pipeline.errors import DamagedFileError, DecoderError
 from web.auth.rules import needs, person
 from web.auth.view_log import record_image
-from web.context import current_context, current_settings, read_session
+from web.context import current_context, current_settings, read_session, write_session
 from web.http.limits import PICTURES, at_most
 from web.reading.renderer import Renderer, open_decoder
 
@@ -121,7 +121,7 @@ def _note_damage(kind: Kind, image: Image) -> None:
     found = Damage("stored", str(image.stored_sha256))
     if kind == "thumbnail":
         found = Damage("inputs", image.sha256)
-    with current_context().sessions.begin() as session:
+    with write_session() as session:
         note_damage(session, [found])
 
 
