@@ -1,13 +1,14 @@
 // Follows a night: polls each second while the page is visible, and reloads it at the end.
 
 import { getJson, sleep } from "./http.js";
+import { sentence } from "./words.js";
 
 const INTERVAL_MS = 1000;
 const panel = document.getElementById("night");
 
 function show(night) {
   const find = (id) => document.getElementById(id);
-  find("night-state").textContent = night.words[0].toUpperCase() + night.words.slice(1);
+  find("night-state").textContent = sentence(night.words);
   find("night-bar").value = night.share;
   find("night-progress").textContent = night.progress;
   for (const stage of panel.querySelectorAll("[data-stage]")) {

@@ -5,7 +5,7 @@ import { declareAll } from "./declare.js";
 import { cleanPath, fromDrop, fromInput, nameOf } from "./gather.js";
 import { base, getJson, postJson } from "./http.js";
 import { Sending } from "./sending.js";
-import { bytes, count, duration } from "./words.js";
+import { bytes, count, duration, sentence } from "./words.js";
 
 const SAY_EVERY_MS = 10_000; // for screen readers
 
@@ -132,7 +132,7 @@ class Upload {
   }
 
   wait(words) {
-    const line = `${words[0].toUpperCase()}${words.slice(1)}; trying again. Files that arrived are kept.`;
+    const line = `${sentence(words)}; trying again. Files that arrived are kept.`;
     find("sending-waits").textContent = line;
     find("sending-waits").hidden = false;
     find("sending-left").textContent = "";
