@@ -57,16 +57,18 @@ def needs(role: Role | None) -> Callable[[View], View]:
     return mark
 
 
-def needs_recent_password(view: View) -> View:
-    """In browsers, the password must have been given within ten minutes. Tokens need none."""
-    view.__dict__[RECENT] = True
-    return view
+def marker(name: str, value: object) -> Callable[[View], View]:
+    def mark(view: View) -> View:
+        view.__dict__[name] = value
+        return view
+
+    return mark
 
 
-def usable_without_second_factor(view: View) -> View:
-    """Also by those who must set one up first."""
-    view.__dict__[BEFORE_SET_UP] = True
-    return view
+# In browsers, the password must have been given within ten minutes. Tokens need none.
+needs_recent_password = marker(RECENT, True)
+# Also by those who must set one up first.
+usable_without_second_factor = marker(BEFORE_SET_UP, True)
 
 
 def refuse_tokens() -> None:

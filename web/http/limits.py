@@ -7,7 +7,7 @@ nobody waits, while the broker or the database is away. A second portal counts f
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from apiflask import APIFlask
 from flask import current_app, request
@@ -16,10 +16,8 @@ from werkzeug.exceptions import RequestEntityTooLarge, TooManyRequests
 
 from models.config.settings import Settings
 from web.auth.credentials import limiter
-from web.auth.rules import person
+from web.auth.rules import View, marker, person
 from web.http.params import check_query
-
-View = TypeVar("View", bound=Callable[..., Any])
 
 BODY, RATE = "max_body_bytes", "rate"  # of a view
 SMALL_BODY = 64 * 2**10  # of every view that does not state another limit
@@ -51,11 +49,11 @@ VERIFICATIONS = Rate("verifications", 20)
 
 def takes(max_bytes: int | None) -> Callable[[View], View]:
     """The view's longest body; None: a form with files, as long as the largest archive."""
-    return _marker(BODY, max_bytes)
+    return marker(BODY, max_bytes)
 
 
 def at_most(rate: Rate) -> Callable[[View], View]:
-    return _marker(RATE, rate)
+    return marker(RATE, rate)
 
 
 def body_limit(view: Callable[..., Any]) -> int | None:
@@ -95,11 +93,3 @@ def _limit_body() -> None:
     limit = SMALL_BODY if view is None else body_limit(view)
     if limit is not None:
         request.max_content_length = limit
-
-
-def _marker(name: str, value: object) -> Callable[[View], View]:
-    def mark(view: View) -> View:
-        view.__dict__[name] = value
-        return view
-
-    return mark
