@@ -13,11 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pipeline.dicom.terms import TAGS, is_kept
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import DISPLAY_SIDE
-from pipeline.prepare.wire import Channel, WireError
+from pipeline.prepare.wire import MAX_TEXT, MAX_TRACE, Channel, WireError
 from pipeline.pseudonym import LONGEST_IDENTIFIER
 from pipeline.types import NETWORK_INPUT_SIDE, Deidentified, Prepared
 
-MAX_TEXT: Final = 500  # characters of a sentence
 # A decoder may use 1 GB of memory, and holds at least two copies of what it has written: a file's
 # pixels and the new file, or the content of the file and the new one.
 MAX_BLOB_BYTES: Final = 500_000_000
@@ -62,7 +61,7 @@ class Fault(_Message):
     """The code is at fault. places: an error's type and where it was raised, for the log."""
 
     kind: Literal["fault"]
-    places: Annotated[str, Field(max_length=2000, pattern=r"^[\w.:;<> -]*$")]
+    places: Annotated[str, Field(max_length=MAX_TRACE, pattern=r"^[\w.:;<> -]*$")]
 
 
 class _Stored(_Message):

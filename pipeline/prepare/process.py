@@ -29,7 +29,7 @@ from pipeline.files.jpeg import DAMAGED, reports_damage
 from pipeline.limits import Limits
 from pipeline.prepare.prepare import prepare_content
 from pipeline.prepare.sandbox.contain import contain
-from pipeline.prepare.wire import Channel, read_exactly
+from pipeline.prepare.wire import MAX_TEXT, MAX_TRACE, Channel, read_exactly
 from pipeline.types import Prepared
 
 # Of one process. The largest radiograph that `Limits` allows (64 million pixels of 16 bits) takes
@@ -37,8 +37,6 @@ from pipeline.types import Prepared
 MEMORY_BYTES: Final = 1_000_000_000
 _GRACE_S: Final = 2.0
 _PIPE_BYTES: Final = 1 << 16  # what Linux keeps
-_LONGEST_CLAUSE: Final = 500
-_LONGEST_TRACE: Final = 2000
 # Imported by the libraries when they are first needed, which is too late here.
 _LAZY_MODULES: Final = ("numpy.ma", "PIL.Jpeg2KImagePlugin", "PIL.WebPImagePlugin")
 # Of text in DICOM files. Besides the standard's (PS3.3 C.12.1.1.2), pydicom accepts Python's names.
@@ -96,7 +94,7 @@ def _answer(
         places = traceback.extract_tb(error.__traceback__)
         trace = "; ".join(f"{Path(place.filename).name}:{place.lineno}" for place in places)
         trace = f"{type(error).__name__} at {trace}"
-        return [{"kind": "fault", "places": trace[:_LONGEST_TRACE]}]
+        return [{"kind": "fault", "places": trace[:MAX_TRACE]}]
 
 
 def _result(
@@ -139,7 +137,7 @@ def _prepared(prepared: Prepared) -> Sequence[Any]:
 
 def _refusal(refusal: RefusedError) -> Sequence[Any]:
     code, clause = refusal.reason
-    return [{"kind": "refusal", "code": code, "clause": clause[:_LONGEST_CLAUSE]}]
+    return [{"kind": "refusal", "code": code, "clause": clause[:MAX_TEXT]}]
 
 
 def _import_all() -> None:
