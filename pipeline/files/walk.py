@@ -76,7 +76,7 @@ class FolderWalk:
                 yield path
 
     def _reason_against(self, entry: os.DirEntry[str]) -> str | None:
-        if _is_hidden(entry.name):
+        if is_hidden(entry.name):
             return HIDDEN
         if entry.is_symlink():
             # realpath, since Path.resolve() fails for circular links
@@ -98,7 +98,7 @@ class FolderWalk:
         return None
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
     return name.startswith(".") or is_junk(name)
 
 
@@ -106,7 +106,7 @@ def _is_below(target: Path, walked: Path) -> bool:
     """Whether the walk through `walked` comes to `target`: it leaves out what is hidden."""
     if not target.is_relative_to(walked):
         return False
-    return not any(_is_hidden(part) for part in target.relative_to(walked).parts)
+    return not any(is_hidden(part) for part in target.relative_to(walked).parts)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

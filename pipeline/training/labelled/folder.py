@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pipeline.files.sniff import is_junk
-from pipeline.files.walk import HIDDEN, FolderWalk, LeftOut
+from pipeline.files.walk import HIDDEN, FolderWalk, LeftOut, is_hidden
 from pipeline.text import listed, plural, unique_name
 from pipeline.training.labelled.image import DatasetError, LabelledImage
 from pipeline.training.splits import patient_of
@@ -66,7 +65,7 @@ class LabelledFolder:
         others = [path for path in children(self._folder) if path.name.upper() not in FOLDER_LABELS]
         missing = [label for label in FOLDER_LABELS if label not in self._classes]
         if missing and any(path.is_dir() for path in others):
-            found = sorted(path.name for path in children(self._folder) if path.is_dir())
+            found = [path.name for path in children(self._folder) if path.is_dir()]
             raise DatasetError(
                 f"{self._folder}: expected folders {' and '.join(FOLDER_LABELS)}; "
                 f"found {listed(found)}, no {', '.join(missing)}"
@@ -105,8 +104,4 @@ def split_folders(folder: Path) -> dict[str, Path]:
 
 def children(folder: Path, *, hidden: bool = False) -> list[Path]:
     """Return what lies directly in the folder: hidden and junk files, or all others."""
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if (path.name.startswith(".") or is_junk(path.name)) == hidden
-    ]
+    return [path for path in sorted(folder.iterdir()) if is_hidden(path.name) == hidden]
