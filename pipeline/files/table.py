@@ -17,7 +17,7 @@ from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.files.cells import LABELS, SPELLINGS, plain_label, plain_title
 from pipeline.limits import MAX_TABLE_BYTES
-from pipeline.text import readable
+from pipeline.text import bytes_words, readable
 
 DELIMITERS = ",;\t"
 MAX_ROWS = 300_000
@@ -81,11 +81,11 @@ class Table:
             return "too few cells"
         if any(cell.strip() for cell in cells[width:]):
             return "more cells than the header; quote cells that contain a separator"
-        in_one_line = {place for name, place in self.columns.items() if name != "file"}
         for place, cell in enumerate(cells):
             if "\n" in cell or "\r" in cell:
                 if self._holds_rows(cell):
                     return "a quotation mark is not closed, so that rows became one cell"
+                in_one_line = {place for name, place in self.columns.items() if name != "file"}
                 if place in in_one_line:
                     return "a quoted cell spans several lines"
         return None
@@ -122,8 +122,8 @@ def read_bytes(path: Path) -> bytes:
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > MAX_TABLE_BYTES:
-        limit = MAX_TABLE_BYTES // 2**20
-        raise TableError(f"{path}: larger than {limit} MiB; split it into several files")
+        limit = bytes_words(MAX_TABLE_BYTES)
+        raise TableError(f"{path}: larger than {limit}; split it into several files")
     return content
 
 
