@@ -47,14 +47,15 @@ def read_images(
     progress: Callable[[int], None] = lambda done: None,
     refused: Callable[[RefusedImage], None] | None = None,
 ) -> Dataset:
-    """Decode every image as serving does, in contained processes, one for each core.
+    """Decode every image as serving does, in contained processes, at most one a core.
 
     refused: called for each that cannot be read, which is left out; without it DatasetError is
     raised for the first.
     """
     inputs = np.empty((len(images), size, size), np.uint8)
     read: list[LabelledImage] = []
-    with DecoderPool(processes=os.cpu_count() or 1, timeout_s=DECODE_TIMEOUT_S) as pool:
+    processes = min(os.cpu_count() or 1, len(images))
+    with DecoderPool(processes=processes, timeout_s=DECODE_TIMEOUT_S) as pool:
         answers = pool.prepare_all(image.path for image in images)
         for number, (image, answer) in enumerate(zip(images, answers, strict=True), start=1):
             if not isinstance(answer, RefusedError):
