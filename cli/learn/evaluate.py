@@ -138,7 +138,7 @@ def evaluate(
                     name=name,
                     notes=notes,
                     errors=reading.errors,
-                    display=pool.display,
+                    levels_of=pool.levels,
                     command=shlex.join(["overread", *sys.argv[1:]]),
                 )
             click.echo(f"Report: {written}", err=True)

@@ -65,12 +65,20 @@ class DecoderPool:
         # Pillow is needed for pictures only.
         from pipeline.drawing import display_png, overlay_png
 
-        with self._borrowed() as decoder:
-            levels = decoder.answer("display", path)
+        levels = self.levels(path)
         if isinstance(levels, RefusedError):
             return levels
-        assert isinstance(levels, np.ndarray)
         return display_png(levels) if heatmap is None else overlay_png(levels, heatmap)
+
+    def levels(self, path: Path) -> NDArray[np.uint8] | RefusedError:
+        """Return a file's `drawing.display_levels`.
+
+        Raises DecoderError if a process cannot be started.
+        """
+        with self._borrowed() as decoder:
+            answer = decoder.answer("display", path)
+        assert not isinstance(answer, Prepared)
+        return answer
 
     def containment(self) -> Mapping[str, str]:
         """Return what contains the processes, see `sandbox.contain`.

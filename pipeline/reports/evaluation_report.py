@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.drawing import display_png, overlay_png
 from pipeline.errors import RefusedError
 from pipeline.evaluation.bootstrap import DRAWS
 from pipeline.evaluation.curves import curves_as_json, precision_recall_points, probability_counts
@@ -29,8 +30,8 @@ IMAGE_SIDE: Final = 420
 QUALITY: Final = 82
 
 
-# See `DecoderPool.display`.
-Display = Callable[[Path, NDArray[np.float32] | None], bytes | RefusedError]
+# See `DecoderPool.levels`.
+LevelsOf = Callable[[Path], NDArray[np.uint8] | RefusedError]
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,13 @@ def write_report(
     name: str,
     notes: Sequence[str],
     errors: WorstErrors,
-    display: Display,
+    levels_of: LevelsOf,
     command: str,
 ) -> Path:
     """Write `folder/index.html` into an existing folder; return its path. Raises OSError.
 
     found: of `evaluate`, with `refused` and `left_out`, as `overread evaluate --json` prints it.
-    name, notes: of the labelled images. display: draws the errors. command: as typed.
+    name, notes: of the labelled images. levels_of: to draw the errors. command: as typed.
     """
     path = folder / FILE
     page = render(
@@ -94,8 +95,8 @@ def write_report(
         card=card,
         charts=draw_charts(scores, found),
         chart_style=charts.STYLE,
-        false_negatives=[(error, _images(error, display)) for error in errors.false_negatives],
-        false_positives=[(error, _images(error, display)) for error in errors.false_positives],
+        false_negatives=[(error, _images(error, levels_of)) for error in errors.false_negatives],
+        false_positives=[(error, _images(error, levels_of)) for error in errors.false_positives],
         now=datetime.now(UTC),
         METRICS=METRICS,
         OVERALL=OVERALL,
@@ -131,13 +132,14 @@ def _answered(scores: Scores, card: Card) -> dict[str, Any] | None:
     return evaluate(chosen, card=card) if 0 < len(chosen) < len(scores) else None
 
 
-def _images(error: WorstError, display: Display) -> tuple[str, str] | None:
+def _images(error: WorstError, levels_of: LevelsOf) -> tuple[str, str] | None:
     """The image, plain and with its heatmap, as data: URLs; None where the file is gone."""
-    heatmap = error.prediction.heatmap
-    plain, overlay = (display(error.path, heat) for heat in (None, heatmap / (heatmap.max() or 1)))
-    if isinstance(plain, RefusedError) or isinstance(overlay, RefusedError):
+    levels = levels_of(error.path)
+    if isinstance(levels, RefusedError):
         return None
-    return _data_url(plain), _data_url(overlay)
+    heatmap = error.prediction.heatmap
+    overlay = overlay_png(levels, heatmap / (heatmap.max() or 1))
+    return _data_url(display_png(levels)), _data_url(overlay)
 
 
 def _data_url(png: bytes) -> str:
