@@ -143,12 +143,6 @@ class FileStore:
             return False
         return _renew(self._input_path(sha256, preprocessing))
 
-    def delete_network_inputs(self, sha256: str) -> None:
-        """Of every preprocessing. While a backup is made they stay."""
-        with deleting(self.root) as may_delete:
-            for path in self.paths("inputs", sha256) if may_delete else ():
-                path.unlink(missing_ok=True)
-
     def discard_network_input(self, sha256: str, preprocessing: str) -> None:
         """So that it is made again. While a backup is made it stays, and is written over."""
         with deleting(self.root) as may_delete:

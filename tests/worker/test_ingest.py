@@ -231,7 +231,7 @@ def test_ingest_restores_nothing_from_a_damaged_file(context: AppContext, ingest
     first, second = ingest({"a/1.png": a_png(seed=1), "a/2.png": a_png(seed=2)})
     path, other = (context.store.path(str(one.stored_sha256)) for one in (first, second))
     path.write_bytes(other.read_bytes())
-    context.store.delete_network_inputs(first.sha256)
+    context.store.discard_network_input(first.sha256, PREPROCESSING)
     with context.sessions.begin() as session:
         session.execute(update(Image).where(Image.id == first.id).values(state=State.RECEIVED))
     failed, _ = ingest({})

@@ -182,7 +182,7 @@ def test_predict_sends_lost_inputs_back_to_ingest_where_a_file_is_stored(
     images = ingest({"a/1.png": a_png(), "a/2.dcm": a_dicom(tmp_path), "a/3.png": a_png(seed=3)})
     before = [context.store.network_input(image.sha256, PREPROCESSING) for image in images]
     for image in images:
-        context.store.delete_network_inputs(image.sha256)
+        context.store.discard_network_input(image.sha256, PREPROCESSING)
     context.store.delete(images[2].stored_sha256 or "", area="stored")
     stored = files_in(context.store, "stored")
     predict_chunk(context, live)

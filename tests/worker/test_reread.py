@@ -30,7 +30,7 @@ from models.reading.rereadings import (
 from models.tables import intake as tables
 from models.tables.intake import Image, Job, ModelVersion, State
 from models.tables.people import Role
-from pipeline.types import OperatingPoint
+from pipeline.types import PREPROCESSING, OperatingPoint
 from tests.support.data.rows import (
     a_job,
     a_prediction,
@@ -209,7 +209,7 @@ def test_reread_skips_images_without_network_input(
     context: AppContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = images_in(context)[1]
-    context.store.delete_network_inputs(gone.sha256)
+    context.store.discard_network_input(gone.sha256, PREPROCESSING)
     ask(context)
     reread_all(context)
     assert answers(context) == [IMAGES, IMAGES - 1]

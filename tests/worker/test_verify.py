@@ -70,7 +70,7 @@ def test_stopping_process_makes_no_more_inputs_again(
 ) -> None:
     lost = [Damage("inputs", one.sha256) for one in images]
     for image in images:
-        context.store.delete_network_inputs(image.sha256)
+        context.store.discard_network_input(image.sha256, PREPROCESSING)
     with context.sessions.begin() as session:
         note_damage(session, lost)
     with monkeypatch.context() as patched:
@@ -91,7 +91,7 @@ def test_lost_network_inputs_are_made_again_from_stored_files(
     first, second, third = images
     before = [context.store.network_input(one.sha256, PREPROCESSING) for one in images]
     swap(*(context.store.paths("inputs", one.sha256)[0] for one in (first, second)))
-    context.store.delete_network_inputs(third.sha256)
+    context.store.discard_network_input(third.sha256, PREPROCESSING)
     path, other = (context.store.path(str(one.stored_sha256)) for one in (third, first))
     path.write_bytes(other.read_bytes())
     lost = [Damage("inputs", one.sha256) for one in images]
@@ -122,7 +122,7 @@ def test_damaged_stored_file_is_written_over_when_its_image_is_sent_again(
 def test_network_input_of_an_image_that_is_purged_meanwhile_does_not_stay(
     context: AppContext, images: list[Image], pool: DecoderPool
 ) -> None:
-    context.store.delete_network_inputs(images[0].sha256)
+    context.store.discard_network_input(images[0].sha256, PREPROCESSING)
     with context.sessions.begin() as session:
         note_damage(session, [Damage("inputs", images[0].sha256)])
 

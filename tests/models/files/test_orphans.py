@@ -10,6 +10,7 @@ from sqlalchemy import delete, update
 
 from models.files.orphans import find_orphans
 from models.tables.intake import Image, ModelVersion, State, Study
+from pipeline.types import PREPROCESSING
 from tests.support.data.rows import a_job, an_image
 from tests.support.data.sites import Site
 from tests.support.servers.databases import both_databases
@@ -40,7 +41,7 @@ def lose_stored_file(site: Site) -> None:
 
 
 def lose_input(site: Site) -> None:
-    site.store.delete_network_inputs(site.sha256(1))
+    site.store.discard_network_input(site.sha256(1), PREPROCESSING)
 
 
 def leave_upload(site: Site) -> None:

@@ -14,6 +14,7 @@ from models.files.presence import StoreAwayError, mark_store
 from models.files.store import Area, FileStore
 from models.operations.integrity import SHARES, Verified, forget_whole, is_whole, verify_share
 from models.tables.intake import Image, State
+from pipeline.types import PREPROCESSING
 from tests.support.data.damage import flip_a_bit, swap
 from tests.support.data.nights import a_trained_version
 from tests.support.data.sites import Site
@@ -86,7 +87,7 @@ def swap_inputs(site: Site) -> list[tuple[Damage, str]]:
 
 
 def lose_input(site: Site) -> list[tuple[Damage, str]]:
-    site.store.delete_network_inputs(site.sha256(5))
+    site.store.discard_network_input(site.sha256(5), PREPROCESSING)
     return [(Damage("inputs", site.sha256(5)), "missing")]
 
 

@@ -22,7 +22,7 @@ from models.tables.learning import DatasetSnapshot, Night, SnapshotImage
 from models.tables.people import Role
 from pipeline.pseudonym import patient_pseudonym
 from pipeline.training.splits import assign_split
-from pipeline.types import Split
+from pipeline.types import PREPROCESSING, Split
 from tests.support.data.damage import flip_a_bit
 from tests.support.data.labelled import NORMAL, PNEUMONIA, UNUSABLE, Archive, patient_of_split
 from tests.support.data.rows import a_hash, a_version
@@ -69,7 +69,7 @@ def test_snapshot_members_and_report(context: AppContext, archive: Archive) -> N
     of_site = archive.site_image(value=PNEUMONIA, patient="anna")
     archive.site_image(value=UNUSABLE)
     archive.site_image(value=None)
-    context.store.delete_network_inputs(archive.site_image())
+    context.store.discard_network_input(archive.site_image(), PREPROCESSING)
     of_set, _ = archive.imported_set("public", [(TEST, "berta", NORMAL), (TRAIN, "carl", NORMAL)])
     snapshot = take_snapshot(context)
 
