@@ -29,7 +29,7 @@ def establish(session: Session, settings: Settings) -> None:
     """
     data_dir = settings.data_dir
     connection = session.connection()
-    if not _is_recorded(connection):
+    if _fingerprint(connection) is None:
         has_users = _has_users(connection)
         if not has_users:
             _refuse_used_folder(settings)
@@ -72,9 +72,10 @@ def check_on_connect(engine: Engine, secrets: Secrets, *, data_dir: Path) -> Non
 
 def check_secrets(connection: Connection, secrets: Secrets, *, data_dir: Path) -> bool:
     """False where the database does not know yet. Raises SecretsError."""
-    if not _is_recorded(connection):
+    known = _fingerprint(connection)
+    if known is None:
         return False
-    if _fingerprint(connection) != secrets.fingerprint:
+    if known != secrets.fingerprint:
         raise SecretsError(
             f"{data_dir / SECRETS_FILE} is of another installation than the database: restore it "
             "from a backup of this service, or correct OVERREAD_DATA or OVERREAD_DATABASE_URL"
@@ -82,13 +83,10 @@ def check_secrets(connection: Connection, secrets: Secrets, *, data_dir: Path) -
     return True
 
 
-def _is_recorded(connection: Connection) -> bool:
-    has_table = inspect(connection).has_table(Installation.__tablename__)
-    return has_table and _fingerprint(connection) is not None
-
-
 def _fingerprint(connection: Connection) -> str | None:
-    return connection.scalar(select(Installation.key_fingerprint))
+    """None where the database does not know yet."""
+    has_table = inspect(connection).has_table(Installation.__tablename__)
+    return connection.scalar(select(Installation.key_fingerprint)) if has_table else None
 
 
 def _has_users(connection: Connection) -> bool:
