@@ -82,21 +82,21 @@ def has_waiting_night(session: Session) -> bool:
     return session.scalar(select(Night.id).where(_OPEN, _is_free())) is not None
 
 
-def claim_night(session: Session, *, lease_s: float, max_attempts: int) -> NightClaim | None:
+def claim_night(session: Session, *, max_attempts: int) -> NightClaim | None:
     lease, rows = claim_rows(
         session,
         Night,
         *(_OPEN, _is_free(), Night.attempts < max_attempts),
-        lease_s=lease_s,
+        lease_s=LEASE_S,
         returning=[Night.id],
         started_at=func.coalesce(Night.started_at, now()),
     )
     return NightClaim(rows[0].id, lease.holder) if rows else None
 
 
-def extend(session: Session, claim: NightClaim, *, lease_s: float) -> bool:
+def extend(session: Session, claim: NightClaim) -> bool:
     """Return False if the night is no longer this claim's."""
-    return update_night(session, claim, leased_until=now() + timedelta(seconds=lease_s))
+    return update_night(session, claim, leased_until=now() + timedelta(seconds=LEASE_S))
 
 
 def is_cancelled(session: Session, claim: NightClaim) -> bool:

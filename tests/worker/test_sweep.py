@@ -119,6 +119,6 @@ def test_sweep_schedules_a_due_night_once(
     assert nudges(broker_url, "train") == 2
     with context.sessions.begin() as session:
         assert list_nights(session).total == 1
-        assert claim_night(session, lease_s=60, max_attempts=3) is not None
+        assert claim_night(session, max_attempts=3) is not None
     sweep(context)
     assert nudges(broker_url, "train") == 2, "a worker holds it"

@@ -9,7 +9,6 @@ from typing import Any
 
 from models.context import AppContext
 from models.learning.nights import (
-    LEASE_S,
     NightClaim,
     begin_stage,
     extend,
@@ -84,7 +83,7 @@ class ClaimedNight:
         try:
             check_memory(self.context.settings)
             with self.context.sessions.begin() as session:
-                is_held = extend(session, self.claim, lease_s=LEASE_S)
+                is_held = extend(session, self.claim)
                 must_stop = is_cancelled(session, self.claim)
         except PipelineError as error:
             self._reason_to_stop = error

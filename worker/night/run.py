@@ -25,7 +25,6 @@ from models.audit.log import record
 from models.base import now
 from models.context import AppContext
 from models.learning.nights import (
-    LEASE_S,
     NightClaim,
     claim_night,
     finish_night,
@@ -66,7 +65,7 @@ def run_night(context: AppContext) -> bool:
     """Run the waiting night to its end. Returns whether there was one."""
     max_attempts = context.settings.max_attempts
     with context.sessions.begin() as session:
-        claim = claim_night(session, lease_s=LEASE_S, max_attempts=max_attempts)
+        claim = claim_night(session, max_attempts=max_attempts)
     if claim is None:
         return False
     with holding_night(context, claim) as night, _ending(context, claim):

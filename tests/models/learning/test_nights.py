@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from models.base import now
 from models.config.settings import Settings
 from models.learning.nights import (
-    LEASE_S,
     NightClaim,
     begin_due_night,
     begin_stage,
@@ -38,7 +37,7 @@ from tests.support.servers.databases import Database, both_databases
 
 
 def claim(session: Session) -> NightClaim:
-    found = claim_night(session, lease_s=LEASE_S, max_attempts=3)
+    found = claim_night(session, max_attempts=3)
     assert found is not None
     return found
 
@@ -76,7 +75,7 @@ def test_one_of_many_workers_claims_the_night(database: Database) -> None:
 
     def take(_: int) -> NightClaim | None:
         with database.sessions.begin() as session:
-            return claim_night(session, lease_s=LEASE_S, max_attempts=3)
+            return claim_night(session, max_attempts=3)
 
     with ThreadPoolExecutor(8) as workers:
         claims = [found for found in workers.map(take, range(16)) if found]
@@ -98,7 +97,7 @@ def test_lost_claim_writes_nothing(session: Session, night: Night) -> None:
     lapse(session)
     assert has_waiting_night(session)
     second = claim(session)
-    assert not extend(session, first, lease_s=LEASE_S)
+    assert not extend(session, first)
     assert not update_night(session, first, progress="too late")
     assert not finish_night(session, first, Outcome.PROMOTED, "too late")
     release_night(session, first)
@@ -113,7 +112,7 @@ def test_night_fails_after_too_many_attempts(session: Session, night: Night) -> 
         assert not fail_exhausted_night(session, max_attempts=3)
         begin_stage(session, claim(session), "training")
         lapse(session)
-    assert claim_night(session, lease_s=LEASE_S, max_attempts=3) is None
+    assert claim_night(session, max_attempts=3) is None
     assert fail_exhausted_night(session, max_attempts=3)
     found = the_night(session)
     assert (found.outcome, found.reason) == (Outcome.FAILED, "failed after 3 attempts; see the log")
@@ -143,8 +142,8 @@ def test_night_is_free_again_after_the_clock_was_set_back(session: Session, nigh
     session.execute(update(Night).values(leased_until=now() + timedelta(days=1)))
     assert has_waiting_night(session)
     second = claim(session)
-    assert not extend(session, first, lease_s=LEASE_S)
-    assert extend(session, second, lease_s=LEASE_S)
+    assert not extend(session, first)
+    assert extend(session, second)
     assert not has_waiting_night(session)
 
 

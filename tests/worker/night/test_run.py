@@ -116,7 +116,7 @@ def test_night_of_the_same_network_is_refused_and_its_labels_are_not_new(
 
 def claimed(context: AppContext) -> ClaimedNight:
     with context.sessions.begin() as session:
-        claim = claim_night(session, lease_s=60, max_attempts=3)
+        claim = claim_night(session, max_attempts=3)
     assert claim is not None
     return ClaimedNight(context, claim)
 
