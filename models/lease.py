@@ -8,7 +8,7 @@ that were not given back: rows that keep losing their worker are given up after 
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Row, String, and_, or_, update
@@ -26,11 +26,6 @@ class LeaseColumns:
     leased_until: Mapped[datetime | None]
 
 
-class Lease(NamedTuple):
-    holder: str
-    until: datetime
-
-
 def claim_rows(
     session: Session,
     table: type[LeaseColumns],
@@ -38,18 +33,21 @@ def claim_rows(
     lease_s: float,
     returning: Sequence[InstrumentedAttribute[Any]],
     **values: Any,
-) -> tuple[Lease, Sequence[Row[*tuple[Any, ...]]]]:
-    """values: further columns to set; the attempt counts unless they say otherwise."""
-    lease = Lease(uuid4().hex, now() + timedelta(seconds=lease_s))
-    columns = {"attempts": table.attempts + 1, "leased_by": lease.holder}
+) -> tuple[str, Sequence[Row[*tuple[Any, ...]]]]:
+    """Returns the claim's id, and its rows.
+
+    values: further columns to set; the attempt counts unless they say otherwise.
+    """
+    holder, until = uuid4().hex, now() + timedelta(seconds=lease_s)
+    columns = {"attempts": table.attempts + 1, "leased_by": holder, "leased_until": until}
     claimed = (
         update(table)
         .where(*which)
-        .values(columns | {"leased_until": lease.until} | values)
+        .values(columns | values)
         .returning(*returning)
         .execution_options(synchronize_session=False)
     )
-    return lease, session.execute(claimed).all()
+    return holder, session.execute(claimed).all()
 
 
 def release_rows(

@@ -56,11 +56,11 @@ def claim_images(session: Session, state: State, settings: Settings) -> Claim:
     ids = ids or _pick_shares(session, waiting, settings.chunk_size)
     ids = ids or _pick_suspect(session, waiting, settings.max_attempts)
     columns = (Image.id, Image.job_id, Image.file, Image.sha256, Image.attempts)
-    lease, rows = claim_rows(
+    holder, rows = claim_rows(
         session, Image, Image.id.in_(ids), lease_s=settings.lease_s, returning=columns
     )
     images = tuple(ClaimedImage(*row) for row in sorted(rows))
-    return Claim(lease.holder, state, images)
+    return Claim(holder, state, images)
 
 
 def release(session: Session, claim: Claim, *, count_attempt: bool = False) -> None:

@@ -83,7 +83,7 @@ def has_waiting_night(session: Session) -> bool:
 
 
 def claim_night(session: Session, *, max_attempts: int) -> NightClaim | None:
-    lease, rows = claim_rows(
+    holder, rows = claim_rows(
         session,
         Night,
         *(_OPEN, _is_free(), Night.attempts < max_attempts),
@@ -91,7 +91,7 @@ def claim_night(session: Session, *, max_attempts: int) -> NightClaim | None:
         returning=[Night.id],
         started_at=func.coalesce(Night.started_at, now()),
     )
-    return NightClaim(rows[0].id, lease.holder) if rows else None
+    return NightClaim(rows[0].id, holder) if rows else None
 
 
 def extend(session: Session, claim: NightClaim) -> bool:

@@ -100,10 +100,10 @@ def claim_chunk(session: Session, rereading_id: int, settings: Settings) -> Chun
         return None
     ids = tuple(row.id for row in rows)
     which = (Image.id.in_(ids), Image.state == State.PREDICTED)
-    lease, _ = claim_rows(
+    holder, _ = claim_rows(
         session, Image, *which, lease_s=settings.lease_s, returning=[Image.id], attempts=attempts
     )
-    return Chunk(lease.holder, rereading_id, ids, tuple(dict.fromkeys(row.sha256 for row in rows)))
+    return Chunk(holder, rereading_id, ids, tuple(dict.fromkeys(row.sha256 for row in rows)))
 
 
 def settle_chunk(session: Session, chunk: Chunk) -> None:
