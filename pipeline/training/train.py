@@ -101,7 +101,8 @@ def _find_images(
 ) -> tuple[list[LabelledImage], list[LabelledImage]]:
     """Return images to train on and images to test with. Raises DatasetError."""
     opened = open_dataset(dataset)
-    contents = read_contents(opened, refused=refuse)
+    # A list: a CSV that cannot be read to its end is refused before any file is hashed.
+    contents = read_contents(list(opened), refused=refuse)
     for text in (*opened.notes(), *contents.notes()):
         note(text)
     images = [blob.counted for blob in contents.blobs]

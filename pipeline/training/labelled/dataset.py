@@ -30,12 +30,16 @@ class LabelledDataset:
     """Images with their splits. ignored: sentences on entries beside the splits."""
 
     parts: tuple[LabelledSource, ...]
-    splits: frozenset[Split]  # that its folders or rows state
     ignored: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[LabelledImage | RefusedImage]:
         for part in self.parts:
             yield from part
+
+    @property
+    def splits(self) -> frozenset[Split]:
+        """That its folders or rows state; of a CSV after an iteration."""
+        return frozenset(split for part in self.parts for split in part.splits)
 
     def notes(self) -> list[str]:
         """Sentences on what is missing or was left out; complete after an iteration."""
@@ -59,19 +63,17 @@ def open_dataset(place: Path) -> LabelledDataset:
     Raises DatasetError.
     """
     if place.is_file():
-        table = LabelledTable(place, with_split=True)
-        return LabelledDataset((table,), table.stated_splits())
+        return LabelledDataset((LabelledTable(place, with_split=True),))
     found = split_folders(place)
     if class_folders(place):
         if found:
             raise DatasetError(f"{place}: holds both {next(iter(found))} and images beside it")
-        return LabelledDataset((LabelledFolder(place),), frozenset())
+        return LabelledDataset((LabelledFolder(place),))
     splits = {name: SPLITS[name.lower()] for name in found if name.lower() in SPLITS}
     if not splits:
         raise DatasetError(_unexpected(place))
     parts = (LabelledFolder(found[n], name=n, root=place, split=s) for n, s in splits.items())
-    ignored = _ignored(place, used=splits)
-    return LabelledDataset(tuple(parts), frozenset(splits.values()), tuple(ignored))
+    return LabelledDataset(tuple(parts), tuple(_ignored(place, used=splits)))
 
 
 def open_split(folder: Path, *, split: str | None, config: Mapping[str, Any]) -> LabelledFolder:

@@ -35,6 +35,7 @@ class LabelledFolder:
     ) -> None:
         self._folder, self._classes = folder, class_folders(folder)
         self._split, self._includes = split, includes
+        self.splits = {split} if split else set()
         self._root = root or folder
         self._not_walked = LeftOut()
         self.name = name or folder.resolve().name

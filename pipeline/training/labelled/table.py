@@ -20,8 +20,8 @@ class LabelledTable:
     Further columns: patient (else patients are read from file names) and, with_split, split. root:
     what the files are relative to, by default the CSV's folder. patient_column: another title of
     the column patient. as_normal: further labels that mean normal. Rows with any other label are
-    left out; `left_out` counts them after an iteration. Raises DatasetError, also while rows are
-    read.
+    left out; `left_out` counts them after an iteration, and `splits` holds what rows state. Raises
+    DatasetError, also while rows are read.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class LabelledTable:
     ) -> None:
         self.name = table.name
         self.left_out: Counter[str] = Counter()
+        self.splits: set[Split] = set()
         self._root = table.parent if root is None else root
         self._labels = {text: LABELS[label] for text, label in SPELLED.items() if label in LABELS}
         self._labels |= {plain_label(label): 0 for label in as_normal}
@@ -46,7 +47,7 @@ class LabelledTable:
         self.notes = [note] if (note := self.table.note()) else []
 
     def __iter__(self) -> Iterator[LabelledImage | RefusedImage]:
-        self.left_out = Counter()
+        self.left_out, self.splits = Counter(), set()
         try:
             for row in self.table:
                 label = row.cells["label"]
@@ -58,11 +59,6 @@ class LabelledTable:
                     self.left_out[label] += 1
         except TableError as error:
             raise DatasetError(f"{self.name}: {error}") from None
-
-    def stated_splits(self) -> frozenset[Split]:
-        return frozenset(
-            image.split for image in self if isinstance(image, LabelledImage) and image.split
-        )
 
     def _image(self, row: Row, *, label: int) -> LabelledImage | RefusedImage:
         file = row.cells["file"]
@@ -76,6 +72,8 @@ class LabelledTable:
             split = _split(row.cells.get("split"))
         except ValueError as error:
             return RefusedImage(f"{self._place(row)}: {file}", str(error))
+        if split:
+            self.splits.add(split)
         patient = stated or patient_of(unique_name(path.name))
         return LabelledImage(file, path, label, patient, split, is_patient_stated=bool(stated))
 
