@@ -26,7 +26,7 @@ from pipeline.inference.version_folder import BASELINE, Card
 from pipeline.prepare.pool import DecoderPool
 from pipeline.reports.evaluation_report import WorstErrors, write_report
 from pipeline.training.labelled.contents import Contents, read_contents
-from pipeline.training.labelled.dataset import LabelledSource, describe_other_labels, open_split
+from pipeline.training.labelled.dataset import LabelledSource, open_split
 from pipeline.training.labelled.image import DatasetError, LabelledImage, RefusedImage
 from pipeline.training.labelled.table import LabelledTable
 from pipeline.types import OperatingPoint
@@ -112,7 +112,7 @@ def evaluate(
         raise UsageProblem(str(error)) from None
     name = source.name
     if not images:
-        raise UsageProblem("; ".join([f"{name}: no labelled images", *notes_on(source)]))
+        raise UsageProblem("; ".join([f"{name}: no labelled images", *source.notes]))
     if report:
         make_folder(report)  # before the work, not after it
     with progress("Listing", total=len(images)) as shown:
@@ -121,7 +121,7 @@ def evaluate(
     with open_decoders(settings) as pool:
         with progress("Evaluating", total=len(contents.blobs)) as shown:
             reading.read(pool, predictor, shown)
-        notes = [*notes_on(source), *contents.notes()]
+        notes = [*source.notes, *contents.notes()]
         scores = reading.collector.scores()
         if not len(scores):
             reasons = [f"{one.file}: {one.reason}" for one in reading.refused[:1]] or notes
@@ -177,10 +177,6 @@ class Reading:
     def not_counted(self) -> dict[str, Any]:
         files = [asdict(one) for one in self.refused[:LISTED]]
         return {"refused": {"count": len(self.refused), "files": files}}
-
-
-def notes_on(source: LabelledSource) -> list[str]:
-    return [*source.notes, *describe_other_labels(source.left_out)]
 
 
 def described(source: LabelledSource) -> dict[str, Any]:

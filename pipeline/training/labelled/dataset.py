@@ -20,8 +20,6 @@ from pipeline.types import Split
 LAYOUT = "expected folders NORMAL and PNEUMONIA, or train, val, test that hold them"
 MAY_BE_TRAINING_DATA = "The network may have been trained on images in a folder named train."
 
-LISTED = 10  # other labels: in a wrong column each may be another
-
 LabelledSource = LabelledFolder | LabelledTable
 
 
@@ -43,18 +41,8 @@ class LabelledDataset:
 
     def notes(self) -> list[str]:
         """Sentences on what is missing or was left out; complete after an iteration."""
-        notes = [*self.ignored]
-        for part in self.parts:
-            notes += [f"{part.name}: {note}" for note in part.notes]
-            notes += [f"{part.name}: {note}" for note in describe_other_labels(part.left_out)]
-        return notes
-
-
-def describe_other_labels(left_out: Mapping[str, int]) -> Iterator[str]:
-    if left_out:
-        named = listed((f"{label or 'none'}: {n}" for label, n in left_out.items()), most=LISTED)
-        count = plural(sum(left_out.values()), "row")
-        yield f"{count} left out (label neither normal nor pneumonia): {named}"
+        notes = (f"{part.name}: {note}" for part in self.parts for note in part.notes)
+        return [*self.ignored, *notes]
 
 
 def open_dataset(place: Path) -> LabelledDataset:

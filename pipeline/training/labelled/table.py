@@ -2,16 +2,18 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pipeline.files.cells import LABELS as SPELLED
 from pipeline.files.cells import patient_id, plain_label, unguarded
 from pipeline.files.table import Row, TableError, read_table_file
-from pipeline.text import raw_name, unique_name
+from pipeline.text import listed, plural, raw_name, unique_name
 from pipeline.training.labelled.image import SPLITS, DatasetError, LabelledImage, RefusedImage
 from pipeline.training.splits import patient_of
 from pipeline.types import LABELS, Split
+
+LISTED = 10  # other labels: in a wrong column each may be another
 
 
 class LabelledTable:
@@ -44,7 +46,11 @@ class LabelledTable:
             self.table = read_table_file(table, columns, patient_column=patient_column)
         except TableError as error:
             raise DatasetError(str(error)) from None
-        self.notes = [note] if (note := self.table.note()) else []
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on a guessed encoding and on what was left out; complete after an iteration."""
+        return [*filter(None, [self.table.note()]), *describe_other_labels(self.left_out)]
 
     def __iter__(self) -> Iterator[LabelledImage | RefusedImage]:
         self.left_out, self.splits = Counter(), set()
@@ -86,6 +92,13 @@ class LabelledTable:
 
     def _place(self, row: Row) -> str:
         return f"{self.name}, row {row.number}"
+
+
+def describe_other_labels(left_out: Mapping[str, int]) -> Iterator[str]:
+    if left_out:
+        named = listed((f"{label or 'none'}: {n}" for label, n in left_out.items()), most=LISTED)
+        count = plural(sum(left_out.values()), "row")
+        yield f"{count} left out (label neither normal nor pneumonia): {named}"
 
 
 def _is_file(path: Path) -> bool:
