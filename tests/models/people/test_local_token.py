@@ -1,10 +1,12 @@
 """The local token is replaced at each start and each day; of old and new one is always valid."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from models.base import now
 from models.people.local_token import (
@@ -52,6 +54,27 @@ def test_renewal_revokes_all_earlier_local_tokens(database: Database, data_dir: 
     tokens = (first, second, kept(data_dir), own, others)
     assert [is_valid(database, token) for token in tokens] == [False, False, True, True, True]
     assert local_token_path(data_dir).stat().st_mode & 0o777 == 0o600
+
+
+def test_renewal_beside_another_one_leaves_a_valid_token(
+    database: Database, data_dir: Path
+) -> None:
+    """The first one pauses before it revokes; meanwhile the second one would be done."""
+    before, paused, second_is_done = kept(data_dir), threading.Event(), threading.Event()
+
+    def pause_first(*_: object) -> None:
+        if kept(data_dir) != before and not paused.is_set():
+            paused.set()
+            second_is_done.wait(0.5)
+
+    event.listen(database.engine, "checkout", pause_first)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(renew_local_token, database.sessions, data_dir)
+        assert paused.wait(10)
+        second = threads.submit(renew_local_token, database.sessions, data_dir)
+        second.add_done_callback(lambda _: second_is_done.set())
+    assert (first.result(), second.result()) == (None, None)
+    assert is_valid(database, kept(data_dir))
 
 
 @pytest.mark.parametrize(
