@@ -19,7 +19,8 @@ from typing import BinaryIO, cast
 
 from pipeline.errors import RefusedError, bad_archive, damaged, not_an_image, too_large, unsupported
 from pipeline.files.archive_checks import check_directory, check_name, name_of, shown_name
-from pipeline.files.sniff import is_junk
+from pipeline.files.formats import name_of_document
+from pipeline.files.sniff import HEAD_BYTES, is_junk
 
 _SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")  # a first entry, or none at all
 _ENCRYPTED = 0x1 | 0x40 | 0x2000  # APPNOTE 4.4.4: file, strong, and the directory itself
@@ -79,11 +80,13 @@ class Member:
             raise self.refusal
         try:
             content = cast(zipfile.ZipExtFile, self._archive.open(self._info))
-            head = content.peek(4)
+            head = content.peek(HEAD_BYTES)
         except _READ_ERRORS:
             raise damaged(_DAMAGED) from None
         if is_archive(head):
             content.close()
+            if document := name_of_document(head):
+                raise not_an_image(f"expected a radiograph, received {document}")
             raise bad_archive(_NESTED)
         return cast(BinaryIO, _Stream(content))
 
@@ -107,6 +110,8 @@ def members(
     """
     with ExitStack() as stack:
         stream = stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
+        if document := name_of_document(stream.read(HEAD_BYTES)):
+            raise not_an_image(f"expected radiographs, received {document}")
         try:
             check_directory(stream, max_entries=2 * limits.max_files)  # with folders and junk
             archive = stack.enter_context(zipfile.ZipFile(stream))

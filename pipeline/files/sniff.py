@@ -1,10 +1,10 @@
 """A file's media type by its content, its bytes within bounds, and files to ignore by name."""
 
 import os
-import re
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import RefusalCode, RefusedError, bad_archive, not_an_image
+from pipeline.files.formats import name_of_archive, name_of_format
 from pipeline.limits import Limits
 
 DICOM = "application/dicom"
@@ -28,34 +28,6 @@ _SIGNATURES = (
     (b"\xff\x4f\xff\x51", JPEG2000),  # bare codestream
 )
 
-# Named in the refusal, so that users know what they have sent.
-_KNOWN_BUT_UNSUPPORTED = (
-    (b"PK\x03\x04", "a zip archive"),
-    (b"PK\x05\x06", "an empty zip archive"),
-    (b"GIF8", "a GIF image"),
-    (b"8BPS", "a Photoshop image"),
-    (b"%!PS", "a PostScript file"),
-    (b"\xc5\xd0\xd3\xc6", "a PostScript file"),
-    (b"%PDF", "a PDF file"),
-    (b"SIMPLE  =", "a FITS image"),
-    (b"\x00\x00\x01\x00", "an icon"),
-)
-
-# Only zip archives are unpacked.
-_ARCHIVES = (
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"\x1f\x9d", "a compress archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ\x00", "an xz archive"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
-    (b"\x04\x22\x4d\x18", "an LZ4 archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"MSCF", "a cabinet archive"),
-    (b"LZIP", "an lzip archive"),
-)
-_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257  # POSIX.1-1988 and GNU
-
 _PREFIX = 128  # the preamble's length in bytes, PS3.10 7.1
 
 
@@ -77,22 +49,12 @@ def sniff(head: bytes) -> str:
         return BMP
     if _is_bare_dicom(head):
         return DICOM
-    if archive := _named(head, _ARCHIVES) or (_is_tar(head) and "a tar archive"):
+    name = name_of_format(head)
+    if not name and (archive := name_of_archive(head)):
         raise bad_archive(f"received {archive}: send its files, or pack them as a zip archive")
-    name = _named(head, _KNOWN_BUT_UNSUPPORTED)
-    if re.search(rb"<(!doctype|html|svg|\?xml)", head[:512], re.IGNORECASE):
-        name = name or "markup text"
     if name:
         raise not_an_image(f"expected a radiograph as DICOM, PNG, JPEG or TIFF, received {name}")
     raise not_an_image("the content is neither DICOM, PNG, JPEG nor TIFF")
-
-
-def _named(head: bytes, signatures: tuple[tuple[bytes, str], ...]) -> str | None:
-    return next((name for signature, name in signatures if head.startswith(signature)), None)
-
-
-def _is_tar(head: bytes) -> bool:
-    return head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + len(_TAR_MAGIC)] == _TAR_MAGIC
 
 
 def _is_bare_dicom(head: bytes) -> bool:

@@ -111,7 +111,7 @@ def test_train_lists_every_bad_file(tmp_path: Path) -> None:
     result = run("train", tmp_path, "--output", tmp_path / "new")
     assert result.exit_code == 1
     *refused, error = [line for line in result.stderr.splitlines() if "Training" not in line]
-    reason = "the content is neither DICOM, PNG, JPEG nor TIFF"
+    reason = "expected a radiograph as DICOM, PNG, JPEG or TIFF, received plain text"
     names = ["NORMAL/a.png", "NORMAL/b\ufffd09c.png", "PNEUMONIA/d.png"]
     assert refused == [f"{name}: {reason}" for name in names]
     assert error == "Error: too few patients: the training split lacks one of the two classes"

@@ -50,6 +50,20 @@ def test_empty_files_and_nested_archives_are_refused(tmp_path: Path) -> None:
     }
 
 
+def test_documents_are_named(tmp_path: Path) -> None:
+    office = make_zip(tmp_path / "x.docx", [("[Content_Types].xml", b"<Types/>")])
+    mime_type = [(an_entry("mimetype"), b"application/vnd.oasis.opendocument.text")]
+    opendocument = make_zip(tmp_path / "x.odt", mime_type).read_bytes()
+    with pytest.raises(RefusedError, match="received an Office document"):
+        outcomes(office)
+    both = [("a.docx", office.read_bytes()), ("b.odt", opendocument), ("ok.png", PNG)]
+    assert outcomes(make_zip(tmp_path / "x.zip", both)) == {
+        "a.docx": "expected a radiograph, received an Office document",
+        "b.odt": "expected a radiograph, received an OpenDocument file",
+        "ok.png": PNG,
+    }
+
+
 def test_equal_names_are_two_files(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
         path = make_zip(tmp_path / "x.zip", [("a.png", PNG), ("a.png", b"other")])
