@@ -80,10 +80,11 @@ def _is_interrupt(error: BaseException | None) -> bool:
 def _database_error(error: BaseException) -> Failed | None:
     from sqlalchemy.exc import DatabaseError
 
-    from models.session import AWAY, why_away
+    from models.session import AWAY, lacks_rights, why_away
 
     if isinstance(error, AWAY):
-        return Failed(f"the database does not answer: {why_away(error)}")
+        what = "refuses access" if lacks_rights(error) else "does not answer"
+        return Failed(f"the database {what}: {why_away(error)}")
     if type(error) is DatabaseError:  # SQLite: the file is damaged, or not a database
         return Failed(f"the database cannot be read: {why_away(error)}")
     return None

@@ -22,7 +22,6 @@ from sqlalchemy import (
 from sqlalchemy.exc import (
     DBAPIError,
     InterfaceError,
-    InternalError,
     OperationalError,
     TimeoutError,
 )
@@ -43,8 +42,17 @@ POSTGRES_TIMEOUTS = {
 # Beside the pool's five: one for each thread of the portal (cli/service/processes.py), and two for
 # its health checks. So nothing waits for a connection but a fault of ours.
 POOL = {"max_overflow": 29, "pool_timeout": 5}
-# The database does not answer, or not in time, or is a standby: a passing failure.
-AWAY = (OperationalError, InterfaceError, InternalError, TimeoutError)
+# The database does not answer, or not in time, is a standby, or lacks rights: a passing failure.
+AWAY = (OperationalError, InterfaceError, TimeoutError)
+# SQLSTATEs of PostgreSQL. The driver's classes for them also hold errors that do not pass: damaged
+# data, and faults of ours.
+NO_RIGHTS = "42501"
+_PASSING = {
+    NO_RIGHTS,
+    "25006",  # read_only_sql_transaction
+    "25P03",  # idle_in_transaction_session_timeout
+    "25P04",  # transaction_timeout
+}
 WRITES = {"overread_writes": True}
 
 
@@ -101,12 +109,18 @@ def _make_engine(settings: Settings) -> Engine:
             **POOL,
         )
         event.listen(engine, "connect", _prepare_postgres)
+        event.listen(engine, "handle_error", _as_operational)
         return engine
     engine = create_engine(database_url(settings), hide_parameters=True, **POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "handle_error", _discard_read_only)
     return engine
+
+
+def lacks_rights(error: Exception) -> bool:
+    """The user of the database may not do what was asked."""
+    return isinstance(error, DBAPIError) and _sqlstate(error.orig) == NO_RIGHTS
 
 
 def why_away(error: Exception) -> str:
@@ -119,6 +133,17 @@ def why_away(error: Exception) -> str:
 def _prepare_postgres(connection: Any, _: ConnectionPoolEntry) -> None:
     connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
     connection.commit()
+
+
+def _as_operational(context: ExceptionContext) -> OperationalError | None:
+    cause = context.original_exception
+    if _sqlstate(cause) not in _PASSING:
+        return None
+    return OperationalError(context.statement, None, cause, hide_parameters=True)
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    return getattr(error, "sqlstate", None)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

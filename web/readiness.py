@@ -25,7 +25,7 @@ from models.files.presence import StoreAwayError, require_store
 from models.learning.promotion import production_version
 from models.learning.versions import version_path
 from models.operations.heartbeat import ROLES, probe_writes, problems
-from models.session import why_away
+from models.session import lacks_rights, why_away
 from models.tables.workers import Problem
 from pipeline.errors import NetworkFolderError
 from pipeline.inference.version_folder import REQUIRED, load_card
@@ -40,6 +40,7 @@ LASTS_S = 1.0  # anybody may ask, as often as they like
 WRITE_LASTS_S = 5.0
 
 NO_ANSWER = "no-answer"
+NO_RIGHTS = "no-rights"
 # In the order in which they are named as the cause. A nearly full disk refuses uploads only.
 PARTS = (
     "database",
@@ -159,6 +160,8 @@ def _read_database(context: AppContext) -> States:
             reasons |= _of_workers(session, reasons["model_version"])
     except SQLAlchemyError as error:
         log.error("the database or a table does not answer: %s", type(error).__name__)
+        if lacks_rights(error):
+            reasons = {part: code and NO_RIGHTS for part, code in reasons.items()}
     except SecretsError as error:
         log.error("%s", error)
         reasons["database"] = "other-installation"
@@ -191,7 +194,7 @@ def _write_database(context: AppContext) -> str:
         probe_writes(context.sessions, "portal")
     except SQLAlchemyError as error:
         log.error("the database cannot be written: %s", why_away(error))
-        return "not-writable"
+        return NO_RIGHTS if lacks_rights(error) else "not-writable"
     except SecretsError:  # `_read_database` says so
         return "other-installation"
     return ""

@@ -1,16 +1,16 @@
-"""SQLite's file keeps its journal mode, and the pool no connection that cannot write."""
+"""Failures of PostgreSQL that pass; SQLite's journal mode; no connection that cannot write."""
 
 import sqlite3
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from models.config.settings import Settings
 from models.operations.heartbeat import record_heartbeat
 from models.operations.upgrade import migrate, upgrade
-from models.session import make_sessions, open_database, sqlite_file
+from models.session import AWAY, make_sessions, open_database, sqlite_file
 from tests.support.servers.databases import Database
 
 
@@ -59,3 +59,24 @@ def test_connection_that_cannot_write_is_not_kept(database: Database) -> None:
         record_heartbeat(session, "portal")
     with database.sessions.begin() as session:
         record_heartbeat(session, "portal")
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("code", "passes"),
+    [
+        ("25006", True),  # read_only_sql_transaction
+        ("42501", True),  # insufficient_privilege
+        ("57P03", True),  # cannot_connect_now
+        ("XX001", False),  # data_corrupted
+        ("XX002", False),  # index_corrupted
+        ("42P01", False),  # undefined_table
+    ],
+)
+def test_damage_is_no_passing_failure_of_postgresql(
+    database: Database, code: str, passes: bool
+) -> None:
+    failing = text(f"DO $$ BEGIN RAISE EXCEPTION 'a name' USING ERRCODE = '{code}'; END $$")
+    with pytest.raises(DBAPIError) as raised, database.sessions() as session:
+        session.execute(failing)
+    assert isinstance(raised.value, AWAY) == passes

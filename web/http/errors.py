@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from models.config.secrets import SecretsError
 from models.files.presence import StoreAwayError
-from models.session import AWAY, why_away
+from models.session import AWAY, lacks_rights, why_away
 from models.slots import RETRY_AFTER_S as BUSY_FOR_S
 from models.slots import BusyError
 from pipeline.text import bytes_words
@@ -122,8 +122,9 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _database_away(error: Exception) -> Response:
-    log.error("the database does not respond: %s", why_away(error))
-    words = "the database does not respond; try again in a moment"
+    what = "refuses access" if lacks_rights(error) else "does not respond"
+    log.error("the database %s: %s", what, why_away(error))
+    words = f"the database {what}; try again in a moment"
     # Otherwise the page would ask the database for the user.
     return answer(503, words, person=AnonymousUserMixin())
 

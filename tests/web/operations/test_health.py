@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text, update
-from sqlalchemy.exc import InternalError
 
 from models.base import now
 from models.config.settings import Settings
 from models.operations.heartbeat import LATE_AFTER_S, ROLES, Vitals, record_heartbeat
 from models.operations.upgrade import upgrade
-from models.session import AWAY, open_database
+from models.session import open_database
 from models.tables.installation import Installation
 from models.tables.workers import Problem, Worker
 from pipeline.inference.version_folder import BASELINE
@@ -130,17 +129,45 @@ def test_readyz_reports_an_unreachable_database(ready: Settings) -> None:
     assert _ask(gone, "/health")[0] == 503
 
 
+def _configure(database: Database, *statements: str) -> None:
+    """With the database's own name for `{name}`; for connections from now on."""
+    with database.engine.connect() as connection:
+        administering = connection.execution_options(isolation_level="AUTOCOMMIT")
+        for statement in statements:
+            name = f'"{database.engine.url.database}"'
+            administering.exec_driver_sql(statement.format(name=name))
+
+
 @on_postgresql
 def test_readyz_reports_a_read_only_server(ready: Settings, empty_database: Database) -> None:
     """As a standby: it can be read, and every write fails."""
-    name = empty_database.engine.url.database
-    with empty_database.engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
-            f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'
-        )
+    _configure(empty_database, "ALTER DATABASE {name} SET default_transaction_read_only = on")
     assert _down(ready) == (503, {"database_writes": "not-writable"})
     assert _ask(ready, "/health")[0] == 200
-    assert InternalError in AWAY, "requests that write get 503"
+
+
+@on_postgresql
+def test_readyz_reports_revoked_rights(ready: Settings, empty_database: Database) -> None:
+    """As after an administrator's mistake; the server responds all the same."""
+    _configure(
+        empty_database,
+        "CREATE ROLE limited",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO limited",
+        "ALTER DATABASE {name} SET role = limited",
+    )
+    assert _down(ready) == (503, {"database_writes": "no-rights"})
+    _configure(empty_database, "RESET ROLE", "DROP OWNED BY limited")
+    status, reasons = _down(ready)
+    assert (status, set(reasons.values())) == (503, {"no-rights"})
+    assert set(reasons) == {*NEEDED} - {"files", "broker"}
+    app = create_app(ready)
+    answer = app.test_client().get("/api/v1/jobs", headers={"Authorization": "Bearer a-b_c"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "the database refuses access" in answer.text
+    app.extensions[KEY].close()
+    _configure(
+        empty_database, "RESET ROLE", "ALTER DATABASE {name} RESET role", "DROP ROLE limited"
+    )
 
 
 @on_sqlite
