@@ -21,8 +21,9 @@ from pydicom.tag import Tag
 
 from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS
 from pipeline.deidentify.pixels import clean_pixels
-from pipeline.dicom.attributes import label, raw_value, term, text
-from pipeline.dicom.lut import COLOURS, packed_palette, read_palette, read_table, word_order
+from pipeline.dicom.attributes import integer, label, raw_value, term, text
+from pipeline.dicom.lut import COLOURS, packed_palette, read_palette, read_table
+from pipeline.dicom.pixels import PIXELS
 from pipeline.errors import RefusalCode, RefusedError, damaged, not_an_image, too_large
 from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import LONGEST_IDENTIFIER, Pseudonyms, patient_question, uid_of_hash
@@ -71,9 +72,20 @@ def _questions(dataset: Dataset) -> dict[str, tuple[str, ...]]:
         if uid := _identifier(dataset, keyword):
             questions[keyword] = "uid", uid
     if "SOPInstanceUID" not in questions:  # required: derived from the pixels
-        digest = hashlib.sha256(dataset.get("PixelData") or b"").hexdigest()
-        questions["SOPInstanceUID"] = "uid", digest
+        questions["SOPInstanceUID"] = "uid", _pixel_digest(dataset)
     return questions
+
+
+def _pixel_digest(dataset: Dataset) -> str:
+    """Return the SHA-256 of an image's pixels; that of float samples covers the image's size too.
+
+    That of Pixel Data does not, so that an image keeps the pseudonym that it was given before.
+    """
+    keyword = next(keyword for keyword in PIXELS if keyword in dataset)
+    digest = hashlib.sha256(dataset[keyword].value or b"")
+    if keyword != "PixelData":
+        digest.update(f"{keyword} {integer(dataset, 'Rows')}".encode())
+    return digest.hexdigest()
 
 
 def _identifier(dataset: Dataset, keyword: str) -> str:
@@ -147,7 +159,7 @@ def _clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
     vr = "SS" if table.first < 0 else "US"
     descriptor = [len(table.entries) % 2**16, table.first, table.bits]
     item.add(DataElement(Tag("LUTDescriptor"), vr, descriptor))
-    entries = table.entries.astype(word_order(dataset)).tobytes()
+    entries = table.entries.astype("<u2").tobytes()
     item.add(DataElement(Tag("LUTData"), "OW", entries))
     if keyword == "ModalityLUTSequence":
         item.ModalityLUTType = "US"  # required (PS3.3 C.11.1); US stands for unspecified
@@ -158,7 +170,7 @@ def _clean_palette(dataset: Dataset) -> list[DataElement | None]:
     """Return the colour tables (PS3.3 C.7.6.3.1.5) of a PALETTE COLOR image, [] for others."""
     if term(dataset, "PhotometricInterpretation") != "PALETTE COLOR":
         return []
-    descriptor, tables = packed_palette(read_palette(dataset), word_order(dataset))
+    descriptor, tables = packed_palette(read_palette(dataset))
     found: list[DataElement | None] = []
     for colour, table in zip(COLOURS, tables, strict=True):
         keyword = f"{colour}PaletteColorLookupTable"

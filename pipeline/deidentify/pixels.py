@@ -14,7 +14,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.tag import Tag
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 from rle.utils import encode_pixel_data
 
 from pipeline.deidentify.raster import strip_jpeg
@@ -39,21 +39,23 @@ _FLOATS = {"FloatPixelData": ("OF", 32), "DoubleFloatPixelData": ("OD", 64)}  # 
 def clean_pixels(dataset: Dataset) -> tuple[DataElement, UID]:
     """Return the element with the pixels of a decodable image, and its transfer syntax.
 
-    Bytes after the pixels, comments within encoded frames and overlays in unused bits are
-    removed. JPEG and JPEG 2000 keep their coded pixels, unless the unused bits of a lossless one
-    are not empty: it is re-encoded as RLE, as RLE is. Raises RefusedError.
+    Samples that are not encapsulated become little endian, with explicit VRs. Bytes after the
+    pixels, comments within encoded frames and overlays in unused bits are removed. JPEG and JPEG
+    2000 keep their coded pixels, unless the unused bits of a lossless one are not empty: it is
+    re-encoded as RLE, as RLE is. Raises RefusedError.
     """
     syntax = dataset.file_meta.TransferSyntaxUID
     keyword = next(keyword for keyword in PIXELS if keyword in dataset)
     if keyword in _FLOATS:
         vr, bits = _FLOATS[keyword]
-        value = dataset[keyword].value[: pixel_data_length(dataset, bits=bits)]
+        value = _little_endian(dataset, keyword, bits)[: pixel_data_length(dataset, bits=bits)]
+        syntax = ExplicitVRLittleEndian
     elif not syntax.is_encapsulated:
-        # PS3.5 A.1, A.2: OW unless the samples are bytes in an explicit transfer syntax.
-        is_word = syntax.is_implicit_VR or integer(dataset, "BitsAllocated") > 8
-        native = dataset.PixelData[: pixel_data_length(dataset)]
-        value = _clear_unused_bits(native, dataset, little_endian=syntax.is_little_endian)
-        vr, value = "OW" if is_word else "OB", value + bytes(len(value) % 2)
+        bits = integer(dataset, "BitsAllocated")
+        native = _little_endian(dataset, keyword, bits)[: pixel_data_length(dataset)]
+        value = _clear_unused_bits(native, dataset)
+        vr, value = "OW" if bits > 8 else "OB", value + bytes(len(value) % 2)  # PS3.5 A.2
+        syntax = ExplicitVRLittleEndian
     elif syntax == RLELossless or _has_overlay(dataset):
         vr, value, syntax = "OB", encapsulate(_reencoded_frames(dataset)), RLELossless
     elif is_jpeg(dataset):
@@ -65,8 +67,22 @@ def clean_pixels(dataset: Dataset) -> tuple[DataElement, UID]:
     return DataElement(Tag(keyword), vr, value), syntax
 
 
-def _clear_unused_bits(content: bytes, dataset: Dataset, *, little_endian: bool) -> bytes:
-    """Return samples that are not encapsulated, with their unused bits cleared.
+def _little_endian(dataset: Dataset, keyword: str, bits: int) -> bytes:
+    """Return samples that are not encapsulated, in little endian byte order.
+
+    bits: of a sample. Two samples of eight bits share a word where the VR is OW (PS3.5 7.3).
+    """
+    content: bytes = dataset[keyword].value
+    if bits == 8 and dataset[keyword].VR == "OW":
+        bits = 16
+    if dataset.file_meta.TransferSyntaxUID.is_little_endian or bits < 16:
+        return content
+    words = np.frombuffer(content, f">u{bits // 8}", len(content) // (bits // 8))
+    return words.astype(words.dtype.newbyteorder("<")).tobytes()
+
+
+def _clear_unused_bits(content: bytes, dataset: Dataset) -> bytes:
+    """Return little endian samples with their unused bits cleared.
 
     Padding keeps its value, which may exceed the stored bits. Signed samples are
     sign-extended.
@@ -75,7 +91,7 @@ def _clear_unused_bits(content: bytes, dataset: Dataset, *, little_endian: bool)
     if allocated not in (8, 16, 32) or stored == allocated:
         return content
     size, spare = allocated // 8, allocated - stored
-    order = f"{'<' if little_endian else '>'}u{size}"
+    order = f"<u{size}"
     count = len(content) // size
     samples: NDArray[Any] = np.frombuffer(content, order, count).astype(f"=u{size}", copy=False)
     shift = integer(dataset, "HighBit", default=stored - 1) + 1 - stored
@@ -131,5 +147,5 @@ def _samples(dataset: Dataset, index: int) -> tuple[bytes, bool]:
     frame = decode_frame(dataset, index, raw=True)
     allocated = np.dtype(f"<{frame.dtype.kind}{integer(dataset, 'BitsAllocated') // 8}")
     found = np.ascontiguousarray(frame, allocated).tobytes()
-    cleared = _clear_unused_bits(found, dataset, little_endian=True)
+    cleared = _clear_unused_bits(found, dataset)
     return cleared, cleared != found

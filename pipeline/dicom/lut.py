@@ -72,14 +72,17 @@ def read_palette(dataset: Dataset) -> LookUpTable:
     return LookUpTable(first, entries, 8 if entries.max() < 256 and bits == 8 else 16)
 
 
-def packed_palette(palette: LookUpTable, order: str) -> tuple[list[int], list[bytes]]:
-    """Return the descriptor, and a table for each of `COLOURS` with nothing after its entries."""
+def packed_palette(palette: LookUpTable) -> tuple[list[int], list[bytes]]:
+    """Return the descriptor, and a little endian table for each of `COLOURS`.
+
+    Nothing follows a table's entries.
+    """
     descriptor = [len(palette.entries) % 2**16, palette.first % 2**16, palette.bits]
     columns = palette.entries
     if palette.bits == 8:  # two entries to a word
         padded = np.pad(columns, ((0, len(columns) % 2), (0, 0))).astype(np.uint8)
         columns = np.ascontiguousarray(padded.T).view("<u2").T
-    return descriptor, [column.astype(order).tobytes() for column in columns.T]
+    return descriptor, [column.astype("<u2").tobytes() for column in columns.T]
 
 
 def word_order(dataset: Dataset) -> str:

@@ -1,5 +1,6 @@
 """DICOM without identifying values; see test_attributes for each attribute."""
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossle
 
 from pipeline.decode.decode import decode, decode_content
 from pipeline.errors import RefusedError
+from pipeline.pseudonym import pseudonymous_uid
 from tests.support.data.builders import (
     make_dataset,
     make_dicom,
@@ -18,6 +20,7 @@ from tests.support.data.builders import (
     save_dicom,
 )
 from tests.support.imaging.deidentified import (
+    KEY,
     NAME,
     deidentified,
     deidentified_dataset,
@@ -75,6 +78,28 @@ def test_files_without_identifiers_are_not_grouped(tmp_path: Path) -> None:
     assert (result.patient_hash, result.study_uid_hash) == (None, None)
     assert "StudyInstanceUID" not in kept
     assert kept.SOPInstanceUID.startswith("2.25.")
+
+
+def test_files_without_sop_instance_uid_have_pseudonyms_of_their_pixels(tmp_path: Path) -> None:
+    """Of floats too; the pseudonym of integers is that of the first release."""
+    picture, uids = make_picture(40, 40), set()
+    of_integers = make_dataset(picture, SOPInstanceUID="")
+    files = [of_integers]
+    for kind, keyword in (("f4", "FloatPixelData"), ("f8", "DoubleFloatPixelData")):
+        for shape in ((40, 40), (32, 50)):
+            dataset = make_dataset(picture.reshape(shape), SOPInstanceUID="", PixelData=None)
+            setattr(dataset, keyword, picture.astype(kind).tobytes())
+            files.append(dataset)
+            dataset = make_dataset(picture.reshape(shape), SOPInstanceUID="", PixelData=None)
+            setattr(dataset, keyword, (picture + 1).astype(kind).tobytes())
+            files.append(dataset)
+    for dataset in files:
+        dataset.save_as(tmp_path / "x.dcm", implicit_vr=False, little_endian=True)
+        content = (tmp_path / "x.dcm").read_bytes()
+        uids.add(deidentified(content).sop_instance_uid)
+    assert len(uids) == len(files)
+    digest = hashlib.sha256(of_integers.PixelData).hexdigest()
+    assert pseudonymous_uid(KEY, digest) in uids
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEGBaseline8Bit])
