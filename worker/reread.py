@@ -4,12 +4,23 @@ Their states stay as they are. Chunks are claimed, so that several workers share
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from models.context import AppContext
 from models.files.presence import require_store
 from models.intake.images import lock_images_of
 from models.reading.predictions import add_predictions
-from models.reading.rereadings import claim_chunk, due_rereading, settle_chunk
+from models.reading.rereadings import (
+    Chunk,
+    claim_chunk,
+    due_rereading,
+    give_back_chunk,
+    settle_chunk,
+)
+from models.tables.intake import ModelVersion
+from pipeline.inference.predictor import Predictor
+from worker.chunks import PASSING
 from worker.predict import LivePredictor, predict_stored
 
 log = logging.getLogger(__name__)
@@ -33,6 +44,28 @@ def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
         chunk = claim_chunk(session, rereading.id, settings)
     if chunk is None:
         return False
+    with _holding(chunk, context=context):
+        _read_again(context, chunk, predictor=predictor, version=version)
+    return True
+
+
+@contextmanager
+def _holding(chunk: Chunk, *, context: AppContext) -> Iterator[None]:
+    """Give it back after a failure, without waiting for its lease to lapse."""
+    try:
+        yield
+    except Exception as error:
+        try:
+            with context.sessions.begin() as session:
+                give_back_chunk(session, chunk, count_attempt=not isinstance(error, PASSING))
+        except PASSING:
+            log.warning("a claim could not be given back; waiting for its lease to lapse")
+        raise
+
+
+def _read_again(
+    context: AppContext, chunk: Chunk, *, predictor: Predictor, version: ModelVersion
+) -> None:
     predictions, failed = predict_stored(context, predictor, chunk.sha256s)
     if failed:  # they keep the prediction that they have
         reasons = "; ".join(sorted({reason.clause for reason in failed.values()}))
@@ -45,4 +78,3 @@ def reread_chunk(context: AppContext, live: LivePredictor) -> bool:
         )
     with context.sessions.begin() as session:  # separately: others may hold equal bytes
         settle_chunk(session, chunk)
-    return True

@@ -113,6 +113,17 @@ def settle_chunk(session: Session, chunk: Chunk) -> None:
     _finish_if_done(session, rereading)
 
 
+def give_back_chunk(session: Session, chunk: Chunk, *, count_attempt: bool) -> None:
+    """As if its lease had lapsed: the cursor has passed its images, which come last, each alone."""
+    update_rows(
+        session,
+        Image,
+        *(Image.id.in_(chunk.image_ids), Image.leased_by == chunk.claim_id),
+        attempts=Image.attempts if count_attempt else Image.attempts - 1,
+        leased_until=now(),
+    )
+
+
 def give_up_exhausted(session: Session, *, max_attempts: int, lease_s: float) -> int:
     """Images whose last attempt has lapsed are not predicted again. Returns how many."""
     return _release(session, has_lapsed(Image, lease_s=lease_s), Image.attempts > max_attempts)

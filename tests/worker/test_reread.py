@@ -245,6 +245,30 @@ def test_reread_claims_nothing_while_the_file_store_is_away(context: AppContext)
     assert answers(context) == [IMAGES, IMAGES]
 
 
+class VanishingStore(FileStore):
+    """Its disk goes when the first network input is read."""
+
+    def network_input(self, sha256: str, preprocessing: str) -> NDArray[np.uint8]:
+        self.root.rename(self.root.with_name("elsewhere"))
+        return super().network_input(sha256, preprocessing)
+
+
+def test_reread_gives_its_chunk_back_where_the_file_store_goes(context: AppContext) -> None:
+    root = context.store.root
+    mark_store(root)
+    ask(context)
+    context = with_settings(context, max_attempts=1)
+    for _ in range(6):  # three chunks, then images alone; more often than attempts are allowed
+        vanishing = replace(context, store=VanishingStore(root))
+        with pytest.raises(StoreAwayError):
+            reread_chunk(vanishing, LivePredictor())
+        root.with_name("elsewhere").rename(root)
+        sweep(context)
+    reread_all(context)  # without waiting for a lease to lapse
+    assert answers(context) == [IMAGES, IMAGES]
+    assert progress(context) == (5, 5, True)
+
+
 class PurgingStore(FileStore):
     """Gives network inputs as any; before the first one, the oldest image's job is purged."""
 
