@@ -33,6 +33,17 @@ class Split(StrEnum):
         return list(Split).index(self)
 
 
+class RangeRule(StrEnum):
+    """Which rule gave the range of values that is shown from black to white."""
+
+    TABLE = "table"  # a VOI LUT, PS3.3 C.11.2.1.1
+    WINDOW = "window"  # C.11.2.1.2
+    BITS_STORED = "bits stored"  # all values that the stated bits hold
+    BITS_USED = "bits used"  # the smallest usual range that holds the values
+    PERCENTILES = "percentiles"  # of the values themselves
+    STATED = "stated"  # by another format's own attribute
+
+
 @dataclass(frozen=True)
 class DecodedImage:
     """Pixels as a viewer shows them.
@@ -43,6 +54,8 @@ class DecodedImage:
     tags: the short list of DICOM attributes that is kept, by keyword (PS3.6), e.g.
         {"Modality": "CR", "ViewPosition": "PA"}; empty for other formats.
     warnings: plain sentences, e.g. "first of 3 frames read".
+    range_rule: which rule gave the range of `pixels`.
+    pixel_aspect: height of a pixel over its width.
     """
 
     pixels: NDArray[np.float32]
@@ -51,6 +64,8 @@ class DecodedImage:
     frames: int = 1
     tags: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    range_rule: RangeRule = RangeRule.BITS_STORED
+    pixel_aspect: float = 1.0
 
 
 @dataclass(frozen=True)

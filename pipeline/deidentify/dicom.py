@@ -21,9 +21,9 @@ from pydicom.tag import Tag
 
 from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS
 from pipeline.deidentify.pixels import clean_pixels
-from pipeline.dicom.attributes import integer, label, raw_value, term, text
-from pipeline.dicom.lut import COLOURS, packed_palette, read_palette, read_table
-from pipeline.dicom.pixels import PIXELS
+from pipeline.dicom.attributes import label, raw_value, term, text
+from pipeline.dicom.description import Description, describe
+from pipeline.dicom.lut import COLOURS, LookUpTable, packed_palette
 from pipeline.errors import RefusalCode, RefusedError, damaged, not_an_image, too_large
 from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import LONGEST_IDENTIFIER, Pseudonyms, patient_question, uid_of_hash
@@ -39,10 +39,11 @@ def deidentify_dataset(dataset: Dataset, *, pseudonyms: Pseudonyms) -> Deidentif
 
     pseudonyms: asked once. Raises RefusedError if the file cannot be written.
     """
-    questions = _questions(dataset)
+    description = describe(dataset)
+    questions = _questions(dataset, description)
     hashes = dict(zip(questions, pseudonyms(list(questions.values())), strict=True))
     try:
-        kept = _kept(dataset, hashes)
+        kept = _kept(dataset, description, hashes)
         target = io.BytesIO()
         pydicom.dcmwrite(target, kept, enforce_file_format=True)
     except RefusedError:
@@ -60,7 +61,7 @@ def deidentify_dataset(dataset: Dataset, *, pseudonyms: Pseudonyms) -> Deidentif
     )
 
 
-def _questions(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+def _questions(dataset: Dataset, description: Description) -> dict[str, tuple[str, ...]]:
     """Return by keyword what a keyed hash is needed of; `_STUDY` is the study's other one."""
     questions: dict[str, tuple[str, ...]] = {}
     if patient_id := _identifier(dataset, "PatientID"):
@@ -72,19 +73,19 @@ def _questions(dataset: Dataset) -> dict[str, tuple[str, ...]]:
         if uid := _identifier(dataset, keyword):
             questions[keyword] = "uid", uid
     if "SOPInstanceUID" not in questions:  # required: derived from the pixels
-        questions["SOPInstanceUID"] = "uid", _pixel_digest(dataset)
+        questions["SOPInstanceUID"] = "uid", _pixel_digest(dataset, description)
     return questions
 
 
-def _pixel_digest(dataset: Dataset) -> str:
+def _pixel_digest(dataset: Dataset, description: Description) -> str:
     """Return the SHA-256 of an image's pixels; that of float samples covers the image's size too.
 
     That of Pixel Data does not, so that an image keeps the pseudonym that it was given before.
     """
-    keyword = next(keyword for keyword in PIXELS if keyword in dataset)
+    keyword = description.keyword
     digest = hashlib.sha256(dataset[keyword].value or b"")
     if keyword != "PixelData":
-        digest.update(f"{keyword} {integer(dataset, 'Rows')}".encode())
+        digest.update(f"{keyword} {description.rows}".encode())
     return digest.hexdigest()
 
 
@@ -109,11 +110,11 @@ def read_sop_instance_uid(path: Path) -> str:
     return uid
 
 
-def _kept(dataset: Dataset, hashes: Mapping[str, str]) -> Dataset:
+def _kept(dataset: Dataset, description: Description, hashes: Mapping[str, str]) -> Dataset:
     kept = Dataset()
     for keyword in EMPTY:
         setattr(kept, keyword, "")
-    _add_image(kept, dataset)
+    _add_image(kept, dataset, description)
     for keyword in UIDS:
         if keyword in hashes:
             setattr(kept, keyword, uid_of_hash(hashes[keyword]))
@@ -131,11 +132,14 @@ def _kept(dataset: Dataset, hashes: Mapping[str, str]) -> Dataset:
     return kept
 
 
-def _add_image(kept: Dataset, dataset: Dataset) -> None:
+def _add_image(kept: Dataset, dataset: Dataset, description: Description) -> None:
     found = [_numbers(dataset, keyword, *kind) for keyword, kind in NUMBERS.items()]
-    found += [_clean_table(dataset, keyword) for keyword in TABLES]
-    found += _clean_palette(dataset)
-    pixels, syntax = clean_pixels(dataset)
+    tables = description.modality_table, description.voi_table
+    found += [
+        _clean_table(keyword, table) for keyword, table in zip(TABLES, tables, strict=True) if table
+    ]
+    found += _clean_palette(description)
+    pixels, syntax = clean_pixels(dataset, description)
     kept.file_meta = FileMetaDataset()
     kept.file_meta.TransferSyntaxUID = syntax
     for element in [*found, pixels]:
@@ -146,15 +150,11 @@ def _add_image(kept: Dataset, dataset: Dataset) -> None:
             setattr(kept, keyword, value.split("\\") if "\\" in value else value)
 
 
-def _clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
-    """Return a Modality or VOI LUT Sequence (PS3.3 C.11.1, C.11.2) with its first table, if any.
+def _clean_table(keyword: str, table: LookUpTable) -> DataElement:
+    """Return a Modality or VOI LUT Sequence (PS3.3 C.11.1, C.11.2) with its first table.
 
     Entries are rewritten with 16 bits each; bytes after them and explanations are dropped.
-    Raises RefusedError.
     """
-    table = read_table(dataset, keyword)
-    if table is None:
-        return None
     item = Dataset()
     vr = "SS" if table.first < 0 else "US"
     descriptor = [len(table.entries) % 2**16, table.first, table.bits]
@@ -166,12 +166,12 @@ def _clean_table(dataset: Dataset, keyword: str) -> DataElement | None:
     return DataElement(Tag(keyword), "SQ", Sequence([item]))
 
 
-def _clean_palette(dataset: Dataset) -> list[DataElement | None]:
+def _clean_palette(description: Description) -> list[DataElement]:
     """Return the colour tables (PS3.3 C.7.6.3.1.5) of a PALETTE COLOR image, [] for others."""
-    if term(dataset, "PhotometricInterpretation") != "PALETTE COLOR":
+    if description.palette is None:
         return []
-    descriptor, tables = packed_palette(read_palette(dataset))
-    found: list[DataElement | None] = []
+    descriptor, tables = packed_palette(description.palette)
+    found = []
     for colour, table in zip(COLOURS, tables, strict=True):
         keyword = f"{colour}PaletteColorLookupTable"
         found.append(DataElement(Tag(f"{keyword}Descriptor"), "US", descriptor))

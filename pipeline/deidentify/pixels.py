@@ -18,12 +18,10 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 from rle.utils import encode_pixel_data
 
 from pipeline.deidentify.raster import strip_jpeg
-from pipeline.dicom.attributes import integer, is_signed
+from pipeline.dicom.description import Description
 from pipeline.dicom.image import padding_mask
 from pipeline.dicom.pixels import (
-    PIXELS,
     decode_frame,
-    frames,
     has_unused_bits,
     is_jpeg,
     is_jpeg_2000,
@@ -33,10 +31,10 @@ from pipeline.errors import unsupported
 from pipeline.files.jpeg import precision
 from pipeline.files.jpeg2000 import precision_2000, strip_jpeg_2000
 
-_FLOATS = {"FloatPixelData": ("OF", 32), "DoubleFloatPixelData": ("OD", 64)}  # VR, bits
+_FLOATS = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}  # VR
 
 
-def clean_pixels(dataset: Dataset) -> tuple[DataElement, UID]:
+def clean_pixels(dataset: Dataset, description: Description) -> tuple[DataElement, UID]:
     """Return the element with the pixels of a decodable image, and its transfer syntax.
 
     Samples that are not encapsulated become little endian, with explicit VRs. Bytes after the
@@ -44,108 +42,108 @@ def clean_pixels(dataset: Dataset) -> tuple[DataElement, UID]:
     2000 keep their coded pixels, unless the unused bits of a lossless one are not empty: it is
     re-encoded as RLE, as RLE is. Raises RefusedError.
     """
-    syntax = dataset.file_meta.TransferSyntaxUID
-    keyword = next(keyword for keyword in PIXELS if keyword in dataset)
+    syntax, keyword = description.syntax, description.keyword
     if keyword in _FLOATS:
-        vr, bits = _FLOATS[keyword]
-        value = _little_endian(dataset, keyword, bits)[: pixel_data_length(dataset, bits=bits)]
-        syntax = ExplicitVRLittleEndian
+        vr, syntax = _FLOATS[keyword], ExplicitVRLittleEndian
+        value = _little_endian(dataset, description)[: pixel_data_length(description)]
     elif not syntax.is_encapsulated:
-        bits = integer(dataset, "BitsAllocated")
-        native = _little_endian(dataset, keyword, bits)[: pixel_data_length(dataset)]
-        value = _clear_unused_bits(native, dataset)
-        vr, value = "OW" if bits > 8 else "OB", value + bytes(len(value) % 2)  # PS3.5 A.2
-        syntax = ExplicitVRLittleEndian
-    elif syntax == RLELossless or _has_overlay(dataset):
-        vr, value, syntax = "OB", encapsulate(_reencoded_frames(dataset)), RLELossless
-    elif is_jpeg(dataset):
-        vr, value = "OB", encapsulate([strip_jpeg(stream) for stream in _streams(dataset)])
-    elif is_jpeg_2000(dataset):
-        vr, value = "OB", encapsulate([strip_jpeg_2000(stream) for stream in _streams(dataset)])
+        native = _little_endian(dataset, description)[: pixel_data_length(description)]
+        value = _clear_unused_bits(native, description)
+        vr = "OW" if description.allocated > 8 else "OB"  # PS3.5 A.2
+        value, syntax = value + bytes(len(value) % 2), ExplicitVRLittleEndian
+    elif syntax == RLELossless or _has_overlay(dataset, description):
+        vr, value, syntax = "OB", encapsulate(_reencoded_frames(dataset, description)), RLELossless
+    elif is_jpeg(syntax):
+        streams = _streams(dataset, description)
+        vr, value = "OB", encapsulate([strip_jpeg(stream) for stream in streams])
+    elif is_jpeg_2000(syntax):
+        streams = _streams(dataset, description)
+        vr, value = "OB", encapsulate([strip_jpeg_2000(stream) for stream in streams])
     else:
         raise unsupported("files of this transfer syntax cannot be de-identified")
     return DataElement(Tag(keyword), vr, value), syntax
 
 
-def _little_endian(dataset: Dataset, keyword: str, bits: int) -> bytes:
+def _little_endian(dataset: Dataset, description: Description) -> bytes:
     """Return samples that are not encapsulated, in little endian byte order.
 
-    bits: of a sample. Two samples of eight bits share a word where the VR is OW (PS3.5 7.3).
+    Two samples of eight bits share a word where the VR is OW (PS3.5 7.3).
     """
-    content: bytes = dataset[keyword].value
-    if bits == 8 and dataset[keyword].VR == "OW":
+    content: bytes = dataset[description.keyword].value
+    bits = description.allocated
+    if bits == 8 and dataset[description.keyword].VR == "OW":
         bits = 16
-    if dataset.file_meta.TransferSyntaxUID.is_little_endian or bits < 16:
+    if description.syntax.is_little_endian or bits < 16:
         return content
     words = np.frombuffer(content, f">u{bits // 8}", len(content) // (bits // 8))
     return words.astype(words.dtype.newbyteorder("<")).tobytes()
 
 
-def _clear_unused_bits(content: bytes, dataset: Dataset) -> bytes:
+def _clear_unused_bits(content: bytes, description: Description) -> bytes:
     """Return little endian samples with their unused bits cleared.
 
     Padding keeps its value, which may exceed the stored bits. Signed samples are
     sign-extended.
     """
-    allocated, stored = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
+    allocated, stored = description.allocated, description.stored
     if allocated not in (8, 16, 32) or stored == allocated:
         return content
     size, spare = allocated // 8, allocated - stored
     order = f"<u{size}"
     count = len(content) // size
     samples: NDArray[Any] = np.frombuffer(content, order, count).astype(f"=u{size}", copy=False)
-    shift = integer(dataset, "HighBit", default=stored - 1) + 1 - stored
-    if shift or not is_signed(dataset):
+    shift = description.high + 1 - stored
+    if shift or not description.is_signed:
         cleared = samples & samples.dtype.type(((1 << stored) - 1) << shift)
     else:
         cleared = ((samples << spare).view(f"i{size}") >> spare).view(samples.dtype)
     if (cleared == samples).all():
         return content
-    values = samples.view(f"i{size}") if is_signed(dataset) else samples
-    padding = padding_mask(values[np.newaxis], dataset)
+    values = samples.view(f"i{size}") if description.is_signed else samples
+    padding = padding_mask(values[np.newaxis], description)
     if padding is not None:
         cleared = np.where(padding[0], samples, cleared)
     return bytes(cleared.astype(order).tobytes()) + content[count * size :]
 
 
-def _has_overlay(dataset: Dataset) -> bool:
+def _has_overlay(dataset: Dataset, description: Description) -> bool:
     """Whether the unused bits of a lossless image are not empty.
 
     Most streams state no more bits than the tags do, so they need not be decoded.
     """
-    stored = integer(dataset, "BitsStored")
-    if not has_unused_bits(dataset):
+    if not has_unused_bits(description):
         return False
-    precision_of = precision_2000 if is_jpeg_2000(dataset) else precision
-    if all(precision_of(stream) <= stored for stream in _streams(dataset)):
+    precision_of = precision_2000 if is_jpeg_2000(description.syntax) else precision
+    streams = _streams(dataset, description)
+    if all(precision_of(stream) <= description.stored for stream in streams):
         return False
-    return any(_samples(dataset, index)[1] for index in range(frames(dataset)))
+    return any(_samples(dataset, description, index)[1] for index in range(description.frames))
 
 
-def _streams(dataset: Dataset) -> Iterator[bytes]:
-    count = frames(dataset)
+def _streams(dataset: Dataset, description: Description) -> Iterator[bytes]:
+    count = description.frames
     return islice(generate_frames(dataset.PixelData, number_of_frames=count), count)
 
 
-def _reencoded_frames(dataset: Dataset) -> list[bytes]:
+def _reencoded_frames(dataset: Dataset, description: Description) -> list[bytes]:
     """Decode and encode RLE, since bytes after a segment's last run can only be found so."""
     return [
         encode_pixel_data(
-            _samples(dataset, index)[0],
+            _samples(dataset, description, index)[0],
             byteorder="<",
-            rows=integer(dataset, "Rows"),
-            columns=integer(dataset, "Columns"),
-            samples_per_pixel=integer(dataset, "SamplesPerPixel", default=1),
-            bits_allocated=integer(dataset, "BitsAllocated"),
+            rows=description.rows,
+            columns=description.columns,
+            samples_per_pixel=description.samples,
+            bits_allocated=description.allocated,
         )
-        for index in range(frames(dataset))
+        for index in range(description.frames)
     ]
 
 
-def _samples(dataset: Dataset, index: int) -> tuple[bytes, bool]:
+def _samples(dataset: Dataset, description: Description, index: int) -> tuple[bytes, bool]:
     """Return a frame's samples with their unused bits cleared, and whether any was set."""
-    frame = decode_frame(dataset, index, raw=True)
-    allocated = np.dtype(f"<{frame.dtype.kind}{integer(dataset, 'BitsAllocated') // 8}")
+    frame = decode_frame(dataset, description, index, raw=True)
+    allocated = np.dtype(f"<{frame.dtype.kind}{description.allocated // 8}")
     found = np.ascontiguousarray(frame, allocated).tobytes()
-    cleared = _clear_unused_bits(found, dataset)
+    cleared = _clear_unused_bits(found, description)
     return cleared, cleared != found

@@ -57,34 +57,6 @@ def age(dataset: Dataset) -> str:
     return match[0]
 
 
-def number(dataset: Dataset, keyword: str) -> float | None:
-    """Return the first value, None if missing or empty. Raises RefusedError for text."""
-    value = raw_value(dataset, keyword)
-    if isinstance(value, (MultiValue, list)):
-        value = value[0] if len(value) else None
-    if value is None or value == "":
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise damaged(f"{label(keyword)} is not a number") from None
-
-
-def integer(dataset: Dataset, keyword: str, *, default: int | None = None) -> int:
-    """Return the first value as a whole number. Raises RefusedError for anything else."""
-    value = number(dataset, keyword)
-    if value is None and default is not None:
-        return default
-    if value is None or not value.is_integer():
-        raise damaged(f"{label(keyword)} is {'missing' if value is None else 'not whole'}")
-    return int(value)
-
-
-def is_signed(dataset: Dataset) -> bool:
-    """Whether stored values are signed (Pixel Representation, PS3.3 C.7.6.3)."""
-    return integer(dataset, "PixelRepresentation", default=0) == 1
-
-
 def text(dataset: Dataset, keyword: str) -> str:
     value = raw_value(dataset, keyword)
     return "" if value is None else str(value).strip().strip("\0")

@@ -14,59 +14,53 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
 
-from pipeline.dicom.attributes import code, label, number
-from pipeline.dicom.lut import read_table
-from pipeline.errors import RefusedError, damaged, unsupported
+from pipeline.dicom.description import Description, Range, Window
 
 Values = NDArray[np.float64]
-Range = tuple[float, float]  # the least and the greatest value that can occur
 
 
-def grey_levels(values: Values, dataset: Dataset, *, stored: Range) -> NDArray[np.float32]:
+def grey_levels(values: Values, description: Description, *, stored: Range) -> NDArray[np.float32]:
     """Return float32 in [0, 1], 0 = black, for each stored value.
 
-    values: float64, any shape. stored: the range of values that can be stored. Raises
-    RefusedError where the attributes contradict each other.
+    values: float64, any shape. stored: the range of values that can be stored.
     """
-    values, possible = _apply_modality(values, stored, dataset)
-    grey = _apply_voi(values, possible, dataset)
-    if code(dataset, "PhotometricInterpretation") == "MONOCHROME1":
-        grey = 1 - grey  # C.7.6.3.1.2: the least value is white
+    values, possible = _apply_modality(values, stored, description)
+    grey = _apply_voi(values, possible, description)
+    if description.is_inverse:
+        grey = 1 - grey
     return np.clip(grey, 0, 1).astype(np.float32)
 
 
-def has_broken_window(dataset: Dataset) -> bool:
-    """Whether a window is stated that cannot be applied (C.11.2.1.2.1: width at least 1)."""
-    window = _window(dataset)
-    return window is not None and not _is_usable(*window)
+def has_broken_window(description: Description) -> bool:
+    """Whether a window is stated that cannot be applied."""
+    windows = description.windows
+    return bool(windows) and not _is_usable(windows[0], description.function)
 
 
-def _apply_modality(values: Values, stored: Range, dataset: Dataset) -> tuple[Values, Range]:
+def _apply_modality(
+    values: Values, stored: Range, description: Description
+) -> tuple[Values, Range]:
     """C.11.1: a table, else slope and intercept."""
-    table = read_table(dataset, "ModalityLUTSequence")
+    table = description.modality_table
     if table:
         looked_up = table.entries[table.index(values)].astype(np.float64)
         return looked_up, (float(table.entries.min()), float(table.entries.max()))
-    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
-    slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
+    slope, intercept = description.slope, description.intercept
     low, high = sorted(value * slope + intercept for value in stored)
-    if not (math.isfinite(low) and math.isfinite(high)) or low == high:
-        raise damaged(f"{label('RescaleSlope')} is not usable")
     return values * slope + intercept, (low, high)
 
 
-def _apply_voi(values: Values, possible: Range, dataset: Dataset) -> Values:
+def _apply_voi(values: Values, possible: Range, description: Description) -> Values:
     """C.11.2: of a table and a window, one is applied; we take the table. Several: the first."""
-    table = read_table(dataset, "VOILUTSequence")
+    table = description.voi_table
     if table:
         return np.asarray(table.entries[table.index(values)] / float(table.top))
-    window = _window(dataset)
-    if window is None or not _is_usable(*window):
+    windows, function = description.windows, description.function
+    if not windows or not _is_usable(windows[0], function):
         low, high = possible
         return (values - low) / ((high - low) or 1)
-    centre, width, function = window
+    centre, width = windows[0].centre, windows[0].width
     if function == "SIGMOID":  # C.11.2.1.3.1
         exponent = np.clip(-4 * (values - centre) / width, -500, 500)
         return np.asarray(1 / (1 + np.exp(exponent)))
@@ -77,26 +71,7 @@ def _apply_voi(values: Values, possible: Range, dataset: Dataset) -> Values:
     return (values - (centre - 0.5)) / (width - 1) + 0.5  # C.11.2.1.2.1
 
 
-def _window(dataset: Dataset) -> tuple[float, float, str] | None:
-    """Return centre, width and function of the first window, None where none is stated.
-
-    What is stated but is not a number comes back as NaN.
-    """
-    stated: list[float] = []
-    for keyword in ("WindowCenter", "WindowWidth"):
-        try:
-            value = number(dataset, keyword)
-        except RefusedError:
-            value = math.nan
-        if value is None:
-            return None
-        stated.append(value)
-    function = code(dataset, "VOILUTFunction") or "LINEAR"
-    if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        raise unsupported(f"{label('VOILUTFunction')} is unknown")
-    return stated[0], stated[1], function
-
-
-def _is_usable(centre: float, width: float, function: str) -> bool:
+def _is_usable(window: Window, function: str) -> bool:
+    """C.11.2.1.2.1: a linear window has a width of at least 1."""
     least = 1 if function == "LINEAR" else 1e-9
-    return math.isfinite(centre) and math.isfinite(width) and width >= least
+    return math.isfinite(window.centre) and window.width >= least

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from pipeline.dicom.attributes import is_signed, label, raw_value
+from pipeline.dicom.attributes import label, raw_value
 from pipeline.errors import damaged, unsupported
 
 COLOURS: Final = ("Red", "Green", "Blue")
@@ -35,14 +35,14 @@ class LookUpTable:
         return np.asarray(index, np.intp)
 
 
-def read_table(dataset: Dataset, keyword: str) -> LookUpTable | None:
+def read_table(dataset: Dataset, keyword: str, *, is_signed: bool) -> LookUpTable | None:
     """Return the first table of a sequence, None where there is none. Raises RefusedError."""
     sequence = raw_value(dataset, keyword)
     if not sequence:
         return None
     descriptor, data = (raw_value(sequence[0], k) for k in ("LUTDescriptor", "LUTData"))
     try:
-        count, first, bits = _described(descriptor, dataset)
+        count, first, bits = _described(descriptor, is_signed=is_signed)
         entries = _entries(data, order=word_order(dataset), bits=bits)
     except (TypeError, ValueError):
         raise damaged(f"{label(keyword)} holds no usable table") from None
@@ -54,13 +54,16 @@ def read_table(dataset: Dataset, keyword: str) -> LookUpTable | None:
     return LookUpTable(first, entries[:count], bits)
 
 
-def read_palette(dataset: Dataset) -> LookUpTable:
+def read_palette(dataset: Dataset, *, is_signed: bool) -> LookUpTable:
     """Return the colour tables. Raises RefusedError if they are missing, damaged or segmented."""
     if "SegmentedRedPaletteColorLookupTableData" in dataset:
         raise unsupported("segmented colour tables (0028,1221) are not supported")
     try:
         described = {
-            _described(raw_value(dataset, f"{colour}PaletteColorLookupTableDescriptor"), dataset)
+            _described(
+                raw_value(dataset, f"{colour}PaletteColorLookupTableDescriptor"),
+                is_signed=is_signed,
+            )
             for colour in COLOURS
         }
         ((count, first, bits),) = described
@@ -90,10 +93,10 @@ def word_order(dataset: Dataset) -> str:
     return "<u2" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">u2"
 
 
-def _described(descriptor: Any, dataset: Dataset) -> tuple[int, int, int]:
+def _described(descriptor: Any, *, is_signed: bool) -> tuple[int, int, int]:
     """Return the number of entries, the first value and the bits (C.11.1.1)."""
     count, first, bits = (int(value) for value in descriptor)
-    if first >= 2**15 and is_signed(dataset):
+    if first >= 2**15 and is_signed:
         first -= 2**16  # written as unsigned although the values are signed
     return count or 2**16, first, bits
 

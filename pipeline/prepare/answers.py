@@ -97,7 +97,7 @@ class PreparedFile(_Message):
     rows: Annotated[int, Field(ge=1, lt=2**16)]
     columns: Annotated[int, Field(ge=1, lt=2**16)]
     tags: Annotated[dict[Text, Text], Field(max_length=len(TAGS))]
-    warnings: Annotated[list[Text], Field(max_length=16)]
+    warnings: Annotated[list[Text], Field(max_length=32)]
     stored: _Stored | None
 
     @model_validator(mode="after")

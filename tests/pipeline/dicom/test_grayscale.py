@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.uid import ExplicitVRLittleEndian
 
+from pipeline.dicom.description import describe
 from pipeline.dicom.grayscale import grey_levels
 from tests.support.data.builders import make_dataset, make_lut
 
@@ -39,7 +40,7 @@ def by_pydicom(dataset: Dataset, values: NDArray[Any]) -> NDArray[np.float64]:
 def own(dataset: Dataset, values: NDArray[Any]) -> NDArray[np.float32]:
     signed, bits = dataset.PixelRepresentation, dataset.BitsStored
     stored = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    return grey_levels(values.astype(np.float64), dataset, stored=stored)
+    return grey_levels(values.astype(np.float64), describe(dataset), stored=stored)
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])

@@ -1,0 +1,341 @@
+"""What the tags of a DICOM image say of its pixels and grey levels, read once.
+
+An attribute that is missing or odd gets its usual meaning and a warning that names it, as viewers
+do: one attribute costs no image. Reading and de-identification use the same description, so that
+they cannot disagree.
+"""
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.uid import UID
+
+from pipeline.dicom.attributes import code, label, raw_value
+from pipeline.dicom.lut import LookUpTable, read_palette, read_table
+from pipeline.dicom.terms import TERMS
+from pipeline.errors import RefusedError, damaged, not_an_image, unsupported
+
+PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")  # PS3.3 C.7.6.3, C.7.6.24
+_FLOAT_BITS: Final = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
+ONE_SAMPLE: Final = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+COLOUR: Final = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+# Terms of C.7.6.3.1.2, retired ones too, that no radiograph has.
+_UNSUPPORTED: Final = ("HSV", "ARGB", "CMYK", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "XYB")
+_ALLOCATED: Final = (1, 8, 16, 32)
+_ASPECTS: Final = (0.2, 5.0)  # beyond, a ratio is a mistake
+_ROUNDED: Final = 0.01  # a ratio this close to 1 is one of rounded sizes
+_COMMA: Final = re.compile(r"[-+]?\d+,\d+")
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Centre and width (PS3.3 C.11.2.1.2) in values after the Modality LUT; NaN if unreadable."""
+
+    centre: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the tags say of pixels (PS3.3 C.7.6.3) and grey levels (C.11.1, C.11.2).
+
+    keyword: of the element that holds the pixels. syntax: the transfer syntax. rows, columns,
+    frames, samples: counts. photometric: a defined term of C.7.6.3.1.2. planar: 1 if colours are
+    stored by plane.
+    allocated, stored, high: Bits Allocated, Bits Stored and High Bit; of floats, their size.
+    slope, intercept: of the rescaling. windows: all that are stated; function: how they apply,
+    LINEAR, LINEAR_EXACT or SIGMOID. modality_table, voi_table: the first of each sequence.
+    palette: of PALETTE COLOR. padding: least and greatest stored value of padding (C.7.5.1.1.2).
+    is_inverse: whether the least value is white. pixel_aspect: height of a pixel over its width
+    (C.7.6.3.1.7). warnings: a sentence for each attribute that was not read as stated.
+    """
+
+    keyword: str
+    syntax: UID
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    photometric: str
+    planar: int
+    allocated: int
+    stored: int
+    high: int
+    is_signed: bool
+    slope: float
+    intercept: float
+    windows: tuple[Window, ...]
+    function: str
+    modality_table: LookUpTable | None
+    voi_table: LookUpTable | None
+    palette: LookUpTable | None
+    padding: Range | None
+    is_inverse: bool
+    pixel_aspect: float
+    warnings: tuple[str, ...]
+
+    @property
+    def stored_range(self) -> Range:
+        """The least and the greatest integer that the stored bits hold."""
+        return _stored_range(self.stored, is_signed=self.is_signed)
+
+    def without_window(self) -> "Description":
+        return replace(self, windows=(), voi_table=None)
+
+
+def describe(dataset: Dataset) -> Description:
+    """Raises RefusedError where pixels, their number or their bits are not stated."""
+    keyword = next((keyword for keyword in PIXELS if keyword in dataset), None)
+    if keyword is None:
+        raise not_an_image(
+            "expected an image, received a DICOM file without Pixel Data (7FE0,0010)"
+        )
+    tags = _Tags(dataset)
+    rows, columns = tags.required("Rows"), tags.required("Columns")
+    frames = tags.integer("NumberOfFrames", usual=1, least=1)
+    photometric, samples = _photometric(tags)
+    planar = tags.integer("PlanarConfiguration", usual=0, greatest=1) if samples > 1 else 0
+    count = rows * columns * frames * samples
+    allocated, stored, high = _bits(tags, keyword, count)
+    is_signed = tags.integer("PixelRepresentation", usual=0, greatest=1) == 1
+    is_integer = keyword == "PixelData"
+    slope, intercept = _rescaling(
+        tags, _stored_range(stored, is_signed=is_signed) if is_integer else (0, 1)
+    )
+    windows, function = _windows(tags)
+    return Description(
+        keyword=keyword,
+        syntax=dataset.file_meta.TransferSyntaxUID,
+        rows=rows,
+        columns=columns,
+        frames=frames,
+        samples=samples,
+        photometric=photometric,
+        planar=planar,
+        allocated=allocated,
+        stored=stored,
+        high=high,
+        is_signed=is_signed,
+        slope=slope,
+        intercept=intercept,
+        windows=windows,
+        function=function,
+        modality_table=read_table(dataset, "ModalityLUTSequence", is_signed=is_signed),
+        voi_table=read_table(dataset, "VOILUTSequence", is_signed=is_signed),
+        palette=(
+            read_palette(dataset, is_signed=is_signed) if photometric == "PALETTE COLOR" else None
+        ),
+        padding=_padding(tags, is_signed=is_signed, allocated=allocated),
+        is_inverse=photometric == "MONOCHROME1",
+        pixel_aspect=_pixel_aspect(tags),
+        warnings=tuple(tags.warnings),
+    )
+
+
+def _stored_range(bits: int, *, is_signed: bool) -> Range:
+    half = 2 ** (bits - 1)
+    return (-half, half - 1) if is_signed else (0, 2 * half - 1)
+
+
+class _Tags:
+    """A data set's attributes, and a warning for each that was not read as stated."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.warnings: list[str] = []
+
+    def warn(self, keyword: str, meaning: str, *, fault: str = "is not usable") -> None:
+        self.warnings.append(f"{label(keyword)} {fault}: {meaning}")
+
+    def required(self, keyword: str) -> int:
+        """Return a count that nothing else states. Raises RefusedError."""
+        value = self.number(keyword)
+        if value is None:
+            raise damaged(f"{label(keyword)} is missing")
+        if not value.is_integer():
+            raise damaged(f"{label(keyword)} is not a whole number")
+        return int(value)
+
+    def integer(
+        self,
+        keyword: str,
+        *,
+        usual: int,
+        least: int = 0,
+        greatest: int = 2**31 - 1,
+        is_required: bool = False,
+    ) -> int:
+        """Return the stated whole number from `least` to `greatest`, else the usual one.
+
+        is_required: whether to warn also where the attribute is missing.
+        """
+        value = self.number(keyword)
+        if value is not None and value.is_integer() and least <= value <= greatest:
+            return int(value)
+        if value is not None or is_required:
+            fault = "is missing" if value is None else "is not usable"
+            self.warn(keyword, f"{usual} is assumed", fault=fault)
+        return usual
+
+    def number(self, keyword: str) -> float | None:
+        """Return the first value, NaN if it is not a number, None if missing or empty."""
+        values = self.numbers(keyword)
+        if len(values) > 1:
+            self.warn(keyword, "the first is read", fault="has several values")
+        return values[0] if values else None
+
+    def usable(self, keyword: str, meaning: str) -> float | None:
+        """Like `number`, but None, with a warning, where it is not a number."""
+        value = self.number(keyword)
+        if value is None or math.isfinite(value):
+            return value
+        self.warn(keyword, meaning)
+        return None
+
+    def numbers(self, keyword: str) -> list[float]:
+        """Return all values, NaN for what is not a number, [] if missing or empty."""
+        try:
+            value = raw_value(self.dataset, keyword)
+        except RefusedError:
+            return [math.nan]
+        values = list(value) if isinstance(value, (MultiValue, list)) else [value]
+        values = [one for one in values if one is not None and one != ""]
+        if any(_has_comma(one) for one in values):
+            self.warn(keyword, "it is read as a decimal point", fault="has a decimal comma")
+        return [_number(one) for one in values]
+
+
+def _has_comma(value: Any) -> bool:
+    return isinstance(value, str) and _COMMA.fullmatch(value.strip()) is not None
+
+
+def _number(value: Any) -> float:
+    """Return NaN for anything but a finite number."""
+    try:
+        number = float(value.replace(",", ".") if _has_comma(value) else value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _photometric(tags: _Tags) -> tuple[str, int]:
+    """Return Photometric Interpretation, a defined term, and Samples per Pixel."""
+    stated = code(tags.dataset, "PhotometricInterpretation")
+    if stated in _UNSUPPORTED:
+        raise unsupported(
+            f"{label('PhotometricInterpretation')} is {stated}, "
+            "expected MONOCHROME1, MONOCHROME2, RGB, YBR or PALETTE COLOR"
+        )
+    usual = 3 if stated in COLOUR else 1
+    samples = tags.integer("SamplesPerPixel", usual=usual, least=1, is_required=True)
+    if stated in ONE_SAMPLE + COLOUR:
+        return stated, samples
+    assumed = "MONOCHROME2" if samples == 1 else "RGB"
+    fault = "is not usable" if "PhotometricInterpretation" in tags.dataset else "is missing"
+    tags.warn("PhotometricInterpretation", f"{assumed} is assumed", fault=fault)
+    return assumed, samples
+
+
+def _bits(tags: _Tags, keyword: str, count: int) -> tuple[int, int, int]:
+    """Return Bits Allocated, Bits Stored and High Bit of `count` samples."""
+    if bits := _FLOAT_BITS.get(keyword):
+        return bits, bits, bits - 1
+    allocated = _allocated(tags, count)
+    stored = tags.integer(
+        "BitsStored", usual=allocated, least=1, greatest=allocated, is_required=True
+    )
+    usual = stored - 1
+    high = tags.integer(
+        "HighBit", usual=usual, least=usual, greatest=allocated - 1, is_required=True
+    )
+    return allocated, stored, high
+
+
+def _allocated(tags: _Tags, count: int) -> int:
+    """Return Bits Allocated, by the length of the pixels where it is not stated."""
+    stated = tags.number("BitsAllocated")
+    if stated in _ALLOCATED:
+        return int(stated)
+    usual = 0
+    if not tags.dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        length = len(tags.dataset.PixelData or b"")
+        usual = next((8 * n for n in (4, 2, 1) if n * count <= length <= n * count + 1), 0)
+    elif stored := tags.integer("BitsStored", usual=0, greatest=16):
+        usual = 8 if stored <= 8 else 16
+    if not usual:
+        fault = "missing" if stated is None else "not 1, 8, 16 or 32"
+        raise damaged(f"{label('BitsAllocated')} is {fault}")
+    fault = "is missing" if stated is None else "is not usable"
+    tags.warn("BitsAllocated", f"{usual} is assumed", fault=fault)
+    return usual
+
+
+def _rescaling(tags: _Tags, stored: Range) -> tuple[float, float]:
+    """Return slope and intercept (C.11.1.1.2), those of an identity where they are no use."""
+    slope = tags.usable("RescaleSlope", "1 is assumed")
+    intercept = tags.usable("RescaleIntercept", "0 is assumed") or 0.0
+    slope = 1.0 if slope is None else slope
+    low, high = (value * slope + intercept for value in stored)
+    if math.isfinite(low) and math.isfinite(high) and low != high:
+        return slope, intercept
+    tags.warn("RescaleSlope", "1 is assumed")
+    low, high = (value + intercept for value in stored)
+    if low != high:
+        return 1.0, intercept
+    tags.warn("RescaleIntercept", "0 is assumed")
+    return 1.0, 0.0
+
+
+def _windows(tags: _Tags) -> tuple[tuple[Window, ...], str]:
+    """Return all windows, and the VOI LUT Function that applies to each (C.11.2.1.2, .3)."""
+    centres, widths = tags.numbers("WindowCenter"), tags.numbers("WindowWidth")
+    windows = tuple(map(Window, centres, widths))
+    if not windows:
+        return (), "LINEAR"
+    function = code(tags.dataset, "VOILUTFunction")
+    if function in TERMS["VOILUTFunction"]:
+        return windows, function
+    if raw_value(tags.dataset, "VOILUTFunction"):
+        tags.warn("VOILUTFunction", "LINEAR is assumed")
+    return windows, "LINEAR"
+
+
+def _padding(tags: _Tags, *, is_signed: bool, allocated: int) -> Range | None:
+    """Return the range of stored values that are padding (C.7.5.1.1.2)."""
+    value = tags.usable("PixelPaddingValue", "no padding is assumed")
+    limit = tags.usable("PixelPaddingRangeLimit", "none is assumed")
+    if value is None:
+        return None
+    ends = value, value if limit is None else limit
+    low, high = sorted(_as_stored(end, is_signed=is_signed, allocated=allocated) for end in ends)
+    return low, high
+
+
+def _as_stored(value: float, *, is_signed: bool, allocated: int) -> float:
+    """Writers disagree whether the attributes are signed; the pixels decide."""
+    half = 2.0 ** (allocated - 1)
+    if is_signed and value >= half:
+        return value - 2 * half
+    if not is_signed and value < 0:
+        return value + 2 * half
+    return value
+
+
+def _pixel_aspect(tags: _Tags) -> float:
+    """Each attribute states the vertical size first (C.7.6.3.1.7, 10.7.1.3)."""
+    for keyword in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
+        sizes = tags.numbers(keyword)
+        if not sizes:
+            continue
+        if len(sizes) == 2 and min(sizes) > 0:
+            aspect = sizes[0] / sizes[1]
+            if _ASPECTS[0] <= aspect <= _ASPECTS[1]:
+                return aspect if abs(aspect - 1) > _ROUNDED else 1.0
+        tags.warn(keyword, "square pixels are assumed")
+    return 1.0

@@ -1,0 +1,108 @@
+"""Odd attributes get their usual meaning, and a warning that names them."""
+
+from typing import Any
+
+import pytest
+from pydicom.dataelem import DataElement
+from pydicom.dataset import FileMetaDataset
+from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRLittleEndian
+
+from pipeline.dicom.description import Description, Window, describe
+from pipeline.errors import RefusedError
+from tests.support.data.builders import make_dataset, make_picture
+
+IMAGE = make_picture(top=4095)  # 12 bits in 16
+
+
+def described(**attributes: Any) -> Description:
+    """Values that are not of the attribute's VR are given as text."""
+    dataset = make_dataset(IMAGE, bits_stored=12)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    for keyword, value in attributes.items():
+        if value is None:
+            dataset.pop(keyword, None)
+        else:
+            vr = "LO" if isinstance(value, str) else "FD"
+            dataset[keyword] = DataElement(Tag(keyword), vr, value)
+    return describe(dataset)
+
+
+def test_ordinary_image_is_described_without_a_warning() -> None:
+    found = described()
+    assert (found.rows, found.columns, found.frames, found.samples) == (96, 128, 1, 1)
+    assert (found.allocated, found.stored, found.high) == (16, 12, 11)
+    assert (found.slope, found.intercept, found.windows) == (1, 0, ())
+    assert found.pixel_aspect == 1
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "field", "expected", "warning"),
+    [
+        ("NumberOfFrames", "0", "frames", 1, "is not usable: 1 is assumed"),
+        ("NumberOfFrames", "Doe", "frames", 1, "is not usable: 1 is assumed"),
+        ("SamplesPerPixel", None, "samples", 1, "is missing: 1 is assumed"),
+        ("RescaleSlope", "0", "slope", 1, "is not usable: 1 is assumed"),
+        ("RescaleSlope", "1e400", "slope", 1, "is not usable: 1 is assumed"),
+        ("RescaleSlope", "1e308", "slope", 1, "is not usable: 1 is assumed"),
+        ("RescaleSlope", "Doe", "slope", 1, "is not usable: 1 is assumed"),
+        ("RescaleSlope", "2,5", "slope", 2.5, "has a decimal comma: it is read as a decimal point"),
+        ("RescaleSlope", [2.0, 3.0], "slope", 2, "has several values: the first is read"),
+        ("RescaleIntercept", "nan", "intercept", 0, "is not usable: 0 is assumed"),
+        ("RescaleIntercept", "1e300", "intercept", 0, "is not usable: 0 is assumed"),
+        ("PixelPaddingValue", "Doe", "padding", None, "is not usable: no padding is assumed"),
+        ("HighBit", "7", "high", 11, "is not usable: 11 is assumed"),
+        ("HighBit", None, "high", 11, "is missing: 11 is assumed"),
+        ("BitsAllocated", None, "allocated", 16, "is missing: 16 is assumed"),
+        ("BitsAllocated", "12", "allocated", 16, "is not usable: 16 is assumed"),
+        ("PixelRepresentation", "2", "is_signed", False, "is not usable: 0 is assumed"),
+        ("PhotometricInterpretation", None, "photometric", "MONOCHROME2", "is missing: MONOCHROM"),
+        ("PhotometricInterpretation", "DOE", "photometric", "MONOCHROME2", "is not usable: MONOC"),
+        ("PixelAspectRatio", "0", "pixel_aspect", 1, "is not usable: square pixels are assumed"),
+    ],
+)
+def test_odd_attribute_gets_its_usual_meaning_with_a_warning(
+    keyword: str, value: Any, field: str, expected: Any, warning: str
+) -> None:
+    found = described(**{keyword: value})
+    assert getattr(found, field) == expected
+    assert any(f") {warning}" in one for one in found.warnings)
+    assert "Doe" not in str(found.warnings)
+
+
+@pytest.mark.parametrize("value", [None, "0", "17", "Doe"])
+def test_odd_bits_stored_are_those_allocated(value: str | None) -> None:
+    found = described(BitsStored=value)
+    assert (found.stored, found.high) == (16, 15)
+    assert "Bits Stored (0028,0101)" in found.warnings[0]
+
+
+def test_unknown_window_function_is_linear() -> None:
+    window = {"WindowCenter": [2000.0, 5.0], "WindowWidth": [4000.0, 6.0]}
+    found = described(VOILUTFunction="SAMPLED_SIGMOID", **window)
+    assert found.function == "LINEAR"
+    assert found.windows == (Window(2000, 4000), Window(5, 6))
+    assert found.warnings == ("VOI LUT Function (0028,1056) is not usable: LINEAR is assumed",)
+    assert described(VOILUTFunction="SAMPLED_SIGMOID").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "aspect"),
+    [
+        ({"PixelAspectRatio": [2.0, 1.0]}, 2),
+        ({"PixelSpacing": [0.1, 0.2]}, 0.5),
+        ({"ImagerPixelSpacing": [0.1434, 0.1431]}, 1),
+        ({"PixelAspectRatio": [2.0, 1.0], "PixelSpacing": [0.1, 0.1]}, 2),
+        ({"PixelAspectRatio": [100.0, 1.0], "PixelSpacing": [0.3, 0.1]}, 3),
+    ],
+)
+def test_pixel_aspect(attributes: dict[str, Any], aspect: float) -> None:
+    assert described(**attributes).pixel_aspect == pytest.approx(aspect)
+
+
+@pytest.mark.parametrize("term", ["CMYK", "ARGB"])
+def test_photometric_interpretations_that_no_radiograph_has_are_refused(term: str) -> None:
+    with pytest.raises(RefusedError, match=f"Photometric Interpretation .* is {term}"):
+        described(PhotometricInterpretation=term)
