@@ -20,6 +20,7 @@ from PIL.TiffImagePlugin import (
 
 from pipeline.errors import RefusedError, damaged, too_large, unsupported
 from pipeline.files.jpeg import check_jpeg, read_luminance
+from pipeline.files.jpeg_samples import read_precise
 from pipeline.files.png import check_png
 from pipeline.files.sniff import BMP, JPEG, JPEG2000, PNG, TIFF, WEBP
 from pipeline.limits import Limits
@@ -55,6 +56,9 @@ def decode_raster(
         check_png(content, limits)
     elif media_type == JPEG and not is_checked:
         check_jpeg(content, limits)
+    if media_type == JPEG and (precise := read_precise(content)) is not None:
+        samples, bits = precise
+        return DecodedImage(_scaled(samples, 2**bits - 1), *samples.shape)
     with _opened(content, media_type, limits) as image:
         columns, rows = image.size
         if isinstance(image, TiffImageFile):  # its size is that displayed

@@ -22,6 +22,7 @@ _JPEG_LS_FRAME = 0xF7
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {_JPEG_LS_FRAME}  # T.81 B.1
 _HUFFMAN_DCT = frozenset({0xC0, 0xC1, 0xC2})
+_LOSSLESS = frozenset({0xC3, _JPEG_LS_FRAME})
 # Progressive images have some ten, large ones fewer.
 MAX_SCANS = 100
 MAX_SCANS_OF_LARGEST = 10
@@ -78,10 +79,67 @@ def reports_damage(warnings: str) -> bool:
     return _LIBJPEG_ON_DAMAGE.search(warnings) is not None
 
 
+@dataclass(frozen=True)
+class FrameHeader:
+    """T.81 B.2.2, and whether the components are YCbCr: None where the stream leaves it open.
+
+    rows, columns: 0 where they are stated later (B.2.5).
+    """
+
+    marker: int
+    precision: int
+    rows: int
+    columns: int
+    components: int
+    is_ybr: bool | None
+
+    @property
+    def is_lossless(self) -> bool:
+        return self.marker in _LOSSLESS
+
+    @property
+    def is_jpeg_ls(self) -> bool:
+        return self.marker == _JPEG_LS_FRAME
+
+    @property
+    def is_eight_bit_dct(self) -> bool:
+        return self.marker in _HUFFMAN_DCT and self.precision == 8
+
+
+def frame_header(content: bytes) -> FrameHeader:
+    """Return the first frame header of the stream. Raises RefusedError."""
+    is_jfif, transform = False, None
+    for segment in segments(content):
+        body = content[segment.start + 4 : segment.end]
+        if segment.marker == APP0 and body.startswith(b"JFIF\0"):
+            is_jfif = True
+        elif segment.marker == APP14 and body.startswith(b"Adobe") and len(body) >= 12:
+            transform = body[11]
+        elif segment.marker in _FRAMES and len(body) >= 6 + 3 * body[5]:
+            precision, rows, columns, count = struct.unpack(">BHHB", body[:6])
+            is_ybr = _is_ybr(body[6 : 6 + 3 * count : 3], is_jfif=is_jfif, transform=transform)
+            return FrameHeader(segment.marker, precision, rows, columns, count, is_ybr)
+    raise damaged("the JPEG data are damaged: no frame header")
+
+
+def _is_ybr(names: bytes, *, is_jfif: bool, transform: int | None) -> bool | None:
+    """libjpeg's rule for three components, without its guess where nothing is stated."""
+    if is_jfif:
+        return True
+    if transform is not None:
+        return transform != 0
+    return False if names.upper() == b"RGB" else None
+
+
+def trim_jpeg(content: bytes) -> bytes:
+    """Return the stream up to its end marker. Raises RefusedError if it is damaged."""
+    *_, last = segments(content)
+    return content[: last.end]
+
+
 def precision(content: bytes) -> int:
-    """Return the stated bits of a sample (T.81 B.2.2), 16 without a frame header."""
-    frame = next((one for one in segments(content) if one.marker in _FRAMES), None)
-    return content[frame.start + 4] if frame else 16
+    """Return the stated bits of a sample. Raises RefusedError."""
+    return frame_header(content).precision
 
 
 def check_jpeg(content: bytes, limits: Limits) -> None:

@@ -1,0 +1,100 @@
+"""Samples of JPEG streams that other decoders do not read: 12 bits, lossless, JPEG-LS.
+
+GDCM decodes them as libjpeg and CharLS do. It reads streams as DICOM holds them only.
+"""
+
+from typing import Any
+
+import gdcm
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import RefusedError, too_large, unsupported
+from pipeline.files.jpeg import FrameHeader, frame_header
+
+_EXTENDED = "1.2.840.10008.1.2.4.51"
+_LOSSLESS = "1.2.840.10008.1.2.4.57"
+_JPEG_LS = "1.2.840.10008.1.2.4.81"  # near-lossless, which includes lossless
+_JPEG_2000 = "1.2.840.10008.1.2.4.91"
+
+
+def read_precise(content: bytes) -> tuple[NDArray[Any], int] | None:
+    """Return grey levels of a file with more than 8 bits or without loss, and their bits.
+
+    uint8 or uint16 (H, W), 0 to 2**bits - 1; of colours the luminance (BT.601). None for kinds
+    that other decoders read. Raises RefusedError.
+    """
+    header = frame_header(content)
+    if header.precision <= 8 and not header.is_lossless:
+        return None
+    samples, _ = read_jpeg_samples(content)
+    if samples.ndim == 2:
+        return samples, header.precision
+    # Lossless streams state RGB in no other way than by stating nothing else.
+    if header.is_ybr or (header.is_ybr is None and not header.is_lossless):
+        return samples[..., 0], header.precision
+    luminance = samples @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.rint(luminance).astype(samples.dtype), header.precision
+
+
+def read_jpeg_samples(content: bytes) -> tuple[NDArray[Any], FrameHeader]:
+    """Return uint8 or uint16 (H, W) or (H, W, 3), components as coded, and their header.
+
+    Values: 0 to 2**precision - 1. Raises RefusedError. libjpeg's warnings of lost pixels are
+    written to descriptor 2.
+    """
+    header = frame_header(content)
+    syntax = _EXTENDED
+    if header.is_lossless:
+        syntax = _JPEG_LS if header.is_jpeg_ls else _LOSSLESS
+    shape = (header.rows, header.columns, header.components)
+    return decode_by_gdcm(content, syntax, shape, header.precision), header
+
+
+def decode_by_gdcm(
+    content: bytes, syntax: str, shape: tuple[int, int, int], precision: int
+) -> NDArray[Any]:
+    """Return uint8 or uint16 (H, W) or (H, W, 3). shape: rows, columns, components, as coded.
+
+    Raises RefusedError.
+    """
+    rows, columns, components = shape
+    if components not in (1, 3) or not rows or not columns:
+        raise unsupported(f"expected JPEG data of 1 or 3 components, received {components}")
+    try:
+        # As text of one character a byte: GDCM's bindings have no other way.
+        text = _image(content, syntax, shape, precision).GetBuffer()
+        samples = np.frombuffer(
+            text.encode("utf-8", "surrogateescape"), np.uint8 if precision <= 8 else np.uint16
+        )
+        return samples.reshape(shape if components == 3 else shape[:2])
+    except MemoryError:
+        raise too_large("decoding takes too much memory") from None
+    except RefusedError:
+        raise
+    except Exception:
+        raise unsupported(
+            f"the JPEG data of {precision} bits are damaged or of a kind that is not supported"
+        ) from None
+
+
+def _image(content: bytes, syntax: str, shape: tuple[int, int, int], precision: int) -> Any:
+    fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
+    fragment.SetByteStringValue(content)
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    rows, columns, components = shape
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((columns, rows, 1))
+    image.SetDataElement(element)
+    kind = gdcm.PhotometricInterpretation.RGB
+    if components == 1:
+        kind = gdcm.PhotometricInterpretation.MONOCHROME2
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
+    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(syntax)))
+    allocated = 8 if precision <= 8 else 16
+    # All bits count as stored: GDCM would clear the others.
+    image.SetPixelFormat(gdcm.PixelFormat(components, allocated, allocated, allocated - 1, 0))
+    return image
