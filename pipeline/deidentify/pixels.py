@@ -19,7 +19,7 @@ from rle.utils import encode_pixel_data
 
 from pipeline.deidentify.raster import strip_jpeg
 from pipeline.dicom.description import Description
-from pipeline.dicom.image import padding_mask
+from pipeline.dicom.padding import has_padding_value
 from pipeline.dicom.pixels import (
     decode_frame,
     has_unused_bits,
@@ -100,7 +100,7 @@ def _clear_unused_bits(content: bytes, description: Description) -> bytes:
     if (cleared == samples).all():
         return content
     values = samples.view(f"i{size}") if description.is_signed else samples
-    padding = padding_mask(values[np.newaxis], description)
+    padding = has_padding_value(values[np.newaxis], description.padding)
     if padding is not None:
         cleared = np.where(padding[0], samples, cleared)
     return bytes(cleared.astype(order).tobytes()) + content[count * size :]

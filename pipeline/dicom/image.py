@@ -11,6 +11,7 @@ from pipeline.dicom.attributes import kept_tags
 from pipeline.dicom.description import Description, describe
 from pipeline.dicom.frontal import burned_in_warnings, check_frontal
 from pipeline.dicom.grayscale import grey_levels, has_broken_window
+from pipeline.dicom.padding import bounding_box, padding_mask
 from pipeline.dicom.pixels import first_frame, has_unused_bits
 from pipeline.errors import damaged
 from pipeline.limits import Limits, check_not_blank
@@ -53,26 +54,6 @@ def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
     )
 
 
-def padding_mask(frame: NDArray[Any], description: Description) -> NDArray[np.bool_] | None:
-    """Return bool (H, W), True where a stored value is padding (PS3.3 C.7.5.1.1.2), else None.
-
-    frame: values as stored, before any table or window. None also for colours.
-    """
-    if description.padding is None or frame.ndim != 2:
-        return None
-    low, high = description.padding
-    mask = (frame >= low) & (frame <= high)
-    return mask if mask.any() else None
-
-
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Return the rows and columns that contain more than padding; empty if none do."""
-    rows, columns = (np.flatnonzero(~mask.all(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return slice(0), slice(0)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-
 def _shows_nothing(pixels: NDArray[np.float32]) -> bool:
     """Whether fewer than two grey levels are left; for most images a few pixels show that."""
     return all(
@@ -87,7 +68,7 @@ def _grey_image(frame: NDArray[Any], description: Description) -> NDArray[np.flo
         grey_of = palette.entries.astype(np.float32) @ (_LUMINANCE / np.float32(palette.top))
         return _looked_up(frame, description, lambda values: grey_of[palette.index(values)])
     grey = _grey_of_floats if frame.dtype.kind == "f" else _grey_of_integers
-    mask = padding_mask(frame, description)
+    mask = padding_mask(frame, description.padding, stored=description.stored_range)
     if mask is None:
         return grey(frame, description)
     box = bounding_box(mask)

@@ -1,0 +1,114 @@
+"""Bits above those stored: values that overflow are kept, overlays are not."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pipeline.dicom.stored_values import (
+    SampleBits,
+    clear_other_bits,
+    range_bits,
+    take_values,
+    value_bits,
+)
+from tests.support.data.builders import make_picture
+
+TEN = SampleBits(allocated=16, stored=10, high=9, is_signed=False)
+FILM = make_picture(200, 300, top=1023)
+TEXT = np.zeros(FILM.shape, np.bool_)
+TEXT[20:60:3, 30:150] = TEXT[20:60, 30:150:7] = True
+
+
+def scaled(factor: float) -> NDArray[Any]:
+    noise = np.random.default_rng(1).normal(0, 4, FILM.shape)
+    return np.clip(FILM * factor + noise, 0, 2**16 - 1).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("factor", "bits", "of_range"), [(0.9, 10, 10), (1.05, 11, 10), (1.3, 11, 10), (16, 14, 14)]
+)
+def test_values_that_overflow_are_kept(factor: float, bits: int, of_range: int) -> None:
+    film = scaled(factor)
+    found = value_bits(film, TEN)
+    assert found.stored == bits
+    np.testing.assert_array_equal(take_values(film, found), film)
+    np.testing.assert_array_equal(clear_other_bits(film, found), film)
+    assert range_bits(take_values(film, found), TEN, found).stored == of_range
+
+
+def test_values_that_reach_one_more_than_the_greatest_are_kept() -> None:
+    film = np.minimum(scaled(1.2), 1024)
+    np.testing.assert_array_equal(take_values(film, value_bits(film, TEN)), film)
+
+
+@pytest.mark.parametrize("bit", range(10, 16))
+def test_overlays_are_not_values(bit: int) -> None:
+    film = FILM | TEXT.astype(np.uint16) << bit
+    assert value_bits(film, TEN) == TEN
+    np.testing.assert_array_equal(clear_other_bits(film, TEN), FILM)
+
+
+def test_overlay_above_values_that_overflow_is_not_kept() -> None:
+    film = scaled(1.2)
+    found = value_bits(film | TEXT.astype(np.uint16) << 15, TEN)
+    assert found.stored == 11
+    np.testing.assert_array_equal(
+        clear_other_bits(film | TEXT.astype(np.uint16) << 15, found), film
+    )
+
+
+def test_bits_that_tags_state_as_an_overlay_are_never_values() -> None:
+    assert value_bits(scaled(1.3), TEN, overlays=[10]) == TEN
+    assert value_bits(scaled(1.3), TEN, overlays=[12]).stored == 11
+
+
+def test_bits_set_everywhere_are_not_values() -> None:
+    assert value_bits(FILM | np.uint16(0x4000), TEN) == TEN
+
+
+def test_one_bright_pixel_changes_nothing() -> None:
+    film = FILM.copy()
+    film[50, 50] = 40000
+    assert value_bits(film, TEN) == TEN
+    over = scaled(1.05)
+    over[50, 50] = 2047
+    found = value_bits(over, TEN)
+    assert range_bits(take_values(over, found), TEN, found) == TEN
+
+
+def test_padding_does_not_count() -> None:
+    film = np.pad(scaled(1.3), 50, constant_values=63536)
+    assert value_bits(film, TEN, padding=film == 63536).stored == 11
+
+
+def test_signed_values_overflow_and_lack_their_sign_extension() -> None:
+    signed = SampleBits(allocated=16, stored=10, high=9, is_signed=True)
+    film = scaled(1.2).astype(np.int16) - 512
+    found = value_bits(film, signed)
+    assert found.stored == 11
+    np.testing.assert_array_equal(take_values(film, found), film)
+    plain = FILM.astype(np.int16) - 512
+    unextended = plain & 0x3FF
+    assert value_bits(unextended, signed) == signed
+    np.testing.assert_array_equal(take_values(unextended, signed), plain)
+
+
+@given(st.data())
+def test_values_are_taken_as_the_standard_says(data: st.DataObject) -> None:
+    """Against PS3.5 8.1.1, one bit after the other."""
+    allocated = data.draw(st.sampled_from([8, 16, 32]))
+    stored = data.draw(st.integers(1, allocated))
+    high = data.draw(st.integers(stored - 1, allocated - 1))
+    bits = SampleBits(allocated, stored, high, data.draw(st.booleans()))
+    sample = data.draw(st.integers(0, 2**allocated - 1))
+    value = sum(1 << n for n in range(stored) if sample >> (high + 1 - stored + n) & 1)
+    if bits.is_signed and value >= 1 << (stored - 1):
+        value -= 1 << stored
+    samples = np.array([sample], f"u{allocated // 8}")
+    assert take_values(samples, bits)[0] == value
+    assert take_values(clear_other_bits(samples, bits), bits)[0] == value
+    assert bits.range[0] <= value <= bits.range[1]
