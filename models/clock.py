@@ -9,6 +9,8 @@ browser logins of the future are ended; after a step forward people log in again
 links          of the future are void; API tokens stay valid for as much longer as the step
 heartbeats     are timed by the database's clock; of the future they count no more than old ones
 nights         those of the future are disregarded; one per date still (`models.learning.nights`)
+labels         are never dated before those that they correct (`models.learning.labels`)
+backups        are never named before earlier ones (`models.operations.backup_folder`)
 ages of files  are those by a clock that nobody sets (`moment_before`): nothing is deleted early;
                files of the future are taken for new ones (`models.files.store`)
 schedules      beat starts its intervals again (`worker.app`)

@@ -122,8 +122,8 @@ def _add(session: Session, rows: Sequence[NewLabel], *, insist: bool) -> int:
     history = _history(session, {row.sha256 for row in rows})
     added = []
     for row in rows:
-        row = row if row.read_at else replace(row, read_at=now())
         said = history.setdefault(row.sha256, [])
+        row = row if row.read_at else replace(row, read_at=_moment_after(said))
         if not _is_said(row, said) or (insist and said[-1].reader != row.reader):
             added.append(row)
             insort(said, row, key=_moment)
@@ -157,6 +157,11 @@ def _is_said(row: NewLabel, history: Sequence[NewLabel]) -> bool:
 def _moment(row: NewLabel) -> datetime:
     assert row.read_at is not None
     return row.read_at
+
+
+def _moment_after(history: Sequence[NewLabel]) -> datetime:
+    """Now, or the latest label's time, if the clock was set back since: corrections are valid."""
+    return max([now(), *map(_moment, history[-1:])])
 
 
 def _weight(role: Role | None) -> int:

@@ -133,9 +133,7 @@ def _discard_unfinished(backups: Backups) -> None:
 
 def _make(settings: Settings, backups: Backups, *, check: bool, report: Report) -> Made:
     made_at = datetime.now(UTC)
-    name = made_at.strftime("%Y%m%dT%H%M%SZ")
-    if name in backups.names():
-        raise BackupRefusedError(f"{backups.folder / name} exists")
+    name = backups.next_name(made_at)
     folder = backups.folder / f"{name}{UNFINISHED}"
     folder.mkdir()
     for loose in LOOSE_FILES:

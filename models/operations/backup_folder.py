@@ -1,7 +1,8 @@
 """A folder of backups: what lies where, and how it is read again. Its format is a promise.
 
 files/ab/abcd...     blobs by their SHA-256, once for all backups
-backups/<time>/      one backup: tables/, secrets.json, files.jsonl.gz, manifest.json
+backups/<time>/      one backup: tables/, secrets.json, files.jsonl.gz, manifest.json; the names are
+                     in the order in which they were made, whatever the clock said
 lock                 held while a backup is written or deleted
 
 files.jsonl.gz says which blob belongs where in the data folder. manifest.json holds counts and the
@@ -18,6 +19,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from models.audit.verify import ANCHORS_FILE
@@ -34,6 +36,7 @@ UNFINISHED = ".unfinished"
 # In the data folder.
 LOOSE_FILES = (SECRETS_FILE, ANCHORS_FILE)
 _NAME = re.compile(r"\d{8}T\d{6}Z")
+_TIME = "%Y%m%dT%H%M%SZ"
 
 
 class BackupRefusedError(Exception):
@@ -99,6 +102,14 @@ class Backups:
         """Of complete backups, oldest first."""
         found = self.folder.iterdir() if self.folder.is_dir() else ()
         return sorted(one.name for one in found if _NAME.fullmatch(one.name))
+
+    def next_name(self, made_at: datetime) -> str:
+        """Of its time; later than the newest one, also if the clock was set back since."""
+        moment = made_at.astimezone(UTC).replace(microsecond=0)
+        for newest in self.names()[-1:]:
+            before = datetime.strptime(newest, _TIME).replace(tzinfo=UTC)
+            moment = max(moment, before + timedelta(seconds=1))
+        return moment.strftime(_TIME)
 
     def blob(self, sha256: str) -> Path:
         return self.root / "files" / sha256[:2] / sha256

@@ -51,6 +51,18 @@ def test_latest_label_of_a_reader_is_effective(session: Session) -> None:
     assert [said.value for said in labels_of(session, SHA256)] == [PNEUMONIA, NORMAL]
 
 
+def test_correction_is_effective_after_the_clock_was_set_back(session: Session) -> None:
+    a_day_ahead = 2 * 24 * 60
+    add_labels(session, [a_label(session, NORMAL, minute=a_day_ahead)])
+    assert add_labels(session, [a_label(session, PNEUMONIA)]) == 1
+    assert effective_labels(session)[SHA256].value == PNEUMONIA
+    assert add_labels(session, [a_label(session, PNEUMONIA)]) == 0, "it is her latest"
+    assert add_labels(session, [a_label(session, NORMAL, reader="rolf")]) == 1
+    label = effective_labels(session)[SHA256]
+    assert (label.value, label.reader) == (NORMAL, "rolf"), "he saw hers"
+    assert labels_of(session, SHA256)[0].reader == "rolf"
+
+
 def test_higher_role_overrules_a_later_label(session: Session) -> None:
     add_labels(
         session,

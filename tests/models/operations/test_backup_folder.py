@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,22 @@ def test_malformed_file_list_is_damaged(backups: Backups, line: object) -> None:
     write_list(backups, line)
     with pytest.raises(BackupDamagedError, match="damaged"):
         list(backups.files(NAME))
+
+
+@pytest.mark.parametrize(
+    ("made_at", "name"),
+    [
+        (datetime(2026, 1, 2, 3, 4, 5, 900_000, UTC), "20260102T030405Z"),
+        (datetime(2026, 1, 1, tzinfo=UTC), "20260101T000001Z"),  # two within a second
+        (datetime(2025, 12, 31, tzinfo=UTC), "20260101T000001Z"),  # the clock was set back
+    ],
+)
+def test_newest_backup_sorts_last_whatever_the_clock(
+    backups: Backups, made_at: datetime, name: str
+) -> None:
+    assert backups.next_name(made_at) == name
+    (backups.folder / name).mkdir()
+    assert backups.names() == [NAME, name]
 
 
 def test_manifest_seal_detects_any_flipped_bit(backups: Backups) -> None:

@@ -1,7 +1,6 @@
 """Backs up the service of a test, and restores it elsewhere."""
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from models.files.orphans import find_orphans
 from models.operations.backup_folder import MANIFEST, Manifest, write_manifest
 from tests.support.servers.command import run_on
 
-NAMES = "%Y%m%dT%H%M%SZ"
-
 
 class Keeper:
     """Backs up the service of `context` to a folder, and restores it elsewhere."""
@@ -24,9 +21,6 @@ class Keeper:
         self.context, self.folder = context, folder
 
     def backup(self, *options: str, fine: bool = True) -> Result:
-        """Named by its second, so that there is one a second."""
-        while self._names() and time.strftime(NAMES, time.gmtime()) <= self.newest().name:
-            time.sleep(0.02)
         done = run_on(self.context.settings, "backup", self.folder, *options)
         assert (done.exit_code == 0) == fine, done.output
         return done
@@ -38,10 +32,6 @@ class Keeper:
 
     def newest(self) -> Path:
         return max((self.folder / "backups").iterdir())
-
-    def _names(self) -> list[str]:
-        folder = self.folder / "backups"
-        return [one.name for one in folder.iterdir()] if folder.exists() else []
 
     def contents(self) -> list[Path]:
         return sorted((self.folder / "files").glob("??/*"))
