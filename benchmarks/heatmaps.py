@@ -100,8 +100,7 @@ def draw_sheet(images: list[BoxedImage], *, version: Path) -> Image.Image:
 
 
 def draw_overlay(image: BoxedImage, heatmap: np.ndarray) -> Image.Image:
-    scaled = heatmap / max(float(heatmap.max()), 1e-12)
-    drawn = overlay_png(display_levels(decode(image.path, minimum_size=DECODED_SIZE)), scaled)
+    drawn = overlay_png(display_levels(decode(image.path, minimum_size=DECODED_SIZE)), heatmap)
     tile = Image.open(BytesIO(drawn)).resize((TILE, TILE))
     for left, top, right, bottom in image.boxes * (TILE - 1):
         ImageDraw.Draw(tile).rectangle((left, top, right, bottom), outline="cyan", width=2)

@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.limits import DISPLAY_SIDE
-from pipeline.types import DecodedImage
+from pipeline.types import HEATMAP_FULL_SCALE, DecodedImage
+from pipeline.upright import upright, upright_heatmap
 
 # Dark violet through red to yellow: lightness grows steadily from anchor to anchor, so that
 # stronger looks brighter, also in print and to colour-blind eyes. The end is a full yellow
 # rather than white, which would not show on a dense lung.
-_ANCHORS = np.array(
+ANCHORS = np.array(
     [
         (30, 0, 60),
         (75, 0, 105),
@@ -26,12 +27,12 @@ _ANCHORS = np.array(
     ],
     np.float64,
 )
-# Below this share of the peak nothing is drawn: it would be interpolation's fringe.
+# Below this share of the full scale nothing is drawn: it would be interpolation's fringe.
 _FLOOR = 0.05
 
 _STRENGTHS = np.linspace(0, 1, 256)
 _PALETTE = np.stack(
-    [np.interp(_STRENGTHS, np.linspace(0, 1, len(_ANCHORS)), channel) for channel in _ANCHORS.T],
+    [np.interp(_STRENGTHS, np.linspace(0, 1, len(ANCHORS)), channel) for channel in ANCHORS.T],
     axis=-1,
 )
 _OPACITIES = np.clip((_STRENGTHS - _FLOOR) / (1 - _FLOOR), 0, 1)
@@ -45,29 +46,36 @@ def display_levels(image: DecodedImage, *, max_side: int = DISPLAY_SIDE) -> NDAr
     return np.asarray(grey)
 
 
-def display_png(levels: NDArray[np.uint8]) -> bytes:
-    """Return an 8-bit grey PNG of `display_levels`."""
-    return _png(Image.fromarray(levels))
+def display_png(levels: NDArray[np.uint8], *, orientation: int = 0) -> bytes:
+    """Return an 8-bit grey PNG of `display_levels`, set upright."""
+    return _png(Image.fromarray(upright(levels, orientation)))
 
 
-def heatmap_png(heatmap: NDArray[np.floating], *, size: tuple[int, int]) -> bytes:
-    """Return a PNG of `size` (width, height) to overlay on an image of that size.
+def heatmap_png(
+    heatmap: NDArray[np.floating], *, size: tuple[int, int], orientation: int = 0
+) -> bytes:
+    """Return a PNG of `size` (width, height) to overlay on an upright image of that size.
 
-    heatmap: (h, w) in [0, 1], scaled to its peak. Transparent at 0, opaque at 1. Stored as
-    256 colours with opacity, a quarter of RGBA's bytes.
+    heatmap: (h, w) in logits, of the image as stored. Transparent at 0, opaque from
+    `HEATMAP_FULL_SCALE`. Stored as 256 colours with opacity, a quarter of RGBA's bytes.
     """
-    return _png(_heat(heatmap, size), transparency=_levels(_OPACITIES))
+    heat = _heat(upright_heatmap(heatmap, orientation), size)
+    return _png(heat, transparency=_levels(_OPACITIES))
 
 
 def overlay_png(
-    levels: NDArray[np.uint8], heatmap: NDArray[np.floating], *, opacity: float = 0.4
+    levels: NDArray[np.uint8],
+    heatmap: NDArray[np.floating],
+    *,
+    orientation: int = 0,
+    opacity: float = 0.4,
 ) -> bytes:
-    """Return an RGB PNG of `display_levels` with the heatmap overlaid.
+    """Return an RGB PNG of `display_levels` with the heatmap overlaid, set upright.
 
-    heatmap: (h, w) in [0, 1], scaled to its peak. opacity: of the peak.
+    heatmap: as of `heatmap_png`. opacity: of the full scale.
     """
-    grey = Image.fromarray(levels)
-    heat = _heat(heatmap, grey.size)
+    grey = Image.fromarray(upright(levels, orientation))
+    heat = _heat(upright_heatmap(heatmap, orientation), grey.size)
     mask = Image.fromarray(np.asarray(heat)).point(list(_levels(_OPACITIES * opacity)))
     overlay = grey.convert("RGB")
     overlay.paste(heat.convert("RGB"), mask=mask)
@@ -85,7 +93,7 @@ def smooth(heatmap: NDArray[np.floating], *, size: tuple[int, int]) -> NDArray[n
 
 
 def _heat(heatmap: NDArray[np.floating], size: tuple[int, int]) -> Image.Image:
-    levels = np.minimum(smooth(heatmap, size=size), 1) * 255
+    levels = np.minimum(smooth(heatmap, size=size) / HEATMAP_FULL_SCALE, 1) * 255
     heat = Image.fromarray(np.rint(levels).astype(np.uint8))
     heat.putpalette(np.rint(_PALETTE).astype(np.uint8).tobytes())
     return heat

@@ -10,6 +10,7 @@ from models.config.settings import Settings
 from models.context import open_context
 from models.learning.nights import STAGES
 from pipeline import text
+from pipeline.types import HEATMAP_FULL_SCALE
 from web.auth import account, invitations, login, second_factor, tokens, users
 from web.auth.credentials import limiter
 from web.auth.rules import install_auth
@@ -83,6 +84,7 @@ def _install_filters(app: APIFlask) -> None:
         NO_ANSWER=filters.NO_ANSWER,
         STATES=filters.STATES,
         STAGE_WORDS=STAGES,
+        HEATMAP_FULL_SCALE=HEATMAP_FULL_SCALE,
         person=current_user,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -212,6 +212,8 @@ def _store(context: AppContext, prepared: Prepared) -> ReadImage:
         stored_sha256=stored_sha256,
         rows=prepared.rows,
         columns=prepared.columns,
+        range_rule=None,
+        pixel_aspect=None,
         tags=prepared.tags,
         warnings=list(prepared.warnings),
         sop_instance_uid=stored.sop_instance_uid,

@@ -20,9 +20,7 @@ class OverlayFolder:
         self.is_complete = True
 
     def draw(self, item: Item, prediction: Prediction, *, pool: DecoderPool) -> None:
-        peak = float(prediction.heatmap.max())
-        heatmap = prediction.heatmap / peak if peak > 0 else prediction.heatmap
-        overlay = pool.display(item.path, heatmap)
+        overlay = pool.display(item.path, prediction.heatmap, orientation=prediction.orientation)
         if isinstance(overlay, RefusedError):
             click.echo(f"{item.file}: no overlay: {overlay}", err=True)
             self.is_complete = False

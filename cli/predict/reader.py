@@ -55,6 +55,7 @@ class Result:
     heatmap_concentration: float | None = None
     heatmap_inside_body: float | None = None
     reason_code: str | None = None
+    orientation: int | None = None
 
 
 def open_items(
@@ -176,6 +177,7 @@ def _predicted(item: Item, prepared: Prepared, prediction: Prediction) -> Result
         heatmap_peak=prediction.heatmap_trust.peak,
         heatmap_concentration=prediction.heatmap_trust.concentration,
         heatmap_inside_body=prediction.heatmap_trust.inside_body,
+        orientation=prediction.orientation,
     )
 
 

@@ -24,7 +24,7 @@ from pipeline.atomic_file import temporary_file
 
 log = logging.getLogger(__name__)
 
-DRAWING = "1"  # raise when drawings change
+DRAWING = "2"  # raise when drawings change
 ALWAYS_KEPT_BYTES = 64 * 2**20  # whatever the reserve: a page shows several
 SHA256_LENGTH = 64  # of the hexadecimal digits
 
@@ -119,11 +119,14 @@ class Pictures:
         return self._root / name[:2] / name
 
 
-def picture_name(stored_sha256: str, heatmap: NDArray[np.float32] | None = None) -> str:
-    """heatmap: of an overlay."""
+def picture_name(
+    stored_sha256: str, heatmap: NDArray[np.float32] | None = None, *, orientation: int = 0
+) -> str:
+    """heatmap: of an overlay. orientation: of the stored image, which is drawn upright."""
+    drawing = f"{DRAWING}.{orientation}"
     if heatmap is None:
-        return f"{stored_sha256}-display-{DRAWING}"
-    return f"{stored_sha256}-overlay-{DRAWING}-{hashlib.sha256(heatmap.tobytes()).hexdigest()}"
+        return f"{stored_sha256}-display-{drawing}"
+    return f"{stored_sha256}-overlay-{drawing}-{hashlib.sha256(heatmap.tobytes()).hexdigest()}"
 
 
 def pictures_without_stored_file(store: FileStore) -> Iterator[Path]:

@@ -24,13 +24,16 @@ CANCELLED = "the job was cancelled before this file was read"
 class ReadImage:
     """What ingest found in a file; images of equal bytes share it.
 
-    study_hash: None for files that name no study; they are grouped by folder.
+    study_hash: None for files that name no study; they are grouped by folder. range_rule and
+    pixel_aspect: None of images read by earlier releases.
     """
 
     media_type: str
     stored_sha256: str
     rows: int
     columns: int
+    range_rule: str | None
+    pixel_aspect: float | None
     tags: dict[str, Any]
     warnings: list[str]
     sop_instance_uid: str | None
@@ -48,6 +51,8 @@ class ReadImage:
             stored_sha256=image.stored_sha256,
             rows=image.rows or 0,
             columns=image.columns or 0,
+            range_rule=image.range_rule,
+            pixel_aspect=image.pixel_aspect,
             tags=image.tags or {},
             warnings=image.warnings or [],
             sop_instance_uid=image.sop_instance_uid,

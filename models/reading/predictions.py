@@ -84,8 +84,9 @@ def get_prediction(
 
 
 def read_heatmap(prediction: tables.Prediction) -> NDArray[np.float32]:
-    """float32 (h, w) in [0, 1], scaled to its peak; all 0 if the peak is 0."""
-    flat = np.frombuffer(prediction.heatmap, "<f2").astype(np.float32)
+    """float32 (h, w) in logits; it fits the image as stored."""
+    shares = np.frombuffer(prediction.heatmap, "<f2").astype(np.float32)
+    flat = shares * np.float32(prediction.heatmap_peak)
     return flat.reshape(prediction.heatmap_rows, prediction.heatmap_columns)
 
 
@@ -130,4 +131,5 @@ def _columns(prediction: Prediction) -> dict[str, Any]:
         "heatmap_peak": peak,
         "heatmap_concentration": float(prediction.heatmap_trust.concentration),
         "heatmap_inside_body": float(prediction.heatmap_trust.inside_body),
+        "orientation": prediction.orientation,
     }

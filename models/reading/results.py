@@ -22,6 +22,8 @@ class Result:
 
     operating_point: of the threshold. temperature: of the probability's calibration.
     heatmap_...: see `pipeline.types.HeatmapTrust`. reason_code: of refused and failed images.
+    range_rule: see `pipeline.types.RangeRule`. pixel_aspect: height of a pixel over its width.
+    orientation: of the stored image, see `pipeline.upright`. These three are None in early results.
     """
 
     file: str
@@ -43,6 +45,9 @@ class Result:
     heatmap_concentration: float | None
     heatmap_inside_body: float | None
     reason_code: str | None
+    range_rule: str | None
+    pixel_aspect: float | None
+    orientation: int | None
 
 
 _FIELDS = [field.name for field in fields(Result)]
@@ -161,6 +166,8 @@ def _results(operating_point: OperatingPoint) -> Select[*tuple[Any, ...]]:
             Image.reason,
             Image.reason_code,
             Image.warnings,
+            Image.range_rule,
+            Image.pixel_aspect,
             Study.study_hash,
             Prediction.finding,
             Prediction.probability,
@@ -173,6 +180,7 @@ def _results(operating_point: OperatingPoint) -> Select[*tuple[Any, ...]]:
             Prediction.heatmap_peak,
             Prediction.heatmap_concentration,
             Prediction.heatmap_inside_body,
+            Prediction.orientation,
             ModelVersion.name.label("model_version"),
         )
         .outerjoin(Study, Study.id == Image.study_id)

@@ -124,6 +124,9 @@ class Image(LeaseColumns, Base):
     sop_instance_uid: Mapped[str | None] = mapped_column(String(64), index=True)
     rows: Mapped[int | None]
     columns: Mapped[int | None]
+    # Which rule gave the range of grey levels: `pipeline.types.RangeRule`. None in earlier rows.
+    range_rule: Mapped[str | None] = mapped_column(String(16))
+    pixel_aspect: Mapped[float | None]  # height over width; None in earlier rows
     tags: Mapped[dict[str, Any] | None]
     warnings: Mapped[list[str] | None]  # of decoding
 
@@ -189,7 +192,7 @@ class Prediction(Base):
     unfamiliarity: Mapped[float]
     reason: Mapped[str | None] = mapped_column(String(500))  # why there is no finding
     warnings: Mapped[list[str]]
-    # float16, little-endian, row by row, divided by heatmap_peak.
+    # float16, little-endian, row by row, divided by heatmap_peak; it fits the image as stored.
     heatmap: Mapped[bytes] = mapped_column(LargeBinary)
     heatmap_rows: Mapped[int]
     heatmap_columns: Mapped[int]
@@ -197,6 +200,8 @@ class Prediction(Base):
     # None in rows of the first release.
     heatmap_concentration: Mapped[float | None]
     heatmap_inside_body: Mapped[float | None]
+    # Of the stored image, see `pipeline.upright`; None in earlier rows of images left as they were.
+    orientation: Mapped[int | None]
     engine: Mapped[str] = mapped_column(String(80))  # name, version, precision
     created_at: Mapped[datetime] = mapped_column(default=now)
 

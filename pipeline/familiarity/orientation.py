@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.familiarity.distance import SIDE, appearance
+from pipeline.upright import describe_orientation, upright
 
 Floats = NDArray[np.float32]
-WAYS = 8  # counter-clockwise quarter turns, then the same with inverted polarity
+WAYS = 8  # see `pipeline.upright`
 # Margin of the best other orientation over the upright one. Above SURE an image is corrected (1 of
 # 803 validation images and none of 157 of adults was so wrongly); above DOUBTFUL it has a warning.
 SURE = 0.2
@@ -44,8 +45,7 @@ class Orientation:
 
 def describe(way: int) -> str | None:
     """Return the warning about a correction; None for way 0."""
-    turns = ("", "rotated to the left", "upside down", "rotated to the right")
-    seen = " and ".join(filter(None, [turns[way % 4], "inverted" if way >= 4 else ""]))
+    seen = describe_orientation(way)
     return f"the image appears {seen}; corrected before reading" if seen else None
 
 
@@ -53,11 +53,8 @@ def corrected(network_inputs: NDArray[np.uint8], ways: NDArray[np.intp]) -> NDAr
     """Return uint8 (n, side, side) upright, given how each is stored."""
     if not ways.any():  # nearly always
         return network_inputs
-    upright = [
-        np.rot90(255 - image if way >= 4 else image, -(way % 4))
-        for image, way in zip(network_inputs, ways, strict=True)
-    ]
-    return np.stack(upright)
+    images = zip(network_inputs, ways, strict=True)
+    return np.stack([upright(image, int(way)) for image, way in images])
 
 
 def as_stored(heatmaps: Floats, ways: NDArray[np.intp]) -> Floats:
@@ -69,16 +66,16 @@ def as_stored(heatmaps: Floats, ways: NDArray[np.intp]) -> Floats:
 
 def fit_orientation(network_inputs: NDArray[np.uint8]) -> Orientation:
     """Fit to upright images, uint8 (n, h, w), and to their mirror images."""
-    upright = appearance(network_inputs).reshape(-1, SIDE, SIDE)
-    upright = np.concatenate([upright, upright[:, :, ::-1]])
+    thumbnails = appearance(network_inputs).reshape(-1, SIDE, SIDE)
+    thumbnails = np.concatenate([thumbnails, thumbnails[:, :, ::-1]])
     size = SIDE * SIDE + 1
     square, product = np.zeros((size, size)), np.zeros((size, WAYS))
     for way in range(WAYS):
         sign = -1 if way >= 4 else 1
-        turned = sign * np.rot90(upright, way % 4, axes=(1, 2)).reshape(len(upright), -1)
+        turned = sign * np.rot90(thumbnails, way % 4, axes=(1, 2)).reshape(len(thumbnails), -1)
         inputs = np.column_stack([turned, np.ones(len(turned))]).astype(np.float64)
         square += inputs.T @ inputs
         product[:, way] = inputs.sum(axis=0)
-    count = WAYS * len(upright)
+    count = WAYS * len(thumbnails)
     weights = np.linalg.solve(square / count + RIDGE * np.eye(size), product / count)
     return Orientation(weights.astype(np.float32))

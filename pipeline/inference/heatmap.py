@@ -87,7 +87,7 @@ def describe_trust(*, peak: float, concentration: float, inside_body: float) -> 
     if peak <= 0:
         return "No activation."
     if peak < FAINT:
-        return "Negligible activation; the colours exaggerate it."
+        return "Negligible activation."
     outside = f"{percent(1 - inside_body)} of the activation outside the body"
     if 1 - inside_body >= MUCH:
         return f"{outside}; not reliable."

@@ -85,6 +85,7 @@ class Predictor:
                 heatmap=heatmaps[n],
                 heatmap_trust=trust,
                 model_version=self.card.model_version,
+                orientation=int(ways[n]),
             )
             predictions.append(prediction)
         return predictions

@@ -55,12 +55,12 @@ class DecoderPool:
         return map_ahead(self._prepare, paths, threads=processes, ahead=_LOOK_AHEAD * processes)
 
     def display(
-        self, path: Path, heatmap: NDArray[np.float32] | None = None
+        self, path: Path, heatmap: NDArray[np.float32] | None = None, *, orientation: int = 0
     ) -> bytes | RefusedError:
         """Return a file's picture as PNG: the radiograph in grey, or with a heatmap over it in RGB.
 
-        heatmap: float32 (h, w) in [0, 1], scaled to its peak. Raises DecoderError if a process
-        cannot be started.
+        heatmap: float32 (h, w) in logits. orientation: of the stored image, which is drawn upright.
+        Raises DecoderError if a process cannot be started.
         """
         # Pillow is needed for pictures only.
         from pipeline.drawing import display_png, overlay_png
@@ -68,7 +68,9 @@ class DecoderPool:
         levels = self.levels(path)
         if isinstance(levels, RefusedError):
             return levels
-        return display_png(levels) if heatmap is None else overlay_png(levels, heatmap)
+        if heatmap is None:
+            return display_png(levels, orientation=orientation)
+        return overlay_png(levels, heatmap, orientation=orientation)
 
     def levels(self, path: Path) -> NDArray[np.uint8] | RefusedError:
         """Return a file's `drawing.display_levels`.

@@ -22,7 +22,7 @@ from pipeline.evaluation.metrics import AT_THRESHOLD, METRICS, OVERALL
 from pipeline.inference.version_folder import Card
 from pipeline.reports import charts
 from pipeline.reports.templates import render
-from pipeline.types import Prediction
+from pipeline.types import HEATMAP_FULL_SCALE, Prediction
 
 FILE: Final = "index.html"
 KEPT: Final = 6  # worst errors of each kind
@@ -102,6 +102,7 @@ def write_report(
         OVERALL=OVERALL,
         AT_THRESHOLD=AT_THRESHOLD,
         DRAWS=DRAWS,
+        HEATMAP_FULL_SCALE=HEATMAP_FULL_SCALE,
     )
     path.write_text(page, encoding="utf-8")
     return path
@@ -137,9 +138,9 @@ def _images(error: WorstError, levels_of: LevelsOf) -> tuple[str, str] | None:
     levels = levels_of(error.path)
     if isinstance(levels, RefusedError):
         return None
-    heatmap = error.prediction.heatmap
-    overlay = overlay_png(levels, heatmap / (heatmap.max() or 1))
-    return _data_url(display_png(levels)), _data_url(overlay)
+    orientation = error.prediction.orientation
+    overlay = overlay_png(levels, error.prediction.heatmap, orientation=orientation)
+    return _data_url(display_png(levels, orientation=orientation)), _data_url(overlay)
 
 
 def _data_url(png: bytes) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.text import percent, plural, probability_percent
+from pipeline.upright import describe_orientation
 
 
 def render(template: str, **values: Any) -> str:
@@ -19,7 +20,7 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    functions = (cell, figure, percent, plural, probability_percent)
+    functions = (cell, describe_orientation, figure, percent, plural, probability_percent)
     environment.filters |= {function.__name__: function for function in functions}
     return environment.get_template(template).render(**values)
 

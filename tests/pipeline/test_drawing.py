@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline.drawing import display_levels, display_png, heatmap_png, overlay_png
-from pipeline.types import DecodedImage
+from pipeline.types import HEATMAP_FULL_SCALE, DecodedImage
 from tests.support.data.builders import make_picture
 
 PICTURE = make_picture(300, 400)
@@ -24,18 +24,45 @@ def test_display_png_keeps_pixels_and_aspect_within_its_bound() -> None:
     assert display_levels(IMAGE, max_side=200).shape == (150, 200)
 
 
-def test_heatmap_png_is_transparent_at_zero_and_opaque_at_its_peak() -> None:
+@pytest.mark.parametrize("peak", [HEATMAP_FULL_SCALE, 3 * HEATMAP_FULL_SCALE])
+def test_heatmap_png_is_transparent_at_zero_and_opaque_from_its_full_scale(peak: float) -> None:
     heatmap = np.zeros((7, 7), np.float32)
-    heatmap[1, 5] = 1
+    heatmap[1, 5] = peak
     drawn = opened(heatmap_png(heatmap, size=(400, 300)))
     assert drawn.shape == (300, 400, 4)
     alpha = drawn[..., 3]
-    row, column = np.unravel_index(alpha.argmax(), alpha.shape)
+    row, column = np.argwhere(alpha == alpha.max()).mean(axis=0)
     # The middle of cell (1, 5) of seven.
     assert abs(row - 1.5 / 7 * 300) < 12
     assert abs(column - 5.5 / 7 * 400) < 12
     assert alpha.max() > 230
     assert (alpha[150:] == 0).all()
+
+
+def test_heatmaps_of_two_images_have_one_scale() -> None:
+    """So that a trace, which every image has somewhere, is not drawn as strong as a finding."""
+    heatmap = np.zeros((7, 7), np.float32)
+    heatmap[3, 3] = 1
+    opacities = [
+        opened(heatmap_png(share * heatmap, size=(70, 70)))[..., 3].max()
+        for share in (0.03, 0.3, 1)
+    ]
+    assert opacities[0] == 0
+    assert 0.2 < opacities[1] / opacities[2] < 0.35
+
+
+@pytest.mark.parametrize("orientation", range(8))
+def test_pictures_of_images_stored_in_any_orientation_are_upright(orientation: int) -> None:
+    heatmap = np.zeros((7, 7), np.float32)
+    heatmap[1, 5] = 1
+    levels = LEVELS if orientation < 4 else 255 - LEVELS
+    turned, hot = np.rot90(levels, orientation % 4), np.rot90(heatmap, orientation % 4)
+    assert display_png(turned, orientation=orientation) == display_png(LEVELS)
+    overlay = overlay_png(turned, hot, orientation=orientation)
+    assert overlay == overlay_png(LEVELS, heatmap)
+    size = (400, 300)
+    upright = heatmap_png(hot, size=size, orientation=orientation)
+    assert upright == heatmap_png(heatmap, size=size)
 
 
 def test_heatmap_lightness_grows_with_strength() -> None:

@@ -8,6 +8,7 @@ from models.reading.results import Result
 from models.reading.studies import StudySummary
 from pipeline.inference.heatmap import describe_trust
 from pipeline.text import probability_percent
+from pipeline.upright import describe_orientation
 
 FINDINGS = {"pneumonia": "Pneumonia suspected", "normal": "Not suspected"}
 NO_ANSWER = "No answer: out of distribution"
@@ -60,6 +61,16 @@ def heatmap_words(answer: Result) -> str:
     if peak is None or spread is None or inside is None:
         return "Heatmap reliability was not measured for this image."
     return describe_trust(peak=peak, concentration=spread, inside_body=inside)
+
+
+def orientation_words(answer: Result, as_stored: bool) -> str:
+    """How the image is shown; empty for one that is stored upright."""
+    orientation = describe_orientation(answer.orientation or 0)
+    if not orientation:
+        return ""
+    if as_stored:
+        return f"Shown as stored: {orientation}; corrected before reading."
+    return f"Shown as it was read; stored {orientation}."
 
 
 def duration(seconds: float | None) -> str:

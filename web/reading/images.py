@@ -14,7 +14,7 @@ from models.files.damage import Damage, note_damage
 from models.files.pictures import DRAWING, picture_name
 from models.files.presence import require_store
 from models.reading.predictions import get_prediction, read_heatmap
-from models.tables.intake import Image, Prediction
+from models.tables.intake import Image
 from models.tables.people import Role
 from pipeline.errors import DamagedFileError, DecoderError
 from web.auth.rules import needs, person
@@ -22,6 +22,7 @@ from web.auth.view_log import record_image
 from web.context import current_context, current_settings, read_session, write_session
 from web.http.limits import PICTURES, at_most
 from web.reading.renderer import Renderer, open_decoder
+from web.reading.schemas import PictureQuery
 
 log = logging.getLogger(__name__)
 
@@ -33,42 +34,49 @@ KEY = "overread-renderer"
 
 
 @bp.get("/api/v1/images/<int:image_id>/display")
+@bp.input(PictureQuery, location="query")
 @bp.output(FileSchema(), content_type=PNG)
 @at_most(PICTURES)
 @needs(Role.VIEWER)
-def display(image_id: int) -> Response:
-    """The radiograph, 8-bit grey."""
-    return _png(image_id, "display")
+def display(image_id: int, query_data: PictureQuery) -> Response:
+    """The radiograph, 8-bit grey, upright as the network read it."""
+    return _png(image_id, "display", query_data)
 
 
 @bp.get("/api/v1/images/<int:image_id>/thumbnail")
+@bp.input(PictureQuery, location="query")
 @bp.output(FileSchema(), content_type=PNG)
 @at_most(PICTURES)
 @needs(Role.VIEWER)
-def thumbnail(image_id: int) -> Response:
+def thumbnail(image_id: int, query_data: PictureQuery) -> Response:
     """The radiograph, 128 pixels on its longer side. Too small to read, so not in the audit."""
-    return _png(image_id, "thumbnail")
+    return _png(image_id, "thumbnail", query_data)
 
 
 @bp.get("/api/v1/images/<int:image_id>/heatmap.png")
+@bp.input(PictureQuery, location="query")
 @bp.output(FileSchema(), content_type=PNG)
 @at_most(PICTURES)
 @needs(Role.VIEWER)
-def heatmap(image_id: int) -> Response:
-    """The heatmap, to be laid over the display; transparent where the activation is low."""
-    return _png(image_id, "heatmap")
+def heatmap(image_id: int, query_data: PictureQuery) -> Response:
+    """The heatmap, to be laid over the display.
+
+    One scale for all images: transparent without activation, opaque from 1 logit.
+    """
+    return _png(image_id, "heatmap", query_data)
 
 
 @bp.get("/api/v1/images/<int:image_id>/overlay.png")
+@bp.input(PictureQuery, location="query")
 @bp.output(FileSchema(), content_type=PNG)
 @at_most(PICTURES)
 @needs(Role.VIEWER)
-def overlay(image_id: int) -> Response:
-    """The radiograph with the heatmap over it."""
-    return _png(image_id, "overlay")
+def overlay(image_id: int, query_data: PictureQuery) -> Response:
+    """The radiograph with the heatmap over it, on one scale for all images."""
+    return _png(image_id, "overlay", query_data)
 
 
-def _png(image_id: int, kind: Kind) -> Response:
+def _png(image_id: int, kind: Kind, query: PictureQuery) -> Response:
     """Cached by the browser, which must ask before each use whether it may still show it."""
     has_heatmap = kind in ("heatmap", "overlay")
     with read_session() as session:
@@ -76,33 +84,38 @@ def _png(image_id: int, kind: Kind) -> Response:
         if image is None or image.stored_sha256 is None:
             abort(404, "no pixels to show: the image was not read")
         point = current_settings().operating_point
-        prediction = get_prediction(session, image, operating_point=point) if has_heatmap else None
+        prediction = get_prediction(session, image, operating_point=point)
     if kind != "thumbnail":
         record_image(image_id, study_id=image.study_id or 0)
     if has_heatmap and prediction is None:
         abort(404, "this image has no prediction yet")
-    etag = f"{kind}-{DRAWING}-{image.stored_sha256}-{prediction.id if prediction else ''}"
+    heatmap = read_heatmap(prediction) if prediction and has_heatmap else None
+    orientation = prediction.orientation or 0 if prediction and not query.as_stored else 0
+    drawn = f"{prediction.id}" if prediction and has_heatmap else ""
+    etag = f"{kind}-{DRAWING}.{orientation}-{image.stored_sha256}-{drawn}"
     if etag in request.if_none_match:
         answer = Response(status=304)
     else:
-        answer = _draw(kind, image, prediction)
+        answer = _draw(kind, image, heatmap, orientation)
     answer.headers["Content-Disposition"] = f'inline; filename="{kind}.png"'
     answer.set_etag(etag)
     answer.headers["Cache-Control"] = "private, no-cache"
     return answer
 
 
-def _draw(kind: Kind, image: Image, prediction: Prediction | None) -> Response:
-    heatmap = read_heatmap(prediction) if prediction else None
+def _draw(
+    kind: Kind, image: Image, heatmap: NDArray[np.float32] | None, orientation: int
+) -> Response:
     try:
         if kind == "display" or kind == "overlay":
-            return _radiograph(str(image.stored_sha256), heatmap)
+            return _radiograph(str(image.stored_sha256), heatmap, orientation)
         # Pillow is imported with the first image.
         from web.reading.drawing import draw_heatmap, draw_thumbnail
 
         if heatmap is not None:
-            return Response(draw_heatmap(heatmap), mimetype=PNG)
-        return Response(draw_thumbnail(image, current_context().store), mimetype=PNG)
+            return Response(draw_heatmap(heatmap, orientation=orientation), mimetype=PNG)
+        store = current_context().store
+        return Response(draw_thumbnail(image, store, orientation=orientation), mimetype=PNG)
     except FileNotFoundError:
         require_store(current_context().store.root)
         _note_damage(kind, image)
@@ -125,11 +138,15 @@ def _note_damage(kind: Kind, image: Image) -> None:
         note_damage(session, [found])
 
 
-def _radiograph(stored_sha256: str, heatmap: NDArray[np.float32] | None) -> Response:
+def _radiograph(
+    stored_sha256: str, heatmap: NDArray[np.float32] | None, orientation: int
+) -> Response:
     renderer = _renderer()
-    found = renderer.pictures.open(picture_name(stored_sha256, heatmap))
+    name = picture_name(stored_sha256, heatmap, orientation=orientation)
+    found = renderer.pictures.open(name)
     if found is None:
-        png = renderer.draw(stored_sha256, heatmap, user_id=person().id)
+        user_id = person().id
+        png = renderer.draw(stored_sha256, heatmap, orientation=orientation, user_id=user_id)
         return Response(png, mimetype=PNG)
     answer = Response(wrap_file(request.environ, found.file), mimetype=PNG, direct_passthrough=True)
     answer.content_length = found.size

@@ -39,22 +39,27 @@ FAILURE_LASTS_S = 30.0  # for those who ask again after they were told to wait
 
 
 class Decoder(Protocol):
-    def display(self, path: Path, heatmap: NDArray[np.float32] | None) -> bytes | RefusedError: ...
+    def display(
+        self, path: Path, heatmap: NDArray[np.float32] | None, *, orientation: int
+    ) -> bytes | RefusedError: ...
 
 
 @dataclass
 class Task:
-    """One picture to draw. heatmap: of an overlay. failed_at: on the monotonic clock."""
+    """One picture to draw. heatmap: of an overlay. orientation: of the stored image, to be drawn
+    upright. failed_at: on the monotonic clock.
+    """
 
     stored_sha256: str
     heatmap: NDArray[np.float32] | None
+    orientation: int
     user_id: int
     picture: Future[bytes] = field(default_factory=Future)
     failed_at: float | None = None
 
     @property
     def name(self) -> str:
-        return picture_name(self.stored_sha256, self.heatmap)
+        return picture_name(self.stored_sha256, self.heatmap, orientation=self.orientation)
 
 
 class Renderer:
@@ -77,14 +82,19 @@ class Renderer:
         self._threads = 0
 
     def draw(
-        self, stored_sha256: str, heatmap: NDArray[np.float32] | None, *, user_id: int
+        self,
+        stored_sha256: str,
+        heatmap: NDArray[np.float32] | None,
+        *,
+        orientation: int = 0,
+        user_id: int,
     ) -> bytes:
         """Return a PNG, which is on disk too.
 
         Raises BusyError where it is not there in time, DamagedFileError, FileNotFoundError,
         DecoderError.
         """
-        task = self._enqueue(Task(stored_sha256, heatmap, user_id))
+        task = self._enqueue(Task(stored_sha256, heatmap, orientation, user_id))
         with WAITING.take():
             try:
                 return task.picture.result(timeout=WAIT_S)
@@ -143,7 +153,8 @@ class Renderer:
         if found := self.pictures.open(task.name):  # drawn since the request looked for it
             with found.file:
                 return found.file.read()
-        png = decoder.display(self._store.checked_path(task.stored_sha256), task.heatmap)
+        path = self._store.checked_path(task.stored_sha256)
+        png = decoder.display(path, task.heatmap, orientation=task.orientation)
         if isinstance(png, RefusedError):
             raise DamagedFileError(str(png))
         try:

@@ -15,6 +15,12 @@ class ResultsQuery(BaseModel):
     format: Literal["jsonl", "json", "csv"] = "jsonl"
 
 
+class PictureQuery(BaseModel):
+    """as_stored: not turned or inverted as the prediction's orientation says."""
+
+    as_stored: bool = False
+
+
 class StudiesQuery(Paging):
     order: Order = "probability"
     descending: bool = True

@@ -16,7 +16,7 @@ from web.auth.view_log import record_study
 from web.context import current_settings, read_session
 from web.http.params import or_404, read_query
 from web.http.schemas import LAST_PAGE
-from web.reading.schemas import StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
+from web.reading.schemas import PictureQuery, StudiesOut, StudiesQuery, StudyDetailOut, StudyOut
 
 bp = APIBlueprint("studies", __name__, tag="Studies")
 
@@ -60,6 +60,7 @@ def show_page(study_id: int) -> str:
         "study.html",
         study=study,
         chosen=chosen,
+        as_stored=read_query(PictureQuery).as_stored,
         labels=labels,
         tags={name: str(value) for name, value in (image.tags or {}).items()} if image else {},
         card=version.card if version else {},

@@ -40,13 +40,14 @@ def test_predict_prints_one_line_for_each_file(tmp_path: Path) -> None:
     assert a["status"] == "predicted"
     assert {**a, "file": ""} == {**b, "file": ""}
     assert 0 <= a["probability"] <= 1
-    assert list(a)[-6:] == [
+    assert list(a)[-7:] == [
         "operating_point",
         "temperature",
         "heatmap_peak",
         "heatmap_concentration",
         "heatmap_inside_body",
         "reason_code",
+        "orientation",
     ]
     assert (a["operating_point"], c["operating_point"]) == ("balanced", None)
     card = load_card(BASELINE)
@@ -65,7 +66,7 @@ def test_overlay_that_cannot_be_drawn_changes_the_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = RefusedError(RefusalCode.DECODER_TIMEOUT, "decoding timed out")
-    monkeypatch.setattr(DecoderPool, "display", lambda *_: refused)
+    monkeypatch.setattr(DecoderPool, "display", lambda *_, **__: refused)
     result = run("predict", make_png(tmp_path / "a.png"), "--overlays", tmp_path / "overlays")
     assert (result.exit_code, result.stderr) == (1, "a.png: no overlay: decoding timed out\n")
 

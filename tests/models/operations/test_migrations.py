@@ -164,6 +164,41 @@ def test_downgrade_to_0010_forgets_damaged_files_only(engine: Engine) -> None:
     assert rows(engine, images) == before
 
 
+# Of either release, see the migration; others leave the orientation unknown.
+CORRECTIONS = {
+    "the image appears rotated to the left; corrected before reading": 1,
+    "the image appears upside down and inverted; corrected before reading": 6,
+    "the film looked inverted; it was read with that corrected": 4,
+    "the film looked turned to the right; it was read with that corrected": 3,
+    "the image may be rotated or inverted; it was not corrected": None,
+}
+
+
+def test_upgrade_from_0012_reads_orientations_in_warnings(engine: Engine) -> None:
+    migrate(engine, "0012")
+    images = "SELECT id, sha256, state FROM image ORDER BY id"
+    before = rows(engine, images)
+    answers = [
+        prediction(number, f"{number:064}", 1)
+        | {"operating_point": "balanced", "warnings": ["another", warning]}
+        for number, warning in enumerate(CORRECTIONS, start=4)
+    ]
+    insert(engine, {"prediction": answers})
+    migrate(engine)
+    found = rows(engine, "SELECT orientation FROM prediction ORDER BY id")
+    assert [one for (one,) in found] == [None] * 3 + list(CORRECTIONS.values())
+    unknown = rows(engine, "SELECT range_rule, pixel_aspect FROM image")
+    assert set(unknown) == {(None, None)}
+    downgrade(engine, "0012")
+    names = column_names(engine, "image") | column_names(engine, "prediction")
+    assert not {"range_rule", "pixel_aspect", "orientation"} & names
+    if engine.dialect.name == "sqlite":
+        made = rows(engine, "SELECT sql FROM sqlite_master WHERE name IN ('image', 'prediction')")
+        assert all("AUTOINCREMENT" in str(sql) for (sql,) in made)
+    migrate(engine)
+    assert rows(engine, images) == before
+
+
 def test_upgrade_from_0011_adds_workers_and_keeps_images(engine: Engine) -> None:
     images = "SELECT id, state FROM image ORDER BY id"
     migrate(engine, "0011")

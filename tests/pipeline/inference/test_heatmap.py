@@ -103,7 +103,7 @@ def test_measures_stay_in_range(heatmaps: np.ndarray, pixels: np.ndarray) -> Non
     ("peak", "concentration", "inside_body", "sentence"),
     [
         (0, 0, 0, "No activation."),
-        (FAINT / 2, 0.9, 1, "Negligible activation; the colours exaggerate it."),
+        (FAINT / 2, 0.9, 1, "Negligible activation."),
         (1, 0.9, 0.6, "40 % of the activation outside the body; not reliable."),
         (1, 0.1, 1, "Diffuse activation (about 90 % of the image); not localising."),
         (1, 0.6, 1, "Regional activation (about 40 % of the image)."),

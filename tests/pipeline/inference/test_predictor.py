@@ -101,10 +101,13 @@ def test_orientation_of_adults_images_is_detected(predictor: Predictor, shared_d
     )
     for way in (2, 3, 4):
         stored = np.rot90(255 - inputs if way >= 4 else inputs, way % 4, axes=(1, 2))
+        answers = predictor.predict(stored)
+        ways = [one.orientation for one in answers if "corrected before" in str(one.warnings)]
+        assert ways.count(way) >= 0.9 * len(inputs)
         is_unnoticed = [
             not any("corrected" in warning for warning in answer.warnings)
             and answer.finding is not None
-            for answer in predictor.predict(stored)
+            for answer in answers
         ]
         assert np.mean(is_unnoticed) <= 0.02
 

@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.drawing import display_png, overlay_png
 from pipeline.inference.predictor import Predictor
-from pipeline.reports.evaluation_report import WorstErrors
+from pipeline.reports.evaluation_report import WorstError, WorstErrors, _data_url, _images
 from pipeline.types import Prediction
 from tests.support.imaging.networks import phantom_inputs
 
@@ -36,3 +37,12 @@ def test_correct_predictions_are_not_errors(prediction: Prediction) -> None:
     errors.see(at(prediction, 0.5), label=1, file="a", path=Path("a"))
     errors.see(at(prediction, 0.49), label=0, file="b", path=Path("b"))
     assert errors.false_positives == errors.false_negatives == []
+
+
+def test_errors_are_shown_as_they_were_read(prediction: Prediction) -> None:
+    levels = phantom_inputs(count=1)[0]
+    error = WorstError(replace(prediction, orientation=6), "a", Path("a"))
+    assert _images(error, lambda _: levels) == (
+        _data_url(display_png(levels, orientation=6)),
+        _data_url(overlay_png(levels, prediction.heatmap, orientation=6)),
+    )

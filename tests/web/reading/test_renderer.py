@@ -30,7 +30,9 @@ class FakeDecoder:
     drawn: list[bytes] = field(default_factory=list)
     answer: Callable[[bytes], bytes | RefusedError] = lambda content: content
 
-    def display(self, path: Path, _: NDArray[np.float32] | None) -> bytes | RefusedError:
+    def display(
+        self, path: Path, _: NDArray[np.float32] | None, *, orientation: int
+    ) -> bytes | RefusedError:
         self.drawn.append(path.read_bytes())
         assert self.may_draw.wait(timeout=20)
         return self.answer(path.read_bytes())

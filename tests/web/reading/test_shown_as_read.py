@@ -1,0 +1,93 @@
+"""What is shown is what was read: upright, in true proportions, with one scale of heatmaps."""
+
+import re
+from io import BytesIO
+
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+from PIL import Image as Pillow
+from sqlalchemy import update
+
+from models.tables.intake import Image, Prediction
+from models.tables.people import Role
+from pipeline.drawing import ANCHORS
+from tests.support.servers.processes import ROOT
+from tests.support.web.pages import get_picture, words
+from tests.support.web.portal import Portal
+
+PICTURES = ("display", "overlay.png", "heatmap.png", "thumbnail")
+
+
+@pytest.fixture
+def viewer(portal: Portal, a_png: bytes) -> FlaskClient:
+    """One image has been predicted."""
+    portal.send(portal.new_job(), ("a.png", a_png))
+    portal.read_all()
+    return portal.program(Role.VIEWER)
+
+
+def get(viewer: FlaskClient, picture: str) -> np.ndarray:
+    answer = get_picture(viewer, f"/api/v1/images/1/{picture}")
+    assert answer.status_code == 200
+    with Pillow.open(BytesIO(answer.data)) as drawn:
+        is_grey = picture.startswith(("display", "thumbnail"))
+        return np.asarray(drawn.convert("L" if is_grey else "RGBA")).astype(int)
+
+
+def set_orientation(portal: Portal, orientation: int | None) -> None:
+    with portal.database.sessions.begin() as session:
+        session.execute(update(Prediction).values(orientation=orientation))
+
+
+def test_image_read_turned_and_inverted_is_shown_so(portal: Portal, viewer: FlaskClient) -> None:
+    before = {picture: get(viewer, picture) for picture in PICTURES}
+    set_orientation(portal, 5)
+    for picture in PICTURES:
+        drawn = get(viewer, picture)
+        assert np.array_equal(get(viewer, f"{picture}?as_stored=true"), before[picture]), picture
+        if picture in ("display", "thumbnail"):
+            np.testing.assert_allclose(drawn, np.rot90(255 - before[picture], -1), atol=2)
+    heat = np.rot90(before["heatmap.png"][..., 3], -1)
+    assert np.abs(get(viewer, "heatmap.png")[..., 3] - heat).max() <= 1
+
+
+def test_another_orientation_is_no_copy_in_the_browsers_cache(
+    portal: Portal, viewer: FlaskClient
+) -> None:
+    path = "/api/v1/images/1/thumbnail"
+    seen = {"If-None-Match": viewer.get(path).headers["ETag"]}
+    assert viewer.get(path, headers=seen).status_code == 304
+    set_orientation(portal, 2)
+    assert viewer.get(path, headers=seen).status_code == 200
+
+
+def test_study_page_says_that_the_image_is_shown_as_read(
+    portal: Portal, viewer: FlaskClient
+) -> None:
+    browser = portal.browser()
+    assert "Shown as" not in words(browser, "/studies/1")
+    set_orientation(portal, 7)
+    page = words(browser, "/studies/1")
+    assert "Shown as it was read; stored rotated to the right and inverted." in page
+    link = re.search(r'href="([^"]*as_stored=1[^"]*)"', browser.get("/studies/1").text)
+    assert link
+    stored = browser.get(link[1].replace("&amp;", "&")).text
+    assert "Shown as stored: rotated to the right and inverted; corrected before" in stored
+    for picture in ("display", "heatmap.png"):
+        assert f"/api/v1/images/1/{picture}?as_stored=True" in stored
+
+
+def test_thumbnail_has_the_true_proportions(portal: Portal, viewer: FlaskClient) -> None:
+    with portal.database.sessions.begin() as session:
+        session.execute(update(Image).values(rows=100, columns=200, pixel_aspect=2.5))
+    assert get(viewer, "thumbnail").shape == (128, 102)
+    set_orientation(portal, 3)
+    assert get(viewer, "thumbnail").shape == (102, 128)
+
+
+def test_legend_has_the_colours_of_heatmaps() -> None:
+    style = (ROOT / "web/static/overread.css").read_text()
+    (gradient,) = re.findall(r"\.legend .colours .*linear-gradient\(to right, ([^)]*)\)", style)
+    hexadecimal = ["#" + bytes(colour.astype(np.uint8)).hex() for colour in ANCHORS]
+    assert gradient.split(", ") == hexadecimal
