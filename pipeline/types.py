@@ -60,6 +60,7 @@ class DecodedImage:
     warnings: plain sentences, e.g. "first of 3 frames read".
     range_rule: which rule gave the range of `pixels`.
     pixel_aspect: height of a pixel over its width.
+    unknown_terms: code strings that are in no table, by keyword. They may be names.
     """
 
     pixels: NDArray[np.float32]
@@ -70,6 +71,7 @@ class DecodedImage:
     warnings: tuple[str, ...] = ()
     range_rule: RangeRule = RangeRule.BITS_STORED
     pixel_aspect: float = 1.0
+    unknown_terms: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ CODES: Final = (
     # From stored values to grey levels, PS3.3 C.7.6.3.1.2, C.11.2.1.3 and C.11.6.
     *("PhotometricInterpretation", "VOILUTFunction", "PresentationLUTShape"),
     # How it was made, and what readers are warned of: text or faces in the pixels.
-    *("PresentationIntentType", "LossyImageCompression"),
+    *("PresentationIntentType", "QualityControlImage", "LossyImageCompression"),
     *("BurnedInAnnotation", "RecognizableVisualFeatures"),
 )
 # Replaced by keyed pseudonyms; the first groups a study's images, all are required.

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import kept_tags
 from pipeline.dicom.description import Description, describe
-from pipeline.dicom.frontal import burned_in_warnings, check_frontal
+from pipeline.dicom.frontal import NO_LOCAL_TERMS, LocalTerms, burned_in_warnings, read_tags
 from pipeline.dicom.grayscale import grey_levels, has_broken_window
 from pipeline.dicom.padding import bounding_box, padding_mask
 from pipeline.dicom.pixels import first_frame, has_unused_bits
@@ -21,12 +21,14 @@ from pipeline.types import DecodedImage
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
+def decode_dataset(
+    dataset: Dataset, limits: Limits, local_terms: LocalTerms = NO_LOCAL_TERMS
+) -> DecodedImage:
     """Decode the first frame of a data set whose tags do not contradict a frontal chest image.
 
     Raises RefusedError; the tags are checked first, since that is cheap.
     """
-    check_frontal(dataset)
+    reading = read_tags(dataset, local_terms)
     description = describe(dataset)
     frame = first_frame(dataset, description, limits)
     check_not_blank(frame)  # before more memory is used: decompression bombs are blank
@@ -37,7 +39,7 @@ def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
         # A window outside the values of the image, or without width: some devices write such.
         pixels = _grey_image(frame, description.without_window())
         is_whole_range = True
-    warnings = [*burned_in_warnings(dataset), *description.warnings]
+    warnings = [*reading.warnings, *burned_in_warnings(dataset), *description.warnings]
     if description.frames > 1:
         warnings.append(f"first of {description.frames} frames read")
     if is_whole_range:
@@ -51,6 +53,7 @@ def decode_dataset(dataset: Dataset, limits: Limits) -> DecodedImage:
         tags=kept_tags(dataset),
         warnings=tuple(warnings),
         pixel_aspect=description.pixel_aspect,
+        unknown_terms=reading.unknown_terms,
     )
 
 
