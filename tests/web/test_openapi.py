@@ -12,7 +12,7 @@ from tests.support.web.routes import walk
 from web.auth.rules import RULE
 from web.http.openapi import PATH
 
-OPEN = ("/health",)
+OPEN = ("/health", "/healthz", "/readyz")
 
 
 def spec_of(portal: Portal) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def test_openapi_describes_exactly_the_api_routes(portal: Portal) -> None:
         (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.pattern), route.method.lower())
         for route in walk(portal)
         if route.method not in ("HEAD", "OPTIONS")  # Flask adds them
-        and (route.pattern.startswith("/api/v1/") or route.pattern in OPEN)
+        and (route.pattern.startswith("/api/v1/") or route.pattern in (*OPEN, "/metrics"))
     }
     assert set(operations_of(spec_of(portal))) == routes - {(PATH, "get")}
 

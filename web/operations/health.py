@@ -3,21 +3,26 @@
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask.typing import ResponseReturnValue
 
 from web.auth.rules import open_to_all
-from web.operations.schemas import HealthOut
+from web.http.schemas import Out
+from web.operations.schemas import AliveOut, HealthOut, ReadinessOut
 from web.readiness import PARTS, current_readiness
 
 bp = APIBlueprint("health", __name__, tag="Health")
 
 WHY = "load balancers have no login; it only says up or down, and short codes"
-_UNWELL: dict[int | str, Any] = {503: {"description": "Database or broker does not respond"}}
+
+
+def _down(fields: type[Out], words: str) -> dict[int | str, Any]:
+    """Also then the answer has these fields, and is no problem's details."""
+    reference = {"$ref": f"#/components/schemas/{fields.__name__}"}
+    return {503: {"description": words, "content": {"application/json": {"schema": reference}}}}
 
 
 @bp.get("/health")
 @bp.output(HealthOut)
-@bp.doc(responses=_UNWELL)
+@bp.doc(responses=_down(HealthOut, "Database or broker does not respond"))
 @open_to_all(WHY)
 def show() -> tuple[HealthOut, int]:
     """Check that database and broker respond."""
@@ -29,18 +34,21 @@ def show() -> tuple[HealthOut, int]:
 
 
 @bp.get("/healthz")
+@bp.output(AliveOut)
 @open_to_all(WHY)
-def alive() -> ResponseReturnValue:
+def alive() -> AliveOut:
     """The process responds. Nothing else is checked, so that a waiting one is not restarted."""
-    return {"status": "up"}
+    return AliveOut(status="up")
 
 
 @bp.get("/readyz")
+@bp.output(ReadinessOut)
+@bp.doc(responses=_down(ReadinessOut, "Images that are sent now will wait"))
 @open_to_all(WHY)
-def ready() -> ResponseReturnValue:
+def ready() -> tuple[Out, int]:
     """Whether images that are sent now will be predicted."""
     states = current_readiness().states()
-    words = {part: "up" if states.is_up(part) else "down" for part in PARTS}
+    parts = {part: "up" if states.is_up(part) else "down" for part in PARTS}
     status = "up" if states.is_ready else "down"
-    answer = {"status": status, **words, "reasons": dict(states.reasons)}
-    return answer, 200 if states.is_ready else 503
+    answer = {"status": status, "reasons": states.reasons, **parts}
+    return ReadinessOut.model_validate(answer), 200 if states.is_ready else 503

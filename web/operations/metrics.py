@@ -11,7 +11,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, cast
 
-from flask import Blueprint, Flask, Response, current_app, request
+from apiflask import APIBlueprint
+from flask import Flask, Response, current_app, request
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
@@ -186,17 +187,27 @@ _gauges = partial(_by_label, GaugeMetricFamily)
 _counters = partial(_by_label, CounterMetricFamily)  # `_total` is added to the name
 
 
-bp = Blueprint("metrics", __name__)
+bp = APIBlueprint("metrics", __name__, tag="Metrics")
 
 KEY = "overread-metrics"
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+FORMATS: dict[int | str, Any] = {
+    200: {
+        "description": "The format that the request accepts, else plain text",
+        "content": {
+            kind: {"schema": {"type": "string"}}
+            for kind in ("text/plain", "application/openmetrics-text")
+        },
+    }
+}
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
 @bp.get("/metrics")
+@bp.doc(responses=FORMATS)
 @needs(Role.VIEWER)
 def show() -> Response:
-    """Prometheus sends a viewer's token: `authorization: {credentials: ...}`."""
+    """Figures for Prometheus, which sends a viewer's token: `authorization: {credentials: ...}`."""
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     registry = cast(CollectorRegistry, current_app.extensions[KEY])
     return Response(encode(registry), content_type=content_type)

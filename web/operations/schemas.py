@@ -2,7 +2,7 @@
 
 import re
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -11,12 +11,14 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
+    create_model,
     model_validator,
 )
 
 from models.audit.verify import Check
 from models.files.purge import PurgeCounts
 from web.http.schemas import In, Out, Paging, Text, one_of, out_model
+from web.readiness import PARTS
 
 EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
 
@@ -83,3 +85,26 @@ class HealthOut(Out):
     status: Literal["ok", "unhealthy"]
     database: bool
     broker: bool
+
+
+class AliveOut(Out):
+    status: Literal["up"]
+
+
+UpOrDown = Literal["up", "down"]
+
+
+class _ReadinessOut(Out):
+    """status: whether images that are sent now will be predicted.
+
+    reasons: a short code for each part that is down.
+    """
+
+    status: UpOrDown
+    reasons: dict[str, str]
+
+
+_parts: dict[str, Any] = dict.fromkeys(PARTS, (UpOrDown, ...))
+ReadinessOut: type[Out] = create_model(
+    "ReadinessOut", __base__=_ReadinessOut, __doc__=_ReadinessOut.__doc__, **_parts
+)
