@@ -105,9 +105,9 @@ def describe(dataset: Dataset) -> Description:
     allocated, stored, high = _bits(tags, keyword, count)
     is_signed = tags.integer("PixelRepresentation", usual=0, greatest=1) == 1
     is_integer = keyword == "PixelData"
-    slope, intercept = _rescaling(
-        tags, _stored_range(stored, is_signed=is_signed) if is_integer else (0, 1)
-    )
+    values = _stored_range(stored, is_signed=is_signed) if is_integer else (0.0, 1.0)
+    slope, intercept = _rescaling(tags, values)
+    modality_table, voi_table = _tables(tags, values, slope, intercept)
     windows, function = _windows(tags)
     return Description(
         keyword=keyword,
@@ -126,8 +126,8 @@ def describe(dataset: Dataset) -> Description:
         intercept=intercept,
         windows=windows,
         function=function,
-        modality_table=read_table(dataset, "ModalityLUTSequence", is_signed=is_signed),
-        voi_table=read_table(dataset, "VOILUTSequence", is_signed=is_signed),
+        modality_table=modality_table,
+        voi_table=voi_table,
         palette=(
             read_palette(dataset, is_signed=is_signed) if photometric == "PALETTE COLOR" else None
         ),
@@ -290,6 +290,21 @@ def _rescaling(tags: _Tags, stored: Range) -> tuple[float, float]:
         return 1.0, intercept
     tags.warn("RescaleIntercept", "0 is assumed")
     return 1.0, 0.0
+
+
+def _tables(
+    tags: _Tags, values: Range, slope: float, intercept: float
+) -> tuple[LookUpTable | None, LookUpTable | None]:
+    """Return Modality and VOI LUT. values: the least and the greatest that can be stored."""
+    modality, faults = read_table(tags.dataset, "ModalityLUTSequence", covers=values)
+    if modality:
+        values = float(modality.entries.min()), float(modality.entries.max())
+    else:
+        low, high = sorted(value * slope + intercept for value in values)
+        values = low, high
+    voi, more_faults = read_table(tags.dataset, "VOILUTSequence", covers=values)
+    tags.warnings += [*faults, *more_faults]
+    return modality, voi
 
 
 def _windows(tags: _Tags) -> tuple[tuple[Window, ...], str]:

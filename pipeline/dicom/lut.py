@@ -8,9 +8,13 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import label, raw_value
-from pipeline.errors import damaged, unsupported
+from pipeline.errors import RefusedError, damaged, unsupported
+
+Range = tuple[float, float]
 
 COLOURS: Final = ("Red", "Green", "Blue")
+_FEW: Final = 0.01  # of a table's entries may be missing or too large
+_MOST_TURNS: Final = 4  # A curve rises and falls by no more than this many times its height.
 
 
 @dataclass(frozen=True)
@@ -35,23 +39,25 @@ class LookUpTable:
         return np.asarray(index, np.intp)
 
 
-def read_table(dataset: Dataset, keyword: str, *, is_signed: bool) -> LookUpTable | None:
-    """Return the first table of a sequence, None where there is none. Raises RefusedError."""
-    sequence = raw_value(dataset, keyword)
-    if not sequence:
-        return None
-    descriptor, data = (raw_value(sequence[0], k) for k in ("LUTDescriptor", "LUTData"))
+def read_table(
+    dataset: Dataset, keyword: str, *, covers: Range
+) -> tuple[LookUpTable | None, tuple[str, ...]]:
+    """Return the first usable table of a sequence, None where there is none, and warnings.
+
+    covers: the least and the greatest value that is looked up. They decide whether the first
+    value is signed, on which writers disagree.
+    """
+    unusable = (f"{label(keyword)} holds no usable table",)
     try:
-        count, first, bits = _described(descriptor, is_signed=is_signed)
-        entries = _entries(data, order=word_order(dataset), bits=bits)
-    except (TypeError, ValueError):
-        raise damaged(f"{label(keyword)} holds no usable table") from None
-    if len(entries) < count or not 1 <= bits <= 16:
-        raise damaged(
-            f"{label(keyword)}: expected {count} entries of at most 16 bits, "
-            f"received {len(entries)} of {bits}"
-        )
-    return LookUpTable(first, entries[:count], bits)
+        sequence = raw_value(dataset, keyword) or []
+    except RefusedError:
+        return None, unusable
+    for item in sequence:
+        is_output = keyword == "VOILUTSequence"
+        if found := _table_of(item, word_order(dataset), covers, is_output=is_output):
+            table, faults = found
+            return table, tuple(f"{label(keyword)}: {fault}" for fault in faults)
+    return None, unusable if sequence else ()
 
 
 def read_palette(dataset: Dataset, *, is_signed: bool) -> LookUpTable:
@@ -101,13 +107,78 @@ def _described(descriptor: Any, *, is_signed: bool) -> tuple[int, int, int]:
     return count or 2**16, first, bits
 
 
-def _entries(data: object, *, order: str, bits: int) -> NDArray[np.uint16]:
-    if isinstance(data, bytes):
-        return np.frombuffer(data, order).astype(np.uint16)
-    entries = (np.atleast_1d(np.asarray(data, dtype=np.int64)) & 0xFFFF).astype("<u2")
-    if bits <= 8 and entries.max(initial=0) > 255:  # two entries of 8 bits in each word
-        return entries.view(np.uint8).astype(np.uint16)
-    return entries
+def _table_of(
+    item: Dataset, order: str, covers: Range, *, is_output: bool
+) -> tuple[LookUpTable, list[str]] | None:
+    """Return an item's table and what is wrong with it, None if it cannot be used.
+
+    is_output: whether the greatest value that the bits allow is white.
+    """
+    try:
+        count, first, bits, *_ = [*_integers(item, "LUTDescriptor", order), 0]
+        entries = _entries(item, order, count=count % 2**16, bits=bits)
+    except (RefusedError, TypeError, ValueError, OverflowError):
+        return None
+    count = count % 2**16 or len(entries)
+    missing = max(0, count - len(entries))
+    if missing > max(1, count * _FEW) or not _is_curve(entries):
+        return None
+    faults = [f"{missing} of {count} entries are missing"] if missing else []
+    entries = np.pad(entries, (0, missing), mode="edge")[:count]
+    fitting = _fitting_bits(entries, bits, is_output=is_output)
+    if fitting != bits:
+        faults.append(f"its entries are of {fitting} bits, not of those stated")
+    if is_output:
+        entries = np.minimum(entries, np.uint16((1 << fitting) - 1))
+    return LookUpTable(_first(first, count, covers), entries, fitting), faults
+
+
+def _integers(item: Dataset, keyword: str, order: str) -> list[int]:
+    """Return values of any VR; bytes as words."""
+    value = raw_value(item, keyword)
+    if isinstance(value, bytes):
+        values = np.frombuffer(value + bytes(len(value) % 2), order)
+    else:
+        values = np.atleast_1d(np.asarray(value, np.int64))
+    return [int(one) for one in values]
+
+
+def _entries(item: Dataset, order: str, *, count: int, bits: int) -> NDArray[np.uint16]:
+    """Entries of eight bits come one to a word or two; count: 0 if it is not stated."""
+    words = (np.array(_integers(item, "LUTData", order)) & 0xFFFF).astype("<u2")
+    is_packed = abs(2 * len(words) - count) < abs(len(words) - count) if count else bits <= 8
+    if not is_packed or words.max(initial=0) < 256:
+        return words
+    is_bytes = item["LUTData"].VR == "OB"
+    return (np.frombuffer(item.LUTData, "u1") if is_bytes else words.view("u1")).astype("u2")
+
+
+def _is_curve(entries: NDArray[np.uint16]) -> bool:
+    """Whether a table has several values, and is no noise, as words of a wrong length are."""
+    height = int(np.ptp(entries)) if len(entries) else 0
+    steps = np.abs(np.diff(entries.astype(np.int64))).sum()
+    return height > 0 and bool(steps <= _MOST_TURNS * height)
+
+
+def _fitting_bits(entries: NDArray[np.uint16], stated: int, *, is_output: bool) -> int:
+    """Return the stated bits of an entry where they fit, else those of the greatest entry."""
+    needed = max(8, int(entries.max()).bit_length())
+    if not 1 <= stated <= 16:
+        return needed
+    above = float((entries >> stated > 0).mean())
+    if above > (_FEW if is_output else 0):
+        return needed
+    return min(stated, needed) if is_output else stated
+
+
+def _first(stated: int, count: int, covers: Range) -> int:
+    """Return the first value, signed or not so that more of the values lie in the table."""
+    other = stated + 2**16 if stated < 0 else stated - 2**16 if stated >= 2**15 else stated
+
+    def shared(first: int) -> float:
+        return min(first + count - 1, covers[1]) - max(first, covers[0])
+
+    return max(stated, other, key=shared)
 
 
 def _colour(dataset: Dataset, colour: str, count: int, bits: int) -> NDArray[np.uint16]:

@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
@@ -114,7 +115,7 @@ def test_attributes_within_sequences_are_removed(tmp_path: Path) -> None:
     item = whole_dictionary(except_for={"SpecificCharacterSet", "LUTDescriptor", "LUTData"})
     dataset = clean_base()
     dataset.private_block(0x0013, NAME, create=True).add_new(0x01, "SQ", Sequence([item]))
-    table = make_lut(IMAGE.ravel()[:256], first=0, bits=8)
+    table = make_lut(np.arange(256), first=0, bits=8)
     table.update(item)
     dataset.VOILUTSequence = [table]
     content = written(dataset, tmp_path)

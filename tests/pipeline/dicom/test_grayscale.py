@@ -16,7 +16,7 @@ from pipeline.dicom.grayscale import grey_levels
 from tests.support.data.builders import make_dataset, make_lut
 
 VALUES = np.arange(4096)
-LUT = make_lut(np.linspace(0, 1023, 3000).astype(np.uint16) ** 2 % 1024, first=200, bits=10)
+LUT = make_lut(np.linspace(0, 1023, 3000) ** 2 // 1024, first=200, bits=10)
 
 LUT_16 = make_lut(np.arange(4096, dtype=np.uint16)[::-1].copy(), first=0, bits=16)
 

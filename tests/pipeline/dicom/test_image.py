@@ -159,13 +159,13 @@ def test_signed_values(tmp_path: Path, bits: int) -> None:
 
 
 def test_voi_table_clamps_below_its_first_and_above_its_last_value(tmp_path: Path) -> None:
-    table = np.array([100, 200, 300], np.uint16)
+    table = np.array([300, 600, 900], np.uint16)
     stored = IMAGE.copy()
     stored[0, :4] = [0, 500, 501, 1023]
     pixels = decoded(
         tmp_path, stored, bits_stored=10, VOILUTSequence=[make_lut(table, first=500, bits=10)]
     )
-    np.testing.assert_allclose(pixels[0, :4] * 1023, [100, 100, 200, 300], atol=1e-3)
+    np.testing.assert_allclose(pixels[0, :4] * 1023, [300, 300, 600, 900], atol=1e-3)
 
 
 def test_float_pixels(tmp_path: Path) -> None:

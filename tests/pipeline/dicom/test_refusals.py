@@ -112,18 +112,29 @@ ITEM = b"\xfe\xff\x00\xe0\0\0\0\0"
 
 
 @pytest.mark.parametrize(
-    ("bomb", "words"),
+    "bomb",
     [
-        (b"\x09\0\1\x10LO\0\0" * 500_000, "DICOM data set"),
-        (b"\x09\0\1\x10SQ\0\0\xff\xff\xff\xff" + ITEM * 500_000, "DICOM data set"),
-        (b"\x28\0\x10\x30SQ\0\0" + (8 * 10**6).to_bytes(4, "little") + ITEM * 10**6, "too long"),
+        b"\x09\0\1\x10LO\0\0" * 500_000,
+        b"\x09\0\1\x10SQ\0\0\xff\xff\xff\xff" + ITEM * 500_000,
     ],
-    ids=["elements", "items", "items of a table"],
+    ids=["elements", "items"],
 )
-def test_a_million_empty_elements_are_refused(bomb: bytes, words: str, tmp_path: Path) -> None:
-    content = make_dicom(tmp_path / "x.dcm", IMAGE, bits_stored=10).read_bytes()
-    place = content.index(b"\xe0\x7f\x10\0OW")
+def test_a_million_empty_elements_are_refused(bomb: bytes, tmp_path: Path) -> None:
     began_s = time.process_time()
-    with pytest.raises(RefusedError, match=words):
-        decode_content(content[:place] + bomb + content[place:])
+    with pytest.raises(RefusedError, match="DICOM data set"):
+        decode_content(with_element(bomb, tmp_path))
     assert time.process_time() - began_s < 20
+
+
+def test_a_million_empty_tables_are_not_read(tmp_path: Path) -> None:
+    bomb = b"\x28\0\x10\x30SQ\0\0" + (8 * 10**6).to_bytes(4, "little") + ITEM * 10**6
+    began_s = time.process_time()
+    image = decode_content(with_element(bomb, tmp_path))
+    assert image.warnings == ("VOI LUT Sequence (0028,3010) holds no usable table",)
+    assert time.process_time() - began_s < 20
+
+
+def with_element(element: bytes, folder: Path) -> bytes:
+    content = make_dicom(folder / "x.dcm", IMAGE, bits_stored=10).read_bytes()
+    place = content.index(b"\xe0\x7f\x10\0OW")
+    return content[:place] + element + content[place:]
