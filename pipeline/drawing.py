@@ -39,11 +39,21 @@ _OPACITIES = np.clip((_STRENGTHS - _FLOOR) / (1 - _FLOOR), 0, 1)
 
 
 def display_levels(image: DecodedImage, *, max_side: int = DISPLAY_SIDE) -> NDArray[np.uint8]:
-    """Return uint8 (H, W), 0 = black, no larger than `max_side`, aspect kept."""
+    """Return uint8 (H, W), 0 = black, in true proportions, no larger than `max_side`."""
     pixels = np.rint(np.clip(image.pixels, 0, 1) * 255).astype(np.uint8)
     grey = Image.fromarray(pixels)
+    if image.pixel_aspect != 1:
+        grey = _with_square_pixels(grey, image.pixel_aspect, max_side)
     grey.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return np.asarray(grey)
+
+
+def _with_square_pixels(grey: Image.Image, pixel_aspect: float, max_side: int) -> Image.Image:
+    """Enlarge the side that is too short, within `max_side`."""
+    sides = (grey.width * max(1 / pixel_aspect, 1), grey.height * max(pixel_aspect, 1))
+    scale = min(max_side / max(sides), 1)
+    width, height = (max(round(side * scale), 1) for side in sides)
+    return grey.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
 def display_png(levels: NDArray[np.uint8], *, orientation: int = 0) -> bytes:

@@ -96,7 +96,8 @@ class Deidentified:
 class Prepared:
     """One file, ready for the network and, with a key, for the store.
 
-    network_input: uint8 (224, 224), 0 = black. rows, columns, tags, warnings: of `DecodedImage`.
+    network_input: uint8 (224, 224), 0 = black. stored: None without a key. The others: as of
+    `DecodedImage`.
     """
 
     network_input: NDArray[np.uint8]
@@ -104,6 +105,8 @@ class Prepared:
     columns: int
     tags: dict[str, str]
     warnings: tuple[str, ...]
+    range_rule: RangeRule
+    pixel_aspect: float
     stored: Deidentified | None = None
 
 

@@ -55,6 +55,8 @@ class Result:
     heatmap_concentration: float | None = None
     heatmap_inside_body: float | None = None
     reason_code: str | None = None
+    range_rule: str | None = None
+    pixel_aspect: float | None = None
     orientation: int | None = None
 
 
@@ -177,6 +179,8 @@ def _predicted(item: Item, prepared: Prepared, prediction: Prediction) -> Result
         heatmap_peak=prediction.heatmap_trust.peak,
         heatmap_concentration=prediction.heatmap_trust.concentration,
         heatmap_inside_body=prediction.heatmap_trust.inside_body,
+        range_rule=prepared.range_rule,
+        pixel_aspect=prepared.pixel_aspect,
         orientation=prediction.orientation,
     )
 

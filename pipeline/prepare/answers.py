@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pipeline.dicom.terms import TAGS, is_kept
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import DISPLAY_SIDE
-from pipeline.prepare.wire import MAX_TEXT, MAX_TRACE, Channel, WireError
+from pipeline.prepare.wire import MAX_TEXT, MAX_TRACE, MAX_WARNINGS, Channel, WireError
 from pipeline.pseudonym import LONGEST_IDENTIFIER
-from pipeline.types import NETWORK_INPUT_SIDE, Deidentified, Prepared
+from pipeline.types import NETWORK_INPUT_SIDE, Deidentified, Prepared, RangeRule
 
 # A decoder may use 1 GB of memory, and holds at least two copies of what it has written: a file's
 # pixels and the new file, or the content of the file and the new one.
@@ -97,7 +97,9 @@ class PreparedFile(_Message):
     rows: Annotated[int, Field(ge=1, lt=2**16)]
     columns: Annotated[int, Field(ge=1, lt=2**16)]
     tags: Annotated[dict[Text, Text], Field(max_length=len(TAGS))]
-    warnings: Annotated[list[Text], Field(max_length=32)]
+    warnings: Annotated[list[Text], Field(max_length=MAX_WARNINGS)]
+    range_rule: RangeRule
+    pixel_aspect: Annotated[float, Field(ge=0.01, le=100)]
     stored: _Stored | None
 
     @model_validator(mode="after")
@@ -120,6 +122,8 @@ class PreparedFile(_Message):
             columns=self.columns,
             tags=self.tags,
             warnings=tuple(self.warnings),
+            range_rule=self.range_rule,
+            pixel_aspect=self.pixel_aspect,
             stored=self.stored.read(channel, issued or set()) if self.stored else None,
         )
 

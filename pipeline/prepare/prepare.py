@@ -45,5 +45,11 @@ def prepare_content(content: bytes, *, pseudonyms: Pseudonyms | None, limits: Li
 
 def _prepared(image: DecodedImage) -> Prepared:
     return Prepared(
-        network_input(image), image.rows, image.columns, dict(image.tags), image.warnings
+        network_input=network_input(image),
+        rows=image.rows,
+        columns=image.columns,
+        tags=dict(image.tags),
+        warnings=image.warnings,
+        range_rule=image.range_rule,
+        pixel_aspect=image.pixel_aspect,
     )

@@ -29,7 +29,7 @@ from pipeline.files.jpeg import DAMAGED, reports_damage
 from pipeline.limits import Limits
 from pipeline.prepare.prepare import prepare_content
 from pipeline.prepare.sandbox.contain import contain
-from pipeline.prepare.wire import MAX_TEXT, MAX_TRACE, Channel, read_exactly
+from pipeline.prepare.wire import MAX_TEXT, MAX_TRACE, MAX_WARNINGS, Channel, read_exactly
 from pipeline.types import Prepared
 
 # Of one process. The largest radiograph that `Limits` allows (64 million pixels of 16 bits) takes
@@ -120,7 +120,9 @@ def _prepared(prepared: Prepared) -> Sequence[Any]:
         "rows": prepared.rows,
         "columns": prepared.columns,
         "tags": prepared.tags,
-        "warnings": prepared.warnings,
+        "warnings": prepared.warnings[:MAX_WARNINGS],
+        "range_rule": prepared.range_rule,
+        "pixel_aspect": prepared.pixel_aspect,
         "stored": None,
     }
     if (stored := prepared.stored) is None:

@@ -16,6 +16,7 @@ from pipeline.errors import PipelineError
 
 MAX_JSON_BYTES: Final = 2**17
 MAX_TEXT: Final = 500  # characters of a sentence
+MAX_WARNINGS: Final = 32  # of one file
 MAX_TRACE: Final = 2000  # of where an error was raised
 _LENGTH: Final = struct.Struct("!I")
 

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,25 @@ def opened(content: bytes) -> np.ndarray:
 def test_display_png_keeps_pixels_and_aspect_within_its_bound() -> None:
     np.testing.assert_array_equal(opened(display_png(LEVELS)), PICTURE)
     assert display_levels(IMAGE, max_side=200).shape == (150, 200)
+
+
+@pytest.mark.parametrize(
+    ("pixel_aspect", "max_side", "shape"),
+    [
+        (2.0, 1600, (600, 400)),
+        (0.5, 1600, (300, 800)),
+        (0.25, 800, (150, 800)),
+        (4.0, 600, (600, 200)),
+    ],
+)
+def test_display_has_the_true_proportions(
+    pixel_aspect: float, max_side: int, shape: tuple[int, int]
+) -> None:
+    image = replace(IMAGE, pixel_aspect=pixel_aspect)
+    levels = display_levels(image, max_side=max_side)
+    assert levels.shape == shape
+    small = [np.asarray(Image.fromarray(one).resize((8, 6))) for one in (levels, PICTURE)]
+    np.testing.assert_allclose(small[0].astype(int), small[1].astype(int), atol=12)
 
 
 @pytest.mark.parametrize("peak", [HEATMAP_FULL_SCALE, 3 * HEATMAP_FULL_SCALE])

@@ -41,6 +41,7 @@ def test_ingest_makes_an_image_ready(context: AppContext, ingest: Ingest) -> Non
     (image,) = ingest({"folder/a.png": a_png()})
     assert (image.state, image.attempts, image.leased_by) == (State.READY, 0, None)
     assert (image.media_type, image.rows, image.columns) == ("image/png", 96, 128)
+    assert (image.range_rule, image.pixel_aspect) == ("bits stored", 1)
     assert image.finished_at is None
     assert context.store.network_input(image.sha256, PREPROCESSING).shape == (224, 224)
     assert image.stored_sha256 is not None

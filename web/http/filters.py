@@ -8,8 +8,17 @@ from models.reading.results import Result
 from models.reading.studies import StudySummary
 from pipeline.inference.heatmap import describe_trust
 from pipeline.text import probability_percent
+from pipeline.types import RangeRule
 from pipeline.upright import describe_orientation
 
+RANGES = {
+    RangeRule.TABLE: "by the stated table",
+    RangeRule.WINDOW: "by the stated window",
+    RangeRule.BITS_STORED: "all that the stated bits hold",
+    RangeRule.BITS_USED: "all that the bits in use hold",
+    RangeRule.PERCENTILES: "by percentiles of the values",
+    RangeRule.STATED: "by the stated range",
+}
 FINDINGS = {"pneumonia": "Pneumonia suspected", "normal": "Not suspected"}
 NO_ANSWER = "No answer: out of distribution"
 MARKS = {"pneumonia": "▲", "normal": "○", "unusable": "×"}  # never colour alone
@@ -61,6 +70,11 @@ def heatmap_words(answer: Result) -> str:
     if peak is None or spread is None or inside is None:
         return "Heatmap reliability was not measured for this image."
     return describe_trust(peak=peak, concentration=spread, inside_body=inside)
+
+
+def range_words(range_rule: str) -> str:
+    """How the range of grey levels was chosen."""
+    return RANGES[RangeRule(range_rule)]
 
 
 def orientation_words(answer: Result, as_stored: bool) -> str:

@@ -40,15 +40,18 @@ def test_predict_prints_one_line_for_each_file(tmp_path: Path) -> None:
     assert a["status"] == "predicted"
     assert {**a, "file": ""} == {**b, "file": ""}
     assert 0 <= a["probability"] <= 1
-    assert list(a)[-7:] == [
+    assert list(a)[-9:] == [
         "operating_point",
         "temperature",
         "heatmap_peak",
         "heatmap_concentration",
         "heatmap_inside_body",
         "reason_code",
+        "range_rule",
+        "pixel_aspect",
         "orientation",
     ]
+    assert (a["range_rule"], a["pixel_aspect"], a["orientation"]) == ("bits stored", 1, 0)
     assert (a["operating_point"], c["operating_point"]) == ("balanced", None)
     card = load_card(BASELINE)
     assert (a["temperature"], a["threshold"]) == (card.temperature, card.thresholds["balanced"])

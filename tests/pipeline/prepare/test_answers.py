@@ -18,9 +18,9 @@ from pipeline.limits import DISPLAY_SIDE
 from pipeline.prepare import answers
 from pipeline.prepare.answers import Picture, PreparedFile, Questions, Refusal
 from pipeline.prepare.process import MEMORY_BYTES
-from pipeline.prepare.wire import MAX_JSON_BYTES, Channel, WireError
+from pipeline.prepare.wire import MAX_JSON_BYTES, MAX_WARNINGS, Channel, WireError
 from pipeline.pseudonym import pseudonym
-from pipeline.types import NETWORK_INPUT_SIDE, Prepared
+from pipeline.types import NETWORK_INPUT_SIDE, Prepared, RangeRule
 from tests.support.data.builders import make_dicom
 from tests.support.imaging.owned_decoder import code_file, owned_pool
 
@@ -39,6 +39,8 @@ PREPARED: dict[str, Any] = {
     "columns": 400,
     "tags": {"Modality": "CR", "PatientAge": "044Y", "PatientOrientation": "L\\F"},
     "warnings": ["first of 2 frames read"],
+    "range_rule": "window",
+    "pixel_aspect": 1.5,
     "stored": STORED,
 }
 REFUSAL: dict[str, Any] = {"kind": "refusal", "code": "damaged", "clause": "cut short"}
@@ -74,6 +76,7 @@ def test_valid_answers_are_read(pair: Pair) -> None:
     assert prepared.network_input.tobytes() == PIXELS
     assert (prepared.rows, prepared.columns) == (500, 400)
     assert prepared.tags == PREPARED["tags"]
+    assert (prepared.range_rule, prepared.pixel_aspect) == (RangeRule.WINDOW, 1.5)
     assert prepared.stored is not None
     assert (prepared.stored.blob, prepared.stored.media_type) == (b"png", "image/png")
     pair.send(PICTURE, b"abcdef")
@@ -107,7 +110,10 @@ def test_valid_answers_are_read(pair: Pair) -> None:
         "tag with free text": PREPARED | {"tags": {"Modality": "DOE"}},
         "age with free text": PREPARED | {"tags": {"PatientAge": "DOE"}},
         "empty tag": PREPARED | {"tags": {"Modality": ""}},
-        "too many warnings": PREPARED | {"warnings": ["x"] * 17},
+        "too many warnings": PREPARED | {"warnings": ["x"] * (MAX_WARNINGS + 1)},
+        "unknown range rule": PREPARED | {"range_rule": "doe"},
+        "no pixel aspect": PREPARED | {"pixel_aspect": 0},
+        "huge pixel aspect": PREPARED | {"pixel_aspect": 1e300},
         "long warning": PREPARED | {"warnings": ["x" * 501]},
         "two lines": PREPARED | {"warnings": ["x\ny"]},
         "right to left": PREPARED | {"warnings": ["x\u202ey"]},

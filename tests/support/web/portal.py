@@ -104,6 +104,7 @@ class Portal:
             row.study_id = get_or_create_studies(session, [study])[study.study_hash]
             row.stored_sha256 = store.put_bytes(stored.blob).sha256
             row.rows, row.columns, row.tags = prepared.rows, prepared.columns, prepared.tags
+            row.range_rule, row.pixel_aspect = prepared.range_rule, prepared.pixel_aspect
             row.state, row.media_type = State.READY, stored.media_type
             row.warnings = list(prepared.warnings)
         store.delete(image.sha256, area="incoming")

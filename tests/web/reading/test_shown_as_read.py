@@ -2,6 +2,7 @@
 
 import re
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,12 @@ from sqlalchemy import update
 from models.tables.intake import Image, Prediction
 from models.tables.people import Role
 from pipeline.drawing import ANCHORS
+from pipeline.types import RangeRule
+from tests.support.data.builders import make_dicom, make_picture
 from tests.support.servers.processes import ROOT
 from tests.support.web.pages import get_picture, words
 from tests.support.web.portal import Portal
+from web.http.filters import range_words
 
 PICTURES = ("display", "overlay.png", "heatmap.png", "thumbnail")
 
@@ -76,6 +80,28 @@ def test_study_page_says_that_the_image_is_shown_as_read(
     assert "Shown as stored: rotated to the right and inverted; corrected before" in stored
     for picture in ("display", "heatmap.png"):
         assert f"/api/v1/images/1/{picture}?as_stored=True" in stored
+
+
+def test_image_of_oblong_pixels_is_shown_in_true_proportions(
+    portal: Portal, tmp_path: Path
+) -> None:
+    path = make_dicom(tmp_path / "a.dcm", make_picture(50, 100), PixelAspectRatio=[2, 1])
+    portal.send(portal.new_job(), ("a.dcm", path.read_bytes()))
+    portal.read_all()
+    viewer = portal.program(Role.VIEWER)
+    shapes = [get(viewer, picture).shape[:2] for picture in ("display", "overlay.png", "thumbnail")]
+    assert shapes == [(100, 100), (100, 100), (128, 128)]
+    (result,) = viewer.get("/api/v1/results?format=json").json["results"]
+    assert (result["range_rule"], result["pixel_aspect"]) == ("bits stored", 2.0)
+    row = viewer.get("/api/v1/results?format=csv").text.splitlines()[-1]
+    assert row.endswith('"bits stored",2.0,0')
+    page = words(portal.browser(), "/studies/1")
+    assert "Grey levels all that the stated bits hold Pixel height 2.00 times the width" in page
+
+
+@pytest.mark.parametrize("rule", RangeRule)
+def test_every_range_rule_has_words(rule: RangeRule) -> None:
+    assert range_words(rule.value)
 
 
 def test_thumbnail_has_the_true_proportions(portal: Portal, viewer: FlaskClient) -> None:
