@@ -37,10 +37,12 @@ class ValueRange:
         """Return what was done in a sentence, "" for a range as stated."""
         if self.rule not in (RangeRule.BITS_USED, RangeRule.PERCENTILES):
             return ""
-        shown = f"{self.low:g} to {self.high:g} are shown from black to white"
+        low, high = (
+            f"{end:.0f}" if abs(end) >= 100 else f"{end:.3g}" for end in (self.low, self.high)
+        )
         if self.rule == RangeRule.BITS_USED:
-            return f"the values use a part of the possible range: {shown}"
-        return f"the values lie close together: {shown}, by percentiles"
+            return f"the smallest usual range that holds the values is shown: {low} to {high}"
+        return f"the values lie close together: {low} to {high} are shown from black to white"
 
 
 def used_range(

@@ -1,7 +1,8 @@
 """From a DICOM data set to the image as a viewer shows it."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +11,25 @@ from pydicom.dataset import Dataset
 from pipeline.dicom.attributes import kept_tags
 from pipeline.dicom.description import Description, describe
 from pipeline.dicom.frontal import NO_LOCAL_TERMS, LocalTerms, burned_in_warnings, read_tags
-from pipeline.dicom.grayscale import grey_levels, has_broken_window
+from pipeline.dicom.grayscale import Voi, grey_levels
 from pipeline.dicom.padding import bounding_box, padding_mask
 from pipeline.dicom.pixels import first_frame, has_unused_bits
+from pipeline.dicom.voi import range_voi, rule_of, stated_voi, voi_warnings
 from pipeline.errors import damaged
 from pipeline.limits import Limits, check_not_blank
-from pipeline.types import DecodedImage
+from pipeline.types import DecodedImage, RangeRule
 
 # ITU-R BT.601, which PS3.3 C.7.6.3.1.2 uses for YBR_FULL.
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+_SAMPLES: Final = 100_000  # pixels, by which it is judged whether a window fits
+
+
+@dataclass(frozen=True)
+class _Grey:
+    """pixels: as of `DecodedImage`. voi: what gave their range, None for colours."""
+
+    pixels: NDArray[np.float32]
+    voi: Voi | None = None
 
 
 def decode_dataset(
@@ -32,52 +43,41 @@ def decode_dataset(
     description = describe(dataset)
     frame = first_frame(dataset, description, limits)
     check_not_blank(frame)  # before more memory is used: decompression bombs are blank
-    pixels = _grey_image(frame, description)
-    is_whole_range = has_broken_window(description)
-    has_window = description.windows or description.voi_table
-    if not is_whole_range and has_window and _shows_nothing(pixels):
-        # A window outside the values of the image, or without width: some devices write such.
-        pixels = _grey_image(frame, description.without_window())
-        is_whole_range = True
+    grey = _grey_image(frame, description)
     warnings = [*reading.warnings, *burned_in_warnings(dataset), *description.warnings]
     if description.frames > 1:
         warnings.append(f"first of {description.frames} frames read")
-    if is_whole_range:
-        warnings.append("the stated window cannot be applied, the whole range is shown")
+    if grey.voi:
+        warnings += voi_warnings(grey.voi, description)
     rows, columns = frame.shape[:2]
     return DecodedImage(
-        pixels,
+        grey.pixels,
         rows,
         columns,
         frames=description.frames,
         tags=kept_tags(dataset),
         warnings=tuple(warnings),
+        range_rule=rule_of(grey.voi) if grey.voi else RangeRule.BITS_STORED,
         pixel_aspect=description.pixel_aspect,
         unknown_terms=reading.unknown_terms,
     )
 
 
-def _shows_nothing(pixels: NDArray[np.float32]) -> bool:
-    """Whether fewer than two grey levels are left; for most images a few pixels show that."""
-    return all(
-        len(np.unique(some[(some > 0) & (some < 1)])) < 2 for some in (pixels[::16, ::16], pixels)
-    )
-
-
-def _grey_image(frame: NDArray[Any], description: Description) -> NDArray[np.float32]:
+def _grey_image(frame: NDArray[Any], description: Description) -> _Grey:
     if frame.ndim == 3:
-        return _luminance(frame, np.float32(2**description.stored - 1))
+        return _Grey(_luminance(frame, np.float32(2**description.stored - 1)))
     if palette := description.palette:
         grey_of = palette.entries.astype(np.float32) @ (_LUMINANCE / np.float32(palette.top))
-        return _looked_up(frame, description, lambda values: grey_of[palette.index(values)])
-    grey = _grey_of_floats if frame.dtype.kind == "f" else _grey_of_integers
+        return _Grey(_looked_up(frame, description, lambda values: grey_of[palette.index(values)]))
+    if frame.dtype.kind == "f" and not np.isfinite(frame).all():
+        raise damaged("the float pixel data contain values that are not finite")
     mask = padding_mask(frame, description.padding, stored=description.stored_range)
     if mask is None:
-        return grey(frame, description)
+        return _monochrome(frame, None, description)
     box = bounding_box(mask)
-    pixels = grey(frame[box], description)
-    pixels[mask[box]] = 0
-    return pixels
+    grey = _monochrome(frame[box], mask[box], description)
+    grey.pixels[mask[box]] = 0
+    return grey
 
 
 def _luminance(frame: NDArray[Any], top: np.float32) -> NDArray[np.float32]:
@@ -88,14 +88,50 @@ def _luminance(frame: NDArray[Any], top: np.float32) -> NDArray[np.float32]:
     return np.clip(pixels, 0, 1, out=pixels)
 
 
-def _grey_of_integers(frame: NDArray[Any], description: Description) -> NDArray[np.float32]:
-    return _looked_up(
-        frame,
-        description,
-        lambda values: grey_levels(
-            values.astype(np.float64), description, stored=description.stored_range
+def _monochrome(
+    frame: NDArray[Any], padding: NDArray[np.bool_] | None, description: Description
+) -> _Grey:
+    """padding: bool (H, W), pixels that do not count for the range."""
+    step = max(1, int((frame.size / _SAMPLES) ** 0.5))
+    some = frame[::step, ::step]
+    if padding is not None:
+        some = some[~padding[::step, ::step]]
+    film = _values(some, description)
+    voi = stated_voi(film.astype(np.float64), description)
+    if voi is None:
+        film = frame if padding is None else frame[~padding]
+        voi = range_voi(*_counted(film, description), description)
+    if frame.dtype.kind == "f":
+        return _Grey(grey_levels(frame.astype(np.float64), description, voi), voi)
+    return _Grey(
+        _looked_up(
+            frame,
+            description,
+            lambda values: grey_levels(values.astype(np.float64), description, voi),
         ),
+        voi,
     )
+
+
+def _values(frame: NDArray[Any], description: Description) -> NDArray[Any]:
+    """Return the stored values of samples, int64 (floats as they are)."""
+    if frame.dtype.kind == "f":
+        return frame
+    width = 8 * frame.dtype.itemsize
+    patterns = np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}").astype(np.int64)
+    return _stored_values(patterns, description, width=width)
+
+
+def _counted(
+    frame: NDArray[Any], description: Description
+) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
+    """Return the stored values of a film, and how often each occurs; None: once."""
+    if frame.dtype.kind == "f" or frame.dtype.itemsize > 2:
+        return _values(frame.ravel(), description), None
+    unsigned = np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}")
+    counts = np.bincount(unsigned.ravel())
+    patterns = np.flatnonzero(counts).astype(unsigned.dtype)
+    return _values(patterns, description), counts[patterns]
 
 
 def _looked_up(
@@ -130,12 +166,3 @@ def _stored_values(
     values = (patterns >> (description.high + 1 - bits)) & ((1 << bits) - 1)
     half = 1 << (bits - 1)
     return np.where(values >= half, values - 2 * half, values) if description.is_signed else values
-
-
-def _grey_of_floats(frame: NDArray[Any], description: Description) -> NDArray[np.float32]:
-    """Float samples (C.7.6.24) state no range: without a window it is their own."""
-    values = frame.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise damaged("the float pixel data contain values that are not finite")
-    low, high = float(values.min()), float(values.max())
-    return grey_levels(values, description, stored=(low, high if high > low else low + 1))

@@ -93,7 +93,7 @@ def test_ends_leave_a_thousandth_out(kind: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        (RangeRule.BITS_USED, "the values use a part of the possible range: 0 to 1023 are shown"),
+        (RangeRule.BITS_USED, "the smallest usual range that holds the values is shown: 0 to 1023"),
         (RangeRule.PERCENTILES, "the values lie close together: 0 to 1023 are shown from black"),
         (RangeRule.BITS_STORED, ""),
     ],

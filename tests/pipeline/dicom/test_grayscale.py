@@ -12,7 +12,9 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pipeline.dicom.description import describe
-from pipeline.dicom.grayscale import grey_levels
+from pipeline.dicom.grayscale import after_modality, grey_levels
+from pipeline.types import RangeRule
+from pipeline.value_range import ValueRange
 from tests.support.data.builders import make_dataset, make_lut
 
 VALUES = np.arange(4096)
@@ -38,9 +40,12 @@ def by_pydicom(dataset: Dataset, values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def own(dataset: Dataset, values: NDArray[Any]) -> NDArray[np.float32]:
-    signed, bits = dataset.PixelRepresentation, dataset.BitsStored
-    stored = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    return grey_levels(values.astype(np.float64), describe(dataset), stored=stored)
+    """By the first table or window that is stated, else the whole range."""
+    description = describe(dataset)
+    low, high = after_modality(np.array(description.stored_range, np.float64), description)
+    stated = description.voi_table or next(iter(description.windows), None)
+    voi = stated or ValueRange(low, high, RangeRule.BITS_STORED)
+    return grey_levels(values.astype(np.float64), description, voi)
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])

@@ -1,0 +1,124 @@
+"""Windows and tables are applied where they fit the values, else a range of values is."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.decode.decode import decode
+from pipeline.types import RangeRule
+from tests.support.data.builders import make_dicom, make_lut, make_picture
+
+REFERENCE = np.clip((make_picture(top=4095) / 4095 - 0.02) / 0.96, 0, 1)
+IMAGE = np.rint(REFERENCE * 4095).astype(np.uint16)
+RAMP = np.arange(4096, dtype=np.uint16)
+NOT_FITTING = "the stated window does not fit the values"
+WHOLE = (f"{NOT_FITTING}, the whole range is shown",)
+ANOTHER = ("the first stated window does not fit the values, another is shown",)
+
+
+def window(centre: Any, width: Any, **tags: Any) -> dict[str, Any]:
+    return {"WindowCenter": centre, "WindowWidth": width} | tags
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        window(2048, 4096),
+        window(2048, 4096, VOILUTFunction="SIGMOID"),
+        window(1500, 900),  # narrow
+        window(3000, 2500),
+        window(2700, 7000),  # generous
+        window(2048, 4096, RescaleSlope=-1, RescaleIntercept=4095),
+        window(-24, 2048, RescaleIntercept=-1024),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_windows_of_hospitals_are_applied(
+    tmp_path: Path, tags: dict[str, Any], photometric: str
+) -> None:
+    tags["PhotometricInterpretation"] = photometric
+    image = decode(make_dicom(tmp_path / "x.dcm", IMAGE, bits_stored=12, **tags))
+    assert (image.range_rule, image.warnings) == (RangeRule.WINDOW, ())
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        window(32767, 65535),
+        window(8192, 16384),
+        window(128, 256),
+        window(512, 1),
+        window(5000, 2000),
+        window(2048, 4096, RescaleIntercept=-32768),
+        window(2048, 4096, RescaleSlope=-1),
+        {"VOILUTSequence": [make_lut(RAMP, first=30000, bits=12)]},
+    ],
+    ids=str,
+)
+def test_whole_range_is_shown_where_no_window_fits(tmp_path: Path, tags: dict[str, Any]) -> None:
+    image = decode(make_dicom(tmp_path / "x.dcm", IMAGE, bits_stored=12, **tags))
+    expected = 1 - REFERENCE if "RescaleSlope" in tags else REFERENCE
+    np.testing.assert_allclose(image.pixels, expected, atol=1e-3)
+    assert image.range_rule == RangeRule.BITS_STORED
+    assert image.warnings == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("tags", "rule", "warnings"),
+    [
+        (window([128, 2048], [256, 4096]), RangeRule.WINDOW, ANOTHER),
+        (window([2048, 128], [4096, 256]), RangeRule.WINDOW, ()),
+        (
+            window(2048, 4096, VOILUTSequence=[make_lut(RAMP, first=30000, bits=12)]),
+            RangeRule.WINDOW,
+            ANOTHER,
+        ),
+        (
+            window(128, 256, VOILUTSequence=[make_lut(RAMP, first=0, bits=12)]),
+            RangeRule.TABLE,
+            (),
+        ),
+    ],
+)
+def test_first_that_fits_is_applied(
+    tmp_path: Path, tags: dict[str, Any], rule: RangeRule, warnings: tuple[str, ...]
+) -> None:
+    image = decode(make_dicom(tmp_path / "x.dcm", IMAGE, bits_stored=12, **tags))
+    np.testing.assert_allclose(image.pixels, REFERENCE, atol=1e-3)
+    assert (image.range_rule, image.warnings) == (rule, warnings)
+
+
+@pytest.mark.parametrize(
+    ("stored", "bits", "tags", "rule"),
+    [
+        (IMAGE // 4, 12, {}, RangeRule.BITS_USED),
+        (IMAGE // 4, 12, {"PhotometricInterpretation": "MONOCHROME1"}, RangeRule.BITS_USED),
+        (IMAGE // 4, 12, {"RescaleSlope": -2, "RescaleIntercept": 7}, RangeRule.BITS_USED),
+        (IMAGE, 16, window(30000, 65535), RangeRule.BITS_USED),
+        (IMAGE.astype(np.int16), 16, {}, RangeRule.BITS_USED),
+        (IMAGE.astype(np.uint32), 32, {}, RangeRule.BITS_USED),
+        (1000 + IMAGE // 4, 12, {"RescaleSlope": 3}, RangeRule.PERCENTILES),
+    ],
+)
+def test_used_range_stands_in_for_a_window(
+    tmp_path: Path, stored: NDArray[Any], bits: int, tags: dict[str, Any], rule: RangeRule
+) -> None:
+    image = decode(make_dicom(tmp_path / "x.dcm", stored, bits_stored=bits, **tags))
+    is_turned = "PhotometricInterpretation" in tags or tags.get("RescaleSlope", 1) < 0
+    expected = 1 - REFERENCE if is_turned else REFERENCE
+    top = 0.9 if rule == RangeRule.PERCENTILES else 1
+    np.testing.assert_allclose(image.pixels, expected * top, atol=2e-3)
+    assert image.range_rule == rule
+    assert "values" in image.warnings[-1]
+
+
+def test_padding_does_not_count_for_the_range(tmp_path: Path) -> None:
+    stored = np.pad(IMAGE // 4, 20, constant_values=4095)
+    path = make_dicom(tmp_path / "x.dcm", stored, bits_stored=12, PixelPaddingValue=4095)
+    image = decode(path)
+    np.testing.assert_allclose(image.pixels, REFERENCE, atol=2e-3)
+    assert image.range_rule == RangeRule.BITS_USED
