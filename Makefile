@@ -35,7 +35,7 @@ test: setup-dev ## Run every test
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 # Pure pipeline, models on SQLite, and the portal by its test client.
-test-fast: setup-dev ## Run the tests that need no server, browser or TensorFlow (two minutes)
+test-fast: setup-dev ## Run the tests that need no server, browser or TensorFlow (a few minutes)
 	$(BIN)/pytest -n 2 --dist loadfile tests/pipeline tests/models tests/web \
 		-m "not (tensorflow or processes or browser or postgresql or shared)" $(PYTEST)
 

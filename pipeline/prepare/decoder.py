@@ -41,17 +41,19 @@ _NO_FILES_FAULT: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 class DecoderSettings:
     """timeout_s: for one file. key: of the pseudonyms; it stays in this process.
 
-    program: the module that decodes; tests take another.
+    program: the module that decodes; tests take another. files: that one process reads. They bound
+    what a process that was taken over by one of them can answer for.
     """
 
     limits: Limits
     timeout_s: float
     key: bytes | None = None
     program: str = "pipeline.prepare.process"
+    files: int = 512
 
 
 class Decoder:
-    """A decoder process, restarted after a crash, a hang or an invalid answer.
+    """A decoder process, restarted after a crash, a hang, an invalid answer or so many files.
 
     Used by one thread at a time, except `end`, which any thread may call.
     """
@@ -76,6 +78,9 @@ class Decoder:
         answer, may_be_innocent = self._try(task, path)
         if may_be_innocent and not self._has_ended:
             answer, _ = self._try(task, path)
+        self._files += 1
+        if self._files >= self._settings.files:
+            self._restart()
         return answer
 
     def _try(self, task: Task, path: Path) -> tuple[Answer, bool]:
@@ -147,6 +152,7 @@ class Decoder:
 
     def _start(self) -> None:
         self._ready: answers.Ready | None = None
+        self._files = 0
         ours, theirs = socket.socketpair()
         self._channel = Channel(ours)
         self.process = subprocess.Popen(

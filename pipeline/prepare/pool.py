@@ -26,8 +26,8 @@ _LOOK_AHEAD: Final = 4  # files in progress or done, for each process
 class DecoderPool:
     """Reads files in `processes` processes, which start at once and outlive many files.
 
-    timeout_s: for one file. key: with it, files to prepare are de-identified too. program: see
-    `DecoderSettings`. Safe to share between threads. A context manager; leaving it ends the
+    timeout_s: for one file. key: with it, files to prepare are de-identified too. program, files:
+    see `DecoderSettings`. Safe to share between threads. A context manager; leaving it ends the
     processes.
     """
 
@@ -39,8 +39,9 @@ class DecoderPool:
         limits: Limits = Limits(),
         key: bytes | None = None,
         program: str = DecoderSettings.program,
+        files: int = DecoderSettings.files,
     ) -> None:
-        settings = DecoderSettings(limits, timeout_s, key, program)
+        settings = DecoderSettings(limits, timeout_s, key, program, files)
         self._decoders = [Decoder(settings) for _ in range(processes)]
         self._idle: SimpleQueue[Decoder] = SimpleQueue()
         for decoder in self._decoders:

@@ -87,6 +87,21 @@ def test_answers_are_in_order_and_equal_those_of_prepare(good: list[Path], tmp_p
         assert answer.stored == expected.stored
 
 
+def test_process_ends_after_a_number_of_files(good: list[Path], tmp_path: Path) -> None:
+    """One that was taken over by a file, and goes on to answer, reads so many others at most."""
+    bad = tmp_path / "bad"
+    bad.write_bytes(b"not an image")
+    seen = []
+    with DecoderPool(processes=1, timeout_s=20, files=2) as pool:
+        for path in [good[0], bad, good[1], good[0]]:
+            seen += pool.process_ids()
+            list(pool.prepare_all([path]))
+        assert isinstance(pool.levels(good[0]), np.ndarray)
+    first, same, second, same_again = seen
+    assert (first, second) == (same, same_again)
+    assert first != second
+
+
 def test_display_returns_the_picture_or_why_not(good: list[Path], tmp_path: Path) -> None:
     heatmap = np.eye(7, dtype=np.float32)
     bad = tmp_path / "bad"
