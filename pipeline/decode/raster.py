@@ -1,27 +1,28 @@
-"""PNG, JPEG, TIFF and similar formats to grey levels in [0, 1], from every mode of Pillow."""
+"""PNG, JPEG, TIFF and similar formats to grey levels in [0, 1]."""
 
 import io
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import (
-    BITSPERSAMPLE,
-    IMAGELENGTH,
-    IMAGEWIDTH,
-    PHOTOMETRIC_INTERPRETATION,
-    TiffImageFile,
-)
 
+from pipeline.decode.levels import Levels, copied_levels, grey_levels, scaled
+from pipeline.decode.modes import levels_of
+from pipeline.decode.samples import has_wide_samples, wide_levels
+from pipeline.decode.tiff import (
+    ORIENTATION,
+    find_film,
+    starting_with,
+)
 from pipeline.errors import RefusedError, damaged, too_large, unsupported
 from pipeline.files.jpeg import check_jpeg, read_luminance
 from pipeline.files.jpeg_samples import read_precise
-from pipeline.files.png import check_png
+from pipeline.files.png import check_png, stated_levels
 from pipeline.files.sniff import BMP, JPEG, JPEG2000, PNG, TIFF, WEBP
 from pipeline.limits import Limits
 from pipeline.types import DecodedImage
@@ -31,9 +32,13 @@ _FORMATS = {
     **{PNG: "PNG", JPEG: "JPEG", TIFF: "TIFF"},
     **{BMP: "BMP", WEBP: "WEBP", JPEG2000: "JPEG2000"},
 }
-_WHITE_IS_ZERO = 0  # TIFF 6.0, PhotometricInterpretation
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap the sides
+_ASPECTS = (0.2, 5.0)  # beyond, densities are a mistake
+_ROUNDED = 0.01  # an aspect this close to 1 is one of rounded densities
 
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# `Limits` bounds the pixels before any are decoded. Samples of TIFF are decoded as bytes, of which
+# there are more.
+Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module="PIL", category=UserWarning)  # quotes metadata
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # quotes EXIF values
 
@@ -56,37 +61,79 @@ def decode_raster(
         check_png(content, limits)
     elif media_type == JPEG and not is_checked:
         check_jpeg(content, limits)
-    if media_type == JPEG and (precise := read_precise(content)) is not None:
-        samples, bits = precise
-        return DecodedImage(_scaled(samples, 2**bits - 1), *samples.shape)
-    with _opened(content, media_type, limits) as image:
-        columns, rows = image.size
-        if isinstance(image, TiffImageFile):  # its size is that displayed
-            columns, rows = (int(image.tag_v2[tag]) for tag in (IMAGEWIDTH, IMAGELENGTH))
-        limits.check_size(rows, columns)
-        frames = int(getattr(image, "n_frames", 1))
-        limits.check_frames(frames)
-        grey = _read_jpeg(content, image, minimum_size) if media_type == JPEG else None
-        if grey is None:
-            grey = _grey_pixels(image)
-        # Pillow's PNG reader loads the pixels to find EXIF data, and an error there would be lost:
-        # so the orientation is read after the pixels.
-        pixels = _turn_upright(grey, _orientation(image))
+    with _refusing_errors(media_type):
+        if media_type == TIFF:
+            return _read_tiff(content, limits)
+        if media_type == JPEG and (precise := read_precise(content)) is not None:
+            samples, bits = precise
+            levels = grey_levels(samples, possible=(0, 2**bits - 1))
+            return _image(levels, *samples.shape)
+        with Image.open(io.BytesIO(content), formats=[_FORMATS[media_type]]) as image:
+            columns, rows = image.size
+            limits.check_size(rows, columns)
+            frames = int(getattr(image, "n_frames", 1))
+            limits.check_frames(frames)
+            levels = _levels(content, image, media_type, minimum_size)
+            # Pillow's PNG reader loads the pixels to find EXIF data, and an error there would be
+            # lost: so the orientation is read after the pixels.
+            orientation = _orientation(image)
+            aspect = _pixel_aspect(*_density(image), orientation)
+    levels = replace(levels, pixels=_turn_upright(levels.pixels, orientation))
+    return _image(levels, rows, columns, frames=frames, aspect=aspect)
+
+
+def _image(
+    levels: Levels, rows: int, columns: int, *, frames: int = 1, aspect: float = 1.0
+) -> DecodedImage:
     notes = (f"first of {frames} frames read",) if frames > 1 else ()
-    return DecodedImage(pixels, rows, columns, frames=frames, warnings=notes)
+    return DecodedImage(
+        levels.pixels,
+        rows,
+        columns,
+        frames=frames,
+        warnings=notes + levels.warnings,
+        range_rule=levels.rule,
+        pixel_aspect=aspect,
+    )
+
+
+def _read_tiff(content: bytes, limits: Limits) -> DecodedImage:
+    page, frames = find_film(content, limits)
+    limits.check_size(page.rows, page.columns)
+    orientation = page.integer(ORIENTATION, 1)
+    if has_wide_samples(page):
+        levels = wide_levels(content, page)
+        levels = replace(levels, pixels=_turn_upright(levels.pixels, orientation))
+    else:
+        try:
+            with Image.open(io.BytesIO(starting_with(content, page)), formats=["TIFF"]) as image:
+                levels = levels_of(image)  # Pillow turns it upright itself
+        except UnidentifiedImageError:
+            raise unsupported("the TIFF's layout of samples is not supported") from None
+    aspect = _pixel_aspect(*page.densities, orientation)
+    return _image(levels, page.rows, page.columns, frames=frames, aspect=aspect)
+
+
+def _levels(
+    content: bytes, image: Image.Image, media_type: str, minimum_size: int | None
+) -> Levels:
+    if media_type == JPEG:
+        grey = _read_jpeg(content, image, minimum_size)
+        return levels_of(image) if grey is None else Levels(grey)
+    if media_type == PNG:
+        bits, rule = stated_levels(content)
+        if rule and image.mode in ("L", "I;16"):
+            return copied_levels(np.asarray(image), bits=bits, rule=rule)
+        return levels_of(image, stated=(0, 2**bits - 1) if bits else None)
+    return levels_of(image)
 
 
 @contextmanager
-def _opened(content: bytes, media_type: str, limits: Limits) -> Iterator[Image.Image]:
-    """The image; errors while it is read become RefusedError."""
+def _refusing_errors(media_type: str) -> Iterator[None]:
+    """Errors while an image is read become RefusedError."""
     name = _FORMATS[media_type]
     try:
-        with Image.open(io.BytesIO(content), formats=[name]) as image:
-            yield image
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise too_large(
-            f"the image is too large: expected at most {limits.max_pixels} pixels"
-        ) from None
+        yield
     except UnidentifiedImageError:
         raise damaged(f"the {name} header is damaged") from None
     except MemoryError:
@@ -108,7 +155,7 @@ def _read_jpeg(
     luminance = read_luminance(content, scale=scale)
     if luminance is None or image.mode not in ("L", "RGB"):
         return None
-    return _scaled(luminance, 255)
+    return scaled(luminance, 255)
 
 
 def read_orientation(content: bytes, media_type: str) -> int:
@@ -121,12 +168,7 @@ def read_orientation(content: bytes, media_type: str) -> int:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation (2.3, tag 0x0112), 1 = upright if it cannot be parsed.
-
-    Pillow turns TIFF upright itself.
-    """
-    if isinstance(image, TiffImageFile):
-        return 1
+    """Return the EXIF orientation (2.3, tag 0x0112), 1 = upright if it cannot be parsed."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:
@@ -134,80 +176,31 @@ def _orientation(image: Image.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
+def _density(image: Image.Image) -> tuple[float, float]:
+    """Return the pixels to a unit of length, across and down, (1, 1) if not stated."""
+    # Of JPEG only JFIF's, which stored copies keep; PNG without a unit; others.
+    for stated in ("jfif_density",) if image.format == "JPEG" else ("aspect", "dpi"):
+        if stated in image.info:
+            across, down = image.info[stated]
+            return float(across), float(down)
+    return 1.0, 1.0
+
+
+def _pixel_aspect(across: float, down: float, orientation: int) -> float:
+    """Return the height of an upright pixel over its width; 1 where densities are unusable."""
+    if not (across > 0 and down > 0):
+        return 1.0
+    aspect = float(down / across if orientation in _SIDEWAYS else across / down)
+    is_usable = _ASPECTS[0] <= aspect <= _ASPECTS[1] and abs(aspect - 1) > _ROUNDED
+    return aspect if is_usable else 1.0
+
+
 def _turn_upright(pixels: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
     """Undo an EXIF orientation. pixels: (H, W); 5 to 8 swap the sides."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in _SIDEWAYS:
         pixels = pixels.T
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return np.ascontiguousarray(pixels)
-
-
-def _grey_pixels(image: Image.Image) -> NDArray[np.float32]:
-    """Return float32 (H, W) in [0, 1], 0 = black; of colours the luminance (BT.601).
-
-    Integers scale by the greatest value of their bits. Transparent parts show black.
-    """
-    if image.mode.startswith("I;16"):
-        return _sixteen_bit(image)
-    if image.mode in ("I", "F"):
-        return _unbounded(np.asarray(image))
-    if image.mode == "LAB":
-        return np.take(_LIGHTNESS_TO_GREY, np.asarray(image.getchannel(0)))
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        coloured = image.convert("RGBA")  # shown on black
-        alpha = _scaled(np.asarray(coloured.getchannel("A")), 255)
-        return _eight_bit(coloured.convert("RGB")) * alpha
-    return _eight_bit(image)
-
-
-def _eight_bit(image: Image.Image) -> NDArray[np.float32]:
-    if image.mode == "P":
-        image = image.convert("RGB")
-    if image.mode not in ("L", "YCbCr"):
-        image = image.convert("L")
-    grey = np.asarray(image)
-    if grey.ndim == 3:
-        grey = grey[..., 0]  # Y of YCbCr is the luminance
-    return _scaled(grey, 255)
-
-
-def _sixteen_bit(image: Image.Image) -> NDArray[np.float32]:
-    """12-bit TIFF has the same mode as 16-bit; Pillow inverts neither."""
-    top, inverted = 2**16 - 1, False
-    if isinstance(image, TiffImageFile):
-        top = 2 ** image.tag_v2.get(BITSPERSAMPLE, (16,))[0] - 1
-        inverted = image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO
-    grey = _scaled(np.asarray(image), top)
-    return 1 - grey if inverted else grey
-
-
-def _scaled(stored: NDArray[Any], top: int) -> NDArray[np.float32]:
-    """Return float32 of the same shape in [0, 1]; stored: 0 to top."""
-    values: NDArray[np.float32] = np.multiply(stored, np.float32(1 / top), dtype=np.float32)
-    return values
-
-
-def _unbounded(values: NDArray[Any]) -> NDArray[np.float32]:
-    """32-bit integers and floats state no range: take the smallest common one that fits."""
-    least, greatest = float(values.min()), float(values.max())  # NaN if any value is NaN
-    if not (np.isfinite(least) and np.isfinite(greatest)) or least < 0:
-        raise unsupported("expected finite pixel values of at least 0")
-    tops = (1, 2**8 - 1, 2**12 - 1, 2**16 - 1, 2**32 - 1)
-    top = next((top for top in tops if greatest <= top), None)
-    if top is None:
-        raise unsupported("expected pixel values of at most 32 bits")
-    return _scaled(values, top)
-
-
-def _lightness_to_grey() -> NDArray[np.float32]:
-    """CIE 1976 L* (0 to 100 in 0 to 255) to the grey level of sRGB (IEC 61966-2-1)."""
-    lightness = np.arange(256) / 255 * 100
-    linear = np.where(lightness > 8, ((lightness + 16) / 116) ** 3, lightness / 903.3)
-    grey = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
-    return np.clip(grey, 0, 1).astype(np.float32)
-
-
-_LIGHTNESS_TO_GREY = _lightness_to_grey()

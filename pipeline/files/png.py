@@ -11,6 +11,7 @@ from typing import Final
 
 from pipeline.errors import damaged, too_large
 from pipeline.limits import Limits
+from pipeline.types import RangeRule
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 HEADER_END: Final = len(SIGNATURE) + 25
@@ -22,6 +23,10 @@ _ADAM_7: Final = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
+# Of stored copies: how many bits of the samples were used, and what gave the range of values.
+# Private, and not to be kept by programs that change pixels (section 5.4).
+_RANGE: Final = b"raNG"
+_READ: Final = (b"IHDR", b"PLTE", b"tRNS", b"pHYs", b"IDAT")
 _MAX_CHUNKS: Final = 50_000  # the largest images have some 16,000; each takes 20 µs
 _PIECE_BYTES: Final = 2**20
 
@@ -62,12 +67,40 @@ def strip_png(content: bytes, limits: Limits) -> bytes:
     # Section 11.3.2: one sample of each colour, or one byte for each palette entry.
     if length := {0: 2, 2: 6, _PALETTE: 1 << depth}.get(colour_type):
         kept += [(b"tRNS", body[:length]) for body in bodies[b"tRNS"][-1:]]
+    kept += [(b"pHYs", body[:9]) for body in bodies[b"pHYs"][-1:] if body[:4] != body[4:8]]
+    bits, rule = stated_levels(content)
+    if rule:
+        kept.append((_RANGE, bytes([bits]) + rule.encode()))
+    elif bits and depth == 16:
+        kept.append((b"sBIT", bytes([bits])))
     if is_exact:
         kept += [(b"IDAT", body) for body in bodies[b"IDAT"]]
     else:
         rows = zlib.decompressobj().decompress(b"".join(bodies[b"IDAT"]), expected)
         kept.append((b"IDAT", zlib.compress(rows, 1)))
     return SIGNATURE + b"".join(chunk(kind, body) for kind, body in [*kept, (b"IEND", b"")])
+
+
+def stated_levels(content: bytes) -> tuple[int, RangeRule | None]:
+    """Return the significant bits of a grey image (sBIT, section 11.3.2.4), 0 if not stated.
+
+    And, of a stored copy, what gave the range of its values.
+    """
+    bits, rule, position = 0, None, len(SIGNATURE)
+    while (kind := content[position + 4 : position + 8]) not in (b"IDAT", b""):
+        end = position + 12 + int.from_bytes(content[position : position + 4], "big")
+        body = content[position + 8 : end - 4]
+        if kind == b"sBIT" and len(body) == 1 and not rule:
+            bits = body[0]
+        elif kind == _RANGE and body[1:].decode("latin-1") in set(RangeRule) and 8 <= body[0] <= 16:
+            bits, rule = body[0], RangeRule(body[1:].decode())
+        position = end
+    return (bits if 8 <= bits <= 16 else 0), rule
+
+
+def range_chunk(bits: int, rule: RangeRule) -> bytes:
+    """Return what `stated_levels` reads from a stored copy. bits: 8 to 16."""
+    return chunk(_RANGE, bytes([bits]) + rule.encode())
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -103,7 +136,7 @@ def check_png(content: bytes, limits: Limits) -> tuple[dict[bytes, list[bytes]],
     columns, rows = struct.unpack(">II", header[:8])
     limits.check_size(rows, columns)  # before anything is inflated
     expected = pixel_bytes(header)
-    bodies: dict[bytes, list[bytes]] = {kind: [] for kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT")}
+    bodies: dict[bytes, list[bytes]] = {kind: [] for kind in _READ}
     for kind, body in chunks(content):
         if kind in bodies:
             bodies[kind].append(content[body])

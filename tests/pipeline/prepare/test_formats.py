@@ -69,8 +69,14 @@ def test_every_transfer_syntax_is_read(pool: DecoderPool, tmp_path: Path) -> Non
 
 def test_every_raster_format_is_read(pool: DecoderPool, tmp_path: Path) -> None:
     paths = [make_raster(tmp_path / name, **options) for name, options in RASTERS.items()]
-    deep = make_raster(tmp_path / "deep.png", make_picture(top=65535).astype(np.uint16))
-    assert_read_alike(pool, [*paths, deep])
+    deep = make_picture(top=65535)
+    paths.append(make_raster(tmp_path / "deep.png", deep))
+    for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd", "lzma"):
+        path = tmp_path / f"deep-{compression}.tif"
+        paths.append(make_raster(path, deep, compression=compression))
+    floats = (deep / 65535).astype(np.float32)
+    paths.append(make_raster(tmp_path / "float.tif", floats, compression="tiff_lzw"))
+    assert_read_alike(pool, paths)
 
 
 def test_identifiers_in_every_character_set_are_hashed_alike(
