@@ -6,18 +6,16 @@ they cannot disagree.
 """
 
 import math
-import re
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
-from pipeline.dicom.attributes import code, label, raw_value
-from pipeline.dicom.lut import LookUpTable, read_palette, read_table
-from pipeline.dicom.terms import TERMS
-from pipeline.errors import RefusedError, damaged, not_an_image, unsupported
+from pipeline.dicom.attributes import label
+from pipeline.dicom.lut import LookUpTable, read_palette, read_table, word_order
+from pipeline.dicom.tags import Tags
+from pipeline.errors import damaged, not_an_image, unsupported
 
 PIXELS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")  # PS3.3 C.7.6.3, C.7.6.24
 _FLOAT_BITS: Final = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
@@ -28,7 +26,6 @@ _UNSUPPORTED: Final = ("HSV", "ARGB", "CMYK", "YBR_PARTIAL_422", "YBR_PARTIAL_42
 _ALLOCATED: Final = (1, 8, 16, 32)
 _ASPECTS: Final = (0.2, 5.0)  # beyond, a ratio is a mistake
 _ROUNDED: Final = 0.01  # a ratio this close to 1 is one of rounded sizes
-_COMMA: Final = re.compile(r"[-+]?\d+,\d+")
 
 Range = tuple[float, float]
 
@@ -85,9 +82,6 @@ class Description:
         """The least and the greatest integer that the stored bits hold."""
         return _stored_range(self.stored, is_signed=self.is_signed)
 
-    def without_window(self) -> "Description":
-        return replace(self, windows=(), voi_table=None)
-
 
 def describe(dataset: Dataset) -> Description:
     """Raises RefusedError where pixels, their number or their bits are not stated."""
@@ -96,7 +90,7 @@ def describe(dataset: Dataset) -> Description:
         raise not_an_image(
             "expected an image, received a DICOM file without Pixel Data (7FE0,0010)"
         )
-    tags = _Tags(dataset)
+    tags = Tags(dataset)
     rows, columns = tags.required("Rows"), tags.required("Columns")
     frames = tags.integer("NumberOfFrames", usual=1, least=1)
     photometric, samples = _photometric(tags)
@@ -132,7 +126,7 @@ def describe(dataset: Dataset) -> Description:
             read_palette(dataset, is_signed=is_signed) if photometric == "PALETTE COLOR" else None
         ),
         padding=_padding(tags, is_signed=is_signed, allocated=allocated),
-        is_inverse=photometric == "MONOCHROME1",
+        is_inverse=_is_inverse(tags, photometric),
         pixel_aspect=_pixel_aspect(tags),
         warnings=tuple(tags.warnings),
     )
@@ -143,90 +137,9 @@ def _stored_range(bits: int, *, is_signed: bool) -> Range:
     return (-half, half - 1) if is_signed else (0, 2 * half - 1)
 
 
-class _Tags:
-    """A data set's attributes, and a warning for each that was not read as stated."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self.warnings: list[str] = []
-
-    def warn(self, keyword: str, meaning: str, *, fault: str = "is not usable") -> None:
-        self.warnings.append(f"{label(keyword)} {fault}: {meaning}")
-
-    def required(self, keyword: str) -> int:
-        """Return a count that nothing else states. Raises RefusedError."""
-        value = self.number(keyword)
-        if value is None:
-            raise damaged(f"{label(keyword)} is missing")
-        if not value.is_integer():
-            raise damaged(f"{label(keyword)} is not a whole number")
-        return int(value)
-
-    def integer(
-        self,
-        keyword: str,
-        *,
-        usual: int,
-        least: int = 0,
-        greatest: int = 2**31 - 1,
-        is_required: bool = False,
-    ) -> int:
-        """Return the stated whole number from `least` to `greatest`, else the usual one.
-
-        is_required: whether to warn also where the attribute is missing.
-        """
-        value = self.number(keyword)
-        if value is not None and value.is_integer() and least <= value <= greatest:
-            return int(value)
-        if value is not None or is_required:
-            fault = "is missing" if value is None else "is not usable"
-            self.warn(keyword, f"{usual} is assumed", fault=fault)
-        return usual
-
-    def number(self, keyword: str) -> float | None:
-        """Return the first value, NaN if it is not a number, None if missing or empty."""
-        values = self.numbers(keyword)
-        if len(values) > 1:
-            self.warn(keyword, "the first is read", fault="has several values")
-        return values[0] if values else None
-
-    def usable(self, keyword: str, meaning: str) -> float | None:
-        """Like `number`, but None, with a warning, where it is not a number."""
-        value = self.number(keyword)
-        if value is None or math.isfinite(value):
-            return value
-        self.warn(keyword, meaning)
-        return None
-
-    def numbers(self, keyword: str) -> list[float]:
-        """Return all values, NaN for what is not a number, [] if missing or empty."""
-        try:
-            value = raw_value(self.dataset, keyword)
-        except RefusedError:
-            return [math.nan]
-        values = list(value) if isinstance(value, (MultiValue, list)) else [value]
-        values = [one for one in values if one is not None and one != ""]
-        if any(_has_comma(one) for one in values):
-            self.warn(keyword, "it is read as a decimal point", fault="has a decimal comma")
-        return [_number(one) for one in values]
-
-
-def _has_comma(value: Any) -> bool:
-    return isinstance(value, str) and _COMMA.fullmatch(value.strip()) is not None
-
-
-def _number(value: Any) -> float:
-    """Return NaN for anything but a finite number."""
-    try:
-        number = float(value.replace(",", ".") if _has_comma(value) else value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-    return number if math.isfinite(number) else math.nan
-
-
-def _photometric(tags: _Tags) -> tuple[str, int]:
+def _photometric(tags: Tags) -> tuple[str, int]:
     """Return Photometric Interpretation, a defined term, and Samples per Pixel."""
-    stated = code(tags.dataset, "PhotometricInterpretation")
+    stated = tags.code("PhotometricInterpretation")
     if stated in _UNSUPPORTED:
         raise unsupported(
             f"{label('PhotometricInterpretation')} is {stated}, "
@@ -234,15 +147,15 @@ def _photometric(tags: _Tags) -> tuple[str, int]:
         )
     usual = 3 if stated in COLOUR else 1
     samples = tags.integer("SamplesPerPixel", usual=usual, least=1, is_required=True)
-    if stated in ONE_SAMPLE + COLOUR:
-        return stated, samples
+    if stated in (*ONE_SAMPLE, *COLOUR):
+        return str(stated), samples
     assumed = "MONOCHROME2" if samples == 1 else "RGB"
-    fault = "is not usable" if "PhotometricInterpretation" in tags.dataset else "is missing"
+    fault = "is missing" if stated == "" else "is not usable"
     tags.warn("PhotometricInterpretation", f"{assumed} is assumed", fault=fault)
     return assumed, samples
 
 
-def _bits(tags: _Tags, keyword: str, count: int) -> tuple[int, int, int]:
+def _bits(tags: Tags, keyword: str, count: int) -> tuple[int, int, int]:
     """Return Bits Allocated, Bits Stored and High Bit of `count` samples."""
     if bits := _FLOAT_BITS.get(keyword):
         return bits, bits, bits - 1
@@ -257,7 +170,7 @@ def _bits(tags: _Tags, keyword: str, count: int) -> tuple[int, int, int]:
     return allocated, stored, high
 
 
-def _allocated(tags: _Tags, count: int) -> int:
+def _allocated(tags: Tags, count: int) -> int:
     """Return Bits Allocated, by the length of the pixels where it is not stated."""
     stated = tags.number("BitsAllocated")
     if stated in _ALLOCATED:
@@ -276,7 +189,7 @@ def _allocated(tags: _Tags, count: int) -> int:
     return usual
 
 
-def _rescaling(tags: _Tags, stored: Range) -> tuple[float, float]:
+def _rescaling(tags: Tags, stored: Range) -> tuple[float, float]:
     """Return slope and intercept (C.11.1.1.2), those of an identity where they are no use."""
     slope = tags.usable("RescaleSlope", "1 is assumed")
     intercept = tags.usable("RescaleIntercept", "0 is assumed") or 0.0
@@ -293,35 +206,43 @@ def _rescaling(tags: _Tags, stored: Range) -> tuple[float, float]:
 
 
 def _tables(
-    tags: _Tags, values: Range, slope: float, intercept: float
+    tags: Tags, values: Range, slope: float, intercept: float
 ) -> tuple[LookUpTable | None, LookUpTable | None]:
     """Return Modality and VOI LUT. values: the least and the greatest that can be stored."""
-    modality, faults = read_table(tags.dataset, "ModalityLUTSequence", covers=values)
+    order = word_order(tags.dataset)
+    modality, faults = read_table(tags.dataset, "ModalityLUTSequence", covers=values, order=order)
     if modality:
         values = float(modality.entries.min()), float(modality.entries.max())
     else:
         low, high = sorted(value * slope + intercept for value in values)
         values = low, high
-    voi, more_faults = read_table(tags.dataset, "VOILUTSequence", covers=values)
+    holder = tags.holder("VOILUTSequence")
+    voi, more_faults = read_table(holder, "VOILUTSequence", covers=values, order=order)
     tags.warnings += [*faults, *more_faults]
     return modality, voi
 
 
-def _windows(tags: _Tags) -> tuple[tuple[Window, ...], str]:
+def _windows(tags: Tags) -> tuple[tuple[Window, ...], str]:
     """Return all windows, and the VOI LUT Function that applies to each (C.11.2.1.2, .3)."""
     centres, widths = tags.numbers("WindowCenter"), tags.numbers("WindowWidth")
     windows = tuple(map(Window, centres, widths))
     if not windows:
         return (), "LINEAR"
-    function = code(tags.dataset, "VOILUTFunction")
-    if function in TERMS["VOILUTFunction"]:
-        return windows, function
-    if raw_value(tags.dataset, "VOILUTFunction"):
-        tags.warn("VOILUTFunction", "LINEAR is assumed")
-    return windows, "LINEAR"
+    return windows, tags.term("VOILUTFunction", usual="LINEAR")
 
 
-def _padding(tags: _Tags, *, is_signed: bool, allocated: int) -> Range | None:
+def _is_inverse(tags: Tags, photometric: str) -> bool:
+    """MONOCHROME1 (C.7.6.3.1.2) and a Presentation LUT Shape INVERSE (C.11.6) invert once.
+
+    Viewers agree for MONOCHROME2. Of MONOCHROME1 with IDENTITY, which C.8.11.3 forbids, dcmtk
+    shows a negative and most others, who do not read the shape, do not; nor do we.
+    """
+    if photometric == "MONOCHROME2":
+        return tags.term("PresentationLUTShape", usual="IDENTITY") == "INVERSE"
+    return photometric == "MONOCHROME1"
+
+
+def _padding(tags: Tags, *, is_signed: bool, allocated: int) -> Range | None:
     """Return the range of stored values that are padding (C.7.5.1.1.2)."""
     value = tags.usable("PixelPaddingValue", "no padding is assumed")
     limit = tags.usable("PixelPaddingRangeLimit", "none is assumed")
@@ -342,7 +263,7 @@ def _as_stored(value: float, *, is_signed: bool, allocated: int) -> float:
     return value
 
 
-def _pixel_aspect(tags: _Tags) -> float:
+def _pixel_aspect(tags: Tags) -> float:
     """Each attribute states the vertical size first (C.7.6.3.1.7, 10.7.1.3)."""
     for keyword in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
         sizes = tags.numbers(keyword)

@@ -40,12 +40,12 @@ class LookUpTable:
 
 
 def read_table(
-    dataset: Dataset, keyword: str, *, covers: Range
+    dataset: Dataset, keyword: str, *, covers: Range, order: str
 ) -> tuple[LookUpTable | None, tuple[str, ...]]:
     """Return the first usable table of a sequence, None where there is none, and warnings.
 
     covers: the least and the greatest value that is looked up. They decide whether the first
-    value is signed, on which writers disagree.
+    value is signed, on which writers disagree. order: of the words of the data set.
     """
     unusable = (f"{label(keyword)} holds no usable table",)
     try:
@@ -54,7 +54,7 @@ def read_table(
         return None, unusable
     for item in sequence:
         is_output = keyword == "VOILUTSequence"
-        if found := _table_of(item, word_order(dataset), covers, is_output=is_output):
+        if found := _table_of(item, order, covers, is_output=is_output):
             table, faults = found
             return table, tuple(f"{label(keyword)}: {fault}" for fault in faults)
     return None, unusable if sequence else ()

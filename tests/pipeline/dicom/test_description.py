@@ -2,15 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from pydicom.dataelem import DataElement
-from pydicom.dataset import FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pipeline.dicom.description import Description, Window, describe
 from pipeline.errors import RefusedError
-from tests.support.data.builders import make_dataset, make_picture
+from tests.support.data.builders import make_dataset, make_lut, make_picture
 
 IMAGE = make_picture(top=4095)  # 12 bits in 16
 
@@ -24,7 +26,7 @@ def described(**attributes: Any) -> Description:
         if value is None:
             dataset.pop(keyword, None)
         else:
-            vr = "LO" if isinstance(value, str) else "FD"
+            vr = "LO" if isinstance(value, str) else "SQ" if isinstance(value, Sequence) else "FD"
             dataset[keyword] = DataElement(Tag(keyword), vr, value)
     return describe(dataset)
 
@@ -100,6 +102,79 @@ def test_unknown_window_function_is_linear() -> None:
 )
 def test_pixel_aspect(attributes: dict[str, Any], aspect: float) -> None:
     assert described(**attributes).pixel_aspect == pytest.approx(aspect)
+
+
+def groups(**macros: dict[str, Any]) -> Sequence:
+    """Return a functional groups sequence for one frame: macros by their sequence's keyword."""
+    frame = Dataset()
+    for keyword, attributes in macros.items():
+        item = Dataset()
+        for name, value in attributes.items():
+            setattr(item, name, value)
+        setattr(frame, keyword, [item])
+    return Sequence([frame])
+
+
+WINDOW = {"WindowCenter": 2048, "WindowWidth": 1500, "VOILUTFunction": "SIGMOID"}
+
+
+def test_functional_groups_are_read_per_frame_first() -> None:
+    found = described(
+        WindowCenter=[5.0],
+        WindowWidth=[6.0],
+        RescaleSlope=[9.0],
+        PerFrameFunctionalGroupsSequence=groups(FrameVOILUTSequence=WINDOW),
+        SharedFunctionalGroupsSequence=groups(
+            FrameVOILUTSequence={"WindowCenter": 1, "WindowWidth": 2},
+            PixelValueTransformationSequence={"RescaleSlope": 2, "RescaleIntercept": -7},
+            PixelMeasuresSequence={"PixelSpacing": [0.4, 0.2]},
+        ),
+    )
+    assert (found.windows, found.function) == ((Window(2048, 1500),), "SIGMOID")
+    assert (found.slope, found.intercept, found.pixel_aspect) == (2, -7, 2)
+    assert found.warnings == ()
+
+
+def test_table_in_functional_groups_is_read() -> None:
+    table = make_lut(np.arange(4096, dtype=np.uint16), first=0, bits=12)
+    group = groups(FrameVOILUTSequence={"VOILUTSequence": [table]})
+    found = described(SharedFunctionalGroupsSequence=group)
+    assert found.voi_table is not None
+    assert len(found.voi_table.entries) == 4096
+
+
+def test_empty_functional_groups_are_ignored() -> None:
+    found = described(
+        WindowCenter=[5.0],
+        WindowWidth=[6.0],
+        PerFrameFunctionalGroupsSequence=Sequence([Dataset()]),
+        SharedFunctionalGroupsSequence=Sequence([]),
+    )
+    assert found.windows == (Window(5, 6),)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "shape", "is_inverse"),
+    [
+        ("MONOCHROME2", None, False),
+        ("MONOCHROME2", "IDENTITY", False),
+        ("MONOCHROME2", "INVERSE", True),
+        ("MONOCHROME1", None, True),
+        ("MONOCHROME1", "IDENTITY", True),
+        ("MONOCHROME1", "INVERSE", True),
+    ],
+)
+def test_presentation_lut_shape_inverts_once(
+    photometric: str, shape: str | None, is_inverse: bool
+) -> None:
+    found = described(PhotometricInterpretation=photometric, PresentationLUTShape=shape)
+    assert found.is_inverse == is_inverse
+
+
+def test_unknown_presentation_lut_shape_is_identity() -> None:
+    found = described(PresentationLUTShape="Doe")
+    assert not found.is_inverse
+    assert "Presentation LUT Shape (2050,0020) is not usable: IDENTITY" in found.warnings[0]
 
 
 @pytest.mark.parametrize("term", ["CMYK", "ARGB"])

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from pipeline.decode.decode import decode
-from pipeline.dicom.lut import LookUpTable, read_table
+from pipeline.dicom.lut import LookUpTable, read_table, word_order
 from tests.support.data.builders import make_dataset, make_lut, make_picture, save_dicom
 from tests.support.imaging.deidentified import deidentified
 
@@ -32,7 +32,7 @@ def read(
     setattr(dataset, keyword, list(items))
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax or ExplicitVRLittleEndian
-    return read_table(dataset, keyword, covers=covers)
+    return read_table(dataset, keyword, covers=covers, order=word_order(dataset))
 
 
 WORDS = CURVE.astype("<u2").tobytes()
