@@ -27,15 +27,17 @@ ANCHORS = np.array(
     ],
     np.float64,
 )
-# Below this share of the full scale nothing is drawn: it would be interpolation's fringe.
+# Shares of the full scale. Below the first nothing is drawn: it would be a trace or interpolation's
+# fringe. From the second colour alone tells the strength, or a weak finding would hardly show.
 _FLOOR = 0.05
+_OPAQUE = 0.5
 
 _STRENGTHS = np.linspace(0, 1, 256)
 _PALETTE = np.stack(
     [np.interp(_STRENGTHS, np.linspace(0, 1, len(ANCHORS)), channel) for channel in ANCHORS.T],
     axis=-1,
 )
-_OPACITIES = np.clip((_STRENGTHS - _FLOOR) / (1 - _FLOOR), 0, 1)
+_OPACITIES = np.clip((_STRENGTHS - _FLOOR) / (_OPAQUE - _FLOOR), 0, 1)
 
 
 def display_levels(image: DecodedImage, *, max_side: int = DISPLAY_SIDE) -> NDArray[np.uint8]:
@@ -66,8 +68,8 @@ def heatmap_png(
 ) -> bytes:
     """Return a PNG of `size` (width, height) to overlay on an upright image of that size.
 
-    heatmap: (h, w) in logits, of the image as stored. Transparent at 0, opaque from
-    `HEATMAP_FULL_SCALE`. Stored as 256 colours with opacity, a quarter of RGBA's bytes.
+    heatmap: (h, w) in logits, of the image as stored. Transparent at 0; its colours end
+    at `HEATMAP_FULL_SCALE`. Stored as 256 colours with opacity, a quarter of RGBA's bytes.
     """
     heat = _heat(upright_heatmap(heatmap, orientation), size)
     return _png(heat, transparency=_levels(_OPACITIES))

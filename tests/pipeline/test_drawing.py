@@ -63,12 +63,14 @@ def test_heatmaps_of_two_images_have_one_scale() -> None:
     """So that a trace, which every image has somewhere, is not drawn as strong as a finding."""
     heatmap = np.zeros((7, 7), np.float32)
     heatmap[3, 3] = 1
-    opacities = [
-        opened(heatmap_png(share * heatmap, size=(70, 70)))[..., 3].max()
-        for share in (0.03, 0.3, 1)
-    ]
-    assert opacities[0] == 0
-    assert 0.2 < opacities[1] / opacities[2] < 0.35
+    trace, faint, weak, strong = (
+        opened(heatmap_png(share * heatmap, size=(70, 70))).reshape(-1, 4).max(axis=0)
+        for share in (0.03, 0.1, 0.3, 1)
+    )
+    assert trace[3] == 0
+    assert 0 < faint[3] < 0.2 * 255
+    assert faint[3] < weak[3] < strong[3]
+    assert faint[0] < weak[0] < strong[0]  # red grows with lightness
 
 
 @pytest.mark.parametrize("orientation", range(8))

@@ -61,7 +61,7 @@ def thumbnail(image_id: int, query_data: PictureQuery) -> Response:
 def heatmap(image_id: int, query_data: PictureQuery) -> Response:
     """The heatmap, to be laid over the display.
 
-    One scale for all images: transparent without activation, opaque from 1 logit.
+    One scale for all images: transparent without activation, the last colour from 1 logit.
     """
     return _png(image_id, "heatmap", query_data)
 

@@ -7,6 +7,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import DISPLAY_SIDE
 from pipeline.prepare import answers
 from pipeline.prepare.answers import Picture, PreparedFile, Questions, Refusal
-from pipeline.prepare.process import MEMORY_BYTES
+from pipeline.prepare.prepare import prepare
+from pipeline.prepare.process import MEMORY_BYTES, _prepared
 from pipeline.prepare.wire import MAX_JSON_BYTES, MAX_WARNINGS, Channel, WireError
 from pipeline.pseudonym import pseudonym
 from pipeline.types import NETWORK_INPUT_SIDE, Prepared, RangeRule
@@ -89,6 +91,16 @@ def test_valid_answers_are_read(pair: Pair) -> None:
     assert refusal.error().reason == (RefusalCode.DAMAGED, "cut short")
     pair.send(QUESTIONS)
     assert isinstance(answers.receive(pair.channel), Questions)
+
+
+def test_more_warnings_than_are_taken_cost_no_file(tmp_path: Path, pair: Pair) -> None:
+    prepared = prepare(make_dicom(tmp_path / "a.dcm"))
+    odd = replace(prepared, warnings=("an odd attribute",) * (MAX_WARNINGS + 1))
+    head, pixels = _prepared(odd)
+    pair.send(head, bytes(pixels))
+    message = answers.receive(pair.channel)
+    assert isinstance(message, PreparedFile)
+    assert message.read(pair.channel, None).warnings == odd.warnings[:MAX_WARNINGS]
 
 
 @pytest.mark.parametrize(
