@@ -20,7 +20,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS
-from pipeline.deidentify.pixels import clean_pixels
+from pipeline.deidentify.pixels import clean_pixels, settle_value_bits
 from pipeline.dicom.attributes import label, raw_value, term, text
 from pipeline.dicom.description import Description, describe
 from pipeline.dicom.lut import COLOURS, LookUpTable, packed_palette
@@ -39,7 +39,7 @@ def deidentify_dataset(dataset: Dataset, *, pseudonyms: Pseudonyms) -> Deidentif
 
     pseudonyms: asked once. Raises RefusedError if the file cannot be written.
     """
-    description = describe(dataset)
+    description = settle_value_bits(dataset, describe(dataset))
     questions = _questions(dataset, description)
     hashes = dict(zip(questions, pseudonyms(list(questions.values())), strict=True))
     try:
@@ -134,6 +134,9 @@ def _kept(dataset: Dataset, description: Description, hashes: Mapping[str, str])
 
 def _add_image(kept: Dataset, dataset: Dataset, description: Description) -> None:
     found = [_numbers(dataset, keyword, *kind) for keyword, kind in NUMBERS.items()]
+    if description.keyword == "PixelData":  # as corrected
+        found.append(DataElement(Tag("BitsStored"), "US", description.stored))
+        found.append(DataElement(Tag("HighBit"), "US", description.high))
     tables = description.modality_table, description.voi_table
     found += [
         _clean_table(keyword, table) for keyword, table in zip(TABLES, tables, strict=True) if table

@@ -6,10 +6,8 @@ retired): names there would remain when the overlay's tags are removed.
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
@@ -27,6 +25,7 @@ from pipeline.dicom.pixels import (
     is_jpeg_2000,
     pixel_data_length,
 )
+from pipeline.dicom.stored_values import clear_other_bits, sample_bits, with_value_bits
 from pipeline.errors import unsupported
 from pipeline.files.jpeg import precision
 from pipeline.files.jpeg2000 import precision_2000, strip_jpeg_2000
@@ -79,45 +78,49 @@ def _little_endian(dataset: Dataset, description: Description) -> bytes:
     return words.astype(words.dtype.newbyteorder("<")).tobytes()
 
 
-def _clear_unused_bits(content: bytes, description: Description) -> bytes:
-    """Return little endian samples with their unused bits cleared.
+def settle_value_bits(dataset: Dataset, description: Description) -> Description:
+    """Return the description with the bits that hold values, as reading finds them."""
+    if not _may_have_other_bits(dataset, description):
+        return description
+    return with_value_bits(decode_frame(dataset, description, 0, raw=True), description)
 
-    Padding keeps its value, which may exceed the stored bits. Signed samples are
-    sign-extended.
+
+def _clear_unused_bits(content: bytes, description: Description) -> bytes:
+    """Return little endian samples with nothing but their values, signed ones sign-extended.
+
+    Padding keeps its value, which may exceed the stored bits.
     """
-    allocated, stored = description.allocated, description.stored
-    if allocated not in (8, 16, 32) or stored == allocated:
+    if description.allocated not in (8, 16, 32) or description.stored == description.allocated:
         return content
-    size, spare = allocated // 8, allocated - stored
-    order = f"<u{size}"
-    count = len(content) // size
-    samples: NDArray[Any] = np.frombuffer(content, order, count).astype(f"=u{size}", copy=False)
-    shift = description.high + 1 - stored
-    if shift or not description.is_signed:
-        cleared = samples & samples.dtype.type(((1 << stored) - 1) << shift)
-    else:
-        cleared = ((samples << spare).view(f"i{size}") >> spare).view(samples.dtype)
+    size = description.allocated // 8
+    kind = f"{'i' if description.is_signed else 'u'}{size}"
+    samples = np.frombuffer(content, f"<{kind}", len(content) // size).astype(kind, copy=False)
+    cleared = clear_other_bits(samples, sample_bits(samples, description))
     if (cleared == samples).all():
         return content
-    values = samples.view(f"i{size}") if description.is_signed else samples
-    padding = has_padding_value(values[np.newaxis], description.padding)
+    padding = has_padding_value(samples[np.newaxis], description.padding)
     if padding is not None:
         cleared = np.where(padding[0], samples, cleared)
-    return bytes(cleared.astype(order).tobytes()) + content[count * size :]
+    return bytes(cleared.astype(f"<{kind}").tobytes()) + content[samples.nbytes :]
 
 
 def _has_overlay(dataset: Dataset, description: Description) -> bool:
-    """Whether the unused bits of a lossless image are not empty.
-
-    Most streams state no more bits than the tags do, so they need not be decoded.
-    """
-    if not has_unused_bits(description):
-        return False
-    precision_of = precision_2000 if is_jpeg_2000(description.syntax) else precision
-    streams = _streams(dataset, description)
-    if all(precision_of(stream) <= description.stored for stream in streams):
+    """Whether the unused bits of a lossless image are not empty."""
+    if not _may_have_other_bits(dataset, description):
         return False
     return any(_samples(dataset, description, index)[1] for index in range(description.frames))
+
+
+def _may_have_other_bits(dataset: Dataset, description: Description) -> bool:
+    """Most streams state no more bits than the tags do, so they need not be decoded."""
+    syntax = description.syntax
+    if not has_unused_bits(description):
+        return False
+    if not (is_jpeg(syntax) or is_jpeg_2000(syntax)):
+        return True
+    precision_of = precision_2000 if is_jpeg_2000(syntax) else precision
+    streams = _streams(dataset, description)
+    return any(precision_of(stream) > description.stored for stream in streams)
 
 
 def _streams(dataset: Dataset, description: Description) -> Iterator[bytes]:

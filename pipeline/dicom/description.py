@@ -50,7 +50,9 @@ class Description:
     LINEAR, LINEAR_EXACT or SIGMOID. modality_table, voi_table: the first of each sequence.
     palette: of PALETTE COLOR. padding: least and greatest stored value of padding (C.7.5.1.1.2).
     is_inverse: whether the least value is white. pixel_aspect: height of a pixel over its width
-    (C.7.6.3.1.7). warnings: a sentence for each attribute that was not read as stated.
+    (C.7.6.3.1.7). warnings: a sentence for each attribute that was not read as stated. overlays:
+    bits of a sample that hold one (C.9.2 of 2004). extra_bits: how many above the high bit hold
+    values too (see `stored_values`).
     """
 
     keyword: str
@@ -76,6 +78,8 @@ class Description:
     is_inverse: bool
     pixel_aspect: float
     warnings: tuple[str, ...]
+    overlays: tuple[int, ...] = ()
+    extra_bits: int = 0
 
     @property
     def stored_range(self) -> Range:
@@ -129,6 +133,7 @@ def describe(dataset: Dataset) -> Description:
         is_inverse=_is_inverse(tags, photometric),
         pixel_aspect=_pixel_aspect(tags),
         warnings=tuple(tags.warnings),
+        overlays=_overlays(dataset, high),
     )
 
 
@@ -187,6 +192,18 @@ def _allocated(tags: Tags, count: int) -> int:
     fault = "is missing" if stated is None else "is not usable"
     tags.warn("BitsAllocated", f"{usual} is assumed", fault=fault)
     return usual
+
+
+def _overlays(dataset: Dataset, high: int) -> tuple[int, ...]:
+    """Return the bits of the overlays that have no data of their own; unstated: above the value."""
+    found = []
+    for group in range(0x6000, 0x6020, 2):
+        if (group, 0x0010) in dataset and (group, 0x3000) not in dataset:
+            try:
+                found.append(int(dataset[group, 0x0102].value))
+            except Exception:  # pydicom parses on access
+                found.append(high + 1)
+    return tuple(found)
 
 
 def _rescaling(tags: Tags, stored: Range) -> tuple[float, float]:

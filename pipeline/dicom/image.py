@@ -13,7 +13,8 @@ from pipeline.dicom.description import Description, describe
 from pipeline.dicom.frontal import NO_LOCAL_TERMS, LocalTerms, burned_in_warnings, read_tags
 from pipeline.dicom.grayscale import Voi, grey_levels
 from pipeline.dicom.padding import bounding_box, padding_mask
-from pipeline.dicom.pixels import first_frame, has_unused_bits
+from pipeline.dicom.pixels import first_frame
+from pipeline.dicom.stored_values import sample_bits, take_values, with_value_bits
 from pipeline.dicom.voi import range_voi, rule_of, stated_voi, voi_warnings
 from pipeline.errors import damaged
 from pipeline.limits import Limits, check_not_blank
@@ -42,6 +43,7 @@ def decode_dataset(
     reading = read_tags(dataset, local_terms)
     description = describe(dataset)
     frame = first_frame(dataset, description, limits)
+    description = with_value_bits(frame, description)
     check_not_blank(frame)  # before more memory is used: decompression bombs are blank
     grey = _grey_image(frame, description)
     warnings = [*reading.warnings, *burned_in_warnings(dataset), *description.warnings]
@@ -117,9 +119,8 @@ def _values(frame: NDArray[Any], description: Description) -> NDArray[Any]:
     """Return the stored values of samples, int64 (floats as they are)."""
     if frame.dtype.kind == "f":
         return frame
-    width = 8 * frame.dtype.itemsize
-    patterns = np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}").astype(np.int64)
-    return _stored_values(patterns, description, width=width)
+    samples = np.ascontiguousarray(frame)
+    return take_values(samples, sample_bits(samples, description)).astype(np.int64)
 
 
 def _counted(
@@ -140,29 +141,9 @@ def _looked_up(
     grey: Callable[[NDArray[np.int64]], NDArray[np.float32]],
 ) -> NDArray[np.float32]:
     """Apply `grey` to every value that can be stored, then look the pixels up in that table."""
-    if frame.dtype.itemsize > 2:
-        return grey(_stored_values(frame.astype(np.int64), description))
-    patterns = np.arange(2 ** (8 * frame.dtype.itemsize), dtype=np.int64)
-    values = _stored_values(patterns, description, width=8 * frame.dtype.itemsize)
-    unsigned = np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}")
-    pixels: NDArray[np.float32] = grey(values)[unsigned]
+    size = frame.dtype.itemsize
+    if size > 2:
+        return grey(_values(frame, description))
+    grey_of = grey(_values(np.arange(2 ** (8 * size), dtype=f"u{size}"), description))
+    pixels: NDArray[np.float32] = grey_of[np.ascontiguousarray(frame).view(f"u{size}")]
     return pixels
-
-
-def _stored_values(
-    patterns: NDArray[np.int64], description: Description, *, width: int = 32
-) -> NDArray[np.int64]:
-    """Take the stored bits out of the allocated ones (PS3.5 8.1.1).
-
-    The other bits may hold something else (old overlays). Values from a lossy codec are left
-    as they are: they may lie a little outside the bits stored.
-    """
-    if description.is_signed:
-        half = 1 << (width - 1)
-        patterns = (patterns + half) % (2 * half) - half
-    if not has_unused_bits(description):
-        return patterns
-    bits = description.stored
-    values = (patterns >> (description.high + 1 - bits)) & ((1 << bits) - 1)
-    half = 1 << (bits - 1)
-    return np.where(values >= half, values - 2 * half, values) if description.is_signed else values

@@ -13,9 +13,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.dicom.attributes import label
+from pipeline.dicom.description import Description
+from pipeline.dicom.padding import has_padding_value
+from pipeline.dicom.pixels import has_unused_bits
+from pipeline.value_range import robust_ends
+
 # Values overflow where their steps to neighbours are less than half as large as if they did not.
 _SMOOTHER: Final = 0.5
-_MOST_ABOVE: Final = 0.25  # of the values may be above the range that is stated
+_SATURATED: Final = 1.5  # times the stated range; values beyond it have other bits than stated
+_ENOUGH: Final = 4_000_000  # pixels, of rows at equal distances
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,49 @@ def clear_other_bits(samples: NDArray[Any], bits: SampleBits) -> NDArray[Any]:
     return cleared.view(samples.dtype)
 
 
+def with_value_bits(samples: NDArray[Any], description: Description) -> Description:
+    """Return the description with what a frame shows of the bits that hold its values.
+
+    samples: as decoded; unless they are integers (H, W), nothing changes. Where values overflow
+    the stated bits, those are corrected. But if they overflow a little and no window is stated,
+    the stated bits remain for their range, and `extra_bits` tells the others. A warning tells of
+    both, and of other bits.
+    """
+    if samples.ndim != 2 or samples.dtype.kind == "f" or description.palette:
+        return description
+    stated = sample_bits(samples, description)
+    padding = has_padding_value(samples, description.padding)
+    film = samples if padding is None else samples[~padding]
+    if not film.size or _is_within(film, stated):
+        return description
+    found = value_bits(samples, stated, overlays=description.overlays, padding=padding)
+    if found == stated and _is_within(film, replace(stated, is_signed=False)):
+        return description  # only signs are not extended
+    if found == stated:
+        return _warned(description, "other bits are set, which are no values")
+    low, high = robust_ends(take_values(film, found))
+    is_near = stated.range[0] * _SATURATED <= low and high <= stated.range[1] * _SATURATED
+    if is_near and not (description.windows or description.voi_table):
+        description = replace(description, extra_bits=found.stored - stated.stored)
+        return _warned(description, "some values are greater and were kept")
+    description = replace(description, stored=found.stored, high=found.high)
+    return _warned(description, f"values are greater, {found.stored} is assumed")
+
+
+def _warned(description: Description, fault: str) -> Description:
+    warning = f"{label('BitsStored')}: {fault}"
+    return replace(description, warnings=(*description.warnings, warning))
+
+
+def sample_bits(samples: NDArray[Any], description: Description) -> SampleBits:
+    """Return which bits of samples are values: all of lossy ones (see `has_unused_bits`)."""
+    width = 8 * samples.dtype.itemsize
+    if not has_unused_bits(description) or description.high >= width:
+        return SampleBits(width, width, width - 1, description.is_signed)
+    stated = SampleBits(width, description.stored, description.high, description.is_signed)
+    return stated.extended(description.extra_bits)
+
+
 def value_bits(
     samples: NDArray[Any],
     stated: SampleBits,
@@ -61,41 +111,22 @@ def value_bits(
 ) -> SampleBits:
     """Return the bits that hold the values: those stated, or further ones that they overflow to.
 
-    samples: integers of any shape, neighbours side by side. overlays: bits that hold an overlay
-    (Overlay Bit Position, PS3.3 C.9.2 of 2004). padding: bool, of the samples' shape.
+    samples: integers (H, W). overlays: bits that hold an overlay (PS3.3 C.9.2 of 2004). padding:
+    bool (H, W), pixels that do not count.
     """
-    if _is_within(samples, stated):
-        return stated
-    samples = samples.ravel()
+    some = slice(None, None, 1 + samples.size // _ENOUGH)
+    samples = np.ascontiguousarray(samples[some])
     whole = stated.extended(stated.allocated - 1 - stated.high)
     extra = take_values(samples, whole) - take_values(samples, stated)
-    if not extra.any():
-        return stated
-    steps = np.flatnonzero(extra[1:] != extra[:-1])
+    is_step = extra[:, 1:] != extra[:, :-1]
     if padding is not None:
-        is_film = ~padding.ravel()
-        steps = steps[is_film[steps] & is_film[steps + 1]]
+        is_step &= ~(padding[some, 1:] | padding[some, :-1])
     limit = min((bit for bit in overlays if bit > stated.high), default=stated.allocated)
     candidates = [stated.extended(count) for count in range(limit - stated.high)]
-    sums = [_sum_of_steps(samples, steps, bits) for bits in candidates]
+    left, right = samples[:, :-1][is_step], samples[:, 1:][is_step]
+    sums = [_sum_of_steps(left, right, bits) for bits in candidates]
     best = int(np.argmin(sums))
     return candidates[best] if sums[best] < _SMOOTHER * sums[0] else stated
-
-
-def range_bits(values: NDArray[Any], stated: SampleBits, found: SampleBits) -> SampleBits:
-    """Return the bits whose range the values have: those stated where few values overflow them.
-
-    values: taken with `found`, without padding. What overflows a little is saturated; what
-    has many values above the stated range, or some above twice that, has other bits than stated.
-    """
-    if found == stated or not values.size:
-        return stated
-    low, high = stated.range
-    some = values.ravel()[:: max(1, values.size // 100_000)].astype(np.float64)
-    least, greatest = np.percentile(some, [0.1, 99.9])
-    is_far = greatest > 2 * high + 1 or least < 2 * low
-    is_often = ((some < low) | (some > high)).mean() > _MOST_ABOVE
-    return found if is_far or is_often else stated
 
 
 def _is_within(samples: NDArray[Any], bits: SampleBits) -> bool:
@@ -106,6 +137,6 @@ def _is_within(samples: NDArray[Any], bits: SampleBits) -> bool:
     return bool(numbers.min() >= low << below and numbers.max() >> below <= high)
 
 
-def _sum_of_steps(samples: NDArray[Any], places: NDArray[np.intp], bits: SampleBits) -> float:
-    one, other = (take_values(samples[place], bits) for place in (places, places + 1))
+def _sum_of_steps(left: NDArray[Any], right: NDArray[Any], bits: SampleBits) -> float:
+    one, other = (take_values(side, bits) for side in (left, right))
     return float(np.abs(one.astype(np.float64) - other).sum())

@@ -160,6 +160,32 @@ def test_lossless_stream_without_overlay_keeps_its_encoding(
         np.testing.assert_allclose(found.pixels, DEEP / 1023, atol=1e-6)
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEG2000Lossless])
+@pytest.mark.parametrize(
+    ("factor", "window", "stored", "top"),
+    [(1.3, None, 10, 1023), (1.3, 1400, 11, 1400), (16, None, 14, 16383)],
+    ids=["saturated", "of a window", "of other bits"],
+)
+def test_values_above_the_bits_stored_are_kept(
+    factor: float, window: int | None, stored: int, top: int, syntax: str, tmp_path: Path
+) -> None:
+    film = (DEEP * factor).astype(np.uint16)
+    path = of_ten_bits(tmp_path / "x.dcm", film, syntax)
+    if window:
+        dataset = pydicom.dcmread(path)
+        dataset.WindowCenter, dataset.WindowWidth = window / 2, window
+        dataset.VOILUTFunction = "LINEAR_EXACT"
+        dataset.save_as(path)
+    pixels = decode(path).pixels
+    np.testing.assert_allclose(pixels, np.minimum(film, top) / top, atol=1e-6)
+    kept = deidentified_dataset(path.read_bytes())
+    kept.pixel_array_options(correct_unused_bits=False)
+    np.testing.assert_array_equal(kept.pixel_array, film)
+    assert (kept.BitsStored, kept.HighBit) == (stored, stored - 1)
+    path.write_bytes(deidentified(path.read_bytes()).blob)
+    np.testing.assert_array_equal(decode(path).pixels, pixels)
+
+
 def test_lossy_values_above_the_bits_stored_are_white(tmp_path: Path) -> None:
     path = of_ten_bits(tmp_path / "x.dcm", DEEP + np.uint16(8), JPEG2000Lossless)
     dataset = pydicom.dcmread(path)

@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
+from pipeline.dicom.description import Description, describe
 from pipeline.dicom.stored_values import (
     SampleBits,
     clear_other_bits,
-    range_bits,
     take_values,
     value_bits,
+    with_value_bits,
 )
-from tests.support.data.builders import make_picture
+from tests.support.data.builders import make_dataset, make_picture
 
 TEN = SampleBits(allocated=16, stored=10, high=9, is_signed=False)
 FILM = make_picture(200, 300, top=1023)
@@ -28,16 +31,69 @@ def scaled(factor: float) -> NDArray[Any]:
     return np.clip(FILM * factor + noise, 0, 2**16 - 1).astype(np.uint16)
 
 
-@pytest.mark.parametrize(
-    ("factor", "bits", "of_range"), [(0.9, 10, 10), (1.05, 11, 10), (1.3, 11, 10), (16, 14, 14)]
-)
-def test_values_that_overflow_are_kept(factor: float, bits: int, of_range: int) -> None:
+@pytest.mark.parametrize(("factor", "bits"), [(0.9, 10), (1.05, 11), (1.3, 11), (3, 12), (16, 14)])
+def test_values_that_overflow_are_kept(factor: float, bits: int) -> None:
     film = scaled(factor)
     found = value_bits(film, TEN)
     assert found.stored == bits
     np.testing.assert_array_equal(take_values(film, found), film)
     np.testing.assert_array_equal(clear_other_bits(film, found), film)
-    assert range_bits(take_values(film, found), TEN, found).stored == of_range
+
+
+def described(film: NDArray[Any], **attributes: Any) -> Description:
+    dataset = make_dataset(film, bits_stored=10, **attributes)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return with_value_bits(film, describe(dataset))
+
+
+@pytest.mark.parametrize(
+    ("factor", "stored", "extra", "warning"),
+    [
+        (0.9, 10, 0, ""),
+        (1.05, 10, 1, "some values are greater and were kept"),
+        (1.3, 10, 1, "some values are greater and were kept"),
+        (3, 12, 0, "values are greater, 12 is assumed"),
+        (16, 14, 0, "values are greater, 14 is assumed"),
+    ],
+)
+def test_bits_stored_are_corrected_where_values_are_far_greater(
+    factor: float, stored: int, extra: int, warning: str
+) -> None:
+    """A little overflow is saturated white, for which the stated range stays."""
+    found = described(scaled(factor))
+    assert (found.stored, found.high, found.extra_bits) == (stored, stored - 1, extra)
+    assert found.warnings == ((f"Bits Stored (0028,0101): {warning}",) if warning else ())
+
+
+def test_bits_stored_are_corrected_where_a_window_states_the_range() -> None:
+    found = described(scaled(1.05), WindowCenter=512, WindowWidth=1024)
+    assert (found.stored, found.high, found.extra_bits) == (11, 10, 0)
+
+
+def test_one_bright_pixel_does_not_correct_them() -> None:
+    film = scaled(1.05)
+    film[50, 50] = 2047
+    assert described(film).stored == 10
+
+
+def test_overlay_is_noted() -> None:
+    expected = ("Bits Stored (0028,0101): other bits are set, which are no values",)
+    assert described(FILM | TEXT.astype(np.uint16) << 12).warnings == expected
+    film = np.pad(FILM, 9, constant_values=60000)
+    assert described(film, PixelPaddingValue=60000).warnings == ()
+    assert described((FILM.astype(np.int16) - 512) & 0x3FF).warnings == ()
+
+
+@pytest.mark.parametrize(("position", "extra"), [(10, 0), (12, 1), (None, 0), ("text", 0)], ids=str)
+def test_bits_of_a_stated_overlay_hold_no_values(position: Any, extra: int) -> None:
+    dataset = make_dataset(scaled(1.3), bits_stored=10)
+    dataset.add_new((0x6002, 0x0010), "US", 100)
+    if position is not None:
+        dataset.add_new((0x6002, 0x0102), "LO" if position == "text" else "US", position)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    assert with_value_bits(scaled(1.3), describe(dataset)).extra_bits == extra
 
 
 def test_values_that_reach_one_more_than_the_greatest_are_kept() -> None:
@@ -74,10 +130,6 @@ def test_one_bright_pixel_changes_nothing() -> None:
     film = FILM.copy()
     film[50, 50] = 40000
     assert value_bits(film, TEN) == TEN
-    over = scaled(1.05)
-    over[50, 50] = 2047
-    found = value_bits(over, TEN)
-    assert range_bits(take_values(over, found), TEN, found) == TEN
 
 
 def test_padding_does_not_count() -> None:
