@@ -6,6 +6,7 @@ from alembic import context
 
 from models.base import Base
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
+from models.tables import terms as terms_tables  # noqa: F401
 from models.tables import workers as workers_tables  # noqa: F401
 
 LOCK_TIMEOUT = "10s"  # a migration that waits behind others blocks those that come after it

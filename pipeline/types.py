@@ -22,6 +22,12 @@ NETWORK_INPUT_SIDE: Final = 224  # pixels
 HEATMAP_FULL_SCALE: Final = 1.0
 
 
+# What words mean in an installation, by keyword and code string: True for the chest or a frontal
+# view, False for another part or view.
+LocalTerms = Mapping[str, Mapping[str, bool]]
+NO_LOCAL_TERMS: Final[LocalTerms] = {}
+
+
 class Split(StrEnum):
     """Which part of the labelled images a patient belongs to, in ascending rank.
 
@@ -108,6 +114,7 @@ class Prepared:
     range_rule: RangeRule
     pixel_aspect: float
     stored: Deidentified | None = None
+    unknown_terms: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

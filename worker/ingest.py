@@ -10,7 +10,7 @@ that came again, else from the de-identified file.
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -23,6 +23,7 @@ from models.files.garbage import delete_unneeded, hold_off_purges
 from models.files.presence import require_store
 from models.intake.claims import Claim, ClaimedImage, claim_images, still_held
 from models.intake.images import ReadImage, find_known_images, record_read
+from models.intake.terms import Sighting, count_terms, local_terms
 from models.learning.promotion import production_version
 from models.reading.predictions import finish_known
 from models.reading.studies import NewStudy, get_or_create_studies
@@ -31,7 +32,7 @@ from pipeline.errors import DamagedFileError, DecoderError, Reason, RefusalCode,
 from pipeline.look_ahead import map_ahead
 from pipeline.prepare.pool import DecoderPool
 from pipeline.pseudonym import pseudonym
-from pipeline.types import PREPROCESSING, Prepared
+from pipeline.types import PREPROCESSING, LocalTerms, Prepared
 from worker.chunks import (
     NoDecodersError,
     by_turns,
@@ -73,6 +74,8 @@ class Outcomes:
     failed: dict[str, Reason] = field(default_factory=dict)
     # Read before, but the network input is lost and only the de-identified file is left.
     to_restore: dict[str, ReadImage] = field(default_factory=dict)
+    # By keyword, words of newly read files that no table knows. They may be names.
+    unknown_terms: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def has(self, sha256: str) -> bool:
         return sha256 in self.read or sha256 in self.refused or sha256 in self.failed
@@ -83,11 +86,12 @@ def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
     require_store(context.store.root)
     with context.sessions.begin() as session:
         claim = claim_images(session, State.RECEIVED, context.settings)
+        known_terms = local_terms(session)
     if not claim.images:
         return False
     with holding(claim, context=context):
         outcomes = _find_known(context, claim)
-        _read_new(context, pool, claim, outcomes)
+        _read_new(context, pool, claim, outcomes, known_terms)
         if outcomes.failed or outcomes.refused:
             require_store(context.store.root)  # it may have gone in between: no file is at fault
         read = dict(outcomes.read)
@@ -130,14 +134,21 @@ def _find_known(context: AppContext, claim: Claim) -> Outcomes:
     return outcomes
 
 
-def _read_new(context: AppContext, pool: DecoderPool, claim: Claim, outcomes: Outcomes) -> None:
+def _read_new(
+    context: AppContext,
+    pool: DecoderPool,
+    claim: Claim,
+    outcomes: Outcomes,
+    known_terms: LocalTerms,
+) -> None:
     """Stops early, with what it has, when the process is asked to stop or time runs out."""
     settings = context.settings
     deadline = time.monotonic() + settings.soft_chunk_time_limit_s - settings.decode_timeout_s
 
     def decode() -> Iterator[tuple[str, Prepared | RefusedError]]:
         new = [sha256 for sha256 in by_turns(claim) if not outcomes.has(sha256)]
-        answers = pool.prepare_all(_path(context, sha256, outcomes) for sha256 in new)
+        paths = (_path(context, sha256, outcomes) for sha256 in new)
+        answers = pool.prepare_all(paths, local_terms=known_terms)
         for sha256, answer in zip(new, answers, strict=True):
             if context.stopping.is_set():
                 return  # before the answer is used: its decoder may have been stopped
@@ -151,6 +162,7 @@ def _read_new(context: AppContext, pool: DecoderPool, claim: Claim, outcomes: Ou
             return sha256, loss
         if isinstance(answer, RefusedError):
             return sha256, answer.reason
+        outcomes.unknown_terms[sha256] = answer.unknown_terms
         context.store.put_network_input(sha256, PREPROCESSING, answer.network_input)
         # Of what was read before only the network input is missing.
         return sha256, outcomes.to_restore.get(sha256) or _store(context, answer)
@@ -240,6 +252,12 @@ def _record(context: AppContext, claim: Claim, outcomes: Outcomes, session: Sess
         refused=_by_image(claim.images, outcomes.refused),
         failed=_by_image(claim.images, outcomes.failed),
     )
+    sightings = [
+        Sighting(keyword, word, studies[image.id].patient_hash or studies[image.id].study_hash)
+        for image in read
+        for keyword, word in outcomes.unknown_terms.get(image.sha256, {}).items()
+    ]
+    count_terms(session, sightings, key=context.secrets.identity_key)
     production = production_version(session)
     if production is not None:
         finish_known(

@@ -27,6 +27,7 @@ from models.files.deletion_lock import BackupRunningError, deleting
 from models.files.garbage import delete_files, lock_images
 from models.files.partial import PartialFiles
 from models.files.store import FileStore
+from models.intake.terms import forget_terms
 from models.intake.uploads import MISSING
 from models.session import Sessions
 from models.tables.intake import WAITING_STATES, Image, Job, Prediction, Study, Upload
@@ -146,6 +147,8 @@ def _delete_images(session: Session, images: Sequence[Image]) -> None:
     studies = {one.study_id for one in images if one.study_id is not None}
     _delete(session, Image, Image.id.in_([one.id for one in images]))
     _forget_uploads(session, {one.sha256 for one in images})
+    if images:  # their unknown words, which may name their patients
+        forget_terms(session, until=max(one.finished_at or one.created_at for one in images))
     empty = Study.id.in_(studies)
     _delete(session, Study, empty, ~exists().where(Image.study_id == Study.id))
 

@@ -48,6 +48,7 @@ from models.operations.backup_folder import BackupDamagedError, BackupRefusedErr
 from models.operations.upgrade import alembic_config, current_revision, newest_revision
 from models.query import update_rows
 from models.tables import learning as learning_tables  # noqa: F401  adds its tables to the metadata
+from models.tables import terms as terms_tables  # noqa: F401  adds its table to the metadata
 from models.tables.intake import WAITING_STATES, Image, Upload
 from models.tables.learning import Night
 from models.tables.people import Login, Token

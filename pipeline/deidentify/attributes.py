@@ -23,7 +23,7 @@ NUMBERS: Final = {
     "PixelAspectRatio": ("IS", 2),
     **dict.fromkeys(["PixelSpacing", "ImagerPixelSpacing"], ("DS", 2)),
 }
-# Kept if they are defined terms (see `pipeline.dicom.terms`).
+# Kept if they are defined terms (see `pipeline.dicom.vocabulary.terms`).
 CODES: Final = (
     # A frontal chest radiograph or not: they decide whether the file is read at all.
     *("Modality", "BodyPartExamined", "ViewPosition", "PatientOrientation"),

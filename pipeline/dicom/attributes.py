@@ -10,7 +10,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from pipeline.dicom.terms import AGE, TAGS, defined_term
+from pipeline.dicom.vocabulary.terms import AGE, TAGS, defined_term
 from pipeline.errors import damaged, too_large
 
 # Bytes of a sequence that is read: a table of 65536 words and its description. A million empty
@@ -26,8 +26,8 @@ _OLDEST_YEARS = 89  # older ages are rare enough to identify a person: 45 CFR 16
 def kept_tags(dataset: Dataset) -> dict[str, str]:
     """Return the attributes of `TAGS` that have a usable value, by keyword.
 
-    Code strings are kept, in upper case, if they are defined terms (see `terms`); several
-    values are joined by a backslash.
+    Code strings are kept, in upper case, if they are defined terms (see `vocabulary.terms`);
+    several values are joined by a backslash.
     """
     tags = {keyword: term(dataset, keyword) for keyword in TAGS if keyword != "PatientAge"}
     tags["PatientAge"] = age(dataset)

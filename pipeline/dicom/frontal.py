@@ -6,7 +6,7 @@ words do not: the image itself is judged later, by its unfamiliarity. Refusals a
 known words only, since any other may be a name. Pixels are not cleaned of text.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,11 +20,12 @@ from pipeline.dicom.stated import (
     suggested_part,
     suggested_view,
 )
-from pipeline.dicom.terms import CONVERTED, MODALITIES, RADIOGRAPHY, UNSTATED
 from pipeline.dicom.vocabulary.body_parts import CHEST, COMBINED, is_usual_chest, part_of
+from pipeline.dicom.vocabulary.terms import CONVERTED, MODALITIES, RADIOGRAPHY, UNSTATED
 from pipeline.dicom.vocabulary.views import NEUTRAL, VIEW_WORDS, View, view_words
 from pipeline.dicom.vocabulary.words import known_words
 from pipeline.errors import not_frontal_chest
+from pipeline.types import NO_LOCAL_TERMS, LocalTerms
 
 _UNKNOWN = "not a term of the standard"
 
@@ -38,11 +39,6 @@ TEST_IMAGE: Final = "Quality Control Image (0028,0300) is {}: it may show no pat
 # document and image, drawing, synthetic image.
 _CONVERSIONS: Final = frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW", "SYN"})
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"  # PS3.4 B.5, prefix of the multi-frame ones
-
-# What words mean in this installation, by keyword and code string: True for the chest or a frontal
-# view, False for another part or view.
-LocalTerms = Mapping[str, Mapping[str, bool]]
-NO_LOCAL_TERMS: Final[LocalTerms] = {}
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import kept_tags
 from pipeline.dicom.description import Description, describe
-from pipeline.dicom.frontal import NO_LOCAL_TERMS, LocalTerms, burned_in_warnings, read_tags
+from pipeline.dicom.frontal import burned_in_warnings, read_tags
 from pipeline.dicom.grayscale import Voi, grey_levels
 from pipeline.dicom.padding import bounding_box, padding_mask
 from pipeline.dicom.pixels import first_frame
@@ -18,7 +18,7 @@ from pipeline.dicom.stored_values import sample_bits, take_values, with_value_bi
 from pipeline.dicom.voi import range_voi, rule_of, stated_voi, voi_warnings
 from pipeline.errors import damaged
 from pipeline.limits import Limits, check_not_blank
-from pipeline.types import DecodedImage, RangeRule
+from pipeline.types import NO_LOCAL_TERMS, DecodedImage, LocalTerms, RangeRule
 
 # ITU-R BT.601, which PS3.3 C.7.6.3.1.2 uses for YBR_FULL.
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)

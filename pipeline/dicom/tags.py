@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from pipeline.dicom.attributes import code, label, raw_value, text
-from pipeline.dicom.terms import TERMS
+from pipeline.dicom.vocabulary.terms import TERMS
 from pipeline.errors import RefusedError, damaged
 
 _COMMA: Final = re.compile(r"[-+]?\d+,\d+")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from pipeline.dicom.terms import TAGS, is_kept
+from pipeline.dicom.vocabulary.terms import TAGS, is_kept
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import DISPLAY_SIDE
 from pipeline.prepare.wire import MAX_TEXT, MAX_TRACE, MAX_WARNINGS, Channel, WireError
@@ -22,6 +22,8 @@ from pipeline.types import NETWORK_INPUT_SIDE, Deidentified, Prepared, RangeRule
 MAX_BLOB_BYTES: Final = 500_000_000
 
 Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^\P{C}*$")]  # one line, as it reads
+CodeString = Annotated[str, Field(pattern=r"^[A-Z0-9_ ]{1,16}$")]  # PS3.5 6.2, VR CS
+TermKeyword = Annotated[str, Field(pattern=r"^(BodyPartExamined|ViewPosition)$")]
 Identifier = Annotated[str, Field(max_length=LONGEST_IDENTIFIER)]
 Question = (
     tuple[Literal["patient"], Identifier, Identifier] | tuple[Literal["study", "uid"], Identifier]
@@ -100,6 +102,7 @@ class PreparedFile(_Message):
     warnings: Annotated[list[Text], Field(max_length=MAX_WARNINGS)]
     range_rule: RangeRule
     pixel_aspect: Annotated[float, Field(ge=0.01, le=100)]
+    unknown_terms: dict[TermKeyword, CodeString]
     stored: _Stored | None
 
     @model_validator(mode="after")
@@ -124,6 +127,7 @@ class PreparedFile(_Message):
             warnings=tuple(self.warnings),
             range_rule=self.range_rule,
             pixel_aspect=self.pixel_aspect,
+            unknown_terms=dict(self.unknown_terms),
             stored=self.stored.read(channel, issued or set()) if self.stored else None,
         )
 

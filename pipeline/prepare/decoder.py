@@ -24,7 +24,7 @@ from pipeline.limits import Limits
 from pipeline.prepare import answers
 from pipeline.prepare.wire import Channel, WireError
 from pipeline.pseudonym import keyed_pseudonyms, uid_of_hash
-from pipeline.types import Prepared
+from pipeline.types import NO_LOCAL_TERMS, LocalTerms, Prepared
 
 log = logging.getLogger(__name__)
 
@@ -70,26 +70,26 @@ class Decoder:
         assert self._ready is not None
         return self._ready.containment
 
-    def answer(self, task: Task, path: Path) -> Answer:
+    def answer(self, task: Task, path: Path, local_terms: LocalTerms = NO_LOCAL_TERMS) -> Answer:
         """Blame a file only for two crashes in a row, or for using up its time.
 
         A process may also be killed or suspended because the machine is short of memory.
         """
-        answer, may_be_innocent = self._try(task, path)
+        answer, may_be_innocent = self._try(task, path, local_terms)
         if may_be_innocent and not self._has_ended:
-            answer, _ = self._try(task, path)
+            answer, _ = self._try(task, path, local_terms)
         self._files += 1
         if self._files >= self._settings.files:
             self._restart()
         return answer
 
-    def _try(self, task: Task, path: Path) -> tuple[Answer, bool]:
+    def _try(self, task: Task, path: Path, local_terms: LocalTerms) -> tuple[Answer, bool]:
         """Return the answer, and whether the file may not be at fault for it."""
         self._await_ready()
         began_s = _cpu_seconds(self.process.pid)
         try:
             with _opened(path, self._settings.limits) as (descriptor, size):
-                return self._ask(task, descriptor, size), False
+                return self._ask(task, descriptor, size, local_terms), False
         except RefusedError as refusal:
             return refusal, False
         except WireError as error:
@@ -108,11 +108,16 @@ class Decoder:
             crash = "the decoder crashed on this file"
             return RefusedError(RefusalCode.DECODER_CRASH, crash), True
 
-    def _ask(self, task: Task, descriptor: int, size: int) -> Answer:
+    def _ask(self, task: Task, descriptor: int, size: int, local_terms: LocalTerms) -> Answer:
         """Raises WireError, TimeoutError, EOFError or OSError: the process cannot be used more."""
         key, channel = self._settings.key, self._channel
         channel.deadline = time.monotonic() + self._settings.timeout_s
-        request = {"kind": task, "bytes": size, "deidentify": key is not None}
+        request = {
+            "kind": task,
+            "bytes": size,
+            "deidentify": key is not None,
+            "local_terms": local_terms,
+        }
         channel.send(request, descriptor=descriptor)
         message, issued = answers.receive(channel), set[tuple[str, str]]()
         if isinstance(message, answers.Questions) and key:

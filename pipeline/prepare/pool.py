@@ -7,6 +7,7 @@ module: for a worker or the command line ten times what a decoder needs. They ar
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final, Self
@@ -18,7 +19,7 @@ from pipeline.errors import RefusedError
 from pipeline.limits import Limits
 from pipeline.look_ahead import map_ahead
 from pipeline.prepare.decoder import Decoder, DecoderSettings
-from pipeline.types import Prepared
+from pipeline.types import NO_LOCAL_TERMS, LocalTerms, Prepared
 
 _LOOK_AHEAD: Final = 4  # files in progress or done, for each process
 
@@ -47,13 +48,16 @@ class DecoderPool:
         for decoder in self._decoders:
             self._idle.put(decoder)
 
-    def prepare_all(self, paths: Iterable[Path]) -> Iterator[Prepared | RefusedError]:
+    def prepare_all(
+        self, paths: Iterable[Path], *, local_terms: LocalTerms = NO_LOCAL_TERMS
+    ) -> Iterator[Prepared | RefusedError]:
         """Yield one answer for each path, in order, working only a little ahead.
 
         Raises DecoderError if a process cannot be started.
         """
         processes = len(self._decoders)
-        return map_ahead(self._prepare, paths, threads=processes, ahead=_LOOK_AHEAD * processes)
+        prepare = partial(self._prepare, local_terms=local_terms)
+        return map_ahead(prepare, paths, threads=processes, ahead=_LOOK_AHEAD * processes)
 
     def display(
         self, path: Path, heatmap: NDArray[np.float32] | None = None, *, orientation: int = 0
@@ -108,9 +112,9 @@ class DecoderPool:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _prepare(self, path: Path) -> Prepared | RefusedError:
+    def _prepare(self, path: Path, local_terms: LocalTerms) -> Prepared | RefusedError:
         with self._borrowed() as decoder:
-            answer = decoder.answer("prepare", path)
+            answer = decoder.answer("prepare", path, local_terms)
         assert not isinstance(answer, np.ndarray)
         return answer
 

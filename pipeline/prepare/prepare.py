@@ -12,7 +12,7 @@ from pipeline.files.sniff import DICOM, HEAD_BYTES, PNG, read_content, sniff
 from pipeline.limits import Limits
 from pipeline.prepare.network_input import DECODED_SIZE, network_input
 from pipeline.pseudonym import Pseudonyms, keyed_pseudonyms
-from pipeline.types import DecodedImage, Prepared
+from pipeline.types import NO_LOCAL_TERMS, DecodedImage, LocalTerms, Prepared
 
 
 def prepare(path: Path, *, key: bytes | None = None, limits: Limits = Limits()) -> Prepared:
@@ -21,13 +21,19 @@ def prepare(path: Path, *, key: bytes | None = None, limits: Limits = Limits()) 
     return prepare_content(read_content(path, limits), pseudonyms=pseudonyms, limits=limits)
 
 
-def prepare_content(content: bytes, *, pseudonyms: Pseudonyms | None, limits: Limits) -> Prepared:
+def prepare_content(
+    content: bytes,
+    *,
+    pseudonyms: Pseudonyms | None,
+    limits: Limits,
+    local_terms: LocalTerms = NO_LOCAL_TERMS,
+) -> Prepared:
     """Like `prepare`, for bytes that are in memory already."""
     media_type = sniff(content[:HEAD_BYTES])
     stored = None
     if media_type == DICOM:
         dataset = read_dicom(content, limits)  # parsed once for both purposes
-        prepared = _prepared(check_image(decode_dataset(dataset, limits), limits))
+        prepared = _prepared(check_image(decode_dataset(dataset, limits, local_terms), limits))
         stored = deidentify_dataset(dataset, pseudonyms=pseudonyms) if pseudonyms else None
         return replace(prepared, stored=stored)
     if media_type == PNG and pseudonyms:
@@ -52,4 +58,5 @@ def _prepared(image: DecodedImage) -> Prepared:
         warnings=image.warnings,
         range_rule=image.range_rule,
         pixel_aspect=image.pixel_aspect,
+        unknown_terms=image.unknown_terms,
     )

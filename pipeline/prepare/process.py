@@ -105,7 +105,10 @@ def _result(
         rows, columns = levels.shape
         return {"kind": "picture", "rows": rows, "columns": columns}, levels.data
     pseudonyms = partial(_ask, channel) if task["deidentify"] else None
-    return _prepared(prepare_content(content, pseudonyms=pseudonyms, limits=limits))
+    prepared = prepare_content(
+        content, pseudonyms=pseudonyms, limits=limits, local_terms=task["local_terms"]
+    )
+    return _prepared(prepared)
 
 
 def _ask(channel: Channel, questions: Sequence[tuple[str, ...]]) -> list[str]:
@@ -123,6 +126,7 @@ def _prepared(prepared: Prepared) -> Sequence[Any]:
         "warnings": prepared.warnings[:MAX_WARNINGS],
         "range_rule": prepared.range_rule,
         "pixel_aspect": prepared.pixel_aspect,
+        "unknown_terms": dict(prepared.unknown_terms),
         "stored": None,
     }
     if (stored := prepared.stored) is None:

@@ -16,7 +16,7 @@ from models.intake.jobs import cancel_job, cancel_some, close_job
 from models.tables.intake import Image, Job, State
 from pipeline.errors import RefusedError
 from pipeline.prepare.pool import DecoderPool
-from pipeline.types import Prepared
+from pipeline.types import NO_LOCAL_TERMS, LocalTerms, Prepared
 from tests.support.data.rows import images_in
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.support.servers.databases import both_databases
@@ -36,10 +36,12 @@ class InterruptedPool(DecoderPool):
         super().__init__(processes=1, timeout_s=TIMEOUT_S, key=KEY)
         self._before, self._after = before, after
 
-    def prepare_all(self, paths: Iterable[Path]) -> Iterator[Prepared | RefusedError]:
+    def prepare_all(
+        self, paths: Iterable[Path], *, local_terms: LocalTerms = NO_LOCAL_TERMS
+    ) -> Iterator[Prepared | RefusedError]:
         if self._before:
             self._before()
-        yield from super().prepare_all(paths)
+        yield from super().prepare_all(paths, local_terms=local_terms)
         if self._after:
             self._after()
 

@@ -1,1 +1,1 @@
-"""Words and codes for views and body parts, in the languages and spellings that devices write."""
+"""The words and codes that devices write for modality, view and body part."""

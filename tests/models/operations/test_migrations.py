@@ -210,3 +210,16 @@ def test_upgrade_from_0011_adds_workers_and_keeps_images(engine: Engine) -> None
     downgrade(engine, "0011")
     assert "worker" not in inspect(engine).get_table_names()
     assert rows(engine, images) == before
+
+
+def test_downgrade_to_0013_forgets_unknown_terms_only(engine: Engine) -> None:
+    migrate(engine)
+    term = {"keyword": "BodyPartExamined", "term_hash": "aa", "patients": "[]", "images": 1}
+    times = {"first_seen_at": TIME, "last_seen_at": TIME}
+    insert(engine, {"unknown_term": [{"id": 1, **term, **times}]})
+    before = rows(engine, ANSWERS)
+    downgrade(engine, "0013")
+    assert not inspect(engine).has_table("unknown_term")
+    migrate(engine)
+    assert rows(engine, "SELECT id FROM unknown_term") == []
+    assert rows(engine, ANSWERS) == before

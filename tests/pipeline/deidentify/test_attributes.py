@@ -14,7 +14,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS
-from pipeline.dicom.terms import TAGS, TERMS
+from pipeline.dicom.vocabulary.terms import TAGS, TERMS
 from pipeline.errors import RefusedError
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
 from tests.support.data.builders import make_dataset, make_lut, make_picture, save_dicom

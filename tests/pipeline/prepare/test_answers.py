@@ -43,6 +43,7 @@ PREPARED: dict[str, Any] = {
     "warnings": ["first of 2 frames read"],
     "range_rule": "window",
     "pixel_aspect": 1.5,
+    "unknown_terms": {"BodyPartExamined": "RTG KLP"},
     "stored": STORED,
 }
 REFUSAL: dict[str, Any] = {"kind": "refusal", "code": "damaged", "clause": "cut short"}
@@ -79,6 +80,7 @@ def test_valid_answers_are_read(pair: Pair) -> None:
     assert (prepared.rows, prepared.columns) == (500, 400)
     assert prepared.tags == PREPARED["tags"]
     assert (prepared.range_rule, prepared.pixel_aspect) == (RangeRule.WINDOW, 1.5)
+    assert prepared.unknown_terms == PREPARED["unknown_terms"]
     assert prepared.stored is not None
     assert (prepared.stored.blob, prepared.stored.media_type) == (b"png", "image/png")
     pair.send(PICTURE, b"abcdef")
@@ -120,6 +122,9 @@ def test_more_warnings_than_are_taken_cost_no_file(tmp_path: Path, pair: Pair) -
         "rows of another type": PREPARED | {"rows": "500"},
         "unknown tag": PREPARED | {"tags": {"PatientName": "DOE"}},
         "tag with free text": PREPARED | {"tags": {"Modality": "DOE"}},
+        "unknown term of another tag": PREPARED | {"unknown_terms": {"PatientName": "DOE"}},
+        "unknown term with free text": PREPARED | {"unknown_terms": {"ViewPosition": "Jane Doe"}},
+        "long unknown term": PREPARED | {"unknown_terms": {"ViewPosition": "A" * 17}},
         "age with free text": PREPARED | {"tags": {"PatientAge": "DOE"}},
         "empty tag": PREPARED | {"tags": {"Modality": ""}},
         "too many warnings": PREPARED | {"warnings": ["x"] * (MAX_WARNINGS + 1)},

@@ -11,13 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import RefusalCode, RefusedError
-from pipeline.limits import Limits
 from pipeline.prepare import process
 from pipeline.prepare.pool import DecoderPool
 from pipeline.prepare.prepare import prepare_content
-from pipeline.pseudonym import Pseudonyms
 from pipeline.types import Prepared
 
 CODE = b"#owned\n"
@@ -49,12 +48,10 @@ def _run(content: bytes) -> None:
 
 if __name__ == "__main__":
 
-    def run_or_prepare(
-        content: bytes, *, pseudonyms: Pseudonyms | None, limits: Limits
-    ) -> Prepared:
+    def run_or_prepare(content: bytes, **options: Any) -> Prepared:
         if content.startswith(CODE):
             _run(content)
-        return prepare_content(content, pseudonyms=pseudonyms, limits=limits)
+        return prepare_content(content, **options)
 
     vars(process).update(prepare_content=run_or_prepare)
     process.main(int(sys.argv[1]))
