@@ -4,27 +4,21 @@ Old devices drew overlays into bits that are allocated to samples but not stored
 retired): names there would remain when the overlay's tags are removed.
 """
 
-from collections.abc import Iterator
-from itertools import islice
-
 import numpy as np
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_frames
+from pydicom.encaps import encapsulate
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless
 from rle.utils import encode_pixel_data
 
 from pipeline.deidentify.raster import strip_jpeg
 from pipeline.dicom.description import Description
+from pipeline.dicom.encoding.codecs import decode_frame
+from pipeline.dicom.encoding.fragments import encoded_frames, pixel_data_length
+from pipeline.dicom.encoding.syntaxes import is_jpeg, is_jpeg_2000
 from pipeline.dicom.padding import has_padding_value
-from pipeline.dicom.pixels import (
-    decode_frame,
-    has_unused_bits,
-    is_jpeg,
-    is_jpeg_2000,
-    pixel_data_length,
-)
+from pipeline.dicom.pixels import has_unused_bits
 from pipeline.dicom.stored_values import clear_other_bits, sample_bits, with_value_bits
 from pipeline.errors import unsupported
 from pipeline.files.jpeg import precision
@@ -53,10 +47,10 @@ def clean_pixels(dataset: Dataset, description: Description) -> tuple[DataElemen
     elif syntax == RLELossless or _has_overlay(dataset, description):
         vr, value, syntax = "OB", encapsulate(_reencoded_frames(dataset, description)), RLELossless
     elif is_jpeg(syntax):
-        streams = _streams(dataset, description)
+        streams = encoded_frames(dataset, description)
         vr, value = "OB", encapsulate([strip_jpeg(stream) for stream in streams])
     elif is_jpeg_2000(syntax):
-        streams = _streams(dataset, description)
+        streams = encoded_frames(dataset, description)
         vr, value = "OB", encapsulate([strip_jpeg_2000(stream) for stream in streams])
     else:
         raise unsupported("files of this transfer syntax cannot be de-identified")
@@ -82,7 +76,7 @@ def settle_value_bits(dataset: Dataset, description: Description) -> Description
     """Return the description with the bits that hold values, as reading finds them."""
     if not _may_have_other_bits(dataset, description):
         return description
-    return with_value_bits(decode_frame(dataset, description, 0, raw=True), description)
+    return with_value_bits(decode_frame(dataset, description, 0), description)
 
 
 def _clear_unused_bits(content: bytes, description: Description) -> bytes:
@@ -119,13 +113,8 @@ def _may_have_other_bits(dataset: Dataset, description: Description) -> bool:
     if not (is_jpeg(syntax) or is_jpeg_2000(syntax)):
         return True
     precision_of = precision_2000 if is_jpeg_2000(syntax) else precision
-    streams = _streams(dataset, description)
+    streams = encoded_frames(dataset, description)
     return any(precision_of(stream) > description.stored for stream in streams)
-
-
-def _streams(dataset: Dataset, description: Description) -> Iterator[bytes]:
-    count = description.frames
-    return islice(generate_frames(dataset.PixelData, number_of_frames=count), count)
 
 
 def _reencoded_frames(dataset: Dataset, description: Description) -> list[bytes]:
@@ -145,7 +134,7 @@ def _reencoded_frames(dataset: Dataset, description: Description) -> list[bytes]
 
 def _samples(dataset: Dataset, description: Description, index: int) -> tuple[bytes, bool]:
     """Return a frame's samples with their unused bits cleared, and whether any was set."""
-    frame = decode_frame(dataset, description, index, raw=True)
+    frame = decode_frame(dataset, description, index)
     allocated = np.dtype(f"<{frame.dtype.kind}{description.allocated // 8}")
     found = np.ascontiguousarray(frame, allocated).tobytes()
     cleared = _clear_unused_bits(found, description)

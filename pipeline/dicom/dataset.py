@@ -76,7 +76,7 @@ def _drop_wrong_offsets(dataset: Dataset) -> None:
         return
     pixels = dataset.PixelData
     length = int.from_bytes(pixels[4:8], "little")
-    if length and any(pixels[8:12]):
+    if pixels.startswith(_NO_OFFSETS[:4]) and length and any(pixels[8:12]):
         dataset.PixelData = _NO_OFFSETS + pixels[8 + length :]
     if any((dataset.get("ExtendedOffsetTable") or b"")[:8]):
         del dataset.ExtendedOffsetTable

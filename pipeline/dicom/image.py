@@ -10,10 +10,12 @@ from pydicom.dataset import Dataset
 
 from pipeline.dicom.attributes import kept_tags
 from pipeline.dicom.description import Description, describe
+from pipeline.dicom.encoding.codecs import decode_frame
+from pipeline.dicom.encoding.layout import settle_layout
 from pipeline.dicom.frontal import burned_in_warnings, read_tags
 from pipeline.dicom.grayscale import Voi, grey_levels
 from pipeline.dicom.padding import bounding_box, padding_mask
-from pipeline.dicom.pixels import first_frame
+from pipeline.dicom.pixels import as_rgb
 from pipeline.dicom.stored_values import sample_bits, take_values, with_value_bits
 from pipeline.dicom.voi import range_voi, rule_of, stated_voi, voi_warnings
 from pipeline.errors import damaged
@@ -41,8 +43,8 @@ def decode_dataset(
     Raises RefusedError; the tags are checked first, since that is cheap.
     """
     reading = read_tags(dataset, local_terms)
-    description = describe(dataset)
-    frame = first_frame(dataset, description, limits)
+    description = settle_layout(dataset, describe(dataset), limits)
+    frame = as_rgb(decode_frame(dataset, description, 0), description)
     description = with_value_bits(frame, description)
     check_not_blank(frame)  # before more memory is used: decompression bombs are blank
     grey = _grey_image(frame, description)

@@ -118,8 +118,10 @@ def _header(stream: bytes | bytearray, position: int) -> Iterator[Segment]:
         if marker not in _BARE:
             length = _number(stream, end, 2)
             end += length
-            if marker < 0xFF00 or length < 2 or end > len(stream):
+            if marker < 0xFF00 or length < 2:
                 raise damaged(_DAMAGED)
+            if end > len(stream):
+                raise damaged(_CUT_SHORT)
         yield Segment(marker, position, end)
         position = end
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataelem import DataElement
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRBigEndian, HTJ2KLossless, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import ExplicitVRBigEndian, JPEGBaseline8Bit, RLELossless
 
 from pipeline.decode.decode import decode
 from tests.support.data.builders import (
@@ -209,15 +209,6 @@ def test_without_preamble_and_meta_information(tmp_path: Path) -> None:
     dataset.save_as(path, implicit_vr=True, little_endian=True)
     assert b"DICM" not in path.read_bytes()[:200]
     np.testing.assert_allclose(decode(path).pixels, REFERENCE, atol=1e-6)
-
-
-def test_high_throughput_jpeg_2000_is_decodable() -> None:
-    """There is no encoder for it here; the shared data contain a file."""
-    from pydicom.pixels.decoders.base import get_decoder
-
-    import pipeline.dicom.pixels  # noqa: F401  (registers the decoder)
-
-    assert get_decoder(HTJ2KLossless).is_available
 
 
 @pytest.mark.parametrize(
