@@ -224,7 +224,7 @@ def damage_upload(rig: Rig, choose: random.Random) -> str | None:
 def lose_secrets(rig: Rig, choose: random.Random) -> str:
     """No process starts without them; they come back."""
     secrets = rig.data_dir / "secrets.json"
-    away = secrets.rename(rig.folder / "secrets.json")
+    away = secrets.rename(secrets.with_name("secrets.away"))  # the data folder may be mounted
     try:
         rig.find(choose.choice(["ingest", "predict", "portal"])).kill()
         time.sleep(choose.uniform(1, 3))
