@@ -13,9 +13,10 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.decode.levels import Levels, copied_levels, grey_levels, scaled
 from pipeline.decode.modes import levels_of
-from pipeline.decode.samples import has_wide_samples, wide_levels
+from pipeline.decode.samples import is_grey_or_rgb, is_misread_by_pillow, levels_of_page
 from pipeline.decode.tiff import (
     ORIENTATION,
+    Page,
     find_film,
     starting_with,
 )
@@ -101,17 +102,23 @@ def _read_tiff(content: bytes, limits: Limits) -> DecodedImage:
     page, frames = find_film(content, limits)
     limits.check_size(page.rows, page.columns)
     orientation = page.integer(ORIENTATION, 1)
-    if has_wide_samples(page):
-        levels = wide_levels(content, page)
+    levels = None if is_misread_by_pillow(page) else _levels_by_pillow(content, page)
+    if levels is None:
+        if not is_grey_or_rgb(page):
+            raise unsupported("the TIFF's layout of samples is not supported")
+        levels = levels_of_page(content, page)
         levels = replace(levels, pixels=_turn_upright(levels.pixels, orientation))
-    else:
-        try:
-            with Image.open(io.BytesIO(starting_with(content, page)), formats=["TIFF"]) as image:
-                levels = levels_of(image)  # Pillow turns it upright itself
-        except UnidentifiedImageError:
-            raise unsupported("the TIFF's layout of samples is not supported") from None
     aspect = _pixel_aspect(*page.densities, orientation)
     return _image(levels, page.rows, page.columns, frames=frames, aspect=aspect)
+
+
+def _levels_by_pillow(content: bytes, page: Page) -> Levels | None:
+    """Return the levels of an upright image, None for a layout that Pillow does not know."""
+    try:
+        with Image.open(io.BytesIO(starting_with(content, page)), formats=["TIFF"]) as image:
+            return levels_of(image)
+    except UnidentifiedImageError:
+        return None
 
 
 def _levels(

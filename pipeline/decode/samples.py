@@ -1,4 +1,4 @@
-"""Samples of a TIFF page that Pillow has no mode for: of more than 8 bits, signed, and floats.
+"""Samples of a TIFF page that Pillow has no mode for: more than 8 bits, signed, floats, planes.
 
 Pillow decompresses them all the same: it is given the page's strips or tiles as if each byte were
 a pixel. Predictors (TIFF 6.0 section 14, Technical Note 3) are undone here.
@@ -41,11 +41,12 @@ from pipeline.decode.tiff import (
 from pipeline.errors import damaged, unsupported
 
 _FORMATS: Final = {1: "u", 2: "i", 3: "f", 4: "u"}  # SampleFormat; 4 is undefined data
-_TYPES: Final = ("u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
+_TYPES: Final = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 _PACKED: Final = range(9, 16)  # bits of samples that are stored without gaps
 _SEPARATE: Final = 2  # PlanarConfiguration
 _HORIZONTAL, _FLOATING = 2, 3  # Predictor
 _BYTEWISE: Final = (1, 5, 8, 32773, 32946, 34925, 50000)  # Compression that knows no samples
+_MAX_SAMPLES: Final = 8
 _OPACITY: Final = 2  # ExtraSamples; other values leave colours as they are
 _PACKED_ROWS: Final = 64  # at a time: a byte for each bit would take too much memory
 _LONG: Final = 4
@@ -68,14 +69,21 @@ class _Layout:
     order: str
 
 
-def has_wide_samples(page: Page) -> bool:
-    """Whether the page has grey levels or colours that `read_samples` reads."""
+def is_grey_or_rgb(page: Page) -> bool:
+    """Whether `levels_of_page` may read the page, as far as its colours and bits tell."""
+    colours = page.integer(PHOTOMETRIC, BLACK_IS_ZERO)
+    return page.integer(BITS, 1) >= 8 and colours in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB)
+
+
+def is_misread_by_pillow(page: Page) -> bool:
+    """Whether samples are wide, signed or floats, or in planes of which Pillow shows the last."""
     is_wide = page.integer(BITS, 1) > 8 or page.integer(SAMPLE_FORMAT, 1) in (2, 3)
-    return is_wide and page.integer(PHOTOMETRIC, 1) in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB)
+    is_planar = page.integer(PLANAR, 1) == _SEPARATE and page.integer(SAMPLES, 1) not in (1, 3, 4)
+    return is_grey_or_rgb(page) and (is_wide or is_planar)
 
 
-def wide_levels(content: bytes, page: Page) -> Levels:
-    """Return the grey levels of a page that `has_wide_samples`. Raises RefusedError."""
+def levels_of_page(content: bytes, page: Page) -> Levels:
+    """Return the grey levels of a page that `is_grey_or_rgb`. Raises RefusedError."""
     samples = read_samples(content, page)
     photometric = page.integer(PHOTOMETRIC, BLACK_IS_ZERO)
     colours = 3 if photometric == RGB else 1
@@ -127,8 +135,8 @@ def _layout(page: Page, order: str) -> _Layout:
     if page.integer(COMPRESSION, 1) not in _BYTEWISE:
         raise unsupported(f"the TIFF's compression does not allow samples of {size} bits")
     samples = page.integer(SAMPLES, 1)
-    if not 1 <= samples <= 4:
-        raise unsupported(f"expected 1 to 4 samples a pixel, received {samples}")
+    if not 1 <= samples <= _MAX_SAMPLES:
+        raise unsupported(f"expected 1 to {_MAX_SAMPLES} samples a pixel, received {samples}")
     is_planar = samples > 1 and page.integer(PLANAR, 1) == _SEPARATE
     width = page.integer(TILE_COLUMNS, 0) if TILE_OFFSETS in page.tags else page.columns
     if not 0 < width <= page.columns + 4096:  # a tile may be wider than the image

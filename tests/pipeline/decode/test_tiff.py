@@ -93,6 +93,32 @@ def test_colours_and_opacity_of_sixteen_bits() -> None:
     np.testing.assert_allclose(decode_content(transparent).pixels, expected / 2, atol=1e-4)
 
 
+@pytest.mark.parametrize("is_planar", [False, True])
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_grey_with_opacity_of_eight_bits(photometric: int, is_planar: bool) -> None:
+    opacity = np.full_like(IMAGE, 204)
+    content = one_page(
+        np.stack([IMAGE, opacity], axis=-1),
+        photometric=photometric,
+        is_planar=is_planar,
+        tags={338: 2},
+    )
+    expected = REFERENCE if photometric else 1 - REFERENCE
+    np.testing.assert_allclose(decode_content(content).pixels, expected * 0.8, atol=1e-6)
+
+
+def test_colours_with_further_samples_of_eight_bits() -> None:
+    image = decode_content(one_page(np.stack([IMAGE] * 5, axis=-1), tags={338: (0, 0)}))
+    np.testing.assert_allclose(image.pixels, REFERENCE, atol=1e-6)
+
+
+def test_inks_of_sixteen_bits() -> None:
+    black = np.zeros((96, 128, 4), np.uint16)
+    black[..., 3] = 257 * (255 - IMAGE.astype(np.uint16))
+    image = decode_content(one_page(black, photometric=5))
+    np.testing.assert_allclose(image.pixels, REFERENCE, atol=1.1 / 255)
+
+
 @pytest.mark.parametrize(
     ("tags", "low", "high"),
     [
