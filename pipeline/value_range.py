@@ -16,6 +16,7 @@ from pipeline.types import RangeRule
 Range = tuple[float, float]  # the least and the greatest value
 
 _BEYOND: Final = 0.001  # share of the pixels that may lie beyond each end
+_PART: Final = 2**20  # values at a time: the largest images take a decoder's memory otherwise
 _LEAST_BITS: Final = 8
 _MOST_BITS: Final = 32
 _NARROW: Final = 0.5  # share of a range; images that were made for it use more
@@ -74,9 +75,7 @@ def used_range(
 def robust_ends(values: NDArray[Any], *, counts: NDArray[np.integer] | None = None) -> Range:
     """Return the least and the greatest value without a thousandth of the pixels at each end."""
     if counts is None and values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
-        least = int(values.min())  # a histogram takes a third of the time of sorting
-        counts = np.bincount(values.ravel().astype(np.int32) - least)
-        values = np.arange(least, least + len(counts))
+        values, counts = _histogram(values)  # in a third of the time of sorting
     if counts is None:
         ordered = values.ravel()
         beyond = int(_BEYOND * ordered.size)
@@ -88,6 +87,15 @@ def robust_ends(values: NDArray[Any], *, counts: NDArray[np.integer] | None = No
     ends = np.searchsorted(reached, (beyond + 1, reached[-1] - beyond))
     low, high = values[order[ends]]
     return float(low), float(high)
+
+
+def _histogram(values: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the integers from the least to the greatest, and how often each occurs."""
+    least, greatest = int(values.min()), int(values.max())
+    counts = np.zeros(greatest - least + 1, np.int64)
+    for part in np.array_split(values.ravel(), 1 + values.size // _PART):
+        counts += np.bincount(part.astype(np.int64) - least, minlength=len(counts))
+    return np.arange(least, greatest + 1), counts
 
 
 def _usual_range(low: float, high: float, stored: Range | None) -> Range | None:

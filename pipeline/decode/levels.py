@@ -87,7 +87,8 @@ def scaled(values: NDArray[Any], top: int) -> NDArray[np.float32]:
 def _scaled(values: NDArray[Any], chosen: ValueRange, *, is_inverted: bool) -> NDArray[np.float32]:
     span = chosen.high - chosen.low
     if chosen.low == 0 and span in _EXACT_SPANS and values.dtype.kind == "u" and not is_inverted:
-        return np.clip(scaled(values, int(span)), 0, 1)
+        pixels = scaled(values, int(span))
+        return np.clip(pixels, 0, 1, out=pixels)
     # In whole levels, as a stored copy has them: it is read as the file itself is.
     levels = int(span) if span in _EXACT_SPANS else 2**16 - 1
     black, white = (chosen.high, chosen.low) if is_inverted else (chosen.low, chosen.high)

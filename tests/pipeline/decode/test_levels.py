@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,16 @@ def test_values_that_are_not_finite_show_black(bad: float, is_inverted: bool) ->
     values[:, :90] = bad
     with pytest.raises(RefusedError, match="expected finite pixel values"):
         grey_levels(values, possible=None)
+
+
+def test_large_image_takes_little_more_than_its_levels() -> None:
+    """A decoder has 1 GB, and 64 million pixels of 16 bits take half of it as such."""
+    values = np.tile(make_picture(500, 500, top=4095), (4, 4))
+    tracemalloc.start()
+    pixels = grey_levels(values, possible=SIXTEEN).pixels
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < pixels.nbytes + 18_000_000
 
 
 def images_to_copy() -> dict[str, bytes]:
