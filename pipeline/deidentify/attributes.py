@@ -8,27 +8,28 @@ and `pixels`: pixels, palettes, the pseudonym of the patient, and how the file w
 
 from typing import Final
 
-# Rewritten as numbers of this VR (PS3.6), this many, so that they cannot contain text.
-NUMBERS: Final = {
-    # How pixels are stored, PS3.3 C.7.6.3 and C.7.6.6.
-    **dict.fromkeys(["SamplesPerPixel", "PlanarConfiguration", "Rows", "Columns"], ("US", 1)),
-    **dict.fromkeys(["BitsAllocated", "BitsStored", "HighBit"], ("US", 1)),
-    "PixelRepresentation": ("US", 1),
-    "NumberOfFrames": ("IS", 1),
-    # Which pixels show nothing, C.7.5.1.1.2. The VR goes by the sign.
-    **dict.fromkeys(["PixelPaddingValue", "PixelPaddingRangeLimit"], ("US or SS", 1)),
-    # From stored values to grey levels, C.11.1 and C.11.2.
-    **dict.fromkeys(["RescaleIntercept", "RescaleSlope", "WindowCenter", "WindowWidth"], ("DS", 1)),
-    # Proportions and sizes, C.7.6.3, 10.7.1 and C.8.11.4.
-    "PixelAspectRatio": ("IS", 2),
-    **dict.fromkeys(["PixelSpacing", "ImagerPixelSpacing"], ("DS", 2)),
-}
+# Sizes in mm, PS3.3 10.7.1.3 and C.8.11.4.
+SPACINGS: Final = ("PixelSpacing", "ImagerPixelSpacing")
+# Written by `elements` as numbers that were read, so that they cannot contain text.
+NUMBERS: Final = (
+    # How pixels are stored, C.7.6.3 and C.7.6.6.
+    *("SamplesPerPixel", "PlanarConfiguration", "Rows", "Columns", "NumberOfFrames"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    # Which pixels show nothing, C.7.5.1.1.2.
+    *("PixelPaddingValue", "PixelPaddingRangeLimit"),
+    # From stored values to grey levels, C.11.1 and C.11.2: all windows, since any may be read.
+    *("RescaleIntercept", "RescaleSlope", "WindowCenter", "WindowWidth"),
+    # Proportions and sizes, C.7.6.3.
+    *("PixelAspectRatio", *SPACINGS),
+)
+# Written by `elements` as defined terms that were read, C.7.6.3.1.2 and C.11.2.1.3.
+READ_CODES: Final = ("PhotometricInterpretation", "VOILUTFunction")
 # Kept if they are defined terms (see `pipeline.dicom.vocabulary.terms`).
 CODES: Final = (
     # A frontal chest radiograph or not: they decide whether the file is read at all.
     *("Modality", "BodyPartExamined", "ViewPosition", "PatientOrientation"),
-    # From stored values to grey levels, PS3.3 C.7.6.3.1.2, C.11.2.1.3 and C.11.6.
-    *("PhotometricInterpretation", "VOILUTFunction", "PresentationLUTShape"),
+    # From stored values to grey levels, PS3.3 C.11.6.
+    "PresentationLUTShape",
     # How it was made, and what readers are warned of: text or faces in the pixels.
     *("PresentationIntentType", "QualityControlImage", "LossyImageCompression"),
     *("BurnedInAnnotation", "RecognizableVisualFeatures"),

@@ -7,23 +7,17 @@ readers see them, but not in the file.
 
 import hashlib
 import io
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pydicom
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.multival import MultiValue
-from pydicom.sequence import Sequence
-from pydicom.tag import Tag
 
-from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS
+from pipeline.deidentify.attributes import CODES, EMPTY, UIDS
+from pipeline.deidentify.elements import image_elements
 from pipeline.deidentify.pixels import clean_pixels, settle_value_bits
-from pipeline.dicom.attributes import label, raw_value, term, text
+from pipeline.dicom.attributes import label, term, text
 from pipeline.dicom.description import Description, describe
-from pipeline.dicom.lut import COLOURS, LookUpTable, packed_palette
 from pipeline.errors import RefusalCode, RefusedError, damaged, not_an_image, too_large
 from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import LONGEST_IDENTIFIER, Pseudonyms, patient_question, uid_of_hash
@@ -31,7 +25,6 @@ from pipeline.types import Deidentified
 
 _METHOD = "Overread: PS3.15 E Basic Profile, kept attributes listed"
 _STUDY = "study"
-_DECIMAL = re.compile(r"[-+0-9.eE]{1,16}")  # PS3.5 6.2, VR DS and IS
 
 
 def deidentify_dataset(dataset: Dataset, *, pseudonyms: Pseudonyms) -> Deidentified:
@@ -133,78 +126,14 @@ def _kept(dataset: Dataset, description: Description, hashes: Mapping[str, str])
 
 
 def _add_image(kept: Dataset, dataset: Dataset, description: Description) -> None:
-    found = [_numbers(dataset, keyword, *kind) for keyword, kind in NUMBERS.items()]
-    if description.keyword == "PixelData":  # as corrected
-        found.append(DataElement(Tag("BitsStored"), "US", description.stored))
-        found.append(DataElement(Tag("HighBit"), "US", description.high))
-    tables = description.modality_table, description.voi_table
-    found += [
-        _clean_table(keyword, table) for keyword, table in zip(TABLES, tables, strict=True) if table
-    ]
-    found += _clean_palette(description)
     pixels, syntax = clean_pixels(dataset, description)
     kept.file_meta = FileMetaDataset()
     kept.file_meta.TransferSyntaxUID = syntax
-    for element in [*found, pixels]:
-        if element is not None:
-            kept.add(element)
+    for element in (*image_elements(dataset, description), pixels):
+        kept.add(element)
     for keyword in CODES:
         if value := term(dataset, keyword):
             setattr(kept, keyword, value.split("\\") if "\\" in value else value)
-
-
-def _clean_table(keyword: str, table: LookUpTable) -> DataElement:
-    """Return a Modality or VOI LUT Sequence (PS3.3 C.11.1, C.11.2) with its first table.
-
-    Entries are rewritten with 16 bits each; bytes after them and explanations are dropped.
-    """
-    item = Dataset()
-    vr = "SS" if table.first < 0 else "US"
-    descriptor = [len(table.entries) % 2**16, table.first, table.bits]
-    item.add(DataElement(Tag("LUTDescriptor"), vr, descriptor))
-    entries = table.entries.astype("<u2").tobytes()
-    item.add(DataElement(Tag("LUTData"), "OW", entries))
-    if keyword == "ModalityLUTSequence":
-        item.ModalityLUTType = "US"  # required (PS3.3 C.11.1); US stands for unspecified
-    return DataElement(Tag(keyword), "SQ", Sequence([item]))
-
-
-def _clean_palette(description: Description) -> list[DataElement]:
-    """Return the colour tables (PS3.3 C.7.6.3.1.5) of a PALETTE COLOR image, [] for others."""
-    if description.palette is None:
-        return []
-    descriptor, tables = packed_palette(description.palette)
-    found = []
-    for colour, table in zip(COLOURS, tables, strict=True):
-        keyword = f"{colour}PaletteColorLookupTable"
-        found.append(DataElement(Tag(f"{keyword}Descriptor"), "US", descriptor))
-        found.append(DataElement(Tag(f"{keyword}Data"), "OW", table))
-    return found
-
-
-def _numbers(dataset: Dataset, keyword: str, vr: str, count: int) -> DataElement | None:
-    """Return the first `count` values, None if there are fewer or one is not a number."""
-    value = raw_value(dataset, keyword)
-    values = list(value) if isinstance(value, (MultiValue, list)) else [value]
-    if value is None or len(values) < count:
-        return None
-    try:
-        read = [_number(one, vr) for one in values[:count]]
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if vr == "US or SS":
-        vr = "SS" if read[0] < 0 else "US"
-    return DataElement(Tag(keyword), vr, read if count > 1 else read[0])
-
-
-def _number(value: Any, vr: str) -> Any:
-    if vr != "DS":
-        return int(value)
-    written = str(value).strip()
-    if not _DECIMAL.fullmatch(written):
-        return pydicom.valuerep.DSfloat(float(value), auto_format=True)
-    float(written)
-    return written
 
 
 def _sop_class(dataset: Dataset) -> str:

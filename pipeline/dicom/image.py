@@ -76,7 +76,7 @@ def _grey_image(frame: NDArray[Any], description: Description) -> _Grey:
     if frame.dtype.kind == "f" and not np.isfinite(frame).all():
         raise damaged("the float pixel data contain values that are not finite")
     mask = padding_mask(frame, description.padding, stored=description.stored_range)
-    if mask is None:
+    if mask is None or mask.all():  # a range of padding that holds all values is a mistake
         return _monochrome(frame, None, description)
     box = bounding_box(mask)
     grey = _monochrome(frame[box], mask[box], description)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom._dicom_dict import DicomDictionary
-from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, TABLES, UIDS
+from pipeline.deidentify.attributes import CODES, EMPTY, NUMBERS, READ_CODES, TABLES, UIDS
 from pipeline.dicom.vocabulary.terms import TAGS, TERMS
 from pipeline.errors import RefusedError
 from pipeline.pseudonym import patient_pseudonym, pseudonymous_uid
@@ -32,7 +32,7 @@ WRITTEN = {
     *("SOPClassUID", "PatientID", "PatientIdentityRemoved", "DeidentificationMethod"),
     *("DeidentificationMethodCodeSequence", "LongitudinalTemporalInformationModified"),
 }
-OF_THE_IMAGE = {*NUMBERS, *CODES, *TABLES, *COLOURS, *PIXELS}
+OF_THE_IMAGE = {*NUMBERS, *READ_CODES, *CODES, *TABLES, *COLOURS, *PIXELS}
 KEPT = {*OF_THE_IMAGE, *UIDS, *EMPTY, *WRITTEN}
 
 # Values that name an invented patient, one for each VR (PS3.5 6.2).
@@ -88,7 +88,7 @@ def test_only_what_describes_the_image_is_kept_as_it_is() -> None:
     """The profile names none of these: numbers and tables of the image, and defined terms."""
     keywords = {*NUMBERS, *TABLES} - {"ImagerPixelSpacing"}
     assert {Tag(tag_for_keyword(keyword)).group for keyword in keywords} == {0x0028}
-    assert set(CODES) - {"PatientOrientation"} <= TERMS.keys() - {"PatientSex"}
+    assert {*CODES, *READ_CODES} - {"PatientOrientation"} <= TERMS.keys() - {"PatientSex"}
 
 
 def test_no_attribute_of_the_dictionary_leaves_a_trace(tmp_path: Path) -> None:
@@ -172,10 +172,10 @@ def test_names_spelled_as_code_strings_are_dropped(tmp_path: Path) -> None:
 
 
 def test_numbers_after_the_first_are_dropped(tmp_path: Path) -> None:
-    for keyword, (vr, count) in NUMBERS.items():
-        if vr in ("DS", "IS"):
+    for keyword in NUMBERS:
+        if dictionary_VR(keyword) in ("DS", "IS"):
             dataset = clean_base()
-            dataset.add_new(Tag(tag_for_keyword(keyword)), "LO", ["1"] * count + [NAME])
+            dataset.add_new(Tag(tag_for_keyword(keyword)), "LO", ["1", "1", NAME])
             content = written(dataset, tmp_path)
             assert NAME.encode() in content
             assert NAME.encode() not in deidentified(content).blob, keyword

@@ -37,10 +37,14 @@ IMAGE = make_picture()
 
 
 def test_attributes_that_reading_needs_are_kept(tmp_path: Path) -> None:
-    path = make_dicom(tmp_path / "x.dcm", PixelSpacing=[0.2, 0.2, 19700131])  # a birthday behind
+    birthday_behind = [0.2, 0.2, 19700131]
+    path = make_dicom(
+        tmp_path / "x.dcm", PixelSpacing=[0.2, 0.2], ImagerPixelSpacing=birthday_behind
+    )
     kept = deidentified_dataset(path.read_bytes())
     assert (kept.Modality, kept.BodyPartExamined, kept.ViewPosition) == ("CR", "CHEST", "PA")
     assert kept.PixelSpacing == [0.2, 0.2]
+    assert "ImagerPixelSpacing" not in kept
     assert kept.PixelData == pydicom.dcmread(path).PixelData
 
 
