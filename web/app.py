@@ -27,7 +27,7 @@ from web.intake import jobs, uploads
 from web.labels import views as labels
 from web.learning import about, cards, nights, rereadings, snapshots, versions, wording
 from web.operations import audit as audits
-from web.operations import health, metrics, purges
+from web.operations import health, metrics, purges, terms
 from web.readiness import KEY as READINESS
 from web.readiness import Readiness
 from web.reading import images, results, studies
@@ -38,7 +38,7 @@ MODULES = (
     *(jobs, uploads),
     *(studies, images, labels, results),
     *(nights, versions, rereadings, snapshots, about),
-    *(purges, audits, health, metrics),
+    *(purges, audits, terms, health, metrics),
 )
 
 

@@ -18,6 +18,7 @@ from models.files.orphans import MOST, find_orphans
 from models.files.presence import require_store
 from models.files.store import FileStore
 from models.installation import check_secrets
+from models.intake.terms import list_terms
 from models.learning.promotion import production_version
 from models.learning.versions import version_path
 from models.operations.backup_folder import BackupRefusedError
@@ -80,6 +81,7 @@ def run_checks(settings: CommandSettings, names: Sequence[str] = ()) -> Iterator
         "integrity": lambda: _check_integrity(settings, database),
         "network": lambda: _check_network(settings, database),
         "workers": lambda: _check_workers(settings, database),
+        "words": lambda: _check_words(settings, database),
         "portal": lambda: _check_portal(settings),
         "audit": lambda: _check_audit(settings),
         "training": _check_training,
@@ -284,6 +286,18 @@ def _check_workers(settings: CommandSettings, database: str) -> str:
     if wrong:
         raise WrongError(f"{'; '.join(wrong)}; the reason is in the log of the worker")
     return f"{' and '.join(ROLES)} work"
+
+
+def _check_words(settings: CommandSettings, database: str) -> str:
+    """Count them only: a word may be a name."""
+    if database != "ok":
+        raise AbsentError("not checked: the database is not ready")
+    with open_database(settings) as sessions, sessions() as session:
+        unknown = sum(term.meaning is None for term in list_terms(session))
+    if unknown:
+        words = plural(unknown, "unknown word")
+        raise WarningError(f"{words} for body parts or views; an admin opens the page Words")
+    return "all words for body parts and views are known"
 
 
 def _check_portal(settings: CommandSettings) -> str:

@@ -10,7 +10,7 @@ from models.people.tokens import issue_token
 from models.tables.people import Token
 from tests.support.data.builders import make_dicom, make_png
 from tests.support.data.nights import a_night, a_snapshot
-from tests.support.data.rows import a_user, a_version
+from tests.support.data.rows import a_term, a_user, a_version
 from tests.support.servers.databases import Database
 from tests.support.web.portal import Portal
 from tests.support.web.sender import Sender
@@ -88,4 +88,5 @@ def known(portal: Portal, a_png: bytes, broker_url: str) -> dict[str, Any]:
             "upload_id": declared.json["uploads"][0]["id"],
             "job_id": job_id,
             "name": a_version(session, name="v2").name,
+            "term_id": a_term(session).id,
         }

@@ -13,6 +13,7 @@ from models.people.totp import code_at, derive_secret, step_at
 from models.tables.learning import Outcome
 from models.tables.people import Role, User
 from tests.support.data.nights import a_night, a_trained_version
+from tests.support.data.rows import a_term
 from tests.support.web.people import ANOTHER, PASSWORD, a_person, audited, entered
 from tests.support.web.portal import Portal, follow_link, proof
 from tests.support.web.sender import CHUNK_TYPE
@@ -55,6 +56,7 @@ def test_every_changing_route_writes_one_audit_row(portal: Portal, a_png: bytes)
         install_baseline(session, data_dir=portal.database.settings.data_dir)
     versions(walk, "/api/v1", "/api/v1/model-versions", "json")
     versions(walk, "", "/versions", "data")
+    terms(walk)
     people(walk)
     sessions(walk)
     changing = {route for route in TABLE if route.split(" ")[0] in CHANGING}
@@ -90,6 +92,13 @@ def jobs(walk: Walk, a_png: bytes) -> None:
     walk("POST /api/v1/labels", "labels.given", json={"labels": [label]})
     table = {"data": "file,label\n", "content_type": "text/csv"}
     walk("POST /api/v1/labels/csv", "labels.sent", **table)
+
+
+def terms(walk: Walk) -> None:
+    with walk.portal.database.sessions.begin() as session:
+        term_id = a_term(session).id
+    form = {"meaning": "fitting"}
+    walk("POST /terms/<int:term_id>", "term.changed", term_id=term_id, data=form)
 
 
 def versions(walk: Walk, root: str, folder: str, kind: str) -> None:

@@ -1,1 +1,1 @@
-"""Health checks, metrics, audit and purges."""
+"""Health checks, metrics, audit, unknown terms and purges."""

@@ -17,6 +17,7 @@ from pydantic import (
 
 from models.audit.verify import Check
 from models.files.purge import PurgeCounts
+from models.tables.terms import Meaning
 from web.http.schemas import In, Out, Paging, Text, one_of, out_model
 from web.readiness import PARTS
 
@@ -48,6 +49,12 @@ class AuditPageQuery(AuditQuery, Paging):
 
 class AuditExportQuery(AuditQuery):
     format: Literal["jsonl", "csv"] = "jsonl"
+
+
+class TermChange(BaseModel):
+    """meaning: None where it is not known."""
+
+    meaning: Meaning | None = None
 
 
 AuditCheckOut = out_model(Check, "AuditCheckOut", is_intact=bool)

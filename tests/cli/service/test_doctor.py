@@ -30,7 +30,7 @@ from models.tables.intake import State
 from models.tables.workers import Problem, Worker
 from pipeline.prepare.pool import DecoderPool
 from tests.support.data.damage import flip_a_bit
-from tests.support.data.rows import a_job, an_image
+from tests.support.data.rows import a_job, a_term, an_image
 from tests.support.data.versions import make_version
 from tests.support.servers.command import run, run_on
 from tests.support.servers.databases import Database, open_session
@@ -284,3 +284,15 @@ def test_doctor_tells_what_workers_cannot_do_and_of_a_store_that_is_away(
         f"{settings.files_dir}: the file store is missing or empty: is its disk mounted?",
     )
     assert not settings.files_dir.exists()
+
+
+def test_doctor_counts_unknown_words_without_naming_them(settings: Settings) -> None:
+    upgrade(settings)
+    assert check("words", settings).status == "ok"
+    with open_session(settings) as session:
+        a_term(session, "SNARK")
+    found = check("words", settings)
+    assert (found.status, found.message) == (
+        "WARNING",
+        "1 unknown word for body parts or views; an admin opens the page Words",
+    )

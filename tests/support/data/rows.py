@@ -14,10 +14,12 @@ from models.base import now
 from models.context import AppContext
 from models.intake.images import NewImage, add_images
 from models.intake.jobs import create_job
+from models.intake.terms import Sighting, count_terms, list_terms
 from models.learning.promotion import production_version, set_production
 from models.people.users import find_user, make_user
 from models.tables.intake import Image, Job, ModelVersion, State
 from models.tables.people import Role, User
+from models.tables.terms import UnknownTerm
 from pipeline.types import Finding, HeatmapTrust, OperatingPoint, Prediction
 from tests.support.servers.databases import Database
 
@@ -30,6 +32,15 @@ def a_job(session: Session, *, name: str = "a folder") -> Job:
     user_id = a_user(session).id
     job_id, _ = create_job(session, name=name, user_id=user_id, key=uuid4().hex)
     return session.get_one(Job, job_id)
+
+
+def a_term(
+    session: Session, value: str = "SNARK", *, keyword: str = "BodyPartExamined"
+) -> UnknownTerm:
+    """As three patients' images state it."""
+    sightings = [Sighting(keyword, value, patient) for patient in ("anna", "ben", "carl")]
+    count_terms(session, sightings, key=b"an invented key")
+    return next(term for term in list_terms(session) if term.value == value)
 
 
 def a_hash(text: str) -> str:

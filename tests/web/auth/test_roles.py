@@ -88,6 +88,8 @@ ROLES: dict[str, dict[str, Role | None]] = {
     "/static/<path:filename>": {"GET": NOBODY},
     "/studies": {"GET": VIEWER},
     "/studies/<int:study_id>": {"GET": VIEWER},
+    "/terms": {"GET": ADMIN},
+    "/terms/<int:term_id>": {"POST": ADMIN},
     "/users": {"GET": ADMIN, "POST": ADMIN},
     "/users/<int:user_id>": {"POST": ADMIN},
     "/users/<int:user_id>/link": {"POST": ADMIN},
