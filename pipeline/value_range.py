@@ -22,7 +22,7 @@ _MOST_BITS: Final = 32
 _NARROW: Final = 0.5  # share of a range; images that were made for it use more
 # Where the brightest pixels of most training images lie; on white, findings change more often.
 _BRIGHT: Final = 0.9
-_OVERFLOW: Final = 1.5  # a little more than the stated bits hold is saturated, not a wider range
+OVERFLOW: Final = 1.5  # a little more than the stated bits hold is saturated, not a wider range
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _usual_range(low: float, high: float, stored: Range | None) -> Range | None:
 
     Negative values need a signed range. What the stated bits hold is usual too.
     """
-    if stored is not None and high <= _OVERFLOW * stored[1]:
+    if stored is not None and high <= OVERFLOW * stored[1]:
         high = min(high, stored[1])
     if stored is None and low >= 0 and high <= 1:
         return 0.0, 1.0

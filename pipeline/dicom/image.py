@@ -69,7 +69,7 @@ def decode_dataset(
 
 def _grey_image(frame: NDArray[Any], description: Description) -> _Grey:
     if frame.ndim == 3:
-        return _Grey(_luminance(frame, np.float32(2**description.stored - 1)))
+        return _Grey(_luminance(frame, description))
     if palette := description.palette:
         grey_of = palette.entries.astype(np.float32) @ (_LUMINANCE / np.float32(palette.top))
         return _Grey(_looked_up(frame, description, lambda values: grey_of[palette.index(values)]))
@@ -84,11 +84,12 @@ def _grey_image(frame: NDArray[Any], description: Description) -> _Grey:
     return grey
 
 
-def _luminance(frame: NDArray[Any], top: np.float32) -> NDArray[np.float32]:
+def _luminance(frame: NDArray[Any], description: Description) -> NDArray[np.float32]:
     """Row by row: all at once would take four bytes for each colour of each pixel."""
     pixels = np.empty(frame.shape[:2], np.float32)
+    bits, top = sample_bits(frame, description), np.float32(2**description.stored - 1)
     for row, colours in zip(pixels, frame, strict=True):
-        np.matmul(colours.astype(np.float32), _LUMINANCE / top, out=row)
+        np.matmul(take_values(colours, bits).astype(np.float32), _LUMINANCE / top, out=row)
     return np.clip(pixels, 0, 1, out=pixels)
 
 

@@ -13,7 +13,8 @@ from pipeline.errors import RefusedError, damaged, unsupported
 Range = tuple[float, float]
 
 COLOURS: Final = ("Red", "Green", "Blue")
-_FEW: Final = 0.01  # of a table's entries may be missing or too large
+_MISSING: Final = 0.05  # of a table's entries may be missing at its end
+_ABOVE: Final = 0.01  # of a table's entries may be greater than its bits allow
 _MOST_TURNS: Final = 4  # A curve rises and falls by no more than this many times its height.
 
 
@@ -121,7 +122,7 @@ def _table_of(
         return None
     count = count % 2**16 or len(entries)
     missing = max(0, count - len(entries))
-    if missing > max(1, count * _FEW) or not _is_curve(entries):
+    if missing > max(1, count * _MISSING) or not _is_curve(entries):
         return None
     faults = [f"{missing} of {count} entries are missing"] if missing else []
     entries = np.pad(entries, (0, missing), mode="edge")[:count]
@@ -166,7 +167,7 @@ def _fitting_bits(entries: NDArray[np.uint16], stated: int, *, is_output: bool) 
     if not 1 <= stated <= 16:
         return needed
     above = float((entries >> stated > 0).mean())
-    if above > (_FEW if is_output else 0):
+    if above > (_ABOVE if is_output else 0):
         return needed
     return min(stated, needed) if is_output else stated
 

@@ -17,11 +17,10 @@ from pipeline.dicom.attributes import label
 from pipeline.dicom.description import Description
 from pipeline.dicom.padding import has_padding_value
 from pipeline.dicom.pixels import has_unused_bits
-from pipeline.value_range import robust_ends
+from pipeline.value_range import OVERFLOW, robust_ends
 
 # Values overflow where their steps to neighbours are less than half as large as if they did not.
 _SMOOTHER: Final = 0.5
-_SATURATED: Final = 1.5  # times the stated range; values beyond it have other bits than stated
 _ENOUGH: Final = 4_000_000  # pixels, of rows at equal distances
 
 
@@ -62,13 +61,14 @@ def clear_other_bits(samples: NDArray[Any], bits: SampleBits) -> NDArray[Any]:
 def with_value_bits(samples: NDArray[Any], description: Description) -> Description:
     """Return the description with what a frame shows of the bits that hold its values.
 
-    samples: as decoded; unless they are integers (H, W), nothing changes. Where values overflow
-    the stated bits, those are corrected. But if they overflow a little and no window is stated,
-    the stated bits remain for their range, and `extra_bits` tells the others. A warning tells of
-    both, and of other bits.
+    samples: as decoded, (H, W) or (H, W, 3); for floats and palettes nothing changes. Where values
+    overflow the stated bits, those are corrected. But if they overflow a little and no window is
+    stated, the stated bits remain for their range, and `extra_bits` tells the others. A warning
+    tells of both, and of other bits.
     """
-    if samples.ndim != 2 or samples.dtype.kind == "f" or description.palette:
+    if samples.dtype.kind == "f" or description.palette:
         return description
+    samples = samples if samples.ndim == 2 else samples[..., 1]  # green has most of the luminance
     stated = sample_bits(samples, description)
     padding = has_padding_value(samples, description.padding)
     film = samples if padding is None else samples[~padding]
@@ -80,7 +80,7 @@ def with_value_bits(samples: NDArray[Any], description: Description) -> Descript
     if found == stated:
         return _warned(description, "other bits are set, which are no values")
     low, high = robust_ends(take_values(film, found))
-    is_near = stated.range[0] * _SATURATED <= low and high <= stated.range[1] * _SATURATED
+    is_near = stated.range[0] * OVERFLOW <= low and high <= stated.range[1] * OVERFLOW
     if is_near and not (description.windows or description.voi_table):
         description = replace(description, extra_bits=found.stored - stated.stored)
         return _warned(description, "some values are greater and were kept")

@@ -186,6 +186,20 @@ def test_values_above_the_bits_stored_are_kept(
     np.testing.assert_array_equal(decode(path).pixels, pixels)
 
 
+@pytest.mark.parametrize("bit", [0, 0x4000])
+def test_colours_above_the_bits_stored_are_kept_without_overlays(bit: int, tmp_path: Path) -> None:
+    film = np.stack([(DEEP * 1.3).astype(np.uint16)] * 3, axis=-1)
+    overlaid = film.copy()
+    overlaid[10:20, 10:40] |= np.uint16(bit)
+    path = of_ten_bits(tmp_path / "x.dcm", overlaid, ExplicitVRLittleEndian)
+    expected = np.minimum(film[..., 0] / 1023, 1)
+    np.testing.assert_allclose(decode(path).pixels, expected, atol=1e-5)
+    kept = deidentified_dataset(path.read_bytes())
+    assert kept.PixelData == film.tobytes()
+    path.write_bytes(deidentified(path.read_bytes()).blob)
+    np.testing.assert_allclose(decode(path).pixels, expected, atol=1e-5)
+
+
 def test_lossy_values_above_the_bits_stored_are_white(tmp_path: Path) -> None:
     path = of_ten_bits(tmp_path / "x.dcm", DEEP + np.uint16(8), JPEG2000Lossless)
     dataset = pydicom.dcmread(path)
