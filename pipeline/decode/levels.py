@@ -84,6 +84,11 @@ def scaled(values: NDArray[Any], top: int) -> NDArray[np.float32]:
     return pixels
 
 
+def in_whole_levels(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the pixels rounded to the levels of 16 bits, which a stored copy has."""
+    return scaled(np.rint(pixels * np.float32(65535)), 65535)
+
+
 def _scaled(values: NDArray[Any], chosen: ValueRange, *, is_inverted: bool) -> NDArray[np.float32]:
     span = chosen.high - chosen.low
     if chosen.low == 0 and span in _EXACT_SPANS and values.dtype.kind == "u" and not is_inverted:

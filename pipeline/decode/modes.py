@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.decode.levels import Levels, grey_levels, scaled
+from pipeline.decode.levels import Levels, grey_levels, in_whole_levels, scaled
 from pipeline.value_range import Range
 
 _SIXTEEN_BITS = (0.0, 2.0**16 - 1)
@@ -21,8 +21,10 @@ def levels_of(image: Image.Image, *, stated: Range | None = None) -> Levels:
         return Levels(np.take(_LIGHTNESS_TO_GREY, np.asarray(image.getchannel(0))))
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         coloured = image.convert("RGBA")  # shown on black
-        alpha = scaled(np.asarray(coloured.getchannel("A")), 255)
-        return Levels(_eight_bit(coloured.convert("RGB")) * alpha)
+        alpha = np.asarray(coloured.getchannel("A"))
+        pixels = _eight_bit(coloured.convert("RGB")) * scaled(alpha, 255)
+        is_partial = ((alpha > 0) & (alpha < 255)).any()
+        return Levels(in_whole_levels(pixels) if is_partial else pixels)
     return Levels(_eight_bit(image))
 
 

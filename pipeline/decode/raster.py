@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.decode.levels import Levels, copied_levels, grey_levels, scaled
 from pipeline.decode.modes import levels_of
+from pipeline.decode.png_samples import dark_levels
 from pipeline.decode.samples import is_grey_or_rgb, is_misread_by_pillow, levels_of_page
 from pipeline.decode.tiff import (
     ORIENTATION,
@@ -131,6 +132,8 @@ def _levels(
         bits, rule = stated_levels(content)
         if rule and image.mode in ("L", "I;16"):
             return copied_levels(np.asarray(image), bits=bits, rule=rule)
+        if levels := dark_levels(content, image):
+            return levels
         return levels_of(image, stated=(0, 2**bits - 1) if bits else None)
     return levels_of(image)
 

@@ -6,14 +6,14 @@ a pixel. Predictors (TIFF 6.0 section 14, Technical Note 3) are undone here.
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.decode.levels import Levels, grey_levels, luminance
+from pipeline.decode.levels import Levels, grey_levels, in_whole_levels, luminance
 from pipeline.decode.tiff import (
     BITS,
     BLACK_IS_ZERO,
@@ -41,6 +41,7 @@ from pipeline.decode.tiff import (
 from pipeline.errors import damaged, unsupported
 
 _FORMATS: Final = {1: "u", 2: "i", 3: "f", 4: "u"}  # SampleFormat; 4 is undefined data
+_NAMES: Final = {"u": "unsigned", "i": "signed", "f": "floating-point"}
 _TYPES: Final = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 _PACKED: Final = range(9, 16)  # bits of samples that are stored without gaps
 _SEPARATE: Final = 2  # PlanarConfiguration
@@ -101,7 +102,8 @@ def levels_of_page(content: bytes, page: Page) -> Levels:
         is_inverted=photometric == WHITE_IS_ZERO,
     )
     if page.integer(EXTRA_SAMPLES, 0) == _OPACITY and samples.shape[2] > colours and possible:
-        levels.pixels[:] *= samples[..., colours] / np.float32(possible[1])
+        opacity = samples[..., colours] / np.float32(possible[1])
+        levels = replace(levels, pixels=in_whole_levels(levels.pixels * np.clip(opacity, 0, 1)))
     return levels
 
 
@@ -124,14 +126,13 @@ def read_samples(content: bytes, page: Page) -> NDArray[Any]:
 
 def _layout(page: Page, order: str) -> _Layout:
     bits, formats = set(page.numbers(BITS, 1)), set(page.numbers(SAMPLE_FORMAT, 1))
-    kind = _FORMATS.get(min(formats), "complex")
-    size = int(min(bits))
+    if len(bits) > 1 or len(formats) > 1:
+        raise unsupported("the TIFF has samples of different types, which are not read")
+    kind, size = _FORMATS.get(formats.pop(), ""), int(bits.pop())
     is_packed = kind == "u" and size in _PACKED and page.integer(PREDICTOR, 1) == 1
-    if len(bits) > 1 or len(formats) > 1 or not (is_packed or f"{kind}{size / 8:g}" in _TYPES):
-        names = {"u": "unsigned", "i": "signed", "f": "floating-point"}
-        raise unsupported(
-            f"the TIFF has {names.get(kind, kind)} samples of {size} bits, which are not read"
-        )
+    if not (is_packed or f"{kind}{size / 8:g}" in _TYPES):
+        name = _NAMES.get(kind, "complex")
+        raise unsupported(f"the TIFF has {name} samples of {size} bits, which are not read")
     if page.integer(COMPRESSION, 1) not in _BYTEWISE:
         raise unsupported(f"the TIFF's compression does not allow samples of {size} bits")
     samples = page.integer(SAMPLES, 1)

@@ -99,6 +99,8 @@ def images_to_copy() -> dict[str, bytes]:
         "float": one_page(REFERENCE**2),
         "negative floats": one_page(3000 * REFERENCE - 1000),
         "colours": one_page(np.stack([wide, wide // 2, wide // 3], axis=-1)),
+        "opacity": one_page(np.stack([wide, wide // 2], axis=-1), tags={338: 2}),
+        "opacity, 8 bits": one_page(np.stack([make_picture()] * 2, axis=-1), tags={338: 2}),
         "not square": one_page(wide, tags=unequal),
         "not square, 8 bits": one_page(make_picture(), tags=unequal),
     }

@@ -1,5 +1,7 @@
 """PNG, JPEG, TIFF and similar formats decode to the same pixels in every mode."""
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,14 @@ from PIL import Image
 from pipeline.decode.decode import decode, decode_content
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
-from tests.support.data.builders import encoded, make_jpeg, make_picture, make_png, make_raster
+from tests.support.data.builders import (
+    encoded,
+    make_jpeg,
+    make_picture,
+    make_png,
+    make_raster,
+    png_chunk,
+)
 
 IMAGE = make_picture()
 REFERENCE = IMAGE / 255
@@ -84,6 +93,28 @@ def test_transparent_parts_are_black(tmp_path: Path) -> None:
     pixels = decode(make_png(tmp_path / "x.png", rgba)).pixels
     assert pixels[:40].max() == 0
     np.testing.assert_allclose(pixels[40:], REFERENCE[40:], atol=1e-6)
+
+
+def sixteen_bit_png(samples: NDArray[Any], colour_type: int) -> bytes:
+    """Return a PNG of (H, W, channels), which Pillow does not write."""
+    rows, columns, _ = samples.shape
+    header = struct.pack(">IIBBBBB", columns, rows, 16, colour_type, 0, 0, 0)
+    filtered = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    body = [(b"IHDR", header), (b"IDAT", zlib.compress(filtered)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*one) for one in body)
+
+
+@pytest.mark.parametrize(
+    ("colour_type", "channels"), [(2, 3), (4, 2), (6, 4)], ids=["RGB", "grey, opacity", "RGBA"]
+)
+def test_used_bits_of_png_with_channels(colour_type: int, channels: int) -> None:
+    for top, tolerance in ((65535, 1.1 / 255), (4095, 1e-4), (1023, 1e-4)):
+        samples = np.stack([make_picture(top=top)] * channels, axis=-1)
+        if channels in (2, 4):
+            samples[..., -1] = 65535
+        image = decode_content(sixteen_bit_png(samples, colour_type))
+        np.testing.assert_allclose(image.pixels, make_picture(top=top) / top, atol=tolerance)
+        assert image.range_rule == ("bits stored" if top == 65535 else "bits used")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
