@@ -8,6 +8,7 @@ import pytest
 from pipeline.familiarity.orientation import describe
 from pipeline.inference.predictor import Predictor
 from pipeline.prepare.prepare import prepare
+from pipeline.upright import upright, upright_heatmap
 from tests.support.imaging.networks import phantom_inputs
 
 NO_CHEST = (
@@ -43,6 +44,20 @@ def test_prediction_has_all_fields(predictor: Predictor) -> None:
     assert 0 <= answer.unfamiliarity <= 0.5
     assert answer.reason is None
     assert answer.heatmap.shape == (7, 7)
+
+
+@pytest.mark.parametrize("orientation", range(8))
+def test_prediction_names_the_orientation_that_was_corrected(
+    predictor: Predictor, orientation: int
+) -> None:
+    """Set upright by it, image and heatmap are those of the upright image."""
+    image = phantom_inputs(count=1)
+    stored = np.rot90(255 - image if orientation >= 4 else image, orientation % 4, axes=(1, 2))
+    (expected,), (answer,) = predictor.predict(image), predictor.predict(stored)
+    assert answer.orientation == orientation
+    np.testing.assert_array_equal(upright(stored[0], orientation), image[0])
+    heatmap = upright_heatmap(answer.heatmap, orientation)
+    np.testing.assert_allclose(heatmap, expected.heatmap, atol=1e-4)
 
 
 def test_noise_gets_no_finding_and_a_reason(predictor: Predictor) -> None:

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from models.config.settings import MADE_FILE, Settings
 from models.files.damage import Damage, list_damage
+from models.files.pictures import Pictures
 from models.tables.people import Role
 from pipeline.errors import DecoderError
 from tests.support.data.uploads import files_in
@@ -72,6 +73,13 @@ def test_picture_is_drawn_once(portal: Portal, viewer: FlaskClient, picture: str
     assert again.data == first.data
     assert again.data.startswith(b"\x89PNG")
     assert again.content_length == len(first.data)
+
+
+def test_picture_of_an_earlier_release_is_drawn_again(portal: Portal, viewer: FlaskClient) -> None:
+    """It may be squashed, or as stored."""
+    pictures = Pictures(portal.context.store, max_bytes=2**20)
+    pictures.put(f"{stored_file(portal).name}-display-1", b"drawn by an earlier release")
+    assert get_picture(viewer, "/api/v1/images/1/display").data.startswith(b"\x89PNG")
 
 
 def test_damaged_picture_is_drawn_again(portal: Portal, viewer: FlaskClient) -> None:

@@ -85,18 +85,24 @@ def test_study_page_says_that_the_image_is_shown_as_read(
 def test_image_of_oblong_pixels_is_shown_in_true_proportions(
     portal: Portal, tmp_path: Path
 ) -> None:
-    path = make_dicom(tmp_path / "a.dcm", make_picture(50, 100), PixelAspectRatio=[2, 1])
+    path = make_dicom(
+        tmp_path / "a.dcm",
+        make_picture(50, 100),
+        PixelAspectRatio=[2, 1],
+        WindowCenter=128,
+        WindowWidth=256,
+    )
     portal.send(portal.new_job(), ("a.dcm", path.read_bytes()))
     portal.read_all()
     viewer = portal.program(Role.VIEWER)
     shapes = [get(viewer, picture).shape[:2] for picture in ("display", "overlay.png", "thumbnail")]
     assert shapes == [(100, 100), (100, 100), (128, 128)]
     (result,) = viewer.get("/api/v1/results?format=json").json["results"]
-    assert (result["range_rule"], result["pixel_aspect"]) == ("bits stored", 2.0)
+    assert (result["range_rule"], result["pixel_aspect"]) == ("window", 2.0)
     row = viewer.get("/api/v1/results?format=csv").text.splitlines()[-1]
-    assert row.endswith('"bits stored",2.0,0')
+    assert row.endswith('"window",2.0,0')
     page = words(portal.browser(), "/studies/1")
-    assert "Grey levels all that the stated bits hold Pixel height 2.00 times the width" in page
+    assert "Grey levels by the stated window Pixel height 2.00 times the width" in page
 
 
 @pytest.mark.parametrize("rule", RangeRule)
