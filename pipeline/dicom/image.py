@@ -75,7 +75,12 @@ def _grey_image(frame: NDArray[Any], description: Description) -> _Grey:
         return _Grey(_looked_up(frame, description, lambda values: grey_of[palette.index(values)]))
     if frame.dtype.kind == "f" and not np.isfinite(frame).all():
         raise damaged("the float pixel data contain values that are not finite")
-    mask = padding_mask(frame, description.padding, stored=description.stored_range)
+    mask = padding_mask(
+        frame,
+        description.padding,
+        stored=description.stored_range,
+        is_inverse=description.is_inverse != (description.slope < 0),
+    )
     if mask is None or mask.all():  # a range of padding that holds all values is a mistake
         return _monochrome(frame, None, description)
     box = bounding_box(mask)

@@ -2,7 +2,7 @@
 
 The standard promises that no pixel of the film itself has a padding value. Devices state their
 white or black all the same, with which a film is saturated in places: so padding is only what
-touches the border, and there only what does not fade into the film.
+touches the border, and if it is white, only what does not fade into the film.
 """
 
 from typing import Any, Final
@@ -31,20 +31,25 @@ def has_padding_value(frame: NDArray[Any], padding: Ends | None) -> Mask | None:
     return mask if mask.any() else None
 
 
-def padding_mask(frame: NDArray[Any], padding: Ends | None, *, stored: Ends) -> Mask | None:
+def padding_mask(
+    frame: NDArray[Any], padding: Ends | None, *, stored: Ends, is_inverse: bool
+) -> Mask | None:
     """Return bool (H, W), True where a pixel is padding, None where none is.
 
     frame: values as stored, before any table or window. padding: see `has_padding_value`.
     stored: the range that the film's own values can have. A padding value beyond it is padding
-    anywhere.
+    anywhere. is_inverse: whether the least value is white.
     """
     mask = has_padding_value(frame, padding)
     if mask is None or padding is None or padding[1] < stored[0] or padding[0] > stored[1]:
         return mask
     mask = _connected_to_border(mask)
-    if _fading(mask, frame) > _SOME:
-        mask = _outside(mask)
-        if _fading(mask, frame) > _MOST:
+    film = frame[::8, ::8][~mask[::8, ::8]].astype(np.float64)
+    if film.size and (padding[0] > np.median(film)) != is_inverse:
+        fading = _FADING * float(np.ptp(film))
+        if _share_below(mask, frame, fading) > _SOME:
+            mask = _outside(mask)
+        if _share_below(mask, frame, fading) > _MOST:
             return None
     return mask if mask.any() else None
 
@@ -96,12 +101,8 @@ def _groups(count: int, ones: NDArray[np.intp], others: NDArray[np.intp]) -> NDA
         group = joined
 
 
-def _fading(mask: Mask, frame: NDArray[Any]) -> float:
-    """Return the share of the mask's neighbours in the film that are nearly as bright."""
-    film = frame[::8, ::8][~mask[::8, ::8]]
-    if not film.size:
-        return 0
-    limit = _FADING * (float(film.max()) - float(film.min()))
+def _share_below(mask: Mask, frame: NDArray[Any], limit: float) -> float:
+    """Return the share of the mask's neighbours that differ from it by no more than the limit."""
     steps = np.concatenate([_steps(mask, frame, 0, 1), _steps(mask, frame, 1, 0)])
     return float((steps <= limit).mean()) if len(steps) else 0
 

@@ -79,13 +79,27 @@ def with_value_bits(samples: NDArray[Any], description: Description) -> Descript
         return description  # only signs are not extended
     if found == stated:
         return _warned(description, "other bits are set, which are no values")
-    low, high = robust_ends(take_values(film, found))
-    is_near = stated.range[0] * OVERFLOW <= low and high <= stated.range[1] * OVERFLOW
-    if is_near and not (description.windows or description.voi_table):
-        description = replace(description, extra_bits=found.stored - stated.stored)
+    of_range = found
+    if not (description.windows or description.voi_table):
+        of_range = _range_bits(robust_ends(take_values(film, found)), stated, found)
+    extra = found.stored - of_range.stored
+    description = replace(description, stored=of_range.stored, high=of_range.high, extra_bits=extra)
+    if of_range == stated:
         return _warned(description, "some values are greater and were kept")
-    description = replace(description, stored=found.stored, high=found.high)
-    return _warned(description, f"values are greater, {found.stored} is assumed")
+    return _warned(description, f"values are greater, {of_range.stored} is assumed")
+
+
+def _range_bits(ends: tuple[float, float], stated: SampleBits, found: SampleBits) -> SampleBits:
+    """Return the bits whose range is shown; what overflows it a little is saturated."""
+    low, high = stated.range
+    if low * OVERFLOW <= ends[0] and ends[1] <= high * OVERFLOW:
+        return stated
+    further = (stated.extended(count) for count in range(1, found.stored - stated.stored))
+    for bits in further:
+        low, high = bits.range
+        if low - 1 <= ends[0] and ends[1] <= high + 1:
+            return bits
+    return found
 
 
 def _warned(description: Description, fault: str) -> Description:

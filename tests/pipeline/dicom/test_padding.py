@@ -26,8 +26,9 @@ SHAPES = {
 }
 
 
-def mask_of(film: NDArray[np.int64], value: int) -> NDArray[np.bool_]:
-    mask = padding_mask(film.astype(np.uint16), (value, value), stored=RANGE)
+def mask_of(film: NDArray[np.int64], value: int, *, is_inverse: bool = False) -> NDArray[np.bool_]:
+    film = film.astype(np.uint16)
+    mask = padding_mask(film, (value, value), stored=RANGE, is_inverse=is_inverse)
     return np.zeros(film.shape, np.bool_) if mask is None else mask
 
 
@@ -37,7 +38,16 @@ def test_saturated_film_is_no_padding(value: int) -> None:
     film = SATURATED if value else TOP - SATURATED
     assert (film == value).mean() > 0.05
     assert (film[-1] == value).mean() > 0.3, "and it touches the border"
-    assert not mask_of(film, value).any()
+    assert not mask_of(film, value, is_inverse=value == 0).any()
+
+
+@pytest.mark.parametrize("value", [0, TOP])
+def test_black_padding_around_a_dark_film_is_found(value: int) -> None:
+    """It is black of MONOCHROME2, or of MONOCHROME1."""
+    film = np.where(SHAPES["frame"], 0, SATURATED // 40)
+    film = TOP - film if value else film
+    found = mask_of(film, value, is_inverse=value == TOP)
+    assert found[SHAPES["frame"]].all()
 
 
 @pytest.mark.parametrize("value", [0, 2000, TOP])

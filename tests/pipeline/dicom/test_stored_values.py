@@ -71,6 +71,12 @@ def test_bits_stored_are_corrected_where_a_window_states_the_range() -> None:
     assert (found.stored, found.high, found.extra_bits) == (11, 10, 0)
 
 
+def test_one_more_than_the_greatest_value_takes_no_further_bit() -> None:
+    """Rounding makes such values of white."""
+    found = described(np.minimum(scaled(2), 2048))
+    assert (found.stored, found.extra_bits) == (11, 1)
+
+
 def test_one_bright_pixel_does_not_correct_them() -> None:
     film = scaled(1.05)
     film[50, 50] = 2047

@@ -189,3 +189,16 @@ def test_stored_copy_has_the_table_that_was_read(first: int, syntax: Any, tmp_pa
     path.write_bytes(deidentified(path.read_bytes()).blob)
     np.testing.assert_array_equal(decode(path).pixels, expected.pixels)
     assert decode(path).warnings == ()
+
+
+def test_stored_copy_has_a_long_table_of_negative_values(tmp_path: Path) -> None:
+    """Its number of entries and its first value share no VR."""
+    entries = np.arange(2**16, dtype=np.uint16)
+    dataset = make_dataset((IMAGE * 10.0 - 20000).astype(np.int16))
+    dataset.VOILUTSequence = [make_lut(entries[:40000], first=2**15, bits=16)]
+    path = save_dicom(tmp_path / "x.dcm", dataset)
+    pixels = decode(path).pixels
+    expected = np.minimum(IMAGE * 10.0 + 12768, 39999)
+    np.testing.assert_allclose(pixels * 65535, expected, atol=1)
+    path.write_bytes(deidentified(path.read_bytes()).blob)
+    np.testing.assert_array_equal(decode(path).pixels, pixels)
