@@ -33,7 +33,7 @@ def decode_content(
         from pipeline.dicom.dataset import read_dicom
         from pipeline.dicom.image import decode_dataset
 
-        return check_image(decode_dataset(read_dicom(content, limits), limits), limits)
+        return check_image(decode_dataset(read_dicom(content, limits), limits)[0], limits)
     from pipeline.decode.raster import decode_raster
 
     image = decode_raster(

@@ -15,9 +15,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 from pipeline.deidentify.attributes import CODES, EMPTY, UIDS
 from pipeline.deidentify.elements import image_elements
-from pipeline.deidentify.pixels import clean_pixels, settle_value_bits
+from pipeline.deidentify.pixels import clean_pixels
 from pipeline.dicom.attributes import label, term, text
-from pipeline.dicom.description import Description, describe
+from pipeline.dicom.description import Description
+from pipeline.dicom.image import FirstFrame
 from pipeline.errors import RefusalCode, RefusedError, damaged, not_an_image, too_large
 from pipeline.files.sniff import DICOM
 from pipeline.pseudonym import LONGEST_IDENTIFIER, Pseudonyms, patient_question, uid_of_hash
@@ -27,16 +28,17 @@ _METHOD = "Overread: PS3.15 E Basic Profile, kept attributes listed"
 _STUDY = "study"
 
 
-def deidentify_dataset(dataset: Dataset, *, pseudonyms: Pseudonyms) -> Deidentified:
+def deidentify_dataset(
+    dataset: Dataset, first: FirstFrame, *, pseudonyms: Pseudonyms
+) -> Deidentified:
     """Return a DICOM file with only the attributes that the image and its study need.
 
-    pseudonyms: asked once. Raises RefusedError if the file cannot be written.
+    first: of `dataset`. pseudonyms: asked once. Raises RefusedError if the file cannot be written.
     """
-    description = settle_value_bits(dataset, describe(dataset))
-    questions = _questions(dataset, description)
+    questions = _questions(dataset, first.description)
     hashes = dict(zip(questions, pseudonyms(list(questions.values())), strict=True))
     try:
-        kept = _kept(dataset, description, hashes)
+        kept = _kept(dataset, first, hashes)
         target = io.BytesIO()
         pydicom.dcmwrite(target, kept, enforce_file_format=True)
     except RefusedError:
@@ -103,11 +105,11 @@ def read_sop_instance_uid(path: Path) -> str:
     return uid
 
 
-def _kept(dataset: Dataset, description: Description, hashes: Mapping[str, str]) -> Dataset:
+def _kept(dataset: Dataset, first: FirstFrame, hashes: Mapping[str, str]) -> Dataset:
     kept = Dataset()
     for keyword in EMPTY:
         setattr(kept, keyword, "")
-    _add_image(kept, dataset, description)
+    _add_image(kept, dataset, first)
     for keyword in UIDS:
         if keyword in hashes:
             setattr(kept, keyword, uid_of_hash(hashes[keyword]))
@@ -125,11 +127,11 @@ def _kept(dataset: Dataset, description: Description, hashes: Mapping[str, str])
     return kept
 
 
-def _add_image(kept: Dataset, dataset: Dataset, description: Description) -> None:
-    pixels, syntax = clean_pixels(dataset, description)
+def _add_image(kept: Dataset, dataset: Dataset, first: FirstFrame) -> None:
+    pixels, syntax = clean_pixels(dataset, first)
     kept.file_meta = FileMetaDataset()
     kept.file_meta.TransferSyntaxUID = syntax
-    for element in (*image_elements(dataset, description), pixels):
+    for element in (*image_elements(dataset, first.description), pixels):
         kept.add(element)
     for keyword in CODES:
         if value := term(dataset, keyword):

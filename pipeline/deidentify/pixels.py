@@ -17,9 +17,10 @@ from pipeline.dicom.description import Description
 from pipeline.dicom.encoding.codecs import decode_frame
 from pipeline.dicom.encoding.fragments import encoded_frames, pixel_data_length
 from pipeline.dicom.encoding.syntaxes import is_jpeg, is_jpeg_2000
+from pipeline.dicom.image import FirstFrame
 from pipeline.dicom.padding import has_padding_value
 from pipeline.dicom.pixels import has_unused_bits
-from pipeline.dicom.stored_values import clear_other_bits, sample_bits, with_value_bits
+from pipeline.dicom.stored_values import clear_other_bits, sample_bits
 from pipeline.errors import unsupported
 from pipeline.files.jpeg import precision
 from pipeline.files.jpeg2000 import precision_2000, strip_jpeg_2000
@@ -27,7 +28,7 @@ from pipeline.files.jpeg2000 import precision_2000, strip_jpeg_2000
 _FLOATS = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}  # VR
 
 
-def clean_pixels(dataset: Dataset, description: Description) -> tuple[DataElement, UID]:
+def clean_pixels(dataset: Dataset, first: FirstFrame) -> tuple[DataElement, UID]:
     """Return the element with the pixels of a decodable image, and its transfer syntax.
 
     Samples that are not encapsulated become little endian, with explicit VRs. Bytes after the
@@ -35,6 +36,7 @@ def clean_pixels(dataset: Dataset, description: Description) -> tuple[DataElemen
     2000 keep their coded pixels, unless the unused bits of a lossless one are not empty: it is
     re-encoded as RLE, as RLE is. Raises RefusedError.
     """
+    description = first.description
     syntax, keyword = description.syntax, description.keyword
     if keyword in _FLOATS:
         vr, syntax = _FLOATS[keyword], ExplicitVRLittleEndian
@@ -44,8 +46,8 @@ def clean_pixels(dataset: Dataset, description: Description) -> tuple[DataElemen
         value = _clear_unused_bits(native, description)
         vr = "OW" if description.allocated > 8 else "OB"  # PS3.5 A.2
         value, syntax = value + bytes(len(value) % 2), ExplicitVRLittleEndian
-    elif syntax == RLELossless or _has_overlay(dataset, description):
-        vr, value, syntax = "OB", encapsulate(_reencoded_frames(dataset, description)), RLELossless
+    elif syntax == RLELossless or _has_overlay(dataset, first):
+        vr, value, syntax = "OB", encapsulate(_reencoded_frames(dataset, first)), RLELossless
     elif is_jpeg(syntax):
         streams = encoded_frames(dataset, description)
         vr, value = "OB", encapsulate([strip_jpeg(stream) for stream in streams])
@@ -72,13 +74,6 @@ def _little_endian(dataset: Dataset, description: Description) -> bytes:
     return words.astype(words.dtype.newbyteorder("<")).tobytes()
 
 
-def settle_value_bits(dataset: Dataset, description: Description) -> Description:
-    """Return the description with the bits that hold values, as reading finds them."""
-    if not _may_have_other_bits(dataset, description):
-        return description
-    return with_value_bits(decode_frame(dataset, description, 0), description)
-
-
 def _clear_unused_bits(content: bytes, description: Description) -> bytes:
     """Return little endian samples with nothing but their values, signed ones sign-extended.
 
@@ -98,11 +93,11 @@ def _clear_unused_bits(content: bytes, description: Description) -> bytes:
     return bytes(cleared.astype(f"<{kind}").tobytes()) + content[samples.nbytes :]
 
 
-def _has_overlay(dataset: Dataset, description: Description) -> bool:
+def _has_overlay(dataset: Dataset, first: FirstFrame) -> bool:
     """Whether the unused bits of a lossless image are not empty."""
-    if not _may_have_other_bits(dataset, description):
+    if not _may_have_other_bits(dataset, first.description):
         return False
-    return any(_samples(dataset, description, index)[1] for index in range(description.frames))
+    return any(_samples(dataset, first, index)[1] for index in range(first.description.frames))
 
 
 def _may_have_other_bits(dataset: Dataset, description: Description) -> bool:
@@ -117,11 +112,12 @@ def _may_have_other_bits(dataset: Dataset, description: Description) -> bool:
     return any(precision_of(stream) > description.stored for stream in streams)
 
 
-def _reencoded_frames(dataset: Dataset, description: Description) -> list[bytes]:
+def _reencoded_frames(dataset: Dataset, first: FirstFrame) -> list[bytes]:
     """Decode and encode RLE, since bytes after a segment's last run can only be found so."""
+    description = first.description
     return [
         encode_pixel_data(
-            _samples(dataset, description, index)[0],
+            _samples(dataset, first, index)[0],
             byteorder="<",
             rows=description.rows,
             columns=description.columns,
@@ -132,9 +128,10 @@ def _reencoded_frames(dataset: Dataset, description: Description) -> list[bytes]
     ]
 
 
-def _samples(dataset: Dataset, description: Description, index: int) -> tuple[bytes, bool]:
+def _samples(dataset: Dataset, first: FirstFrame, index: int) -> tuple[bytes, bool]:
     """Return a frame's samples with their unused bits cleared, and whether any was set."""
-    frame = decode_frame(dataset, description, index)
+    description = first.description
+    frame = decode_frame(dataset, description, index) if index else first.samples
     allocated = np.dtype(f"<{frame.dtype.kind}{description.allocated // 8}")
     found = np.ascontiguousarray(frame, allocated).tobytes()
     cleared = _clear_unused_bits(found, description)

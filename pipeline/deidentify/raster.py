@@ -1,9 +1,8 @@
-"""PNG and JPEG without metadata, pixels untouched; other formats converted to PNG."""
+"""PNG and JPEG without metadata, pixels untouched."""
 
 import struct
 
-from pipeline.decode.raster import decode_raster, read_orientation
-from pipeline.deidentify.png_copy import png_copy
+from pipeline.decode.raster import read_orientation
 from pipeline.files.jpeg import APP0, APP1, APP14, NEEDED, SOI, segments
 from pipeline.files.png import HEADER_END, chunk, strip_png
 from pipeline.files.sniff import JPEG, PNG
@@ -15,22 +14,19 @@ _MAY_ORIENT = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 
 
 def strip_metadata(content: bytes, *, media_type: str, limits: Limits) -> Deidentified:
-    """Return the same image without metadata: JPEG and PNG as they are, others as PNG.
+    """Return the same JPEG or PNG image without metadata.
 
     Pixels and orientation are kept; what follows the end of the image is dropped. Raises
     RefusedError for a damaged file.
     """
     if media_type == JPEG:
         return Deidentified(strip_jpeg(content, orientation=read_orientation(content, JPEG)), JPEG)
-    if media_type == PNG:
-        stripped = strip_png(content, limits)
-        orientation = 1
-        if any(kind in content for kind in _MAY_ORIENT):
-            orientation = read_orientation(content, PNG)
-        exif = chunk(b"eXIf", _exif(orientation)) if orientation != 1 else b""
-        return Deidentified(stripped[:HEADER_END] + exif + stripped[HEADER_END:], PNG)
-    image = decode_raster(content, media_type=media_type, limits=limits)
-    return Deidentified(png_copy(image), PNG)
+    stripped = strip_png(content, limits)
+    orientation = 1
+    if any(kind in content for kind in _MAY_ORIENT):
+        orientation = read_orientation(content, PNG)
+    exif = chunk(b"eXIf", _exif(orientation)) if orientation != 1 else b""
+    return Deidentified(stripped[:HEADER_END] + exif + stripped[HEADER_END:], PNG)
 
 
 def strip_jpeg(content: bytes, *, orientation: int = 1) -> bytes:

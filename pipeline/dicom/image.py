@@ -35,17 +35,27 @@ class _Grey:
     voi: Voi | None = None
 
 
+@dataclass(frozen=True)
+class FirstFrame:
+    """What reading and de-identification share, so that the frame is decoded once.
+
+    samples: as of `decode_frame`. description: as the samples are, which tags may contradict.
+    """
+
+    samples: NDArray[Any]
+    description: Description
+
+
 def decode_dataset(
     dataset: Dataset, limits: Limits, local_terms: LocalTerms = NO_LOCAL_TERMS
-) -> DecodedImage:
+) -> tuple[DecodedImage, FirstFrame]:
     """Decode the first frame of a data set whose tags do not contradict a frontal chest image.
 
     Raises RefusedError; the tags are checked first, since that is cheap.
     """
     reading = read_tags(dataset, local_terms)
-    description = settle_layout(dataset, describe(dataset), limits)
-    frame = as_rgb(decode_frame(dataset, description, 0), description)
-    description = with_value_bits(frame, description)
+    first = first_frame(dataset, limits)
+    description, frame = first.description, as_rgb(first.samples, first.description)
     check_not_blank(frame)  # before more memory is used: decompression bombs are blank
     grey = _grey_image(frame, description)
     warnings = [*reading.warnings, *burned_in_warnings(dataset), *description.warnings]
@@ -54,7 +64,7 @@ def decode_dataset(
     if grey.voi:
         warnings += voi_warnings(grey.voi, description)
     rows, columns = frame.shape[:2]
-    return DecodedImage(
+    image = DecodedImage(
         grey.pixels,
         rows,
         columns,
@@ -65,6 +75,14 @@ def decode_dataset(
         pixel_aspect=description.pixel_aspect,
         unknown_terms=reading.unknown_terms,
     )
+    return image, first
+
+
+def first_frame(dataset: Dataset, limits: Limits) -> FirstFrame:
+    """Decode the first frame of any image. Raises RefusedError."""
+    description = settle_layout(dataset, describe(dataset), limits)
+    samples = decode_frame(dataset, description, 0)
+    return FirstFrame(samples, with_value_bits(samples, description))
 
 
 def _grey_image(frame: NDArray[Any], description: Description) -> _Grey:

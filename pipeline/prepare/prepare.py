@@ -5,14 +5,15 @@ from pathlib import Path
 
 from pipeline.decode.decode import check_image, decode_content
 from pipeline.deidentify.dicom import deidentify_dataset
+from pipeline.deidentify.png_copy import png_copy
 from pipeline.deidentify.raster import strip_metadata
 from pipeline.dicom.dataset import read_dicom
 from pipeline.dicom.image import decode_dataset
-from pipeline.files.sniff import DICOM, HEAD_BYTES, PNG, read_content, sniff
+from pipeline.files.sniff import DICOM, HEAD_BYTES, JPEG, PNG, read_content, sniff
 from pipeline.limits import Limits
 from pipeline.prepare.network_input import DECODED_SIZE, network_input
 from pipeline.pseudonym import Pseudonyms, keyed_pseudonyms
-from pipeline.types import NO_LOCAL_TERMS, DecodedImage, LocalTerms, Prepared
+from pipeline.types import NO_LOCAL_TERMS, DecodedImage, Deidentified, LocalTerms, Prepared
 
 
 def prepare(path: Path, *, key: bytes | None = None, limits: Limits = Limits()) -> Prepared:
@@ -33,8 +34,11 @@ def prepare_content(
     stored = None
     if media_type == DICOM:
         dataset = read_dicom(content, limits)  # parsed once for both purposes
-        prepared = _prepared(check_image(decode_dataset(dataset, limits, local_terms), limits))
-        stored = deidentify_dataset(dataset, pseudonyms=pseudonyms) if pseudonyms else None
+        image, first = decode_dataset(dataset, limits, local_terms)
+        prepared = _prepared(check_image(image, limits))
+        del image  # its pixels are not needed any more
+        if pseudonyms:
+            stored = deidentify_dataset(dataset, first, pseudonyms=pseudonyms)
         return replace(prepared, stored=stored)
     if media_type == PNG and pseudonyms:
         # Before decoding, as it checks the pixels' stream: unpacking it again would cost a fifth.
@@ -43,9 +47,10 @@ def prepare_content(
         content, limits=limits, minimum_size=DECODED_SIZE, is_checked=stored is not None
     )
     prepared = _prepared(image)
-    del image  # its pixels are not needed any more, and the file is decoded once again below
-    if pseudonyms and stored is None:
-        stored = strip_metadata(content, media_type=media_type, limits=limits)
+    if pseudonyms and media_type == JPEG:
+        stored = strip_metadata(content, media_type=JPEG, limits=limits)
+    elif pseudonyms and stored is None:
+        stored = Deidentified(png_copy(image), PNG)
     return replace(prepared, stored=stored)
 
 

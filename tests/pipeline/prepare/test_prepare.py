@@ -1,9 +1,14 @@
 """Preparing one file: decoded, shrunk and de-identified."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import openjpeg.utils
+import pydicom
 import pytest
+from pydicom.uid import JPEG2000Lossless
 
 from pipeline.decode.decode import decode
 from pipeline.errors import RefusedError
@@ -34,6 +39,27 @@ def test_prepare_jpeg(tmp_path: Path) -> None:
 def test_prepare_without_key_does_not_deidentify(tmp_path: Path) -> None:
     assert prepare(make_dicom(tmp_path / "x.dcm")).stored is None
     assert prepare(make_jpeg(tmp_path / "x.jpg")).stored is None
+
+
+def test_frame_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For reading and for the overlay that the stored copy must not have."""
+    deep = make_picture(top=1023)
+    deep[10:20, 10:40] |= 0x8000
+    path = make_dicom(tmp_path / "x.dcm", deep, transfer_syntax=JPEG2000Lossless)
+    dataset = pydicom.dcmread(path)
+    dataset.BitsStored, dataset.HighBit = 10, 9
+    dataset.save_as(path)
+    streams = []
+
+    def counted(stream: bytes) -> Any:
+        streams.append(stream)
+        return openjpeg.utils.decode(stream)
+
+    monkeypatch.setattr("pipeline.dicom.encoding.codecs.decode_by_openjpeg", counted)
+    stored = prepare(path, key=KEY).stored
+    assert stored is not None
+    assert pydicom.dcmread(io.BytesIO(stored.blob)).pixel_array.max() == 1023
+    assert len(streams) == 1
 
 
 def test_wrong_modality_is_refused_before_decoding(tmp_path: Path) -> None:

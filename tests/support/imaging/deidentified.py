@@ -8,9 +8,11 @@ from pydicom.dataset import Dataset
 
 from pipeline.decode.decode import decode_content
 from pipeline.deidentify.dicom import deidentify_dataset
+from pipeline.deidentify.png_copy import png_copy
 from pipeline.deidentify.raster import strip_metadata
 from pipeline.dicom.dataset import read_dicom
-from pipeline.files.sniff import DICOM, HEAD_BYTES, sniff
+from pipeline.dicom.image import first_frame
+from pipeline.files.sniff import DICOM, HEAD_BYTES, JPEG, PNG, sniff
 from pipeline.limits import Limits
 from pipeline.pseudonym import keyed_pseudonyms
 from pipeline.types import Deidentified
@@ -20,12 +22,15 @@ NAME = b"Planted Person"
 
 
 def deidentified(content: bytes, *, key: bytes = KEY) -> Deidentified:
-    """Without decoding the image, so that other files than chest radiographs pass, too."""
+    """Without reading the tags of view and part, so that all kinds of images pass."""
     media_type = sniff(content[:HEAD_BYTES])
     if media_type == DICOM:
         dataset = read_dicom(content, Limits())
-        return deidentify_dataset(dataset, pseudonyms=keyed_pseudonyms(key))
-    return strip_metadata(content, media_type=media_type, limits=Limits())
+        first = first_frame(dataset, Limits())
+        return deidentify_dataset(dataset, first, pseudonyms=keyed_pseudonyms(key))
+    if media_type in (JPEG, PNG):
+        return strip_metadata(content, media_type=media_type, limits=Limits())
+    return Deidentified(png_copy(decode_content(content)), PNG)
 
 
 def deidentified_dataset(content: bytes, *, key: bytes = KEY) -> Dataset:
