@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from functools import partial
 
@@ -118,6 +118,26 @@ def test_concurrent_claims_do_not_overlap(database: Database) -> None:
         taken = [image_id for mine in threads.map(take_all, range(6)) for image_id in mine]
     assert len(taken) == 120
     assert len(set(taken)) == 120
+
+
+def test_nobody_claims_what_a_late_worker_is_recording(database: Database) -> None:
+    with database.sessions.begin() as session:
+        ready_images(session, 1)
+        late = claim(session)
+        lapse_leases(session)
+
+    def take_over() -> Claim:
+        with database.sessions.begin() as session:
+            return claim(session)
+
+    with ThreadPoolExecutor(1) as threads:
+        with database.sessions.begin() as session:
+            assert still_held(session, late) == set(ids(late))
+            other = threads.submit(take_over)
+            wait([other], timeout=0.5)  # on SQLite it waits for this transaction
+            reason = Reason(RefusalCode.UNEXPECTED, "for a test")
+            record_failed(session, late, dict.fromkeys(ids(late), reason))
+        assert other.result().images == ()
 
 
 def test_lapsed_images_are_claimed_one_by_one_after_fresh_ones(session: Session) -> None:

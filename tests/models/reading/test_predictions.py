@@ -36,9 +36,11 @@ def claim_all(session: Session) -> Claim:
     return claim_images(session, State.READY, Settings(chunk_size=100))
 
 
-def record_all(session: Session, claim: Claim, *, version_id: int) -> None:
+def record_all(session: Session, claim: Claim, *, version_id: int) -> int:
     predictions = {image.sha256: a_prediction() for image in claim.images}
-    record_predictions(session, claim, predictions, model_version_id=version_id, engine="a test")
+    return record_predictions(
+        session, claim, predictions, model_version_id=version_id, engine="a test"
+    )
 
 
 def test_equal_bytes_share_one_prediction(session: Session) -> None:
@@ -46,8 +48,10 @@ def test_equal_bytes_share_one_prediction(session: Session) -> None:
     an_image(session, a_job(session), content="same", state=State.READY)
     claim = claim_all(session)
     an_image(session, a_job(session), content="same", state=State.READY)
-    record_all(session, claim, version_id=version.id)
-    assert [image.state for image in all_images(session)] == [State.PREDICTED] * 2
+    an_image(session, a_job(session), content="same", state=State.CANCELLED)
+    assert record_all(session, claim, version_id=version.id) == 0
+    states = [image.state for image in all_images(session)]
+    assert states == [State.PREDICTED, State.PREDICTED, State.CANCELLED]
     assert count_rows(session, tables.Prediction) == 1
 
 
@@ -94,7 +98,7 @@ def test_lost_claim_records_no_prediction(session: Session) -> None:
     late = claim_all(session)
     lapse_leases(session)
     claim_all(session)
-    record_all(session, late, version_id=version.id)
+    assert record_all(session, late, version_id=version.id) == 1, "it came too late"
     assert [image.state for image in all_images(session)] == [State.READY]
     assert count_rows(session, tables.Prediction) == 0
 
