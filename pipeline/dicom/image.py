@@ -21,10 +21,11 @@ from pipeline.dicom.voi import range_voi, rule_of, stated_voi, voi_warnings
 from pipeline.errors import damaged
 from pipeline.limits import Limits, check_not_blank
 from pipeline.types import NO_LOCAL_TERMS, DecodedImage, LocalTerms, RangeRule
+from pipeline.value_range import histogram
 
 # ITU-R BT.601, which PS3.3 C.7.6.3.1.2 uses for YBR_FULL.
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-_SAMPLES: Final = 100_000  # pixels, by which it is judged whether a window fits
+_SAMPLES: Final = 20_000  # pixels, by which it is judged whether a window fits
 
 
 @dataclass(frozen=True)
@@ -120,15 +121,13 @@ def _monochrome(
     frame: NDArray[Any], padding: NDArray[np.bool_] | None, description: Description
 ) -> _Grey:
     """padding: bool (H, W), pixels that do not count for the range."""
-    step = max(1, int((frame.size / _SAMPLES) ** 0.5))
-    some = frame[::step, ::step]
-    if padding is not None:
-        some = some[~padding[::step, ::step]]
-    film = _values(some, description)
-    voi = stated_voi(film.astype(np.float64), description)
+    film = frame if padding is None else frame[~padding]
+    some = _values(film.ravel()[:: max(1, film.size // _SAMPLES)], description)
+    voi = stated_voi(some.astype(np.float64), description)
     if voi is None:
-        film = frame if padding is None else frame[~padding]
-        voi = range_voi(*_counted(film, description), description)
+        # Eight bits are shown as a whole.
+        counted = _counted(film, description) if description.stored > 8 else (some, None)
+        voi = range_voi(*counted, description)
     if frame.dtype.kind == "f":
         return _Grey(grey_levels(frame.astype(np.float64), description, voi), voi)
     return _Grey(
@@ -156,9 +155,9 @@ def _counted(
     if frame.dtype.kind == "f" or frame.dtype.itemsize > 2:
         return _values(frame.ravel(), description), None
     unsigned = np.ascontiguousarray(frame).view(f"u{frame.dtype.itemsize}")
-    counts = np.bincount(unsigned.ravel())
-    patterns = np.flatnonzero(counts).astype(unsigned.dtype)
-    return _values(patterns, description), counts[patterns]
+    patterns, counts = histogram(unsigned)
+    patterns, counts = patterns[counts > 0], counts[counts > 0]
+    return _values(patterns.astype(unsigned.dtype), description), counts
 
 
 def _looked_up(
