@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pydicom.dataset import Dataset
+from pydicom.uid import DigitalXRayImageStorageForProcessing
 
 from pipeline.dicom.attributes import code, label, term, text
 from pipeline.dicom.stated import (
@@ -32,7 +33,7 @@ _UNKNOWN = "not a term of the standard"
 TEXT: Final = "its tags state burned-in text, which may name the patient"
 FACE: Final = "its tags state recognisable visual features"
 HINT: Final = "a digitised film or a screen capture: text may be burned in"
-RAW: Final = "Presentation Intent Type (0008,0068) is FOR PROCESSING: unprocessed detector values"
+RAW: Final = "an image for processing: unprocessed values of the detector"
 TEST_IMAGE: Final = "Quality Control Image (0028,0300) is {}: it may show no patient"
 
 # PS3.3 C.8.6.1, Conversion Type: digitised video, interface and film, workstation, scanned
@@ -66,7 +67,8 @@ def read_tags(dataset: Dataset, local_terms: LocalTerms = NO_LOCAL_TERMS) -> Tag
     _check_modality(dataset)
     _check_part(_parts(dataset, local_terms, reading), reading)
     _check_view(_views(dataset, local_terms, reading))
-    if term(dataset, "PresentationIntentType") == "FOR PROCESSING":
+    is_raw = text(dataset, "SOPClassUID") == DigitalXRayImageStorageForProcessing
+    if is_raw or term(dataset, "PresentationIntentType") == "FOR PROCESSING":
         reading.warnings.append(RAW)
     if (quality := term(dataset, "QualityControlImage")) in ("YES", "BOTH"):  # PS3.3 C.8.1.1
         reading.warnings.append(TEST_IMAGE.format(quality))

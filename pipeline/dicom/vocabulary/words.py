@@ -51,6 +51,8 @@ def known_words(text: str, vocabulary: Collection[str]) -> list[str]:
 def _parts(word: str, vocabulary: Collection[str]) -> list[str]:
     if word in vocabulary or len(word) < _MIN_COMPOUND:
         return [word]
+    if word[0] in "LR" and word[1:] in vocabulary:  # the side: LHAND
+        return [word[1:]]
     # Of each length, the fewest known words that make up the beginning of the word.
     best: dict[int, list[str]] = {0: []}
     for end in range(1, len(word) + 1):

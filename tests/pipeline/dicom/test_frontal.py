@@ -9,6 +9,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import (
+    DigitalXRayImageStorageForProcessing,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     SecondaryCaptureImageStorage,
 )
@@ -75,6 +76,7 @@ PRIVATE_BOTH = coded("7", "99ACME", "Chest PA and lateral")
         {"ViewPosition": "PA UPRIGHT"},
         {"ViewPosition": "P.A."},
         {"ViewPosition": "AP AXIAL"},
+        {"ViewPosition": "POSTERO-ANTERIOR"},
         {"ViewCodeSequence": [FRONTAL]},
         {"ViewCodeSequence": [modified("399348003", "399196006")]},  # tube angled
         {"ViewCodeSequence": []},
@@ -104,6 +106,8 @@ def test_read_tags_accepts_without_a_warning(tags: dict[str, Any]) -> None:
         ({"BodyPartExamined": "THORACIC SPINE"}, "is SPINE, expected CHEST"),
         ({"BodyPartExamined": "UP_EXM"}, "is ARM, expected CHEST"),
         ({"BodyPartExamined": "HANDAP"}, "is HAND, expected CHEST"),
+        ({"BodyPartExamined": "LHAND"}, "is HAND, expected CHEST"),
+        ({"BodyPartExamined": "LOWER LIMB"}, "is EXTREMITY, expected CHEST"),
         ({"BodyPartExamined": "CHESTLAT"}, "a lateral view: Body Part Examined (0018,0015) is LAT"),
         ({"ViewPosition": "LL"}, "a lateral view: View Position (0018,5101) is LL"),
         ({"ViewPosition": "LATERAL"}, "reads frontal views only"),
@@ -183,6 +187,7 @@ PART, VIEW = "Body Part Examined (0018,0015) ", "View Position (0018,5101) "
             False,
         ),
         ({"PresentationIntentType": "FOR PROCESSING"}, RAW, False),
+        ({"SOPClassUID": DigitalXRayImageStorageForProcessing}, RAW, False),
         ({"QualityControlImage": "YES"}, TEST_IMAGE.format("YES"), False),
     ],
 )
