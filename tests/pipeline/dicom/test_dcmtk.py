@@ -40,9 +40,21 @@ EXPLAINED = {
     "layout_mono_three_samples.dcm": "dcmj2pnm takes each of three equal samples for a pixel",
     "layout_ybr422_stored_full.dcm": "dcmj2pnm takes whole colours for subsampled ones",
     "layout_j2k_rct_stated_ybr_full.dcm": "pydicom, which decodes for dcmj2pnm, converts twice",
+    **dict.fromkeys(
+        ["liver.dcm", "liver_expb.dcm", "liver_1frame.dcm", "liver_expb_1frame.dcm"],
+        "dcmj2pnm shows the greater value of a single bit as half of white",
+    ),
     # The same as rtdose.dcm, in which they agree.
     "rtdose_expb.dcm": "dcmj2pnm exchanges halves of big endian words of 32 bits",
     "rtdose_expb_1frame.dcm": "dcmj2pnm exchanges halves of big endian words of 32 bits",
+}
+
+OPTIONS = {
+    RangeRule.WINDOW: [["--use-window", "1"], ["--use-window", "2"]],
+    RangeRule.TABLE: [["--use-voi-lut", "1"], ["--use-voi-lut", "1", "--ignore-vlut-depth"]],
+    RangeRule.BITS_STORED: [["--no-windowing"]],
+    RangeRule.BITS_USED: [["--min-max-window"]],
+    RangeRule.PERCENTILES: [["--min-max-window"]],
 }
 
 
@@ -94,13 +106,9 @@ def _theirs(
 ) -> list[NDArray[np.float64]]:
     """Return the first frame by each option that may show it like `image`; [] if unreadable."""
     source, target = _decompressed(path, folder), folder / "theirs.pnm"
-    options: list[list[str]] = [["--no-windowing"], ["--min-max-window"]]
-    if isinstance(image, DecodedImage) and image.range_rule == RangeRule.WINDOW:
-        options = [["--use-window", str(number)] for number in (1, 2)]
-    elif isinstance(image, DecodedImage) and image.range_rule == RangeRule.TABLE:
-        options = [["--use-voi-lut", "1"], ["--use-voi-lut", "1", "--ignore-vlut-depth"]]
+    rule = image.range_rule if isinstance(image, DecodedImage) else RangeRule.BITS_STORED
     found = []
-    for chosen in options:
+    for chosen in OPTIONS[rule]:
         target.unlink(missing_ok=True)
         command = [dcmj2pnm, "--write-raw-pnm", "--no-overlays", "--frame", "1", *chosen]
         subprocess.run([*command, str(source), str(target)], capture_output=True, check=False)
