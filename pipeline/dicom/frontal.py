@@ -33,7 +33,7 @@ _UNKNOWN = "not a term of the standard"
 TEXT: Final = "its tags state burned-in text, which may name the patient"
 FACE: Final = "its tags state recognisable visual features"
 HINT: Final = "a digitised film or a screen capture: text may be burned in"
-RAW: Final = "an image for processing: unprocessed values of the detector"
+RAW: Final = "an image FOR PROCESSING: unprocessed values of the detector"
 TEST_IMAGE: Final = "Quality Control Image (0028,0300) is {}: it may show no patient"
 
 # PS3.3 C.8.6.1, Conversion Type: digitised video, interface and film, workstation, scanned
