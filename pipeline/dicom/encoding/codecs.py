@@ -161,7 +161,8 @@ def _rle_decoders(description: Description) -> tuple[Decoder, ...]:
             raise
         except BaseException as error:  # a panic of the Rust code is not an Exception
             raise damaged("the RLE data are damaged") from error
-        samples = np.frombuffer(planes, f"<u{description.allocated // 8}").reshape(shape)
+        kind = "i" if description.is_signed else "u"
+        samples = np.frombuffer(planes, f"<{kind}{description.allocated // 8}").reshape(shape)
         return np.moveaxis(samples, 0, -1)
 
     def by_pydicom(stream: bytes) -> NDArray[Any]:

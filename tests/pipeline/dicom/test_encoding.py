@@ -1,23 +1,16 @@
 """Encoded pixels: streams of every kind, and layouts that the tags misstate."""
 
-import base64
-import io
 import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 import pytest
 from numpy.typing import NDArray
-from pydicom.dataset import FileMetaDataset
-from pydicom.encaps import encapsulate, get_frame
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
+from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import convert_color_space
 from pydicom.uid import (
     JPEG2000,
-    UID,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
     ImplicitVRLittleEndian,
@@ -45,6 +38,7 @@ from tests.support.data.builders import (
     save_dicom,
 )
 from tests.support.data.jpeg12 import encode_jpeg12
+from tests.support.data.streams import HTJ2K_PIXELS, HTJ2K_STREAM, frame_of, jpeg_2000, written
 from tests.support.imaging.deidentified import KEY
 
 IMAGE = make_picture()
@@ -53,41 +47,6 @@ GREY = np.repeat(IMAGE[..., np.newaxis], 3, axis=-1)
 COLOURS = np.stack([IMAGE, IMAGE // 2, 255 - IMAGE], axis=-1)
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 BEHIND = (b"\xff", b"\0", b"\xff\xff\xff", b"\xff\xd9\0", b"anything else")
-# Lossless HTJ2K of 16 * (row + column), 32 by 32: no installed library writes it.
-HTJ2K_STREAM = base64.b64decode(
-    "/0//UQApQAAAAAAgAAAAIAAAAAAAAAAAAAAAIAAAACAAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUEBE"
-    "AB/1wAEyCIkJCQkJCQkJCQkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAALEAAf+TwAAms/0F"
-    "B3QAwAATQAATAEj+Agd0AEj+Agd0AMAAE0AAE4AiIgGCdAAiRf4AY1QAwAAVMAAFUBAIBPKqcQJ1AJAQCOTAIQHstg"
-    "DAABXQAAWihmEYhmEY58p6enCCeABGwzAMwzD+/YQge/YQgey6AMAALVgABa7u7u7u7u7u7vn/AKenp6enp6fCfQDe"
-    "3d3d3d3d3f94Zye/fJ798nv3yey/AP/Z"
-)
-
-
-def frame_of(folder: Path, pixels: NDArray[Any], syntax: str, **attributes: Any) -> bytes:
-    path = make_dicom(folder / "frame.dcm", pixels, transfer_syntax=syntax, **attributes)
-    return get_frame(pydicom.dcmread(path).PixelData, 0, number_of_frames=1)
-
-
-def jpeg_2000(pixels: NDArray[Any], **options: Any) -> bytes:
-    return encoded(pixels, "JPEG2000", no_jp2=True, irreversible=False, **options)
-
-
-def written(value: bytes, syntax: str, **attributes: Any) -> bytes:
-    """Return a DICOM file with this value of Pixel Data, under a syntax that may not allow it.
-
-    Fragments are written with undefined length.
-    """
-    dataset = make_dataset(attributes.pop("pixels", IMAGE), **attributes)
-    dataset.PixelData = value + bytes(len(value) % 2)
-    dataset["PixelData"].is_undefined_length = value.startswith(b"\xfe\xff\x00\xe0")
-    body, head = io.BytesIO(), DicomBytesIO()
-    dataset.save_as(body, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=True)
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = UID(syntax)
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    write_file_meta_info(head, meta)
-    return bytes(128) + b"DICM" + head.getvalue() + body.getvalue()
 
 
 def check(
@@ -107,11 +66,10 @@ def check(
     return found
 
 
-def test_high_throughput_jpeg_2000_is_decoded(tmp_path: Path) -> None:
-    y, x = np.mgrid[:32, :32]
-    pixels = (16 * (x + y)).astype(np.uint16)
-    content = written(encapsulate([HTJ2K_STREAM]), HTJ2KLossless, pixels=pixels, bits_stored=10)
-    check(content, pixels / 1023)
+def test_high_throughput_jpeg_2000_is_decoded() -> None:
+    stream = encapsulate([HTJ2K_STREAM])
+    content = written(stream, HTJ2KLossless, pixels=HTJ2K_PIXELS, bits_stored=10)
+    check(content, HTJ2K_PIXELS / 1023)
 
 
 @pytest.mark.parametrize("behind", BEHIND)

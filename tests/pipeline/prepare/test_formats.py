@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom.charset import python_encoding
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from pipeline.errors import RefusedError
 from pipeline.prepare.pool import DecoderPool
@@ -18,10 +27,13 @@ from pipeline.prepare.prepare import prepare
 from pipeline.types import Prepared
 from tests.support.data.builders import (
     LOSSLESS,
+    encoded,
     make_dicom,
     make_picture,
     make_raster,
 )
+from tests.support.data.jpeg12 import encode_jpeg12
+from tests.support.data.streams import HTJ2K_PIXELS, HTJ2K_STREAM, frame_of, written
 
 pytestmark = pytest.mark.processes
 
@@ -65,6 +77,26 @@ def test_every_transfer_syntax_is_read(pool: DecoderPool, tmp_path: Path) -> Non
             for number, syntax in enumerate(syntaxes)
         ],
     )
+
+
+def test_every_kind_of_stream_is_read(pool: DecoderPool, tmp_path: Path) -> None:
+    deep, grey = make_picture(top=4095), np.repeat(make_picture()[..., np.newaxis], 3, axis=-1)
+    twelve_bits = encode_jpeg12(deep)
+    padded = frame_of(tmp_path, make_picture(), RLELossless) + bytes(4)
+    kinds = {
+        "htj2k.dcm": written(encapsulate([HTJ2K_STREAM]), HTJ2KLossless, pixels=HTJ2K_PIXELS),
+        "12.dcm": written(encapsulate([twelve_bits]), JPEGExtended12Bit, pixels=deep),
+        "12.jpg": twelve_bits,
+        "lossless.jpg": frame_of(tmp_path, deep, JPEGLosslessSV1),
+        "jpeg-ls.jpg": frame_of(tmp_path, deep, JPEGLSLossless),
+        "rle.dcm": written(encapsulate([padded]), RLELossless),
+        "fragments.dcm": written(encapsulate([make_picture().tobytes()]), ExplicitVRLittleEndian),
+        "colours.dcm": written(encapsulate([encoded(grey, "JPEG")]), JPEGBaseline8Bit, pixels=grey),
+        "grey.dcm": written(encapsulate([encoded(grey, "JPEG")]), JPEGBaseline8Bit),
+    }
+    for name, content in kinds.items():
+        (tmp_path / name).write_bytes(content)
+    assert_read_alike(pool, [tmp_path / name for name in kinds])
 
 
 def test_every_raster_format_is_read(pool: DecoderPool, tmp_path: Path) -> None:
