@@ -81,13 +81,14 @@ def _answer(
     """Return a message and the bytes after it."""
     try:
         _read_all(warnings)  # those of the previous file
-        answer = _result(channel, task, read_exactly(file, task["bytes"]), limits)
+        try:
+            answer = _result(channel, task, read_exactly(file, task["bytes"]), limits)
+        except RefusedError as refusal:
+            answer = _refusal(refusal)
         if reports_damage(_read_all(warnings).decode(errors="replace")):
-            # GDCM decodes a damaged lossless JPEG without an error; the damage shows here only.
+            # GDCM decodes damaged JPEG without an error, or does not say why it refuses it.
             return _refusal(damaged(DAMAGED))
         return answer
-    except RefusedError as refusal:
-        return _refusal(refusal)
     except MemoryError:
         return _refusal(too_large("reading the file takes too much memory"))
     except Exception as error:

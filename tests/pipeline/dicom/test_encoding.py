@@ -1,12 +1,17 @@
 """Encoded pixels: streams of every kind, and layouts that the tags misstate."""
 
+import shutil
 import struct
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import convert_color_space
 from pydicom.uid import (
@@ -24,6 +29,10 @@ from pydicom.uid import (
 )
 
 from pipeline.decode.decode import decode_content
+from pipeline.dicom.dataset import read_dicom
+from pipeline.dicom.description import describe
+from pipeline.dicom.encoding import codecs
+from pipeline.dicom.encoding.layout import settle_layout
 from pipeline.errors import RefusedError
 from pipeline.files.jpeg2000 import trim_jpeg_2000
 from pipeline.limits import Limits
@@ -41,6 +50,9 @@ from tests.support.data.jpeg12 import encode_jpeg12
 from tests.support.data.streams import HTJ2K_PIXELS, HTJ2K_STREAM, frame_of, jpeg_2000, written
 from tests.support.imaging.deidentified import KEY
 
+needs_dcmtk = pytest.mark.skipif(
+    shutil.which("dcmdjpeg") is None, reason="dcmtk, the reference, is not installed"
+)
 IMAGE = make_picture()
 DEEP = make_picture(top=4095)
 GREY = np.repeat(IMAGE[..., np.newaxis], 3, axis=-1)
@@ -315,3 +327,46 @@ def test_refusals_name_the_contradiction(
 ) -> None:
     with pytest.raises(RefusedError, match=words):
         decode_content(written(value, syntax))
+
+
+@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEG2000Lossless])
+def test_second_decoder_reads_what_the_first_refuses(
+    syntax: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = make_dicom(tmp_path / "x.dcm", IMAGE, transfer_syntax=syntax).read_bytes()
+    expected = decode_content(content).pixels
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(codecs, "decode_by_openjpeg", refuse)
+    monkeypatch.setattr(Image, "open", refuse)
+    np.testing.assert_array_equal(decode_content(content).pixels, expected)
+
+
+def samples_of(path: Path) -> NDArray[Any]:
+    limits = Limits(max_aspect=100)
+    dataset = read_dicom(path.read_bytes(), limits)
+    return codecs.decode_frame(dataset, settle_layout(dataset, describe(dataset), limits), 0)
+
+
+def by_dcmtk(folder: Path, path: Path) -> NDArray[Any]:
+    subprocess.run(["dcmdjpeg", path, folder / "plain.dcm"], check=True)
+    return dcmread(folder / "plain.dcm").pixel_array
+
+
+@needs_dcmtk
+@pytest.mark.parametrize("name", ["JPEG-lossy.dcm", "JPGExtended.dcm"])
+def test_twelve_bit_samples_equal_those_of_dcmtk(name: str, tmp_path: Path) -> None:
+    path = Path(str(get_testdata_file(name, download=False)))
+    np.testing.assert_array_equal(samples_of(path), by_dcmtk(tmp_path, path))
+
+
+@needs_dcmtk
+@pytest.mark.parametrize(
+    "options", ["+ee", "+es", "+ep", "+e1", *(f"+el +sv {number}" for number in range(1, 8))]
+)
+def test_every_jpeg_process_gives_the_samples_of_dcmtk(options: str, tmp_path: Path) -> None:
+    plain, coded = make_dicom(tmp_path / "x.dcm", DEEP, bits_stored=12), tmp_path / "coded.dcm"
+    subprocess.run(["dcmcjpeg", *options.split(), plain, coded], check=True)
+    np.testing.assert_array_equal(samples_of(coded), by_dcmtk(tmp_path, coded))

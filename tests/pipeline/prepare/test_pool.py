@@ -24,6 +24,7 @@ from pipeline.prepare.pool import DecoderPool
 from pipeline.prepare.prepare import prepare
 from pipeline.types import Prepared
 from tests.support.data.builders import change_frame, make_dicom, make_jpeg, make_picture, make_png
+from tests.support.data.jpeg12 import encode_jpeg12
 from tests.support.imaging.owned_decoder import CRASH, HANG, PROGRAM, code_file, owned_pool
 
 pytestmark = pytest.mark.processes
@@ -136,6 +137,17 @@ def test_damage_reported_on_stderr_only_is_refused(tmp_path: Path) -> None:
     damaged = Path(shutil.copy(whole, tmp_path / "2.dcm"))
     change_frame(damaged, lambda frame: frame[:5000] + bytes(512) + frame[5512:])
     assert isinstance(prepare(damaged), Prepared), "the damage is reported elsewhere too"
+    with DecoderPool(processes=1, timeout_s=20) as pool:
+        answers = list(pool.prepare_all([whole, damaged, whole]))
+    sentence = "the JPEG data are damaged: parts of the image are lost"
+    assert_only_second_refused(answers, RefusalCode.DAMAGED, sentence)
+
+
+def test_damage_in_twelve_bit_jpeg_is_refused(tmp_path: Path) -> None:
+    whole, damaged = tmp_path / "1.jpg", tmp_path / "2.jpg"
+    content = encode_jpeg12(make_picture(400, 400, top=4095))
+    whole.write_bytes(content)
+    damaged.write_bytes(content[:5000] + content[5100:])
     with DecoderPool(processes=1, timeout_s=20) as pool:
         answers = list(pool.prepare_all([whole, damaged, whole]))
     sentence = "the JPEG data are damaged: parts of the image are lost"
