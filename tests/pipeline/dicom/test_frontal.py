@@ -186,6 +186,11 @@ PART, VIEW = "Body Part Examined (0018,0015) ", "View Position (0018,5101) "
             "View Code Sequence (0054,0220) has no known code; judged by the image",
             False,
         ),
+        (
+            {"ViewCodeSequence": [modified("7", "399196006")]},  # the tube's angle is no view
+            "View Code Sequence (0054,0220) has no known code; judged by the image",
+            False,
+        ),
         ({"PresentationIntentType": "FOR PROCESSING"}, RAW, False),
         ({"SOPClassUID": DigitalXRayImageStorageForProcessing}, RAW, False),
         ({"QualityControlImage": "YES"}, TEST_IMAGE.format("YES"), False),

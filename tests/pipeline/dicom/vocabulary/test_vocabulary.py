@@ -8,7 +8,7 @@ from pydicom.sr._cid_dict import cid_concepts  # pydicom 3.0.2; lists, for this 
 from pydicom.sr._concepts_dict import concepts
 from pydicom.sr._snomed_dict import mapping
 
-from pipeline.dicom.vocabulary.body_parts import COMBINED, PART_CODES, part_of
+from pipeline.dicom.vocabulary.body_parts import COMBINED, KEPT_PARTS, PART_CODES, part_of
 from pipeline.dicom.vocabulary.views import VIEW_CODES, VIEW_WORDS, View, kept_view, view_words
 from pipeline.dicom.vocabulary.words import words
 
@@ -125,3 +125,10 @@ def test_part_codes_are_those_of_the_standard() -> None:
             assert part_of(meaning) == PART_CODES[code], (code, meaning)
     for code in PART_CODES.keys() & mapping["SRT"].keys():
         assert PART_CODES.get(mapping["SRT"][code], PART_CODES[code]) == PART_CODES[code], code
+
+
+def test_what_is_kept_in_stored_files_is_read_again() -> None:
+    """Among these are the words that earlier releases kept."""
+    earlier = "CHEST THORAX THORACIC LUNG RIBS BRUST HEART PULMONARY CHESTABDOMEN CHESTPORT CXR"
+    assert set(earlier.split()) <= KEPT_PARTS
+    assert {part_of(word) for word in KEPT_PARTS} == {"CHEST", COMBINED}
