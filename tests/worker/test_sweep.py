@@ -13,6 +13,7 @@ from models.files.garbage import collect_garbage
 from models.intake.claims import claim_images
 from models.intake.jobs import cancel_job
 from models.learning.nights import claim_night, list_nights
+from models.reading.rereadings import request_rereading
 from models.tables.intake import Job, ModelAlias, State
 from tests.support.data.rows import (
     a_version,
@@ -73,6 +74,26 @@ def test_sweep_nudges_predict_once_the_lease_of_its_killed_worker_has_lapsed(
     sweep(context)
     assert nudges(broker_url, "predict") == 1
     assert nudges(broker_url, "ingest") == 0
+
+
+def test_sweep_nudges_a_rereading_while_no_new_image_waits(
+    context: AppContext, with_broker: Settings, broker_url: str, job: Job
+) -> None:
+    with context.sessions.begin() as session:
+        version = a_version(session)
+        an_image(session, job, state=State.PREDICTED)
+        request_rereading(
+            session,
+            model_version_id=version.id,
+            operating_point=context.settings.operating_point,
+            user_id=job.user_id,
+        )
+    sweep(context)
+    assert nudges(broker_url, "predict") == 1
+    with context.sessions.begin() as session:
+        an_image(session, job, content="new", state=State.READY)
+    sweep(context)
+    assert nudges(broker_url, "predict") == 2, "for the new image, not for the re-reading"
 
 
 def test_sweep_keeps_the_upload_of_a_failed_image(context: AppContext, job: Job) -> None:
