@@ -36,9 +36,6 @@ HINT: Final = "a digitised film or a screen capture: text may be burned in"
 RAW: Final = "an image FOR PROCESSING: unprocessed values of the detector"
 TEST_IMAGE: Final = "Quality Control Image (0028,0300) is {}: it may show no patient"
 
-# PS3.3 C.8.6.1, Conversion Type: digitised video, interface and film, workstation, scanned
-# document and image, drawing, synthetic image.
-_CONVERSIONS: Final = frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW", "SYN"})
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"  # PS3.4 B.5, prefix of the multi-frame ones
 
 
@@ -176,7 +173,7 @@ def burned_in_warnings(dataset: Dataset) -> list[str]:
         found.append(FACE)
     if not stated and (
         f"{text(dataset, 'SOPClassUID')}.".startswith(f"{_SECONDARY_CAPTURE}.")
-        or code(dataset, "ConversionType") in _CONVERSIONS
+        or term(dataset, "ConversionType")
         or code(dataset, "Modality") in CONVERTED
     ):
         found.append(HINT)

@@ -45,6 +45,9 @@ TERMS: Final[Mapping[str, frozenset[str]]] = {
     "PatientSex": frozenset({"M", "F", "O"}),  # C.7.1.1
     "PresentationIntentType": frozenset({"FOR PRESENTATION", "FOR PROCESSING"}),  # C.8.11.1
     "QualityControlImage": frozenset({"YES", "NO", "BOTH"}),  # C.8.1.1
+    # C.8.6.1: digitised video, interface and film, workstation, scanned document and image,
+    # drawing, synthetic image.
+    "ConversionType": frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW", "SYN"}),
     "BurnedInAnnotation": frozenset({"YES", "NO"}),  # C.7.6.1
     "RecognizableVisualFeatures": frozenset({"YES", "NO"}),  # C.7.6.1
     "PhotometricInterpretation": frozenset(

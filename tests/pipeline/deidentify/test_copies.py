@@ -133,6 +133,19 @@ def test_odd_attributes(
     assert_read_alike(content)
 
 
+def test_warnings_of_origin_and_intent_are_kept(tmp_path: Path) -> None:
+    dataset = make_dataset(
+        ConversionType="DF",
+        RecognizableVisualFeatures="YES",
+        PresentationIntentType="FOR PROCESSING",
+        QualityControlImage="YES",
+    )
+    content = NATIVE["explicit"](dataset, tmp_path)
+    source, copy = (decode_content(one) for one in (content, deidentified(content).blob))
+    assert len(source.warnings) == 4
+    assert copy.warnings == source.warnings
+
+
 def changed(dataset: Dataset, attributes: dict[str, Any]) -> Dataset:
     for keyword, value in attributes.items():
         dataset.pop(keyword, None)
