@@ -7,6 +7,7 @@ rows black, and reads as many chunks as there are.
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Final
 
 from pipeline.errors import damaged, too_large
@@ -27,6 +28,8 @@ _ADAM_7: Final = (
 # Private, and not to be kept by programs that change pixels (section 5.4).
 _RANGE: Final = b"raNG"
 _READ: Final = (b"IHDR", b"PLTE", b"tRNS", b"pHYs", b"IDAT")
+_DENSITIES: Final = struct.Struct(">IIB")
+_MAX_ASPECT: Final = 5  # beyond, densities are a mistake
 _MAX_CHUNKS: Final = 50_000  # the largest images have some 16,000; each takes 20 µs
 _PIECE_BYTES: Final = 2**20
 
@@ -67,7 +70,9 @@ def strip_png(content: bytes, limits: Limits) -> bytes:
     # Section 11.3.2: one sample of each colour, or one byte for each palette entry.
     if length := {0: 2, 2: 6, _PALETTE: 1 << depth}.get(colour_type):
         kept += [(b"tRNS", body[:length]) for body in bodies[b"tRNS"][-1:]]
-    kept += [(b"pHYs", body[:9]) for body in bodies[b"pHYs"][-1:] if body[:4] != body[4:8]]
+    kept += [
+        (b"pHYs", densities) for body in bodies[b"pHYs"][-1:] for densities in _densities(body)
+    ]
     bits, rule = stated_levels(content)
     if rule:
         kept.append((_RANGE, bytes([bits]) + rule.encode()))
@@ -79,6 +84,20 @@ def strip_png(content: bytes, limits: Limits) -> bytes:
         rows = zlib.decompressobj().decompress(b"".join(bodies[b"IDAT"]), expected)
         kept.append((b"IDAT", zlib.compress(rows, 1)))
     return SIGNATURE + b"".join(chunk(kind, body) for kind, body in [*kept, (b"IEND", b"")])
+
+
+def _densities(body: bytes) -> list[bytes]:
+    """Return pHYs (section 11.3.4.3) without its unit, [] where pixels are square.
+
+    Reduced: eight bytes as they are could be text.
+    """
+    if len(body) != _DENSITIES.size:
+        return []
+    across, down, _ = _DENSITIES.unpack(body)
+    if across == down or not 1 / _MAX_ASPECT <= across / max(down, 1) <= _MAX_ASPECT:
+        return []
+    ratio = Fraction(across, down).limit_denominator(2**16)
+    return [_DENSITIES.pack(ratio.numerator, ratio.denominator, 0)]
 
 
 def stated_levels(content: bytes) -> tuple[int, RangeRule | None]:

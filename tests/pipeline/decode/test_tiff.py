@@ -147,7 +147,7 @@ def test_stated_range_beside_the_values_is_not_believed(tags: dict[int, Any]) ->
     "thumbnail",
     [
         (THUMBNAIL, {"tags": {254: 1}}),
-        (THUMBNAIL, {"tags": {255: 2}}),
+        (make_picture(64, 64), {"tags": {255: 2}}),
         (0 * make_picture(64, 64), {"tags": {254: 1}}),
         (0 * THUMBNAIL, {}),
     ],
@@ -163,7 +163,9 @@ def test_thumbnail_never_stands_for_the_film(thumbnail: Any) -> None:
 def test_largest_sub_ifd_is_read() -> None:
     pyramid = {"children": ((THUMBNAIL, {"tags": {254: 1}}),)}
     raw = {"tags": {254: 1}, "children": ((IMAGE, {}),)}
-    for content in (make_tiff((IMAGE, pyramid)), make_tiff((THUMBNAIL, raw))):
+    unmarked: dict[str, Any] = {"children": ((IMAGE, {}),)}
+    pages = ((IMAGE, pyramid), (THUMBNAIL, raw), (make_picture(64, 64), unmarked))
+    for content in (make_tiff(page) for page in pages):
         np.testing.assert_allclose(decode_content(content).pixels, REFERENCE, atol=1e-6)
 
 

@@ -103,3 +103,23 @@ def test_unknown_filter_of_a_row_is_refused() -> None:
 
 def test_pixel_bytes_ignores_passes_without_columns() -> None:
     assert pixel_bytes(struct.pack(">IIBBBBB", 1, 3, 4, 0, 0, 0, 1)) == 3 * 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"sBIT", b"\x0c"),
+        (b"raNG", b"\x0cbits used"),
+        (b"pHYs", struct.pack(">IIB", 3, 2, 0)),
+    ],
+)
+def test_what_reading_needs_is_kept(kind: bytes, body: bytes) -> None:
+    png = png_with(encoded(make_picture(top=65535), "PNG"), png_chunk(kind, body))
+    assert png_chunk(kind, body) in deidentified(png).blob
+
+
+@pytest.mark.parametrize("kind", [b"sBIT", b"raNG", b"pHYs"])
+@pytest.mark.parametrize("body", [NAME, NAME[:9], NAME[:8] + b"\0"])
+def test_text_in_chunks_that_are_kept_is_removed(kind: bytes, body: bytes) -> None:
+    blob = deidentified(png_with(encoded(IMAGE, "PNG"), png_chunk(kind, body))).blob
+    assert body[:8] not in blob
