@@ -124,9 +124,8 @@ def _table(keyword: str, table: LookUpTable) -> DataElement:
     Entries are rewritten with 16 bits each; bytes after them and explanations are dropped.
     """
     item = Dataset()
-    count, first = len(table.entries) % 2**16, table.first
-    vr = "SS" if first < 0 and count < 2**15 else "US"
-    descriptor = [count, first if vr == "SS" else first % 2**16, table.bits]
+    vr = "SS" if table.first < 0 else "US"
+    descriptor = [len(table.entries) % 2**16, table.first, table.bits]
     item.add(DataElement(Tag("LUTDescriptor"), vr, descriptor))
     entries = table.entries.astype("<u2").tobytes()
     item.add(DataElement(Tag("LUTData"), "OW", entries))

@@ -160,7 +160,7 @@ def test_lossless_stream_without_overlay_keeps_its_encoding(
         np.testing.assert_allclose(found.pixels, DEEP / 1023, atol=1e-6)
 
 
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEG2000Lossless])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, *LOSSLESS])
 @pytest.mark.parametrize(
     ("factor", "window", "stored", "top"),
     [(1.3, None, 10, 1023), (1.3, 1400, 11, 1400), (16, None, 14, 16383)],
@@ -179,9 +179,9 @@ def test_values_above_the_bits_stored_are_kept(
     pixels = decode(path).pixels
     np.testing.assert_allclose(pixels, np.minimum(film, top) / top, atol=1e-6)
     kept = deidentified_dataset(path.read_bytes())
-    kept.pixel_array_options(correct_unused_bits=False)
-    np.testing.assert_array_equal(kept.pixel_array, film)
     assert (kept.BitsStored, kept.HighBit) == (stored, stored - 1)
+    kept.BitsStored, kept.HighBit = 16, 15  # pydicom and GDCM clear the others
+    np.testing.assert_array_equal(kept.pixel_array, film)
     path.write_bytes(deidentified(path.read_bytes()).blob)
     np.testing.assert_array_equal(decode(path).pixels, pixels)
 

@@ -41,6 +41,12 @@ def test_saturated_film_is_no_padding(value: int) -> None:
     assert not mask_of(film, value, is_inverse=value == 0).any()
 
 
+def test_film_with_a_saturated_corner_is_no_padding() -> None:
+    film = np.clip(np.rint((0.6 + 0.4 * (X + Y)) * TOP), 0, TOP).astype(np.int64)
+    assert film[-1, -1] == TOP
+    assert not mask_of(film, TOP).any()
+
+
 @pytest.mark.parametrize("value", [0, TOP])
 def test_black_padding_around_a_dark_film_is_found(value: int) -> None:
     """It is black of MONOCHROME2, or of MONOCHROME1."""

@@ -73,7 +73,7 @@ def test_bits_stored_are_corrected_where_a_window_states_the_range() -> None:
 
 def test_one_more_than_the_greatest_value_takes_no_further_bit() -> None:
     """Rounding makes such values of white."""
-    found = described(np.minimum(scaled(2), 2048))
+    found = described(np.minimum(scaled(2.2), 2048))
     assert (found.stored, found.extra_bits) == (11, 1)
 
 
@@ -126,6 +126,23 @@ def test_overlay_above_values_that_overflow_is_not_kept() -> None:
 def test_bits_that_tags_state_as_an_overlay_are_never_values() -> None:
     assert value_bits(scaled(1.3), TEN, overlays=[10]) == TEN
     assert value_bits(scaled(1.3), TEN, overlays=[12]).stored == 11
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_noise_is_no_value(bits: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 2**bits, FILM.shape, np.uint16)
+    assert value_bits(noise, TEN) == TEN
+
+
+def test_overlay_in_place_of_values_is_no_value() -> None:
+    film = np.where(TEXT, 1024, FILM // 2 + 100).astype(np.uint16)
+    assert value_bits(film, TEN) == TEN
+
+
+def test_values_of_far_more_bits_are_kept_at_steep_edges() -> None:
+    """Neighbours differ by more than the stated range in places."""
+    film = np.ascontiguousarray(FILM[::5, ::5]).astype(np.uint16) * np.uint16(64)
+    assert value_bits(film, TEN).stored == 16
 
 
 def test_bits_set_everywhere_are_not_values() -> None:
