@@ -79,7 +79,7 @@ def test_large_image_takes_little_more_than_its_levels() -> None:
     pixels = grey_levels(values, possible=SIXTEEN).pixels
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < pixels.nbytes + 18_000_000
+    assert peak < pixels.nbytes + 4_000_000
 
 
 def images_to_copy() -> dict[str, bytes]:
