@@ -71,8 +71,8 @@ def trim_jpeg_2000(content: bytes) -> bytes:
     while _number(stream, position, 2) == _SOT:
         start, length = position, _number(stream, position + 6, 4)
         position = start + max(length, 14)
-        if length == 0 or not _goes_on(stream, position):
-            # A.4.2: a last tile part of unstated length; others state a wrong one. No coded data
+        if not _goes_on(stream, position):
+            # A.4.2: a last tile part may state length 0; others state a wrong one. No coded data
             # contain 0xFFD9 (B.10.1).
             position = stream.find(_END, start)
     if position < 0 or position > len(stream):

@@ -33,7 +33,7 @@ def believe(description: Description, keyword: str, value: Any) -> Description:
 
 
 def write_back(dataset: Dataset, description: Description, *, stated: Description) -> None:
-    """Correct the data set's attributes, so that whoever reads it next finds no contradiction."""
+    """Correct the data set's attributes: an image's row keeps those of its stored copy."""
     for keyword, field in _FIELDS.items():
         value = getattr(description, field)
         if value != getattr(stated, field):

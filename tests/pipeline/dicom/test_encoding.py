@@ -32,6 +32,7 @@ from pipeline.decode.decode import decode_content
 from pipeline.dicom.dataset import read_dicom
 from pipeline.dicom.description import describe
 from pipeline.dicom.encoding import codecs
+from pipeline.dicom.encoding.fragments import trim
 from pipeline.dicom.encoding.layout import settle_layout
 from pipeline.errors import RefusedError
 from pipeline.files.jpeg2000 import trim_jpeg_2000
@@ -74,6 +75,7 @@ def check(
     assert stored is not None
     copy = decode_content(stored.blob)
     np.testing.assert_array_equal(copy.pixels, found.pixels)
+    assert copy.tags == found.tags
     assert not [one for one in copy.warnings if "contradicts" in one or "fragments" in one]
     return found
 
@@ -92,6 +94,7 @@ def test_what_stands_behind_the_end_of_a_stream_is_ignored(
     syntax: str, behind: bytes, tmp_path: Path
 ) -> None:
     stream = frame_of(tmp_path, IMAGE, syntax).rstrip(b"\0")
+    assert trim(stream + behind) == stream
     content = written(encapsulate([stream + behind]), syntax)
     check(content, IMAGE / 255, atol=3 / 255 if syntax == JPEGBaseline8Bit else 0)
 
