@@ -115,7 +115,7 @@ def frame_header(content: bytes) -> FrameHeader:
             is_jfif = True
         elif segment.marker == APP14 and body.startswith(b"Adobe") and len(body) >= 12:
             transform = body[11]
-        elif segment.marker in _FRAMES and len(body) >= 6 + 3 * body[5]:
+        elif segment.marker in _FRAMES and len(body) > 5 and len(body) >= 6 + 3 * body[5]:
             precision, rows, columns, count = struct.unpack(">BHHB", body[:6])
             is_ybr = _is_ybr(body[6 : 6 + 3 * count : 3], is_jfif=is_jfif, transform=transform)
             return FrameHeader(segment.marker, precision, rows, columns, count, is_ybr)

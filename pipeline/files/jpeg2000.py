@@ -38,7 +38,7 @@ def read_code_stream(content: bytes) -> CodeStream:
     if _marker(stream, 0) != _SOC or _marker(stream, 2) != _SIZ or len(stream) < 43:
         raise damaged(_DAMAGED)
     main = (one for one in _header(stream, 2) if one.marker == _COD)
-    transforms = next((stream[one.start + 8] for one in main), 0)
+    transforms = next((_number(stream, one.start + 8, 1) for one in main), 0)
     right, bottom, left, top = (_number(stream, at, 4) for at in (8, 12, 16, 20))
     return CodeStream(
         rows=bottom - top,

@@ -373,3 +373,15 @@ def test_every_jpeg_process_gives_the_samples_of_dcmtk(options: str, tmp_path: P
     plain, coded = make_dicom(tmp_path / "x.dcm", DEEP, bits_stored=12), tmp_path / "coded.dcm"
     subprocess.run(["dcmcjpeg", *options.split(), plain, coded], check=True)
     np.testing.assert_array_equal(samples_of(coded), by_dcmtk(tmp_path, coded))
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"\xff\xd8\xff\xc0\0\x04\x08\0\xff\xd9",
+        jpeg_2000(IMAGE)[:49] + b"\xff\x52\0\x02\xff\x90",
+    ],
+)
+def test_headers_that_are_too_short_are_refused(stream: bytes) -> None:
+    with pytest.raises(RefusedError, match=r"no frame header|cut short"):
+        decode_content(written(encapsulate([stream]), JPEGBaseline8Bit))
