@@ -91,8 +91,6 @@ def _sizes(dataset: Dataset, description: Description) -> Numbers:
         sizes = tags.numbers(keyword)
         if len(sizes) == 2 and all(size > 0 for size in sizes):
             numbers[keyword] = sizes
-        elif sizes:
-            break  # the proportions are not those of the next one
     if "PixelAspectRatio" in dataset or (description.pixel_aspect != 1 and not numbers):
         ratio = Fraction(description.pixel_aspect).limit_denominator(_GREATEST_TERM)
         numbers["PixelAspectRatio"] = [ratio.numerator, ratio.denominator]

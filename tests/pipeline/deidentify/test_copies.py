@@ -105,7 +105,7 @@ ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-@settings(max_examples=40)
+@settings(max_examples=120)
 @given(
     kind=st.sampled_from(["u1", "u2", "i2", "u4"]),
     shift=st.integers(0, 6),
@@ -131,6 +131,40 @@ def test_odd_attributes(
     except RefusedError:
         return
     assert_read_alike(content)
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL", "YBR_FULL_422", "PALETTE COLOR"])
+@pytest.mark.parametrize("encoding", [*NATIVE, *RLE])
+def test_colours(encoding: str, photometric: str, tmp_path: Path) -> None:
+    grey = make_picture(*EVEN)
+    colours = np.stack([grey, np.roll(grey, 3), 255 - grey], axis=-1)
+    dataset = make_dataset(colours, PhotometricInterpretation=photometric)
+    if photometric == "YBR_FULL_422":  # Y Y Cb Cr of two pixels, PS3.3 C.7.6.3.1.2
+        if encoding in RLE:
+            pytest.skip("RLE is never subsampled")
+        two = colours.reshape(-1, 2, 3)
+        dataset.PixelData = np.column_stack([two[:, :, 0], two[:, 0, 1:]]).tobytes()
+    elif photometric == "PALETTE COLOR":
+        dataset = make_dataset(grey, PhotometricInterpretation=photometric)
+        for colour, shift in (("Red", 0), ("Green", 40), ("Blue", 90)):
+            keyword = f"{colour}PaletteColorLookupTable"
+            table = (np.roll(np.arange(256), shift) * 257).astype("<u2")
+            is_big = encoding.startswith("big")
+            dataset.add_new(Tag(f"{keyword}Descriptor"), "US", [256, 0, 16])
+            dataset.add_new(
+                Tag(f"{keyword}Data"), "OW", (table.byteswap() if is_big else table).tobytes()
+            )
+    stored = assert_read_alike((NATIVE | RLE)[encoding](dataset, tmp_path))
+    assert pydicom.dcmread(io.BytesIO(stored.blob)).pixel_array.shape[:2] == EVEN
+
+
+def test_every_window_is_kept(tmp_path: Path) -> None:
+    """The second is read, as the first does not fit the values."""
+    windows: dict[str, Any] = {"WindowCenter": ["90000", "2000"], "WindowWidth": ["30", "3000"]}
+    pixels = make_picture(*EVEN, top=4095)
+    content = NATIVE["explicit"](make_dataset(pixels, bits_stored=12, **windows), tmp_path)
+    stored = assert_read_alike(content)
+    assert pydicom.dcmread(io.BytesIO(stored.blob)).WindowCenter == [90000, 2000]
 
 
 def test_warnings_of_origin_and_intent_are_kept(tmp_path: Path) -> None:
