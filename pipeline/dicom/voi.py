@@ -18,7 +18,7 @@ from pipeline.types import RangeRule
 from pipeline.value_range import ValueRange, robust_ends, used_range
 
 # Windows for lungs or bones show a part of the values in full contrast, generous ones all values
-# in less. 200 films of two collections, with windows of a quarter and of four times their range:
+# in less; both fit. One for a quarter of a film's bits, or for four times as many, does not.
 _LEAST_USED: Final = 1 / 3  # of the grey levels
 _MOST_CLIPPED: Final = 0.65  # of the pixels, to black or to white
 _LEAST_SHOWN: Final = 0.1  # of the pixels
