@@ -2,7 +2,7 @@
 
 The standard promises that no pixel of the film itself has a padding value. Devices state their
 white or black all the same, with which a film is saturated in places: so padding is only what
-touches the border, and if it is white, only what does not fade into the film.
+touches the border and, unless it is as dark as the film's darkest, does not fade into the film.
 """
 
 from typing import Any, Final
@@ -16,6 +16,7 @@ Ends = tuple[float, float]
 # A saturated part of a film fades into the rest: most of its neighbours are nearly as bright.
 # Padding ends at whatever the film shows there.
 _FADING: Final = 0.05  # of the film's range
+_DARKER: Final = 0.01  # of the film may be darker than padding that is black
 _SOME, _MOST = 0.1, 0.5  # of the neighbours
 _MOST_RUNS: Final = 32  # of padding in a row, on average
 
@@ -45,7 +46,8 @@ def padding_mask(
         return mask
     mask = _connected_to_border(mask)
     film = frame[::8, ::8][~mask[::8, ::8]].astype(np.float64)
-    if film.size and (padding[0] > np.median(film)) != is_inverse:
+    darker = film > padding[1] if is_inverse else film < padding[0]
+    if film.size and darker.mean() > _DARKER:
         fading = _FADING * float(np.ptp(film))
         if _share_below(mask, frame, fading) > _SOME:
             mask = _outside(mask)

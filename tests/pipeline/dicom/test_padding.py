@@ -47,6 +47,13 @@ def test_film_with_a_saturated_corner_is_no_padding() -> None:
     assert not mask_of(film, TOP).any()
 
 
+def test_film_of_a_grey_padding_value_is_no_padding() -> None:
+    noise = np.random.default_rng(0).normal(0, 60, X.shape)
+    film = np.clip(np.rint((X + 1) / 2 * TOP + noise), 0, TOP).astype(np.int64) // 40 * 40
+    assert (film[[0, -1]] == 1000).any()
+    assert not mask_of(film, 1000).any()
+
+
 @pytest.mark.parametrize("value", [0, TOP])
 def test_black_padding_around_a_dark_film_is_found(value: int) -> None:
     """It is black of MONOCHROME2, or of MONOCHROME1."""
