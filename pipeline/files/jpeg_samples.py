@@ -61,6 +61,8 @@ def decode_by_gdcm(
     rows, columns, components = shape
     if components not in (1, 3) or not rows or not columns:
         raise unsupported(f"expected JPEG data of 1 or 3 components, received {components}")
+    if not 2 <= precision <= 16:  # others crash it
+        raise unsupported(f"expected JPEG data of 2 to 16 bits, received {precision}")
     try:
         # As text of one character a byte: GDCM's bindings have no other way.
         text = _image(content, syntax, shape, precision).GetBuffer()

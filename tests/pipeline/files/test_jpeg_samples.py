@@ -67,3 +67,9 @@ def test_twelve_bit_file_is_refused_beyond_limits_and_when_cut_short() -> None:
     arithmetic = content.replace(b"\xff\xc1", b"\xff\xc9")
     with pytest.raises(RefusedError, match="12 bits are damaged or of a kind"):
         decode_content(arithmetic)
+
+
+def test_precision_that_does_not_exist_is_refused() -> None:
+    content = encode_jpeg12(DEEP).replace(b"\xff\xc1\0\x0b\x0c", b"\xff\xc1\0\x0b\xff")
+    with pytest.raises(RefusedError, match="2 to 16 bits, received 255"):
+        decode_content(content)
