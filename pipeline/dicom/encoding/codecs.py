@@ -125,7 +125,8 @@ def _jpeg_decoders(header: FrameHeader) -> tuple[Decoder, ...]:
     def by_gdcm(stream: bytes) -> NDArray[Any]:
         return read_jpeg_samples(stream)[0]
 
-    return (_decode_by_pillow, by_gdcm) if header.is_eight_bit_dct else (by_gdcm,)
+    # No second one for the first kind: GDCM aborts on damaged streams, and reads no others.
+    return (_decode_by_pillow,) if header.is_eight_bit_dct else (by_gdcm,)
 
 
 def _decode_by_pillow(stream: bytes) -> NDArray[Any]:

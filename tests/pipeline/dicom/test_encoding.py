@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
@@ -332,18 +331,16 @@ def test_refusals_name_the_contradiction(
         decode_content(written(value, syntax))
 
 
-@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEG2000Lossless])
 def test_second_decoder_reads_what_the_first_refuses(
-    syntax: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = make_dicom(tmp_path / "x.dcm", IMAGE, transfer_syntax=syntax).read_bytes()
+    content = make_dicom(tmp_path / "x.dcm", IMAGE, transfer_syntax=JPEG2000Lossless).read_bytes()
     expected = decode_content(content).pixels
 
     def refuse(*_: Any, **__: Any) -> None:
         raise ValueError
 
     monkeypatch.setattr(codecs, "decode_by_openjpeg", refuse)
-    monkeypatch.setattr(Image, "open", refuse)
     np.testing.assert_array_equal(decode_content(content).pixels, expected)
 
 
