@@ -51,6 +51,7 @@ def test_windows_of_hospitals_are_applied(
         window(32767, 65535),
         window(8192, 16384),
         window(128, 256),
+        window(512, 1024),
         window(512, 1),
         window(5000, 2000),
         window(2048, 4096, RescaleIntercept=-32768),
