@@ -2,10 +2,11 @@
 
 The standard leaves the choice to the viewer: the table is taken, else the first window. Converters
 leave windows of another number of bits, or of values before an offset: one that does not fit the
-values is not applied. A human would turn the knob.
+values is moved by an offset that explains it, or not applied. A human would turn the knob.
 """
 
 import math
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +33,10 @@ def stated_voi(film: Values, description: Description) -> Voi | None:
     stated: list[LookUpTable | Window] = [*description.windows]
     if description.voi_table:
         stated.insert(0, description.voi_table)
-    values = after_modality(film, description) if stated else film
+    if not stated:
+        return None
+    stated += _moved_windows(film, description)
+    values = after_modality(film, description)
     return next((one for one in stated if _fits(values, one, description.function)), None)
 
 
@@ -40,6 +44,8 @@ def voi_warnings(voi: Voi, description: Description) -> list[str]:
     """Return what readers should know of the range that is shown."""
     if isinstance(voi, LookUpTable):
         return []
+    if isinstance(voi, Window) and voi not in description.windows:
+        return ["the stated window does not fit the values, it is moved by their offset"]
     if isinstance(voi, Window):
         is_first = voi == description.windows[0] and not description.voi_table
         return (
@@ -77,6 +83,23 @@ def range_voi(
     found = used_range(values, stored=stored, counts=counts, is_inverse=is_inverse != is_turned)
     ends = after_modality(np.array([found.low, found.high], np.float64), description)
     return ValueRange(float(ends.min()), float(ends.max()), found.rule)
+
+
+def _moved_windows(film: Values, description: Description) -> list[Window]:
+    """Return the windows as of values before the rescaling, or before a change of their sign."""
+    slope, intercept = description.slope, description.intercept
+    moved = []
+    if not description.modality_table and (slope, intercept) != (1, 0):
+        moved = [
+            Window(slope * window.centre + intercept, abs(slope) * window.width)
+            for window in description.windows
+        ]
+    low, high = robust_ends(film)
+    half = 2.0 ** (description.stored - 1)
+    if description.keyword == "PixelData" and (high < 0 if description.is_signed else low >= half):
+        offset = slope * (-half if description.is_signed else half)
+        moved += [replace(window, centre=window.centre + offset) for window in description.windows]
+    return moved
 
 
 def _fits(values: Values, voi: LookUpTable | Window, function: str) -> bool:

@@ -16,6 +16,7 @@ IMAGE = np.rint(REFERENCE * 4095).astype(np.uint16)
 RAMP = np.arange(4096, dtype=np.uint16)
 NOT_FITTING = "the stated window does not fit the values"
 WHOLE = (f"{NOT_FITTING}, the whole range is shown",)
+MOVED = (f"{NOT_FITTING}, it is moved by their offset",)
 ANOTHER = ("the first stated window does not fit the values, another is shown",)
 
 
@@ -54,18 +55,39 @@ def test_windows_of_hospitals_are_applied(
         window(512, 1024),
         window(512, 1),
         window(5000, 2000),
-        window(2048, 4096, RescaleIntercept=-32768),
-        window(2048, 4096, RescaleSlope=-1),
+        window(8192, 16384, RescaleIntercept=-32768),
         {"VOILUTSequence": [make_lut(RAMP, first=30000, bits=12)]},
     ],
     ids=str,
 )
 def test_whole_range_is_shown_where_no_window_fits(tmp_path: Path, tags: dict[str, Any]) -> None:
     image = decode(make_dicom(tmp_path / "x.dcm", IMAGE, bits_stored=12, **tags))
-    expected = 1 - REFERENCE if "RescaleSlope" in tags else REFERENCE
-    np.testing.assert_allclose(image.pixels, expected, atol=1e-3)
+    np.testing.assert_allclose(image.pixels, REFERENCE, atol=1e-3)
     assert image.range_rule == RangeRule.BITS_STORED
     assert image.warnings == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("stored", "bits", "tags"),
+    [
+        (32768 + IMAGE, 16, window(2048, 4096)),
+        (32768 + IMAGE, 16, window([8192, 2048], [16384, 4096])),
+        (32768 + IMAGE, 16, window(-952, 4096, RescaleIntercept=-3000)),
+        (32768 + IMAGE, 16, window(6144, 12286, RescaleSlope=3)),
+        (2048 + IMAGE // 2, 12, window(1024, 2048)),
+        ((IMAGE - 32768.0).astype(np.int16), 16, window(2048, 4096)),
+        (IMAGE, 12, window(2048, 4096, RescaleIntercept=-32768)),
+        (IMAGE, 12, window(2048, 4096, RescaleSlope=0.2, RescaleIntercept=7)),
+        (IMAGE, 12, window(2048, 4096, RescaleSlope=-1)),
+    ],
+)
+def test_window_before_an_offset_is_moved(
+    tmp_path: Path, stored: NDArray[Any], bits: int, tags: dict[str, Any]
+) -> None:
+    image = decode(make_dicom(tmp_path / "x.dcm", stored, bits_stored=bits, **tags))
+    expected = 1 - REFERENCE if tags.get("RescaleSlope", 1) < 0 else REFERENCE
+    np.testing.assert_allclose(image.pixels, expected, atol=2e-3)
+    assert (image.range_rule, image.warnings) == (RangeRule.WINDOW, MOVED)
 
 
 @pytest.mark.parametrize(

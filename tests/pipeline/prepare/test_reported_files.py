@@ -31,6 +31,7 @@ READ: dict[str, tuple[str, RangeRule, tuple[str, ...]]] = {
     "range_dx_window_decimal_comma_bs16.dcm": (NORMAL, WINDOW, ("Window Center", "Window Width")),
     "window_win16_on_12bit.dcm": (NORMAL, STORED, ("window does not fit",)),
     "window_win8_on_12bit.dcm": (PNEUMONIA, STORED, ("window does not fit",)),
+    "window_offset32768.dcm": (NORMAL, WINDOW, ("moved by their offset",)),
     "voilut_empty_item_window_beside.dcm": (NORMAL, WINDOW, ("VOI LUT Sequence",)),
     "jpeg12_extended_12bit_dcmtk.dcm": (PNEUMONIA, WINDOW, ()),
     "j2k_tail_padded_ff.dcm": (NORMAL, WINDOW, ()),
