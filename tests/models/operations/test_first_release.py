@@ -15,7 +15,7 @@ from models.learning.promotion import production_history, production_version
 from models.learning.versions import check_servable, find_version
 from models.operations.seal_inputs import DONE
 from models.operations.upgrade import migrate, upgrade
-from models.people.local_token import local_token_path
+from models.people.local_token import LOCK_FILE, local_token_path
 from models.reading.results import iter_results
 from models.tables.intake import Image, Move, Prediction, State
 from models.tables.people import Role, Token, User
@@ -63,7 +63,7 @@ def files_in(data_dir: Path) -> dict[str, bytes]:
 
 def check_files(before: dict[str, bytes], after: dict[str, bytes]) -> None:
     """All are as they were, but network inputs have got a seal, and the local token is new."""
-    assert after.keys() - before.keys() == {MADE_FILE, f"files/{DONE}"}
+    assert after.keys() - before.keys() == {MADE_FILE, LOCK_FILE, f"files/{DONE}"}
     assert after.pop("token") != before["token"]
     for name, content in before.items():
         if name == "token":
