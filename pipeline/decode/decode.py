@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.files.png import Png
 from pipeline.files.sniff import DICOM, HEAD_BYTES, read_content, sniff
 from pipeline.limits import Limits, check_not_blank
 from pipeline.types import DecodedImage
@@ -24,9 +25,9 @@ def decode_content(
     *,
     limits: Limits = Limits(),
     minimum_size: int | None = None,
-    is_checked: bool = False,
+    png: Png | None = None,
 ) -> DecodedImage:
-    """Like `decode`, for bytes that are in memory already. is_checked: see `decode_raster`."""
+    """Like `decode`, for bytes that are in memory already. png: see `decode_raster`."""
     media_type = sniff(content[:HEAD_BYTES])
     # Imported when needed: a process that decodes only JPEG stays small.
     if media_type == DICOM:
@@ -41,7 +42,7 @@ def decode_content(
         media_type=media_type,
         limits=limits,
         minimum_size=minimum_size,
-        is_checked=is_checked,
+        png=png,
     )
     return check_image(image, limits)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngImageFile
 
 from pipeline.decode.levels import Levels, copied_levels, grey_levels, scaled
 from pipeline.decode.modes import levels_of
@@ -24,7 +25,7 @@ from pipeline.decode.tiff import (
 from pipeline.errors import RefusedError, damaged, too_large, unsupported
 from pipeline.files.jpeg import check_jpeg, read_luminance
 from pipeline.files.jpeg_samples import read_precise
-from pipeline.files.png import check_png, stated_levels
+from pipeline.files.png import Png, one_pixel_with_metadata, read_png
 from pipeline.files.sniff import BMP, JPEG, JPEG2000, PNG, TIFF, WEBP
 from pipeline.limits import Limits
 from pipeline.types import DecodedImage
@@ -51,17 +52,16 @@ def decode_raster(
     media_type: str,
     limits: Limits,
     minimum_size: int | None = None,
-    is_checked: bool = False,
+    png: Png | None = None,
 ) -> DecodedImage:
     """Decode the first image of the file. Raises RefusedError.
 
     minimum_size: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, which is cheaper, with
-    at least this many pixels to a side. is_checked: the stream was checked before, as
-    stripping its metadata does.
+    at least this many pixels to a side. png: of a PNG that was read before.
     """
-    if media_type == PNG and not is_checked:
-        check_png(content, limits)
-    elif media_type == JPEG and not is_checked:
+    if media_type == PNG and png is None:
+        png = read_png(content, limits)
+    elif media_type == JPEG:
         check_jpeg(content, limits)
     with _refusing_errors(media_type):
         if media_type == TIFF:
@@ -75,10 +75,15 @@ def decode_raster(
             limits.check_size(rows, columns)
             frames = int(getattr(image, "n_frames", 1))
             limits.check_frames(frames)
-            levels = _levels(content, image, media_type, minimum_size)
-            # Pillow's PNG reader loads the pixels to find EXIF data, and an error there would be
-            # lost: so the orientation is read after the pixels.
-            orientation = _orientation(image)
+            if png and isinstance(image, PngImageFile):
+                image.load_read = png.pixels.read  # type: ignore[method-assign]
+                levels = _levels_of_png(content, image, png)
+                png.pixels.is_exact()  # what Pillow has no use for is checked, too
+            elif media_type == JPEG:
+                levels = _levels_of_jpeg(content, image, minimum_size)
+            else:
+                levels = levels_of(image)
+            orientation = orientation_of_png(png) if png else _orientation(image)
             aspect = _pixel_aspect(*_density(image), orientation)
     levels = replace(levels, pixels=_turn_upright(levels.pixels, orientation))
     return _image(levels, rows, columns, frames=frames, aspect=aspect)
@@ -122,20 +127,12 @@ def _levels_by_pillow(content: bytes, page: Page) -> Levels | None:
         return None
 
 
-def _levels(
-    content: bytes, image: Image.Image, media_type: str, minimum_size: int | None
-) -> Levels:
-    if media_type == JPEG:
-        grey = _read_jpeg(content, image, minimum_size)
-        return levels_of(image) if grey is None else Levels(grey)
-    if media_type == PNG:
-        bits, rule = stated_levels(content)
-        if rule and image.mode in ("L", "I;16"):
-            return copied_levels(np.asarray(image), bits=bits, rule=rule)
-        if levels := dark_levels(content, image):
-            return levels
-        return levels_of(image, stated=(0, 2**bits - 1) if bits else None)
-    return levels_of(image)
+def _levels_of_png(content: bytes, image: Image.Image, png: Png) -> Levels:
+    if png.rule and image.mode in ("L", "I;16"):
+        return copied_levels(np.asarray(image), bits=png.bits, rule=png.rule)
+    if levels := dark_levels(content, image):
+        return levels
+    return levels_of(image, stated=(0, 2**png.bits - 1) if png.bits else None)
 
 
 @contextmanager
@@ -155,17 +152,19 @@ def _refusing_errors(media_type: str) -> Iterator[None]:
         raise damaged(f"the {name} data are damaged or cut short") from None
 
 
-def _read_jpeg(
-    content: bytes, image: Image.Image, minimum_size: int | None
-) -> NDArray[np.float32] | None:
-    """Return None for rare kinds, which are left to Pillow."""
+def _levels_of_jpeg(content: bytes, image: Image.Image, minimum_size: int | None) -> Levels:
     scale = 1
     while minimum_size and scale < 8 and min(image.size) >= 2 * scale * minimum_size:
         scale *= 2
     luminance = read_luminance(content, scale=scale)
     if luminance is None or image.mode not in ("L", "RGB"):
-        return None
-    return scaled(luminance, 255)
+        return levels_of(image)  # rare kinds
+    return Levels(scaled(luminance, 255))
+
+
+def orientation_of_png(png: Png) -> int:
+    """Return the EXIF orientation (1 to 8)."""
+    return read_orientation(one_pixel_with_metadata(png), PNG) if png.metadata else 1
 
 
 def read_orientation(content: bytes, media_type: str) -> int:

@@ -2,31 +2,26 @@
 
 import struct
 
-from pipeline.decode.raster import read_orientation
+from pipeline.decode.raster import orientation_of_png, read_orientation
 from pipeline.files.jpeg import APP0, APP1, APP14, NEEDED, SOI, segments
-from pipeline.files.png import HEADER_END, chunk, strip_png
-from pipeline.files.sniff import JPEG, PNG
-from pipeline.limits import Limits
-from pipeline.types import Deidentified
-
-# PNG chunks from which Pillow takes an orientation; it decodes all pixels to look for them.
-_MAY_ORIENT = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
+from pipeline.files.png import HEADER_END, Png, chunk, strip_png
+from pipeline.files.sniff import JPEG
 
 
-def strip_metadata(content: bytes, *, media_type: str, limits: Limits) -> Deidentified:
-    """Return the same JPEG or PNG image without metadata.
+def png_without_metadata(png: Png) -> bytes:
+    """Return the same image without metadata; its pixels and orientation are kept.
 
-    Pixels and orientation are kept; what follows the end of the image is dropped. Raises
-    RefusedError for a damaged file.
+    What follows the end of the image is dropped. Raises RefusedError for a damaged file.
     """
-    if media_type == JPEG:
-        return Deidentified(strip_jpeg(content, orientation=read_orientation(content, JPEG)), JPEG)
-    stripped = strip_png(content, limits)
-    orientation = 1
-    if any(kind in content for kind in _MAY_ORIENT):
-        orientation = read_orientation(content, PNG)
+    stripped = strip_png(png)
+    orientation = orientation_of_png(png)
     exif = chunk(b"eXIf", _exif(orientation)) if orientation != 1 else b""
-    return Deidentified(stripped[:HEADER_END] + exif + stripped[HEADER_END:], PNG)
+    return stripped[:HEADER_END] + exif + stripped[HEADER_END:]
+
+
+def jpeg_without_metadata(content: bytes) -> bytes:
+    """Like `png_without_metadata`."""
+    return strip_jpeg(content, orientation=read_orientation(content, JPEG))
 
 
 def strip_jpeg(content: bytes, *, orientation: int = 1) -> bytes:

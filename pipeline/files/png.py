@@ -6,32 +6,41 @@ rows black, and reads as many chunks as there are.
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from pipeline.errors import damaged, too_large
+from pipeline.files.png_pixels import PALETTE, PngPixels, pixel_bytes
 from pipeline.limits import Limits
 from pipeline.types import RangeRule
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 HEADER_END: Final = len(SIGNATURE) + 25
-_PALETTE: Final = 3  # colour type of images whose pixels are indices into PLTE
-_CHANNELS: Final = {0: 1, 2: 3, _PALETTE: 1, 4: 2, 6: 4}  # by colour type
-# First column and row, and steps, of the passes over an image (section 8.2).
-_SINGLE_PASS: Final = ((0, 0, 1, 1),)
-_ADAM_7: Final = (
-    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
-    *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
-)
 # Of stored copies: how many bits of the samples were used, and what gave the range of values.
 # Private, and not to be kept by programs that change pixels (section 5.4).
 _RANGE: Final = b"raNG"
 _READ: Final = (b"IHDR", b"PLTE", b"tRNS", b"pHYs", b"IDAT")
+# From which Pillow takes an orientation.
+_MAY_ORIENT: Final = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _DENSITIES: Final = struct.Struct(">IIB")
 _MAX_ASPECT: Final = 5  # beyond, densities are a mistake
 _MAX_CHUNKS: Final = 50_000  # the largest images have some 16,000; each takes 20 µs
-_PIECE_BYTES: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Png:
+    """bodies: of the chunks that reading needs, by kind. bits, rule: see `_stated_levels`.
+
+    metadata: the chunks that may state an orientation.
+    """
+
+    bodies: dict[bytes, list[bytes]]
+    metadata: bytes
+    pixels: PngPixels
+    bits: int
+    rule: RangeRule | None
 
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, slice]]:
@@ -55,33 +64,39 @@ def chunks(content: bytes) -> Iterator[tuple[bytes, slice]]:
     raise too_large(f"the PNG data have more than {_MAX_CHUNKS} chunks")
 
 
-def strip_png(content: bytes, limits: Limits) -> bytes:
+def one_pixel_with_metadata(png: Png) -> bytes:
+    """Return a PNG that states the same orientation, which Pillow reads only with all pixels."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    pixel = chunk(b"IDAT", zlib.compress(b"\0\0"))
+    return b"".join((SIGNATURE, header, png.metadata, pixel, chunk(b"IEND", b"")))
+
+
+def strip_png(png: Png) -> bytes:
     """Return the image without text, times, colour profiles and animation, pixels untouched.
 
     Bytes after the pixels' stream and rows after the last one, which no decoder shows, are
-    dropped too. Raises RefusedError like `check_png`.
+    dropped too. Raises RefusedError where pixels are damaged or missing.
     """
-    bodies, is_exact, expected = check_png(content, limits)
+    bodies = png.bodies
     header = bodies[b"IHDR"][0]
     depth, colour_type = header[8:10]
     kept = [(b"IHDR", header)]
-    if colour_type == _PALETTE:
+    if colour_type == PALETTE:
         kept += [(b"PLTE", body[: 3 << depth]) for body in bodies[b"PLTE"][-1:]]
     # Section 11.3.2: one sample of each colour, or one byte for each palette entry.
-    if length := {0: 2, 2: 6, _PALETTE: 1 << depth}.get(colour_type):
+    if length := {0: 2, 2: 6, PALETTE: 1 << depth}.get(colour_type):
         kept += [(b"tRNS", body[:length]) for body in bodies[b"tRNS"][-1:]]
     kept += [
         (b"pHYs", densities) for body in bodies[b"pHYs"][-1:] for densities in _densities(body)
     ]
-    bits, rule = stated_levels(content)
-    if rule:
-        kept.append((_RANGE, bytes([bits]) + rule.encode()))
-    elif bits and depth == 16:
-        kept.append((b"sBIT", bytes([bits])))
-    if is_exact:
+    if png.rule:
+        kept.append((_RANGE, bytes([png.bits]) + png.rule.encode()))
+    elif png.bits and depth == 16:
+        kept.append((b"sBIT", bytes([png.bits])))
+    if png.pixels.is_exact():
         kept += [(b"IDAT", body) for body in bodies[b"IDAT"]]
     else:
-        rows = zlib.decompressobj().decompress(b"".join(bodies[b"IDAT"]), expected)
+        rows = zlib.decompressobj().decompress(b"".join(bodies[b"IDAT"]), png.pixels.expected)
         kept.append((b"IDAT", zlib.compress(rows, 1)))
     return SIGNATURE + b"".join(chunk(kind, body) for kind, body in [*kept, (b"IEND", b"")])
 
@@ -100,7 +115,7 @@ def _densities(body: bytes) -> list[bytes]:
     return [_DENSITIES.pack(ratio.numerator, ratio.denominator, 0)]
 
 
-def stated_levels(content: bytes) -> tuple[int, RangeRule | None]:
+def _stated_levels(content: bytes) -> tuple[int, RangeRule | None]:
     """Return the significant bits of a grey image (sBIT, section 11.3.2.4), 0 if not stated.
 
     And, of a stored copy, what gave the range of its values.
@@ -118,7 +133,7 @@ def stated_levels(content: bytes) -> tuple[int, RangeRule | None]:
 
 
 def range_chunk(bits: int, rule: RangeRule) -> bytes:
-    """Return what `stated_levels` reads from a stored copy. bits: 8 to 16."""
+    """Return what `Png` reads from a stored copy. bits: 8 to 16."""
     return chunk(_RANGE, bytes([bits]) + rule.encode())
 
 
@@ -127,28 +142,8 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", checksum)))
 
 
-def pixel_bytes(header: bytes) -> int:
-    """Return the bytes of all rows once inflated, filter types included. header: IHDR's body.
-
-    Raises RefusedError for a colour type that does not exist.
-    """
-    columns, rows, depth, colour_type, _, _, interlace = struct.unpack(">IIBBBBB", header)
-    if colour_type not in _CHANNELS:
-        raise damaged("the PNG header is damaged")
-    total = 0
-    for column, row, across, down in _ADAM_7 if interlace else _SINGLE_PASS:
-        if width := len(range(column, columns, across)):  # a pass without columns has no rows
-            row_bytes = 1 + (width * depth * _CHANNELS[colour_type] + 7) // 8
-            total += len(range(row, rows, down)) * row_bytes
-    return total
-
-
-def check_png(content: bytes, limits: Limits) -> tuple[dict[bytes, list[bytes]], bool, int]:
-    """Return the bodies of the image's chunks by kind, whether IDAT is exact, and its bytes.
-
-    Exact: its stream inflates to all pixels and nothing else, in the returned number of bytes.
-    Raises RefusedError unless the stream is undamaged and has every pixel that it states.
-    """
+def read_png(content: bytes, limits: Limits) -> Png:
+    """Return the parts of an image. Raises RefusedError where a chunk is damaged or missing."""
     if content[len(SIGNATURE) :][:8] != b"\0\0\0\rIHDR" or len(content) < HEADER_END:
         raise damaged("the PNG header is damaged")
     header = content[len(SIGNATURE) + 8 : HEADER_END - 4]
@@ -156,28 +151,13 @@ def check_png(content: bytes, limits: Limits) -> tuple[dict[bytes, list[bytes]],
     limits.check_size(rows, columns)  # before anything is inflated
     expected = pixel_bytes(header)
     bodies: dict[bytes, list[bytes]] = {kind: [] for kind in _READ}
+    metadata = b""
     for kind, body in chunks(content):
         if kind in bodies:
             bodies[kind].append(content[body])
+        elif kind in _MAY_ORIENT:
+            metadata += content[body.start - 8 : body.stop + 4]
     if len(bodies[b"IHDR"]) > 1:
         raise damaged("the PNG data are damaged: they have two headers")
-    return bodies, _is_exact(bodies[b"IDAT"], expected), expected
-
-
-def _is_exact(bodies: Sequence[bytes], expected: int) -> bool:
-    """Inflate the pixels in pieces. Raises RefusedError where there are fewer than expected."""
-    inflater, inflated, has_more = zlib.decompressobj(), 0, False
-    for body in bodies:
-        has_more |= inflater.eof and bool(body)
-        rest = body
-        while rest and not inflater.eof and inflated <= expected:
-            try:
-                inflated += len(inflater.decompress(rest, _PIECE_BYTES))
-            except zlib.error:
-                raise damaged("the PNG data are damaged: they cannot be inflated") from None
-            rest = inflater.unconsumed_tail
-    if inflated < expected:
-        raise damaged(
-            f"the PNG data are cut short: expected {expected} bytes of pixels, received {inflated}"
-        )
-    return inflated == expected and inflater.eof and not inflater.unused_data and not has_more
+    pixels = PngPixels(bodies[b"IDAT"], expected)
+    return Png(bodies, metadata, pixels, *_stated_levels(content))

@@ -6,9 +6,10 @@ from pathlib import Path
 from pipeline.decode.decode import check_image, decode_content
 from pipeline.deidentify.dicom import deidentify_dataset
 from pipeline.deidentify.png_copy import png_copy
-from pipeline.deidentify.raster import strip_metadata
+from pipeline.deidentify.raster import jpeg_without_metadata, png_without_metadata
 from pipeline.dicom.dataset import read_dicom
 from pipeline.dicom.image import decode_dataset
+from pipeline.files.png import Png, read_png
 from pipeline.files.sniff import DICOM, HEAD_BYTES, JPEG, PNG, read_content, sniff
 from pipeline.limits import Limits
 from pipeline.prepare.network_input import DECODED_SIZE, network_input
@@ -40,18 +41,21 @@ def prepare_content(
         if pseudonyms:
             stored = deidentify_dataset(dataset, first, pseudonyms=pseudonyms)
         return replace(prepared, stored=stored)
-    if media_type == PNG and pseudonyms:
-        # Before decoding, as it checks the pixels' stream: unpacking it again would cost a fifth.
-        stored = strip_metadata(content, media_type=PNG, limits=limits)
-    image = decode_content(
-        content, limits=limits, minimum_size=DECODED_SIZE, is_checked=stored is not None
-    )
+    png = read_png(content, limits) if media_type == PNG else None
+    image = decode_content(content, limits=limits, minimum_size=DECODED_SIZE, png=png)
     prepared = _prepared(image)
-    if pseudonyms and media_type == JPEG:
-        stored = strip_metadata(content, media_type=JPEG, limits=limits)
-    elif pseudonyms and stored is None:
-        stored = Deidentified(png_copy(image), PNG)
+    if pseudonyms:
+        stored = _copy(content, image, media_type=media_type, png=png)
     return replace(prepared, stored=stored)
+
+
+def _copy(content: bytes, image: DecodedImage, *, media_type: str, png: Png | None) -> Deidentified:
+    """De-identify a file that is not DICOM; formats other than JPEG and PNG become PNG."""
+    if png:
+        return Deidentified(png_without_metadata(png), PNG)
+    if media_type == JPEG:
+        return Deidentified(jpeg_without_metadata(content), JPEG)
+    return Deidentified(png_copy(image), PNG)
 
 
 def _prepared(image: DecodedImage) -> Prepared:

@@ -1,6 +1,7 @@
 """PNG streams that hold less than they state, more than they show, or too many chunks."""
 
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 
 from pipeline.decode.decode import decode_content
+from pipeline.deidentify.raster import png_without_metadata
 from pipeline.errors import RefusalCode, RefusedError
-from pipeline.files.png import SIGNATURE, pixel_bytes
+from pipeline.files.png import SIGNATURE, read_png
+from pipeline.files.png_pixels import PngPixels, pixel_bytes
+from pipeline.limits import Limits
 from tests.support.data.builders import encoded, make_picture, png_chunk, png_with
 from tests.support.imaging.deidentified import NAME, deidentified, without_name
 
@@ -94,6 +98,57 @@ def test_damage_anywhere_is_refused(kind: str, level: int) -> None:
         with pytest.raises(RefusedError) as refusal:
             decode_content(damaged)
         assert refusal.value.reason.code in (RefusalCode.DAMAGED, RefusalCode.TOO_LARGE), at
+
+
+@pytest.mark.parametrize("content", [png_of(WHOLE, piece=7), interlaced(), *HIDING.values()])
+def test_pixels_are_inflated_once_for_reading_and_the_copy(content: bytes) -> None:
+    png = read_png(content, Limits())
+    pixels = decode_content(content, png=png).pixels
+    np.testing.assert_array_equal(np.rint(pixels * 255), IMAGE)
+    assert png.pixels.read(1) == b""
+    assert png_without_metadata(png) == deidentified(content).blob
+
+
+@pytest.mark.parametrize("packed", [WHOLE, zlib.compress(ROWS + NAME * 10**4)])
+def test_decoders_get_a_sound_stream_of_the_expected_bytes(packed: bytes) -> None:
+    pixels = PngPixels([packed], len(ROWS))
+    assert zlib.decompress(b"".join(iter(lambda: pixels.read(100), b""))) == ROWS
+
+
+def test_what_stands_far_behind_the_last_row_is_not_inflated() -> None:
+    packed = zlib.compress(ROWS + NAME * 10**5, 0)
+    decode_content(png_of(packed[:-4] + b"none"))
+
+
+def test_no_more_is_inflated_than_the_pixels() -> None:
+    content = png_of(zlib.compress(ROWS + bytes(64 * 2**20)))
+    tracemalloc.start()
+    decode_content(content)
+    deidentified(content)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+@pytest.mark.parametrize("place", [b"IDAT", b"IEND"])
+@pytest.mark.parametrize("kind", [b"eXIf", b"tEXt"])
+def test_orientation_is_read_wherever_it_stands(kind: bytes, place: bytes) -> None:
+    exif = struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    if kind == b"tEXt":  # as ImageMagick writes it
+        exif = b"Raw profile type exif\0\nexif\n%8d\n%s\n" % (len(exif), exif.hex().encode())
+    content = png_of(WHOLE, piece=100)
+    at = content.index(place) - 4
+    content = content[:at] + png_chunk(kind, exif) + content[at:]
+    for one in (content, deidentified(content).blob):
+        pixels = decode_content(one).pixels
+        np.testing.assert_array_equal(np.rint(pixels * 255), np.rot90(IMAGE, -1))
+
+
+def test_what_follows_the_last_row_is_checked() -> None:
+    """Pillow is content with all rows; the stream's checksum follows them."""
+    wrong = png_of(WHOLE[:-4] + b"none")
+    with pytest.raises(RefusedError, match="cannot be inflated"):
+        decode_content(wrong)
 
 
 def test_unknown_filter_of_a_row_is_refused() -> None:

@@ -9,9 +9,10 @@ from pydicom.dataset import Dataset
 from pipeline.decode.decode import decode_content
 from pipeline.deidentify.dicom import deidentify_dataset
 from pipeline.deidentify.png_copy import png_copy
-from pipeline.deidentify.raster import strip_metadata
+from pipeline.deidentify.raster import jpeg_without_metadata, png_without_metadata
 from pipeline.dicom.dataset import read_dicom
 from pipeline.dicom.image import first_frame
+from pipeline.files.png import read_png
 from pipeline.files.sniff import DICOM, HEAD_BYTES, JPEG, PNG, sniff
 from pipeline.limits import Limits
 from pipeline.pseudonym import keyed_pseudonyms
@@ -28,8 +29,10 @@ def deidentified(content: bytes, *, key: bytes = KEY) -> Deidentified:
         dataset = read_dicom(content, Limits())
         first = first_frame(dataset, Limits())
         return deidentify_dataset(dataset, first, pseudonyms=keyed_pseudonyms(key))
-    if media_type in (JPEG, PNG):
-        return strip_metadata(content, media_type=media_type, limits=Limits())
+    if media_type == JPEG:
+        return Deidentified(jpeg_without_metadata(content), JPEG)
+    if media_type == PNG:
+        return Deidentified(png_without_metadata(read_png(content, Limits())), PNG)
     return Deidentified(png_copy(decode_content(content)), PNG)
 
 
