@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pipeline.decode.decode import decode
 from pipeline.errors import RefusedError
 from pipeline.evaluation.metrics import auroc
+from pipeline.familiarity.distance import appearance
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE
 from pipeline.prepare.network_input import DECODED_SIZE, network_input
@@ -114,7 +115,7 @@ def show_orientation(predictor: Predictor, images: dict[str, Inputs]) -> None:
     for name, inputs in images.items():
         for way in range(8):
             stored = np.rot90(255 - inputs if way >= 4 else inputs, way % 4, axes=(1, 2))
-            found, sentences = predictor.guard.orientation.judge(stored)
+            found, sentences = predictor.guard.orientation.judge(appearance(stored))
             is_doubted = np.array([s is not None for s in sentences]) & (found == 0)
             right, wrong = found == way, (found != way) & (found != 0)
             silent = (found == 0) & ~is_doubted & (way != 0)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import NetworkFolderError
-from pipeline.familiarity.distance import Familiarity, appearance
+from pipeline.familiarity.distance import Familiarity
 from pipeline.familiarity.orientation import Orientation
 
 Floats = NDArray[np.float32]
@@ -55,13 +55,14 @@ class Guard:
     orientation: Orientation
     are_roots: bool = False
 
-    def unfamiliarity(
-        self, network_inputs: NDArray[np.uint8], features: Floats
-    ) -> NDArray[np.float64]:
-        """Return the larger of both measures, (n,), of uint8 (n, h, w), float32 (n, channels)."""
+    def unfamiliarity(self, thumbnails: Floats, features: Floats) -> NDArray[np.float64]:
+        """Return the larger of both measures, (n,).
+
+        thumbnails: the `appearance` of upright images. features: float32 (n, channels).
+        """
         vectors = np.sqrt(np.maximum(features, 0)) if self.are_roots else features
         by_features = self.features.unfamiliarity(vectors)
-        by_appearance = self.appearance.unfamiliarity(appearance(network_inputs))
+        by_appearance = self.appearance.unfamiliarity(thumbnails)
         worse: NDArray[np.float64] = np.maximum(by_features, by_appearance)
         return worse
 

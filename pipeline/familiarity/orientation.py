@@ -29,9 +29,11 @@ class Orientation:
 
     weights: Floats
 
-    def judge(self, network_inputs: NDArray[np.uint8]) -> tuple[NDArray[np.intp], list[str | None]]:
-        """Return the orientation of uint8 (n, h, w), (n,) in 0 .. 7, and a warning for each."""
-        thumbnails = appearance(network_inputs)
+    def judge(self, thumbnails: Floats) -> tuple[NDArray[np.intp], list[str | None]]:
+        """Return the orientations of n images, (n,) in 0 .. 7, and a warning for each.
+
+        thumbnails: their `appearance`.
+        """
         scores = thumbnails @ self.weights[:-1] + self.weights[-1]
         best = scores.argmax(axis=1)
         ahead = scores[:, 1:].max(axis=1) - scores[:, 0]

@@ -12,8 +12,6 @@ from pipeline.errors import NetworkFolderError
 from pipeline.inference.engine import COMPILED_FILE
 from pipeline.types import Inference
 
-BATCH = 8  # images of one request; more are no faster on processors and take more memory
-
 
 def import_openvino() -> Any:
     """Return the module, imported without `openvino_telemetry`.
@@ -43,15 +41,17 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": threads,
         }
+        core = openvino.Core()
         try:
-            compiled = openvino.Core().compile_model(path, "CPU", options)
+            network = core.read_model(path)
+            # A quarter faster, and in less memory, than without a stated number of images; more
+            # than one a request is no faster on processors.
+            network.reshape([1, *list(network.input().partial_shape)[1:]])
+            compiled = core.compile_model(network, "CPU", options)
         except RuntimeError as error:
             raise NetworkFolderError(f"{COMPILED_FILE} cannot be read in {folder}") from error
         self._queue = openvino.AsyncInferQueue(compiled, threads)
-        self._sizes = {
-            output.any_name: [size.get_length() for size in list(output.partial_shape)[1:]]
-            for output in compiled.outputs
-        }
+        self._sizes = {output.any_name: tuple(output.shape)[1:] for output in compiled.outputs}
         self.name = f"openvino {openvino.__version__.split('-')[0]} float32"
 
     def infer(self, network_inputs: NDArray[np.uint8]) -> Inference:
@@ -60,13 +60,12 @@ class OpenVinoEngine:
             for name, size in self._sizes.items()
         }
 
-        def keep(request: object, start: int) -> None:
+        def keep(request: object, image: int) -> None:
             for name, result in results.items():
-                part = request.get_tensor(name).data  # type: ignore[attr-defined]
-                result[start : start + len(part)] = part
+                result[image] = request.get_tensor(name).data[0]  # type: ignore[attr-defined]
 
         self._queue.set_callback(keep)
-        for start in range(0, len(network_inputs), BATCH):
-            self._queue.start_async({0: network_inputs[start : start + BATCH]}, start)
+        for image in range(len(network_inputs)):
+            self._queue.start_async({0: network_inputs[image : image + 1]}, image)
         self._queue.wait_all()
         return Inference(**results)

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.familiarity.distance import appearance
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
 from pipeline.familiarity.orientation import as_stored, corrected
 from pipeline.inference.engine import Engine, EngineKind, load_engine
@@ -61,11 +62,14 @@ class Predictor:
 
     def predict(self, network_inputs: NDArray[np.uint8]) -> list[Prediction]:
         """Predict uint8 (n, 224, 224), 0 = black, in order."""
-        ways, sentences = self.guard.orientation.judge(network_inputs)
+        thumbnails = appearance(network_inputs)
+        ways, sentences = self.guard.orientation.judge(thumbnails)
         upright = corrected(network_inputs, ways)
+        if upright is not network_inputs:
+            thumbnails = appearance(upright)
         inference = self.engine.infer(upright)
         probabilities = probability_of(inference.logits, temperature=self.card.temperature)
-        unfamiliarities = self.guard.unfamiliarity(upright, inference.features)
+        unfamiliarities = self.guard.unfamiliarity(thumbnails, inference.features)
         trusts = measure_trust(inference.heatmaps, upright)
         heatmaps = as_stored(inference.heatmaps, ways)
         predictions = []

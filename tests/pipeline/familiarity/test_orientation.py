@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pipeline.familiarity.distance import appearance
 from pipeline.familiarity.orientation import (
     DOUBT,
     WAYS,
@@ -31,7 +32,7 @@ def others() -> np.ndarray:
 def test_every_orientation_is_detected_and_corrected(
     orientation: Orientation, others: np.ndarray, way: int
 ) -> None:
-    ways, sentences = orientation.judge(stored(others, way))
+    ways, sentences = orientation.judge(appearance(stored(others, way)))
     assert (ways == way).mean() >= 0.9
     right = ways == way
     np.testing.assert_array_equal(corrected(stored(others, way), ways)[right], others[right])
@@ -43,14 +44,14 @@ def test_every_orientation_is_detected_and_corrected(
 def test_doubtful_orientation_is_a_warning_only() -> None:
     weights = np.zeros((785, WAYS), np.float32)
     weights[-1, 2] = 0.1  # a little ahead of "as it should be"
-    ways, sentences = Orientation(weights).judge(phantom_inputs(count=1))
+    ways, sentences = Orientation(weights).judge(appearance(phantom_inputs(count=1)))
     assert ways.tolist() == [0]
     assert sentences == [DOUBT]
 
 
 def test_empty_batch() -> None:
     none = np.empty((0, 224, 224), np.uint8)
-    ways, sentences = Orientation(np.zeros((785, WAYS), np.float32)).judge(none)
+    ways, sentences = Orientation(np.zeros((785, WAYS), np.float32)).judge(appearance(none))
     assert len(ways) == len(sentences) == 0
     assert corrected(none, ways).shape == none.shape
 

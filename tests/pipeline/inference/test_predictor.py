@@ -55,6 +55,7 @@ def test_prediction_names_the_orientation_that_was_corrected(
     stored = np.rot90(255 - image if orientation >= 4 else image, orientation % 4, axes=(1, 2))
     (expected,), (answer,) = predictor.predict(image), predictor.predict(stored)
     assert answer.orientation == orientation
+    assert answer.unfamiliarity == pytest.approx(expected.unfamiliarity, abs=1e-4)
     np.testing.assert_array_equal(upright(stored[0], orientation), image[0])
     heatmap = upright_heatmap(answer.heatmap, orientation)
     np.testing.assert_allclose(heatmap, expected.heatmap, atol=1e-4)

@@ -13,6 +13,7 @@ from models.learning.snapshots import snapshot_images
 from models.learning.versions import version_path
 from models.tables.intake import ModelVersion
 from models.tables.learning import DatasetSnapshot
+from pipeline.familiarity.distance import appearance
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard, is_guard_of
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.version_folder import BASELINE, load_card
@@ -123,8 +124,9 @@ def check_answers(folder: Path) -> None:
     assert (moved > 1e-3).all()
     assert (moved < 2).all(), "training continues from the old head"
     kept = Guard.load(folder / FAMILIARITY_FILE)
-    unfamiliar = kept.unfamiliarity(images, after.features)
-    np.testing.assert_allclose(unfamiliar, old.guard.unfamiliarity(images, before.features))
+    thumbnails = appearance(images)
+    unfamiliar = kept.unfamiliarity(thumbnails, after.features)
+    np.testing.assert_allclose(unfamiliar, old.guard.unfamiliarity(thumbnails, before.features))
 
 
 def test_too_few_patients_are_reported_before_reading(
