@@ -4,9 +4,10 @@ Everything is written under a temporary name on the same disk, forced to disk, a
 killed process leaves the temporary name behind: `.NAME.partial-RANDOM` where no folder was given.
 """
 
+import ctypes
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,48 @@ def temporary_file(
     finally:
         with suppress(OSError):  # renamed, or in a folder that is not writable any more
             path.unlink()
+
+
+class FileGroup:
+    """New files that get their names together: see `file_group`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._targets: dict[Path, Path] = {}  # by temporary name
+
+    def write(self, target: Path, content: bytes) -> None:
+        path = self._folder / secrets.token_hex(16)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+        self._targets[path] = target
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+
+    def rename(self) -> None:
+        sync_all(self._targets)
+        for path, target in self._targets.items():
+            path.replace(target)
+        sync_all({target.parent for target in self._targets.values()})
+        self._targets.clear()
+
+    def discard(self) -> None:
+        for path in self._targets:
+            with suppress(OSError):  # renamed, or in a folder that is not writable any more
+                path.unlink()
+
+
+@contextmanager
+def file_group(folder: Path) -> Iterator[FileGroup]:
+    """Files of one disk that are written below `folder` and renamed when the `with` block ends.
+
+    The disk is waited for twice, however many they are. After an error none has got its name,
+    unless it came while they were renamed.
+    """
+    group = FileGroup(folder)
+    try:
+        yield group
+        group.rename()
+    finally:
+        group.discard()
 
 
 def write_file(
@@ -99,6 +142,31 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_all(paths: Collection[Path]) -> None:
+    """Force files and folders of one disk to it. One wait for all of the disk takes as long as a
+    few files, each of which is a wait of its own.
+    """
+    if len(paths) == 1 or _SYNCFS is None:
+        for path in paths:
+            sync(path)
+    elif paths:
+        sync_file_system(next(iter(paths)))
+
+
+def sync_file_system(path: Path) -> None:
+    """Force all that was written to the disk of `path` to it, see syncfs(2)."""
+    assert _SYNCFS is not None
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if _SYNCFS(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
+    finally:
+        os.close(descriptor)
+
+
+_SYNCFS = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)  # Linux has it
 
 
 def _rename_folder(temporary: Path, target: Path) -> None:

@@ -71,5 +71,4 @@ def discard_uploads(context: AppContext, sha256s: Sequence[str]) -> None:
     moment = time.time()
     with context.sessions() as session:
         needed = wanted_uploads(session, sha256s)
-    for sha256 in set(sha256s) - needed:
-        context.store.delete(sha256, before=moment)  # they may have been sent again
+    context.store.delete(*set(sha256s) - needed, before=moment)  # they may have been sent again

@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
@@ -28,7 +28,7 @@ from models.clock import CLOCKS_DIFFER_BY
 from models.files.deletion_lock import deleting
 from models.files.presence import require_store
 from models.files.seal import open_sealed, seal
-from pipeline.atomic_file import make_folder, sync, temporary_file
+from pipeline.atomic_file import FileGroup, file_group, make_folder, sync, temporary_file
 from pipeline.checksum import BLOCK, copy_hashed, sha256_of
 from pipeline.errors import DamagedFileError
 
@@ -88,12 +88,21 @@ class FileStore:
             # POSIX: renaming to another name of the same file does nothing.
             link.unlink(missing_ok=True)
 
+    def group(self) -> AbstractContextManager[FileGroup]:
+        """For files that are stored together, and are there and durable when its block ends."""
+        return file_group(self.make_folder(self.temporary))
+
     def put_bytes(
-        self, content: bytes, *, area: BlobArea = "stored", sha256: str | None = None
+        self,
+        content: bytes,
+        *,
+        area: BlobArea = "stored",
+        sha256: str | None = None,
+        group: FileGroup | None = None,
     ) -> Stored:
         """sha256: where the caller has computed it already."""
         stored = Stored(sha256 or hashlib.sha256(content).hexdigest(), len(content))
-        self._write(self.path(stored.sha256, area=area), content)
+        self._write(self.path(stored.sha256, area=area), content, group)
         return stored
 
     def path(self, sha256: str, *, area: BlobArea = "stored") -> Path:
@@ -112,18 +121,23 @@ class FileStore:
     def exists(self, sha256: str, *, area: BlobArea = "stored") -> bool:
         return self.path(sha256, area=area).exists()
 
-    def delete(self, sha256: str, *, area: BlobArea = "incoming", before: float = math.inf) -> None:
-        """While a backup is made it stays, and the tidy deletes it. before: if it is older."""
+    def delete(self, *sha256s: str, area: BlobArea = "incoming", before: float = math.inf) -> None:
+        """While a backup is made they stay, and the tidy deletes them. before: older ones only."""
         with deleting(self.root) as may_delete:
-            if may_delete:
+            for sha256 in sha256s if may_delete else ():
                 delete_older(self.path(sha256, area=area), before)
 
     def put_network_input(
-        self, sha256: str, preprocessing: str, network_input: NDArray[np.uint8]
+        self,
+        sha256: str,
+        preprocessing: str,
+        network_input: NDArray[np.uint8],
+        *,
+        group: FileGroup | None = None,
     ) -> None:
         """network_input: uint8 (224, 224)."""
         content = seal(network_input.tobytes(), sha256=sha256, preprocessing=preprocessing)
-        self._write(self._input_path(sha256, preprocessing), content)
+        self._write(self._input_path(sha256, preprocessing), content, group)
 
     def preprocessings(self) -> list[str]:
         """All by which network inputs were ever made."""
@@ -172,14 +186,13 @@ class FileStore:
     def _input_path(self, sha256: str, preprocessing: str) -> Path:
         return self.root / "inputs" / preprocessing / sha256[:2] / sha256
 
-    def _write(self, target: Path, content: bytes) -> None:
+    def _write(self, target: Path, content: bytes, group: FileGroup | None) -> None:
         """What is there already is kept if it is the same, and written over if it is damaged."""
         if _holds(target, content) and _renew(target):
             return
-        with temporary_file(self.make_folder(self.temporary)) as temporary:
-            temporary.file.write(content)
-            self.make_folder(target.parent)
-            temporary.rename(target)
+        self.make_folder(target.parent)
+        with nullcontext(group) if group else self.group() as files:
+            files.write(target, content)
 
 
 def _holds(path: Path, content: bytes) -> bool:

@@ -1,6 +1,6 @@
 """Images: one file of one job each, from its upload to its prediction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -177,15 +177,16 @@ def record_read(
     read: with the id of each image's study.
     """
     held = still_held(session, claim)
-    for image_id, (found, study_id) in read.items():
-        if image_id in held:
-            columns = found.as_columns() | {"study_id": study_id, "attempts": 0}
-            _finish(session, image_id, state=State.READY, **columns)
+    ready = {"state": State.READY, "attempts": 0}
+    columns = {
+        image_id: found.as_columns() | ready | {"study_id": study_id}
+        for image_id, (found, study_id) in read.items()
+    }
+    _finish(session, held, columns)
     for reasons, state in ((refused, State.REJECTED), (failed, State.FAILED)):
-        for image_id, reason in reasons.items():
-            if image_id in held:
-                ending = {"state": state, "finished_at": now(), **_columns(reason)}
-                _finish(session, image_id, **ending)
+        ending = {"state": state, "finished_at": now()}
+        columns = {image_id: ending | _columns(reason) for image_id, reason in reasons.items()}
+        _finish(session, held, columns)
     return held
 
 
@@ -195,13 +196,15 @@ def record_failed(session: Session, claim: Claim, reasons: dict[int, Reason]) ->
 
 def send_back(session: Session, claim: Claim, image_ids: Sequence[int]) -> None:
     """Ready images whose network input is lost become received, to have it made again."""
-    held = still_held(session, claim)
-    for image_id in held & set(image_ids):
-        _finish(session, image_id, state=State.RECEIVED, attempts=0)
+    back = {"state": State.RECEIVED, "attempts": 0}
+    _finish(session, still_held(session, claim), dict.fromkeys(image_ids, back))
 
 
-def _finish(session: Session, image_id: int, **values: Any) -> None:
-    update_rows(session, Image, Image.id == image_id, **NO_LEASE, **values)
+def _finish(session: Session, held: set[int], columns: Mapping[int, dict[str, Any]]) -> None:
+    """Write the columns of those images that are held."""
+    rows = [{"id": one, **columns[one], **NO_LEASE} for one in sorted(held & columns.keys())]
+    if rows:
+        session.execute(update(Image), rows)
 
 
 def _row(job_id: str, new: NewImage) -> dict[str, Any]:

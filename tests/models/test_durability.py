@@ -36,6 +36,13 @@ def put_network_input(root: Path) -> None:
     FileStore(root).put_network_input(SHA256, "1", np.zeros((224, 224), np.uint8))
 
 
+def put_together(root: Path) -> None:
+    store = FileStore(root)
+    with store.group() as files:
+        store.put_bytes(CONTENT, group=files)
+        store.put_network_input(SHA256, "1", np.zeros((224, 224), np.uint8), group=files)
+
+
 def send_a_piece(root: Path) -> None:
     with PartialFiles(FileStore(root)).hold(1) as partial:
         partial.append(io.BytesIO(CONTENT), at=0, max_bytes=len(CONTENT))
@@ -79,6 +86,7 @@ def make_a_folder(root: Path) -> None:
         put_hashed,
         put_bytes,
         put_network_input,
+        put_together,
         send_a_piece,
         send_another_piece,
         adopt,
@@ -108,6 +116,19 @@ def test_power_cut_at_any_time_leaves_a_name_with_its_whole_content_or_none(
     assert len(disk.history) > 1
     for survivors in disk.history:
         assert {name: survivors[name] for name in stored.keys() & survivors.keys()} in ({}, stored)
+
+
+def test_files_stored_together_are_on_disk_before_they_get_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(tmp_path, monkeypatch)
+    put_together(tmp_path)
+    stored = files_below(tmp_path)
+    before = disk.history[-2]
+    assert {Path(name).parts[0] for name in before if name in stored or before[name]} == {
+        "temporary"
+    }
+    assert sorted(filter(None, before.values())) == sorted(stored.values())
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

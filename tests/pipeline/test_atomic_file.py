@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.atomic_file import new_folder, temporary_file, write_file
+from pipeline.atomic_file import file_group, new_folder, temporary_file, write_file
 
 
 def test_write_file_replaces_the_whole_file(tmp_path: Path) -> None:
@@ -24,6 +24,21 @@ def test_write_file_without_replace_keeps_the_first(tmp_path: Path) -> None:
 def test_temporary_file_leaves_nothing_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(TypeError), temporary_file(tmp_path) as temporary:
         temporary.file.writelines([b"half", None])  # type: ignore[list-item]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_a_group_get_their_names_at_its_end(tmp_path: Path) -> None:
+    with file_group(tmp_path) as group:
+        for name in ("a", "b", "a"):
+            group.write(tmp_path / name, name.encode())
+        assert not (tmp_path / "a").exists()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"a", "b": b"b"}
+
+
+def test_group_leaves_nothing_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), file_group(tmp_path) as group:  # noqa: PT012
+        group.write(tmp_path / "a", b"x")
+        raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
 

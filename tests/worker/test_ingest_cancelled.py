@@ -20,7 +20,6 @@ from pipeline.types import NO_LOCAL_TERMS, LocalTerms, Prepared
 from tests.support.data.rows import images_in
 from tests.support.data.uploads import a_dicom, a_png, files_in, upload
 from tests.support.servers.databases import both_databases
-from tests.support.servers.service import wait_until
 from tests.worker.conftest import KEY, TIMEOUT_S, ingest_all
 from worker.chunks import PassingError
 from worker.ingest import ingest_chunk
@@ -120,14 +119,13 @@ def test_ingest_reads_files_again_that_were_purged_in_between(
 
 
 def test_files_of_a_broken_ingest_are_garbage_once_its_job_is_cancelled(
-    context: AppContext, job: Job
+    context: AppContext, job: Job, pool: DecoderPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def break_off() -> None:
-        are_stored = {"incoming": 2, "stored": 2, "inputs": 2}
-        wait_until(lambda: left(context) == are_stored, within_s=60, what="both files are stored")
+    def cut_the_power(*_: object) -> None:
         raise PassingError("the power is cut")
 
-    with InterruptedPool(after=break_off) as pool, pytest.raises(PassingError):
+    monkeypatch.setattr("worker.ingest.hold_off_purges", cut_the_power)
+    with pytest.raises(PassingError):
         ingest_chunk(context, pool)
     cancel(context, job)
     assert left(context) == {"incoming": 2, "stored": 2, "inputs": 2}

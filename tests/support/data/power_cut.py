@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import atomic_file
+
 
 class Disk:
-    """Watches `os.fsync` and `os.sync` from now on; what is there already is on disk.
+    """Watches what forces files to disk from now on; what is there already is on disk.
 
     A file survives under a name if its content was synchronised after it was written, and the
     folder with the name after it got the name, and so on up to `root`.
@@ -20,9 +22,11 @@ class Disk:
         self._names: dict[int, dict[str, int]] = {}  # inodes by name, by a folder's inode
         self.history: list[dict[str, bytes]] = []  # the survivors after each change of them
         self._fsync, self._sync = os.fsync, os.sync
+        self._sync_file_system = atomic_file.sync_file_system
         self._keep_all()
         monkeypatch.setattr(os, "fsync", self._watch_fsync)
         monkeypatch.setattr(os, "sync", self._watch_sync)
+        monkeypatch.setattr(atomic_file, "sync_file_system", self._watch_sync_file_system)
 
     def survivors(self) -> dict[str, bytes]:
         """Content by path below `root`."""
@@ -45,6 +49,11 @@ class Disk:
     def _watch_sync(self) -> None:
         self._sync()
         self._keep_all()
+
+    def _watch_sync_file_system(self, path: Path) -> None:
+        self._sync_file_system(path)
+        self._keep_all()
+        self.history.append(self.survivors())
 
     def _keep_all(self) -> None:
         for path in (self._root, *self._root.rglob("*")):
