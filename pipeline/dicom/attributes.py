@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_description, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -59,7 +60,24 @@ def age(dataset: Dataset) -> str:
 
 def text(dataset: Dataset, keyword: str) -> str:
     value = raw_value(dataset, keyword)
-    return "" if value is None else str(value).strip().strip("\0")
+    return "" if value is None else _decoded(str(value), dataset, keyword).strip().strip("\0")
+
+
+def _decoded(value: str, dataset: Dataset, keyword: str) -> str:
+    """Return a value in the characters of its file, or in UTF-8.
+
+    Code strings have none but ASCII (PS3.5 6.2); pydicom takes what devices write for Latin-1.
+    """
+    if value.isascii() or dictionary_VR(keyword) != "CS":
+        return value
+    try:
+        stored = value.encode("latin-1")
+        return stored.decode()
+    except UnicodeEncodeError:
+        return value
+    except UnicodeDecodeError:
+        stated = str(dataset.get("SpecificCharacterSet") or "")
+        return stored.decode(python_encoding.get(stated, "latin-1"), "replace")
 
 
 def label(keyword: str) -> str:

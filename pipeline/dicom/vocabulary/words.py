@@ -8,6 +8,7 @@ from typing import Final
 _MAX_CHARACTERS: Final = 64  # VR LO (PS3.5 6.2); code strings have 16
 _MIN_COMPOUND: Final = 5
 _MIN_PART: Final = 3
+_MIN_SPELLED: Final = 5
 _SHORT_PARTS: Final = frozenset({"PA", "AP", "LL", "RL"})
 # Letters that Unicode does not decompose into a plain one and a mark.
 _LETTERS: Final = str.maketrans({"Ł": "L", "Ø": "O", "Æ": "AE", "Œ": "OE", "Đ": "D"})
@@ -17,14 +18,27 @@ def terms(spaced: str) -> frozenset[str]:
     return frozenset(spaced.split())
 
 
+def spellings(spaced: str) -> frozenset[str]:
+    """Return the words, also with a plain vowel where marks are spelled out: HUEFTE, HUFTE."""
+    plain = (
+        re.sub(r"(?<=[A-Z])(AE|OE|UE|AA)", lambda pair: pair[0][0], word)
+        for word in terms(spaced)
+        if len(word) >= _MIN_SPELLED
+    )
+    return terms(spaced).union(plain)
+
+
 def lookup(table: str) -> dict[str, str]:
-    """Return the term of each word. Lines are `TERM: word word`; indented ones continue."""
+    """Return the term of each word, in all `spellings`.
+
+    Lines are `TERM: word word`; indented ones continue.
+    """
     found: dict[str, str] = {}
     term = ""
     for line in table.strip().splitlines():
         if not line.startswith(" "):
             term, _, line = line.partition(":")
-        found |= dict.fromkeys(line.split(), term)
+        found |= dict.fromkeys(spellings(line), term)
     return found
 
 
@@ -51,8 +65,9 @@ def known_words(text: str, vocabulary: Collection[str]) -> list[str]:
 def _parts(word: str, vocabulary: Collection[str]) -> list[str]:
     if word in vocabulary or len(word) < _MIN_COMPOUND:
         return [word]
-    if word[0] in "LR" and word[1:] in vocabulary:  # the side: LHAND
-        return [word[1:]]
+    for plain, side in ((word[1:], word[0]), (word[:-1], word[-1])):  # LHAND, HANDL
+        if side in "LR" and plain in vocabulary:
+            return [plain]
     # Of each length, the fewest known words that make up the beginning of the word.
     best: dict[int, list[str]] = {0: []}
     for end in range(1, len(word) + 1):

@@ -210,6 +210,20 @@ def test_words_of_the_installation_outweigh_the_table(keyword: str) -> None:
         read_tags(dataset, {keyword: {"SNARK": False}})
 
 
+@pytest.mark.parametrize(
+    ("characters", "encoding"),
+    [("ISO_IR 101", "iso8859-2"), ("ISO_IR 192", "utf-8"), ("", "utf-8"), ("SNARK", "utf-8")],
+)
+def test_code_strings_in_other_characters_are_read(characters: str, encoding: str) -> None:
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = characters
+    value = "DŁOŃ".encode(encoding)
+    tag = Tag("BodyPartExamined")
+    dataset[tag] = RawDataElement(tag, "CS", len(value), value, 0, False, True)
+    with pytest.raises(RefusedError, match="is HAND"):
+        read_tags(dataset)
+
+
 def test_region_of_an_enhanced_image_is_read() -> None:
     groups, anatomy = Dataset(), Dataset()
     anatomy.AnatomicRegionSequence = [HAND]
