@@ -4,9 +4,9 @@
 
 (a) the usual notebook path, one image at a time: Keras's load_img, `predict`, Grad-CAM by
 gradient tape, overlay drawn by OpenCV; (b) `overread predict`, start-up included; (c) the whole
-service, from `overread submit` to its last stored row; and what bounds them: decoding alone and
-the network alone. With --copies, every JPEG is sent several times, each copy with a comment of
-its own, since the same bytes would be read once only.
+service, from `overread submit` to its last stored row, with the CPU time of its stages; and what
+bounds them: decoding alone and the network alone. With --copies, every JPEG is sent several times,
+each copy with a comment of its own, since the same bytes would be read once only.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from urllib.request import urlopen
 import numpy as np
 
 from benchmarks.notebook import read_like_a_notebook
+from benchmarks.stages import measured_stages, print_stages
 from pipeline.errors import RefusedError
 from pipeline.inference.engine import load_engine
 from pipeline.inference.version_folder import BASELINE
@@ -100,11 +101,13 @@ def check_answers(lines: bytes, images: int) -> None:
 
 def service_rate(scratch: Path, images: int) -> float:
     environment = os.environ | {"OVERREAD_DATA": str(scratch / "data"), "OVERREAD_PORT": "0"}
-    with running_service(environment, scratch):
+    with running_service(environment, scratch) as service_pid:
         command = [*OVERREAD, "submit", str(scratch / "studies"), "--wait", "--json"]
         start = time.perf_counter()
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE)
+        with measured_stages(service_pid) as spent:
+            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE)
         seconds = time.perf_counter() - start
+        print_stages(spent, images)
         if done.returncode not in (0, 1):
             raise SystemExit(f"submit ended with {done.returncode}")
         stored = subprocess.run(
@@ -115,12 +118,13 @@ def service_rate(scratch: Path, images: int) -> float:
 
 
 @contextmanager
-def running_service(environment: dict[str, str], scratch: Path) -> Iterator[None]:
+def running_service(environment: dict[str, str], scratch: Path) -> Iterator[int]:
+    """Yields the supervisor's process id."""
     with (scratch / "service.log").open("wb") as log:
         service = subprocess.Popen([*OVERREAD, "up"], env=environment, stdout=log, stderr=log)
         try:
             wait_until_healthy(scratch / "data" / "service.json", service)
-            yield
+            yield service.pid
         finally:
             service.send_signal(signal.SIGINT)
             service.wait(60)
