@@ -17,6 +17,7 @@ RESULT_FIELDS = [
     *("file", "sha256", "status", "reason", "finding", "probability", "threshold", "unfamiliarity"),
     *("warnings", "model_version", "study", "job_id", "image_id", "operating_point", "temperature"),
     *("heatmap_peak", "heatmap_concentration", "heatmap_inside_body", "reason_code"),
+    *("range_rule", "pixel_aspect", "orientation"),
 ]
 
 
@@ -58,7 +59,7 @@ def test_result_formats_are_equivalent(portal: Portal, job: str) -> None:
     assert client.get("/api/v1/results").text == texts["jsonl"], "the default"
     assert [list(result) for result in whole] == [RESULT_FIELDS] * 2
     assert (whole[0]["finding"], whole[0]["probability"]) == ("pneumonia", 0.87)
-    assert [whole[0][name] for name in RESULT_FIELDS[-6:-1]] == ["balanced", 1.5, 3.0, 0.2, 0.9]
+    assert [whole[0][name] for name in RESULT_FIELDS[13:18]] == ["balanced", 1.5, 3.0, 0.2, 0.9]
     assert [row["file"] for row in rows] == [result["file"] for result in whole]
     assert float(rows[0]["probability"]) == whole[0]["probability"]
     assert list(rows[0]) == RESULT_FIELDS
