@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.files.png import Png
-from pipeline.files.sniff import DICOM, HEAD_BYTES, read_content, sniff
+from pipeline.files.jpeg import read_jpeg
+from pipeline.files.sniff import DICOM, HEAD_BYTES, JPEG, read_content, sniff
 from pipeline.limits import Limits, check_not_blank
 from pipeline.types import DecodedImage
 
@@ -21,13 +21,9 @@ def decode(
 
 
 def decode_content(
-    content: bytes,
-    *,
-    limits: Limits = Limits(),
-    minimum_size: int | None = None,
-    png: Png | None = None,
+    content: bytes, *, limits: Limits = Limits(), minimum_size: int | None = None
 ) -> DecodedImage:
-    """Like `decode`, for bytes that are in memory already. png: see `decode_raster`."""
+    """Like `decode`, for bytes that are in memory already."""
     media_type = sniff(content[:HEAD_BYTES])
     # Imported when needed: a process that decodes only JPEG stays small.
     if media_type == DICOM:
@@ -35,15 +31,14 @@ def decode_content(
         from pipeline.dicom.image import decode_dataset
 
         return check_image(decode_dataset(read_dicom(content, limits), limits)[0], limits)
-    from pipeline.decode.raster import decode_raster
+    if media_type == JPEG:
+        from pipeline.decode.jpeg import decode_jpeg
 
-    image = decode_raster(
-        content,
-        media_type=media_type,
-        limits=limits,
-        minimum_size=minimum_size,
-        png=png,
-    )
+        image = decode_jpeg(read_jpeg(content), limits, minimum_size=minimum_size)
+    else:
+        from pipeline.decode.raster import decode_raster
+
+        image = decode_raster(content, media_type=media_type, limits=limits)
     return check_image(image, limits)
 
 

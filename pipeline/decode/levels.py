@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import unsupported
-from pipeline.types import RangeRule
+from pipeline.types import DecodedImage, RangeRule
 from pipeline.value_range import Range, ValueRange, robust_ends, used_range
 
 _MAX_NOT_FINITE: Final = 0.5  # share of the pixels: of the fields around a film, not of the film
@@ -51,6 +51,22 @@ def grey_levels(
     if hidden is not None:
         pixels[hidden] = 0
     return Levels(pixels, chosen.rule, tuple(warnings))
+
+
+def image_of(
+    levels: Levels, rows: int, columns: int, *, frames: int = 1, aspect: float = 1.0
+) -> DecodedImage:
+    """Return upright levels as an image. rows, columns: as stored."""
+    notes = (f"first of {frames} frames read",) if frames > 1 else ()
+    return DecodedImage(
+        levels.pixels,
+        rows,
+        columns,
+        frames=frames,
+        warnings=notes + levels.warnings,
+        range_rule=levels.rule,
+        pixel_aspect=aspect,
+    )
 
 
 def copied_levels(values: NDArray[Any], *, bits: int, rule: RangeRule) -> Levels:

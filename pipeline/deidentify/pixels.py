@@ -22,7 +22,7 @@ from pipeline.dicom.padding import has_padding_value
 from pipeline.dicom.pixels import has_unused_bits
 from pipeline.dicom.stored_values import clear_other_bits, sample_bits
 from pipeline.errors import unsupported
-from pipeline.files.jpeg import precision
+from pipeline.files.jpeg import precision, read_jpeg
 from pipeline.files.jpeg2000 import precision_2000, strip_jpeg_2000
 
 _FLOATS = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}  # VR
@@ -50,7 +50,7 @@ def clean_pixels(dataset: Dataset, first: FirstFrame) -> tuple[DataElement, UID]
         vr, value, syntax = "OB", encapsulate(_reencoded_frames(dataset, first)), RLELossless
     elif is_jpeg(syntax):
         streams = encoded_frames(dataset, description)
-        vr, value = "OB", encapsulate([strip_jpeg(stream) for stream in streams])
+        vr, value = "OB", encapsulate([strip_jpeg(read_jpeg(stream)) for stream in streams])
     elif is_jpeg_2000(syntax):
         streams = encoded_frames(dataset, description)
         vr, value = "OB", encapsulate([strip_jpeg_2000(stream) for stream in streams])

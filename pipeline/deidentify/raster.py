@@ -2,10 +2,10 @@
 
 import struct
 
-from pipeline.decode.raster import orientation_of_png, read_orientation
-from pipeline.files.jpeg import APP0, APP1, APP14, NEEDED, SOI, segments
+from pipeline.decode.jpeg import read_orientation
+from pipeline.decode.raster import orientation_of_png
+from pipeline.files.jpeg import APP0, APP1, APP14, NEEDED, SOI, Jpeg
 from pipeline.files.png import HEADER_END, Png, chunk, strip_png
-from pipeline.files.sniff import JPEG
 
 
 def png_without_metadata(png: Png) -> bytes:
@@ -19,16 +19,16 @@ def png_without_metadata(png: Png) -> bytes:
     return stripped[:HEADER_END] + exif + stripped[HEADER_END:]
 
 
-def jpeg_without_metadata(content: bytes) -> bytes:
+def jpeg_without_metadata(jpeg: Jpeg) -> bytes:
     """Like `png_without_metadata`."""
-    return strip_jpeg(content, orientation=read_orientation(content, JPEG))
+    return strip_jpeg(jpeg, orientation=read_orientation(jpeg))
 
 
-def strip_jpeg(content: bytes, *, orientation: int = 1) -> bytes:
-    """Return a JPEG stream without application segments and comments, pixels untouched."""
+def strip_jpeg(jpeg: Jpeg, *, orientation: int = 1) -> bytes:
+    """Return the stream without application segments and comments, pixels untouched."""
     kept = []
-    for segment in segments(content):
-        data = content[segment.start : segment.end]
+    for segment in jpeg.segments:
+        data = jpeg.content[segment.start : segment.end]
         kept.append(data if segment.marker in NEEDED else _minimal_segment(data, segment.marker))
         if segment.marker == SOI and orientation != 1:
             kept.append(_segment(APP1, b"Exif\0\0" + _exif(orientation)))

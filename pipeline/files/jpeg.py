@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import simplejpeg
@@ -17,7 +18,7 @@ from pipeline.errors import damaged, too_large
 from pipeline.limits import Limits
 
 SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
-APP0, APP1, APP14, APP15, COM = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
+APP0, APP1, APP2, APP14, APP15, COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 _JPEG_LS_FRAME = 0xF7
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {_JPEG_LS_FRAME}  # T.81 B.1
@@ -57,8 +58,31 @@ class Segment:
     end: int
 
 
-def segments(content: bytes) -> Iterator[Segment]:
-    """Yield the segments up to and with EOI. Raises RefusedError if the stream is damaged."""
+@dataclass(frozen=True)
+class Jpeg:
+    """A stream whose segments, up to and with EOI, were found once for all that read it."""
+
+    content: bytes
+    segments: tuple[Segment, ...]
+
+    @cached_property
+    def header(self) -> "FrameHeader":
+        """Raises RefusedError."""
+        return _frame_header(self.content, iter(self.segments))
+
+    def bodies(self, marker: int, prefix: bytes) -> list[bytes]:
+        """Return what follows `prefix` in each segment of the kind that begins with it."""
+        found = (one for one in self.segments if one.marker == marker)
+        parts = (self.content[one.start + 4 : one.end] for one in found)
+        return [part[len(prefix) :] for part in parts if part.startswith(prefix)]
+
+
+def read_jpeg(content: bytes) -> Jpeg:
+    """Find the segments. Raises RefusedError if the stream is damaged."""
+    return Jpeg(content, tuple(_segments(content)))
+
+
+def _segments(content: bytes) -> Iterator[Segment]:
     if content[:2] != b"\xff\xd8":
         raise damaged("the JPEG data do not begin with a start marker")
     yield Segment(SOI, 0, 2)
@@ -107,9 +131,16 @@ class FrameHeader:
 
 
 def frame_header(content: bytes) -> FrameHeader:
-    """Return the first frame header of the stream. Raises RefusedError."""
+    """Return the first frame header of the stream, which may be damaged behind it.
+
+    Raises RefusedError.
+    """
+    return _frame_header(content, _segments(content))
+
+
+def _frame_header(content: bytes, found: Iterator[Segment]) -> FrameHeader:
     is_jfif, transform = False, None
-    for segment in segments(content):
+    for segment in found:
         body = content[segment.start + 4 : segment.end]
         if segment.marker == APP0 and body.startswith(b"JFIF\0"):
             is_jfif = True
@@ -133,8 +164,7 @@ def _is_ybr(names: bytes, *, is_jfif: bool, transform: int | None) -> bool | Non
 
 def trim_jpeg(content: bytes) -> bytes:
     """Return the stream up to its end marker. Raises RefusedError if it is damaged."""
-    *_, last = segments(content)
-    return content[: last.end]
+    return content[: read_jpeg(content).segments[-1].end]
 
 
 def precision(content: bytes) -> int:
@@ -142,16 +172,16 @@ def precision(content: bytes) -> int:
     return frame_header(content).precision
 
 
-def check_jpeg(content: bytes, limits: Limits) -> None:
-    """Raise RefusedError if the stream is cut short or its markers are damaged.
+def check_jpeg(jpeg: Jpeg, limits: Limits) -> None:
+    """Raise RefusedError for a stream beyond the limits.
 
-    Decoders hide both. Damage within coded data is left to `read_luminance`. Each scan covers
-    all pixels, so the number of scans is bounded with the size.
+    Damage within coded data is left to `read_luminance`. Each scan covers all pixels, so the
+    number of scans is bounded with the size.
     """
     pixels = scans = 0
-    for segment in segments(content):
+    for segment in jpeg.segments:
         if segment.marker in _FRAMES:  # T.81 B.2.2: rows and columns stand at 5 and 7
-            sides = content[segment.start + 5 : segment.start + 9].ljust(4, b"\0")
+            sides = jpeg.content[segment.start + 5 : segment.start + 9].ljust(4, b"\0")
             rows, columns = struct.unpack(">HH", sides)
             if rows and columns:
                 limits.check_size(rows, columns)
@@ -188,14 +218,15 @@ def _scan_end(content: bytes, position: int, coded: re.Pattern[bytes]) -> int:
     return match.start()
 
 
-def read_luminance(content: bytes, *, scale: int = 1) -> NDArray[np.uint8] | None:
+def read_luminance(jpeg: Jpeg, *, scale: int = 1) -> NDArray[np.uint8] | None:
     """Return uint8 (H, W), 0 = black, at 1/scale (1, 2, 4 or 8) of the sides, rounded up.
 
     None for rarer kinds, for instance 12 bits or lossless. Raises RefusedError if the coded
     data are noticeably damaged: of 150 radiographs each, all with 100 missing or 512 zeroed
     bytes, three in four with 64 random bytes, one in ten with a single flipped bit.
     """
-    frames = [one for one in segments(content) if one.marker in _FRAMES]
+    content = jpeg.content
+    frames = [one for one in jpeg.segments if one.marker in _FRAMES]
     kinds = {(one.marker in _HUFFMAN_DCT, content[one.start + 4]) for one in frames}
     if kinds != {(True, 8)}:  # decoding lossless streams would overrun simplejpeg's buffer
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import RefusedError, too_large, unsupported
-from pipeline.files.jpeg import FrameHeader, frame_header
+from pipeline.files.jpeg import FrameHeader, Jpeg, frame_header
 
 _EXTENDED = "1.2.840.10008.1.2.4.51"
 _LOSSLESS = "1.2.840.10008.1.2.4.57"
@@ -18,16 +18,16 @@ _JPEG_LS = "1.2.840.10008.1.2.4.81"  # near-lossless, which includes lossless
 _JPEG_2000 = "1.2.840.10008.1.2.4.91"
 
 
-def read_precise(content: bytes) -> tuple[NDArray[Any], int] | None:
+def read_precise(jpeg: Jpeg) -> tuple[NDArray[Any], int] | None:
     """Return grey levels of a file with more than 8 bits or without loss, and their bits.
 
     uint8 or uint16 (H, W), 0 to 2**bits - 1; of colours the luminance (BT.601). None for kinds
     that other decoders read. Raises RefusedError.
     """
-    header = frame_header(content)
+    header = jpeg.header
     if header.precision <= 8 and not header.is_lossless:
         return None
-    samples, _ = read_jpeg_samples(content)
+    samples, _ = read_jpeg_samples(jpeg.content)
     if samples.ndim == 2:
         return samples, header.precision
     # Lossless streams state RGB in no other way than by stating nothing else.

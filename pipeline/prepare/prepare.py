@@ -3,13 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.decode.decode import check_image, decode_content
+from pipeline.decode.decode import check_image
+from pipeline.decode.jpeg import decode_jpeg
+from pipeline.decode.raster import decode_raster
 from pipeline.deidentify.dicom import deidentify_dataset
 from pipeline.deidentify.png_copy import png_copy
 from pipeline.deidentify.raster import jpeg_without_metadata, png_without_metadata
 from pipeline.dicom.dataset import read_dicom
 from pipeline.dicom.image import decode_dataset
-from pipeline.files.png import Png, read_png
+from pipeline.files.jpeg import read_jpeg
+from pipeline.files.png import read_png
 from pipeline.files.sniff import DICOM, HEAD_BYTES, JPEG, PNG, read_content, sniff
 from pipeline.limits import Limits
 from pipeline.prepare.network_input import DECODED_SIZE, network_input
@@ -41,21 +44,20 @@ def prepare_content(
         if pseudonyms:
             stored = deidentify_dataset(dataset, first, pseudonyms=pseudonyms)
         return replace(prepared, stored=stored)
-    png = read_png(content, limits) if media_type == PNG else None
-    image = decode_content(content, limits=limits, minimum_size=DECODED_SIZE, png=png)
-    prepared = _prepared(image)
-    if pseudonyms:
-        stored = _copy(content, image, media_type=media_type, png=png)
-    return replace(prepared, stored=stored)
-
-
-def _copy(content: bytes, image: DecodedImage, *, media_type: str, png: Png | None) -> Deidentified:
-    """De-identify a file that is not DICOM; formats other than JPEG and PNG become PNG."""
-    if png:
-        return Deidentified(png_without_metadata(png), PNG)
     if media_type == JPEG:
-        return Deidentified(jpeg_without_metadata(content), JPEG)
-    return Deidentified(png_copy(image), PNG)
+        jpeg = read_jpeg(content)  # for both purposes
+        image = decode_jpeg(jpeg, limits, minimum_size=DECODED_SIZE)
+        prepared = _prepared(check_image(image, limits))
+        if pseudonyms:
+            stored = Deidentified(jpeg_without_metadata(jpeg), JPEG)
+        return replace(prepared, stored=stored)
+    png = read_png(content, limits) if media_type == PNG else None
+    image = decode_raster(content, media_type=media_type, limits=limits, png=png)
+    prepared = _prepared(check_image(image, limits))
+    if pseudonyms:
+        blob = png_without_metadata(png) if png else png_copy(image)
+        stored = Deidentified(blob, PNG)
+    return replace(prepared, stored=stored)
 
 
 def _prepared(image: DecodedImage) -> Prepared:

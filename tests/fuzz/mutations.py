@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from pipeline.files.jpeg import SOS, segments
+from pipeline.files.jpeg import SOS, read_jpeg
 from pipeline.files.png import SIGNATURE, chunks
 from tests.support.data.builders import png_chunk
 
@@ -77,7 +77,7 @@ def png_chunks(content: bytes, choices: Choices) -> bytes:
 
 def jpeg_segments(content: bytes, choices: Choices) -> bytes:
     """Change bodies, markers and order of segments, with correct lengths."""
-    parts = [content[one.start : one.end] for one in segments(content)]
+    parts = [content[one.start : one.end] for one in read_jpeg(content).segments]
     place = choices.number(len(parts) - 1)
     part = parts[place]
     if len(part) > 4:

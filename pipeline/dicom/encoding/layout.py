@@ -24,7 +24,7 @@ from pipeline.dicom.encoding.fragments import (
     pixel_data_length,
 )
 from pipeline.errors import damaged
-from pipeline.files.jpeg import FrameHeader, check_jpeg, frame_header, read_luminance
+from pipeline.files.jpeg import FrameHeader, check_jpeg, read_jpeg, read_luminance
 from pipeline.files.jpeg2000 import CodeStream, read_code_stream
 from pipeline.limits import Limits
 
@@ -84,9 +84,10 @@ def _of_stream(dataset: Dataset, description: Description, limits: Limits) -> De
         return _of_colours(dataset, description)
     if is_jpeg_stream(stream):
         # Decoders of JPEG silently fill missing parts with grey.
-        check_jpeg(stream, limits)
-        read_luminance(stream, scale=8)
-        return _of_jpeg(dataset, description, frame_header(stream))
+        jpeg = read_jpeg(stream)
+        check_jpeg(jpeg, limits)
+        read_luminance(jpeg, scale=8)
+        return _of_jpeg(dataset, description, jpeg.header)
     return _of_2000(dataset, description, read_code_stream(stream))
 
 

@@ -16,7 +16,7 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless
 
 from pipeline.decode.decode import decode_content
 from pipeline.errors import RefusedError
-from pipeline.files.jpeg import read_luminance
+from pipeline.files.jpeg import read_jpeg, read_luminance
 from pipeline.limits import Limits
 from tests.support.data.builders import change_frame, encoded, jpeg_with, make_dicom, make_picture
 from tests.support.imaging.deidentified import NAME, deidentified
@@ -64,7 +64,7 @@ def test_broken_colour_profile_is_not_damage() -> None:
     broken_profile = b"\xff\xe2\x00\x12ICC_PROFILE\0none"
     content = make("RGB")
     with_profile = content[:2] + broken_profile + content[2:]
-    assert read_luminance(with_profile) is None
+    assert read_luminance(read_jpeg(with_profile)) is None
     pixels = decode_content(with_profile).pixels
     np.testing.assert_allclose(pixels, decode_content(content).pixels, atol=2 / 255)
 
@@ -86,12 +86,27 @@ def test_luminance_equals_pillow_at_every_scale(kind: str, minimum: int) -> None
     np.testing.assert_array_equal(np.rint(pixels * 255), expected)
 
 
+def test_orientation_is_read_from_xmp_too() -> None:
+    content = encoded(SMALL, "JPEG", quality=90)
+    turned = encoded(SMALL, "JPEG", quality=90, xmp=b'<x tiff:Orientation="3"/>')
+    expected = decode_content(content).pixels[::-1, ::-1]
+    np.testing.assert_array_equal(decode_content(turned).pixels, expected)
+
+
+def test_first_of_several_images_in_a_file_is_read() -> None:
+    others = [Image.fromarray(255 - SMALL)]
+    image = decode_content(encoded(SMALL, "MPO", save_all=True, append_images=others))
+    assert image.warnings == ("first of 2 frames read",)
+    expected = decode_content(encoded(SMALL, "JPEG")).pixels
+    np.testing.assert_array_equal(image.pixels, expected)
+
+
 @pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEGLSLossless])
 def test_read_luminance_skips_lossless_streams(tmp_path: Path, syntax: str) -> None:
     """libjpeg-turbo 3 would write lossless streams beyond the memory of a smaller scale."""
     path = make_dicom(tmp_path / "x.dcm", make_picture(400, 400), transfer_syntax=syntax)
     frame = get_frame(pydicom.dcmread(path).PixelData, 0, number_of_frames=1)
-    assert read_luminance(frame, scale=8) is None
+    assert read_luminance(read_jpeg(frame), scale=8) is None
 
 
 def test_damaged_jpeg_frame_in_dicom_is_refused(tmp_path: Path) -> None:

@@ -6,14 +6,16 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.encaps import get_frame
 from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless
 
 from pipeline.decode.decode import decode_content
 from pipeline.errors import RefusedError
+from pipeline.files.jpeg import read_jpeg
 from pipeline.files.jpeg_samples import read_jpeg_samples, read_precise
 from pipeline.limits import Limits
-from tests.support.data.builders import encoded, make_dicom, make_picture
+from tests.support.data.builders import encoded, jpeg_with, make_dicom, make_picture
 from tests.support.data.jpeg12 import encode_jpeg12
 from tests.support.imaging.deidentified import deidentified
 
@@ -47,6 +49,15 @@ def test_twelve_bit_file_and_its_stored_copy_are_read() -> None:
     np.testing.assert_array_equal(decode_content(deidentified(content).blob).pixels, found.pixels)
 
 
+def test_orientation_of_twelve_bit_file_is_applied_and_kept() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = jpeg_with(encode_jpeg12(DEEP), marker=0xE1, body=exif.tobytes())
+    expected = decode_content(encode_jpeg12(DEEP)).pixels[::-1].T
+    for one in (content, deidentified(content).blob):
+        np.testing.assert_array_equal(decode_content(one).pixels, expected)
+
+
 def test_colours_of_lossless_file_become_luminance(tmp_path: Path) -> None:
     colours = np.stack([make_picture(), 255 - make_picture(), make_picture() // 2], axis=-1)
     content = stream_of(tmp_path, colours, JPEGLosslessSV1)
@@ -55,7 +66,7 @@ def test_colours_of_lossless_file_become_luminance(tmp_path: Path) -> None:
 
 
 def test_eight_bit_file_is_left_to_other_decoders() -> None:
-    assert read_precise(encoded(make_picture(), "JPEG")) is None
+    assert read_precise(read_jpeg(encoded(make_picture(), "JPEG"))) is None
 
 
 def test_twelve_bit_file_is_refused_beyond_limits_and_when_cut_short() -> None:

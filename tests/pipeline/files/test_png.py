@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from pipeline.decode.decode import decode_content
+from pipeline.decode.raster import decode_raster
 from pipeline.deidentify.raster import png_without_metadata
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.files.png import SIGNATURE, read_png
 from pipeline.files.png_pixels import PngPixels, pixel_bytes
+from pipeline.files.sniff import PNG
 from pipeline.limits import Limits
 from tests.support.data.builders import encoded, make_picture, png_chunk, png_with
 from tests.support.imaging.deidentified import NAME, deidentified, without_name
@@ -103,7 +105,7 @@ def test_damage_anywhere_is_refused(kind: str, level: int) -> None:
 @pytest.mark.parametrize("content", [png_of(WHOLE, piece=7), interlaced(), *HIDING.values()])
 def test_pixels_are_inflated_once_for_reading_and_the_copy(content: bytes) -> None:
     png = read_png(content, Limits())
-    pixels = decode_content(content, png=png).pixels
+    pixels = decode_raster(content, media_type=PNG, limits=Limits(), png=png).pixels
     np.testing.assert_array_equal(np.rint(pixels * 255), IMAGE)
     assert png.pixels.read(1) == b""
     assert png_without_metadata(png) == deidentified(content).blob

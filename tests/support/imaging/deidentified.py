@@ -12,6 +12,7 @@ from pipeline.deidentify.png_copy import png_copy
 from pipeline.deidentify.raster import jpeg_without_metadata, png_without_metadata
 from pipeline.dicom.dataset import read_dicom
 from pipeline.dicom.image import first_frame
+from pipeline.files.jpeg import read_jpeg
 from pipeline.files.png import read_png
 from pipeline.files.sniff import DICOM, HEAD_BYTES, JPEG, PNG, sniff
 from pipeline.limits import Limits
@@ -30,7 +31,7 @@ def deidentified(content: bytes, *, key: bytes = KEY) -> Deidentified:
         first = first_frame(dataset, Limits())
         return deidentify_dataset(dataset, first, pseudonyms=keyed_pseudonyms(key))
     if media_type == JPEG:
-        return Deidentified(jpeg_without_metadata(content), JPEG)
+        return Deidentified(jpeg_without_metadata(read_jpeg(content)), JPEG)
     if media_type == PNG:
         return Deidentified(png_without_metadata(read_png(content, Limits())), PNG)
     return Deidentified(png_copy(decode_content(content)), PNG)
