@@ -43,7 +43,9 @@ from pipeline.errors import damaged, unsupported
 _FORMATS: Final = {1: "u", 2: "i", 3: "f", 4: "u"}  # SampleFormat; 4 is undefined data
 _NAMES: Final = {"u": "unsigned", "i": "signed", "f": "floating-point"}
 _TYPES: Final = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
-_PACKED: Final = range(9, 16)  # bits of samples that are stored without gaps
+# Bits of samples that are stored without gaps. libtiff exchanges bytes of those of 24.
+_PACKED: Final = frozenset(range(9, 32)) - {16}
+_THREE_BYTES: Final = 24
 _SEPARATE: Final = 2  # PlanarConfiguration
 _HORIZONTAL, _FLOATING = 2, 3  # Predictor
 _BYTEWISE: Final = (1, 5, 8, 32773, 32946, 34925, 50000)  # Compression that knows no samples
@@ -201,6 +203,8 @@ def _directory(tags: dict[int, Any], *, at: int) -> bytes:
 def _typed(stored: NDArray[np.uint8], layout: _Layout, predictor: int) -> NDArray[Any]:
     """stored: uint8 (H, bytes of a row). Return (H, W, samples), W a multiple of `width`."""
     shape = (layout.rows, layout.across, layout.width, layout.samples)
+    if layout.bits == _THREE_BYTES and layout.order == "<":
+        stored = stored.reshape(layout.rows, -1, 3)[..., ::-1]
     if layout.bits in _PACKED:
         values = _unpacked(stored.reshape(layout.rows * layout.across, -1), layout)
         return values.reshape(layout.rows, -1, layout.samples)
@@ -220,11 +224,11 @@ def _typed(stored: NDArray[np.uint8], layout: _Layout, predictor: int) -> NDArra
     return values.reshape(layout.rows, -1, layout.samples)
 
 
-def _unpacked(stored: NDArray[np.uint8], layout: _Layout) -> NDArray[np.uint16]:
-    """Return (rows, samples) of rows whose samples follow each other without gaps."""
+def _unpacked(stored: NDArray[np.uint8], layout: _Layout) -> NDArray[Any]:
+    """Return integers (rows, samples) of rows whose samples follow each other without gaps."""
     count = layout.width * layout.samples
-    values = np.empty((len(stored), count), np.uint16)
-    weights = 1 << np.arange(layout.bits - 1, -1, -1, dtype=np.uint16)
+    values = np.empty((len(stored), count), np.uint16 if layout.bits < 16 else np.uint32)
+    weights = 1 << np.arange(layout.bits - 1, -1, -1, dtype=values.dtype)
     for start in range(0, len(stored), _PACKED_ROWS):
         bits = np.unpackbits(stored[start : start + _PACKED_ROWS], axis=1)
         bits = bits[:, : count * layout.bits].reshape(-1, count, layout.bits)

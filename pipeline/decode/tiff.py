@@ -24,6 +24,7 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2  # of Photometric
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _REDUCED_SUBFILE: Final = 2  # SubfileType, its predecessor
 _SHAPE_TOLERANCE: Final = 0.05  # of sides' ratios: a thumbnail's sides are rounded
+_THUMBNAIL_SIDE: Final = 256  # thumbnails may have bars beside the film
 _IMAGEJ_RANGE: Final = re.compile(r"^(min|max)=(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)$", re.MULTILINE)
 # Compressions that Pillow and its libtiff do not read, by their registered numbers.
 _UNREAD: Final = {
@@ -75,15 +76,13 @@ class Page:
         )
 
     def is_copy_of(self, other: "Page") -> bool:
-        """Whether it is `other` at a half of its size or less, as far as their shapes tell."""
+        """Whether it is `other` at a half of its size or less, as far as sizes and shapes tell."""
         if other.parent == self.offset:
             return self.rows * self.columns < other.rows * other.columns
         shapes = self.rows * other.columns, self.columns * other.rows
-        return (
-            2 * self.rows <= other.rows
-            and 2 * self.columns <= other.columns
-            and max(shapes) <= (1 + _SHAPE_TOLERANCE) * min(shapes)
-        )
+        is_alike = max(shapes) <= (1 + _SHAPE_TOLERANCE) * min(shapes)
+        is_half = 2 * self.rows <= other.rows and 2 * self.columns <= other.columns
+        return is_half and (is_alike or max(self.rows, self.columns) <= _THUMBNAIL_SIDE)
 
     def stated_range(self) -> tuple[float, float] | None:
         """Return the least and the greatest value that tags or ImageJ's description state."""

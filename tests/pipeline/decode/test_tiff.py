@@ -63,14 +63,23 @@ def test_compressions_of_wide_samples(compression: str) -> None:
 
 def test_packed_samples() -> None:
     """12 bits without gaps; 128 columns of 10 bits fill whole bytes too."""
-    for bits in (10, 12, 14):
-        values = make_picture(top=2**bits - 1)
+    for bits in (10, 12, 14, 20):
+        values = np.rint(REFERENCE * (2**bits - 1)).astype(np.int64)
         each = values[..., None] >> np.arange(bits - 1, -1, -1) & 1
         packed = np.packbits(each.reshape(len(values), -1).astype(np.uint8), axis=1)
         content = one_page(packed, tags={256: 128, 258: bits})
         np.testing.assert_allclose(
             decode_content(content).pixels, values / (2**bits - 1), atol=1e-6
         )
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_samples_of_three_bytes(order: str) -> None:
+    values = np.rint(REFERENCE * 0.9 * (2**24 - 1)).astype(f"{order}u4")
+    each = values.view(np.uint8).reshape(96, 128, 4)
+    stored = (each[..., :3] if order == "<" else each[..., 1:]).reshape(96, 384)
+    image = decode_content(one_page(stored.copy(), order=order, tags={256: 128, 258: 24}))
+    np.testing.assert_allclose(image.pixels, REFERENCE * 0.9, atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["u2", "u4", "i2", "i4", "f2", "f4", "f8"])
@@ -150,8 +159,9 @@ def test_stated_range_beside_the_values_is_not_believed(tags: dict[int, Any]) ->
         (make_picture(64, 64), {"tags": {255: 2}}),
         (0 * make_picture(64, 64), {"tags": {254: 1}}),
         (0 * THUMBNAIL, {}),
+        (make_picture(48, 48), {}),
     ],
-    ids=["NewSubfileType", "SubfileType", "blank", "by its shape"],
+    ids=["NewSubfileType", "SubfileType", "blank", "by its shape", "by its size"],
 )
 def test_thumbnail_never_stands_for_the_film(thumbnail: Any) -> None:
     for pages in ([thumbnail, (IMAGE, {})], [(IMAGE, {}), thumbnail]):
@@ -170,7 +180,7 @@ def test_largest_sub_ifd_is_read() -> None:
 
 
 def test_first_of_equal_pages_is_read() -> None:
-    other = make_picture(48, 40)  # of another shape: no smaller copy of the first
+    other = make_picture(96, 40)  # of another shape: no smaller copy of the first
     image = decode_content(make_tiff((IMAGE, {}), (255 - IMAGE, {}), (other, {})))
     np.testing.assert_allclose(image.pixels, REFERENCE, atol=1e-6)
     assert image.warnings == ("first of 3 frames read",)
