@@ -54,7 +54,9 @@ class LivePredictor:
             point = context.settings.operating_point
             self._predictor = None
             try:
-                predictor = Predictor.open(path, operating_point=point)
+                predictor = Predictor.open(
+                    path, operating_point=point, cache=context.settings.cache_dir
+                )
                 predictor.predict(BLANK)
             except NetworkFolderError as error:
                 raise VersionError(str(error)) from error

@@ -89,7 +89,7 @@ def predict(
         progress("Reading", total=total) as shown,
     ):
         point = operating_point or settings.operating_point
-        predictor = Predictor.open(engine=engine, operating_point=point)
+        predictor = Predictor.open(engine=engine, operating_point=point, cache=settings.cache_dir)
         draw = partial(folder.draw, pool=pool) if folder else None
         reader = Reader(pool, predictor, on_prediction=draw)
         items = open_items(walk, scratch=Path(scratch), limits=limits)

@@ -205,6 +205,16 @@ class Settings(BaseSettings):
         return self.data_dir / "files"
 
     @property
+    def cache_dir(self) -> Path | None:
+        """May be deleted at any time. The user's where there is no data folder."""
+        if self.data_dir.is_dir():
+            return self.data_dir / "cache"
+        try:
+            return Path.home() / ".cache" / "overread"
+        except RuntimeError:  # a user without a home
+            return None
+
+    @property
     def lease_s(self) -> int:
         return self.chunk_time_limit_s
 

@@ -51,7 +51,7 @@ from models.operations.upgrade import (
 from models.session import open_database, sqlite_file
 
 RESTORED = "backup.restored"  # action in the audit
-_IGNORED = {RESTORING, "supervisor.lock", "lost+found"}
+_IGNORED = {RESTORING, "supervisor.lock", "lost+found", "cache"}
 _DAMAGED_NAMED = 10
 
 

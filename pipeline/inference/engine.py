@@ -7,6 +7,7 @@ from typing import Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.inference.compiled_cache import CompiledCache
 from pipeline.types import Inference
 
 EngineKind = Literal["openvino", "tensorflow"]
@@ -25,10 +26,12 @@ class Engine(Protocol):
         ...
 
 
-def load_engine(folder: Path, *, kind: EngineKind = "openvino") -> Engine:
+def load_engine(
+    folder: Path, *, kind: EngineKind = "openvino", cache: CompiledCache | None = None
+) -> Engine:
     """Load the network of a version's folder; TensorFlow is imported only for that kind.
 
-    Raises NetworkFolderError.
+    cache: of this folder; OpenVINO starts sooner from it. Raises NetworkFolderError.
     """
     if kind == "tensorflow":
         from pipeline.inference.tensorflow_engine import TensorFlowEngine
@@ -36,7 +39,7 @@ def load_engine(folder: Path, *, kind: EngineKind = "openvino") -> Engine:
         return TensorFlowEngine(folder)
     from pipeline.inference.openvino_engine import OpenVinoEngine
 
-    return OpenVinoEngine(folder)
+    return OpenVinoEngine(folder, cache=cache)
 
 
 def tensorflow_is_installed() -> bool:

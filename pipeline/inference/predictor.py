@@ -9,12 +9,20 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.checksum import sha256_of
 from pipeline.familiarity.distance import appearance
 from pipeline.familiarity.guard import FAMILIARITY_FILE, Guard
 from pipeline.familiarity.orientation import as_stored, corrected
+from pipeline.inference.compiled_cache import CompiledCache
 from pipeline.inference.engine import Engine, EngineKind, load_engine
 from pipeline.inference.heatmap import measure_trust
-from pipeline.inference.version_folder import BASELINE, Card, load_card, verify_checksums
+from pipeline.inference.version_folder import (
+    BASELINE,
+    CHECKSUMS_FILE,
+    Card,
+    load_card,
+    verify_checksums,
+)
 from pipeline.types import NETWORK_INPUT_SIDE, Finding, OperatingPoint, Prediction
 
 T = TypeVar("T")
@@ -51,12 +59,17 @@ class Predictor:
         *,
         engine: EngineKind = "openvino",
         operating_point: OperatingPoint = "balanced",
+        cache: Path | None = None,
     ) -> "Predictor":
-        """Verify a version's folder and load it. Raises NetworkFolderError."""
+        """Verify a version's folder and load it. Raises NetworkFolderError.
+
+        cache: a folder for compiled networks, made where it is missing.
+        """
         verify_checksums(folder)
+        compiled = CompiledCache(cache, sha256_of(folder / CHECKSUMS_FILE)) if cache else None
         return cls(
             card=load_card(folder).at(operating_point),
-            engine=load_engine(folder, kind=engine),
+            engine=load_engine(folder, kind=engine, cache=compiled),
             guard=Guard.load(folder / FAMILIARITY_FILE),
         )
 

@@ -63,6 +63,14 @@ def test_restore_to_a_database_deeper_in_the_data_folder(keeper: Keeper, tmp_pat
     assert {one.name for one in new.data_dir.iterdir()} >= {"deeper", "secrets.json"}
 
 
+def test_restore_where_predict_has_left_its_cache(keeper: Keeper, tmp_path: Path) -> None:
+    keeper.backup()
+    new = Settings(data=tmp_path / "new")
+    (new.data_dir / "cache").mkdir(parents=True)
+    keeper.restore(new)
+    assert loose_ends(new) == []
+
+
 def test_backup_to_a_full_disk_fails_in_one_line(keeper: Keeper, context: AppContext) -> None:
     """A limit on the size of files stands for a full disk."""
     fill_history(context)
