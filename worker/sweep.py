@@ -11,7 +11,6 @@ from models.learning.nights import begin_due_night, fail_exhausted_night, has_wa
 from models.reading.rereadings import due_rereading, give_up_exhausted
 from models.tables.intake import State
 from worker.enqueue import nudge_ingest, nudge_predict, nudge_reread, nudge_train
-from worker.tidy import discard_uploads
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +24,7 @@ def sweep(context: AppContext) -> None:
     if given_up:
         log.error("%d images are not read again: each stopped its worker too often", given_up)
     if failed:
-        log.error("%d images failed: each stopped its worker too often", len(failed))
-        discard_uploads(context, failed)
+        log.error("%d images failed: each stopped its worker too often", failed)
     _sweep_cancelled(context)
     _sweep_nights(context)
     with context.sessions() as session:

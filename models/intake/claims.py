@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from models.base import now
 from models.config.settings import Settings
 from models.lease import NO_LEASE, claim_rows, is_exhausted, is_free, release_rows
+from models.query import update_rows
 from models.tables.intake import WAITING_STATES, Image, State
 from pipeline.errors import RefusalCode
 
@@ -74,23 +75,19 @@ def still_held(session: Session, claim: Claim) -> set[int]:
     return set(session.scalars(held.order_by(Image.id).with_for_update()))
 
 
-def fail_exhausted(session: Session, *, max_attempts: int, lease_s: float) -> list[str]:
-    """Images whose last attempt has lapsed become `failed`. Returns their SHA-256s."""
-    is_given_up = is_exhausted(Image, attempts=max_attempts + 1, lease_s=lease_s)
-    failed = (
-        update(Image)
-        .where(Image.state.in_(WAITING_STATES), is_given_up)
-        .values(
-            state=State.FAILED,
-            reason=STOPPED_WORKER.format(attempts=max_attempts),
-            reason_code=RefusalCode.STOPPED_WORKER,
-            finished_at=now(),
-            **NO_LEASE,
-        )
-        .returning(Image.sha256)
-        .execution_options(synchronize_session=False)
+def fail_exhausted(session: Session, *, max_attempts: int, lease_s: float) -> int:
+    """Images whose last attempt has lapsed become `failed`. Returns how many."""
+    return update_rows(
+        session,
+        Image,
+        Image.state.in_(WAITING_STATES),
+        is_exhausted(Image, attempts=max_attempts + 1, lease_s=lease_s),
+        state=State.FAILED,
+        reason=STOPPED_WORKER.format(attempts=max_attempts),
+        reason_code=RefusalCode.STOPPED_WORKER,
+        finished_at=now(),
+        **NO_LEASE,
     )
-    return list(session.scalars(failed))
 
 
 def has_waiting(session: Session, state: State, *, lease_s: float) -> bool:
