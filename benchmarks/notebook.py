@@ -1,7 +1,7 @@
 """What notebooks on this data set do: one image at a time, and the usual training epoch."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,20 +17,13 @@ if TYPE_CHECKING:
 SIDE, BATCH, FROZEN = 224, 16, 100
 
 
-def read_like_a_notebook(files: Sequence[Path], *, network_file: Path) -> float:
-    """Images per second after one image to warm up. Files that Pillow cannot open are left out."""
+def open_notebook(network_file: Path) -> Callable[[Path], object]:
+    """Return what reads one JPEG or PNG."""
     import keras
 
     network = keras.models.load_model(network_file, compile=False)
     gradcam = keras.Model(network.input, [network.get_layer(FEATURE_MAP).output, network.output])
-    image_files = [path for path in files if path.suffix.lower() in {".jpeg", ".jpg", ".png"}]
-    if not image_files:
-        raise SystemExit("the notebook path reads JPEG and PNG only; there are none in the folder")
-    read_one(network, gradcam, image_files[0])
-    start = time.perf_counter()
-    for path in image_files:
-        read_one(network, gradcam, path)
-    return len(image_files) / (time.perf_counter() - start)
+    return partial(read_one, network, gradcam)
 
 
 def read_one(

@@ -1,12 +1,13 @@
-"""Images per second on this machine, in one run: the notebook way, `overread predict`, the service.
+"""Images per second and core-milliseconds an image on this machine, in one run.
 
-    python -m benchmarks.throughput FOLDER [--copies 10] [--notebook-images 30]
+    python -m benchmarks.throughput FOLDER [--copies 25] [--notebook-images 30]
 
 (a) the usual notebook path, one image at a time: Keras's load_img, `predict`, Grad-CAM by
-gradient tape, overlay drawn by OpenCV; (b) `overread predict`, start-up included; (c) the whole
-service, from `overread submit` to its last stored row, with the CPU time of its stages; and what
-bounds them: decoding alone and the network alone. With --copies, every JPEG is sent several times,
-each copy with a comment of its own, since the same bytes would be read once only.
+gradient tape, overlay drawn by OpenCV; (b) the expert's script (`benchmarks/expert.py`), which
+does nothing but predict; (c) `overread predict`; (d) the whole service, from `overread submit` to
+its last stored row, and the stages of it; and what bounds them: decoding alone and the network
+alone. Start-up is included except in (a). With --copies, every JPEG is sent several times, each
+copy with a comment of its own, since the same bytes would be read once only.
 """
 
 import argparse
@@ -17,16 +18,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
 
-from benchmarks.notebook import read_like_a_notebook
-from benchmarks.stages import measured_stages, print_stages
+from benchmarks.core_time import Cost, core_s_by_stage, cores, cost_of, run
+from benchmarks.notebook import open_notebook
 from pipeline.errors import RefusedError
 from pipeline.inference.engine import load_engine
 from pipeline.inference.version_folder import BASELINE
@@ -34,6 +35,7 @@ from pipeline.prepare.prepare import prepare
 
 OVERREAD = [sys.executable, "-m", "cli"]
 READY_WITHIN_S = 120
+IDLE_CORES = 0.1
 
 
 def main() -> None:
@@ -45,28 +47,37 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="overread-throughput-") as scratch:
         files = copy_files(arguments.folder, Path(scratch) / "studies", copies=arguments.copies)
-        print(f"{len(files)} images, {len(os.sched_getaffinity(0))} cores", flush=True)
+        load = os.getloadavg()[0]
+        print(f"{len(files)} images, {cores()} cores, load {load:.1f}", flush=True)
+        print(f"{'':40} {'images/s':>9} {'core-ms':>8} {'x (a)':>6}")
         measure_all(files, Path(scratch), arguments)
 
 
 def measure_all(files: list[Path], scratch: Path, arguments: argparse.Namespace) -> None:
-    rates: dict[str, float] = {}
+    figures: dict[str, dict[str, float]] = {}
 
-    def note(name: str, rate: float) -> None:
-        rates[name] = rate
-        ratio = f"{rate / notebook:8.1f} x (a)"
-        print(f"{name:44} {rate:8.1f} images/s {ratio}", flush=True)
+    def note(name: str, cost: Cost, images: int) -> None:
+        rate, core_ms = images / cost.wall_s, 1000 * cost.core_s / images
+        figures[name] = {"images_per_s": round(rate, 2), "core_ms": round(core_ms, 2)}
+        ratio = rate / next(iter(figures.values()))["images_per_s"]
+        print(f"{name:40} {rate:9.1f} {core_ms:8.1f} {ratio:6.1f}", flush=True)
 
     sample = files[:: max(1, len(files) // arguments.notebook_images)][: arguments.notebook_images]
-    notebook = read_like_a_notebook(sample, network_file=BASELINE / "network.keras")
-    note("(a) notebook path, one at a time", notebook)
-    note("(b) overread predict", predict_rate(scratch / "studies", len(files)))
+    notebook = open_notebook(BASELINE / "network.keras")
+    notebook(sample[0])  # warms up
+    cost = cost_of(lambda: [notebook(path) for path in sample])
+    note("(a) notebook path, one at a time", cost, len(sample))
+    note("(b) expert's script", expert_cost(scratch), len(files))
+    note("(c) overread predict", predict_cost(scratch / "studies", len(files)), len(files))
     if not arguments.skip_service:
-        note("(c) service, submit to stored row", service_rate(scratch, len(files)))
-    decoding, inputs = decoding_rate(files)
-    note("bound: decoding alone, one core", decoding)
-    note("bound: network alone, all cores", inference_rate(inputs))
-    print(json.dumps({name: round(rate, 2) for name, rate in rates.items()}))
+        cost, stages = service_cost(scratch, len(files))
+        note("(d) service, submit to stored row", cost, len(files))
+        for stage, core_s in stages.items():
+            core_ms = 1000 * core_s / len(files)
+            figures[f"stage: {stage}"] = {"core_ms": round(core_ms, 2)}
+            print(f"    {stage:46} {core_ms:8.1f}")
+    note_bounds(files, note)
+    print(json.dumps(figures))
 
 
 def copy_files(source: Path, target: Path, *, copies: int) -> list[Path]:
@@ -84,12 +95,19 @@ def copy_files(source: Path, target: Path, *, copies: int) -> list[Path]:
     return written
 
 
-def predict_rate(folder: Path, images: int) -> float:
-    start = time.perf_counter()
-    done = subprocess.run([*OVERREAD, "predict", str(folder), "--jsonl"], stdout=subprocess.PIPE)
-    seconds = time.perf_counter() - start
-    check_answers(done.stdout, images)
-    return images / seconds
+def expert_cost(scratch: Path) -> Cost:
+    out = scratch / "expert.csv"
+    command = [sys.executable, "-m", "benchmarks.expert", str(scratch / "studies"), str(out)]
+    status, _, cost = run(command)
+    if status:
+        raise SystemExit(f"the expert's script ended with {status}")
+    return cost
+
+
+def predict_cost(folder: Path, images: int) -> Cost:
+    _, answers, cost = run([*OVERREAD, "predict", str(folder), "--jsonl"])
+    check_answers(answers, images)
+    return cost
 
 
 def check_answers(lines: bytes, images: int) -> None:
@@ -99,22 +117,20 @@ def check_answers(lines: bytes, images: int) -> None:
         raise SystemExit(f"expected {images} answers, received {len(states)}: {set(states)}")
 
 
-def service_rate(scratch: Path, images: int) -> float:
+def service_cost(scratch: Path, images: int) -> tuple[Cost, dict[str, float]]:
+    """Return the cost of all processes, and the core-seconds of each stage."""
     environment = os.environ | {"OVERREAD_DATA": str(scratch / "data"), "OVERREAD_PORT": "0"}
-    with running_service(environment, scratch) as service_pid:
+    with running_service(environment, scratch) as pid:
+        before = core_s_by_stage(pid)
         command = [*OVERREAD, "submit", str(scratch / "studies"), "--wait", "--json"]
-        start = time.perf_counter()
-        with measured_stages(service_pid) as spent:
-            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE)
-        seconds = time.perf_counter() - start
-        print_stages(spent, images)
-        if done.returncode not in (0, 1):
-            raise SystemExit(f"submit ended with {done.returncode}")
-        stored = subprocess.run(
-            [*OVERREAD, "results", "--format", "jsonl"], env=environment, stdout=subprocess.PIPE
-        )
-        check_answers(stored.stdout, images)
-    return images / seconds
+        status, _, submit = run(command, environment)
+        after = core_s_by_stage(pid)
+        if status not in (0, 1):
+            raise SystemExit(f"submit ended with {status}")
+        _, stored, _ = run([*OVERREAD, "results", "--format", "jsonl"], environment)
+        check_answers(stored, images)
+    stages = {"submit": submit.core_s} | {name: after[name] - before[name] for name in after}
+    return Cost(submit.wall_s, sum(stages.values())), stages
 
 
 @contextmanager
@@ -137,31 +153,33 @@ def wait_until_healthy(service_file: Path, service: subprocess.Popen[bytes]) -> 
             url = json.loads(service_file.read_text(encoding="utf-8"))["url"]
             with urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310 - our own service
                 if answer.status == 200:
-                    time.sleep(3)  # workers load the network while the portal is already up
-                    return
+                    return wait_until_idle(service.pid)
         except (OSError, ValueError, KeyError, URLError):
             time.sleep(0.2)
     raise SystemExit("the service did not start")
 
 
-def decoding_rate(files: list[Path]) -> tuple[float, np.ndarray]:
+def wait_until_idle(pid: int) -> None:
+    """Workers load the network while the portal is already up."""
+    core_s, before = sum(core_s_by_stage(pid).values()), -1.0
+    while core_s - before > IDLE_CORES:
+        time.sleep(1)
+        core_s, before = sum(core_s_by_stage(pid).values()), core_s
+
+
+def note_bounds(files: list[Path], note: Callable[[str, Cost, int], None]) -> None:
     inputs = []
-    start = time.perf_counter()
-    for path in files:
-        try:
-            inputs.append(prepare(path).network_input)
-        except RefusedError:
-            continue
-    return len(files) / (time.perf_counter() - start), np.stack(inputs)
 
+    def decode() -> None:
+        for path in files:
+            with suppress(RefusedError):
+                inputs.append(prepare(path).network_input)
 
-def inference_rate(inputs: np.ndarray) -> float:
+    note("bound: decoding alone, one core", cost_of(decode), len(files))
     engine = load_engine(BASELINE)
-    engine.infer(inputs[:16])
-    many = np.tile(inputs, (max(1, 256 // len(inputs)), 1, 1))
-    start = time.perf_counter()
-    engine.infer(many)
-    return len(many) / (time.perf_counter() - start)
+    many = np.stack(inputs)
+    engine.infer(many[:16])
+    note("bound: network alone, all cores", cost_of(lambda: engine.infer(many)), len(many))
 
 
 if __name__ == "__main__":
