@@ -14,7 +14,6 @@ _SIGNATURES: Final = (
     (b"GIF8", "a GIF image"),
     (b"8BPS", "a Photoshop image"),
     (b"\0\0\1\0", "an icon"),
-    (b"\0\0\2\0", "a cursor"),
     (b"SIMPLE  =", "a FITS image"),
     (b"NRRD0", "an NRRD image"),
     (b"\x76\x2f\x31\x01", "an OpenEXR image"),
@@ -22,7 +21,6 @@ _SIGNATURES: Final = (
     (b"qoif", "a QOI image"),
     (b"%!PS", "a PostScript file"),
     (b"\xc5\xd0\xd3\xc6", "a PostScript file"),
-    (b"%PDF", "a PDF file"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document of the old format"),
     (b"{\\rtf", "an RTF document"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
@@ -66,6 +64,7 @@ _BRANDS: Final = (
 )
 _RIFF: Final = {b"AVI ": "an AVI video", b"WAVE": "a WAV sound"}
 _MARKUP: Final = (
+    (rb"%PDF-", "a PDF file"),  # readers look for it in the first 1024 bytes
     (rb"<nativedicommodel", "DICOM as XML"),
     (rb"<svg", "an SVG image"),
     (rb"<!doctype html|<html|<head|<body", "an HTML page"),
@@ -75,7 +74,9 @@ _DICOM_JSON: Final = re.compile(rb'^\s*\[?\s*\{\s*"[0-9A-Fa-f]{8}"\s*:\s*\{')
 _NETPBM: Final = re.compile(rb"P[1-7]\s")
 _META_IMAGE: Final = re.compile(rb"^\s*(ObjectType|NDims)\s*=")
 # The first entries that writers of documents choose (ECMA-376 part 2, ODF 1.3 part 2 section 3.3).
-_OFFICE_ENTRIES: Final = re.compile(rb"\[Content_Types\]\.xml|_rels/|docProps/|word/|xl/|ppt/")
+_OFFICE_ENTRIES: Final = re.compile(
+    rb"\[Content_Types\]\.xml|_rels/|docProps/|customXml/|word/|xl/|ppt/"
+)
 _NIFTI_1_BYTES, _NIFTI_2_BYTES = 348, 540  # of the header, in its first field
 
 

@@ -50,8 +50,9 @@ def test_empty_files_and_nested_archives_are_refused(tmp_path: Path) -> None:
     }
 
 
-def test_documents_are_named(tmp_path: Path) -> None:
-    office = make_zip(tmp_path / "x.docx", [("[Content_Types].xml", b"<Types/>")])
+@pytest.mark.parametrize("first", ["[Content_Types].xml", "customXml/item1.xml", "xl/a.xml"])
+def test_documents_are_named(first: str, tmp_path: Path) -> None:
+    office = make_zip(tmp_path / "x.docx", [(first, b"<Types/>")])
     mime_type = [(an_entry("mimetype"), b"application/vnd.oasis.opendocument.text")]
     opendocument = make_zip(tmp_path / "x.odt", mime_type).read_bytes()
     with pytest.raises(RefusedError, match="received an Office document"):

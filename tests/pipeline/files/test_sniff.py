@@ -37,6 +37,7 @@ def nifti(*, order: str = "<", magic: bytes = b"n+1\0") -> bytes:
         (b"", "empty"),
         (b"PK\x03\x04", "a zip archive"),
         (b"%PDF-1.4", "a PDF file"),
+        (b"\xef\xbb\xbf\r\n%PDF-1.4", "a PDF file"),
         (b"%!PS-Adobe-3.0 EPSF-3.0", "a PostScript file"),
         (b"GIF89a", "a GIF image"),
         (b"<!DOCTYPE html><html>", "an HTML page"),
