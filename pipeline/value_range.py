@@ -37,8 +37,9 @@ class ValueRange:
 
     @property
     def warning(self) -> str:
-        """Return what was done in a sentence, "" for a range as stated."""
-        if self.rule not in (RangeRule.BITS_USED, RangeRule.PERCENTILES):
+        """Return what was done in a sentence, "" for a range as stated or that of floats."""
+        is_usual = (self.low, self.high) == (0, 1)
+        if self.rule not in (RangeRule.BITS_USED, RangeRule.PERCENTILES) or is_usual:
             return ""
         low, high = (
             f"{end:.0f}" if abs(end) >= 100 else f"{end:.3g}" for end in (self.low, self.high)

@@ -17,6 +17,8 @@ NUMBERS: Final = (
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     # Which pixels show nothing, C.7.5.1.1.2.
     *("PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit"),
+    *("DoubleFloatPixelPaddingValue", "DoubleFloatPixelPaddingRangeLimit"),
     # From stored values to grey levels, C.11.1 and C.11.2: all windows, since any may be read.
     *("RescaleIntercept", "RescaleSlope", "WindowCenter", "WindowWidth"),
     # Proportions and sizes, C.7.6.3.

@@ -19,6 +19,7 @@ from pipeline.dicom.tags import Tags
 
 Numbers = dict[str, Sequence[float]]
 
+_GREATEST_FL: Final = 3.4028234663852886e38
 # VRs by what they hold, the standard's first (PS3.3 C.7.5.1.1.2); files state each value's VR.
 _STORED_VALUES: Final = {
     "US": range(2**16),
@@ -70,9 +71,10 @@ def _grey_levels(description: Description) -> Numbers:
     numbers: Numbers = {}
     if description.padding is not None:
         low, high = description.padding
-        numbers["PixelPaddingValue"] = [low]
+        kind = description.keyword.removesuffix("Data")
+        numbers[f"{kind}PaddingValue"] = [low]
         if high != low:
-            numbers["PixelPaddingRangeLimit"] = [high]
+            numbers[f"{kind}PaddingRangeLimit"] = [high]
     if (description.slope, description.intercept) != (1, 0):
         numbers["RescaleSlope"] = [description.slope]
         numbers["RescaleIntercept"] = [description.intercept]
@@ -107,7 +109,9 @@ def _element(keyword: str, values: Sequence[float]) -> DataElement:
         vr = next(
             (vr for vr, held in _STORED_VALUES.items() if is_whole and int(value) in held), "FD"
         )
-    if vr not in ("DS", "FD"):
+    elif vr == "FL" and max(map(abs, values)) > _GREATEST_FL:
+        vr = "FD"
+    if vr not in ("DS", "FL", "FD"):
         written = [int(value) for value in values]
     return DataElement(Tag(keyword), vr, written if len(written) > 1 else written[0])
 

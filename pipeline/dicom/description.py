@@ -129,7 +129,7 @@ def describe(dataset: Dataset) -> Description:
         palette=(
             read_palette(dataset, is_signed=is_signed) if photometric == "PALETTE COLOR" else None
         ),
-        padding=_padding(tags, is_signed=is_signed, allocated=allocated),
+        padding=_padding(tags, keyword, is_signed=is_signed, allocated=allocated),
         is_inverse=_is_inverse(tags, photometric),
         pixel_aspect=_pixel_aspect(tags),
         warnings=tuple(tags.warnings),
@@ -259,13 +259,16 @@ def _is_inverse(tags: Tags, photometric: str) -> bool:
     return photometric == "MONOCHROME1"
 
 
-def _padding(tags: Tags, *, is_signed: bool, allocated: int) -> Range | None:
+def _padding(tags: Tags, keyword: str, *, is_signed: bool, allocated: int) -> Range | None:
     """Return the range of stored values that are padding (C.7.5.1.1.2)."""
-    value = tags.usable("PixelPaddingValue", "no padding is assumed")
-    limit = tags.usable("PixelPaddingRangeLimit", "none is assumed")
+    kind = keyword.removesuffix("Data")  # floats have attributes of their own
+    value = tags.usable(f"{kind}PaddingValue", "no padding is assumed")
+    limit = tags.usable(f"{kind}PaddingRangeLimit", "none is assumed")
     if value is None:
         return None
     ends = value, value if limit is None else limit
+    if keyword != "PixelData":
+        return min(ends), max(ends)
     low, high = sorted(_as_stored(end, is_signed=is_signed, allocated=allocated) for end in ends)
     return low, high
 

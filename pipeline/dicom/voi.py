@@ -23,6 +23,16 @@ from pipeline.value_range import ValueRange, robust_ends, used_range
 _LEAST_USED: Final = 1 / 3  # of the grey levels
 _MOST_CLIPPED: Final = 0.65  # of the pixels, to black or to white
 _LEAST_SHOWN: Final = 0.1  # of the pixels
+# A window of all values of another number of bits is a converter's, not a human's.
+_ALL_OF_BITS: Final = frozenset(2**bits - less for bits in range(8, 17) for less in (0, 1))
+_WIDER: Final = 1.5
+_MOST_WHITE: Final = 0.35  # of the pixels
+# One that clips much is moved if it clips next to nothing then.
+_CLIPS_MUCH: Final = 0.05  # of the pixels
+_CLIPS_NOTHING: Final = 0.005
+_EXPLAINED: Final = 0.5  # of the pixels; an offset that lets a window clip more explains nothing
+
+Stated = LookUpTable | Window
 
 
 def stated_voi(film: Values, description: Description) -> Voi | None:
@@ -30,34 +40,31 @@ def stated_voi(film: Values, description: Description) -> Voi | None:
 
     film: some of its stored values, without padding.
     """
-    stated: list[LookUpTable | Window] = [*description.windows]
-    if description.voi_table:
-        stated.insert(0, description.voi_table)
-    if not stated:
-        return None
-    stated += _moved_windows(film, description)
+    stated = _stated(description)
     values = after_modality(film, description)
-    return next((one for one in stated if _fits(values, one, description.function)), None)
+    fitting = _fitting(values, stated, description)
+    if any(clipped < _CLIPS_MUCH for _, clipped in fitting):
+        return fitting[0][0]
+    moved = [one for each in stated for one in _moved(each, film, description)]
+    explained = [one for one in _fitting(values, moved, description) if one[1] < _EXPLAINED]
+    whole = [one for one in explained if one[1] < _CLIPS_NOTHING]
+    found = [*whole, *fitting, *explained]
+    return found[0][0] if found else None
 
 
 def voi_warnings(voi: Voi, description: Description) -> list[str]:
     """Return what readers should know of the range that is shown."""
-    if isinstance(voi, LookUpTable):
+    stated = _stated(description)
+    if not stated:
+        return [voi.warning] if isinstance(voi, ValueRange) and voi.warning else []
+    if voi is stated[0]:
         return []
-    if isinstance(voi, Window) and voi not in description.windows:
-        return ["the stated window does not fit the values, it is moved by their offset"]
-    if isinstance(voi, Window):
-        is_first = voi == description.windows[0] and not description.voi_table
-        return (
-            []
-            if is_first
-            else ["the first stated window does not fit the values, another is shown"]
-        )
-    if not (description.windows or description.voi_table):
-        return [voi.warning] if voi.warning else []
-    if not voi.warning:
-        return ["the stated window does not fit the values, the whole range is shown"]
-    return ["the stated window does not fit the values", voi.warning]
+    if any(voi is one for one in stated):
+        return ["the first stated window does not fit the values, another is shown"]
+    fault = f"the stated {'table' if description.voi_table else 'window'} does not fit the values"
+    if not isinstance(voi, ValueRange):
+        return [f"{fault}, it is moved by their offset"]
+    return [fault, voi.warning] if voi.warning else [f"{fault}, the whole range is shown"]
 
 
 def rule_of(voi: Voi) -> RangeRule:
@@ -85,31 +92,66 @@ def range_voi(
     return ValueRange(float(ends.min()), float(ends.max()), found.rule)
 
 
-def _moved_windows(film: Values, description: Description) -> list[Window]:
-    """Return the windows as of values before the rescaling, or before a change of their sign."""
+def _stated(description: Description) -> list[Stated]:
+    tables = [description.voi_table] if description.voi_table else []
+    return [*tables, *description.windows]
+
+
+def _moved(stated: Stated, film: Values, description: Description) -> list[Stated]:
+    """Return it as of values before the rescaling, or before a change of their sign."""
     slope, intercept = description.slope, description.intercept
-    moved = []
+    moved: list[Stated] = []
     if not description.modality_table and (slope, intercept) != (1, 0):
-        moved = [
-            Window(slope * window.centre + intercept, abs(slope) * window.width)
-            for window in description.windows
-        ]
+        if isinstance(stated, Window):
+            centre, width = slope * stated.centre + intercept, abs(slope) * stated.width
+            moved.append(Window(centre, width))
+        elif slope == 1:
+            moved.append(_shifted(stated, intercept))
     low, high = robust_ends(film)
     half = 2.0 ** (description.stored - 1)
     if description.keyword == "PixelData" and (high < 0 if description.is_signed else low >= half):
-        offset = slope * (-half if description.is_signed else half)
-        moved += [replace(window, centre=window.centre + offset) for window in description.windows]
+        moved.append(_shifted(stated, slope * (-half if description.is_signed else half)))
+    start, length = _extent(stated)
+    if abs(start) <= 1 and low < 0:
+        moved.append(_shifted(stated, -length / 2))
+    elif abs(start + length / 2) <= 1:
+        moved.append(_shifted(stated, length / 2))
     return moved
 
 
-def _fits(values: Values, voi: LookUpTable | Window, function: str) -> bool:
-    """Whether it shows the values, neither in too few grey levels nor mostly black or white."""
+def _extent(stated: Stated) -> tuple[float, float]:
+    """Return the least value that is shown, and how many are."""
+    if isinstance(stated, Window):
+        return stated.centre - stated.width / 2, stated.width
+    return stated.first, len(stated.entries)
+
+
+def _shifted(stated: Stated, offset: float) -> Stated:
+    if isinstance(stated, Window):
+        return replace(stated, centre=stated.centre + offset)
+    return replace(stated, first=stated.first + round(offset))
+
+
+def _fitting(
+    values: Values, stated: list[Stated], description: Description
+) -> list[tuple[Stated, float]]:
+    """Return those that fit, each with the share of the pixels that it clips."""
+    found = [(one, _clipped(values, one, description)) for one in stated]
+    return [(one, clipped) for one, clipped in found if clipped is not None]
+
+
+def _clipped(values: Values, voi: Stated, description: Description) -> float | None:
+    """Return the share of the pixels that are clipped, None if they are not shown.
+
+    They are shown neither in too few grey levels nor mostly black or white.
+    """
+    function = description.function
     if isinstance(voi, Window) and not _is_usable(voi, function):
-        return False
+        return None
     low, high = robust_ends(values)
     film = values[(values > low) & (values < high)]  # without the background and saturated parts
     if not film.size:
-        return True
+        return 0.0
     black, white = apply_voi(np.array([low, high]), voi, function).clip(0, 1)
     grey = apply_voi(film, voi, function)
     below, above = grey <= 0, grey >= 1
@@ -117,11 +159,22 @@ def _fits(values: Values, voi: LookUpTable | Window, function: str) -> bool:
         below |= film < voi.first
         above |= film >= voi.first + len(voi.entries)
     clipped = float(below.mean()), float(above.mean())
-    return (
+    is_shown = (
         abs(white - black) >= _LEAST_USED
         and max(clipped) <= _MOST_CLIPPED
         and 1 - sum(clipped) >= _LEAST_SHOWN
+        and not _is_of_other_bits(voi, clipped[0 if description.is_inverse else 1], description)
     )
+    return sum(clipped) if is_shown else None
+
+
+def _is_of_other_bits(voi: Stated, white: float, description: Description) -> bool:
+    """Whether a window shows all values of another number of bits. white: share of the pixels."""
+    start, length = _extent(voi)
+    if isinstance(voi, LookUpTable) or abs(start) > 1 or round(length) not in _ALL_OF_BITS:
+        return False
+    top = after_modality(np.array(description.stored_range, np.float64), description).max()
+    return bool(length > _WIDER * top or (_WIDER * length < top and white > _MOST_WHITE))
 
 
 def _is_usable(window: Window, function: str) -> bool:

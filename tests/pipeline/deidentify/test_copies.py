@@ -167,6 +167,18 @@ def test_every_window_is_kept(tmp_path: Path) -> None:
     assert pydicom.dcmread(io.BytesIO(stored.blob)).WindowCenter == [90000, 2000]
 
 
+@pytest.mark.parametrize(("kind", "size"), [("Float", "f4"), ("DoubleFloat", "f8")])
+@pytest.mark.parametrize("limit", [-1e5, -1e300])
+def test_padding_of_floats_is_kept(limit: float, kind: str, size: str, tmp_path: Path) -> None:
+    pixels = np.pad(samples("u2") + 3000.0, 5, constant_values=-1e6).astype(size)
+    dataset = make_dataset(pixels, PixelData=None, BitsStored=None, HighBit=None)
+    setattr(dataset, f"{kind}PixelData", pixels.tobytes())
+    setattr(dataset, f"{kind}PixelPaddingValue", -2e6)
+    dataset.add_new(Tag(f"{kind}PixelPaddingRangeLimit"), "FD", limit)
+    stored = assert_read_alike(NATIVE["explicit"](dataset, tmp_path))
+    assert pydicom.dcmread(io.BytesIO(stored.blob))[f"{kind}PixelPaddingRangeLimit"].value <= -1e5
+
+
 def test_warnings_of_origin_and_intent_are_kept(tmp_path: Path) -> None:
     dataset = make_dataset(
         ConversionType="DF",
