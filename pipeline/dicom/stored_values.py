@@ -74,6 +74,9 @@ def with_value_bits(samples: NDArray[Any], description: Description) -> Descript
     stated = sample_bits(samples, description)
     padding = has_padding_value(samples, description.padding)
     film = samples if padding is None else samples[~padding]
+    if film.size and _is_lower(film, stated):
+        description = replace(description, high=stated.stored - 1)
+        return _warned(description, f"{description.high} is assumed", keyword="HighBit")
     if not film.size or _is_within(film, stated):
         return description
     found = value_bits(samples, stated, overlays=description.overlays, padding=padding)
@@ -104,8 +107,8 @@ def _range_bits(ends: tuple[float, float], stated: SampleBits, found: SampleBits
     return found
 
 
-def _warned(description: Description, fault: str) -> Description:
-    warning = f"{label('BitsStored')}: {fault}"
+def _warned(description: Description, fault: str, *, keyword: str = "BitsStored") -> Description:
+    warning = f"{label(keyword)}: {fault}"
     return replace(description, warnings=(*description.warnings, warning))
 
 
@@ -132,9 +135,8 @@ def value_bits(
     """
     some = slice(None, None, 1 + samples.size // _ENOUGH)
     samples = np.ascontiguousarray(samples[some])
-    whole = stated.extended(stated.allocated - 1 - stated.high)
-    extra = take_values(samples, whole) - take_values(samples, stated)
-    is_step = extra[:, 1:] != extra[:, :-1]
+    others = samples.view(f"u{samples.dtype.itemsize}") >> (stated.high + 1 - stated.is_signed)
+    is_step = others[:, 1:] != others[:, :-1]
     if padding is not None:
         is_step &= ~(padding[some, 1:] | padding[some, :-1])
     left, right = samples[:, :-1][is_step], samples[:, 1:][is_step]
@@ -157,6 +159,13 @@ def _is_smoother(
         for a, b in zip(one, other, strict=True)
     )
     return steps < _SMOOTHER * without
+
+
+def _is_lower(samples: NDArray[Any], stated: SampleBits) -> bool:
+    """Whether the values are in the lowest bits, not in those stated."""
+    below = stated.high + 1 - stated.stored
+    lowest = replace(stated, high=stated.stored - 1)
+    return below > 0 and _is_within(samples, lowest) and bool((samples & ((1 << below) - 1)).any())
 
 
 def _is_within(samples: NDArray[Any], bits: SampleBits) -> bool:

@@ -71,6 +71,15 @@ def test_bits_stored_are_corrected_where_a_window_states_the_range() -> None:
     assert (found.stored, found.high, found.extra_bits) == (11, 10, 0)
 
 
+def test_high_bit_above_values_in_the_lowest_bits_is_not_believed() -> None:
+    expected = ("High Bit (0028,0102): 9 is assumed",)
+    for film in (FILM, (FILM.astype(np.int16) - 512)):
+        found = described(film, HighBit=15)
+        assert (found.high, found.stored, found.warnings) == (9, 10, expected)
+    assert described(FILM << np.uint16(6), HighBit=15).high == 15
+    assert described(FILM // 64 << np.uint16(6), HighBit=15).high == 15
+
+
 def test_one_more_than_the_greatest_value_takes_no_further_bit() -> None:
     """Rounding makes such values of white."""
     found = described(np.minimum(scaled(2.2), 2048))
@@ -166,6 +175,8 @@ def test_signed_values_overflow_and_lack_their_sign_extension() -> None:
     found = value_bits(film, signed)
     assert found.stored == 11
     np.testing.assert_array_equal(take_values(film, found), film)
+    film = scaled(16).astype(np.int16) - 8192
+    assert value_bits(film, signed).stored == 14
     plain = FILM.astype(np.int16) - 512
     unextended = plain & 0x3FF
     assert value_bits(unextended, signed) == signed
