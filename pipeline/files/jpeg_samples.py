@@ -9,13 +9,15 @@ import gdcm
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import RefusedError, too_large, unsupported
+from pipeline.errors import unsupported
 from pipeline.files.jpeg import FrameHeader, Jpeg, frame_header
 
 _EXTENDED = "1.2.840.10008.1.2.4.51"
 _LOSSLESS = "1.2.840.10008.1.2.4.57"
 _JPEG_LS = "1.2.840.10008.1.2.4.81"  # near-lossless, which includes lossless
 _JPEG_2000 = "1.2.840.10008.1.2.4.91"
+_COPIES = 5  # of the pixels, that GDCM makes
+_PIECE = 2**20  # characters
 
 
 def read_precise(jpeg: Jpeg) -> tuple[NDArray[Any], int] | None:
@@ -56,7 +58,7 @@ def decode_by_gdcm(
 ) -> NDArray[Any]:
     """Return uint8 or uint16 (H, W) or (H, W, 3). shape: rows, columns, components, as coded.
 
-    Raises RefusedError.
+    Raises RefusedError, and MemoryError.
     """
     rows, columns, components = shape
     if components not in (1, 3) or not rows or not columns:
@@ -64,20 +66,32 @@ def decode_by_gdcm(
     if not 2 <= precision <= 16:  # others crash it
         raise unsupported(f"expected JPEG data of 2 to 16 bits, received {precision}")
     try:
-        # As text of one character a byte: GDCM's bindings have no other way.
+        _reserve_memory(len(content), rows * columns * components * (1 if precision <= 8 else 2))
         text = _image(content, syntax, shape, precision).GetBuffer()
-        samples = np.frombuffer(
-            text.encode("utf-8", "surrogateescape"), np.uint8 if precision <= 8 else np.uint16
-        )
+        samples = _bytes_of(text).view(np.uint8 if precision <= 8 else np.uint16)
         return samples.reshape(shape if components == 3 else shape[:2])
     except MemoryError:
-        raise too_large("decoding takes too much memory") from None
-    except RefusedError:
         raise
     except Exception:
         raise unsupported(
             f"the JPEG data of {precision} bits are damaged or of a kind that is not supported"
         ) from None
+
+
+def _reserve_memory(coded: int, decoded: int) -> None:
+    """Raise MemoryError unless there is as much as GDCM takes, which aborts where it gets none."""
+    np.empty(coded + _COPIES * decoded, np.uint8)
+
+
+def _bytes_of(text: str) -> NDArray[np.uint8]:
+    """Return what GDCM decoded; its bindings have no other way than text.
+
+    In pieces, since to encode it at once Python allocates three bytes for each character.
+    """
+    content = bytearray()
+    for at in range(0, len(text), _PIECE):
+        content += text[at : at + _PIECE].encode("utf-8", "surrogateescape")
+    return np.frombuffer(content, np.uint8)
 
 
 def _image(content: bytes, syntax: str, shape: tuple[int, int, int], precision: int) -> Any:

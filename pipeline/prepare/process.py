@@ -73,6 +73,7 @@ def _serve(channel: Channel, settings: Mapping[str, Any], warnings: int) -> None
         signal.setitimer(signal.ITIMER_REAL, 0)
         os.close(file)
         channel.send(*answer)
+        del answer  # perhaps a large copy, while the next file is read
 
 
 def _answer(

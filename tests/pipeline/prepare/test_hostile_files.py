@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLosslessSV1
 
 from pipeline.errors import RefusalCode, RefusedError
 from pipeline.limits import Limits
@@ -24,6 +24,7 @@ from tests.support.data.builders import (
     png_chunk,
     png_with,
 )
+from tests.support.data.streams import frame_of
 from tests.support.imaging.decoding import WITHIN_S, answer_to, most_memory
 
 pytestmark = pytest.mark.processes
@@ -142,3 +143,16 @@ def test_extensions_do_not_matter(
     for name in ("x.dcm", "x.png", "x", "x.JPEG", "x.exe"):
         path = make(tmp_path / "written").rename(tmp_path / name)
         assert isinstance(answer_to(pool, path), Prepared)
+
+
+def test_lossless_jpeg_that_takes_too_much_memory_is_refused(
+    pool: DecoderPool, tmp_path: Path
+) -> None:
+    """GDCM aborts where it gets no memory, so it must not be asked."""
+    colours = np.stack([make_picture(top=65535)] * 3, axis=-1)
+    jpeg = bytearray(frame_of(tmp_path, colours, JPEGLosslessSV1))
+    start = jpeg.index(b"\xff\xc3") + 5
+    jpeg[start : start + 4] = struct.pack(">HH", 8000, 7900)
+    path = tmp_path / "x.jpg"
+    path.write_bytes(jpeg)
+    assert "too much memory" in str(refusal_of(pool, path))
