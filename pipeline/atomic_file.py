@@ -49,6 +49,12 @@ def temporary_file(
             path.unlink()
 
 
+@dataclass
+class NewFile:
+    file: BinaryIO
+    target: Path = Path()
+
+
 class FileGroup:
     """New files that get their names together: see `file_group`."""
 
@@ -57,23 +63,46 @@ class FileGroup:
         self._targets: dict[Path, Path] = {}  # by temporary name
 
     def write(self, target: Path, content: bytes) -> None:
-        path = self._folder / secrets.token_hex(16)
+        with self.new_file() as new:
+            new.file.write(content)
+            new.target = target
+
+    @contextmanager
+    def new_file(self) -> Iterator[NewFile]:
+        """The `with` block writes it and sets its target; after an error it is deleted."""
+        path = self._temporary()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                new = NewFile(file)
+                yield new
+        except BaseException:
+            path.unlink()
+            raise
+        self._targets[path] = new.target
+
+    def link(self, source: Path, target: Path) -> None:
+        """Another name of a file of the same disk, which keeps its old one."""
+        path = self._temporary()
+        os.link(source, path)
         self._targets[path] = target
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
 
     def rename(self) -> None:
         sync_all(self._targets)
         for path, target in self._targets.items():
             path.replace(target)
         sync_all({target.parent for target in self._targets.values()})
-        self._targets.clear()
+        # POSIX: renaming to another name of the same file does nothing.
+        self.discard()
 
     def discard(self) -> None:
         for path in self._targets:
             with suppress(OSError):  # renamed, or in a folder that is not writable any more
                 path.unlink()
+        self._targets.clear()
+
+    def _temporary(self) -> Path:
+        return self._folder / secrets.token_hex(16)
 
 
 @contextmanager

@@ -13,7 +13,6 @@ import hashlib
 import logging
 import math
 import os
-import secrets
 import shutil
 import time
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -28,7 +27,7 @@ from models.clock import CLOCKS_DIFFER_BY
 from models.files.deletion_lock import deleting
 from models.files.presence import require_store
 from models.files.seal import open_sealed, seal
-from pipeline.atomic_file import FileGroup, file_group, make_folder, sync, temporary_file
+from pipeline.atomic_file import FileGroup, file_group, make_folder
 from pipeline.checksum import BLOCK, copy_hashed, sha256_of
 from pipeline.errors import DamagedFileError
 
@@ -60,33 +59,26 @@ class FileStore:
             make_private_folder(folder)
         return folder
 
-    def put(self, stream: BinaryIO, *, sha256: str = "") -> Stored:
-        """Store an upload, durable on return. sha256: where the caller has computed it already."""
-        with temporary_file(self.make_folder(self.temporary)) as temporary:
+    def put(self, stream: BinaryIO, *, sha256: str = "", group: FileGroup | None = None) -> Stored:
+        """Store an upload. sha256: where the caller has computed it already."""
+        with self._grouped(group) as files, files.new_file() as new:
             if sha256:
-                shutil.copyfileobj(stream, temporary.file, BLOCK)
+                shutil.copyfileobj(stream, new.file, BLOCK)
             else:
-                sha256 = copy_hashed(stream, temporary.file)
-            size, target = temporary.file.tell(), self.path(sha256, area="incoming")
-            self.make_folder(target.parent)
-            temporary.rename(target)
+                sha256 = copy_hashed(stream, new.file)
+            size, new.target = new.file.tell(), self.path(sha256, area="incoming")
+            self.make_folder(new.target.parent)
         return Stored(sha256, size)
 
-    def adopt(self, file: Path, sha256: str) -> None:
-        """Make a complete and durable file an upload, without a copy. Its old name stays, so that a
-        crash before the row is written loses nothing.
+    def adopt(self, file: Path, sha256: str, *, group: FileGroup | None = None) -> None:
+        """Make a complete file an upload, without a copy. Its old name stays, so that a crash
+        before the row is written loses nothing.
         """
         os.utime(file)  # as new as one that was sent as a whole
-        target, link = self.path(sha256, area="incoming"), self.temporary / secrets.token_hex(16)
+        target = self.path(sha256, area="incoming")
         self.make_folder(target.parent)
-        self.make_folder(self.temporary)
-        os.link(file, link)
-        try:
-            link.replace(target)
-            sync(target.parent)
-        finally:
-            # POSIX: renaming to another name of the same file does nothing.
-            link.unlink(missing_ok=True)
+        with self._grouped(group) as files:
+            files.link(file, target)
 
     def group(self) -> AbstractContextManager[FileGroup]:
         """For files that are stored together, and are there and durable when its block ends."""
@@ -191,8 +183,12 @@ class FileStore:
         if _holds(target, content) and _renew(target):
             return
         self.make_folder(target.parent)
-        with nullcontext(group) if group else self.group() as files:
+        with self._grouped(group) as files:
             files.write(target, content)
+
+    def _grouped(self, group: FileGroup | None) -> AbstractContextManager[FileGroup]:
+        """Without a group what is stored is durable at once."""
+        return nullcontext(group) if group else self.group()
 
 
 def _holds(path: Path, content: bytes) -> bool:

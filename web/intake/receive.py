@@ -5,12 +5,10 @@ bytes -> FileStore (durable) -> one short transaction for some hundred rows -> c
 The members of a zip become files of the job, each accepted or refused on its own.
 """
 
-import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 from models.config.settings import Settings
 from models.context import AppContext
@@ -19,10 +17,10 @@ from models.intake.jobs import require_open
 from models.intake.uploads import Declared, arrive
 from models.reading.results import reason_sentence
 from models.slots import BusyError, Slots
+from pipeline.atomic_file import FileGroup
 from pipeline.errors import Reason, RefusalCode, RefusedError
 from pipeline.files.archive import ArchiveLimits, Member, is_archive, members
 from pipeline.files.sniff import is_junk
-from pipeline.look_ahead import map_ahead
 from web.http.disk import DiskFullError, check_room, noticing_full_disk
 from web.http.forms import clean_file_name
 from web.http.schemas import FileOut, FilesOut
@@ -30,8 +28,6 @@ from worker.enqueue import nudge_ingest
 
 ROWS_A_TRANSACTION = 500
 LISTED = 1000  # files in one answer; the job's page lists all
-WRITERS = 4  # each spends most of its time waiting for the disk
-SMALL = 2**20  # zip members up to this size are held in memory and stored in parallel
 SIGNATURE_BYTES = 4
 ARCHIVE_SLOTS = Slots("zips to unpack", 3, waiting=2)  # a large one takes minutes
 
@@ -48,29 +44,39 @@ class SentFile:
     path: Path | None = None
 
 
-# Returns an image, or after all images of a file its declaration.
-Task = Callable[[], NewImage | Declared]
-
-
 def receive(context: AppContext, *, job_id: str, sent: Iterable[SentFile]) -> FilesOut:
-    """Store files, a few at a time. The same file again is the row that is already there.
+    """Store files. The same file again is the row that is already there.
 
     If the disk becomes full, or too many zips are being unpacked, those before are kept.
     """
     receipt = FilesOut()
     done: list[NewImage | Declared] = []
-    tasks = (task for one in sent for task in _tasks(context, one, receipt))
-    try:
-        for one in map_ahead(lambda task: task(), tasks, threads=WRITERS):
-            done.append(one)
-            if len(done) >= ROWS_A_TRANSACTION:
-                _write_rows(context, job_id, done, receipt)
-                done = []
-    except (DiskFullError, BusyError):
-        _write_rows(context, job_id, done, receipt)
-        raise
-    _write_rows(context, job_id, done, receipt)
+    with context.store.group() as files:
+        try:
+            for file in sent:
+                for one in _images(context, file, files, receipt):
+                    done.append(one)
+                    if len(done) >= ROWS_A_TRANSACTION:
+                        _write(context, job_id, files, done, receipt)
+        except (DiskFullError, BusyError):
+            _write(context, job_id, files, done, receipt)
+            raise
+        _write(context, job_id, files, done, receipt)
     return receipt
+
+
+def _write(
+    context: AppContext,
+    job_id: str,
+    files: FileGroup,
+    done: list[NewImage | Declared],
+    receipt: FilesOut,
+) -> None:
+    """Files first, then their rows."""
+    with noticing_full_disk():
+        files.rename()
+    _write_rows(context, job_id, done, receipt)
+    done.clear()
 
 
 def _write_rows(
@@ -104,7 +110,10 @@ def size_limit(settings: Settings, head: bytes) -> int:
     return settings.max_archive_bytes if is_archive(head) else settings.max_file_bytes
 
 
-def _tasks(context: AppContext, sent: SentFile, receipt: FilesOut) -> Iterator[Task]:
+def _images(
+    context: AppContext, sent: SentFile, files: FileGroup, receipt: FilesOut
+) -> Iterator[NewImage | Declared]:
+    """Yield a file's images, then its declaration."""
     file = sent.declared.file
     head = sent.stream.read(SIGNATURE_BYTES)
     sent.stream.seek(0)
@@ -112,18 +121,19 @@ def _tasks(context: AppContext, sent: SentFile, receipt: FilesOut) -> Iterator[T
     if is_junk(file):
         receipt.ignored.append(file)
     elif sent.declared.size > limit:
-        too_large = Reason(RefusalCode.TOO_LARGE, f"larger than {limit / 2**20:.0f} MiB")
-        yield partial(_refuse, file, too_large)
+        yield _refuse(file, Reason(RefusalCode.TOO_LARGE, f"larger than {limit / 2**20:.0f} MiB"))
     elif is_archive(head):
-        yield from _unpack(context, file, sent.stream)
+        yield from _unpack(context, file, sent.stream, files)
     elif sent.path is not None:
-        yield partial(_adopt, context, sent.declared, sent.path)
+        yield _adopt(context, sent.declared, sent.path, files)
     else:
-        yield partial(_store, context, file, sent.stream, sent.declared.sha256)
-    yield lambda: sent.declared
+        yield _store(context, file, sent.stream, files, sha256=sent.declared.sha256)
+    yield sent.declared
 
 
-def _unpack(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[Task]:
+def _unpack(
+    context: AppContext, archive: str, stream: BinaryIO, files: FileGroup
+) -> Iterator[NewImage]:
     """Members in the zip's order. A zip that is refused as a whole is one refused file."""
     settings = context.settings
     limits = ArchiveLimits(
@@ -136,43 +146,33 @@ def _unpack(context: AppContext, archive: str, stream: BinaryIO) -> Iterator[Tas
             for member in members(stream, limits=limits):
                 # The zip counts as a folder: equal names in two zips are two files.
                 file = clean_file_name(f"{archive}/{member.name}")
-                yield _store_member(context, file, member)
+                yield _store_member(context, file, member, files)
     except RefusedError as refusal:
-        yield partial(_refuse, archive, refusal.reason)
-    except BusyError as busy:
-        yield partial(_fail, busy)  # in its turn, after the files before it
+        yield _refuse(archive, refusal.reason)
 
 
-def _store_member(context: AppContext, file: str, member: Member) -> Task:
+def _store_member(context: AppContext, file: str, member: Member, files: FileGroup) -> NewImage:
     """A member must be read before the next one is asked for."""
     try:
         with member.open() as stream:
-            if member.size > SMALL:
-                stored = _store(context, file, stream)
-                return lambda: stored
-            content = io.BytesIO(stream.read(SMALL + 1))
+            return _store(context, file, stream, files)
     except RefusedError as refusal:
-        return partial(_refuse, file, refusal.reason)
-    except DiskFullError as full:
-        return partial(_fail, full)  # in its turn, after the files before it
-    return partial(_store, context, file, content)
+        return _refuse(file, refusal.reason)
 
 
-def _store(context: AppContext, file: str, stream: BinaryIO, sha256: str = "") -> NewImage:
+def _store(
+    context: AppContext, file: str, stream: BinaryIO, files: FileGroup, *, sha256: str = ""
+) -> NewImage:
     check_room(context)
     with noticing_full_disk():
-        stored = context.store.put(stream, sha256=sha256)
+        stored = context.store.put(stream, sha256=sha256, group=files)
     return NewImage(file, stored.sha256, stored.size)
 
 
-def _adopt(context: AppContext, declared: Declared, path: Path) -> NewImage:
+def _adopt(context: AppContext, declared: Declared, path: Path, files: FileGroup) -> NewImage:
     with noticing_full_disk():
-        context.store.adopt(path, declared.sha256)
+        context.store.adopt(path, declared.sha256, group=files)
     return NewImage(declared.file, declared.sha256, declared.size)
-
-
-def _fail(error: Exception) -> NoReturn:
-    raise error
 
 
 def _refuse(file: str, reason: Reason) -> NewImage:

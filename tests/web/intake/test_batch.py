@@ -1,8 +1,10 @@
 """Small declared files sent whole, several in one body."""
 
 import pytest
+from sqlalchemy import Connection, event
 
 from pipeline.errors import RefusalCode
+from tests.support.data.power_cut import Disk
 from tests.support.data.uploads import a_png
 from tests.support.servers.databases import both_databases
 from tests.support.web.portal import a_zip
@@ -28,6 +30,24 @@ def test_files_of_a_batch_become_images(sender: Sender) -> None:
     assert sender.missing() == []
     audited = [row.action for row in sender.portal.audit()]
     assert audited.count("files.received") == 1
+
+
+def test_files_of_a_batch_are_on_disk_before_their_rows(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads, counts = sender.declare(*FILES), []
+    names = {digest(content) for content in CONTENTS}
+    disk = Disk(sender.portal.context.settings.data_dir, monkeypatch)
+
+    def count(connection: Connection) -> None:
+        rows = connection.exec_driver_sql("SELECT count(*) FROM image").scalar_one()
+        stored = [name for name in disk.survivors() if name.rpartition("/")[2] in names]
+        counts.append((rows, len(stored)))
+
+    event.listen(sender.portal.context.sessions.engine, "commit", count)
+    sender.batch(uploads, *CONTENTS)
+    assert counts[-1] == (3, 3)
+    assert all(rows <= on_disk for rows, on_disk in counts)
 
 
 def test_repeated_batch_changes_nothing(sender: Sender) -> None:

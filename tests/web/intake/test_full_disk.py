@@ -9,11 +9,12 @@ import pytest
 
 from models.files.store import FileStore, Stored
 from models.intake.uploads import Declared
+from pipeline.atomic_file import FileGroup
 from tests.support.data.uploads import a_png, files_in
 from tests.support.web.portal import send
 from tests.support.web.sender import Sender, digest
 from web.http.disk import DiskFullError
-from web.intake.receive import SMALL, SentFile, receive
+from web.intake.receive import SentFile, receive
 
 
 def test_full_disk_refuses_declarations_and_uploads(sender: Sender) -> None:
@@ -64,16 +65,18 @@ def test_files_stored_before_the_disk_filled_have_rows(sender: Sender) -> None:
 def test_files_before_a_zip_member_that_does_not_fit_have_rows(
     sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def put(store: FileStore, stream: BinaryIO, *, sha256: str = "") -> Stored:
-        if not isinstance(stream, io.BytesIO):  # a large member, stored as it is unpacked
+    def put(
+        store: FileStore, stream: BinaryIO, *, sha256: str = "", group: FileGroup | None = None
+    ) -> Stored:
+        if not isinstance(stream, io.BytesIO):  # as it is unpacked
             raise OSError(errno.ENOSPC, "no space left")
-        return original(store, stream, sha256=sha256)
+        return original(store, stream, sha256=sha256, group=group)
 
     original = FileStore.put
     monkeypatch.setattr(FileStore, "put", put)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as writing:
-        writing.writestr("large.png", bytes(2 * SMALL))
+        writing.writestr("large.png", bytes(2**21))
     sent = [
         SentFile(Declared(name, len(content), digest(content)), io.BytesIO(content))
         for name, content in (("a.png", b"stored"), ("b.zip", archive.getvalue()))
