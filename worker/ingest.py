@@ -1,10 +1,11 @@
-"""Files become network inputs: received -> ready | rejected.
+"""Files become network inputs, and these predictions: received -> ready | predicted | rejected.
 
-claim -> for each file's bytes: known already? else decode, shrink, de-identify -> store -> record
-      -> delete the upload, which may name its patient -> nudge predict
+claim -> for each file's bytes: known already? else decode, shrink, de-identify -> store -> predict
+      -> record -> delete the upload, which may name its patient
 
-Images whose network input is lost are sent back by predict: it is made again, from the upload where
-that came again, else from the de-identified file.
+Images that cannot be predicted at once are ready, and predict is nudged. Images whose network input
+is lost are sent back by predict: it is made again, from the upload where that came again, else from
+the de-identified file.
 """
 
 import logging
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from models.context import AppContext
@@ -24,7 +27,7 @@ from models.intake.claims import Claim, ClaimedImage, claim_images, still_held
 from models.intake.images import ReadImage, find_known_images, record_read
 from models.intake.terms import Sighting, count_terms, local_terms
 from models.learning.promotion import production_version
-from models.reading.predictions import finish_known
+from models.reading.predictions import add_answers, finish_known
 from models.reading.studies import NewStudy, get_or_create_studies
 from models.tables.intake import State
 from pipeline.atomic_file import FileGroup
@@ -43,6 +46,7 @@ from worker.chunks import (
     report_late,
 )
 from worker.enqueue import nudge_predict
+from worker.predict import Answers, AtOnce, LivePredictor
 from worker.tidy import discard_uploads
 
 log = logging.getLogger(__name__)
@@ -69,6 +73,8 @@ class Outcomes:
     failed: dict[str, Reason] = field(default_factory=dict)
     # Read before, but the network input is lost and only the de-identified file is left.
     to_restore: dict[str, ReadImage] = field(default_factory=dict)
+    # Of newly read files.
+    inputs: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     # By keyword, words of newly read files that no table knows. They may be names.
     unknown_terms: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -76,9 +82,13 @@ class Outcomes:
         return sha256 in self.read or sha256 in self.refused or sha256 in self.failed
 
 
-def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
-    """Returns whether there was anything to do. Raises PassingError and StoreAwayError."""
+def ingest_chunk(context: AppContext, pool: DecoderPool, live: LivePredictor | None = None) -> bool:
+    """Returns whether there was anything to do. Raises PassingError and StoreAwayError.
+
+    live: None leaves all predictions to the predict worker.
+    """
     require_store(context.store.root)
+    at_once = AtOnce.open(context, live) if live else None  # before the claim: it may take seconds
     with context.sessions.begin() as session:
         claim = claim_images(session, State.RECEIVED, context.settings)
         known_terms = local_terms(session)
@@ -89,14 +99,17 @@ def ingest_chunk(context: AppContext, pool: DecoderPool) -> bool:
         _read_new(context, pool, claim, outcomes, known_terms)
         if outcomes.failed or outcomes.refused:
             require_store(context.store.root)  # it may have gone in between: no file is at fault
-        read = dict(outcomes.read)
-        write = partial(_record, context, claim, outcomes)
+        read, answers = dict(outcomes.read), None
+        if at_once and outcomes.inputs and not context.stopping.is_set():
+            answers = at_once.predict(outcomes.inputs)
+        write = partial(_record, context, claim, outcomes, answers)
         recorded = record(write, context=context)
         ended = [image for image in claim.images if outcomes.has(image.sha256)]
         report_late(sum(image.id not in recorded for image in ended))
         _delete_unrecorded(context, claim, read, recorded=recorded)
     discard_uploads(context, [image.sha256 for image in claim.images if outcomes.has(image.sha256)])
-    nudge_predict(jobs=jobs_of(claim))
+    if read.keys() - (answers.predictions.keys() if answers else ()):
+        nudge_predict(jobs=jobs_of(claim))
     return True
 
 
@@ -160,6 +173,7 @@ def _read_new(
                     outcomes.refused[sha256] = answer.reason
                 else:
                     outcomes.unknown_terms[sha256] = answer.unknown_terms
+                    outcomes.inputs[sha256] = answer.network_input
                     outcomes.read[sha256] = _store(context, files, sha256, answer, outcomes)
     except DecoderError as error:  # a decoder does not start, which is no file's fault
         raise NoDecodersError(str(error)) from error
@@ -223,7 +237,13 @@ def _store(
     )
 
 
-def _record(context: AppContext, claim: Claim, outcomes: Outcomes, session: Session) -> set[int]:
+def _record(
+    context: AppContext,
+    claim: Claim,
+    outcomes: Outcomes,
+    answers: Answers | None,
+    session: Session,
+) -> set[int]:
     """Returns the images that are recorded."""
     hold_off_purges(session)
     _leave_purged(context, outcomes)
@@ -247,6 +267,14 @@ def _record(context: AppContext, claim: Claim, outcomes: Outcomes, session: Sess
         for keyword, word in outcomes.unknown_terms.get(image.sha256, {}).items()
     ]
     count_terms(session, sightings, key=context.secrets.identity_key)
+    if answers is not None:
+        kept = {image.sha256 for image in read} & answers.predictions.keys()
+        add_answers(
+            session,
+            {sha256: answers.predictions[sha256] for sha256 in kept},
+            model_version_id=answers.version_id,
+            engine=answers.engine,
+        )
     production = production_version(session)
     if production is not None:
         finish_known(

@@ -4,7 +4,8 @@ Imports neither decoders nor TensorFlow, so that the process stays small and sta
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,16 @@ from models.reading.predictions import finish_known, record_predictions
 from models.tables.intake import ModelVersion, State
 from pipeline.errors import DamagedFileError, NetworkFolderError, Reason, RefusalCode
 from pipeline.inference.predictor import BLANK, Predictor
-from pipeline.types import Prediction
-from worker.chunks import PASSING, VersionError, holding, raise_if_passing, record, report_late
+from pipeline.types import PREPROCESSING, Prediction
+from worker.chunks import (
+    PASSING,
+    VersionError,
+    describe,
+    holding,
+    raise_if_passing,
+    record,
+    report_late,
+)
 from worker.enqueue import nudge_ingest
 
 log = logging.getLogger(__name__)
@@ -75,6 +84,47 @@ class LivePredictor:
 def _words(error: Exception) -> str:
     """Of an error that has read no patient's file."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Of one version, by SHA-256."""
+
+    version_id: int
+    engine: str
+    predictions: Mapping[str, Prediction]
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Predicts network inputs that were made just now. After any failure their images are ready,
+    and `predict_chunk` finds out what is wrong.
+    """
+
+    version_id: int
+    predictor: Predictor
+
+    @classmethod
+    def open(cls, context: AppContext, live: LivePredictor) -> "AtOnce | None":
+        try:
+            version, predictor = live.open_production(context)
+        except VersionError as error:  # which the predict worker reports
+            log.info("images will be predicted later: %s", describe(error))
+            return None
+        return cls(version.id, predictor) if _preprocessing(predictor) == PREPROCESSING else None
+
+    def predict(self, inputs: Mapping[str, NDArray[np.uint8]]) -> Answers | None:
+        """inputs: by SHA-256."""
+        try:
+            predictions = dict(self.predictor.predict_each(inputs.items()))
+        except Exception as error:
+            log.warning("%d images will be predicted later: %s", len(inputs), describe(error))
+            return None
+        return Answers(self.version_id, self.predictor.engine.name, predictions)
+
+
+def _preprocessing(predictor: Predictor) -> str:
+    return str(predictor.card.raw["preprocessing"])
 
 
 def predict_chunk(context: AppContext, live: LivePredictor) -> bool:
@@ -152,7 +202,7 @@ def predict_stored(
     context: AppContext, predictor: Predictor, sha256s: Sequence[str]
 ) -> tuple[dict[str, Prediction], dict[str, Reason]]:
     """By SHA-256: predictions of stored network inputs, and a reason for each without one."""
-    preprocessing = str(predictor.card.raw["preprocessing"])
+    preprocessing = _preprocessing(predictor)
     inputs: dict[str, NDArray[np.uint8]] = {}
     failed: dict[str, Reason] = {}
     for sha256 in sha256s:

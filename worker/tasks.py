@@ -36,7 +36,8 @@ _pulse = Pulse()
 def ingest() -> None:
     from worker.ingest import ingest_chunk
 
-    _work(lambda context: ingest_chunk(context, _decoder_pool()), nudge=nudge_ingest)
+    live = _live_predictor() if process_context().settings.one_step else None
+    _work(lambda context: ingest_chunk(context, _decoder_pool(), live), nudge=nudge_ingest)
 
 
 @app.task(name=celery_config.PREDICT_TASK)  # type: ignore[untyped-decorator]

@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     operating_point: Literal["balanced", "sensitive"] = "balanced"
 
     chunk_size: Few = 32  # images a worker claims at once
+    # Whether ingest predicts what it has read; else only predict workers do.
+    one_step: bool = True
     chunk_time_limit_s: Seconds = 120  # hard limit of one chunk; the lease follows it
     train_time_limit_s: Seconds = 6 * 3600  # one night, from its labels to its decision
     sweep_interval_s: Seconds = 10

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from models.base import now
@@ -34,6 +34,14 @@ def record_predictions(
     add_predictions(session, held, model_version_id=model_version_id, engine=engine)
     _finish_ready(session, hashes)
     return len(predictions) - len(hashes)
+
+
+def add_answers(
+    session: Session, predictions: Mapping[str, Prediction], *, model_version_id: int, engine: str
+) -> None:
+    """Of images that this transaction makes ready; `finish_known` then finishes them."""
+    _lock_ready(session, list(predictions))  # before the rows below, as elsewhere
+    add_predictions(session, predictions, model_version_id=model_version_id, engine=engine)
 
 
 def add_predictions(
@@ -91,10 +99,16 @@ def read_heatmap(prediction: tables.Prediction) -> NDArray[np.float32]:
 
 
 def _lock_held(session: Session, claim: Claim, sha256s: Sequence[str]) -> list[str]:
-    """Those that the claim still holds.
+    """Those that the claim still holds."""
+    ready = _lock_ready(session, sha256s)
+    return sorted({sha256 for sha256, holder in ready if holder == claim.id})
 
-    Locks all images of these bytes, also those that others hold, in one order: two workers that
-    hold images of equal bytes wait for each other instead of deadlocking.
+
+def _lock_ready(session: Session, sha256s: Sequence[str]) -> Sequence[Row[str, str | None]]:
+    """All ready images of these bytes, and who holds them.
+
+    Also those that others hold, in one order: two workers that hold images of equal bytes wait for
+    each other instead of deadlocking.
     """
     ready = (
         select(Image.sha256, Image.leased_by)
@@ -102,7 +116,7 @@ def _lock_held(session: Session, claim: Claim, sha256s: Sequence[str]) -> list[s
         .order_by(Image.sha256, Image.id)
         .with_for_update()
     )
-    return sorted({sha256 for sha256, holder in session.execute(ready) if holder == claim.id})
+    return session.execute(ready).all()
 
 
 def _finish_ready(session: Session, sha256s: Sequence[str]) -> None:

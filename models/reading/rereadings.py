@@ -20,7 +20,7 @@ from models.intake.claims import has_waiting
 from models.learning.promotion import production_version
 from models.lease import NO_LEASE, claim_rows, has_lapsed
 from models.query import count_rows, insert_new, update_rows
-from models.tables.intake import Image, Prediction, State
+from models.tables.intake import WAITING_STATES, Image, Prediction, State
 from models.tables.learning import Rereading
 from pipeline.types import OperatingPoint
 
@@ -70,7 +70,7 @@ def due_rereading(
 ) -> Rereading | None:
     """The open re-reading of the production version; None while new images wait."""
     version = production_version(session)
-    if version is None or has_waiting(session, State.READY, lease_s=lease_s):
+    if version is None or any(has_waiting(session, s, lease_s=lease_s) for s in WAITING_STATES):
         return None
     key = {"model_version_id": version.id, "operating_point": operating_point}
     wanted = select(Rereading).filter_by(**key).where(Rereading.finished_at.is_(None))

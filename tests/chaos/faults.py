@@ -39,7 +39,8 @@ LAST_IMAGES = 48
 @dataclass(frozen=True)
 class Fault:
     """share: relative frequency. while_sending: needs a running upload. needs_images: needs images
-    that wait. is_slow: takes many seconds, and is left out of short runs.
+    that wait. needs_ready: needs images that wait for a predict worker. is_slow: takes many
+    seconds, and is left out of short runs.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Fault:
     database: str = ""  # "": either
     while_sending: bool = False
     needs_images: bool = False
+    needs_ready: bool = False
     is_slow: bool = False
 
 
@@ -375,11 +377,11 @@ def _frozen(victim: psutil.Process) -> Iterator[None]:
 
 
 FAULTS = (
-    Fault("predict worker killed", partial(kill, "predict"), 8),
+    Fault("predict worker killed", partial(kill, "predict"), 8, needs_ready=True),
     Fault("ingest worker killed", partial(kill, "ingest"), 8),
     Fault("decoder killed", kill_decoder, 5),
     Fault("decoder frozen", freeze_decoder, 3),
-    Fault("predict worker frozen", partial(freeze, "predict"), 3, is_slow=True),
+    Fault("predict worker frozen", partial(freeze, "predict"), 3, needs_ready=True, is_slow=True),
     Fault("ingest worker frozen", partial(freeze, "ingest"), 3, is_slow=True),
     Fault("broker killed", partial(kill, "broker"), 6),
     Fault("broker flushed", flush_broker, 2),
@@ -402,8 +404,8 @@ FAULTS = (
     Fault("PostgreSQL stopped, immediate", partial(stop_postgres, immediate=True), 3, "postgresql"),
     Fault("PostgreSQL connections cut", cut_connections, 2, "postgresql"),
     Fault("upload deleted", delete_upload, 3, needs_images=True),
-    Fault("network input deleted", delete_input, 3, needs_images=True),
-    Fault("network input swapped", swap_input, 3, needs_images=True),
+    Fault("network input deleted", delete_input, 3, needs_images=True, needs_ready=True),
+    Fault("network input swapped", swap_input, 3, needs_images=True, needs_ready=True),
     Fault("upload damaged", damage_upload, 3, needs_images=True),
     Fault("leases moved by a day", move_leases, 3, needs_images=True),
     Fault("secrets lost and restored", lose_secrets, 2, is_slow=True),

@@ -30,9 +30,12 @@ class Injection:
     at: datetime
 
 
-def plan(count: int, *, database: str, has_disk: bool, choose: random.Random) -> list[Fault]:
+def plan(
+    count: int, *, database: str, one_step: bool, has_disk: bool, choose: random.Random
+) -> list[Fault]:
     """Return `count` faults, each kind at least once if possible, those of the upload early."""
     kinds = [f for f in FAULTS if f.database in ("", database)]
+    kinds = [f for f in kinds if not (f.needs_ready and one_step)]
     kinds = [f for f in kinds if has_disk or f.name != "disk full"]
     if count < len(kinds):
         kinds = [f for f in kinds if not f.is_slow]

@@ -85,7 +85,9 @@ class Sender(threading.Thread):
 class Rig:
     """Everything that runs; `folder` holds the logs and, under `data`, the small disk."""
 
-    def __init__(self, folder: Path, upload: Path, *, database: str, images: int) -> None:
+    def __init__(
+        self, folder: Path, upload: Path, *, database: str, one_step: bool, images: int
+    ) -> None:
         self.folder, self.data_dir, self.upload = folder, folder / "data", upload
         self.data_dir.mkdir(mode=0o700, parents=True)
         size = images * BYTES_AN_IMAGE + BYTES_BESIDES
@@ -93,7 +95,8 @@ class Rig:
         self.postgres = PostgresServer(keeping=True) if database == "postgresql" else None
         url = self.postgres.url("postgres") if self.postgres else ""
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        self.service = Service(folder, settings=SETTINGS | {"database_url": url})
+        given = {"database_url": url, "one_step": str(one_step)}
+        self.service = Service(folder, settings=SETTINGS | given)
         self.settings = Settings(data=self.data_dir, database_url=url)
         self.store = FileStore(self.settings.files_dir)
         self.sessions = make_sessions(self.settings)
@@ -173,8 +176,10 @@ def _data_of(process: psutil.Process) -> str | None:
 
 
 @contextmanager
-def open_rig(folder: Path, upload: Path, *, database: str, images: int) -> Iterator[Rig]:
-    rig = Rig(folder, upload, database=database, images=images)
+def open_rig(
+    folder: Path, upload: Path, *, database: str, one_step: bool, images: int
+) -> Iterator[Rig]:
+    rig = Rig(folder, upload, database=database, one_step=one_step, images=images)
     try:
         rig.start()
         yield rig

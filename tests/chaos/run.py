@@ -38,13 +38,21 @@ def main() -> None:
 def run_on(database: str, options: argparse.Namespace) -> tuple[int, int]:
     """Print what happened; return the numbers of faults and of losses."""
     images, choose = options.images, random.Random(f"{options.seed} {database}")
+    one_step = not options.two_steps
     with tempfile.TemporaryDirectory(prefix="overread-chaos-") as folder:
         upload = Path(folder) / "upload"
         sent = make_files(upload, images, seed=options.seed)
-        with open_rig(Path(folder) / "rig", upload, database=database, images=images) as rig:
+        opened = open_rig(
+            Path(folder) / "rig", upload, database=database, one_step=one_step, images=images
+        )
+        with opened as rig:
             try:
                 faults = plan(
-                    options.faults, database=database, has_disk=rig.has_disk, choose=choose
+                    options.faults,
+                    database=database,
+                    one_step=one_step,
+                    has_disk=rig.has_disk,
+                    choose=choose,
                 )
                 users = Users(rig, choose=random.Random(options.seed))
                 with nullcontext() if options.no_users else users:
@@ -58,7 +66,9 @@ def run_on(database: str, options: argparse.Namespace) -> tuple[int, int]:
                 _add_circumstances(verdict, rig, users, left=len(faults) - len(injections))
             finally:
                 _keep_logs(rig, options.logs, name=database)
-            head = f"{database}, seed {options.seed}, {platform.machine()}, {rig.seconds:.0f} s"
+            how = "one step" if one_step else "two steps"
+            seed, machine = options.seed, platform.machine()
+            head = f"{database}, {how}, seed {seed}, {machine}, {rig.seconds:.0f} s"
             _print("", head, *_report(database, injections, verdict))
     return len(injections), len(verdict.losses)
 
@@ -119,6 +129,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     seed = random.SystemRandom().randrange(10**6)
     parser.add_argument("--database", choices=(*DATABASES, "both"), default="both")
+    parser.add_argument("--two-steps", action="store_true", help="ingest predicts nothing")
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--faults", type=int, default=60, help="on each database")
     parser.add_argument("--seed", type=int, default=seed, help="default: random; it is printed")

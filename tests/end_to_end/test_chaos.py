@@ -14,9 +14,10 @@ FAULTS = 9
 OPTIONS = ("--images", "90", "--faults", str(FAULTS), "--seed", "9642", "--no-users")
 
 
-def test_faults_lose_no_image() -> None:
+@pytest.mark.parametrize("steps", [(), ("--two-steps",)], ids=["one step", "two steps"])
+def test_faults_lose_no_image(steps: tuple[str, ...]) -> None:
     """On both databases at once: most of the time is waiting for starts, pauses and leases."""
-    runs = {database: begin(database) for database in ("sqlite", "postgresql")}
+    runs = {database: begin(database, *steps) for database in ("sqlite", "postgresql")}
     outputs = {database: run.communicate() for database, run in runs.items()}
     for database, (report, log) in outputs.items():
         sys.stdout.write(report)  # shown for passing runs by pytest -rP
@@ -27,9 +28,9 @@ def test_faults_lose_no_image() -> None:
         assert int(counted[1]) >= FAULTS - 5, report
 
 
-def begin(database: str) -> subprocess.Popen[str]:
+def begin(database: str, *steps: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos", *OPTIONS, "--database", database],
+        [sys.executable, "-m", "tests.chaos", *OPTIONS, *steps, "--database", database],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

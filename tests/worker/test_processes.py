@@ -95,8 +95,11 @@ class Service:
         assert len(hashes) == len(set(hashes)) == count
 
 
-def make_service(settings: Settings, broker_url: str, tmp_path: Path) -> Iterator[Service]:
-    settings = settings.model_copy(update={**QUICK, "broker_url": broker_url})
+def make_service(
+    settings: Settings, broker_url: str, tmp_path: Path, *, one_step: bool = False
+) -> Iterator[Service]:
+    given = {**QUICK, "broker_url": broker_url, "one_step": one_step}
+    settings = settings.model_copy(update=given)
     upgrade(settings)
     enqueue.connect(settings)
     with starter(settings, logs=tmp_path) as start:
@@ -106,6 +109,11 @@ def make_service(settings: Settings, broker_url: str, tmp_path: Path) -> Iterato
 @pytest.fixture
 def service(settings: Settings, broker_url: str, tmp_path: Path) -> Iterator[Service]:
     yield from make_service(settings, broker_url, tmp_path)
+
+
+@pytest.fixture
+def service_in_one_step(settings: Settings, broker_url: str, tmp_path: Path) -> Iterator[Service]:
+    yield from make_service(settings, broker_url, tmp_path, one_step=True)
 
 
 @pytest.fixture
@@ -157,6 +165,21 @@ def test_killed_workers_lose_nothing(service: Service) -> None:
         if queue == "ingest":
             service.wait_until(State.READY, 30)  # so that predict will be busy
     service.finish(60)
+
+
+def test_killed_worker_loses_nothing_in_one_step(service_in_one_step: Service) -> None:
+    service = service_in_one_step
+    service.start("beat")
+    service.upload(60)
+    victim = service.start("ingest")
+    service.wait_until(State.PREDICTED, 1)
+    freeze_in_a_chunk(service, victim, queue="ingest")
+    victim.kill()
+    assert service.leased(State.RECEIVED)
+    service.lapse_leases()
+    ingest = service.start("ingest")
+    service.finish(60)
+    assert ingest.stop() < AT_ONCE_S
 
 
 def test_killed_broker_loses_nothing(service_of_its_own: Service, broker: EmbeddedBroker) -> None:
