@@ -67,10 +67,8 @@ def used_range(
     low, high = robust_ends(values, counts=counts)
     if high <= low:
         return ValueRange(*(stored or (low, low + 1)), RangeRule.BITS_STORED)
-    if stored is not None and high <= OVERFLOW * stored[1]:
-        high = min(high, stored[1])
-        if _fills(low, high, stored):
-            return ValueRange(*stored, RangeRule.BITS_STORED)
+    if stored is not None and high <= OVERFLOW * stored[1] and _fills(low, high, stored):
+        return ValueRange(*stored, RangeRule.BITS_STORED)
     usual = (0.0, 1.0) if stored is None and low >= 0 and high <= 1 else _usual_range(low, high)
     if usual is None or not _fills(low, high, usual):
         spread = (high - low) / _BRIGHT

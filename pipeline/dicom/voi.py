@@ -163,18 +163,23 @@ def _clipped(values: Values, voi: Stated, description: Description) -> float | N
         abs(white - black) >= _LEAST_USED
         and max(clipped) <= _MOST_CLIPPED
         and 1 - sum(clipped) >= _LEAST_SHOWN
-        and not _is_of_other_bits(voi, clipped[0 if description.is_inverse else 1], description)
+        and not _is_of_other_bits(
+            voi, high, clipped[0 if description.is_inverse else 1], description
+        )
     )
     return sum(clipped) if is_shown else None
 
 
-def _is_of_other_bits(voi: Stated, white: float, description: Description) -> bool:
-    """Whether a window shows all values of another number of bits. white: share of the pixels."""
+def _is_of_other_bits(voi: Stated, high: float, white: float, description: Description) -> bool:
+    """Whether a window shows all values of another number of bits.
+
+    high: the film's greatest value. white: share of the pixels that the window shows white.
+    """
     start, length = _extent(voi)
     if isinstance(voi, LookUpTable) or abs(start) > 1 or round(length) not in _ALL_OF_BITS:
         return False
     top = after_modality(np.array(description.stored_range, np.float64), description).max()
-    return bool(length > _WIDER * top or (_WIDER * length < top and white > _MOST_WHITE))
+    return bool(length > _WIDER * top or (_WIDER * length < high and white > _MOST_WHITE))
 
 
 def _is_usable(window: Window, function: str) -> bool:

@@ -38,6 +38,8 @@ def image(low: int, high: int, kind: str = "i4") -> NDArray[Any]:
         (image(-500, 500, "i2"), SIGNED, (-512, 511), RangeRule.BITS_USED),
         (image(-3, 3597, "i2"), SIGNED, (-3, 3997), RangeRule.PERCENTILES),
         (image(0, 1330, "u2"), (0, 1023), (0, 1023), RangeRule.BITS_STORED),
+        (image(600, 1200, "u2"), (0, 1023), (0, 1023), RangeRule.BITS_STORED),
+        (image(900, 1350, "u2"), (0, 1023), (900, 1400), RangeRule.PERCENTILES),
         (image(0, 16000, "u2"), TWELVE, (0, 16383), RangeRule.BITS_USED),
         (image(0, 2**31, "u4"), (0, 2**32 - 1), (0, 2**32 - 1), RangeRule.BITS_STORED),
         (image(10, 60, "u1"), (0, 255), (0, 255), RangeRule.BITS_STORED),

@@ -194,6 +194,13 @@ def test_floats_have_padding_of_their_own(tmp_path: Path, kind: str) -> None:
     np.testing.assert_allclose(image.pixels, REFERENCE * 0.9, atol=0.012)
 
 
+def test_values_that_overflow_a_little_are_white_of_the_window(tmp_path: Path) -> None:
+    levels = REFERENCE**0.4  # mostly bright
+    stored = np.rint(levels * 1330).astype(np.uint16)
+    image = decode(make_dicom(tmp_path / "x.dcm", stored, bits_stored=10, **window(512, 1024)))
+    np.testing.assert_allclose(image.pixels, np.minimum(levels * 1.3, 1), atol=2e-3)
+
+
 def test_floats_from_0_to_1_need_no_warning(tmp_path: Path) -> None:
     image = decode(float_dicom(tmp_path / "x.dcm", REFERENCE, "Float"))
     np.testing.assert_allclose(image.pixels, REFERENCE, atol=1e-6)
