@@ -97,6 +97,6 @@ def _describe(app: APIFlask) -> None:
     @app.spec_processor
     def finish(spec: dict[str, Any] | str) -> dict[str, Any]:
         assert isinstance(spec, dict)
-        labels.describe_table(uploads.describe_pieces(jobs.describe_upload(spec)))
+        labels.describe_table(uploads.describe_pieces(jobs.describe_requests(spec)))
         complete(app, spec)
         return spec

@@ -85,8 +85,10 @@ class Client:
     def create_job(self, name: str) -> dict[str, Any]:
         return self.post("jobs", {"name": name, "key": uuid4().hex})
 
-    def job(self, job_id: str) -> dict[str, Any]:
-        return self.get(job_path(job_id))
+    def job(self, job_id: str, *, wait_s: int = 0) -> dict[str, Any]:
+        """wait_s: the longest that the service may wait for its end before it answers."""
+        prefer = {"Prefer": f"wait={wait_s}"} if wait_s else {}
+        return self.request("GET", job_path(job_id), headers=prefer)
 
     def close_job(self, job_id: str, *, missing: str = "refuse") -> dict[str, Any]:
         """missing: what to do if declared files have not arrived, "refuse" or "give_up"."""

@@ -17,7 +17,8 @@ from cli.progress import progress
 from cli.submit.submission import NothingSent, Submission, submit_paths
 from pipeline.text import readable
 
-POLL_INTERVAL_S = 0.5
+WAIT_S = 1  # for the job's end, before its progress is shown
+POLL_INTERVAL_S = 0.5  # where the service does not wait
 FINAL_STATES = ("predicted", "rejected", "failed", "cancelled")
 
 
@@ -126,7 +127,9 @@ def follow(client: Client, job_id: str, *, patience_s: float) -> dict[str, Any]:
                     f"for its results: overread results --job {job_id}"
                 )
             cause, before = found, done
-            time.sleep(POLL_INTERVAL_S)
-            job = client.job(job_id)
+            asked_at = time.monotonic()
+            job = client.job(job_id, wait_s=WAIT_S)
+            if not job["finished"]:
+                time.sleep(max(0.0, asked_at + POLL_INTERVAL_S - time.monotonic()))
         shown.show(job["total"], total=job["total"])
     return job

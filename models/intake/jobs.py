@@ -152,6 +152,15 @@ def job_progress(session: Session, job_id: str) -> JobProgress:
     return _progress(session, [require_job(session, job_id)])[0]
 
 
+def is_finished(session: Session, job_id: str) -> bool:
+    """As in `JobProgress`, without counting; a job that is not there is not finished."""
+    waits = exists().where(Image.job_id == Job.id, Image.state.in_(WAITING_STATES))
+    misses = exists().where(Upload.job_id == Job.id, *MISSING)
+    takes_no_more = Job.closed_at.is_not(None) | Job.cancelled_at.is_not(None)
+    finished = select(Job.id).where(Job.id == job_id, takes_no_more, ~waits, ~misses)
+    return session.scalar(finished) is not None
+
+
 def list_jobs(session: Session, *, page: int = 1, page_size: int = 50) -> Page[JobProgress]:
     newest = select(Job).order_by(Job.created_at.desc(), Job.id)
     jobs = read_page(session, newest, page=page, page_size=page_size)

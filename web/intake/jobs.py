@@ -46,10 +46,12 @@ from web.intake.schemas import (
     RetriedOut,
     Retrying,
 )
+from web.intake.wait import wait_for_end, wait_wanted_s
 from web.readiness import Waiting, current_readiness, why_waiting
 
 bp = APIBlueprint("jobs", __name__, tag="Jobs")
 
+ONE = "/api/v1/jobs/<job_id>"
 PAGE_SIZE = 50
 IMAGES_PAGE_SIZE = 100
 _PARTS = {
@@ -111,11 +113,13 @@ def create(json_data: NewJob) -> Out:
     return _job_out(job_id)
 
 
-@bp.get("/api/v1/jobs/<job_id>")
+@bp.get(ONE)
 @bp.output(JobOut)
 @needs(Role.VIEWER)
 def show(job_id: str) -> Out:
-    """Show a job's progress."""
+    """Show a job's progress. With `Prefer: wait=SECONDS`, once it has finished, or after some."""
+    if within_s := wait_wanted_s():
+        wait_for_end(current_context(), job_id, within_s=within_s)
     return _job_out(job_id)
 
 
@@ -203,8 +207,12 @@ def images(job_id: str, query_data: ImagesQuery) -> ImagesOut:
     return ImagesOut(images=found.items, next=found.next)
 
 
-def describe_upload(spec: dict[str, Any]) -> dict[str, Any]:
-    """APIFlask cannot see the form, since its parts go to disk one by one."""
+def describe_requests(spec: dict[str, Any]) -> dict[str, Any]:
+    """APIFlask cannot see the form, since its parts go to disk one by one, nor a header."""
+    prefer = {"type": "string", "pattern": "^wait=[0-9]{1,3}$"}
+    spec["paths"]["/api/v1/jobs/{job_id}"]["get"]["parameters"].append(
+        {"in": "header", "name": "Prefer", "required": False, "schema": prefer}
+    )
     operation = spec["paths"]["/api/v1/jobs/{job_id}/files"]["post"]
     operation["requestBody"] = {"content": {FORM: {"schema": _PARTS}}}
     return spec

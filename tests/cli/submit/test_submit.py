@@ -316,7 +316,7 @@ def test_patience_begins_anew_with_progress_and_when_nothing_is_away(
     polls = [(0, "away")] * 9 + [(1, "away")] * 9 + [(1, "")] + [(1, "away")] * 99
     now = [0]
 
-    def job(_: str) -> dict[str, Any]:
+    def job(_: str, **__: int) -> dict[str, Any]:
         done, cause = polls[now[0]]
         waiting = {"message": cause} if cause else None
         others = dict.fromkeys(("rejected", "failed", "cancelled", "images_per_second"), 0)
@@ -334,7 +334,10 @@ def test_patience_begins_anew_with_progress_and_when_nothing_is_away(
 def test_submit_follows_the_job_to_its_end(service: ServedPortal, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(a_png(seed=900))
 
+    waits = []
+
     def end_at_the_third_poll(environ: Environment) -> None:
+        waits.append(environ.get("HTTP_PREFER"))
         job_id = environ["PATH_INFO"].rsplit("/", 1)[1]
         if service.interceptor.sent("GET", job_id) == 3:
             with service.portal.database.sessions.begin() as session:
@@ -345,6 +348,7 @@ def test_submit_follows_the_job_to_its_end(service: ServedPortal, tmp_path: Path
     assert result.exit_code == 1, result.stderr
     assert "1 images: 1 cancelled" in result.stdout
     assert result.stderr.count("images wait: ") == 1
+    assert "wait=1" in waits, "it asks again and again instead of waiting"
 
 
 def jobs(service: ServedPortal) -> int:
