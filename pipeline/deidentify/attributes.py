@@ -8,8 +8,8 @@ and `pixels`: pixels, palettes, the pseudonym of the patient, and how the file w
 
 from typing import Final
 
-# Sizes in mm, PS3.3 10.7.1.3 and C.8.11.4.
-SPACINGS: Final = ("PixelSpacing", "ImagerPixelSpacing")
+# Sizes in mm, PS3.3 10.7.1.3, C.8.11.4 and C.8.6.2.
+SPACINGS: Final = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 # Written by `elements` as numbers that were read, so that they cannot contain text.
 NUMBERS: Final = (
     # How pixels are stored, C.7.6.3 and C.7.6.6.

@@ -284,8 +284,9 @@ def _as_stored(value: float, *, is_signed: bool, allocated: int) -> float:
 
 
 def _pixel_aspect(tags: Tags) -> float:
-    """Each attribute states the vertical size first (C.7.6.3.1.7, 10.7.1.3)."""
-    for keyword in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
+    """Each attribute states the vertical size first (C.7.6.3.1.7, 10.7.1.3, C.8.6.2)."""
+    spacings = "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"
+    for keyword in ("PixelAspectRatio", *spacings):
         sizes = tags.numbers(keyword)
         if not sizes:
             continue

@@ -96,6 +96,7 @@ ATTRIBUTES: dict[str, st.SearchStrategy[Any]] = {
     "PixelAspectRatio": st.sampled_from([["2", "1"], ["1.5", "1"], ["0", "1"], ["1", "9"], "2"]),
     "PixelSpacing": st.sampled_from([["0.1", "0.2"], ["0,1", "0.2"], ["0.2", "0.2", "5"], "12"]),
     "ImagerPixelSpacing": st.sampled_from([["0.3", "0.1"], ["0.2", "-0.2"]]),
+    "NominalScannedPixelSpacing": st.sampled_from([["0.1", "0.2"], ["0.2", "0.2"]]),
     "PresentationLUTShape": st.sampled_from(["IDENTITY", "INVERSE"]),
     "NumberOfFrames": st.sampled_from(["0", "1", "Doe"]),
     "PixelRepresentation": st.sampled_from(["0", "1", "2"]),

@@ -39,11 +39,15 @@ IMAGE = make_picture()
 def test_attributes_that_reading_needs_are_kept(tmp_path: Path) -> None:
     birthday_behind = [0.2, 0.2, 19700131]
     path = make_dicom(
-        tmp_path / "x.dcm", PixelSpacing=[0.2, 0.2], ImagerPixelSpacing=birthday_behind
+        tmp_path / "x.dcm",
+        PixelSpacing=[0.2, 0.2],
+        NominalScannedPixelSpacing=[0.3, 0.1],
+        ImagerPixelSpacing=birthday_behind,
     )
     kept = deidentified_dataset(path.read_bytes())
     assert (kept.Modality, kept.BodyPartExamined, kept.ViewPosition) == ("CR", "CHEST", "PA")
     assert kept.PixelSpacing == [0.2, 0.2]
+    assert kept.NominalScannedPixelSpacing == [0.3, 0.1]
     assert "ImagerPixelSpacing" not in kept
     assert kept.PixelData == pydicom.dcmread(path).PixelData
 

@@ -96,6 +96,7 @@ def test_unknown_window_function_is_linear() -> None:
         ({"PixelAspectRatio": [2.0, 1.0]}, 2),
         ({"PixelSpacing": [0.1, 0.2]}, 0.5),
         ({"ImagerPixelSpacing": [0.1434, 0.1431]}, 1),
+        ({"NominalScannedPixelSpacing": [0.3, 0.1]}, 3),
         ({"PixelAspectRatio": [2.0, 1.0], "PixelSpacing": [0.1, 0.1]}, 2),
         ({"PixelAspectRatio": [100.0, 1.0], "PixelSpacing": [0.3, 0.1]}, 3),
     ],
